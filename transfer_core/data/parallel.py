@@ -1,0 +1,35 @@
+"""Use all cores for decoding, in order, with only a few results in memory at a time."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], num_ahead: int | None = None
+) -> Iterator[Result]:
+    """Yield `function(item)` for each item, in order, computed a few items ahead.
+
+    Args:
+        function: Called in a pool of threads, one for each core. Pillow releases the lock while it decodes.
+        items: Read only as far as needed.
+        num_ahead: Results that may wait at one time; two for each core if not given.
+    """
+    num_workers = os.cpu_count() or 1
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(num_workers, thread_name_prefix="decode") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > (num_ahead or 2 * num_workers):
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

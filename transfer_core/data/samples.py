@@ -1,0 +1,98 @@
+"""Sample images that ship with the app and need no network."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image
+
+from transfer_core.data.sources import SourceFile, folder_source
+from transfer_core.errors import NotFoundError
+from transfer_core.language import _
+
+_PICTURES = Path(__file__).parent / "sample_pictures"
+_DIGITS_PER_CLASS = 60
+_NEW_DIGITS_PER_CLASS = 2
+_DIGIT_SIDE = 96
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A labelled set that is always at hand.
+
+    Args:
+        name: Identifier on the command line.
+        title: Name for people.
+        description: What is in it, in one sentence.
+        files: Returns the labelled files.
+        new_files: Returns files that are kept aside to test a trained model with.
+    """
+
+    name: str
+    title: str
+    description: str
+    files: Callable[[], list[SourceFile]]
+    new_files: Callable[[], list[SourceFile]]
+
+
+def list_samples() -> list[Sample]:
+    """Return every sample, the most inviting first."""
+    return [
+        Sample(
+            "pictures",
+            _("Little pictures"),
+            _("200 drawings of animals, clothing, food, smileys and vehicles, 40 of each."),
+            lambda: folder_source(_PICTURES / "pictures"),
+            lambda: folder_source(_PICTURES / "new_pictures"),
+        ),
+        Sample(
+            "digits",
+            _("Handwritten digits"),
+            _("600 small scans of the digits 0 to 9, 60 of each, from scikit-learn."),
+            lambda: _digits(0, _DIGITS_PER_CLASS),
+            lambda: _digits(_DIGITS_PER_CLASS, _NEW_DIGITS_PER_CLASS),
+        ),
+    ]
+
+
+def get_sample(name: str) -> Sample:
+    """Return the sample of that name.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    for sample in list_samples():
+        if sample.name == name:
+            return sample
+    raise NotFoundError(
+        _("There is no sample called {name}. There are: {known}.").format(
+            name=name, known=", ".join(sample.name for sample in list_samples())
+        )
+    )
+
+
+@lru_cache(maxsize=2)
+def _digits(first: int, count: int) -> list[SourceFile]:
+    """Return `count` scans of each digit, from the `first` one on, as enlarged PNG files."""
+    from sklearn.datasets import load_digits
+
+    scans = load_digits()
+    files = []
+    for digit in range(10):
+        places = (scans.target == digit).nonzero()[0][first : first + count]
+        for place in places:
+            content = _png((255 - scans.images[place] * 255 / 16).astype("uint8"))
+            files.append(
+                SourceFile((str(digit), f"digit-{digit}-{place:04d}.png"), lambda content=content: content)
+            )
+    return files
+
+
+def _png(scan: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(scan).resize((_DIGIT_SIDE, _DIGIT_SIDE), Image.Resampling.BICUBIC).save(buffer, "PNG")
+    return buffer.getvalue()

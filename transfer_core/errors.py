@@ -1,0 +1,45 @@
+"""Every error a person may see: each message says what happened, what was expected and what to do.
+
+```
+TransferStudioError
+├── InvalidConfigError      a choice of a run is out of its range
+├── IngestError             what was dropped cannot become a dataset
+│   └── UnreadableImageError    one file is not a picture we can read
+├── NotFoundError           no dataset, run or backbone has this id
+├── WeightsError            pretrained weights are missing or damaged
+├── TrainingError           a training cannot go on
+└── WorkspaceError          a file in the workspace cannot be read or written
+```
+"""
+
+
+class TransferStudioError(Exception):
+    """The root of all errors that carry a sentence for a person."""
+
+
+class InvalidConfigError(TransferStudioError):
+    """A choice of a run is out of its range."""
+
+
+class IngestError(TransferStudioError):
+    """What was dropped cannot become a dataset."""
+
+
+class UnreadableImageError(IngestError):
+    """One file is not a picture that can be read."""
+
+
+class NotFoundError(TransferStudioError):
+    """No dataset, run or backbone has this id."""
+
+
+class WeightsError(TransferStudioError):
+    """Pretrained weights are missing or damaged."""
+
+
+class TrainingError(TransferStudioError):
+    """A training cannot start or cannot go on."""
+
+
+class WorkspaceError(TransferStudioError):
+    """A file in the workspace cannot be read or written."""

@@ -1,0 +1,80 @@
+"""Files that are whole or not there: written beside their place, then moved in."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from transfer_core.errors import WorkspaceError
+from transfer_core.language import _
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Give a path beside `path` to write to, and move it in when the block ends without an error.
+
+    Args:
+        path: Where the file is to be. Its ending is kept, since some writers look at it.
+        durable: Wait until the disk has it, so that not even a power cut leaves half a file. Files that
+            come by the thousand and can be checked or had again go without.
+
+    Raises:
+        WorkspaceError: If the disk refuses, for instance because it is full.
+    """
+    beside = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield beside
+        if durable:
+            with beside.open("rb+") as file:
+                os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise WorkspaceError(
+            _(
+                "{file} could not be saved: {reason}. The earlier file, if there was one, is as it was. "
+                "Free some space or choose another workspace folder, then try again."
+            ).format(file=path.name, reason=error.strerror or error)
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        WorkspaceError: If the disk refuses.
+    """
+    with replacing(path) as beside:
+        beside.write_bytes(content)
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write plain values as readable JSON, whole or not at all.
+
+    Raises:
+        WorkspaceError: If the disk refuses.
+    """
+    write_bytes(path, json.dumps(values, indent=1, ensure_ascii=False).encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return what `write_json` wrote.
+
+    Raises:
+        WorkspaceError: If the file is missing or is not what this app writes.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise WorkspaceError(
+            _("{file} cannot be read: {reason}. It may have been changed or deleted by hand.").format(
+                file=path.name, reason=error
+            )
+        ) from error
+    if not isinstance(values, dict):
+        raise WorkspaceError(_("{file} does not hold what was expected.").format(file=path.name))
+    return values

@@ -1,0 +1,127 @@
+"""What the frozen layers make of each image: computed once, kept on disk, safe to delete at any time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transfer_core.data.dataset import ImageDataset, ImageRecord
+from transfer_core.data.images import decode_image, to_pixels
+from transfer_core.data.parallel import map_ahead
+from transfer_core.files import replacing
+from transfer_core.training.freezing import FreezePlan
+
+if TYPE_CHECKING:
+    import keras
+
+_FORMAT_VERSION = 1
+_BATCH_SIZE = 32
+
+
+class FeaturesStoppedError(Exception):
+    """The person asked to stop before every image had been looked at."""
+
+
+def load_features(
+    dataset: ImageDataset,
+    plan: FreezePlan,
+    prefix: keras.Model | None,
+    cache_dir: Path,
+    *,
+    on_progress: Callable[[int], None],
+    should_stop: Callable[[], bool],
+) -> np.ndarray[Any, Any]:
+    """Return the activations at the boundary for every image, from the cache or computed now.
+
+    Args:
+        dataset: The images.
+        plan: Where the boundary is.
+        prefix: The frozen part; None when nothing is frozen, then the features are the pixels themselves.
+        cache_dir: Where features are kept.
+        on_progress: Called with the number of images done.
+        should_stop: Asked after each batch.
+
+    Returns:
+        A memory-mapped array, one row for each image in the order of `dataset.images`; float16 activations,
+        or uint8 pixels without a prefix.
+
+    Raises:
+        FeaturesStoppedError: If `should_stop` said so.
+        UnreadableImageError: If an image of the dataset has been damaged since it came in.
+        WorkspaceError: If the disk refuses.
+    """
+    path = cache_dir / f"{_key(dataset, plan)}.npy"
+    if not path.is_file():
+        with replacing(path) as beside:
+            _compute(dataset, plan, prefix, beside, on_progress, should_stop)
+    on_progress(len(dataset.images))
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _key(dataset: ImageDataset, plan: FreezePlan) -> str:
+    """Everything the features depend on: pixels, weights, boundary, size."""
+    facts = (
+        _FORMAT_VERSION,
+        plan.backbone.name,
+        plan.backbone.weights_sha256,
+        plan.backbone.image_size,
+        plan.boundary_layer,
+        [image.id for image in dataset.images],
+    )
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def _compute(
+    dataset: ImageDataset,
+    plan: FreezePlan,
+    prefix: keras.Model | None,
+    path: Path,
+    on_progress: Callable[[int], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    forward = _constant_graph(prefix) if prefix is not None else None
+    rows: np.ndarray[Any, Any] | None = None
+    num_done = 0
+    for pixels in _pixel_batches(dataset, plan.backbone.image_size):
+        if should_stop():
+            raise FeaturesStoppedError
+        features = pixels if forward is None else forward(pixels).astype(np.float16)
+        if rows is None:
+            shape = (len(dataset.images), *features.shape[1:])
+            rows = np.lib.format.open_memmap(path, "w+", dtype=features.dtype, shape=shape)
+        rows[num_done : num_done + len(features)] = features
+        num_done += len(features)
+        on_progress(num_done)
+    if rows is not None:
+        rows.flush()
+
+
+def _pixel_batches(dataset: ImageDataset, image_size: int) -> Iterator[np.ndarray[Any, Any]]:
+    def read(image: ImageRecord) -> np.ndarray[Any, Any]:
+        return to_pixels(decode_image(dataset.image_path(image).read_bytes()), image_size)
+
+    pixels = map_ahead(read, dataset.images, num_ahead=2 * _BATCH_SIZE)
+    while batch := list(islice(pixels, _BATCH_SIZE)):
+        yield np.stack(batch)
+
+
+def _constant_graph(prefix: keras.Model) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
+    """Fold the weights into the graph: TensorFlow then runs the frozen part about twice as fast."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    shape = (None, *prefix.input.shape[1:])
+    traced = tf.function(lambda pixels: prefix(pixels, training=False))
+    graph = convert_variables_to_constants_v2(traced.get_concrete_function(tf.TensorSpec(shape, tf.float32)))
+
+    def forward(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        result: np.ndarray[Any, Any] = graph(tf.constant(pixels, tf.float32))[0].numpy()
+        return result
+
+    return forward

@@ -1,0 +1,115 @@
+"""Train a classifier: one plain function that any script can call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.backbones.runtime import load_keras
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
+from transfer_core.files import replacing, write_json
+from transfer_core.training.freezing import FreezePlan
+
+if TYPE_CHECKING:
+    import keras
+
+MODEL_FILE = "model.keras"
+SIGNATURE_FILE = "signature.json"
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training left behind.
+
+    Args:
+        snapshot: The fold of its events.
+        model_path: The saved model, or None if it was stopped before there was one.
+    """
+
+    snapshot: RunSnapshot
+    model_path: Path | None
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """Loss and accuracy by epoch, under Keras's names."""
+        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        return {name: [getattr(epoch, name) for epoch in self.snapshot.epochs] for name in names}
+
+
+def train(
+    dataset: ImageDataset,
+    config: TrainingConfig,
+    output_dir: Path,
+    cache_dir: Path,
+    *,
+    emit: Callable[[TrainingEvent], None] = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.time,
+) -> TrainingResult:
+    """Train a new last layer on a pretrained backbone, then fine-tune the unfrozen blocks.
+
+    Frozen layers look at each image once. Schedule: Kumar et al., "Fine-Tuning can Distort Pretrained Features
+    and Underperform Out-of-Distribution" (2022): first the new layer alone, then the unfrozen blocks with it.
+
+    Args:
+        dataset: Labelled images with their split.
+        config: Every choice of the run.
+        output_dir: Where `model.keras` and `signature.json` go.
+        cache_dir: Where features are kept for later runs.
+        emit: Takes each event as it happens.
+        should_stop: Asked after each batch; the best weights so far are kept.
+        clock: Gives the time in seconds since 1970.
+
+    Returns:
+        The course of the training and where the model is.
+
+    Raises:
+        IngestError: If the dataset cannot be learned from.
+        NotFoundError: If there is no such backbone.
+        TrainingError: If the numbers went out of bounds before anything was learned.
+        WorkspaceError: If the disk refuses.
+    """
+    dataset.check_trainable()
+    plan = FreezePlan(get_backbone(config.backbone), config.num_unfrozen_blocks)
+    load_keras()
+    from transfer_core.training.trainer import Trainer
+
+    trainer = Trainer(dataset, config, cache_dir, emit, should_stop, clock)
+    outcome, message = trainer.run(plan)
+    best = trainer.snapshot.best
+    model_path = None
+    if best:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        write_json(output_dir / SIGNATURE_FILE, _signature(dataset, config))
+        model_path = save_model(trainer.model, output_dir)
+    trainer.tell(RunEnded(clock(), outcome, message, best.epoch if best else 0))
+    return TrainingResult(trainer.snapshot, model_path)
+
+
+def save_model(model: keras.Model, output_dir: Path) -> Path:
+    """Save a model whole or not at all.
+
+    Raises:
+        WorkspaceError: If the disk refuses.
+    """
+    path = output_dir / MODEL_FILE
+    with replacing(path) as beside:
+        model.save(beside)
+    return path
+
+
+def _signature(dataset: ImageDataset, config: TrainingConfig) -> dict[str, Any]:
+    backbone = get_backbone(config.backbone)
+    return {
+        "class_names": list(dataset.class_names),
+        "image_size": backbone.image_size,
+        "resize": "squeeze to a square, bicubic with antialiasing",
+        "value_range": [0, 255],
+        "backbone": backbone.name,
+    }

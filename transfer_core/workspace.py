@@ -1,0 +1,107 @@
+"""The folder that holds datasets, runs and cached features."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import platformdirs
+
+from transfer_core.errors import NotFoundError, WorkspaceError
+from transfer_core.language import _
+
+_ID_PATTERN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{16}")
+WORKSPACE_VARIABLE = "TRANSFER_STUDIO_WORKSPACE"
+
+
+def new_id() -> str:
+    """Return an id that sorts by time and cannot be guessed, such as `20261122-140512-9f2c...`."""
+    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(8)}"
+
+
+def default_workspace_root() -> Path:
+    """Return the folder named in TRANSFER_STUDIO_WORKSPACE, or the person's own data folder."""
+    named = os.environ.get(WORKSPACE_VARIABLE)
+    return Path(named) if named else platformdirs.user_data_path("transfer-studio", appauthor=False)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Knows where things are on disk, and lets no foreign id near a path.
+
+    Args:
+        root: The folder. It is made when something is first written.
+    """
+
+    root: Path
+
+    @property
+    def datasets_dir(self) -> Path:
+        """Folder of all datasets."""
+        return self._made("datasets")
+
+    @property
+    def runs_dir(self) -> Path:
+        """Folder of all runs."""
+        return self._made("runs")
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder of cached features; safe to delete at any time."""
+        return self._made("cache")
+
+    def dataset_dir(self, dataset_id: str) -> Path:
+        """Return the folder of a dataset, which may not exist yet.
+
+        Raises:
+            NotFoundError: If the id is not one this app gives.
+        """
+        return self.datasets_dir / _checked_id(dataset_id)
+
+    def run_dir(self, run_id: str) -> Path:
+        """Return the folder of a run, which may not exist yet.
+
+        Raises:
+            NotFoundError: If the id is not one this app gives.
+        """
+        return self.runs_dir / _checked_id(run_id)
+
+    def dataset_ids(self) -> list[str]:
+        """Return the ids of all datasets, newest first."""
+        return _ids_in(self.datasets_dir, "dataset.json")
+
+    def run_ids(self) -> list[str]:
+        """Return the ids of all runs, newest first."""
+        return _ids_in(self.runs_dir, "config.json")
+
+    def _made(self, name: str) -> Path:
+        folder = self.root / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorkspaceError(
+                _(
+                    "The workspace folder {folder} cannot be used: {reason}. Choose another one with "
+                    "{variable} or --workspace."
+                ).format(folder=self.root, reason=error.strerror or error, variable=WORKSPACE_VARIABLE)
+            ) from error
+        return folder
+
+
+def _checked_id(identifier: str) -> str:
+    if not _ID_PATTERN.fullmatch(identifier):
+        raise NotFoundError(
+            _(
+                "There is nothing with the id {identifier}. Ids look like 20261122-140512-0123456789abcdef."
+            ).format(identifier=identifier[:60])
+        )
+    return identifier
+
+
+def _ids_in(folder: Path, marker: str) -> list[str]:
+    names = (path.parent.name for path in folder.glob(f"*/{marker}"))
+    return sorted((name for name in names if _ID_PATTERN.fullmatch(name)), reverse=True)
