@@ -19,8 +19,8 @@ class TrainingConfig:
         epochs: Times the new layer sees every training image while the whole backbone is frozen, 1-1000.
         fine_tune_epochs: Times the unfrozen blocks see every training image afterwards, 1-1000. Ignored
             when nothing is unfrozen.
-        learning_rate: Step size for the new layer, above 0 and up to 1.
-        fine_tune_learning_rate: Step size while fine-tuning, above 0 and up to 1.
+        learning_rate: Largest step size for the new layer, above 0 and up to 1.
+        fine_tune_learning_rate: Largest step size while fine-tuning, above 0 and up to 1.
         batch_size: Images in one step, 1-1024.
         dropout: Share of the features hidden at random in each step, from 0 to below 1.
         seed: Fixes every random choice of the training.
@@ -30,18 +30,18 @@ class TrainingConfig:
 
     Example:
         >>> TrainingConfig(epochs=20).learning_rate
-        0.001
+        0.01
     """
 
     backbone: str = "efficientnet_lite0"
     num_unfrozen_blocks: int = 0
     epochs: int = 50
     fine_tune_epochs: int = 10
-    learning_rate: float = 1e-3
+    learning_rate: float = 0.01
     fine_tune_learning_rate: float = 1e-4
     batch_size: int = 32
     dropout: float = 0.2
-    seed: int = 0
+    seed: int = 1
 
     def __post_init__(self) -> None:
         _check_number(_("The number of epochs"), self.epochs, 1, 1000)

@@ -2,7 +2,11 @@
 
 import gc
 import os
+import sys
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _lock = threading.Lock()
 _loaded = threading.Event()
@@ -18,15 +22,14 @@ def load_keras(num_threads: int | None = None) -> None:
     with _lock:
         if _loaded.is_set():
             return
-        # TensorFlow's start-up notes (CPU features, missing GPU) say nothing to a person.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        import tensorflow as tf
+        with _without_start_up_notes():
+            import keras  # noqa: F401  (the import is the work)
+            import tensorflow as tf
 
         if num_threads is not None:
             tf.config.threading.set_intra_op_parallelism_threads(num_threads)
             tf.config.threading.set_inter_op_parallelism_threads(num_threads)
-        import keras  # noqa: F401  (the import is the work)
-
         # Half a million objects that live for ever: out of every later collection.
         gc.collect()
         gc.freeze()
@@ -36,3 +39,25 @@ def load_keras(num_threads: int | None = None) -> None:
 def is_keras_loaded() -> bool:
     """Whether training can start without a wait."""
     return _loaded.is_set()
+
+
+@contextmanager
+def _without_start_up_notes() -> Iterator[None]:
+    """Keep TensorFlow's notes about a missing GPU out of the log; everything else still gets there.
+
+    They are written by its C++ part before any of its log settings count.
+    """
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(original, 2)
+            os.close(original)
+            written.seek(0)
+            for line in written:
+                if not line.startswith((b"I0000 ", b"WARNING: All log messages before absl")):
+                    os.write(2, line)

@@ -74,7 +74,7 @@ class ImageDataset:
     images: tuple[ImageRecord, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     validation_split: float = 0.2
-    seed: int = 0
+    seed: int = 1
     version: int = 0
 
     @classmethod

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -174,7 +175,7 @@ def _check_members(members: list[zipfile.ZipInfo], name: str) -> None:
     ordered = sorted(members, key=lambda member: member.header_offset)
     overlapping = any(
         first.header_offset + first.compress_size > second.header_offset
-        for first, second in zip(ordered, ordered[1:], strict=False)
+        for first, second in pairwise(ordered)
     )
     if overlapping or unpacked > MAX_TOTAL_BYTES or unpacked > max(packed * MAX_ZIP_RATIO, 10 * 1024**2):
         raise IngestError(

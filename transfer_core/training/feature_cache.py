@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transfer_core.data.dataset import ImageDataset, ImageRecord
-from transfer_core.data.images import decode_image, to_pixels
-from transfer_core.data.parallel import map_ahead
+from transfer_core.data.batches import pixel_batches
+from transfer_core.data.dataset import ImageDataset
 from transfer_core.files import replacing
 from transfer_core.training.freezing import FreezePlan
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     import keras
 
 _FORMAT_VERSION = 1
-_BATCH_SIZE = 32
 
 
 class FeaturesStoppedError(Exception):
@@ -88,7 +85,8 @@ def _compute(
     forward = _constant_graph(prefix) if prefix is not None else None
     rows: np.ndarray[Any, Any] | None = None
     num_done = 0
-    for pixels in _pixel_batches(dataset, plan.backbone.image_size):
+    paths = [dataset.image_path(image) for image in dataset.images]
+    for pixels in pixel_batches(paths, plan.backbone.image_size):
         if should_stop():
             raise FeaturesStoppedError
         features = pixels if forward is None else forward(pixels).astype(np.float16)
@@ -100,15 +98,6 @@ def _compute(
         on_progress(num_done)
     if rows is not None:
         rows.flush()
-
-
-def _pixel_batches(dataset: ImageDataset, image_size: int) -> Iterator[np.ndarray[Any, Any]]:
-    def read(image: ImageRecord) -> np.ndarray[Any, Any]:
-        return to_pixels(decode_image(dataset.image_path(image).read_bytes()), image_size)
-
-    pixels = map_ahead(read, dataset.images, num_ahead=2 * _BATCH_SIZE)
-    while batch := list(islice(pixels, _BATCH_SIZE)):
-        yield np.stack(batch)
 
 
 def _constant_graph(prefix: keras.Model) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:

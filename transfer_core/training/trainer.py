@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,24 @@ from transfer_core.training.freezing import FreezePlan
 _WARM_UP_SHARE = 0.1
 _SECONDS_BETWEEN_BATCH_EVENTS = 0.1
 _EVALUATION_BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Means over the images seen so far. Keras starts its own anew with each `train_on_batch`."""
+
+    loss: float = 0.0
+    accuracy: float = 0.0
+    num_images: int = 0
+
+    def plus(self, logs: dict[str, Any], num_more: int) -> _Seen:
+        num_images = self.num_images + num_more
+        share = num_more / num_images
+        return _Seen(
+            self.loss + share * (float(logs["loss"]) - self.loss),
+            self.accuracy + share * (float(logs["accuracy"]) - self.accuracy),
+            num_images,
+        )
 
 
 class Trainer:
@@ -92,9 +111,7 @@ class Trainer:
             TrainingError: If the loss was never a number.
         """
         config = self._config
-        num_train, num_validation = (
-            len(self._dataset.images_in(split)) for split in ("train", "validation")
-        )
+        num_train, num_validation = (len(self._dataset.images_in(split)) for split in ("train", "validation"))
         self.tell(RunStarted(self._clock(), num_train, num_validation, config.num_epochs_in_all))
         try:
             self._train_phase("head", FreezePlan(self._backbone), config.epochs)
@@ -105,7 +122,9 @@ class Trainer:
         if not self._should_stop():
             return "finished", ""
         if self.snapshot.best is None:
-            return "stopped", _("Stopped before the new layer had learned anything: there is no model to keep.")
+            return "stopped", _(
+                "Stopped before the new layer had learned anything: there is no model to keep."
+            )
         return "stopped", _("Stopped on request. The best model so far was kept.")
 
     def _train_phase(self, phase: Phase, plan: FreezePlan, num_epochs: int) -> None:
@@ -147,38 +166,38 @@ class Trainer:
         epoch = len(self.snapshot.epochs) + 1
         first_step = self.snapshot.step
         first_image = self.snapshot.num_images
-        tail.reset_metrics()
-        logs: dict[str, Any] = {}
-        num_images = 0
-        for step, (features, labels) in enumerate(train.shuffled_batches(config.batch_size, config.seed, epoch), 1):
-            logs = tail.train_on_batch(features, labels, return_dict=True)
-            num_images += len(labels)
-            self._tell_of_batch(epoch, first_step + step, first_image + num_images, logs)
+        seen = _Seen()
+        for step, (features, labels) in enumerate(
+            train.shuffled_batches(config.batch_size, config.seed, epoch), 1
+        ):
+            seen = seen.plus(tail.train_on_batch(features, labels, return_dict=True), len(labels))
+            self._tell_of_batch(
+                BatchEnded(
+                    self._clock(),
+                    epoch,
+                    first_step + step,
+                    seen.loss,
+                    seen.accuracy,
+                    first_image + seen.num_images,
+                )
+            )
             if self._should_stop():
                 break
-        val_loss, val_accuracy = self._score(tail, validation)
+        checked = _Seen()
+        for features, labels in validation.batches(_EVALUATION_BATCH_SIZE):
+            checked = checked.plus(tail.test_on_batch(features, labels, return_dict=True), len(labels))
         ended = EpochEnded(
-            self._clock(), epoch, phase, float(logs["loss"]), float(logs["accuracy"]), val_loss, val_accuracy
+            self._clock(), epoch, phase, seen.loss, seen.accuracy, checked.loss, checked.accuracy
         )
         self.tell(ended)
         return ended
 
-    def _tell_of_batch(self, epoch: int, step: int, num_images: int, logs: dict[str, Any]) -> None:
-        event = BatchEnded(
-            self._clock(), epoch, step, float(logs["loss"]), float(logs["accuracy"]), num_images
-        )
+    def _tell_of_batch(self, event: BatchEnded) -> None:
         self.snapshot = reduce(self.snapshot, event)
         # A thousand steps a second would only fill the log: a person sees ten.
         if event.time - self._told_of_batch_at >= _SECONDS_BETWEEN_BATCH_EVENTS:
             self._told_of_batch_at = event.time
             self._emit(event)
-
-    def _score(self, tail: keras.Model, validation: LabelledFeatures) -> tuple[float, float]:
-        tail.reset_metrics()
-        logs: dict[str, Any] = {}
-        for features, labels in validation.batches(_EVALUATION_BATCH_SIZE):
-            logs = tail.test_on_batch(features, labels, return_dict=True)
-        return float(logs["loss"]), float(logs["accuracy"])
 
     def _features(self, plan: FreezePlan, prefix: keras.Model | None) -> np.ndarray[Any, Any]:
         self.tell(PhaseStarted(self._clock(), "features", len(self._dataset.images)))
@@ -198,14 +217,17 @@ class Trainer:
         return LabelledFeatures(features, rows, labels)
 
     def _optimizer(self, phase: Phase, num_steps: int) -> keras.optimizers.Optimizer:
-        if phase == "head":
-            return keras.optimizers.Adam(self._config.learning_rate)
-        # Large first steps would undo what the backbone knows: rise slowly, then fade out.
+        """Adam whose step size rises for the first tenth of the steps, then fades out as a cosine.
+
+        Large first steps would undo what is learned already, large last ones keep the loss from settling.
+        """
+        config = self._config
+        learning_rate = config.learning_rate if phase == "head" else config.fine_tune_learning_rate
         num_warm_up_steps = max(round(num_steps * _WARM_UP_SHARE), 1)
         schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0,
             decay_steps=max(num_steps - num_warm_up_steps, 1),
-            warmup_target=self._config.fine_tune_learning_rate,
+            warmup_target=learning_rate,
             warmup_steps=num_warm_up_steps,
         )
         return keras.optimizers.Adam(schedule)

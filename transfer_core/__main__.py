@@ -1,0 +1,323 @@
+"""The command line on the same engine as the app: `python -m transfer_core --help`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from transfer_core.backbones.registry import DEFAULT_BACKBONE, list_backbones
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.samples import get_sample
+from transfer_core.data.sources import folder_source, zip_source
+from transfer_core.errors import IngestError, NotFoundError, TransferStudioError
+from transfer_core.evaluation.evaluation import LabelledImage, evaluate
+from transfer_core.events import EpochEnded, ImagesSeen, PhaseStarted, RunEnded, TrainingEvent
+from transfer_core.language import _
+from transfer_core.predictor import Predictor
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.execute import evaluate_on_dataset, execute_run
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.workspace import Workspace, default_workspace_root
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+SAMPLE_PREFIX = "sample:"
+
+
+def _common_options(command: Command) -> Command:
+    command = click.option(
+        "--workspace",
+        "root",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder that holds datasets and runs.",
+    )(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Teach a pretrained network your own classes, from the command line."""
+
+
+@cli.command()
+@_common_options
+def backbones(root: Path | None, as_json: bool) -> None:
+    """List the pretrained networks."""
+    facts = [
+        {
+            "name": backbone.name,
+            "title": backbone.title,
+            "image_size": backbone.image_size,
+            "num_parameters": backbone.num_parameters,
+            "num_blocks": len(backbone.blocks),
+            "megabytes": backbone.megabytes,
+            "imagenet_accuracy": backbone.imagenet_accuracy,
+            "licence": backbone.licence,
+            "weights_source": backbone.weights_source,
+            "works_offline": True,
+        }
+        for backbone in list_backbones()
+    ]
+    lines = [
+        _("{name}: {megabytes} MB, {parameters:.1f} million parameters, {size} × {size} pixels").format(
+            name=fact["name"],
+            megabytes=fact["megabytes"],
+            parameters=int(str(fact["num_parameters"])) / 1e6,
+            size=fact["image_size"],
+        )
+        for fact in facts
+    ]
+    _report(as_json, {"backbones": facts}, lines)
+
+
+@cli.command()
+@click.argument("source")
+@click.option("--seed", default=1, show_default=True, help="Fixes which images are kept for validation.")
+@_common_options
+def ingest(source: str, seed: int, root: Path | None, as_json: bool) -> None:
+    """Turn a folder of class folders, a zip of one, or sample:NAME into a dataset."""
+    dataset = _dataset_from(_workspace(root), source, seed)
+    dataset.check_trainable()
+    facts = {
+        "dataset_id": dataset.id,
+        "class_names": list(dataset.class_names),
+        "num_images": len(dataset.images),
+        "counts": dataset.counts(),
+        "num_train_images": len(dataset.images_in("train")),
+        "num_validation_images": len(dataset.images_in("validation")),
+        "left_out": [{"name": file.name, "reason": file.reason} for file in dataset.left_out],
+    }
+    lines = [_("Dataset {id}").format(id=dataset.id)]
+    lines += [f"  {name}: {count:,}" for name, count in dataset.counts().items()]
+    lines += [_("  left out: {name} ({reason})").format(**file) for file in facts["left_out"]]  # type: ignore[attr-defined]
+    _report(as_json, facts, lines)
+
+
+@cli.command()
+@click.argument("source", metavar="FOLDER_OR_DATASET")
+@click.option("--backbone", default=DEFAULT_BACKBONE, show_default=True)
+@click.option(
+    "--unfreeze-blocks", default=0, show_default=True, help="Blocks that learn along, from the end."
+)
+@click.option("--epochs", default=TrainingConfig.epochs, show_default=True)
+@click.option("--fine-tune-epochs", type=int, help="Default: 10, or the epochs if these are fewer.")
+@click.option("--learning-rate", default=TrainingConfig.learning_rate, show_default=True)
+@click.option("--batch-size", default=TrainingConfig.batch_size, show_default=True)
+@click.option("--seed", default=TrainingConfig.seed, show_default=True)
+@_common_options
+def train(
+    source: str,
+    backbone: str,
+    unfreeze_blocks: int,
+    epochs: int,
+    fine_tune_epochs: int | None,
+    learning_rate: float,
+    batch_size: int,
+    seed: int,
+    root: Path | None,
+    as_json: bool,
+) -> None:
+    """Train a classifier on a folder, a zip, a sample or a dataset that is there already."""
+    config = TrainingConfig(
+        backbone=backbone,
+        num_unfrozen_blocks=unfreeze_blocks,
+        epochs=epochs,
+        fine_tune_epochs=fine_tune_epochs or min(TrainingConfig.fine_tune_epochs, epochs),
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    workspace = _workspace(root)
+    dataset = _dataset_from(workspace, source, seed)
+    dataset.check_trainable()
+    run = TrainingRun.create(workspace, dataset, config)
+    log = EventLog(run.folder / EVENTS_FILE)
+    _execute(workspace, run, log)
+    best, snapshot = log.snapshot.best, log.snapshot
+    if best is None:
+        raise TransferStudioError(snapshot.message)
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    facts = {
+        "run_id": run.id,
+        "run_dir": str(run.folder.resolve()),
+        "class_names": list(dataset.class_names),
+        "num_train_images": snapshot.num_train_images,
+        "num_validation_images": snapshot.num_validation_images,
+        "val_accuracy": best.val_accuracy,
+        "val_loss": best.val_loss,
+        "best_epoch": best.epoch,
+        "seconds": round(snapshot.seconds, 3),
+        "history": {name: [getattr(epoch, name) for epoch in snapshot.epochs] for name in names},
+    }
+    line = _(
+        "Run {id}: {accuracy:.1%} of {count} validation images right, after {seconds:.0f} seconds"
+    ).format(
+        id=run.id, accuracy=best.val_accuracy, count=snapshot.num_validation_images, seconds=snapshot.seconds
+    )
+    _report(as_json, facts, [line])
+
+
+@cli.command()
+@_common_options
+def runs(root: Path | None, as_json: bool) -> None:
+    """List the runs, newest first."""
+    workspace = _workspace(root)
+    found = [TrainingRun.load(workspace, run_id) for run_id in workspace.run_ids()]
+    facts = [_run_facts(run) for run in found]
+    lines = ["{run_id}  {status}  {dataset}  {backbone}".format(**fact) for fact in facts]
+    _report(as_json, {"runs": facts}, lines)
+
+
+@cli.command("evaluate")
+@click.argument("run_id", metavar="RUN")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@_common_options
+def evaluate_run(run_id: str, folder: Path | None, root: Path | None, as_json: bool) -> None:
+    """Score a run on its validation images, or on a folder of class folders."""
+    workspace = _workspace(root)
+    run = TrainingRun.load(workspace, run_id)
+    predictor = Predictor.load(run.folder)
+    if folder is None:
+        evaluation = evaluate_on_dataset(predictor, ImageDataset.load(workspace, run.dataset_id))
+    else:
+        images = [
+            LabelledImage(folder.joinpath(*file.parts), file.path, file.class_name)
+            for file in folder_source(folder)
+            if file.class_name and not file.is_system_file
+        ]
+        evaluation = evaluate(predictor, images)
+    line = _("{accuracy:.1%} of {count} images right").format(
+        accuracy=evaluation.accuracy, count=evaluation.num_images
+    )
+    _report(as_json, {"run_id": run.id, **evaluation.to_dict()}, [line])
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@_common_options
+def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bool) -> None:
+    """Say what a run makes of one or more images."""
+    predictor = Predictor.load(TrainingRun.load(_workspace(root), run_id).folder)
+    facts = {}
+    problems = []
+    for image in images:
+        try:
+            prediction = predictor.predict(Path(image).read_bytes())
+        except OSError as error:
+            problems.append(f"{image}: {error.strerror}")
+        except TransferStudioError as error:
+            problems.append(f"{image}: {error}")
+        else:
+            facts[image] = {
+                "class_name": prediction.class_name,
+                "probability": prediction.probability,
+                "probabilities": prediction.probabilities,
+            }
+    lines = [f"{image}: {fact['class_name']} ({fact['probability']:.1%})" for image, fact in facts.items()]
+    _report(as_json, facts, lines)
+    if problems:
+        raise IngestError(_("Not every image could be read. {problems}").format(problems="; ".join(problems)))
+
+
+def _workspace(root: Path | None) -> Workspace:
+    return Workspace(root or default_workspace_root())
+
+
+def _dataset_from(workspace: Workspace, source: str, seed: int) -> ImageDataset:
+    path = Path(source)
+    if source.startswith(SAMPLE_PREFIX):
+        sample = get_sample(source.removeprefix(SAMPLE_PREFIX))
+        return _ingested(workspace, sample.title, sample.files(), seed)
+    if path.is_dir():
+        return _ingested(workspace, path.resolve().name, folder_source(path), seed)
+    if path.is_file():
+        with path.open("rb") as file:
+            return _ingested(workspace, path.stem, zip_source(file, path.name), seed)
+    try:
+        return ImageDataset.load(workspace, source)
+    except NotFoundError as error:
+        raise NotFoundError(
+            _("{source} is neither a folder, nor a zip file, nor the id of a dataset.").format(source=source)
+        ) from error
+
+
+def _ingested(workspace: Workspace, name: str, files: list[Any], seed: int) -> ImageDataset:
+    dataset = create_dataset(workspace, name).with_split(ImageDataset.validation_split, seed)
+    return add_files(dataset, files)
+
+
+def _execute(workspace: Workspace, run: TrainingRun, log: EventLog) -> None:
+    def emit(event: TrainingEvent) -> None:
+        log.append(event)
+        _tell(event)
+
+    try:
+        execute_run(workspace, run, emit, lambda: False)
+    except (TransferStudioError, KeyboardInterrupt) as error:
+        log.append(RunEnded(time.time(), "failed", str(error) or _("Interrupted from the keyboard.")))
+        raise
+
+
+def _tell(event: TrainingEvent) -> None:
+    """Write progress to standard error, one line an event."""
+    match event:
+        case PhaseStarted():
+            click.echo(event.phase.replace("_", " "), err=True)
+        case ImagesSeen():
+            click.echo(_("  {count:,} images").format(count=event.num_done), err=True)
+        case EpochEnded():
+            line = _(
+                "  epoch {epoch}: loss {loss:.3f}, accuracy {accuracy:.1%}, validation accuracy {val:.1%}"
+            )
+            click.echo(
+                line.format(
+                    epoch=event.epoch, loss=event.loss, accuracy=event.accuracy, val=event.val_accuracy
+                ),
+                err=True,
+            )
+
+
+def _run_facts(run: TrainingRun) -> dict[str, Any]:
+    snapshot = run.snapshot()
+    best = snapshot.best
+    return {
+        "run_id": run.id,
+        "created_at": run.created_at.isoformat(),
+        "status": snapshot.outcome or "interrupted",
+        "dataset": run.dataset_name,
+        "backbone": run.config.backbone,
+        "val_accuracy": best.val_accuracy if best else None,
+        "seconds": round(snapshot.seconds, 3),
+    }
+
+
+def _report(as_json: bool, facts: dict[str, Any], lines: list[str]) -> None:
+    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(lines))
+
+
+def main() -> int:
+    """Run the command line; every error is one clear line on standard error."""
+    try:
+        cli(prog_name="python -m transfer_core", standalone_mode=False)
+    except TransferStudioError as error:
+        click.echo(_("Error: {message}").format(message=error), err=True)
+        return 1
+    except click.ClickException as error:
+        click.echo(_("Error: {message}").format(message=error.format_message()), err=True)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(_("Stopped."), err=True)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

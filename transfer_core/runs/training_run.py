@@ -1,0 +1,145 @@
+"""One training on disk: its choices, its events, its model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import NotFoundError, WorkspaceError
+from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.events import RunSnapshot, TrainingEvent, event_from_dict, snapshot_of
+from transfer_core.files import read_json, write_json
+from transfer_core.language import _
+from transfer_core.training.train import MODEL_FILE
+from transfer_core.workspace import Workspace, new_id
+
+CONFIG_FILE = "config.json"
+EVENTS_FILE = "events.jsonl"
+EVALUATION_FILE = "evaluation.json"
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """The facts of a run that never change, and where the rest is.
+
+    Args:
+        id: Names its folder in the workspace.
+        folder: Where everything lies.
+        config: Every choice.
+        dataset_id: The images it learns from.
+        dataset_version: Which version of them.
+        dataset_name: Their name at the time.
+        class_names: Their classes at the time.
+    """
+
+    id: str
+    folder: Path
+    config: TrainingConfig
+    dataset_id: str
+    dataset_version: int
+    dataset_name: str
+    class_names: tuple[str, ...]
+
+    @classmethod
+    def create(cls, workspace: Workspace, dataset: ImageDataset, config: TrainingConfig) -> TrainingRun:
+        """Put a new run on disk.
+
+        Raises:
+            WorkspaceError: If the disk refuses.
+        """
+        run_id = new_id()
+        run = cls(
+            run_id,
+            workspace.run_dir(run_id),
+            config,
+            dataset.id,
+            dataset.version,
+            dataset.name,
+            dataset.class_names,
+        )
+        run.folder.mkdir(parents=True)
+        write_json(run.folder / CONFIG_FILE, run._to_dict())
+        return run
+
+    @classmethod
+    def load(cls, workspace: Workspace, run_id: str) -> TrainingRun:
+        """Read a run.
+
+        Raises:
+            NotFoundError: If the workspace has no such run.
+            WorkspaceError: If its file is damaged.
+        """
+        folder = workspace.run_dir(run_id)
+        if not (folder / CONFIG_FILE).is_file():
+            raise NotFoundError(_("There is no run with the id {id} any more.").format(id=run_id))
+        facts = read_json(folder / CONFIG_FILE)
+        try:
+            dataset = facts["dataset"]
+            return cls(
+                run_id,
+                folder,
+                TrainingConfig.from_dict(facts["config"]),
+                dataset["id"],
+                dataset["version"],
+                dataset["name"],
+                tuple(facts["class_names"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise WorkspaceError(_("The file of the run {id} is damaged.").format(id=run_id)) from error
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was made, in local time."""
+        return datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S")
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is a trained model to test."""
+        return (self.folder / MODEL_FILE).is_file()
+
+    def events(self) -> list[TrainingEvent]:
+        """Read its events. A last line that was cut off by a crash is passed over."""
+        path = self.folder / EVENTS_FILE
+        events = []
+        for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
+            try:
+                events.append(event_from_dict(json.loads(line)))
+            except ValueError:
+                continue
+        return events
+
+    def snapshot(self) -> RunSnapshot:
+        """Fold its events."""
+        return snapshot_of(self.events())
+
+    def evaluation(self) -> Evaluation | None:
+        """Read how it did on its validation images, or None when that is not known.
+
+        Raises:
+            WorkspaceError: If the file is damaged.
+        """
+        path = self.folder / EVALUATION_FILE
+        if not path.is_file():
+            return None
+        try:
+            return Evaluation.from_dict(read_json(path))
+        except (KeyError, TypeError) as error:
+            raise WorkspaceError(
+                _("The evaluation of the run {id} is damaged.").format(id=self.id)
+            ) from error
+
+    def _to_dict(self) -> dict[str, Any]:
+        return {
+            "config": self.config.to_dict(),
+            "dataset": {
+                "id": self.dataset_id,
+                "version": self.dataset_version,
+                "name": self.dataset_name,
+            },
+            "class_names": list(self.class_names),
+        }
