@@ -17,9 +17,9 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources import folder_source, zip_source
-from transfer_core.errors import IngestError, NotFoundError, TransferStudioError
+from transfer_core.errors import IngestError, NotFoundError, TrainingError, TransferStudioError
 from transfer_core.evaluation.evaluation import LabelledImage, evaluate
-from transfer_core.events import EpochEnded, ImagesSeen, PhaseStarted, RunEnded, TrainingEvent
+from transfer_core.events import EpochEnded, ImagesSeen, PhaseStarted, RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
@@ -138,30 +138,12 @@ def train(
     dataset = _dataset_from(workspace, source, seed)
     dataset.check_trainable()
     run = TrainingRun.create(workspace, dataset, config)
-    log = EventLog(run.folder / EVENTS_FILE)
-    _execute(workspace, run, log)
-    best, snapshot = log.snapshot.best, log.snapshot
-    if best is None:
-        raise TransferStudioError(snapshot.message)
-    names = ("loss", "accuracy", "val_loss", "val_accuracy")
-    facts = {
-        "run_id": run.id,
-        "run_dir": str(run.folder.resolve()),
-        "class_names": list(dataset.class_names),
-        "num_train_images": snapshot.num_train_images,
-        "num_validation_images": snapshot.num_validation_images,
-        "val_accuracy": best.val_accuracy,
-        "val_loss": best.val_loss,
-        "best_epoch": best.epoch,
-        "seconds": round(snapshot.seconds, 3),
-        "history": {name: [getattr(epoch, name) for epoch in snapshot.epochs] for name in names},
-    }
+    snapshot = _execute(workspace, run)
+    facts = _training_facts(run, snapshot)
     line = _(
-        "Run {id}: {accuracy:.1%} of {count} validation images right, after {seconds:.0f} seconds"
-    ).format(
-        id=run.id, accuracy=best.val_accuracy, count=snapshot.num_validation_images, seconds=snapshot.seconds
+        "Run {run_id}: {val_accuracy:.1%} of {num_validation_images} validation images right, in {seconds:.0f} s"
     )
-    _report(as_json, facts, [line])
+    _report(as_json, facts, [line.format(**facts)])
 
 
 @cli.command()
@@ -254,7 +236,9 @@ def _ingested(workspace: Workspace, name: str, files: list[Any], seed: int) -> I
     return add_files(dataset, files)
 
 
-def _execute(workspace: Workspace, run: TrainingRun, log: EventLog) -> None:
+def _execute(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
+    log = EventLog(run.folder / EVENTS_FILE)
+
     def emit(event: TrainingEvent) -> None:
         log.append(event)
         _tell(event)
@@ -264,6 +248,7 @@ def _execute(workspace: Workspace, run: TrainingRun, log: EventLog) -> None:
     except (TransferStudioError, KeyboardInterrupt) as error:
         log.append(RunEnded(time.time(), "failed", str(error) or _("Interrupted from the keyboard.")))
         raise
+    return log.snapshot
 
 
 def _tell(event: TrainingEvent) -> None:
@@ -283,6 +268,24 @@ def _tell(event: TrainingEvent) -> None:
                 ),
                 err=True,
             )
+
+
+def _training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
+    best = snapshot.best
+    if best is None:
+        raise TrainingError(snapshot.message)
+    return {
+        "run_id": run.id,
+        "run_dir": str(run.folder.resolve()),
+        "class_names": list(run.class_names),
+        "num_train_images": snapshot.num_train_images,
+        "num_validation_images": snapshot.num_validation_images,
+        "val_accuracy": best.val_accuracy,
+        "val_loss": best.val_loss,
+        "best_epoch": best.epoch,
+        "seconds": round(snapshot.seconds, 3),
+        "history": snapshot.history,
+    }
 
 
 def _run_facts(run: TrainingRun) -> dict[str, Any]:

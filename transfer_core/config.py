@@ -77,7 +77,7 @@ class TrainingConfig:
         return cls(**{name: value for name, value in values.items() if name in known})
 
 
-def _check_number(title: str, value: float, lowest: float, highest: float) -> None:
+def _check_number(title: str, value: object, lowest: float, highest: float) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not lowest <= value <= highest:
         raise InvalidConfigError(

@@ -156,6 +156,12 @@ class RunSnapshot:
         return min(finite, key=lambda epoch: (epoch.val_loss, epoch.epoch), default=None)
 
     @property
+    def history(self) -> dict[str, list[float]]:
+        """Loss and accuracy by epoch, under Keras's names."""
+        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        return {name: [getattr(epoch, name) for epoch in self.epochs] for name in names}
+
+    @property
     def phase_seconds(self) -> float:
         """How long the present phase has taken, in seconds."""
         return max((self.updated_at or 0.0) - self.phase_started_at, 0.0)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from transfer_core.data.sources import SourceFile, folder_source
@@ -85,14 +87,12 @@ def _digits(first: int, count: int) -> list[SourceFile]:
     for digit in range(10):
         places = (scans.target == digit).nonzero()[0][first : first + count]
         for place in places:
-            content = _png((255 - scans.images[place] * 255 / 16).astype("uint8"))
-            files.append(
-                SourceFile((str(digit), f"digit-{digit}-{place:04d}.png"), lambda content=content: content)
-            )
+            scan = (255 - scans.images[place] * 255 / 16).astype(np.uint8)
+            files.append(SourceFile((str(digit), f"digit-{digit}-{place:04d}.png"), partial(_png, scan)))
     return files
 
 
-def _png(scan: object) -> bytes:
+def _png(scan: np.ndarray[Any, Any]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(scan).resize((_DIGIT_SIDE, _DIGIT_SIDE), Image.Resampling.BICUBIC).save(buffer, "PNG")
     return buffer.getvalue()

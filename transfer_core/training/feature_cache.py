@@ -58,7 +58,7 @@ def load_features(
         with replacing(path) as beside:
             _compute(dataset, plan, prefix, beside, on_progress, should_stop)
     on_progress(len(dataset.images))
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    return np.lib.format.open_memmap(path, mode="r")
 
 
 def _key(dataset: ImageDataset, plan: FreezePlan) -> str:
@@ -83,7 +83,7 @@ def _compute(
     should_stop: Callable[[], bool],
 ) -> None:
     forward = _constant_graph(prefix) if prefix is not None else None
-    rows: np.ndarray[Any, Any] | None = None
+    rows: np.memmap[Any, Any] | None = None
     num_done = 0
     paths = [dataset.image_path(image) for image in dataset.images]
     for pixels in pixel_batches(paths, plan.backbone.image_size):

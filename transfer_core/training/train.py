@@ -35,12 +35,6 @@ class TrainingResult:
     snapshot: RunSnapshot
     model_path: Path | None
 
-    @property
-    def history(self) -> dict[str, list[float]]:
-        """Loss and accuracy by epoch, under Keras's names."""
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        return {name: [getattr(epoch, name) for epoch in self.snapshot.epochs] for name in names}
-
 
 def train(
     dataset: ImageDataset,
