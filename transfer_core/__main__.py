@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from transfer_core.backbones.registry import DEFAULT_BACKBONE, list_backbones
+from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone, list_backbones
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
@@ -25,6 +25,7 @@ from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import evaluate_on_dataset, execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.training.freezing import FreezePlan
 from transfer_core.workspace import Workspace, default_workspace_root
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -129,11 +130,14 @@ def train(
         backbone=backbone,
         num_unfrozen_blocks=unfreeze_blocks,
         epochs=epochs,
-        fine_tune_epochs=fine_tune_epochs or min(TrainingConfig.fine_tune_epochs, epochs),
+        fine_tune_epochs=min(TrainingConfig.fine_tune_epochs, epochs)
+        if fine_tune_epochs is None
+        else fine_tune_epochs,
         learning_rate=learning_rate,
         batch_size=batch_size,
         seed=seed,
     )
+    FreezePlan(get_backbone(backbone), unfreeze_blocks)  # complains before a thousand images are read
     workspace = _workspace(root)
     dataset = _dataset_from(workspace, source, seed)
     dataset.check_trainable()
@@ -169,12 +173,7 @@ def evaluate_run(run_id: str, folder: Path | None, root: Path | None, as_json: b
     if folder is None:
         evaluation = evaluate_on_dataset(predictor, ImageDataset.load(workspace, run.dataset_id))
     else:
-        images = [
-            LabelledImage(folder.joinpath(*file.parts), file.path, file.class_name)
-            for file in folder_source(folder)
-            if file.class_name and not file.is_system_file
-        ]
-        evaluation = evaluate(predictor, images)
+        evaluation = evaluate(predictor, _labelled_images(folder))
     line = _("{accuracy:.1%} of {count} images right").format(
         accuracy=evaluation.accuracy, count=evaluation.num_images
     )
@@ -229,6 +228,22 @@ def _dataset_from(workspace: Workspace, source: str, seed: int) -> ImageDataset:
         raise NotFoundError(
             _("{source} is neither a folder, nor a zip file, nor the id of a dataset.").format(source=source)
         ) from error
+
+
+def _labelled_images(folder: Path) -> list[LabelledImage]:
+    images = [
+        LabelledImage(folder.joinpath(*file.parts), file.path, file.class_name)
+        for file in folder_source(folder)
+        if file.class_name and not file.is_system_file
+    ]
+    if not images:
+        raise IngestError(
+            _(
+                "There are no images in subfolders of {folder}. Put the pictures of each class into a folder with "
+                "the name of the class, and name the folder around them."
+            ).format(folder=folder)
+        )
+    return images
 
 
 def _ingested(workspace: Workspace, name: str, files: list[Any], seed: int) -> ImageDataset:
@@ -313,6 +328,8 @@ def main() -> int:
     except TransferStudioError as error:
         click.echo(_("Error: {message}").format(message=error), err=True)
         return 1
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
     except click.ClickException as error:
         click.echo(_("Error: {message}").format(message=error.format_message()), err=True)
         return error.exit_code

@@ -78,8 +78,7 @@ class TrainingConfig:
 
 
 def _check_number(title: str, value: object, lowest: float, highest: float) -> None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not lowest <= value <= highest:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not lowest <= value <= highest:
         raise InvalidConfigError(
             _("{title} is {value}. Expected was a number from {lowest:g} to {highest:g}.").format(
                 title=title, value=value, lowest=lowest, highest=highest

@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from transfer_core.language import _
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a path beside `path` to write to, and move it in when the block ends without an error.
 
+    The folder is made when it is not there.
+
     Args:
         path: Where the file is to be. Its ending is kept, since some writers look at it.
         durable: Wait until the disk has it, so that not even a power cut leaves half a file. Files that
@@ -26,6 +28,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """
     beside = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         if durable:
             with beside.open("rb+") as file:
@@ -39,7 +42,8 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
             ).format(file=path.name, reason=error.strerror or error)
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -14,7 +14,7 @@ import platformdirs
 from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.language import _
 
-_ID_PATTERN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{16}")
+_ID_PATTERN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{16}", re.ASCII)
 WORKSPACE_VARIABLE = "TRANSFER_STUDIO_WORKSPACE"
 
 

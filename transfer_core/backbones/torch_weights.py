@@ -5,6 +5,7 @@ version, system facts, the state_dict, the storage keys), then for each storage 
 numbers. The unpickler below admits the four names such a file needs and refuses every other.
 """
 
+import math
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -24,6 +25,8 @@ _STORAGE_DTYPES = {
     "LongStorage": np.dtype("<i8"),
     "IntStorage": np.dtype("<i4"),
 }
+# What reading raises on bytes that were changed (seen by changing each one).
+_DAMAGE = (OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, OverflowError, MemoryError)
 
 
 class _StateDict(OrderedDict[str, Any]):
@@ -52,6 +55,11 @@ class _LazyTensor:
 
     def to_array(self) -> np.ndarray[Any, Any]:
         values = self._storage.values[self._offset :]
+        # as_strided believes any shape and reads whatever lies behind the storage.
+        end = 1 + sum((size - 1) * step for size, step in zip(self._shape, self._stride, strict=True))
+        is_negative = min((self._offset, *self._shape, *self._stride)) < 0
+        if is_negative or max(end, math.prod(self._shape)) > len(values):
+            raise ValueError("a tensor reaches beyond its numbers")
         byte_strides = tuple(step * values.itemsize for step in self._stride)
         return np.lib.stride_tricks.as_strided(values, self._shape, byte_strides).copy()
 
@@ -93,7 +101,7 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     try:
         with path.open("rb") as file:
             return _read(file)
-    except (OSError, ValueError, TypeError, IndexError, EOFError, pickle.UnpicklingError) as error:
+    except (*_DAMAGE, pickle.UnpicklingError) as error:
         raise WeightsError(
             _(
                 "The weights file {file} cannot be read ({reason}). Expected were the pretrained weights as they "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 
 from transfer_core.data.images import decode_image, to_pixels
 from transfer_core.data.parallel import map_ahead
+from transfer_core.errors import UnreadableImageError
+from transfer_core.language import _
 
 
 def pixel_batches(
@@ -24,12 +27,18 @@ def pixel_batches(
         batch_size: Images in one batch; the last may be smaller.
 
     Raises:
-        UnreadableImageError: If a file is damaged.
+        UnreadableImageError: If a file is missing or damaged; the message names it.
     """
-
-    def read(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        return to_pixels(decode_image(path.read_bytes()), image_size)
-
-    pixels = map_ahead(read, paths, num_ahead=2 * batch_size)
+    pixels = map_ahead(partial(_read, image_size=image_size), paths, num_ahead=2 * batch_size)
     while batch := list(islice(pixels, batch_size)):
         yield np.stack(batch)
+
+
+def _read(path: Path, image_size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    try:
+        return to_pixels(decode_image(path.read_bytes()), image_size)
+    except (OSError, UnreadableImageError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UnreadableImageError(
+            _("The image {name} cannot be used: {reason}.").format(name=path.name, reason=reason)
+        ) from error

@@ -65,6 +65,7 @@ class ImageDataset:
         validation_split: Share of each class that is kept for validation, above 0 and below 1.
         seed: Fixes which images those are.
         version: Grows by one each time the dataset is saved.
+        sample: Name of the built-in sample it came from, if any.
     """
 
     id: str
@@ -76,6 +77,7 @@ class ImageDataset:
     validation_split: float = 0.2
     seed: int = 1
     version: int = 0
+    sample: str | None = None
 
     @classmethod
     def load(cls, workspace: Workspace, dataset_id: str) -> ImageDataset:

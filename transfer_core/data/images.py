@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
@@ -27,6 +28,8 @@ JPEG_QUALITY = 95
 Image.init()
 # Pillow warns about large pictures after the fact; MAX_PIXELS refuses them before they are decoded.
 Image.MAX_IMAGE_PIXELS = None
+# Notes about odd tags and palettes; what cannot be decoded fails, and the person is told of that.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 # What Pillow's decoders raise on damaged or hostile bytes (seen by feeding them mutated files).
 _DECODER_ERRORS = (
@@ -40,9 +43,19 @@ _DECODER_ERRORS = (
     OverflowError,
     ZeroDivisionError,
     MemoryError,
-    NotImplementedError,
+    RuntimeError,
     struct.error,
 )
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def decode_image(content: bytes) -> Image.Image:
@@ -68,7 +81,7 @@ def decode_image(content: bytes) -> Image.Image:
             _check_checksums(opened, content)
             opened.draft(None, (MAX_STORED_SIDE, MAX_STORED_SIDE))
             opened.load()
-            image = _to_rgb(ImageOps.exif_transpose(opened))
+            image = _to_rgb(_upright(opened))
     except UnreadableImageError:
         raise
     except _DECODER_ERRORS as error:
@@ -124,9 +137,20 @@ def _check_checksums(image: Image.Image, content: bytes) -> None:
             copy.verify()
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    # ImageOps.exif_transpose also writes the EXIF anew, which fails on the odd tags of some cameras.
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except _DECODER_ERRORS:
+        return image
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        image = Image.fromarray((np.asarray(image, dtype=np.uint32).clip(0, 65535) // 257).astype(np.uint8))
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
+    if image.mode == "F":
+        image = Image.fromarray(_float_to_8_bits(np.nan_to_num(np.asarray(image))))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         background = Image.new("RGBA", image.size, "white")
@@ -134,14 +158,21 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def _float_to_8_bits(grey: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    # Nothing in such a file says how bright white is: 1, 255 or 65,535, whichever fits.
+    brightest = grey.max()
+    white = 1 if brightest <= 1 else 255 if brightest <= 255 else 65535
+    return (grey.clip(0, white) * (255 / white)).round().astype(np.uint8)
+
+
 def _explain(content: bytes) -> str:
     """Say in words why bytes are no picture, from how they begin."""
-    start = content[:512].lstrip().lower()
-    if start.startswith((b"<svg", b"<?xml")) and b"<svg" in content[:4096].lower():
-        return _("it is an SVG drawing; save it as PNG or JPEG first")
+    start = content[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return _("it is a web page, not a picture")
-    if content[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
+    if start.startswith(b"<") and b"<svg" in start:
+        return _("it is an SVG drawing; save it as PNG or JPEG first")
+    if content[4:8] == b"ftyp" and content[8:12] in _HEIC_BRANDS:
         return _("it is in Apple's HEIC format, which is not read yet; save it as JPEG first")
     if _looks_like_picture(content):
         return _("the picture is cut off or damaged")
@@ -149,5 +180,7 @@ def _explain(content: bytes) -> str:
 
 
 def _looks_like_picture(content: bytes) -> bool:
-    starts = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-    return content.startswith(starts) or (content[:4] == b"RIFF" and content[8:12] == b"WEBP")
+    starts = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    is_webp = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
+    is_avif = content[4:12] in (b"ftypavif", b"ftypavis")
+    return content.startswith(starts) or is_webp or is_avif

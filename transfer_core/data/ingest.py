@@ -24,10 +24,16 @@ class _PreparedImage:
     jpeg: bytes
 
 
-def create_dataset(workspace: Workspace, name: str) -> ImageDataset:
-    """Return a dataset without images; nothing is on disk until images are added."""
-    dataset_id = new_id()
-    return ImageDataset(dataset_id, clean_name(name) or _("My images"), workspace.dataset_dir(dataset_id))
+def create_dataset(workspace: Workspace, name: str, sample: str | None = None) -> ImageDataset:
+    """Return a dataset without images; nothing is on disk until images are added.
+
+    Args:
+        workspace: Where it will lie.
+        name: For people.
+        sample: Name of the built-in sample it will hold, if any.
+    """
+    dataset_id, title = new_id(), clean_name(name) or _("My images")
+    return ImageDataset(dataset_id, title, workspace.dataset_dir(dataset_id), sample=sample)
 
 
 def add_files(
@@ -55,6 +61,23 @@ def add_files(
         IngestError: If not a single file could be used. The dataset is then as it was.
         WorkspaceError: If the disk refuses.
     """
+    collected = collect_files(dataset, files, class_name=class_name, progress=progress)
+    check_anything_added(dataset, collected)
+    return collected.save()
+
+
+def collect_files(
+    dataset: ImageDataset,
+    files: Iterable[SourceFile],
+    *,
+    class_name: str | None = None,
+    progress: Progress | None = None,
+) -> ImageDataset:
+    """Do the same with one part of what a person dropped: it is not saved, and may be unusable as a whole.
+
+    Raises:
+        WorkspaceError: If the disk refuses.
+    """
     files = list(files)
     intake = _Intake(dataset)
     label = clean_name(class_name) if class_name else None
@@ -62,9 +85,36 @@ def add_files(
         intake.take(file, prepared, label or file.class_name)
         if progress:
             progress(done, len(files))
-    if not intake.num_added and not intake.num_known:
-        raise IngestError(_explain_nothing_usable(files, intake.left_out))
-    return dataset.with_images(intake.images, (*dataset.left_out, *intake.left_out)).save()
+    return dataset.with_images(intake.images, (*dataset.left_out, *intake.left_out))
+
+
+def check_anything_added(before: ImageDataset, after: ImageDataset) -> None:
+    """Make sure that at least one image came in.
+
+    Raises:
+        IngestError: If none did; the message says why.
+    """
+    if len(after.images) > len(before.images):
+        return
+    left_out = [file for file in after.left_out[len(before.left_out) :] if not file.is_system_file]
+    if not left_out:
+        raise IngestError(_("There are no pictures in it. Choose a folder whose subfolders are the classes."))
+    if all(file.reason == _not_in_class_folder() for file in left_out):
+        raise IngestError(
+            _(
+                "There are no subfolders in it, so the classes cannot be told. Put the pictures of each class into "
+                "a folder with the name of the class, and choose the folder around them."
+            )
+        )
+    raise IngestError(
+        _("None of the {count:,} files can be used. The first one, {name}: {reason}.").format(
+            count=len(left_out), name=left_out[0].name, reason=left_out[0].reason
+        )
+    )
+
+
+def _not_in_class_folder() -> str:
+    return _("it is not in a class folder")
 
 
 class _Intake:
@@ -73,8 +123,6 @@ class _Intake:
     def __init__(self, dataset: ImageDataset) -> None:
         self.images = list(dataset.images)
         self.left_out: list[LeftOut] = []
-        self.num_added = 0
-        self.num_known = 0
         self._folder = dataset.folder / "images"
         self._by_id = {image.id: image for image in dataset.images}
         self._spelling = {name.casefold(): name for name in dataset.class_names}
@@ -85,7 +133,7 @@ class _Intake:
         if file.is_system_file:
             self._leave_out(file, _("it belongs to the operating system"), is_system_file=True)
         elif class_name is None:
-            self._leave_out(file, _("it is not in a class folder"))
+            self._leave_out(file, _not_in_class_folder())
         elif isinstance(prepared, UnreadableImageError):
             self._leave_out(file, str(prepared))
         elif prepared.id in self._by_id:
@@ -96,16 +144,13 @@ class _Intake:
     def _add(self, file: SourceFile, prepared: _PreparedImage, class_name: str) -> None:
         # "Cat" and "cat" are one class for a person, under its first spelling.
         class_name = self._spelling.setdefault(class_name.casefold(), class_name)
-        self._folder.mkdir(parents=True, exist_ok=True)
         with replacing(self._folder / f"{prepared.id}.jpg", durable=False) as beside:
             beside.write_bytes(prepared.jpeg)
         image = ImageRecord(prepared.id, class_name, clean_name(file.parts[-1]))
         self.images.append(image)
         self._by_id[image.id] = image
-        self.num_added += 1
 
     def _meet_again(self, file: SourceFile, known: ImageRecord, class_name: str) -> None:
-        self.num_known += 1
         if known.class_name.casefold() == class_name.casefold():
             reason = _("the same picture is there already ({name})").format(name=known.name)
         else:
@@ -127,18 +172,3 @@ def _prepare(file: SourceFile) -> _PreparedImage | UnreadableImageError:
         return error
     digest = hashlib.sha256(f"{image.width}x{image.height}".encode() + image.tobytes())
     return _PreparedImage(digest.hexdigest()[:32], encode_jpeg(image))
-
-
-def _explain_nothing_usable(files: list[SourceFile], left_out: list[LeftOut]) -> str:
-    wanted = [file for file in files if not file.is_system_file]
-    if not wanted:
-        return _("There are no pictures in it. Choose a folder whose subfolders are the classes.")
-    if all(file.class_name is None for file in wanted):
-        return _(
-            "There are no subfolders in it, so the classes cannot be told. Put the pictures of each class into a "
-            "folder with the name of the class, and choose the folder around them."
-        )
-    first = next(file for file in left_out if not file.is_system_file)
-    return _("None of the {count:,} files can be used. The first one, {name}: {reason}.").format(
-        count=len(wanted), name=first.name, reason=first.reason
-    )

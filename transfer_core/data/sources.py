@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import stat
+import struct
 import unicodedata
 import zipfile
 import zlib
@@ -24,6 +26,17 @@ MAX_ZIP_RATIO = 200
 _SPLIT_FOLDERS = {"train", "training", "val", "valid", "validation", "test"}
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
 _MAX_NAME_LENGTH = 60
+# What zipfile raises on damaged or hostile archives (seen by feeding it mutated files).
+_UNPACKING_ERRORS = (
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,8 @@ class SourceFile:
     def class_name(self) -> str | None:
         """The first folder that is not a split such as `train`, or None when it lies in no folder."""
         folders = [clean_name(part) for part in self.parts[:-1]]
-        if folders and folders[0].casefold() in _SPLIT_FOLDERS:
+        # A folder "train" that holds pictures itself is the class of a vehicle.
+        if len(folders) > 1 and folders[0].casefold() in _SPLIT_FOLDERS:
             folders = folders[1:]
         return folders[0] if folders and folders[0] else None
 
@@ -97,21 +111,27 @@ def zip_source(file: BinaryIO, name: str) -> list[SourceFile]:
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeDecodeError) as error:
-        raise IngestError(
-            _(
-                "{name} is not a zip file, or it is damaged. Pack the folder with the class folders again and "
-                "choose the new file."
-            ).format(name=clean_name(name))
-        ) from error
-    members = [member for member in archive.infolist() if not member.is_dir()]
+        raise IngestError(_damaged_zip(name)) from error
+    # Not is_dir(), which fails on an empty name.
+    members = [member for member in archive.infolist() if not member.filename.endswith(("/", "\\"))]
     _check_count(len(members))
-    _check_members(members, clean_name(name))
+    _check_members(members, name)
     return _without_common_root([_zip_file(archive, member) for member in members])
 
 
 def uploaded_file(path: str, content: bytes) -> SourceFile:
     """Wrap a file that a browser sent; the first folder of its path is the one the person picked."""
-    return SourceFile(tuple(path.replace("\\", "/").split("/"))[1:], lambda: content)
+    parts = _parts_of(path)
+    return SourceFile(parts[1:] or parts, lambda: content)
+
+
+def failing_file(path: str, *, is_too_large: bool) -> SourceFile:
+    """Stand for a file that the browser could not send, so that it is listed with its reason."""
+
+    def read() -> bytes:
+        raise UnreadableImageError(_too_large() if is_too_large else _("the browser could not read it"))
+
+    return SourceFile(uploaded_file(path, b"").parts, read)
 
 
 def _file_reader(path: Path) -> Callable[[], bytes]:
@@ -137,14 +157,18 @@ def _zip_file(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> SourceFile:
         try:
             with archive.open(member) as opened:
                 content = opened.read(MAX_FILE_BYTES + 1)
-        except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, zlib.error) as error:
+        except _UNPACKING_ERRORS as error:
             raise UnreadableImageError(_("it is damaged inside the zip file")) from error
         if len(content) > MAX_FILE_BYTES:
             raise UnreadableImageError(_too_large())
         return content
 
-    parts = [part for part in member.filename.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    return SourceFile(tuple(parts), read)
+    return SourceFile(_parts_of(member.filename), read)
+
+
+def _parts_of(path: str) -> tuple[str, ...]:
+    parts = tuple(part for part in path.replace("\\", "/").split("/") if part not in ("", ".", ".."))
+    return parts or (path,)
 
 
 def _without_common_root(files: list[SourceFile]) -> list[SourceFile]:
@@ -177,13 +201,22 @@ def _check_members(members: list[zipfile.ZipInfo], name: str) -> None:
         first.header_offset + first.compress_size > second.header_offset
         for first, second in pairwise(ordered)
     )
-    if overlapping or unpacked > MAX_TOTAL_BYTES or unpacked > max(packed * MAX_ZIP_RATIO, 10 * 1024**2):
+    if unpacked > MAX_TOTAL_BYTES or unpacked > max(packed * MAX_ZIP_RATIO, 10 * 1024**2):
         raise IngestError(
             _(
                 "{name} was not opened: unpacked it would be {size:,.0f} MB, far more than a zip file of pictures "
                 "can be. Pack only the pictures and choose the new file."
-            ).format(name=name, size=unpacked / 1e6)
+            ).format(name=clean_name(name), size=unpacked / 1e6)
         )
+    if overlapping:
+        raise IngestError(_damaged_zip(name))
+
+
+def _damaged_zip(name: str) -> str:
+    return _(
+        "{name} is not a zip file, or it is damaged. Pack the folder with the class folders again and "
+        "choose the new file."
+    ).format(name=clean_name(name))
 
 
 def _too_large() -> str:

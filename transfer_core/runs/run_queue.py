@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.events import RunSnapshot, TrainingEvent
+from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
+from transfer_core.language import _
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run_safely
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
@@ -74,11 +76,19 @@ class RunQueue:
         return run.id
 
     def request_stop(self, run_id: str) -> None:
-        """Ask a run to stop and keep its best weights. A run that still waits leaves the queue."""
+        """Ask a run to stop and keep its best weights. A run that still waits leaves the queue.
+
+        Raises:
+            WorkspaceError: If the disk refuses.
+        """
         with self._lock:
             job = self._find(run_id)
-            if job:
-                job.stop_requested.set()
+            if job is None:
+                return
+            job.stop_requested.set()
+            if job is not self._jobs[0]:
+                job.log.append(RunEnded(time.time(), "stopped", _("Stopped before its turn had come.")))
+                self._jobs.remove(job)
 
     def snapshot(self, run_id: str) -> RunSnapshot:
         """Return how a run is now.
@@ -89,9 +99,13 @@ class RunQueue:
         job = self._find(run_id)
         if job:
             return job.log.snapshot
-        if run_id not in self._ended:
-            self._ended[run_id] = TrainingRun.load(self.workspace, run_id).snapshot()
-        return self._ended[run_id]
+        if run_id in self._ended:
+            return self._ended[run_id]
+        snapshot = TrainingRun.load(self.workspace, run_id).snapshot()
+        # Without an end it may be the run of another process, which goes on writing.
+        if snapshot.outcome:
+            self._ended[run_id] = snapshot
+        return snapshot
 
     def status(self, run_id: str) -> RunStatus:
         """Return in one word how a run is.

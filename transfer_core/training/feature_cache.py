@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def load_features(
         prefix: The frozen part; None when nothing is frozen, then the features are the pixels themselves.
         cache_dir: Where features are kept.
         on_progress: Called with the number of images done.
-        should_stop: Asked after each batch.
+        should_stop: Asked before the first and at each batch.
 
     Returns:
         A memory-mapped array, one row for each image in the order of `dataset.images`; float16 activations,
@@ -53,11 +53,14 @@ def load_features(
         UnreadableImageError: If an image of the dataset has been damaged since it came in.
         WorkspaceError: If the disk refuses.
     """
+    if should_stop():
+        raise FeaturesStoppedError
     path = cache_dir / f"{_key(dataset, plan)}.npy"
-    if not path.is_file():
+    if path.is_file():
+        on_progress(len(dataset.images))
+    else:
         with replacing(path) as beside:
             _compute(dataset, plan, prefix, beside, on_progress, should_stop)
-    on_progress(len(dataset.images))
     return np.lib.format.open_memmap(path, mode="r")
 
 
@@ -83,21 +86,25 @@ def _compute(
     should_stop: Callable[[], bool],
 ) -> None:
     forward = _constant_graph(prefix) if prefix is not None else None
-    rows: np.memmap[Any, Any] | None = None
     num_done = 0
     paths = [dataset.image_path(image) for image in dataset.images]
-    for pixels in pixel_batches(paths, plan.backbone.image_size):
-        if should_stop():
-            raise FeaturesStoppedError
-        features = pixels if forward is None else forward(pixels).astype(np.float16)
-        if rows is None:
-            shape = (len(dataset.images), *features.shape[1:])
-            rows = np.lib.format.open_memmap(path, "w+", dtype=features.dtype, shape=shape)
-        rows[num_done : num_done + len(features)] = features
-        num_done += len(features)
-        on_progress(num_done)
-    if rows is not None:
-        rows.flush()
+    # Written in a row: writing through a memory map ends the whole process when the disk is full.
+    with path.open("wb") as file:
+        for pixels in pixel_batches(paths, plan.backbone.image_size):
+            if should_stop():
+                raise FeaturesStoppedError
+            features = pixels if forward is None else forward(pixels).astype(np.float16)
+            if num_done == 0:
+                _write_header(file, (len(paths), *features.shape[1:]), features.dtype)
+            file.write(features.tobytes())
+            num_done += len(features)
+            on_progress(num_done)
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Begin a `.npy` file whose rows are still to come."""
+    facts = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, facts)
 
 
 def _constant_graph(prefix: keras.Model) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:

@@ -1,0 +1,43 @@
+"""The welcome page: what this is, where to start, and what has been done before."""
+
+import streamlit as st
+
+from pages.ui.page import run_page
+from pages.ui.runs import show_earlier_runs
+from pages.ui.sample_run import start_sample_run
+from pages.ui.session import Session
+from pages.ui.steps import Step
+from transfer_core.language import _
+
+
+def show_welcome(session: Session) -> None:
+    """Draw the welcome page."""
+    st.title(_("Teach a computer to see what you see"), anchor=False)
+    st.markdown(
+        _(
+            "Take a network that has already learned from a million photos and teach it your own classes, with as few "
+            "as ten photos of each. You choose what it learns from, what stays as it is, and watch it learn. "
+            "Everything runs on this computer: no account, no network, and your photos stay here."
+        )
+    )
+    with st.container(horizontal=True):
+        if st.button(_("Start"), type="primary", icon=":material/play_arrow:"):
+            st.switch_page(Step.MODEL.page)
+        if st.button(
+            _("Try it with sample images"),
+            icon=":material/auto_awesome:",
+            help=_("One click to a trained model: 200 little pictures, about a quarter of a minute."),
+        ):
+            start_sample_run(session)
+            st.switch_page(Step.TRAIN.page)
+    st.subheader(_("Five steps"), anchor=False)
+    for column, (number, step) in zip(st.columns(len(Step)), enumerate(Step, 1), strict=True):
+        with column.container(border=True, height="stretch"):
+            st.page_link(
+                step.page, label=f"**{number} · {step.title}**", icon=step.icon, query_params=session.query()
+            )
+            st.caption(step.purpose)
+    show_earlier_runs(session)
+
+
+run_page(_("Welcome"), show_welcome)

@@ -1,0 +1,147 @@
+"""Charts: ECharts for what moves (it updates in place), Plotly for what stands still."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.events import RunSnapshot
+from transfer_core.language import _
+
+
+def show_curves(snapshot: RunSnapshot) -> None:
+    """Draw loss and accuracy by epoch, side by side, training solid and validation dashed."""
+    left, right = st.columns(2)
+    with left:
+        _show_curve(snapshot, "accuracy", _("Accuracy: higher is better"), percent=True)
+    with right:
+        _show_curve(snapshot, "loss", _("Loss: lower is better"), percent=False)
+
+
+def _show_curve(snapshot: RunSnapshot, measure: str, title: str, *, percent: bool) -> None:
+    history = pd.DataFrame(
+        {
+            "epoch": [epoch.epoch for epoch in snapshot.epochs],
+            _("training"): [getattr(epoch, measure) for epoch in snapshot.epochs],
+            _("validation"): [getattr(epoch, f"val_{measure}") for epoch in snapshot.epochs],
+        }
+    )
+    last = history.iloc[-1] if len(history) else None
+    described = (
+        _("{title}. After {epochs} epochs: training {train:.2f}, validation {validation:.2f}.").format(
+            title=title, epochs=len(history), train=last.iloc[1], validation=last.iloc[2]
+        )
+        if last is not None
+        else _("{title}. No epoch has ended yet.").format(title=title)
+    )
+    st.markdown(f"**{title}**")
+    st.echarts_chart(
+        _curve_spec(history, snapshot, measure, percent), height=300, key=f"curve-{measure}", alt=described
+    )
+
+
+def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot, measure: str, percent: bool) -> dict[str, Any]:
+    epoch_column, *lines = history.columns
+    styles = ("solid", "dashed")
+    spec: dict[str, Any] = {
+        "animation": False,
+        "dataset": {"source": history},
+        "legend": {"top": 0},
+        "grid": {"top": 36, "left": 8, "right": 16, "bottom": 24, "containLabel": True},
+        "tooltip": {"trigger": "axis", "valueFormatter": "percent" if percent else "%.3f"},
+        "xAxis": {
+            "type": "value",
+            "name": _("epoch"),
+            "nameLocation": "middle",
+            "nameGap": 26,
+            "min": 1,
+            "max": max(snapshot.num_epochs, len(history), 2),
+            "minInterval": 1,
+        },
+        "yAxis": {"type": "value", "min": 0, **({"max": 1} if percent else {})},
+        "series": [
+            {
+                "type": "line",
+                "name": line,
+                "encode": {"x": epoch_column, "y": line},
+                "showSymbol": len(history) < 2,
+                "lineStyle": {"type": style, "width": 3},
+            }
+            for line, style in zip(lines, styles, strict=True)
+        ],
+    }
+    best = snapshot.best
+    if best:
+        spec["series"][1]["markPoint"] = {
+            "symbol": "circle",
+            "symbolSize": 12,
+            "label": {"formatter": _("best"), "position": "bottom", "distance": 8},
+            "data": [{"coord": [best.epoch, getattr(best, f"val_{measure}")]}],
+        }
+    return spec
+
+
+def show_class_counts(dataset: ImageDataset) -> None:
+    """Draw how many images each class has for training and for validation."""
+    figure = go.Figure(
+        [
+            go.Bar(
+                name=title,
+                y=list(counts),
+                x=list(counts.values()),
+                orientation="h",
+                text=list(counts.values()),
+                textposition="inside",
+                insidetextanchor="middle",
+                marker_pattern_shape=pattern,
+            )
+            for title, counts, pattern in (
+                (_("to learn from"), dataset.counts("train"), ""),
+                (_("to check with"), dataset.counts("validation"), "/"),
+            )
+        ]
+    )
+    figure.update_layout(
+        barmode="stack",
+        height=90 + 34 * len(dataset.class_names),
+        margin={"l": 0, "r": 0, "t": 30, "b": 0},
+        legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
+        xaxis={"title": _("images")},
+        yaxis={"autorange": "reversed", "type": "category"},
+    )
+    described = "; ".join(f"{name}: {count}" for name, count in dataset.counts().items())
+    st.plotly_chart(figure, key="class-counts", config={"displayModeBar": False}, alt=described)
+
+
+def show_confusion_matrix(evaluation: Evaluation) -> None:
+    """Draw which classes are taken for which."""
+    names = list(evaluation.class_names)
+    figure = go.Figure(
+        go.Heatmap(
+            z=evaluation.confusion_matrix,
+            x=names,
+            y=names,
+            texttemplate="%{z}",
+            colorscale="Teal",
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            hovertemplate=_("%{y}, taken for %{x}: %{z}<extra></extra>"),
+        )
+    )
+    figure.update_layout(
+        height=140 + 44 * len(names),
+        margin={"l": 0, "r": 0, "t": 10, "b": 0},
+        xaxis={"title": _("what the network said"), "type": "category"},
+        yaxis={"title": _("what it is"), "autorange": "reversed", "type": "category"},
+    )
+    num_right = sum(evaluation.confusion_matrix[place][place] for place in range(len(names)))
+    described = _("{right} of {count} images are on the diagonal, that is, right.").format(
+        right=num_right, count=evaluation.num_images
+    )
+    st.plotly_chart(figure, key="confusion", config={"displayModeBar": False}, alt=described)

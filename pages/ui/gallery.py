@@ -1,0 +1,47 @@
+"""The images of a dataset, 48 to a page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from transfer_core.data.dataset import ImageDataset, ImageRecord
+from transfer_core.language import _, plural
+
+IMAGES_A_PAGE = 48
+
+
+def show_gallery(dataset: ImageDataset) -> None:
+    """Draw the images with their labels, with a filter by class and pages."""
+    everything = _("All classes")
+    chosen = st.selectbox(
+        _("Show"), [everything, *dataset.class_names], key=f"gallery-class-{dataset.id}", width=280
+    )
+    images = [image for image in dataset.images if chosen in (everything, image.class_name)]
+    num_pages = max(-(-len(images) // IMAGES_A_PAGE), 1)
+    first = 0
+    if num_pages > 1:
+        # Keyed by its length too: a page that no longer exists must not stay chosen.
+        page = st.pagination(num_pages, key=f"gallery-{dataset.id}-{chosen}-{num_pages}")
+        first = (page - 1) * IMAGES_A_PAGE
+    shown = images[first : first + IMAGES_A_PAGE]
+    st.caption(
+        _("Images {first} to {last} of {count:,}").format(
+            first=first + 1, last=first + len(shown), count=len(images)
+        )
+        if num_pages > 1
+        else plural("{count} image", "{count} images", len(images))
+    )
+    with st.container(key="gallery"):
+        st.image(
+            [str(dataset.image_path(image)) for image in shown],
+            caption=[_caption(image) for image in shown],
+            width=120,
+            alt=[
+                _("{name}, class {class_name}").format(name=image.name, class_name=image.class_name)
+                for image in shown
+            ],
+        )
+
+
+def _caption(image: ImageRecord) -> str:
+    return f"{image.class_name} ✓" if image.split == "validation" else image.class_name

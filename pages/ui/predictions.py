@@ -1,0 +1,70 @@
+"""What a model says about photos: the photo, the classes as bars, the time it took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from pages.ui.glossary import explain
+from pages.ui.process import predictor
+from pages.ui.test_images import NewImage
+from pages.ui.words import duration_words
+from transfer_core.data.images import decode_image, encode_jpeg
+from transfer_core.errors import UnreadableImageError
+from transfer_core.language import _
+from transfer_core.predictor import Prediction
+from transfer_core.runs.training_run import TrainingRun
+
+_MAX_BARS = 8
+_IMAGES_A_PAGE = 24
+_SHOWN_SIDE = 320
+
+
+def show_predictions(run: TrainingRun, images: Sequence[NewImage]) -> None:
+    """Score photos and draw the answers, a page at a time."""
+    with st.spinner(_("Getting the network ready …")):
+        model = predictor(run.id)
+    num_pages = -(-len(images) // _IMAGES_A_PAGE)
+    page = st.pagination(num_pages, key=f"predictions-{num_pages}") if num_pages > 1 else 1
+    st.caption(_("How sure the network is of each class:"), help=explain("probability"))
+    columns = st.columns(2)
+    for place, image in enumerate(images[(page - 1) * _IMAGES_A_PAGE : page * _IMAGES_A_PAGE]):
+        with columns[place % len(columns)].container(border=True):
+            try:
+                _show_prediction(image, model.predict(image.content))
+            except UnreadableImageError as error:
+                st.error(_("{name} was left out: {reason}.").format(name=image.name, reason=error))
+
+
+def _show_prediction(image: NewImage, prediction: Prediction) -> None:
+    photo, answer = st.columns([1, 2], vertical_alignment="center")
+    shown = decode_image(image.content)
+    shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
+    photo.image(encode_jpeg(shown, quality=90), alt=image.name, width="stretch")
+    with answer:
+        st.markdown(f"### {_plain(prediction.class_name)}")
+        st.html(_bars(prediction))
+        st.caption(
+            _("{name} · {time}").format(name=_plain(image.name), time=duration_words(prediction.seconds))
+        )
+
+
+def _bars(prediction: Prediction) -> str:
+    """The most probable classes as bars; the numbers stand beside them for every reader."""
+    rows = []
+    for name, probability in list(prediction.probabilities.items())[:_MAX_BARS]:
+        best = " bars-best" if name == prediction.class_name else ""
+        rows.append(
+            f'<span class="bars-name{best}">{escape(name)}</span>'
+            f'<span class="bars-track" aria-hidden="true"><span class="bars-fill" '
+            f'style="display:block;width:{probability:.1%}"></span></span>'
+            f'<span class="bars-number{best}">{probability:.1%}</span>'
+        )
+    return f'<div class="bars">{"".join(rows)}</div>'
+
+
+def _plain(text: str) -> str:
+    """Text from outside, with everything that Markdown would act on defused."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+-!~$:|<>" else letter for letter in text)

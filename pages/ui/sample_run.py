@@ -1,0 +1,27 @@
+"""One click from nothing to a trained model."""
+
+from __future__ import annotations
+
+from pages.ui.process import run_queue, workspace
+from pages.ui.session import Session
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.samples import get_sample, list_samples
+
+
+def take_sample(session: Session, name: str) -> ImageDataset:
+    """Make a built-in sample the person's images."""
+    sample = get_sample(name)
+    dataset = add_files(create_dataset(workspace(), sample.title, sample=sample.name), sample.files())
+    session.dataset_id = dataset.id
+    return dataset
+
+
+def start_sample_run(session: Session) -> None:
+    """Train with the first sample and every default."""
+    dataset = take_sample(session, list_samples()[0].name)
+    session.config = TrainingConfig()
+    session.choose_backbone(session.config.backbone)
+    session.num_unfrozen_blocks = session.config.num_unfrozen_blocks
+    session.run_id = run_queue().submit(dataset, session.config)

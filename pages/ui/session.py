@@ -1,0 +1,148 @@
+"""What one person has chosen so far: the only place that touches Streamlit's session state and the address.
+
+The choices are also written into the address of the page, so that a refresh, a bookmark or a second tab finds
+them again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.process import run_queue, workspace
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import TransferStudioError
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.freezing import FreezePlan
+
+_KEY = "session"
+
+
+@dataclass
+class Upload:
+    """A folder on its way from the browser.
+
+    Args:
+        id: Given by the browser.
+        before: The dataset as it was.
+        after: The dataset with what has arrived.
+        num_batches: How many batches have been taken in.
+        is_complete: Whether the last one has.
+        problem: Why it could not be used, for the person.
+    """
+
+    id: str
+    before: ImageDataset
+    after: ImageDataset
+    num_batches: int = 0
+    is_complete: bool = False
+    problem: str = ""
+
+
+@dataclass
+class Session:
+    """The choices of one person; ids and values only, never a live model.
+
+    Args:
+        backbone_name: The pretrained network, or None.
+        dataset_id: The images, or None.
+        num_unfrozen_blocks: How deep the network learns, or None.
+        run_id: The run that the Train and Test pages show, or None.
+        config: The numbers on the Train page.
+        upload: A folder on its way, or None.
+        num_files_taken: How many uploads were taken in; a new number gives an empty upload field.
+    """
+
+    backbone_name: str | None = None
+    dataset_id: str | None = None
+    num_unfrozen_blocks: int | None = None
+    run_id: str | None = None
+    config: TrainingConfig = field(default_factory=TrainingConfig)
+    upload: Upload | None = None
+    num_files_taken: int = 0
+
+    @property
+    def dataset(self) -> ImageDataset | None:
+        """The chosen images as they are on disk now."""
+        return ImageDataset.load(workspace(), self.dataset_id) if self.dataset_id else None
+
+    @property
+    def freeze_plan(self) -> FreezePlan | None:
+        """What learns and what stays, once a network is chosen."""
+        if self.backbone_name is None:
+            return None
+        return FreezePlan(get_backbone(self.backbone_name), self.num_unfrozen_blocks or 0)
+
+    def choose_backbone(self, name: str) -> None:
+        """Take a network; a depth that was chosen for another one is forgotten."""
+        if name != self.backbone_name:
+            self.backbone_name = name
+            self.num_unfrozen_blocks = None
+
+    def choose_run(self, run: TrainingRun) -> None:
+        """Show a run, with the choices it was made with."""
+        self.run_id = run.id
+        self.config = run.config
+        self.backbone_name = run.config.backbone
+        self.num_unfrozen_blocks = run.config.num_unfrozen_blocks
+        self.dataset_id = run.dataset_id if run.dataset_id in workspace().dataset_ids() else None
+
+    def query(self) -> dict[str, str]:
+        """The choices as they stand in the address."""
+        values = {
+            "model": self.backbone_name,
+            "images": self.dataset_id,
+            "unfrozen": self.num_unfrozen_blocks,
+            "run": self.run_id,
+        }
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def open_session() -> Session:
+    """Return the person's session, found again from the address after a refresh."""
+    if _KEY not in st.session_state:
+        st.session_state[_KEY] = _from_address(st.query_params.to_dict())
+    session: Session = st.session_state[_KEY]
+    _forget_what_is_gone(session)
+    if st.query_params.to_dict() != session.query():
+        st.query_params.from_dict(session.query())
+    return session
+
+
+def component_value(key: str, name: str) -> Any:
+    """Return what a component sent, inside its callback."""
+    return getattr(st.session_state[key], name, None)
+
+
+def _from_address(values: dict[str, str]) -> Session:
+    """Take over what is valid; an address may be old, shortened or made up."""
+    session = Session()
+    try:
+        if "model" in values:
+            session.backbone_name = get_backbone(values["model"]).name
+        if "images" in values:
+            session.dataset_id = ImageDataset.load(workspace(), values["images"]).id
+        if session.backbone_name and values.get("unfrozen", "").isdecimal():
+            plan = FreezePlan(get_backbone(session.backbone_name), int(values["unfrozen"]))
+            session.num_unfrozen_blocks = plan.num_unfrozen_blocks
+        if "run" in values:
+            run = TrainingRun.load(workspace(), values["run"])
+            session.run_id, session.config = run.id, run.config
+    except TransferStudioError:
+        # What was found before the mistake stays; the rest is simply not chosen.
+        return session
+    return session
+
+
+def _forget_what_is_gone(session: Session) -> None:
+    if session.dataset_id and session.dataset_id not in workspace().dataset_ids():
+        session.dataset_id = None
+    if session.run_id:
+        try:
+            run_queue().snapshot(session.run_id)
+        except TransferStudioError:
+            session.run_id = None

@@ -1,0 +1,45 @@
+"""The five steps with what has been chosen, and the running training, on every page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui.process import run_queue
+from pages.ui.session import Session
+from pages.ui.steps import Step, step_state
+from pages.ui.words import phase_words
+from transfer_core.language import _, plural
+
+
+def show_sidebar(session: Session) -> None:
+    """Draw the sidebar."""
+    with st.sidebar:
+        st.page_link("app.py", label="**Transfer Studio**", icon="🎓", query_params=session.query())
+        for number, step in enumerate(Step, 1):
+            state = step_state(step, session)
+            with st.container(key=f"step-{step.name.lower()}", gap=None):
+                st.page_link(
+                    step.page, label=f"{number} · {step.title}", icon=step.icon, query_params=session.query()
+                )
+                mark = ":material/check_circle:" if state.is_done else ":material/radio_button_unchecked:"
+                st.caption(f"{mark} {state.text}")
+        if run_queue().running:
+            st.divider()
+            st.fragment(_show_running_job, run_every="2s")(session)
+
+
+def _show_running_job(session: Session) -> None:
+    """Show the run that is being trained now, whoever started it."""
+    run = run_queue().running
+    if run is None:
+        st.caption(_("The training has ended."))
+        return
+    snapshot = run_queue().snapshot(run.id)
+    st.caption(_("Training now"))
+    st.progress(snapshot.phase_share, text=f"{run.dataset_name}: {phase_words(snapshot.phase)}")
+    if session.run_id and run_queue().status(session.run_id) == "queued":
+        place = run_queue().place(session.run_id)
+        st.caption(plural("Your run waits: {count} before it.", "Your run waits: {count} before it.", place))
+    if st.button(_("Look at it"), icon=":material/monitoring:", key="look-at-running", type="tertiary"):
+        session.run_id = run.id
+        st.switch_page(Step.TRAIN.page)

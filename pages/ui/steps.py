@@ -1,0 +1,133 @@
+"""The five steps of the journey, and how far a person has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from pages.ui.process import run_queue, workspace
+from pages.ui.session import Session
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.language import _, plural
+from transfer_core.runs.training_run import TrainingRun
+
+
+class Step(Enum):
+    """A page of the journey: its file, its icon."""
+
+    MODEL = ("pages/1_Model.py", ":material/psychology:")
+    IMAGES = ("pages/2_Images.py", ":material/photo_library:")
+    LAYERS = ("pages/3_Layers.py", ":material/layers:")
+    TRAIN = ("pages/4_Train.py", ":material/model_training:")
+    TEST = ("pages/5_Test.py", ":material/image_search:")
+
+    @property
+    def page(self) -> str:
+        """The file of the page, as Streamlit links to it."""
+        return self.value[0]
+
+    @property
+    def icon(self) -> str:
+        """Streamlit's name of its icon."""
+        return self.value[1]
+
+    @property
+    def title(self) -> str:
+        """Its name on screen."""
+        return {
+            Step.MODEL: _("Model"),
+            Step.IMAGES: _("Images"),
+            Step.LAYERS: _("Layers"),
+            Step.TRAIN: _("Train"),
+            Step.TEST: _("Test"),
+        }[self]
+
+    @property
+    def purpose(self) -> str:
+        """What a person does there, in a few words."""
+        return {
+            Step.MODEL: _("Pick a network that has seen a million photos."),
+            Step.IMAGES: _("Drop your own photos, sorted into classes."),
+            Step.LAYERS: _("Choose what stays as it is and what learns."),
+            Step.TRAIN: _("Watch it learn, live."),
+            Step.TEST: _("Show it new photos and see what it says."),
+        }[self]
+
+
+@dataclass(frozen=True)
+class StepState:
+    """How far a step is.
+
+    Args:
+        is_done: Whether there is something chosen.
+        text: What has been chosen, or what is missing.
+    """
+
+    is_done: bool
+    text: str
+
+
+def step_state(step: Step, session: Session) -> StepState:
+    """Say what has been chosen in a step, or what is missing."""
+    return {
+        Step.MODEL: _model_state,
+        Step.IMAGES: _images_state,
+        Step.LAYERS: _layers_state,
+        Step.TRAIN: _train_state,
+        Step.TEST: _test_state,
+    }[step](session)
+
+
+def _model_state(session: Session) -> StepState:
+    if session.backbone_name is None:
+        return StepState(False, _("Not chosen yet"))
+    return StepState(True, get_backbone(session.backbone_name).title)
+
+
+def _images_state(session: Session) -> StepState:
+    dataset = session.dataset
+    if dataset is None or not dataset.images:
+        return StepState(False, _("No images yet"))
+    if len(dataset.class_names) < 2:
+        return StepState(False, _("Needs a second class"))
+    return StepState(
+        True,
+        _("{images} in {classes}").format(
+            images=plural("{count} image", "{count} images", len(dataset.images)),
+            classes=plural("{count} class", "{count} classes", len(dataset.class_names)),
+        ),
+    )
+
+
+def _layers_state(session: Session) -> StepState:
+    if session.num_unfrozen_blocks is None:
+        return StepState(False, _("Not chosen yet"))
+    if session.num_unfrozen_blocks == 0:
+        return StepState(True, _("Only the new layer learns"))
+    return StepState(
+        True, plural("{count} block learns along", "{count} blocks learn along", session.num_unfrozen_blocks)
+    )
+
+
+def _train_state(session: Session) -> StepState:
+    if session.run_id is None:
+        return StepState(False, _("Not trained yet"))
+    words = {
+        "queued": _("Waiting for its turn"),
+        "running": _("Training now"),
+        "finished": _("Trained"),
+        "stopped": _("Stopped"),
+        "failed": _("Did not work"),
+        "interrupted": _("Interrupted"),
+    }
+    status = run_queue().status(session.run_id)
+    best = run_queue().snapshot(session.run_id).best
+    if status in ("finished", "stopped") and best:
+        return StepState(True, _("{accuracy:.0%} right on validation").format(accuracy=best.val_accuracy))
+    return StepState(False, words[status])
+
+
+def _test_state(session: Session) -> StepState:
+    if session.run_id and TrainingRun.load(workspace(), session.run_id).has_model:
+        return StepState(True, _("Ready for new photos"))
+    return StepState(False, _("Needs a trained model"))

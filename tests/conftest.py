@@ -1,0 +1,133 @@
+"""What all tests share: a workspace, small pictures, the larger data sets, and whether there is a browser."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from transfer_core.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[1]
+COLORS = {"blue": (30, 60, 200), "green": (40, 170, 60), "red": (210, 40, 40)}
+BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome")
+REQUIRE_BROWSER_VARIABLE = "TRANSFER_STUDIO_REQUIRE_BROWSER"
+
+MakeImage = Callable[..., bytes]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """An empty workspace; nothing of it is on disk yet."""
+    return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture(scope="session")
+def make_image() -> MakeImage:
+    """`make_image("red", seed=3)` gives the bytes of a small picture; another seed gives another picture."""
+    return _image_bytes
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """A folder with three classes, `blue`, `green` and `red`, of eight pictures each, told apart by colour."""
+    folder = tmp_path / "colors"
+    for class_number, color in enumerate(COLORS):
+        (folder / color).mkdir(parents=True)
+        for number in range(8):
+            content = _image_bytes(color, seed=100 * class_number + number, image_format="JPEG")
+            (folder / color / f"{color}-{number}.jpg").write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of larger data sets beside the repository; without it the test is skipped."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the data sets in ../shared/data, which are not part of the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """The program file of a Chromium; without one the test is skipped, or fails where one is required."""
+    return _browser_path()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("browser"):
+        _browser_path()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if item.get_closest_marker("browser"):
+        _fail_when_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if collector.path.is_relative_to(ROOT / "tests" / "e2e"):
+        _fail_when_skipped(report)
+    return report
+
+
+def _image_bytes(
+    color: str | tuple[int, int, int] = "red",
+    seed: int = 0,
+    size: tuple[int, int] = (40, 32),
+    image_format: str = "PNG",
+    noise: int = 24,
+) -> bytes:
+    """Draw a picture of one colour with noise, so that each seed has pixels of its own.
+
+    Args:
+        color: A name in `COLORS`, or red, green and blue in 0-255.
+        seed: Fixes the noise.
+        size: Width and height in pixels.
+        image_format: A format that Pillow writes.
+        noise: How far a channel may be off, 0-255; 0 draws one flat colour.
+    """
+    width, height = size
+    base = np.array(COLORS.get(color, (128, 128, 128)) if isinstance(color, str) else color)
+    offsets = np.random.default_rng(seed).integers(-noise, noise + 1, (height, width, 3))
+    pixels = (base + offsets).clip(0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, image_format)
+    return buffer.getvalue()
+
+
+def _browser_path() -> str:
+    candidates = (os.environ.get("CHROMIUM", ""), *BROWSER_NAMES)
+    found = next((path for name in candidates if (path := shutil.which(name))), None)
+    if found:
+        return found
+    message = f"needs one of {', '.join(BROWSER_NAMES)} on the PATH, or the variable CHROMIUM"
+    if _is_browser_required():
+        pytest.fail(f"{message} ({REQUIRE_BROWSER_VARIABLE} is set)", pytrace=False)
+    pytest.skip(message)
+
+
+def _is_browser_required() -> bool:
+    return os.environ.get(REQUIRE_BROWSER_VARIABLE) == "1"
+
+
+def _fail_when_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Where a browser is required, a browser test that does not run is no success."""
+    if _is_browser_required() and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although {REQUIRE_BROWSER_VARIABLE} is set: {report.longrepr}"
