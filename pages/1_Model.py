@@ -28,23 +28,8 @@ def show_model(session: Session) -> None:
 
 def show_card(session: Session, backbone: Backbone) -> None:
     """Draw one network with its facts and the button that picks it."""
-    st.subheader(backbone.title, anchor=False)
-    with st.container(horizontal=True, gap="small"):
-        st.badge(backbone.speed_label, color="primary")
-        st.badge(_("works offline"), icon=":material/wifi_off:", color="gray")
-        if backbone.name == DEFAULT_BACKBONE:
-            st.badge(_("recommended"), icon=":material/thumb_up:", color="green")
-    st.markdown(backbone.when_to_pick)
-    with st.container(horizontal=True):
-        st.metric(_("Size"), f"{backbone.megabytes:.0f} MB")
-        st.metric(_("Parameters"), count_words(backbone.num_parameters), help=explain("parameters"))
-        st.metric(
-            _("Looks at"), f"{backbone.image_size} × {backbone.image_size} px", help=explain("input size")
-        )
-        if backbone.imagenet_accuracy is not None:
-            st.metric(
-                _("Right on ImageNet"), f"{backbone.imagenet_accuracy:.0%}", help=explain("imagenet accuracy")
-            )
+    with st.container(height="stretch"):
+        show_facts(backbone)
     is_chosen = session.backbone_name == backbone.name
     if st.button(
         _("Chosen") if is_chosen else _("Use this one"),
@@ -55,6 +40,27 @@ def show_card(session: Session, backbone: Backbone) -> None:
     ):
         session.choose_backbone(backbone.name)
         st.rerun()
+
+
+def show_facts(backbone: Backbone) -> None:
+    """Draw what a person needs to know to choose."""
+    st.subheader(backbone.title, anchor=False)
+    with st.container(horizontal=True, gap="small"):
+        st.badge(backbone.speed_label, color="blue")
+        st.badge(_("works offline"), icon=":material/wifi_off:", color="gray")
+        if backbone.name == DEFAULT_BACKBONE:
+            st.badge(_("recommended"), icon=":material/thumb_up:", color="green")
+    st.markdown(backbone.when_to_pick)
+    with st.container(horizontal=True, key=f"facts-{backbone.name}"):
+        st.metric(_("Size"), f"{backbone.megabytes:.0f} MB")
+        st.metric(_("Parameters"), count_words(backbone.num_parameters), help=explain("parameters"))
+        st.metric(
+            _("Looks at"), f"{backbone.image_size} × {backbone.image_size} px", help=explain("input size")
+        )
+        if backbone.imagenet_accuracy is not None:
+            st.metric(
+                _("On ImageNet"), f"{backbone.imagenet_accuracy:.1%}", help=explain("imagenet accuracy")
+            )
 
 
 run_page(_("Model"), show_model, step=Step.MODEL)

@@ -33,16 +33,17 @@ def show_layers(session: Session) -> None:
         num_blocks,
         plan.num_unfrozen_blocks,
         help=explain("fine-tuning"),
+        key=f"depth-{plan.backbone.name}",
     )
-    session.num_unfrozen_blocks = num_unfrozen_blocks
-    plan = FreezePlan(plan.backbone, num_unfrozen_blocks)
+    if num_unfrozen_blocks != session.num_unfrozen_blocks:
+        session.num_unfrozen_blocks = num_unfrozen_blocks
+        st.rerun()
     st.subheader(depth_words(num_unfrozen_blocks, num_blocks), anchor=False)
     show_network(plan, dataset.class_names)
     show_numbers(plan, len(dataset.class_names))
     advice = depth_advice(plan, len(dataset.images_in("train")))
-    st.info(advice.text, icon=":material/lightbulb:") if advice.fits else st.warning(
-        advice.text, icon=":material/lightbulb:"
-    )
+    say = st.info if advice.fits else st.warning
+    say(advice.text, icon=":material/lightbulb:")
     link_to_next(Step.TRAIN, _("Next: train"))
 
 
@@ -51,8 +52,8 @@ def show_numbers(plan: FreezePlan, num_classes: int) -> None:
     trainable = plan.num_trainable_parameters(num_classes)
     frozen = plan.num_frozen_parameters(num_classes)
     with st.container(horizontal=True):
-        st.metric(_("Learn (trainable)"), count_words(trainable), help=explain("trainable"), border=True)
-        st.metric(_("Stay as they are (frozen)"), count_words(frozen), help=explain("frozen"), border=True)
+        st.metric(_("Numbers that learn"), count_words(trainable), help=explain("trainable"), border=True)
+        st.metric(_("Numbers that stay (frozen)"), count_words(frozen), help=explain("frozen"), border=True)
         st.metric(
             _("Share that learns"),
             f"{trainable / (trainable + frozen):.1%}",

@@ -78,9 +78,11 @@ class TrainingConfig:
 
 
 def _check_number(title: str, value: object, lowest: float, highest: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not lowest <= value <= highest:
+    # Where the bounds are whole numbers it is a count: there is no half epoch.
+    kinds = (int,) if isinstance(lowest, int) else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not lowest <= value <= highest:
         raise InvalidConfigError(
-            _("{title} is {value}. Expected was a number from {lowest:g} to {highest:g}.").format(
+            _("{title} is {value}. Expected was a number from {lowest} to {highest}.").format(
                 title=title, value=value, lowest=lowest, highest=highest
             )
         )

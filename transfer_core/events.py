@@ -116,14 +116,11 @@ def event_from_dict(values: dict[str, Any]) -> TrainingEvent:
     Raises:
         ValueError: If the kind or the values are unknown.
     """
-    facts = dict(values)
-    kind = facts.pop("event", None)
-    if kind not in _EVENT_TYPES:
-        raise ValueError(f"unknown event {kind!r}")
     try:
-        return _EVENT_TYPES[kind](**facts)
-    except TypeError as error:
-        raise ValueError(str(error)) from error
+        facts = dict(values)
+        return _EVENT_TYPES[facts.pop("event")](**facts)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"unknown event {values!r}") from error
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,10 @@ class Predictor:
 
         try:
             model = keras.saving.load_model(folder / MODEL_FILE, compile=False)
-            return cls(model, signature["class_names"], signature["image_size"])
+            predictor = cls(model, signature["class_names"], signature["image_size"])
+            # The first picture makes TensorFlow lay out its graph; a person should not wait for that.
+            predictor.score(np.zeros((1, predictor.image_size, predictor.image_size, 3), np.uint8))
+            return predictor
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WorkspaceError(
                 _("The saved model is damaged ({reason}). Train it again.").format(reason=error)

@@ -95,14 +95,16 @@ def show_class_counts(dataset: ImageDataset) -> None:
                 y=list(counts),
                 x=list(counts.values()),
                 orientation="h",
-                text=list(counts.values()),
+                text=[f"{count:,}{mark}" for count in counts.values()],
                 textposition="inside",
+                textangle=0,
                 insidetextanchor="middle",
-                marker_pattern_shape=pattern,
+                insidetextfont={"color": text_color, "size": 13},
+                marker={"color": color},
             )
-            for title, counts, pattern in (
-                (_("to learn from"), dataset.counts("train"), ""),
-                (_("to check with"), dataset.counts("validation"), "/"),
+            for title, counts, mark, color, text_color in (
+                (_("to learn from"), dataset.counts("train"), "", "#0072b2", "#ffffff"),
+                (_("✓ to check with"), dataset.counts("validation"), " ✓", "#e69f00", "#000000"),
             )
         ]
     )
@@ -110,7 +112,7 @@ def show_class_counts(dataset: ImageDataset) -> None:
         barmode="stack",
         height=90 + 34 * len(dataset.class_names),
         margin={"l": 0, "r": 0, "t": 30, "b": 0},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
+        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "traceorder": "normal"},
         xaxis={"title": _("images")},
         yaxis={"autorange": "reversed", "type": "category"},
     )

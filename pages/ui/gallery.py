@@ -35,7 +35,7 @@ def show_gallery(dataset: ImageDataset) -> None:
         st.image(
             [str(dataset.image_path(image)) for image in shown],
             caption=[_caption(image) for image in shown],
-            width=120,
+            width=160,
             alt=[
                 _("{name}, class {class_name}").format(name=image.name, class_name=image.class_name)
                 for image in shown

@@ -15,7 +15,7 @@ def explain(term: str) -> str:
             "have to teach it your own classes. This is called transfer learning."
         ),
         "parameters": _(
-            "The numbers in a network that learning sets. More of them can tell finer things apart."
+            "The numbers in a network that learning sets. More of them tell finer things apart."
         ),
         "input size": _(
             "Every photo is squeezed to a square of this many pixels before the network sees it."
@@ -41,7 +41,7 @@ def explain(term: str) -> str:
         ),
         "batch size": _("How many photos the network looks at before each step. 32 suits nearly always."),
         "dropout": _(
-            "This share of what the network sees is hidden at random in each step, so that no single detail decides."
+            "This share of what the network sees is hidden at random in each step: no single detail decides."
         ),
         "seed": _("The starting number of everything random. The same seed gives the same result again."),
         "validation": _(

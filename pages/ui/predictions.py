@@ -39,7 +39,7 @@ def show_predictions(run: TrainingRun, images: Sequence[NewImage]) -> None:
 
 
 def _show_prediction(image: NewImage, prediction: Prediction) -> None:
-    photo, answer = st.columns([1, 2], vertical_alignment="center")
+    photo, answer = st.columns([2, 3], vertical_alignment="center")
     shown = decode_image(image.content)
     shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
     photo.image(encode_jpeg(shown, quality=90), alt=image.name, width="stretch")

@@ -40,6 +40,8 @@ def _show_running_job(session: Session) -> None:
     if session.run_id and run_queue().status(session.run_id) == "queued":
         place = run_queue().place(session.run_id)
         st.caption(plural("Your run waits: {count} before it.", "Your run waits: {count} before it.", place))
-    if st.button(_("Look at it"), icon=":material/monitoring:", key="look-at-running", type="tertiary"):
+    if session.run_id != run.id and st.button(
+        _("Look at it"), icon=":material/monitoring:", key="look-at-running", type="tertiary"
+    ):
         session.run_id = run.id
         st.switch_page(Step.TRAIN.page)

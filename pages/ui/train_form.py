@@ -31,10 +31,10 @@ def show_train_form(session: Session) -> None:
     chosen = _show_main_choices(session.config)
     with st.expander(_("Expert"), icon=":material/tune:"):
         chosen |= _show_expert_choices(session.config, is_fine_tuning=plan.num_unfrozen_blocks > 0)
+    session.config = session.config.with_changes(
+        backbone=plan.backbone.name, num_unfrozen_blocks=plan.num_unfrozen_blocks, **chosen
+    )
     if st.button(_("Start training"), type="primary", icon=":material/play_arrow:"):
-        session.config = session.config.with_changes(
-            backbone=plan.backbone.name, num_unfrozen_blocks=plan.num_unfrozen_blocks, **chosen
-        )
         guarded(_start)(session)
 
 
@@ -47,18 +47,20 @@ def _start(session: Session) -> None:
 def _show_main_choices(config: TrainingConfig) -> dict[str, int | float]:
     left, middle, right = st.columns(3)
     return {
-        "epochs": left.number_input(_("Epochs"), 1, 1000, config.epochs, help=explain("epoch")),
+        "epochs": left.number_input(_("Epochs"), 1, 1000, config.epochs, help=explain("epoch"), key="epochs"),
         "learning_rate": middle.select_slider(
             _("Learning rate"),
             _with(_LEARNING_RATES, config.learning_rate),
             config.learning_rate,
             help=explain("learning rate"),
+            key="learning-rate",
         ),
         "batch_size": right.select_slider(
             _("Batch size"),
             _with(_BATCH_SIZES, config.batch_size),
             config.batch_size,
             help=explain("batch size"),
+            key="batch-size",
         ),
     }
 
@@ -66,8 +68,12 @@ def _show_main_choices(config: TrainingConfig) -> dict[str, int | float]:
 def _show_expert_choices(config: TrainingConfig, *, is_fine_tuning: bool) -> dict[str, int | float]:
     left, right = st.columns(2)
     chosen: dict[str, int | float] = {
-        "dropout": left.slider(_("Dropout"), 0.0, 0.9, config.dropout, 0.05, help=explain("dropout")),
-        "seed": int(right.number_input(_("Seed"), 0, 2**31 - 1, config.seed, help=explain("seed"))),
+        "dropout": left.slider(
+            _("Dropout"), 0.0, 0.9, config.dropout, 0.05, help=explain("dropout"), key="dropout"
+        ),
+        "seed": int(
+            right.number_input(_("Seed"), 0, 2**31 - 1, config.seed, help=explain("seed"), key="seed")
+        ),
     }
     if is_fine_tuning:
         st.caption(
@@ -76,7 +82,12 @@ def _show_expert_choices(config: TrainingConfig, *, is_fine_tuning: bool) -> dic
         left, right = st.columns(2)
         chosen["fine_tune_epochs"] = int(
             left.number_input(
-                _("Fine-tuning epochs"), 1, 1000, config.fine_tune_epochs, help=explain("fine-tuning")
+                _("Fine-tuning epochs"),
+                1,
+                1000,
+                config.fine_tune_epochs,
+                help=explain("fine-tuning"),
+                key="fine-tune-epochs",
             )
         )
         chosen["fine_tune_learning_rate"] = right.select_slider(
@@ -84,6 +95,7 @@ def _show_expert_choices(config: TrainingConfig, *, is_fine_tuning: bool) -> dic
             _with(_FINE_TUNE_LEARNING_RATES, config.fine_tune_learning_rate),
             config.fine_tune_learning_rate,
             help=explain("learning rate"),
+            key="fine-tune-learning-rate",
         )
     return chosen
 

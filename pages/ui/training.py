@@ -12,6 +12,7 @@ from pages.ui.session import Session
 from pages.ui.steps import Step
 from pages.ui.words import duration_words, phase_words
 from transfer_core.backbones.registry import get_backbone
+from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _, plural
 from transfer_core.runs.training_run import TrainingRun
@@ -75,13 +76,13 @@ def show_result(session: Session) -> None:
     snapshot = run_queue().snapshot(run.id)
     _show_heading(run)
     _show_outcome(run, snapshot)
+    evaluation = run.evaluation()
     if snapshot.best:
-        _show_numbers(snapshot)
+        _show_numbers(snapshot, evaluation)
     if run.has_model:
         link_to_next(Step.TEST, _("Next: test it on new photos"))
     if snapshot.epochs:
         show_curves(snapshot)
-    evaluation = run.evaluation()
     if evaluation:
         st.subheader(_("What was taken for what"), anchor=False, help=explain("confusion matrix"))
         show_confusion_matrix(evaluation)
@@ -102,7 +103,7 @@ def _show_outcome(run: TrainingRun, snapshot: RunSnapshot) -> None:
             st.warning(text, icon=":material/power_off:")
 
 
-def _show_numbers(snapshot: RunSnapshot) -> None:
+def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
     best = snapshot.best
     assert best is not None
     num_right = round(best.val_accuracy * snapshot.num_validation_images)
@@ -117,12 +118,28 @@ def _show_numbers(snapshot: RunSnapshot) -> None:
             delta_arrow="off",
             help=explain("validation"),
             border=True,
+            height="stretch",
         )
-        st.metric(_("Right on training"), f"{best.accuracy:.0%}", help=explain("accuracy"), border=True)
+        st.metric(
+            _("Right on training"),
+            f"{best.accuracy:.0%}",
+            help=explain("accuracy"),
+            border=True,
+            height="stretch",
+        )
         st.metric(
             _("Best epoch"),
             _("{epoch} of {total}").format(epoch=best.epoch, total=len(snapshot.epochs)),
             help=_("The model is kept as it was after the epoch with the lowest validation loss."),
             border=True,
+            height="stretch",
         )
-        st.metric(_("Time"), duration_words(snapshot.seconds), border=True)
+        st.metric(_("Time"), duration_words(snapshot.seconds), border=True, height="stretch")
+    if evaluation:
+        lowest, highest = evaluation.accuracy_interval
+        st.caption(
+            _(
+                "With {count} photos to check with, the accuracy on new photos of the same kind is probably between "
+                "{lowest:.0%} and {highest:.0%}."
+            ).format(count=evaluation.num_images, lowest=lowest, highest=highest)
+        )

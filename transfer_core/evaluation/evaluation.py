@@ -74,9 +74,19 @@ class Evaluation:
         """How many images were scored."""
         return len(self.outcomes)
 
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval of the accuracy (Wilson, 1927)."""
+        from scipy.stats import binomtest
+
+        interval = binomtest(round(self.accuracy * self.num_images), self.num_images).proportion_ci(
+            method="wilson"
+        )
+        return float(interval.low), float(interval.high)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as plain values, ready for JSON."""
-        return {"num_images": self.num_images, **asdict(self)}
+        return {"num_images": self.num_images, "accuracy_interval": self.accuracy_interval, **asdict(self)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Evaluation:
