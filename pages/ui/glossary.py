@@ -14,9 +14,7 @@ def explain(term: str) -> str:
             "A network that has already learned to see from more than a million photos. Your few photos then only "
             "have to teach it your own classes. This is called transfer learning."
         ),
-        "parameters": _(
-            "The numbers in a network that learning sets. More of them tell finer things apart."
-        ),
+        "parameters": _("The numbers in a network that learning sets. More of them tell finer things apart."),
         "input size": _(
             "Every photo is squeezed to a square of this many pixels before the network sees it."
         ),

@@ -62,9 +62,14 @@ def _show_progress(snapshot: RunSnapshot) -> None:
 def _show_stop_button(run_id: str, *, is_waiting: bool) -> None:
     is_stopping = run_queue().is_stopping(run_id)
     label = _("Leave the queue") if is_waiting else _("Stop and keep the best")
-    if st.button(label, icon=":material/stop:", key="stop", disabled=is_stopping):
-        run_queue().request_stop(run_id)
-        st.rerun(scope="fragment")
+    st.button(
+        label,
+        icon=":material/stop:",
+        key="stop",
+        disabled=is_stopping,
+        on_click=run_queue().request_stop,
+        args=(run_id,),
+    )
     if is_stopping:
         st.caption(_("Stopping after the present step …"))
 

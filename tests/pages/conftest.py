@@ -1,0 +1,121 @@
+"""What the tests of the pages share: a page in memory, datasets, and runs whose course a test decides."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+import pages.ui.process
+from tests.conftest import ROOT
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import folder_source
+from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, RunEnded, RunStarted, TrainingEvent
+from transfer_core.runs.run_queue import RunQueue
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
+
+OpenPage = Callable[..., AppTest]
+
+HALF_WAY: tuple[TrainingEvent, ...] = (
+    RunStarted(100.0, 19, 5, 4),
+    PhaseStarted(101.0, "head", 12),
+    BatchEnded(102.0, 1, 3, 1.2, 0.4, 19),
+    EpochEnded(103.0, 1, "head", 1.2, 0.4, 1.1, 0.6),
+    EpochEnded(104.0, 2, "head", 0.8, 0.7, 0.9, 0.8),
+    BatchEnded(105.0, 3, 8, 0.6, 0.8, 50),
+)
+
+
+class StagedRuns:
+    """Carries runs out as a test wants: tells the events, then waits until it is let go or stopped."""
+
+    def __init__(self) -> None:
+        self.reached_half_way = threading.Event()
+        self.let_go = threading.Event()
+        self.ending = RunEnded(110.0, "finished", best_epoch=2)
+
+    def execute(
+        self,
+        workspace: Workspace,
+        run: TrainingRun,
+        emit: Callable[[TrainingEvent], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        for event in HALF_WAY:
+            emit(event)
+        self.reached_half_way.set()
+        self.let_go.wait(timeout=60)
+        emit(self.ending)
+
+
+@pytest.fixture(autouse=True)
+def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """The workspace of the pages; what the server keeps for all visitors starts anew."""
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path / "workspace"))
+    st.cache_resource.clear()
+    yield Workspace(tmp_path / "workspace")
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def staged_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedRuns]:
+    staged = StagedRuns()
+    monkeypatch.setattr(pages.ui.process, "RunQueue", partial(RunQueue, execute=staged.execute))
+    yield staged
+    staged.let_go.set()
+
+
+@pytest.fixture
+def dataset(page_workspace: Workspace, image_folder: Path) -> ImageDataset:
+    """Three classes of eight small pictures."""
+    return add_files(create_dataset(page_workspace, "colors"), folder_source(image_folder))
+
+
+@pytest.fixture
+def open_page() -> OpenPage:
+    """`open_page("1_Model", model="efficientnet_lite0")` opens a page with an address."""
+
+    def open_it(name: str = "", **query: object) -> AppTest:
+        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        for key, value in query.items():
+            page.query_params[key] = str(value)
+        if name:
+            page.switch_page(f"pages/{name}.py")
+        page.run()
+        assert not page.exception, page.exception
+        return page
+
+    return open_it
+
+
+def submit(dataset: ImageDataset, **changes: object) -> str:
+    """Put a run into the queue of the pages."""
+    return pages.ui.process.run_queue().submit(dataset, TrainingConfig(**changes))
+
+
+def texts(page: AppTest) -> str:
+    """Every sentence on a page, to look for words in."""
+    elements = [
+        *page.title,
+        *page.subheader,
+        *page.markdown,
+        *page.caption,
+        *page.info,
+        *page.warning,
+        *page.error,
+        *page.success,
+    ]
+    return "\n".join(str(element.value) for element in elements)
+
+
+def button(page: AppTest, label: str) -> object:
+    """The button with that label."""
+    return next(found for found in page.button if found.label == label)

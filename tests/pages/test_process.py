@@ -1,0 +1,44 @@
+"""What the pages share, and the mends that let Streamlit and Keras live in one process."""
+
+import gc
+import sys
+import threading
+
+import keras
+import pytest
+from streamlit import config
+from streamlit.runtime.scriptrunner import script_runner
+
+from tests.pages.conftest import OpenPage
+from transfer_core.backbones.runtime import load_keras
+
+
+def test_streamlit_still_has_the_function_that_clears_keras() -> None:
+    # When this fails, Streamlit has changed: see whether the mend in pages/ui/process.py is still needed.
+    assert hasattr(script_runner, "_clean_problem_modules")
+
+
+def test_a_page_run_does_not_clear_keras(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    cleared = threading.Event()
+    monkeypatch.setattr(keras.backend, "clear_session", lambda *_arguments, **_options: cleared.set())
+    open_page("1_Model")
+    assert not cleared.is_set(), "a page run cleared the state of every training thread"
+
+
+def test_threads_take_turns_quickly(open_page: OpenPage) -> None:
+    open_page()
+    assert sys.getswitchinterval() == pytest.approx(0.001)
+
+
+def test_objects_of_tensorflow_are_out_of_every_later_collection() -> None:
+    load_keras()
+    assert gc.get_freeze_count() > 100_000
+
+
+def test_the_settings_that_training_needs_are_on() -> None:
+    config.get_config_options(force_reparse=True)
+    assert config.get_option("runner.postScriptGC") is False
+    assert config.get_option("client.showSidebarNavigation") is False
+    assert config.get_option("server.fileWatcherType") == "none"
+    assert config.get_option("server.address") == "127.0.0.1"
+    assert config.get_option("browser.gatherUsageStats") is False

@@ -1,0 +1,33 @@
+"""The sidebar: five steps on every page, with what has been chosen and what is missing."""
+
+import pytest
+
+from tests.pages.conftest import OpenPage
+from transfer_core.data.dataset import ImageDataset
+
+PAGES = ("", "1_Model", "2_Images", "3_Layers", "4_Train", "5_Test")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_shows_the_five_steps(open_page: OpenPage, name: str) -> None:
+    page = open_page(name)
+    labels = [link.label for link in page.sidebar.get("page_link")]
+    assert labels[1:] == ["1 · Model", "2 · Images", "3 · Layers", "4 · Train", "5 · Test"]
+    assert not any(link.disabled for link in page.sidebar.get("page_link"))
+    states = [caption.value.split(": ", 1)[-1] for caption in page.sidebar.caption]
+    assert [state.removeprefix(":material/radio_button_unchecked: ") for state in states] == [
+        "Not chosen yet",
+        "No images yet",
+        "Not chosen yet",
+        "Not trained yet",
+        "Needs a trained model",
+    ]
+
+
+def test_choices_are_shown_with_a_mark(open_page: OpenPage, dataset: ImageDataset) -> None:
+    page = open_page("1_Model", model="efficientnet_lite2", images=dataset.id, unfrozen=1)
+    shown = [caption.value for caption in page.sidebar.caption]
+    assert shown[0] == ":material/check_circle: EfficientNet-Lite2"
+    assert shown[1] == ":material/check_circle: 24 images in 3 classes"
+    assert shown[2] == ":material/check_circle: 1 block learns along"
+    assert shown[3].startswith(":material/radio_button_unchecked:")
