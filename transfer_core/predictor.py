@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,7 @@ class Predictor:
             # The first picture makes TensorFlow lay out its graph; a person should not wait for that.
             predictor.score(np.zeros((1, predictor.image_size, predictor.image_size, 3), np.uint8))
             return predictor
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise WorkspaceError(
                 _("The saved model is damaged ({reason}). Train it again.").format(reason=error)
             ) from error

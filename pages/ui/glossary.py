@@ -30,8 +30,8 @@ def explain(term: str) -> str:
         "trainable": _("The numbers that change while the network learns from your photos."),
         "fine-tuning": _(
             "Letting some blocks of the pretrained network learn along, in small steps. It can help with many photos "
-            "that look unlike everyday ones, and takes longer. The blocks' running statistics (BatchNormalization) stay "
-            "as they are, because few photos would spoil them."
+            "that look unlike everyday ones, and takes longer. The blocks' running statistics (BatchNormalization) "
+            "stay as they are, because few photos would spoil them."
         ),
         "epoch": _("One epoch is one round in which the network sees every training photo once."),
         "learning rate": _(
@@ -43,8 +43,8 @@ def explain(term: str) -> str:
         ),
         "seed": _("The starting number of everything random. The same seed gives the same result again."),
         "validation": _(
-            "Photos that are kept aside and never learned from. Only they show how well the network does on photos that "
-            "are new to it."
+            "Photos that are kept aside and never learned from. Only they show how well the network does on photos "
+            "that are new to it."
         ),
         "accuracy": _("The share of photos whose class is right."),
         "loss": _("How far off the network is, counting how sure it was. Lower is better."),

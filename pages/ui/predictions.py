@@ -14,11 +14,12 @@ from pages.ui.words import duration_words
 from transfer_core.data.images import decode_image, encode_jpeg
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
-from transfer_core.predictor import Prediction
+from transfer_core.predictor import Prediction, Predictor
 from transfer_core.runs.training_run import TrainingRun
 
 _MAX_BARS = 8
 _IMAGES_A_PAGE = 24
+_IMAGES_A_ROW = 2
 _SHOWN_SIDE = 320
 
 
@@ -29,16 +30,20 @@ def show_predictions(run: TrainingRun, images: Sequence[NewImage]) -> None:
     num_pages = -(-len(images) // _IMAGES_A_PAGE)
     page = st.pagination(num_pages, key=f"predictions-{num_pages}") if num_pages > 1 else 1
     st.caption(_("How sure the network is of each class:"), help=explain("probability"))
-    columns = st.columns(2)
-    for place, image in enumerate(images[(page - 1) * _IMAGES_A_PAGE : page * _IMAGES_A_PAGE]):
-        with columns[place % len(columns)].container(border=True):
-            try:
-                _show_prediction(image, model.predict(image.content))
-            except UnreadableImageError as error:
-                st.error(_("{name} was left out: {reason}.").format(name=image.name, reason=error))
+    shown = images[(page - 1) * _IMAGES_A_PAGE : page * _IMAGES_A_PAGE]
+    # Row by row, so that the order is right for a phone and for a screen reader too.
+    for start in range(0, len(shown), _IMAGES_A_ROW):
+        for column, image in zip(st.columns(_IMAGES_A_ROW), shown[start:], strict=False):
+            with column.container(border=True, height="stretch"):
+                _show_answer(model, image)
 
 
-def _show_prediction(image: NewImage, prediction: Prediction) -> None:
+def _show_answer(model: Predictor, image: NewImage) -> None:
+    try:
+        prediction = model.predict(image.content)
+    except UnreadableImageError as error:
+        st.error(_("{name} was left out: {reason}.").format(name=_plain(image.name), reason=error))
+        return
     photo, answer = st.columns([2, 3], vertical_alignment="center")
     shown = decode_image(image.content)
     shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))

@@ -43,7 +43,7 @@ def test_new_photos_get_class_bars_and_time(
     predictor = Predictor.load(trained_run.folder)
     answers = [f"### {predictor.predict(content).class_name}" for content in photos.values()]
     assert [found.value for found in page.markdown if found.value.startswith("###")] == answers
-    bars = [found.proto.body for found in page.get("html") if "bars-track" in found.proto.body]
+    bars = [found.proto.body for found in page.get("html") if 'class="bars"' in found.proto.body]
     assert len(bars) == 2
     for name in ("red", "green", "blue"):
         assert name in bars[0]
@@ -57,7 +57,7 @@ def test_a_file_that_is_no_picture_is_one_sentence_beside_the_good_ones(
     page.file_uploader[0].upload("bad.jpg", b"plain text", "image/jpeg")
     page.file_uploader[0].upload("good.png", make_image("green", seed=903), "image/png")
     page.run()
-    assert page.error[0].value == "bad.jpg was left out: it is not a picture, whatever its name says."
+    assert page.error[0].value == "bad\\.jpg was left out: it is not a picture, whatever its name says."
     assert [found for found in page.markdown if found.value.startswith("###")]
 
 

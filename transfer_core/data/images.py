@@ -86,7 +86,6 @@ def decode_image(content: bytes) -> Image.Image:
         raise
     except _DECODER_ERRORS as error:
         raise UnreadableImageError(_explain(content)) from error
-    image.thumbnail((MAX_STORED_SIDE, MAX_STORED_SIDE), Image.Resampling.LANCZOS)
     image.info = {}
     return image
 
@@ -152,10 +151,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         image = Image.fromarray(_float_to_8_bits(np.nan_to_num(np.asarray(image))))
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        background = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(background, image).convert("RGB")
-    return image.convert("RGB")
+        image = _shrunk(image, "RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return _shrunk(image, "RGB").copy()
+
+
+def _shrunk(image: Image.Image, mode: str) -> Image.Image:
+    # In place where it can be: each copy of a large picture takes a quarter of a gigabyte.
+    if image.mode != mode:
+        image = image.convert(mode)
+    image.thumbnail((MAX_STORED_SIDE, MAX_STORED_SIDE), Image.Resampling.LANCZOS)
+    return image
 
 
 def _float_to_8_bits(grey: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

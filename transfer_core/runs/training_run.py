@@ -62,7 +62,6 @@ class TrainingRun:
             dataset.name,
             dataset.class_names,
         )
-        run.folder.mkdir(parents=True)
         write_json(run.folder / CONFIG_FILE, run._to_dict())
         return run
 

@@ -84,13 +84,9 @@ class FreezePlan:
         """
         import keras
 
-        unfrozen_names = {
-            name
-            for block, names in layers_by_block(model, self.backbone).items()
-            if block in self.unfrozen_blocks
-            for name in names
-        }
-        backbone_names = set().union(*layers_by_block(model, self.backbone).values())
+        by_block = layers_by_block(model, self.backbone)
+        unfrozen_names = {name for block in self.unfrozen_blocks for name in by_block[block]}
+        backbone_names = set().union(*by_block.values())
         for layer in model.layers:
             if layer.name in backbone_names:
                 layer.trainable = layer.name in unfrozen_names and not isinstance(

@@ -1,0 +1,150 @@
+"""What the registry says about each backbone is what Keras says about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.efficientnet_lite import find_weights
+from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone, list_backbones
+from transfer_core.config import TrainingConfig
+from transfer_core.errors import NotFoundError
+from transfer_core.training.classifier import build_classifier
+from transfer_core.training.freezing import FreezePlan, layers_by_block
+
+NUM_CLASSES = 5
+NO_TOP_PARAMETERS = {
+    "efficientnet_lite0": 3_413_024,
+    "efficientnet_lite1": 4_189_344,
+    "efficientnet_lite2": 4_869_168,
+}
+
+
+@dataclass(frozen=True)
+class Built:
+    backbone: Backbone
+    body: Any
+    classifier: Any
+
+
+@pytest.fixture(scope="module", params=list_backbones(include_hidden=True), ids=lambda entry: entry.name)
+def built(request: pytest.FixtureRequest, keras_module) -> Built:
+    """An entry with its network, without and with a new last layer. They share their layers."""
+    classifier = build_classifier(FreezePlan(request.param), NUM_CLASSES, TrainingConfig())
+    last_layer = request.param.blocks[-1].last_layer
+    body = keras_module.Model(classifier.input, classifier.get_layer(last_layer).output)
+    return Built(request.param, body, classifier)
+
+
+def test_number_of_parameters_in_all(built: Built) -> None:
+    assert built.body.count_params() == built.backbone.num_parameters
+    head = FreezePlan(built.backbone).num_head_parameters(NUM_CLASSES)
+    assert built.classifier.count_params() == built.backbone.num_parameters + head
+
+
+def test_number_of_parameters_of_each_block(built: Built) -> None:
+    found = {
+        block.name: sum(built.body.get_layer(name).count_params() for name in names)
+        for block, names in layers_by_block(built.classifier, built.backbone).items()
+    }
+    assert found == {block.name: block.num_parameters for block in built.backbone.blocks}
+
+
+def test_number_of_trainable_parameters_of_each_block(built: Built, keras_module) -> None:
+    found = {
+        block.name: sum(
+            built.body.get_layer(name).count_params()
+            for name in names
+            if not isinstance(built.body.get_layer(name), keras_module.layers.BatchNormalization)
+        )
+        for block, names in layers_by_block(built.classifier, built.backbone).items()
+    }
+    assert found == {block.name: block.num_trainable_parameters for block in built.backbone.blocks}
+
+
+def test_trainable_and_frozen_parameters_at_every_depth(built: Built) -> None:
+    depths = range(len(built.backbone.blocks) + 1)
+    # Back to the first at last: a plan must also take back what an earlier one did to the same model.
+    for depth in (*depths, 2, 0):
+        plan = FreezePlan(built.backbone, depth)
+        plan.apply(built.classifier)
+        weights = (built.classifier.trainable_weights, built.classifier.non_trainable_weights)
+        counts = [_count(some) for some in weights]
+        expected = [plan.num_trainable_parameters(NUM_CLASSES), plan.num_frozen_parameters(NUM_CLASSES)]
+        assert counts == expected, depth
+
+
+def test_size_and_channels_that_leave_each_block(built: Built) -> None:
+    for block in built.backbone.blocks:
+        shape = tuple(built.body.get_layer(block.last_layer).output.shape)
+        assert shape == (None, block.output_size, block.output_size, block.num_channels), block.name
+    assert built.backbone.num_features == built.body.output.shape[-1]
+
+
+def test_input_takes_pixels_of_the_stated_size(built: Built) -> None:
+    size = built.backbone.image_size
+    assert tuple(built.body.input.shape) == (None, size, size, 3)
+    assert built.body.layers[1].name == "stem_rescaling"
+
+
+def test_blocks_cover_every_layer_once_and_in_order(built: Built) -> None:
+    by_block = layers_by_block(built.classifier, built.backbone)
+    assert list(by_block) == list(built.backbone.blocks)
+    names = [name for block_names in by_block.values() for name in block_names]
+    assert sorted(names) == sorted(layer.name for layer in built.body.layers)
+    for block, block_names in by_block.items():
+        assert block_names, block.name
+        assert block.last_layer in block_names
+        for name in block_names:
+            assert name == "pixels" or name.startswith(block.name), (block.name, name)
+
+
+def test_block_names_are_unique(built: Built) -> None:
+    names = [block.name for block in built.backbone.blocks]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("name", "num_parameters"), NO_TOP_PARAMETERS.items())
+def test_lite_parameters_without_classifier(name: str, num_parameters: int) -> None:
+    assert get_backbone(name).num_parameters == num_parameters
+
+
+@pytest.mark.parametrize("backbone", list_backbones(), ids=lambda entry: entry.name)
+def test_megabytes_and_checksum_are_those_of_the_weights_file(backbone: Backbone) -> None:
+    package = backbone.weights_source.split()[-1]
+    path = find_weights(package, backbone.weights_sha256)
+    assert round(path.stat().st_size / 1e6, 1) == backbone.megabytes
+
+
+@pytest.mark.parametrize("backbone", list_backbones(), ids=lambda entry: entry.name)
+def test_every_entry_tells_a_person_what_it_is(backbone: Backbone) -> None:
+    for fact in (backbone.title, backbone.speed_label, backbone.when_to_pick, backbone.licence):
+        assert fact.strip()
+    assert backbone.imagenet_accuracy is not None
+    assert 0.8 < backbone.imagenet_accuracy < 1
+
+
+def test_network_for_tests_is_hidden() -> None:
+    assert "tiny_random" not in [backbone.name for backbone in list_backbones()]
+    assert "tiny_random" in [backbone.name for backbone in list_backbones(include_hidden=True)]
+
+
+def test_default_is_the_first_a_person_sees() -> None:
+    assert list_backbones()[0] is get_backbone(DEFAULT_BACKBONE)
+    assert TrainingConfig.backbone == DEFAULT_BACKBONE
+
+
+def test_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        get_backbone("resnet9000")
+    message = str(caught.value)
+    assert "resnet9000" in message
+    assert all(backbone.name in message for backbone in list_backbones())
+    assert "tiny_random" not in message
+
+
+def _count(weights: list[Any]) -> int:
+    return sum(weight.numpy().size for weight in weights)

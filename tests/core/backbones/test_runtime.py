@@ -1,0 +1,110 @@
+"""Bringing TensorFlow into the process, in processes of their own: with the real one once, else with stand-ins."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+NOTES = (
+    "I0000 00:00 port.cc:153] oneDNN custom operations are on.\nWARNING: All log messages before absl::Init"
+)
+OTHERS = "W0000 something is wrong with the disk\na line of another library"
+STAND_IN_KERAS = f"""
+import os, time
+os.write(2, {(NOTES + chr(10)).encode()!r})
+os.write(2, {(OTHERS + chr(10)).encode()!r})
+time.sleep(float(os.environ.get("IMPORT_SECONDS", 0)))
+if "IMPORT_FAILS" in os.environ:
+    raise ImportError("the stand-in cannot be loaded")
+"""
+STAND_IN_TENSORFLOW = """
+class threading:
+    set_intra_op_parallelism_threads = staticmethod(lambda count: print("intra", count))
+    set_inter_op_parallelism_threads = staticmethod(lambda count: print("inter", count))
+class config:
+    threading = threading
+"""
+REAL = """
+import time
+from transfer_core.backbones.runtime import is_keras_loaded, load_keras
+assert not is_keras_loaded()
+load_keras(num_threads=1)
+assert is_keras_loaded()
+started_at = time.perf_counter()
+load_keras(num_threads=7)
+assert time.perf_counter() - started_at < 0.01
+import tensorflow as tf
+print(tf.config.threading.get_intra_op_parallelism_threads(), tf.config.threading.get_inter_op_parallelism_threads())
+print(float(tf.reduce_sum(tf.ones(3))))
+"""
+
+
+def run(code: str, path: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a new Python; `path` holds modules that are found before the installed ones."""
+    search_path = os.pathsep.join(str(folder) for folder in (path, ROOT) if folder)
+    environment = {**os.environ, "PYTHONPATH": search_path, **environment}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path) -> Path:
+    (tmp_path / "keras.py").write_text(STAND_IN_KERAS)
+    (tmp_path / "tensorflow.py").write_text(STAND_IN_TENSORFLOW)
+    return tmp_path
+
+
+def test_real_import_is_silent_keeps_to_its_threads_and_happens_once() -> None:
+    finished = run(REAL)
+    assert finished.stdout.split() == ["1", "1", "3.0"], finished
+    assert finished.stderr == ""
+
+
+def test_notes_are_hidden_and_other_lines_survive(stand_ins: Path) -> None:
+    code = "import os; from transfer_core.backbones.runtime import load_keras; load_keras(); os.write(2, b'after')"
+    finished = run(code, stand_ins)
+    assert finished.returncode == 0, finished
+    assert finished.stderr == f"{OTHERS}\nafter"
+
+
+def test_failed_import_keeps_its_traceback_and_leaves_stderr_as_it_was(stand_ins: Path) -> None:
+    finished = run(
+        "from transfer_core.backbones.runtime import load_keras; load_keras()", stand_ins, IMPORT_FAILS="1"
+    )
+    assert finished.returncode == 1
+    assert finished.stderr.startswith(OTHERS)
+    assert finished.stderr.endswith("ImportError: the stand-in cannot be loaded\n")
+    assert "I0000" not in finished.stderr
+
+
+def test_number_of_threads_is_left_alone_unless_given(stand_ins: Path) -> None:
+    code = "from transfer_core.backbones.runtime import load_keras; load_keras({})"
+    assert run(code.format(""), stand_ins).stdout == ""
+    assert run(code.format("num_threads=3"), stand_ins).stdout.splitlines() == ["intra 3", "inter 3"]
+
+
+def test_call_during_the_import_waits_for_it(stand_ins: Path) -> None:
+    code = """
+import threading
+from transfer_core.backbones import runtime
+first = threading.Thread(target=runtime.load_keras)
+first.start()
+while not runtime._lock.locked() and not runtime.is_keras_loaded():
+    pass
+print(runtime.is_keras_loaded())
+runtime.load_keras()
+print(runtime.is_keras_loaded())
+"""
+    finished = run(code, stand_ins, IMPORT_SECONDS="0.5")
+    assert finished.stdout.split() == ["False", "True"], finished
+
+
+def test_engine_loads_without_tensorflow() -> None:
+    code = "import sys, transfer_core.__main__; print([n for n in ('keras', 'tensorflow', 'streamlit') if n in sys.modules])"
+    assert run(code).stdout.strip() == "[]"

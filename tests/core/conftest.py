@@ -1,0 +1,118 @@
+"""A small dataset and runs that have been trained once for all tests of the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from transfer_core.backbones.runtime import load_keras
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import SourceFile
+from transfer_core.events import TrainingEvent
+from transfer_core.predictor import Predictor
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.execute import execute_run
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.workspace import Workspace
+
+NUM_IMAGES_PER_CLASS = 8
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A tiny run that trained to its end, with all it left behind."""
+
+    workspace: Workspace
+    dataset: ImageDataset
+    run: TrainingRun
+    events: list[TrainingEvent]
+
+    @property
+    def folder(self) -> Path:
+        return self.run.folder
+
+
+@pytest.fixture(scope="session")
+def session_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace that tests read and add to, and never take anything from."""
+    return Workspace(tmp_path_factory.mktemp("session"))
+
+
+@pytest.fixture(scope="session")
+def color_dataset(session_workspace: Workspace, make_image) -> ImageDataset:
+    """Eight pictures each of `blue`, `green` and `red`; six of the 24 are for validation."""
+    files = [
+        SourceFile(
+            (color, f"{color}-{number}.png"), lambda c=color, n=number: make_image(c, seed=n, noise=90)
+        )
+        for color in ("blue", "green", "red")
+        for number in range(NUM_IMAGES_PER_CLASS)
+    ]
+    return add_files(create_dataset(session_workspace, "Colours"), files)
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> TrainingConfig:
+    """Choices with which a training takes about a second."""
+    return TrainingConfig(
+        backbone="tiny_random", epochs=3, fine_tune_epochs=2, batch_size=8, fine_tune_learning_rate=0.01
+    )
+
+
+@pytest.fixture(scope="session")
+def keras_module():
+    """Keras, loaded the way the engine loads it."""
+    load_keras()
+    import keras
+
+    return keras
+
+
+@pytest.fixture(scope="session")
+def finished_run(
+    session_workspace: Workspace, color_dataset: ImageDataset, tiny_config: TrainingConfig
+) -> FinishedRun:
+    """A run whose last block learned along, carried out as the queue does it."""
+    config = tiny_config.with_changes(num_unfrozen_blocks=1)
+    run = TrainingRun.create(session_workspace, color_dataset, config)
+    log = EventLog(run.folder / EVENTS_FILE)
+    events: list[TrainingEvent] = []
+
+    def emit(event: TrainingEvent) -> None:
+        log.append(event)
+        events.append(event)
+
+    execute_run(session_workspace, run, emit, lambda: False)
+    return FinishedRun(session_workspace, color_dataset, run, events)
+
+
+@pytest.fixture(scope="session")
+def predictor(finished_run: FinishedRun) -> Predictor:
+    return Predictor.load(finished_run.folder)
+
+
+@pytest.fixture
+def file_size_limit():
+    """`file_size_limit(bytes)` makes the system refuse to write more than that into one file."""
+    resource = pytest.importorskip("resource", reason="needs limits as Linux and macOS have them")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda num_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture(scope="session")
+def sample_picture() -> bytes:
+    """The bytes of one picture that ships with the engine."""
+    pictures = Path(__file__).resolve().parents[2] / "transfer_core" / "data" / "sample_pictures" / "pictures"
+    return (pictures / "animals" / "owl-1f989.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def noise_pixels():
+    """Eight images of noise for the tiny network, raw pixels in 0-255."""
+    return np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype(np.float32)

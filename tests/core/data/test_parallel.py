@@ -1,0 +1,81 @@
+"""Results come in order, computed a little ahead, and only a little."""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import NoReturn
+
+import pytest
+
+from transfer_core.data.parallel import map_ahead
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    def slow_at_first(number: int) -> int:
+        time.sleep(0.02 if number == 0 else 0)
+        return number * number
+
+    assert list(map_ahead(slow_at_first, range(50))) == [number * number for number in range(50)]
+
+
+def test_nothing_gives_nothing() -> None:
+    assert list(map_ahead(str, [])) == []
+
+
+def test_items_are_worked_on_at_the_same_time() -> None:
+    meeting = threading.Barrier(2, timeout=5)
+    assert len(list(map_ahead(lambda _number: meeting.wait(), range(2)))) == 2
+
+
+@pytest.mark.parametrize(("num_ahead", "expected"), [(None, 4), (1, 1), (10, 10)])
+def test_only_a_few_results_wait(num_ahead: int | None, expected: int) -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    results = map_ahead(lambda number: number, items(), num_ahead)
+    for position in range(5):
+        assert next(results) == position
+        assert len(taken) - position == expected + 1
+    results.close()
+
+
+def test_an_error_comes_out_at_its_place() -> None:
+    def divide(number: int) -> float:
+        return 1 / (number - 2)
+
+    results = map_ahead(divide, range(5))
+    assert [next(results), next(results)] == [-0.5, -1.0]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_an_error_of_the_source_passes() -> None:
+    def items() -> Iterator[NoReturn]:
+        raise OSError("gone")
+        yield
+
+    with pytest.raises(OSError, match="gone"):
+        list(map_ahead(str, items()))
+
+
+def test_stopping_early_leaves_no_thread_and_no_work() -> None:
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        time.sleep(0.005)
+        done.append(number)
+
+    results = map_ahead(work, range(1000), num_ahead=60)
+    next(results)
+    results.close()
+    assert len(done) < 30
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]

@@ -1,0 +1,88 @@
+"""The samples hold what their descriptions claim, and no picture for testing is among those for learning."""
+
+import hashlib
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from transfer_core.data import samples
+from transfer_core.data.images import decode_image
+from transfer_core.data.samples import Sample, get_sample, list_samples
+from transfer_core.data.sources import SourceFile
+from transfer_core.errors import NotFoundError
+
+PICTURES_DIR = Path(samples.__file__).parent / "sample_pictures"
+
+
+def counts(files: list[SourceFile]) -> Counter[str | None]:
+    return Counter(file.class_name for file in files)
+
+
+def pixel_hashes(files: list[SourceFile]) -> set[str]:
+    return {hashlib.sha256(decode_image(file.read()).tobytes()).hexdigest() for file in files}
+
+
+def test_there_are_two() -> None:
+    assert [sample.name for sample in list_samples()] == ["pictures", "digits"]
+
+
+@pytest.mark.parametrize("sample", list_samples(), ids=lambda sample: sample.name)
+class TestEachSample:
+    def test_it_is_found_by_name(self, sample: Sample) -> None:
+        assert get_sample(sample.name).title == sample.title
+
+    def test_the_description_counts_right(self, sample: Sample) -> None:
+        total, each = (int(number) for number in re.findall(r"\b(\d{2,})\b", sample.description))
+        by_class = counts(sample.files())
+        assert by_class.total() == total
+        assert set(by_class.values()) == {each}
+
+    def test_the_new_files_are_of_the_same_classes(self, sample: Sample) -> None:
+        by_class = counts(sample.new_files())
+        assert set(by_class) == set(counts(sample.files()))
+        assert min(by_class.values()) >= 2
+
+    def test_no_picture_is_there_twice(self, sample: Sample) -> None:
+        learned, new = pixel_hashes(sample.files()), pixel_hashes(sample.new_files())
+        assert len(learned) == len(sample.files())
+        assert len(new) == len(sample.new_files())
+        assert not learned & new
+
+
+def test_the_description_names_the_classes() -> None:
+    sample = get_sample("pictures")
+    assert all(str(name) in sample.description for name in counts(sample.files()))
+    assert set(counts(get_sample("digits").files())) == set("0123456789")
+
+
+def test_a_sample_that_does_not_exist() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        get_sample("unicorns")
+    assert str(caught.value) == "There is no sample called unicorns. There are: pictures, digits."
+
+
+def test_the_pictures_are_small_and_their_licence_is_with_them() -> None:
+    files = [path for path in PICTURES_DIR.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 2_000_000
+    assert len((PICTURES_DIR / "LICENSE.txt").read_text("utf-8").split()) > 50
+    assert {path.suffix for path in files} <= {".png", ".jpg", ".txt"}
+
+
+def test_digits_are_the_same_each_time_they_are_drawn() -> None:
+    first = {file.path: file.read() for file in get_sample("digits").new_files()}
+    samples._digits.cache_clear()
+    assert {file.path: file.read() for file in get_sample("digits").new_files()} == first
+
+
+def test_each_digit_has_a_name_and_bytes_of_its_own() -> None:
+    files = get_sample("digits").files()
+    assert len({file.path for file in files}) == len({file.read() for file in files}) == len(files)
+
+
+def test_a_digit_is_dark_on_white() -> None:
+    image = decode_image(get_sample("digits").files()[0].read())
+    assert image.size == (96, 96)
+    assert image.getpixel((0, 0)) == (255, 255, 255)
+    assert min(image.convert("L").tobytes()) < 60

@@ -1,0 +1,147 @@
+"""An evaluation's numbers are scikit-learn's, computed here a second way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from transfer_core.errors import IngestError, UnreadableImageError
+from transfer_core.evaluation.evaluation import Evaluation, LabelledImage, evaluate
+from transfer_core.predictor import Predictor
+
+CLASS_NAMES = ("ant", "bee", "cat", "dog")
+# "cat" is never said, of "dog" there is no image.
+TRUTH = ["ant", "ant", "ant", "bee", "bee", "cat", "cat", "bee"]
+SCORES = np.array(
+    [
+        [0.70, 0.10, 0.10, 0.10],
+        [0.20, 0.60, 0.10, 0.10],
+        [0.40, 0.30, 0.20, 0.10],
+        [0.05, 0.80, 0.10, 0.05],
+        [0.10, 0.20, 0.30, 0.40],
+        [0.60, 0.10, 0.20, 0.10],
+        [0.30, 0.40, 0.20, 0.10],
+        [0.25, 0.45, 0.20, 0.10],
+    ],
+    np.float32,
+)
+
+
+class ScriptedModel:
+    """Gives the scores above, one row for each image, in the order in which they are asked for."""
+
+    def __init__(self) -> None:
+        self._num_given = 0
+
+    def predict_on_batch(self, pixels: np.ndarray) -> np.ndarray:
+        start = self._num_given
+        self._num_given += len(pixels)
+        return SCORES[start : self._num_given]
+
+
+@pytest.fixture
+def images(tmp_path: Path, make_image) -> list[LabelledImage]:
+    found = []
+    for number, class_name in enumerate(TRUTH):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(make_image(seed=number))
+        found.append(LabelledImage(path, f"{class_name}/{number}.png", class_name))
+    return found
+
+
+@pytest.fixture
+def evaluation(images: list[LabelledImage]) -> Evaluation:
+    return evaluate(Predictor(ScriptedModel(), CLASS_NAMES, 16), images)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return [CLASS_NAMES[place] for place in SCORES.argmax(axis=1)]
+
+
+def test_accuracy(evaluation: Evaluation, said: list[str]) -> None:
+    assert evaluation.accuracy == metrics.accuracy_score(TRUTH, said) == 4 / 8
+    assert evaluation.num_images == 8
+
+
+def test_loss(evaluation: Evaluation) -> None:
+    exact = SCORES.astype(np.float64)
+    expected = metrics.log_loss(TRUTH, exact / exact.sum(axis=1, keepdims=True), labels=list(CLASS_NAMES))
+    assert evaluation.loss == pytest.approx(expected, abs=1e-9)
+    by_hand = -np.mean([np.log(row[CLASS_NAMES.index(name)]) for row, name in zip(exact, TRUTH, strict=True)])
+    assert evaluation.loss == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_confusion_matrix_has_true_classes_in_rows(evaluation: Evaluation, said: list[str]) -> None:
+    expected = metrics.confusion_matrix(TRUTH, said, labels=list(CLASS_NAMES))
+    np.testing.assert_array_equal(evaluation.confusion_matrix, expected)
+    assert evaluation.confusion_matrix[0] == (2, 1, 0, 0)
+
+
+def test_numbers_of_each_class(evaluation: Evaluation, said: list[str]) -> None:
+    report = metrics.classification_report(
+        TRUTH, said, labels=list(CLASS_NAMES), output_dict=True, zero_division=0
+    )
+    assert list(evaluation.per_class) == list(CLASS_NAMES)
+    for class_name, measures in evaluation.per_class.items():
+        expected = report[class_name]
+        assert measures == pytest.approx(
+            {
+                "precision": expected["precision"],
+                "recall": expected["recall"],
+                "f1": expected["f1-score"],
+                "support": expected["support"],
+            }
+        )
+
+
+def test_outcomes_say_what_became_of_each_image(evaluation: Evaluation, said: list[str]) -> None:
+    for outcome, number, truth, guess in zip(evaluation.outcomes, range(8), TRUTH, said, strict=True):
+        assert outcome.name == f"{truth}/{number}.png"
+        assert (outcome.class_name, outcome.predicted_class_name) == (truth, guess)
+        assert outcome.probability == pytest.approx(SCORES[number].max())
+        assert outcome.true_probability == pytest.approx(SCORES[number][CLASS_NAMES.index(truth)])
+
+
+def test_survives_json(evaluation: Evaluation) -> None:
+    assert Evaluation.from_dict(json.loads(json.dumps(evaluation.to_dict()))) == evaluation
+
+
+def test_missing_number_is_a_key_error(evaluation: Evaluation) -> None:
+    values = evaluation.to_dict()
+    del values["confusion_matrix"]
+    with pytest.raises(KeyError):
+        Evaluation.from_dict(values)
+
+
+def test_trained_run_agrees_with_scikit_learn_on_the_same_predictions(finished_run, predictor) -> None:
+    dataset, evaluation = finished_run.dataset, finished_run.run.evaluation()
+    images = dataset.images_in("validation")
+    truth = [image.class_name for image in images]
+    said = [predictor.predict(dataset.image_path(image).read_bytes()) for image in images]
+    assert evaluation.accuracy == metrics.accuracy_score(truth, [one.class_name for one in said])
+    scores = np.array([one.scores for one in said])
+    scores /= scores.sum(axis=1, keepdims=True)
+    loss = metrics.log_loss(truth, scores, labels=list(dataset.class_names))
+    assert evaluation.loss == pytest.approx(loss, abs=1e-5)
+
+
+def test_class_that_the_model_does_not_know(images: list[LabelledImage]) -> None:
+    foreign = LabelledImage(images[0].path, "x", "zebra")
+    with pytest.raises(IngestError, match="does not know the class zebra.*ant, bee, cat, dog"):
+        evaluate(Predictor(ScriptedModel(), CLASS_NAMES, 16), [*images, foreign])
+
+
+def test_no_images() -> None:
+    with pytest.raises(IngestError, match="no images"):
+        evaluate(Predictor(ScriptedModel(), CLASS_NAMES, 16), [])
+
+
+def test_damaged_image_is_named(images: list[LabelledImage]) -> None:
+    images[3].path.write_bytes(b"GIF89a and nothing more")
+    with pytest.raises(UnreadableImageError, match=r"3\.png cannot be used"):
+        evaluate(Predictor(ScriptedModel(), CLASS_NAMES, 16), images)

@@ -1,0 +1,142 @@
+"""One run from its choices to its files, and every way to go wrong ends in a sentence."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import SourceFile
+from transfer_core.errors import NotFoundError, TrainingError
+from transfer_core.events import BatchEnded, RunEnded, RunStarted, TrainingEvent
+from transfer_core.predictor import Predictor
+from transfer_core.runs import execute
+from transfer_core.runs.execute import evaluate_on_dataset, execute_run, execute_run_safely
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import Workspace
+
+
+@pytest.fixture
+def own_dataset(workspace: Workspace, make_image) -> ImageDataset:
+    files = [
+        SourceFile((color, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=n))
+        for color in ("blue", "red")
+        for n in range(4)
+    ]
+    return add_files(create_dataset(workspace, "Own"), files)
+
+
+@pytest.fixture
+def run(workspace: Workspace, own_dataset: ImageDataset, tiny_config: TrainingConfig) -> TrainingRun:
+    return TrainingRun.create(workspace, own_dataset, tiny_config.with_changes(epochs=2))
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def function(*_arguments: Any, **_options: Any) -> None:
+        raise error
+
+    return function
+
+
+def safely(workspace: Workspace, run: TrainingRun) -> RunEnded:
+    """Carry out a run safely and return the one event with which it ended."""
+    events: list[TrainingEvent] = []
+    execute_run_safely(workspace, run, events.append, lambda: False)
+    ended = [event for event in events if isinstance(event, RunEnded)]
+    assert len(ended) == 1
+    assert events[-1] is ended[0]
+    return ended[0]
+
+
+def test_all_files_are_in_their_place_before_the_end_is_told(workspace, run) -> None:
+    files_at_the_end: list[set[str]] = []
+    events: list[TrainingEvent] = []
+
+    def emit(event: TrainingEvent) -> None:
+        events.append(event)
+        if isinstance(event, RunEnded):
+            files_at_the_end.append({path.name for path in run.folder.iterdir()})
+
+    execute_run(workspace, run, emit, lambda: False)
+    assert files_at_the_end == [{"config.json", "signature.json", "model.keras", "evaluation.json"}]
+    assert isinstance(events[0], RunStarted)
+    assert isinstance(events[-1], RunEnded)
+    assert run.evaluation() == evaluate_on_dataset(
+        Predictor.load(run.folder), ImageDataset.load(workspace, run.dataset_id)
+    )
+
+
+def test_evaluation_is_of_the_validation_images(finished_run) -> None:
+    evaluation = finished_run.run.evaluation()
+    images = finished_run.dataset.images_in("validation")
+    outcomes = [(outcome.name, outcome.class_name) for outcome in evaluation.outcomes]
+    assert outcomes == [(image.name, image.class_name) for image in images]
+    best = finished_run.run.snapshot().best
+    assert evaluation.accuracy == pytest.approx(best.val_accuracy)
+    assert evaluation.loss == pytest.approx(best.val_loss, abs=0.01)
+
+
+def test_stop_before_anything_was_learned_leaves_no_model_and_no_evaluation(workspace, run) -> None:
+    events: list[TrainingEvent] = []
+    execute_run(workspace, run, events.append, lambda: True)
+    assert isinstance(events[-1], RunEnded)
+    assert (events[-1].outcome, events[-1].best_epoch) == ("stopped", 0)
+    assert [path.name for path in run.folder.iterdir()] == ["config.json"]
+
+
+def test_stop_later_on_leaves_a_model_with_its_evaluation(workspace, run) -> None:
+    events: list[TrainingEvent] = []
+    execute_run(workspace, run, events.append, lambda: any(isinstance(event, BatchEnded) for event in events))
+    assert events[-1].outcome == "stopped"
+    assert run.has_model
+    assert run.evaluation().num_images == 2
+
+
+def test_dataset_that_is_gone(workspace, run, own_dataset) -> None:
+    shutil.rmtree(own_dataset.folder)
+    with pytest.raises(NotFoundError):
+        execute_run(workspace, run, lambda event: None, lambda: False)
+    ended = safely(workspace, run)
+    assert ended.outcome == "failed"
+    assert own_dataset.id in ended.message
+
+
+def test_image_that_is_gone_fails_with_its_name(workspace, run, own_dataset) -> None:
+    path = own_dataset.image_path(own_dataset.images[0])
+    path.unlink()
+    ended = safely(workspace, run)
+    assert ended.outcome == "failed"
+    assert path.name in ended.message
+
+
+def test_known_error_fails_with_its_sentence(workspace, run, monkeypatch) -> None:
+    monkeypatch.setattr(execute, "train", raising(TrainingError("Try a smaller learning rate.")))
+    ended = safely(workspace, run)
+    assert (ended.outcome, ended.message, ended.best_epoch) == ("failed", "Try a smaller learning rate.", 0)
+
+
+def test_too_little_memory_fails_with_advice(workspace, run, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(execute, "train", raising(MemoryError()))
+    assert "A smaller batch size" in safely(workspace, run).message
+    assert run.id in caplog.text
+
+
+def test_unexpected_error_fails_with_its_kind_and_the_log_has_the_rest(
+    workspace, run, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr(execute, "train", raising(ZeroDivisionError("somewhere deep")))
+    ended = safely(workspace, run)
+    assert ended.outcome == "failed"
+    assert "ZeroDivisionError" in ended.message
+    assert "somewhere deep" not in ended.message
+    assert "somewhere deep" in caplog.text
+
+
+def test_failed_evaluation_is_told_once_as_a_failure(workspace, run, monkeypatch) -> None:
+    monkeypatch.setattr(execute, "evaluate_on_dataset", raising(TrainingError("No evaluation.")))
+    assert safely(workspace, run).outcome == "failed"

@@ -1,0 +1,283 @@
+"""The queue: one run at a time, in order, and every look at it tells the truth."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import IngestError, NotFoundError
+from transfer_core.events import EpochEnded, RunEnded, RunStarted, TrainingEvent
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.run_queue import RunQueue
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import Workspace
+
+PATIENCE = 30  # seconds until a test gives up; nothing waits that long
+STARTED = RunStarted(100.0, 18, 6, 1)
+EPOCH = EpochEnded(101.0, 1, "head", 1.0, 0.5, 0.9, 0.6)
+
+
+class Workers:
+    """Starts the queue's threads and knows when they have come to their end."""
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+
+    def __call__(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    @property
+    def num_started(self) -> int:
+        return len(self._threads)
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+class ScriptedTraining:
+    """Stands in for a training: it starts, waits until the test lets it go on, and ends."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.num_at_once = 0
+        self.most_at_once = 0
+        self.fails: set[str] = set()
+        self._begun: dict[str, threading.Event] = defaultdict(threading.Event)
+        self._may_end: dict[str, threading.Event] = defaultdict(threading.Event)
+
+    def __call__(
+        self,
+        workspace: Workspace,
+        run: TrainingRun,
+        emit: Callable[[TrainingEvent], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.num_at_once += 1
+        self.most_at_once = max(self.most_at_once, self.num_at_once)
+        self.order.append(run.id)
+        emit(STARTED)
+        self._begun[run.id].set()
+        assert self._may_end[run.id].wait(PATIENCE)
+        self.num_at_once -= 1
+        if run.id in self.fails:
+            raise OSError("the disk is full")
+        emit(EPOCH)
+        emit(RunEnded(102.0, "stopped" if should_stop() else "finished", "", 1))
+
+    def wait_until_begun(self, run_id: str) -> None:
+        assert self._begun[run_id].wait(PATIENCE)
+
+    def let_end(self, *run_ids: str) -> None:
+        for run_id in run_ids:
+            self._may_end[run_id].set()
+
+
+@pytest.fixture
+def workers() -> Workers:
+    return Workers()
+
+
+@pytest.fixture
+def training() -> Iterator[ScriptedTraining]:
+    training = ScriptedTraining()
+    yield training
+    for event in training._may_end.values():
+        event.set()
+
+
+@pytest.fixture
+def queue(workspace: Workspace, training: ScriptedTraining, workers: Workers) -> RunQueue:
+    return RunQueue(workspace, training, workers)
+
+
+@pytest.fixture
+def submit(queue: RunQueue, color_dataset: ImageDataset) -> Callable[..., str]:
+    return lambda: queue.submit(color_dataset, TrainingConfig(backbone="tiny_random"))
+
+
+def states(queue: RunQueue, *run_ids: str) -> list[tuple[str, int]]:
+    return [(queue.status(run_id), queue.place(run_id)) for run_id in run_ids]
+
+
+def test_runs_are_carried_out_in_order_one_at_a_time(queue, training, workers, submit) -> None:
+    ids = [submit() for _ in range(4)]
+    training.let_end(*ids)
+    workers.join()
+    assert training.order == ids
+    assert training.most_at_once == 1
+    assert workers.num_started == 1
+    assert states(queue, *ids) == [("finished", 0)] * 4
+
+
+def test_later_runs_wait_with_their_place(queue, training, workers, submit) -> None:
+    first, second, third = submit(), submit(), submit()
+    training.wait_until_begun(first)
+    assert states(queue, first, second, third) == [("running", 0), ("queued", 1), ("queued", 2)]
+    assert queue.running.id == first
+    training.let_end(first)
+    training.wait_until_begun(second)
+    assert states(queue, first, second, third) == [("finished", 0), ("running", 0), ("queued", 1)]
+    training.let_end(second, third)
+    workers.join()
+    assert queue.running is None
+
+
+def test_submit_returns_before_the_training_ends(queue, training, submit) -> None:
+    run_id = submit()
+    assert queue.status(run_id) == "running"
+
+
+def test_new_run_after_all_have_ended_starts_again(queue, training, workers, submit) -> None:
+    first = submit()
+    training.let_end(first)
+    workers.join()
+    second = submit()
+    training.let_end(second)
+    workers.join()
+    assert workers.num_started == 2
+    assert queue.status(second) == "finished"
+
+
+def test_stop_reaches_the_run_that_is_trained(queue, training, workers, submit) -> None:
+    first, second = submit(), submit()
+    training.wait_until_begun(first)
+    assert not queue.is_stopping(first)
+    queue.request_stop(first)
+    assert queue.is_stopping(first)
+    assert queue.status(first) == "running"
+    training.let_end(first, second)
+    workers.join()
+    assert [queue.status(run_id) for run_id in (first, second)] == ["stopped", "finished"]
+    assert not queue.is_stopping(first)
+
+
+def test_stopped_while_waiting_a_run_leaves_the_queue_at_once(queue, training, workers, submit) -> None:
+    first, second, third = submit(), submit(), submit()
+    training.wait_until_begun(first)
+    queue.request_stop(second)
+    assert states(queue, first, second, third) == [("running", 0), ("stopped", 0), ("queued", 1)]
+    assert "before its turn" in queue.snapshot(second).message
+    training.let_end(first, third)
+    workers.join()
+    assert training.order == [first, third]
+    assert queue.status(second) == "stopped"
+
+
+def test_stop_of_a_run_that_is_over_or_unknown_changes_nothing(queue, training, workers, submit) -> None:
+    run_id = submit()
+    training.let_end(run_id)
+    workers.join()
+    queue.request_stop(run_id)
+    queue.request_stop("20200101-000000-0123456789abcdef")
+    assert queue.status(run_id) == "finished"
+
+
+def test_run_that_fails_without_a_word_does_not_stop_the_next(queue, training, workers, submit) -> None:
+    first, second = submit(), submit()
+    training.fails.add(first)
+    training.let_end(first, second)
+    workers.join()
+    assert training.order == [first, second]
+    assert [queue.status(run_id) for run_id in (first, second)] == ["interrupted", "finished"]
+
+
+def test_snapshot_follows_the_run(queue, training, workers, submit) -> None:
+    first, second = submit(), submit()
+    training.wait_until_begun(first)
+    assert queue.snapshot(first).started_at == 100.0
+    assert queue.snapshot(second).started_at is None
+    training.let_end(first, second)
+    workers.join()
+    assert queue.snapshot(first).epochs == (EPOCH,)
+    assert queue.snapshot(first).outcome == "finished"
+
+
+def test_another_queue_reads_the_same_from_disk(queue, training, workers, submit, workspace) -> None:
+    run_id = submit()
+    training.let_end(run_id)
+    workers.join()
+    another = RunQueue(workspace, training, workers)
+    assert another.snapshot(run_id) == queue.snapshot(run_id)
+    assert another.status(run_id) == "finished"
+
+
+def test_another_queue_follows_a_run_it_does_not_train(queue, training, workers, submit, workspace) -> None:
+    run_id = submit()
+    training.wait_until_begun(run_id)
+    another = RunQueue(workspace, training, workers)
+    assert another.snapshot(run_id) == queue.snapshot(run_id)
+    assert another.status(run_id) == "interrupted"
+    training.let_end(run_id)
+    workers.join()
+    assert another.snapshot(run_id) == queue.snapshot(run_id)
+    assert another.status(run_id) == "finished"
+
+
+def test_ended_run_is_read_from_disk_once(queue, training, workers, submit, monkeypatch) -> None:
+    run_id = submit()
+    training.let_end(run_id)
+    workers.join()
+    queue.snapshot(run_id)
+    monkeypatch.setattr(TrainingRun, "load", no_more_reading)
+    assert queue.status(run_id) == "finished"
+
+
+def test_run_of_a_process_that_was_killed_is_interrupted(workspace, color_dataset, training, workers) -> None:
+    run = TrainingRun.create(workspace, color_dataset, TrainingConfig(backbone="tiny_random"))
+    log = EventLog(run.folder / "events.jsonl")
+    for event in (STARTED, EPOCH):
+        log.append(event)
+    with (run.folder / "events.jsonl").open("a") as file:
+        file.write('{"event": "RunEnded", "time": 10')
+    queue = RunQueue(workspace, training, workers)
+    assert queue.status(run.id) == "interrupted"
+    assert queue.snapshot(run.id) == log.snapshot
+
+
+def test_unknown_run(queue) -> None:
+    for look in (queue.snapshot, queue.status):
+        with pytest.raises(NotFoundError):
+            look("20200101-000000-0123456789abcdef")
+
+
+def test_dataset_that_cannot_be_learned_from_is_refused_before_anything_is_on_disk(
+    queue, color_dataset, workspace
+) -> None:
+    images = [image for image in color_dataset.images if image.class_name == "red"]
+    with pytest.raises(IngestError, match="only one class"):
+        queue.submit(color_dataset.with_images(images, ()), TrainingConfig())
+    assert workspace.run_ids() == []
+    assert queue.running is None
+
+
+def test_real_training_in_the_background(session_workspace, color_dataset, tiny_config) -> None:
+    workers = Workers()
+    queue = RunQueue(session_workspace, executor=workers)
+    finished = queue.submit(color_dataset, tiny_config.with_changes(epochs=1))
+    unknown = queue.submit(color_dataset, tiny_config.with_changes(backbone="resnet9000"))
+    last = queue.submit(color_dataset, tiny_config.with_changes(epochs=2))
+    workers.join()
+    assert [queue.status(run_id) for run_id in (finished, unknown, last)] == [
+        "finished",
+        "failed",
+        "finished",
+    ]
+    assert "no backbone called resnet9000" in queue.snapshot(unknown).message
+    run = TrainingRun.load(session_workspace, last)
+    assert run.has_model
+    assert len(queue.snapshot(last).epochs) == 2
+    assert run.evaluation().accuracy == pytest.approx(queue.snapshot(last).best.val_accuracy)
+
+
+def no_more_reading(*_arguments: Any) -> TrainingRun:
+    raise AssertionError("it was read again")

@@ -1,0 +1,385 @@
+"""The command line: one JSON object or clear lines on standard output, one line for each error."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from transfer_core.__main__ import main
+from transfer_core.backbones.registry import list_backbones
+from transfer_core.errors import TrainingError
+from transfer_core.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAINING_KEYS = {
+    "run_id",
+    "run_dir",
+    "class_names",
+    "num_train_images",
+    "num_validation_images",
+    "val_accuracy",
+    "val_loss",
+    "seconds",
+    "history",
+}
+TINY = ("--backbone", "tiny_random", "--epochs", "1")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left: its exit code and what it printed."""
+
+    exit_code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert self.exit_code == 0, self.err
+        return json.loads(self.out)
+
+    def assert_one_line_of_error(self, *words: str) -> None:
+        assert self.exit_code not in (0, None)
+        assert self.out == ""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("Error: ")
+        assert all(word in lines[0] for word in words), lines[0]
+
+
+Run = Callable[..., Finished]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """`run("runs", "--json")` runs a command in this process."""
+
+    def run_command(*arguments: object) -> Finished:
+        monkeypatch.setattr("sys.argv", ["transfer_core", *map(str, arguments)])
+        capfd.readouterr()
+        return Finished(main(), *capfd.readouterr())
+
+    return run_command
+
+
+@pytest.fixture
+def own(run: Run, workspace: Workspace) -> Run:
+    """The same, in a workspace of its own."""
+    return lambda *arguments: run(*arguments, "--workspace", workspace.root)
+
+
+@pytest.fixture
+def shared(run: Run, finished_run) -> Run:
+    """The same, in the workspace of the finished run."""
+    return lambda *arguments: run(*arguments, "--workspace", finished_run.workspace.root)
+
+
+def run_process(*arguments: object, **environment: str) -> Finished:
+    """Run a command as a person does, in a process of its own."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "transfer_core", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return Finished(finished.returncode, finished.stdout, finished.stderr)
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def function(*_arguments: object) -> None:
+        raise error
+
+    return function
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+class TestHelp:
+    def test_alone_it_shows_what_it_can_do(self) -> None:
+        finished = run_process()
+        assert (finished.exit_code, finished.err) == (0, "")
+        assert finished.out.startswith("Usage: python -m transfer_core")
+
+    def test_help(self, run: Run) -> None:
+        finished = run("--help")
+        assert (finished.exit_code, finished.err) == (0, "")
+        for command in ("backbones", "evaluate", "ingest", "predict", "runs", "train"):
+            assert f"  {command} " in finished.out
+
+    @pytest.mark.parametrize("command", ["backbones", "evaluate", "ingest", "predict", "runs", "train"])
+    def test_help_of_each_command(self, command: str, run: Run) -> None:
+        finished = run(command, "--help")
+        assert (finished.exit_code, finished.err) == (0, "")
+        assert f"Usage: python -m transfer_core {command} [OPTIONS]" in finished.out
+        assert "--json" in finished.out
+        assert "--workspace" in finished.out
+
+
+class TestTrain:
+    def test_process_prints_one_json_object_and_no_noise(self, tmp_path: Path) -> None:
+        finished = run_process("train", "sample:pictures", *TINY, "--json", "--workspace", tmp_path)
+        facts = finished.json
+        assert len(facts["class_names"]) == 5
+        assert facts["num_train_images"] + facts["num_validation_images"] == 200
+        lines = finished.err.splitlines()
+        assert lines[0] == "features"
+        assert lines[-1].startswith("  epoch 1: loss")
+        allowed = ("features", "head", "  epoch", "  2", "  3", "  6", "  9", "  1")
+        assert [line for line in lines if not line.startswith(allowed)] == []
+
+    def test_facts_are_all_there_and_true(self, own: Run, image_folder: Path, workspace: Workspace) -> None:
+        facts = own("train", image_folder, *TINY[:2], "--epochs", 2, "--unfreeze-blocks", 1, "--json").json
+        assert facts.keys() >= TRAINING_KEYS
+        assert facts["class_names"] == ["blue", "green", "red"]
+        assert (facts["num_train_images"], facts["num_validation_images"]) == (18, 6)
+        assert workspace.run_ids() == [facts["run_id"]]
+        assert Path(facts["run_dir"]) == workspace.run_dir(facts["run_id"]).resolve()
+        assert facts["seconds"] > 0
+        history = facts["history"]
+        # Fine-tuning takes ten epochs, or as many as the rest when these are fewer.
+        assert {name: len(numbers) for name, numbers in history.items()} == dict.fromkeys(
+            ("loss", "accuracy", "val_loss", "val_accuracy"), 4
+        )
+        assert facts["val_loss"] == min(history["val_loss"])
+        assert facts["val_accuracy"] == history["val_accuracy"][facts["best_epoch"] - 1]
+
+    def test_choices_reach_the_run(
+        self, own: Run, image_folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(
+            "transfer_core.training.trainer.Trainer._train_epoch", raising(TrainingError("Enough is seen."))
+        )
+        options = ("--epochs", 2, "--fine-tune-epochs", 1, "--unfreeze-blocks", 1, "--learning-rate", 0.02)
+        options += ("--batch-size", 5, "--seed", 7)
+        own("train", image_folder, "--backbone", "tiny_random", *options)
+        (run_id,) = workspace.run_ids()
+        config = json.loads((workspace.run_dir(run_id) / "config.json").read_text())["config"]
+        expected = {"epochs": 2, "fine_tune_epochs": 1, "num_unfrozen_blocks": 1, "learning_rate": 0.02}
+        assert config.items() >= {**expected, "batch_size": 5, "seed": 7, "backbone": "tiny_random"}.items()
+
+    def test_from_a_zip_and_from_the_dataset_it_became(
+        self, own: Run, image_folder: Path, tmp_path: Path, workspace: Workspace
+    ) -> None:
+        archive = shutil.make_archive(str(tmp_path / "colors"), "zip", image_folder)
+        dataset = own("ingest", archive, "--json").json
+        assert dataset["counts"] == {"blue": 8, "green": 8, "red": 8}
+        facts = own("train", dataset["dataset_id"], *TINY, "--json").json
+        assert facts["num_train_images"] == dataset["num_train_images"] == 18
+        assert workspace.dataset_ids() == [dataset["dataset_id"]]
+        assert own("train", archive, *TINY, "--json").json["history"] == facts["history"]
+
+    def test_without_json_the_result_is_one_line(self, own: Run, image_folder: Path) -> None:
+        finished = own("train", image_folder, *TINY)
+        assert finished.exit_code == 0
+        assert len(finished.out.splitlines()) == 1
+        assert "validation images right" in finished.out
+
+    def test_workspace_may_come_from_the_environment(
+        self, run: Run, workspace: Workspace, image_folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TRANSFER_STUDIO_WORKSPACE", str(workspace.root))
+        assert workspace.dataset_ids() == []
+        dataset = run("ingest", image_folder, "--json").json
+        assert workspace.dataset_ids() == [dataset["dataset_id"]]
+
+
+class TestTrainErrors:
+    """In processes of their own: what a person sees is what counts, and none of these loads TensorFlow."""
+
+    def test_unknown_backbone(self, image_folder: Path, tmp_path: Path) -> None:
+        finished = run_process(
+            "train", image_folder, "--backbone", "resnet9000", "--workspace", tmp_path / "w"
+        )
+        finished.assert_one_line_of_error("resnet9000", "efficientnet_lite0")
+        assert not (tmp_path / "w").exists()
+
+    def test_source_that_is_not_there(self, tmp_path: Path) -> None:
+        finished = run_process("train", tmp_path / "nowhere", "--workspace", tmp_path)
+        finished.assert_one_line_of_error("neither a folder, nor a zip file, nor the id of a dataset")
+
+    def test_zip_that_is_no_zip(self, tmp_path: Path) -> None:
+        (tmp_path / "photos.zip").write_text("this is no zip")
+        finished = run_process("train", tmp_path / "photos.zip", "--workspace", tmp_path, "--json")
+        finished.assert_one_line_of_error("photos.zip is not a zip file")
+
+    def test_one_class(self, image_folder: Path, tmp_path: Path) -> None:
+        shutil.rmtree(image_folder / "red")
+        shutil.rmtree(image_folder / "green")
+        finished = run_process("train", image_folder, "--workspace", tmp_path / "w")
+        finished.assert_one_line_of_error("only one class (blue)")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--epochs", 0), "The number of epochs is 0. Expected was a number from 1 to 1000."),
+        (("--epochs", -3), "The number of epochs is -3"),
+        (("--epochs", "many"), "Invalid value for '--epochs'"),
+        (("--unfreeze-blocks", 1, "--fine-tune-epochs", 0), "The number of fine-tuning epochs is 0"),
+        (("--learning-rate", 0), "The learning rate is 0"),
+        (("--learning-rate", "nan"), "The learning rate is nan"),
+        (("--batch-size", 0), "The batch size is 0"),
+        (("--unfreeze-blocks", 10), "Choose 0 to 9"),
+        (("--colour", "red"), "No such option"),
+    ],
+)
+def test_choice_out_of_range(options: tuple[object, ...], words: str, own: Run, workspace: Workspace) -> None:
+    own("train", "sample:pictures", *options).assert_one_line_of_error(words)
+    assert not workspace.root.exists()
+
+
+def test_bad_sources(own: Run, tmp_path: Path) -> None:
+    own("ingest", "sample:nothing").assert_one_line_of_error("no sample called nothing", "pictures")
+    (tmp_path / "empty").mkdir()
+    own("ingest", tmp_path / "empty").assert_one_line_of_error("There are no pictures in it")
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    own("train", tmp_path / "empty.zip").assert_one_line_of_error("There are no pictures in it")
+
+
+def test_unknown_command(own: Run, run: Run) -> None:
+    run("teach").assert_one_line_of_error("No such command 'teach'")
+    run("train").assert_one_line_of_error("Missing argument")
+
+
+def test_training_that_fails_is_one_last_line_and_a_failed_run(
+    own: Run, image_folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "transfer_core.training.trainer.Trainer._train_epoch",
+        raising(TrainingError("The training went out of bounds.")),
+    )
+    finished = own("train", image_folder, *TINY, "--json")
+    assert (finished.exit_code, finished.out) == (1, "")
+    assert finished.err.splitlines()[-1] == "Error: The training went out of bounds."
+    assert "Traceback" not in finished.err
+    (failed,) = own("runs", "--json").json["runs"]
+    assert (failed["status"], failed["val_accuracy"]) == ("failed", None)
+
+
+def test_interrupted_from_the_keyboard(
+    own: Run, image_folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transfer_core.training.trainer.Trainer._train_epoch", raising(KeyboardInterrupt()))
+    finished = own("train", image_folder, *TINY)
+    assert finished.exit_code == 130
+    assert finished.err.splitlines()[-1] == "Stopped."
+    assert own("runs", "--json").json["runs"][0]["status"] == "failed"
+
+
+class TestOtherCommands:
+    def test_backbones(self, run: Run) -> None:
+        facts = run("backbones", "--json").json["backbones"]
+        assert [fact["name"] for fact in facts] == [backbone.name for backbone in list_backbones()]
+        assert facts[0]["num_parameters"] == 3_413_024
+        assert facts[0]["num_blocks"] == 9
+        assert len(run("backbones").out.splitlines()) == len(facts)
+
+    def test_ingest(self, own: Run, image_folder: Path) -> None:
+        (image_folder / "red" / "notes.txt").write_text("not a picture")
+        facts = own("ingest", image_folder, "--json").json
+        assert facts["num_images"] == facts["num_train_images"] + facts["num_validation_images"] == 24
+        assert [file["name"] for file in facts["left_out"]] == ["red/notes.txt"]
+        assert "left out: red/notes.txt" in own("ingest", image_folder).out
+
+    def test_seed_draws_other_validation_images(
+        self, own: Run, image_folder: Path, workspace: Workspace
+    ) -> None:
+        def drawn(seed: int) -> list[str]:
+            dataset_id = own("ingest", image_folder, "--seed", seed, "--json").json["dataset_id"]
+            facts = json.loads((workspace.dataset_dir(dataset_id) / "dataset.json").read_text())
+            return sorted(image["name"] for image in facts["images"] if image["split"] == "validation")
+
+        assert drawn(1) == drawn(1) != drawn(2)
+
+    def test_runs_newest_first(self, shared: Run, finished_run) -> None:
+        listed = shared("runs", "--json").json["runs"]
+        assert [fact["run_id"] for fact in listed] == finished_run.workspace.run_ids()
+        fact = next(fact for fact in listed if fact["run_id"] == finished_run.run.id)
+        assert (fact["status"], fact["dataset"], fact["backbone"]) == ("finished", "Colours", "tiny_random")
+        assert fact["val_accuracy"] == finished_run.run.snapshot().best.val_accuracy
+        assert finished_run.run.id in shared("runs").out
+
+    def test_no_runs_yet(self, own: Run) -> None:
+        assert own("runs", "--json").json == {"runs": []}
+
+    def test_evaluate_on_the_validation_images(self, shared: Run, finished_run) -> None:
+        facts = shared("evaluate", finished_run.run.id, "--json").json
+        assert facts.pop("run_id") == finished_run.run.id
+        on_disk = json.loads((finished_run.folder / "evaluation.json").read_text())
+        assert facts["confusion_matrix"] == on_disk["confusion_matrix"]
+        assert facts["loss"] == pytest.approx(on_disk["loss"], abs=1e-5)
+        assert facts["num_images"] == 6
+
+    def test_evaluate_on_a_folder(self, shared: Run, finished_run, image_folder: Path) -> None:
+        facts = shared("evaluate", finished_run.run.id, image_folder, "--json").json
+        assert facts["num_images"] == 24
+        assert sum(map(sum, facts["confusion_matrix"])) == 24
+        assert facts["outcomes"][0]["name"] == "blue/blue-0.jpg"
+        assert "of 24 images right" in shared("evaluate", finished_run.run.id, image_folder).out
+
+    def test_evaluate_on_bad_folders(
+        self, shared: Run, finished_run, image_folder: Path, tmp_path: Path
+    ) -> None:
+        def evaluate(folder: Path) -> Finished:
+            return shared("evaluate", finished_run.run.id, folder)
+
+        evaluate(tmp_path / "nowhere").assert_one_line_of_error("nowhere is not a folder")
+        evaluate(image_folder / "red").assert_one_line_of_error(
+            "no images in subfolders", "name of the class"
+        )
+        (image_folder / "red").rename(image_folder / "violet")
+        evaluate(image_folder).assert_one_line_of_error("does not know the class violet", "blue, green, red")
+        shutil.rmtree(image_folder / "violet")
+        (image_folder / "blue" / "notes.txt").write_text("not a picture")
+        evaluate(image_folder).assert_one_line_of_error("notes.txt", "not a picture")
+
+    def test_predict(self, shared: Run, finished_run, image_folder: Path) -> None:
+        paths = [str(path) for path in files_of(image_folder)[:3]]
+        facts = shared("predict", finished_run.run.id, *paths, "--json").json
+        assert list(facts) == paths
+        for fact in facts.values():
+            assert fact.keys() == {"class_name", "probability", "probabilities"}
+            assert fact["probabilities"].keys() == {"blue", "green", "red"}
+            assert fact["probability"] == max(fact["probabilities"].values())
+            assert fact["probabilities"][fact["class_name"]] == fact["probability"]
+        assert len(shared("predict", finished_run.run.id, *paths).out.splitlines()) == 3
+
+    def test_predict_with_good_and_bad_images(self, finished_run, image_folder: Path, tmp_path: Path) -> None:
+        good, bad = files_of(image_folder)[0], tmp_path / "bad.jpg"
+        bad.write_text("no picture at all")
+        images = (bad, good, tmp_path / "missing.jpg", tmp_path)
+        root = finished_run.workspace.root
+        finished = run_process("predict", finished_run.run.id, *images, "--json", "--workspace", root)
+        assert finished.exit_code == 1
+        assert list(json.loads(finished.out)) == [str(good)]
+        (line,) = finished.err.splitlines()
+        assert line.startswith("Error: Not every image could be read.")
+        for words in ("bad.jpg: it is not a picture", "missing.jpg: No such file", "Is a directory"):
+            assert words in line
+
+    def test_unknown_run(self, own: Run, tmp_path: Path, workspace: Workspace) -> None:
+        unknown = "20200101-000000-0123456789abcdef"
+        finished = run_process("evaluate", unknown, "--json", "--workspace", workspace.root)
+        finished.assert_one_line_of_error(unknown)
+        own("predict", unknown, tmp_path / "x.jpg").assert_one_line_of_error(unknown)
+        own("predict", "nonsense", tmp_path / "x.jpg").assert_one_line_of_error("nonsense")
+
+    def test_workspace_that_cannot_be_used(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        run("runs", "--workspace", tmp_path / "file").assert_one_line_of_error("file")
+        run("runs", "--workspace", tmp_path / "file" / "w").assert_one_line_of_error("cannot be used")

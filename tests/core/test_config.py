@@ -1,0 +1,111 @@
+"""Every choice of a run is checked when it is made, and survives the way to disk and back."""
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import pytest
+
+from transfer_core.config import TrainingConfig
+from transfer_core.errors import InvalidConfigError
+
+COUNTS = {
+    "epochs": (1, 1000),
+    "fine_tune_epochs": (1, 1000),
+    "batch_size": (1, 1024),
+    "num_unfrozen_blocks": (0, 1000),
+    "seed": (0, 2**31 - 1),
+}
+NUMBERS = {"learning_rate": (1e-9, 1.0), "fine_tune_learning_rate": (1e-9, 1.0), "dropout": (0.0, 0.95)}
+BOUNDS = COUNTS | NUMBERS
+
+
+def test_every_number_has_bounds_here() -> None:
+    numeric = {field.name for field in dataclasses.fields(TrainingConfig)} - {"backbone"}
+    assert numeric == set(BOUNDS)
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_both_bounds_are_allowed_and_nothing_beyond(name: str) -> None:
+    lowest, highest = BOUNDS[name]
+    step = 1 if name in COUNTS else 1e-3
+    for value in (lowest, highest):
+        assert getattr(TrainingConfig(**{name: value}), name) == value
+    for value in (lowest - step, highest + step, -math.inf, math.inf, math.nan):
+        with pytest.raises(InvalidConfigError):
+            TrainingConfig(**{name: value})
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+@pytest.mark.parametrize("value", ["1", None, True, [1]])
+def test_other_kinds_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(InvalidConfigError):
+        TrainingConfig(**{name: value})
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_count_is_a_whole_number(name: str) -> None:
+    with pytest.raises(InvalidConfigError):
+        TrainingConfig(**{name: 2.5})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "The number of epochs is 0. Expected was a number from 1 to 1000."),
+        (
+            {"fine_tune_epochs": 1001},
+            "The number of fine-tuning epochs is 1001. Expected was a number from 1 to 1000.",
+        ),
+        ({"batch_size": 2000}, "The batch size is 2000. Expected was a number from 1 to 1024."),
+        (
+            {"num_unfrozen_blocks": -1},
+            "The number of unfrozen blocks is -1. Expected was a number from 0 to 1000.",
+        ),
+        ({"learning_rate": 0}, "The learning rate is 0. Expected was a number from 1e-09 to 1.0."),
+        (
+            {"fine_tune_learning_rate": 2.0},
+            "The fine-tuning learning rate is 2.0. Expected was a number from 1e-09 to 1.0.",
+        ),
+        ({"dropout": 1.0}, "Dropout is 1.0. Expected was a number from 0.0 to 0.95."),
+        ({"seed": -1}, "The seed is -1. Expected was a number from 0 to 2147483647."),
+    ],
+)
+def test_the_message_names_the_choice_the_value_and_the_range(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidConfigError) as caught:
+        TrainingConfig(**changes)
+    assert str(caught.value) == message
+
+
+def test_it_cannot_be_changed_but_copied_with_changes() -> None:
+    config = TrainingConfig()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.epochs = 3  # type: ignore[misc]
+    changed = config.with_changes(epochs=3)
+    assert (config.epochs, changed.epochs) == (50, 3)
+    assert changed.with_changes(epochs=50) == config
+
+
+def test_changes_are_checked_as_well() -> None:
+    with pytest.raises(InvalidConfigError):
+        TrainingConfig().with_changes(batch_size=0)
+
+
+def test_round_trip_through_json() -> None:
+    config = TrainingConfig("tiny", 3, 7, 5, 0.02, 2e-5, 16, 0.1, 99)
+    assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_unknown_names_are_passed_over_and_missing_ones_take_their_default() -> None:
+    assert TrainingConfig.from_dict({"epochs": 9, "of_a_later_version": 1}) == TrainingConfig(epochs=9)
+
+
+def test_values_from_disk_are_checked() -> None:
+    with pytest.raises(InvalidConfigError):
+        TrainingConfig.from_dict({"epochs": "many"})
+
+
+def test_fine_tuning_epochs_count_only_when_blocks_are_unfrozen() -> None:
+    assert TrainingConfig(epochs=7, fine_tune_epochs=5).num_epochs_in_all == 7
+    assert TrainingConfig(epochs=7, fine_tune_epochs=5, num_unfrozen_blocks=1).num_epochs_in_all == 12

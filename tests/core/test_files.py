@@ -1,0 +1,130 @@
+"""A file is whole or not there, whatever goes wrong while it is written."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from transfer_core.errors import WorkspaceError
+from transfer_core.files import read_json, replacing, write_bytes, write_json
+
+DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+def refuse(*_arguments: object, **_options: object) -> NoReturn:
+    raise DISK_FULL
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file with something in it."""
+    path = tmp_path / "facts.json"
+    path.write_text("earlier")
+    return path
+
+
+def test_json_round_trip(tmp_path: Path) -> None:
+    values = {"name": "Füchse 狐", "numbers": [1, 2.5, None], "deep": {"yes": True}}
+    write_json(tmp_path / "a.json", values)
+    assert read_json(tmp_path / "a.json") == values
+    assert "Füchse 狐" in (tmp_path / "a.json").read_text("utf-8")
+
+
+def test_writing_replaces_what_was_there_and_leaves_nothing_else(path: Path) -> None:
+    write_bytes(path, b"now")
+    assert path.read_bytes() == b"now"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a" / "b" / "c.bin", b"1")
+    assert (tmp_path / "a" / "b" / "c.bin").read_bytes() == b"1"
+
+
+def test_nobody_sees_half_a_file(path: Path) -> None:
+    with replacing(path) as beside:
+        beside.write_text("half")
+        assert path.read_text() == "earlier"
+        assert beside.parent == path.parent
+        assert beside.suffix == path.suffix
+    assert path.read_text() == "half"
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), KeyboardInterrupt()])
+def test_an_error_of_the_writer_passes_and_leaves_the_old_file(path: Path, error: BaseException) -> None:
+    def write_half() -> None:
+        with replacing(path) as beside:
+            beside.write_text("half")
+            raise error
+
+    with pytest.raises(type(error)):
+        write_half()
+    assert path.read_text() == "earlier"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(Path, "write_bytes"), (os, "fsync"), (Path, "replace")],
+    ids=["write", "sync", "move"],
+)
+def test_a_full_disk_leaves_the_old_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+) -> None:
+    monkeypatch.setattr(owner, name, refuse)
+    with pytest.raises(WorkspaceError) as caught:
+        write_json(path, {"new": 1})
+    assert str(caught.value) == (
+        "facts.json could not be saved: No space left on device. The earlier file, if there was one, is as it "
+        "was. Free some space or choose another workspace folder, then try again."
+    )
+    assert path.read_text() == "earlier"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_made_is_told_the_same_way(path: Path) -> None:
+    with pytest.raises(WorkspaceError, match=r"^new.bin could not be saved: Not a directory\."):
+        write_bytes(path / "below" / "new.bin", b"1")
+
+
+def test_a_disk_that_refuses_even_the_cleaning_up_is_a_workspace_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(WorkspaceError):
+        write_bytes(path, b"1")
+
+
+def test_what_has_to_survive_a_power_cut_is_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with replacing(path, durable=False) as beside:
+        beside.write_bytes(b"1")
+    assert synced == []
+    write_bytes(path, b"2")
+    assert len(synced) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "facts.json cannot be read: "),
+        (b'{"half": ', "facts.json cannot be read: "),
+        (b"\xff\xfe\x00{", "facts.json cannot be read: "),
+        (b"[1, 2]", "facts.json does not hold what was expected."),
+        (b'"text"', "facts.json does not hold what was expected."),
+    ],
+)
+def test_what_this_app_did_not_write_is_refused(path: Path, content: bytes, message: str) -> None:
+    path.write_bytes(content)
+    with pytest.raises(WorkspaceError) as caught:
+        read_json(path)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_missing_file_is_told_without_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError, match=r"^gone\.json cannot be read: .*changed or deleted by hand\.$"):
+        read_json(tmp_path / "gone.json")

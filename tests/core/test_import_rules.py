@@ -1,0 +1,249 @@
+"""The direction of imports, who may load TensorFlow, and where threads and session state are named."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Each room imports only from its own place in this list and from those before it; the longest name counts.
+DIRECTION = (
+    ("transfer_core", "transfer_core.errors", "transfer_core.language"),
+    ("transfer_core.files",),
+    ("transfer_core.config", "transfer_core.events"),
+    ("transfer_core.data", "transfer_core.workspace", "transfer_core.backbones"),
+    ("transfer_core.training",),
+    ("transfer_core.evaluation", "transfer_core.predictor"),
+    ("transfer_core.export", "transfer_core.runs"),
+    ("transfer_core.__main__",),
+    ("pages.ui",),
+    ("pages",),
+    ("app",),
+)
+PLACES = {room: place for place, rooms in enumerate(DIRECTION) for room in rooms}
+# What takes seconds to import. Only the one module that is itself imported late may name it at its top.
+SLOW = ("tensorflow", "keras", "transfer_core.training.trainer")
+MAY_BE_SLOW = "transfer_core.training.trainer"
+THREADS = ("threading", "_thread", "concurrent", "multiprocessing", "asyncio")
+MAY_USE_THREADS = (
+    "transfer_core.runs",
+    "transfer_core.data.parallel",
+    "transfer_core.backbones.runtime",
+    "pages.ui",
+)
+SESSION_FILE = Path("pages/ui/session.py")
+
+
+@dataclass(frozen=True)
+class Import:
+    """One module that another names, and whether it is loaded together with it."""
+
+    name: str
+    is_at_once: bool
+
+
+def is_within(module: str, room: str) -> bool:
+    return module == room or module.startswith(f"{room}.")
+
+
+def room_of(module: str) -> str | None:
+    return max((room for room in PLACES if is_within(module, room)), key=len, default=None)
+
+
+def source_files(root: Path) -> list[Path]:
+    files = [*root.glob("transfer_core/**/*.py"), *root.glob("pages/**/*.py"), root / "app.py"]
+    return sorted(path for path in files if path.is_file())
+
+
+def module_name(path: Path, root: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def names_in(node: ast.Import | ast.ImportFrom, module: str, root: Path) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+        return
+    base = ".".join(
+        [*module.split(".")[: -node.level], *filter(None, [node.module])]
+        if node.level
+        else [node.module or ""]
+    )
+    for alias in node.names:
+        below = f"{base}.{alias.name}"
+        is_module = any(
+            (root / below.replace(".", "/")).with_suffix(ending).exists() for ending in (".py", "")
+        )
+        yield below if is_module else base
+
+
+def imports_of(path: Path, root: Path) -> Iterator[Import]:
+    module = module_name(path, root)
+
+    def visit(node: ast.AST, is_at_once: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (Import(name, is_at_once) for name in names_in(node, module, root))
+        is_late = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or (
+            isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        )
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, is_at_once and not is_late)
+
+    yield from visit(ast.parse(path.read_text("utf-8")), True)
+
+
+def offences_of(path: Path, root: Path) -> Iterator[str]:
+    module = module_name(path, root)
+    room = room_of(module) or "app"
+    for imported in imports_of(path, root):
+        other = room_of(imported.name)
+        if other and PLACES[other] > PLACES[room]:
+            yield f"{module} imports {imported.name}, against the direction"
+        if is_within(module, "transfer_core") and is_within(imported.name, "streamlit"):
+            yield f"{module} imports streamlit"
+        if (
+            imported.is_at_once
+            and module != MAY_BE_SLOW
+            and any(is_within(imported.name, slow) for slow in SLOW)
+        ):
+            yield f"{module} imports {imported.name} at once"
+        uses_threads = any(is_within(imported.name, name) for name in THREADS)
+        if uses_threads and not any(is_within(module, allowed) for allowed in MAY_USE_THREADS):
+            yield f"{module} uses threads"
+
+
+def offences(root: Path) -> list[str]:
+    found = [offence for path in source_files(root) for offence in offences_of(path, root)]
+    naming = [
+        path.relative_to(root) for path in source_files(root) if "session_state" in path.read_text("utf-8")
+    ]
+    found += [f"{path.as_posix()} names session_state" for path in naming if path != SESSION_FILE]
+    return found
+
+
+def test_the_rules_hold() -> None:
+    assert offences(ROOT) == []
+
+
+def test_every_module_has_a_room() -> None:
+    modules = {module_name(path, ROOT) for path in source_files(ROOT)}
+    assert {"transfer_core", "transfer_core.runs.run_queue"} <= modules
+    homeless = {
+        module
+        for module in modules
+        if module != "transfer_core" and room_of(module) in (None, "transfer_core")
+    }
+    assert homeless == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "offence"),
+    [
+        (
+            "transfer_core/errors.py",
+            "from transfer_core.config import TrainingConfig",
+            "transfer_core.errors imports transfer_core.config, against the direction",
+        ),
+        (
+            "transfer_core/data/split.py",
+            "def split():\n    from transfer_core import predictor",
+            "transfer_core.data.split imports transfer_core.predictor, against the direction",
+        ),
+        (
+            "transfer_core/data/split.py",
+            "from ..training import train",
+            "transfer_core.data.split imports transfer_core.training.train, against the direction",
+        ),
+        (
+            "transfer_core/evaluation/metrics.py",
+            "import transfer_core.runs.run_queue as queue",
+            "transfer_core.evaluation.metrics imports transfer_core.runs.run_queue, against the direction",
+        ),
+        (
+            "transfer_core/__main__.py",
+            "from pages.ui.session import Session",
+            "transfer_core.__main__ imports pages.ui.session, against the direction",
+        ),
+        (
+            "pages/ui/session.py",
+            "import app",
+            "pages.ui.session imports app, against the direction",
+        ),
+        (
+            "transfer_core/runs/run_queue.py",
+            "def work():\n    import streamlit.runtime",
+            "transfer_core.runs.run_queue imports streamlit",
+        ),
+        (
+            "transfer_core/predictor.py",
+            "try:\n    import keras.ops\nfinally:\n    pass",
+            "transfer_core.predictor imports keras.ops at once",
+        ),
+        (
+            "pages/4_Train.py",
+            "class Page:\n    from tensorflow import data",
+            "pages.4_Train imports tensorflow at once",
+        ),
+        ("app.py", "if True:\n    import keras", "app imports keras at once"),
+        (
+            "transfer_core/runs/execute.py",
+            "from transfer_core.training.trainer import Trainer",
+            "transfer_core.runs.execute imports transfer_core.training.trainer at once",
+        ),
+        (
+            "transfer_core/training/train.py",
+            "from concurrent.futures import Future",
+            "transfer_core.training.train uses threads",
+        ),
+        ("pages/4_Train.py", "def run():\n    import threading", "pages.4_Train uses threads"),
+        ("pages/ui/charts.py", "st.session_state['a'] = 1", "pages/ui/charts.py names session_state"),
+        ("app.py", "from streamlit import session_state", "app.py names session_state"),
+    ],
+)
+def test_a_planted_offence_is_found(tmp_path: Path, path: str, code: str, offence: str) -> None:
+    for folder in ("transfer_core/training", "pages/ui"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("config", "predictor", "training/train", "training/trainer"):
+        (tmp_path / "transfer_core" / f"{name}.py").write_text("")
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text(code)
+    assert offences(tmp_path) == [offence]
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("transfer_core/predictor.py", "def load():\n    import keras"),
+        ("transfer_core/predictor.py", "if TYPE_CHECKING:\n    import keras"),
+        ("transfer_core/predictor.py", "if typing.TYPE_CHECKING:\n    import tensorflow as tf"),
+        ("transfer_core/training/trainer.py", "import keras"),
+        ("transfer_core/runs/run_queue.py", "import threading"),
+        ("transfer_core/data/parallel.py", "from concurrent.futures import Future"),
+        ("transfer_core/data/split.py", "import keras_like\nimport streamlit_like\nimport threading_like"),
+        ("transfer_core/runs/run_queue.py", "from transfer_core.errors import IngestError"),
+        ("pages/ui/session.py", "import streamlit as st\nst.session_state"),
+        ("app.py", "import streamlit\nfrom pages.ui.page import run_page"),
+    ],
+)
+def test_what_is_allowed_is_not_found(tmp_path: Path, path: str, code: str) -> None:
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text(code)
+    assert offences(tmp_path) == []
+
+
+def test_the_whole_engine_is_imported_without_tensorflow() -> None:
+    modules = [module_name(path, ROOT) for path in source_files(ROOT)]
+    modules = [name for name in modules if is_within(name, "transfer_core") and name != MAY_BE_SLOW]
+    script = (
+        f"import importlib, sys\nfor name in {modules!r}:\n    importlib.import_module(name)\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'tensorflow', 'keras', 'streamlit', 'sklearn'}))"
+    )
+    finished = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (finished.stdout, finished.stderr) == ("[]\n", "")

@@ -1,0 +1,135 @@
+"""A finished run scores a picture the same, however the picture comes."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from transfer_core.data.batches import pixel_batches
+from transfer_core.errors import NotFoundError, UnreadableImageError, WorkspaceError
+from transfer_core.predictor import Prediction, Predictor
+
+EXIF_ORIENTATION = 0x0112
+SIX_MEANS_ROTATED = 6
+
+
+@pytest.fixture
+def copy_of_run(finished_run, tmp_path: Path) -> Path:
+    """A run folder that a test may damage."""
+    return Path(shutil.copytree(finished_run.folder, tmp_path / "run"))
+
+
+def png(image: Image.Image, orientation: int | None = None) -> bytes:
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    if orientation:
+        exif[EXIF_ORIENTATION] = orientation
+    image.save(buffer, "PNG", exif=exif)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def upright(make_image) -> Image.Image:
+    """Red on one side and blue on the other: another picture when it is turned."""
+    image = Image.new("RGB", (60, 40), (20, 40, 220))
+    image.paste((230, 30, 30), (0, 0, 35, 12))
+    return image
+
+
+def test_one_picture_alone_scores_as_in_a_batch(finished_run, predictor: Predictor) -> None:
+    dataset = finished_run.dataset
+    paths = [dataset.image_path(image) for image in dataset.images]
+    (pixels,) = pixel_batches(paths, predictor.image_size)
+    together = predictor.score(pixels)
+    alone = [predictor.predict(path.read_bytes()).scores for path in paths]
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+
+
+def test_more_pictures_than_one_batch_keep_their_order(predictor: Predictor, noise_pixels) -> None:
+    many = np.concatenate([noise_pixels + 10 * number for number in range(9)])
+    scores = predictor.score(many)
+    assert scores.shape == (72, 3)
+    np.testing.assert_allclose(scores[64:], predictor.score(many[64:]), atol=1e-5)
+
+
+def test_picture_that_lies_on_its_side_is_turned_upright(predictor: Predictor, upright: Image.Image) -> None:
+    expected = predictor.predict(png(upright))
+    sideways = upright.transpose(Image.Transpose.ROTATE_90)
+    turned = predictor.predict(png(sideways, SIX_MEANS_ROTATED))
+    assert turned.class_name == expected.class_name
+    assert turned.scores == pytest.approx(expected.scores, abs=1e-5)
+    not_turned = predictor.predict(png(sideways))
+    assert not_turned.scores != pytest.approx(expected.scores, abs=1e-3)
+
+
+def test_rotated_copies_of_dataset_pictures_keep_their_class(finished_run, predictor: Predictor) -> None:
+    for record in finished_run.dataset.images[::5]:
+        path = finished_run.dataset.image_path(record)
+        with Image.open(path) as image:
+            sideways = image.transpose(Image.Transpose.ROTATE_90)
+        prediction = predictor.predict(png(sideways, SIX_MEANS_ROTATED))
+        assert prediction.class_name == predictor.predict(path.read_bytes()).class_name
+
+
+def test_scores_are_probabilities_of_all_classes(predictor: Predictor, make_image) -> None:
+    prediction = predictor.predict(make_image("red"))
+    assert prediction.class_names == ("blue", "green", "red")
+    assert sum(prediction.scores) == pytest.approx(1, abs=1e-5)
+    assert prediction.seconds > 0
+
+
+def test_prediction_ranks_the_classes() -> None:
+    prediction = Prediction(("ant", "bee", "cat"), (0.2, 0.5, 0.3), 0.01)
+    assert (prediction.class_name, prediction.probability) == ("bee", 0.5)
+    assert list(prediction.probabilities.items()) == [("bee", 0.5), ("cat", 0.3), ("ant", 0.2)]
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\xff\xd8\xff\xe0 cut off"])
+def test_what_is_no_picture_is_refused(content: bytes, predictor: Predictor) -> None:
+    with pytest.raises(UnreadableImageError):
+        predictor.predict(content)
+
+
+def test_cut_off_picture_is_refused(predictor: Predictor, make_image) -> None:
+    with pytest.raises(UnreadableImageError, match="cut off or damaged"):
+        predictor.predict(make_image("red", image_format="JPEG")[:-200])
+
+
+def test_run_without_a_model(copy_of_run: Path) -> None:
+    (copy_of_run / "model.keras").unlink()
+    with pytest.raises(NotFoundError, match="has no model"):
+        Predictor.load(copy_of_run)
+
+
+def test_model_without_its_signature(copy_of_run: Path) -> None:
+    (copy_of_run / "signature.json").unlink()
+    with pytest.raises(WorkspaceError, match=r"signature\.json cannot be read"):
+        Predictor.load(copy_of_run)
+
+
+def test_signature_with_something_missing(copy_of_run: Path) -> None:
+    (copy_of_run / "signature.json").write_text("{}")
+    with pytest.raises(WorkspaceError, match="damaged"):
+        Predictor.load(copy_of_run)
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut off", "changed inside", "no archive"])
+def test_damaged_model(damage: str, copy_of_run: Path) -> None:
+    path = copy_of_run / "model.keras"
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(
+        {
+            "empty": b"",
+            "cut off": content[:middle],
+            "changed inside": content[:middle] + b"\xff" * 64 + content[middle + 64 :],
+            "no archive": b"this is no model",
+        }[damage]
+    )
+    with pytest.raises(WorkspaceError, match="saved model is damaged.*Train it again"):
+        Predictor.load(copy_of_run)

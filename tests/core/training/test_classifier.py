@@ -1,0 +1,83 @@
+"""A classifier and its two parts: together they compute what the whole computes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.config import TrainingConfig
+from transfer_core.data.images import decode_image, to_pixels
+from transfer_core.training.classifier import build_classifier, split_at_boundary
+from transfer_core.training.freezing import FreezePlan
+
+TINY = get_backbone("tiny_random")
+CONFIG = TrainingConfig(backbone="tiny_random")
+
+
+@pytest.fixture(scope="module")
+def tiny_classifier(keras_module):
+    return build_classifier(FreezePlan(TINY), 3, CONFIG)
+
+
+def test_gives_one_probability_for_each_class(tiny_classifier, noise_pixels) -> None:
+    scores = tiny_classifier(noise_pixels, training=False).numpy()
+    assert scores.shape == (8, 3)
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
+    assert scores.min() >= 0
+
+
+def test_is_flat_so_that_every_layer_can_be_frozen_by_name(tiny_classifier, keras_module) -> None:
+    assert not any(isinstance(layer, keras_module.Model) for layer in tiny_classifier.layers)
+
+
+def test_dropout_is_the_configured_one(keras_module) -> None:
+    model = build_classifier(FreezePlan(TINY), 3, CONFIG.with_changes(dropout=0.35))
+    assert model.get_layer("dropout").rate == 0.35
+
+
+def test_seed_fixes_the_new_layer(keras_module) -> None:
+    def kernel(seed: int) -> np.ndarray:
+        model = build_classifier(FreezePlan(TINY), 3, CONFIG.with_changes(seed=seed))
+        return model.get_layer("new_layer").get_weights()[0]
+
+    np.testing.assert_array_equal(kernel(1), kernel(1))
+    assert not np.array_equal(kernel(1), kernel(2))
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_parts_of_the_tiny_network_compose_to_the_whole(depth: int, tiny_classifier, noise_pixels) -> None:
+    prefix, tail = split_at_boundary(tiny_classifier, FreezePlan(TINY, depth).boundary_layer)
+    composed = tail(prefix(noise_pixels, training=False), training=False).numpy()
+    whole = tiny_classifier(noise_pixels, training=False).numpy()
+    np.testing.assert_allclose(composed, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("depth", range(1, 4))
+def test_everything_that_learns_is_in_the_tail(depth: int, tiny_classifier, keras_module) -> None:
+    plan = FreezePlan(TINY, depth)
+    plan.apply(tiny_classifier)
+    prefix, tail = split_at_boundary(tiny_classifier, plan.boundary_layer)
+    assert prefix is None or prefix.trainable_weights == []
+    assert len(tail.trainable_weights) == len(tiny_classifier.trainable_weights) == depth + 2
+
+
+def test_parts_share_their_layers_with_the_whole(tiny_classifier) -> None:
+    prefix, tail = split_at_boundary(tiny_classifier, "block1_relu")
+    assert prefix.get_layer("block1_conv") is tiny_classifier.get_layer("block1_conv")
+    assert tail.get_layer("new_layer") is tiny_classifier.get_layer("new_layer")
+
+
+def test_without_a_boundary_the_tail_is_the_whole(tiny_classifier) -> None:
+    assert split_at_boundary(tiny_classifier, None) == (None, tiny_classifier)
+
+
+def test_parts_of_a_network_with_shortcuts_compose_to_the_whole(sample_picture: bytes, keras_module) -> None:
+    backbone = get_backbone("efficientnet_lite0")
+    model = build_classifier(FreezePlan(backbone), 3, TrainingConfig())
+    pixels = to_pixels(decode_image(sample_picture), backbone.image_size)[np.newaxis].astype(np.float32)
+    whole = model(pixels, training=False).numpy()
+    for depth in (0, 1, 4, 7, 8):
+        prefix, tail = split_at_boundary(model, FreezePlan(backbone, depth).boundary_layer)
+        composed = tail(prefix(pixels, training=False), training=False).numpy()
+        np.testing.assert_allclose(composed, whole, atol=1e-5, err_msg=f"{depth} unfrozen blocks")

@@ -1,0 +1,255 @@
+"""The feature cache: computed once, never half, never the wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.config import TrainingConfig
+from transfer_core.data.batches import pixel_batches
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import SourceFile
+from transfer_core.errors import UnreadableImageError, WorkspaceError
+from transfer_core.training import feature_cache
+from transfer_core.training.classifier import build_classifier, split_at_boundary
+from transfer_core.training.feature_cache import FeaturesStoppedError, load_features
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.workspace import Workspace
+
+TINY = get_backbone("tiny_random")
+ALL_FROZEN = FreezePlan(TINY)
+
+
+@dataclass
+class Cache:
+    """Asks for features as a training does, and counts how often they were computed."""
+
+    folder: Path
+    prefix: Any
+    num_computed: int = 0
+
+    def load(
+        self,
+        dataset: ImageDataset,
+        plan: FreezePlan = ALL_FROZEN,
+        on_progress: Callable[[int], None] = lambda num_done: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> np.ndarray:
+        prefix = split_at_boundary(self.prefix, plan.boundary_layer)[0]
+        return load_features(
+            dataset, plan, prefix, self.folder, on_progress=on_progress, should_stop=should_stop
+        )
+
+    def files(self) -> list[Path]:
+        return sorted(self.folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def tiny_classifier(keras_module):
+    return build_classifier(ALL_FROZEN, 3, TrainingConfig())
+
+
+@pytest.fixture
+def cache(tmp_path: Path, tiny_classifier, monkeypatch: pytest.MonkeyPatch) -> Cache:
+    (tmp_path / "cache").mkdir()
+    cache = Cache(tmp_path / "cache", tiny_classifier)
+    compute = feature_cache._compute
+
+    def count_and_compute(*arguments: Any) -> None:
+        cache.num_computed += 1
+        compute(*arguments)
+
+    monkeypatch.setattr(feature_cache, "_compute", count_and_compute)
+    return cache
+
+
+@pytest.fixture
+def own_dataset(workspace: Workspace, make_image) -> ImageDataset:
+    """Forty images, more than one batch, that a test may damage."""
+    files = [
+        SourceFile((color, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=n))
+        for color in ("blue", "red")
+        for n in range(20)
+    ]
+    return add_files(create_dataset(workspace, "Own"), files)
+
+
+def pixels_of(dataset: ImageDataset) -> np.ndarray:
+    paths = [dataset.image_path(image) for image in dataset.images]
+    return np.concatenate(list(pixel_batches(paths, TINY.image_size)))
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_rows_are_what_the_frozen_part_computes_in_the_order_of_the_images(
+    depth: int, cache: Cache, own_dataset: ImageDataset
+) -> None:
+    plan = FreezePlan(TINY, depth)
+    features = cache.load(own_dataset, plan)
+    prefix = split_at_boundary(cache.prefix, plan.boundary_layer)[0]
+    expected = prefix(pixels_of(own_dataset).astype(np.float32), training=False).numpy()
+    assert features.dtype == np.float16
+    np.testing.assert_allclose(features, expected, atol=1e-2)
+    assert float(np.ptp(expected)) > 0.5
+
+
+def test_constant_graph_of_a_real_backbone_equals_the_model(
+    color_dataset: ImageDataset, tmp_path: Path
+) -> None:
+    backbone = get_backbone("efficientnet_lite0")
+    plan = FreezePlan(backbone)
+    some = replace(color_dataset, images=color_dataset.images[::8])
+    prefix = split_at_boundary(build_classifier(plan, 3, TrainingConfig()), plan.boundary_layer)[0]
+    features = load_features(
+        some, plan, prefix, tmp_path, on_progress=lambda num_done: None, should_stop=lambda: False
+    )
+    paths = [some.image_path(image) for image in some.images]
+    pixels = np.concatenate(list(pixel_batches(paths, backbone.image_size)))
+    expected = prefix(pixels.astype(np.float32), training=False).numpy()
+    np.testing.assert_allclose(features, expected, atol=1e-2)
+    assert float(np.ptp(expected)) > 1
+
+
+def test_without_a_frozen_part_the_features_are_the_pixels(cache: Cache, own_dataset: ImageDataset) -> None:
+    features = cache.load(own_dataset, FreezePlan(TINY, 3))
+    assert features.dtype == np.uint8
+    np.testing.assert_array_equal(features, pixels_of(own_dataset))
+
+
+def test_second_time_nothing_is_computed(cache: Cache, own_dataset: ImageDataset) -> None:
+    first = cache.load(own_dataset)
+    progress: list[int] = []
+    second = cache.load(own_dataset, on_progress=progress.append)
+    assert cache.num_computed == 1
+    assert progress == [40]
+    np.testing.assert_array_equal(first, second)
+
+
+def test_progress_counts_up_to_all_images(cache: Cache, own_dataset: ImageDataset) -> None:
+    progress: list[int] = []
+    cache.load(own_dataset, on_progress=progress.append)
+    assert progress == [32, 40]
+
+
+def test_new_labels_and_a_new_split_use_the_same_features(cache: Cache, own_dataset: ImageDataset) -> None:
+    cache.load(own_dataset)
+    relabelled = [replace(image, class_name="other") for image in own_dataset.images]
+    cache.load(own_dataset.with_images(relabelled, ()))
+    cache.load(own_dataset.with_split(0.5, seed=9))
+    cache.load(replace(own_dataset, name="Another name", version=7))
+    assert cache.num_computed == 1
+
+
+def test_other_images_are_computed(cache: Cache, own_dataset: ImageDataset) -> None:
+    cache.load(own_dataset)
+    fewer = replace(own_dataset, images=own_dataset.images[1:])
+    assert cache.load(fewer).shape[0] == 39
+    assert cache.num_computed == 2
+
+
+def test_another_order_gives_rows_in_that_order(cache: Cache, own_dataset: ImageDataset) -> None:
+    features = cache.load(own_dataset)
+    backwards = replace(own_dataset, images=own_dataset.images[::-1])
+    np.testing.assert_allclose(cache.load(backwards), features[::-1], atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        FreezePlan(TINY, 1),
+        FreezePlan(replace(TINY, weights_sha256="others")),
+        FreezePlan(replace(TINY, name="another")),
+    ],
+    ids=["boundary", "weights", "name"],
+)
+def test_another_network_or_boundary_is_computed(
+    plan: FreezePlan, cache: Cache, own_dataset: ImageDataset
+) -> None:
+    cache.load(own_dataset)
+    cache.load(own_dataset, plan)
+    assert cache.num_computed == 2
+    assert len(cache.files()) == 2
+
+
+def test_another_image_size_is_computed(
+    cache: Cache, own_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels_only = FreezePlan(TINY, 3)
+    cache.load(own_dataset, pixels_only)
+    smaller = FreezePlan(replace(TINY, image_size=16), 3)
+    assert cache.load(own_dataset, smaller).shape == (40, 16, 16, 3)
+
+
+def test_deleted_cache_is_computed_again(cache: Cache, own_dataset: ImageDataset) -> None:
+    first = np.array(cache.load(own_dataset))
+    for path in cache.files():
+        path.unlink()
+    np.testing.assert_array_equal(cache.load(own_dataset), first)
+    assert cache.num_computed == 2
+
+
+def test_stop_while_computing_leaves_nothing(cache: Cache, own_dataset: ImageDataset) -> None:
+    progress: list[int] = []
+    with pytest.raises(FeaturesStoppedError):
+        cache.load(own_dataset, on_progress=progress.append, should_stop=lambda: bool(progress))
+    assert progress == [32]
+    assert cache.files() == []
+    assert cache.load(own_dataset).shape[0] == 40
+
+
+def test_stop_before_the_first_image(cache: Cache, own_dataset: ImageDataset) -> None:
+    cache.load(own_dataset)
+    with pytest.raises(FeaturesStoppedError):
+        cache.load(own_dataset, should_stop=lambda: True)
+
+
+def test_image_damaged_since_it_came_in(cache: Cache, own_dataset: ImageDataset) -> None:
+    path = own_dataset.image_path(own_dataset.images[-1])
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(UnreadableImageError, match=path.name):
+        cache.load(own_dataset)
+    assert cache.files() == []
+
+
+def test_image_missing_since_it_came_in(cache: Cache, own_dataset: ImageDataset) -> None:
+    path = own_dataset.image_path(own_dataset.images[-1])
+    path.unlink()
+    with pytest.raises(UnreadableImageError, match=f"{path.name} cannot be used: No such file"):
+        cache.load(own_dataset)
+    assert cache.files() == []
+
+
+def test_half_a_file_of_a_killed_process_is_not_taken(cache: Cache, own_dataset: ImageDataset) -> None:
+    whole = np.array(cache.load(own_dataset))
+    (finished,) = cache.files()
+    half = finished.with_name(f".{finished.stem}-0123abcd.npy")
+    half.write_bytes(finished.read_bytes()[:300])
+    finished.unlink()
+    np.testing.assert_array_equal(cache.load(own_dataset), whole)
+    assert cache.num_computed == 2
+
+
+def test_full_disk_is_an_error_and_leaves_nothing(
+    cache: Cache, own_dataset: ImageDataset, file_size_limit: Callable[[int], None]
+) -> None:
+    file_size_limit(2000)
+    with pytest.raises(WorkspaceError, match="could not be saved.*Free some space"):
+        cache.load(own_dataset)
+    assert cache.files() == []
+
+
+def test_file_is_written_in_a_row(cache: Cache, own_dataset: ImageDataset, monkeypatch) -> None:
+    """Writing through a memory map ends the process with SIGBUS when the disk is full."""
+    modes = []
+    open_memmap = np.lib.format.open_memmap
+    monkeypatch.setattr(
+        np.lib.format, "open_memmap", lambda *args, mode: modes.append(mode) or open_memmap(*args, mode=mode)
+    )
+    cache.load(own_dataset)
+    assert modes == ["r"]

@@ -1,0 +1,102 @@
+"""Freezing: what a plan says, and that frozen weights do not move by a single bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import InvalidConfigError
+from transfer_core.training.classifier import build_classifier
+from transfer_core.training.freezing import FreezePlan, layers_by_block
+from transfer_core.training.train import train
+
+TINY = get_backbone("tiny_random")
+NAMES = ["stem", "block1", "block2"]
+
+
+@pytest.mark.parametrize(
+    ("depth", "boundary_layer"), [(0, "pooling"), (1, "block1_relu"), (2, "stem_relu"), (3, None)]
+)
+def test_blocks_are_unfrozen_from_the_output(depth: int, boundary_layer: str | None) -> None:
+    plan = FreezePlan(TINY, depth)
+    assert [block.name for block in plan.frozen_blocks] == NAMES[: 3 - depth]
+    assert [block.name for block in plan.unfrozen_blocks] == NAMES[3 - depth :]
+    assert plan.boundary_layer == boundary_layer
+
+
+@pytest.mark.parametrize("depth", [-1, 4])
+def test_impossible_depth_says_what_is_possible(depth: int) -> None:
+    with pytest.raises(InvalidConfigError, match="has 3 blocks.*Choose 0 to 3"):
+        FreezePlan(TINY, depth)
+
+
+def test_head_has_a_weight_for_each_feature_and_class_and_one_more_for_each_class() -> None:
+    assert FreezePlan(TINY).num_head_parameters(4) == 32 * 4 + 4
+    assert FreezePlan(TINY).num_trainable_parameters(4) == 32 * 4 + 4
+
+
+def test_whole_network_is_counted_at_every_depth() -> None:
+    for depth in range(4):
+        plan = FreezePlan(TINY, depth)
+        total = plan.num_trainable_parameters(4) + plan.num_frozen_parameters(4)
+        assert total == TINY.num_parameters + plan.num_head_parameters(4)
+
+
+def test_batch_normalization_stays_frozen_in_unfrozen_blocks(keras_module) -> None:
+    model = build_classifier(FreezePlan(TINY), 3, TrainingConfig())
+    FreezePlan(TINY, 3).apply(model)
+    assert [layer.name for layer in model.layers if layer.weights and not layer.trainable] == [
+        "stem_bn",
+        "block1_bn",
+        "block2_bn",
+    ]
+
+
+def test_layers_belong_to_the_block_they_are_in(keras_module) -> None:
+    model = build_classifier(FreezePlan(TINY), 3, TrainingConfig())
+    found = {block.name: names for block, names in layers_by_block(model, TINY).items()}
+    assert found["block1"] == ["block1_conv", "block1_bn", "block1_relu"]
+    assert found["stem"] == ["pixels", "stem_rescaling", "stem_conv", "stem_bn", "stem_relu"]
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_frozen_weights_are_the_same_to_the_bit_and_unfrozen_kernels_are_not(
+    depth: int, color_dataset: ImageDataset, tiny_config: TrainingConfig, tmp_path: Path, keras_module
+) -> None:
+    config = tiny_config.with_changes(num_unfrozen_blocks=depth)
+    result = train(color_dataset, config, tmp_path, tmp_path)
+    assert result.snapshot.best_epoch > (config.epochs if depth else 0)
+    trained = keras_module.saving.load_model(result.model_path, compile=False)
+    pretrained = TINY.build()
+    unfrozen = {f"{block.name}_conv" for block in FreezePlan(TINY, depth).unfrozen_blocks}
+    for layer in pretrained.layers:
+        pairs = list(zip(layer.get_weights(), trained.get_layer(layer.name).get_weights(), strict=True))
+        if layer.name in unfrozen:
+            assert not np.array_equal(*pairs[0]), layer.name
+        else:
+            assert all(before.tobytes() == after.tobytes() for before, after in pairs), layer.name
+
+
+def test_layers_are_frozen_before_the_model_is_compiled(
+    color_dataset: ImageDataset,
+    tiny_config: TrainingConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    keras_module,
+) -> None:
+    at_compile = []
+    compile_model = keras_module.Model.compile
+
+    def note_and_compile(model, *args, **kwargs) -> None:
+        at_compile.append({layer.name for layer in model.layers if layer.trainable_weights})
+        compile_model(model, *args, **kwargs)
+
+    monkeypatch.setattr(keras_module.Model, "compile", note_and_compile)
+    config = tiny_config.with_changes(num_unfrozen_blocks=2, epochs=1, fine_tune_epochs=1)
+    train(color_dataset, config, tmp_path, tmp_path)
+    assert at_compile == [{"new_layer"}, {"new_layer", "block1_conv", "block2_conv"}]

