@@ -24,13 +24,7 @@ def show_gallery(dataset: ImageDataset) -> None:
         page = st.pagination(num_pages, key=f"gallery-{dataset.id}-{chosen}-{num_pages}")
         first = (page - 1) * IMAGES_A_PAGE
     shown = images[first : first + IMAGES_A_PAGE]
-    st.caption(
-        _("Images {first} to {last} of {count:,}").format(
-            first=first + 1, last=first + len(shown), count=len(images)
-        )
-        if num_pages > 1
-        else plural("{count} image", "{count} images", len(images))
-    )
+    st.caption(_counted(first, len(shown), len(images)))
     with st.container(key="gallery"):
         st.image(
             [str(dataset.image_path(image)) for image in shown],
@@ -41,6 +35,16 @@ def show_gallery(dataset: ImageDataset) -> None:
                 for image in shown
             ],
         )
+
+
+def _counted(first: int, num_shown: int, num_images: int) -> str:
+    if num_shown < num_images:
+        counted = _("Images {first} to {last} of {count:,}.").format(
+            first=first + 1, last=first + num_shown, count=num_images
+        )
+    else:
+        counted = plural("{count} image.", "{count} images.", num_images)
+    return f"{counted} {_('✓ marks those that are kept to check with.')}"
 
 
 def _caption(image: ImageRecord) -> str:

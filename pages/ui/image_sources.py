@@ -17,7 +17,7 @@ from pages.ui.session import Session
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import list_samples
-from transfer_core.data.sources import uploaded_file, zip_source
+from transfer_core.data.sources import MAX_FILE_BYTES, uploaded_file, zip_source
 from transfer_core.language import _
 
 _PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif"]
@@ -81,6 +81,7 @@ def _show_class(session: Session, dataset: ImageDataset | None) -> None:
             _("Images of this class"),
             type=_PICTURE_TYPES,
             accept_multiple_files=True,
+            max_upload_size=MAX_FILE_BYTES // 1024**2,
             key=f"class-{session.num_files_taken}",
         )
         submitted = st.form_submit_button(_("Add these images"), icon=":material/add_photo_alternate:")

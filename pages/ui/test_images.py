@@ -12,6 +12,7 @@ from pages.ui.words import depth_words
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.samples import get_sample
+from transfer_core.data.sources import MAX_FILE_BYTES
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
@@ -55,7 +56,12 @@ def collect_images(run: TrainingRun) -> list[NewImage]:
     """Let the person drop photos, take one, or use those kept aside of a sample."""
     left, right = st.columns(2)
     with left:
-        files = st.file_uploader(_("Drop new photos here"), accept_multiple_files=True, key="new-photos")
+        files = st.file_uploader(
+            _("Drop new photos here"),
+            accept_multiple_files=True,
+            max_upload_size=MAX_FILE_BYTES // 1024**2,
+            key="new-photos",
+        )
     with right:
         snapshot = None
         if st.toggle(_("Use the camera"), help=_("Works on this computer, or over https.")):

@@ -131,5 +131,5 @@ def test_damaged_model(damage: str, copy_of_run: Path) -> None:
             "no archive": b"this is no model",
         }[damage]
     )
-    with pytest.raises(WorkspaceError, match="saved model is damaged.*Train it again"):
+    with pytest.raises(WorkspaceError, match=r"saved model is damaged.*Train it again"):
         Predictor.load(copy_of_run)

@@ -106,5 +106,7 @@ print(runtime.is_keras_loaded())
 
 
 def test_engine_loads_without_tensorflow() -> None:
-    code = "import sys, transfer_core.__main__; print([n for n in ('keras', 'tensorflow', 'streamlit') if n in sys.modules])"
-    assert run(code).stdout.strip() == "[]"
+    code = (
+        "import sys, transfer_core.__main__; print({'keras', 'tensorflow', 'streamlit'} & sys.modules.keys())"
+    )
+    assert run(code).stdout.strip() == "set()"

@@ -132,7 +132,7 @@ def test_trained_run_agrees_with_scikit_learn_on_the_same_predictions(finished_r
 
 def test_class_that_the_model_does_not_know(images: list[LabelledImage]) -> None:
     foreign = LabelledImage(images[0].path, "x", "zebra")
-    with pytest.raises(IngestError, match="does not know the class zebra.*ant, bee, cat, dog"):
+    with pytest.raises(IngestError, match=r"does not know the class zebra.*ant, bee, cat, dog"):
         evaluate(Predictor(ScriptedModel(), CLASS_NAMES, 16), [*images, foreign])
 
 

@@ -239,7 +239,7 @@ def test_full_disk_is_an_error_and_leaves_nothing(
     cache: Cache, own_dataset: ImageDataset, file_size_limit: Callable[[int], None]
 ) -> None:
     file_size_limit(2000)
-    with pytest.raises(WorkspaceError, match="could not be saved.*Free some space"):
+    with pytest.raises(WorkspaceError, match=r"could not be saved.*Free some space"):
         cache.load(own_dataset)
     assert cache.files() == []
 

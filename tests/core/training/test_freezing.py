@@ -31,7 +31,7 @@ def test_blocks_are_unfrozen_from_the_output(depth: int, boundary_layer: str | N
 
 @pytest.mark.parametrize("depth", [-1, 4])
 def test_impossible_depth_says_what_is_possible(depth: int) -> None:
-    with pytest.raises(InvalidConfigError, match="has 3 blocks.*Choose 0 to 3"):
+    with pytest.raises(InvalidConfigError, match=r"has 3 blocks.*Choose 0 to 3"):
         FreezePlan(TINY, depth)
 
 
