@@ -70,6 +70,7 @@ def _plain_fit(dataset: ImageDataset, config: TrainingConfig) -> float:
         _photos(dataset, "train", plan.backbone.image_size, config.batch_size),
         validation_data=_photos(dataset, "validation", plan.backbone.image_size, config.batch_size),
         epochs=config.epochs,
+        shuffle=False,  # the photos come shuffled
         verbose=0,
     )
     return float(max(history.history["val_accuracy"]))

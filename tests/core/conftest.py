@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,11 +100,20 @@ def predictor(finished_run: FinishedRun) -> Predictor:
 
 @pytest.fixture
 def file_size_limit():
-    """`file_size_limit(bytes)` makes the system refuse to write more than that into one file."""
+    """`with file_size_limit(bytes):` the system refuses to write more than that into one file."""
     resource = pytest.importorskip("resource", reason="needs limits as Linux and macOS have them")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda num_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    # Taken back before the test ends, or pytest could not write its own report.
+    @contextmanager
+    def limit(num_bytes: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,11 +81,8 @@ def test_missing_folder_is_an_error_and_nothing_is_shown(tmp_path: Path) -> None
     assert log.snapshot == RunSnapshot()
 
 
-def test_full_disk_is_an_error_and_nothing_is_shown(
-    tmp_path: Path, file_size_limit: Callable[[int], None]
-) -> None:
+def test_full_disk_is_an_error_and_nothing_is_shown(tmp_path: Path, file_size_limit) -> None:
     log = EventLog(tmp_path / "events.jsonl")
-    file_size_limit(10)
-    with pytest.raises(WorkspaceError, match="Free some space"):
+    with file_size_limit(10), pytest.raises(WorkspaceError, match="Free some space"):
         log.append(STARTED)
     assert log.snapshot == RunSnapshot()

@@ -132,9 +132,11 @@ def test_later_runs_wait_with_their_place(queue, training, workers, submit) -> N
     assert queue.running is None
 
 
-def test_submit_returns_before_the_training_ends(queue, training, submit) -> None:
+def test_submit_returns_before_the_training_ends(queue, training, workers, submit) -> None:
     run_id = submit()
     assert queue.status(run_id) == "running"
+    training.let_end(run_id)
+    workers.join()
 
 
 def test_new_run_after_all_have_ended_starts_again(queue, training, workers, submit) -> None:

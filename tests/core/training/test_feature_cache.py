@@ -236,10 +236,9 @@ def test_half_a_file_of_a_killed_process_is_not_taken(cache: Cache, own_dataset:
 
 
 def test_full_disk_is_an_error_and_leaves_nothing(
-    cache: Cache, own_dataset: ImageDataset, file_size_limit: Callable[[int], None]
+    cache: Cache, own_dataset: ImageDataset, file_size_limit
 ) -> None:
-    file_size_limit(2000)
-    with pytest.raises(WorkspaceError, match=r"could not be saved.*Free some space"):
+    with file_size_limit(2000), pytest.raises(WorkspaceError, match=r"could not be saved.*Free some space"):
         cache.load(own_dataset)
     assert cache.files() == []
 

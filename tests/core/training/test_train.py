@@ -370,12 +370,12 @@ class TestSavedFiles:
         run_training(epochs=1, cache=tmp_path / "cache")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "model.keras", "signature.json"]
 
-    def test_full_disk_leaves_the_old_model_as_it_was(
-        self, run_training, tmp_path, file_size_limit: Callable[[int], None]
-    ) -> None:
+    def test_full_disk_leaves_the_old_model_as_it_was(self, run_training, tmp_path, file_size_limit) -> None:
         old_model = run_training(epochs=1).model_path.read_bytes()
-        file_size_limit(len(old_model) // 2)
-        with pytest.raises(WorkspaceError, match=r"model\.keras could not be saved.*as it was"):
+        with (
+            file_size_limit(len(old_model) // 2),
+            pytest.raises(WorkspaceError, match=r"model\.keras could not be saved.*as it was"),
+        ):
             run_training(epochs=2)
         assert (tmp_path / "model.keras").read_bytes() == old_model
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
