@@ -28,7 +28,8 @@ def show_welcome(session: Session) -> None:
             icon=":material/auto_awesome:",
             help=_("One click to a trained model: 200 little pictures, about a quarter of a minute."),
         ):
-            start_sample_run(session)
+            with st.spinner(_("Getting the images ready …")):
+                start_sample_run(session)
             st.switch_page(Step.TRAIN.page)
     st.subheader(_("Five steps"), anchor=False)
     for column, (number, step) in zip(st.columns(len(Step)), enumerate(Step, 1), strict=True):

@@ -52,10 +52,12 @@ def show_facts(backbone: Backbone) -> None:
             st.badge(_("recommended"), icon=":material/thumb_up:", color="green")
     st.markdown(backbone.when_to_pick)
     with st.container(horizontal=True, key=f"facts-{backbone.name}"):
-        st.metric(_("Size"), f"{backbone.megabytes:.0f} MB")
+        st.metric(_("Size"), _("{count:.0f} MB").format(count=backbone.megabytes))
         st.metric(_("Parameters"), count_words(backbone.num_parameters), help=explain("parameters"))
         st.metric(
-            _("Looks at"), f"{backbone.image_size} × {backbone.image_size} px", help=explain("input size")
+            _("Looks at"),
+            _("{size} × {size} px").format(size=backbone.image_size),
+            help=explain("input size"),
         )
         if backbone.imagenet_accuracy is not None:
             st.metric(

@@ -10,6 +10,7 @@ from pages.ui.left_out import show_left_out
 from pages.ui.page import guarded, link_to_next, run_page
 from pages.ui.session import Session
 from pages.ui.steps import Step, step_state
+from pages.ui.words import plain
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _
 
@@ -41,7 +42,7 @@ def show_images(session: Session) -> None:
 
 def show_overview(dataset: ImageDataset) -> None:
     """Draw name, counts and the split."""
-    st.subheader(dataset.name, anchor=False)
+    st.subheader(plain(dataset.name), anchor=False)
     with st.container(horizontal=True):
         st.metric(_("Classes"), len(dataset.class_names), border=True)
         st.metric(_("To learn from"), f"{len(dataset.images_in('train')):,}", border=True)
@@ -62,7 +63,7 @@ def show_overview(dataset: ImageDataset) -> None:
             format="%d %%",
             help=explain("validation"),
         )
-        draw = st.number_input(_("Draw number"), 0, 9999, dataset.seed, help=explain("seed"))
+        draw = st.number_input(_("Draw number"), 0, 2**31 - 1, dataset.seed, help=explain("seed"))
         if (share / 100, draw) != (dataset.validation_split, dataset.seed):
             dataset.with_split(share / 100, int(draw)).save()
             st.rerun()

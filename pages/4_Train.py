@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui.page import require, run_page
+from pages.ui.page import guarded, require, run_page
 from pages.ui.process import run_queue
 from pages.ui.session import Session
 from pages.ui.steps import Step
@@ -17,7 +17,7 @@ def show_train(session: Session) -> None:
     """Draw the page: the form, or the run that is going on, or what came of it."""
     is_active = session.run_id is not None and run_queue().status(session.run_id) in ACTIVE
     if is_active:
-        st.fragment(show_live, run_every="1s")(session)
+        st.fragment(guarded(show_live), run_every="1s")(session)
         return
     if session.run_id:
         show_result(session)

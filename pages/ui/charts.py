@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -92,7 +93,7 @@ def show_class_counts(dataset: ImageDataset) -> None:
         [
             go.Bar(
                 name=title,
-                y=list(counts),
+                y=[escape(name) for name in counts],
                 x=list(counts.values()),
                 orientation="h",
                 text=[f"{count:,}{mark}" for count in counts.values()],
@@ -122,7 +123,7 @@ def show_class_counts(dataset: ImageDataset) -> None:
 
 def show_confusion_matrix(evaluation: Evaluation) -> None:
     """Draw which classes are taken for which."""
-    names = list(evaluation.class_names)
+    names = [escape(name) for name in evaluation.class_names]
     figure = go.Figure(
         go.Heatmap(
             z=evaluation.confusion_matrix,

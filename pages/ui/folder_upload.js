@@ -1,7 +1,7 @@
-// Sends the files of a folder in batches of a few megabytes, each after the one before has been taken in.
+// Sends the files of a folder in batches of some megabytes, each after the one before has been taken in.
 // The browser's own upload starts all files at once and loses some beyond about a thousand.
 
-const BATCH_BYTES = 4 * 1024 * 1024;
+const BATCH_BYTES = 16 * 1024 * 1024;
 const BATCH_FILES = 200;
 
 export default function ({ parentElement, data, setTriggerValue }) {
@@ -14,7 +14,7 @@ function createUpload(root) {
     const find = (selector) => root.querySelector(selector);
     const input = find("input");
     const drop = find(".drop");
-    const state = { id: null, files: [], next: 0, taken: 0, batch: 0, waiting: false, data: {}, send: () => {} };
+    const state = { id: null, files: [], next: 0, taken: 0, batch: 0, waiting: false, sentLast: false, data: {}, send: () => {} };
 
     const show = () => {
         const { words } = state.data;
@@ -38,8 +38,9 @@ function createUpload(root) {
             return;
         }
         find(".problem").textContent = "";
-        Object.assign(state, { id: crypto.randomUUID(), files, next: 0, taken: 0, batch: 0 });
+        Object.assign(state, { id: `${Date.now()}-${Math.random()}`, files, next: 0, taken: 0, batch: 0 });
         show();
+        find(".stop").focus();
         sendBatch();
     };
 
@@ -47,9 +48,9 @@ function createUpload(root) {
         const chosen = [];
         let bytes = 0;
         while (state.next < state.files.length && chosen.length < BATCH_FILES) {
-            const { file } = state.files[state.next];
-            if (chosen.length && bytes + file.size > BATCH_BYTES) break;
-            bytes += file.size;
+            const size = state.files[state.next].file?.size ?? 0;
+            if (chosen.length && bytes + size > BATCH_BYTES) break;
+            bytes += size;
             chosen.push(state.files[state.next]);
             state.next += 1;
         }
@@ -58,15 +59,17 @@ function createUpload(root) {
         if (state.id !== id) return;
         state.batch += 1;
         state.waiting = true;
+        state.sentLast = state.next >= state.files.length;
         state.send("batch", {
             upload: id,
             number: state.batch,
             files,
-            is_last: state.next >= state.files.length,
+            is_last: state.sentLast,
         });
     };
 
     const readFile = async ({ path, file }) => {
+        if (!file) return { path, content: null };
         if (file.size > state.data.max_file_bytes) return { path, content: null, is_too_large: true };
         try {
             return { path, content: await toBase64(file) };
@@ -76,9 +79,8 @@ function createUpload(root) {
     };
 
     const stop = () => {
-        // The batch under way is taken in; what has not been sent yet stays out.
+        // The batch under way is taken in; what has not been sent yet stays out. An empty last batch ends it.
         state.files = state.files.slice(0, state.next);
-        if (!state.waiting) state.next = state.files.length;
         show();
     };
 
@@ -98,7 +100,7 @@ function createUpload(root) {
         drop.classList.remove("over");
         const entries = Array.from(event.dataTransfer.items, (item) => item.webkitGetAsEntry()).filter(Boolean);
         // Several class folders dropped together stand for the folder around them.
-        const around = entries.length > 1 ? "dropped/" : "";
+        const around = entries.length > 1 ? `${state.data.words.dropped}/` : "";
         start((await Promise.all(entries.map((entry) => walk(entry, around)))).flat());
     };
 
@@ -108,7 +110,7 @@ function createUpload(root) {
             if (state.waiting && data.upload === state.id && data.acknowledged === state.batch) {
                 state.waiting = false;
                 state.taken = state.next;
-                if (state.taken >= state.files.length) state.id = null;
+                if (state.sentLast) state.id = null;
                 else sendBatch();
             }
             show();
@@ -130,16 +132,18 @@ function toBase64(file) {
 
 async function walk(entry, parent) {
     const path = parent + entry.name;
-    if (entry.isFile) {
-        const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-        return [{ path, file }];
-    }
-    const reader = entry.createReader();
     const found = [];
-    for (;;) {
-        const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-        if (!some.length) break;
-        found.push(...some);
+    try {
+        if (entry.isFile) return [{ path, file: await new Promise((resolve, reject) => entry.file(resolve, reject)) }];
+        const reader = entry.createReader();
+        for (;;) {
+            const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+            if (!some.length) break;
+            found.push(...some);
+        }
+    } catch {
+        // Sent without content, so that it is listed among what was left out.
+        return [{ path, file: null }];
     }
     return (await Promise.all(found.map((child) => walk(child, `${path}/`)))).flat();
 }

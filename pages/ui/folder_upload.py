@@ -11,12 +11,13 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.process import workspace
-from pages.ui.session import Session, Upload, component_value
+from pages.ui.session import Session, Upload, component_value, write_address
+from pages.ui.words import plain
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import check_anything_added, collect_files, create_dataset
 from transfer_core.data.sources import MAX_FILE_BYTES, MAX_FILES, SourceFile, failing_file, uploaded_file
 from transfer_core.errors import TransferStudioError
-from transfer_core.language import _, plural
+from transfer_core.language import _
 
 _KEY = "folder-upload"
 _HERE = Path(__file__).parent
@@ -35,7 +36,7 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
     """Let a person pick or drop a folder whose subfolders are the classes.
 
     Args:
-        session: Gets the dataset once every file has arrived.
+        session: Gets the dataset as soon as its first images have arrived.
         dataset: Add to this one; None starts a new one.
     """
     upload = session.upload
@@ -53,20 +54,15 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
     if upload is None:
         return
     if upload.problem:
-        st.error(upload.problem, icon=":material/error:")
-    else:
-        st.caption(
-            plural("{count} image is in so far.", "{count} images are in so far.", len(upload.after.images)),
-        )
-    if upload.is_complete:
-        session.upload = None if not upload.problem else upload
-        if not upload.problem:
-            session.dataset_id = upload.after.id
-            st.rerun()
+        st.error(plain(upload.problem), icon=":material/error:")
+    if upload.is_complete and not upload.is_shown:
+        upload.is_shown = True
+        st.rerun()
+    write_address(session)
 
 
 def _take_batch(session: Session, dataset: ImageDataset | None) -> None:
-    """Take in what the browser sent; what has arrived is kept, whatever happens next."""
+    """Take in what the browser sent; what has arrived is kept and chosen, whatever happens next."""
     batch = component_value(_KEY, "batch")
     if not batch:
         return
@@ -77,15 +73,22 @@ def _take_batch(session: Session, dataset: ImageDataset | None) -> None:
     if batch["number"] != upload.num_batches + 1:
         return
     try:
-        upload.after = collect_files(upload.after, [_source_file(file) for file in batch["files"]])
-        if upload.after.images:
-            upload.after = upload.after.save()
-        if batch["is_last"]:
-            check_anything_added(upload.before, upload.after)
+        _add_batch(session, upload, batch)
     except TransferStudioError as error:
         upload.problem = str(error)
     upload.num_batches += 1
     upload.is_complete = bool(batch["is_last"])
+
+
+def _add_batch(session: Session, upload: Upload, batch: dict[str, Any]) -> None:
+    # Another tab, or another part of this page, may have changed the dataset meanwhile.
+    present = ImageDataset.load(workspace(), upload.after.id) if upload.after.version else upload.after
+    upload.after = collect_files(present, [_source_file(file) for file in batch["files"]])
+    if upload.after.images:
+        upload.after = upload.after.save()
+        session.dataset_id = upload.after.id
+    if batch["is_last"]:
+        check_anything_added(upload.before, upload.after)
 
 
 def _source_file(file: dict[str, Any]) -> SourceFile:
@@ -105,6 +108,7 @@ def _words() -> dict[str, str]:
     return {
         "choose": _("Choose a folder"),
         "hint": _("or drop it here. Each subfolder becomes a class, named after the folder."),
+        "dropped": _("My images"),
         "stop": _("Stop here and keep what has arrived"),
         "files": _("files"),
         "progress": _("Files that have arrived"),

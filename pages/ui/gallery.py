@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.ui.words import plain
 from transfer_core.data.dataset import ImageDataset, ImageRecord
 from transfer_core.language import _, plural
 
@@ -48,4 +49,5 @@ def _counted(first: int, num_shown: int, num_images: int) -> str:
 
 
 def _caption(image: ImageRecord) -> str:
-    return f"{image.class_name} ✓" if image.split == "validation" else image.class_name
+    name = plain(image.class_name)
+    return f"{name} ✓" if image.split == "validation" else name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -18,9 +19,12 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import list_samples
 from transfer_core.data.sources import MAX_FILE_BYTES, uploaded_file, zip_source
-from transfer_core.language import _
+from transfer_core.errors import TransferStudioError
+from transfer_core.language import _, plural
 
 _PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif"]
+# The browser starts all of these uploads at once and loses some beyond about a thousand.
+_MAX_CLASS_FILES = 500
 
 
 def show_image_sources(session: Session) -> None:
@@ -31,6 +35,8 @@ def show_image_sources(session: Session) -> None:
         _("One class"): _show_class,
         _("A sample"): _show_samples,
     }
+    if workspace().dataset_ids():
+        ways[_("Earlier images")] = _show_earlier
     chosen = st.segmented_control(
         _("Where are your images?"), list(ways), default=next(iter(ways)), required=True, key="image-source"
     )
@@ -62,8 +68,11 @@ def _take_zip(session: Session, dataset: ImageDataset | None, file: UploadedFile
 
     try:
         after = add_files(before, zip_source(file, file.name), progress=show_progress)
-    finally:
+    except TransferStudioError:
         _free(file)
+        raise
+    # Not in a finally: a click elsewhere interrupts the reading, and the file is then read again.
+    _free(file)
     session.dataset_id = after.id
     session.num_files_taken += 1
     st.rerun()
@@ -89,8 +98,15 @@ def _show_class(session: Session, dataset: ImageDataset | None) -> None:
         st.error(_("The class needs a name. Type what is on the images, for example: cat."))
     elif submitted and not files:
         st.error(_("There are no images yet. Choose one or more images of this class."))
+    elif submitted and len(files) > _MAX_CLASS_FILES:
+        st.error(
+            _("Up to {limit} images can be added here at once. For more, use a folder or a zip file.").format(
+                limit=_MAX_CLASS_FILES
+            )
+        )
     elif submitted:
-        guarded(_take_class)(session, dataset, name, files)
+        with st.spinner(_("Getting the images ready …")):
+            guarded(_take_class)(session, dataset, name, files)
 
 
 def _take_class(session: Session, dataset: ImageDataset | None, name: str, files: list[UploadedFile]) -> None:
@@ -119,6 +135,28 @@ def _show_samples(session: Session, dataset: ImageDataset | None) -> None:
 def _take_sample(session: Session, name: str) -> None:
     take_sample(session, name)
     st.rerun()
+
+
+def _show_earlier(session: Session, dataset: ImageDataset | None) -> None:
+    names = {}
+    for dataset_id in workspace().dataset_ids():
+        with suppress(TransferStudioError):
+            found = ImageDataset.load(workspace(), dataset_id)
+            count = plural("{count} image", "{count} images", len(found.images))
+            names[dataset_id] = (
+                f"{found.name} · {count} · {dataset_id[:4]}-{dataset_id[4:6]}-{dataset_id[6:8]}"
+            )
+    chosen = st.selectbox(
+        _("Images that were brought in before"),
+        list(names),
+        index=None,
+        format_func=names.__getitem__,
+        placeholder=_("Choose"),
+        key="earlier-images",
+    )
+    if chosen and st.button(_("Use these"), icon=":material/download_done:"):
+        session.dataset_id = chosen
+        st.rerun()
 
 
 def _to_extend(dataset: ImageDataset | None) -> ImageDataset | None:

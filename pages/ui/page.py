@@ -11,9 +11,10 @@ from typing import ParamSpec
 import streamlit as st
 
 from pages.ui.process import prepare_process
-from pages.ui.session import Session, open_session
+from pages.ui.session import Session, open_session, write_address
 from pages.ui.sidebar import show_sidebar
 from pages.ui.steps import Step, step_state
+from pages.ui.words import plain
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 
@@ -35,11 +36,11 @@ def run_page(title: str, show: Callable[[Session], None], *, step: Step | None =
     st.html(_STYLE)
     prepare_process()
     session = open_session()
-    show_sidebar(session)
+    guarded(show_sidebar)(session)
     if step:
         st.title(f"{list(Step).index(step) + 1} · {step.title}", anchor=False)
     guarded(show)(session)
-    st.query_params.from_dict(session.query())
+    write_address(session)
 
 
 def guarded(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
@@ -51,7 +52,7 @@ def guarded(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
             function(*args, **kwargs)
         except TransferStudioError as error:
             _logger.info("Shown to the person: %s", error, exc_info=error.__cause__)
-            st.error(str(error), icon=":material/error:")
+            st.error(plain(str(error)), icon=":material/error:")
 
     return call
 

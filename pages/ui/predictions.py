@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.glossary import explain
 from pages.ui.process import predictor
 from pages.ui.test_images import NewImage
-from pages.ui.words import duration_words
+from pages.ui.words import duration_words, plain
 from transfer_core.data.images import decode_image, encode_jpeg
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
@@ -42,17 +42,17 @@ def _show_answer(model: Predictor, image: NewImage) -> None:
     try:
         prediction = model.predict(image.content)
     except UnreadableImageError as error:
-        st.error(_("{name} was left out: {reason}.").format(name=_plain(image.name), reason=error))
+        st.error(_("{name} was left out: {reason}.").format(name=plain(image.name), reason=error))
         return
     photo, answer = st.columns([2, 3], vertical_alignment="center")
     shown = decode_image(image.content)
     shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
     photo.image(encode_jpeg(shown, quality=90), alt=image.name, width="stretch")
     with answer:
-        st.markdown(f"### {_plain(prediction.class_name)}")
+        st.markdown(f"### {plain(prediction.class_name)}")
         st.html(_bars(prediction))
         st.caption(
-            _("{name} · {time}").format(name=_plain(image.name), time=duration_words(prediction.seconds))
+            _("{name} · {time}").format(name=plain(image.name), time=duration_words(prediction.seconds))
         )
 
 
@@ -68,8 +68,3 @@ def _bars(prediction: Prediction) -> str:
             f'<span class="bars-number{best}">{probability:.1%}</span>'
         )
     return f'<div class="bars">{"".join(rows)}</div>'
-
-
-def _plain(text: str) -> str:
-    """Text from outside, with everything that Markdown would act on defused."""
-    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+-!~$:|<>" else letter for letter in text)

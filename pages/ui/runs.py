@@ -7,7 +7,7 @@ import streamlit as st
 from pages.ui.process import run_queue, workspace
 from pages.ui.session import Session
 from pages.ui.steps import Step
-from pages.ui.words import depth_words, duration_words
+from pages.ui.words import depth_words, duration_words, plain
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
@@ -39,7 +39,7 @@ def show_earlier_runs(session: Session) -> None:
         try:
             _show_run(session, TrainingRun.load(workspace(), run_id))
         except TransferStudioError as error:
-            st.caption(f":material/broken_image: {run_id[:15]}: {error}")
+            st.caption(f":material/broken_image: {run_id[:15]}: {plain(str(error))}")
     if len(run_ids) > _RUNS_SHOWN:
         st.caption(
             _("The {count} newest of {total} are shown.").format(count=_RUNS_SHOWN, total=len(run_ids))
@@ -51,7 +51,7 @@ def _show_run(session: Session, run: TrainingRun) -> None:
     backbone = get_backbone(run.config.backbone)
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"run-{run.id}"):
         with st.container(gap=None):
-            st.markdown(f"**{run.dataset_name}** · {status_words(status)}")
+            st.markdown(f"**{plain(run.dataset_name)}** · {status_words(status)}")
             depth = depth_words(run.config.num_unfrozen_blocks, len(backbone.blocks))
             st.caption(f"{run.created_at:%Y-%m-%d %H:%M} · {backbone.title} · {depth}")
         if snapshot.best:

@@ -19,7 +19,9 @@ def take_sample(session: Session, name: str) -> ImageDataset:
 
 
 def start_sample_run(session: Session) -> None:
-    """Train with the first sample and every default."""
+    """Train with the first sample and every default; a second click while that goes on changes nothing."""
+    if session.run_id and run_queue().status(session.run_id) in ("queued", "running"):
+        return
     dataset = take_sample(session, list_samples()[0].name)
     session.config = TrainingConfig()
     session.choose_backbone(session.config.backbone)

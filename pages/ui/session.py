@@ -6,12 +6,13 @@ them again.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
 
-from pages.ui.process import run_queue, workspace
+from pages.ui.process import workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -32,6 +33,7 @@ class Upload:
         after: The dataset with what has arrived.
         num_batches: How many batches have been taken in.
         is_complete: Whether the last one has.
+        is_shown: Whether the page has been drawn with it.
         problem: Why it could not be used, for the person.
     """
 
@@ -40,6 +42,7 @@ class Upload:
     after: ImageDataset
     num_batches: int = 0
     is_complete: bool = False
+    is_shown: bool = False
     problem: str = ""
 
 
@@ -51,7 +54,8 @@ class Session:
         backbone_name: The pretrained network, or None.
         dataset_id: The images, or None.
         num_unfrozen_blocks: How deep the network learns, or None.
-        run_id: The run that the Train and Test pages show, or None.
+        run_id: The run that the Train page shows, or None.
+        tested_run_id: The run that was picked on the Test page, or None.
         config: The numbers on the Train page.
         upload: A folder on its way, or None.
         num_files_taken: How many uploads were taken in; a new number gives an empty upload field.
@@ -61,6 +65,7 @@ class Session:
     dataset_id: str | None = None
     num_unfrozen_blocks: int | None = None
     run_id: str | None = None
+    tested_run_id: str | None = None
     config: TrainingConfig = field(default_factory=TrainingConfig)
     upload: Upload | None = None
     num_files_taken: int = 0
@@ -85,7 +90,7 @@ class Session:
 
     def choose_run(self, run: TrainingRun) -> None:
         """Show a run, with the choices it was made with."""
-        self.run_id = run.id
+        self.run_id = self.tested_run_id = run.id
         self.config = run.config
         self.backbone_name = run.config.backbone
         self.num_unfrozen_blocks = run.config.num_unfrozen_blocks
@@ -108,9 +113,14 @@ def open_session() -> Session:
         st.session_state[_KEY] = _from_address(st.query_params.to_dict())
     session: Session = st.session_state[_KEY]
     _forget_what_is_gone(session)
+    write_address(session)
+    return session
+
+
+def write_address(session: Session) -> None:
+    """Put the choices into the address of the page."""
     if st.query_params.to_dict() != session.query():
         st.query_params.from_dict(session.query())
-    return session
 
 
 def component_value(key: str, name: str) -> Any:
@@ -119,30 +129,31 @@ def component_value(key: str, name: str) -> Any:
 
 
 def _from_address(values: dict[str, str]) -> Session:
-    """Take over what is valid; an address may be old, shortened or made up."""
+    """Take over each choice that is valid; an address may be old, shortened or made up."""
     session = Session()
-    try:
-        if "model" in values:
-            session.backbone_name = get_backbone(values["model"]).name
-        if "images" in values:
-            session.dataset_id = ImageDataset.load(workspace(), values["images"]).id
-        if session.backbone_name and values.get("unfrozen", "").isdecimal():
-            plan = FreezePlan(get_backbone(session.backbone_name), int(values["unfrozen"]))
-            session.num_unfrozen_blocks = plan.num_unfrozen_blocks
-        if "run" in values:
-            run = TrainingRun.load(workspace(), values["run"])
-            session.run_id, session.config = run.id, run.config
-    except TransferStudioError:
-        # What was found before the mistake stays; the rest is simply not chosen.
-        return session
+    with suppress(TransferStudioError):
+        session.backbone_name = get_backbone(values.get("model", "")).name
+        depth = values.get("unfrozen", "")
+        if depth.isdecimal():
+            session.num_unfrozen_blocks = FreezePlan(
+                get_backbone(values["model"]), int(depth)
+            ).num_unfrozen_blocks
+    with suppress(TransferStudioError):
+        session.dataset_id = ImageDataset.load(workspace(), values.get("images", "")).id
+    with suppress(TransferStudioError):
+        run = TrainingRun.load(workspace(), values.get("run", ""))
+        session.run_id, session.config = run.id, run.config
     return session
 
 
 def _forget_what_is_gone(session: Session) -> None:
-    if session.dataset_id and session.dataset_id not in workspace().dataset_ids():
+    try:
+        if session.dataset_id:
+            ImageDataset.load(workspace(), session.dataset_id)
+    except TransferStudioError:
         session.dataset_id = None
-    if session.run_id:
-        try:
-            run_queue().snapshot(session.run_id)
-        except TransferStudioError:
-            session.run_id = None
+    try:
+        if session.run_id:
+            TrainingRun.load(workspace(), session.run_id)
+    except TransferStudioError:
+        session.run_id = None

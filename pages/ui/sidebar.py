@@ -7,7 +7,7 @@ import streamlit as st
 from pages.ui.process import run_queue
 from pages.ui.session import Session
 from pages.ui.steps import Step, step_state
-from pages.ui.words import phase_words
+from pages.ui.words import phase_words, plain
 from transfer_core.language import _, plural
 
 
@@ -32,11 +32,10 @@ def _show_running_job(session: Session) -> None:
     """Show the run that is being trained now, whoever started it."""
     run = run_queue().running
     if run is None:
-        st.caption(_("The training has ended."))
-        return
+        st.rerun()
     snapshot = run_queue().snapshot(run.id)
     st.caption(_("Training now"))
-    st.progress(snapshot.phase_share, text=f"{run.dataset_name}: {phase_words(snapshot.phase)}")
+    st.progress(snapshot.phase_share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot.phase)}")
     if session.run_id and run_queue().status(session.run_id) == "queued":
         place = run_queue().place(session.run_id)
         st.caption(plural("Your run waits: {count} before it.", "Your run waits: {count} before it.", place))

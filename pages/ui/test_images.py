@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
@@ -16,6 +17,8 @@ from transfer_core.data.sources import MAX_FILE_BYTES
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
+
+_MAX_PHOTOS = 200
 
 
 @dataclass(frozen=True)
@@ -33,23 +36,31 @@ class NewImage:
 
 def choose_run(session: Session) -> TrainingRun | None:
     """Let the person pick a run that has a model; the one trained last is chosen at first."""
-    runs = [
-        run
-        for run in (TrainingRun.load(workspace(), run_id) for run_id in workspace().run_ids())
-        if run.has_model
-    ]
-    if not runs:
+    by_id = _testable_runs()
+    if not by_id:
         return None
-    ids = [run.id for run in runs]
-    by_id = dict(zip(ids, runs, strict=True))
-    chosen = st.selectbox(
+    ids = list(by_id)
+    wanted = next((run_id for run_id in (session.tested_run_id, session.run_id) if run_id in by_id), ids[0])
+    # Not session.run_id: another run may be in training, and looking at this page must not lose it.
+    session.tested_run_id = st.selectbox(
         _("Model"),
         ids,
-        index=ids.index(session.run_id) if session.run_id in ids else 0,
+        index=ids.index(wanted),
         format_func=lambda run_id: _describe(by_id[run_id]),
+        key="tested-run",
     )
-    session.run_id = chosen
-    return by_id[chosen]
+    return by_id[session.tested_run_id]
+
+
+def _testable_runs() -> dict[str, TrainingRun]:
+    """Every run that has a model, the newest first; a damaged one is listed on the welcome page."""
+    runs = {}
+    for run_id in workspace().run_ids():
+        with suppress(TransferStudioError):
+            run = TrainingRun.load(workspace(), run_id)
+            if run.has_model:
+                runs[run_id] = run
+    return runs
 
 
 def collect_images(run: TrainingRun) -> list[NewImage]:
@@ -66,7 +77,11 @@ def collect_images(run: TrainingRun) -> list[NewImage]:
         snapshot = None
         if st.toggle(_("Use the camera"), help=_("Works on this computer, or over https.")):
             snapshot = st.camera_input(_("Take a photo"))
-    images = [NewImage(file.name, file.getvalue()) for file in files]
+    if len(files) > _MAX_PHOTOS:
+        st.warning(
+            _("The first {limit} photos are shown; test the others after them.").format(limit=_MAX_PHOTOS)
+        )
+    images = [NewImage(file.name, file.getvalue()) for file in files[:_MAX_PHOTOS]]
     if snapshot:
         images.insert(0, NewImage(_("Camera"), snapshot.getvalue()))
     return images or _sample_images(run)

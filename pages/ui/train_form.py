@@ -8,7 +8,7 @@ from pages.ui.glossary import explain
 from pages.ui.page import guarded
 from pages.ui.process import run_queue
 from pages.ui.session import Session
-from pages.ui.words import depth_words
+from pages.ui.words import depth_words, plain
 from transfer_core.config import TrainingConfig
 from transfer_core.language import _
 
@@ -23,7 +23,7 @@ def show_train_form(session: Session) -> None:
     assert plan is not None and dataset is not None
     st.markdown(
         _("**{images}** with **{model}**. {depth}.").format(
-            images=dataset.name,
+            images=plain(dataset.name),
             model=plan.backbone.title,
             depth=depth_words(plan.num_unfrozen_blocks, len(plan.backbone.blocks)),
         )

@@ -10,7 +10,7 @@ from pages.ui.page import link_to_next
 from pages.ui.process import run_queue, workspace
 from pages.ui.session import Session
 from pages.ui.steps import Step
-from pages.ui.words import duration_words, phase_words
+from pages.ui.words import duration_words, phase_words, plain
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import RunSnapshot
@@ -39,7 +39,7 @@ def show_live(session: Session) -> None:
 
 def _show_heading(run: TrainingRun) -> None:
     backbone = get_backbone(run.config.backbone)
-    st.markdown(f"**{run.dataset_name}** · {backbone.title}")
+    st.markdown(f"**{plain(run.dataset_name)}** · {backbone.title}")
 
 
 def _show_progress(snapshot: RunSnapshot) -> None:
@@ -53,6 +53,13 @@ def _show_progress(snapshot: RunSnapshot) -> None:
         )
         unit = _("Image") if snapshot.phase == "features" else _("Step")
         st.metric(unit, _("{step:,} of {total:,}").format(step=snapshot.step, total=snapshot.num_steps))
+        if (
+            snapshot.phase != "features"
+            and snapshot.batch_loss is not None
+            and snapshot.batch_accuracy is not None
+        ):
+            st.metric(_("Right so far"), f"{snapshot.batch_accuracy:.0%}", help=explain("accuracy"))
+            st.metric(_("Loss so far"), f"{snapshot.batch_loss:.3f}", help=explain("loss"))
         rate, left = snapshot.images_per_second, snapshot.seconds_left
         st.metric(_("Images a second"), f"{rate:,.0f}" if rate else "–")
         st.metric(_("Left in this part"), duration_words(left) if left is not None else "–")
@@ -98,9 +105,9 @@ def _show_outcome(run: TrainingRun, snapshot: RunSnapshot) -> None:
         case "finished":
             st.success(_("Training is done."), icon=":material/check_circle:")
         case "stopped":
-            st.info(snapshot.message, icon=":material/stop_circle:")
+            st.info(plain(snapshot.message), icon=":material/stop_circle:")
         case "failed":
-            st.error(snapshot.message, icon=":material/error:")
+            st.error(plain(snapshot.message), icon=":material/error:")
         case "interrupted":
             text = _(
                 "This training was cut off, for instance because the app was closed. Start it again below."
@@ -111,11 +118,13 @@ def _show_outcome(run: TrainingRun, snapshot: RunSnapshot) -> None:
 def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
     best = snapshot.best
     assert best is not None
-    num_right = round(best.val_accuracy * snapshot.num_validation_images)
+    # Measured on the saved model from the image files, where that is known.
+    accuracy = evaluation.accuracy if evaluation else best.val_accuracy
+    num_right = round(accuracy * snapshot.num_validation_images)
     with st.container(horizontal=True):
         st.metric(
             _("Right on validation"),
-            f"{best.val_accuracy:.0%}",
+            f"{accuracy:.0%}",
             delta=_("{right} of {count} images").format(
                 right=num_right, count=snapshot.num_validation_images
             ),
@@ -145,6 +154,6 @@ def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
         st.caption(
             _(
                 "With {count} photos to check with, the accuracy on new photos of the same kind is probably between "
-                "{lowest:.0%} and {highest:.0%}."
+                "{lowest:.0%} and {highest:.0%}; rather a little lower, since these photos also picked the best epoch."
             ).format(count=evaluation.num_images, lowest=lowest, highest=highest)
         )

@@ -44,3 +44,8 @@ def depth_words(num_unfrozen_blocks: int, num_blocks: int) -> str:
         "The new layer and the last {count} blocks learn",
         num_unfrozen_blocks,
     )
+
+
+def plain(text: str) -> str:
+    """Text from outside, with everything that Streamlit's Markdown would act on defused."""
+    return "".join(f"\\{letter}" if letter in r"\`*_[]<>$:~#|" else letter for letter in text)

@@ -100,3 +100,22 @@ def test_a_zip_comes_in(person: Person, image_folder: Path, tmp_path: Path) -> N
     page.get_by_text("A zip file", exact=True).click()
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(archive)
     expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
+
+
+def test_stopping_half_way_keeps_what_has_arrived(
+    server: Server, person: Person, tmp_path: Path, make_image: MakeImage
+) -> None:
+    for number in range(900):
+        target = tmp_path / "many" / ("red" if number % 2 else "blue") / f"{number}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(make_image(target.parent.name, seed=number, image_format="JPEG"))
+    page = person()
+    open_images(page)
+    choose_folder(page, tmp_path / "many")
+    page.get_by_role("button", name="Stop here and keep what has arrived").click()
+    expect(heading(page, "Gallery")).to_be_visible()
+    expect(page.get_by_role("button", name="Choose a folder")).to_be_visible()
+    (dataset_id,) = server.workspace.dataset_ids()
+    num_images = len(ImageDataset.load(server.workspace, dataset_id).images)
+    assert 0 < num_images < 900
+    assert dataset_id in page.url

@@ -4,6 +4,8 @@ import io
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import MakeImage
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.data.dataset import ImageDataset
@@ -132,3 +134,36 @@ def test_the_split_can_be_changed(
     assert changed.counts("validation") == {"blue": 4, "green": 4, "red": 4}
     assert changed.version == dataset.version + 1
     assert [metric.value for metric in page.metric] == ["3", "12", "12"]
+
+
+def test_names_from_outside_are_shown_as_they_are(
+    open_page: OpenPage, page_workspace: Workspace, image_folder: Path
+) -> None:
+    (image_folder / "red").rename(image_folder / "*old* <b>:red[x]")
+    dataset = add_files(create_dataset(page_workspace, "$5 _or_ $6"), folder_source(image_folder))
+    page = open_page("2_Images", images=dataset.id)
+    assert page.subheader[0].value == r"\$5 \_or\_ \$6"
+    captions = [caption.caption for caption in page.get("image")[0].proto.imgs]
+    assert any(caption.startswith(r"\*old\* \<b\>\:red\[x\]") for caption in captions)
+
+
+def test_earlier_images_can_be_taken_again(open_page: OpenPage, dataset: ImageDataset) -> None:
+    page = open_page("2_Images")
+    page.button_group[0].set_value("Earlier images").run()
+    page.selectbox(key="earlier-images").set_value(dataset.id).run()
+    page.button[0].click().run()
+    assert page.query_params["images"] == dataset.id
+    assert "24 images in 3 classes" in texts(page)
+
+
+def test_too_many_files_for_one_class_are_sent_to_the_folder_way(
+    open_page: OpenPage, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages.ui.image_sources._MAX_CLASS_FILES", 1)
+    page = open_page("2_Images")
+    page.button_group[0].set_value("One class").run()
+    page.text_input[0].set_value("grey")
+    for name in ("a.png", "b.png"):
+        page.file_uploader[0].upload(name, make_image("grey", seed=ord(name[0])), "image/png")
+    page.button[0].click().run()
+    assert page.error[0].value.startswith("Up to 1 images can be added here at once.")

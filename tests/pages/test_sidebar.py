@@ -1,9 +1,14 @@
 """The sidebar: five steps on every page, with what has been chosen and what is missing."""
 
+import shutil
+
 import pytest
 
 from tests.pages.conftest import OpenPage
+from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import Workspace
 
 PAGES = ("", "1_Model", "2_Images", "3_Layers", "4_Train", "5_Test")
 
@@ -31,3 +36,14 @@ def test_choices_are_shown_with_a_mark(open_page: OpenPage, dataset: ImageDatase
     assert shown[1] == ":material/check_circle: 24 images in 3 classes"
     assert shown[2] == ":material/check_circle: 1 block learns along"
     assert shown[3].startswith(":material/radio_button_unchecked:")
+
+
+def test_a_run_that_was_deleted_by_hand_is_forgotten(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace
+) -> None:
+    run = TrainingRun.create(page_workspace, dataset, TrainingConfig())
+    page = open_page("4_Train", run=run.id)
+    shutil.rmtree(run.folder)
+    page.run()
+    assert not page.exception
+    assert "run" not in page.query_params

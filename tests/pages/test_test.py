@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import MakeImage
-from tests.pages.conftest import OpenPage, texts
+from tests.pages.conftest import OpenPage, StagedRuns, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.predictor import Predictor
@@ -67,7 +67,27 @@ def test_names_from_outside_are_not_acted_upon(
     page = open_page("5_Test", run=trained_run.id)
     page.file_uploader[0].upload("[click](http://x)<b>.png", make_image("red"), "image/png").run()
     assert "[click](http://x)" not in texts(page)
-    assert r"\[click\]\(http\://x\)\<b\>" in texts(page)
+    assert r"\[click\](http\://x)\<b\>" in texts(page)
+
+
+def test_looking_at_a_finished_run_does_not_lose_the_one_in_training(
+    open_page: OpenPage, trained_run: TrainingRun, dataset: ImageDataset, staged_runs: StagedRuns
+) -> None:
+    running = submit(dataset)
+    page = open_page("5_Test", run=running)
+    assert page.selectbox[0].value == trained_run.id
+    assert page.query_params["run"] == running
+    page.switch_page("pages/4_Train.py").run()
+    assert "Stop and keep the best" in [found.label for found in page.button]
+
+
+def test_a_damaged_run_is_not_offered(
+    open_page: OpenPage, trained_run: TrainingRun, dataset: ImageDataset, page_workspace: Workspace
+) -> None:
+    damaged = TrainingRun.create(page_workspace, dataset, TrainingConfig())
+    (damaged.folder / "config.json").write_text("{")
+    page = open_page("5_Test")
+    assert page.selectbox[0].value == trained_run.id
 
 
 def test_the_camera_is_offered(open_page: OpenPage, trained_run: TrainingRun) -> None:
