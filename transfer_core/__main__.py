@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,23 +14,25 @@ import click
 
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone, list_backbones
 from transfer_core.config import TrainingConfig
-from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.dataset import ImageDataset, LeftOut
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources import folder_source, zip_source
 from transfer_core.errors import IngestError, NotFoundError, TrainingError, TransferStudioError
-from transfer_core.evaluation.evaluation import LabelledImage, evaluate
+from transfer_core.evaluation.evaluation import evaluate
+from transfer_core.evaluation.labelled_folder import labelled_folder
 from transfer_core.events import EpochEnded, ImagesSeen, PhaseStarted, RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import evaluate_on_dataset, execute_run
+from transfer_core.runs.execute import evaluate_on_dataset, execute_run, failure_message
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.workspace import Workspace, default_workspace_root
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SAMPLE_PREFIX = "sample:"
+_MAX_SHOWN = 200
 
 
 def _common_options(command: Command) -> Command:
@@ -93,11 +96,14 @@ def ingest(source: str, seed: int, root: Path | None, as_json: bool) -> None:
         "counts": dataset.counts(),
         "num_train_images": len(dataset.images_in("train")),
         "num_validation_images": len(dataset.images_in("validation")),
-        "left_out": [{"name": file.name, "reason": file.reason} for file in dataset.left_out],
+        "left_out": _left_out_facts(dataset.left_out),
     }
     lines = [_("Dataset {id}").format(id=dataset.id)]
     lines += [f"  {name}: {count:,}" for name, count in dataset.counts().items()]
-    lines += [_("  left out: {name} ({reason})").format(**file) for file in facts["left_out"]]  # type: ignore[attr-defined]
+    lines += [
+        _("  left out: {name} ({reason})").format(name=file.name, reason=file.reason)
+        for file in dataset.left_out
+    ]
     _report(as_json, facts, lines)
 
 
@@ -155,8 +161,16 @@ def train(
 def runs(root: Path | None, as_json: bool) -> None:
     """List the runs, newest first."""
     workspace = _workspace(root)
-    found = [TrainingRun.load(workspace, run_id) for run_id in workspace.run_ids()]
-    facts = [_run_facts(run) for run in found]
+    facts = []
+    for run_id in workspace.run_ids():
+        try:
+            facts.append(_run_facts(TrainingRun.load(workspace, run_id)))
+        except Exception as error:  # noqa: BLE001  (whatever is wrong with one run, the others are listed)
+            _note(
+                _("The run {id} is damaged: {reason}").format(
+                    id=run_id, reason=str(error) or type(error).__name__
+                )
+            )
     lines = ["{run_id}  {status}  {dataset}  {backbone}".format(**fact) for fact in facts]
     _report(as_json, {"runs": facts}, lines)
 
@@ -171,13 +185,18 @@ def evaluate_run(run_id: str, folder: Path | None, root: Path | None, as_json: b
     run = TrainingRun.load(workspace, run_id)
     predictor = Predictor.load(run.folder)
     if folder is None:
-        evaluation = evaluate_on_dataset(predictor, ImageDataset.load(workspace, run.dataset_id))
+        left_out: list[LeftOut] = []
+        evaluation = evaluate_on_dataset(predictor, run, ImageDataset.load(workspace, run.dataset_id))
     else:
-        evaluation = evaluate(predictor, _labelled_images(folder))
+        images, left_out = labelled_folder(folder, predictor.class_names)
+        evaluation = evaluate(predictor, images)
     line = _("{accuracy:.1%} of {count} images right").format(
         accuracy=evaluation.accuracy, count=evaluation.num_images
     )
-    _report(as_json, {"run_id": run.id, **evaluation.to_dict()}, [line])
+    for file in left_out:
+        _note(_("Left out: {name} ({reason})").format(name=file.name, reason=file.reason))
+    facts = {"run_id": run.id, "left_out": _left_out_facts(left_out), **evaluation.to_dict()}
+    _report(as_json, facts, [line])
 
 
 @cli.command()
@@ -230,22 +249,6 @@ def _dataset_from(workspace: Workspace, source: str, seed: int) -> ImageDataset:
         ) from error
 
 
-def _labelled_images(folder: Path) -> list[LabelledImage]:
-    images = [
-        LabelledImage(folder.joinpath(*file.parts), file.path, file.class_name)
-        for file in folder_source(folder)
-        if file.class_name and not file.is_system_file
-    ]
-    if not images:
-        raise IngestError(
-            _(
-                "There are no images in subfolders of {folder}. Put the pictures of each class into a folder with "
-                "the name of the class, and name the folder around them."
-            ).format(folder=folder)
-        )
-    return images
-
-
 def _ingested(workspace: Workspace, name: str, files: list[Any], seed: int) -> ImageDataset:
     dataset = create_dataset(workspace, name).with_split(ImageDataset.validation_split, seed)
     return add_files(dataset, files)
@@ -260,8 +263,9 @@ def _execute(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
 
     try:
         execute_run(workspace, run, emit, lambda: False)
-    except (TransferStudioError, KeyboardInterrupt) as error:
-        log.append(RunEnded(time.time(), "failed", str(error) or _("Interrupted from the keyboard.")))
+    except BaseException as error:
+        if log.snapshot.outcome is None:
+            log.append(RunEnded(time.time(), "failed", failure_message(error)))
         raise
     return log.snapshot
 
@@ -270,18 +274,18 @@ def _tell(event: TrainingEvent) -> None:
     """Write progress to standard error, one line an event."""
     match event:
         case PhaseStarted():
-            click.echo(event.phase.replace("_", " "), err=True)
+            words = {"features": _("features"), "head": _("head"), "fine_tune": _("fine tune")}
+            _note(words[event.phase])
         case ImagesSeen():
-            click.echo(_("  {count:,} images").format(count=event.num_done), err=True)
+            _note(_("  {count:,} images").format(count=event.num_done))
         case EpochEnded():
             line = _(
                 "  epoch {epoch}: loss {loss:.3f}, accuracy {accuracy:.1%}, validation accuracy {val:.1%}"
             )
-            click.echo(
+            _note(
                 line.format(
                     epoch=event.epoch, loss=event.loss, accuracy=event.accuracy, val=event.val_accuracy
-                ),
-                err=True,
+                )
             )
 
 
@@ -318,25 +322,64 @@ def _run_facts(run: TrainingRun) -> dict[str, Any]:
 
 
 def _report(as_json: bool, facts: dict[str, Any], lines: list[str]) -> None:
-    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(lines))
+    if as_json:
+        click.echo(json.dumps(_without_gaps(facts), ensure_ascii=False, allow_nan=False))
+    else:
+        click.echo("\n".join(lines))
+
+
+def _without_gaps(value: Any) -> Any:
+    """Put null in the place of infinity and of what is not a number: JSON has neither."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {name: _without_gaps(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_without_gaps(inner) for inner in value]
+    return value
+
+
+def _left_out_facts(files: Iterable[LeftOut]) -> list[dict[str, str]]:
+    return [{"name": file.name, "reason": file.reason} for file in files]
+
+
+def _note(line: str) -> None:
+    """Write one line to standard error: standard output belongs to the result."""
+    click.echo(line, err=True)
 
 
 def main() -> int:
-    """Run the command line; every error is one clear line on standard error."""
+    """Run the command line; every error is one clear line on standard error.
+
+    Returns:
+        The exit code: 0 when all went well.
+    """
     try:
         cli(prog_name="python -m transfer_core", standalone_mode=False)
-    except TransferStudioError as error:
-        click.echo(_("Error: {message}").format(message=error), err=True)
-        return 1
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-    except click.ClickException as error:
-        click.echo(_("Error: {message}").format(message=error.format_message()), err=True)
-        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo(_("Stopped."), err=True)
+        _note(_("Stopped."))
         return 130
+    except Exception as error:  # noqa: BLE001  (the last resort: a traceback says nothing to a person)
+        _note(_("Error: {message}").format(message=_error_message(error)))
+        return error.exit_code if isinstance(error, click.ClickException) else 1
     return 0
+
+
+def _error_message(error: Exception) -> str:
+    match error:
+        case TransferStudioError():
+            return str(error)
+        case click.ClickException():
+            return error.format_message()
+        case OSError(strerror=str(reason), filename=str() | Path() as file):
+            return _("{reason}: {file}").format(reason=reason, file=str(file)[:_MAX_SHOWN])
+        case OSError(strerror=str(reason)):
+            return reason
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return _("Something went wrong that was not expected ({what}).").format(what=what[:_MAX_SHOWN])
 
 
 if __name__ == "__main__":

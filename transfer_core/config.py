@@ -51,7 +51,7 @@ class TrainingConfig:
         _check_number(_("The learning rate"), self.learning_rate, 1e-9, 1.0)
         _check_number(_("The fine-tuning learning rate"), self.fine_tune_learning_rate, 1e-9, 1.0)
         _check_number(_("Dropout"), self.dropout, 0.0, 0.95)
-        _check_number(_("The seed"), self.seed, 0, 2**31 - 1)
+        check_seed(self.seed)
 
     @property
     def num_epochs_in_all(self) -> int:
@@ -75,6 +75,18 @@ class TrainingConfig:
         """
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def check_seed(value: object) -> None:
+    """Make sure that a seed is one that every random generator takes.
+
+    Args:
+        value: What is to be a seed.
+
+    Raises:
+        InvalidConfigError: If it is no whole number from 0 to 2147483647.
+    """
+    _check_number(_("The seed"), value, 0, 2**31 - 1)
 
 
 def _check_number(title: str, value: object, lowest: float, highest: float) -> None:

@@ -188,7 +188,12 @@ class RunSnapshot:
 
 
 def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
-    """Return the snapshot after one more event. Pure: the same events always give the same snapshot."""
+    """Return the snapshot after one more event. Pure: the same events always give the same snapshot.
+
+    Args:
+        snapshot: The fold of the events before.
+        event: What happened next.
+    """
     snapshot = replace(snapshot, updated_at=event.time)
     match event:
         case RunStarted():
@@ -199,6 +204,22 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
                 num_validation_images=event.num_validation_images,
                 num_epochs=event.num_epochs,
             )
+        case EpochEnded():
+            return replace(snapshot, epoch=event.epoch, epochs=(*snapshot.epochs, event))
+        case RunEnded():
+            return replace(
+                snapshot,
+                ended_at=event.time,
+                outcome=event.outcome,
+                message=event.message,
+                best_epoch=event.best_epoch,
+            )
+    return _reduce_phase(snapshot, event)
+
+
+def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
+    """Do the same for what begins a phase and for the steps inside one."""
+    match event:
         case PhaseStarted():
             return replace(
                 snapshot,
@@ -218,16 +239,6 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
                 num_images=event.num_images,
                 batch_loss=event.loss,
                 batch_accuracy=event.accuracy,
-            )
-        case EpochEnded():
-            return replace(snapshot, epoch=event.epoch, epochs=(*snapshot.epochs, event))
-        case RunEnded():
-            return replace(
-                snapshot,
-                ended_at=event.time,
-                outcome=event.outcome,
-                message=event.message,
-                best_epoch=event.best_epoch,
             )
     return snapshot
 

@@ -49,6 +49,10 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all.
 
+    Args:
+        path: Where it is to be. The folder is made when it is not there.
+        content: All of it.
+
     Raises:
         WorkspaceError: If the disk refuses.
     """
@@ -58,6 +62,10 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write plain values as readable JSON, whole or not at all.
+
+    Args:
+        path: Where the file is to be. The folder is made when it is not there.
+        values: Whatever JSON can hold.
 
     Raises:
         WorkspaceError: If the disk refuses.

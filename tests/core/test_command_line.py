@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from transfer_core.__main__ import main
+from transfer_core.__main__ import _tell, main
 from transfer_core.backbones.registry import list_backbones
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
+from transfer_core.events import EpochEnded, PhaseStarted
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.trainer import Trainer
 from transfer_core.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -271,6 +277,86 @@ def test_training_that_fails_is_one_last_line_and_a_failed_run(
     assert (failed["status"], failed["val_accuracy"]) == ("failed", None)
 
 
+def test_unexpected_error_in_a_training_is_one_last_line_and_a_failed_run(
+    own: Run, image_folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "transfer_core.training.trainer.Trainer._train_epoch", raising(ZeroDivisionError("deep\ndown"))
+    )
+    finished = own("train", image_folder, *TINY, "--json")
+    assert (finished.exit_code, finished.out) == (1, "")
+    assert "Traceback" not in finished.err
+    last = finished.err.splitlines()[-1]
+    assert last == "Error: Something went wrong that was not expected (ZeroDivisionError: deep down)."
+    (failed,) = own("runs", "--json").json["runs"]
+    assert failed["status"] == "failed"
+    message = TrainingRun.load(workspace, failed["run_id"]).snapshot().message
+    assert message == "Something went wrong that the app did not expect (ZeroDivisionError)."
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(13, "Permission denied", "photos.zip"), "Permission denied: photos.zip"),
+        (OSError(28, "No space left on device"), "Error: No space left on device"),
+        (OSError("no number"), "(OSError: no number)"),
+        (ValueError(), "(ValueError:)"),
+    ],
+)
+def test_whatever_goes_wrong_is_one_line(
+    error: Exception, words: str, own: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos.zip").touch()
+    monkeypatch.setattr("transfer_core.__main__.zip_source", raising(error))
+    own("ingest", tmp_path / "photos.zip").assert_one_line_of_error(words)
+
+
+@pytest.mark.parametrize("command", ["ingest", "train"])
+def test_overlong_path_is_one_line(command: str, own: Run) -> None:
+    own(command, "x" * 5000).assert_one_line_of_error("File name too long: xxx")
+
+
+def test_overlong_folder_is_one_line(shared: Run, finished_run) -> None:
+    shared("evaluate", finished_run.run.id, "x" * 5000).assert_one_line_of_error("too long")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31])
+@pytest.mark.parametrize("command", ["ingest", "train"])
+def test_seed_out_of_range_is_one_line(command: str, seed: int, own: Run, image_folder: Path) -> None:
+    own(command, image_folder, "--seed", seed).assert_one_line_of_error(f"The seed is {seed}.")
+
+
+def test_numbers_that_json_lacks_become_null(
+    own: Run, image_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fine-tuning that goes out of bounds ends with such a loss, and keeps the epochs before."""
+    train_epoch = Trainer._train_epoch
+
+    def diverging(trainer: Trainer, phase: str, *arguments: Any) -> EpochEnded:
+        ended = train_epoch(trainer, phase, *arguments)
+        if phase == "head":
+            return ended
+        lost = replace(ended, loss=math.nan, val_loss=math.inf, epoch=ended.epoch + 1)
+        trainer.tell(lost)
+        return lost
+
+    monkeypatch.setattr(Trainer, "_train_epoch", diverging)
+    finished = own("train", image_folder, *TINY, "--unfreeze-blocks", 1, "--json")
+    facts = json.loads(finished.out, parse_constant=pytest.fail)
+    assert facts["history"]["loss"][-1] is None
+    assert facts["history"]["val_loss"][-1] is None
+    assert facts["history"]["loss"][0] > 0
+
+
+@pytest.mark.parametrize("phase", ["features", "head", "fine_tune"])
+def test_words_for_the_phases_can_be_translated(
+    phase: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("transfer_core.__main__._", str.upper)
+    _tell(PhaseStarted(1.0, phase, 5))
+    assert capfd.readouterr().err == phase.replace("_", " ").upper() + "\n"
+
+
 def test_interrupted_from_the_keyboard(
     own: Run, image_folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,6 +400,18 @@ class TestOtherCommands:
         assert fact["val_accuracy"] == finished_run.run.snapshot().best.val_accuracy
         assert finished_run.run.id in shared("runs").out
 
+    @pytest.mark.parametrize("content", ["{", '{"config": null, "dataset": {}, "class_names": []}'])
+    def test_runs_with_one_that_is_damaged(
+        self, content: str, own: Run, workspace: Workspace, color_dataset: ImageDataset
+    ) -> None:
+        config = TrainingConfig(backbone="tiny_random")
+        good, bad = (TrainingRun.create(workspace, color_dataset, config) for _number in range(2))
+        (bad.folder / "config.json").write_text(content)
+        finished = own("runs", "--json")
+        assert [fact["run_id"] for fact in finished.json["runs"]] == [good.id]
+        (line,) = finished.err.splitlines()
+        assert line.startswith(f"The run {bad.id} is damaged: ")
+
     def test_no_runs_yet(self, own: Run) -> None:
         assert own("runs", "--json").json == {"runs": []}
 
@@ -346,7 +444,33 @@ class TestOtherCommands:
         evaluate(image_folder).assert_one_line_of_error("does not know the class violet", "blue, green, red")
         shutil.rmtree(image_folder / "violet")
         (image_folder / "blue" / "notes.txt").write_text("not a picture")
+        shutil.rmtree(image_folder / "green")
+        for path in (image_folder / "blue").glob("*.jpg"):
+            path.unlink()
         evaluate(image_folder).assert_one_line_of_error("notes.txt", "not a picture")
+
+    def test_evaluate_on_a_folder_with_some_bad_files(
+        self, shared: Run, finished_run, image_folder: Path
+    ) -> None:
+        (image_folder / "blue" / "notes.txt").write_text("not a picture")
+        (image_folder / "green").rename(image_folder / "GREEN")
+        finished = shared("evaluate", finished_run.run.id, image_folder, "--json")
+        assert finished.json["num_images"] == 24
+        reason = "it is not a picture, whatever its name says"
+        assert finished.json["left_out"] == [{"name": "blue/notes.txt", "reason": reason}]
+        assert finished.err.splitlines() == [f"Left out: blue/notes.txt ({reason})"]
+
+    def test_evaluate_after_the_split_was_changed(
+        self, own: Run, image_folder: Path, workspace: Workspace
+    ) -> None:
+        run_id = own("train", image_folder, *TINY, "--json").json["run_id"]
+        before = own("evaluate", run_id, "--json").json
+        (dataset_id,) = workspace.dataset_ids()
+        ImageDataset.load(workspace, dataset_id).with_split(0.5, seed=99).save()
+        after = own("evaluate", run_id, "--json").json
+        assert [image["name"] for image in after["outcomes"]] == [
+            image["name"] for image in before["outcomes"]
+        ]
 
     def test_predict(self, shared: Run, finished_run, image_folder: Path) -> None:
         paths = [str(path) for path in files_of(image_folder)[:3]]

@@ -44,7 +44,9 @@ class Backbone:
         image_size: Side of the square input, in pixels.
         blocks: From input to output; together they cover every layer.
         megabytes: Size of the weights file, in MB (10^6 bytes).
-        imagenet_accuracy: Top-1 accuracy on ImageNet photos, between 0 and 1, or None when it has none.
+        imagenet_accuracy: Top-1 accuracy on the ImageNet validation photos as its authors published it
+            (EfficientNet-Lite: the FP32 numbers in models/official/efficientnet/lite/README.md of the repository
+            tensorflow/tpu), between 0 and 1, or None when it has none.
         licence: SPDX identifier of the licence of the weights.
         weights_source: Where the weights come from, in words.
         weights_sha256: Checksum of the weights file; part of the key of every cached feature.

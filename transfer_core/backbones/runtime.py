@@ -36,11 +36,6 @@ def load_keras(num_threads: int | None = None) -> None:
         _loaded.set()
 
 
-def is_keras_loaded() -> bool:
-    """Whether training can start without a wait."""
-    return _loaded.is_set()
-
-
 @contextmanager
 def _without_start_up_notes() -> Iterator[None]:
     """Keep TensorFlow's notes about a missing GPU out of the log; everything else still gets there.

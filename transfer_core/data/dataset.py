@@ -63,7 +63,7 @@ class ImageDataset:
         images: All images, in the order in which they came.
         left_out: Files that did not come in, with the reason.
         validation_split: Share of each class that is kept for validation, above 0 and below 1.
-        seed: Fixes which images those are.
+        seed: Fixes which images those are, 0 to 2147483647.
         version: Grows by one each time the dataset is saved.
         sample: Name of the built-in sample it came from, if any.
     """
@@ -122,7 +122,15 @@ class ImageDataset:
         )
 
     def with_split(self, validation_split: float, seed: int) -> ImageDataset:
-        """Return the dataset with another share or another draw of validation images."""
+        """Return the dataset with another share or another draw of validation images.
+
+        Args:
+            validation_split: Share of each class that is kept for validation, above 0 and below 1.
+            seed: Fixes which images those are, 0 to 2147483647.
+
+        Raises:
+            InvalidConfigError: If one of them is out of range.
+        """
         images = assign_splits(self.images, validation_split, seed)
         return replace(self, images=images, validation_split=validation_split, seed=seed)
 

@@ -107,7 +107,15 @@ def to_pixels(image: Image.Image, image_size: int) -> np.ndarray[Any, np.dtype[n
 
 
 def encode_jpeg(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
-    """Encode a picture without any metadata (no place, no camera, no date)."""
+    """Encode a picture without any metadata (no place, no camera, no date).
+
+    Args:
+        image: What `decode_image` returned.
+        quality: 1-100; the higher, the truer and the larger.
+
+    Returns:
+        The bytes of a JPEG file.
+    """
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()

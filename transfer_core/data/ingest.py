@@ -75,6 +75,15 @@ def collect_files(
 ) -> ImageDataset:
     """Do the same with one part of what a person dropped: it is not saved, and may be unusable as a whole.
 
+    Args:
+        dataset: The dataset with the parts before.
+        files: From one of the sources.
+        class_name: Label for all of them; without it each file's folder is its class.
+        progress: Called with the number of files done and their number in all.
+
+    Returns:
+        The dataset with the new images and with the files that were left out.
+
     Raises:
         WorkspaceError: If the disk refuses.
     """
@@ -90,6 +99,10 @@ def collect_files(
 
 def check_anything_added(before: ImageDataset, after: ImageDataset) -> None:
     """Make sure that at least one image came in.
+
+    Args:
+        before: The dataset without the files.
+        after: What `collect_files` made of it.
 
     Raises:
         IngestError: If none did; the message says why.

@@ -72,7 +72,15 @@ class SourceFile:
 
 
 def clean_name(name: str, max_length: int = _MAX_NAME_LENGTH) -> str:
-    """Return a name that is safe to show: composed Unicode, nothing invisible, of bounded length."""
+    """Return a name that is safe to show: composed Unicode, nothing invisible, of bounded length.
+
+    Args:
+        name: What a file, a folder or a person calls it.
+        max_length: Letters that are kept.
+
+    Returns:
+        The name on one line; empty when nothing in it is visible.
+    """
     composed = unicodedata.normalize("NFC", name)
     visible = "".join(letter for letter in composed if unicodedata.category(letter)[0] != "C")
     return " ".join(visible.split())[:max_length].strip()
@@ -120,13 +128,23 @@ def zip_source(file: BinaryIO, name: str) -> list[SourceFile]:
 
 
 def uploaded_file(path: str, content: bytes) -> SourceFile:
-    """Wrap a file that a browser sent; the first folder of its path is the one the person picked."""
+    """Wrap a file that a browser sent; the first folder of its path is the one the person picked.
+
+    Args:
+        path: Its name, with its folders when a whole folder was dropped.
+        content: Its bytes.
+    """
     parts = _parts_of(path)
     return SourceFile(parts[1:] or parts, lambda: content)
 
 
 def failing_file(path: str, *, is_too_large: bool) -> SourceFile:
-    """Stand for a file that the browser could not send, so that it is listed with its reason."""
+    """Stand for a file that the browser could not send, so that it is listed with its reason.
+
+    Args:
+        path: Its name, with its folders when a whole folder was dropped.
+        is_too_large: Whether its size was the reason.
+    """
 
     def read() -> bytes:
         raise UnreadableImageError(_too_large() if is_too_large else _("the browser could not read it"))

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from transfer_core.config import check_seed
 from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _
 
@@ -26,14 +27,15 @@ def assign_splits(
         images: Any number of images.
         validation_split: Share of each class for validation, above 0 and below 1. A class of two or more
             images has at least one on each side.
-        seed: Another seed gives another draw.
+        seed: Another seed gives another draw; 0 to 2147483647.
 
     Returns:
         The same images in the same order, with their split.
 
     Raises:
-        InvalidConfigError: If the share is out of range.
+        InvalidConfigError: If the share or the seed is out of range.
     """
+    check_seed(seed)
     if not 0 < validation_split < 1:
         raise InvalidConfigError(
             _("The validation share is {share}. Expected was a number between 0 and 1, such as 0.2.").format(

@@ -108,6 +108,13 @@ class Evaluation:
 def evaluate(predictor: Predictor, images: Sequence[LabelledImage]) -> Evaluation:
     """Score images from their files, through the saved model, as a person would.
 
+    Args:
+        predictor: A finished run.
+        images: Files with their true classes.
+
+    Returns:
+        The numbers, with the outcomes in the order of the images.
+
     Raises:
         IngestError: If there are no images, or one has a class that the model does not know.
         UnreadableImageError: If a file is damaged.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from transfer_core.errors import WorkspaceError
@@ -24,7 +26,10 @@ class EventLog:
         self._lock = threading.Lock()
 
     def append(self, event: TrainingEvent) -> None:
-        """Write an event, then show it.
+        """Write an event, then show it. One that cannot be written leaves nothing behind.
+
+        Args:
+            event: What happened.
 
         Raises:
             WorkspaceError: If the disk refuses.
@@ -32,8 +37,7 @@ class EventLog:
         line = json.dumps(event_to_dict(event)) + "\n"
         with self._lock:
             try:
-                with self._path.open("a", encoding="utf-8") as file:
-                    file.write(line)
+                self._write(line.encode())
             except OSError as error:
                 raise WorkspaceError(
                     _(
@@ -41,3 +45,14 @@ class EventLog:
                     ).format(reason=error.strerror or error)
                 ) from error
             self.snapshot = reduce(self.snapshot, event)
+
+    def _write(self, line: bytes) -> None:
+        size = self._path.stat().st_size if self._path.exists() else 0
+        try:
+            with self._path.open("ab") as file:
+                file.write(line)
+        except OSError:
+            # Half a line would swallow the next event, which would be written right behind it.
+            with suppress(OSError):
+                os.truncate(self._path, size)
+            raise

@@ -6,16 +6,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import TrainingError, WorkspaceError
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run_safely
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.runs.training_run import CONFIG_FILE, EVENTS_FILE, TrainingRun
 from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)
@@ -62,8 +64,16 @@ class RunQueue:
     def submit(self, dataset: ImageDataset, config: TrainingConfig) -> str:
         """Put a run on disk and in the queue, and return its id.
 
+        Args:
+            dataset: What to learn from; the run takes it as it is when its turn comes.
+            config: Every choice.
+
+        Returns:
+            The id of the run.
+
         Raises:
             IngestError: If the dataset cannot be learned from.
+            TrainingError: If the worker cannot start.
             WorkspaceError: If the disk refuses.
         """
         dataset.check_trainable()
@@ -72,7 +82,7 @@ class RunQueue:
             self._jobs.append(_Job(run, EventLog(run.folder / EVENTS_FILE)))
             is_first = len(self._jobs) == 1
         if is_first:
-            self._executor(self._work)
+            self._start_worker()
         return run.id
 
     def request_stop(self, run_id: str) -> None:
@@ -99,7 +109,8 @@ class RunQueue:
         job = self._find(run_id)
         if job:
             return job.log.snapshot
-        if run_id in self._ended:
+        # A person may have deleted its folder since it ended.
+        if run_id in self._ended and (self.workspace.run_dir(run_id) / CONFIG_FILE).is_file():
             return self._ended[run_id]
         snapshot = TrainingRun.load(self.workspace, run_id).snapshot()
         # Without an end it may be the run of another process, which goes on writing.
@@ -136,6 +147,22 @@ class RunQueue:
 
     def _find(self, run_id: str) -> _Job | None:
         return next((job for job in list(self._jobs) if job.run.id == run_id), None)
+
+    def _start_worker(self) -> None:
+        try:
+            self._executor(self._work)
+        except (RuntimeError, OSError) as error:
+            message = _(
+                "The training could not start, because the system would not begin the work ({reason}). Close "
+                "other programs, then start the training again."
+            ).format(reason=error)
+            with self._lock:
+                # With those that came in meanwhile: no worker would ever take them either.
+                jobs, self._jobs = self._jobs, []
+            for job in jobs:
+                with suppress(WorkspaceError):
+                    job.log.append(RunEnded(time.time(), "failed", message))
+            raise TrainingError(message) from error
 
     def _work(self) -> None:
         while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ from transfer_core.workspace import Workspace, new_id
 CONFIG_FILE = "config.json"
 EVENTS_FILE = "events.jsonl"
 EVALUATION_FILE = "evaluation.json"
+SPLIT_FILE = "split.json"
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """The facts of a run that never change, and where the rest is.
+    """The facts of a run, and where the rest is. Once its training has begun they never change.
 
     Args:
         id: Names its folder in the workspace.
@@ -33,8 +34,8 @@ class TrainingRun:
         config: Every choice.
         dataset_id: The images it learns from.
         dataset_version: Which version of them.
-        dataset_name: Their name at the time.
-        class_names: Their classes at the time.
+        dataset_name: Their name at that time.
+        class_names: Their classes at that time.
     """
 
     id: str
@@ -48,6 +49,14 @@ class TrainingRun:
     @classmethod
     def create(cls, workspace: Workspace, dataset: ImageDataset, config: TrainingConfig) -> TrainingRun:
         """Put a new run on disk.
+
+        Args:
+            workspace: Where its folder will lie.
+            dataset: The images it is to learn from.
+            config: Every choice.
+
+        Returns:
+            The run, with an id of its own.
 
         Raises:
             WorkspaceError: If the disk refuses.
@@ -69,13 +78,20 @@ class TrainingRun:
     def load(cls, workspace: Workspace, run_id: str) -> TrainingRun:
         """Read a run.
 
+        Args:
+            workspace: Where its folder lies.
+            run_id: What `create` named it.
+
+        Returns:
+            The run with the facts on disk.
+
         Raises:
+            InvalidConfigError: If one of its choices is out of range.
             NotFoundError: If the workspace has no such run.
             WorkspaceError: If its file is damaged.
         """
         folder = workspace.run_dir(run_id)
-        if not (folder / CONFIG_FILE).is_file():
-            raise NotFoundError(_("There is no run with the id {id} any more.").format(id=run_id))
+        _check_is_there(folder)
         facts = read_json(folder / CONFIG_FILE)
         try:
             dataset = facts["dataset"]
@@ -88,8 +104,51 @@ class TrainingRun:
                 dataset["name"],
                 tuple(facts["class_names"]),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise WorkspaceError(_("The file of the run {id} is damaged.").format(id=run_id)) from error
+
+    def begin(self, dataset: ImageDataset) -> TrainingRun:
+        """Write down what it learns from and what it is checked with, now that its training begins.
+
+        A person may have changed the images while the run was waiting, and may change them later on.
+
+        Args:
+            dataset: The images as they are now.
+
+        Returns:
+            The run with the facts of these images.
+
+        Raises:
+            NotFoundError: If its folder was deleted while it was waiting.
+            WorkspaceError: If the disk refuses.
+        """
+        _check_is_there(self.folder)
+        run = replace(
+            self,
+            dataset_version=dataset.version,
+            dataset_name=dataset.name,
+            class_names=dataset.class_names,
+        )
+        if run != self:
+            write_json(self.folder / CONFIG_FILE, run._to_dict())
+        split = {
+            "dataset_version": dataset.version,
+            "class_names": list(dataset.class_names),
+            "validation": [image.id for image in dataset.images_in("validation")],
+        }
+        write_json(self.folder / SPLIT_FILE, split)
+        return run
+
+    def validation_ids(self) -> frozenset[str]:
+        """Read the ids of the images that it is checked with and has not learned from.
+
+        Raises:
+            WorkspaceError: If they are not known, because the file is missing or damaged.
+        """
+        try:
+            return frozenset(read_json(self.folder / SPLIT_FILE)["validation"])
+        except (KeyError, TypeError) as error:
+            raise WorkspaceError(_("The split of the run {id} is damaged.").format(id=self.id)) from error
 
     @property
     def created_at(self) -> datetime:
@@ -142,3 +201,8 @@ class TrainingRun:
             },
             "class_names": list(self.class_names),
         }
+
+
+def _check_is_there(folder: Path) -> None:
+    if not (folder / CONFIG_FILE).is_file():
+        raise NotFoundError(_("There is no run with the id {id} any more.").format(id=folder.name))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     import keras
 
 _FORMAT_VERSION = 1
+_MAX_BYTES = 10 * 1024**3
+_LEFTOVER_SECONDS = 24 * 60 * 60
 
 
 class FeaturesStoppedError(Exception):
@@ -57,10 +62,13 @@ def load_features(
         raise FeaturesStoppedError
     path = cache_dir / f"{_key(dataset, plan)}.npy"
     if path.is_file():
+        with suppress(OSError):
+            os.utime(path)
         on_progress(len(dataset.images))
     else:
         with replacing(path) as beside:
             _compute(dataset, plan, prefix, beside, on_progress, should_stop)
+        _tidy(cache_dir, in_use=path)
     return np.lib.format.open_memmap(path, mode="r")
 
 
@@ -75,6 +83,26 @@ def _key(dataset: ImageDataset, plan: FreezePlan) -> str:
         [image.id for image in dataset.images],
     )
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def _tidy(cache_dir: Path, in_use: Path) -> None:
+    """Delete the features that were not used for longest beyond the budget, and what killed processes left."""
+    found = []
+    for path in cache_dir.glob("*.npy"):
+        with suppress(OSError):
+            facts = path.stat()
+            found.append((path == in_use, facts.st_mtime, facts.st_size, path))
+    num_bytes = 0
+    for is_in_use, used_at, size, path in sorted(found, reverse=True):
+        if path.name.startswith("."):
+            is_wanted = time.time() - used_at < _LEFTOVER_SECONDS
+        else:
+            num_bytes += size
+            is_wanted = is_in_use or num_bytes <= _MAX_BYTES
+        if not is_wanted:
+            # Another program may hold it open, or may have deleted it first.
+            with suppress(OSError):
+                path.unlink()
 
 
 def _compute(

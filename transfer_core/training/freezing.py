@@ -95,7 +95,15 @@ class FreezePlan:
 
 
 def layers_by_block(model: keras.Model, backbone: Backbone) -> dict[Block, list[str]]:
-    """Return the names of the layers of each block: what its last layer depends on, less the blocks before."""
+    """Return the names of the layers of each block: what its last layer depends on, less the blocks before.
+
+    Args:
+        model: The backbone, or a classifier on it.
+        backbone: Its blocks.
+
+    Raises:
+        ValueError: If the model lacks the last layer of a block.
+    """
     import keras
 
     seen: set[str] = set()

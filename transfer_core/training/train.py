@@ -1,4 +1,8 @@
-"""Train a classifier: one plain function that any script can call."""
+"""Train a classifier: one plain function that any script can call.
+
+Schedule: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution" (2022):
+first the new layer alone, then the unfrozen blocks with it.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,8 @@ from transfer_core.training.freezing import FreezePlan
 
 if TYPE_CHECKING:
     import keras
+
+    from transfer_core.training.trainer import Trainer
 
 MODEL_FILE = "model.keras"
 SIGNATURE_FILE = "signature.json"
@@ -48,9 +54,6 @@ def train(
 ) -> TrainingResult:
     """Train a new last layer on a pretrained backbone, then fine-tune the unfrozen blocks.
 
-    Frozen layers look at each image once. Schedule: Kumar et al., "Fine-Tuning can Distort Pretrained Features
-    and Underperform Out-of-Distribution" (2022): first the new layer alone, then the unfrozen blocks with it.
-
     Args:
         dataset: Labelled images with their split.
         config: Every choice of the run.
@@ -67,31 +70,30 @@ def train(
         IngestError: If the dataset cannot be learned from.
         NotFoundError: If there is no such backbone.
         TrainingError: If the numbers went out of bounds before anything was learned.
+        WeightsError: If the pretrained weights are missing or damaged.
         WorkspaceError: If the disk refuses.
     """
     dataset.check_trainable()
     plan = FreezePlan(get_backbone(config.backbone), config.num_unfrozen_blocks)
-    load_keras()
-    from transfer_core.training.trainer import Trainer
-
-    trainer = Trainer(dataset, config, cache_dir, emit, should_stop, clock)
+    trainer = _trainer_class()(dataset, config, cache_dir, emit, should_stop, clock)
     outcome, message = trainer.run(plan)
     best = trainer.snapshot.best
-    model_path = None
-    if best:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        write_json(output_dir / SIGNATURE_FILE, _signature(dataset, config))
-        model_path = save_model(trainer.model, output_dir)
+    model_path = _save(trainer.model, dataset, config, output_dir) if best else None
     trainer.tell(RunEnded(clock(), outcome, message, best.epoch if best else 0))
     return TrainingResult(trainer.snapshot, model_path)
 
 
-def save_model(model: keras.Model, output_dir: Path) -> Path:
-    """Save a model whole or not at all.
+def _trainer_class() -> type[Trainer]:
+    # Its module imports Keras, which a wrong choice should not have to wait for.
+    load_keras()
+    from transfer_core.training.trainer import Trainer
 
-    Raises:
-        WorkspaceError: If the disk refuses.
-    """
+    return Trainer
+
+
+def _save(model: keras.Model, dataset: ImageDataset, config: TrainingConfig, output_dir: Path) -> Path:
+    """Save a model whole or not at all, and before it what a `Predictor` has to know."""
+    write_json(output_dir / SIGNATURE_FILE, _signature(dataset, config))
     path = output_dir / MODEL_FILE
     with replacing(path) as beside:
         model.save(beside)

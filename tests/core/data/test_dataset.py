@@ -82,6 +82,19 @@ def test_another_split(dataset: ImageDataset) -> None:
         dataset.with_split(0.0, seed=5)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**31, 1.5, True])
+def test_seed_that_is_out_of_range_is_told(dataset: ImageDataset, seed: object) -> None:
+    with pytest.raises(
+        InvalidConfigError, match=rf"The seed is {seed}\. Expected was a number from 0 to 2147483647\."
+    ):
+        dataset.with_split(0.2, seed)
+
+
+@pytest.mark.parametrize("seed", [0, 2**31 - 1])
+def test_first_and_last_seed(dataset: ImageDataset, seed: int) -> None:
+    assert dataset.with_split(0.2, seed).seed == seed
+
+
 def test_new_images_are_split_by_the_datasets_own_share(dataset: ImageDataset) -> None:
     changed = dataset.with_split(0.4, seed=5)
     assert changed.with_images(changed.images, ()) == dataclasses.replace(changed, left_out=())

@@ -86,3 +86,15 @@ def test_full_disk_is_an_error_and_nothing_is_shown(tmp_path: Path, file_size_li
     with file_size_limit(10), pytest.raises(WorkspaceError, match="Free some space"):
         log.append(STARTED)
     assert log.snapshot == RunSnapshot()
+
+
+def test_half_a_line_on_a_full_disk_does_not_swallow_the_next_event(tmp_path: Path, file_size_limit) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    log.append(STARTED)
+    size = path.stat().st_size
+    with file_size_limit(size + 10), pytest.raises(WorkspaceError):
+        log.append(ImagesSeen(101.0, 5))
+    assert path.stat().st_size == size
+    log.append(ImagesSeen(102.0, 6))
+    assert events_on_disk(path) == [STARTED, ImagesSeen(102.0, 6)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile
-from transfer_core.errors import NotFoundError, TrainingError
+from transfer_core.errors import IngestError, NotFoundError, TrainingError, WorkspaceError
 from transfer_core.events import BatchEnded, RunEnded, RunStarted, TrainingEvent
 from transfer_core.predictor import Predictor
 from transfer_core.runs import execute
@@ -63,11 +65,13 @@ def test_all_files_are_in_their_place_before_the_end_is_told(workspace, run) -> 
             files_at_the_end.append({path.name for path in run.folder.iterdir()})
 
     execute_run(workspace, run, emit, lambda: False)
-    assert files_at_the_end == [{"config.json", "signature.json", "model.keras", "evaluation.json"}]
+    assert files_at_the_end == [
+        {"config.json", "split.json", "signature.json", "model.keras", "evaluation.json"}
+    ]
     assert isinstance(events[0], RunStarted)
     assert isinstance(events[-1], RunEnded)
     assert run.evaluation() == evaluate_on_dataset(
-        Predictor.load(run.folder), ImageDataset.load(workspace, run.dataset_id)
+        Predictor.load(run.folder), run, ImageDataset.load(workspace, run.dataset_id)
     )
 
 
@@ -81,12 +85,79 @@ def test_evaluation_is_of_the_validation_images(finished_run) -> None:
     assert evaluation.loss == pytest.approx(best.val_loss, abs=0.01)
 
 
+def validation_names(finished_run) -> set[tuple[str, str]]:
+    return {(image.name, image.class_name) for image in finished_run.dataset.images_in("validation")}
+
+
+def test_split_is_written_down_when_the_training_begins(finished_run) -> None:
+    assert json.loads((finished_run.folder / "split.json").read_text()) == {
+        "dataset_version": finished_run.dataset.version,
+        "class_names": ["blue", "green", "red"],
+        "validation": [image.id for image in finished_run.dataset.images_in("validation")],
+    }
+
+
+def test_images_it_learned_from_are_not_scored_when_the_split_was_changed(finished_run, predictor) -> None:
+    changed = finished_run.dataset.with_split(0.5, seed=99)
+    assert {image.id for image in changed.images_in("validation")} != finished_run.run.validation_ids()
+    evaluation = evaluate_on_dataset(predictor, finished_run.run, changed)
+    assert {(image.name, image.class_name) for image in evaluation.outcomes} == validation_names(finished_run)
+
+
+def test_scored_are_those_that_are_left_with_the_class_they_have_now(finished_run, predictor) -> None:
+    images = finished_run.dataset.images
+    first, second, third, *others = finished_run.dataset.images_in("validation")
+    changes = {first.id: replace(first, class_name="red"), second.id: replace(second, class_name="violet")}
+    kept = [changes.get(image.id, image) for image in images if image.id != third.id]
+    evaluation = evaluate_on_dataset(predictor, finished_run.run, finished_run.dataset.with_images(kept, ()))
+    assert first.class_name != "red"
+    assert {(image.name, image.class_name) for image in evaluation.outcomes} == {
+        (image.name, image.class_name) for image in (changes[first.id], *others)
+    }
+
+
+def test_none_of_the_validation_images_is_left(finished_run, predictor) -> None:
+    emptied = finished_run.dataset.with_images(finished_run.dataset.images_in("train"), ())
+    with pytest.raises(IngestError, match="None of the photos that this run was checked with is left"):
+        evaluate_on_dataset(predictor, finished_run.run, emptied)
+
+
+@pytest.mark.parametrize("content", [None, "{}", '{"validation": 3}', "{"])
+def test_split_that_is_not_known_is_told(content, run) -> None:
+    if content is not None:
+        (run.folder / "split.json").write_text(content)
+    with pytest.raises(WorkspaceError, match=r"split"):
+        run.validation_ids()
+
+
+def test_run_that_waited_takes_the_dataset_as_it_is_when_it_starts(
+    workspace, run, own_dataset, make_image
+) -> None:
+    files = [SourceFile(("green", f"{n}.png"), lambda n=n: make_image("green", seed=n)) for n in range(4)]
+    changed = replace(add_files(own_dataset, files), name="Renamed").save()
+    assert run.class_names == ("blue", "red")
+    execute_run(workspace, run, lambda event: None, lambda: False)
+    loaded = TrainingRun.load(workspace, run.id)
+    assert loaded.class_names == ("blue", "green", "red")
+    assert (loaded.dataset_version, loaded.dataset_name) == (changed.version, "Renamed")
+    assert (loaded.id, loaded.config) == (run.id, run.config)
+    assert loaded.evaluation().class_names == ("blue", "green", "red")
+    assert loaded.validation_ids() == {image.id for image in changed.images_in("validation")}
+
+
+def test_run_that_was_deleted_while_it_waited_does_not_come_back(workspace, run) -> None:
+    shutil.rmtree(run.folder)
+    with pytest.raises(NotFoundError, match=run.id):
+        execute_run(workspace, run, lambda event: None, lambda: False)
+    assert not run.folder.exists()
+
+
 def test_stop_before_anything_was_learned_leaves_no_model_and_no_evaluation(workspace, run) -> None:
     events: list[TrainingEvent] = []
     execute_run(workspace, run, events.append, lambda: True)
     assert isinstance(events[-1], RunEnded)
     assert (events[-1].outcome, events[-1].best_epoch) == ("stopped", 0)
-    assert [path.name for path in run.folder.iterdir()] == ["config.json"]
+    assert {path.name for path in run.folder.iterdir()} == {"config.json", "split.json"}
 
 
 def test_stop_later_on_leaves_a_model_with_its_evaluation(workspace, run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import IngestError, NotFoundError
+from transfer_core.errors import IngestError, NotFoundError, TrainingError
 from transfer_core.events import EpochEnded, RunEnded, RunStarted, TrainingEvent
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_queue import RunQueue
@@ -244,6 +245,63 @@ def test_run_of_a_process_that_was_killed_is_interrupted(workspace, color_datase
     queue = RunQueue(workspace, training, workers)
     assert queue.status(run.id) == "interrupted"
     assert queue.snapshot(run.id) == log.snapshot
+
+
+@pytest.mark.parametrize("was_looked_at", [True, False])
+def test_run_whose_folder_was_deleted_by_hand_is_gone(
+    was_looked_at, queue, training, workers, submit, workspace
+) -> None:
+    run_id = submit()
+    training.let_end(run_id)
+    workers.join()
+    if was_looked_at:
+        assert queue.status(run_id) == "finished"
+    shutil.rmtree(workspace.run_dir(run_id))
+    for look in (queue.snapshot, queue.status):
+        with pytest.raises(NotFoundError):
+            look(run_id)
+
+
+def test_worker_that_cannot_start_is_told_and_nothing_is_blocked(
+    workspace, training, workers, color_dataset
+) -> None:
+    no_threads = [True]
+
+    def executor(work: Callable[[], None]) -> None:
+        if no_threads:
+            raise RuntimeError("can't start new thread")
+        workers(work)
+
+    queue = RunQueue(workspace, training, executor)
+    config = TrainingConfig(backbone="tiny_random")
+    with pytest.raises(TrainingError, match=r"could not start.*can't start new thread.*Close other programs"):
+        queue.submit(color_dataset, config)
+    assert queue.running is None
+    (failed,) = workspace.run_ids()
+    assert queue.status(failed) == "failed"
+    assert "could not start" in queue.snapshot(failed).message
+    no_threads.clear()
+    second = queue.submit(color_dataset, config)
+    training.let_end(second)
+    workers.join()
+    assert training.order == [second]
+    assert queue.status(second) == "finished"
+
+
+def test_run_submitted_while_the_worker_fails_to_start_does_not_wait_for_ever(
+    workspace, training, color_dataset
+) -> None:
+    config = TrainingConfig(backbone="tiny_random")
+    meanwhile: list[str] = []
+
+    def executor(work: Callable[[], None]) -> None:
+        meanwhile.append(queue.submit(color_dataset, config))
+        raise RuntimeError("can't start new thread")
+
+    queue = RunQueue(workspace, training, executor)
+    with pytest.raises(TrainingError):
+        queue.submit(color_dataset, config)
+    assert queue.status(meanwhile[0]) == "failed"
 
 
 def test_unknown_run(queue) -> None:

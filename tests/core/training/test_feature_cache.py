@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -252,3 +254,71 @@ def test_file_is_written_in_a_row(cache: Cache, own_dataset: ImageDataset, monke
     )
     cache.load(own_dataset)
     assert modes == ["r"]
+
+
+DAY = 24 * 60 * 60
+
+
+def aged(path: Path, seconds: float, num_bytes: int = 0) -> Path:
+    """Make a file in the cache that was last used so many seconds ago."""
+    path.write_bytes(bytes(num_bytes))
+    os.utime(path, (time.time() - seconds,) * 2)
+    return path
+
+
+def test_beyond_the_budget_the_features_unused_for_longest_are_deleted(
+    cache: Cache, own_dataset: ImageDataset, monkeypatch
+) -> None:
+    monkeypatch.setattr(feature_cache, "_MAX_BYTES", 100_000)
+    oldest, older, newer = (aged(cache.folder / f"{age}.npy", age, 40_000) for age in (300, 200, 100))
+    foreign = aged(cache.folder / "notes.txt", 400)
+    cache.load(own_dataset)  # 40 rows of 32 float16
+    assert not oldest.exists()
+    assert older.exists()
+    assert newer.exists()
+    assert foreign.exists()
+    assert cache.load(own_dataset).shape[0] == 40
+    assert cache.num_computed == 1
+
+
+def test_use_keeps_features_from_being_the_oldest(
+    cache: Cache, own_dataset: ImageDataset, monkeypatch
+) -> None:
+    cache.load(own_dataset)
+    (used,) = cache.files()
+    aged_at = time.time() - 1000
+    os.utime(used, (aged_at, aged_at))
+    idle = aged(cache.folder / "idle.npy", 500, 40_000)
+    cache.load(own_dataset)
+    monkeypatch.setattr(feature_cache, "_MAX_BYTES", 40_000)
+    cache.load(own_dataset, FreezePlan(replace(TINY, weights_sha256="others")))
+    assert used.exists()
+    assert not idle.exists()
+
+
+def test_features_in_use_stay_however_large(cache: Cache, own_dataset: ImageDataset, monkeypatch) -> None:
+    monkeypatch.setattr(feature_cache, "_MAX_BYTES", 10)
+    other = aged(cache.folder / "other.npy", -DAY, 20)
+    assert cache.load(own_dataset).shape[0] == 40
+    assert not other.exists()
+    assert len(cache.files()) == 1
+
+
+def test_leftovers_of_killed_processes_are_deleted_after_a_day(
+    cache: Cache, own_dataset: ImageDataset
+) -> None:
+    old = aged(cache.folder / ".features-0123abcd.npy", DAY + 60)
+    young = aged(cache.folder / ".features-4567cdef.npy", DAY - 60)
+    cache.load(own_dataset)
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_file_that_cannot_be_deleted_is_passed_over(
+    cache: Cache, own_dataset: ImageDataset, monkeypatch
+) -> None:
+    monkeypatch.setattr(feature_cache, "_MAX_BYTES", 10)
+    (cache.folder / "folder.npy").mkdir()
+    aged(cache.folder / "old.npy", 300, 100)
+    assert cache.load(own_dataset).shape[0] == 40
+    assert not (cache.folder / "old.npy").exists()

@@ -1,0 +1,58 @@
+"""A folder of class folders: everything good is scored, everything else is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from transfer_core.data.dataset import LeftOut
+from transfer_core.errors import IngestError
+from transfer_core.evaluation.labelled_folder import labelled_folder
+
+CLASS_NAMES = ("blue", "green", "red")
+
+
+def test_every_image_with_its_class_in_order(image_folder: Path) -> None:
+    images, left_out = labelled_folder(image_folder, CLASS_NAMES)
+    assert left_out == []
+    assert [image.name for image in images[:2]] == ["blue/blue-0.jpg", "blue/blue-1.jpg"]
+    assert [image.class_name for image in images] == ["blue"] * 8 + ["green"] * 8 + ["red"] * 8
+    assert all(image.path.is_file() for image in images)
+
+
+def test_unreadable_files_are_left_out_with_their_reason(image_folder: Path) -> None:
+    (image_folder / "blue" / "notes.txt").write_text("not a picture")
+    (image_folder / "red" / "empty.jpg").touch()
+    (image_folder / "outside.jpg").write_bytes((image_folder / "red" / "red-0.jpg").read_bytes())
+    (image_folder / "red" / ".DS_Store").write_text("nobody misses it")
+    images, left_out = labelled_folder(image_folder, CLASS_NAMES)
+    assert len(images) == 24
+    assert set(left_out) == {
+        LeftOut("blue/notes.txt", "it is not a picture, whatever its name says"),
+        LeftOut("red/empty.jpg", "the file is empty (0 bytes)"),
+        LeftOut("outside.jpg", "it is not in a class folder"),
+    }
+
+
+def test_class_folders_are_matched_whatever_their_case(image_folder: Path) -> None:
+    (image_folder / "blue").rename(image_folder / "BLUE")
+    images, _left_out = labelled_folder(image_folder, ("Blue", "green", "RED"))
+    assert {image.class_name for image in images} == {"Blue", "green", "RED"}
+
+
+def test_class_that_the_model_lacks_keeps_its_name(image_folder: Path) -> None:
+    images, _left_out = labelled_folder(image_folder, ("blue", "green"))
+    assert images[-1].class_name == "red"
+
+
+def test_folder_without_class_folders(image_folder: Path) -> None:
+    with pytest.raises(IngestError, match="no images in subfolders"):
+        labelled_folder(image_folder / "red", CLASS_NAMES)
+
+
+def test_folder_of_nothing_but_unreadable_files(tmp_path: Path) -> None:
+    (tmp_path / "red").mkdir()
+    (tmp_path / "red" / "notes.txt").write_text("not a picture")
+    with pytest.raises(IngestError, match=r"None of the 1 files can be used.*red/notes\.txt: it is not"):
+        labelled_folder(tmp_path, CLASS_NAMES)

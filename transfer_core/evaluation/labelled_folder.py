@@ -1,0 +1,62 @@
+"""A folder of class folders as images to score a model with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from transfer_core.data.dataset import LeftOut
+from transfer_core.data.images import decode_image
+from transfer_core.data.parallel import map_ahead
+from transfer_core.data.sources import SourceFile, folder_source
+from transfer_core.errors import IngestError, UnreadableImageError
+from transfer_core.evaluation.evaluation import LabelledImage
+from transfer_core.language import _
+
+
+def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[LabelledImage], list[LeftOut]]:
+    """Return the images of a folder with their classes, and the files that cannot be used.
+
+    Args:
+        folder: The folder around the class folders.
+        class_names: How the model spells its classes. A folder `Cats` holds images of its class `cats`.
+
+    Returns:
+        The images, and every other file with the reason.
+
+    Raises:
+        IngestError: If it is not a folder, has no class folders, or none of its files can be used.
+    """
+    spelling = {name.casefold(): name for name in class_names}
+    files = [file for file in folder_source(folder) if not file.is_system_file]
+    images, left_out = [], []
+    for file, reason in zip(files, map_ahead(_reason_against, files), strict=True):
+        if reason or not file.class_name:
+            left_out.append(LeftOut(file.path, reason))
+        else:
+            class_name = spelling.get(file.class_name.casefold(), file.class_name)
+            images.append(LabelledImage(folder.joinpath(*file.parts), file.path, class_name))
+    if not images:
+        raise IngestError(_nothing_to_score(folder, [file for file in files if file.class_name], left_out))
+    return images, left_out
+
+
+def _reason_against(file: SourceFile) -> str:
+    if not file.class_name:
+        return _("it is not in a class folder")
+    try:
+        decode_image(file.read())
+    except UnreadableImageError as error:
+        return str(error)
+    return ""
+
+
+def _nothing_to_score(folder: Path, in_class_folders: list[SourceFile], left_out: list[LeftOut]) -> str:
+    if not in_class_folders:
+        return _(
+            "There are no images in subfolders of {folder}. Put the pictures of each class into a folder with "
+            "the name of the class, and name the folder around them."
+        ).format(folder=folder)
+    return _("None of the {count:,} files can be used. The first one, {name}: {reason}.").format(
+        count=len(left_out), name=left_out[0].name, reason=left_out[0].reason
+    )
