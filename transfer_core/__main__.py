@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,14 +12,15 @@ import click
 
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone, list_backbones
 from transfer_core.config import TrainingConfig
+from transfer_core.console import left_out_facts, note, report, run_facts, tell, training_facts
 from transfer_core.data.dataset import ImageDataset, LeftOut
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources import folder_source, zip_source
-from transfer_core.errors import IngestError, NotFoundError, TrainingError, TransferStudioError
+from transfer_core.errors import IngestError, NotFoundError, TransferStudioError
 from transfer_core.evaluation.evaluation import evaluate
 from transfer_core.evaluation.labelled_folder import labelled_folder
-from transfer_core.events import EpochEnded, ImagesSeen, PhaseStarted, RunEnded, RunSnapshot, TrainingEvent
+from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
@@ -78,7 +77,7 @@ def backbones(root: Path | None, as_json: bool) -> None:
         )
         for fact in facts
     ]
-    _report(as_json, {"backbones": facts}, lines)
+    report(as_json, {"backbones": facts}, lines)
 
 
 @cli.command()
@@ -96,7 +95,7 @@ def ingest(source: str, seed: int, root: Path | None, as_json: bool) -> None:
         "counts": dataset.counts(),
         "num_train_images": len(dataset.images_in("train")),
         "num_validation_images": len(dataset.images_in("validation")),
-        "left_out": _left_out_facts(dataset.left_out),
+        "left_out": left_out_facts(dataset.left_out),
     }
     lines = [_("Dataset {id}").format(id=dataset.id)]
     lines += [f"  {name}: {count:,}" for name, count in dataset.counts().items()]
@@ -104,7 +103,7 @@ def ingest(source: str, seed: int, root: Path | None, as_json: bool) -> None:
         _("  left out: {name} ({reason})").format(name=file.name, reason=file.reason)
         for file in dataset.left_out
     ]
-    _report(as_json, facts, lines)
+    report(as_json, facts, lines)
 
 
 @cli.command()
@@ -149,11 +148,11 @@ def train(
     dataset.check_trainable()
     run = TrainingRun.create(workspace, dataset, config)
     snapshot = _execute(workspace, run)
-    facts = _training_facts(run, snapshot)
+    facts = training_facts(run, snapshot)
     line = _(
         "Run {run_id}: {val_accuracy:.1%} of {num_validation_images} validation images right, in {seconds:.0f} s"
     )
-    _report(as_json, facts, [line.format(**facts)])
+    report(as_json, facts, [line.format(**facts)])
 
 
 @cli.command()
@@ -164,15 +163,15 @@ def runs(root: Path | None, as_json: bool) -> None:
     facts = []
     for run_id in workspace.run_ids():
         try:
-            facts.append(_run_facts(TrainingRun.load(workspace, run_id)))
+            facts.append(run_facts(TrainingRun.load(workspace, run_id)))
         except Exception as error:  # noqa: BLE001  (whatever is wrong with one run, the others are listed)
-            _note(
+            note(
                 _("The run {id} is damaged: {reason}").format(
                     id=run_id, reason=str(error) or type(error).__name__
                 )
             )
     lines = ["{run_id}  {status}  {dataset}  {backbone}".format(**fact) for fact in facts]
-    _report(as_json, {"runs": facts}, lines)
+    report(as_json, {"runs": facts}, lines)
 
 
 @cli.command("evaluate")
@@ -194,9 +193,9 @@ def evaluate_run(run_id: str, folder: Path | None, root: Path | None, as_json: b
         accuracy=evaluation.accuracy, count=evaluation.num_images
     )
     for file in left_out:
-        _note(_("Left out: {name} ({reason})").format(name=file.name, reason=file.reason))
-    facts = {"run_id": run.id, "left_out": _left_out_facts(left_out), **evaluation.to_dict()}
-    _report(as_json, facts, [line])
+        note(_("Left out: {name} ({reason})").format(name=file.name, reason=file.reason))
+    facts = {"run_id": run.id, "left_out": left_out_facts(left_out), **evaluation.to_dict()}
+    report(as_json, facts, [line])
 
 
 @cli.command()
@@ -222,7 +221,7 @@ def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bo
                 "probabilities": prediction.probabilities,
             }
     lines = [f"{image}: {fact['class_name']} ({fact['probability']:.1%})" for image, fact in facts.items()]
-    _report(as_json, facts, lines)
+    report(as_json, facts, lines)
     if problems:
         raise IngestError(_("Not every image could be read. {problems}").format(problems="; ".join(problems)))
 
@@ -259,7 +258,7 @@ def _execute(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
 
     def emit(event: TrainingEvent) -> None:
         log.append(event)
-        _tell(event)
+        tell(event)
 
     try:
         execute_run(workspace, run, emit, lambda: False)
@@ -268,85 +267,6 @@ def _execute(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
             log.append(RunEnded(time.time(), "failed", failure_message(error)))
         raise
     return log.snapshot
-
-
-def _tell(event: TrainingEvent) -> None:
-    """Write progress to standard error, one line an event."""
-    match event:
-        case PhaseStarted():
-            words = {"features": _("features"), "head": _("head"), "fine_tune": _("fine tune")}
-            _note(words[event.phase])
-        case ImagesSeen():
-            _note(_("  {count:,} images").format(count=event.num_done))
-        case EpochEnded():
-            line = _(
-                "  epoch {epoch}: loss {loss:.3f}, accuracy {accuracy:.1%}, validation accuracy {val:.1%}"
-            )
-            _note(
-                line.format(
-                    epoch=event.epoch, loss=event.loss, accuracy=event.accuracy, val=event.val_accuracy
-                )
-            )
-
-
-def _training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
-    best = snapshot.best
-    if best is None:
-        raise TrainingError(snapshot.message)
-    return {
-        "run_id": run.id,
-        "run_dir": str(run.folder.resolve()),
-        "class_names": list(run.class_names),
-        "num_train_images": snapshot.num_train_images,
-        "num_validation_images": snapshot.num_validation_images,
-        "val_accuracy": best.val_accuracy,
-        "val_loss": best.val_loss,
-        "best_epoch": best.epoch,
-        "seconds": round(snapshot.seconds, 3),
-        "history": snapshot.history,
-    }
-
-
-def _run_facts(run: TrainingRun) -> dict[str, Any]:
-    snapshot = run.snapshot()
-    best = snapshot.best
-    return {
-        "run_id": run.id,
-        "created_at": run.created_at.isoformat(),
-        "status": snapshot.outcome or "interrupted",
-        "dataset": run.dataset_name,
-        "backbone": run.config.backbone,
-        "val_accuracy": best.val_accuracy if best else None,
-        "seconds": round(snapshot.seconds, 3),
-    }
-
-
-def _report(as_json: bool, facts: dict[str, Any], lines: list[str]) -> None:
-    if as_json:
-        click.echo(json.dumps(_without_gaps(facts), ensure_ascii=False, allow_nan=False))
-    else:
-        click.echo("\n".join(lines))
-
-
-def _without_gaps(value: Any) -> Any:
-    """Put null in the place of infinity and of what is not a number: JSON has neither."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case dict():
-            return {name: _without_gaps(inner) for name, inner in value.items()}
-        case list() | tuple():
-            return [_without_gaps(inner) for inner in value]
-    return value
-
-
-def _left_out_facts(files: Iterable[LeftOut]) -> list[dict[str, str]]:
-    return [{"name": file.name, "reason": file.reason} for file in files]
-
-
-def _note(line: str) -> None:
-    """Write one line to standard error: standard output belongs to the result."""
-    click.echo(line, err=True)
 
 
 def main() -> int:
@@ -360,10 +280,10 @@ def main() -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
     except (click.Abort, KeyboardInterrupt):
-        _note(_("Stopped."))
+        note(_("Stopped."))
         return 130
     except Exception as error:  # noqa: BLE001  (the last resort: a traceback says nothing to a person)
-        _note(_("Error: {message}").format(message=_error_message(error)))
+        note(_("Error: {message}").format(message=_error_message(error)))
         return error.exit_code if isinstance(error, click.ClickException) else 1
     return 0
 

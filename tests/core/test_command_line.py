@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from transfer_core.__main__ import _tell, main
+from transfer_core.__main__ import main
 from transfer_core.backbones.registry import list_backbones
 from transfer_core.config import TrainingConfig
+from transfer_core.console import tell
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
 from transfer_core.events import EpochEnded, PhaseStarted
@@ -352,8 +353,8 @@ def test_numbers_that_json_lacks_become_null(
 def test_words_for_the_phases_can_be_translated(
     phase: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("transfer_core.__main__._", str.upper)
-    _tell(PhaseStarted(1.0, phase, 5))
+    monkeypatch.setattr("transfer_core.console._", str.upper)
+    tell(PhaseStarted(1.0, phase, 5))
     assert capfd.readouterr().err == phase.replace("_", " ").upper() + "\n"
 
 

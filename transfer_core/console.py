@@ -1,0 +1,113 @@
+"""What the command line prints: progress and notes on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from transfer_core.data.dataset import LeftOut
+from transfer_core.errors import TrainingError
+from transfer_core.events import EpochEnded, ImagesSeen, PhaseStarted, RunSnapshot, TrainingEvent
+from transfer_core.language import _
+from transfer_core.runs.training_run import TrainingRun
+
+
+def tell(event: TrainingEvent) -> None:
+    """Write progress to standard error, one line an event."""
+    match event:
+        case PhaseStarted():
+            words = {"features": _("features"), "head": _("head"), "fine_tune": _("fine tune")}
+            note(words[event.phase])
+        case ImagesSeen():
+            note(_("  {count:,} images").format(count=event.num_done))
+        case EpochEnded():
+            line = _(
+                "  epoch {epoch}: loss {loss:.3f}, accuracy {accuracy:.1%}, validation accuracy {val:.1%}"
+            )
+            note(
+                line.format(
+                    epoch=event.epoch, loss=event.loss, accuracy=event.accuracy, val=event.val_accuracy
+                )
+            )
+
+
+def training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
+    """Return what a training came to, ready for JSON.
+
+    Args:
+        run: The run.
+        snapshot: The fold of its events.
+
+    Raises:
+        TrainingError: If it ended before anything was learned.
+    """
+    best = snapshot.best
+    if best is None:
+        raise TrainingError(snapshot.message)
+    return {
+        "run_id": run.id,
+        "run_dir": str(run.folder.resolve()),
+        "class_names": list(run.class_names),
+        "num_train_images": snapshot.num_train_images,
+        "num_validation_images": snapshot.num_validation_images,
+        "val_accuracy": best.val_accuracy,
+        "val_loss": best.val_loss,
+        "best_epoch": best.epoch,
+        "seconds": round(snapshot.seconds, 3),
+        "history": snapshot.history,
+    }
+
+
+def run_facts(run: TrainingRun) -> dict[str, Any]:
+    """Return a run in a few facts, ready for JSON."""
+    snapshot = run.snapshot()
+    best = snapshot.best
+    return {
+        "run_id": run.id,
+        "created_at": run.created_at.isoformat(),
+        "status": snapshot.outcome or "interrupted",
+        "dataset": run.dataset_name,
+        "backbone": run.config.backbone,
+        "val_accuracy": best.val_accuracy if best else None,
+        "seconds": round(snapshot.seconds, 3),
+    }
+
+
+def report(as_json: bool, facts: dict[str, Any], lines: list[str]) -> None:
+    """Print the result of a command.
+
+    Args:
+        as_json: Print one JSON object rather than lines.
+        facts: The result for programs.
+        lines: The result for people.
+    """
+    if as_json:
+        click.echo(json.dumps(_without_gaps(facts), ensure_ascii=False, allow_nan=False))
+    else:
+        click.echo("\n".join(lines))
+
+
+def _without_gaps(value: Any) -> Any:
+    """Put null in the place of infinity and of what is not a number: JSON has neither."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {name: _without_gaps(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_without_gaps(inner) for inner in value]
+    return value
+
+
+def left_out_facts(files: Iterable[LeftOut]) -> list[dict[str, str]]:
+    """Return files that were left out with their reasons, ready for JSON."""
+    return [{"name": file.name, "reason": file.reason} for file in files]
+
+
+def note(line: str) -> None:
+    """Write one line to standard error: standard output belongs to the result."""
+    click.echo(line, err=True)
