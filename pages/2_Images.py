@@ -35,7 +35,10 @@ def show_images(session: Session) -> None:
     guarded(dataset.check_trainable)()
     show_left_out(dataset)
     if step_state(Step.IMAGES, session).is_done:
-        link_to_next(Step.LAYERS, _("Next: choose the layers"))
+        if session.backbone_name:
+            link_to_next(Step.LAYERS, _("Next: choose the layers"))
+        else:
+            link_to_next(Step.MODEL, _("Next: pick a model"))
     st.subheader(_("Gallery"), anchor=False)
     show_gallery(dataset)
 

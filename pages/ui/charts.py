@@ -81,7 +81,7 @@ def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot, measure: str, perc
         spec["series"][1]["markPoint"] = {
             "symbol": "circle",
             "symbolSize": 12,
-            "label": {"formatter": _("best"), "position": "bottom", "distance": 8},
+            "label": {"formatter": _("best"), "position": "bottom" if percent else "top", "distance": 8},
             "data": [{"coord": [best.epoch, getattr(best, f"val_{measure}")]}],
         }
     return spec

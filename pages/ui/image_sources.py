@@ -69,6 +69,7 @@ def _take_zip(session: Session, dataset: ImageDataset | None, file: UploadedFile
     try:
         after = add_files(before, zip_source(file, file.name), progress=show_progress)
     except TransferStudioError:
+        bar.empty()
         _free(file)
         raise
     # Not in a finally: a click elsewhere interrupts the reading, and the file is then read again.

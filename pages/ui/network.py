@@ -28,7 +28,7 @@ def show_network(plan: FreezePlan, class_names: tuple[str, ...]) -> None:
 
 
 def _block_cell(block: Block, number: int, *, frozen: bool) -> str:
-    facts = _("{size} × {size} cells").format(size=block.output_size)
+    facts = _("{size} × {size}").format(size=block.output_size)
     title = _("Block {number}").format(number=number)
     if frozen:
         return _cell("frozen", "❄️", title, facts, _("frozen"))

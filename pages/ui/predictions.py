@@ -29,7 +29,12 @@ def show_predictions(run: TrainingRun, images: Sequence[NewImage]) -> None:
         model = predictor(run.id)
     num_pages = -(-len(images) // _IMAGES_A_PAGE)
     page = st.pagination(num_pages, key=f"predictions-{num_pages}") if num_pages > 1 else 1
-    st.caption(_("How sure the network is of each class:"), help=explain("probability"))
+    st.caption(
+        _(
+            "How sure the network is of each class. It knows only these: on a photo of something else it picks one too."
+        ),
+        help=explain("probability"),
+    )
     shown = images[(page - 1) * _IMAGES_A_PAGE : page * _IMAGES_A_PAGE]
     # Row by row, so that the order is right for a phone and for a screen reader too.
     for start in range(0, len(shown), _IMAGES_A_ROW):

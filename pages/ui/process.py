@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transfer_core.predictor import Predictor
 
 _SECONDS_BETWEEN_THREAD_SWITCHES = 0.001
+_SECONDS_FOR_THE_FIRST_PAINT = 1.5
 
 
 @st.cache_resource(show_spinner=False)
@@ -30,7 +31,10 @@ def prepare_process() -> None:
     # Pages wait for a training thread at most this long for their turn.
     sys.setswitchinterval(_SECONDS_BETWEEN_THREAD_SWITCHES)
     num_threads = max((os.cpu_count() or 2) - 1, 1)
-    threading.Thread(target=load_keras, args=(num_threads,), name="load-keras", daemon=True).start()
+    # The browser needs the processor first: it has a page to draw.
+    loading = threading.Timer(_SECONDS_FOR_THE_FIRST_PAINT, load_keras, args=(num_threads,))
+    loading.daemon = True
+    loading.start()
 
 
 @st.cache_resource(show_spinner=False)

@@ -35,7 +35,7 @@ def _show_running_job(session: Session) -> None:
         st.rerun()
     snapshot = run_queue().snapshot(run.id)
     st.caption(_("Training now"))
-    st.progress(snapshot.phase_share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot.phase)}")
+    st.progress(snapshot.phase_share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot)}")
     if session.run_id and run_queue().status(session.run_id) == "queued":
         place = run_queue().place(session.run_id)
         st.caption(plural("Your run waits: {count} before it.", "Your run waits: {count} before it.", place))

@@ -9,7 +9,7 @@ from pages.ui.process import run_queue, workspace
 from pages.ui.session import Session
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.language import _, plural
-from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.train import MODEL_FILE
 
 
 class Step(Enum):
@@ -128,6 +128,6 @@ def _train_state(session: Session) -> StepState:
 
 
 def _test_state(session: Session) -> StepState:
-    if session.run_id and TrainingRun.load(workspace(), session.run_id).has_model:
+    if any(workspace().runs_dir.glob(f"*/{MODEL_FILE}")):
         return StepState(True, _("Ready for new photos"))
     return StepState(False, _("Needs a trained model"))

@@ -10,7 +10,7 @@ from pages.ui.process import run_queue
 from pages.ui.session import Session
 from pages.ui.words import depth_words, plain
 from transfer_core.config import TrainingConfig
-from transfer_core.language import _
+from transfer_core.language import _, plural
 
 _LEARNING_RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1]
 _FINE_TUNE_LEARNING_RATES = [0.00001, 0.00003, 0.0001, 0.0003, 0.001]
@@ -29,6 +29,14 @@ def show_train_form(session: Session) -> None:
         )
     )
     chosen = _show_main_choices(session.config)
+    if plan.num_unfrozen_blocks:
+        st.caption(
+            plural(
+                "{count} epoch of fine-tuning follows; see Expert.",
+                "{count} epochs of fine-tuning follow; see Expert.",
+                session.config.fine_tune_epochs,
+            )
+        )
     with st.expander(_("Expert"), icon=":material/tune:"):
         chosen |= _show_expert_choices(session.config, is_fine_tuning=plan.num_unfrozen_blocks > 0)
     session.config = session.config.with_changes(

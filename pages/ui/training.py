@@ -43,7 +43,7 @@ def _show_heading(run: TrainingRun) -> None:
 
 
 def _show_progress(snapshot: RunSnapshot) -> None:
-    words = phase_words(snapshot.phase)
+    words = phase_words(snapshot)
     st.progress(snapshot.phase_share, text=f"{words[:1].upper()}{words[1:]}")
     with st.container(horizontal=True):
         st.metric(
@@ -68,7 +68,9 @@ def _show_progress(snapshot: RunSnapshot) -> None:
 
 def _show_stop_button(run_id: str, *, is_waiting: bool) -> None:
     is_stopping = run_queue().is_stopping(run_id)
-    label = _("Leave the queue") if is_waiting else _("Stop and keep the best")
+    has_best = run_queue().snapshot(run_id).best is not None
+    stop = _("Stop and keep the best") if has_best else _("Cancel")
+    label = _("Leave the queue") if is_waiting else stop
     st.button(
         label,
         icon=":material/stop:",

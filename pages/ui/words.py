@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from transfer_core.events import Phase
+from transfer_core.events import RunSnapshot
 from transfer_core.language import _, plural
 
 
-def phase_words(phase: Phase | None) -> str:
+def phase_words(snapshot: RunSnapshot) -> str:
     """What the training is doing."""
-    return {
-        None: _("getting ready"),
-        "features": _("looking at the images once"),
-        "head": _("training the new layer"),
-        "fine_tune": _("fine-tuning"),
-    }[phase]
+    if snapshot.phase is None or (snapshot.phase == "features" and not snapshot.step and not snapshot.epochs):
+        return _("starting the network; the first time takes a little longer")
+    if snapshot.phase == "features":
+        return _("getting ready for fine-tuning") if snapshot.epochs else _("looking at the images once")
+    return _("training the new layer") if snapshot.phase == "head" else _("fine-tuning")
 
 
 def duration_words(seconds: float) -> str:

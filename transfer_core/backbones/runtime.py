@@ -27,6 +27,9 @@ def load_keras(num_threads: int | None = None) -> None:
             import keras  # noqa: F401  (the import is the work)
             import tensorflow as tf
 
+        # Each run makes its functions anew, and Python may give a new one the id of one that is gone:
+        # TensorFlow then warns of one function that is traced over and over.
+        tf.get_logger().addFilter(lambda record: "tf.function retracing" not in record.getMessage())
         if num_threads is not None:
             tf.config.threading.set_intra_op_parallelism_threads(num_threads)
             tf.config.threading.set_inter_op_parallelism_threads(num_threads)
