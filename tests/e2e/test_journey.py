@@ -74,7 +74,7 @@ def test_from_the_welcome_page_to_the_right_class(
     settle(page)
     click_button(page, "Next: train")
 
-    page.get_by_role("spinbutton", name="Epochs").fill("300")
+    page.get_by_role("spinbutton", name="Epochs").fill("1000")
     page.get_by_role("spinbutton", name="Epochs").press("Enter")
     settle(page)
     page.get_by_role("button", name="Start training").click()
