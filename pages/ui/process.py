@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -16,6 +17,8 @@ from transfer_core.workspace import Workspace, default_workspace_root
 
 if TYPE_CHECKING:
     from transfer_core.predictor import Predictor
+
+_logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_THREAD_SWITCHES = 0.001
 _SECONDS_FOR_THE_FIRST_PAINT = 1.5
@@ -32,7 +35,7 @@ def prepare_process() -> None:
     sys.setswitchinterval(_SECONDS_BETWEEN_THREAD_SWITCHES)
     num_threads = max((os.cpu_count() or 2) - 1, 1)
     # The browser needs the processor first: it has a page to draw.
-    loading = threading.Timer(_SECONDS_FOR_THE_FIRST_PAINT, load_keras, args=(num_threads,))
+    loading = threading.Timer(_SECONDS_FOR_THE_FIRST_PAINT, _load_keras, args=(num_threads,))
     loading.daemon = True
     loading.start()
 
@@ -59,6 +62,17 @@ def predictor(run_id: str) -> Predictor:
     from transfer_core.predictor import Predictor
 
     return Predictor.load(workspace().run_dir(run_id))
+
+
+def _load_keras(num_threads: int) -> None:
+    """Load it, and say nothing when the server is stopped meanwhile: an import cannot end then."""
+    try:
+        load_keras(num_threads)
+    except Exception:
+        main_thread = threading.main_thread()
+        main_thread.join(timeout=1.0)
+        if main_thread.is_alive():
+            _logger.exception("TensorFlow could not be loaded")
 
 
 def _leave_keras_alone() -> None:

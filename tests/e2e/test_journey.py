@@ -79,7 +79,8 @@ def test_from_the_welcome_page_to_the_right_class(
     settle(page)
     page.get_by_role("button", name="Start training").click()
     expect(page.get_by_role("button", name="Stop and keep the best")).to_be_visible()
-    expect(page.get_by_text("Training the new layer")).to_be_visible()
+    main = page.locator("[data-testid=stMain]")
+    expect(main.get_by_text("Training the new layer")).to_be_visible()
     first = wait_for_more_points(page, 0)
     second = wait_for_more_points(page, first)
     assert second > first > 0, "the chart did not gain points while training ran"
