@@ -1,6 +1,7 @@
 """Bring TensorFlow and Keras into the process, once, with settings that leave room for the pages."""
 
 import gc
+import logging
 import os
 import sys
 import tempfile
@@ -29,7 +30,9 @@ def load_keras(num_threads: int | None = None) -> None:
 
         # Each run makes its functions anew, and Python may give a new one the id of one that is gone:
         # TensorFlow then warns of one function that is traced over and over.
-        tf.get_logger().addFilter(lambda record: "tf.function retracing" not in record.getMessage())
+        logging.getLogger("tensorflow").addFilter(
+            lambda record: "tf.function retracing" not in record.getMessage()
+        )
         if num_threads is not None:
             tf.config.threading.set_intra_op_parallelism_threads(num_threads)
             tf.config.threading.set_inter_op_parallelism_threads(num_threads)
