@@ -152,10 +152,14 @@ def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
         )
         st.metric(_("Time"), duration_words(snapshot.seconds), border=True, height="stretch")
     if evaluation:
-        lowest, highest = evaluation.accuracy_interval
-        st.caption(
-            _(
-                "With {count} photos to check with, the accuracy on new photos of the same kind is probably between "
-                "{lowest:.0%} and {highest:.0%}; rather a little lower, since these photos also picked the best epoch."
-            ).format(count=evaluation.num_images, lowest=lowest, highest=highest)
-        )
+        _show_interval(evaluation)
+
+
+def _show_interval(evaluation: Evaluation) -> None:
+    lowest, highest = evaluation.accuracy_interval
+    st.caption(
+        _(
+            "With {count} photos to check with, the accuracy on new photos of the same kind is probably between "
+            "{lowest:.0%} and {highest:.0%}; rather a little lower, since these photos also picked the best epoch."
+        ).format(count=evaluation.num_images, lowest=lowest, highest=highest)
+    )
