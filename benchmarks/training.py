@@ -20,8 +20,9 @@ import click
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
-from transfer_core.data.dataset import ImageDataset, Split
+from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.records import Split
 from transfer_core.data.sources import folder_source
 from transfer_core.training.classifier import build_classifier
 from transfer_core.training.freezing import FreezePlan

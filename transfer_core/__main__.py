@@ -13,8 +13,9 @@ import click
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone, list_backbones
 from transfer_core.config import TrainingConfig
 from transfer_core.console import left_out_facts, note, report, run_facts, tell, training_facts
-from transfer_core.data.dataset import ImageDataset, LeftOut
+from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.records import LeftOut
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources import folder_source, zip_source
 from transfer_core.errors import IngestError, NotFoundError, TransferStudioError

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from transfer_core.data.dataset import LeftOut
+from transfer_core.data.records import LeftOut
 from transfer_core.errors import TrainingError
 from transfer_core.events import EpochEnded, ImagesSeen, PhaseStarted, RunSnapshot, TrainingEvent
 from transfer_core.language import _

@@ -12,6 +12,12 @@ TransferStudioError
 ```
 """
 
+from typing import Literal
+
+UnreadableKind = Literal[
+    "damaged", "not_an_image", "too_small", "too_large", "unsafe", "unreadable", "no_class"
+]
+
 
 class TransferStudioError(Exception):
     """The root of all errors that carry a sentence for a person."""
@@ -26,7 +32,16 @@ class IngestError(TransferStudioError):
 
 
 class UnreadableImageError(IngestError):
-    """One file is not a picture that can be read."""
+    """One file is not a picture that can be read.
+
+    Args:
+        message: Why, in words that continue "left out because ...".
+        kind: The sort of reason, for lists that group and count.
+    """
+
+    def __init__(self, message: str = "", kind: UnreadableKind = "damaged") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class NotFoundError(TransferStudioError):

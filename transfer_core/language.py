@@ -11,12 +11,13 @@ def _(message: str) -> str:
     return _catalog.gettext(message)
 
 
-def plural(singular: str, plural_form: str, count: int) -> str:
+def plural(singular: str, plural_form: str, count: int, **values: object) -> str:
     """Return the form of a sentence that fits `count`, with `{count}` filled in.
 
     Args:
         singular: The sentence for one, such as `"{count} image"`.
         plural_form: The sentence for any other number.
         count: How many there are.
+        **values: Fill in the other places of the sentence.
     """
-    return _catalog.ngettext(singular, plural_form, count).format(count=f"{count:,}")
+    return _catalog.ngettext(singular, plural_form, count).format(count=f"{count:,}", **values)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.words import plain
-from transfer_core.data.dataset import ImageDataset, ImageRecord
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import ImageRecord
 from transfer_core.language import _, plural
 
 IMAGES_A_PAGE = 48

@@ -11,7 +11,7 @@ from transfer_core.language import _, plural
 
 def show_left_out(dataset: ImageDataset) -> None:
     """Draw the files that did not become part of the dataset; those of operating systems are only counted."""
-    missed = [file for file in dataset.left_out if not file.is_system_file]
+    missed = [file for file in dataset.left_out if not file.is_expected]
     num_system_files = len(dataset.left_out) - len(missed)
     if missed:
         title = plural("{count} file was left out", "{count} files were left out", len(missed))

@@ -42,7 +42,7 @@ def test_nothing_good_is_lost_among_bad_files(
     expect(page.get_by_text("4 files were left out")).to_be_visible()
     (dataset_id,) = server.workspace.dataset_ids()
     dataset = ImageDataset.load(server.workspace, dataset_id)
-    assert {file.name: file.reason for file in dataset.left_out if not file.is_system_file} == {
+    assert {file.name: file.reason for file in dataset.left_out if not file.is_expected} == {
         "red/cut-off.jpg": "the picture is cut off or damaged",
         "red/text.jpg": "it is not a picture, whatever its name says",
         "blue/empty.png": "the file is empty (0 bytes)",

@@ -3,68 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
-from transfer_core.data.split import assign_splits
-from transfer_core.errors import IngestError, NotFoundError, WorkspaceError
+from transfer_core.data.dataset_file import facts_from_dict, facts_to_dict
+from transfer_core.data.records import Edit, EditKind, ImageRecord, LeftOut, Split, SplitBy
+from transfer_core.data.similarity import groups_of
+from transfer_core.data.sources import clean_name
+from transfer_core.data.split import classes_without, split_by_fold, split_by_folders, split_by_share
+from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.files import read_json, write_json
 from transfer_core.language import _
 from transfer_core.workspace import Workspace
 
-Split = Literal["train", "validation"]
+DATASET_FILE = "dataset.json"
 MIN_IMAGES_PER_CLASS = 2
 ADVISED_IMAGES_PER_CLASS = 10
-
-
-@dataclass(frozen=True)
-class ImageRecord:
-    """One image of a dataset.
-
-    Args:
-        id: Hash of its pixels; also the name of its file.
-        class_name: Its label.
-        name: What its file was called when it came in.
-        split: Whether the network learns from it or is tested with it.
-    """
-
-    id: str
-    class_name: str
-    name: str
-    split: Split = "train"
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A file that did not become part of the dataset.
-
-    Args:
-        name: What the file was called, with its folder.
-        reason: Why, in words that continue "left out because ...".
-        is_system_file: One of those that operating systems add; nobody misses it.
-    """
-
-    name: str
-    reason: str
-    is_system_file: bool = False
 
 
 @dataclass(frozen=True)
 class ImageDataset:
     """Class names, the images on disk, the split, and what was left out.
 
+    Every change returns another dataset; `save` makes it the next version on disk.
+
     Args:
         id: Names its folder in the workspace.
         name: For people.
         folder: Where it lies.
         class_names: In the order of the network's outputs.
-        images: All images, in the order in which they came.
+        images: All images that count, in the order in which they came.
+        excluded: Images that the person took out, with the class they had; their files stay.
         left_out: Files that did not come in, with the reason.
         validation_split: Share of each class that is kept for validation, above 0 and below 1.
         seed: Fixes which images those are, 0 to 2147483647.
+        split_by: What decides the split: a `"share"`, the person's own `"folders"`, or `"folds"` that take
+            turns.
+        num_folds: In how many parts the images are parted by `"folds"`, 2-10.
         version: Grows by one each time the dataset is saved.
+        edits: Changes of labels that can be undone, the latest last.
         sample: Name of the built-in sample it came from, if any.
     """
 
@@ -73,10 +51,14 @@ class ImageDataset:
     folder: Path
     class_names: tuple[str, ...] = ()
     images: tuple[ImageRecord, ...] = ()
+    excluded: tuple[ImageRecord, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     validation_split: float = 0.2
     seed: int = 1
+    split_by: SplitBy = "share"
+    num_folds: int = 5
     version: int = 0
+    edits: tuple[Edit, ...] = ()
     sample: str | None = None
 
     @classmethod
@@ -88,15 +70,12 @@ class ImageDataset:
             WorkspaceError: If its file is damaged.
         """
         folder = workspace.dataset_dir(dataset_id)
-        if not (folder / "dataset.json").is_file():
+        if not (folder / DATASET_FILE).is_file():
             raise NotFoundError(_("There are no images with the id {id} any more.").format(id=dataset_id))
-        facts = read_json(folder / "dataset.json")
+        facts = read_json(folder / DATASET_FILE)
         try:
-            facts["images"] = tuple(ImageRecord(**image) for image in facts["images"])
-            facts["left_out"] = tuple(LeftOut(**file) for file in facts["left_out"])
-            facts["class_names"] = tuple(facts["class_names"])
-            return cls(id=dataset_id, folder=folder, **facts)
-        except (KeyError, TypeError) as error:
+            return cls(id=dataset_id, folder=folder, **facts_from_dict(facts))
+        except (KeyError, TypeError, ValueError) as error:
             raise WorkspaceError(
                 _("The file of the images {id} is damaged.").format(id=dataset_id)
             ) from error
@@ -105,34 +84,123 @@ class ImageDataset:
         """Write the dataset's facts and return it with its new version number.
 
         Raises:
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If the disk refuses, or if another window has saved a change since this one was read.
         """
+        path = self.folder / DATASET_FILE
+        if path.is_file() and read_json(path).get("version") != self.version:
+            raise WorkspaceError(
+                _(
+                    "These images were changed in another window meanwhile, so this change was not made. Look at "
+                    "them as they are now, then make the change again."
+                )
+            )
         saved = replace(self, version=self.version + 1)
-        write_json(self.folder / "dataset.json", saved._to_dict())
+        write_json(path, facts_to_dict(saved))
         return saved
 
     def with_images(self, images: Iterable[ImageRecord], left_out: Iterable[LeftOut]) -> ImageDataset:
-        """Return the dataset with these images, its classes named and its split drawn anew."""
+        """Return the dataset with these images: classes named, like images grouped, the split drawn anew."""
         images = tuple(images)
-        return replace(
-            self,
-            images=assign_splits(images, self.validation_split, self.seed),
-            class_names=tuple(sorted({image.class_name for image in images})),
-            left_out=tuple(left_out),
-        )
+        grouped = [
+            replace(image, group=group) for image, group in zip(images, groups_of(images), strict=True)
+        ]
+        return self._with_classes(grouped, left_out=tuple(left_out))._split_anew()
 
-    def with_split(self, validation_split: float, seed: int) -> ImageDataset:
-        """Return the dataset with another share or another draw of validation images.
+    def with_split(
+        self,
+        validation_split: float,
+        seed: int,
+        *,
+        split_by: SplitBy | None = None,
+        num_folds: int | None = None,
+    ) -> ImageDataset:
+        """Return the dataset with another split.
 
         Args:
             validation_split: Share of each class that is kept for validation, above 0 and below 1.
             seed: Fixes which images those are, 0 to 2147483647.
+            split_by: What decides; as before if not given.
+            num_folds: In how many parts, 2-10; as before if not given.
 
         Raises:
-            InvalidConfigError: If one of them is out of range.
+            InvalidConfigError: If one of them is out of range, or no folder was called train, validation or test.
         """
-        images = assign_splits(self.images, validation_split, seed)
-        return replace(self, images=images, validation_split=validation_split, seed=seed)
+        split_by = split_by or self.split_by
+        if split_by == "folders" and not self.has_given_split:
+            raise InvalidConfigError(
+                _(
+                    "These images did not come in folders named train, validation and test, so there is no split "
+                    "of your own to keep. Choose a share, or bring them in such folders."
+                )
+            )
+        return replace(
+            self,
+            validation_split=validation_split,
+            seed=seed,
+            split_by=split_by,
+            num_folds=num_folds or self.num_folds,
+        )._split_anew()
+
+    @property
+    def has_given_split(self) -> bool:
+        """Whether any image came from a folder such as train, validation or test."""
+        return any(image.given_split for image in self.images)
+
+    def folds(self) -> list[ImageDataset]:
+        """Return the dataset once for each part that takes its turn to be checked with; the first is itself.
+
+        A dataset that is not split by folds is one part.
+        """
+        if self.split_by != "folds":
+            return [self]
+        return [
+            replace(self, images=split_by_fold(self.images, self.num_folds, self.seed, fold))
+            for fold in range(self.num_folds)
+        ]
+
+    def relabelled(self, ids: Collection[str], class_name: str) -> ImageDataset:
+        """Return the dataset with another label for some images.
+
+        Raises:
+            InvalidConfigError: If the label is no name.
+        """
+        name = self._class_called(class_name)
+        places = {image.id: (name, False) for image in self.images if image.id in set(ids)}
+        return self._edited("relabel", places, name)
+
+    def without(self, ids: Collection[str]) -> ImageDataset:
+        """Return the dataset without some images; their files stay and they can be restored."""
+        places = {image.id: (image.class_name, True) for image in self.images if image.id in set(ids)}
+        return self._edited("exclude", places)
+
+    def restored(self, ids: Collection[str]) -> ImageDataset:
+        """Return the dataset with images that were excluded, under the label they had."""
+        places = {image.id: (image.class_name, False) for image in self.excluded if image.id in set(ids)}
+        return self._edited("restore", places)
+
+    def renamed_class(self, class_name: str, new_name: str) -> ImageDataset:
+        """Return the dataset with another name for a class; the name of another class merges the two.
+
+        Raises:
+            InvalidConfigError: If the new name is no name.
+        """
+        name = self._class_called(new_name, renamed=class_name)
+        both = [(image, False) for image in self.images] + [(image, True) for image in self.excluded]
+        places = {image.id: (name, is_out) for image, is_out in both if image.class_name == class_name}
+        return self._edited("rename_class", places, class_name, name)
+
+    def without_class(self, class_name: str) -> ImageDataset:
+        """Return the dataset without a class: all its images are excluded."""
+        places = {image.id: (class_name, True) for image in self.images if image.class_name == class_name}
+        return self._edited("delete_class", places, class_name)
+
+    def undone(self) -> ImageDataset:
+        """Return the dataset as it was before the latest change of labels."""
+        if not self.edits:
+            return self
+        *earlier, last = self.edits
+        places = {image_id: (name, is_out) for image_id, name, is_out in last.before}
+        return replace(self._moved(places), edits=tuple(earlier))
 
     def image_path(self, image: ImageRecord) -> Path:
         """Where the file of an image lies."""
@@ -155,7 +223,8 @@ class ImageDataset:
         """Make sure that a network can learn from this dataset.
 
         Raises:
-            IngestError: If there are fewer than two classes or a class has too few images.
+            IngestError: If there are fewer than two classes, a class has too few images, or a class has none to
+                learn from or none to check with.
         """
         if len(self.class_names) < 2:
             raise IngestError(
@@ -174,8 +243,91 @@ class ImageDataset:
                     "{advised} or more. Add images to: {names}."
                 ).format(least=MIN_IMAGES_PER_CLASS, advised=ADVISED_IMAGES_PER_CLASS, names=", ".join(small))
             )
+        self._check_both_sides()
 
-    def _to_dict(self) -> dict[str, Any]:
-        values = asdict(self)
-        del values["id"], values["folder"]
-        return values
+    def _check_both_sides(self) -> None:
+        one_sided = {*classes_without(self.images, "train"), *classes_without(self.images, "validation")}
+        if not one_sided:
+            return
+        names = ", ".join(sorted(one_sided))
+        if self.split_by == "folders":
+            raise IngestError(
+                _(
+                    "Your folders hold no images to learn from, or none to check with, for: {names}. Add some, or "
+                    "choose another way to split."
+                ).format(names=names)
+            )
+        raise IngestError(
+            _(
+                "The images of these classes are all alike or come from one recording, so they cannot be parted "
+                "into images to learn from and images to check with: {names}. Add images taken at another time "
+                "or from another angle."
+            ).format(names=names)
+        )
+
+    def _class_called(self, name: str, renamed: str = "") -> str:
+        """Return a cleaned class name, in the spelling it has here already."""
+        cleaned = clean_name(name)
+        if not cleaned:
+            raise InvalidConfigError(
+                _("The class needs a name. Type what is on the images, for example: cat.")
+            )
+        spelling = {known.casefold(): known for known in self.class_names if known != renamed}
+        return spelling.get(cleaned.casefold(), cleaned)
+
+    def _edited(
+        self, kind: EditKind, places: dict[str, tuple[str, bool]], class_name: str = "", new_name: str = ""
+    ) -> ImageDataset:
+        """Move images, and note how to undo it. A change that changes nothing is none."""
+        now = {image.id: (image.class_name, False) for image in self.images}
+        now |= {image.id: (image.class_name, True) for image in self.excluded}
+        before = tuple((key, *now[key]) for key, place in places.items() if now[key] != place)
+        if not before:
+            return self
+        edit = Edit(self.version + 1, kind, class_name, new_name, before)
+        return replace(self._moved(places), edits=(*self.edits, edit))
+
+    def _moved(self, places: dict[str, tuple[str, bool]]) -> ImageDataset:
+        """Give images their class and their place among those that count or those that are out.
+
+        Each keeps its side of the split, so that a later run is checked with the same images as an earlier one;
+        only a class that would have none on one side is drawn anew.
+        """
+        marked = [(image, False) for image in self.images] + [(image, True) for image in self.excluded]
+        moved = [
+            (replace(image, class_name=places[image.id][0]), places[image.id][1])
+            if image.id in places
+            else (image, is_out)
+            for image, is_out in marked
+        ]
+        moved.sort(key=lambda place: place[0].number)
+        excluded = tuple(image for image, is_out in moved if is_out)
+        changed = self._with_classes([image for image, is_out in moved if not is_out], excluded=excluded)
+        sides: tuple[Split, ...] = ("train", "validation")
+        is_one_sided = any(classes_without(changed.images, side) for side in sides)
+        return changed._split_anew() if is_one_sided and self.split_by != "folders" else changed
+
+    def _with_classes(
+        self,
+        images: Iterable[ImageRecord],
+        *,
+        excluded: tuple[ImageRecord, ...] | None = None,
+        left_out: tuple[LeftOut, ...] | None = None,
+    ) -> ImageDataset:
+        images = tuple(images)
+        return replace(
+            self,
+            images=images,
+            excluded=self.excluded if excluded is None else excluded,
+            left_out=self.left_out if left_out is None else left_out,
+            class_names=tuple(sorted({image.class_name for image in images})),
+        )
+
+    def _split_anew(self) -> ImageDataset:
+        # The share and the seed are checked in any case: they are kept for when they are used.
+        images = split_by_share(self.images, self.validation_split, self.seed)
+        if self.split_by == "folders":
+            images = split_by_folders(self.images, self.validation_split, self.seed)
+        elif self.split_by == "folds":
+            images = split_by_fold(self.images, self.num_folds, self.seed)
+        return replace(self, images=images)

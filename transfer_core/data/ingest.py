@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from transfer_core.data.dataset import ImageDataset, ImageRecord, LeftOut
+import numpy as np
+
+from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images import decode_image, encode_jpeg
 from transfer_core.data.parallel import map_ahead
+from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind
+from transfer_core.data.similarity import fingerprint
 from transfer_core.data.sources import SourceFile, clean_name
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.files import replacing
-from transfer_core.language import _
+from transfer_core.language import _, plural
 from transfer_core.workspace import Workspace, new_id
 
 Progress = Callable[[int, int], None]
@@ -20,7 +24,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class _PreparedImage:
-    id: str
+    record: ImageRecord
     jpeg: bytes
 
 
@@ -41,6 +45,7 @@ def add_files(
     files: Iterable[SourceFile],
     *,
     class_name: str | None = None,
+    burst: str = "",
     progress: Progress | None = None,
 ) -> ImageDataset:
     """Add files to a dataset and save it as a new version.
@@ -52,6 +57,7 @@ def add_files(
         dataset: The dataset as it is.
         files: From one of the sources.
         class_name: Label for all of them; without it each file's folder is its class.
+        burst: Names the camera recording that all of them are frames of, if they are.
         progress: Called with the number of files done and their number in all.
 
     Returns:
@@ -61,7 +67,7 @@ def add_files(
         IngestError: If not a single file could be used. The dataset is then as it was.
         WorkspaceError: If the disk refuses.
     """
-    collected = collect_files(dataset, files, class_name=class_name, progress=progress)
+    collected = collect_files(dataset, files, class_name=class_name, burst=burst, progress=progress)
     check_anything_added(dataset, collected)
     return collected.save()
 
@@ -71,6 +77,7 @@ def collect_files(
     files: Iterable[SourceFile],
     *,
     class_name: str | None = None,
+    burst: str = "",
     progress: Progress | None = None,
 ) -> ImageDataset:
     """Do the same with one part of what a person dropped: it is not saved, and may be unusable as a whole.
@@ -79,6 +86,7 @@ def collect_files(
         dataset: The dataset with the parts before.
         files: From one of the sources.
         class_name: Label for all of them; without it each file's folder is its class.
+        burst: Names the camera recording that all of them are frames of, if they are.
         progress: Called with the number of files done and their number in all.
 
     Returns:
@@ -88,13 +96,18 @@ def collect_files(
         WorkspaceError: If the disk refuses.
     """
     files = list(files)
-    intake = _Intake(dataset)
+    intake = _Intake(dataset, burst)
     label = clean_name(class_name) if class_name else None
     for done, (file, prepared) in enumerate(zip(files, map_ahead(_prepare, files), strict=True), 1):
         intake.take(file, prepared, label or file.class_name)
         if progress:
             progress(done, len(files))
-    return dataset.with_images(intake.images, (*dataset.left_out, *intake.left_out))
+    # The person's own split is kept as soon as there is one, until they choose otherwise.
+    if any(image.given_split for image in intake.images) and not dataset.has_given_split:
+        dataset = replace(dataset, split_by="folders")
+    # A folder that is brought once more tells the same again.
+    left_out = dict.fromkeys((*dataset.left_out, *intake.left_out))
+    return dataset.with_images(intake.images, left_out)
 
 
 def check_anything_added(before: ImageDataset, after: ImageDataset) -> None:
@@ -109,71 +122,95 @@ def check_anything_added(before: ImageDataset, after: ImageDataset) -> None:
     """
     if len(after.images) > len(before.images):
         return
-    left_out = [file for file in after.left_out[len(before.left_out) :] if not file.is_system_file]
+    left_out = [file for file in after.left_out[len(before.left_out) :] if not file.is_expected]
     if not left_out:
         raise IngestError(_("There are no pictures in it. Choose a folder whose subfolders are the classes."))
-    if all(file.reason == _not_in_class_folder() for file in left_out):
+    if all(file.kind == "no_class" for file in left_out):
         raise IngestError(
             _(
                 "There are no subfolders in it, so the classes cannot be told. Put the pictures of each class into "
                 "a folder with the name of the class, and choose the folder around them."
             )
         )
-    raise IngestError(
-        _("None of the {count:,} files can be used. The first one, {name}: {reason}.").format(
-            count=len(left_out), name=left_out[0].name, reason=left_out[0].reason
-        )
+    raise IngestError(none_usable(left_out))
+
+
+def none_usable(left_out: Sequence[LeftOut]) -> str:
+    """Say that not one file could be used, and why not the first.
+
+    Args:
+        left_out: All of them, at least one.
+    """
+    return plural(
+        "The only file, {name}, cannot be used: {reason}.",
+        "None of the {count} files can be used. The first one, {name}: {reason}.",
+        len(left_out),
+        name=left_out[0].name,
+        reason=left_out[0].reason,
     )
-
-
-def _not_in_class_folder() -> str:
-    return _("it is not in a class folder")
 
 
 class _Intake:
     """Collects the images of one call, with the reasons of those it does not take."""
 
-    def __init__(self, dataset: ImageDataset) -> None:
+    def __init__(self, dataset: ImageDataset, burst: str) -> None:
         self.images = list(dataset.images)
         self.left_out: list[LeftOut] = []
+        self._burst = burst
         self._folder = dataset.folder / "images"
+        self._excluded = {image.id: image for image in dataset.excluded}
         self._by_id = {image.id: image for image in dataset.images}
+        self._number = max((image.number for image in (*dataset.images, *dataset.excluded)), default=0)
         self._spelling = {name.casefold(): name for name in dataset.class_names}
 
     def take(
         self, file: SourceFile, prepared: _PreparedImage | UnreadableImageError, class_name: str | None
     ) -> None:
         if file.is_system_file:
-            self._leave_out(file, _("it belongs to the operating system"), is_system_file=True)
+            self._leave_out(file, _("it belongs to the operating system"), "system")
         elif class_name is None:
-            self._leave_out(file, _not_in_class_folder())
+            self._leave_out(file, _("it is not in a class folder"), "no_class")
         elif isinstance(prepared, UnreadableImageError):
-            self._leave_out(file, str(prepared))
-        elif prepared.id in self._by_id:
-            self._meet_again(file, self._by_id[prepared.id], class_name)
+            self._leave_out(file, str(prepared), prepared.kind)
+        elif known := self._by_id.get(prepared.record.id):
+            self._meet_again(file, known, class_name)
+        elif excluded := self._excluded.get(prepared.record.id):
+            self._leave_out(file, _("you left this picture out before"), "excluded", excluded.id, class_name)
         else:
             self._add(file, prepared, class_name)
 
     def _add(self, file: SourceFile, prepared: _PreparedImage, class_name: str) -> None:
         # "Cat" and "cat" are one class for a person, under its first spelling.
         class_name = self._spelling.setdefault(class_name.casefold(), class_name)
-        with replacing(self._folder / f"{prepared.id}.jpg", durable=False) as beside:
+        with replacing(self._folder / f"{prepared.record.id}.jpg", durable=False) as beside:
             beside.write_bytes(prepared.jpeg)
-        image = ImageRecord(prepared.id, class_name, clean_name(file.parts[-1]))
+        self._number += 1
+        image = replace(
+            prepared.record,
+            class_name=class_name,
+            number=self._number,
+            burst=self._burst,
+            given_split=file.split,
+        )
         self.images.append(image)
         self._by_id[image.id] = image
 
     def _meet_again(self, file: SourceFile, known: ImageRecord, class_name: str) -> None:
-        if known.class_name.casefold() == class_name.casefold():
-            reason = _("the same picture is there already ({name})").format(name=known.name)
-        else:
+        if known.class_name.casefold() != class_name.casefold():
             reason = _("the same picture is already in the class {class_name} ({name})").format(
                 class_name=known.class_name, name=known.name
             )
-        self._leave_out(file, reason)
+            self._leave_out(file, reason, "other_class", known.id, class_name)
+        elif known.name == clean_name(file.parts[-1]):
+            self._leave_out(file, _("it came in before"), "again", known.id, class_name)
+        else:
+            reason = _("the same picture is there already ({name})").format(name=known.name)
+            self._leave_out(file, reason, "duplicate", known.id, class_name)
 
-    def _leave_out(self, file: SourceFile, reason: str, *, is_system_file: bool = False) -> None:
-        self.left_out.append(LeftOut(file.path, reason, is_system_file))
+    def _leave_out(
+        self, file: SourceFile, reason: str, kind: LeftOutKind, image_id: str = "", class_name: str = ""
+    ) -> None:
+        self.left_out.append(LeftOut(file.path, reason, kind, image_id, class_name))
 
 
 def _prepare(file: SourceFile) -> _PreparedImage | UnreadableImageError:
@@ -184,4 +221,15 @@ def _prepare(file: SourceFile) -> _PreparedImage | UnreadableImageError:
     except UnreadableImageError as error:
         return error
     digest = hashlib.sha256(f"{image.width}x{image.height}".encode() + image.tobytes())
-    return _PreparedImage(digest.hexdigest()[:32], encode_jpeg(image))
+    grey = np.asarray(image.convert("L").reduce(max(min(image.size) // 64, 1)))
+    record = ImageRecord(
+        digest.hexdigest()[:32],
+        class_name="",
+        name=clean_name(file.parts[-1]),
+        width=image.width,
+        height=image.height,
+        brightness=round(float(grey.mean()), 1),
+        contrast=round(float(grey.std()), 1),
+        fingerprint=fingerprint(image),
+    )
+    return _PreparedImage(record, encode_jpeg(image))

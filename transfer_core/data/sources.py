@@ -13,17 +13,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
+
+if TYPE_CHECKING:
+    from transfer_core.data.records import Split
 
 MAX_FILES = 50_000
 MAX_FILE_BYTES = 100 * 1024**2
 MAX_TOTAL_BYTES = 20 * 1024**3
 # Pictures are packed already; a zip of them hardly shrinks. A thousandfold is a trap.
 MAX_ZIP_RATIO = 200
-_SPLIT_FOLDERS = {"train", "training", "val", "valid", "validation", "test"}
+_SPLIT_FOLDERS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
 _MAX_NAME_LENGTH = 60
 # What zipfile raises on damaged or hostile archives (seen by feeding it mutated files).
@@ -46,10 +56,12 @@ class SourceFile:
     Args:
         parts: Its folders below the top of the source, and its name.
         read: Returns its bytes; raises `UnreadableImageError` when it cannot.
+        label: Its class where a table says so; without it the folder is the class.
     """
 
     parts: tuple[str, ...]
     read: Callable[[], bytes]
+    label: str | None = None
 
     @property
     def path(self) -> str:
@@ -63,12 +75,18 @@ class SourceFile:
 
     @property
     def class_name(self) -> str | None:
-        """The first folder that is not a split such as `train`, or None when it lies in no folder."""
-        folders = [clean_name(part) for part in self.parts[:-1]]
+        """Its label, or the first folder that is not a split; None when there is neither."""
+        folders = self.parts[:-1] if self.split is None else self.parts[1:-1]
+        name = clean_name(self.label if self.label is not None else "".join(folders[:1]))
+        return name or None
+
+    @property
+    def split(self) -> Split | None:
+        """The side that a top folder such as `train` or `val` puts it on, or None."""
         # A folder "train" that holds pictures itself is the class of a vehicle.
-        if len(folders) > 1 and folders[0].casefold() in _SPLIT_FOLDERS:
-            folders = folders[1:]
-        return folders[0] if folders and folders[0] else None
+        if len(self.parts) < 3:
+            return None
+        return _SPLIT_FOLDERS.get(clean_name(self.parts[0]).casefold())
 
 
 def clean_name(name: str, max_length: int = _MAX_NAME_LENGTH) -> str:

@@ -1,24 +1,25 @@
-"""Which images the network learns from and which it is checked with."""
+"""Which images the network learns from and which it is checked with. Images that belong together stay together."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from transfer_core.config import check_seed
+from transfer_core.data.records import ImageRecord, Split
 from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _
 
-if TYPE_CHECKING:
-    from transfer_core.data.dataset import ImageRecord
+MIN_FOLDS, MAX_FOLDS = 2, 10
 
 
-def assign_splits(
-    images: tuple[ImageRecord, ...], validation_split: float, seed: int
+def split_by_share(
+    images: Sequence[ImageRecord], validation_split: float, seed: int
 ) -> tuple[ImageRecord, ...]:
-    """Split each class by the same share.
+    """Split each class by the same share; images of one group stay on one side.
 
     The draw orders images by a hash of seed and pixels. So it is the same on every machine, and images that
     are added later leave nearly all others on the side where they were.
@@ -26,7 +27,7 @@ def assign_splits(
     Args:
         images: Any number of images.
         validation_split: Share of each class for validation, above 0 and below 1. A class of two or more
-            images has at least one on each side.
+            groups has at least one on each side.
         seed: Another seed gives another draw; 0 to 2147483647.
 
     Returns:
@@ -42,14 +43,114 @@ def assign_splits(
                 share=validation_split
             )
         )
-    by_class: dict[str, list[ImageRecord]] = defaultdict(list)
-    for image in images:
-        by_class[image.class_name].append(image)
-    validation_ids: set[str] = set()
-    for members in by_class.values():
-        drawn = sorted(members, key=lambda image: hashlib.sha256(f"{seed}/{image.id}".encode()).digest())
-        num_validation = min(max(round(len(members) * validation_split), 1), len(members) - 1)
-        validation_ids.update(image.id for image in drawn[:num_validation])
+    drawn = _draw(_groups(images, seed), validation_split)
+    return tuple(replace(image, split="validation" if image.id in drawn else "train") for image in images)
+
+
+def split_by_folders(
+    images: Sequence[ImageRecord], validation_split: float, seed: int
+) -> tuple[ImageRecord, ...]:
+    """Take over the split of the person's own folders; what has none is learned from.
+
+    Args:
+        images: Any number of images.
+        validation_split: Share to draw from the training images when no folder holds validation images.
+        seed: For that draw.
+
+    Returns:
+        The same images in the same order, with their split.
+
+    Raises:
+        InvalidConfigError: If the share or the seed is out of range.
+    """
+    given = tuple(replace(image, split=image.given_split or "train") for image in images)
+    if any(image.split == "validation" for image in given):
+        return given
+    learned_from = [image for image in given if image.split == "train"]
+    drawn = {image.id: image.split for image in split_by_share(learned_from, validation_split, seed)}
+    return tuple(replace(image, split=drawn.get(image.id, image.split)) for image in given)
+
+
+def split_by_fold(
+    images: Sequence[ImageRecord], num_folds: int, seed: int, fold: int = 0
+) -> tuple[ImageRecord, ...]:
+    """Part the images into folds and keep one of them for validation.
+
+    Args:
+        images: Any number of images.
+        num_folds: In how many parts, 2-10.
+        seed: Another seed gives another draw; 0 to 2147483647.
+        fold: The part that is kept for validation, from 0.
+
+    Returns:
+        The same images in the same order, with their split.
+
+    Raises:
+        InvalidConfigError: If the number of folds or the seed is out of range.
+    """
+    check_seed(seed)
+    if not MIN_FOLDS <= num_folds <= MAX_FOLDS:
+        raise InvalidConfigError(
+            _(
+                "The number of parts is {count}. Expected was a whole number from {lowest} to {highest}."
+            ).format(count=num_folds, lowest=MIN_FOLDS, highest=MAX_FOLDS)
+        )
+    labels = [image.class_name for image in images]
+    if not labels or max(Counter(labels).values()) < num_folds:
+        # Too few to part: all are learned from, and the check for training says what is missing.
+        return tuple(replace(image, split="train") for image in images)
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    parts = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A class with fewer images than parts: shown on the page with the counts.
+        warnings.simplefilter("ignore", UserWarning)
+        folds = list(parts.split(labels, labels, [image.group or image.id for image in images]))
+    kept = {int(row) for row in folds[fold][1]}
     return tuple(
-        replace(image, split="validation" if image.id in validation_ids else "train") for image in images
+        replace(image, split="validation" if row in kept else "train") for row, image in enumerate(images)
     )
+
+
+def classes_without(images: Iterable[ImageRecord], split: Split) -> list[str]:
+    """Return the classes that have no image in a split, sorted."""
+    images = list(images)
+    there = {image.class_name for image in images if image.split == split}
+    return sorted({image.class_name for image in images} - there)
+
+
+def _groups(images: Sequence[ImageRecord], seed: int) -> list[list[ImageRecord]]:
+    """Return the images that belong together, in the order of the draw."""
+    groups: dict[str, list[ImageRecord]] = defaultdict(list)
+    for image in images:
+        groups[image.group or image.id].append(image)
+
+    def draw_order(key: str) -> bytes:
+        return hashlib.sha256(f"{seed}/{key}".encode()).digest()
+
+    return [groups[key] for key in sorted(groups, key=draw_order)]
+
+
+def _draw(groups: list[list[ImageRecord]], validation_split: float) -> set[str]:
+    """Draw whole groups until each class has its share, and at least one where it can be parted."""
+    counts = Counter(image.class_name for group in groups for image in group)
+    wanted = {name: min(max(round(count * validation_split), 1), count - 1) for name, count in counts.items()}
+    drawn: Counter[str] = Counter()
+    chosen: set[str] = set()
+
+    def take(group: list[ImageRecord], limits: dict[str, int]) -> bool:
+        added = Counter(image.class_name for image in group)
+        fits = all(drawn[name] + count <= limits[name] for name, count in added.items())
+        if fits:
+            drawn.update(added)
+            chosen.update(image.id for image in group)
+        return fits
+
+    for group in groups:
+        take(group, wanted)
+    leaving_one = {name: count - 1 for name, count in counts.items()}
+    for name in counts:
+        if not drawn[name]:
+            with_class = (group for group in groups if any(image.class_name == name for image in group))
+            any(take(group, leaving_one) for group in sorted(with_class, key=len))
+    return chosen

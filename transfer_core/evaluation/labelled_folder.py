@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from transfer_core.data.dataset import LeftOut
 from transfer_core.data.images import decode_image
+from transfer_core.data.ingest import none_usable
 from transfer_core.data.parallel import map_ahead
+from transfer_core.data.records import LeftOut
 from transfer_core.data.sources import SourceFile, folder_source
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.evaluation.evaluation import LabelledImage
@@ -30,25 +31,26 @@ def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[Labe
     spelling = {name.casefold(): name for name in class_names}
     files = [file for file in folder_source(folder) if not file.is_system_file]
     images, left_out = [], []
-    for file, reason in zip(files, map_ahead(_reason_against, files), strict=True):
-        if reason or not file.class_name:
-            left_out.append(LeftOut(file.path, reason))
+    for file, error in zip(files, map_ahead(_what_is_wrong, files), strict=True):
+        if error:
+            left_out.append(LeftOut(file.path, str(error), error.kind))
         else:
-            class_name = spelling.get(file.class_name.casefold(), file.class_name)
+            label = file.class_name or ""
+            class_name = spelling.get(label.casefold(), label)
             images.append(LabelledImage(folder.joinpath(*file.parts), file.path, class_name))
     if not images:
         raise IngestError(_nothing_to_score(folder, [file for file in files if file.class_name], left_out))
     return images, left_out
 
 
-def _reason_against(file: SourceFile) -> str:
+def _what_is_wrong(file: SourceFile) -> UnreadableImageError | None:
     if not file.class_name:
-        return _("it is not in a class folder")
+        return UnreadableImageError(_("it is not in a class folder"), "no_class")
     try:
         decode_image(file.read())
     except UnreadableImageError as error:
-        return str(error)
-    return ""
+        return error
+    return None
 
 
 def _nothing_to_score(folder: Path, in_class_folders: list[SourceFile], left_out: list[LeftOut]) -> str:
@@ -57,6 +59,4 @@ def _nothing_to_score(folder: Path, in_class_folders: list[SourceFile], left_out
             "There are no images in subfolders of {folder}. Put the pictures of each class into a folder with "
             "the name of the class, and name the folder around them."
         ).format(folder=folder)
-    return _("None of the {count:,} files can be used. The first one, {name}: {reason}.").format(
-        count=len(left_out), name=left_out[0].name, reason=left_out[0].reason
-    )
+    return none_usable(left_out)

@@ -16,7 +16,8 @@ import numpy as np
 
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
-from transfer_core.data.dataset import ImageDataset, Split
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import Split
 from transfer_core.errors import TrainingError
 from transfer_core.events import (
     BatchEnded,

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from transfer_core.data.dataset import ImageDataset, ImageRecord, LeftOut
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import ImageRecord, LeftOut
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.workspace import Workspace, new_id
 
@@ -13,10 +14,10 @@ MISSING_ID = "20261122-140512-0123456789abcdef"
 
 
 def records(**counts: int) -> list[ImageRecord]:
+    named = [(class_name, number) for class_name, count in counts.items() for number in range(count)]
     return [
-        ImageRecord(f"{class_name}{number:02d}".encode().hex(), class_name, f"{number}.jpg")
-        for class_name, count in counts.items()
-        for number in range(count)
+        ImageRecord(f"{class_name}{number:02d}".encode().hex(), class_name, f"{number}.jpg", number=place)
+        for place, (class_name, number) in enumerate(named)
     ]
 
 
@@ -28,7 +29,7 @@ def empty_dataset(workspace: Workspace) -> ImageDataset:
 @pytest.fixture
 def dataset(workspace: Workspace) -> ImageDataset:
     """Ten foxes and five cats, saved."""
-    left_out = [LeftOut("fox/a.txt", "it is not a picture"), LeftOut(".DS_Store", "system", True)]
+    left_out = [LeftOut("fox/a.txt", "it is not a picture"), LeftOut(".DS_Store", "system", "system")]
     return empty_dataset(workspace).with_images(records(fox=10, cat=5), left_out).save()
 
 
@@ -177,3 +178,149 @@ def test_a_half_written_file_is_told(workspace: Workspace, dataset: ImageDataset
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(WorkspaceError, match=r"^dataset\.json cannot be read"):
         ImageDataset.load(workspace, dataset.id)
+
+
+class TestEdits:
+    def test_a_label_is_changed(self, dataset: ImageDataset) -> None:
+        ids = [image.id for image in dataset.images[:3]]
+        changed = dataset.relabelled(ids, "cat")
+        assert changed.counts() == {"cat": 8, "fox": 7}
+        assert [image.class_name for image in changed.images[:4]] == ["cat", "cat", "cat", "fox"]
+
+    def test_a_label_takes_the_spelling_that_is_there(self, dataset: ImageDataset) -> None:
+        assert dataset.relabelled([dataset.images[0].id], " CAT ").class_names == ("cat", "fox")
+
+    def test_a_label_may_be_new(self, dataset: ImageDataset) -> None:
+        ids = [image.id for image in dataset.images[:2]]
+        changed = dataset.relabelled(ids, "wolf")
+        assert changed.counts() == {"cat": 5, "fox": 8, "wolf": 2}
+        assert changed.counts("validation")["wolf"] == 1
+
+    @pytest.mark.parametrize("name", ["", "  ", "\u200b"])
+    def test_a_label_needs_a_name(self, dataset: ImageDataset, name: str) -> None:
+        with pytest.raises(InvalidConfigError, match="The class needs a name"):
+            dataset.relabelled([dataset.images[0].id], name)
+
+    def test_images_are_left_out_and_come_back(self, dataset: ImageDataset) -> None:
+        image = dataset.images[4]
+        without = dataset.without([image.id])
+        assert image not in without.images
+        assert without.excluded == (image,)
+        assert without.restored([image.id]).images == dataset.images
+
+    def test_their_files_stay(self, dataset: ImageDataset) -> None:
+        image = dataset.images[0]
+        dataset.image_path(image).parent.mkdir()
+        dataset.image_path(image).write_bytes(b"pixels")
+        assert dataset.without([image.id]).save().image_path(image).is_file()
+
+    def test_a_class_is_renamed(self, dataset: ImageDataset) -> None:
+        changed = dataset.without([dataset.images[0].id]).renamed_class("fox", "Fox")
+        assert changed.class_names == ("Fox", "cat")
+        assert changed.excluded[0].class_name == "Fox"
+
+    def test_two_classes_are_merged(self, dataset: ImageDataset) -> None:
+        assert dataset.renamed_class("fox", "Cat").counts() == {"cat": 15}
+
+    def test_a_class_is_deleted(self, dataset: ImageDataset) -> None:
+        changed = dataset.without_class("cat")
+        assert (changed.class_names, len(changed.excluded)) == (("fox",), 5)
+
+    def test_each_change_can_be_undone(self, dataset: ImageDataset) -> None:
+        ids = [image.id for image in dataset.images[2:9:3]]
+        changed = (
+            dataset.relabelled(ids, "cat").without(ids).renamed_class("cat", "lynx").without_class("fox")
+        )
+        assert [edit.kind for edit in changed.edits] == ["relabel", "exclude", "rename_class", "delete_class"]
+        for _change in range(4):
+            changed = changed.undone()
+        assert changed == dataset
+
+    def test_nothing_to_undo(self, dataset: ImageDataset) -> None:
+        assert dataset.undone() == dataset
+
+    def test_a_change_that_changes_nothing_is_none(self, dataset: ImageDataset) -> None:
+        assert dataset.relabelled([dataset.images[0].id], "fox") == dataset
+        assert dataset.without(["unknown"]) == dataset
+
+    def test_changes_are_part_of_the_file_and_make_a_version(
+        self, workspace: Workspace, dataset: ImageDataset
+    ) -> None:
+        saved = dataset.without([dataset.images[0].id]).save()
+        loaded = ImageDataset.load(workspace, dataset.id)
+        assert loaded == saved
+        assert [edit.version for edit in loaded.edits] == [loaded.version]
+        assert loaded.undone().images == dataset.images
+
+    def test_the_other_images_keep_their_side(self, dataset: ImageDataset) -> None:
+        sides = {image.id: image.split for image in dataset.images}
+        changed = dataset.without([image.id for image in dataset.images[:5]])
+        assert all(image.split == sides[image.id] for image in changed.images)
+
+    def test_a_class_that_would_lack_a_side_is_drawn_anew(self, dataset: ImageDataset) -> None:
+        checked_with = [image.id for image in dataset.images_in("validation") if image.class_name == "fox"]
+        assert dataset.without(checked_with).counts("validation")["fox"] > 0
+
+    def test_two_windows_do_not_overwrite_each_other(self, dataset: ImageDataset) -> None:
+        dataset.without([dataset.images[0].id]).save()
+        with pytest.raises(WorkspaceError, match="changed in another window"):
+            dataset.relabelled([dataset.images[1].id], "cat").save()
+
+
+class TestWaysToSplit:
+    def test_own_folders(self, workspace: Workspace) -> None:
+        images = [
+            dataclasses.replace(image, given_split=split)
+            for image, split in zip(
+                records(cat=6), ["train", "train", "train", "validation", "validation", "test"], strict=True
+            )
+        ]
+        dataset = empty_dataset(workspace).with_images(images, ()).with_split(0.5, 1, split_by="folders")
+        assert [image.split for image in dataset.images] == [image.given_split for image in images]
+        assert len(dataset.images_in("test")) == 1
+
+    def test_own_folders_without_any(self, dataset: ImageDataset) -> None:
+        with pytest.raises(InvalidConfigError, match="did not come in folders named train"):
+            dataset.with_split(0.2, 1, split_by="folders")
+
+    def test_folds_take_turns(self, dataset: ImageDataset) -> None:
+        folded = dataset.with_split(0.2, 1, split_by="folds", num_folds=5)
+        folds = folded.folds()
+        assert folds[0] == folded
+        checked_with = [image.id for fold in folds for image in fold.images_in("validation")]
+        assert sorted(checked_with) == sorted(image.id for image in dataset.images)
+        assert all(fold.counts("validation") == {"cat": 1, "fox": 2} for fold in folds)
+
+    def test_a_share_is_one_fold(self, dataset: ImageDataset) -> None:
+        assert dataset.folds() == [dataset]
+
+    def test_one_recording_cannot_be_parted(self, workspace: Workspace) -> None:
+        images = [*records(cat=4), *(dataclasses.replace(image, burst="b1") for image in records(dog=6))]
+        dataset = empty_dataset(workspace).with_images(images, ())
+        with pytest.raises(IngestError, match=r"one recording, so they cannot be parted.*: dog\. Add images"):
+            dataset.check_trainable()
+
+    def test_folders_without_a_class_are_told(self, workspace: Workspace) -> None:
+        images = [
+            dataclasses.replace(image, given_split="validation" if image.class_name == "cat" else "train")
+            for image in records(cat=4, dog=4)
+        ]
+        dataset = empty_dataset(workspace).with_images(images, ()).with_split(0.2, 1, split_by="folders")
+        with pytest.raises(IngestError, match=r"Your folders hold no images to learn from.*: cat, dog\."):
+            dataset.check_trainable()
+
+
+def test_a_file_of_version_0_1_is_read(workspace: Workspace, dataset: ImageDataset) -> None:
+    path = dataset.folder / "dataset.json"
+    facts = json.loads(path.read_bytes())
+    new = ("excluded", "edits", "split_by", "num_folds")
+    old = {name: value for name, value in facts.items() if name not in new}
+    known = ("id", "class_name", "name", "split")
+    old["images"] = [{name: image[name] for name in known} for image in facts["images"]]
+    old["left_out"] = [{"name": ".DS_Store", "reason": "system", "is_system_file": True}]
+    path.write_text(json.dumps(old))
+    loaded = ImageDataset.load(workspace, dataset.id)
+    assert loaded.left_out == (LeftOut(".DS_Store", "system", "system"),)
+    assert [(image.id, image.split) for image in loaded.images] == [
+        (image.id, image.split) for image in dataset.images
+    ]

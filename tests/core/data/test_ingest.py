@@ -216,7 +216,7 @@ class TestLeftOut:
             "__MACOSX/cat/._good.png": "it belongs to the operating system",
             "cat/Thumbs.db": "it belongs to the operating system",
         }
-        assert [file.name for file in added.left_out if file.is_system_file] == [
+        assert [file.name for file in added.left_out if file.kind == "system"] == [
             "cat/.DS_Store",
             "__MACOSX/cat/._good.png",
             "cat/Thumbs.db",
@@ -314,7 +314,7 @@ class TestHostileZip:
                 archive.writestr(zipfile.ZipInfo(name), make_image(seed=number))
         before = files_below(tmp_path)
         added = add_files(dataset, zip_source(buffer, "a.zip"), class_name="cat")
-        assert len(added.images) + sum(file.is_system_file for file in added.left_out) == len(names)
+        assert len(added.images) + sum(file.kind == "system" for file in added.left_out) == len(names)
         new = {path.relative_to(dataset.folder).as_posix() for path in files_below(tmp_path) - before}
         assert all(re.fullmatch(r"dataset\.json|images/[0-9a-f]{32}\.jpg", name) for name in new)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from transfer_core.data.dataset import LeftOut
+from transfer_core.data.records import LeftOut
 from transfer_core.errors import IngestError
 from transfer_core.evaluation.labelled_folder import labelled_folder
 
@@ -29,9 +29,9 @@ def test_unreadable_files_are_left_out_with_their_reason(image_folder: Path) -> 
     images, left_out = labelled_folder(image_folder, CLASS_NAMES)
     assert len(images) == 24
     assert set(left_out) == {
-        LeftOut("blue/notes.txt", "it is not a picture, whatever its name says"),
-        LeftOut("red/empty.jpg", "the file is empty (0 bytes)"),
-        LeftOut("outside.jpg", "it is not in a class folder"),
+        LeftOut("blue/notes.txt", "it is not a picture, whatever its name says", "not_an_image"),
+        LeftOut("red/empty.jpg", "the file is empty (0 bytes)", "damaged"),
+        LeftOut("outside.jpg", "it is not in a class folder", "no_class"),
     }
 
 
@@ -54,5 +54,5 @@ def test_folder_without_class_folders(image_folder: Path) -> None:
 def test_folder_of_nothing_but_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "red").mkdir()
     (tmp_path / "red" / "notes.txt").write_text("not a picture")
-    with pytest.raises(IngestError, match=r"None of the 1 files can be used.*red/notes\.txt: it is not"):
+    with pytest.raises(IngestError, match=r"The only file, red/notes\.txt, cannot be used: it is not"):
         labelled_folder(tmp_path, CLASS_NAMES)
