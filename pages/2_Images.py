@@ -3,12 +3,14 @@
 import streamlit as st
 
 from pages.ui.charts import show_class_counts
+from pages.ui.dataset_edits import show_class_editor, show_undo
 from pages.ui.gallery import show_gallery
 from pages.ui.glossary import explain
 from pages.ui.image_sources import show_image_sources
-from pages.ui.left_out import show_left_out
 from pages.ui.page import guarded, link_to_next, run_page
+from pages.ui.problems import show_problems
 from pages.ui.session import Session
+from pages.ui.split_choice import show_split_choice
 from pages.ui.steps import Step, step_state
 from pages.ui.words import plain
 from transfer_core.data.dataset import ImageDataset
@@ -33,14 +35,16 @@ def show_images(session: Session) -> None:
     st.divider()
     show_overview(dataset)
     guarded(dataset.check_trainable)()
-    show_left_out(dataset)
+    problems = show_problems(session, dataset)
     if step_state(Step.IMAGES, session).is_done:
         if session.backbone_name:
             link_to_next(Step.LAYERS, _("Next: choose the layers"))
         else:
             link_to_next(Step.MODEL, _("Next: pick a model"))
     st.subheader(_("Gallery"), anchor=False)
-    show_gallery(dataset)
+    show_undo(dataset)
+    show_gallery(session, dataset, problems)
+    show_class_editor(dataset)
 
 
 def show_overview(dataset: ImageDataset) -> None:
@@ -55,21 +59,10 @@ def show_overview(dataset: ImageDataset) -> None:
             help=explain("validation"),
             border=True,
         )
+        if tested := dataset.images_in("test"):
+            st.metric(_("To test with"), f"{len(tested):,}", help=explain("test images"), border=True)
     show_class_counts(dataset)
-    with st.expander(_("Change the split"), icon=":material/call_split:"):
-        share = st.slider(
-            _("Share of each class to check with"),
-            5,
-            50,
-            round(dataset.validation_split * 100),
-            step=5,
-            format="%d %%",
-            help=explain("validation"),
-        )
-        draw = st.number_input(_("Draw number"), 0, 2**31 - 1, dataset.seed, help=explain("seed"))
-        if (share / 100, draw) != (dataset.validation_split, dataset.seed):
-            dataset.with_split(share / 100, int(draw)).save()
-            st.rerun()
+    show_split_choice(dataset)
 
 
 run_page(_("Images"), show_images, step=Step.IMAGES)

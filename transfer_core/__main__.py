@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,14 +13,16 @@ import click
 
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone, list_backbones
 from transfer_core.config import TrainingConfig
-from transfer_core.console import left_out_facts, note, report, run_facts, tell, training_facts
+from transfer_core.console import dataset_facts, left_out_facts, note, report, run_facts, tell, training_facts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.records import LeftOut
+from transfer_core.data.doctor import examine
+from transfer_core.data.records import LeftOut, SplitBy
 from transfer_core.data.samples import get_sample
-from transfer_core.data.sources import folder_source, zip_source
+from transfer_core.data.sources import open_source
 from transfer_core.errors import IngestError, NotFoundError, TransferStudioError
 from transfer_core.evaluation.evaluation import evaluate
+from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.evaluation.labelled_folder import labelled_folder
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
@@ -84,27 +87,40 @@ def backbones(root: Path | None, as_json: bool) -> None:
 @cli.command()
 @click.argument("source")
 @click.option("--seed", default=1, show_default=True, help="Fixes which images are kept for validation.")
+@click.option(
+    "--validation-split", default=ImageDataset.validation_split, show_default=True, help="Share kept to check with."
+)
+@click.option("--folds", type=int, help="Part the images into this many parts that take turns, 2-10.")
+@click.option("--ignore-own-split", is_flag=True, help="Do not keep the split of folders train, val and test.")
+@click.option("--check-labels", is_flag=True, help="Look for labels that are likely wrong; takes a look at each image.")
 @_common_options
-def ingest(source: str, seed: int, root: Path | None, as_json: bool) -> None:
-    """Turn a folder of class folders, a zip of one, or sample:NAME into a dataset."""
-    dataset = _dataset_from(_workspace(root), source, seed)
-    dataset.check_trainable()
-    facts = {
-        "dataset_id": dataset.id,
-        "class_names": list(dataset.class_names),
-        "num_images": len(dataset.images),
-        "counts": dataset.counts(),
-        "num_train_images": len(dataset.images_in("train")),
-        "num_validation_images": len(dataset.images_in("validation")),
-        "left_out": left_out_facts(dataset.left_out),
-    }
+def ingest(
+    source: str,
+    seed: int,
+    validation_split: float,
+    folds: int | None,
+    ignore_own_split: bool,
+    check_labels: bool,
+    root: Path | None,
+    as_json: bool,
+) -> None:
+    """Turn a folder of class folders, a zip or tar of one, a table of path,label or sample:NAME into a dataset."""
+    workspace = _workspace(root)
+    dataset = _dataset_from(workspace, source, seed, validation_split)
+    if folds or (ignore_own_split and dataset.split_by == "folders"):
+        split_by: SplitBy = "folds" if folds else "share"
+        dataset = dataset.with_split(validation_split, seed, split_by=split_by, num_folds=folds).save()
+    suspicions = suspicious_labels(dataset, workspace.cache_dir) if check_labels else ()
+    problems = examine(dataset, suspicions)
     lines = [_("Dataset {id}").format(id=dataset.id)]
     lines += [f"  {name}: {count:,}" for name, count in dataset.counts().items()]
+    lines += [f"  {problem.title}. {problem.sentence}" for problem in problems]
     lines += [
         _("  left out: {name} ({reason})").format(name=file.name, reason=file.reason)
         for file in dataset.left_out
     ]
-    report(as_json, facts, lines)
+    report(as_json, dataset_facts(dataset, problems), lines)
+    dataset.check_trainable()
 
 
 @cli.command()
@@ -231,27 +247,27 @@ def _workspace(root: Path | None) -> Workspace:
     return Workspace(root or default_workspace_root())
 
 
-def _dataset_from(workspace: Workspace, source: str, seed: int) -> ImageDataset:
+def _dataset_from(
+    workspace: Workspace, source: str, seed: int, validation_split: float = ImageDataset.validation_split
+) -> ImageDataset:
     path = Path(source)
+    empty = partial(_empty_dataset, workspace, seed=seed, validation_split=validation_split)
     if source.startswith(SAMPLE_PREFIX):
         sample = get_sample(source.removeprefix(SAMPLE_PREFIX))
-        return _ingested(workspace, sample.title, sample.files(), seed)
-    if path.is_dir():
-        return _ingested(workspace, path.resolve().name, folder_source(path), seed)
-    if path.is_file():
-        with path.open("rb") as file:
-            return _ingested(workspace, path.stem, zip_source(file, path.name), seed)
+        return add_files(empty(sample.title), sample.files())
+    if path.exists():
+        with open_source(path) as files:
+            return add_files(empty(path.resolve().stem), files)
     try:
         return ImageDataset.load(workspace, source)
     except NotFoundError as error:
         raise NotFoundError(
-            _("{source} is neither a folder, nor a zip file, nor the id of a dataset.").format(source=source)
+            _("{source} is neither a folder, nor a zip or tar file, nor the id of a dataset.").format(source=source)
         ) from error
 
 
-def _ingested(workspace: Workspace, name: str, files: list[Any], seed: int) -> ImageDataset:
-    dataset = create_dataset(workspace, name).with_split(ImageDataset.validation_split, seed)
-    return add_files(dataset, files)
+def _empty_dataset(workspace: Workspace, name: str, *, seed: int, validation_split: float) -> ImageDataset:
+    return create_dataset(workspace, name).with_split(validation_split, seed)
 
 
 def _execute(workspace: Workspace, run: TrainingRun) -> RunSnapshot:

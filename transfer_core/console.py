@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from transfer_core.data.records import LeftOut
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.doctor import Problem
+from transfer_core.data.records import LeftOut, Split
 from transfer_core.errors import TrainingError
 from transfer_core.events import EpochEnded, ImagesSeen, PhaseStarted, RunSnapshot, TrainingEvent
 from transfer_core.language import _
@@ -103,9 +105,32 @@ def _without_gaps(value: Any) -> Any:
     return value
 
 
+def dataset_facts(dataset: ImageDataset, problems: Iterable[Problem]) -> dict[str, Any]:
+    """Return what a dataset holds and what is wrong with it, ready for JSON.
+
+    Args:
+        dataset: The images.
+        problems: What was found.
+    """
+    return {
+        "dataset_id": dataset.id,
+        "version": dataset.version,
+        "class_names": list(dataset.class_names),
+        "num_images": len(dataset.images),
+        "counts": dataset.counts(),
+        "split_by": dataset.split_by,
+        "num_train_images": len(dataset.images_in("train")),
+        "num_validation_images": len(dataset.images_in("validation")),
+        "num_test_images": len(dataset.images_in("test")),
+        "counts_by_split": {split: dataset.counts(split) for split in get_args(Split)},
+        "problems": [problem.to_dict() for problem in problems],
+        "left_out": left_out_facts(dataset.left_out),
+    }
+
+
 def left_out_facts(files: Iterable[LeftOut]) -> list[dict[str, str]]:
     """Return files that were left out with their reasons, ready for JSON."""
-    return [{"name": file.name, "reason": file.reason} for file in files]
+    return [{"name": file.name, "kind": file.kind, "reason": file.reason} for file in files]
 
 
 def note(line: str) -> None:

@@ -88,7 +88,13 @@ def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot, measure: str, perc
 
 
 def show_class_counts(dataset: ImageDataset) -> None:
-    """Draw how many images each class has for training and for validation."""
+    """Draw how many images each class has in each part of the split."""
+    parts = [
+        (_("to learn from"), dataset.counts("train"), "", "#0072b2", "#ffffff"),
+        (_("✓ to check with"), dataset.counts("validation"), " ✓", "#e69f00", "#000000"),
+    ]
+    if dataset.images_in("test"):
+        parts.append((_("◆ to test with"), dataset.counts("test"), " ◆", "#009e73", "#000000"))
     figure = go.Figure(
         [
             go.Bar(
@@ -103,10 +109,7 @@ def show_class_counts(dataset: ImageDataset) -> None:
                 insidetextfont={"color": text_color, "size": 13},
                 marker={"color": color},
             )
-            for title, counts, mark, color, text_color in (
-                (_("to learn from"), dataset.counts("train"), "", "#0072b2", "#ffffff"),
-                (_("✓ to check with"), dataset.counts("validation"), " ✓", "#e69f00", "#000000"),
-            )
+            for title, counts, mark, color, text_color in parts
         ]
     )
     figure.update_layout(
@@ -117,7 +120,10 @@ def show_class_counts(dataset: ImageDataset) -> None:
         xaxis={"title": _("images")},
         yaxis={"autorange": "reversed", "type": "category"},
     )
-    described = "; ".join(f"{name}: {count}" for name, count in dataset.counts().items())
+    described = "; ".join(
+        f"{name}: " + ", ".join(f"{counts[name]} {title}" for title, counts, *_look in parts)
+        for name in dataset.class_names
+    )
     st.plotly_chart(figure, key="class-counts", config={"displayModeBar": False}, alt=described)
 
 

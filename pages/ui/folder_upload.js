@@ -1,136 +1,253 @@
-// Sends the files of a folder in batches of some megabytes, each after the one before has been taken in.
-// The browser's own upload starts all files at once and loses some beyond about a thousand.
+// Sends the files of a folder in batches of some megabytes, each after the server has said that the one before is
+// taken in and saved. The browser's own upload starts all files at once and loses some beyond about a thousand.
+//
+// A batch without an answer is sent again; its number tells the server whether it has it already. What was taken
+// in is noted in the browser, so that after a reload the same folder goes on where it stopped.
 
-const BATCH_BYTES = 16 * 1024 * 1024;
+const BATCH_BYTES = 8 * 1024 * 1024;
 const BATCH_FILES = 200;
+const SEND_AGAIN_AFTER = 20_000; // milliseconds
+const SURELY_LOST_AFTER = 3_000; // when the server has drawn the page since, without the batch
+const NOTE = "transfer-studio-upload";
+const GONE_AFTER = 2_000; // the page may draw the component anew at another place
+
+let upload = null;
 
 export default function ({ parentElement, data, setTriggerValue }) {
-    const upload = (parentElement.folderUpload ??= createUpload(parentElement));
-    upload.update(data, setTriggerValue);
-    return () => upload.forget();
+    upload ??= createUpload();
+    upload.update(parentElement, data, setTriggerValue);
+    return () => upload.leave(parentElement);
 }
 
-function createUpload(root) {
+function createUpload() {
+    let root = null;
     const find = (selector) => root.querySelector(selector);
-    const input = find("input");
-    const drop = find(".drop");
-    const state = { id: null, files: [], next: 0, taken: 0, batch: 0, waiting: false, sentLast: false, data: {}, send: () => {} };
+    let data = {};
+    let send = () => {};
+    let job = null; // the upload that is under way
+    let isListing = false;
 
     const show = () => {
-        const { words } = state.data;
-        const busy = state.id !== null;
-        drop.hidden = busy;
-        find(".progress").hidden = !busy;
+        const { words } = data;
+        const isBusy = isListing || job !== null;
+        find(".drop").hidden = isBusy;
+        find(".progress").hidden = !isBusy;
         find(".choose").textContent = words.choose;
         find(".hint").textContent = words.hint;
-        find(".stop").textContent = words.stop;
+        find(".unfinished").textContent = job ? "" : describeUnfinished(data);
+        find(".stop").textContent = job?.isStopping ? words.stopping : words.stop;
+        find(".stop").disabled = !job || job.isStopping;
+        find(".trouble").textContent = job?.isSentAgain ? words.again : "";
         const bar = find("progress");
-        bar.max = Math.max(state.files.length, 1);
-        bar.value = state.taken;
         bar.setAttribute("aria-label", words.progress);
-        find(".count").textContent = `${state.taken.toLocaleString()} / ${state.files.length.toLocaleString()} ${words.files}`;
+        if (job) bar.value = job.takenBytes / Math.max(job.totalBytes, 1);
+        else bar.removeAttribute("value");
+        find(".count").textContent = job ? describeProgress(job, words) : words.listing;
     };
 
-    const start = (files) => {
-        if (!files.length || state.id !== null) return;
-        if (files.length > state.data.max_files) {
-            find(".problem").textContent = state.data.words.too_many;
-            return;
-        }
+    const start = async (files) => {
+        const named = files
+            .map(({ path, file }) => ({ path, file, isTooLarge: file?.size > data.max_file_bytes }))
+            .sort((one, other) => (one.path < other.path ? -1 : 1));
+        const isTable = ({ path }) => data.table_endings.some((ending) => path.toLowerCase().endsWith(ending));
+        const tables = named.filter(isTable);
+        const others = named.filter((file) => !tables.includes(file));
+        if (others.length > data.max_files) return refuse(data.words.too_many);
+        if (!others.length) return refuse(data.words.empty);
+        const signature = signatureOf(named);
+        const note = readNote();
+        const goesOn = note?.signature === signature && note.dataset === data.chosen;
+        const listing = {
+            paths: others.map(({ path }) => path),
+            tables: await Promise.all(tables.map((file) => readPart(file, 0, Infinity))),
+        };
+        job = {
+            id: `${Date.now()}-${Math.random()}`,
+            name: named[0].path.split("/")[0],
+            signature,
+            files: others,
+            listing,
+            dataset: goesOn ? note.dataset : null,
+            taken: { file: goesOn ? note.taken : 0, offset: 0 },
+            number: 0,
+            isStopping: false,
+            isSentAgain: false,
+            startedAt: Date.now(),
+            totalBytes: sizeOf(others),
+        };
+        job.takenBytes = job.skippedBytes = sizeOf(others.slice(0, job.taken.file));
+        window.addEventListener("beforeunload", askToStay);
         find(".problem").textContent = "";
-        Object.assign(state, { id: `${Date.now()}-${Math.random()}`, files, next: 0, taken: 0, batch: 0 });
         show();
         find(".stop").focus();
-        sendBatch();
+        sendNext(job, pack(job.files, job.taken));
     };
 
-    const sendBatch = async () => {
-        const chosen = [];
-        let bytes = 0;
-        while (state.next < state.files.length && chosen.length < BATCH_FILES) {
-            const size = state.files[state.next].file?.size ?? 0;
-            if (chosen.length && bytes + size > BATCH_BYTES) break;
-            bytes += size;
-            chosen.push(state.files[state.next]);
-            state.next += 1;
-        }
-        const id = state.id;
-        const files = await Promise.all(chosen.map(readFile));
-        if (state.id !== id) return;
-        state.batch += 1;
-        state.waiting = true;
-        state.sentLast = state.next >= state.files.length;
-        state.send("batch", {
-            upload: id,
-            number: state.batch,
-            files,
-            is_last: state.sentLast,
+    const refuse = (sentence) => {
+        find(".problem").textContent = sentence;
+    };
+
+    const sendNext = async (current, packing) => {
+        const batch = current.isStopping ? { files: [], bytes: 0, until: current.taken } : await packing;
+        if (job !== current) return;
+        current.number += 1;
+        current.batch = batch;
+        current.isLast = current.isStopping || batch.until.file >= current.files.length;
+        post();
+        // Read ahead while the server is at work.
+        current.packing = current.isLast ? null : pack(current.files, batch.until);
+    };
+
+    const post = () => {
+        job.sentAt = Date.now();
+        job.isListed = data.upload === job.id;
+        clearTimeout(job.timer);
+        job.timer = setTimeout(postAgain, SEND_AGAIN_AFTER);
+        send("batch", {
+            upload: job.id,
+            number: job.number,
+            name: job.name,
+            dataset: job.dataset,
+            // Which class a file has is only clear from all paths and tables together.
+            listing: job.isListed ? null : job.listing,
+            files: job.batch.files,
+            is_last: job.isLast,
         });
     };
 
-    const readFile = async ({ path, file }) => {
-        if (!file) return { path, content: null };
-        if (file.size > state.data.max_file_bytes) return { path, content: null, is_too_large: true };
-        try {
-            return { path, content: await toBase64(file) };
-        } catch {
-            return { path, content: null };
-        }
+    const postAgain = () => {
+        job.isSentAgain = true;
+        show();
+        post();
     };
 
-    const stop = () => {
-        // The batch under way is taken in; what has not been sent yet stays out. An empty last batch ends it.
-        state.files = state.files.slice(0, state.next);
+    // The server has drawn the page anew without the batch, or has forgotten which files it is about.
+    const isLost = () =>
+        Date.now() - job.sentAt > SURELY_LOST_AFTER || (job.isListed && data.upload !== job.id);
+
+    const goOn = () => {
+        const current = job;
+        clearTimeout(current.timer);
+        current.isSentAgain = false;
+        current.dataset = data.dataset ?? current.dataset;
+        current.taken = current.batch.until;
+        current.takenBytes += current.batch.bytes;
+        current.batch = null;
+        writeNote(current);
+        if (current.isLast) end();
+        else sendNext(current, current.packing);
+    };
+
+    const end = () => {
+        clearTimeout(job.timer);
+        window.removeEventListener("beforeunload", askToStay);
+        job = null;
+    };
+
+    const takeDropped = async (items) => {
+        const entries = Array.from(items, (item) => item.webkitGetAsEntry()).filter(Boolean);
+        // Several things dropped together stand for a folder around them.
+        const around = entries.length > 1 ? `${data.words.dropped}/` : "";
+        isListing = true;
+        show();
+        const files = (await Promise.all(entries.map((entry) => list(entry, around)))).flat();
+        isListing = false;
+        await start(files);
         show();
     };
 
-    input.onchange = () => {
-        start(Array.from(input.files, (file) => ({ path: file.webkitRelativePath, file })));
-        input.value = "";
-    };
-    find(".choose").onclick = () => input.click();
-    find(".stop").onclick = stop;
-    drop.ondragover = (event) => {
-        event.preventDefault();
-        drop.classList.add("over");
-    };
-    drop.ondragleave = () => drop.classList.remove("over");
-    drop.ondrop = async (event) => {
-        event.preventDefault();
-        drop.classList.remove("over");
-        const entries = Array.from(event.dataTransfer.items, (item) => item.webkitGetAsEntry()).filter(Boolean);
-        // Several class folders dropped together stand for the folder around them.
-        const around = entries.length > 1 ? `${state.data.words.dropped}/` : "";
-        start((await Promise.all(entries.map((entry) => walk(entry, around)))).flat());
+    const attach = () => {
+        const drop = find(".drop");
+        const input = find("input");
+        input.onchange = async () => {
+            await start(Array.from(input.files, (file) => ({ path: file.webkitRelativePath, file })));
+            input.value = "";
+        };
+        find(".choose").onclick = () => input.click();
+        find(".stop").onclick = () => {
+            // The batch under way is taken in; what has not been sent yet stays out. An empty last batch ends it.
+            job.isStopping = true;
+            show();
+        };
+        drop.ondragover = (event) => {
+            event.preventDefault();
+            drop.classList.add("over");
+        };
+        drop.ondragleave = () => drop.classList.remove("over");
+        drop.ondrop = (event) => {
+            event.preventDefault();
+            drop.classList.remove("over");
+            takeDropped(event.dataTransfer.items);
+        };
     };
 
     return {
-        update(data, send) {
-            Object.assign(state, { data, send });
-            if (state.waiting && data.upload === state.id && data.acknowledged === state.batch) {
-                state.waiting = false;
-                state.taken = state.next;
-                if (state.sentLast) state.id = null;
-                else sendBatch();
+        update(newRoot, newData, newSend) {
+            data = newData;
+            send = newSend;
+            if (root !== newRoot) {
+                root = newRoot;
+                attach();
             }
+            if (job?.batch && data.upload === job.id && data.has_failed) end();
+            else if (job?.batch && data.upload === job.id && data.acknowledged >= job.number) goOn();
+            else if (job?.batch && isLost()) postAgain();
             show();
         },
-        forget() {
-            if (!root.isConnected && !root.host?.isConnected) state.id = null;
+        leave(oldRoot) {
+            setTimeout(() => {
+                if (job && root === oldRoot && !isOnPage(root)) end();
+            }, GONE_AFTER);
         },
     };
 }
 
-function toBase64(file) {
+function isOnPage(root) {
+    return root.isConnected || Boolean(root.host?.isConnected);
+}
+
+function askToStay(event) {
+    event.preventDefault();
+}
+
+/** The next batch from a position on: whole files, or a part of one that is larger than a batch. */
+async function pack(files, { file, offset }) {
+    const parts = [];
+    let bytes = 0;
+    while (file < files.length && parts.length < BATCH_FILES) {
+        const rest = sizeOf([files[file]]) - offset;
+        if (bytes && bytes + rest > BATCH_BYTES) break;
+        const length = Math.min(rest, BATCH_BYTES);
+        parts.push(readPart(files[file], offset, length));
+        bytes += length;
+        [file, offset] = length < rest ? [file, offset + length] : [file + 1, 0];
+    }
+    return { files: await Promise.all(parts), bytes, until: { file, offset } };
+}
+
+/** A file as it is sent; without content when the browser cannot read it, so that it is listed as left out. */
+async function readPart({ path, file, isTooLarge }, offset, length) {
+    const unread = { path, content: null, is_too_large: Boolean(isTooLarge) };
+    if (!file || isTooLarge) return unread;
+    try {
+        const content = await toBase64(file.slice(offset, offset + length));
+        return { path, content, offset, is_end: offset + length >= file.size };
+    } catch {
+        return unread;
+    }
+}
+
+function toBase64(blob) {
     return new Promise((resolve, reject) => {
         const reader = new FileReader();
         reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
         reader.onerror = () => reject(reader.error);
-        reader.readAsDataURL(file);
+        reader.readAsDataURL(blob);
     });
 }
 
-async function walk(entry, parent) {
+/** All files in what was dropped, with their paths. */
+async function list(entry, parent) {
     const path = parent + entry.name;
     const found = [];
     try {
@@ -142,8 +259,69 @@ async function walk(entry, parent) {
             found.push(...some);
         }
     } catch {
-        // Sent without content, so that it is listed among what was left out.
         return [{ path, file: null }];
     }
-    return (await Promise.all(found.map((child) => walk(child, `${path}/`)))).flat();
+    return (await Promise.all(found.map((child) => list(child, `${path}/`)))).flat();
+}
+
+function sizeOf(files) {
+    return files.reduce((sum, { file, isTooLarge }) => sum + (isTooLarge ? 0 : (file?.size ?? 0)), 0);
+}
+
+/** Tells one list of files from another: by number, bytes and a hash of all names, sizes and times. */
+function signatureOf(files) {
+    let hash = 0;
+    for (const { path, file } of files) {
+        for (const letter of `${path}/${file?.size}/${file?.lastModified}`) {
+            hash = (Math.imul(hash, 31) + letter.codePointAt(0)) | 0;
+        }
+    }
+    return `${files.length}-${sizeOf(files)}-${hash}`;
+}
+
+function readNote() {
+    try {
+        return JSON.parse(localStorage.getItem(NOTE));
+    } catch {
+        return null;
+    }
+}
+
+function writeNote({ dataset, name, signature, taken, files }) {
+    try {
+        if (taken.file >= files.length) localStorage.removeItem(NOTE);
+        else if (dataset) {
+            const note = { dataset, name, signature, taken: taken.file, total: files.length };
+            localStorage.setItem(NOTE, JSON.stringify(note));
+        }
+    } catch {
+        // No storage in this browser: a folder that is brought again is then sent as a whole, and known again.
+    }
+}
+
+function describeUnfinished({ chosen, words }) {
+    const note = readNote();
+    return note && note.dataset === chosen ? fill(words.unfinished, note) : "";
+}
+
+function describeProgress({ files, taken, takenBytes, skippedBytes, totalBytes, startedAt }, words) {
+    const megabytes = (bytes) => Math.round(bytes / 1e6);
+    const parts = [
+        fill(words.count, { taken: taken.file, total: files.length }),
+        fill(words.megabytes, { taken: megabytes(takenBytes), total: megabytes(totalBytes) }),
+    ];
+    const sent = takenBytes - skippedBytes;
+    if (sent) {
+        const seconds = ((Date.now() - startedAt) / 1000 / sent) * (totalBytes - takenBytes);
+        parts.push(
+            seconds < 90
+                ? fill(words.seconds_left, { count: Math.ceil(seconds) })
+                : fill(words.minutes_left, { count: Math.round(seconds / 60) }),
+        );
+    }
+    return parts.join(" · ");
+}
+
+function fill(sentence, values) {
+    return sentence.replace(/\{(\w+)\}/g, (_, name) => values[name].toLocaleString?.() ?? values[name]);
 }

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from pages.ui.page import guarded
 from pages.ui.process import workspace
 from pages.ui.session import Session, Upload, component_value, write_address
-from pages.ui.words import plain
+from pages.ui.upload_outcome import show_outcome
+from pages.ui.upload_parts import check_outcome, expect_files, take_part, without_known
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.ingest import check_anything_added, collect_files, create_dataset
-from transfer_core.data.sources import MAX_FILE_BYTES, MAX_FILES, SourceFile, failing_file, uploaded_file
+from transfer_core.data.ingest import collect_files, create_dataset
+from transfer_core.data.label_table import TABLE_ENDINGS
+from transfer_core.data.sources import MAX_FILE_BYTES, MAX_FILES
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 
@@ -45,16 +46,19 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
         data={
             "upload": upload.id if upload else None,
             "acknowledged": upload.num_batches if upload else 0,
+            "has_failed": bool(upload and upload.has_failed),
+            "dataset": upload.after.id if upload and upload.after.version else None,
+            "chosen": session.dataset_id,
             "max_files": MAX_FILES,
             "max_file_bytes": MAX_FILE_BYTES,
+            "table_endings": TABLE_ENDINGS,
             "words": _words(),
         },
-        on_batch_change=partial(_take_batch, session, dataset),
+        on_batch_change=partial(guarded(_take_batch), session, dataset),
     )
     if upload is None:
         return
-    if upload.problem:
-        st.error(plain(upload.problem), icon=":material/error:")
+    show_outcome(upload)
     if upload.is_complete and not upload.is_shown:
         upload.is_shown = True
         st.rerun()
@@ -64,54 +68,73 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
 def _take_batch(session: Session, dataset: ImageDataset | None) -> None:
     """Take in what the browser sent; what has arrived is kept and chosen, whatever happens next."""
     batch = component_value(_KEY, "batch")
+    upload = session.upload
     if not batch:
         return
-    upload = session.upload
     if upload is None or upload.id != batch["upload"]:
-        before = dataset or create_dataset(workspace(), _folder_name(batch["files"]))
-        upload = session.upload = Upload(batch["upload"], before, before)
-    if batch["number"] != upload.num_batches + 1:
+        if batch["listing"] is None:
+            return  # This server was started anew; the browser sends the batch again, with the listing.
+        upload = session.upload = _begin(dataset, batch)
+    # The browser sends a batch again when the answer did not reach it; it is in already then.
+    if batch["number"] != upload.num_batches + 1 or upload.has_failed:
         return
     try:
         _add_batch(session, upload, batch)
+        upload.num_batches += 1
+        if batch["is_last"]:
+            check_outcome(upload)
     except TransferStudioError as error:
         upload.problem = str(error)
-    upload.num_batches += 1
-    upload.is_complete = bool(batch["is_last"])
+        upload.has_failed = upload.num_batches < batch["number"]
+    upload.is_complete = bool(batch["is_last"]) or upload.has_failed
+
+
+def _begin(dataset: ImageDataset | None, batch: dict[str, Any]) -> Upload:
+    """Start an upload, or go on with one that this server, or this visit of the page, knows nothing of."""
+    is_resumed = batch["dataset"] in workspace().dataset_ids()
+    if is_resumed:
+        dataset = ImageDataset.load(workspace(), batch["dataset"])
+    before = dataset or create_dataset(workspace(), batch["name"])
+    return Upload(batch["upload"], before, before, batch["number"] - 1, is_resumed)
 
 
 def _add_batch(session: Session, upload: Upload, batch: dict[str, Any]) -> None:
+    is_opening = bool(batch["listing"]) and not upload.awaited
+    files = expect_files(upload, batch["listing"]) if is_opening else []
+    files += [file for part in batch["files"] if (file := take_part(upload, part))]
+    if not files:
+        return
     # Another tab, or another part of this page, may have changed the dataset meanwhile.
     present = ImageDataset.load(workspace(), upload.after.id) if upload.after.version else upload.after
-    upload.after = collect_files(present, [_source_file(file) for file in batch["files"]])
+    upload.after = without_known(upload, present, collect_files(present, files))
     if upload.after.images:
         upload.after = upload.after.save()
         session.dataset_id = upload.after.id
-    if batch["is_last"]:
-        check_anything_added(upload.before, upload.after)
-
-
-def _source_file(file: dict[str, Any]) -> SourceFile:
-    if file["content"] is None:
-        return failing_file(file["path"], is_too_large=bool(file.get("is_too_large")))
-    try:
-        return uploaded_file(file["path"], base64.b64decode(file["content"], validate=True))
-    except binascii.Error:
-        return failing_file(file["path"], is_too_large=False)
-
-
-def _folder_name(files: list[dict[str, Any]]) -> str:
-    return str(files[0]["path"]).split("/")[0] if files else ""
 
 
 def _words() -> dict[str, str]:
+    """The component's sentences; it fills in what stands in braces."""
     return {
         "choose": _("Choose a folder"),
         "hint": _("or drop it here. Each subfolder becomes a class, named after the folder."),
         "dropped": _("My images"),
+        "listing": _("Looking through the folder …"),
         "stop": _("Stop here and keep what has arrived"),
-        "files": _("files"),
-        "progress": _("Files that have arrived"),
+        "stopping": _("Stopping …"),
+        "progress": _("Share that has arrived"),
+        "count": _("{taken} of {total} files"),
+        "megabytes": _("{taken} of {total} MB"),
+        "seconds_left": _("about {count} s left"),
+        "minutes_left": _("about {count} min left"),
+        "again": _(
+            "The server has not answered for a while. What has arrived is kept, and the rest is sent again until it "
+            "answers."
+        ),
+        "unfinished": _(
+            "{taken} of {total} files of “{name}” have arrived and are kept. Bring the same folder again to add "
+            "the rest."
+        ),
+        "empty": _("There are no files in it. Choose a folder whose subfolders are the classes."),
         "too_many": _(
             "That folder has more than {limit:,} files. Choose a smaller one, or several one after the other."
         ).format(limit=MAX_FILES),

@@ -1,54 +1,193 @@
-"""The images of a dataset, 48 to a page."""
+"""The images of a dataset, 48 to a page, to look at, to relabel and to leave out."""
 
 from __future__ import annotations
 
-import streamlit as st
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from pages.ui.words import plain
+import streamlit as st
+from PIL import Image
+
+from pages.ui.page import guarded
+from pages.ui.session import Session
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.doctor import Problem
+from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord
+from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _, plural
 
 IMAGES_A_PAGE = 48
+_THUMBNAIL_SIDE = 192
+_HERE = Path(__file__).parent
 
 
-def show_gallery(dataset: ImageDataset) -> None:
-    """Draw the images with their labels, with a filter by class and pages."""
-    everything = _("All classes")
-    chosen = st.selectbox(
-        _("Show"), [everything, *dataset.class_names], key=f"gallery-class-{dataset.id}", width=280
-    )
-    images = [image for image in dataset.images if chosen in (everything, image.class_name)]
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    html, css, js = (_HERE.joinpath(f"gallery.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
+    return st.components.v2.component("transfer_studio_gallery", html=html, css=css, js=js)
+
+
+def show_gallery(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
+    """Draw the images with their labels, filters, pages, and what can be done with those that are chosen.
+
+    Args:
+        session: Knows the problem whose images are asked for.
+        dataset: The images.
+        problems: What was found to be wrong with them.
+    """
+    side = _choose_side(dataset)
+    images = _filtered(session, dataset, problems, side)
     num_pages = max(-(-len(images) // IMAGES_A_PAGE), 1)
-    first = 0
+    page = 1
     if num_pages > 1:
         # Keyed by its length too: a page that no longer exists must not stay chosen.
-        page = st.pagination(num_pages, key=f"gallery-{dataset.id}-{chosen}-{num_pages}")
-        first = (page - 1) * IMAGES_A_PAGE
+        page = st.pagination(num_pages, key=f"gallery-{dataset.id}-{num_pages}-{len(images)}")
+    first = (page - 1) * IMAGES_A_PAGE
     shown = images[first : first + IMAGES_A_PAGE]
     st.caption(_counted(first, len(shown), len(images)))
-    with st.container(key="gallery"):
-        st.image(
-            [str(dataset.image_path(image)) for image in shown],
-            caption=[_caption(image) for image in shown],
-            width=160,
-            alt=[
-                _("{name}, class {class_name}").format(name=image.name, class_name=image.class_name)
-                for image in shown
-            ],
+    if not shown:
+        return
+    sources = thumbnails(tuple(str(dataset.image_path(image)) for image in shown))
+    chosen = _component()(
+        key="gallery",
+        data={
+            "tiles": [_tile(image, source) for image, source in zip(shown, sources, strict=True)],
+            "class_names": list(dataset.class_names),
+            "are_out": side == "excluded",
+            "words": _words(),
+        },
+        on_action_change=lambda: None,
+    )
+    if chosen.action:
+        guarded(_act)(dataset, chosen.action)
+
+
+def _choose_side(dataset: ImageDataset) -> str:
+    sides = {
+        "all": _("All"),
+        "train": _("To learn from"),
+        "validation": _("To check with"),
+        "test": _("To test with"),
+        "excluded": _("Left out"),
+    }
+    there = {image.split for image in dataset.images} | ({"excluded"} if dataset.excluded else set())
+    return (
+        st.segmented_control(
+            _("Which images"),
+            [side for side in sides if side == "all" or side in there],
+            default="all",
+            required=True,
+            format_func=sides.__getitem__,
+            key=f"gallery-side-{dataset.id}",
         )
+        or "all"
+    )
+
+
+def _filtered(
+    session: Session, dataset: ImageDataset, problems: Sequence[Problem], side: str
+) -> list[ImageRecord]:
+    images = [
+        image
+        for image in (dataset.excluded if side == "excluded" else dataset.images)
+        if side in ("all", "excluded", image.split)
+    ]
+    with st.container(horizontal=True):
+        everything = _("All classes")
+        names = sorted({image.class_name for image in images})
+        class_name = st.selectbox(
+            _("Class"), [everything, *names], key=f"gallery-class-{dataset.id}-{side}", width=260
+        )
+        found = {problem.kind: problem for problem in problems if problem.image_ids}
+        kinds = [None, *found]
+        kind = st.selectbox(
+            _("Found by the check"),
+            kinds,
+            index=kinds.index(session.shown_problem) if session.shown_problem in found else 0,
+            format_func=lambda kind: found[kind].title if kind else _("Everything"),
+            key=f"gallery-problem-{dataset.id}-{session.num_problems_shown}",
+            width=260,
+        )
+    if class_name != everything:
+        images = [image for image in images if image.class_name == class_name]
+    if kind:
+        # In the problem's own order, which puts what belongs together side by side.
+        by_id = {image.id: image for image in images}
+        images = [by_id[image_id] for image_id in found[kind].image_ids if image_id in by_id]
+    return images
 
 
 def _counted(first: int, num_shown: int, num_images: int) -> str:
     if num_shown < num_images:
-        counted = _("Images {first} to {last} of {count:,}.").format(
+        return _("Images {first} to {last} of {count:,}.").format(
             first=first + 1, last=first + num_shown, count=num_images
         )
-    else:
-        counted = plural("{count} image.", "{count} images.", num_images)
-    return f"{counted} {_('✓ marks those that are kept to check with.')}"
+    return plural("{count} image.", "{count} images.", num_images)
 
 
-def _caption(image: ImageRecord) -> str:
-    name = plain(image.class_name)
-    return f"{name} ✓" if image.split == "validation" else name
+def _tile(image: ImageRecord, source: str) -> dict[str, Any]:
+    notes = {"train": "", "validation": _("✓ to check with"), "test": _("◆ to test with")}
+    return {
+        "id": image.id,
+        "source": source,
+        "label": image.class_name,
+        "note": notes[image.split],
+        "alt": _("{name}, class {class_name}").format(name=image.name, class_name=image.class_name),
+        "is_out": False,
+    }
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def thumbnails(paths: tuple[str, ...]) -> list[str]:
+    """Return a small copy of each stored image as an address that holds the picture itself."""
+    return list(map_ahead(_thumbnail, paths))
+
+
+def _thumbnail(path: str) -> str:
+    try:
+        with Image.open(path, formats=("JPEG",)) as opened:
+            opened.draft("RGB", (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+            opened.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+            buffer = io.BytesIO()
+            opened.save(buffer, "JPEG", quality=80)
+    except OSError:
+        # Deleted or damaged by hand since it came in: its name and class are still shown.
+        return ""
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _act(dataset: ImageDataset, action: dict[str, Any]) -> None:
+    """Carry out what was asked for in the browser."""
+    ids = [image_id for image_id in action.get("ids", ()) if isinstance(image_id, str)]
+    match action.get("kind"):
+        case "relabel":
+            changed = dataset.relabelled(ids, str(action.get("class_name", "")))
+        case "exclude":
+            changed = dataset.without(ids)
+        case "restore":
+            changed = dataset.restored(ids)
+        case _:
+            raise InvalidConfigError(_("The browser asked for something unknown. Load the page again."))
+    if changed != dataset:
+        changed.save()
+    st.rerun()
+
+
+def _words() -> dict[str, str]:
+    return {
+        "images": _("Images to choose from"),
+        "all": _("Choose all on this page"),
+        "none": _("Choose none"),
+        "hint": _("Click pictures to choose them; with Shift, all in between."),
+        "chosen": _("{count} chosen"),
+        "relabel": _("Their class is"),
+        "new_class": _("a new class …"),
+        "new_name": _("Name of the new class"),
+        "move": _("Change the label"),
+        "exclude": _("Leave out"),
+        "restore": _("Take back in"),
+    }

@@ -38,6 +38,14 @@ _EXPLANATIONS = {
         "Photos that are kept aside and never learned from. Only they show how well the network does on photos "
         "that are new to it."
     ),
+    "test images": (
+        "Photos from your folder named test. They are neither learned from nor used to pick the best epoch, so they "
+        "give the most honest accuracy of all."
+    ),
+    "cross-validation": (
+        "The images are parted, and each part is once the one that the network is checked with. So every image is "
+        "checked, and you see how much the result depends on the draw."
+    ),
     "accuracy": "The share of photos whose class is right.",
     "loss": "How far off the network is, counting how sure it was. Lower is better.",
     "confusion matrix": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -10,19 +11,23 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from pages.ui.camera_burst import show_camera_burst
 from pages.ui.folder_upload import show_folder_upload
 from pages.ui.page import guarded
 from pages.ui.process import workspace
 from pages.ui.sample_run import take_sample
+from pages.ui.server_folder import show_server_folder
 from pages.ui.session import Session
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import list_samples
-from transfer_core.data.sources import MAX_FILE_BYTES, uploaded_file, zip_source
+from transfer_core.data.server_folder import ROOT_VARIABLE
+from transfer_core.data.sources import MAX_FILE_BYTES, open_archive, uploaded_file
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _, plural
 
-_PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif"]
+_PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif"]
+_ARCHIVE_TYPES = ["zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz"]
 # The browser starts all of these uploads at once and loses some beyond about a thousand.
 _MAX_CLASS_FILES = 500
 
@@ -31,10 +36,13 @@ def show_image_sources(session: Session) -> None:
     """Draw the ways in, one at a time."""
     ways: dict[str, Callable[[Session, ImageDataset | None], None]] = {
         _("A folder"): _show_folder,
-        _("A zip file"): _show_zip,
+        _("A zip or tar file"): _show_archive,
+        _("The camera"): show_camera_burst,
         _("One class"): _show_class,
         _("A sample"): _show_samples,
     }
+    if os.environ.get(ROOT_VARIABLE):
+        ways[_("This computer")] = lambda session, dataset: show_server_folder(session, _to_extend(dataset))
     if workspace().dataset_ids():
         ways[_("Earlier images")] = _show_earlier
     chosen = st.segmented_control(
@@ -48,26 +56,27 @@ def _show_folder(session: Session, dataset: ImageDataset | None) -> None:
     show_folder_upload(session, _to_extend(dataset))
 
 
-def _show_zip(session: Session, dataset: ImageDataset | None) -> None:
+def _show_archive(session: Session, dataset: ImageDataset | None) -> None:
     extended = _to_extend(dataset)
     file = st.file_uploader(
-        _("A zip of a folder whose subfolders are the classes"),
-        type="zip",
+        _("A zip or tar of a folder whose subfolders are the classes"),
+        type=_ARCHIVE_TYPES,
         key=f"zip-{session.num_files_taken}",
     )
     if file:
-        guarded(_take_zip)(session, extended, file)
+        guarded(_take_archive)(session, extended, file)
 
 
-def _take_zip(session: Session, dataset: ImageDataset | None, file: UploadedFile) -> None:
-    before = dataset or create_dataset(workspace(), file.name.removesuffix(".zip"))
+def _take_archive(session: Session, dataset: ImageDataset | None, file: UploadedFile) -> None:
+    before = dataset or create_dataset(workspace(), file.name.split(".")[0])
     bar = st.progress(0.0)
 
     def show_progress(done: int, total: int) -> None:
         bar.progress(done / total, text=_("{done:,} of {total:,} files").format(done=done, total=total))
 
     try:
-        after = add_files(before, zip_source(file, file.name), progress=show_progress)
+        with open_archive(file, file.name) as files:
+            after = add_files(before, files, progress=show_progress)
     except TransferStudioError:
         bar.empty()
         _free(file)

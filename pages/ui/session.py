@@ -16,6 +16,8 @@ from pages.ui.process import workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.problems import Suspicion
+from transfer_core.data.sources import SourceFile
 from transfer_core.errors import TransferStudioError
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
@@ -25,14 +27,20 @@ _KEY = "session"
 
 @dataclass
 class Upload:
-    """A folder on its way from the browser.
+    """A folder on its way, from the browser or from the server's own disk.
 
     Args:
-        id: Given by the browser.
+        id: Given by the browser, or the folder below the one that is allowed on the server.
         before: The dataset as it was.
         after: The dataset with what has arrived.
         num_batches: How many batches have been taken in.
-        is_complete: Whether the last one has.
+        is_resumed: Whether the browser goes on with an upload that broke off.
+        begun: The parts so far of a file that is larger than a batch.
+        awaited: Each file of the folder by its path, with its class, without its content.
+        num_known: Files that had come in before.
+        is_complete: Whether the last batch has been taken in.
+        is_stopped: Whether the person stopped it.
+        has_failed: Whether it broke off because something could not be saved.
         is_shown: Whether the page has been drawn with it.
         problem: Why it could not be used, for the person.
     """
@@ -41,6 +49,37 @@ class Upload:
     before: ImageDataset
     after: ImageDataset
     num_batches: int = 0
+    is_resumed: bool = False
+    begun: bytes = b""
+    awaited: dict[str, SourceFile] = field(default_factory=dict)
+    num_known: int = 0
+    is_complete: bool = False
+    is_stopped: bool = False
+    has_failed: bool = False
+    is_shown: bool = False
+    problem: str = ""
+
+
+@dataclass
+class Recording:
+    """Frames of one press of the camera's button.
+
+    Args:
+        id: Given by the browser; also the burst of its images.
+        dataset: Where the frames go, as it was before the first.
+        class_name: Their class.
+        num_messages: How many messages of the browser have been taken in.
+        num_frames: How many frames came, those that show exactly the same as another one included.
+        is_complete: Whether the button was let go and the last frame is in.
+        is_shown: Whether the page has been drawn with it.
+        problem: Why it broke off, for the person.
+    """
+
+    id: str
+    dataset: ImageDataset
+    class_name: str = ""
+    num_messages: int = 0
+    num_frames: int = 0
     is_complete: bool = False
     is_shown: bool = False
     problem: str = ""
@@ -57,8 +96,14 @@ class Session:
         run_id: The run that the Train page shows, or None.
         tested_run_id: The run that was picked on the Test page, or None.
         config: The numbers on the Train page.
-        upload: A folder on its way, or None.
+        upload: A folder on its way from the browser, or None.
+        server_upload: A folder on its way from the server's disk, or None.
+        recording: The latest recording of the camera, or None.
         num_files_taken: How many uploads were taken in; a new number gives an empty upload field.
+        shown_problem: The kind of problem whose images the gallery shows, or None.
+        num_problems_shown: How often that was asked for; a new number gives the gallery a new filter.
+        checked_labels_of: The dataset whose labels were last looked through, or None.
+        suspicions: Labels of it that are likely wrong.
     """
 
     backbone_name: str | None = None
@@ -68,7 +113,13 @@ class Session:
     tested_run_id: str | None = None
     config: TrainingConfig = field(default_factory=TrainingConfig)
     upload: Upload | None = None
+    server_upload: Upload | None = None
+    recording: Recording | None = None
     num_files_taken: int = 0
+    shown_problem: str | None = None
+    num_problems_shown: int = 0
+    checked_labels_of: str | None = None
+    suspicions: tuple[Suspicion, ...] = ()
 
     @property
     def dataset(self) -> ImageDataset | None:
@@ -95,6 +146,18 @@ class Session:
         self.backbone_name = run.config.backbone
         self.num_unfrozen_blocks = run.config.num_unfrozen_blocks
         self.dataset_id = run.dataset_id if run.dataset_id in workspace().dataset_ids() else None
+
+    def show_problem(self, kind: str) -> None:
+        """Let the gallery show the images of a problem."""
+        self.shown_problem = kind
+        self.num_problems_shown += 1
+
+    def suspicions_about(self, dataset: ImageDataset) -> tuple[Suspicion, ...]:
+        """The labels that looked wrong and are still as they were then."""
+        if self.checked_labels_of != dataset.id:
+            return ()
+        labels = {image.id: image.class_name for image in dataset.images}
+        return tuple(found for found in self.suspicions if labels.get(found.image_id) == found.given)
 
     def query(self) -> dict[str, str]:
         """The choices as they stand in the address."""

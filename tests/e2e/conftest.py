@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -32,47 +32,72 @@ NOISE_FREE_ARGUMENTS = [
 _TROUBLE = re.compile(r"traceback|warning|error|exception", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
     """A running app.
 
     Args:
-        url: Its address.
+        port: Where it listens on this machine.
         workspace: Where it keeps everything.
         log: What it writes.
+        settings: Variables of its environment.
+        process: Of the running app.
     """
 
-    url: str
+    port: int
     workspace: Workspace
     log: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            f"--server.port={self.port}",
+            "--server.headless=true",
+        ]
+        environment = {**os.environ, **self.settings, WORKSPACE_VARIABLE: str(self.workspace.root)}
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+            )
+        _wait_until_it_answers(self.url, self.process, self.log)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """End it, as a person would, or at once, as a power cut would."""
+        if self.process:
+            self.process.kill() if at_once else self.process.terminate()
+            self.process.wait(timeout=30)
+            self.process = None
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server_settings() -> dict[str, str]:
+    """Variables of the server's environment; a test module may set its own."""
+    return {}
+
+
+@pytest.fixture
+def server(tmp_path: Path, server_settings: dict[str, str]) -> Iterator[Server]:
     """The app on a free port, with an empty workspace; its log must stay free of warnings."""
-    log, workspace = tmp_path / "server.log", Workspace(tmp_path / "workspace")
-    port = _free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        f"--server.port={port}",
-        "--server.headless=true",
-    ]
-    environment = {**os.environ, WORKSPACE_VARIABLE: str(workspace.root)}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
+    server = Server(_free_port(), Workspace(tmp_path / "workspace"), tmp_path / "server.log", server_settings)
     try:
-        _wait_until_it_answers(f"http://127.0.0.1:{port}", process, log)
-        yield Server(f"http://127.0.0.1:{port}", workspace, log)
+        server.start()
+        yield server
     finally:
-        process.terminate()
-        process.wait(timeout=30)
-    trouble = [line for line in log.read_text("utf-8", "replace").splitlines() if _TROUBLE.search(line)]
+        server.stop()
+    lines = server.log.read_text("utf-8", "replace").splitlines()
+    trouble = [line for line in lines if _TROUBLE.search(line)]
     assert not trouble, trouble
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from tests.conftest import MakeImage
-from tests.e2e.conftest import Server, choose_folder, heading, settle
+from tests.e2e.conftest import LONG, Server, choose_folder, heading, settle
 from transfer_core.data.dataset import ImageDataset
 
 pytestmark = pytest.mark.browser
@@ -21,6 +22,56 @@ Person = Callable[[], Page]
 def open_images(page: Page) -> None:
     page.goto("/Images")
     settle(page)
+
+
+def many_photos(
+    folder: Path, make_image: MakeImage, number: int, size: tuple[int, int] = (40, 32), kind: str = "JPEG"
+) -> Path:
+    for place in range(number):
+        target = folder / "many" / ("red" if place % 2 else "blue") / f"{place}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(make_image(target.parent.name, seed=place, size=size, image_format=kind))
+    return folder / "many"
+
+
+def the_dataset(server: Server) -> ImageDataset:
+    (dataset_id,) = server.workspace.dataset_ids()
+    return ImageDataset.load(server.workspace, dataset_id)
+
+
+def num_arrived_once(server: Server) -> int:
+    dataset = the_dataset(server)
+    assert len({image.name for image in dataset.images}) == len(dataset.images)
+    assert not dataset.left_out
+    return len(dataset.images)
+
+
+def drop(page: Page, paths: Sequence[Path]) -> None:
+    """Let go of files and folders over the upload, as from the desktop."""
+    box = page.get_by_role("button", name="Choose a folder").bounding_box()
+    assert box
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        session.send(
+            "Input.dispatchDragEvent", {"type": kind, "x": box["x"] + 5, "y": box["y"] + 5, "data": data}
+        )
+
+
+def memory(server: Server, kind: str = "VmRSS") -> float:
+    """Memory of the server in bytes: now (`VmRSS`), or the most it ever had (`VmHWM`)."""
+    assert server.process
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(rf"{kind}:\s+(\d+) kB", status)[1]) * 1024
+
+
+def wait_for_tensorflow(server: Server, page: Page) -> None:
+    """It is loaded behind the first page, and takes far more memory than any upload."""
+    known, same = 0.0, 0
+    while known < 400e6 or same < 6:
+        page.wait_for_timeout(500)
+        same = same + 1 if abs(memory(server) - known) < 1e6 else 0
+        known = memory(server)
 
 
 def test_nothing_good_is_lost_among_bad_files(
@@ -40,8 +91,7 @@ def test_nothing_good_is_lost_among_bad_files(
     expect(heading(page, "Gallery")).to_be_visible()
     expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
     expect(page.get_by_text("4 files were left out")).to_be_visible()
-    (dataset_id,) = server.workspace.dataset_ids()
-    dataset = ImageDataset.load(server.workspace, dataset_id)
+    dataset = the_dataset(server)
     assert {file.name: file.reason for file in dataset.left_out if not file.is_expected} == {
         "red/cut-off.jpg": "the picture is cut off or damaged",
         "red/text.jpg": "it is not a picture, whatever its name says",
@@ -53,16 +103,12 @@ def test_nothing_good_is_lost_among_bad_files(
 def test_many_files_arrive_in_batches_and_each_once(
     server: Server, person: Person, tmp_path: Path, make_image: MakeImage
 ) -> None:
-    for number in range(450):
-        target = tmp_path / "many" / ("red" if number % 2 else "blue") / f"{number}.jpg"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(make_image(target.parent.name, seed=number, image_format="JPEG"))
+    folder = many_photos(tmp_path, make_image, 450)
     page = person()
     open_images(page)
-    choose_folder(page, tmp_path / "many")
+    choose_folder(page, folder)
     expect(page.get_by_text("450 images in 2 classes")).to_be_visible()
-    (dataset_id,) = server.workspace.dataset_ids()
-    dataset = ImageDataset.load(server.workspace, dataset_id)
+    dataset = the_dataset(server)
     assert len({image.name for image in dataset.images}) == 450
     assert dataset.version >= 3, "the folder came in one piece"
 
@@ -102,20 +148,159 @@ def test_a_zip_comes_in(person: Person, image_folder: Path, tmp_path: Path) -> N
     expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
 
 
-def test_stopping_half_way_keeps_what_has_arrived(
+def test_a_stopped_folder_goes_on_where_it_stopped(
     server: Server, person: Person, tmp_path: Path, make_image: MakeImage
 ) -> None:
-    for number in range(900):
-        target = tmp_path / "many" / ("red" if number % 2 else "blue") / f"{number}.jpg"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(make_image(target.parent.name, seed=number, image_format="JPEG"))
+    folder = many_photos(tmp_path, make_image, 900)
     page = person()
     open_images(page)
-    choose_folder(page, tmp_path / "many")
+    choose_folder(page, folder)
     page.get_by_role("button", name="Stop here and keep what has arrived").click()
-    expect(heading(page, "Gallery")).to_be_visible()
-    expect(page.get_by_role("button", name="Choose a folder")).to_be_visible()
-    (dataset_id,) = server.workspace.dataset_ids()
-    num_images = len(ImageDataset.load(server.workspace, dataset_id).images)
-    assert 0 < num_images < 900
-    assert dataset_id in page.url
+    expect(page.get_by_text("Bring the same folder again to add the rest.")).to_be_visible()
+    dataset = the_dataset(server)
+    assert 0 < len(dataset.images) < 900
+    assert dataset.id in page.url
+    page.reload()
+    settle(page)
+    arrived = len(dataset.images)
+    expect(page.get_by_text(f"{arrived} of 900 files of “many” have arrived and are kept.")).to_be_visible()
+    choose_folder(page, folder)
+    expect(page.get_by_text("900 images in 2 classes")).to_be_visible()
+    expect(page.get_by_text("Bring the same folder again")).to_be_hidden()
+    assert num_arrived_once(server) == 900
+
+
+def test_a_server_that_is_killed_half_way_loses_and_doubles_nothing(
+    server: Server, person: Person, tmp_path: Path, make_image: MakeImage
+) -> None:
+    folder = many_photos(tmp_path, make_image, 900)
+    page = person()
+    open_images(page)
+    choose_folder(page, folder)
+    expect(page.get_by_text(re.compile("^[2-8]00 of 900 files"))).to_be_visible()
+    server.stop(at_once=True)
+    server.start()
+    expect(page.get_by_text("900 images in 2 classes")).to_be_visible()
+    assert num_arrived_once(server) == 900
+
+
+def test_a_batch_that_got_lost_is_sent_again(
+    server: Server, browser: Browser, tmp_path: Path, make_image: MakeImage
+) -> None:
+    folder = many_photos(tmp_path, make_image, 300)
+    page = browser.new_page(base_url=server.url)
+    page.set_default_timeout(LONG)
+    page.clock.install()
+    num_large = 0
+
+    def lose_the_second_batch(socket: WebSocketRoute) -> None:
+        upstream = socket.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            nonlocal num_large
+            num_large += len(message) > 100_000
+            if num_large != 2 or len(message) < 100_000:
+                upstream.send(message)
+
+        socket.on_message(pass_on)
+
+    page.route_web_socket(re.compile("_stcore/stream"), lose_the_second_batch)
+    open_images(page)
+    choose_folder(page, folder)
+    expect(page.get_by_text("200 of 300 files")).to_be_visible()
+    page.clock.fast_forward(25_000)
+    expect(page.get_by_text("300 images in 2 classes")).to_be_visible()
+    assert num_large == 3
+    assert num_arrived_once(server) == 300
+    page.close()
+
+
+def test_a_batch_that_comes_twice_counts_once(server: Server, browser: Browser, image_folder: Path) -> None:
+    page = browser.new_page(base_url=server.url)
+    page.set_default_timeout(LONG)
+
+    def repeat_batches(socket: WebSocketRoute) -> None:
+        upstream = socket.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            upstream.send(message)
+            if b"is_last" in (message if isinstance(message, bytes) else message.encode()):
+                upstream.send(message)
+
+        socket.on_message(pass_on)
+
+    page.route_web_socket(re.compile("_stcore/stream"), repeat_batches)
+    open_images(page)
+    choose_folder(page, image_folder)
+    expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
+    settle(page)
+    dataset = the_dataset(server)
+    assert (len(dataset.images), dataset.left_out, dataset.version) == (24, (), 1)
+    page.close()
+
+
+def test_the_same_folder_once_more_is_known_and_not_listed(
+    server: Server, person: Person, image_folder: Path
+) -> None:
+    page = person()
+    open_images(page)
+    choose_folder(page, image_folder)
+    expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
+    page.get_by_text("Add to the images below, rather than start anew").click()
+    settle(page)
+    choose_folder(page, image_folder)
+    expect(page.get_by_text("24 files had come in before and were not taken twice.")).to_be_visible()
+    dataset = the_dataset(server)
+    assert (len(dataset.images), dataset.left_out) == (24, ())
+
+
+def test_class_folders_dropped_together_are_classes(
+    server: Server, person: Person, image_folder: Path
+) -> None:
+    page = person()
+    open_images(page)
+    drop(page, sorted(image_folder.iterdir()))
+    expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
+
+
+def test_loose_files_with_a_table_get_its_labels(server: Server, person: Person, image_folder: Path) -> None:
+    table = image_folder / "labels.csv"
+    paths = sorted(image_folder.rglob("*.jpg"))
+    table.write_text("".join(f"{path.name},{path.parent.name}\n" for path in paths[:16]))
+    page = person()
+    open_images(page)
+    drop(page, [*paths, table])
+    expect(page.get_by_text("16 images in 2 classes")).to_be_visible()
+    dataset = the_dataset(server)
+    assert dataset.counts() == {"blue": 8, "green": 8}
+    assert {file.reason for file in dataset.left_out} == {"labels.csv does not name it"}
+
+
+def test_a_file_larger_than_a_batch_arrives_in_parts(
+    server: Server, person: Person, image_folder: Path, make_image: MakeImage
+) -> None:
+    large = make_image("red", seed=5, size=(2400, 2400), image_format="BMP")
+    assert len(large) > 2 * 8 * 1024**2
+    (image_folder / "red" / "large.bmp").write_bytes(large)
+    page = person()
+    open_images(page)
+    choose_folder(page, image_folder)
+    expect(page.get_by_text("25 images in 3 classes")).to_be_visible()
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="reads memory from /proc, which only Linux has"
+)
+def test_the_memory_of_the_server_does_not_grow_with_the_number_of_photos(
+    server: Server, person: Person, tmp_path: Path, make_image: MakeImage
+) -> None:
+    folder = many_photos(tmp_path, make_image, 400, size=(420, 400), kind="BMP")
+    assert sum(path.stat().st_size for path in folder.rglob("*.jpg")) > 200e6
+    page = person()
+    open_images(page)
+    wait_for_tensorflow(server, page)
+    before = memory(server)
+    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # the peak counts from here on
+    choose_folder(page, folder)
+    expect(page.get_by_text("400 images in 2 classes")).to_be_visible()
+    assert memory(server, "VmHWM") - before < 150e6

@@ -5,11 +5,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.conftest import MakeImage
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.problems import Suspicion
 from transfer_core.data.sources import folder_source
 from transfer_core.workspace import Workspace
 
@@ -22,17 +24,17 @@ def zip_of(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-def test_empty_page_offers_four_ways_in(open_page: OpenPage) -> None:
+def test_empty_page_offers_the_ways_in(open_page: OpenPage) -> None:
     page = open_page("2_Images")
     assert "No images yet" in texts(page)
     (ways,) = page.button_group
-    assert list(ways.options) == ["A folder", "A zip file", "One class", "A sample"]
+    assert list(ways.options) == ["A folder", "A zip or tar file", "The camera", "One class", "A sample"]
     assert not page.button
 
 
 def test_a_zip_becomes_a_dataset(open_page: OpenPage, image_folder: Path) -> None:
     page = open_page("2_Images")
-    page.button_group[0].set_value("A zip file").run()
+    page.button_group[0].set_value("A zip or tar file").run()
     page.file_uploader[0].upload("colors.zip", zip_of(image_folder), "application/zip").run()
     assert not page.exception and not page.error
     assert [metric.value for metric in page.metric] == ["3", "18", "6"]
@@ -45,7 +47,7 @@ def test_a_zip_that_is_none_is_one_sentence_and_loses_nothing(
     open_page: OpenPage, dataset: ImageDataset
 ) -> None:
     page = open_page("2_Images", images=dataset.id)
-    page.button_group[0].set_value("A zip file").run()
+    page.button_group[0].set_value("A zip or tar file").run()
     page.file_uploader[0].upload("fake.zip", b"not a zip at all", "application/zip").run()
     assert page.error[0].value.startswith("fake.zip is not a zip file, or it is damaged.")
     assert page.query_params["images"] == dataset.id
@@ -95,8 +97,7 @@ def test_what_was_left_out_is_listed_with_its_reason(
     (image_folder / ".DS_Store").touch()
     dataset = add_files(create_dataset(page_workspace, "colors"), folder_source(image_folder))
     page = open_page("2_Images", images=dataset.id)
-    (table,) = page.dataframe
-    assert table.value.values.tolist() == [
+    assert sorted(row for table in page.dataframe for row in table.value.values.tolist()) == [
         ["red/empty.png", "the file is empty (0 bytes)"],
         ["red/notes.jpg", "it is not a picture, whatever its name says"],
     ]
@@ -122,8 +123,8 @@ def test_the_gallery_has_pages_of_48_and_a_filter(open_page: OpenPage, page_work
     page.session_state[page.get("pagination")[0].key] = 5
     page.run()
     assert "Images 193 to 200 of 200." in texts(page)
-    page.selectbox[0].set_value("food").run()
-    assert "40 images. " in texts(page)
+    next(box for box in page.selectbox if box.label == "Class").set_value("food").run()
+    assert "40 images." in texts(page)
 
 
 def test_the_split_can_be_changed(
@@ -144,8 +145,8 @@ def test_names_from_outside_are_shown_as_they_are(
     dataset = add_files(create_dataset(page_workspace, "$5 _or_ $6"), folder_source(image_folder))
     page = open_page("2_Images", images=dataset.id)
     assert page.subheader[0].value == r"\$5 \_or\_ \$6"
-    captions = [caption.caption for caption in page.get("image")[0].proto.imgs]
-    assert any(caption.startswith(r"\*old\* \<b\>\:red\[x\]") for caption in captions)
+    captions = [picture.caption for strip in page.get("image") for picture in strip.proto.imgs]
+    assert r"\*old\* \<b\>\:red\[x\]" in captions
 
 
 def test_earlier_images_can_be_taken_again(open_page: OpenPage, dataset: ImageDataset) -> None:
@@ -168,3 +169,98 @@ def test_too_many_files_for_one_class_are_sent_to_the_folder_way(
         page.file_uploader[0].upload(name, make_image("grey", seed=ord(name[0])), "image/png")
     page.button[0].click().run()
     assert page.error[0].value.startswith("Up to 1 images can be added here at once.")
+
+
+def copies_of(images: ImageDataset, folder: Path) -> list[Path]:
+    """Each picture of one class once more, a little darker."""
+    copies = []
+    for image in images.images_in("train")[:2]:
+        with Image.open(images.image_path(image)) as opened:
+            darker = opened.point(lambda value: int(value * 0.97))
+        copies.append(folder / image.class_name / f"{image.id}.png")
+        darker.save(copies[-1])
+    return copies
+
+
+def test_problems_are_listed_and_mended_with_one_click(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, image_folder: Path
+) -> None:
+    copies = copies_of(dataset, image_folder)
+    dataset = add_files(dataset, folder_source(image_folder))
+    assert len(dataset.images) == 24 + len(copies)
+    page = open_page("2_Images", images=dataset.id)
+    assert "Nearly the same pictures" in texts(page)
+    page.button(key="mend-near_duplicate").click().run()
+    mended = ImageDataset.load(page_workspace, dataset.id)
+    assert (len(mended.images), len(mended.excluded)) == (24, 2)
+    assert "2 images were left out." in texts(page)
+    page.button(key="undo-edit").click().run()
+    assert ImageDataset.load(page_workspace, dataset.id).images == dataset.images
+
+
+def test_the_gallery_shows_the_images_of_a_problem(open_page: OpenPage, dataset: ImageDataset) -> None:
+    page = open_page("2_Images", images=dataset.id)
+    assert "24 images." in texts(page)
+    page.button(key="show-few_validation").click().run()
+    assert "6 images." in texts(page)
+
+
+def test_a_class_is_renamed_and_deleted(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace
+) -> None:
+    page = open_page("2_Images", images=dataset.id)
+    page.text_input(key=f"new-class-name-{dataset.version}").set_value("azure").run()
+    next(found for found in page.button if found.label == "Rename").click().run()
+    renamed = ImageDataset.load(page_workspace, dataset.id)
+    assert renamed.class_names == ("azure", "green", "red")
+    next(found for found in page.button if found.label == "Delete this class").click().run()
+    assert ImageDataset.load(page_workspace, dataset.id).class_names == ("green", "red")
+    assert "8 images were left out." in texts(page)
+
+
+def test_the_parts_of_the_split_take_turns(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace
+) -> None:
+    page = open_page("2_Images", images=dataset.id)
+    next(group for group in page.button_group if "Parts that take turns" in group.options).set_value(
+        "Parts that take turns"
+    ).run()
+    assert ImageDataset.load(page_workspace, dataset.id).split_by == "folds"
+    page.slider[0].set_value(4).run()
+    assert ImageDataset.load(page_workspace, dataset.id).num_folds == 4
+
+
+def test_a_split_of_ones_own_is_kept_and_shown(
+    open_page: OpenPage, page_workspace: Workspace, image_folder: Path, tmp_path: Path
+) -> None:
+    for split in ("train", "val", "test"):
+        for path in image_folder.glob("*/*.jpg"):
+            if int(path.stem[-1]) % 3 == ("train", "val", "test").index(split):
+                target = tmp_path / "own" / split / path.parent.name / path.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(path.read_bytes())
+    dataset = add_files(create_dataset(page_workspace, "own"), folder_source(tmp_path / "own"))
+    page = open_page("2_Images", images=dataset.id)
+    assert [(metric.label, metric.value) for metric in page.metric] == [
+        ("Classes", "3"),
+        ("To learn from", "9"),
+        ("To check with", "9"),
+        ("To test with", "6"),
+    ]
+
+
+def test_wrong_labels_are_looked_for(
+    open_page: OpenPage,
+    dataset: ImageDataset,
+    page_workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wrong = dataset.images[0]
+    found = [Suspicion(wrong.id, wrong.class_name, "red", 0.9)]
+    monkeypatch.setattr("pages.ui.problems.suspicious_labels", lambda *_given, **_named: found)
+    page = open_page("2_Images", images=dataset.id)
+    next(button for button in page.button if button.label == "Look for wrong labels").click().run()
+    assert "Labels that are likely wrong" in texts(page)
+    page.button(key="mend-wrong_label").click().run()
+    assert ImageDataset.load(page_workspace, dataset.id).counts()["red"] == 9
+    assert "No label looks wrong." in texts(page)

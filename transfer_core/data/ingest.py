@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.images import decode_image, encode_jpeg
+from transfer_core.data.images import read_image
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind
 from transfer_core.data.similarity import fingerprint
@@ -217,19 +217,20 @@ def _prepare(file: SourceFile) -> _PreparedImage | UnreadableImageError:
     if file.is_system_file:
         return UnreadableImageError()
     try:
-        image = decode_image(file.read())
+        decoded = read_image(file.read())
     except UnreadableImageError as error:
         return error
+    image = decoded.image
     digest = hashlib.sha256(f"{image.width}x{image.height}".encode() + image.tobytes())
     grey = np.asarray(image.convert("L").reduce(max(min(image.size) // 64, 1)))
     record = ImageRecord(
         digest.hexdigest()[:32],
         class_name="",
         name=clean_name(file.parts[-1]),
-        width=image.width,
-        height=image.height,
+        width=decoded.width,
+        height=decoded.height,
         brightness=round(float(grey.mean()), 1),
         contrast=round(float(grey.std()), 1),
         fingerprint=fingerprint(image),
     )
-    return _PreparedImage(record, encode_jpeg(image))
+    return _PreparedImage(record, decoded.to_jpeg())

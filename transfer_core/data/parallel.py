@@ -4,7 +4,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from threading import Lock
+from typing import BinaryIO, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,3 +34,25 @@ def map_ahead(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+class SharedFile:
+    """An open file that several threads read, each at places of its own.
+
+    Args:
+        file: The open file; nobody else moves in it meanwhile.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._lock = Lock()
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes from `offset` on; fewer at the end of the file.
+
+        Raises:
+            OSError: If the disk refuses.
+        """
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.read(size)

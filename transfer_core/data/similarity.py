@@ -1,61 +1,89 @@
-"""Which images show the same: copies of one picture, frames of one recording, files of one original."""
+"""Which images show the same: copies of one picture, frames of one recording, files of one original.
+
+The thresholds, and what they find and do not find, are measured in docs/data-doctor.md.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import imagehash
 import numpy as np
 from PIL import Image
 
-if TYPE_CHECKING:
-    from transfer_core.data.records import ImageRecord
+from transfer_core.data.records import ImageRecord
 
-MAX_DISTANCE = 4
-_BLOCK_ROWS = 512
-_COPY_NAME = re.compile(
-    r"_(?:jpe?g|png|webp|bmp)\.rf\.[0-9a-f]{6,}$"
-    r"|[ _-]+(?:edited|edit|copy|copie|kopie|bearbeitet)(?:[ _-]?\d{1,2}| \(\d{1,2}\))?$",
+# Near-duplicates differ in at most so many of the 64 bits that describe the coarse shapes ...
+MAX_COARSE_DISTANCE = 8
+# ... and either their colours, cell by cell, are nearly the same (1 - cosine of the angle between them) ...
+MAX_COLOR_DISTANCE = 0.012
+# ... or nearly all 256 bits are, while a change of brightness may have moved the colours a little.
+MAX_FINE_DISTANCE = 24
+MAX_COLOR_DISTANCE_IF_FINE = 0.1
+# On a picture with less contrast than this (standard deviation of 0-255) there is nothing to compare.
+_MIN_CONTRAST = 2.0
+_SIDE = 64
+_COLOR_SIDE = 8
+_COLOR_WEIGHT = 2.0
+_HASH_BYTES = 32
+_PAIRS_AT_ONCE = 65_536
+_DISTANCES_AT_ONCE = 4_000_000
+_ENDING = re.compile(r"\.\w{2,5}$")
+_MADE_FROM = re.compile(
+    r"_(?:jpe?g|png|webp|bmp|heic)\.rf(?:\..*)?$"
+    r"|[ _-]+(?:edited|edit|copy|copie|kopie|copia|bearbeitet)(?:[ _-]?\d{1,2}| \(\d{1,2}\))?$",
     re.IGNORECASE,
 )
 
+Array = np.ndarray[Any, np.dtype[Any]]
+
 
 def fingerprint(image: Image.Image) -> str:
-    """Return what is left of a picture when size, brightness and compression are taken away.
+    """Return what stays of a picture when it is compressed, resized or brightened.
 
-    A difference hash (Krawetz, 2013): in a grid of 9 x 8 greys, is each one darker than its neighbour?
+    The bits of a perceptual hash (the signs of the lowest 16 x 16 frequencies; Zauner, 2010) with those of the
+    coarse 8 x 8 first, then 8 x 8 greys and 4 x 4 tints.
 
     Args:
         image: A decoded picture.
 
     Returns:
-        64 bits, as 16 hexadecimal digits.
+        128 bytes as 256 hexadecimal digits; empty for a picture with nothing on it, which is like no other.
     """
-    grey = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.LANCZOS))
-    return np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes().hex()
+    small = image.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    if np.asarray(small).std(axis=(0, 1)).max() < _MIN_CONTRAST:
+        return ""
+    bits = imagehash.phash(small, hash_size=16).hash
+    coarse_first = np.concatenate([bits[:8, :8].ravel(), bits[:8, 8:].ravel(), bits[8:].ravel()])
+    cells = np.asarray(small.convert("YCbCr").resize((_COLOR_SIDE, _COLOR_SIDE), Image.Resampling.BOX))
+    tints = cells[..., 1:].reshape(_COLOR_SIDE // 2, 2, _COLOR_SIDE // 2, 2, 2).mean(axis=(1, 3))
+    colors = np.concatenate([cells[..., 0].ravel(), tints.round().ravel()]).astype(np.uint8)
+    return (np.packbits(coarse_first).tobytes() + colors.tobytes()).hex()
 
 
 def similar_pairs(fingerprints: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the places of all pairs of near-duplicates, the smaller place first.
+    """Return pairs of near-duplicates: all that it takes to link those that belong together.
+
+    Two pictures are in one group when a chain of pairs leads from one to the other; not every pair of a group
+    is listed, so that memory stays bounded when thousands are alike.
 
     Args:
         fingerprints: What `fingerprint` returned; an empty one is like no other.
+
+    Returns:
+        Places in the sequence.
     """
-    places = np.array([place for place, text in enumerate(fingerprints) if text], dtype=np.intp)
-    hashes = np.array([int(fingerprints[place], 16) for place in places], dtype=np.uint64)
-    return [(int(places[i]), int(places[j])) for i, j in _close_pairs(hashes)]
-
-
-def _close_pairs(hashes: np.ndarray[Any, np.dtype[np.uint64]]) -> Iterator[tuple[int, int]]:
-    for start in range(0, len(hashes), _BLOCK_ROWS):
-        block = hashes[start : start + _BLOCK_ROWS]
-        distances = np.bitwise_count(block[:, None] ^ hashes[None, start:])
-        for row, column in np.argwhere(distances <= MAX_DISTANCE):
-            if row < column:
-                yield start + int(row), start + int(column)
+    alike: dict[str, list[int]] = defaultdict(list)
+    for place, text in enumerate(fingerprints):
+        if text:
+            alike[text].append(place)
+    pairs = [pair for places in alike.values() for pair in pairwise(places)]
+    first = [places[0] for places in alike.values()]
+    return pairs + [(first[row], first[column]) for row, column in _links(list(alike))]
 
 
 def groups_of(images: Sequence[ImageRecord]) -> list[str]:
@@ -69,19 +97,43 @@ def groups_of(images: Sequence[ImageRecord]) -> list[str]:
     Returns:
         For each image the id of its group, which is the least id of its images; "" when it is alone.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     pairs = [*similar_pairs([image.fingerprint for image in images]), *_same_source(images)]
-    if not pairs:
-        return [""] * len(images)
-    rows, columns = np.array(pairs).T
-    links = coo_array((np.ones(len(pairs), bool), (rows, columns)), shape=(len(images), len(images)))
-    _count, labels = connected_components(links, directed=False)
-    members: dict[int, list[str]] = defaultdict(list)
-    for image, label in zip(images, labels, strict=True):
-        members[label].append(image.id)
-    return [min(members[label]) if len(members[label]) > 1 else "" for label in labels]
+    groups = [""] * len(images)
+    for places in linked(len(images), pairs):
+        name = min(images[place].id for place in places)
+        for place in places:
+            groups[place] = name
+    return groups
+
+
+def near_duplicates(images: Iterable[ImageRecord]) -> list[list[ImageRecord]]:
+    """Return the groups of images that look nearly the same, the largest image of each first.
+
+    Args:
+        images: With their `group`, in which near-duplicates are looked for.
+    """
+    by_group: dict[str, list[ImageRecord]] = defaultdict(list)
+    for image in images:
+        if image.group:
+            by_group[image.group].append(image)
+    found = []
+    for members in by_group.values():
+        pairs = similar_pairs([image.fingerprint for image in members])
+        found += [[members[place] for place in places] for places in linked(len(members), pairs)]
+    return [sorted(alike, key=lambda image: -image.width * image.height) for alike in found]
+
+
+def linked(count: int, pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Return the places that pairs link with each other, for two places and more.
+
+    Args:
+        count: Number of places.
+        pairs: Each links two of them.
+    """
+    by_label: dict[int, list[int]] = defaultdict(list)
+    for place, label in enumerate(_labels(count, pairs).tolist()):
+        by_label[label].append(place)
+    return [places for places in by_label.values() if len(places) > 1]
 
 
 def original_name(name: str) -> str:
@@ -93,18 +145,79 @@ def original_name(name: str) -> str:
     Args:
         name: The name of a file, without folders.
     """
-    stem = re.sub(r"\.\w{2,5}$", "", name)
-    while (shorter := _COPY_NAME.sub("", stem)) != stem:
+    # First without its ending: of a long name that was cut, the ending is gone.
+    stem = _MADE_FROM.sub("", _ENDING.sub("", name))
+    while (shorter := _MADE_FROM.sub("", stem)) != stem:
         stem = shorter
     return stem.casefold()
 
 
 def _same_source(images: Sequence[ImageRecord]) -> Iterator[tuple[int, int]]:
     """Yield neighbours among the frames of each recording and among the files of each original."""
-    by_source: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    by_burst: dict[str, list[int]] = defaultdict(list)
+    by_original: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, image in enumerate(images):
         if image.burst:
-            by_source["burst", image.burst].append(place)
-        by_source["file", image.class_name, original_name(image.name)].append(place)
-    for places in by_source.values():
+            by_burst[image.burst].append(place)
+        by_original[image.class_name, original_name(image.name)].append(place)
+    for places in by_burst.values():
         yield from pairwise(places)
+    for (_class_name, original), places in by_original.items():
+        # Two files with the very same name come from two folders and say nothing about each other.
+        if any(_ENDING.sub("", images[place].name).casefold() != original for place in places):
+            yield from pairwise(places)
+
+
+def _labels(count: int, pairs: Sequence[tuple[int, int]]) -> Array:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rows, columns = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+    links = coo_array((np.ones(len(pairs), dtype=bool), (rows, columns)), shape=(count, count))
+    labels: Array = connected_components(links, directed=False)[1]
+    return labels
+
+
+def _links(fingerprints: Sequence[str]) -> list[tuple[int, int]]:
+    """Compare all with all, but none that are linked already: then thousands alike cost little."""
+    count = len(fingerprints)
+    if not count:
+        return []
+    content = np.frombuffer(bytes.fromhex("".join(fingerprints)), dtype=np.uint8).reshape(count, -1)
+    bits = np.ascontiguousarray(content[:, :_HASH_BYTES]).view(np.uint64)
+    colors = _color_directions(content[:, _HASH_BYTES:])
+    links: list[tuple[int, int]] = []
+    labels = np.arange(count)
+    for candidates in _candidates(np.ascontiguousarray(bits[:, 0])):
+        rows, columns = candidates[labels[candidates[:, 0]] != labels[candidates[:, 1]]].T
+        color_distances = 1 - np.einsum("ij,ij->i", colors[rows], colors[columns])
+        fine_distances = np.bitwise_count(bits[rows] ^ bits[columns]).sum(axis=1)
+        is_similar = (color_distances <= MAX_COLOR_DISTANCE) | (
+            (fine_distances <= MAX_FINE_DISTANCE) & (color_distances <= MAX_COLOR_DISTANCE_IF_FINE)
+        )
+        if is_similar.any():
+            links += zip(rows[is_similar].tolist(), columns[is_similar].tolist(), strict=True)
+            labels = _labels(count, links)
+    return links
+
+
+def _candidates(coarse: Array) -> Iterator[Array]:
+    """Yield pairs whose coarse bits are alike, `[pairs, 2]`, a bounded number at a time."""
+    num_rows = max(_DISTANCES_AT_ONCE // max(len(coarse), 1), 1)
+    for start in range(0, len(coarse), num_rows):
+        distances = np.bitwise_count(coarse[start : start + num_rows, None] ^ coarse[None, start:])
+        is_near = np.triu(distances <= MAX_COARSE_DISTANCE, k=1)
+        pairs = np.argwhere(is_near) + start
+        for first in range(0, len(pairs), _PAIRS_AT_ONCE):
+            yield pairs[first : first + _PAIRS_AT_ONCE]
+
+
+def _color_directions(colors: Array) -> Array:
+    """Turn greys and tints, `[images, 96]`, into vectors of length 1 that brightness and contrast leave alone."""
+    num_greys = _COLOR_SIDE**2
+    greys = colors[:, :num_greys].astype(np.float32)
+    tints = colors[:, num_greys:].astype(np.float32) - 128
+    vectors = np.concatenate([greys - greys.mean(axis=1, keepdims=True), _COLOR_WEIGHT * tints], axis=1)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    directions: Array = vectors / np.maximum(lengths, 1e-6)
+    return directions

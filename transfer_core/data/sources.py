@@ -1,111 +1,103 @@
-"""Where files come from: a folder, a zip, or a browser. Each source yields paths with a way to read them."""
+"""Where files come from: a folder, a zip, a tar, a table, or a browser. Each yields paths with a way to read them."""
 
 from __future__ import annotations
 
-import lzma
 import os
 import stat
-import struct
-import unicodedata
-import zipfile
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
+from transfer_core.data.label_table import TABLE_ENDINGS, arranged, labelled, read_table
+from transfer_core.data.limits import limits
+from transfer_core.data.members import unsafe_reason
+from transfer_core.data.source_file import (
+    SourceFile,
+    check_count,
+    check_file_size,
+    clean_name,
+    refused_file,
+    too_large,
+)
+from transfer_core.data.tar_archive import is_tar, tar_source
+from transfer_core.data.zip_archive import zip_source
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 
-if TYPE_CHECKING:
-    from transfer_core.data.records import Split
+__all__ = [
+    "MAX_FILES",
+    "MAX_FILE_BYTES",
+    "SourceFile",
+    "clean_name",
+    "csv_source",
+    "failing_file",
+    "folder_source",
+    "open_archive",
+    "open_source",
+    "uploaded_file",
+    "zip_source",
+]
 
-MAX_FILES = 50_000
-MAX_FILE_BYTES = 100 * 1024**2
-MAX_TOTAL_BYTES = 20 * 1024**3
-# Pictures are packed already; a zip of them hardly shrinks. A thousandfold is a trap.
-MAX_ZIP_RATIO = 200
-_SPLIT_FOLDERS: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
-_SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
-_MAX_NAME_LENGTH = 60
-# What zipfile raises on damaged or hostile archives (seen by feeding it mutated files).
-_UNPACKING_ERRORS = (
-    zipfile.BadZipFile,
-    OSError,
-    EOFError,
-    ValueError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    lzma.LZMAError,
-)
+MAX_FILES = limits().files
+MAX_FILE_BYTES = limits().file_bytes
 
 
-@dataclass(frozen=True)
-class SourceFile:
-    """A file that may become an image.
+@contextmanager
+def open_source(path: Path) -> Iterator[list[SourceFile]]:
+    """List the files of whatever lies at a path, and keep it open while they are read.
 
     Args:
-        parts: Its folders below the top of the source, and its name.
-        read: Returns its bytes; raises `UnreadableImageError` when it cannot.
-        label: Its class where a table says so; without it the folder is the class.
+        path: A folder, a zip, a tar (also packed with gzip, bzip2 or xz), or a table of path and class. Its
+            content tells which it is, not its ending.
+
+    Raises:
+        IngestError: If it is none of them, is damaged, or holds more than is taken at once.
     """
-
-    parts: tuple[str, ...]
-    read: Callable[[], bytes]
-    label: str | None = None
-
-    @property
-    def path(self) -> str:
-        """Its place in the source, for people."""
-        return clean_name("/".join(self.parts), max_length=200)
-
-    @property
-    def is_system_file(self) -> bool:
-        """Whether an operating system put it there and nobody misses it."""
-        return any(part.startswith(".") or part.casefold() in _SYSTEM_NAMES for part in self.parts)
-
-    @property
-    def class_name(self) -> str | None:
-        """Its label, or the first folder that is not a split; None when there is neither."""
-        folders = self.parts[:-1] if self.split is None else self.parts[1:-1]
-        name = clean_name(self.label if self.label is not None else "".join(folders[:1]))
-        return name or None
-
-    @property
-    def split(self) -> Split | None:
-        """The side that a top folder such as `train` or `val` puts it on, or None."""
-        # A folder "train" that holds pictures itself is the class of a vehicle.
-        if len(self.parts) < 3:
-            return None
-        return _SPLIT_FOLDERS.get(clean_name(self.parts[0]).casefold())
+    if path.is_dir():
+        yield folder_source(path)
+        return
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise IngestError(
+            _("{path} cannot be read: {reason}. Choose a folder, a zip or a tar file.").format(
+                path=path, reason=error.strerror or error
+            )
+        ) from error
+    with file:
+        if path.suffix.casefold() in TABLE_ENDINGS and not _is_archive(file):
+            yield csv_source(path)
+            return
+        with open_archive(file, path.name) as files:
+            yield files
 
 
-def clean_name(name: str, max_length: int = _MAX_NAME_LENGTH) -> str:
-    """Return a name that is safe to show: composed Unicode, nothing invisible, of bounded length.
+@contextmanager
+def open_archive(file: BinaryIO, name: str) -> Iterator[list[SourceFile]]:
+    """List the files of a zip or a tar, whatever its name ends in, and keep it open while they are read.
 
     Args:
-        name: What a file, a folder or a person calls it.
-        max_length: Letters that are kept.
+        file: The open archive.
+        name: What it is called, for messages.
 
-    Returns:
-        The name on one line; empty when nothing in it is visible.
+    Raises:
+        IngestError: If it is neither, is damaged, or holds more than is taken at once.
     """
-    composed = unicodedata.normalize("NFC", name)
-    visible = "".join(letter for letter in composed if unicodedata.category(letter)[0] != "C")
-    return " ".join(visible.split())[:max_length].strip()
+    if is_tar(file):
+        with tar_source(file, name) as files:
+            yield files
+    else:
+        yield zip_source(file, name)
 
 
 def folder_source(folder: Path) -> list[SourceFile]:
     """List the files of a folder on this machine. Links are not followed.
+
+    Args:
+        folder: Its subfolders are the classes, also below `train`, `val` and `test`, and with one more folder
+            around them all; or a table at its top tells the classes.
 
     Raises:
         IngestError: If it is not a folder, or holds too many files.
@@ -114,35 +106,55 @@ def folder_source(folder: Path) -> list[SourceFile]:
         raise IngestError(
             _("{path} is not a folder. Give a folder whose subfolders are the classes.").format(path=folder)
         )
-    files = []
-    for parent, _folders, names in os.walk(folder):
-        for name in sorted(names):
-            path = Path(parent, name)
-            if path.is_file() and not path.is_symlink():
-                files.append(SourceFile(path.relative_to(folder).parts, _file_reader(path)))
-    _check_count(len(files))
-    return sorted(files, key=lambda file: file.parts)
+    files: list[SourceFile] = []
+
+    def note_closed(error: OSError) -> None:
+        reason = _("the folder cannot be opened ({reason})").format(reason=error.strerror or error)
+        closed = Path(error.filename or folder).relative_to(folder)
+        files.append(refused_file(closed.as_posix(), reason, "unreadable"))
+
+    for parent, folders, names in os.walk(folder, onerror=note_closed):
+        place = Path(parent).relative_to(folder).parts
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        files += [_file_at(folder, (*place, name)) for name in [*names, *links]]
+        if len(place) >= limits().depth:
+            files += [_too_deep((*place, name)) for name in folders if name not in links]
+            folders.clear()
+        check_count(len(files))
+    return arranged(sorted(files, key=lambda file: file.parts))
 
 
-def zip_source(file: BinaryIO, name: str) -> list[SourceFile]:
-    """List the files of a zip. Nothing is unpacked to disk and no member's name touches a path.
+def csv_source(path: Path) -> list[SourceFile]:
+    """List the files that a table names, with its labels.
 
     Args:
-        file: The open zip; it must stay open while the files are read.
-        name: What it is called, for messages.
+        path: A table with the columns path and class, and perhaps split. The paths start at its own folder and lead
+            to files below it.
 
     Raises:
-        IngestError: If it is not a whole zip, or is larger than a zip of pictures can be.
+        IngestError: If it is no such table, or names too many files.
     """
     try:
-        archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeDecodeError) as error:
-        raise IngestError(_damaged_zip(name)) from error
-    # Not is_dir(), which fails on an empty name.
-    members = [member for member in archive.infolist() if not member.filename.endswith(("/", "\\"))]
-    _check_count(len(members))
-    _check_members(members, name)
-    return _without_common_root([_zip_file(archive, member) for member in members])
+        check_file_size(path.stat().st_size)
+        rows = read_table(path.read_bytes())
+    except (OSError, UnreadableImageError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise IngestError(
+            _("{path} cannot be read: {reason}. Choose a table of path and class.").format(
+                path=path, reason=reason
+            )
+        ) from error
+    if not rows:
+        raise IngestError(
+            _(
+                "{name} is not a table of path and class. Expected were lines such as: cats/1.jpg,cat (the path "
+                "starts at the folder of the table)."
+            ).format(name=clean_name(path.name))
+        )
+    paths = dict.fromkeys(row.path for row in rows if not unsafe_reason(row.path))
+    places = [tuple(part for part in name.split("/") if part not in ("", ".")) for name in paths]
+    files = [_table_file(path.parent, place) for place in places if _is_there(path.parent.joinpath(*place))]
+    return labelled(files, rows, path.name)
 
 
 def uploaded_file(path: str, content: bytes) -> SourceFile:
@@ -152,8 +164,8 @@ def uploaded_file(path: str, content: bytes) -> SourceFile:
         path: Its name, with its folders when a whole folder was dropped.
         content: Its bytes.
     """
-    parts = _parts_of(path)
-    return SourceFile(parts[1:] or parts, lambda: content)
+    parts = tuple(part for part in path.replace("\\", "/").split("/") if part not in ("", ".", ".."))
+    return SourceFile(parts[1:] or parts or (path,), lambda: content)
 
 
 def failing_file(path: str, *, is_too_large: bool) -> SourceFile:
@@ -165,95 +177,57 @@ def failing_file(path: str, *, is_too_large: bool) -> SourceFile:
     """
 
     def read() -> bytes:
-        raise UnreadableImageError(_too_large() if is_too_large else _("the browser could not read it"))
+        if is_too_large:
+            raise too_large()
+        raise UnreadableImageError(_("the browser could not read it"), "unreadable")
 
     return SourceFile(uploaded_file(path, b"").parts, read)
 
 
-def _file_reader(path: Path) -> Callable[[], bytes]:
-    def read() -> bytes:
-        try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise UnreadableImageError(_too_large())
-            return path.read_bytes()
-        except OSError as error:
-            raise UnreadableImageError(
-                _("it cannot be read ({reason})").format(reason=error.strerror or error)
-            ) from error
-
-    return read
+def _is_archive(file: BinaryIO) -> bool:
+    start = file.read(4)
+    file.seek(0)
+    return start.startswith((b"PK\3\4", b"PK\5\6")) or is_tar(file)
 
 
-def _zip_file(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> SourceFile:
-    def read() -> bytes:
-        if member.flag_bits & 1:
-            raise UnreadableImageError(_("it is locked with a password"))
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise UnreadableImageError(_("it is only a link to another file"))
-        try:
-            with archive.open(member) as opened:
-                content = opened.read(MAX_FILE_BYTES + 1)
-        except _UNPACKING_ERRORS as error:
-            raise UnreadableImageError(_("it is damaged inside the zip file")) from error
-        if len(content) > MAX_FILE_BYTES:
-            raise UnreadableImageError(_too_large())
-        return content
-
-    return SourceFile(_parts_of(member.filename), read)
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
-def _parts_of(path: str) -> tuple[str, ...]:
-    parts = tuple(part for part in path.replace("\\", "/").split("/") if part not in ("", ".", ".."))
-    return parts or (path,)
+def _table_file(folder: Path, place: tuple[str, ...]) -> SourceFile:
+    if any(folder.joinpath(*place[:depth]).is_symlink() for depth in range(1, len(place))):
+        return refused_file("/".join(place), _("it lies behind a link to another folder"), "unsafe")
+    return _file_at(folder, place)
 
 
-def _without_common_root(files: list[SourceFile]) -> list[SourceFile]:
-    """Drop the one folder around all class folders, if there is one."""
-    wanted = [file for file in files if not file.is_system_file]
-    roots = {file.parts[0] for file in wanted if len(file.parts) > 1}
-    has_classes_below = any(len(file.parts) > 2 for file in wanted)
-    if len(roots) != 1 or not has_classes_below:
-        return files
-    return [
-        SourceFile(file.parts[1:], file.read) if file.parts[0] in roots and len(file.parts) > 1 else file
-        for file in files
-    ]
+def _file_at(folder: Path, place: tuple[str, ...]) -> SourceFile:
+    path = folder.joinpath(*place)
+    try:
+        mode = path.lstat().st_mode
+    except OSError as error:
+        return refused_file("/".join(place), _unreadable(error), "unreadable")
+    if stat.S_ISLNK(mode):
+        return refused_file("/".join(place), _("it is only a link to another file"), "unsafe")
+    if not stat.S_ISREG(mode):
+        return refused_file("/".join(place), _("it is not a plain file"), "unsafe")
+    return SourceFile(place, partial(_read_file, path))
 
 
-def _check_count(num_files: int) -> None:
-    if num_files > MAX_FILES:
-        raise IngestError(
-            _(
-                "There are {count:,} files; up to {limit:,} are taken at once. Split them and add the parts."
-            ).format(count=num_files, limit=MAX_FILES)
-        )
+def _read_file(path: Path) -> bytes:
+    try:
+        check_file_size(path.stat().st_size)
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(_unreadable(error), "unreadable") from error
 
 
-def _check_members(members: list[zipfile.ZipInfo], name: str) -> None:
-    packed = sum(member.compress_size for member in members)
-    unpacked = sum(member.file_size for member in members)
-    ordered = sorted(members, key=lambda member: member.header_offset)
-    overlapping = any(
-        first.header_offset + first.compress_size > second.header_offset
-        for first, second in pairwise(ordered)
-    )
-    if unpacked > MAX_TOTAL_BYTES or unpacked > max(packed * MAX_ZIP_RATIO, 10 * 1024**2):
-        raise IngestError(
-            _(
-                "{name} was not opened: unpacked it would be {size:,.0f} MB, far more than a zip file of pictures "
-                "can be. Pack only the pictures and choose the new file."
-            ).format(name=clean_name(name), size=unpacked / 1e6)
-        )
-    if overlapping:
-        raise IngestError(_damaged_zip(name))
+def _unreadable(error: OSError) -> str:
+    return _("it cannot be read ({reason})").format(reason=error.strerror or error)
 
 
-def _damaged_zip(name: str) -> str:
-    return _(
-        "{name} is not a zip file, or it is damaged. Pack the folder with the class folders again and "
-        "choose the new file."
-    ).format(name=clean_name(name))
-
-
-def _too_large() -> str:
-    return _("the file is larger than {limit} MB").format(limit=MAX_FILE_BYTES // 1024**2)
+def _too_deep(place: tuple[str, ...]) -> SourceFile:
+    reason = _("it lies in more than {limit} folders within each other").format(limit=limits().depth)
+    return refused_file("/".join(place), reason, "unreadable")

@@ -1,23 +1,41 @@
 """Folders, zips and uploads list their files; what is hostile or broken is refused in plain words."""
 
+import errno
 import io
+import os
 import stat
 import struct
+import tarfile
+import tempfile
 import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from transfer_core.data import sources
-from transfer_core.data.sources import SourceFile, clean_name, folder_source, uploaded_file, zip_source
+from transfer_core.data.sources import (
+    SourceFile,
+    clean_name,
+    csv_source,
+    failing_file,
+    folder_source,
+    open_archive,
+    open_source,
+    uploaded_file,
+    zip_source,
+)
 from transfer_core.errors import IngestError, UnreadableImageError
 
 DAMAGED_ZIP = (
     "photos.zip is not a zip file, or it is damaged. Pack the folder with the class folders again and choose "
     "the new file."
+)
+TOO_MANY = (
+    "There are more than {} files, the most that is taken at once. Split them and add the parts. (The limit is the "
+    "setting TRANSFER_STUDIO_MAX_FILES.)"
 )
 DAMAGED_INSIDE = "it is damaged inside the zip file"
 
@@ -76,6 +94,29 @@ class TestSourceFile:
     )
     def test_the_folder_is_the_class(self, path: str, class_name: str | None) -> None:
         assert file_at(path).class_name == class_name
+
+    @pytest.mark.parametrize(
+        ("path", "split"),
+        [
+            ("train/cat/1.jpg", "train"),
+            ("Training/cat/1.jpg", "train"),
+            ("val/cat/1.jpg", "validation"),
+            ("valid/cat/1.jpg", "validation"),
+            ("VALIDATION/cat/deep/1.jpg", "validation"),
+            ("test/cat/1.jpg", "test"),
+            ("train/1.jpg", None),
+            ("cat/train/1.jpg", None),
+            ("cat/1.jpg", None),
+            ("1.jpg", None),
+        ],
+    )
+    def test_a_top_folder_names_the_split(self, path: str, split: str | None) -> None:
+        assert file_at(path).split == split
+
+    def test_a_label_counts_more_than_the_folder(self) -> None:
+        file = SourceFile(("train", "cat", "1.jpg"), lambda: b"", " big\ncat ", "test")
+        assert (file.class_name, file.split) == ("bigcat", "test")
+        assert SourceFile(("cat", "1.jpg"), lambda: b"", "").class_name is None
 
     @pytest.mark.parametrize(
         "path",
@@ -145,16 +186,81 @@ class TestFolder:
             f"{tmp_path / name} is not a folder. Give a folder whose subfolders are the classes."
         )
 
-    def test_links_are_not_followed(self, tmp_path: Path) -> None:
+    def test_links_are_told_and_not_followed(self, tmp_path: Path) -> None:
         outside = tmp_path / "outside"
         outside.mkdir()
         (outside / "secret.jpg").write_bytes(b"1")
         folder = tmp_path / "folder"
         (folder / "cat").mkdir(parents=True)
         (folder / "cat" / "file.jpg").symlink_to(outside / "secret.jpg")
+        (folder / "cat" / "gone.jpg").symlink_to(outside / "gone.jpg")
         (folder / "dog").symlink_to(outside, target_is_directory=True)
         (folder / "loop").symlink_to(folder, target_is_directory=True)
-        assert folder_source(folder) == []
+        files = folder_source(folder)
+        assert [file.path for file in files] == ["cat/file.jpg", "cat/gone.jpg", "dog", "loop"]
+        assert {why_unreadable(file) for file in files} == {"it is only a link to another file"}
+
+    def test_a_pipe_is_told_and_not_waited_for(self, tmp_path: Path) -> None:
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("needs named pipes as Linux and macOS have them")
+        os.mkfifo(tmp_path / "pipe.jpg")
+        assert why_unreadable(folder_source(tmp_path)[0]) == "it is not a plain file"
+
+    def test_a_folder_that_cannot_be_opened_is_told(
+        self, image_folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        original = os.scandir
+
+        def scandir(path: str) -> object:
+            if Path(path).name == "green":
+                raise PermissionError(errno.EACCES, "Permission denied", path)
+            return original(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+        files = folder_source(image_folder)
+        assert [file.path for file in files if file.parts[0] == "green"] == ["green"]
+        assert why_unreadable(files[8]) == "the folder cannot be opened (Permission denied)"
+        assert len(files) == 17
+
+    def test_folders_too_deep_are_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+        for folder in ("a", "a/b", "a/b/c"):
+            (tmp_path / folder / "1.jpg").write_bytes(b"1")
+        monkeypatch.setenv("TRANSFER_STUDIO_MAX_DEPTH", "2")
+        deep, *others = sorted(folder_source(tmp_path), key=lambda file: file.path.endswith("jpg"))
+        assert (deep.path, len(others)) == ("a/b/c", 2)
+        assert why_unreadable(deep) == "it lies in more than 2 folders within each other"
+
+    @pytest.mark.parametrize(
+        ("paths", "classes"),
+        [
+            (["all/cat/1.jpg", "all/dog/1.jpg"], ["cat", "dog"]),
+            (["all/cat/1.jpg", "all/dog/1.jpg", "all/readme.txt"], ["cat", "dog", None]),
+            (["all/train/cat/1.jpg", "all/val/dog/1.jpg"], ["cat", "dog"]),
+            (["train/cat/1.jpg", "train/dog/1.jpg"], ["cat", "dog"]),
+            (["cat/1.jpg", "cat/2.jpg"], ["cat", "cat"]),
+            (["cat/1.jpg", "cat/old/2.jpg"], ["cat", "cat"]),
+            (
+                ["all/cat/1.jpg", "all/dog/1.jpg", ".DS_Store", "__MACOSX/all/x"],
+                [None, "MACOSX", "cat", "dog"],
+            ),
+        ],
+        ids=str,
+    )
+    def test_one_folder_around_all_classes_is_dropped(
+        self, tmp_path: Path, paths: list[str], classes: list[str | None]
+    ) -> None:
+        for path in paths:
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_bytes(b"1")
+        found = [file.class_name and file.class_name.strip("_") for file in folder_source(tmp_path)]
+        assert sorted(found, key=str) == sorted(classes, key=str)
+
+    def test_a_train_folder_alone_keeps_its_split(self, tmp_path: Path) -> None:
+        for path in ("train/cat/1.jpg", "train/dog/1.jpg"):
+            (tmp_path / path).parent.mkdir(parents=True)
+            (tmp_path / path).write_bytes(b"1")
+        assert [file.split for file in folder_source(tmp_path)] == ["train", "train"]
 
     def test_a_file_that_is_gone_meanwhile(self, image_folder: Path) -> None:
         file = folder_source(image_folder)[0]
@@ -168,12 +274,10 @@ class TestFolder:
         assert why_unreadable(folder_source(image_folder)[0]) == "the file is larger than 100 MB"
 
     def test_too_many_files_are_refused(self, image_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sources, "MAX_FILES", 24)
+        monkeypatch.setenv("TRANSFER_STUDIO_MAX_FILES", "24")
         assert len(folder_source(image_folder)) == 24
-        monkeypatch.setattr(sources, "MAX_FILES", 23)
-        assert why_refused(lambda: folder_source(image_folder)) == (
-            "There are 24 files; up to 23 are taken at once. Split them and add the parts."
-        )
+        monkeypatch.setenv("TRANSFER_STUDIO_MAX_FILES", "23")
+        assert why_refused(lambda: folder_source(image_folder)) == TOO_MANY.format(23)
 
 
 class TestUpload:
@@ -192,6 +296,12 @@ class TestUpload:
         file = uploaded_file(path, b"content")
         assert file.parts == parts
         assert file.read() == b"content"
+
+    def test_a_file_that_could_not_be_sent_is_told(self) -> None:
+        file = failing_file("photos/cat/1.jpg", is_too_large=True)
+        assert (file.path, why_unreadable(file)) == ("cat/1.jpg", "the file is larger than 100 MB")
+        file = failing_file("photos/cat/1.jpg", is_too_large=False)
+        assert why_unreadable(file) == "the browser could not read it"
 
 
 class TestZip:
@@ -231,22 +341,28 @@ class TestZip:
         files = opened(zipped(dict.fromkeys([root + name for name in names], b"1")))
         assert [file.class_name for file in files] == ["cat", "dog", "cat", "dog"]
 
-    @pytest.mark.parametrize(
-        ("name", "parts"),
-        [
-            ("../../x/1.jpg", ("x", "1.jpg")),
-            ("/etc/x/1.jpg", ("etc", "x", "1.jpg")),
-            ("..\\..\\x\\1.jpg", ("x", "1.jpg")),
-            ("C:\\x\\1.jpg", ("C:", "x", "1.jpg")),
-            ("a/./b//../1.jpg", ("a", "b", "1.jpg")),
-            ("..", ("..",)),
-        ],
-    )
-    def test_names_lead_nowhere_else(self, name: str, parts: tuple[str, ...]) -> None:
-        assert parts_in([name, "other/1.jpg"])[0] == parts
+    @pytest.mark.parametrize("name", ["a/./b//1.jpg", "a\\b\\1.jpg", "./a/b/1.jpg"])
+    def test_ways_to_write_the_same_path(self, name: str) -> None:
+        assert parts_in([name, "other/1.jpg"])[0] == ("a", "b", "1.jpg")
+
+    @pytest.mark.parametrize("name", ["Füße/1.jpg", "狐狸/1.jpg"])
+    def test_names_in_utf8_that_do_not_say_so(self, name: str) -> None:
+        content = zipped({name: b"1"}).replace(b"\0\x08", b"\0\0")
+        assert opened(content)[0].parts[0] == name.partition("/")[0]
+
+    def test_names_in_another_alphabet_that_do_not_say_so_are_kept(self) -> None:
+        member = zipfile.ZipInfo("xxxx/1.jpg")
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr(member, b"1")
+        (file,) = opened(buffer.getvalue().replace(b"xxxx", "狐狸".encode("gbk")))
+        assert file.read() == b"1"
+        assert file.class_name
 
     def test_a_member_without_a_name_does_not_cost_the_others(self) -> None:
-        assert parts_in(["", "cat/1.jpg"]) == [("",), ("cat", "1.jpg")]
+        unnamed, named = opened(zipped({"": b"1", "cat/1.jpg": b"2"}))
+        assert why_unreadable(unnamed) == "it has no name"
+        assert named.read() == b"2"
 
     @pytest.mark.parametrize(
         "content", [b"", b"no zip", b"PK\3\4" + bytes(60), b"Rar!\x1a\x07\0" + bytes(60)]
@@ -316,18 +432,19 @@ class TestZip:
         bomb = zipped({"cat/1.jpg": bytes(30_000_000), "dog/1.jpg": b"1"}, zipfile.ZIP_DEFLATED)
         assert len(bomb) < 40_000
         assert why_refused(lambda: opened(bomb)) == (
-            "photos.zip was not opened: unpacked it would be 30 MB, far more than a zip file of pictures can be. "
-            "Pack only the pictures and choose the new file."
+            "photos.zip was not opened: unpacked it is more than 200 times as large, as no archive of pictures is. "
+            "Pack only the pictures and choose the new file. (The limit is the setting TRANSFER_STUDIO_MAX_RATIO.)"
         )
 
     def test_a_small_drawing_may_shrink_a_lot(self) -> None:
         assert opened(zipped({"cat/1.bmp": bytes(9_000_000)}, zipfile.ZIP_DEFLATED))[0].read()[:2] == b"\0\0"
 
     def test_more_than_fits_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sources, "MAX_TOTAL_BYTES", 999_999)
-        content = zipped({"cat/1.jpg": bytes(500_000), "cat/2.jpg": bytes(500_000)})
-        assert why_refused(lambda: opened(content)).startswith(
-            "photos.zip was not opened: unpacked it would be 1 MB"
+        monkeypatch.setenv("TRANSFER_STUDIO_MAX_TOTAL_MB", "1")
+        content = zipped({"cat/1.jpg": bytes(600_000), "cat/2.jpg": bytes(600_000)})
+        assert why_refused(lambda: opened(content)) == (
+            "photos.zip was not opened: it has more than 1 MB in it. Split it and add the parts. (The limit is the "
+            "setting TRANSFER_STUDIO_MAX_TOTAL_MB.)"
         )
 
     def test_a_size_that_lies_is_found_while_reading(self) -> None:
@@ -336,7 +453,7 @@ class TestZip:
         assert why_unreadable(opened(bytes(content))[0]) == DAMAGED_INSIDE
 
     def test_one_large_member_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sources, "MAX_FILE_BYTES", 2 * 1024**2)
+        monkeypatch.setenv("TRANSFER_STUDIO_MAX_FILE_MB", "2")
         large, small = opened(zipped({"cat/1.jpg": bytes(2 * 1024**2 + 1), "cat/2.jpg": bytes(2 * 1024**2)}))
         assert why_unreadable(large) == "the file is larger than 2 MB"
         assert len(small.read()) == 2 * 1024**2
@@ -345,11 +462,243 @@ class TestZip:
         content = bytearray(zipped({"cat/1.jpg": bytes(500), "cat/2.jpg": bytes(500)}))
         second = content.rindex(b"PK\1\2")
         struct.pack_into("<I", content, second + 42, 20)
-        assert why_refused(lambda: opened(bytes(content))) == DAMAGED_ZIP
+        assert why_refused(lambda: opened(bytes(content))) == (
+            "photos.zip was not opened: files in it lie over each other, as in no archive of pictures. Pack only the "
+            "pictures and choose the new file."
+        )
 
     def test_too_many_members_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sources, "MAX_FILES", 2)
+        monkeypatch.setenv("TRANSFER_STUDIO_MAX_FILES", "2")
         content = zipped({f"cat/{number}.jpg": b"1" for number in range(3)})
-        assert why_refused(lambda: opened(content)) == (
-            "There are 3 files; up to 2 are taken at once. Split them and add the parts."
+        assert why_refused(lambda: opened(content)) == TOO_MANY.format(2)
+
+    @pytest.mark.parametrize("is_large_form", [False, True])
+    def test_a_list_of_members_that_fills_the_memory_is_not_read(
+        self, monkeypatch: pytest.MonkeyPatch, is_large_form: bool
+    ) -> None:
+        monkeypatch.setenv("TRANSFER_STUDIO_MAX_FILES", "3")
+        monkeypatch.setattr(zipfile, "ZipFile", pytest.fail)
+        size = 0xFFFFFFFF if is_large_form else 4096
+        end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 0, 0, size, 0, 0)
+        large_end = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 0, 0, 1 << 40, 0)
+        locator = struct.pack("<4sIQI", b"PK\6\7", 0, 0, 1)
+        content = large_end + locator + end if is_large_form else end
+        assert why_refused(lambda: opened(b"PK\3\4" + content)) == TOO_MANY.format(3)
+
+
+def tarred(members: Mapping[str, bytes], mode: str = "w") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+class TestTar:
+    @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+    @pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+    def test_members_are_listed_and_read(
+        self, monkeypatch: pytest.MonkeyPatch, mode: str, tar_format: int
+    ) -> None:
+        monkeypatch.setattr(tarfile, "DEFAULT_FORMAT", tar_format)
+        long_name = "x" * 90 + ".jpg"
+        content = tarred(
+            {"all/cat/1.jpg": b"meow" * 999, f"all/dog/{long_name}": b"", "all/狗/2": b"w"}, mode
         )
+        with open_archive(io.BytesIO(content), "photos") as files:
+            assert [(file.parts, file.read()) for file in reversed(files)] == [
+                (("狗", "2"), b"w"),
+                (("dog", long_name), b""),
+                (("cat", "1.jpg"), b"meow" * 999),
+            ]
+
+    def test_files_are_read_by_several_threads(self) -> None:
+        content = tarred({f"cat/{number}": bytes([number]) * 5000 for number in range(100)}, "w:gz")
+        with open_archive(io.BytesIO(content), "photos.tgz") as files, ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(lambda file: set(file.read()), files)) == [{number} for number in range(100)]
+
+    def test_nothing_stays_open_or_on_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        with open_archive(io.BytesIO(tarred({"cat/1.jpg": b"1"}, "w:xz")), "a.tar.xz") as files:
+            pass
+        with pytest.raises(ValueError, match="closed file"):
+            files[0].read()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_entry_is_no_file(self) -> None:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            folder = tarfile.TarInfo("cat")
+            folder.type = tarfile.DIRTYPE
+            archive.addfile(folder)
+        with open_archive(buffer, "photos.tar") as files:
+            assert files == []
+
+
+class TestOpenSource:
+    def test_the_content_tells_what_it_is(self, tmp_path: Path) -> None:
+        members = {"cat/1.jpg": b"1", "dog/2.jpg": b"2"}
+        for number, content in enumerate([zipped(members), tarred(members), tarred(members, "w:gz")]):
+            for ending in (".jpg", ".csv"):
+                path = tmp_path / f"{number}{ending}"
+                path.write_bytes(content)
+                with open_source(path) as files:
+                    assert [(file.class_name, file.read()) for file in files] == [
+                        ("cat", b"1"),
+                        ("dog", b"2"),
+                    ]
+
+    def test_a_folder(self, image_folder: Path) -> None:
+        with open_source(image_folder) as files:
+            assert len(files) == 24
+
+    def test_a_table(self, tmp_path: Path) -> None:
+        (tmp_path / "1.jpg").write_bytes(b"1")
+        (tmp_path / "labels.csv").write_text("1.jpg,cat")
+        with open_source(tmp_path / "labels.csv") as files:
+            assert [(file.class_name, file.read()) for file in files] == [("cat", b"1")]
+
+    def test_what_is_not_there(self, tmp_path: Path) -> None:
+        path = tmp_path / "no"
+        with pytest.raises(IngestError) as caught, open_source(path):
+            pass
+        assert str(caught.value) == (
+            f"{path} cannot be read: No such file or directory. Choose a folder, a zip or a tar file."
+        )
+
+
+class TestTable:
+    """Labels from a table in a folder, and from a table alone."""
+
+    @pytest.fixture
+    def photos(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "photos"
+        for name in ("a.jpg", "b.jpg", "more/c.jpg", "more/d.jpg"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(name)
+        return folder
+
+    def labels(self, files: list[SourceFile]) -> dict[str, str | None]:
+        return {file.path: file.class_name for file in files if file.read()}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"a.jpg,cat\nmore/c.jpg,dog\n",
+            b"path,label\r\na.jpg,cat\r\nmore/c.jpg,dog\r\n",
+            b"\xef\xbb\xbffilename;class\na.jpg;cat\nmore/c.jpg;dog",
+            b"file\tclass_name\na.jpg\tcat\nmore/c.jpg\tdog",
+            b"id,label,image\n1,cat,a.jpg\n2,dog,c.jpg\n",
+            b'"a.jpg","cat"\n\n"more\\c.jpg"," dog "\n',
+            b"./A.JPG,cat\nMORE/C.jpg,dog\n",
+            "path,label\na.jpg,cat\nmore/c.jpg,dog\n".encode("utf-16"),
+        ],
+        ids=repr,
+    )
+    def test_ways_to_write_it(self, photos: Path, text: bytes) -> None:
+        (photos / "labels.csv").write_bytes(text)
+        named = [file for file in folder_source(photos) if file.path in ("a.jpg", "more/c.jpg")]
+        assert self.labels(named) == {"a.jpg": "cat", "more/c.jpg": "dog"}
+
+    @pytest.mark.parametrize("letters", ["utf-8", "latin-1"])
+    def test_letters(self, photos: Path, letters: str) -> None:
+        (photos / "labels.csv").write_bytes("a.jpg,Füchse\n".encode(letters))
+        assert folder_source(photos)[0].class_name == "Füchse"
+
+    @pytest.mark.parametrize("header", ["", "path,label,split\n"])
+    def test_a_third_column_is_the_split(self, photos: Path, header: str) -> None:
+        (photos / "labels.csv").write_text(header + "a.jpg,cat,train\nb.jpg,cat,VAL\nmore/c.jpg,dog,test\n")
+        assert [file.split for file in folder_source(photos)[:3]] == ["train", "validation", "test"]
+
+    def test_everything_else_is_told(self, photos: Path) -> None:
+        (photos / "labels.csv").write_text(
+            "a.jpg,cat\nb.jpg,\ngone.jpg,cat\nmore/c.jpg,cat\nmore/c.jpg,dog\na.jpg,cat\n../x.jpg,cat\n"
+        )
+        (photos / ".DS_Store").write_bytes(b"1")
+        files = {file.path: file for file in folder_source(photos)}
+        assert files.pop("a.jpg").class_name == "cat"
+        assert files.pop(".DS_Store").is_system_file
+        assert {path: why_unreadable(file) for path, file in files.items()} == {
+            "b.jpg": "labels.csv gives it no class",
+            "gone.jpg": "labels.csv names it, but it is not there",
+            "more/c.jpg": "labels.csv gives it more than one class",
+            "more/d.jpg": "labels.csv does not name it",
+            "../x.jpg": "its path leads out of the folder (..)",
+        }
+
+    @pytest.mark.parametrize(
+        "tables",
+        [
+            {"one.csv": "a.jpg,cat", "two.csv": "b.jpg,dog"},
+            {"notes.csv": "gone.jpg,cat"},
+            {"notes.csv": "only one column\na.jpg"},
+            {"notes.csv": "\0,\0"},
+            {"more/labels.csv": "c.jpg,cat"},
+            {"empty.csv": ""},
+        ],
+        ids=str,
+    )
+    def test_without_exactly_one_at_the_top_the_folders_are_the_classes(
+        self, photos: Path, tables: dict[str, str]
+    ) -> None:
+        for name, text in tables.items():
+            (photos / name).write_text(text)
+        files = {file.path: file.class_name for file in folder_source(photos)}
+        assert (files["a.jpg"], files["more/c.jpg"]) == (None, "more")
+
+    @pytest.mark.parametrize("root", ["", "photos/"])
+    def test_in_a_zip_and_a_tar(self, root: str) -> None:
+        members = {f"{root}labels.csv": b"1.jpg,cat\nimages/2.jpg,dog", f"{root}1.jpg": b"1"}
+        members |= {f"{root}images/2.jpg": b"2", f"{root}images/3.jpg": b"3"}
+        for content in (zipped(members), tarred(members), tarred(members, "w:gz")):
+            with open_archive(io.BytesIO(content), "photos") as files:
+                assert self.labels(files[:2]) == {"1.jpg": "cat", "images/2.jpg": "dog"}
+                assert [why_unreadable(file) for file in files[2:]] == ["labels.csv does not name it"]
+
+    def test_alone(self, photos: Path) -> None:
+        table = photos / "labels.csv"
+        (photos / "link.jpg").symlink_to(photos / "a.jpg")
+        (photos / "other").symlink_to(photos / "more", target_is_directory=True)
+        outside = f"{photos.parent}/secret.jpg"
+        table.write_text(
+            f"a.jpg,cat\nlink.jpg,cat\nother/c.jpg,dog\n{outside},dog\n../secret.jpg,dog\n{'x' * 300}.jpg,dog\n"
+        )
+        (photos.parent / "secret.jpg").write_bytes(b"secret")
+        good, *others = csv_source(table)
+        assert (good.path, good.class_name, good.read()) == ("a.jpg", "cat", b"a.jpg")
+        assert [why_unreadable(file) for file in others] == [
+            "it is only a link to another file",
+            "it lies behind a link to another folder",
+            "its path starts at the top of a disk",
+            "its path leads out of the folder (..)",
+            "labels.csv names it, but it is not there",
+        ]
+
+    @pytest.mark.parametrize("text", ["", "just a text", "a.jpg\nb.jpg"])
+    def test_what_is_no_table_is_refused(self, photos: Path, text: str) -> None:
+        table = photos / "labels.csv"
+        table.write_text(text)
+        assert why_refused(lambda: csv_source(table)) == (
+            "labels.csv is not a table of path and class. Expected were lines such as: cats/1.jpg,cat (the path "
+            "starts at the folder of the table)."
+        )
+
+    def test_one_that_is_gone_or_too_large_is_refused(
+        self, photos: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        table = photos / "labels.csv"
+        assert why_refused(lambda: csv_source(table)) == (
+            f"{table} cannot be read: No such file or directory. Choose a table of path and class."
+        )
+        monkeypatch.setenv("TRANSFER_STUDIO_MAX_FILE_MB", "1")
+        table.write_bytes(b"a.jpg,cat\n" * 200_000)
+        assert why_refused(lambda: csv_source(table)) == (
+            f"{table} cannot be read: the file is larger than 1 MB. Choose a table of path and class."
+        )
+
+    def test_one_with_too_many_lines_is_refused(self, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TRANSFER_STUDIO_MAX_FILES", "5")
+        (photos / "labels.csv").write_text("a.jpg,cat\n" * 6)
+        assert why_refused(lambda: csv_source(photos / "labels.csv")) == TOO_MANY.format(5)

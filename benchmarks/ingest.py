@@ -1,0 +1,125 @@
+"""How quickly a folder becomes a checked dataset, against Keras merely reading it.
+
+Compares, on the same photos in turn, `keras.utils.image_dataset_from_directory` doing one pass at the input size
+of a network with this project's ingest: decode in full, turn upright, shrink, hash, look for problems, store
+without metadata, split. With `--phone` every photo is first enlarged to 4000 x 3000 pixels, as a phone takes it.
+
+Example:
+    python -m benchmarks.ingest --data photos/flowers
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+import psutil
+from PIL import Image
+
+from transfer_core.backbones.runtime import load_keras
+from transfer_core.data.doctor import examine
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import folder_source
+from transfer_core.workspace import Workspace
+
+_PHONE_SIZE = (4000, 3000)
+_IMAGE_SIZE = (224, 224)
+_BATCH_SIZE = 32
+
+
+@click.command()
+@click.option(
+    "--data", type=click.Path(exists=True, file_okay=False), required=True, help="Folder of class folders."
+)
+@click.option("--phone", is_flag=True, help="Enlarge every photo to 4000 x 3000 pixels first.")
+@click.option("--limit", default=1000, show_default=True, help="Photos to take at most.")
+@click.option("--rounds", default=5, show_default=True)
+def main(data: str, phone: bool, limit: int, rounds: int) -> None:
+    """Print images a second, the ratio, and how far the memory grew."""
+    with tempfile.TemporaryDirectory() as folder:
+        photos = Path(folder) / "photos"
+        num_photos = _copy_photos(Path(data), photos, limit, _PHONE_SIZE if phone else None)
+        click.echo(f"{num_photos} photos")
+        load_keras()
+        _read_with_keras(photos)
+        theirs, ours, growth = [], [], []
+        for number in range(rounds):
+            theirs.append(_seconds(lambda: _read_with_keras(photos)))
+            workspace = Workspace(Path(folder) / f"workspace-{number}")
+            with _Memory() as memory:
+                ours.append(_seconds(lambda workspace=workspace: _ingest(workspace, photos)))  # type: ignore[misc]
+            growth.append(memory.growth)
+    keras_rate, own_rate = (num_photos / statistics.median(times) for times in (theirs, ours))
+    ratio = statistics.median(their / own for their, own in zip(theirs, ours, strict=True))
+    click.echo(f"Keras reading the folder   {keras_rate:8.1f} images/s")
+    click.echo(f"this project's ingest      {own_rate:8.1f} images/s   ratio {ratio:.2f}")
+    click.echo(f"memory grew by at most     {max(growth) / 1e6:8.0f} MB")
+
+
+def _copy_photos(data: Path, target: Path, limit: int, size: tuple[int, int] | None) -> int:
+    """Copy photos, evenly from all classes; enlarged ones get the grain of a sensor, or they would pack too well."""
+    paths = sorted(path for path in data.glob("*/*") if path.is_file())
+    chosen = paths[:: max(-(-len(paths) // limit), 1)]
+    random = np.random.default_rng(1)
+    for path in chosen:
+        place = target / path.parent.name / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if size is None:
+            place.write_bytes(path.read_bytes())
+            continue
+        with Image.open(path) as opened:
+            pixels = np.asarray(opened.convert("RGB").resize(size, Image.Resampling.BICUBIC), dtype=np.int16)
+        grain = random.integers(-6, 7, size=pixels.shape[:2], dtype=np.int16)[..., None]
+        Image.fromarray((pixels + grain).clip(0, 255).astype(np.uint8)).save(place, "JPEG", quality=88)
+    return len(chosen)
+
+
+def _read_with_keras(photos: Path) -> None:
+    import keras
+
+    dataset = keras.utils.image_dataset_from_directory(
+        photos, image_size=_IMAGE_SIZE, batch_size=_BATCH_SIZE, shuffle=False, verbose=False
+    )
+    for _images, _labels in dataset:
+        pass
+
+
+def _ingest(workspace: Workspace, photos: Path) -> None:
+    examine(add_files(create_dataset(workspace, "photos"), folder_source(photos)))
+
+
+def _seconds(function: Callable[[], None]) -> float:
+    started_at = time.perf_counter()
+    function()
+    return time.perf_counter() - started_at
+
+
+class _Memory:
+    """Watches how far the memory of this process grows meanwhile."""
+
+    def __enter__(self) -> _Memory:
+        self._process = psutil.Process()
+        self._before = self._process.memory_info().rss
+        self.growth = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.05):
+            self.growth = max(self.growth, self._process.memory_info().rss - self._before)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+// Tiles that are chosen with mouse or keyboard, and what can be done with the chosen ones.
+// Choosing stays in the browser; only an action goes to the server.
+
+const NEW_CLASS = "\u0000new";
+
+export default function ({ parentElement, data, setTriggerValue }) {
+    const gallery = (parentElement.gallery ??= createGallery(parentElement));
+    gallery.update(data, setTriggerValue);
+}
+
+function createGallery(root) {
+    const find = (selector) => root.querySelector(selector);
+    const tiles = find(".tiles");
+    const select = find("select");
+    const newClass = find(".new-class");
+    const state = { data: { words: {}, tiles: [] }, send: () => {}, shown: "", last: null };
+
+    const boxes = () => Array.from(tiles.querySelectorAll("input"));
+    const chosen = () => boxes().filter((box) => box.checked).map((box) => box.value);
+
+    const refresh = () => {
+        const { words } = state.data;
+        const ids = chosen();
+        const isNew = select.value === NEW_CLASS;
+        find(".actions").hidden = ids.length === 0;
+        find(".none").disabled = ids.length === 0;
+        find(".chosen").textContent = words.chosen?.replace("{count}", ids.length) ?? "";
+        newClass.hidden = !isNew;
+        find(".move").disabled = isNew && !newClass.value.trim();
+    };
+
+    const act = (kind, className = "") => state.send("action", { kind, ids: chosen(), class_name: className });
+
+    const drawTiles = () => {
+        const shown = JSON.stringify(state.data.tiles.map(({ id, label, note, is_out }) => [id, label, note, is_out]));
+        if (shown === state.shown) return;
+        state.shown = shown;
+        state.last = null;
+        tiles.replaceChildren(...state.data.tiles.map(createTile));
+    };
+
+    const createTile = ({ id, source, label, note, alt, is_out }) => {
+        const tile = document.createElement("label");
+        tile.className = is_out ? "tile out" : "tile";
+        const box = Object.assign(document.createElement("input"), { type: "checkbox", value: id });
+        box.setAttribute("aria-label", alt);
+        const picture = Object.assign(document.createElement("img"), { src: source, alt: "", loading: "lazy" });
+        const name = Object.assign(document.createElement("span"), { className: "label", textContent: label });
+        const more = Object.assign(document.createElement("span"), { className: "note", textContent: note });
+        tile.append(box, picture, name, more);
+        tile.title = alt;
+        box.onclick = (event) => chooseRange(box, event.shiftKey);
+        box.onchange = refresh;
+        return tile;
+    };
+
+    const chooseRange = (box, isRange) => {
+        const all = boxes();
+        const here = all.indexOf(box);
+        if (isRange && state.last !== null) {
+            const [first, last] = [Math.min(here, state.last), Math.max(here, state.last)];
+            all.slice(first, last + 1).forEach((other) => (other.checked = box.checked));
+        }
+        state.last = here;
+    };
+
+    const chooseAll = (isChosen) => {
+        boxes().forEach((box) => (box.checked = isChosen));
+        refresh();
+    };
+
+    find(".all").onclick = () => chooseAll(true);
+    find(".none").onclick = () => chooseAll(false);
+    select.onchange = refresh;
+    newClass.oninput = refresh;
+    find(".move").onclick = () => act("relabel", select.value === NEW_CLASS ? newClass.value : select.value);
+    find(".exclude").onclick = () => act("exclude");
+    find(".restore").onclick = () => act("restore");
+
+    return {
+        update(data, send) {
+            Object.assign(state, { data, send });
+            const { words } = data;
+            for (const name of ["all", "none", "hint", "move", "exclude", "restore"]) find(`.${name}`).textContent = words[name];
+            find(".relabel span").textContent = words.relabel;
+            newClass.placeholder = words.new_name;
+            newClass.setAttribute("aria-label", words.new_name);
+            tiles.setAttribute("aria-label", words.images);
+            const kept = select.value;
+            select.replaceChildren(
+                ...data.class_names.map((name) => new Option(name, name)),
+                new Option(words.new_class, NEW_CLASS),
+            );
+            if (kept && Array.from(select.options).some((option) => option.value === kept)) select.value = kept;
+            for (const name of [".relabel", ".move", ".exclude"]) find(name).hidden = data.are_out;
+            find(".restore").hidden = !data.are_out;
+            drawTiles();
+            refresh();
+        },
+    };
+}

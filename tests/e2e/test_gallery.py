@@ -1,0 +1,98 @@
+"""Labels changed, pictures left out and taken back in, by clicking in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Server, click_button, settle
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import folder_source
+
+pytestmark = pytest.mark.browser
+
+Person = Callable[[], Page]
+
+
+@pytest.fixture
+def dataset(server: Server, image_folder: Path) -> ImageDataset:
+    return add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
+
+
+@pytest.fixture
+def page(person: Person, dataset: ImageDataset) -> Page:
+    page = person()
+    page.goto(f"/Images?images={dataset.id}")
+    settle(page)
+    expect(page.get_by_text("24 images.")).to_be_visible()
+    return page
+
+
+def now(server: Server, dataset: ImageDataset) -> ImageDataset:
+    return ImageDataset.load(server.workspace, dataset.id)
+
+
+def choose(page: Page, *names: str) -> None:
+    for name in names:
+        page.get_by_role("checkbox", name=f"{name}, class").check()
+
+
+def test_labels_are_changed_and_the_change_is_undone(
+    server: Server, page: Page, dataset: ImageDataset
+) -> None:
+    choose(page, "red-0.jpg", "red-1.jpg")
+    expect(page.get_by_text("2 chosen")).to_be_visible()
+    page.get_by_label("Their class is").select_option("blue")
+    click_button(page, "Change the label")
+    expect(page.get_by_text("2 images are now blue.")).to_be_visible()
+    assert now(server, dataset).counts() == {"blue": 10, "green": 8, "red": 6}
+    click_button(page, "Undo")
+    expect(page.get_by_text("2 images are now blue.")).not_to_be_visible()
+    assert now(server, dataset).images == dataset.images
+
+
+def test_a_new_class_is_named_while_relabelling(server: Server, page: Page, dataset: ImageDataset) -> None:
+    choose(page, "red-0.jpg", "red-1.jpg")
+    page.get_by_label("Their class is").select_option("a new class …")
+    expect(page.get_by_role("button", name="Change the label")).to_be_disabled()
+    page.get_by_placeholder("Name of the new class").fill("orange")
+    click_button(page, "Change the label")
+    expect(page.get_by_text("2 images are now orange.")).to_be_visible()
+    assert now(server, dataset).counts()["orange"] == 2
+
+
+def test_pictures_are_left_out_and_come_back_with_the_keyboard(
+    server: Server, page: Page, dataset: ImageDataset
+) -> None:
+    page.get_by_role("checkbox", name="green-0.jpg, class").focus()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Leave out", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 image was left out.")).to_be_visible()
+    assert len(now(server, dataset).images) == 23
+    page.get_by_role("radio", name="Left out").click()
+    settle(page)
+    choose(page, "green-0.jpg")
+    click_button(page, "Take back in")
+    expect(page.get_by_text("1 image was taken back in.")).to_be_visible()
+    assert now(server, dataset).images == dataset.images
+
+
+def test_a_range_is_chosen_with_shift(page: Page) -> None:
+    boxes = page.get_by_role("checkbox", name=", class")
+    boxes.nth(1).click()
+    boxes.nth(5).click(modifiers=["Shift"])
+    expect(page.get_by_text("5 chosen")).to_be_visible()
+
+
+def test_classes_are_merged(server: Server, page: Page, dataset: ImageDataset) -> None:
+    page.get_by_text("Rename, merge or delete a class").click()
+    page.get_by_role("textbox", name="New name").fill("green")
+    page.keyboard.press("Tab")
+    click_button(page, "Merge with green")
+    expect(page.get_by_text("The class blue is now called green.")).to_be_visible()
+    assert now(server, dataset).counts() == {"green": 16, "red": 8}

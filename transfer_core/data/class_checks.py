@@ -1,0 +1,195 @@
+"""Problems with the classes: how many images each has, and on which side of the split."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+
+from transfer_core.data.dataset import ADVISED_IMAGES_PER_CLASS, MIN_IMAGES_PER_CLASS, ImageDataset
+from transfer_core.data.problems import Mend, Problem, Severity, listed
+from transfer_core.data.split import classes_without
+from transfer_core.language import _, plural
+
+MAX_IMBALANCE = 3.0
+MIN_VALIDATION_IMAGES = 5
+_Z_95_PERCENT = 1.96
+
+
+def check_classes(dataset: ImageDataset) -> Iterator[Problem]:
+    """Yield what is wrong with the classes and their split."""
+    counts = dataset.counts()
+    if not counts:
+        return
+    if len(counts) == 1:
+        yield Problem(
+            "one_class",
+            "error",
+            _("Only one class"),
+            _(
+                "There is only the class {name}. A model learns to tell classes apart, so it needs at least one more."
+            ).format(name=next(iter(counts))),
+        )
+    yield from _few_images(dataset)
+    yield from _imbalance(counts)
+    yield from _one_recording(dataset)
+    yield from _one_sided(dataset)
+    yield from _few_to_check_with(dataset)
+
+
+def least_true_accuracy(num_images: int) -> float:
+    """Return how low the true accuracy may be, 0-1, when every one of a few images was told rightly.
+
+    The lower end of the 95 % interval of Wilson (1927), which for no error comes down to n / (n + z^2).
+
+    Args:
+        num_images: How many images were checked, 1 or more.
+    """
+    return num_images / (num_images + _Z_95_PERCENT**2)
+
+
+def _few_images(dataset: ImageDataset) -> Iterator[Problem]:
+    counts = dataset.counts()
+    few = [name for name, count in counts.items() if count < ADVISED_IMAGES_PER_CLASS]
+    if not few:
+        return
+    severity: Severity = "error" if min(counts[name] for name in few) < MIN_IMAGES_PER_CLASS else "warning"
+    sentence = plural(
+        "{count} class has fewer than 10 images. From so few the model learns the pictures by heart rather than "
+        "what they show; add more, or leave the class out.",
+        "{count} classes have fewer than 10 images. From so few the model learns the pictures by heart rather than "
+        "what they show; add more, or leave the classes out.",
+        len(few),
+    )
+    mend = None
+    if len(counts) - len(few) >= 2:
+        mend = Mend(_("Leave out the classes with few images"), lambda mended: _without_classes(mended, few))
+    yield Problem(
+        "few_images",
+        severity,
+        _("Classes with few images"),
+        _with_names(sentence, [f"{name} ({counts[name]:,})" for name in few]),
+        image_ids=_ids_in(dataset, few),
+        mend=mend,
+    )
+
+
+def _imbalance(counts: dict[str, int]) -> Iterator[Problem]:
+    smallest, largest = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    if counts[largest] <= MAX_IMBALANCE * counts[smallest]:
+        return
+    yield Problem(
+        "imbalance",
+        "warning",
+        _("Classes of very different size"),
+        _(
+            "{largest} has {many:,} images and {smallest} only {few:,}. A model that sees one class so much more often "
+            "tends to take others for it; add images to the small classes."
+        ).format(largest=largest, many=counts[largest], smallest=smallest, few=counts[smallest]),
+    )
+
+
+def _one_recording(dataset: ImageDataset) -> Iterator[Problem]:
+    names = _of_one_group(dataset)
+    if not names:
+        return
+    sentence = plural(
+        "All images of {count} class are of one recording or of one picture, so none can be kept to check with. "
+        "Add images that were taken at another time or place.",
+        "All images of {count} classes are of one recording or of one picture each, so none can be kept to check "
+        "with. Add images that were taken at another time or place.",
+        len(names),
+    )
+    yield Problem(
+        "one_recording",
+        "error",
+        _("Classes from one recording"),
+        _with_names(sentence, names),
+        image_ids=_ids_in(dataset, names),
+    )
+
+
+def _one_sided(dataset: ImageDataset) -> Iterator[Problem]:
+    counts = dataset.counts()
+    without = {*classes_without(dataset.images, "train"), *classes_without(dataset.images, "validation")}
+    # Those have a problem of their own, which says more.
+    names = sorted(
+        name for name in without - set(_of_one_group(dataset)) if counts[name] >= MIN_IMAGES_PER_CLASS
+    )
+    if not names:
+        return
+    sentence = plural(
+        "{count} class has images on one side of the split only: either none to learn from, or none to check with.",
+        "{count} classes have images on one side of the split only: either none to learn from, or none to check "
+        "with.",
+        len(names),
+    )
+    yield Problem(
+        "one_sided",
+        "error",
+        _("Classes on one side of the split"),
+        _with_names(sentence, names),
+        image_ids=_ids_in(dataset, names),
+        mend=Mend(_("Draw the split anew"), _with_drawn_split) if dataset.split_by == "folders" else None,
+    )
+
+
+def _few_to_check_with(dataset: ImageDataset) -> Iterator[Problem]:
+    # By folds every image has its turn to be checked with.
+    checked = dataset.counts(None if dataset.split_by == "folds" else "validation")
+    few = {name: count for name, count in checked.items() if 0 < count < MIN_VALIDATION_IMAGES}
+    if not few:
+        return
+    name, least = min(few.items(), key=lambda item: item[1])
+    sentence = plural(
+        "{count} class has fewer than 5 images to check with, so its accuracy is a rough guess.",
+        "{count} classes have fewer than 5 images to check with, so their accuracies are rough guesses.",
+        len(few),
+    )
+    margin = _(
+        "For {name} there are {least}: even a model that is right about all of them may be right about only "
+        "{lowest:.0%} of new ones."
+    ).format(name=name, least=least, lowest=least_true_accuracy(least))
+    has_enough_for_folds = min(dataset.counts().values()) >= MIN_VALIDATION_IMAGES
+    can_take_turns = dataset.split_by == "share" and has_enough_for_folds
+    yield Problem(
+        "few_validation",
+        "warning",
+        _("Few images to check with"),
+        f"{sentence} {margin}",
+        image_ids=tuple(
+            image.id
+            for image in dataset.images
+            if image.class_name in few and (image.split == "validation" or dataset.split_by == "folds")
+        ),
+        mend=Mend(_("Let all images take turns"), _with_folds) if can_take_turns else None,
+    )
+
+
+def _of_one_group(dataset: ImageDataset) -> list[str]:
+    groups: dict[str, set[str]] = defaultdict(set)
+    for image in dataset.images:
+        groups[image.class_name].add(image.group or image.id)
+    counts = dataset.counts()
+    return [name for name in counts if counts[name] >= MIN_IMAGES_PER_CLASS and len(groups[name]) == 1]
+
+
+def _with_names(sentence: str, names: Collection[str]) -> str:
+    return f"{sentence} {_('It is about: {names}.').format(names=listed(names))}"
+
+
+def _ids_in(dataset: ImageDataset, names: Collection[str]) -> tuple[str, ...]:
+    return tuple(image.id for image in dataset.images if image.class_name in names)
+
+
+def _without_classes(dataset: ImageDataset, names: Collection[str]) -> ImageDataset:
+    return dataset.without(_ids_in(dataset, names))
+
+
+def _with_drawn_split(dataset: ImageDataset) -> ImageDataset:
+    return dataset.with_split(dataset.validation_split, dataset.seed, split_by="share")
+
+
+def _with_folds(dataset: ImageDataset) -> ImageDataset:
+    return dataset.with_split(
+        dataset.validation_split, dataset.seed, split_by="folds", num_folds=MIN_VALIDATION_IMAGES
+    )

@@ -1,0 +1,99 @@
+"""How much is taken in at once: one place for every limit, each a setting of whoever starts the app."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from transfer_core.errors import InvalidConfigError
+from transfer_core.language import _
+
+_PREFIX = "TRANSFER_STUDIO_MAX_"
+_MEGABYTE = 1024**2
+# Beyond it a number is a slip of the keyboard; 64 bits hold the product of two such numbers.
+_LARGEST = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is taken in at once. Each limit is read from `TRANSFER_STUDIO_MAX_` and its name in capitals.
+
+    Args:
+        files: Files of one folder or archive.
+        file_mb: Size of one file, in megabytes (1,048,576 bytes).
+        total_mb: Size of all files of one archive together, unpacked, in megabytes.
+        megapixels: Width times height of a picture, in millions.
+        ratio: How many times smaller than its content an archive may be. Pictures are packed already, so an
+            archive of them hardly shrinks; a thousandfold is a trap.
+        depth: Folders within each other.
+    """
+
+    files: int = 50_000
+    file_mb: int = 100
+    total_mb: int = 20_480
+    megapixels: int = 64
+    ratio: int = 200
+    depth: int = 20
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Limits:
+        """Read the limits that are set; the others keep their defaults.
+
+        Args:
+            environment: Names and values, as in `os.environ`.
+
+        Raises:
+            InvalidConfigError: If one of them is no whole number of at least 1.
+        """
+        names = {field.name: _PREFIX + field.name.upper() for field in fields(cls)}
+        return cls(
+            **{
+                field: _whole_number(name, environment[name])
+                for field, name in names.items()
+                if name in environment
+            }
+        )
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of one file, in bytes."""
+        return self.file_mb * _MEGABYTE
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of all files of one archive together, in bytes."""
+        return self.total_mb * _MEGABYTE
+
+    @property
+    def pixels(self) -> int:
+        """Width times height of a picture."""
+        return self.megapixels * 1_000_000
+
+
+def limits() -> Limits:
+    """Return the limits that hold now.
+
+    Raises:
+        InvalidConfigError: If one of the settings is no whole number of at least 1.
+    """
+    return Limits.from_environment(os.environ)
+
+
+def setting_of(limit: str) -> str:
+    """Return the name of the setting behind a limit, for messages.
+
+    Args:
+        limit: Name of a field of `Limits`.
+    """
+    return _PREFIX + limit.upper()
+
+
+def _whole_number(name: str, text: str) -> int:
+    if not text.strip().isascii() or not text.strip().isdigit() or not 1 <= int(text[:20]) <= _LARGEST:
+        raise InvalidConfigError(
+            _("The setting {name} is “{text}”. Expected was a whole number from 1 to {largest:,}.").format(
+                name=name, text=text, largest=_LARGEST
+            )
+        )
+    return int(text)

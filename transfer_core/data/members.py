@@ -1,0 +1,107 @@
+"""What zip and tar files have in common: names that must lead nowhere, and sizes that must not surprise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from transfer_core.data.limits import limits, setting_of
+from transfer_core.data.source_file import SourceFile, clean_name, refused_file
+from transfer_core.errors import IngestError
+from transfer_core.language import _
+
+# Below this size nothing is a trap, however well it is packed: a white drawing is.
+_HARMLESS_BYTES = 10 * 1024**2
+_DRIVE = re.compile(r"[A-Za-z]:")
+_DEVICES = {
+    *("con", "prn", "aux", "nul", "conin$", "conout$", "clock$"),
+    *(f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"),
+}
+
+
+def member_file(path: str, read: Callable[[], bytes]) -> SourceFile:
+    """Return a member of an archive as a file; one whose name could do harm is refused.
+
+    No file is ever written by the name of a member. Such names come from people who hope that it is, so what
+    they pack is not taken in either.
+
+    Args:
+        path: Its name in the archive; both `/` and the backslash part folders.
+        read: Returns its bytes.
+    """
+    path = path.replace("\\", "/")
+    reason = _unsafe_member_reason(path)
+    if reason:
+        return refused_file(path, reason, "unsafe")
+    return SourceFile(tuple(part for part in path.split("/") if part not in ("", ".")), read)
+
+
+def unsafe_reason(path: str) -> str:
+    """Say in words why a path may lead elsewhere; empty when it may not.
+
+    Args:
+        path: Folders and name, with `/` between them.
+    """
+    if "\0" in path:
+        return _("its name holds a zero character, which hides what follows")
+    if path.startswith("/"):
+        return _("its path starts at the top of a disk")
+    if _DRIVE.match(path):
+        return _("its path starts with a drive ({drive})").format(drive=path[:2])
+    if ".." in path.split("/"):
+        return _("its path leads out of the folder (..)")
+    return ""
+
+
+def _unsafe_member_reason(path: str) -> str:
+    """Say why nobody packs a file by that name with good intent; empty when people do."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not parts:
+        return _("it has no name")
+    if reason := unsafe_reason(path):
+        return reason
+    if len(parts) > limits().depth + 1:
+        return _("it lies in more than {limit} folders within each other").format(limit=limits().depth)
+    device = next((part for part in parts if part.split(".")[0].rstrip().casefold() in _DEVICES), None)
+    if device:
+        return _("its path holds the name of a device ({name})").format(name=clean_name(device))
+    dotted = next((part for part in parts if part.endswith(".")), None)
+    if dotted:
+        return _("its path holds a name that ends in a dot ({name})").format(name=clean_name(dotted))
+    return ""
+
+
+def allowed_size(packed: int) -> int:
+    """Return how many bytes an archive may have when it is unpacked.
+
+    Args:
+        packed: Its bytes as it is.
+    """
+    return min(limits().total_bytes, max(packed * limits().ratio, _HARMLESS_BYTES))
+
+
+def check_unpacked_size(unpacked: int, packed: int, name: str) -> None:
+    """Make sure that an archive is not larger than one of pictures can be.
+
+    Args:
+        unpacked: Bytes of its content, as far as known.
+        packed: Its bytes as it is.
+        name: What it is called, for messages.
+
+    Raises:
+        IngestError: If it is.
+    """
+    if unpacked > limits().total_bytes:
+        raise IngestError(
+            _(
+                "{name} was not opened: it has more than {limit:,} MB in it. Split it and add the parts. "
+                "(The limit is the setting {setting}.)"
+            ).format(name=clean_name(name), limit=limits().total_mb, setting=setting_of("total_mb"))
+        )
+    if unpacked > allowed_size(packed):
+        raise IngestError(
+            _(
+                "{name} was not opened: unpacked it is more than {limit:,} times as large, as no archive of "
+                "pictures is. Pack only the pictures and choose the new file. (The limit is the setting {setting}.)"
+            ).format(name=clean_name(name), limit=limits().ratio, setting=setting_of("ratio"))
+        )

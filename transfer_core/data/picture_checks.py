@@ -1,0 +1,220 @@
+"""Problems with the images themselves: what they show, how alike they are, and what they are called."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.problems import Mend, Problem, Suspicion, ids_of, taking_out
+from transfer_core.data.records import ImageRecord, Split
+from transfer_core.data.similarity import near_duplicates
+from transfer_core.language import _, plural
+
+# Pixels of the shorter side: less is blown up for every network in the list but the tiny one for tests.
+MIN_SHARP_SIDE = 64
+# Longer side by shorter side: squeezed into a square, such a picture is beyond recognition.
+MAX_SIDE_RATIO = 3.0
+# Half of what the dullest and the darkest of 835 real photos have (11.3 and 22.4 of 255): docs/data-doctor.md.
+MIN_CONTRAST = 6.0
+MIN_BRIGHTNESS = 11.0
+# Where copies lie on several sides, the side that the model is judged by keeps its own.
+_MOST_HELD_BACK: tuple[Split, ...] = ("test", "validation", "train")
+
+
+def check_copies(dataset: ImageDataset) -> Iterator[Problem]:
+    """Yield what is wrong with images that are nearly the same."""
+    alike = near_duplicates(dataset.images)
+    one_class = [group for group in alike if len({image.class_name for image in group}) == 1]
+    yield from _in_one_class(dataset, one_class)
+    yield from _across_classes(dataset, [group for group in alike if group not in one_class])
+    yield from _across_the_split(dataset)
+
+
+def check_quality(dataset: ImageDataset) -> Iterator[Problem]:
+    """Yield what is wrong with single images."""
+    yield from _tiny(dataset)
+    yield from _long(dataset)
+    yield from _empty_and_dark(dataset)
+
+
+def check_labels(dataset: ImageDataset, suspicions: Sequence[Suspicion]) -> Iterator[Problem]:
+    """Yield the labels that are likely wrong and have not been looked after yet."""
+    labels = {image.id: image.class_name for image in dataset.images}
+    open_ones = [suspicion for suspicion in suspicions if labels.get(suspicion.image_id) == suspicion.given]
+    if not open_ones:
+        return
+    sentence = plural(
+        "{count} image looks more like another class than the one it is in. A wrong label teaches the model the "
+        "wrong thing; look at it before you change it.",
+        "{count} images look more like another class than the one they are in. Wrong labels teach the model the "
+        "wrong thing; look at them before you change them.",
+        len(open_ones),
+    )
+    yield Problem(
+        "wrong_label",
+        "warning",
+        _("Labels that are likely wrong"),
+        sentence,
+        image_ids=tuple(suspicion.image_id for suspicion in open_ones),
+        mend=Mend(_("Take the suggested labels"), lambda mended: _with_suggestions(mended, open_ones)),
+    )
+
+
+def _in_one_class(dataset: ImageDataset, alike: list[list[ImageRecord]]) -> Iterator[Problem]:
+    # Frames that a person recorded in one go are meant to be alike; the split keeps them together.
+    groups = [group for group in alike if len({image.burst or image.id for image in group}) > 1]
+    spare = [image for group in groups for image in group[1:]]
+    if not spare:
+        return
+    sentence = plural(
+        "{count} image is nearly the same as another one of its class. It teaches the model little that is new; "
+        "both stay on one side of the split, so the accuracy stays true.",
+        "{count} images are nearly the same as others of their class. They teach the model little that is new; "
+        "those alike stay on one side of the split, so the accuracy stays true.",
+        len(spare),
+    )
+    yield Problem(
+        "near_duplicate",
+        "info",
+        _("Nearly the same pictures"),
+        sentence,
+        image_ids=_flat(groups),
+        groups=tuple(map(ids_of, groups)),
+        mend=taking_out(dataset, ids_of(spare), _("Keep the largest of each")),
+    )
+
+
+def _across_classes(dataset: ImageDataset, groups: list[list[ImageRecord]]) -> Iterator[Problem]:
+    if not groups:
+        return
+    ids = _flat(groups)
+    sentence = plural(
+        "{count} picture is there nearly the same in two or more classes. The model is told that it is both, and "
+        "learns neither. Give all its copies one label, or take them out.",
+        "{count} pictures are there nearly the same in two or more classes. The model is told that they are both, "
+        "and learns neither. Give all copies of a picture one label, or take them out.",
+        len(groups),
+    )
+    yield Problem(
+        "label_conflict",
+        "warning",
+        _("Nearly the same picture in two classes"),
+        sentence,
+        image_ids=ids,
+        groups=tuple(map(ids_of, groups)),
+        mend=taking_out(dataset, ids, _("Take all of them out")),
+    )
+
+
+def _across_the_split(dataset: ImageDataset) -> Iterator[Problem]:
+    groups = [group for group in _groups(dataset) if len({image.split for image in group}) > 1]
+    if not groups:
+        return
+    copies = [image for group in groups for image in _on_lesser_sides(group)]
+    sentence = plural(
+        "{count} picture to learn from is nearly the same as one to check with, from the same recording or from "
+        "the same original. The model knows it already, so its accuracy would look better than it is.",
+        "{count} pictures to learn from are nearly the same as some to check with, from the same recordings or "
+        "from the same originals. The model knows them already, so its accuracy would look better than it is.",
+        len(copies),
+    )
+    yield Problem(
+        "leak",
+        "warning",
+        _("Copies on both sides of the split"),
+        sentence,
+        image_ids=_flat(groups),
+        groups=tuple(map(ids_of, groups)),
+        mend=taking_out(dataset, ids_of(copies), _("Leave out the copies that are learned from")),
+    )
+
+
+def _tiny(dataset: ImageDataset) -> Iterator[Problem]:
+    found = [image for image in dataset.images if 0 < min(image.width, image.height) < MIN_SHARP_SIDE]
+    if not found:
+        return
+    sentence = plural(
+        "{count} image has less than 64 pixels on a side. Blown up to what the model looks at, it is a blur.",
+        "{count} images have less than 64 pixels on a side. Blown up to what the model looks at, they are a blur.",
+        len(found),
+    )
+    yield _about(dataset, found, "tiny", _("Tiny images"), sentence)
+
+
+def _long(dataset: ImageDataset) -> Iterator[Problem]:
+    found = [
+        image
+        for image in dataset.images
+        if max(image.width, image.height) > MAX_SIDE_RATIO * min(image.width, image.height)
+    ]
+    if not found:
+        return
+    sentence = plural(
+        "{count} image is more than three times as long as it is wide. The model looks at squares, so what it "
+        "shows is squeezed a lot; cut out the part that matters.",
+        "{count} images are more than three times as long as they are wide. The model looks at squares, so what "
+        "they show is squeezed a lot; cut out the part that matters.",
+        len(found),
+    )
+    yield _about(dataset, found, "extreme_shape", _("Very long or very wide images"), sentence)
+
+
+def _empty_and_dark(dataset: ImageDataset) -> Iterator[Problem]:
+    # In the dark everything looks the same, so that says more.
+    dark = [image for image in dataset.images if image.brightness < MIN_BRIGHTNESS]
+    empty = [
+        image
+        for image in dataset.images
+        if image.contrast < MIN_CONTRAST and image.brightness >= MIN_BRIGHTNESS
+    ]
+    if empty:
+        sentence = plural(
+            "{count} image has nearly the same color all over. There is nothing on it that the model could learn.",
+            "{count} images have nearly the same color all over. There is nothing on them that the model could "
+            "learn.",
+            len(empty),
+        )
+        yield _about(dataset, empty, "uniform", _("Images with nothing on them"), sentence)
+    if dark:
+        sentence = plural(
+            "{count} image is nearly black. The model hardly sees what is on it.",
+            "{count} images are nearly black. The model hardly sees what is on them.",
+            len(dark),
+        )
+        yield _about(dataset, dark, "dark", _("Very dark images"), sentence)
+
+
+def _about(
+    dataset: ImageDataset, images: Collection[ImageRecord], kind: str, title: str, sentence: str
+) -> Problem:
+    ids = ids_of(images)
+    mend = taking_out(dataset, ids, _("Take these images out"))
+    return Problem(kind, "warning", title, sentence, image_ids=ids, mend=mend)
+
+
+def _with_suggestions(dataset: ImageDataset, suspicions: Sequence[Suspicion]) -> ImageDataset:
+    by_class: dict[str, list[str]] = defaultdict(list)
+    for suspicion in suspicions:
+        by_class[suspicion.suggested].append(suspicion.image_id)
+    for class_name, ids in by_class.items():
+        dataset = dataset.relabelled(ids, class_name)
+    return dataset
+
+
+def _groups(dataset: ImageDataset) -> list[list[ImageRecord]]:
+    by_group: dict[str, list[ImageRecord]] = defaultdict(list)
+    for image in dataset.images:
+        if image.group:
+            by_group[image.group].append(image)
+    return list(by_group.values())
+
+
+def _on_lesser_sides(group: list[ImageRecord]) -> list[ImageRecord]:
+    sides = {image.split for image in group}
+    kept = next(side for side in _MOST_HELD_BACK if side in sides)
+    return [image for image in group if image.split != kept]
+
+
+def _flat(groups: list[list[ImageRecord]]) -> tuple[str, ...]:
+    return tuple(image.id for group in groups for image in group)

@@ -1,0 +1,171 @@
+"""The files in a tar, packed or not, read without writing any of them to disk."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import BinaryIO
+
+from transfer_core.data.label_table import arranged
+from transfer_core.data.members import allowed_size, check_unpacked_size, member_file
+from transfer_core.data.parallel import SharedFile
+from transfer_core.data.source_file import SourceFile, check_count, check_file_size, clean_name, refused_file
+from transfer_core.errors import IngestError, UnreadableImageError
+from transfer_core.language import _
+
+_CHUNK_BYTES = 1024**2
+_OPENERS: dict[bytes, Callable[[BinaryIO], BinaryIO]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),  # type: ignore[return-value,dict-item]
+    b"BZh": bz2.BZ2File,  # type: ignore[dict-item]
+    b"\xfd7zXZ\0": lzma.LZMAFile,  # type: ignore[dict-item]
+}
+_DAMAGES = (
+    tarfile.TarError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    OverflowError,
+)
+
+
+def is_tar(file: BinaryIO) -> bool:
+    """Tell from its first bytes whether a file is a tar, or packed as tars are.
+
+    Args:
+        file: The open file; it is at its beginning afterwards.
+    """
+    file.seek(0)
+    start = file.read(tarfile.BLOCKSIZE)
+    file.seek(0)
+    if start.startswith(tuple(_OPENERS)):
+        return True
+    try:
+        tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
+    except (tarfile.TarError, ValueError):
+        return False
+    return True
+
+
+@contextmanager
+def tar_source(file: BinaryIO, name: str) -> Iterator[list[SourceFile]]:
+    """List the files of a tar, or of one that is packed with gzip, bzip2 or xz.
+
+    A packed tar can only be read from its beginning on. So it is unpacked, as one, into a temporary file that has
+    no name; memory stays bounded. No member's name touches a path.
+
+    Args:
+        file: The open tar; it must stay open while the files are read.
+        name: What it is called, for messages.
+
+    Raises:
+        IngestError: If it is not a whole tar, is larger than a tar of pictures can be, or the disk is full.
+    """
+    file.seek(0)
+    start = file.read(6)
+    file.seek(0)
+    unpack = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
+    if unpack is None:
+        yield _files(file, name)
+        return
+    with tempfile.TemporaryFile() as plain:
+        _unpack(file, unpack, plain, name)
+        yield _files(plain, name)
+
+
+def _unpack(file: BinaryIO, unpack: Callable[[BinaryIO], BinaryIO], plain: BinaryIO, name: str) -> None:
+    packed = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    size, allowed = 0, allowed_size(packed)
+    try:
+        with unpack(file) as unpacked:
+            while chunk := unpacked.read(_CHUNK_BYTES):
+                size += len(chunk)
+                if size > allowed:
+                    check_unpacked_size(size, packed, name)
+                _write(plain, chunk, name)
+    except (*_DAMAGES, OSError) as error:
+        raise IngestError(_damaged(name)) from error
+
+
+def _write(plain: BinaryIO, chunk: bytes, name: str) -> None:
+    try:
+        plain.write(chunk)
+        plain.flush()
+    except OSError as error:
+        raise IngestError(
+            _(
+                "{name} could not be unpacked: {reason}. Free some space, or unpack it yourself and choose the folder."
+            ).format(name=clean_name(name), reason=error.strerror or error)
+        ) from error
+
+
+def _files(file: BinaryIO, name: str) -> list[SourceFile]:
+    check_unpacked_size(file.seek(0, os.SEEK_END), file.tell(), name)
+    file.seek(0)
+    shared = SharedFile(file)
+    files: list[SourceFile] = []
+    try:
+        with tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
+            while member := archive.next():
+                # It would keep them all, with all that is noted of each.
+                archive.members.clear()
+                if member.size < 0:
+                    raise tarfile.ReadError("size below zero")
+                if not member.isdir():
+                    files.append(_file(shared, member))
+                    check_count(len(files))
+    except (*_DAMAGES, OSError) as error:
+        raise IngestError(_damaged(name)) from error
+    return arranged(files)
+
+
+def _file(shared: SharedFile, member: tarfile.TarInfo) -> SourceFile:
+    if member.issym() or member.islnk():
+        return refused_file(member.name, _("it is only a link to another file"), "unsafe")
+    if not member.isreg() or member.issparse():
+        return refused_file(member.name, _("it is not a plain file"), "unsafe")
+    return member_file(member.name, partial(_read, shared, member.offset_data, member.size))
+
+
+def _read(shared: SharedFile, offset: int, size: int) -> bytes:
+    check_file_size(size)
+    try:
+        content = shared.read_at(offset, size)
+    except OSError as error:
+        raise UnreadableImageError(
+            _("it cannot be read ({reason})").format(reason=error.strerror or error), "unreadable"
+        ) from error
+    if len(content) < size:
+        raise UnreadableImageError(_("it is damaged inside the tar file"))
+    return content
+
+
+class _Headers:
+    """Lets tarfile read headers only: one that claims to be longer than any is cannot fill the memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek = file.seek
+        self.tell = file.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _CHUNK_BYTES:
+            raise tarfile.ReadError("header too long")
+        return self._file.read(size)
+
+
+def _damaged(name: str) -> str:
+    return _(
+        "{name} is not a tar file, or it is damaged. Pack the folder with the class folders again and "
+        "choose the new file."
+    ).format(name=clean_name(name))
