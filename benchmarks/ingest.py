@@ -1,8 +1,9 @@
 """How quickly a folder becomes a checked dataset, against Keras merely reading it.
 
-Compares, on the same photos in turn, `keras.utils.image_dataset_from_directory` doing one pass at the input size
-of a network with this project's ingest: decode in full, turn upright, shrink, hash, look for problems, store
-without metadata, split. With `--phone` every photo is first enlarged to 4000 x 3000 pixels, as a phone takes it.
+Compares, on the same photos in turn, `keras.utils.image_dataset_from_directory` doing one pass, at the size in
+which this project stores most of them, with this project's ingest: decode in full, turn upright, shrink, hash,
+look for problems, store without metadata, split. With `--phone` every photo is first enlarged to 4000 x 3000
+pixels, as a phone takes it.
 
 Example:
     python -m benchmarks.ingest --data photos/flowers
@@ -14,6 +15,7 @@ import statistics
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +31,6 @@ from transfer_core.data.sources import folder_source
 from transfer_core.workspace import Workspace
 
 _PHONE_SIZE = (4000, 3000)
-_IMAGE_SIZE = (224, 224)
 _BATCH_SIZE = 32
 
 
@@ -47,10 +48,12 @@ def main(data: str, phone: bool, limit: int, rounds: int) -> None:
         num_photos = _copy_photos(Path(data), photos, limit, _PHONE_SIZE if phone else None)
         click.echo(f"{num_photos} photos")
         load_keras()
-        _read_with_keras(photos)
+        height, width = size = _stored_size(Workspace(Path(folder) / "first"), photos)
+        click.echo(f"read by Keras, and stored by this project, at {width} x {height} pixels")
+        _read_with_keras(photos, size)
         theirs, ours, growth = [], [], []
         for number in range(rounds):
-            theirs.append(_seconds(lambda: _read_with_keras(photos)))
+            theirs.append(_seconds(lambda: _read_with_keras(photos, size)))
             workspace = Workspace(Path(folder) / f"workspace-{number}")
             with _Memory() as memory:
                 ours.append(_seconds(lambda workspace=workspace: _ingest(workspace, photos)))  # type: ignore[misc]
@@ -80,11 +83,21 @@ def _copy_photos(data: Path, target: Path, limit: int, size: tuple[int, int] | N
     return len(chosen)
 
 
-def _read_with_keras(photos: Path) -> None:
+def _stored_size(workspace: Workspace, photos: Path) -> tuple[int, int]:
+    """Return height and width of most photos as this project stores them."""
+    dataset = add_files(create_dataset(workspace, "photos"), folder_source(photos))
+    sizes: Counter[tuple[int, int]] = Counter()
+    for image in dataset.images:
+        with Image.open(dataset.image_path(image)) as stored:
+            sizes[stored.height, stored.width] += 1
+    return sizes.most_common(1)[0][0]
+
+
+def _read_with_keras(photos: Path, size: tuple[int, int]) -> None:
     import keras
 
     dataset = keras.utils.image_dataset_from_directory(
-        photos, image_size=_IMAGE_SIZE, batch_size=_BATCH_SIZE, shuffle=False, verbose=False
+        photos, image_size=size, batch_size=_BATCH_SIZE, shuffle=False, verbose=False
     )
     for _images, _labels in dataset:
         pass

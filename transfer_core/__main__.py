@@ -15,8 +15,8 @@ from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone, lis
 from transfer_core.config import TrainingConfig
 from transfer_core.console import dataset_facts, left_out_facts, note, report, run_facts, tell, training_facts
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.doctor import examine
+from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import LeftOut, SplitBy
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources import open_source
@@ -88,11 +88,18 @@ def backbones(root: Path | None, as_json: bool) -> None:
 @click.argument("source")
 @click.option("--seed", default=1, show_default=True, help="Fixes which images are kept for validation.")
 @click.option(
-    "--validation-split", default=ImageDataset.validation_split, show_default=True, help="Share kept to check with."
+    "--validation-split",
+    default=ImageDataset.validation_split,
+    show_default=True,
+    help="Share kept to check with.",
 )
 @click.option("--folds", type=int, help="Part the images into this many parts that take turns, 2-10.")
-@click.option("--ignore-own-split", is_flag=True, help="Do not keep the split of folders train, val and test.")
-@click.option("--check-labels", is_flag=True, help="Look for labels that are likely wrong; takes a look at each image.")
+@click.option(
+    "--ignore-own-split", is_flag=True, help="Do not keep the split of folders train, val and test."
+)
+@click.option(
+    "--check-labels", is_flag=True, help="Look for labels that are likely wrong; takes a look at each image."
+)
 @_common_options
 def ingest(
     source: str,
@@ -262,7 +269,9 @@ def _dataset_from(
         return ImageDataset.load(workspace, source)
     except NotFoundError as error:
         raise NotFoundError(
-            _("{source} is neither a folder, nor a zip or tar file, nor the id of a dataset.").format(source=source)
+            _("{source} is neither a folder, nor a zip or tar file, nor the id of a dataset.").format(
+                source=source
+            )
         ) from error
 
 

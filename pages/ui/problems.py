@@ -123,7 +123,10 @@ def _show_pictures(dataset: ImageDataset, problem: Problem) -> None:
             thumbnails(tuple(str(dataset.image_path(image)) for image in shown)),
             caption=[plain(image.class_name) for image in shown],
             width=96,
-            alt=[_("{name}, class {class_name}").format(name=image.name, class_name=image.class_name) for image in shown],
+            alt=[
+                _("{name}, class {class_name}").format(name=image.name, class_name=image.class_name)
+                for image in shown
+            ],
         )
     if len(problem.image_ids) > len(shown):
         st.caption(

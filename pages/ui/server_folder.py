@@ -17,19 +17,11 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
 from transfer_core.data.server_folder import allowed_folder, images_root, subfolders
 from transfer_core.data.sources import SourceFile, folder_source
-from transfer_core.errors import IngestError, TransferStudioError
+from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 
 _BATCH_FILES = 100
 _NUM_NAMES = 8
-
-
-def is_offered() -> bool:
-    """Whether the person who started the server allows a folder; a setting that is wrong is told when it is shown."""
-    try:
-        return images_root() is not None
-    except IngestError:
-        return True
 
 
 def show_server_folder(session: Session, dataset: ImageDataset | None) -> None:

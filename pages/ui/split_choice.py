@@ -30,7 +30,9 @@ def show_split_choice(dataset: ImageDataset) -> None:
                 ).format(count=num_folds)
             )
         else:
-            st.caption(_("The images stay in the parts in which your folders train, validation and test have them."))
+            st.caption(
+                _("The images stay in the parts in which your folders train, validation and test have them.")
+            )
         seed = dataset.seed
         if split_by != "folders":
             seed = int(st.number_input(_("Draw number"), 0, 2**31 - 1, seed, help=explain("seed")))

@@ -216,7 +216,7 @@ class TestTrainErrors:
 
     def test_source_that_is_not_there(self, tmp_path: Path) -> None:
         finished = run_process("train", tmp_path / "nowhere", "--workspace", tmp_path)
-        finished.assert_one_line_of_error("neither a folder, nor a zip file, nor the id of a dataset")
+        finished.assert_one_line_of_error("neither a folder, nor a zip or tar file, nor the id of a dataset")
 
     def test_zip_that_is_no_zip(self, tmp_path: Path) -> None:
         (tmp_path / "photos.zip").write_text("this is no zip")
@@ -308,7 +308,7 @@ def test_whatever_goes_wrong_is_one_line(
     error: Exception, words: str, own: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "photos.zip").touch()
-    monkeypatch.setattr("transfer_core.__main__.zip_source", raising(error))
+    monkeypatch.setattr("transfer_core.__main__.open_source", raising(error))
     own("ingest", tmp_path / "photos.zip").assert_one_line_of_error(words)
 
 
@@ -458,7 +458,7 @@ class TestOtherCommands:
         finished = shared("evaluate", finished_run.run.id, image_folder, "--json")
         assert finished.json["num_images"] == 24
         reason = "it is not a picture, whatever its name says"
-        assert finished.json["left_out"] == [{"name": "blue/notes.txt", "reason": reason}]
+        assert finished.json["left_out"] == [{"name": "blue/notes.txt", "kind": "not_an_image", "reason": reason}]
         assert finished.err.splitlines() == [f"Left out: blue/notes.txt ({reason})"]
 
     def test_evaluate_after_the_split_was_changed(

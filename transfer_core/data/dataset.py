@@ -18,6 +18,7 @@ from transfer_core.language import _
 from transfer_core.workspace import Workspace
 
 DATASET_FILE = "dataset.json"
+IMAGES_FOLDER = "images"
 MIN_IMAGES_PER_CLASS = 2
 ADVISED_IMAGES_PER_CLASS = 10
 
@@ -204,7 +205,7 @@ class ImageDataset:
 
     def image_path(self, image: ImageRecord) -> Path:
         """Where the file of an image lies."""
-        return self.folder / "images" / f"{image.id}.jpg"
+        return self.folder / IMAGES_FOLDER / f"{image.id}.jpg"
 
     def images_in(self, split: Split) -> list[ImageRecord]:
         """The images of one split."""

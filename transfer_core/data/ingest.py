@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
 from transfer_core.data.images import read_image
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind
@@ -19,13 +22,8 @@ from transfer_core.files import replacing
 from transfer_core.language import _, plural
 from transfer_core.workspace import Workspace, new_id
 
+_SMALL_SIDE = 64
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class _PreparedImage:
-    record: ImageRecord
-    jpeg: bytes
 
 
 def create_dataset(workspace: Workspace, name: str, sample: str | None = None) -> ImageDataset:
@@ -96,10 +94,11 @@ def collect_files(
         WorkspaceError: If the disk refuses.
     """
     files = list(files)
-    intake = _Intake(dataset, burst)
     label = clean_name(class_name) if class_name else None
-    for done, (file, prepared) in enumerate(zip(files, map_ahead(_prepare, files), strict=True), 1):
-        intake.take(file, prepared, label or file.class_name)
+    intake = _Intake(dataset, label, burst)
+    store = partial(_store, folder=dataset.folder / IMAGES_FOLDER, label=label)
+    for done, (file, stored) in enumerate(zip(files, map_ahead(store, files), strict=True), 1):
+        intake.take(file, stored)
         if progress:
             progress(done, len(files))
     # The person's own split is kept as soon as there is one, until they choose otherwise.
@@ -153,44 +152,37 @@ def none_usable(left_out: Sequence[LeftOut]) -> str:
 class _Intake:
     """Collects the images of one call, with the reasons of those it does not take."""
 
-    def __init__(self, dataset: ImageDataset, burst: str) -> None:
+    def __init__(self, dataset: ImageDataset, label: str | None, burst: str) -> None:
         self.images = list(dataset.images)
         self.left_out: list[LeftOut] = []
+        self._label = label
         self._burst = burst
-        self._folder = dataset.folder / "images"
         self._excluded = {image.id: image for image in dataset.excluded}
         self._by_id = {image.id: image for image in dataset.images}
         self._number = max((image.number for image in (*dataset.images, *dataset.excluded)), default=0)
         self._spelling = {name.casefold(): name for name in dataset.class_names}
 
-    def take(
-        self, file: SourceFile, prepared: _PreparedImage | UnreadableImageError, class_name: str | None
-    ) -> None:
+    def take(self, file: SourceFile, stored: ImageRecord | UnreadableImageError) -> None:
+        class_name = self._label or file.class_name
         if file.is_system_file:
             self._leave_out(file, _("it belongs to the operating system"), "system")
         elif class_name is None:
             self._leave_out(file, _("it is not in a class folder"), "no_class")
-        elif isinstance(prepared, UnreadableImageError):
-            self._leave_out(file, str(prepared), prepared.kind)
-        elif known := self._by_id.get(prepared.record.id):
+        elif isinstance(stored, UnreadableImageError):
+            self._leave_out(file, str(stored), stored.kind)
+        elif known := self._by_id.get(stored.id):
             self._meet_again(file, known, class_name)
-        elif excluded := self._excluded.get(prepared.record.id):
-            self._leave_out(file, _("you left this picture out before"), "excluded", excluded.id, class_name)
+        elif stored.id in self._excluded:
+            self._leave_out(file, _("you left this picture out before"), "excluded", stored.id, class_name)
         else:
-            self._add(file, prepared, class_name)
+            self._add(file, stored, class_name)
 
-    def _add(self, file: SourceFile, prepared: _PreparedImage, class_name: str) -> None:
+    def _add(self, file: SourceFile, stored: ImageRecord, class_name: str) -> None:
         # "Cat" and "cat" are one class for a person, under its first spelling.
         class_name = self._spelling.setdefault(class_name.casefold(), class_name)
-        with replacing(self._folder / f"{prepared.record.id}.jpg", durable=False) as beside:
-            beside.write_bytes(prepared.jpeg)
         self._number += 1
         image = replace(
-            prepared.record,
-            class_name=class_name,
-            number=self._number,
-            burst=self._burst,
-            given_split=file.split,
+            stored, class_name=class_name, number=self._number, burst=self._burst, given_split=file.split
         )
         self.images.append(image)
         self._by_id[image.id] = image
@@ -213,24 +205,32 @@ class _Intake:
         self.left_out.append(LeftOut(file.path, reason, kind, image_id, class_name))
 
 
-def _prepare(file: SourceFile) -> _PreparedImage | UnreadableImageError:
-    if file.is_system_file:
+def _store(file: SourceFile, *, folder: Path, label: str | None) -> ImageRecord | UnreadableImageError:
+    """Decode a file and put the picture on disk under the hash of its pixels, in a thread of its own."""
+    if file.is_system_file or not (label or file.class_name):
         return UnreadableImageError()
     try:
         decoded = read_image(file.read())
     except UnreadableImageError as error:
         return error
     image = decoded.image
-    digest = hashlib.sha256(f"{image.width}x{image.height}".encode() + image.tobytes())
-    grey = np.asarray(image.convert("L").reduce(max(min(image.size) // 64, 1)))
-    record = ImageRecord(
-        digest.hexdigest()[:32],
+    digest = hashlib.sha256(f"{image.width}x{image.height}".encode())
+    digest.update(image.tobytes())
+    identifier = digest.hexdigest()[:32]
+    path = folder / f"{identifier}.jpg"
+    if not path.is_file():
+        with replacing(path, durable=False) as beside:
+            beside.write_bytes(decoded.to_jpeg())
+    # To describe the whole picture this is enough; reading every pixel again takes longer than decoding.
+    small = image.resize((_SMALL_SIDE, _SMALL_SIDE), Image.Resampling.BOX)
+    grey = np.asarray(small.convert("L"))
+    return ImageRecord(
+        identifier,
         class_name="",
         name=clean_name(file.parts[-1]),
         width=decoded.width,
         height=decoded.height,
         brightness=round(float(grey.mean()), 1),
         contrast=round(float(grey.std()), 1),
-        fingerprint=fingerprint(image),
+        fingerprint=fingerprint(small),
     )
-    return _PreparedImage(record, decoded.to_jpeg())

@@ -19,11 +19,10 @@ from transfer_core.data.records import ImageRecord
 
 # Near-duplicates differ in at most so many of the 64 bits that describe the coarse shapes ...
 MAX_COARSE_DISTANCE = 8
-# ... and either their colours, cell by cell, are nearly the same (1 - cosine of the angle between them) ...
-MAX_COLOR_DISTANCE = 0.012
-# ... or nearly all 256 bits are, while a change of brightness may have moved the colours a little.
-MAX_FINE_DISTANCE = 24
-MAX_COLOR_DISTANCE_IF_FINE = 0.1
+# ... and are within one of two pairs of limits: so many of all 256 bits, and the distance of their colors, cell by
+# cell (1 - cosine). Where nearly all bits are the same, a change of brightness may have moved the colors; where nearly
+# all colors are the same, a shift of the frame may have turned bits.
+FINE_AND_COLOR_LIMITS = ((24, 0.1), (56, 0.012))
 # On a picture with less contrast than this (standard deviation of 0-255) there is nothing to compare.
 _MIN_CONTRAST = 2.0
 _SIDE = 64
@@ -192,9 +191,9 @@ def _links(fingerprints: Sequence[str]) -> list[tuple[int, int]]:
         rows, columns = candidates[labels[candidates[:, 0]] != labels[candidates[:, 1]]].T
         color_distances = 1 - np.einsum("ij,ij->i", colors[rows], colors[columns])
         fine_distances = np.bitwise_count(bits[rows] ^ bits[columns]).sum(axis=1)
-        is_similar = (color_distances <= MAX_COLOR_DISTANCE) | (
-            (fine_distances <= MAX_FINE_DISTANCE) & (color_distances <= MAX_COLOR_DISTANCE_IF_FINE)
-        )
+        is_similar = np.zeros(len(rows), dtype=bool)
+        for max_fine, max_color in FINE_AND_COLOR_LIMITS:
+            is_similar |= (fine_distances <= max_fine) & (color_distances <= max_color)
         if is_similar.any():
             links += zip(rows[is_similar].tolist(), columns[is_similar].tolist(), strict=True)
             labels = _labels(count, links)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from transfer_core.data.limits import limits, setting_of
@@ -35,12 +36,14 @@ class SourceFile:
         read: Returns its bytes; raises `UnreadableImageError` when it cannot.
         label: Its class where a table says so; without it the folder is the class.
         table_split: Its split where a table says so; without it the folder may tell.
+        location: Where it lies when it is a file on this machine.
     """
 
     parts: tuple[str, ...]
     read: Callable[[], bytes]
     label: str | None = None
     table_split: Split | None = None
+    location: Path | None = None
 
     @property
     def path(self) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from transfer_core.data.label_table import TABLE_ENDINGS, arranged, labelled, read_table
-from transfer_core.data.limits import limits
+from transfer_core.data.limits import Limits, limits
 from transfer_core.data.members import unsafe_reason
 from transfer_core.data.source_file import (
     SourceFile,
@@ -40,8 +40,8 @@ __all__ = [
     "zip_source",
 ]
 
-MAX_FILES = limits().files
-MAX_FILE_BYTES = limits().file_bytes
+MAX_FILES = Limits().files
+MAX_FILE_BYTES = Limits().file_bytes
 
 
 @contextmanager
@@ -213,7 +213,7 @@ def _file_at(folder: Path, place: tuple[str, ...]) -> SourceFile:
         return refused_file("/".join(place), _("it is only a link to another file"), "unsafe")
     if not stat.S_ISREG(mode):
         return refused_file("/".join(place), _("it is not a plain file"), "unsafe")
-    return SourceFile(place, partial(_read_file, path))
+    return SourceFile(place, partial(_read_file, path), location=path)
 
 
 def _read_file(path: Path) -> bytes:

@@ -37,7 +37,7 @@ def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[Labe
         else:
             label = file.class_name or ""
             class_name = spelling.get(label.casefold(), label)
-            images.append(LabelledImage(folder.joinpath(*file.parts), file.path, class_name))
+            images.append(LabelledImage(file.location or folder.joinpath(*file.parts), file.path, class_name))
     if not images:
         raise IngestError(_nothing_to_score(folder, [file for file in files if file.class_name], left_out))
     return images, left_out

@@ -24,7 +24,10 @@ from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.workspace import Workspace
 
 # In the app these are left out when images.py is imported; pytest sets its own filters around each test.
-pytestmark = pytest.mark.filterwarnings(r"ignore::UserWarning:PIL\.")
+pytestmark = [
+    pytest.mark.filterwarnings(r"ignore::UserWarning:PIL\."),
+    pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning:zipfile"),
+]
 
 FORMATS = [
     name

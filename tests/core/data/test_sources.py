@@ -256,6 +256,11 @@ class TestFolder:
         found = [file.class_name and file.class_name.strip("_") for file in folder_source(tmp_path)]
         assert sorted(found, key=str) == sorted(classes, key=str)
 
+    def test_each_file_knows_where_it_lies(self, tmp_path: Path, image_folder: Path) -> None:
+        files = folder_source(tmp_path)
+        assert [file.parts[0] for file in files[::8]] == ["blue", "green", "red"]
+        assert {file.location for file in files} == set(image_folder.glob("*/*.jpg"))
+
     def test_a_train_folder_alone_keeps_its_split(self, tmp_path: Path) -> None:
         for path in ("train/cat/1.jpg", "train/dog/1.jpg"):
             (tmp_path / path).parent.mkdir(parents=True)

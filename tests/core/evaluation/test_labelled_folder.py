@@ -21,6 +21,15 @@ def test_every_image_with_its_class_in_order(image_folder: Path) -> None:
     assert all(image.path.is_file() for image in images)
 
 
+def test_one_more_folder_around_the_classes(image_folder: Path) -> None:
+    (image_folder.parent / "outer").mkdir()
+    image_folder.rename(image_folder.parent / "outer" / "colors")
+    images, left_out = labelled_folder(image_folder.parent / "outer", CLASS_NAMES)
+    assert left_out == []
+    assert [image.class_name for image in images] == ["blue"] * 8 + ["green"] * 8 + ["red"] * 8
+    assert all(image.path.is_file() for image in images)
+
+
 def test_unreadable_files_are_left_out_with_their_reason(image_folder: Path) -> None:
     (image_folder / "blue" / "notes.txt").write_text("not a picture")
     (image_folder / "red" / "empty.jpg").touch()

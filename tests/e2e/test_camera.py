@@ -1,0 +1,148 @@
+"""The camera in a real browser: Chromium's own test picture stands in for a lens."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.e2e.conftest import LONG, Server, settle
+from transfer_core.data.dataset import ImageDataset
+
+pytestmark = pytest.mark.browser
+
+Person = Callable[[], Page]
+KEEP_STREAMS = """
+    window.tracks = [];
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+        const stream = await ask(wanted);
+        window.tracks.push(...stream.getTracks());
+        return stream;
+    };
+"""
+
+
+def open_camera(page: Page, way: str = "The camera") -> None:
+    page.goto("/Images")
+    settle(page)
+    page.get_by_text(way, exact=True).click()
+    settle(page)
+    page.get_by_role("button", name="Switch the camera on").click()
+
+
+def record_button(page: Page) -> Locator:
+    return page.get_by_role("button", name="Hold to record")
+
+
+def wait_for_frames(page: Page, number: int) -> None:
+    expect(page.get_by_text(f"{number} frames have arrived")).to_be_visible()
+
+
+def hold(page: Page, class_name: str, num_frames: int) -> None:
+    """Record with the pointer until the server has so many frames."""
+    page.get_by_role("combobox", name="Name of the class").fill(class_name)
+    record_button(page).hover()
+    page.mouse.down()
+    wait_for_frames(page, num_frames)
+    page.mouse.up()
+    expect(record_button(page)).to_be_visible()
+    expect(page.get_by_text("were added to")).to_be_visible()
+    settle(page)
+
+
+def the_dataset(server: Server) -> ImageDataset:
+    (dataset_id,) = server.workspace.dataset_ids()
+    return ImageDataset.load(server.workspace, dataset_id)
+
+
+def bursts(dataset: ImageDataset) -> list[str]:
+    return list(dict.fromkeys(image.burst for image in dataset.images))
+
+
+def test_each_press_is_one_recording_that_stays_on_one_side(server: Server, person: Person) -> None:
+    page = person()
+    open_camera(page)
+    hold(page, "cat", 3)
+    first = the_dataset(server)
+    assert len(bursts(first)) == 1 and "" not in bursts(first)
+    assert {image.class_name for image in first.images} == {"cat"}
+    assert all(max(image.width, image.height) <= 1024 for image in first.images)
+
+    page.get_by_role("combobox", name="Name of the class").fill("dog")
+    record_button(page).focus()
+    page.keyboard.down(" ")
+    wait_for_frames(page, 3)
+    page.keyboard.up(" ")
+    expect(page.get_by_text("were added to dog")).to_be_visible()
+    settle(page)
+    both = the_dataset(server)
+    assert both.class_names == ("cat", "dog")
+    assert len(bursts(both)) == 2
+    sides = {burst: {image.split for image in both.images if image.burst == burst} for burst in bursts(both)}
+    assert all(len(side) == 1 for side in sides.values()), sides
+
+
+def test_a_recording_can_be_thrown_away(server: Server, person: Person) -> None:
+    page = person()
+    open_camera(page)
+    hold(page, "cat", 2)
+    kept = {image.id for image in the_dataset(server).images}
+    hold(page, "dog", 2)
+    page.get_by_role("button", name="Throw this recording away").click()
+    expect(page.get_by_text("The recording was thrown away.")).to_be_visible()
+    dataset = the_dataset(server)
+    assert {image.id for image in dataset.images} == kept
+    assert Counter(image.class_name for image in dataset.excluded).keys() == {"dog"}
+    assert the_dataset(server).undone().class_names == ("cat", "dog")
+
+
+def test_nothing_is_recorded_without_the_name_of_a_class(server: Server, person: Person) -> None:
+    page = person()
+    open_camera(page)
+    record_button(page).click()
+    expect(page.get_by_text("The class needs a name first.")).to_be_visible()
+    assert not server.workspace.dataset_ids()
+
+
+def test_the_camera_is_let_go_of(person: Person) -> None:
+    page = person()
+    page.add_init_script(KEEP_STREAMS)
+    open_camera(page)
+    expect(record_button(page)).to_be_visible()
+    assert page.evaluate("tracks.map((track) => track.readyState)") == ["live"]
+    page.get_by_role("button", name="Switch the camera off").click()
+    assert page.evaluate("tracks.map((track) => track.readyState)") == ["ended"]
+    page.get_by_role("button", name="Switch the camera on").click()
+    expect(record_button(page)).to_be_visible()
+    page.get_by_text("A sample", exact=True).click()
+    page.wait_for_function("tracks.length === 2 && tracks.every((track) => track.readyState === 'ended')")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "sentence"),
+    [
+        (
+            "throw new DOMException('', 'NotAllowedError')",
+            "The browser does not let this page use the camera.",
+        ),
+        ("throw new DOMException('', 'NotFoundError')", "No camera was found."),
+        ("throw new DOMException('', 'NotReadableError')", "The camera cannot be used;"),
+    ],
+)
+def test_a_camera_that_cannot_be_used_is_explained(person: Person, trouble: str, sentence: str) -> None:
+    page = person()
+    page.add_init_script(f"navigator.mediaDevices.getUserMedia = async () => {{ {trouble}; }};")
+    open_camera(page)
+    expect(page.get_by_role("alert").filter(has_text=sentence)).to_be_visible()
+
+
+def test_an_address_that_is_not_secure_is_explained(server: Server, browser: Browser) -> None:
+    page = browser.new_page(base_url=server.url)
+    page.set_default_timeout(LONG)
+    page.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false });")
+    open_camera(page)
+    expect(page.get_by_role("alert").filter(has_text="only on https addresses")).to_be_visible()
+    page.close()
