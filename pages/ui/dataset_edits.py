@@ -46,6 +46,8 @@ def edit_words(edit: Edit) -> str:
     """Say in one sentence what a change did."""
     count = len(edit.before)
     match edit.kind:
+        case "relabel" if not edit.class_name:
+            return plural("{count} image has another label.", "{count} images have other labels.", count)
         case "relabel":
             return plural(
                 "{count} image is now {name}.", "{count} images are now {name}.", count, name=edit.class_name

@@ -4,7 +4,7 @@
 // A batch without an answer is sent again; its number tells the server whether it has it already. What was taken
 // in is noted in the browser, so that after a reload the same folder goes on where it stopped.
 
-const BATCH_BYTES = 8 * 1024 * 1024;
+const BATCH_BYTES = 4 * 1024 * 1024;
 const BATCH_FILES = 200;
 const SEND_AGAIN_AFTER = 20_000; // milliseconds
 const SURELY_LOST_AFTER = 3_000; // when the server has drawn the page since, without the batch

@@ -32,16 +32,16 @@ function createGallery(root) {
     const act = (kind, className = "") => state.send("action", { kind, ids: chosen(), class_name: className });
 
     const drawTiles = () => {
-        const shown = JSON.stringify(state.data.tiles.map(({ id, label, note, is_out }) => [id, label, note, is_out]));
+        const shown = state.data.are_out + JSON.stringify(state.data.tiles.map(({ id, label, note }) => [id, label, note]));
         if (shown === state.shown) return;
         state.shown = shown;
         state.last = null;
         tiles.replaceChildren(...state.data.tiles.map(createTile));
     };
 
-    const createTile = ({ id, source, label, note, alt, is_out }) => {
+    const createTile = ({ id, source, label, note, alt }) => {
         const tile = document.createElement("label");
-        tile.className = is_out ? "tile out" : "tile";
+        tile.className = state.data.are_out ? "tile out" : "tile";
         const box = Object.assign(document.createElement("input"), { type: "checkbox", value: id });
         box.setAttribute("aria-label", alt);
         const picture = Object.assign(document.createElement("img"), { src: source, alt: "", loading: "lazy" });

@@ -52,10 +52,14 @@ def show_gallery(session: Session, dataset: ImageDataset, problems: Sequence[Pro
     if not shown:
         return
     sources = thumbnails(tuple(str(dataset.image_path(image)) for image in shown))
+    looks_like = {found.image_id: found.suggested for found in session.suspicions_about(dataset)}
     chosen = _component()(
         key="gallery",
         data={
-            "tiles": [_tile(image, source) for image, source in zip(shown, sources, strict=True)],
+            "tiles": [
+                _tile(image, source, looks_like.get(image.id))
+                for image, source in zip(shown, sources, strict=True)
+            ],
             "class_names": list(dataset.class_names),
             "are_out": side == "excluded",
             "words": _words(),
@@ -129,15 +133,14 @@ def _counted(first: int, num_shown: int, num_images: int) -> str:
     return plural("{count} image.", "{count} images.", num_images)
 
 
-def _tile(image: ImageRecord, source: str) -> dict[str, Any]:
+def _tile(image: ImageRecord, source: str, looks_like: str | None) -> dict[str, Any]:
     notes = {"train": "", "validation": _("✓ to check with"), "test": _("◆ to test with")}
     return {
         "id": image.id,
         "source": source,
         "label": image.class_name,
-        "note": notes[image.split],
+        "note": _("looks like {name}").format(name=looks_like) if looks_like else notes[image.split],
         "alt": _("{name}, class {class_name}").format(name=image.name, class_name=image.class_name),
-        "is_out": False,
     }
 
 

@@ -458,7 +458,9 @@ class TestOtherCommands:
         finished = shared("evaluate", finished_run.run.id, image_folder, "--json")
         assert finished.json["num_images"] == 24
         reason = "it is not a picture, whatever its name says"
-        assert finished.json["left_out"] == [{"name": "blue/notes.txt", "kind": "not_an_image", "reason": reason}]
+        assert finished.json["left_out"] == [
+            {"name": "blue/notes.txt", "kind": "not_an_image", "reason": reason}
+        ]
         assert finished.err.splitlines() == [f"Left out: blue/notes.txt ({reason})"]
 
     def test_evaluate_after_the_split_was_changed(

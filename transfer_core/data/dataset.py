@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -165,9 +165,20 @@ class ImageDataset:
         Raises:
             InvalidConfigError: If the label is no name.
         """
-        name = self._class_called(class_name)
-        places = {image.id: (name, False) for image in self.images if image.id in set(ids)}
-        return self._edited("relabel", places, name)
+        return self.relabelled_each(dict.fromkeys(ids, class_name))
+
+    def relabelled_each(self, labels: Mapping[str, str]) -> ImageDataset:
+        """Return the dataset with another label for some images, in one change.
+
+        Args:
+            labels: The new class of each image, by its id.
+
+        Raises:
+            InvalidConfigError: If a label is no name.
+        """
+        names = {label: self._class_called(label) for label in labels.values()}
+        places = {image.id: (names[labels[image.id]], False) for image in self.images if image.id in labels}
+        return self._edited("relabel", places, names.popitem()[1] if len(names) == 1 else "")
 
     def without(self, ids: Collection[str]) -> ImageDataset:
         """Return the dataset without some images; their files stay and they can be restored."""

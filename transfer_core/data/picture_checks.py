@@ -24,10 +24,13 @@ _MOST_HELD_BACK: tuple[Split, ...] = ("test", "validation", "train")
 
 def check_copies(dataset: ImageDataset) -> Iterator[Problem]:
     """Yield what is wrong with images that are nearly the same."""
-    alike = near_duplicates(dataset.images)
-    one_class = [group for group in alike if len({image.class_name for image in group}) == 1]
-    yield from _in_one_class(dataset, one_class)
-    yield from _across_classes(dataset, [group for group in alike if group not in one_class])
+    in_one_class: list[list[ImageRecord]] = []
+    in_several: list[list[ImageRecord]] = []
+    for group in near_duplicates(dataset.images):
+        is_of_one_class = len({image.class_name for image in group}) == 1
+        (in_one_class if is_of_one_class else in_several).append(group)
+    yield from _in_one_class(dataset, in_one_class)
+    yield from _across_classes(dataset, in_several)
     yield from _across_the_split(dataset)
 
 
@@ -194,12 +197,7 @@ def _about(
 
 
 def _with_suggestions(dataset: ImageDataset, suspicions: Sequence[Suspicion]) -> ImageDataset:
-    by_class: dict[str, list[str]] = defaultdict(list)
-    for suspicion in suspicions:
-        by_class[suspicion.suggested].append(suspicion.image_id)
-    for class_name, ids in by_class.items():
-        dataset = dataset.relabelled(ids, class_name)
-    return dataset
+    return dataset.relabelled_each({suspicion.image_id: suspicion.suggested for suspicion in suspicions})
 
 
 def _groups(dataset: ImageDataset) -> list[list[ImageRecord]]:

@@ -91,7 +91,7 @@ class Edit:
     Args:
         version: The version of the dataset that it made.
         kind: What was done.
-        class_name: The new label, or the class that was renamed or deleted.
+        class_name: The new label, empty when there are several; or the class that was renamed or deleted.
         new_name: What a renamed class is called since.
         before: Id, class and whether it was left out, for each image that changed.
     """

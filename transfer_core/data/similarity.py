@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -109,17 +110,14 @@ def near_duplicates(images: Iterable[ImageRecord]) -> list[list[ImageRecord]]:
     """Return the groups of images that look nearly the same, the largest image of each first.
 
     Args:
-        images: With their `group`, in which near-duplicates are looked for.
+        images: With their `group`: what is in none has no near-duplicates.
     """
-    by_group: dict[str, list[ImageRecord]] = defaultdict(list)
-    for image in images:
-        if image.group:
-            by_group[image.group].append(image)
-    found = []
-    for members in by_group.values():
-        pairs = similar_pairs([image.fingerprint for image in members])
-        found += [[members[place] for place in places] for places in linked(len(members), pairs)]
-    return [sorted(alike, key=lambda image: -image.width * image.height) for alike in found]
+    grouped = [image for image in images if image.group]
+    found = _alike(tuple(image.fingerprint for image in grouped))
+    return [
+        sorted((grouped[place] for place in places), key=lambda image: -image.width * image.height)
+        for places in found
+    ]
 
 
 def linked(count: int, pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
@@ -165,6 +163,12 @@ def _same_source(images: Sequence[ImageRecord]) -> Iterator[tuple[int, int]]:
         # Two files with the very same name come from two folders and say nothing about each other.
         if any(_ENDING.sub("", images[place].name).casefold() != original for place in places):
             yield from pairwise(places)
+
+
+# A page asks for the same images again and again.
+@lru_cache(maxsize=4)
+def _alike(fingerprints: tuple[str, ...]) -> list[list[int]]:
+    return linked(len(fingerprints), similar_pairs(fingerprints))
 
 
 def _labels(count: int, pairs: Sequence[tuple[int, int]]) -> Array:

@@ -34,10 +34,10 @@ def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[Labe
     for file, error in zip(files, map_ahead(_what_is_wrong, files), strict=True):
         if error:
             left_out.append(LeftOut(file.path, str(error), error.kind))
-        else:
+        elif file.location is not None:
             label = file.class_name or ""
             class_name = spelling.get(label.casefold(), label)
-            images.append(LabelledImage(file.location or folder.joinpath(*file.parts), file.path, class_name))
+            images.append(LabelledImage(file.location, file.path, class_name))
     if not images:
         raise IngestError(_nothing_to_score(folder, [file for file in files if file.class_name], left_out))
     return images, left_out

@@ -187,6 +187,13 @@ class TestEdits:
         assert changed.counts() == {"cat": 8, "fox": 7}
         assert [image.class_name for image in changed.images[:4]] == ["cat", "cat", "cat", "fox"]
 
+    def test_several_labels_are_one_change(self, dataset: ImageDataset) -> None:
+        fox, cat = dataset.images[0], dataset.images[-1]
+        changed = dataset.relabelled_each({fox.id: "cat", cat.id: "fox"})
+        assert (changed.images[0].class_name, changed.images[-1].class_name) == ("cat", "fox")
+        assert len(changed.edits) == 1
+        assert changed.undone() == dataset
+
     def test_a_label_takes_the_spelling_that_is_there(self, dataset: ImageDataset) -> None:
         assert dataset.relabelled([dataset.images[0].id], " CAT ").class_names == ("cat", "fox")
 

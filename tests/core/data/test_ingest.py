@@ -307,7 +307,15 @@ class TestHostileZip:
         self, tmp_path: Path, dataset: ImageDataset, make_image: MakeImage
     ) -> None:
         absolute = f"{tmp_path}/absolute.png"
-        names = ["good.png", "../../up.png", absolute, "..\\back.png", "C:\\drive\\d.png", "\\\\host\\e.png", ".."]
+        names = [
+            "good.png",
+            "../../up.png",
+            absolute,
+            "..\\back.png",
+            "C:\\drive\\d.png",
+            "\\\\host\\e.png",
+            "..",
+        ]
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             for number, name in enumerate(names):
