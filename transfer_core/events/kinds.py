@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Phase = Literal["features", "head", "fine_tune"]
-Outcome = Literal["finished", "stopped", "failed"]
+Phase = Literal["features", "head", "fine_tune", "evaluation"]
+Outcome = Literal["finished", "stopped", "failed", "interrupted"]
 
 
 @dataclass(frozen=True)

@@ -219,7 +219,7 @@ def test_another_queue_follows_a_run_it_does_not_train(queue, training, workers,
     training.wait_until_begun(run_id)
     another = RunQueue(workspace, training, workers)
     assert another.snapshot(run_id) == queue.snapshot(run_id)
-    assert another.status(run_id) == "interrupted"
+    assert another.status(run_id) == "running"
     training.let_end(run_id)
     workers.join()
     assert another.snapshot(run_id) == queue.snapshot(run_id)
@@ -278,7 +278,7 @@ def test_worker_that_cannot_start_is_told_and_nothing_is_blocked(
         queue.submit(color_dataset, config)
     assert queue.running is None
     (failed,) = workspace.run_ids()
-    assert queue.status(failed) == "failed"
+    assert queue.status(failed) == "interrupted"
     assert "could not start" in queue.snapshot(failed).message
     no_threads.clear()
     second = queue.submit(color_dataset, config)
@@ -301,7 +301,7 @@ def test_run_submitted_while_the_worker_fails_to_start_does_not_wait_for_ever(
     queue = RunQueue(workspace, training, executor)
     with pytest.raises(TrainingError):
         queue.submit(color_dataset, config)
-    assert queue.status(meanwhile[0]) == "failed"
+    assert queue.status(meanwhile[0]) == "interrupted"
 
 
 def test_unknown_run(queue) -> None:
@@ -322,7 +322,7 @@ def test_dataset_that_cannot_be_learned_from_is_refused_before_anything_is_on_di
 
 def test_real_training_in_the_background(session_workspace, color_dataset, tiny_config) -> None:
     workers = Workers()
-    queue = RunQueue(session_workspace, executor=workers)
+    queue = RunQueue(session_workspace, start_worker=workers)
     finished = queue.submit(color_dataset, tiny_config.with_changes(epochs=1))
     unknown = queue.submit(color_dataset, tiny_config.with_changes(backbone="resnet9000"))
     last = queue.submit(color_dataset, tiny_config.with_changes(epochs=2))
