@@ -11,7 +11,7 @@ from pages.ui.words import depth_words, duration_words, plain
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
-from transfer_core.runs.run_queue import RunStatus
+from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
 
 _RUNS_SHOWN = 12

@@ -97,8 +97,15 @@ class ProcessExecutor:
         """Of the worker, if there is one now."""
         return self._process.pid if self._process else None
 
+    def close(self) -> None:
+        """Let the worker go, if there is one."""
+        if self._process:
+            self._end()
+
     def _ready_process(self) -> subprocess.Popen[str]:
-        if self._process is None or self._process.poll() is not None:
+        if self._process and self._process.poll() is not None:
+            self._end()
+        if self._process is None:
             self._num_runs = 0
             self._process = subprocess.Popen(
                 self._command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -17,16 +16,14 @@ from transfer_core.language import _
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.executor import Execute, chosen_executor
 from transfer_core.runs.live_run import LiveRun, ask_to_stop
-from transfer_core.runs.run_lock import is_locked
+from transfer_core.runs.run_status import ACTIVE, RunStatus, resumable_run, status_of
 from transfer_core.runs.training_run import CONFIG_FILE, EVENTS_FILE, TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash
 from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)
 
-RunStatus = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted"]
 StartWorker = Callable[[Callable[[], None]], None]
-ACTIVE: tuple[RunStatus, ...] = ("queued", "running", "paused")
 
 
 def in_background_thread(work: Callable[[], None]) -> None:
@@ -84,11 +81,7 @@ class RunQueue:
             TrainingError: If it is not interrupted, or its images are not what they were.
             WorkspaceError: If the disk refuses.
         """
-        run = TrainingRun.load(self.workspace, run_id)
-        if self.status(run_id) != "interrupted":
-            raise TrainingError(_("Only a run that was interrupted can go on. This one is not."))
-        run.check_resumable(ImageDataset.load(self.workspace, run.dataset_id))
-        self._enqueue(run)
+        self._enqueue(resumable_run(self.workspace, run_id))
 
     def request_stop(self, run_id: str) -> None:
         """Ask a run to stop and keep its best weights. A run that still waits leaves the queue.
@@ -169,12 +162,7 @@ class RunQueue:
             if self.place(run_id):
                 return "queued"
             return "paused" if live.is_paused else "running"
-        snapshot = self.snapshot(run_id)
-        if snapshot.outcome not in (None, "interrupted"):
-            return snapshot.outcome
-        if not is_locked(self.workspace.run_dir(run_id)):
-            return "interrupted"
-        return "paused" if snapshot.is_paused else "running" if snapshot.started_at else "queued"
+        return status_of(self.snapshot(run_id), self.workspace.run_dir(run_id))
 
     def place(self, run_id: str) -> int:
         """Return how many runs are before this one; 0 when it is being trained or is over."""
