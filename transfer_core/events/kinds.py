@@ -66,9 +66,10 @@ class PhaseStarted(TrainingEvent):
 
     Args:
         phase: `"features"` looks at the images once, `"head"` trains the new layer, `"fine_tune"` the
-            unfrozen blocks with it.
-        num_steps: Images in phase `"features"`, batches otherwise.
-        first_step: Steps that were done before, when the training was resumed in the middle of the phase.
+            unfrozen blocks with it, `"evaluation"` scores the model that was kept.
+        num_steps: Images in the phases `"features"` and `"evaluation"`, batches otherwise.
+        first_step: Steps that were done before: images in the cache, or batches before the training was
+            resumed in the middle of the phase.
     """
 
     phase: Phase
@@ -78,7 +79,11 @@ class PhaseStarted(TrainingEvent):
 
 @dataclass(frozen=True)
 class ImagesSeen(TrainingEvent):
-    """Frozen layers have looked at some more images."""
+    """Frozen layers have looked at some more images.
+
+    Args:
+        num_done: In all, with those that were kept from an earlier run.
+    """
 
     num_done: int
 

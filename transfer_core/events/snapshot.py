@@ -224,7 +224,7 @@ def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
                 num_images=0,
             )
         case ImagesSeen():
-            return replace(snapshot, step=event.num_done, num_images=event.num_done)
+            return replace(snapshot, step=event.num_done, num_images=event.num_done - snapshot.first_step)
         case BatchEnded():
             return replace(
                 snapshot,

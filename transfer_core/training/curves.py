@@ -163,3 +163,22 @@ def _present_phase(snapshot: RunSnapshot) -> list[EpochEnded]:
 def _validation_losses(snapshot: RunSnapshot) -> list[float]:
     """By epoch; what is not a number is worse than any."""
     return [epoch.val_loss if math.isfinite(epoch.val_loss) else math.inf for epoch in snapshot.epochs]
+
+
+def smoothed(losses: Sequence[float], weight: float = 0.9) -> list[float]:
+    """Return the exponential moving average of batch losses, without its pull towards zero at the start.
+
+    Args:
+        losses: Of one batch after the other.
+        weight: How much the past counts, from 0 to below 1.
+
+    Returns:
+        As many numbers. What is not a number in between is passed over.
+    """
+    average, total, found = 0.0, 0.0, []
+    for loss in losses:
+        if math.isfinite(loss):
+            average = weight * average + (1 - weight) * loss
+            total = weight * total + 1 - weight
+        found.append(average / total if total else loss)
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from transfer_core.events import EpochEnded, Outcome, Phase, RunSnapshot
-from transfer_core.training.curves import read_curves
+from transfer_core.training.curves import read_curves, smoothed
 
 
 def snapshot(
@@ -155,3 +155,13 @@ def test_at_most_two_sentences() -> None:
 
 def test_validation_loss_that_was_never_a_number() -> None:
     assert read(FALLING, [float("nan")]) == []
+
+
+def test_smoothed_losses_follow_without_jumping() -> None:
+    assert smoothed([]) == []
+    assert smoothed([2.0, 2.0, 2.0]) == pytest.approx([2.0, 2.0, 2.0])
+    noisy = [1.0 + 0.5 * (-1) ** place for place in range(60)]
+    calm = smoothed(noisy)[30:]
+    assert max(calm) - min(calm) < 0.1
+    assert sum(calm) / len(calm) == pytest.approx(1.0, abs=0.05)
+    assert smoothed([1.0, float("nan"), 1.0]) == pytest.approx([1.0, 1.0, 1.0])

@@ -12,7 +12,8 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InvalidConfigError
 from transfer_core.training.classifier import build_classifier
-from transfer_core.training.freezing import FreezePlan, layers_by_block
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.layer_facts import layers_by_block
 from transfer_core.training.train import train
 
 TINY = get_backbone("tiny_random")
