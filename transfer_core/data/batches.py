@@ -14,7 +14,6 @@ from transfer_core.data.parallel import map_ahead
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
 
-
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 

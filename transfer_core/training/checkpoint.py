@@ -119,7 +119,11 @@ def load_checkpoint(output_dir: Path, key: str) -> Checkpoint | None:
         key: What `training_key` returned.
     """
     try:
-        with np.load(output_dir / CHECKPOINTS_DIR / _FILE, allow_pickle=False) as file:
+        # Opened here: NumPy leaves a damaged file open.
+        with (
+            (output_dir / CHECKPOINTS_DIR / _FILE).open("rb") as opened,
+            np.load(opened, allow_pickle=False) as file,
+        ):
             facts = json.loads(file["facts"].tobytes())
             if facts["key"] != key:
                 return None

@@ -79,6 +79,7 @@ def _layerwise(kind: Any, shares: dict[str, float]) -> Any:
         """The optimizer with a learning rate of its own for each weight."""
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            super().update_step(gradient, variable, learning_rate * shares.get(variable.path, 1.0))
+            path = self._trainable_variables[self._get_variable_index(variable)].path
+            super().update_step(gradient, variable, learning_rate * shares.get(path, 1.0))
 
     return Layerwise
