@@ -15,6 +15,7 @@ from transfer_core.events import RunSnapshot, TrainingEvent, snapshot_of
 from transfer_core.files import read_json, write_json
 from transfer_core.language import _
 from transfer_core.runs.event_log import read_events
+from transfer_core.training.checkpoint import CHECKPOINTS_DIR, load_checkpoint, training_key
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace, new_id
 
@@ -22,7 +23,6 @@ CONFIG_FILE = "config.json"
 EVENTS_FILE = "events.jsonl"
 EVALUATION_FILE = "evaluation.json"
 SPLIT_FILE = "split.json"
-CHECKPOINTS_DIR = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,10 @@ class TrainingRun:
         Raises:
             TrainingError: If it has a checkpoint, and the images have changed since.
         """
-        if self.has_checkpoint and dataset.version != self.dataset_version:
+        if not self.has_checkpoint or dataset.version == self.dataset_version:
+            return
+        # Another version may still hold the same images in the same classes.
+        if load_checkpoint(self.folder, training_key(dataset, self.config)) is None:
             raise TrainingError(
                 _(
                     "The photos have changed since this training began, so it cannot go on where it was. Run it "

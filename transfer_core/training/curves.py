@@ -20,6 +20,8 @@ _EPOCHS_TO_BE_DONE = 8
 _HARDLY = 0.03
 _CLEARLY = 0.05
 _JUMP = 0.15
+# Below this a change of a loss is noise, however large beside a loss near zero.
+_NOISE = 0.05
 _WIDE_GAP = 0.15
 _LOW_TRAINING_ACCURACY = 0.7
 _FEW_VALIDATION_IMAGES = 50
@@ -78,8 +80,8 @@ def _stumbles(snapshot: RunSnapshot, _num_classes: int) -> str | None:
     if len(losses) < _FEWEST_EPOCHS:
         return None
     pairs = list(pairwise(losses))
-    num_jumps = sum(after > before * (1 + _JUMP) for before, after in pairs)
-    if 3 * num_jumps < len(pairs) and losses[-1] <= losses[0] * (1 + _CLEARLY):
+    num_jumps = sum(_rises(before, after, _JUMP) for before, after in pairs)
+    if 3 * num_jumps < len(pairs) and not _rises(losses[0], losses[-1], _CLEARLY):
         return None
     return _(
         "Training loss jumps about instead of falling: the steps are too big. Try a learning rate that is three to "
@@ -92,7 +94,7 @@ def _memorises(snapshot: RunSnapshot, _num_classes: int) -> str | None:
     if best is None:
         return None
     num_since = last.epoch - best.epoch
-    is_rising = last.val_loss > best.val_loss * (1 + _CLEARLY)
+    is_rising = _rises(best.val_loss, last.val_loss, _CLEARLY)
     if num_since < _EPOCHS_TO_MEMORISE or not is_rising or last.loss >= best.loss:
         return None
     return plural(
@@ -160,25 +162,25 @@ def _present_phase(snapshot: RunSnapshot) -> list[EpochEnded]:
     return [epoch for epoch in snapshot.epochs if epoch.phase == snapshot.epochs[-1].phase]
 
 
+def _rises(before: float, after: float, share: float) -> bool:
+    return after > before + max(share * before, _NOISE)
+
+
 def _validation_losses(snapshot: RunSnapshot) -> list[float]:
     """By epoch; what is not a number is worse than any."""
     return [epoch.val_loss if math.isfinite(epoch.val_loss) else math.inf for epoch in snapshot.epochs]
 
 
-def smoothed(losses: Sequence[float], weight: float = 0.9) -> list[float]:
-    """Return the exponential moving average of batch losses, without its pull towards zero at the start.
+def smoothed(losses: Sequence[float]) -> list[float]:
+    """Return the mean of each batch loss and its neighbours, a twentieth of the curve wide.
 
     Args:
         losses: Of one batch after the other.
-        weight: How much the past counts, from 0 to below 1.
 
     Returns:
-        As many numbers. What is not a number in between is passed over.
+        As many numbers. What is not a number is passed over.
     """
-    average, total, found = 0.0, 0.0, []
-    for loss in losses:
-        if math.isfinite(loss):
-            average = weight * average + (1 - weight) * loss
-            total = weight * total + 1 - weight
-        found.append(average / total if total else loss)
-    return found
+    reach = max(len(losses) // 40, 2)
+    neighbours = (losses[max(place - reach, 0) : place + reach + 1] for place in range(len(losses)))
+    finite = ([loss for loss in near if math.isfinite(loss)] for near in neighbours)
+    return [sum(near) / len(near) if near else math.nan for near in finite]
