@@ -13,7 +13,7 @@ Schedule = Literal["head_then_fine_tune", "head_only", "one_phase", "gradual"]
 WeightsSource = Literal["imagenet", "random"]
 OptimizerName = Literal["adam", "adamw", "sgd"]
 ClassWeights = Literal["auto", "on", "off"]
-Head = Literal["linear", "hidden", "flattened_map"]
+Head = Literal["auto", "linear", "hidden", "flattened_map"]
 AugmentationStrength = Literal["off", "light", "medium", "strong"]
 AugmentationKind = Literal["flip", "rotation", "zoom", "color"]
 CacheDtype = Literal["float16", "float32"]
@@ -50,7 +50,8 @@ class TrainingConfig:
         oversampling: Show images of small classes more than once an epoch, until all classes are as large
             as the largest.
         head: The new layers: `"linear"` on pooled features, with a `"hidden"` layer between, or
-            `"flattened_map"`, which knows where in the picture something is.
+            `"flattened_map"`, which knows where in the picture something is. `"auto"` takes the one that does
+            best in a cross-validation on the training images.
         hidden_units: Size of the hidden layer, 1-4096.
         early_stopping_patience: Epochs without a better validation loss after which a phase ends; 0 never.
         layer_decay: Discriminative learning rates: each block learns at this multiple of the rate of the

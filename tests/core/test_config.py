@@ -36,7 +36,7 @@ CHOICES = {
     "optimizer": ("adam", "adamw", "sgd"),
     "class_weights": ("auto", "on", "off"),
     "oversampling": (True, False),
-    "head": ("linear", "hidden", "flattened_map"),
+    "head": ("auto", "linear", "hidden", "flattened_map"),
     "augmentation": ("off", "light", "medium", "strong"),
     "live_augmentation": (True, False),
     "cache_dtype": ("float16", "float32"),

@@ -12,6 +12,7 @@ from transfer_core.events import (
     BatchEnded,
     BatchLoss,
     EpochEnded,
+    HeadChosen,
     ImagesSeen,
     PhaseStarted,
     RunContinued,
@@ -52,6 +53,7 @@ OTHER_EVENTS = [
     RunPaused(1.0),
     RunContinued(2.0),
     PhaseStarted(1.0, "fine_tune", 10, first_step=3),
+    HeadChosen(1.0, "hidden", {"linear": 0.5, "hidden": 0.75}),
 ]
 
 
@@ -188,6 +190,11 @@ def test_the_best_epoch_has_the_lowest_validation_loss_that_is_a_number(
 ) -> None:
     best = snapshot_of(epoch_ended(epoch, loss) for epoch, loss in enumerate(val_losses, 1)).best
     assert (best.epoch if best else None) == best_epoch
+
+
+def test_the_head_that_was_chosen_is_kept() -> None:
+    chosen = HeadChosen(1.0, "hidden", {"linear": 0.5, "hidden": 0.75})
+    assert snapshot_of([*STORY[:4], chosen, *STORY[4:]]).head == chosen
 
 
 class TestPauses:

@@ -3,6 +3,7 @@
 from transfer_core.events.kinds import (
     BatchEnded,
     EpochEnded,
+    HeadChosen,
     ImagesSeen,
     Outcome,
     Phase,
@@ -22,6 +23,7 @@ __all__ = [
     "BatchEnded",
     "BatchLoss",
     "EpochEnded",
+    "HeadChosen",
     "ImagesSeen",
     "Outcome",
     "Phase",

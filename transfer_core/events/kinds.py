@@ -89,6 +89,19 @@ class ImagesSeen(TrainingEvent):
 
 
 @dataclass(frozen=True)
+class HeadChosen(TrainingEvent):
+    """A cross-validation on the training images has decided which new layers suit them.
+
+    Args:
+        head: The kind of head.
+        accuracies: What each kind reached, 0-1; empty when there were too few images to compare.
+    """
+
+    head: str
+    accuracies: dict[str, float]
+
+
+@dataclass(frozen=True)
 class BatchEnded(TrainingEvent):
     """One step of gradient descent is done.
 
@@ -162,6 +175,7 @@ _EVENT_TYPES: dict[str, type[TrainingEvent]] = {
         RunContinued,
         PhaseStarted,
         ImagesSeen,
+        HeadChosen,
         BatchEnded,
         EpochEnded,
         RunEnded,

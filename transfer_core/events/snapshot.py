@@ -10,6 +10,7 @@ from functools import reduce as fold
 from transfer_core.events.kinds import (
     BatchEnded,
     EpochEnded,
+    HeadChosen,
     ImagesSeen,
     Outcome,
     Phase,
@@ -69,6 +70,7 @@ class RunSnapshot:
     batch_losses: tuple[BatchLoss, ...] = ()
     learning_rate: float | None = None
     memory_bytes: int | None = None
+    head: HeadChosen | None = None
     epochs: tuple[EpochEnded, ...] = ()
     outcome: Outcome | None = None
     message: str = ""
@@ -225,6 +227,8 @@ def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
             )
         case ImagesSeen():
             return replace(snapshot, step=event.num_done, num_images=event.num_done - snapshot.first_step)
+        case HeadChosen():
+            return replace(snapshot, head=event)
         case BatchEnded():
             return replace(
                 snapshot,

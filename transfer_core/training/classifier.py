@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     import keras
 
 
-def build_classifier(plan: FreezePlan, num_classes: int, config: TrainingConfig) -> keras.Model:
+def build_classifier(
+    plan: FreezePlan, num_classes: int, config: TrainingConfig, body: keras.Model | None = None
+) -> keras.Model:
     """Build the whole network: raw pixels in, one probability for each class out.
 
     Args:
         plan: The backbone and the head; which of its blocks learn is decided by `plan.apply`.
         num_classes: Number of outputs.
         config: For dropout and the seed.
+        body: The backbone, where it is built already.
 
     Returns:
         A flat functional model from pixels in 0-255, `[batch, size, size, 3]`, to `[batch, num_classes]`.
@@ -29,7 +32,7 @@ def build_classifier(plan: FreezePlan, num_classes: int, config: TrainingConfig)
     """
     import keras
 
-    body = plan.backbone.build()
+    body = body or plan.backbone.build()
     if plan.is_from_scratch:
         _randomise(body, config.seed)
     initializer = keras.initializers.GlorotUniform

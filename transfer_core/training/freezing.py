@@ -72,7 +72,8 @@ class FreezePlan:
             len(backbone.blocks) if is_from_scratch else config.num_unfrozen_blocks,
             () if is_from_scratch else config.unfrozen_layers,
             is_from_scratch,
-            config.head,
+            # Until it is chosen: the one that is chosen most often.
+            "hidden" if config.head == "auto" else config.head,
             config.hidden_units,
         )
         plan.check_layers()

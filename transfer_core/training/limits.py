@@ -157,6 +157,12 @@ def assumed_seconds(
     return tuple(seconds)
 
 
+def assumed_looks(plan: FreezePlan, num_images: int) -> tuple[float, float]:
+    """Guess how long the two looks take with which heads are compared; the whole network sees the images."""
+    seconds = num_images * _multiplications(plan.backbone.blocks) / _ASSUMED_RATE
+    return seconds, seconds
+
+
 def _multiplications(blocks: Sequence[Block]) -> int:
     """Count those for one image: each weight is used once for every cell of the map that leaves its block."""
     return sum(block.num_parameters * block.output_size**2 for block in blocks)

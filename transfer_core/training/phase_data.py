@@ -106,6 +106,13 @@ class FeatureSource:
             LabelledFeatures(features, first_views[len(train) :], self._labels(validation)),
         )
 
+    def features_of(
+        self, plan: FreezePlan, prefix: keras.Model | None, images: list[ImageRecord]
+    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return the features of a few images at the boundary of a plan, and their labels."""
+        features = self._load(plan, prefix, list(map(View, images)))
+        return np.asarray(features), self._labels(images)
+
     def _live(
         self, model: keras.Model, plan: FreezePlan, prefix: keras.Model | None, images: list[ImageRecord]
     ) -> LiveBatches:

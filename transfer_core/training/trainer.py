@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
-from transfer_core.config import TrainingConfig
+from transfer_core.config import Head, TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
 from transfer_core.events import (
+    HeadChosen,
     ImagesSeen,
     Outcome,
     PhaseStarted,
@@ -36,7 +38,15 @@ from transfer_core.training.checkpoint import (
 from transfer_core.training.class_balance import class_weights
 from transfer_core.training.classifier import build_classifier
 from transfer_core.training.feature_cache import FeaturesStoppedError
-from transfer_core.training.limits import assumed_seconds, check_memory
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.head_choice import (
+    MOST_IMAGES,
+    best_head,
+    compare_heads,
+    comparison_images,
+    with_head,
+)
+from transfer_core.training.limits import assumed_looks, assumed_seconds, check_memory
 from transfer_core.training.phase_data import FeatureSource
 from transfer_core.training.phase_trainer import PhaseTrainer
 from transfer_core.training.schedule import PlannedPhase, planned_phases
@@ -97,7 +107,10 @@ class Trainer:
         progress = checkpoint.progress
         self._tell_of_start(phases, progress)
         check_memory(phases[-1].plan, self._config, self._dataset)
-        self.model = build_classifier(phases[-1].plan, len(self._dataset.class_names), self._config)
+        try:
+            phases = self._build(phases)
+        except FeaturesStoppedError:
+            return self._outcome(phases, progress, is_in_bounds=True)
         is_in_bounds = True
         while progress.phase < len(phases) and is_in_bounds and not self._should_stop():
             try:
@@ -113,6 +126,37 @@ class Trainer:
                 ).format(rate=phases[progress.phase].learning_rate)
             )
         return self._outcome(phases, progress, is_in_bounds)
+
+    def _build(self, phases: list[PlannedPhase]) -> list[PlannedPhase]:
+        """Build the network; where the head is to be chosen, do that first. Returns the phases with the head."""
+        body = phases[-1].plan.backbone.build()
+        if self._config.head == "auto":
+            self._config = self._with_best_head(phases[0].plan, body)
+            phases = planned_phases(self._config)
+        num_classes = len(self._dataset.class_names)
+        self.model = build_classifier(phases[-1].plan, num_classes, self._config, body)
+        return phases
+
+    def _with_best_head(self, plan: FreezePlan, body: keras.Model) -> TrainingConfig:
+        """Compare heads on features of some training images; the same images give the same head."""
+        if plan.is_from_scratch:
+            return with_head(self._config, "linear")
+        images = comparison_images(self._dataset, self._config.seed)
+        pooled = keras.Model(body.input, keras.layers.GlobalAveragePooling2D()(body.output))
+        parts: dict[Head, keras.Model] = {"linear": pooled, "flattened_map": body}
+        frozen = plan.with_unfrozen(0)
+        found = {}
+        for head, prefix in parts.items():
+            self._is_looking = False
+            found[head], labels = self._source.features_of(replace(frozen, head=head), prefix, images)
+        accuracies = compare_heads(
+            found["linear"].astype(np.float32), found["flattened_map"], labels, self._config.seed
+        )
+        head = best_head(accuracies)
+        self.tell(
+            HeadChosen(self._clock(), head, {str(name): value for name, value in (accuracies or {}).items()})
+        )
+        return with_head(self._config, head)
 
     def _outcome(
         self, phases: list[PlannedPhase], progress: Progress, is_in_bounds: bool
@@ -152,6 +196,9 @@ class Trainer:
         num_train, num_validation = (len(self._dataset.images_in(split)) for split in ("train", "validation"))
         left = phases[progress.phase :]
         assumed = assumed_seconds(left, self._config, self._source.looks, num_train, num_validation)
+        if self._config.head == "auto":
+            num_compared = min(num_train, MOST_IMAGES)
+            assumed = (*assumed_looks(left[0].plan, num_compared), *assumed)
         num_epochs = self._config.num_epochs_in_all
         started = RunStarted(self._clock(), num_train, num_validation, num_epochs, assumed)
         if progress == Progress():
