@@ -12,6 +12,8 @@ from pages.ui.glossary import explain
 from pages.ui.page import guarded
 from pages.ui.process import layer_names
 from pages.ui.rate_finder import show_rate_finder_button
+from pages.ui.session import Session
+from pages.ui.words import head_words
 from transfer_core.config import (
     AugmentationKind,
     AugmentationStrength,
@@ -29,24 +31,24 @@ from transfer_core.training.freezing import FreezePlan
 
 _LEARNING_RATES = [0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1]
 _BATCH_SIZES = [8, 16, 32, 64, 128]
-_WEIGHT_DECAYS = [0.0, 0.00001, 0.0001, 0.001, 0.01, 0.1]
+_WEIGHT_DECAYS = [0.0, 0.0001, 0.001, 0.01, 0.1, 1.0]
 _HIDDEN_UNITS = [32, 64, 128, 256, 512, 1024]
 
 Choice = TypeVar("Choice", bound=str)
 
 
 def show_expert_choices(
-    config: TrainingConfig, dataset: ImageDataset, plan: FreezePlan, form_number: int
+    session: Session, config: TrainingConfig, dataset: ImageDataset, plan: FreezePlan
 ) -> TrainingConfig:
     """Draw all choices in tabs and return the config that they make.
 
     Args:
+        session: Knows when the fields have to start afresh.
         config: What they start from.
         dataset: The images, for the preview and the class weights.
         plan: What learns, as chosen on the Layers page.
-        form_number: Another number gives fresh fields.
     """
-    form = _Form(config, form_number)
+    form = _Form(config, session.num_forms)
     course, steps, head, images, classes = st.tabs(
         [_("Course"), _("Steps"), _("New layer"), _("Variety"), _("Uneven classes")]
     )
@@ -54,7 +56,7 @@ def show_expert_choices(
         form.show_course(plan)
     with steps:
         form.show_steps()
-        guarded(show_rate_finder_button)(dataset, form.config())
+        guarded(show_rate_finder_button)(session, dataset, form.config())
     with head:
         form.show_head()
     with images:
@@ -116,7 +118,9 @@ class _Form:
 
     def show_head(self) -> None:
         """The new layers."""
-        self._pick("head", _("New layers"), get_args(Head), _head_words())
+        self._pick(
+            "head", _("New layers"), get_args(Head), {head: head_words(head) for head in get_args(Head)}
+        )
         left, middle, right = st.columns(3)
         with left:
             self._slide("hidden_units", _("Units of the hidden layer"), _HIDDEN_UNITS, "hidden layer")
@@ -243,15 +247,6 @@ def _schedule_words() -> dict[str, str]:
 
 def _optimizer_words() -> dict[str, str]:
     return {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
-
-
-def _head_words() -> dict[str, str]:
-    return {
-        "auto": _("Whatever does best"),
-        "linear": _("Linear"),
-        "hidden": _("With a hidden layer"),
-        "flattened_map": _("On the whole map"),
-    }
 
 
 def _kind_words() -> dict[str, str]:

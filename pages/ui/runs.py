@@ -22,6 +22,7 @@ def status_words(status: RunStatus) -> str:
     return {
         "queued": _(":material/hourglass_empty: waiting"),
         "running": _(":material/progress_activity: training now"),
+        "paused": _(":material/pause_circle: paused"),
         "finished": _(":material/check_circle: finished"),
         "stopped": _(":material/stop_circle: stopped"),
         "failed": _(":material/error: did not work"),

@@ -59,6 +59,10 @@ class Session:
         config: The numbers on the Train page.
         upload: A folder on its way, or None.
         num_files_taken: How many uploads were taken in; a new number gives an empty upload field.
+        is_from_scratch: Whether the network starts from random weights.
+        has_own_choices: Whether the person chooses the numbers rather than taking those recommended.
+        deleted_run_id: The run that was deleted last and can be taken back, or None.
+        num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
     """
 
     backbone_name: str | None = None
@@ -69,6 +73,10 @@ class Session:
     config: TrainingConfig = field(default_factory=TrainingConfig)
     upload: Upload | None = None
     num_files_taken: int = 0
+    is_from_scratch: bool = False
+    has_own_choices: bool = False
+    deleted_run_id: str | None = None
+    num_forms: int = 0
 
     @property
     def dataset(self) -> ImageDataset | None:
@@ -80,20 +88,47 @@ class Session:
         """What learns and what stays, once a network is chosen."""
         if self.backbone_name is None:
             return None
-        return FreezePlan(get_backbone(self.backbone_name), self.num_unfrozen_blocks or 0)
+        backbone = get_backbone(self.backbone_name)
+        if self.is_from_scratch:
+            return FreezePlan(backbone, len(backbone.blocks), is_from_scratch=True)
+        return FreezePlan(backbone, self.num_unfrozen_blocks or 0)
 
     def choose_backbone(self, name: str) -> None:
         """Take a network; a depth that was chosen for another one is forgotten."""
         if name != self.backbone_name:
             self.backbone_name = name
             self.num_unfrozen_blocks = None
+            self.is_from_scratch = False
+
+    def choose_depth(self, num_unfrozen_blocks: int, *, is_from_scratch: bool = False) -> None:
+        """Take what learns along: some blocks from the end, or all of them from random weights."""
+        self.num_unfrozen_blocks = num_unfrozen_blocks
+        self.is_from_scratch = is_from_scratch
+        self.num_forms += 1
+
+    def choose_config(self, config: TrainingConfig) -> None:
+        """Take numbers that did not come from the fields of the form."""
+        self.config = config
+        self.num_forms += 1
+
+    def change_choices(self) -> None:
+        """Leave the run that is shown and go back to its choices."""
+        self.run_id = None
+        self.has_own_choices = True
+        self.num_forms += 1
+
+    def forget_deleted(self, run_id: str) -> None:
+        """Show a deleted run no more, but remember that it can be taken back."""
+        self.run_id, self.deleted_run_id = None, run_id
+        if self.tested_run_id == run_id:
+            self.tested_run_id = None
 
     def choose_run(self, run: TrainingRun) -> None:
         """Show a run, with the choices it was made with."""
         self.run_id = self.tested_run_id = run.id
         self.config = run.config
         self.backbone_name = run.config.backbone
-        self.num_unfrozen_blocks = run.config.num_unfrozen_blocks
+        self.choose_depth(run.config.num_unfrozen_blocks, is_from_scratch=run.config.weights == "random")
         self.dataset_id = run.dataset_id if run.dataset_id in workspace().dataset_ids() else None
 
     def query(self) -> dict[str, str]:
@@ -102,6 +137,7 @@ class Session:
             "model": self.backbone_name,
             "images": self.dataset_id,
             "unfrozen": self.num_unfrozen_blocks,
+            "scratch": 1 if self.is_from_scratch else None,
             "run": self.run_id,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
@@ -138,6 +174,7 @@ def _from_address(values: dict[str, str]) -> Session:
             session.num_unfrozen_blocks = FreezePlan(
                 get_backbone(values["model"]), int(depth)
             ).num_unfrozen_blocks
+            session.is_from_scratch = "scratch" in values
     with suppress(TransferStudioError):
         session.dataset_id = ImageDataset.load(workspace(), values.get("images", "")).id
     with suppress(TransferStudioError):
