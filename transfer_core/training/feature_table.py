@@ -10,7 +10,8 @@ import numpy as np
 
 Rows = np.ndarray[Any, Any]
 
-_MOST_BYTES_MAPPED = 256 * 1024**2
+# Linux maps up to two megabytes around each row that is read, so what is mapped is a multiple of this.
+_MOST_BYTES_READ = 4 * 1024**2
 
 
 class FeatureTable:
@@ -47,7 +48,7 @@ class FeatureTable:
             is_here = places[:, 0] == part
             taken[is_here] = self._parts[part][places[is_here, 1]]
         self._num_bytes_read += taken.nbytes
-        if self._num_bytes_read > _MOST_BYTES_MAPPED:
+        if self._num_bytes_read > _MOST_BYTES_READ:
             self._give_pages_back()
         return taken
 
