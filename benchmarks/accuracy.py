@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.photos import dataset_of, machine
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.backbones.runtime import load_keras
+from transfer_core.config import Head, TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.training.advice import recommend
 from transfer_core.training.classifier import build_classifier, split_at_boundary
@@ -32,6 +33,7 @@ from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 
 Array = np.ndarray[Any, Any]
+Competitor = tuple[Head, Callable[["Split", int], float]]
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,25 @@ class Split:
 )
 @click.option("--seeds", default=5, show_default=True, help="How many splits to try.")
 @click.option("--backbone", default=DEFAULT_BACKBONE, show_default=True)
-def main(folders: tuple[Path, ...], seeds: int, backbone: str) -> None:
+@click.option(
+    "--skip",
+    multiple=True,
+    help="Leave out competitors whose name has this in it, such as '1024'; they are slow.",
+)
+def main(folders: tuple[Path, ...], seeds: int, backbone: str, skip: tuple[str, ...]) -> None:
     """Print the mean validation accuracy of each training on each set, and over all sets."""
     click.echo(machine())
     load_keras()
+    competitors = {
+        name: competitor
+        for name, competitor in _COMPETITORS.items()
+        if not any(part in name for part in skip)
+    }
     table: dict[str, list[list[float]]] = {}
     with tempfile.TemporaryDirectory() as root:
         workspace = Workspace(Path(root))
         for folder in folders:
-            rows = _accuracies(workspace, dataset_of(workspace, folder), seeds, backbone)
+            rows = _accuracies(workspace, dataset_of(workspace, folder), seeds, backbone, competitors)
             for name, accuracies in rows.items():
                 table.setdefault(name, []).append(accuracies)
                 each = " ".join(f"{accuracy:.3f}" for accuracy in accuracies)
@@ -77,9 +89,14 @@ def main(folders: tuple[Path, ...], seeds: int, backbone: str) -> None:
 
 
 def _accuracies(
-    workspace: Workspace, dataset: ImageDataset, num_seeds: int, backbone: str
+    workspace: Workspace,
+    dataset: ImageDataset,
+    num_seeds: int,
+    backbone: str,
+    competitors: dict[str, Competitor],
 ) -> dict[str, list[float]]:
-    plans = {head: FreezePlan(get_backbone(backbone), head=head) for head in ("linear", "flattened_map")}
+    heads = {head for head, _compete in competitors.values()}
+    plans = {head: FreezePlan(get_backbone(backbone), head=head) for head in heads}
     features = {head: _features(workspace, dataset, plan) for head, plan in plans.items()}
     rows: dict[str, list[float]] = {}
     for seed in range(1, num_seeds + 1):
@@ -87,7 +104,7 @@ def _accuracies(
         kept, last = _ours(workspace, split, backbone, seed)
         rows.setdefault("recommended, the epoch kept", []).append(kept)
         rows.setdefault("recommended, the last epoch", []).append(last)
-        for name, (head, compete) in _COMPETITORS.items():
+        for name, (head, compete) in competitors.items():
             rows.setdefault(name, []).append(compete(_split(split, features[head]), seed))
     return rows
 
@@ -99,8 +116,6 @@ def _ours(workspace: Workspace, dataset: ImageDataset, backbone: str, seed: int)
 
 
 def _features(workspace: Workspace, dataset: ImageDataset, plan: FreezePlan) -> Array:
-    from transfer_core.config import TrainingConfig
-
     model = build_classifier(plan, len(dataset.class_names), TrainingConfig())
     prefix, _tail = split_at_boundary(model, plan.boundary_layer)
     table = load_features(
@@ -153,7 +168,7 @@ def _logistic_regression(split: Split, seed: int) -> float:
     return float(model.score(split.validation, split.validation_labels))
 
 
-_COMPETITORS: dict[str, tuple[str, Callable[[Split, int], float]]] = {
+_COMPETITORS: dict[str, Competitor] = {
     "pooled, softmax, 10 epochs": ("linear", _keras(0, 1e-3, 10)),
     "pooled, softmax, 50 epochs": ("linear", _keras(0, 1e-3, 50)),
     "pooled and standardised, LogisticRegression": ("linear", _logistic_regression),
