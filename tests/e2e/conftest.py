@@ -9,7 +9,6 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -32,47 +31,60 @@ NOISE_FREE_ARGUMENTS = [
 _TROUBLE = re.compile(r"traceback|warning|error|exception", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
 class Server:
-    """A running app.
+    """The app on a free port, with an empty workspace.
 
     Args:
-        url: Its address.
-        workspace: Where it keeps everything.
-        log: What it writes.
+        folder: Where its workspace and its log lie.
     """
 
-    url: str
-    workspace: Workspace
-    log: Path
+    def __init__(self, folder: Path) -> None:
+        self.workspace = Workspace(folder / "workspace")
+        self.log = folder / "server.log"
+        self._port = _free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, also once more after `kill`."""
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            f"--server.port={self._port}",
+            "--server.headless=true",
+        ]
+        environment = {**os.environ, WORKSPACE_VARIABLE: str(self.workspace.root)}
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+            )
+        _wait_until_it_answers(self.url, self._process, self.log)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.kill()
+        self._process.wait(timeout=30)
+
+    def stop(self) -> None:
+        """End it as a person does."""
+        self._process.terminate()
+        self._process.wait(timeout=30)
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """The app on a free port, with an empty workspace; its log must stay free of warnings."""
-    log, workspace = tmp_path / "server.log", Workspace(tmp_path / "workspace")
-    port = _free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        f"--server.port={port}",
-        "--server.headless=true",
-    ]
-    environment = {**os.environ, WORKSPACE_VARIABLE: str(workspace.root)}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
+    server = Server(tmp_path)
     try:
-        _wait_until_it_answers(f"http://127.0.0.1:{port}", process, log)
-        yield Server(f"http://127.0.0.1:{port}", workspace, log)
+        yield server
     finally:
-        process.terminate()
-        process.wait(timeout=30)
-    trouble = [line for line in log.read_text("utf-8", "replace").splitlines() if _TROUBLE.search(line)]
+        server.stop()
+    trouble = [
+        line for line in server.log.read_text("utf-8", "replace").splitlines() if _TROUBLE.search(line)
+    ]
     assert not trouble, trouble
 
 
@@ -125,6 +137,40 @@ def pick_first_model(page: Page) -> None:
     page.get_by_role("button", name="Use this one").first.click()
     expect(page.get_by_role("button", name="Chosen")).to_be_visible()
     settle(page)
+
+
+def choose_long_training(page: Page) -> None:
+    """Choose a thousand epochs, none of which early stopping leaves out."""
+    page.get_by_text("For experts: every choice").click()
+    page.get_by_text("Choose for myself").click()
+    for label, number in (("Epochs", "1000"), ("Early stopping", "0")):
+        field = page.get_by_role("spinbutton", name=label, exact=True)
+        field.fill(number)
+        field.press("Enter")
+        settle(page)
+
+
+def num_points(page: Page) -> int:
+    """How many epochs the accuracy chart says it shows."""
+    described = page.locator(".st-key-curve-accuracy [aria-label], .st-key-curve-accuracy[aria-label]")
+    labels = [str(found.get_attribute("aria-label")) for found in described.all()]
+    found = [re.search(r"After (\d+) epochs", label) for label in labels]
+    return max((int(match[1]) for match in found if match), default=0)
+
+
+def wait_for_more_points(page: Page, number: int) -> int:
+    """Wait until the chart shows more than that many epochs, and return how many it shows."""
+    page.wait_for_function(
+        """(number) => {
+            const labels = [...document.querySelectorAll('.st-key-curve-accuracy [aria-label]')];
+            return labels.some((found) => {
+                const match = /After (\\d+) epochs/.exec(found.getAttribute('aria-label'));
+                return match && Number(match[1]) > number;
+            });
+        }""",
+        arg=number,
+    )
+    return num_points(page)
 
 
 def heading(page: Page, text: str) -> Locator:
