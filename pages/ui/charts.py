@@ -49,6 +49,8 @@ def _show_curve(snapshot: RunSnapshot, measure: str, title: str, *, percent: boo
     spec = _curve_spec(history, snapshot, percent)
     if measure == "loss":
         spec["series"] = _batch_series(snapshot) + spec["series"]
+        # Four names would not fit beside each other on a telephone.
+        spec["legend"]["data"] = [series["name"] for series in spec["series"][1:]]
     _mark_best(spec, snapshot, measure)
     st.echarts_chart(spec, height=300, key=f"curve-{measure}", alt=described)
 
@@ -68,9 +70,7 @@ def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot, percent: bool) -> 
             "nameLocation": "middle",
             "nameGap": 26,
             "min": 0,
-            "max": max(snapshot.num_epochs, len(history), 2)
-            if snapshot.outcome is None
-            else max(len(history), 2),
+            "max": _last_epoch_shown(snapshot),
             "minInterval": 1,
         },
         "yAxis": {"type": "value", "min": 0, **({"max": 1} if percent else {})},
@@ -88,11 +88,22 @@ def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot, percent: bool) -> 
     }
 
 
+def _last_epoch_shown(snapshot: RunSnapshot) -> int:
+    """Where the axis ends: it doubles as the curve grows, so that a thousand epochs do not squash the first ten."""
+    num_epochs = len(snapshot.epochs)
+    if snapshot.outcome is not None:
+        return max(num_epochs, 2)
+    room = 10
+    while room <= num_epochs:
+        room *= 2
+    return max(min(room, snapshot.num_epochs or room), num_epochs, 2)
+
+
 def _batch_series(snapshot: RunSnapshot) -> list[dict[str, Any]]:
     """The loss of single batches: raw as a faint line, smoothed as a clear one."""
     raw = [point.loss for point in snapshot.batch_losses]
     positions = [round(point.position, 3) for point in snapshot.batch_losses]
-    series = ((_("each batch"), raw, 1, 0.35), (_("batches, smoothed"), smoothed(raw), 1.5, 1.0))
+    series = ((_("each batch"), raw, 1, 0.35), (_("batches"), smoothed(raw), 1.5, 1.0))
     return [
         {
             "type": "line",

@@ -218,8 +218,9 @@ def test_the_charts_show_raw_and_smoothed_batches_and_mark_the_best(
     accuracy, loss = (json.loads(found.proto.spec) for found in page.get("echarts_chart"))
     assert [line["name"] for line in accuracy["series"]] == ["training", "validation"]
     names = [line["name"] for line in loss["series"]]
-    assert names == ["each batch", "batches, smoothed", "training", "validation"]
+    assert names == ["each batch", "batches", "training", "validation"]
     assert loss["series"][0]["data"] == [[1.0, 1.3], [2.6, 0.5]]
+    assert loss["xAxis"]["max"] == 4
     assert accuracy["series"][-1]["markPoint"]["data"] == [{"coord": [2, 0.8]}]
     assert loss["series"][-1]["markPoint"]["data"] == [{"coord": [2, 0.9]}]
 
