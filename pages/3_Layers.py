@@ -26,6 +26,38 @@ def show_layers(session: Session) -> None:
         ),
         help=explain("frozen"),
     )
+    show_source(session, plan)
+    if not plan.is_from_scratch:
+        show_depth(session, plan)
+    show_network(plan, dataset.class_names)
+    show_numbers(plan, len(dataset.class_names))
+    advice = depth_advice(plan, len(dataset.images_in("train")))
+    say = st.info if advice.fits else st.warning
+    say(advice.text, icon=":material/lightbulb:")
+    link_to_next(Step.TRAIN, _("Next: train"))
+
+
+def show_source(session: Session, plan: FreezePlan) -> None:
+    """Ask where training starts and how much learns, in the terms of the textbooks, and explain the answer."""
+    words = {
+        "feature extraction": _("Feature extraction"),
+        "fine-tuned": _("Fine-tuning"),
+        "from scratch": _("From scratch"),
+    }
+    present = "from scratch" if plan.is_from_scratch else "fine-tuned" if plan.num_unfrozen_blocks else ""
+    present = present or "feature extraction"
+    chosen = st.segmented_control(
+        _("What learns"), list(words), default=present, format_func=words.__getitem__, key=f"source-{present}"
+    )
+    if chosen not in (None, present):
+        num_blocks = {"feature extraction": 0, "fine-tuned": 1}.get(chosen, len(plan.backbone.blocks))
+        session.choose_depth(num_blocks, is_from_scratch=chosen == "from scratch")
+        st.rerun()
+    st.markdown(explain(present))
+
+
+def show_depth(session: Session, plan: FreezePlan) -> None:
+    """Ask how many blocks learn along."""
     num_blocks = len(plan.backbone.blocks)
     num_unfrozen_blocks = st.slider(
         _("How many blocks learn along, counted from the end"),
@@ -33,18 +65,12 @@ def show_layers(session: Session) -> None:
         num_blocks,
         plan.num_unfrozen_blocks,
         help=explain("fine-tuning"),
-        key=f"depth-{plan.backbone.name}",
+        key=f"depth-{plan.backbone.name}-{session.num_forms}",
     )
     if num_unfrozen_blocks != session.num_unfrozen_blocks:
         session.num_unfrozen_blocks = num_unfrozen_blocks
         st.rerun()
     st.subheader(depth_words(num_unfrozen_blocks, num_blocks), anchor=False)
-    show_network(plan, dataset.class_names)
-    show_numbers(plan, len(dataset.class_names))
-    advice = depth_advice(plan, len(dataset.images_in("train")))
-    say = st.info if advice.fits else st.warning
-    say(advice.text, icon=":material/lightbulb:")
-    link_to_next(Step.TRAIN, _("Next: train"))
 
 
 def show_numbers(plan: FreezePlan, num_classes: int) -> None:

@@ -4,27 +4,25 @@ import streamlit as st
 
 from pages.ui.page import guarded, require, run_page
 from pages.ui.process import run_queue
+from pages.ui.results import show_result, show_undo
 from pages.ui.session import Session
 from pages.ui.steps import Step
 from pages.ui.train_form import show_train_form
-from pages.ui.training import show_live, show_result
+from pages.ui.training import show_live
 from transfer_core.language import _
-
-ACTIVE = ("queued", "running")
+from transfer_core.runs.run_status import ACTIVE
 
 
 def show_train(session: Session) -> None:
     """Draw the page: the form, or the run that is going on, or what came of it."""
-    is_active = session.run_id is not None and run_queue().status(session.run_id) in ACTIVE
-    if is_active:
+    show_undo(session)
+    if session.run_id is None:
+        if require(session, Step.MODEL, Step.IMAGES, Step.LAYERS):
+            show_train_form(session)
+    elif run_queue().status(session.run_id) in ACTIVE:
         st.fragment(guarded(show_live), run_every="1s")(session)
-        return
-    if session.run_id:
+    else:
         show_result(session)
-        st.divider()
-        st.subheader(_("Train again"), anchor=False)
-    if require(session, Step.MODEL, Step.IMAGES, Step.LAYERS):
-        show_train_form(session)
 
 
 run_page(_("Train"), show_train, step=Step.TRAIN)

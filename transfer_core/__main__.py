@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone, list_backbones
-from transfer_core.config import TrainingConfig
+from transfer_core.backbones.registry import list_backbones
 from transfer_core.console import dataset_facts, left_out_facts, note, report, run_facts, tell, training_facts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.doctor import examine
@@ -20,22 +19,25 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import LeftOut, SplitBy
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources import open_source
-from transfer_core.errors import IngestError, NotFoundError, TransferStudioError
+from transfer_core.errors import IngestError, NotFoundError, TrainingError, TransferStudioError
 from transfer_core.evaluation.evaluation import evaluate
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.evaluation.labelled_folder import labelled_folder
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
+from transfer_core.options import config_from, recommended_config, training_options
 from transfer_core.predictor import Predictor
-from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import evaluate_on_dataset, execute_run, failure_message
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.runs.execute import ended_by, evaluate_on_dataset, execute_run
+from transfer_core.runs.live_run import LiveRun, ask_to_stop
+from transfer_core.runs.run_status import ACTIVE, resumable_run, run_status
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.workspace import Workspace, default_workspace_root
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SAMPLE_PREFIX = "sample:"
 _MAX_SHOWN = 200
+_SECONDS_BETWEEN_LOOKS = 0.1
 
 
 def _common_options(command: Command) -> Command:
@@ -132,51 +134,44 @@ def ingest(
 
 @cli.command()
 @click.argument("source", metavar="FOLDER_OR_DATASET")
-@click.option("--backbone", default=DEFAULT_BACKBONE, show_default=True)
-@click.option(
-    "--unfreeze-blocks", default=0, show_default=True, help="Blocks that learn along, from the end."
-)
-@click.option("--epochs", default=TrainingConfig.epochs, show_default=True)
-@click.option("--fine-tune-epochs", type=int, help="Default: 10, or the epochs if these are fewer.")
-@click.option("--learning-rate", default=TrainingConfig.learning_rate, show_default=True)
-@click.option("--batch-size", default=TrainingConfig.batch_size, show_default=True)
-@click.option("--seed", default=TrainingConfig.seed, show_default=True)
+@training_options
 @_common_options
-def train(
-    source: str,
-    backbone: str,
-    unfreeze_blocks: int,
-    epochs: int,
-    fine_tune_epochs: int | None,
-    learning_rate: float,
-    batch_size: int,
-    seed: int,
-    root: Path | None,
-    as_json: bool,
-) -> None:
+def train(source: str, recommended: bool, root: Path | None, as_json: bool, **choices: Any) -> None:
     """Train a classifier on a folder, a zip, a sample or a dataset that is there already."""
-    config = TrainingConfig(
-        backbone=backbone,
-        num_unfrozen_blocks=unfreeze_blocks,
-        epochs=epochs,
-        fine_tune_epochs=min(TrainingConfig.fine_tune_epochs, epochs)
-        if fine_tune_epochs is None
-        else fine_tune_epochs,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        seed=seed,
-    )
-    FreezePlan(get_backbone(backbone), unfreeze_blocks)  # complains before a thousand images are read
+    config = config_from(choices)
+    FreezePlan.of(config)  # complains before a thousand images are read
     workspace = _workspace(root)
-    dataset = _dataset_from(workspace, source, seed)
+    dataset = _dataset_from(workspace, source, config.seed)
     dataset.check_trainable()
-    run = TrainingRun.create(workspace, dataset, config)
-    snapshot = _execute(workspace, run)
-    facts = training_facts(run, snapshot)
-    line = _(
-        "Run {run_id}: {val_accuracy:.1%} of {num_validation_images} validation images right, in {seconds:.0f} s"
-    )
-    report(as_json, facts, [line.format(**facts)])
+    if recommended:
+        config, reasons = recommended_config(choices, dataset)
+        for reason in reasons:
+            note(reason)
+    _train_and_report(workspace, TrainingRun.create(workspace, dataset, config), as_json)
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN")
+@_common_options
+def resume(run_id: str, root: Path | None, as_json: bool) -> None:
+    """Let a run that was interrupted go on from its last checkpoint."""
+    workspace = _workspace(root)
+    _train_and_report(workspace, resumable_run(workspace, run_id), as_json)
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN")
+@_common_options
+def stop(run_id: str, root: Path | None, as_json: bool) -> None:
+    """Stop a run, whichever program trains it, and wait until it has kept its best."""
+    run = TrainingRun.load(_workspace(root), run_id)
+    if run_status(run) not in ACTIVE:
+        raise TrainingError(_("Only a run that is being trained, or waits for it, can be stopped."))
+    ask_to_stop(run)
+    while run_status(run) in ACTIVE:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    facts = run_facts(run)
+    report(as_json, facts, [_("Run {run_id}: {status}").format(**facts)])
 
 
 @cli.command()
@@ -279,20 +274,34 @@ def _empty_dataset(workspace: Workspace, name: str, *, seed: int, validation_spl
     return create_dataset(workspace, name).with_split(validation_split, seed)
 
 
+def _train_and_report(workspace: Workspace, run: TrainingRun, as_json: bool) -> None:
+    snapshot = _execute(workspace, run)
+    facts = training_facts(run, snapshot)
+    line = _(
+        "Run {run_id}: {val_accuracy:.1%} of {num_validation_images} validation images right, in {seconds:.0f} s"
+    )
+    report(as_json, facts, [line.format(**facts)])
+
+
 def _execute(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
-    log = EventLog(run.folder / EVENTS_FILE)
+    live = LiveRun(run)
+    is_over = False
 
     def emit(event: TrainingEvent) -> None:
-        log.append(event)
+        nonlocal is_over
+        live.log.append(event)
+        is_over = isinstance(event, RunEnded)
         tell(event)
 
     try:
-        execute_run(workspace, run, emit, lambda: False)
+        execute_run(workspace, run, emit, live.should_stop)
     except BaseException as error:
-        if log.snapshot.outcome is None:
-            log.append(RunEnded(time.time(), "failed", failure_message(error)))
+        if not is_over:
+            live.log.append(ended_by(error))
         raise
-    return log.snapshot
+    finally:
+        live.release()
+    return live.log.snapshot
 
 
 def main() -> int:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _
+
+Schedule = Literal["head_then_fine_tune", "head_only", "one_phase", "gradual"]
+WeightsSource = Literal["imagenet", "random"]
+OptimizerName = Literal["adam", "adamw", "sgd"]
+ClassWeights = Literal["auto", "on", "off"]
+Head = Literal["auto", "linear", "hidden", "flattened_map"]
+AugmentationStrength = Literal["off", "light", "medium", "strong"]
+AugmentationKind = Literal["flip", "rotation", "zoom", "color"]
+CacheDtype = Literal["float16", "float32"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,36 @@ class TrainingConfig:
         batch_size: Images in one step, 1-1024.
         dropout: Share of the features hidden at random in each step, from 0 to below 1.
         seed: Fixes every random choice of the training.
+        schedule: `"head_then_fine_tune"` trains the head on frozen features, then the unfrozen blocks with it
+            (LP-FT, Kumar et al. 2022); `"head_only"` stops before that; `"one_phase"` trains all that is
+            unfrozen from the start, as textbooks do; `"gradual"` unfreezes one block after another (Howard
+            and Ruder 2018).
+        unfrozen_layers: Names of single backbone layers that learn along as well.
+        weights: Where training starts: `"imagenet"` for pretrained weights, `"random"` to train the whole
+            network from scratch, in one phase.
+        optimizer: Adam, AdamW (Adam with decoupled weight decay) or SGD with momentum.
+        momentum: Of SGD, from 0 to 0.999.
+        weight_decay: Of AdamW and SGD, 0-1; biases are not decayed.
+        label_smoothing: Share of the certainty taken from the right class in the loss, 0-0.5.
+        class_weights: Whether small classes weigh more in the loss: `"on"`, `"off"`, or `"auto"` for where
+            the largest class has more than 1.5 times the images of the smallest.
+        oversampling: Show images of small classes more than once an epoch, until all classes are as large
+            as the largest.
+        head: The new layers: `"linear"` on pooled features, with a `"hidden"` layer between, or
+            `"flattened_map"`, which knows where in the picture something is. `"auto"` takes the one that does
+            best in a cross-validation on the training images.
+        hidden_units: Size of the hidden layer, 1-4096.
+        early_stopping_patience: Epochs without a better validation loss after which a phase ends; 0 never.
+        layer_decay: Discriminative learning rates: each block learns at this multiple of the rate of the
+            block behind it (Howard and Ruder 2018), 0.01-1; 1 is the same rate for all.
+        augmentation: How strongly training images are varied.
+        augmentation_kinds: Which changes that means: mirroring, turning, zooming with a shift, light and
+            colour.
+        num_views: Views kept of each training image when features are cached, the unchanged one among them,
+            1-16. Ignored without augmentation.
+        live_augmentation: Vary images anew in every epoch instead of keeping views: more variety, but every
+            image goes through the whole network every time.
+        cache_dtype: Precision of the cached features.
 
     Raises:
         InvalidConfigError: If a value is out of its range.
@@ -42,8 +82,35 @@ class TrainingConfig:
     batch_size: int = 32
     dropout: float = 0.2
     seed: int = 1
+    schedule: Schedule = "head_then_fine_tune"
+    unfrozen_layers: tuple[str, ...] = ()
+    weights: WeightsSource = "imagenet"
+    optimizer: OptimizerName = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    class_weights: ClassWeights = "auto"
+    oversampling: bool = False
+    head: Head = "linear"
+    hidden_units: int = 128
+    early_stopping_patience: int = 0
+    layer_decay: float = 1.0
+    augmentation: AugmentationStrength = "off"
+    augmentation_kinds: tuple[AugmentationKind, ...] = get_args(AugmentationKind)
+    num_views: int = 4
+    live_augmentation: bool = False
+    cache_dtype: CacheDtype = "float16"
 
     def __post_init__(self) -> None:
+        # JSON has no tuples.
+        for name in ("unfrozen_layers", "augmentation_kinds"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        self._check_numbers()
+        self._check_choices()
+        check_seed(self.seed)
+
+    def _check_numbers(self) -> None:
         _check_number(_("The number of epochs"), self.epochs, 1, 1000)
         _check_number(_("The number of fine-tuning epochs"), self.fine_tune_epochs, 1, 1000)
         _check_number(_("The batch size"), self.batch_size, 1, 1024)
@@ -51,12 +118,47 @@ class TrainingConfig:
         _check_number(_("The learning rate"), self.learning_rate, 1e-9, 1.0)
         _check_number(_("The fine-tuning learning rate"), self.fine_tune_learning_rate, 1e-9, 1.0)
         _check_number(_("Dropout"), self.dropout, 0.0, 0.95)
-        check_seed(self.seed)
+        _check_number(_("The momentum"), self.momentum, 0.0, 0.999)
+        _check_number(_("The weight decay"), self.weight_decay, 0.0, 1.0)
+        _check_number(_("The label smoothing"), self.label_smoothing, 0.0, 0.5)
+        _check_number(_("The size of the hidden layer"), self.hidden_units, 1, 4096)
+        _check_number(_("The patience of early stopping"), self.early_stopping_patience, 0, 1000)
+        _check_number(_("The layer decay"), self.layer_decay, 0.01, 1.0)
+        _check_number(_("The number of views"), self.num_views, 1, 16)
+
+    def _check_choices(self) -> None:
+        _check_choice(_("The schedule"), self.schedule, get_args(Schedule))
+        _check_choice(_("The source of the weights"), self.weights, get_args(WeightsSource))
+        _check_choice(_("The optimizer"), self.optimizer, get_args(OptimizerName))
+        _check_choice(_("The class weights"), self.class_weights, get_args(ClassWeights))
+        _check_choice(_("The head"), self.head, get_args(Head))
+        _check_choice(_("The augmentation"), self.augmentation, get_args(AugmentationStrength))
+        _check_choice(_("The precision of the cache"), self.cache_dtype, get_args(CacheDtype))
+        _check_choice(_("Oversampling"), self.oversampling, (True, False))
+        _check_choice(_("Live augmentation"), self.live_augmentation, (True, False))
+        for kind in _checked_texts(_("The kinds of augmentation"), self.augmentation_kinds):
+            _check_choice(_("A kind of augmentation"), kind, get_args(AugmentationKind))
+        _checked_texts(_("The unfrozen layers"), self.unfrozen_layers)
+
+    @property
+    def has_augmentation(self) -> bool:
+        """Whether training images are varied at all."""
+        return self.augmentation != "off" and bool(self.augmentation_kinds)
+
+    @property
+    def unfreezes(self) -> bool:
+        """Whether anything of the backbone is to learn along."""
+        return bool(self.num_unfrozen_blocks or self.unfrozen_layers) or self.weights == "random"
 
     @property
     def num_epochs_in_all(self) -> int:
-        """Epochs of all phases together."""
-        return self.epochs + (self.fine_tune_epochs if self.num_unfrozen_blocks else 0)
+        """Epochs of all phases together, if none of them ends early."""
+        has_second_phase = self.schedule in ("head_then_fine_tune", "gradual") and self.weights == "imagenet"
+        if not (has_second_phase and self.unfreezes):
+            return self.epochs
+        # Gradual unfreezing gives every block one epoch at least.
+        fewest = self.num_unfrozen_blocks if self.schedule == "gradual" else 1
+        return self.epochs + max(self.fine_tune_epochs, fewest)
 
     def with_changes(self, **changes: Any) -> TrainingConfig:
         """Return a copy with some choices changed."""
@@ -98,3 +200,21 @@ def _check_number(title: str, value: object, lowest: float, highest: float) -> N
                 title=title, value=value, lowest=lowest, highest=highest
             )
         )
+
+
+def _check_choice(title: str, value: object, known: Sequence[object]) -> None:
+    # By type as well: 1 equals True.
+    if not any(type(value) is type(choice) and value == choice for choice in known):
+        raise InvalidConfigError(
+            _("{title}: {value} is not known. Pick one of: {known}.").format(
+                title=title, value=value, known=", ".join(map(str, known))
+            )
+        )
+
+
+def _checked_texts(title: str, values: object) -> tuple[str, ...]:
+    if not isinstance(values, tuple) or not all(isinstance(value, str) for value in values):
+        raise InvalidConfigError(
+            _("{title}: {value} is not a list of names.").format(title=title, value=values)
+        )
+    return values

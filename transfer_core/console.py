@@ -13,8 +13,18 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.doctor import Problem
 from transfer_core.data.records import LeftOut, Split
 from transfer_core.errors import TrainingError
-from transfer_core.events import EpochEnded, ImagesSeen, PhaseStarted, RunSnapshot, TrainingEvent
+from transfer_core.events import (
+    EpochEnded,
+    ImagesSeen,
+    PhaseStarted,
+    RunContinued,
+    RunPaused,
+    RunResumed,
+    RunSnapshot,
+    TrainingEvent,
+)
 from transfer_core.language import _
+from transfer_core.runs.run_status import status_of
 from transfer_core.runs.training_run import TrainingRun
 
 
@@ -22,8 +32,19 @@ def tell(event: TrainingEvent) -> None:
     """Write progress to standard error, one line an event."""
     match event:
         case PhaseStarted():
-            words = {"features": _("features"), "head": _("head"), "fine_tune": _("fine tune")}
+            words = {
+                "features": _("features"),
+                "head": _("head"),
+                "fine_tune": _("fine tune"),
+                "evaluation": _("evaluation"),
+            }
             note(words[event.phase])
+        case RunResumed():
+            note(_("goes on after epoch {epoch}").format(epoch=event.epoch))
+        case RunPaused():
+            note(_("paused"))
+        case RunContinued():
+            note(_("goes on"))
         case ImagesSeen():
             note(_("  {count:,} images").format(count=event.num_done))
         case EpochEnded():
@@ -71,7 +92,8 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
     return {
         "run_id": run.id,
         "created_at": run.created_at.isoformat(),
-        "status": snapshot.outcome or "interrupted",
+        "status": status_of(snapshot, run.folder),
+        "message": snapshot.message,
         "dataset": run.dataset_name,
         "backbone": run.config.backbone,
         "val_accuracy": best.val_accuracy if best else None,

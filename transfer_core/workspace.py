@@ -54,6 +54,11 @@ class Workspace:
         """Folder of cached features; safe to delete at any time."""
         return self._made("cache")
 
+    @property
+    def trash_dir(self) -> Path:
+        """Folder of deleted runs; safe to delete at any time."""
+        return self._made("trash")
+
     def dataset_dir(self, dataset_id: str) -> Path:
         """Return the folder of a dataset, which may not exist yet.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from typing import Any
 
@@ -13,10 +14,14 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
+from transfer_core.training.curves import smoothed
+from transfer_core.training.rate_finder import RateCurve
+
+_BATCH_COLOR = "#8a9a9e"
 
 
 def show_curves(snapshot: RunSnapshot) -> None:
-    """Draw loss and accuracy by epoch, side by side, training solid and validation dashed."""
+    """Draw accuracy and loss by epoch, training solid and validation dashed, and the loss of each batch."""
     left, right = st.columns(2)
     with left:
         _show_curve(snapshot, "accuracy", _("Accuracy: higher is better"), percent=True)
@@ -41,18 +46,22 @@ def _show_curve(snapshot: RunSnapshot, measure: str, title: str, *, percent: boo
         else _("{title}. No epoch has ended yet.").format(title=title)
     )
     st.markdown(f"**{title}**")
-    st.echarts_chart(
-        _curve_spec(history, snapshot, measure, percent), height=300, key=f"curve-{measure}", alt=described
-    )
+    spec = _curve_spec(history, snapshot, percent)
+    if measure == "loss":
+        spec["series"] = _batch_series(snapshot) + spec["series"]
+        # Four names would not fit beside each other on a telephone.
+        spec["legend"]["data"] = [series["name"] for series in spec["series"][1:]]
+    _mark_best(spec, snapshot, measure)
+    st.echarts_chart(spec, height=300, key=f"curve-{measure}", alt=described)
 
 
-def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot, measure: str, percent: bool) -> dict[str, Any]:
+def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot, percent: bool) -> dict[str, Any]:
     epoch_column, *lines = history.columns
     styles = ("solid", "dashed")
-    spec: dict[str, Any] = {
+    return {
         "animation": False,
         "dataset": {"source": history},
-        "legend": {"top": 0},
+        "legend": {"top": 0, "itemGap": 14},
         "grid": {"top": 36, "left": 8, "right": 16, "bottom": 24, "containLabel": True},
         "tooltip": {"trigger": "axis", "valueFormatter": "percent" if percent else "%.3f"},
         "xAxis": {
@@ -60,8 +69,8 @@ def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot, measure: str, perc
             "name": _("epoch"),
             "nameLocation": "middle",
             "nameGap": 26,
-            "min": 1,
-            "max": max(snapshot.num_epochs, len(history), 2),
+            "min": 0,
+            "max": _last_epoch_shown(snapshot),
             "minInterval": 1,
         },
         "yAxis": {"type": "value", "min": 0, **({"max": 1} if percent else {})},
@@ -70,21 +79,93 @@ def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot, measure: str, perc
                 "type": "line",
                 "name": line,
                 "encode": {"x": epoch_column, "y": line},
-                "showSymbol": len(history) < 2,
+                "symbol": "circle" if len(history) < 2 else "none",
                 "lineStyle": {"type": style, "width": 3},
+                "z": 3,
             }
             for line, style in zip(lines, styles, strict=True)
         ],
     }
-    best = snapshot.best
-    if best:
-        spec["series"][1]["markPoint"] = {
-            "symbol": "circle",
-            "symbolSize": 12,
-            "label": {"formatter": _("best"), "position": "bottom" if percent else "top", "distance": 8},
-            "data": [{"coord": [best.epoch, getattr(best, f"val_{measure}")]}],
+
+
+def _last_epoch_shown(snapshot: RunSnapshot) -> int:
+    """Where the axis ends: it doubles as the curve grows, so that a thousand epochs do not squash the first ten."""
+    num_epochs = len(snapshot.epochs)
+    if snapshot.outcome is not None:
+        return max(num_epochs, 2)
+    room = 10
+    while room <= num_epochs:
+        room *= 2
+    return max(min(room, snapshot.num_epochs or room), num_epochs, 2)
+
+
+def _batch_series(snapshot: RunSnapshot) -> list[dict[str, Any]]:
+    """The loss of single batches: raw as a faint line, smoothed as a clear one."""
+    raw = [point.loss for point in snapshot.batch_losses]
+    positions = [round(point.position, 3) for point in snapshot.batch_losses]
+    series = ((_("each batch"), raw, 1, 0.35), (_("batches"), smoothed(raw), 1.5, 1.0))
+    return [
+        {
+            "type": "line",
+            "name": name,
+            "data": [
+                [place, round(loss, 4)]
+                for place, loss in zip(positions, losses, strict=True)
+                if math.isfinite(loss)
+            ],
+            "symbol": "none",
+            "color": _BATCH_COLOR,
+            "lineStyle": {"width": width, "opacity": opacity},
+            "tooltip": {"show": False},
         }
-    return spec
+        for name, losses, width, opacity in series
+    ]
+
+
+def _mark_best(spec: dict[str, Any], snapshot: RunSnapshot, measure: str) -> None:
+    best = snapshot.best
+    if best is None:
+        return
+    spec["series"][-1]["markPoint"] = {
+        "symbol": "circle",
+        "symbolSize": 12,
+        "label": {
+            "formatter": _("best so far") if snapshot.outcome is None else _("best"),
+            "position": "bottom" if measure == "accuracy" else "top",
+            "distance": 8,
+        },
+        "data": [{"coord": [best.epoch, getattr(best, f"val_{measure}")]}],
+    }
+
+
+def show_rate_finder(curve: RateCurve) -> None:
+    """Draw the loss by learning rate, with the suggested rate marked."""
+    points = [
+        [rate, loss] for rate, loss in zip(curve.rates, curve.losses, strict=True) if math.isfinite(loss)
+    ]
+    spec = {
+        "animation": False,
+        "grid": {"top": 30, "left": 8, "right": 24, "bottom": 28, "containLabel": True},
+        "tooltip": {"trigger": "axis", "valueFormatter": "%.3f"},
+        "xAxis": {"type": "log", "name": _("learning rate"), "nameLocation": "middle", "nameGap": 28},
+        "yAxis": {"type": "value", "name": _("loss"), "scale": True},
+        "series": [
+            {
+                "type": "line",
+                "name": _("loss"),
+                "data": points,
+                "showSymbol": False,
+                "lineStyle": {"width": 3},
+                "markLine": {
+                    "symbol": "none",
+                    "label": {"formatter": _("suggested")},
+                    "data": [{"xAxis": curve.suggestion}],
+                },
+            }
+        ],
+    }
+    described = _("Loss by learning rate. Suggested: {rate:g}.").format(rate=curve.suggestion)
+    st.echarts_chart(spec, height=260, key="rate-finder", alt=described)
 
 
 def show_class_counts(dataset: ImageDataset) -> None:

@@ -68,18 +68,24 @@ function createUpload() {
             files: others,
             listing,
             dataset: goesOn ? note.dataset : null,
-            taken: { file: goesOn ? note.taken : 0, offset: 0 },
             number: 0,
             isStopping: false,
             isSentAgain: false,
-            startedAt: Date.now(),
             totalBytes: sizeOf(others),
         };
-        job.takenBytes = job.skippedBytes = sizeOf(others.slice(0, job.taken.file));
         window.addEventListener("beforeunload", askToStay);
         find(".problem").textContent = "";
+        beginAt(goesOn ? note.taken : 0);
         show();
         find(".stop").focus();
+    };
+
+    /** Send from a file on; those before it are on the server's disk. */
+    const beginAt = (file) => {
+        clearTimeout(job.timer);
+        Object.assign(job, { saved: file, taken: { file, offset: 0 }, batch: null, startedAt: Date.now() });
+        job.takenBytes = job.skippedBytes = sizeOf(job.files.slice(0, file));
+        job.ends = { [job.number]: file };
         sendNext(job, pack(job.files, job.taken));
     };
 
@@ -121,9 +127,15 @@ function createUpload() {
         post();
     };
 
-    // The server has drawn the page anew without the batch, or has forgotten which files it is about.
-    const isLost = () =>
-        Date.now() - job.sentAt > SURELY_LOST_AFTER || (job.isListed && data.upload !== job.id);
+    const takeAnswer = () => {
+        const isKnown = data.upload === job.id;
+        if (isKnown && data.has_failed) end();
+        else if (isKnown && data.acknowledged >= job.number) goOn();
+        // The server was started anew: what it had not saved yet is sent once more.
+        else if (!isKnown && job.isListed) beginAt(job.saved);
+        // It has drawn the page without the batch.
+        else if (Date.now() - job.sentAt > SURELY_LOST_AFTER) postAgain();
+    };
 
     const goOn = () => {
         const current = job;
@@ -133,6 +145,8 @@ function createUpload() {
         current.taken = current.batch.until;
         current.takenBytes += current.batch.bytes;
         current.batch = null;
+        current.ends[current.number] = current.taken.file;
+        current.saved = current.ends[data.saved] ?? current.saved;
         writeNote(current);
         if (current.isLast) end();
         else sendNext(current, current.packing);
@@ -189,9 +203,7 @@ function createUpload() {
                 root = newRoot;
                 attach();
             }
-            if (job?.batch && data.upload === job.id && data.has_failed) end();
-            else if (job?.batch && data.upload === job.id && data.acknowledged >= job.number) goOn();
-            else if (job?.batch && isLost()) postAgain();
+            if (job?.batch) takeAnswer();
             show();
         },
         leave(oldRoot) {
@@ -287,11 +299,11 @@ function readNote() {
     }
 }
 
-function writeNote({ dataset, name, signature, taken, files }) {
+function writeNote({ dataset, name, signature, saved, files }) {
     try {
-        if (taken.file >= files.length) localStorage.removeItem(NOTE);
+        if (saved >= files.length) localStorage.removeItem(NOTE);
         else if (dataset) {
-            const note = { dataset, name, signature, taken: taken.file, total: files.length };
+            const note = { dataset, name, signature, taken: saved, total: files.length };
             localStorage.setItem(NOTE, JSON.stringify(note));
         }
     } catch {

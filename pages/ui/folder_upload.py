@@ -22,6 +22,9 @@ from transfer_core.language import _
 
 _KEY = "folder-upload"
 _HERE = Path(__file__).parent
+# Adding to a dataset costs the more the larger it is, so several batches are added at once.
+_SAVED_BYTES = 24 * 1024**2
+_SAVED_FILES = 200
 
 
 @st.cache_resource(show_spinner=False)
@@ -46,6 +49,7 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
         data={
             "upload": upload.id if upload else None,
             "acknowledged": upload.num_batches if upload else 0,
+            "saved": upload.num_saved if upload else 0,
             "has_failed": bool(upload and upload.has_failed),
             "dataset": upload.after.id if upload and upload.after.version else None,
             "chosen": session.dataset_id,
@@ -81,6 +85,7 @@ def _take_batch(session: Session, dataset: ImageDataset | None) -> None:
     try:
         _add_batch(session, upload, batch)
         upload.num_batches += 1
+        upload.num_saved = upload.num_saved if upload.waiting else upload.num_batches
         if batch["is_last"]:
             check_outcome(upload)
     except TransferStudioError as error:
@@ -95,18 +100,25 @@ def _begin(dataset: ImageDataset | None, batch: dict[str, Any]) -> Upload:
     if is_resumed:
         dataset = ImageDataset.load(workspace(), batch["dataset"])
     before = dataset or create_dataset(workspace(), batch["name"])
-    return Upload(batch["upload"], before, before, batch["number"] - 1, is_resumed)
+    num_before = batch["number"] - 1
+    return Upload(batch["upload"], before, before, num_before, num_saved=num_before, is_resumed=is_resumed)
 
 
 def _add_batch(session: Session, upload: Upload, batch: dict[str, Any]) -> None:
     is_opening = bool(batch["listing"]) and not upload.awaited
-    files = expect_files(upload, batch["listing"]) if is_opening else []
-    files += [file for part in batch["files"] if (file := take_part(upload, part))]
-    if not files:
-        return
+    upload.waiting += expect_files(upload, batch["listing"]) if is_opening else []
+    upload.waiting += [file for part in batch["files"] if (file := take_part(upload, part))]
+    upload.num_waiting_bytes += sum(len(part["content"] or "") for part in batch["files"])
+    is_full = upload.num_waiting_bytes >= _SAVED_BYTES or len(upload.waiting) >= _SAVED_FILES
+    if upload.waiting and (is_full or batch["is_last"]):
+        _save_waiting(session, upload)
+
+
+def _save_waiting(session: Session, upload: Upload) -> None:
     # Another tab, or another part of this page, may have changed the dataset meanwhile.
     present = ImageDataset.load(workspace(), upload.after.id) if upload.after.version else upload.after
-    upload.after = without_known(upload, present, collect_files(present, files))
+    upload.after = without_known(upload, present, collect_files(present, upload.waiting))
+    upload.waiting, upload.num_waiting_bytes = [], 0
     if upload.after.images:
         upload.after = upload.after.save()
         session.dataset_id = upload.after.id

@@ -11,7 +11,7 @@ from pages.ui.words import depth_words, duration_words, plain
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
-from transfer_core.runs.run_queue import RunStatus
+from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
 
 _RUNS_SHOWN = 12
@@ -22,6 +22,7 @@ def status_words(status: RunStatus) -> str:
     return {
         "queued": _(":material/hourglass_empty: waiting"),
         "running": _(":material/progress_activity: training now"),
+        "paused": _(":material/pause_circle: paused"),
         "finished": _(":material/check_circle: finished"),
         "stopped": _(":material/stop_circle: stopped"),
         "failed": _(":material/error: did not work"),

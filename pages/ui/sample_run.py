@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pages.ui.process import run_queue, workspace
+from pages.ui.process import recommendation, run_queue, workspace
 from pages.ui.session import Session
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import get_sample, list_samples
+from transfer_core.runs.run_status import ACTIVE
 
 
 def take_sample(session: Session, name: str) -> ImageDataset:
@@ -19,11 +20,12 @@ def take_sample(session: Session, name: str) -> ImageDataset:
 
 
 def start_sample_run(session: Session) -> None:
-    """Train with the first sample and every default; a second click while that goes on changes nothing."""
-    if session.run_id and run_queue().status(session.run_id) in ("queued", "running"):
+    """Train with the first sample and what is recommended for it; a second click while that goes on changes nothing."""
+    if session.run_id and run_queue().status(session.run_id) in ACTIVE:
         return
     dataset = take_sample(session, list_samples()[0].name)
-    session.config = TrainingConfig()
+    session.has_own_choices = False
+    session.config = recommendation(dataset.id, dataset.version, TrainingConfig.backbone).config
     session.choose_backbone(session.config.backbone)
-    session.num_unfrozen_blocks = session.config.num_unfrozen_blocks
+    session.choose_depth(session.config.num_unfrozen_blocks)
     session.run_id = run_queue().submit(dataset, session.config)

@@ -34,6 +34,9 @@ class Upload:
         before: The dataset as it was.
         after: The dataset with what has arrived.
         num_batches: How many batches have been taken in.
+        num_saved: How many of these are on disk.
+        waiting: Files that have arrived and are not on disk yet.
+        num_waiting_bytes: Their size, as they were sent.
         is_resumed: Whether the browser goes on with an upload that broke off.
         begun: The parts so far of a file that is larger than a batch.
         awaited: Each file of the folder by its path, with its class, without its content.
@@ -49,6 +52,9 @@ class Upload:
     before: ImageDataset
     after: ImageDataset
     num_batches: int = 0
+    num_saved: int = 0
+    waiting: list[SourceFile] = field(default_factory=list)
+    num_waiting_bytes: int = 0
     is_resumed: bool = False
     begun: bytes = b""
     awaited: dict[str, SourceFile] = field(default_factory=dict)
@@ -104,6 +110,10 @@ class Session:
         num_problems_shown: How often that was asked for; a new number gives the gallery a new filter.
         checked_labels_of: The dataset whose labels were last looked through, or None.
         suspicions: Labels of it that are likely wrong.
+        is_from_scratch: Whether the network starts from random weights.
+        has_own_choices: Whether the person chooses the numbers rather than taking those recommended.
+        deleted_run_id: The run that was deleted last and can be taken back, or None.
+        num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
     """
 
     backbone_name: str | None = None
@@ -120,6 +130,10 @@ class Session:
     num_problems_shown: int = 0
     checked_labels_of: str | None = None
     suspicions: tuple[Suspicion, ...] = ()
+    is_from_scratch: bool = False
+    has_own_choices: bool = False
+    deleted_run_id: str | None = None
+    num_forms: int = 0
 
     @property
     def dataset(self) -> ImageDataset | None:
@@ -131,20 +145,47 @@ class Session:
         """What learns and what stays, once a network is chosen."""
         if self.backbone_name is None:
             return None
-        return FreezePlan(get_backbone(self.backbone_name), self.num_unfrozen_blocks or 0)
+        backbone = get_backbone(self.backbone_name)
+        if self.is_from_scratch:
+            return FreezePlan(backbone, len(backbone.blocks), is_from_scratch=True)
+        return FreezePlan(backbone, self.num_unfrozen_blocks or 0)
 
     def choose_backbone(self, name: str) -> None:
         """Take a network; a depth that was chosen for another one is forgotten."""
         if name != self.backbone_name:
             self.backbone_name = name
             self.num_unfrozen_blocks = None
+            self.is_from_scratch = False
+
+    def choose_depth(self, num_unfrozen_blocks: int, *, is_from_scratch: bool = False) -> None:
+        """Take what learns along: some blocks from the end, or all of them from random weights."""
+        self.num_unfrozen_blocks = num_unfrozen_blocks
+        self.is_from_scratch = is_from_scratch
+        self.num_forms += 1
+
+    def choose_config(self, config: TrainingConfig) -> None:
+        """Take numbers that did not come from the fields of the form."""
+        self.config = config
+        self.num_forms += 1
+
+    def change_choices(self) -> None:
+        """Leave the run that is shown and go back to its choices."""
+        self.run_id = None
+        self.has_own_choices = True
+        self.num_forms += 1
+
+    def forget_deleted(self, run_id: str) -> None:
+        """Show a deleted run no more, but remember that it can be taken back."""
+        self.run_id, self.deleted_run_id = None, run_id
+        if self.tested_run_id == run_id:
+            self.tested_run_id = None
 
     def choose_run(self, run: TrainingRun) -> None:
         """Show a run, with the choices it was made with."""
         self.run_id = self.tested_run_id = run.id
         self.config = run.config
         self.backbone_name = run.config.backbone
-        self.num_unfrozen_blocks = run.config.num_unfrozen_blocks
+        self.choose_depth(run.config.num_unfrozen_blocks, is_from_scratch=run.config.weights == "random")
         self.dataset_id = run.dataset_id if run.dataset_id in workspace().dataset_ids() else None
 
     def show_problem(self, kind: str) -> None:
@@ -165,6 +206,7 @@ class Session:
             "model": self.backbone_name,
             "images": self.dataset_id,
             "unfrozen": self.num_unfrozen_blocks,
+            "scratch": 1 if self.is_from_scratch else None,
             "run": self.run_id,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
@@ -201,6 +243,7 @@ def _from_address(values: dict[str, str]) -> Session:
             session.num_unfrozen_blocks = FreezePlan(
                 get_backbone(values["model"]), int(depth)
             ).num_unfrozen_blocks
+            session.is_from_scratch = "scratch" in values
     with suppress(TransferStudioError):
         session.dataset_id = ImageDataset.load(workspace(), values.get("images", "")).id
     with suppress(TransferStudioError):

@@ -34,7 +34,7 @@ def _show_running_job(session: Session) -> None:
     if run is None:
         st.rerun()
     snapshot = run_queue().snapshot(run.id)
-    st.caption(_("Training now"))
+    st.caption(_("Paused") if snapshot.is_paused else _("Training now"))
     st.progress(snapshot.phase_share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot)}")
     if session.run_id and run_queue().status(session.run_id) == "queued":
         place = run_queue().place(session.run_id)

@@ -102,6 +102,8 @@ def _images_state(session: Session) -> StepState:
 def _layers_state(session: Session) -> StepState:
     if session.num_unfrozen_blocks is None:
         return StepState(False, _("Not chosen yet"))
+    if session.is_from_scratch:
+        return StepState(True, _("Everything learns, from scratch"))
     if session.num_unfrozen_blocks == 0:
         return StepState(True, _("Only the new layer learns"))
     return StepState(
@@ -115,6 +117,7 @@ def _train_state(session: Session) -> StepState:
     words = {
         "queued": _("Waiting for its turn"),
         "running": _("Training now"),
+        "paused": _("Paused"),
         "finished": _("Trained"),
         "stopped": _("Stopped"),
         "failed": _("Did not work"),

@@ -1,113 +1,88 @@
-"""The numbers of a training, and the button that starts it."""
+"""What a training starts from: the recommended choices with their reasons, or the person's own."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.glossary import explain
+from pages.ui.expert_form import show_expert_choices
 from pages.ui.page import guarded
-from pages.ui.process import run_queue
+from pages.ui.process import recommendation, run_queue
 from pages.ui.session import Session
 from pages.ui.words import depth_words, plain
 from transfer_core.config import TrainingConfig
-from transfer_core.language import _, plural
-
-_LEARNING_RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1]
-_FINE_TUNE_LEARNING_RATES = [0.00001, 0.00003, 0.0001, 0.0003, 0.001]
-_BATCH_SIZES = [8, 16, 32, 64, 128]
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.language import _
+from transfer_core.training.freezing import FreezePlan
 
 
 def show_train_form(session: Session) -> None:
-    """Draw the choices, each with a default that suits most people."""
+    """Draw what is going to happen, the button that starts it, and all choices for experts."""
     plan, dataset = session.freeze_plan, session.dataset
     assert plan is not None and dataset is not None
+    _show_what(plan, dataset)
+    if session.has_own_choices:
+        st.markdown(_("**Your own choices**, as they stand under *For experts*."))
+    else:
+        session.config = _show_recommended(plan, dataset)
+    start = st.container()
+    with st.expander(
+        _("For experts: every choice"), icon=":material/tune:", expanded=session.has_own_choices
+    ):
+        has_own_choices = st.toggle(
+            _("Choose for myself"),
+            session.has_own_choices,
+            key=f"own-choices-{session.num_forms}",
+            help=_("Start from the recommended numbers and change any of them."),
+        )
+        if has_own_choices != session.has_own_choices:
+            session.has_own_choices = has_own_choices
+            st.rerun()
+        if has_own_choices:
+            session.config = show_expert_choices(session, with_depth(session.config, plan), dataset, plan)
+        else:
+            st.caption(_("Everything is chosen for you, as listed above."))
+    with start:
+        if st.button(_("Start training"), type="primary", icon=":material/play_arrow:"):
+            guarded(_start)(session, plan)
+
+
+def with_depth(config: TrainingConfig, plan: FreezePlan) -> TrainingConfig:
+    """Return the choices with the network and the depth that were chosen in the steps before."""
+    return config.with_changes(
+        backbone=plan.backbone.name,
+        num_unfrozen_blocks=plan.num_unfrozen_blocks,
+        weights="random" if plan.is_from_scratch else "imagenet",
+    )
+
+
+def _show_what(plan: FreezePlan, dataset: ImageDataset) -> None:
+    depth = depth_words(plan.num_unfrozen_blocks, len(plan.backbone.blocks))
+    if plan.is_from_scratch:
+        depth = _("Everything learns, from scratch")
     st.markdown(
         _("**{images}** with **{model}**. {depth}.").format(
-            images=plain(dataset.name),
-            model=plan.backbone.title,
-            depth=depth_words(plan.num_unfrozen_blocks, len(plan.backbone.blocks)),
+            images=plain(dataset.name), model=plan.backbone.title, depth=depth
         )
     )
-    chosen = _show_main_choices(session.config)
-    if plan.num_unfrozen_blocks:
+
+
+def _show_recommended(plan: FreezePlan, dataset: ImageDataset) -> TrainingConfig:
+    """Say what is recommended for these images and why."""
+    recommended = recommendation(dataset.id, dataset.version, plan.backbone.name)
+    with st.container(border=True, key="recommended"):
+        st.markdown(_(":material/auto_awesome: **Recommended for your images**"))
+        st.markdown("\n".join(f"- {plain(reason)}" for reason in recommended.reasons))
+    if plan.is_from_scratch or plan.num_unfrozen_blocks != recommended.config.num_unfrozen_blocks:
+        best = depth_words(recommended.config.num_unfrozen_blocks, len(plan.backbone.blocks))
         st.caption(
-            plural(
-                "{count} epoch of fine-tuning follows; see Expert.",
-                "{count} epochs of fine-tuning follow; see Expert.",
-                session.config.fine_tune_epochs,
+            _("You chose another depth on the Layers page, and that counts. Recommended: {depth}.").format(
+                depth=best
             )
         )
-    with st.expander(_("Expert"), icon=":material/tune:"):
-        chosen |= _show_expert_choices(session.config, is_fine_tuning=plan.num_unfrozen_blocks > 0)
-    session.config = session.config.with_changes(
-        backbone=plan.backbone.name, num_unfrozen_blocks=plan.num_unfrozen_blocks, **chosen
-    )
-    if st.button(_("Start training"), type="primary", icon=":material/play_arrow:"):
-        guarded(_start)(session)
+    return with_depth(recommended.config, plan)
 
 
-def _start(session: Session) -> None:
+def _start(session: Session, plan: FreezePlan) -> None:
     assert session.dataset is not None
-    session.run_id = run_queue().submit(session.dataset, session.config)
+    session.run_id = run_queue().submit(session.dataset, with_depth(session.config, plan))
     st.rerun()
-
-
-def _show_main_choices(config: TrainingConfig) -> dict[str, int | float]:
-    left, middle, right = st.columns(3)
-    return {
-        "epochs": left.number_input(_("Epochs"), 1, 1000, config.epochs, help=explain("epoch"), key="epochs"),
-        "learning_rate": middle.select_slider(
-            _("Learning rate"),
-            _with(_LEARNING_RATES, config.learning_rate),
-            config.learning_rate,
-            help=explain("learning rate"),
-            key="learning-rate",
-        ),
-        "batch_size": right.select_slider(
-            _("Batch size"),
-            _with(_BATCH_SIZES, config.batch_size),
-            config.batch_size,
-            help=explain("batch size"),
-            key="batch-size",
-        ),
-    }
-
-
-def _show_expert_choices(config: TrainingConfig, *, is_fine_tuning: bool) -> dict[str, int | float]:
-    left, right = st.columns(2)
-    chosen: dict[str, int | float] = {
-        "dropout": left.slider(
-            _("Dropout"), 0.0, 0.9, config.dropout, 0.05, help=explain("dropout"), key="dropout"
-        ),
-        "seed": int(
-            right.number_input(_("Seed"), 0, 2**31 - 1, config.seed, help=explain("seed"), key="seed")
-        ),
-    }
-    if is_fine_tuning:
-        st.caption(
-            _("First the new layer learns alone, then the unfrozen blocks join in with smaller steps.")
-        )
-        left, right = st.columns(2)
-        chosen["fine_tune_epochs"] = int(
-            left.number_input(
-                _("Fine-tuning epochs"),
-                1,
-                1000,
-                config.fine_tune_epochs,
-                help=explain("fine-tuning"),
-                key="fine-tune-epochs",
-            )
-        )
-        chosen["fine_tune_learning_rate"] = right.select_slider(
-            _("Fine-tuning learning rate"),
-            _with(_FINE_TUNE_LEARNING_RATES, config.fine_tune_learning_rate),
-            config.fine_tune_learning_rate,
-            help=explain("learning rate"),
-            key="fine-tune-learning-rate",
-        )
-    return chosen
-
-
-def _with(options: list[float] | list[int], value: float) -> list[float]:
-    """The options and the present value, which a run from the command line may have chosen freely."""
-    return sorted({*options, value})

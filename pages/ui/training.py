@@ -1,29 +1,29 @@
-"""A run while it goes on, and what came of it."""
+"""A run while it waits or is being trained."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.charts import show_confusion_matrix, show_curves
+from pages.ui.charts import show_curves
 from pages.ui.glossary import explain
-from pages.ui.page import link_to_next
 from pages.ui.process import run_queue, workspace
 from pages.ui.session import Session
-from pages.ui.steps import Step
-from pages.ui.words import duration_words, phase_words, plain
+from pages.ui.words import depth_words, head_words, memory_words, part_words, plain, time_left_words
 from transfer_core.backbones.registry import get_backbone
-from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _, plural
+from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.curves import read_curves
 
 
 def show_live(session: Session) -> None:
     """Draw a run that waits or is being trained; called anew each second."""
     run_id = session.run_id
-    if run_id is None or run_queue().status(run_id) not in ("queued", "running"):
+    if run_id is None or run_queue().status(run_id) not in ACTIVE:
         st.rerun()
-    _show_heading(TrainingRun.load(workspace(), run_id))
+    run = TrainingRun.load(workspace(), run_id)
+    show_heading(run)
     place = run_queue().place(run_id)
     if place:
         text = plural(
@@ -34,132 +34,106 @@ def show_live(session: Session) -> None:
         st.info(text, icon=":material/hourglass_empty:")
     else:
         _show_progress(run_queue().snapshot(run_id))
-    _show_stop_button(run_id, is_waiting=place > 0)
+    _show_buttons(run_id, is_waiting=place > 0)
+    snapshot = run_queue().snapshot(run_id)
+    show_head_choice(snapshot)
+    if snapshot.epochs or snapshot.batch_losses:
+        for sentence in read_curves(snapshot, len(run.class_names)):
+            st.caption(f":material/lightbulb: {sentence}")
+        show_curves(snapshot)
 
 
-def _show_heading(run: TrainingRun) -> None:
+def show_heading(run: TrainingRun) -> None:
+    """Say in one line what is trained with what."""
     backbone = get_backbone(run.config.backbone)
-    st.markdown(f"**{plain(run.dataset_name)}** · {backbone.title}")
+    depth = depth_words(run.config.num_unfrozen_blocks, len(backbone.blocks))
+    st.markdown(f"**{plain(run.dataset_name)}** · {backbone.title} · {depth}")
+
+
+def show_head_choice(snapshot: RunSnapshot) -> None:
+    """Say which new layers a comparison has chosen, if there was one."""
+    chosen = snapshot.head
+    if chosen is None:
+        return
+    compared = ", ".join(f"{head_words(head)} {share:.0%}" for head, share in chosen.accuracies.items())
+    reason = _(" (right in the comparison: {compared})").format(compared=compared) if compared else ""
+    text = _("New layers: {head}{reason}.").format(head=head_words(chosen.head), reason=reason)
+    st.caption(f":material/category: {text}")
 
 
 def _show_progress(snapshot: RunSnapshot) -> None:
-    words = phase_words(snapshot)
-    st.progress(snapshot.phase_share, text=f"{words[:1].upper()}{words[1:]}")
-    with st.container(horizontal=True):
+    paused = _(":material/pause_circle: Paused · ") if snapshot.is_paused else ""
+    st.progress(snapshot.phase_share, text=f"{paused}{part_words(snapshot)}")
+    left, rate, best = snapshot.seconds_left, snapshot.images_per_second, snapshot.best
+    with st.container(horizontal=True, key="facts-live"):
+        st.metric(
+            _("Left in all"), time_left_words(left) if left is not None else "–", help=explain("time left")
+        )
+        if best:
+            st.metric(
+                _("Best so far"),
+                f"{best.val_accuracy:.0%}",
+                delta=_("epoch {epoch}").format(epoch=best.epoch),
+                delta_color="off",
+                delta_arrow="off",
+                help=explain("best epoch"),
+            )
         st.metric(
             _("Epoch"),
             _("{epoch} of {total}").format(epoch=snapshot.epoch, total=snapshot.num_epochs or "–"),
             help=explain("epoch"),
         )
-        unit = _("Image") if snapshot.phase == "features" else _("Step")
-        st.metric(unit, _("{step:,} of {total:,}").format(step=snapshot.step, total=snapshot.num_steps))
-        if (
-            snapshot.phase != "features"
-            and snapshot.batch_loss is not None
-            and snapshot.batch_accuracy is not None
-        ):
-            st.metric(_("Right so far"), f"{snapshot.batch_accuracy:.0%}", help=explain("accuracy"))
-            st.metric(_("Loss so far"), f"{snapshot.batch_loss:.3f}", help=explain("loss"))
-        rate, left = snapshot.images_per_second, snapshot.seconds_left
+        if snapshot.num_steps:
+            unit = _("Image") if snapshot.phase == "features" else _("Batch")
+            st.metric(unit, _("{step:,} of {total:,}").format(step=snapshot.step, total=snapshot.num_steps))
         st.metric(_("Images a second"), f"{rate:,.0f}" if rate else "–")
-        st.metric(_("Left in this part"), duration_words(left) if left is not None else "–")
-    show_curves(snapshot)
+        if snapshot.phase != "features" and snapshot.batch_loss is not None:
+            _show_step(snapshot)
+        if snapshot.memory_bytes:
+            st.metric(_("Memory"), memory_words(snapshot.memory_bytes), help=explain("memory"))
 
 
-def _show_stop_button(run_id: str, *, is_waiting: bool) -> None:
-    is_stopping = run_queue().is_stopping(run_id)
-    has_best = run_queue().snapshot(run_id).best is not None
+def _show_step(snapshot: RunSnapshot) -> None:
+    """The numbers of the epoch that is under way."""
+    st.metric(_("Right so far"), f"{snapshot.batch_accuracy:.0%}", help=explain("accuracy"))
+    st.metric(_("Loss so far"), f"{snapshot.batch_loss:.3f}", help=explain("loss"))
+    if snapshot.learning_rate is not None:
+        st.metric(_("Learning rate"), f"{snapshot.learning_rate:.1e}", help=explain("learning rate"))
+
+
+def _show_buttons(run_id: str, *, is_waiting: bool) -> None:
+    queue = run_queue()
+    is_stopping, is_to_pause = queue.is_stopping(run_id), queue.is_to_pause(run_id)
+    has_best = queue.snapshot(run_id).best is not None
     stop = _("Stop and keep the best") if has_best else _("Cancel")
-    label = _("Leave the queue") if is_waiting else stop
-    st.button(
-        label,
-        icon=":material/stop:",
-        key="stop",
-        disabled=is_stopping,
-        on_click=run_queue().request_stop,
-        args=(run_id,),
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if queue.is_here(run_id) and not is_waiting:
+            st.button(
+                _("Go on") if is_to_pause else _("Pause"),
+                icon=":material/play_arrow:" if is_to_pause else ":material/pause:",
+                key="pause",
+                disabled=is_stopping,
+                on_click=queue.go_on if is_to_pause else queue.pause,
+                args=(run_id,),
+            )
+        st.button(
+            _("Leave the queue") if is_waiting else stop,
+            icon=":material/stop:",
+            key="stop",
+            disabled=is_stopping,
+            on_click=queue.request_stop,
+            args=(run_id,),
+        )
+        _show_what_was_asked(run_id, is_stopping=is_stopping, is_to_pause=is_to_pause)
+
+
+def _show_what_was_asked(run_id: str, *, is_stopping: bool, is_to_pause: bool) -> None:
+    status = run_queue().status(run_id)
     if is_stopping:
         st.caption(_("Stopping after the present step …"))
-
-
-def show_result(session: Session) -> None:
-    """Draw what came of a run."""
-    assert session.run_id is not None
-    run = TrainingRun.load(workspace(), session.run_id)
-    snapshot = run_queue().snapshot(run.id)
-    _show_heading(run)
-    _show_outcome(run, snapshot)
-    evaluation = run.evaluation()
-    if snapshot.best:
-        _show_numbers(snapshot, evaluation)
-    if run.has_model:
-        link_to_next(Step.TEST, _("Next: test it on new photos"))
-    if snapshot.epochs:
-        show_curves(snapshot)
-    if evaluation:
-        st.subheader(_("What was taken for what"), anchor=False, help=explain("confusion matrix"))
-        show_confusion_matrix(evaluation)
-
-
-def _show_outcome(run: TrainingRun, snapshot: RunSnapshot) -> None:
-    match run_queue().status(run.id):
-        case "finished":
-            st.success(_("Training is done."), icon=":material/check_circle:")
-        case "stopped":
-            st.info(plain(snapshot.message), icon=":material/stop_circle:")
-        case "failed":
-            st.error(plain(snapshot.message), icon=":material/error:")
-        case "interrupted":
-            text = _(
-                "This training was cut off, for instance because the app was closed. Start it again below."
-            )
-            st.warning(text, icon=":material/power_off:")
-
-
-def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
-    best = snapshot.best
-    assert best is not None
-    # Measured on the saved model from the image files, where that is known.
-    accuracy = evaluation.accuracy if evaluation else best.val_accuracy
-    num_right = round(accuracy * snapshot.num_validation_images)
-    with st.container(horizontal=True):
-        st.metric(
-            _("Right on validation"),
-            f"{accuracy:.0%}",
-            delta=_("{right} of {count} images").format(
-                right=num_right, count=snapshot.num_validation_images
-            ),
-            delta_color="off",
-            delta_arrow="off",
-            help=explain("validation"),
-            border=True,
-            height="stretch",
-        )
-        st.metric(
-            _("Right on training"),
-            f"{best.accuracy:.0%}",
-            help=explain("accuracy"),
-            border=True,
-            height="stretch",
-        )
-        st.metric(
-            _("Best epoch"),
-            _("{epoch} of {total}").format(epoch=best.epoch, total=len(snapshot.epochs)),
-            help=_("The model is kept as it was after the epoch with the lowest validation loss."),
-            border=True,
-            height="stretch",
-        )
-        st.metric(_("Time"), duration_words(snapshot.seconds), border=True, height="stretch")
-    if evaluation:
-        _show_interval(evaluation)
-
-
-def _show_interval(evaluation: Evaluation) -> None:
-    lowest, highest = evaluation.accuracy_interval
-    st.caption(
-        _(
-            "With {count} photos to check with, the accuracy on new photos of the same kind is probably between "
-            "{lowest:.0%} and {highest:.0%}; rather a little lower, since these photos also picked the best epoch."
-        ).format(count=evaluation.num_images, lowest=lowest, highest=highest)
-    )
+    elif is_to_pause and status != "paused":
+        st.caption(_("Pausing after the present step …"))
+    elif status == "paused":
+        st.caption(_("Nothing is lost while it waits; other runs wait as well."))
+    elif not run_queue().is_here(run_id):
+        st.caption(_("Another program on this computer trains this run."))

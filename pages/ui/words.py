@@ -8,11 +8,30 @@ from transfer_core.language import _, plural
 
 def phase_words(snapshot: RunSnapshot) -> str:
     """What the training is doing."""
-    if snapshot.phase is None or (snapshot.phase == "features" and not snapshot.step and not snapshot.epochs):
-        return _("starting the network; the first time takes a little longer")
-    if snapshot.phase == "features":
-        return _("getting ready for fine-tuning") if snapshot.epochs else _("looking at the images once")
-    return _("training the new layer") if snapshot.phase == "head" else _("fine-tuning")
+    match snapshot.phase:
+        case "head":
+            return _("training the new layer")
+        case "fine_tune":
+            return _("fine-tuning")
+        case "evaluation":
+            return _("checking the finished model on the photos kept aside")
+        case "features" if snapshot.epochs:
+            return _("getting ready for fine-tuning")
+        case "features" if snapshot.step:
+            return _("looking at the images once")
+    return _("starting the network; the first time takes a little longer")
+
+
+def part_words(snapshot: RunSnapshot) -> str:
+    """What the training is doing, and which part of how many that is."""
+    words = phase_words(snapshot)
+    words = words[:1].upper() + words[1:]
+    num_parts = len(snapshot.assumed_seconds)
+    if not 0 < snapshot.phase_number <= num_parts:
+        return words
+    return _("Part {number} of {total}: {what}").format(
+        number=snapshot.phase_number, total=num_parts, what=phase_words(snapshot)
+    )
 
 
 def duration_words(seconds: float) -> str:
@@ -23,6 +42,33 @@ def duration_words(seconds: float) -> str:
     if not minutes:
         return _("{count} s").format(count=rest)
     return _("{minutes} min {rest} s").format(minutes=minutes, rest=rest)
+
+
+def time_left_words(seconds: float) -> str:
+    """A time that is still to come, no more exact than it can be known."""
+    if seconds < 60:
+        return _("about {count} s").format(count=max(round(seconds), 1))
+    if seconds < 3600:
+        return _("about {count} min").format(count=round(seconds / 60))
+    hours, rest = divmod(round(seconds / 60), 60)
+    return _("about {hours} h {minutes} min").format(hours=hours, minutes=rest)
+
+
+def memory_words(num_bytes: int) -> str:
+    """An amount of memory such as `"820 MB"` or `"1.4 GB"`, by thousands."""
+    if num_bytes < 1e9:
+        return _("{count:.0f} MB").format(count=num_bytes / 1e6)
+    return _("{count:.1f} GB").format(count=num_bytes / 1e9)
+
+
+def head_words(head: str) -> str:
+    """A kind of new layers."""
+    return {
+        "auto": _("What fits best"),
+        "linear": _("Linear"),
+        "hidden": _("With a hidden layer"),
+        "flattened_map": _("On the whole map"),
+    }[head]
 
 
 def count_words(count: int) -> str:

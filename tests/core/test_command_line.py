@@ -5,26 +5,29 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from transfer_core.__main__ import main
-from transfer_core.backbones.registry import list_backbones
+from transfer_core.__main__ import cli, main
+from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.config import TrainingConfig
-from transfer_core.console import tell
+from transfer_core.console import report, tell
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
-from transfer_core.events import EpochEnded, PhaseStarted
+from transfer_core.events import PhaseStarted, RunEnded, RunStarted
+from transfer_core.runs.live_run import LiveRun
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.trainer import Trainer
+from transfer_core.training.advice import recommend
 from transfer_core.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +42,8 @@ TRAINING_KEYS = {
     "seconds",
     "history",
 }
+COMMANDS = ("backbones", "evaluate", "ingest", "predict", "resume", "runs", "stop", "train")
+TRAIN_PHASE = "transfer_core.training.trainer.Trainer._train_phase"
 TINY = ("--backbone", "tiny_random", "--epochs", "1")
 
 
@@ -111,6 +116,11 @@ def raising(error: BaseException) -> Callable[..., None]:
     return function
 
 
+def config_of_only_run(workspace: Workspace) -> TrainingConfig:
+    (run_id,) = workspace.run_ids()
+    return TrainingRun.load(workspace, run_id).config
+
+
 def files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
@@ -124,10 +134,10 @@ class TestHelp:
     def test_help(self, run: Run) -> None:
         finished = run("--help")
         assert (finished.exit_code, finished.err) == (0, "")
-        for command in ("backbones", "evaluate", "ingest", "predict", "runs", "train"):
+        for command in COMMANDS:
             assert f"  {command} " in finished.out
 
-    @pytest.mark.parametrize("command", ["backbones", "evaluate", "ingest", "predict", "runs", "train"])
+    @pytest.mark.parametrize("command", COMMANDS)
     def test_help_of_each_command(self, command: str, run: Run) -> None:
         finished = run(command, "--help")
         assert (finished.exit_code, finished.err) == (0, "")
@@ -144,9 +154,9 @@ class TestTrain:
         assert facts["num_train_images"] + facts["num_validation_images"] == 200
         lines = finished.err.splitlines()
         assert lines[0] == "features"
-        assert lines[-1].startswith("  epoch 1: loss")
-        allowed = ("features", "head", "  epoch", "  2", "  3", "  6", "  9", "  1")
-        assert [line for line in lines if not line.startswith(allowed)] == []
+        assert lines[-2].startswith("  epoch 1: loss")
+        allowed = re.compile(r"features|head|evaluation|  epoch .*|  \d+ images")
+        assert [line for line in lines if not allowed.fullmatch(line)] == []
 
     def test_facts_are_all_there_and_true(self, own: Run, image_folder: Path, workspace: Workspace) -> None:
         facts = own("train", image_folder, *TINY[:2], "--epochs", 2, "--unfreeze-blocks", 1, "--json").json
@@ -167,16 +177,64 @@ class TestTrain:
     def test_choices_reach_the_run(
         self, own: Run, image_folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(
-            "transfer_core.training.trainer.Trainer._train_epoch", raising(TrainingError("Enough is seen."))
+        monkeypatch.setattr(TRAIN_PHASE, raising(TrainingError("Enough is seen.")))
+        chosen = TrainingConfig(
+            backbone="tiny_random",
+            num_unfrozen_blocks=1,
+            epochs=2,
+            fine_tune_epochs=1,
+            learning_rate=0.02,
+            fine_tune_learning_rate=0.002,
+            batch_size=5,
+            dropout=0.3,
+            seed=7,
+            schedule="gradual",
+            unfrozen_layers=("stem_conv", "block1_conv"),
+            optimizer="sgd",
+            momentum=0.5,
+            weight_decay=0.01,
+            label_smoothing=0.1,
+            class_weights="on",
+            oversampling=True,
+            head="hidden",
+            hidden_units=16,
+            early_stopping_patience=4,
+            layer_decay=0.5,
+            augmentation="strong",
+            augmentation_kinds=("flip", "zoom"),
+            num_views=3,
+            live_augmentation=True,
+            cache_dtype="float32",
         )
-        options = ("--epochs", 2, "--fine-tune-epochs", 1, "--unfreeze-blocks", 1, "--learning-rate", 0.02)
-        options += ("--batch-size", 5, "--seed", 7)
-        own("train", image_folder, "--backbone", "tiny_random", *options)
-        (run_id,) = workspace.run_ids()
-        config = json.loads((workspace.run_dir(run_id) / "config.json").read_text())["config"]
-        expected = {"epochs": 2, "fine_tune_epochs": 1, "num_unfrozen_blocks": 1, "learning_rate": 0.02}
-        assert config.items() >= {**expected, "batch_size": 5, "seed": 7, "backbone": "tiny_random"}.items()
+        options = (
+            *("--backbone", "tiny_random", "--unfreeze-blocks", 1, "--epochs", 2, "--fine-tune-epochs", 1),
+            *("--learning-rate", 0.02, "--fine-tune-learning-rate", 0.002, "--batch-size", 5),
+            *("--dropout", 0.3, "--seed", 7, "--schedule", "gradual", "--unfreeze-layer", "stem_conv"),
+            *("--unfreeze-layer", "block1_conv", "--optimizer", "sgd", "--momentum", 0.5),
+            *("--weight-decay", 0.01, "--label-smoothing", 0.1, "--class-weights", "on", "--oversampling"),
+            *("--head", "hidden", "--hidden-units", 16, "--patience", 4, "--layer-decay", 0.5),
+            *("--augmentation", "strong", "--augmentation-kind", "flip", "--augmentation-kind", "zoom"),
+            *("--views", 3, "--live-augmentation", "--cache-dtype", "float32"),
+        )
+        own("train", image_folder, *options)
+        assert config_of_only_run(workspace) == chosen
+
+    def test_every_choice_has_an_option(self, run: Run) -> None:
+        text = " ".join(run("train", "--help").out.split())
+        defaults = TrainingConfig()
+        names = {parameter.name for parameter in cli.commands["train"].params}
+        assert defaults.to_dict().keys() <= names
+        assert "from scratch" in text
+
+    def test_recommended_choices_are_taken_and_explained(
+        self, own: Run, image_folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(TRAIN_PHASE, raising(TrainingError("Enough is seen.")))
+        finished = own("train", image_folder, "--recommended", "--backbone", "tiny_random", "--batch-size", 4)
+        dataset = ImageDataset.load(workspace, workspace.dataset_ids()[0])
+        recommended = recommend(dataset, get_backbone("tiny_random"))
+        assert finished.err.splitlines()[: len(recommended.reasons)] == recommended.reasons
+        assert config_of_only_run(workspace) == recommended.config.with_changes(batch_size=4)
 
     def test_from_a_zip_and_from_the_dataset_it_became(
         self, own: Run, image_folder: Path, tmp_path: Path, workspace: Workspace
@@ -267,7 +325,7 @@ def test_training_that_fails_is_one_last_line_and_a_failed_run(
     own: Run, image_folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "transfer_core.training.trainer.Trainer._train_epoch",
+        TRAIN_PHASE,
         raising(TrainingError("The training went out of bounds.")),
     )
     finished = own("train", image_folder, *TINY, "--json")
@@ -281,9 +339,7 @@ def test_training_that_fails_is_one_last_line_and_a_failed_run(
 def test_unexpected_error_in_a_training_is_one_last_line_and_a_failed_run(
     own: Run, image_folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "transfer_core.training.trainer.Trainer._train_epoch", raising(ZeroDivisionError("deep\ndown"))
-    )
+    monkeypatch.setattr(TRAIN_PHASE, raising(ZeroDivisionError("deep\ndown")))
     finished = own("train", image_folder, *TINY, "--json")
     assert (finished.exit_code, finished.out) == (1, "")
     assert "Traceback" not in finished.err
@@ -327,29 +383,14 @@ def test_seed_out_of_range_is_one_line(command: str, seed: int, own: Run, image_
     own(command, image_folder, "--seed", seed).assert_one_line_of_error(f"The seed is {seed}.")
 
 
-def test_numbers_that_json_lacks_become_null(
-    own: Run, image_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A fine-tuning that goes out of bounds ends with such a loss, and keeps the epochs before."""
-    train_epoch = Trainer._train_epoch
-
-    def diverging(trainer: Trainer, phase: str, *arguments: Any) -> EpochEnded:
-        ended = train_epoch(trainer, phase, *arguments)
-        if phase == "head":
-            return ended
-        lost = replace(ended, loss=math.nan, val_loss=math.inf, epoch=ended.epoch + 1)
-        trainer.tell(lost)
-        return lost
-
-    monkeypatch.setattr(Trainer, "_train_epoch", diverging)
-    finished = own("train", image_folder, *TINY, "--unfreeze-blocks", 1, "--json")
-    facts = json.loads(finished.out, parse_constant=pytest.fail)
-    assert facts["history"]["loss"][-1] is None
-    assert facts["history"]["val_loss"][-1] is None
-    assert facts["history"]["loss"][0] > 0
+def test_numbers_that_json_lacks_become_null(capfd: pytest.CaptureFixture[str]) -> None:
+    """A training that goes out of bounds ends with such a loss, and keeps the epochs before."""
+    report(True, {"history": {"loss": [0.5, math.nan], "val_loss": (math.inf, 0.4)}}, [])
+    facts = json.loads(capfd.readouterr().out, parse_constant=pytest.fail)
+    assert facts == {"history": {"loss": [0.5, None], "val_loss": [None, 0.4]}}
 
 
-@pytest.mark.parametrize("phase", ["features", "head", "fine_tune"])
+@pytest.mark.parametrize("phase", ["features", "head", "fine_tune", "evaluation"])
 def test_words_for_the_phases_can_be_translated(
     phase: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -361,11 +402,60 @@ def test_words_for_the_phases_can_be_translated(
 def test_interrupted_from_the_keyboard(
     own: Run, image_folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transfer_core.training.trainer.Trainer._train_epoch", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(TRAIN_PHASE, raising(KeyboardInterrupt()))
     finished = own("train", image_folder, *TINY)
     assert finished.exit_code == 130
     assert finished.err.splitlines()[-1] == "Stopped."
-    assert own("runs", "--json").json["runs"][0]["status"] == "failed"
+    (fact,) = own("runs", "--json").json["runs"]
+    assert (fact["status"], fact["message"]) == ("interrupted", "Interrupted from the keyboard.")
+
+
+class TestResumeAndStop:
+    def test_interrupted_run_goes_on(
+        self, own: Run, image_folder: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(TRAIN_PHASE, raising(KeyboardInterrupt()))
+            own("train", image_folder, *TINY)
+        (run_id,) = workspace.run_ids()
+        facts = own("resume", run_id, "--json").json
+        assert facts.keys() >= TRAINING_KEYS
+        assert facts["run_id"] == run_id
+        assert own("runs", "--json").json["runs"][0]["status"] == "finished"
+        own("resume", run_id).assert_one_line_of_error("Only a run that was interrupted can go on")
+
+    def test_unknown_run(self, own: Run) -> None:
+        for command in ("resume", "stop"):
+            own(command, "20200101-000000-0123456789abcdef").assert_one_line_of_error("20200101-000000")
+
+    def test_run_that_is_over_cannot_be_stopped(self, shared: Run, finished_run) -> None:
+        shared("stop", finished_run.run.id).assert_one_line_of_error("Only a run that is being trained")
+
+    def test_run_that_another_program_trains_is_stopped_and_waited_for(
+        self, own: Run, workspace: Workspace, color_dataset: ImageDataset
+    ) -> None:
+        live = LiveRun(TrainingRun.create(workspace, color_dataset, TrainingConfig()))
+        live.log.append(RunStarted(1.0, 18, 6, 3))
+
+        def train_until_stopped() -> None:
+            while not live.should_stop():
+                pass
+            live.log.append(RunEnded(2.0, "stopped", "Stopped on request."))
+            live.release()
+
+        training = threading.Thread(target=train_until_stopped, daemon=True)
+        training.start()
+        assert own("runs", "--json").json["runs"][0]["status"] == "running"
+        facts = own("stop", live.run.id, "--json").json
+        training.join(60)
+        assert (facts["run_id"], facts["status"]) == (live.run.id, "stopped")
+
+    def test_second_program_that_would_train_the_same_run_is_refused(
+        self, own: Run, workspace: Workspace, color_dataset: ImageDataset
+    ) -> None:
+        live = LiveRun(TrainingRun.create(workspace, color_dataset, TrainingConfig()))
+        own("resume", live.run.id).assert_one_line_of_error("Only a run that was interrupted can go on")
+        live.release()
 
 
 class TestOtherCommands:

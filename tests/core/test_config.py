@@ -16,14 +16,60 @@ COUNTS = {
     "batch_size": (1, 1024),
     "num_unfrozen_blocks": (0, 1000),
     "seed": (0, 2**31 - 1),
+    "hidden_units": (1, 4096),
+    "early_stopping_patience": (0, 1000),
+    "num_views": (1, 16),
 }
-NUMBERS = {"learning_rate": (1e-9, 1.0), "fine_tune_learning_rate": (1e-9, 1.0), "dropout": (0.0, 0.95)}
+NUMBERS = {
+    "learning_rate": (1e-9, 1.0),
+    "fine_tune_learning_rate": (1e-9, 1.0),
+    "dropout": (0.0, 0.95),
+    "momentum": (0.0, 0.999),
+    "weight_decay": (0.0, 1.0),
+    "label_smoothing": (0.0, 0.5),
+    "layer_decay": (0.01, 1.0),
+}
 BOUNDS = COUNTS | NUMBERS
+CHOICES = {
+    "schedule": ("head_then_fine_tune", "head_only", "one_phase", "gradual"),
+    "weights": ("imagenet", "random"),
+    "optimizer": ("adam", "adamw", "sgd"),
+    "class_weights": ("auto", "on", "off"),
+    "oversampling": (True, False),
+    "head": ("auto", "linear", "hidden", "flattened_map"),
+    "augmentation": ("off", "light", "medium", "strong"),
+    "live_augmentation": (True, False),
+    "cache_dtype": ("float16", "float32"),
+    "augmentation_kinds": ((), ("flip",), ("rotation", "zoom", "color")),
+    "unfrozen_layers": ((), ("block7a_project_conv", "top_conv")),
+}
 
 
-def test_every_number_has_bounds_here() -> None:
-    numeric = {field.name for field in dataclasses.fields(TrainingConfig)} - {"backbone"}
-    assert numeric == set(BOUNDS)
+def test_every_choice_has_its_range_here() -> None:
+    names = {field.name for field in dataclasses.fields(TrainingConfig)} - {"backbone"}
+    assert names == set(BOUNDS) | set(CHOICES)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, v) for name, values in CHOICES.items() for v in values])
+def test_every_choice_is_allowed_and_survives_the_way_to_disk(name: str, value: Any) -> None:
+    config = TrainingConfig(**{name: value})
+    assert getattr(config, name) == value
+    assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize("name", CHOICES)
+@pytest.mark.parametrize("value", ["no such thing", "", 1, None, ["no", 1], (1,)])
+def test_other_choices_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(InvalidConfigError):
+        TrainingConfig(**{name: value})
+
+
+def test_the_message_of_a_choice_names_what_there_is() -> None:
+    with pytest.raises(InvalidConfigError) as caught:
+        TrainingConfig(schedule="never")  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "The schedule: never is not known. Pick one of: head_then_fine_tune, head_only, one_phase, gradual."
+    )
 
 
 @pytest.mark.parametrize("name", BOUNDS)
@@ -106,6 +152,25 @@ def test_values_from_disk_are_checked() -> None:
         TrainingConfig.from_dict({"epochs": "many"})
 
 
-def test_fine_tuning_epochs_count_only_when_blocks_are_unfrozen() -> None:
-    assert TrainingConfig(epochs=7, fine_tune_epochs=5).num_epochs_in_all == 7
-    assert TrainingConfig(epochs=7, fine_tune_epochs=5, num_unfrozen_blocks=1).num_epochs_in_all == 12
+@pytest.mark.parametrize(
+    ("changes", "num_epochs"),
+    [
+        ({}, 7),
+        ({"num_unfrozen_blocks": 1}, 12),
+        ({"unfrozen_layers": ("top_conv",)}, 12),
+        ({"num_unfrozen_blocks": 1, "schedule": "head_only"}, 7),
+        ({"num_unfrozen_blocks": 1, "schedule": "one_phase"}, 7),
+        ({"num_unfrozen_blocks": 1, "schedule": "gradual"}, 12),
+        ({"num_unfrozen_blocks": 9, "schedule": "gradual"}, 16),
+        ({"weights": "random"}, 7),
+    ],
+)
+def test_epochs_of_all_phases(changes: dict[str, Any], num_epochs: int) -> None:
+    config = TrainingConfig(epochs=7, fine_tune_epochs=5, **changes)
+    assert config.num_epochs_in_all == num_epochs
+
+
+def test_augmentation_needs_a_strength_and_a_kind() -> None:
+    assert TrainingConfig(augmentation="light").has_augmentation
+    assert not TrainingConfig(augmentation="off").has_augmentation
+    assert not TrainingConfig(augmentation="light", augmentation_kinds=()).has_augmentation

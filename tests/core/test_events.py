@@ -10,10 +10,15 @@ import pytest
 
 from transfer_core.events import (
     BatchEnded,
+    BatchLoss,
     EpochEnded,
+    HeadChosen,
     ImagesSeen,
     PhaseStarted,
+    RunContinued,
     RunEnded,
+    RunPaused,
+    RunResumed,
     RunSnapshot,
     RunStarted,
     TrainingEvent,
@@ -42,7 +47,17 @@ def epoch_ended(epoch: int, val_loss: float) -> EpochEnded:
     return EpochEnded(float(epoch), epoch, "head", 0.5, 0.5, val_loss, 0.5)
 
 
-@pytest.mark.parametrize("event", STORY, ids=lambda event: type(event).__name__)
+OTHER_EVENTS = [
+    RunStarted(1.0, 8, 2, 3, assumed_seconds=(1.0, 2.0)),
+    RunResumed(1.0, epoch=2, assumed_seconds=(1.0,)),
+    RunPaused(1.0),
+    RunContinued(2.0),
+    PhaseStarted(1.0, "fine_tune", 10, first_step=3),
+    HeadChosen(1.0, "hidden", {"linear": 0.5, "hidden": 0.75}),
+]
+
+
+@pytest.mark.parametrize("event", [*STORY, *OTHER_EVENTS], ids=lambda event: type(event).__name__)
 def test_round_trip_through_json(event: TrainingEvent) -> None:
     assert event_from_dict(json.loads(json.dumps(event_to_dict(event)))) == event
 
@@ -175,3 +190,131 @@ def test_the_best_epoch_has_the_lowest_validation_loss_that_is_a_number(
 ) -> None:
     best = snapshot_of(epoch_ended(epoch, loss) for epoch, loss in enumerate(val_losses, 1)).best
     assert (best.epoch if best else None) == best_epoch
+
+
+def test_the_head_that_was_chosen_is_kept() -> None:
+    chosen = HeadChosen(1.0, "hidden", {"linear": 0.5, "hidden": 0.75})
+    assert snapshot_of([*STORY[:4], chosen, *STORY[4:]]).head == chosen
+
+
+class TestPauses:
+    def test_paused_time_is_no_work(self) -> None:
+        events = [
+            RunStarted(100.0, 80, 20, 3),
+            PhaseStarted(100.0, "head", num_steps=10),
+            BatchEnded(102.0, 1, 2, 1.0, 0.5, 64),
+            RunPaused(102.0),
+            RunContinued(202.0),
+            BatchEnded(204.0, 1, 4, 1.0, 0.5, 128),
+        ]
+        assert snapshot_of(events[:4]).is_paused
+        snapshot = snapshot_of(events)
+        assert not snapshot.is_paused
+        assert (snapshot.phase_seconds, snapshot.seconds) == (4.0, 4.0)
+        assert snapshot.images_per_second == 32.0
+        assert snapshot.seconds_left == 6.0
+
+    def test_a_pause_before_the_phase_does_not_count_in_it(self) -> None:
+        events = [
+            RunStarted(0.0, 80, 20, 3),
+            RunPaused(1.0),
+            RunContinued(11.0),
+            PhaseStarted(12.0, "head", num_steps=10),
+            BatchEnded(14.0, 1, 2, 1.0, 0.5, 64),
+        ]
+        snapshot = snapshot_of(events)
+        assert (snapshot.phase_seconds, snapshot.seconds) == (2.0, 4.0)
+
+    def test_to_go_on_without_a_pause_changes_nothing(self) -> None:
+        assert snapshot_of([*STORY[:7], RunContinued(110.0)]).seconds_left == 10 / 3 * 1.2
+
+
+class TestResumed:
+    RESUMED = (
+        *STORY[:9],
+        EpochEnded(110.5, 2, "head", loss=0.8, accuracy=0.75, val_loss=0.7, val_accuracy=0.8),
+        RunResumed(500.0, epoch=1, assumed_seconds=(1.0, 9.0)),
+    )
+
+    def test_what_came_after_the_checkpoint_is_void(self) -> None:
+        snapshot = snapshot_of(self.RESUMED)
+        assert snapshot.epochs == (STORY[7],)
+        assert (snapshot.epoch, snapshot.step, snapshot.phase) == (1, 0, None)
+
+    def test_the_time_in_which_nothing_ran_does_not_count(self) -> None:
+        assert snapshot_of(self.RESUMED).seconds == 10.5
+
+    def test_epochs_told_twice_are_there_once(self) -> None:
+        again = [
+            PhaseStarted(501.0, "features", 100),
+            ImagesSeen(501.0, 100),
+            PhaseStarted(502.0, "head", 6, first_step=3),
+            BatchEnded(503.0, 2, 6, 0.8, 0.75, 80, 0.8),
+            EpochEnded(503.5, 2, "head", 0.8, 0.75, 0.7, 0.8),
+        ]
+        snapshot = snapshot_of([*self.RESUMED, *again])
+        assert [epoch.epoch for epoch in snapshot.epochs] == [1, 2]
+        assert (snapshot.step, snapshot.phase_share) == (6, 1.0)
+
+    def test_rates_count_only_what_was_done_since(self) -> None:
+        resumed = RunResumed(500.0, epoch=1, assumed_seconds=(9.0, 5.0))
+        again = [PhaseStarted(500.0, "head", 9, first_step=3), BatchEnded(504.0, 2, 5, 0.8, 0.75, 64, 0.8)]
+        snapshot = snapshot_of([*self.RESUMED[:-1], resumed, *again])
+        assert snapshot.images_per_second == 16.0
+        # Two of nine steps took 4 seconds where 2 were assumed.
+        assert snapshot.seconds_left == 8.0 + 10.0
+
+    def test_an_ended_run_runs_again(self) -> None:
+        snapshot = snapshot_of([*STORY[:9], RunEnded(111.0, "failed", "no space"), self.RESUMED[-1]])
+        assert (snapshot.outcome, snapshot.message, snapshot.ended_at) == (None, "", None)
+
+    def test_told_to_start_once_more_it_has_nothing_from_before(self) -> None:
+        assert snapshot_of([*STORY[:9], STORY[0]]) == snapshot_of(STORY[:1])
+
+
+class TestTimeLeft:
+    STARTED = RunStarted(100.0, 80, 20, 3, assumed_seconds=(10.0, 20.0))
+
+    def test_is_a_guess_at_the_very_start(self) -> None:
+        assert snapshot_of([self.STARTED]).seconds_left == 30.0
+        assert snapshot_of([self.STARTED, PhaseStarted(100.0, "features", 100)]).seconds_left == 30.0
+
+    def test_guesses_are_corrected_by_what_was_seen(self) -> None:
+        events = [self.STARTED, PhaseStarted(100.0, "features", 100), ImagesSeen(110.0, 50)]
+        # Half of an assumed 10 seconds took 10: twice as long as assumed.
+        assert snapshot_of(events).seconds_left == 10.0 + 40.0
+
+    def test_covers_the_phases_to_come_and_ends_at_nothing(self) -> None:
+        events = [
+            self.STARTED,
+            PhaseStarted(100.0, "features", 100),
+            ImagesSeen(110.0, 100),
+            PhaseStarted(110.0, "head", 10),
+        ]
+        assert snapshot_of(events).seconds_left == 20.0
+        events.append(BatchEnded(111.0, 1, 5, 1.0, 0.5, 80))
+        assert snapshot_of(events).seconds_left == 1.0
+        events.append(RunEnded(112.0, "finished"))
+        assert snapshot_of(events).seconds_left is None
+
+
+class TestLossCurve:
+    def test_has_every_batch_at_its_place_in_epochs(self) -> None:
+        events = [
+            BatchEnded(1.0, 1, 1, 0.9, 0.5, 32, batch_loss=0.9, learning_rate=0.1, epoch_share=0.5),
+            BatchEnded(2.0, 1, 2, 0.8, 0.5, 64, batch_loss=0.7, learning_rate=0.2, epoch_share=1.0),
+        ]
+        snapshot = snapshot_of(events)
+        assert snapshot.batch_losses == (BatchLoss(0.5, 0.9), BatchLoss(1.0, 0.7))
+        assert snapshot.learning_rate == 0.2
+
+    def test_stays_short_and_in_order_however_long_the_training(self) -> None:
+        snapshot = snapshot_of(BatchEnded(1.0, n, n, 0.9, 0.5, 32, batch_loss=1.0) for n in range(1, 5001))
+        positions = [point.position for point in snapshot.batch_losses]
+        assert len(positions) <= 800
+        assert positions == sorted(positions)
+        assert (positions[0], positions[-1]) == (1.0, 5000.0)
+
+    def test_memory_is_that_of_the_last_epoch(self) -> None:
+        epochs = [EpochEnded(float(n), n, "head", 1, 1, 1, 1, memory_bytes=n * 10) for n in (1, 2)]
+        assert snapshot_of(epochs).memory_bytes == 20

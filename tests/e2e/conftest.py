@@ -34,7 +34,7 @@ _TROUBLE = re.compile(r"traceback|warning|error|exception", re.IGNORECASE)
 
 @dataclass
 class Server:
-    """A running app.
+    """The app on a free port, with an empty workspace.
 
     Args:
         port: Where it listens on this machine.
@@ -150,6 +150,40 @@ def pick_first_model(page: Page) -> None:
     page.get_by_role("button", name="Use this one").first.click()
     expect(page.get_by_role("button", name="Chosen")).to_be_visible()
     settle(page)
+
+
+def choose_long_training(page: Page) -> None:
+    """Choose a thousand epochs, none of which early stopping leaves out."""
+    page.get_by_text("For experts: every choice").click()
+    page.get_by_text("Choose for myself").click()
+    for label, number in (("Epochs", "1000"), ("Early stopping", "0")):
+        field = page.get_by_role("spinbutton", name=label, exact=True)
+        field.fill(number)
+        field.press("Enter")
+        settle(page)
+
+
+def num_points(page: Page) -> int:
+    """How many epochs the accuracy chart says it shows."""
+    described = page.locator(".st-key-curve-accuracy [aria-label], .st-key-curve-accuracy[aria-label]")
+    labels = [str(found.get_attribute("aria-label")) for found in described.all()]
+    found = [re.search(r"After (\d+) epochs", label) for label in labels]
+    return max((int(match[1]) for match in found if match), default=0)
+
+
+def wait_for_more_points(page: Page, number: int) -> int:
+    """Wait until the chart shows more than that many epochs, and return how many it shows."""
+    page.wait_for_function(
+        """(number) => {
+            const labels = [...document.querySelectorAll('.st-key-curve-accuracy [aria-label]')];
+            return labels.some((found) => {
+                const match = /After (\\d+) epochs/.exec(found.getAttribute('aria-label'));
+                return match && Number(match[1]) > number;
+            });
+        }""",
+        arg=number,
+    )
+    return num_points(page)
 
 
 def heading(page: Page, text: str) -> Locator:

@@ -11,7 +11,16 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import ROOT
-from tests.e2e.conftest import Server, choose_folder, click_button, heading, pick_first_model, settle
+from tests.e2e.conftest import (
+    Server,
+    choose_folder,
+    choose_long_training,
+    click_button,
+    heading,
+    pick_first_model,
+    settle,
+    wait_for_more_points,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -37,14 +46,6 @@ def photos(tmp_path: Path) -> tuple[Path, dict[Path, str]]:
             shutil.copyfile(file, target)
         kept_aside |= dict.fromkeys(files[:NUM_KEPT_ASIDE], folder.name)
     return tmp_path / "photos", kept_aside
-
-
-def num_points(page: Page) -> int:
-    """How many epochs the accuracy chart says it shows."""
-    described = page.locator(".st-key-curve-accuracy [aria-label], .st-key-curve-accuracy[aria-label]")
-    labels = [str(found.get_attribute("aria-label")) for found in described.all()]
-    found = [re.search(r"After (\d+) epochs", label) for label in labels]
-    return max((int(match[1]) for match in found if match), default=0)
 
 
 def test_from_the_welcome_page_to_the_right_class(
@@ -74,13 +75,11 @@ def test_from_the_welcome_page_to_the_right_class(
     settle(page)
     click_button(page, "Next: train")
 
-    page.get_by_role("spinbutton", name="Epochs").fill("1000")
-    page.get_by_role("spinbutton", name="Epochs").press("Enter")
-    settle(page)
+    choose_long_training(page)
     page.get_by_role("button", name="Start training").click()
     expect(page.get_by_role("button", name="Stop and keep the best")).to_be_visible()
     main = page.locator("[data-testid=stMain]")
-    expect(main.get_by_text("Training the new layer")).to_be_visible()
+    expect(main.get_by_text(re.compile("training the new layer", re.IGNORECASE))).to_be_visible()
     first = wait_for_more_points(page, 0)
     second = wait_for_more_points(page, first)
     assert second > first > 0, "the chart did not gain points while training ran"
@@ -103,21 +102,6 @@ def test_from_the_welcome_page_to_the_right_class(
     )
     assert num_right >= len(kept_aside) - 1, answers
     assert len(server.workspace.run_ids()) == 1
-
-
-def wait_for_more_points(page: Page, number: int) -> int:
-    """Wait until the chart shows more than that many epochs, and return how many it shows."""
-    page.wait_for_function(
-        """(number) => {
-            const labels = [...document.querySelectorAll('.st-key-curve-accuracy [aria-label]')];
-            return labels.some((found) => {
-                const match = /After (\\d+) epochs/.exec(found.getAttribute('aria-label'));
-                return match && Number(match[1]) > number;
-            });
-        }""",
-        arg=number,
-    )
-    return num_points(page)
 
 
 def test_one_click_to_a_trained_model(server: Server, person: Person) -> None:
@@ -147,9 +131,7 @@ def test_two_people_take_turns_and_see_the_same_run(server: Server, person: Pers
         page.get_by_role("link", name="3 · Layers").click()
         expect(page.get_by_role("slider")).to_be_visible()
         page.get_by_role("link", name="4 · Train").click()
-        page.get_by_role("spinbutton", name="Epochs").fill("1000")
-        page.get_by_role("spinbutton", name="Epochs").press("Enter")
-        settle(page)
+        choose_long_training(page)
         page.get_by_role("button", name="Start training").click()
         expect(page.get_by_role("button", name=re.compile("Stop and keep|Leave the queue"))).to_be_visible()
     expect(second.get_by_text("Another training goes first: 1 before yours.")).to_be_visible()

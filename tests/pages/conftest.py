@@ -25,21 +25,25 @@ from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
 OpenPage = Callable[..., AppTest]
 
 HALF_WAY: tuple[TrainingEvent, ...] = (
-    RunStarted(100.0, 19, 5, 4),
+    RunStarted(100.0, 19, 5, 4, assumed_seconds=(6.0,)),
     PhaseStarted(101.0, "head", 12),
-    BatchEnded(102.0, 1, 3, 1.2, 0.4, 19),
-    EpochEnded(103.0, 1, "head", 1.2, 0.4, 1.1, 0.6),
-    EpochEnded(104.0, 2, "head", 0.8, 0.7, 0.9, 0.8),
-    BatchEnded(105.0, 3, 8, 0.6, 0.8, 50),
+    BatchEnded(102.0, 1, 3, 1.2, 0.4, 19, batch_loss=1.3, learning_rate=0.01),
+    EpochEnded(103.0, 1, "head", 1.2, 0.4, 1.1, 0.6, 0.01, 820_000_000),
+    EpochEnded(104.0, 2, "head", 0.8, 0.7, 0.9, 0.8, 0.01, 820_000_000),
+    BatchEnded(105.0, 3, 8, 0.6, 0.8, 50, batch_loss=0.5, learning_rate=0.0085, epoch_share=0.6),
 )
 
 
 class StagedRuns:
-    """Carries runs out as a test wants: tells the events, then waits until it is let go or stopped."""
+    """Carries runs out as a test wants: tells the events, then waits until it is let go.
+
+    One that `obeys` asks meanwhile whether to pause or to stop.
+    """
 
     def __init__(self) -> None:
         self.reached_half_way = threading.Event()
         self.let_go = threading.Event()
+        self.obeys = False
         self.ending = RunEnded(110.0, "finished", best_epoch=2)
 
     def execute(
@@ -52,7 +56,10 @@ class StagedRuns:
         for event in HALF_WAY:
             emit(event)
         self.reached_half_way.set()
-        self.let_go.wait(timeout=60)
+        while self.obeys and not self.let_go.is_set() and not should_stop():
+            pass
+        if not self.obeys:
+            self.let_go.wait(timeout=60)
         emit(self.ending)
 
 

@@ -2,8 +2,10 @@
 
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.conftest import OpenPage, texts
+from tests.pages.conftest import OpenPage, StagedRuns, button, texts
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import Workspace
 
 
 def drawn(page: AppTest) -> str:
@@ -49,3 +51,40 @@ def test_the_depth_changes_drawing_numbers_hint_and_address(
 def test_the_depth_is_there_after_a_refresh(open_page: OpenPage, dataset: ImageDataset) -> None:
     page = open_page("3_Layers", model="efficientnet_lite0", images=dataset.id, unfrozen=4)
     assert page.slider[0].value == 4
+
+
+def test_the_three_sources_of_weights_are_explained_in_the_terms_of_textbooks(
+    open_page: OpenPage, dataset: ImageDataset
+) -> None:
+    page = open_page("3_Layers", model="efficientnet_lite0", images=dataset.id)
+    assert "Feature extraction: the whole pretrained network stays frozen" in texts(page)
+    page.segmented_control[0].set_value("fine-tuned").run()
+    assert "Fine-tuning: training starts from the pretrained weights" in texts(page)
+    assert page.slider[0].value == 1
+    page.segmented_control[0].set_value("from scratch").run()
+    assert "Training from scratch: the weights start at random" in texts(page)
+    assert not page.slider
+    assert "network-frozen" not in drawn(page)
+    assert page.query_params["scratch"] == "1"
+    page.segmented_control[0].set_value("feature extraction").run()
+    assert page.slider[0].value == 0
+    assert "scratch" not in page.query_params
+
+
+def test_the_slider_and_the_term_go_together(open_page: OpenPage, dataset: ImageDataset) -> None:
+    page = open_page("3_Layers", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
+    page.slider[0].set_value(3).run()
+    assert page.segmented_control[0].value == "fine-tuned"
+    page.slider[0].set_value(0).run()
+    assert page.segmented_control[0].value == "feature extraction"
+
+
+def test_from_scratch_reaches_the_run(
+    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns, page_workspace: Workspace
+) -> None:
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=9, scratch=1)
+    assert "Everything learns, from scratch." in texts(page)
+    button(page, "Start training").click().run()
+    (run_id,) = page_workspace.run_ids()
+    config = TrainingRun.load(page_workspace, run_id).config
+    assert (config.weights, config.num_unfrozen_blocks) == ("random", 9)

@@ -1,26 +1,38 @@
 """Step 4: the training."""
 
+import json
+import threading
+import time
+
 import pytest
+from streamlit.testing.v1 import AppTest
 
 import pages.ui.process
-from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
+from pages.ui.words import plain
+from tests.pages.conftest import HALF_WAY, OpenPage, StagedRuns, button, submit, texts
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
 from transfer_core.events import RunEnded
 from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.live_run import LiveRun
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.advice import recommend
+from transfer_core.training.rate_finder import RateCurve
 from transfer_core.workspace import Workspace
+
+
+def wait_for(run_id: str, *statuses: str) -> None:
+    deadline = time.monotonic() + 60
+    while pages.ui.process.run_queue().status(run_id) not in statuses:
+        assert time.monotonic() < deadline, "the run did not get there"
 
 
 def finish(staged_runs: StagedRuns, run_id: str) -> None:
     assert staged_runs.reached_half_way.wait(30)
     staged_runs.let_go.set()
-    queue = pages.ui.process.run_queue()
-    for _attempt in range(10_000_000):
-        if queue.status(run_id) not in ("queued", "running"):
-            return
-    pytest.fail("the run did not end")
+    wait_for(run_id, "finished", "stopped", "failed", "interrupted")
 
 
 def test_says_what_is_missing(open_page: OpenPage) -> None:
@@ -29,30 +41,145 @@ def test_says_what_is_missing(open_page: OpenPage) -> None:
     assert "Start training" not in [found.label for found in page.button]
 
 
-def test_the_form_has_sensible_defaults_and_starts_a_run(
+def test_a_newcomer_sees_what_is_recommended_and_why_and_nothing_to_decide(
     open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns, page_workspace: Workspace
 ) -> None:
     page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
-    defaults = TrainingConfig()
-    assert page.number_input(key="epochs").value == defaults.epochs
-    assert page.select_slider(key="learning-rate").value == defaults.learning_rate
-    assert page.select_slider(key="batch-size").value == defaults.batch_size
-    page.number_input(key="epochs").set_value(12)
+    recommended = recommend(dataset, get_backbone("efficientnet_lite0"))
+    assert all(plain(reason) in texts(page) for reason in recommended.reasons)
+    assert not [*page.number_input, *page.select_slider, *page.slider]
     button(page, "Start training").click().run()
     (run_id,) = page_workspace.run_ids()
     run = TrainingRun.load(page_workspace, run_id)
-    assert (run.config.epochs, run.config.backbone, run.dataset_id) == (12, "efficientnet_lite0", dataset.id)
+    assert (run.config, run.dataset_id) == (recommended.config, dataset.id)
     assert page.query_params["run"] == run_id
 
 
-def test_fine_tuning_choices_appear_only_when_blocks_learn_along(
-    open_page: OpenPage, dataset: ImageDataset
+def test_another_depth_than_recommended_counts_and_is_said(
+    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns, page_workspace: Workspace
 ) -> None:
-    query = {"model": "efficientnet_lite0", "images": dataset.id}
-    keys = [found.key for found in open_page("4_Train", **query, unfrozen=0).number_input]
-    assert "fine-tune-epochs" not in keys
-    keys = [found.key for found in open_page("4_Train", **query, unfrozen=2).number_input]
-    assert "fine-tune-epochs" in keys
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=2)
+    assert "You chose another depth on the Layers page, and that counts." in texts(page)
+    button(page, "Start training").click().run()
+    (run_id,) = page_workspace.run_ids()
+    assert TrainingRun.load(page_workspace, run_id).config.num_unfrozen_blocks == 2
+
+
+def choose_for_myself(page: AppTest) -> None:
+    next(found for found in page.toggle if found.label == "Choose for myself").set_value(True).run()
+
+
+def test_an_expert_changes_every_choice(
+    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns, page_workspace: Workspace
+) -> None:
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=1)
+    choose_for_myself(page)
+    recommended = recommend(dataset, get_backbone("efficientnet_lite0")).config
+    assert page.number_input(key="epochs-0").value == recommended.epochs
+    page.number_input(key="epochs-0").set_value(12)
+    page.number_input(key="fine-tune-epochs-0").set_value(3)
+    page.number_input(key="early-stopping-patience-0").set_value(0)
+    page.number_input(key="num-views-0").set_value(2)
+    page.number_input(key="seed-0").set_value(7)
+    for key, value in {"learning-rate-0": 0.01, "batch-size-0": 16, "weight-decay-0": 0.1}.items():
+        page.select_slider(key=key).set_value(value)
+    for key, value in {"layer-decay-0": 0.5, "dropout-0": 0.4, "label-smoothing-0": 0.1}.items():
+        page.slider(key=key).set_value(value)
+    choices = {"schedule-0": "gradual", "optimizer-0": "sgd", "head-0": "hidden", "augmentation-0": "strong"}
+    for key, value in {**choices, "class-weights-0": "on", "cache-dtype-0": "float32"}.items():
+        page.segmented_control(key=key).set_value(value)
+    page.pills(key="augmentation-kinds-0").set_value(["flip", "color"])
+    page.toggle(key="oversampling-0").set_value(True)
+    page.run()
+    button(page, "Start training").click().run()
+    assert not page.exception
+    (run_id,) = page_workspace.run_ids()
+    config = TrainingRun.load(page_workspace, run_id).config
+    assert config == recommended.with_changes(
+        num_unfrozen_blocks=1,
+        epochs=12,
+        fine_tune_epochs=3,
+        early_stopping_patience=0,
+        num_views=2,
+        seed=7,
+        learning_rate=0.01,
+        batch_size=16,
+        weight_decay=0.1,
+        layer_decay=0.5,
+        dropout=0.4,
+        label_smoothing=0.1,
+        schedule="gradual",
+        optimizer="sgd",
+        head="hidden",
+        augmentation="strong",
+        augmentation_kinds=("flip", "color"),
+        class_weights="on",
+        cache_dtype="float32",
+        oversampling=True,
+    )
+
+
+def test_every_expert_choice_has_a_help_text(open_page: OpenPage, dataset: ImageDataset) -> None:
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
+    choose_for_myself(page)
+    fields = [*page.number_input, *page.select_slider, *page.slider, *page.toggle]
+    assert len(fields) > 12
+    assert [field.label for field in fields if not field.help] == []
+
+
+def test_single_layers_are_chosen_by_name(
+    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns, page_workspace: Workspace
+) -> None:
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
+    choose_for_myself(page)
+    assert not page.multiselect
+    page.toggle(key="single-layers-0").set_value(True).run()
+    layer = page.multiselect[0].options[0]
+    page.multiselect[0].set_value([layer]).run()
+    button(page, "Start training").click().run()
+    (run_id,) = page_workspace.run_ids()
+    assert TrainingRun.load(page_workspace, run_id).config.unfrozen_layers == (layer,)
+
+
+def test_augmentation_is_shown_on_the_persons_own_photos(open_page: OpenPage, dataset: ImageDataset) -> None:
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
+    choose_for_myself(page)
+    assert not page.get("image")
+    page.segmented_control(key="augmentation-0").set_value("strong").run()
+    assert [len(found.proto.imgs) for found in page.get("image")] == [4, 4, 4]
+
+
+def test_class_weights_are_shown_when_they_are_on(open_page: OpenPage, dataset: ImageDataset) -> None:
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
+    choose_for_myself(page)
+    assert "Every photo counts the same." in texts(page)
+    page.segmented_control(key="class-weights-0").set_value("on").run()
+    assert page.dataframe[0].value["weight"].tolist() == [1.0, 1.0, 1.0]
+
+
+def test_the_learning_rate_finder_works_behind_the_page(
+    open_page: OpenPage, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = threading.Event()
+
+    def find(*_arguments: object, **_options: object) -> RateCurve:
+        may_end.wait(60)
+        return RateCurve((0.001, 0.01, 0.1), (1.6, 0.9, 4.0), 0.00351)
+
+    monkeypatch.setattr(pages.ui.process, "find_learning_rate", find)
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
+    choose_for_myself(page)
+    button(page, "Find a learning rate").click().run()
+    assert "Trying learning rates" in texts(page)
+    may_end.set()
+    for search in pages.ui.process._rate_searches().values():
+        search.result(60)
+    page.run()
+    assert "Suggested: 0.0035, a tenth of the rate" in texts(page)
+    assert len(page.get("echarts_chart")) == 1
+    button(page, "Take it").click().run()
+    assert page.select_slider(key="learning-rate-1").value == 0.0035
+    assert "Take it" not in [found.label for found in page.button]
 
 
 def test_a_running_training_shows_numbers_charts_and_the_sidebar_bar(
@@ -62,16 +189,55 @@ def test_a_running_training_shows_numbers_charts_and_the_sidebar_bar(
     assert staged_runs.reached_half_way.wait(30)
     page = open_page("4_Train", run=run_id)
     shown = {metric.label: metric.value for metric in page.metric}
-    assert shown["Epoch"] == "3 of 4"
-    assert shown["Step"] == "8 of 12"
-    assert shown["Images a second"] == "12"
-    assert shown["Left in this part"] == "2 s"
+    assert shown == {
+        "Left in all": "about 2 s",
+        "Best so far": "80%",
+        "Epoch": "3 of 4",
+        "Batch": "8 of 12",
+        "Images a second": "12",
+        "Right so far": "80%",
+        "Loss so far": "0.600",
+        "Learning rate": "8.5e-03",
+        "Memory": "820 MB",
+    }
+    assert "Part 1 of 1: training the new layer" in [found.proto.text for found in page.get("progress")]
     assert len(page.get("echarts_chart")) == 2
     assert "Training now" in texts(page)
     assert button(page, "Stop and keep the best")
     # The same run from a second tab, opened without anything in its address.
     elsewhere = open_page("1_Model")
     assert "Training now" in [caption.value for caption in elsewhere.sidebar.caption]
+
+
+def test_the_charts_show_raw_and_smoothed_batches_and_mark_the_best(
+    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns
+) -> None:
+    run_id = submit(dataset)
+    assert staged_runs.reached_half_way.wait(30)
+    page = open_page("4_Train", run=run_id)
+    accuracy, loss = (json.loads(found.proto.spec) for found in page.get("echarts_chart"))
+    assert [line["name"] for line in accuracy["series"]] == ["training", "validation"]
+    names = [line["name"] for line in loss["series"]]
+    assert names == ["each batch", "batches", "training", "validation"]
+    assert loss["series"][0]["data"] == [[1.0, 1.3], [2.6, 0.5]]
+    assert loss["xAxis"]["max"] == 4
+    assert accuracy["series"][-1]["markPoint"]["data"] == [{"coord": [2, 0.8]}]
+    assert loss["series"][-1]["markPoint"]["data"] == [{"coord": [2, 0.9]}]
+
+
+def test_pause_and_go_on(open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns) -> None:
+    staged_runs.obeys = True
+    run_id = submit(dataset)
+    assert staged_runs.reached_half_way.wait(30)
+    page = open_page("4_Train", run=run_id)
+    button(page, "Pause").click().run()
+    wait_for(run_id, "paused")
+    page.run()
+    assert "Nothing is lost while it waits" in texts(page)
+    assert any("Paused" in found.proto.text for found in page.get("progress"))
+    button(page, "Go on").click().run()
+    wait_for(run_id, "running")
+    assert button(page, "Pause")
 
 
 def test_stop_is_passed_on_and_said(
@@ -95,7 +261,7 @@ def test_a_second_run_waits_and_shows_its_place(
     assert button(page, "Leave the queue")
 
 
-def test_a_finished_run_shows_its_result_and_leads_to_the_next_training(
+def test_a_finished_run_shows_its_result(
     open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns
 ) -> None:
     run_id = submit(dataset)
@@ -103,7 +269,34 @@ def test_a_finished_run_shows_its_result_and_leads_to_the_next_training(
     page = open_page("4_Train", run=run_id, model="efficientnet_lite0", images=dataset.id, unfrozen=0)
     assert page.success[0].value == "Training is done."
     assert {metric.label: metric.value for metric in page.metric}["Right on validation"] == "80%"
-    assert "Train again" in texts(page)
+    assert len(page.get("echarts_chart")) == 2
+
+
+def test_run_again_with_changes_starts_from_the_choices_of_the_run(
+    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns
+) -> None:
+    run_id = submit(dataset, epochs=33, optimizer="sgd")
+    finish(staged_runs, run_id)
+    page = open_page("4_Train", run=run_id, model="efficientnet_lite0", images=dataset.id, unfrozen=0)
+    button(page, "Run again with changes").click().run()
+    assert page.number_input(key="epochs-1").value == 33
+    assert page.segmented_control(key="optimizer-1").value == "sgd"
+    assert "run" not in page.query_params
+
+
+def test_a_deleted_run_can_be_had_back(
+    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns, page_workspace: Workspace
+) -> None:
+    run_id = submit(dataset)
+    finish(staged_runs, run_id)
+    page = open_page("4_Train", run=run_id)
+    button(page, "Delete").click().run()
+    assert page_workspace.run_ids() == []
+    assert "The run was deleted." in texts(page)
+    button(page, "Undo").click().run()
+    assert page_workspace.run_ids() == [run_id]
+    assert page.success[0].value == "Training is done."
+    assert "The run was deleted." not in texts(page)
 
 
 def test_a_failed_run_says_why(open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns) -> None:
@@ -114,13 +307,41 @@ def test_a_failed_run_says_why(open_page: OpenPage, dataset: ImageDataset, stage
     assert page.error[0].value == "The disk is full."
 
 
-def test_a_run_that_was_cut_off_is_called_interrupted(
-    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace
+def test_a_run_that_was_cut_off_goes_on(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, staged_runs: StagedRuns
 ) -> None:
     run = TrainingRun.create(page_workspace, dataset, TrainingConfig())
-    EventLog(run.folder / "events.jsonl")
+    EventLog(run.folder / "events.jsonl").append(HALF_WAY[0])
     page = open_page("4_Train", run=run.id)
     assert "This training was cut off" in page.warning[0].value
+    button(page, "Go on").click().run()
+    assert staged_runs.reached_half_way.wait(30)
+    assert pages.ui.process.run_queue().status(run.id) == "running"
+    assert button(page, "Pause")
+
+
+def test_why_a_run_was_cut_off_is_said(
+    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns
+) -> None:
+    staged_runs.ending = RunEnded(120.0, "interrupted", "The memory was not enough.")
+    run_id = submit(dataset)
+    finish(staged_runs, run_id)
+    page = open_page("4_Train", run=run_id)
+    assert page.warning[0].value.startswith("The memory was not enough. Go on continues it")
+
+
+def test_a_run_that_another_program_trains_can_only_be_stopped(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace
+) -> None:
+    live = LiveRun(TrainingRun.create(page_workspace, dataset, TrainingConfig()))
+    for event in HALF_WAY:
+        live.log.append(event)
+    page = open_page("4_Train", run=live.run.id)
+    assert "Another program on this computer trains this run." in texts(page)
+    assert "Pause" not in [found.label for found in page.button]
+    button(page, "Stop and keep the best").click().run()
+    assert live.is_stopping
+    live.release()
 
 
 def test_an_error_at_the_start_is_a_sentence(

@@ -60,7 +60,8 @@ def test_lists_earlier_runs_and_opens_one(
     page.run()
     assert page.title[0].value == "4 · Train"
     assert page.query_params["run"] == run_id
-    assert page.number_input(key="epochs").value == 7
+    button(page, "Run again with changes").click().run()
+    assert next(found for found in page.number_input if found.label == "Epochs").value == 7
 
 
 def test_a_damaged_run_does_not_hide_the_others(

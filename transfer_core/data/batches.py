@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,26 +14,37 @@ from transfer_core.data.parallel import map_ahead
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
 
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
 
 def pixel_batches(
-    paths: Sequence[Path], image_size: int, batch_size: int = 32
-) -> Iterator[np.ndarray[Any, np.dtype[np.uint8]]]:
+    paths: Sequence[Path],
+    image_size: int,
+    batch_size: int = 32,
+    vary: Callable[[int, Pixels], Pixels] | None = None,
+) -> Iterator[Pixels]:
     """Yield raw pixels in 0-255, `[batch, image_size, image_size, 3]`, in the order of the paths.
 
     Args:
         paths: Image files.
         image_size: Side of the square, in pixels.
         batch_size: Images in one batch; the last may be smaller.
+        vary: Makes another picture of the one at a position; called on several threads.
 
     Raises:
         UnreadableImageError: If a file is missing or damaged; the message names it.
     """
-    pixels = map_ahead(partial(_read, image_size=image_size), paths, num_ahead=2 * batch_size)
+
+    def read(position: int) -> Pixels:
+        pixels = _read(paths[position], image_size)
+        return vary(position, pixels) if vary else pixels
+
+    pixels = map_ahead(read, range(len(paths)), num_ahead=2 * batch_size)
     while batch := list(islice(pixels, batch_size)):
         yield np.stack(batch)
 
 
-def _read(path: Path, image_size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _read(path: Path, image_size: int) -> Pixels:
     try:
         return to_pixels(decode_image(path.read_bytes()), image_size)
     except (OSError, UnreadableImageError) as error:

@@ -5,16 +5,28 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from transfer_core.errors import WorkspaceError
-from transfer_core.events import RunSnapshot, TrainingEvent, event_to_dict, reduce
+from transfer_core.events import (
+    EpochEnded,
+    RunEnded,
+    RunSnapshot,
+    TrainingEvent,
+    event_from_dict,
+    event_to_dict,
+    reduce,
+)
 from transfer_core.language import _
+
+_SECONDS_BETWEEN_SYNCS = 1.0
 
 
 class EventLog:
-    """Appends events to a file; readers take `snapshot` without a lock.
+    """Appends events to a file and folds those that others append; readers take `snapshot` without a lock.
 
     Args:
         path: The `events.jsonl` of a run.
@@ -24,6 +36,8 @@ class EventLog:
         self.snapshot = RunSnapshot()
         self._path = path
         self._lock = threading.Lock()
+        self._position = 0
+        self._synced_at = 0.0
 
     def append(self, event: TrainingEvent) -> None:
         """Write an event, then show it. One that cannot be written leaves nothing behind.
@@ -37,7 +51,7 @@ class EventLog:
         line = json.dumps(event_to_dict(event)) + "\n"
         with self._lock:
             try:
-                self._write(line.encode())
+                self._write(line.encode(), event)
             except OSError as error:
                 raise WorkspaceError(
                     _(
@@ -46,13 +60,59 @@ class EventLog:
                 ) from error
             self.snapshot = reduce(self.snapshot, event)
 
-    def _write(self, line: bytes) -> None:
+    def refresh(self) -> RunSnapshot:
+        """Fold what another process has written since the last look, and return the snapshot."""
+        with self._lock:
+            with suppress(FileNotFoundError), self._path.open("rb") as file:
+                if self._path.stat().st_size < self._position:  # a line that did not fit was taken back
+                    self.snapshot, self._position = RunSnapshot(), 0
+                file.seek(self._position)
+                whole, newline, _rest = file.read().rpartition(b"\n")
+                self._position += len(whole) + len(newline)
+                for event in read_events(whole):
+                    self.snapshot = reduce(self.snapshot, event)
+            return self.snapshot
+
+    def _write(self, line: bytes, event: TrainingEvent) -> None:
         size = self._path.stat().st_size if self._path.exists() else 0
         try:
-            with self._path.open("ab") as file:
+            with self._path.open("ab+") as file:
+                # A process that was killed may have left half a line: it would swallow this one.
+                if not _ends_whole(file, size):
+                    line = b"\n" + line
                 file.write(line)
+                file.flush()
+                self._sync(file, event)
         except OSError:
-            # Half a line would swallow the next event, which would be written right behind it.
+            # Nor may half of this line swallow the next event.
             with suppress(OSError):
                 os.truncate(self._path, size)
             raise
+        self._position = size + len(line)
+
+    def _sync(self, file: BinaryIO, event: TrainingEvent) -> None:
+        """Let the disk have what may not be lost in a power cut; on cached features epochs last milliseconds."""
+        is_due = isinstance(event, EpochEnded) and time.monotonic() - self._synced_at > _SECONDS_BETWEEN_SYNCS
+        if is_due or isinstance(event, RunEnded):
+            os.fsync(file.fileno())
+            self._synced_at = time.monotonic()
+
+
+def read_events(content: bytes) -> list[TrainingEvent]:
+    """Return the events in the content of a log. Lines cut off by a crash or unknown are passed over.
+
+    Args:
+        content: The bytes of an `events.jsonl`, or a part of them that ends with a line.
+    """
+    events = []
+    for line in content.decode("utf-8", "replace").splitlines():
+        with suppress(ValueError):
+            events.append(event_from_dict(json.loads(line)))
+    return events
+
+
+def _ends_whole(file: BinaryIO, size: int) -> bool:
+    if size == 0:
+        return True
+    file.seek(size - 1)
+    return file.read(1) == b"\n"

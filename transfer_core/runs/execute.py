@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
+from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import IngestError, TransferStudioError
+from transfer_core.errors import IngestError, TransferStudioError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation, LabelledImage, evaluate
-from transfer_core.events import RunEnded, TrainingEvent
+from transfer_core.events import PhaseStarted, RunEnded, TrainingEvent
 from transfer_core.files import write_json
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
@@ -20,6 +23,8 @@ from transfer_core.workspace import Workspace
 _logger = logging.getLogger(__name__)
 
 Emit = Callable[[TrainingEvent], None]
+
+_SECONDS_BETWEEN_QUESTIONS = 0.1
 
 
 def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: Callable[[], bool]) -> None:
@@ -38,24 +43,44 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         WeightsError: If the pretrained weights are missing or damaged.
         WorkspaceError: If the disk refuses.
     """
-    ended: list[RunEnded] = []
-
-    def pass_on(event: TrainingEvent) -> None:
-        if isinstance(event, RunEnded):
-            ended.append(event)
-        else:
-            emit(event)
-
     dataset = ImageDataset.load(workspace, run.dataset_id)
     run = run.begin(dataset)
-    result = train(
-        dataset, run.config, run.folder, workspace.cache_dir, emit=pass_on, should_stop=should_stop
+    if not _load_keras_unless(should_stop):
+        emit(_ended_before_training(run))
+        return
+
+    def evaluate_before_the_end(event: TrainingEvent) -> None:
+        # The checkpoints are still there: a run cut off in here goes on from the last one.
+        if isinstance(event, RunEnded) and run.has_model:
+            emit(PhaseStarted(event.time, "evaluation", len(run.validation_ids())))
+            evaluation = evaluate_on_dataset(Predictor.load(run.folder), run, dataset)
+            write_json(run.folder / EVALUATION_FILE, evaluation.to_dict())
+        emit(replace(event, time=time.time()) if isinstance(event, RunEnded) else event)
+
+    train(
+        dataset,
+        run.config,
+        run.folder,
+        workspace.cache_dir,
+        emit=evaluate_before_the_end,
+        should_stop=should_stop,
     )
-    if result.model_path:
-        evaluation = evaluate_on_dataset(Predictor.load(run.folder), run, dataset)
-        write_json(run.folder / EVALUATION_FILE, evaluation.to_dict())
-    for event in ended:
-        emit(event)
+
+
+def _load_keras_unless(should_stop: Callable[[], bool]) -> bool:
+    """Load TensorFlow, which takes seconds in which nobody could ask. False when a stop was asked for."""
+    loading = threading.Thread(target=load_keras, daemon=True)
+    loading.start()
+    while loading.is_alive() and not should_stop():
+        loading.join(_SECONDS_BETWEEN_QUESTIONS)
+    return not loading.is_alive()
+
+
+def _ended_before_training(run: TrainingRun) -> RunEnded:
+    if run.has_checkpoint:
+        return RunEnded(time.time(), "interrupted", _("Stopped before it went on; it still can."))
+    message = _("Stopped before the new layer had learned anything: there is no model to keep.")
+    return RunEnded(time.time(), "stopped", message)
 
 
 def execute_run_safely(
@@ -76,22 +101,29 @@ def execute_run_safely(
         execute_run(workspace, run, emit, should_stop)
     except TransferStudioError as error:
         _logger.warning("Run %s failed: %s", run.id, error)
-        emit(RunEnded(time.time(), "failed", str(error)))
+        emit(ended_by(error))
     except Exception as error:
         _logger.exception("Run %s failed", run.id)
-        message = _("{message} The log has the details.").format(message=failure_message(error))
-        emit(RunEnded(time.time(), "failed", message))
+        ended = ended_by(error)
+        message = _("{message} The log has the details.").format(message=ended.message)
+        emit(replace(ended, message=message))
 
 
-def failure_message(error: BaseException) -> str:
-    """Say for a person why a run ended.
+def ended_by(error: BaseException) -> RunEnded:
+    """Return the event that an error ends a run with.
 
     Args:
         error: What escaped from `execute_run`.
 
     Returns:
-        One or two sentences.
+        That it was interrupted and may go on later, when disk, memory or the person cut it off; otherwise that
+        it failed, because it would fail again.
     """
+    may_go_on = isinstance(error, WorkspaceError | OSError | MemoryError | KeyboardInterrupt)
+    return RunEnded(time.time(), "interrupted" if may_go_on else "failed", _failure_message(error))
+
+
+def _failure_message(error: BaseException) -> str:
     match error:
         case TransferStudioError():
             return str(error)

@@ -7,24 +7,23 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Literal
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import TrainingError, WorkspaceError
-from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
+from transfer_core.errors import NotFoundError, TrainingError, WorkspaceError
+from transfer_core.events import RunEnded, RunSnapshot
 from transfer_core.language import _
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run_safely
+from transfer_core.runs.executor import Execute, chosen_executor
+from transfer_core.runs.live_run import LiveRun, ask_to_stop
+from transfer_core.runs.run_status import ACTIVE, RunStatus, resumable_run, status_of
 from transfer_core.runs.training_run import CONFIG_FILE, EVENTS_FILE, TrainingRun
+from transfer_core.runs.trash import move_to_trash, take_from_trash
 from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)
 
-RunStatus = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
-Execute = Callable[[Workspace, TrainingRun, Callable[[TrainingEvent], None], Callable[[], bool]], None]
-Executor = Callable[[Callable[[], None]], None]
+StartWorker = Callable[[Callable[[], None]], None]
 
 
 def in_background_thread(work: Callable[[], None]) -> None:
@@ -32,34 +31,27 @@ def in_background_thread(work: Callable[[], None]) -> None:
     threading.Thread(target=work, name="training", daemon=True).start()
 
 
-@dataclass
-class _Job:
-    run: TrainingRun
-    log: EventLog
-    stop_requested: threading.Event = field(default_factory=threading.Event)
-
-
 class RunQueue:
     """Takes runs, trains them one after the other, and answers how each is.
 
     Args:
         workspace: Where runs and datasets are.
-        execute: Carries out one run; must not raise.
-        executor: Starts the worker.
+        execute: Carries out one run; must not raise. As the environment says if not given.
+        start_worker: Starts the thread that goes through the queue.
     """
 
     def __init__(
         self,
         workspace: Workspace,
-        execute: Execute = execute_run_safely,
-        executor: Executor = in_background_thread,
+        execute: Execute | None = None,
+        start_worker: StartWorker = in_background_thread,
     ) -> None:
         self.workspace = workspace
-        self._execute = execute
-        self._executor = executor
+        self._execute = execute or chosen_executor()
+        self._start_worker = start_worker
         self._lock = threading.Lock()
-        self._jobs: list[_Job] = []
-        self._ended: dict[str, RunSnapshot] = {}
+        self._live: list[LiveRun] = []
+        self._followed: dict[str, EventLog] = {}
 
     def submit(self, dataset: ImageDataset, config: TrainingConfig) -> str:
         """Put a run on disk and in the queue, and return its id.
@@ -78,27 +70,70 @@ class RunQueue:
         """
         dataset.check_trainable()
         run = TrainingRun.create(self.workspace, dataset, config)
-        with self._lock:
-            self._jobs.append(_Job(run, EventLog(run.folder / EVENTS_FILE)))
-            is_first = len(self._jobs) == 1
-        if is_first:
-            self._start_worker()
+        self._enqueue(run)
         return run.id
+
+    def resume(self, run_id: str) -> None:
+        """Put an interrupted run in the queue again; its training goes on from its last checkpoint.
+
+        Raises:
+            NotFoundError: If there is no such run, or its images are gone.
+            TrainingError: If it is not interrupted, or its images are not what they were.
+            WorkspaceError: If the disk refuses.
+        """
+        self._enqueue(resumable_run(self.workspace, run_id))
 
     def request_stop(self, run_id: str) -> None:
         """Ask a run to stop and keep its best weights. A run that still waits leaves the queue.
+
+        One that is over or gone is left alone; one that another process trains is asked through its folder.
 
         Raises:
             WorkspaceError: If the disk refuses.
         """
         with self._lock:
-            job = self._find(run_id)
-            if job is None:
+            live = self._find(run_id)
+            if live is not None:
+                live.request_stop()
+                if live is not self._live[0]:
+                    self._leave(live)
                 return
-            job.stop_requested.set()
-            if job is not self._jobs[0]:
-                job.log.append(RunEnded(time.time(), "stopped", _("Stopped before its turn had come.")))
-                self._jobs.remove(job)
+        with suppress(NotFoundError):
+            if self.status(run_id) in ACTIVE:
+                ask_to_stop(TrainingRun.load(self.workspace, run_id))
+
+    def pause(self, run_id: str) -> None:
+        """Let a run of this queue wait at its next batch. Runs behind it wait as well."""
+        live = self._find(run_id)
+        if live:
+            live.pause()
+
+    def go_on(self, run_id: str) -> None:
+        """Let a paused run go on."""
+        live = self._find(run_id)
+        if live:
+            live.go_on()
+
+    def delete(self, run_id: str) -> None:
+        """Move a run to the trash, from where `undo_delete` takes it back for some days.
+
+        Raises:
+            NotFoundError: If there is no such run.
+            TrainingError: If it is being trained or waits for it.
+            WorkspaceError: If the disk refuses.
+        """
+        if self.status(run_id) in ACTIVE:
+            raise TrainingError(_("A run that is being trained cannot be deleted. Stop it first."))
+        move_to_trash(self.workspace, run_id)
+
+    def undo_delete(self, run_id: str) -> None:
+        """Take a deleted run back.
+
+        Raises:
+            NotFoundError: If it is not in the trash any more.
+            WorkspaceError: If the disk refuses.
+        """
+        take_from_trash(self.workspace, run_id)
 
     def snapshot(self, run_id: str) -> RunSnapshot:
         """Return how a run is now.
@@ -106,51 +141,75 @@ class RunQueue:
         Raises:
             NotFoundError: If there is no such run.
         """
-        job = self._find(run_id)
-        if job:
-            return job.log.snapshot
-        # A person may have deleted its folder since it ended.
-        if run_id in self._ended and (self.workspace.run_dir(run_id) / CONFIG_FILE).is_file():
-            return self._ended[run_id]
-        snapshot = TrainingRun.load(self.workspace, run_id).snapshot()
-        # Without an end it may be the run of another process, which goes on writing.
-        if snapshot.outcome:
-            self._ended[run_id] = snapshot
-        return snapshot
+        live = self._find(run_id)
+        if live:
+            return live.log.snapshot
+        # A person may have deleted its folder since the last look.
+        folder = self.workspace.run_dir(run_id)
+        if run_id not in self._followed or not (folder / CONFIG_FILE).is_file():
+            self._followed.pop(run_id, None)
+            TrainingRun.load(self.workspace, run_id)
+        return self._followed.setdefault(run_id, EventLog(folder / EVENTS_FILE)).refresh()
 
     def status(self, run_id: str) -> RunStatus:
-        """Return in one word how a run is.
+        """Return in one word how a run is, whichever process works on it.
 
         Raises:
             NotFoundError: If there is no such run.
         """
-        job = self._find(run_id)
-        if job:
-            return "running" if job.log.snapshot.started_at or self.place(run_id) == 0 else "queued"
-        return self.snapshot(run_id).outcome or "interrupted"
+        live = self._find(run_id)
+        if live:
+            if self.place(run_id):
+                return "queued"
+            return "paused" if live.is_paused else "running"
+        return status_of(self.snapshot(run_id), self.workspace.run_dir(run_id))
 
     def place(self, run_id: str) -> int:
         """Return how many runs are before this one; 0 when it is being trained or is over."""
-        ids = [job.run.id for job in list(self._jobs)]
+        ids = [live.run.id for live in list(self._live)]
         return ids.index(run_id) if run_id in ids else 0
+
+    def is_here(self, run_id: str) -> bool:
+        """Whether this queue trains a run or will; another process may train one as well."""
+        return self._find(run_id) is not None
 
     def is_stopping(self, run_id: str) -> bool:
         """Whether a stop was asked for and has not been carried out yet."""
-        job = self._find(run_id)
-        return job is not None and job.stop_requested.is_set()
+        live = self._find(run_id)
+        return live is not None and live.is_stopping
+
+    def is_to_pause(self, run_id: str) -> bool:
+        """Whether a run was told to pause; it does so at its next batch."""
+        live = self._find(run_id)
+        return live is not None and live.is_to_pause
 
     @property
     def running(self) -> TrainingRun | None:
-        """The run that is being trained, if any."""
-        jobs = list(self._jobs)
-        return jobs[0].run if jobs else None
+        """The run that is being trained here, if any."""
+        runs = list(self._live)
+        return runs[0].run if runs else None
 
-    def _find(self, run_id: str) -> _Job | None:
-        return next((job for job in list(self._jobs) if job.run.id == run_id), None)
+    def _find(self, run_id: str) -> LiveRun | None:
+        return next((live for live in list(self._live) if live.run.id == run_id), None)
 
-    def _start_worker(self) -> None:
+    def _enqueue(self, run: TrainingRun) -> None:
+        live = LiveRun(run)
+        with self._lock:
+            self._live.append(live)
+            is_first = len(self._live) == 1
+        if is_first:
+            self._start()
+
+    def _leave(self, live: LiveRun) -> None:
+        """Take a run that waits out of the queue. What was begun before can still be resumed."""
+        if live.log.snapshot.started_at is None:
+            live.log.append(RunEnded(time.time(), "stopped", _("Stopped before its turn had come.")))
+        self._live.remove(live)
+        live.release()
+
+    def _start(self) -> None:
         try:
-            self._executor(self._work)
+            self._start_worker(self._work)
         except (RuntimeError, OSError) as error:
             message = _(
                 "The training could not start, because the system would not begin the work ({reason}). Close "
@@ -158,20 +217,22 @@ class RunQueue:
             ).format(reason=error)
             with self._lock:
                 # With those that came in meanwhile: no worker would ever take them either.
-                jobs, self._jobs = self._jobs, []
-            for job in jobs:
+                waiting, self._live = self._live, []
+            for live in waiting:
                 with suppress(WorkspaceError):
-                    job.log.append(RunEnded(time.time(), "failed", message))
+                    live.log.append(RunEnded(time.time(), "interrupted", message))
+                live.release()
             raise TrainingError(message) from error
 
     def _work(self) -> None:
         while True:
-            job = self._jobs[0]
+            live = self._live[0]
             try:
-                self._execute(self.workspace, job.run, job.log.append, job.stop_requested.is_set)
+                self._execute(self.workspace, live.run, live.log.append, live.should_stop)
             except Exception:  # a full disk may refuse even the note that a run failed
-                _logger.exception("Run %s ended without a word", job.run.id)
+                _logger.exception("Run %s ended without a word", live.run.id)
             with self._lock:
-                self._jobs.pop(0)
-                if not self._jobs:
+                self._live.pop(0)
+                live.release()
+                if not self._live:
                     return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import Any
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import NotFoundError, WorkspaceError
+from transfer_core.errors import NotFoundError, TrainingError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
-from transfer_core.events import RunSnapshot, TrainingEvent, event_from_dict, snapshot_of
+from transfer_core.events import RunSnapshot, TrainingEvent, snapshot_of
 from transfer_core.files import read_json, write_json
 from transfer_core.language import _
+from transfer_core.runs.event_log import read_events
+from transfer_core.training.checkpoint import CHECKPOINTS_DIR, load_checkpoint, training_key
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace, new_id
 
@@ -120,9 +121,11 @@ class TrainingRun:
 
         Raises:
             NotFoundError: If its folder was deleted while it was waiting.
+            TrainingError: If it has a checkpoint, and the images have changed since.
             WorkspaceError: If the disk refuses.
         """
         _check_is_there(self.folder)
+        self.check_resumable(dataset)
         run = replace(
             self,
             dataset_version=dataset.version,
@@ -138,6 +141,23 @@ class TrainingRun:
         }
         write_json(self.folder / SPLIT_FILE, split)
         return run
+
+    def check_resumable(self, dataset: ImageDataset) -> None:
+        """Make sure that an interrupted training can go on with these images.
+
+        Raises:
+            TrainingError: If it has a checkpoint, and the images have changed since.
+        """
+        if not self.has_checkpoint or dataset.version == self.dataset_version:
+            return
+        # Another version may still hold the same images in the same classes.
+        if load_checkpoint(self.folder, training_key(dataset, self.config)) is None:
+            raise TrainingError(
+                _(
+                    "The photos have changed since this training began, so it cannot go on where it was. Run it "
+                    "again with the photos as they are now."
+                )
+            )
 
     def validation_ids(self) -> frozenset[str]:
         """Read the ids of the images that it is checked with and has not learned from.
@@ -160,16 +180,15 @@ class TrainingRun:
         """Whether there is a trained model to test."""
         return (self.folder / MODEL_FILE).is_file()
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether a training that was cut off can go on from where it was."""
+        return any((self.folder / CHECKPOINTS_DIR).glob("[!.]*"))
+
     def events(self) -> list[TrainingEvent]:
         """Read its events. A last line that was cut off by a crash is passed over."""
         path = self.folder / EVENTS_FILE
-        events = []
-        for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
-            try:
-                events.append(event_from_dict(json.loads(line)))
-            except ValueError:
-                continue
-        return events
+        return read_events(path.read_bytes()) if path.is_file() else []
 
     def snapshot(self) -> RunSnapshot:
         """Fold its events."""

@@ -1,8 +1,10 @@
-"""A backbone with a new last layer, cut in two where the frozen part ends."""
+"""A backbone with new layers on top, cut in two where the frozen part ends."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from transfer_core.config import TrainingConfig
 from transfer_core.training.freezing import POOLING_LAYER, FreezePlan
@@ -11,13 +13,16 @@ if TYPE_CHECKING:
     import keras
 
 
-def build_classifier(plan: FreezePlan, num_classes: int, config: TrainingConfig) -> keras.Model:
+def build_classifier(
+    plan: FreezePlan, num_classes: int, config: TrainingConfig, body: keras.Model | None = None
+) -> keras.Model:
     """Build the whole network: raw pixels in, one probability for each class out.
 
     Args:
-        plan: The backbone; which of its blocks learn is decided by `plan.apply`.
+        plan: The backbone and the head; which of its blocks learn is decided by `plan.apply`.
         num_classes: Number of outputs.
         config: For dropout and the seed.
+        body: The backbone, where it is built already.
 
     Returns:
         A flat functional model from pixels in 0-255, `[batch, size, size, 3]`, to `[batch, num_classes]`.
@@ -27,13 +32,26 @@ def build_classifier(plan: FreezePlan, num_classes: int, config: TrainingConfig)
     """
     import keras
 
-    body = plan.backbone.build()
-    x = keras.layers.GlobalAveragePooling2D(name=POOLING_LAYER)(body.output)
+    body = body or plan.backbone.build()
+    if plan.is_from_scratch:
+        _randomise(body, config.seed)
+    initializer = keras.initializers.GlorotUniform
+    if plan.head == "flattened_map":
+        x = keras.layers.Flatten(name="flatten")(body.output)
+    else:
+        x = keras.layers.GlobalAveragePooling2D(name=POOLING_LAYER)(body.output)
     x = keras.layers.Dropout(config.dropout, seed=config.seed, name="dropout")(x)
+    if plan.head == "hidden":
+        x = keras.layers.Dense(
+            plan.hidden_units,
+            activation="relu",
+            kernel_initializer=initializer(seed=config.seed + 1),
+            name="hidden_layer",
+        )(x)
     outputs = keras.layers.Dense(
         num_classes,
         activation="softmax",
-        kernel_initializer=keras.initializers.GlorotUniform(seed=config.seed),
+        kernel_initializer=initializer(seed=config.seed),
         name="new_layer",
     )(x)
     return keras.Model(body.input, outputs, name="classifier")
@@ -46,11 +64,30 @@ def split_at_boundary(
 
     Args:
         model: What `build_classifier` returned.
-        boundary_layer: The plan's; with None there is no prefix and the tail is the whole model.
+        boundary_layer: The plan's; with None there is no prefix and the tail is the whole network.
     """
     import keras
 
     if boundary_layer is None:
-        return None, model
+        # A model of its own: what is compiled is saved with its optimizer, and the tail is never saved.
+        return None, keras.Model(model.input, model.output)
     boundary = model.get_layer(boundary_layer).output
     return keras.Model(model.input, boundary), keras.Model(boundary, model.output)
+
+
+def _randomise(body: keras.Model, seed: int) -> None:
+    """Forget what was pretrained: kernels as He et al. (2015) drew them, normalisation at rest."""
+    import keras
+
+    draws = np.random.default_rng([seed, 0])
+    for layer in body.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            # The usual 0.99 takes hundreds of steps to follow; few photos give a handful in an epoch.
+            layer.momentum = 0.9
+        for weight in layer.weights:
+            if weight.name.endswith("kernel"):
+                drawn = keras.initializers.HeNormal(seed=int(draws.integers(2**31)))(weight.shape)
+                weight.assign(drawn)
+            else:
+                is_one = weight.name.endswith(("gamma", "variance"))
+                weight.assign(np.full(weight.shape, float(is_one), np.float32))

@@ -4,30 +4,54 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import time
-from collections.abc import Callable
-from contextlib import suppress
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from transfer_core.config import CacheDtype
+from transfer_core.data.augmentation import Augmentation
 from transfer_core.data.batches import pixel_batches
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.files import replacing
+from transfer_core.data.records import ImageRecord
+from transfer_core.errors import WorkspaceError
+from transfer_core.language import _
+from transfer_core.training.constant_graph import constant_graph
+from transfer_core.training.feature_files import open_files, tidy_files, write_files
+from transfer_core.training.feature_table import FeatureTable
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.limits import check_disk
 
 if TYPE_CHECKING:
     import keras
 
-_FORMAT_VERSION = 1
-_MAX_BYTES = 10 * 1024**3
-_LEFTOVER_SECONDS = 24 * 60 * 60
+_FORMAT_VERSION = 2
+# Measured: larger batches are no faster, and a stop waits for one.
+_BATCH_SIZE = 16
 
 
 class FeaturesStoppedError(Exception):
     """The person asked to stop before every image had been looked at."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What one row of features is computed from.
+
+    Args:
+        image: The picture.
+        number: 0 for the picture as it is; others are varied.
+    """
+
+    image: ImageRecord
+    number: int = 0
+
+    def name(self, augmentation: Augmentation) -> str:
+        """Names the row: the same pixels have the same name, whatever their label and their dataset."""
+        return f"{self.image.id}:{self.number}:{augmentation.key}" if self.number else self.image.id
 
 
 def load_features(
@@ -38,114 +62,111 @@ def load_features(
     *,
     on_progress: Callable[[int], None],
     should_stop: Callable[[], bool],
-) -> np.ndarray[Any, Any]:
-    """Return the activations at the boundary for every image, from the cache or computed now.
+    views: Sequence[View] | None = None,
+    augmentation: Augmentation | None = None,
+    dtype: CacheDtype = "float16",
+) -> FeatureTable:
+    """Return the activations at the boundary, from the cache or computed now.
 
     Args:
         dataset: The images.
         plan: Where the boundary is.
         prefix: The frozen part; None when nothing is frozen, then the features are the pixels themselves.
         cache_dir: Where features are kept.
-        on_progress: Called with the number of images done.
+        on_progress: Called with the number of rows done, at first with those that were in the cache.
         should_stop: Asked before the first and at each batch.
+        views: Which rows; every image of the dataset as it is, if not given.
+        augmentation: How varied views are made.
+        dtype: Precision of the activations.
 
     Returns:
-        A memory-mapped array, one row for each image in the order of `dataset.images`; float16 activations,
-        or uint8 pixels without a prefix.
+        One row for each view, read from disk when asked for: activations, or uint8 pixels without a prefix.
 
     Raises:
         FeaturesStoppedError: If `should_stop` said so.
+        TrainingError: If the disk has no room for them; the message says what would fit.
         UnreadableImageError: If an image of the dataset has been damaged since it came in.
         WorkspaceError: If the disk refuses.
     """
     if should_stop():
         raise FeaturesStoppedError
-    path = cache_dir / f"{_key(dataset, plan)}.npy"
-    if path.is_file():
-        with suppress(OSError):
-            os.utime(path)
-        on_progress(len(dataset.images))
-    else:
-        with replacing(path) as beside:
-            _compute(dataset, plan, prefix, beside, on_progress, should_stop)
-        _tidy(cache_dir, in_use=path)
-    return np.lib.format.open_memmap(path, mode="r")
+    wanted = [View(image) for image in dataset.images] if views is None else list(views)
+    augmentation = augmentation or Augmentation("off", ())
+    names = [view.name(augmentation) for view in wanted]
+    family = _family(plan, dtype)
+    found = _Found(cache_dir, family)
+    missing = {name: view for name, view in zip(names, wanted, strict=True) if name not in found.places}
+    on_progress(len(wanted) - len(missing))
+    if missing:
+        num_bytes = len(missing) * _row_bytes(plan, prefix, dtype)
+        check_disk(cache_dir, num_bytes, lambda: tidy_files(cache_dir, found.paths, max_bytes=0))
+        rows = _compute(dataset, plan, prefix, list(missing.values()), augmentation, dtype)
+        counted = _watched(rows, len(wanted) - len(missing), on_progress, should_stop)
+        write_files(cache_dir, family, list(missing), counted)
+        found = _Found(cache_dir, family)
+        tidy_files(cache_dir, found.paths)
+        if not found.places.keys() >= missing.keys():
+            raise WorkspaceError(
+                _("Some of the features were deleted while others were computed. Start the training again.")
+            )
+    return FeatureTable(found.parts, np.array([found.places[name] for name in names]))
 
 
-def _key(dataset: ImageDataset, plan: FreezePlan) -> str:
-    """Everything the features depend on: pixels, weights, boundary, size."""
-    facts = (
-        _FORMAT_VERSION,
-        plan.backbone.name,
-        plan.backbone.weights_sha256,
-        plan.backbone.image_size,
-        plan.boundary_layer,
-        [image.id for image in dataset.images],
-    )
+class _Found:
+    """The rows of a family that are on disk: where each lies, by its name."""
+
+    def __init__(self, cache_dir: Path, family: str) -> None:
+        self.parts: list[np.ndarray[Any, Any]] = []
+        self.places: dict[str, tuple[int, int]] = {}
+        self.paths: set[Path] = set()
+        for file in open_files(cache_dir, family):
+            for row, name in enumerate(file.names):
+                self.places.setdefault(name, (len(self.parts), row))
+            self.parts.append(file.rows)
+            self.paths.add(file.path)
+
+
+def _family(plan: FreezePlan, dtype: CacheDtype) -> str:
+    """Everything the features depend on but for the pixels: weights, boundary, size, precision."""
+    facts: tuple[object, ...] = (_FORMAT_VERSION, plan.backbone.image_size)
+    if plan.boundary_layer is not None:
+        facts += (plan.backbone.name, plan.backbone.weights_sha256, plan.boundary_layer, dtype)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
-def _tidy(cache_dir: Path, in_use: Path) -> None:
-    """Delete the features that were not used for longest beyond the budget, and what killed processes left."""
-    found = []
-    for path in cache_dir.glob("*.npy"):
-        with suppress(OSError):
-            facts = path.stat()
-            found.append((path == in_use, facts.st_mtime, facts.st_size, path))
-    num_bytes = 0
-    for is_in_use, used_at, size, path in sorted(found, reverse=True):
-        if path.name.startswith("."):
-            is_wanted = time.time() - used_at < _LEFTOVER_SECONDS
-        else:
-            num_bytes += size
-            is_wanted = is_in_use or num_bytes <= _MAX_BYTES
-        if not is_wanted:
-            # Another program may hold it open, or may have deleted it first.
-            with suppress(OSError):
-                path.unlink()
+def _row_bytes(plan: FreezePlan, prefix: keras.Model | None, dtype: CacheDtype) -> int:
+    if prefix is None:
+        return plan.backbone.image_size**2 * 3
+    return int(math.prod(prefix.output.shape[1:])) * np.dtype(dtype).itemsize
 
 
 def _compute(
     dataset: ImageDataset,
     plan: FreezePlan,
     prefix: keras.Model | None,
-    path: Path,
+    views: Sequence[View],
+    augmentation: Augmentation,
+    dtype: CacheDtype,
+) -> Iterator[np.ndarray[Any, Any]]:
+    def vary(position: int, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        view = views[position]
+        return augmentation.view(pixels, view.image.id, view.number) if view.number else pixels
+
+    forward = constant_graph(prefix) if prefix is not None else None
+    paths = [dataset.image_path(view.image) for view in views]
+    for pixels in pixel_batches(paths, plan.backbone.image_size, _BATCH_SIZE, vary):
+        yield pixels if forward is None else forward(pixels).astype(dtype)
+
+
+def _watched(
+    batches: Iterator[np.ndarray[Any, Any]],
+    num_done: int,
     on_progress: Callable[[int], None],
     should_stop: Callable[[], bool],
-) -> None:
-    forward = _constant_graph(prefix) if prefix is not None else None
-    num_done = 0
-    paths = [dataset.image_path(image) for image in dataset.images]
-    # Written in a row: writing through a memory map ends the whole process when the disk is full.
-    with path.open("wb") as file:
-        for pixels in pixel_batches(paths, plan.backbone.image_size):
-            if should_stop():
-                raise FeaturesStoppedError
-            features = pixels if forward is None else forward(pixels).astype(np.float16)
-            if num_done == 0:
-                _write_header(file, (len(paths), *features.shape[1:]), features.dtype)
-            file.write(features.tobytes())
-            num_done += len(features)
-            on_progress(num_done)
-
-
-def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Begin a `.npy` file whose rows are still to come."""
-    facts = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, facts)
-
-
-def _constant_graph(prefix: keras.Model) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
-    """Fold the weights into the graph: TensorFlow then runs the frozen part about twice as fast."""
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    shape = (None, *prefix.input.shape[1:])
-    traced = tf.function(lambda pixels: prefix(pixels, training=False))
-    graph = convert_variables_to_constants_v2(traced.get_concrete_function(tf.TensorSpec(shape, tf.float32)))
-
-    def forward(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        result: np.ndarray[Any, Any] = graph(tf.constant(pixels, tf.float32))[0].numpy()
-        return result
-
-    return forward
+) -> Iterator[np.ndarray[Any, Any]]:
+    for batch in batches:
+        if should_stop():
+            raise FeaturesStoppedError
+        num_done += len(batch)
+        on_progress(num_done)
+        yield batch

@@ -1,13 +1,16 @@
-"""Which blocks of a backbone learn, and what follows from it."""
+"""Which parts of a network learn, and what follows from it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from transfer_core.backbones.backbone import Backbone, Block
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.config import Head, TrainingConfig
 from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _
+from transfer_core.training.layer_facts import LayerFacts, layer_facts, layers_by_block
 
 if TYPE_CHECKING:
     import keras
@@ -17,11 +20,19 @@ POOLING_LAYER = "pooling"
 
 @dataclass(frozen=True)
 class FreezePlan:
-    """Says which blocks stay as they are.
+    """Says which layers stay as they are.
+
+    BatchNormalization stays in inference mode in unfrozen blocks too: on few images its running statistics
+    would drift away from what the other layers expect. Only a network that starts from random weights has
+    nothing to drift away from; there it learns.
 
     Args:
         backbone: The pretrained network.
         num_unfrozen_blocks: How many blocks learn along, counted from the output.
+        unfrozen_layers: Names of single layers that learn along as well.
+        is_from_scratch: Whether the network starts from random weights.
+        head: The new layers on top.
+        hidden_units: Size of the hidden layer, where the head has one.
 
     Raises:
         InvalidConfigError: If the backbone has fewer blocks.
@@ -29,6 +40,10 @@ class FreezePlan:
 
     backbone: Backbone
     num_unfrozen_blocks: int = 0
+    unfrozen_layers: tuple[str, ...] = ()
+    is_from_scratch: bool = False
+    head: Head = "linear"
+    hidden_units: int = 128
 
     def __post_init__(self) -> None:
         if not 0 <= self.num_unfrozen_blocks <= len(self.backbone.blocks):
@@ -42,34 +57,113 @@ class FreezePlan:
                 )
             )
 
+    @classmethod
+    def of(cls, config: TrainingConfig) -> FreezePlan:
+        """Return what the choices of a run mean for its backbone.
+
+        Raises:
+            InvalidConfigError: If the backbone has fewer blocks or no such layers.
+            NotFoundError: If there is no such backbone.
+        """
+        backbone = get_backbone(config.backbone)
+        is_from_scratch = config.weights == "random"
+        plan = cls(
+            backbone,
+            len(backbone.blocks) if is_from_scratch else config.num_unfrozen_blocks,
+            () if is_from_scratch else config.unfrozen_layers,
+            is_from_scratch,
+            # Until it is chosen: the one that is chosen most often.
+            "hidden" if config.head == "auto" else config.head,
+            config.hidden_units,
+        )
+        plan.check_layers()
+        return plan
+
+    def with_unfrozen(self, num_blocks: int, layers: tuple[str, ...] = ()) -> FreezePlan:
+        """Return the plan with another depth."""
+        return replace(self, num_unfrozen_blocks=num_blocks, unfrozen_layers=layers)
+
+    def check_layers(self) -> None:
+        """Make sure that the single layers are there and can learn.
+
+        Raises:
+            InvalidConfigError: If one is not; the message names some that can.
+        """
+        if not self.unfrozen_layers:
+            return
+        known = [layer.name for layer in layer_facts(self.backbone) if layer.can_learn]
+        unknown = [name for name in self.unfrozen_layers if name not in known]
+        if unknown:
+            raise InvalidConfigError(
+                _("{title} has no layers called {names} that can learn. Some that can are: {known}.").format(
+                    title=self.backbone.title, names=", ".join(unknown), known=", ".join(known[-5:])
+                )
+            )
+
     @property
     def frozen_blocks(self) -> tuple[Block, ...]:
-        """Blocks that stay as they are, from the input on."""
+        """Blocks that stay as they are, from the input on, but for single layers."""
         return self.backbone.blocks[: len(self.backbone.blocks) - self.num_unfrozen_blocks]
 
     @property
     def unfrozen_blocks(self) -> tuple[Block, ...]:
-        """Blocks that learn along with the new layer."""
+        """Blocks that learn along with the new layers."""
         return self.backbone.blocks[len(self.frozen_blocks) :]
 
     @property
+    def is_all_frozen(self) -> bool:
+        """Whether only the new layers learn."""
+        return not (self.unfrozen_blocks or self.unfrozen_layers)
+
+    @property
     def boundary_layer(self) -> str | None:
-        """The layer whose output is the last that depends on frozen layers alone; None if nothing is frozen.
+        """The layer whose output is the last that depends on frozen layers alone; None if there is none.
 
         Pooling has no weights, so with every block frozen it is computed once as well.
         """
-        if not self.unfrozen_blocks:
+        if self.unfrozen_layers:
+            return self._boundary_before_layers()
+        if self.is_all_frozen and self.head != "flattened_map":
             return POOLING_LAYER
         return self.frozen_blocks[-1].last_layer if self.frozen_blocks else None
 
+    def _boundary_before_layers(self) -> str | None:
+        boundary = None
+        for layer in layer_facts(self.backbone):
+            if self._learns(layer):
+                break
+            # What has no weight before it is as good as the pixels, and larger.
+            if layer.is_cut and (boundary or layer.num_parameters):
+                boundary = layer.name
+        return boundary
+
+    def _learns(self, layer: LayerFacts) -> bool:
+        is_in_block = layer.block_name in {block.name for block in self.unfrozen_blocks}
+        return layer.can_learn and (is_in_block or layer.name in self.unfrozen_layers)
+
     def num_head_parameters(self, num_classes: int) -> int:
-        """Weights of the new last layer: one for each feature and class, and one more for each class."""
-        return (self.backbone.num_features + 1) * num_classes
+        """Weights of the new layers: of each, one for each input and output, and one more for each output."""
+        num_inputs = self.backbone.num_features
+        if self.head == "flattened_map":
+            num_inputs *= self.backbone.blocks[-1].output_size ** 2
+        if self.head == "hidden":
+            return (num_inputs + 1) * self.hidden_units + (self.hidden_units + 1) * num_classes
+        return (num_inputs + 1) * num_classes
 
     def num_trainable_parameters(self, num_classes: int) -> int:
         """Weights that learn, as Keras counts them."""
-        unfrozen = sum(block.num_trainable_parameters for block in self.unfrozen_blocks)
+        if self.unfrozen_layers:
+            layers = layer_facts(self.backbone)
+            unfrozen = sum(layer.num_parameters for layer in layers if self._learns(layer))
+        else:
+            unfrozen = sum(self._num_trainable(block) for block in self.unfrozen_blocks)
         return unfrozen + self.num_head_parameters(num_classes)
+
+    def _num_trainable(self, block: Block) -> int:
+        if not self.is_from_scratch:
+            return block.num_trainable_parameters
+        # Of the four numbers that BatchNormalization has for each channel two learn.
+        return (block.num_parameters + block.num_trainable_parameters) // 2
 
     def num_frozen_parameters(self, num_classes: int) -> int:
         """Weights that stay as they are, as Keras counts them."""
@@ -77,39 +171,16 @@ class FreezePlan:
         return total - self.num_trainable_parameters(num_classes)
 
     def apply(self, model: keras.Model) -> None:
-        """Freeze and unfreeze the layers of a classifier. Compile it afterwards, or Keras ignores it.
-
-        BatchNormalization stays frozen in unfrozen blocks too: on few images its running statistics would
-        drift away from what the other layers expect.
-        """
+        """Freeze and unfreeze the layers of a classifier. Compile it afterwards, or Keras ignores it."""
         import keras
 
         by_block = layers_by_block(model, self.backbone)
         unfrozen_names = {name for block in self.unfrozen_blocks for name in by_block[block]}
+        unfrozen_names.update(self.unfrozen_layers)
         backbone_names = set().union(*by_block.values())
         for layer in model.layers:
             if layer.name in backbone_names:
-                layer.trainable = layer.name in unfrozen_names and not isinstance(
-                    layer, keras.layers.BatchNormalization
+                is_normalization = isinstance(layer, keras.layers.BatchNormalization)
+                layer.trainable = layer.name in unfrozen_names and (
+                    self.is_from_scratch or not is_normalization
                 )
-
-
-def layers_by_block(model: keras.Model, backbone: Backbone) -> dict[Block, list[str]]:
-    """Return the names of the layers of each block: what its last layer depends on, less the blocks before.
-
-    Args:
-        model: The backbone, or a classifier on it.
-        backbone: Its blocks.
-
-    Raises:
-        ValueError: If the model lacks the last layer of a block.
-    """
-    import keras
-
-    seen: set[str] = set()
-    found: dict[Block, list[str]] = {}
-    for block in backbone.blocks:
-        until_here = keras.Model(model.input, model.get_layer(block.last_layer).output).layers
-        found[block] = [layer.name for layer in until_here if layer.name not in seen]
-        seen.update(found[block])
-    return found

@@ -1,8 +1,4 @@
-"""Train a classifier: one plain function that any script can call.
-
-Schedule: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution" (2022):
-first the new layer alone, then the unfrozen blocks with it.
-"""
+"""Train a classifier: one plain function that any script can call."""
 
 from __future__ import annotations
 
@@ -18,6 +14,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.files import replacing, write_json
+from transfer_core.training.checkpoint import delete_checkpoints
 from transfer_core.training.freezing import FreezePlan
 
 if TYPE_CHECKING:
@@ -52,15 +49,20 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.time,
 ) -> TrainingResult:
-    """Train a new last layer on a pretrained backbone, then fine-tune the unfrozen blocks.
+    """Train new layers on a pretrained backbone, and with them whatever the config unfreezes.
+
+    When `output_dir` holds a checkpoint of the same config, images and split, the training goes on from there and
+    ends with the weights that it would have had without the interruption, bit for bit (on the same machine with
+    the same number of threads). Checkpoints are deleted once `emit` has returned from `RunEnded`: what must not
+    be lost before that can be done in it.
 
     Args:
         dataset: Labelled images with their split.
         config: Every choice of the run.
-        output_dir: Where `model.keras` and `signature.json` go.
+        output_dir: Where checkpoints, `model.keras` and `signature.json` go.
         cache_dir: Where features are kept for later runs.
         emit: Takes each event as it happens.
-        should_stop: Asked after each batch; the best weights so far are kept.
+        should_stop: Asked after each batch; the best weights so far are kept. It may block for a pause.
         clock: Gives the time in seconds since 1970.
 
     Returns:
@@ -69,17 +71,20 @@ def train(
     Raises:
         IngestError: If the dataset cannot be learned from.
         NotFoundError: If there is no such backbone.
-        TrainingError: If the numbers went out of bounds before anything was learned.
+        InvalidConfigError: If the backbone has no such blocks or layers.
+        TrainingError: If the numbers went out of bounds before anything was learned, or memory or disk
+            are too small.
         WeightsError: If the pretrained weights are missing or damaged.
         WorkspaceError: If the disk refuses.
     """
     dataset.check_trainable()
-    plan = FreezePlan(get_backbone(config.backbone), config.num_unfrozen_blocks)
-    trainer = _trainer_class()(dataset, config, cache_dir, emit, should_stop, clock)
-    outcome, message = trainer.run(plan)
+    FreezePlan.of(config)  # complains before TensorFlow is loaded
+    trainer = _trainer_class()(dataset, config, output_dir, cache_dir, emit, should_stop, clock)
+    outcome, message = trainer.run()
     best = trainer.snapshot.best
     model_path = _save(trainer.model, dataset, config, output_dir) if best else None
     trainer.tell(RunEnded(clock(), outcome, message, best.epoch if best else 0))
+    delete_checkpoints(output_dir)
     return TrainingResult(trainer.snapshot, model_path)
 
 

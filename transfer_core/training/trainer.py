@@ -1,4 +1,4 @@
-"""The course of one training: phases on cached features, events as they happen, the best weights kept.
+"""The course of one training: its phases one after another, from the first look at the images or a checkpoint.
 
 Importing this module imports Keras.
 """
@@ -7,79 +7,71 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
-from transfer_core.backbones.registry import get_backbone
-from transfer_core.config import TrainingConfig
+from transfer_core.config import Head, TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.records import Split
 from transfer_core.errors import TrainingError
 from transfer_core.events import (
-    BatchEnded,
-    EpochEnded,
+    HeadChosen,
     ImagesSeen,
     Outcome,
-    Phase,
     PhaseStarted,
+    RunResumed,
     RunSnapshot,
     RunStarted,
     TrainingEvent,
     reduce,
 )
 from transfer_core.language import _
-from transfer_core.training.batches import LabelledFeatures
-from transfer_core.training.classifier import build_classifier, split_at_boundary
-from transfer_core.training.feature_cache import FeaturesStoppedError, load_features
+from transfer_core.training.checkpoint import (
+    Checkpoint,
+    Progress,
+    load_checkpoint,
+    save_checkpoint,
+    training_key,
+)
+from transfer_core.training.class_balance import class_weights
+from transfer_core.training.classifier import build_classifier
+from transfer_core.training.feature_cache import FeaturesStoppedError
 from transfer_core.training.freezing import FreezePlan
-
-_WARM_UP_SHARE = 0.1
-_SECONDS_BETWEEN_BATCH_EVENTS = 0.1
-_EVALUATION_BATCH_SIZE = 64
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """Means over the images seen so far. Keras starts its own anew with each `train_on_batch`."""
-
-    loss: float = 0.0
-    accuracy: float = 0.0
-    num_images: int = 0
-
-    def plus(self, logs: dict[str, Any], num_more: int) -> _Seen:
-        num_images = self.num_images + num_more
-        share = num_more / num_images
-        return _Seen(
-            self.loss + share * (float(logs["loss"]) - self.loss),
-            self.accuracy + share * (float(logs["accuracy"]) - self.accuracy),
-            num_images,
-        )
+from transfer_core.training.head_choice import (
+    MOST_IMAGES,
+    best_head,
+    compare_heads,
+    comparison_images,
+    with_head,
+)
+from transfer_core.training.limits import assumed_looks, assumed_seconds, check_memory
+from transfer_core.training.phase_data import FeatureSource
+from transfer_core.training.phase_trainer import PhaseTrainer
+from transfer_core.training.schedule import PlannedPhase, planned_phases
 
 
 class Trainer:
     """One training, from the first look at the images to the best weights.
 
-    Keras's `fit` sets up its input anew for each epoch; on cached features that takes longer than the epoch
-    itself (measured in docs/training-loop.md). So this class walks through the batches with Keras's
-    `train_on_batch`, in an order that depends on seed and epoch alone.
-
     Args:
         dataset: Labelled images with their split.
         config: Every choice of the run.
+        output_dir: Where checkpoints go, and where one may be.
         cache_dir: Where features are kept for later runs.
         emit: Takes each event as it happens.
         should_stop: Asked after each batch.
         clock: Gives the time in seconds since 1970.
     """
 
+    model: keras.Model
+
     def __init__(
         self,
         dataset: ImageDataset,
         config: TrainingConfig,
+        output_dir: Path,
         cache_dir: Path,
         emit: Callable[[TrainingEvent], None],
         should_stop: Callable[[], bool],
@@ -88,38 +80,92 @@ class Trainer:
         self.snapshot = RunSnapshot()
         self._dataset = dataset
         self._config = config
-        self._cache_dir = cache_dir
+        self._output_dir = output_dir
         self._emit = emit
         self._should_stop = should_stop
         self._clock = clock
-        self._backbone = get_backbone(config.backbone)
-        self._best_loss = math.inf
-        self._told_of_batch_at = -math.inf
-        self.model = build_classifier(FreezePlan(self._backbone), len(dataset.class_names), config)
+        self._key = training_key(dataset, config)
+        self._source = FeatureSource(dataset, config, cache_dir, self._tell_of_images, should_stop)
+        self._is_looking = False
 
     def tell(self, event: TrainingEvent) -> None:
         """Fold an event into the snapshot and pass it on."""
         self.snapshot = reduce(self.snapshot, event)
         self._emit(event)
 
-    def run(self, plan: FreezePlan) -> tuple[Outcome, str]:
+    def run(self) -> tuple[Outcome, str]:
         """Train every phase and leave the best weights in the model.
 
         Returns:
             How it ended, and a sentence for a person where there is something to say.
 
         Raises:
-            TrainingError: If the loss was never a number.
+            TrainingError: If the loss was never a number, or the memory is too small.
         """
-        config = self._config
-        num_train, num_validation = (len(self._dataset.images_in(split)) for split in ("train", "validation"))
-        self.tell(RunStarted(self._clock(), num_train, num_validation, config.num_epochs_in_all))
+        phases = planned_phases(self._config)
+        checkpoint = load_checkpoint(self._output_dir, self._key) or Checkpoint(Progress())
+        progress = checkpoint.progress
+        self._tell_of_start(phases, progress)
+        check_memory(phases[-1].plan, self._config, self._dataset)
         try:
-            self._train_phase("head", FreezePlan(self._backbone), config.epochs)
-            if plan.num_unfrozen_blocks and not self._should_stop():
-                self._train_phase("fine_tune", plan, config.fine_tune_epochs)
+            phases = self._build(phases)
         except FeaturesStoppedError:
-            pass
+            return self._outcome(phases, progress, is_in_bounds=True)
+        is_in_bounds = True
+        while progress.phase < len(phases) and is_in_bounds and not self._should_stop():
+            try:
+                progress, is_in_bounds = self._train_phase(phases[progress.phase], progress, checkpoint)
+            except FeaturesStoppedError:
+                break
+            checkpoint = Checkpoint(progress)
+        if not math.isfinite(progress.best_loss) and not is_in_bounds:
+            raise TrainingError(
+                _(
+                    "The training went out of bounds: its loss is no longer a number. A smaller learning rate "
+                    "mends this; try a tenth of {rate:g}."
+                ).format(rate=phases[progress.phase].learning_rate)
+            )
+        return self._outcome(phases, progress, is_in_bounds)
+
+    def _build(self, phases: list[PlannedPhase]) -> list[PlannedPhase]:
+        """Build the network; where the head is to be chosen, do that first. Returns the phases with the head."""
+        body = phases[-1].plan.backbone.build()
+        if self._config.head == "auto":
+            self._config = self._with_best_head(phases[0].plan, body)
+            phases = planned_phases(self._config)
+        num_classes = len(self._dataset.class_names)
+        self.model = build_classifier(phases[-1].plan, num_classes, self._config, body)
+        return phases
+
+    def _with_best_head(self, plan: FreezePlan, body: keras.Model) -> TrainingConfig:
+        """Compare heads on features of some training images; the same images give the same head."""
+        if plan.is_from_scratch:
+            return with_head(self._config, "linear")
+        images = comparison_images(self._dataset, self._config.seed)
+        pooled = keras.Model(body.input, keras.layers.GlobalAveragePooling2D()(body.output))
+        parts: dict[Head, keras.Model] = {"linear": pooled, "flattened_map": body}
+        frozen = plan.with_unfrozen(0)
+        found = {}
+        for head, prefix in parts.items():
+            self._is_looking = False
+            found[head], labels = self._source.features_of(replace(frozen, head=head), prefix, images)
+        accuracies = compare_heads(
+            found["linear"].astype(np.float32), found["flattened_map"], labels, self._config.seed
+        )
+        head = best_head(accuracies)
+        self.tell(
+            HeadChosen(self._clock(), head, {str(name): value for name, value in (accuracies or {}).items()})
+        )
+        return with_head(self._config, head)
+
+    def _outcome(
+        self, phases: list[PlannedPhase], progress: Progress, is_in_bounds: bool
+    ) -> tuple[Outcome, str]:
+        if not is_in_bounds:
+            return "stopped", _(
+                "In epoch {epoch} the loss was no longer a number. The best model before that was kept. A smaller "
+                "learning rate mends this; try a tenth of {rate:g}."
+            ).format(epoch=len(progress.epochs), rate=phases[progress.phase].learning_rate)
         if not self._should_stop():
             return "finished", ""
         if self.snapshot.best is None:
@@ -128,107 +174,45 @@ class Trainer:
             )
         return "stopped", _("Stopped on request. The best model so far was kept.")
 
-    def _train_phase(self, phase: Phase, plan: FreezePlan, num_epochs: int) -> None:
-        """Train one phase on cached features and put the best weights so far into the model."""
-        plan.apply(self.model)
-        prefix, tail = split_at_boundary(self.model, plan.boundary_layer)
-        features = self._features(plan, prefix)
-        train, validation = self._labelled(features, "train"), self._labelled(features, "validation")
-        num_steps = num_epochs * train.num_batches(self._config.batch_size)
-        self.tell(PhaseStarted(self._clock(), phase, num_steps))
-        tail.compile(
-            optimizer=self._optimizer(phase, num_steps),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-            jit_compile=False,
+    def _train_phase(
+        self, phase: PlannedPhase, progress: Progress, checkpoint: Checkpoint
+    ) -> tuple[Progress, bool]:
+        self._is_looking = False
+        weights = class_weights(self._dataset, self._config)
+        trainer = PhaseTrainer(
+            phase,
+            self._source.prepare(self.model, phase.plan),
+            self._config,
+            self.model,
+            [weights[name] for name in self._dataset.class_names] if weights else None,
+            self.tell,
+            self._should_stop,
+            self._clock,
+            lambda moment: save_checkpoint(self._output_dir, self._key, moment),
         )
-        best_weights = tail.get_weights()
-        for _epoch in range(num_epochs):
-            ended = self._train_epoch(phase, tail, train, validation)
-            if math.isfinite(ended.val_loss) and ended.val_loss < self._best_loss:
-                self._best_loss = ended.val_loss
-                best_weights = tail.get_weights()
-            if self._should_stop() or not math.isfinite(ended.loss):
-                break
-        tail.set_weights(best_weights)
-        if not math.isfinite(self._best_loss):
-            raise TrainingError(
-                _(
-                    "The training went out of bounds: its loss is no longer a number. A smaller learning rate "
-                    "mends this; try a tenth of {rate:g}."
-                ).format(rate=self._config.learning_rate)
-            )
+        return trainer.run(replace(checkpoint, progress=progress))
 
-    def _train_epoch(
-        self, phase: Phase, tail: keras.Model, train: LabelledFeatures, validation: LabelledFeatures
-    ) -> EpochEnded:
-        """Show every training image once, then score the validation images."""
-        config = self._config
-        epoch = len(self.snapshot.epochs) + 1
-        first_step = self.snapshot.step
-        first_image = self.snapshot.num_images
-        seen = _Seen()
-        for step, (features, labels) in enumerate(
-            train.shuffled_batches(config.batch_size, config.seed, epoch), 1
-        ):
-            seen = seen.plus(tail.train_on_batch(features, labels, return_dict=True), len(labels))
-            self._tell_of_batch(
-                BatchEnded(
-                    self._clock(),
-                    epoch,
-                    first_step + step,
-                    seen.loss,
-                    seen.accuracy,
-                    first_image + seen.num_images,
-                )
-            )
-            if self._should_stop():
-                break
-        checked = _Seen()
-        for features, labels in validation.batches(_EVALUATION_BATCH_SIZE):
-            checked = checked.plus(tail.test_on_batch(features, labels, return_dict=True), len(labels))
-        ended = EpochEnded(
-            self._clock(), epoch, phase, seen.loss, seen.accuracy, checked.loss, checked.accuracy
-        )
-        self.tell(ended)
-        return ended
+    def _tell_of_start(self, phases: list[PlannedPhase], progress: Progress) -> None:
+        num_train, num_validation = (len(self._dataset.images_in(split)) for split in ("train", "validation"))
+        left = phases[progress.phase :]
+        assumed = assumed_seconds(left, self._config, self._source.looks, num_train, num_validation)
+        if self._config.head == "auto":
+            num_compared = min(num_train, MOST_IMAGES)
+            assumed = (*assumed_looks(left[0].plan, num_compared), *assumed)
+        num_epochs = self._config.num_epochs_in_all
+        started = RunStarted(self._clock(), num_train, num_validation, num_epochs, assumed)
+        if progress == Progress():
+            self.tell(started)
+            return
+        # The log of the run has these already.
+        for event in (started, *progress.epochs):
+            self.snapshot = reduce(self.snapshot, event)
+        self.tell(RunResumed(self._clock(), len(progress.epochs), assumed))
 
-    def _tell_of_batch(self, event: BatchEnded) -> None:
-        self.snapshot = reduce(self.snapshot, event)
-        # A thousand steps a second would only fill the log: a person sees ten.
-        if event.time - self._told_of_batch_at >= _SECONDS_BETWEEN_BATCH_EVENTS:
-            self._told_of_batch_at = event.time
-            self._emit(event)
-
-    def _features(self, plan: FreezePlan, prefix: keras.Model | None) -> np.ndarray[Any, Any]:
-        self.tell(PhaseStarted(self._clock(), "features", len(self._dataset.images)))
-        return load_features(
-            self._dataset,
-            plan,
-            prefix,
-            self._cache_dir,
-            on_progress=lambda num_done: self.tell(ImagesSeen(self._clock(), num_done)),
-            should_stop=self._should_stop,
-        )
-
-    def _labelled(self, features: np.ndarray[Any, Any], split: Split) -> LabelledFeatures:
-        images = self._dataset.images
-        rows = np.array([row for row, image in enumerate(images) if image.split == split])
-        labels = np.array([self._dataset.class_index(images[row]) for row in rows])
-        return LabelledFeatures(features, rows, labels)
-
-    def _optimizer(self, phase: Phase, num_steps: int) -> keras.optimizers.Optimizer:
-        """Adam whose step size rises for the first tenth of the steps, then fades out as a cosine.
-
-        Large first steps would undo what is learned already, large last ones keep the loss from settling.
-        """
-        config = self._config
-        learning_rate = config.learning_rate if phase == "head" else config.fine_tune_learning_rate
-        num_warm_up_steps = max(round(num_steps * _WARM_UP_SHARE), 1)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0,
-            decay_steps=max(num_steps - num_warm_up_steps, 1),
-            warmup_target=learning_rate,
-            warmup_steps=num_warm_up_steps,
-        )
-        return keras.optimizers.Adam(schedule)
+    def _tell_of_images(self, num_done: int, num_images: int) -> None:
+        if not self._is_looking or num_done < self.snapshot.step:
+            self._is_looking = True
+            self.tell(PhaseStarted(self._clock(), "features", num_images, first_step=num_done))
+            if not num_done:
+                return
+        self.tell(ImagesSeen(self._clock(), num_done))

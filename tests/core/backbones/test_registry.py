@@ -13,7 +13,8 @@ from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone, lis
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import NotFoundError
 from transfer_core.training.classifier import build_classifier
-from transfer_core.training.freezing import FreezePlan, layers_by_block
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.layer_facts import layers_by_block
 
 NUM_CLASSES = 5
 NO_TOP_PARAMETERS = {

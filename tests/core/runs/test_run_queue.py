@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -219,7 +221,7 @@ def test_another_queue_follows_a_run_it_does_not_train(queue, training, workers,
     training.wait_until_begun(run_id)
     another = RunQueue(workspace, training, workers)
     assert another.snapshot(run_id) == queue.snapshot(run_id)
-    assert another.status(run_id) == "interrupted"
+    assert another.status(run_id) == "running"
     training.let_end(run_id)
     workers.join()
     assert another.snapshot(run_id) == queue.snapshot(run_id)
@@ -278,7 +280,7 @@ def test_worker_that_cannot_start_is_told_and_nothing_is_blocked(
         queue.submit(color_dataset, config)
     assert queue.running is None
     (failed,) = workspace.run_ids()
-    assert queue.status(failed) == "failed"
+    assert queue.status(failed) == "interrupted"
     assert "could not start" in queue.snapshot(failed).message
     no_threads.clear()
     second = queue.submit(color_dataset, config)
@@ -301,7 +303,7 @@ def test_run_submitted_while_the_worker_fails_to_start_does_not_wait_for_ever(
     queue = RunQueue(workspace, training, executor)
     with pytest.raises(TrainingError):
         queue.submit(color_dataset, config)
-    assert queue.status(meanwhile[0]) == "failed"
+    assert queue.status(meanwhile[0]) == "interrupted"
 
 
 def test_unknown_run(queue) -> None:
@@ -322,7 +324,7 @@ def test_dataset_that_cannot_be_learned_from_is_refused_before_anything_is_on_di
 
 def test_real_training_in_the_background(session_workspace, color_dataset, tiny_config) -> None:
     workers = Workers()
-    queue = RunQueue(session_workspace, executor=workers)
+    queue = RunQueue(session_workspace, start_worker=workers)
     finished = queue.submit(color_dataset, tiny_config.with_changes(epochs=1))
     unknown = queue.submit(color_dataset, tiny_config.with_changes(backbone="resnet9000"))
     last = queue.submit(color_dataset, tiny_config.with_changes(epochs=2))
@@ -337,6 +339,142 @@ def test_real_training_in_the_background(session_workspace, color_dataset, tiny_
     assert run.has_model
     assert len(queue.snapshot(last).epochs) == 2
     assert run.evaluation().accuracy == pytest.approx(queue.snapshot(last).best.val_accuracy)
+
+
+def obedient(
+    workspace: Workspace,
+    run: TrainingRun,
+    emit: Callable[[TrainingEvent], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    """A training that never ends by itself and asks after each batch."""
+    emit(STARTED)
+    while not should_stop():
+        pass
+    emit(RunEnded(102.0, "stopped"))
+
+
+@pytest.fixture
+def obedient_queue(workspace, workers) -> RunQueue:
+    return RunQueue(workspace, obedient, workers)
+
+
+def wait_for(queue: RunQueue, run_id: str, *statuses: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while queue.status(run_id) not in statuses:
+        assert time.monotonic() < deadline, queue.status(run_id)
+
+
+def test_paused_run_waits_and_goes_on(obedient_queue, workers, color_dataset) -> None:
+    queue = obedient_queue
+    first = queue.submit(color_dataset, TrainingConfig())
+    second = queue.submit(color_dataset, TrainingConfig())
+    queue.pause(first)
+    assert queue.is_to_pause(first)
+    wait_for(queue, first, "paused")
+    assert queue.status(second) == "queued"
+    assert RunQueue(queue.workspace).status(first) == "paused"
+    queue.go_on(first)
+    wait_for(queue, first, "running")
+    assert not queue.is_to_pause(first)
+    for run_id in (first, second):
+        queue.request_stop(run_id)
+    workers.join()
+    assert queue.snapshot(first).outcome == "stopped"
+
+
+def test_stop_answers_within_two_seconds(obedient_queue, workers, color_dataset) -> None:
+    queue = obedient_queue
+    run_id = queue.submit(color_dataset, TrainingConfig())
+    wait_for(queue, run_id, "running")
+    asked_at = time.monotonic()
+    queue.request_stop(run_id)
+    workers.join()
+    assert time.monotonic() - asked_at < 2
+    assert queue.status(run_id) == "stopped"
+
+
+def test_pause_and_go_on_of_a_run_that_is_over_or_unknown_change_nothing(
+    queue, training, workers, submit
+) -> None:
+    run_id = submit()
+    training.let_end(run_id)
+    workers.join()
+    for act in (queue.pause, queue.go_on):
+        act(run_id)
+        act("20200101-000000-0123456789abcdef")
+    assert queue.status(run_id) == "finished"
+
+
+def test_run_of_another_queue_is_stopped_through_its_folder(obedient_queue, workers, color_dataset) -> None:
+    run_id = obedient_queue.submit(color_dataset, TrainingConfig())
+    wait_for(obedient_queue, run_id, "running")
+    another = RunQueue(obedient_queue.workspace)
+    wait_for(another, run_id, "running")
+    assert not another.is_here(run_id)
+    another.request_stop(run_id)
+    workers.join()
+    assert another.status(run_id) == "stopped"
+
+
+def interrupted_run(workspace: Workspace, dataset: ImageDataset) -> TrainingRun:
+    shutil.copytree(dataset.folder, workspace.dataset_dir(dataset.id))
+    run = TrainingRun.create(workspace, dataset, TrainingConfig(backbone="tiny_random"))
+    log = EventLog(run.folder / "events.jsonl")
+    for event in (STARTED, EPOCH):
+        log.append(event)
+    return run
+
+
+def test_interrupted_run_is_resumed_in_its_folder(queue, training, workers, submit, color_dataset) -> None:
+    run = interrupted_run(queue.workspace, color_dataset)
+    assert queue.status(run.id) == "interrupted"
+    first = submit()
+    training.wait_until_begun(first)
+    queue.resume(run.id)
+    assert states(queue, run.id) == [("queued", 1)]
+    assert queue.snapshot(run.id).epochs == (EPOCH,)
+    training.let_end(first, run.id)
+    workers.join()
+    assert training.order == [first, run.id]
+    assert queue.status(run.id) == "finished"
+    assert set(queue.workspace.run_ids()) == {first, run.id}
+
+
+def test_resumed_run_that_leaves_the_queue_can_still_go_on(
+    queue, training, workers, submit, color_dataset
+) -> None:
+    run = interrupted_run(queue.workspace, color_dataset)
+    first = submit()
+    queue.resume(run.id)
+    queue.request_stop(run.id)
+    assert queue.status(run.id) == "interrupted"
+    training.let_end(first)
+    workers.join()
+    assert training.order == [first]
+
+
+def test_only_interrupted_runs_are_resumed(queue, training, workers, submit) -> None:
+    run_id = submit()
+    with pytest.raises(TrainingError, match="Only a run that was interrupted can go on"):
+        queue.resume(run_id)
+    training.let_end(run_id)
+    workers.join()
+    with pytest.raises(TrainingError, match="Only a run that was interrupted can go on"):
+        queue.resume(run_id)
+    assert training.order == [run_id]
+
+
+def test_run_whose_photos_have_changed_is_not_resumed(queue, color_dataset) -> None:
+    run = interrupted_run(queue.workspace, color_dataset)
+    facts = json.loads((run.folder / "config.json").read_text())
+    facts["dataset"]["version"] += 1
+    (run.folder / "config.json").write_text(json.dumps(facts))
+    (run.folder / "checkpoints").mkdir()
+    (run.folder / "checkpoints" / "state.json").write_text("{}")
+    with pytest.raises(TrainingError, match="The photos have changed since this training began"):
+        queue.resume(run.id)
+    assert queue.status(run.id) == "interrupted"
 
 
 def no_more_reading(*_arguments: Any) -> TrainingRun:

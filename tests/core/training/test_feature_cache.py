@@ -14,19 +14,22 @@ import pytest
 
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
+from transfer_core.data.augmentation import Augmentation
 from transfer_core.data.batches import pixel_batches
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile
-from transfer_core.errors import UnreadableImageError, WorkspaceError
-from transfer_core.training import feature_cache
+from transfer_core.errors import TrainingError, UnreadableImageError, WorkspaceError
+from transfer_core.training import feature_cache, feature_files, limits
 from transfer_core.training.classifier import build_classifier, split_at_boundary
-from transfer_core.training.feature_cache import FeaturesStoppedError, load_features
+from transfer_core.training.feature_cache import FeaturesStoppedError, View, load_features
+from transfer_core.training.feature_table import FeatureTable
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.workspace import Workspace
 
 TINY = get_backbone("tiny_random")
 ALL_FROZEN = FreezePlan(TINY)
+PIXELS_ONLY = FreezePlan(TINY, 3)
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Cache:
     folder: Path
     prefix: Any
     num_computed: int = 0
+    num_rows_computed: int = 0
 
     def load(
         self,
@@ -43,10 +47,11 @@ class Cache:
         plan: FreezePlan = ALL_FROZEN,
         on_progress: Callable[[int], None] = lambda num_done: None,
         should_stop: Callable[[], bool] = lambda: False,
-    ) -> np.ndarray:
+        **options: Any,
+    ) -> FeatureTable:
         prefix = split_at_boundary(self.prefix, plan.boundary_layer)[0]
         return load_features(
-            dataset, plan, prefix, self.folder, on_progress=on_progress, should_stop=should_stop
+            dataset, plan, prefix, self.folder, on_progress=on_progress, should_stop=should_stop, **options
         )
 
     def files(self) -> list[Path]:
@@ -64,9 +69,10 @@ def cache(tmp_path: Path, tiny_classifier, monkeypatch: pytest.MonkeyPatch) -> C
     cache = Cache(tmp_path / "cache", tiny_classifier)
     compute = feature_cache._compute
 
-    def count_and_compute(*arguments: Any) -> None:
+    def count_and_compute(dataset, plan, prefix, views, *others: Any) -> Any:
         cache.num_computed += 1
-        compute(*arguments)
+        cache.num_rows_computed += len(views)
+        return compute(dataset, plan, prefix, views, *others)
 
     monkeypatch.setattr(feature_cache, "_compute", count_and_compute)
     return cache
@@ -136,7 +142,7 @@ def test_second_time_nothing_is_computed(cache: Cache, own_dataset: ImageDataset
 def test_progress_counts_up_to_all_images(cache: Cache, own_dataset: ImageDataset) -> None:
     progress: list[int] = []
     cache.load(own_dataset, on_progress=progress.append)
-    assert progress == [32, 40]
+    assert progress == [0, 16, 32, 40]
 
 
 def test_new_labels_and_a_new_split_use_the_same_features(cache: Cache, own_dataset: ImageDataset) -> None:
@@ -148,17 +154,30 @@ def test_new_labels_and_a_new_split_use_the_same_features(cache: Cache, own_data
     assert cache.num_computed == 1
 
 
-def test_other_images_are_computed(cache: Cache, own_dataset: ImageDataset) -> None:
-    cache.load(own_dataset)
+def test_without_an_image_nothing_is_computed(cache: Cache, own_dataset: ImageDataset) -> None:
+    all_rows = np.array(cache.load(own_dataset))
     fewer = replace(own_dataset, images=own_dataset.images[1:])
-    assert cache.load(fewer).shape[0] == 39
-    assert cache.num_computed == 2
+    np.testing.assert_array_equal(cache.load(fewer), all_rows[1:])
+    assert cache.num_computed == 1
+
+
+def test_only_images_that_are_new_are_computed(cache: Cache, own_dataset: ImageDataset) -> None:
+    fewer = replace(own_dataset, images=own_dataset.images[7:])
+    known = np.array(cache.load(fewer))
+    progress: list[int] = []
+    rows = np.array(cache.load(own_dataset, on_progress=progress.append))
+    assert progress == [33, 40]
+    assert cache.num_rows_computed == 40
+    np.testing.assert_array_equal(rows[7:], known)
+    plan = split_at_boundary(cache.prefix, ALL_FROZEN.boundary_layer)[0]
+    expected = plan(pixels_of(own_dataset)[:7].astype(np.float32), training=False).numpy()
+    np.testing.assert_allclose(rows[:7], expected, atol=1e-2)
 
 
 def test_another_order_gives_rows_in_that_order(cache: Cache, own_dataset: ImageDataset) -> None:
     features = cache.load(own_dataset)
     backwards = replace(own_dataset, images=own_dataset.images[::-1])
-    np.testing.assert_allclose(cache.load(backwards), features[::-1], atol=1e-2)
+    np.testing.assert_array_equal(cache.load(backwards), np.array(features)[::-1])
 
 
 @pytest.mark.parametrize(
@@ -199,8 +218,8 @@ def test_deleted_cache_is_computed_again(cache: Cache, own_dataset: ImageDataset
 def test_stop_while_computing_leaves_nothing(cache: Cache, own_dataset: ImageDataset) -> None:
     progress: list[int] = []
     with pytest.raises(FeaturesStoppedError):
-        cache.load(own_dataset, on_progress=progress.append, should_stop=lambda: bool(progress))
-    assert progress == [32]
+        cache.load(own_dataset, on_progress=progress.append, should_stop=lambda: len(progress) > 1)
+    assert progress == [0, 16]
     assert cache.files() == []
     assert cache.load(own_dataset).shape[0] == 40
 
@@ -245,6 +264,111 @@ def test_full_disk_is_an_error_and_leaves_nothing(
     assert cache.files() == []
 
 
+def test_precision_is_the_wanted_one(cache: Cache, own_dataset: ImageDataset) -> None:
+    half, full = (cache.load(own_dataset, dtype=dtype) for dtype in ("float16", "float32"))
+    assert (half.dtype, full.dtype) == (np.float16, np.float32)
+    np.testing.assert_array_equal(np.array(full).astype(np.float16), half)
+    assert not np.array_equal(np.array(full), np.array(half).astype(np.float32))
+
+
+class TestViews:
+    MIRRORED = Augmentation("light", ("flip",))
+
+    def load(self, cache: Cache, dataset: ImageDataset, num_views: int, augmentation: Augmentation) -> Any:
+        views = [View(image, number) for number in range(num_views) for image in dataset.images]
+        return np.array(cache.load(dataset, PIXELS_ONLY, views=views, augmentation=augmentation))
+
+    def test_are_of_the_image_they_belong_to(self, cache: Cache, own_dataset: ImageDataset) -> None:
+        pixels = pixels_of(own_dataset)
+        first, second = self.load(cache, own_dataset, 2, self.MIRRORED).reshape(2, *pixels.shape)
+        np.testing.assert_array_equal(first, pixels)
+        is_same = (second == pixels).all(axis=(1, 2, 3))
+        is_mirrored = (second == pixels[:, :, ::-1]).all(axis=(1, 2, 3))
+        assert (is_same | is_mirrored).all()
+        assert 0 < is_mirrored.sum() < len(pixels)
+
+    def test_more_views_leave_those_that_are_there(self, cache: Cache, own_dataset: ImageDataset) -> None:
+        three = self.load(cache, own_dataset, 3, self.MIRRORED)
+        assert cache.num_rows_computed == 120
+        four = self.load(cache, own_dataset, 4, self.MIRRORED)
+        assert cache.num_rows_computed == 160
+        np.testing.assert_array_equal(four[:120], three)
+
+    def test_another_strength_shares_only_the_images_as_they_are(
+        self, cache: Cache, own_dataset: ImageDataset
+    ) -> None:
+        light = self.load(cache, own_dataset, 2, Augmentation("light", ("zoom",)))
+        strong = self.load(cache, own_dataset, 2, Augmentation("strong", ("zoom",)))
+        assert cache.num_rows_computed == 120
+        np.testing.assert_array_equal(light[:40], strong[:40])
+        assert not np.array_equal(light[40:], strong[40:])
+
+
+class TestSafety:
+    def test_features_can_be_deleted_while_they_are_read(
+        self, cache: Cache, own_dataset: ImageDataset
+    ) -> None:
+        features = cache.load(own_dataset)
+        before = np.array(features)
+        for path in cache.files():
+            path.unlink()
+        np.testing.assert_array_equal(features[np.arange(40)], before)
+
+    @pytest.mark.parametrize("damage", ["cut", "emptied", "other names", "no array"])
+    def test_a_damaged_file_is_as_good_as_none(
+        self, damage: str, cache: Cache, own_dataset: ImageDataset
+    ) -> None:
+        before = np.array(cache.load(own_dataset))
+        (path,) = cache.files()
+        content = path.read_bytes()
+        damaged = {
+            "cut": content[: len(content) // 2],
+            "emptied": b"",
+            "other names": content[: content.rindex(b",")] + b"]",
+            "no array": b"hello",
+        }
+        path.write_bytes(damaged[damage])
+        np.testing.assert_array_equal(cache.load(own_dataset), before)
+        assert cache.num_computed == 2
+
+    def test_what_was_done_before_the_process_was_killed_is_kept(
+        self, cache: Cache, own_dataset: ImageDataset, monkeypatch
+    ) -> None:
+        monkeypatch.setattr(feature_files, "_SECONDS_IN_ONE_FILE", -1.0)
+
+        def die_after_two_batches(num_done: int) -> None:
+            if num_done == 32:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            cache.load(own_dataset, on_progress=die_after_two_batches)
+        assert len(cache.files()) == 1
+        progress: list[int] = []
+        rows = np.array(cache.load(own_dataset, on_progress=progress.append))
+        assert progress == [16, 32, 40]
+        prefix = split_at_boundary(cache.prefix, ALL_FROZEN.boundary_layer)[0]
+        expected = prefix(pixels_of(own_dataset).astype(np.float32), training=False).numpy()
+        np.testing.assert_allclose(rows, expected, atol=1e-2)
+
+    def test_too_little_space_is_told_before_anything_is_computed(
+        self, cache: Cache, own_dataset: ImageDataset, monkeypatch
+    ) -> None:
+        monkeypatch.setattr(limits, "free_disk", lambda folder: 5_000_000)
+        with pytest.raises(
+            TrainingError, match=r"takes 200 MB, and the disk has 5 MB left\. Free some space"
+        ):
+            cache.load(own_dataset)
+        assert cache.num_computed == 0
+
+    def test_old_features_make_room_when_space_is_short(
+        self, cache: Cache, own_dataset: ImageDataset, monkeypatch
+    ) -> None:
+        old = aged(cache.folder / "old.npy", 300, 100)
+        monkeypatch.setattr(limits, "free_disk", lambda folder: 5_000_000 if old.exists() else 10**9)
+        assert cache.load(own_dataset).shape[0] == 40
+        assert not old.exists()
+
+
 def test_file_is_written_in_a_row(cache: Cache, own_dataset: ImageDataset, monkeypatch) -> None:
     """Writing through a memory map ends the process with SIGBUS when the disk is full."""
     modes = []
@@ -254,6 +378,7 @@ def test_file_is_written_in_a_row(cache: Cache, own_dataset: ImageDataset, monke
     )
     cache.load(own_dataset)
     assert modes == ["r"]
+    assert not cache.load(own_dataset)._parts[0].flags.writeable
 
 
 DAY = 24 * 60 * 60
@@ -269,7 +394,7 @@ def aged(path: Path, seconds: float, num_bytes: int = 0) -> Path:
 def test_beyond_the_budget_the_features_unused_for_longest_are_deleted(
     cache: Cache, own_dataset: ImageDataset, monkeypatch
 ) -> None:
-    monkeypatch.setattr(feature_cache, "_MAX_BYTES", 100_000)
+    monkeypatch.setattr(feature_files, "_MAX_BYTES", 100_000)
     oldest, older, newer = (aged(cache.folder / f"{age}.npy", age, 40_000) for age in (300, 200, 100))
     foreign = aged(cache.folder / "notes.txt", 400)
     cache.load(own_dataset)  # 40 rows of 32 float16
@@ -290,14 +415,14 @@ def test_use_keeps_features_from_being_the_oldest(
     os.utime(used, (aged_at, aged_at))
     idle = aged(cache.folder / "idle.npy", 500, 40_000)
     cache.load(own_dataset)
-    monkeypatch.setattr(feature_cache, "_MAX_BYTES", 40_000)
+    monkeypatch.setattr(feature_files, "_MAX_BYTES", 40_000)
     cache.load(own_dataset, FreezePlan(replace(TINY, weights_sha256="others")))
     assert used.exists()
     assert not idle.exists()
 
 
 def test_features_in_use_stay_however_large(cache: Cache, own_dataset: ImageDataset, monkeypatch) -> None:
-    monkeypatch.setattr(feature_cache, "_MAX_BYTES", 10)
+    monkeypatch.setattr(feature_files, "_MAX_BYTES", 10)
     other = aged(cache.folder / "other.npy", -DAY, 20)
     assert cache.load(own_dataset).shape[0] == 40
     assert not other.exists()
@@ -317,7 +442,7 @@ def test_leftovers_of_killed_processes_are_deleted_after_a_day(
 def test_file_that_cannot_be_deleted_is_passed_over(
     cache: Cache, own_dataset: ImageDataset, monkeypatch
 ) -> None:
-    monkeypatch.setattr(feature_cache, "_MAX_BYTES", 10)
+    monkeypatch.setattr(feature_files, "_MAX_BYTES", 10)
     (cache.folder / "folder.npy").mkdir()
     aged(cache.folder / "old.npy", 300, 100)
     assert cache.load(own_dataset).shape[0] == 40

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transfer_core.backbones.registry import get_backbone
+from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InvalidConfigError
 from transfer_core.training.classifier import build_classifier
-from transfer_core.training.freezing import FreezePlan, layers_by_block
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.layer_facts import layer_facts, layers_by_block
 from transfer_core.training.train import train
 
 TINY = get_backbone("tiny_random")
@@ -100,3 +101,95 @@ def test_layers_are_frozen_before_the_model_is_compiled(
     config = tiny_config.with_changes(num_unfrozen_blocks=2, epochs=1, fine_tune_epochs=1)
     train(color_dataset, config, tmp_path, tmp_path)
     assert at_compile == [{"new_layer"}, {"new_layer", "block1_conv", "block2_conv"}]
+
+
+class TestSingleLayers:
+    def test_boundary_is_the_last_cut_before_the_first_that_learns(self, keras_module) -> None:
+        def boundary(*layers: str) -> str | None:
+            return FreezePlan(TINY, 0, layers).boundary_layer
+
+        assert boundary("block2_conv") == "block1_relu"
+        assert boundary("block1_conv", "block2_conv") == "stem_relu"
+        assert boundary("stem_conv") is None
+
+    def test_boundary_never_lies_beside_a_shortcut(self, keras_module) -> None:
+        lite0 = get_backbone("efficientnet_lite0")
+        # The addition at the end of block6c joins what block6b gave; only between the two is one tensor enough.
+        assert FreezePlan(lite0, 0, ("block6c_project_conv",)).boundary_layer == "block6b_add"
+        assert FreezePlan(lite0, 0, ("block7a_project_conv",)).boundary_layer == "block7a_depthwise_relu"
+        assert FreezePlan(lite0, 1, ("block6c_project_conv",)).boundary_layer == "block6b_add"
+
+    @pytest.mark.parametrize("name", ["block9_conv", "stem_bn", "stem_relu", ""])
+    def test_what_cannot_learn_is_refused_with_what_can(self, name: str, keras_module) -> None:
+        config = TrainingConfig(backbone="tiny_random", unfrozen_layers=(name,))
+        with pytest.raises(InvalidConfigError, match=r"can learn.*block2_conv"):
+            FreezePlan.of(config)
+
+    @pytest.mark.parametrize("backbone", list_backbones(include_hidden=True), ids=lambda entry: entry.name)
+    def test_counts_are_those_of_keras_in_every_network(self, backbone, keras_module) -> None:
+        learners = [layer.name for layer in layer_facts(backbone) if layer.can_learn]
+        model = build_classifier(FreezePlan(backbone), 5, TrainingConfig())
+        for depth, layers in ((0, learners[-2:]), (1, [learners[1], learners[-1]])):
+            plan = FreezePlan(backbone, depth, tuple(layers))
+            plan.apply(model)
+            counts = [count(model.trainable_weights), count(model.non_trainable_weights)]
+            assert counts == [plan.num_trainable_parameters(5), plan.num_frozen_parameters(5)]
+
+    def test_only_they_and_the_head_change(self, color_dataset, tiny_config, tmp_path, keras_module) -> None:
+        config = tiny_config.with_changes(unfrozen_layers=("block1_conv",))
+        before = build_classifier(FreezePlan.of(config), 3, config)
+        train(color_dataset, config, tmp_path, tmp_path)
+        after = keras_module.saving.load_model(tmp_path / "model.keras")
+        changed = {
+            old.path.split("/")[0]
+            for old, new in zip(before.weights, after.weights, strict=True)
+            if not np.array_equal(old.numpy(), new.numpy())
+        }
+        assert changed == {"block1_conv", "new_layer"}
+
+
+class TestFromScratch:
+    CONFIG = TrainingConfig(backbone="tiny_random", weights="random")
+
+    def test_everything_learns_normalisation_as_well(self, keras_module) -> None:
+        plan = FreezePlan.of(self.CONFIG)
+        model = build_classifier(plan, 3, self.CONFIG)
+        plan.apply(model)
+        assert plan.boundary_layer is None
+        assert {weight.path.split("/")[-1] for weight in model.non_trainable_weights} == {
+            "moving_mean",
+            "moving_variance",
+        }
+        counts = [count(model.trainable_weights), count(model.non_trainable_weights)]
+        assert counts == [plan.num_trainable_parameters(3), plan.num_frozen_parameters(3)]
+
+    @pytest.mark.parametrize("backbone", list_backbones(), ids=lambda entry: entry.name)
+    def test_counts_are_those_of_keras_in_every_network(self, backbone, keras_module) -> None:
+        config = self.CONFIG.with_changes(backbone=backbone.name)
+        plan = FreezePlan.of(config)
+        model = build_classifier(plan, 3, config)
+        plan.apply(model)
+        assert count(model.trainable_weights) == plan.num_trainable_parameters(3)
+
+    def test_weights_are_random_and_follow_from_the_seed(self, keras_module) -> None:
+        def kernels(config: TrainingConfig) -> list[np.ndarray]:
+            model = build_classifier(FreezePlan.of(config), 3, config)
+            return [layer.kernel.numpy() for layer in model.layers if layer.name.endswith("_conv")]
+
+        pretrained = kernels(TrainingConfig(backbone="tiny_random"))
+        first, again, other = (kernels(self.CONFIG.with_changes(seed=seed)) for seed in (1, 1, 2))
+        for before, one, same, another in zip(pretrained, first, again, other, strict=True):
+            np.testing.assert_array_equal(one, same)
+            assert not np.array_equal(one, before)
+            assert not np.array_equal(one, another)
+
+
+@pytest.mark.parametrize("head", ["linear", "hidden", "flattened_map"])
+def test_new_layers_are_counted_as_keras_counts_them(head, keras_module) -> None:
+    plan = FreezePlan(TINY, head=head, hidden_units=7)
+    model = build_classifier(plan, 4, TrainingConfig())
+    assert model.count_params() == TINY.num_parameters + plan.num_head_parameters(4)
+
+
+def count(weights: list) -> int:
+    return sum(int(np.prod(weight.shape)) for weight in weights)

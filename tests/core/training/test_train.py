@@ -109,8 +109,8 @@ def spoil_batches(
     """Change what the network learns from, from an epoch on."""
     shuffled_batches = LabelledFeatures.shuffled_batches
 
-    def spoiled(self: LabelledFeatures, batch_size: int, seed: int, epoch: int) -> Iterator[Any]:
-        for batch in shuffled_batches(self, batch_size, seed, epoch):
+    def spoiled(self: LabelledFeatures, batch_size: int, seed: int, epoch: int, first: int) -> Iterator[Any]:
+        for batch in shuffled_batches(self, batch_size, seed, epoch, first):
             yield spoil(*batch) if epoch >= from_epoch else batch
 
     monkeypatch.setattr(LabelledFeatures, "shuffled_batches", spoiled)
@@ -316,7 +316,7 @@ class TestNumbersOutOfBounds:
         def endless(*_args: Any, **_options: Any) -> np.ndarray:
             return np.full((24, 32), np.inf, np.float16)
 
-        monkeypatch.setattr("transfer_core.training.trainer.load_features", endless)
+        monkeypatch.setattr("transfer_core.training.phase_data.load_features", endless)
         with pytest.raises(TrainingError, match=r"no longer a number.*try a tenth of 0\.01"):
             run_training()
         assert list(tmp_path.iterdir()) == []

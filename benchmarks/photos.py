@@ -1,0 +1,41 @@
+"""What the benchmarks share: a folder of photos as a dataset, the machine in words, and times."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import folder_source
+from transfer_core.workspace import Workspace
+
+Result = TypeVar("Result")
+
+
+def dataset_of(workspace: Workspace, folder: Path) -> ImageDataset:
+    """Read a folder of class folders into a workspace."""
+    return add_files(create_dataset(workspace, folder.name), folder_source(folder))
+
+
+def machine() -> str:
+    """Describe the machine and how busy it is, in one line."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    return (
+        f"{os.cpu_count()} cores ({platform.machine()}, {platform.system()}), "
+        f"{psutil.virtual_memory().total / 10**9:.0f} GB, Python {platform.python_version()}, "
+        f"load before the start {load:.1f}"
+    )
+
+
+def timed(work: Callable[[], Result]) -> tuple[float, Result]:
+    """Return how long something took, in seconds, and what it returned."""
+    started_at = time.perf_counter()
+    result = work()
+    return time.perf_counter() - started_at, result

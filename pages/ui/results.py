@@ -1,0 +1,152 @@
+"""What came of a run, and what can be done with it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui.charts import show_confusion_matrix, show_curves
+from pages.ui.glossary import explain
+from pages.ui.page import guarded, link_to_next
+from pages.ui.process import run_queue, workspace
+from pages.ui.session import Session
+from pages.ui.steps import Step
+from pages.ui.training import show_head_choice, show_heading
+from pages.ui.words import duration_words, plain
+from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.events import RunSnapshot
+from transfer_core.language import _
+from transfer_core.runs.run_status import RunStatus
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.curves import read_curves
+
+
+def show_result(session: Session) -> None:
+    """Draw what came of a run."""
+    assert session.run_id is not None
+    run = TrainingRun.load(workspace(), session.run_id)
+    snapshot, status = run_queue().snapshot(run.id), run_queue().status(run.id)
+    show_heading(run)
+    _show_outcome(status, snapshot)
+    evaluation = run.evaluation()
+    if snapshot.best:
+        _show_numbers(snapshot, evaluation)
+    _show_actions(session, run, status)
+    show_head_choice(snapshot)
+    for sentence in read_curves(snapshot, len(run.class_names)):
+        st.info(sentence, icon=":material/lightbulb:")
+    if snapshot.epochs:
+        show_curves(snapshot)
+    if evaluation:
+        st.subheader(_("What was taken for what"), anchor=False, help=explain("confusion matrix"))
+        show_confusion_matrix(evaluation)
+
+
+def show_undo(session: Session) -> None:
+    """Offer to take back the last deletion."""
+    deleted = session.deleted_run_id
+    if deleted is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", border=True, key="deleted"):
+        st.markdown(_(":material/delete: The run was deleted."))
+        if st.button(_("Undo"), icon=":material/undo:"):
+            guarded(_undo)(session, deleted)
+
+
+def _show_outcome(status: RunStatus, snapshot: RunSnapshot) -> None:
+    match status:
+        case "finished":
+            text = plain(snapshot.message) or _("Training is done.")
+            st.success(text, icon=":material/check_circle:")
+        case "stopped":
+            st.info(plain(snapshot.message), icon=":material/stop_circle:")
+        case "failed":
+            st.error(plain(snapshot.message), icon=":material/error:")
+        case "interrupted":
+            cut_off = _("This training was cut off, for instance because the app was closed.")
+            go_on = _("Go on continues it from its last checkpoint.")
+            st.warning(f"{plain(snapshot.message) or cut_off} {go_on}", icon=":material/power_off:")
+
+
+def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None:
+    with st.container(horizontal=True):
+        if status == "interrupted" and st.button(
+            _("Go on"), type="primary", icon=":material/play_arrow:", key="resume"
+        ):
+            guarded(_resume)(run)
+        if run.has_model:
+            link_to_next(Step.TEST, _("Next: test it on new photos"))
+        if st.button(
+            _("Run again with changes"),
+            icon=":material/tune:",
+            help=_("Go back to the choices of this run, change what you like, and train once more."),
+        ):
+            session.change_choices()
+            st.rerun()
+        if st.button(_("Delete"), icon=":material/delete:", type="tertiary"):
+            guarded(_delete)(session, run)
+
+
+def _resume(run: TrainingRun) -> None:
+    run_queue().resume(run.id)
+    st.rerun()
+
+
+def _delete(session: Session, run: TrainingRun) -> None:
+    run_queue().delete(run.id)
+    session.forget_deleted(run.id)
+    st.rerun()
+
+
+def _undo(session: Session, run_id: str) -> None:
+    session.deleted_run_id = None
+    run_queue().undo_delete(run_id)
+    session.run_id = run_id
+    st.rerun()
+
+
+def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
+    best = snapshot.best
+    assert best is not None
+    # Measured on the saved model from the image files, where that is known.
+    accuracy = evaluation.accuracy if evaluation else best.val_accuracy
+    num_right = round(accuracy * snapshot.num_validation_images)
+    with st.container(horizontal=True):
+        st.metric(
+            _("Right on validation"),
+            f"{accuracy:.0%}",
+            delta=_("{right} of {count} images").format(
+                right=num_right, count=snapshot.num_validation_images
+            ),
+            delta_color="off",
+            delta_arrow="off",
+            help=explain("validation"),
+            border=True,
+            height="stretch",
+        )
+        st.metric(
+            _("Right on training"),
+            f"{best.accuracy:.0%}",
+            help=explain("accuracy"),
+            border=True,
+            height="stretch",
+        )
+        st.metric(
+            _("Best epoch"),
+            _("{epoch} of {total}").format(epoch=best.epoch, total=len(snapshot.epochs)),
+            help=explain("best epoch"),
+            border=True,
+            height="stretch",
+        )
+        st.metric(_("Time"), duration_words(snapshot.seconds), border=True, height="stretch")
+    if evaluation:
+        _show_interval(evaluation)
+
+
+def _show_interval(evaluation: Evaluation) -> None:
+    lowest, highest = evaluation.accuracy_interval
+    st.caption(
+        _(
+            "With {count} photos to check with, the accuracy on new photos of the same kind is probably between "
+            "{lowest:.0%} and {highest:.0%}; rather a little lower, since these photos also picked the best epoch."
+        ).format(count=evaluation.num_images, lowest=lowest, highest=highest)
+    )

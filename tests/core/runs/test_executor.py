@@ -1,0 +1,185 @@
+"""The worker process: same events, same answers, and its death harms nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from transfer_core.config import TrainingConfig
+from transfer_core.errors import InvalidConfigError
+from transfer_core.events import EpochEnded, RunEnded, RunStarted
+from transfer_core.runs.execute import execute_run_safely
+from transfer_core.runs.executor import EXECUTOR_VARIABLE, ProcessExecutor, chosen_executor
+from transfer_core.runs.run_queue import RunQueue
+from transfer_core.runs.training_run import TrainingRun
+
+PATIENCE = 120  # seconds until a test gives up; nothing waits that long
+# A worker whose training ends when it is told to, without TensorFlow.
+SCRIPTED_WORKER = """
+import os, sys
+from transfer_core.events import RunEnded, RunStarted
+from transfer_core.runs import worker
+
+def execute(workspace, run, emit, should_stop):
+    print("a library prints")
+    emit(RunStarted(float(os.getpid()), 18, 6, run.config.epochs))
+    while not should_stop() and run.config.epochs > 1:
+        pass
+    emit(RunEnded(102.0, "finished"))
+
+worker.execute_run_safely = execute
+worker.load_keras = lambda num_threads: None
+worker.main()
+"""
+
+
+@pytest.fixture
+def executor(tmp_path: Path):
+    script = tmp_path / "worker.py"
+    script.write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{SCRIPTED_WORKER}")
+    executor = ProcessExecutor((sys.executable, str(script)), runs_in_one_process=2)
+    yield executor
+    executor.close()
+
+
+def new_run(workspace, dataset, epochs: int) -> TrainingRun:
+    """With one epoch the scripted training ends at once, with more it waits to be stopped."""
+    return TrainingRun.create(workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=epochs))
+
+
+def wait_for(queue: RunQueue, run_id: str, *statuses: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while queue.status(run_id) not in statuses:
+        assert time.monotonic() < deadline, queue.status(run_id)
+
+
+def test_events_come_through_in_order(executor, workspace, color_dataset, capfd) -> None:
+    events: list = []
+    executor(workspace, new_run(workspace, color_dataset, 1), events.append, lambda: False)
+    started, ended = events
+    assert started == RunStarted(float(executor.process_id), 18, 6, 1)
+    assert ended == RunEnded(102.0, "finished")
+    assert started.time != os.getpid()
+    assert "a library prints" in capfd.readouterr().err
+
+
+def test_worker_is_replaced_after_a_few_runs(executor, workspace, color_dataset) -> None:
+    process_ids = []
+    for _number in range(5):
+        executor(
+            workspace,
+            new_run(workspace, color_dataset, 1),
+            lambda event: process_ids.append(event.time) if isinstance(event, RunStarted) else None,
+            lambda: False,
+        )
+    first, second, third, fourth, fifth = process_ids
+    assert first == second != third == fourth != fifth
+
+
+def test_stop_and_pause_reach_the_worker(executor, workspace, color_dataset) -> None:
+    queue = RunQueue(workspace, executor)
+    run_id = queue.submit(color_dataset, TrainingConfig(backbone="tiny_random", epochs=2))
+    queue.pause(run_id)
+    wait_for(queue, run_id, "paused")
+    queue.go_on(run_id)
+    wait_for(queue, run_id, "running")
+    queue.request_stop(run_id)
+    wait_for(queue, run_id, "finished")
+
+
+def test_killed_worker_leaves_the_run_interrupted_and_the_next_run_gets_a_new_one(
+    executor, workspace, color_dataset
+) -> None:
+    queue = RunQueue(workspace, executor)
+    killed = queue.submit(color_dataset, TrainingConfig(backbone="tiny_random", epochs=2))
+    following = queue.submit(color_dataset, TrainingConfig(backbone="tiny_random", epochs=1))
+    while queue.snapshot(killed).started_at is None:
+        assert queue.status(killed) == "running"
+    os.kill(executor.process_id, signal.SIGKILL)
+    wait_for(queue, killed, "interrupted")
+    message = queue.snapshot(killed).message
+    assert "ended unexpectedly (code -9)" in message
+    assert "the memory of the computer was not enough" in message
+    wait_for(queue, following, "finished")
+
+
+def test_worker_that_died_between_two_runs_is_replaced(executor, workspace, color_dataset) -> None:
+    outcomes = []
+    for _number in range(2):
+        executor(
+            workspace,
+            new_run(workspace, color_dataset, 1),
+            lambda event: outcomes.append(event.outcome) if isinstance(event, RunEnded) else None,
+            lambda: False,
+        )
+        if executor.process_id:
+            os.kill(executor.process_id, signal.SIGKILL)
+            os.waitid(os.P_PID, executor.process_id, os.WEXITED | os.WNOWAIT)
+    assert outcomes == ["finished", "finished"]
+
+
+def test_worker_that_cannot_start_leaves_the_run_interrupted(workspace, color_dataset) -> None:
+    events: list = []
+    executor = ProcessExecutor((sys.executable, "-c", "raise SystemExit(3)"))
+    executor(workspace, new_run(workspace, color_dataset, 1), events.append, lambda: False)
+    (ended,) = events
+    assert ended.outcome == "interrupted"
+    assert "(code 3)" in ended.message
+
+
+def test_run_that_is_gone_is_told_by_the_worker(executor, workspace, color_dataset) -> None:
+    run = new_run(workspace, color_dataset, 1)
+    (run.folder / "config.json").unlink()
+    events: list = []
+    executor(workspace, run, events.append, lambda: False)
+    assert "There is no run with the id" in events[-1].message
+
+
+def test_worker_ends_when_the_app_dies(executor, workspace, color_dataset) -> None:
+    run = new_run(workspace, color_dataset, 2)
+    worker = subprocess.Popen(
+        executor._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    worker.stdin.write(json.dumps({"workspace": str(workspace.root), "run_id": run.id}).encode() + b"\n")
+    worker.stdin.flush()
+    assert b"RunStarted" in worker.stdout.readline()
+    worker.stdin.close()  # what the system does when the app is killed
+    assert worker.wait(PATIENCE) == 1
+    worker.stdout.close()
+
+
+def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(EXECUTOR_VARIABLE, raising=False)
+    assert chosen_executor() is execute_run_safely
+    monkeypatch.setenv(EXECUTOR_VARIABLE, "thread")
+    assert chosen_executor() is execute_run_safely
+    monkeypatch.setenv(EXECUTOR_VARIABLE, "process")
+    assert isinstance(chosen_executor(), ProcessExecutor)
+    monkeypatch.setenv(EXECUTOR_VARIABLE, "cluster")
+    with pytest.raises(InvalidConfigError, match="TRANSFER_STUDIO_EXECUTOR is cluster"):
+        chosen_executor()
+
+
+def test_real_training_in_a_worker_dies_and_goes_on(session_workspace, color_dataset, tiny_config) -> None:
+    executor = ProcessExecutor()
+    queue = RunQueue(session_workspace, executor)
+    run_id = queue.submit(color_dataset, tiny_config.with_changes(epochs=200))
+    while not queue.snapshot(run_id).epochs:
+        assert queue.status(run_id) == "running", queue.snapshot(run_id).message
+    os.kill(executor.process_id, signal.SIGKILL)
+    wait_for(queue, run_id, "interrupted")
+    queue.resume(run_id)
+    wait_for(queue, run_id, "finished")
+    snapshot = queue.snapshot(run_id)
+    assert [epoch.epoch for epoch in snapshot.epochs] == list(range(1, 201))
+    assert all(isinstance(epoch, EpochEnded) for epoch in snapshot.epochs)
+    assert TrainingRun.load(session_workspace, run_id).evaluation().num_images == 6
+    executor.close()

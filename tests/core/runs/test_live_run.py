@@ -1,0 +1,168 @@
+"""A run that is held by one process: pause, stop from elsewhere, and the lock that dies with its holder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.conftest import ROOT
+from transfer_core.config import TrainingConfig
+from transfer_core.errors import TrainingError
+from transfer_core.events import EpochEnded, RunContinued, RunPaused, RunStarted
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.live_run import LiveRun, ask_to_stop
+from transfer_core.runs.run_lock import is_locked
+from transfer_core.runs.run_status import run_status
+from transfer_core.runs.training_run import TrainingRun
+
+PATIENCE = 30  # seconds until a test gives up; nothing waits that long
+HOLD = """
+import sys
+from pathlib import Path
+from transfer_core.runs.run_lock import RunLock
+lock = RunLock(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def run(workspace, color_dataset) -> TrainingRun:
+    return TrainingRun.create(workspace, color_dataset, TrainingConfig(backbone="tiny_random"))
+
+
+@pytest.fixture
+def live(run):
+    live = LiveRun(run)
+    yield live
+    live.release()
+
+
+class Asking(threading.Thread):
+    """Asks once whether to stop, as a training does after a batch."""
+
+    def __init__(self, live: LiveRun) -> None:
+        super().__init__(daemon=True)
+        self._live = live
+        self.answer: bool | None = None
+        self.start()
+
+    def run(self) -> None:
+        self.answer = self._live.should_stop()
+
+    def wait_for_answer(self) -> bool | None:
+        self.join(PATIENCE)
+        assert not self.is_alive()
+        return self.answer
+
+
+def wait_until_paused(live: LiveRun, asking: Asking) -> None:
+    while not live.is_paused:
+        assert asking.is_alive()
+
+
+def test_goes_on_when_nobody_asked_for_anything(live) -> None:
+    assert not live.should_stop()
+    assert live.run.events() == []
+
+
+def test_pause_lets_the_training_wait_and_is_written_down(live) -> None:
+    live.pause()
+    asking = Asking(live)
+    wait_until_paused(live, asking)
+    assert live.log.snapshot.is_paused
+    live.go_on()
+    assert asking.wait_for_answer() is False
+    assert [type(event) for event in live.run.events()] == [RunPaused, RunContinued]
+    assert not live.should_stop()
+
+
+@pytest.mark.parametrize("by", ["this process", "another process"])
+def test_stop_ends_a_pause(live, by: str) -> None:
+    live.pause()
+    asking = Asking(live)
+    wait_until_paused(live, asking)
+    if by == "this process":
+        live.request_stop()
+    else:
+        ask_to_stop(live.run)
+    assert asking.wait_for_answer() is True
+    assert not live.log.snapshot.is_paused
+
+
+def test_stop_from_another_process_is_obeyed_and_forgotten(live) -> None:
+    ask_to_stop(live.run)
+    assert live.is_stopping
+    assert live.should_stop()
+    live.release()
+    again = LiveRun(live.run)
+    assert not again.should_stop()
+    again.release()
+
+
+def test_second_holder_is_refused_until_the_first_lets_go(live) -> None:
+    assert is_locked(live.run.folder)
+    with pytest.raises(
+        TrainingError, match=f"Another program on this computer works on the run {live.run.id}"
+    ):
+        LiveRun(live.run)
+    live.release()
+    assert not is_locked(live.run.folder)
+    LiveRun(live.run).release()
+
+
+def test_onlookers_do_not_get_in_the_way(run) -> None:
+    is_over = threading.Event()
+
+    def look_on() -> None:
+        while not is_over.is_set():
+            is_locked(run.folder)
+
+    onlookers = [threading.Thread(target=look_on) for _number in range(3)]
+    LiveRun(run).release()
+    for onlooker in onlookers:
+        onlooker.start()
+    for _number in range(50):
+        LiveRun(run).release()
+    is_over.set()
+    for onlooker in onlookers:
+        onlooker.join(PATIENCE)
+    assert not is_locked(run.folder)
+
+
+def test_lock_dies_with_a_killed_process(run) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(run.folder)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout.readline() == b"held\n"
+    EventLog(run.folder / "events.jsonl").append(RunStarted(100.0, 18, 6, 3))
+    assert run_status(run) == "running"
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.communicate(timeout=PATIENCE)
+    assert run_status(run) == "interrupted"
+    LiveRun(run).release()
+
+
+def test_what_a_killed_process_left_unfinished_is_removed(run) -> None:
+    (run.folder / "checkpoints").mkdir()
+    unfinished = [run.folder / ".model-0a1b2c3d.keras", run.folder / "checkpoints" / ".weights-0a1b2c3d.npz"]
+    for path in unfinished:
+        path.write_bytes(b"half")
+    LiveRun(run).release()
+    assert not any(path.exists() for path in unfinished)
+    assert (run.folder / "config.json").is_file()
+
+
+def test_log_goes_on_behind_half_a_line(run) -> None:
+    epoch = EpochEnded(101.0, 1, "head", 1.0, 0.5, 0.9, 0.6)
+    (run.folder / "events.jsonl").write_text('{"event": "RunEnded", "time": 10')
+    live = LiveRun(run)
+    live.log.append(epoch)
+    live.release()
+    assert run.events() == [epoch]
+    assert live.log.snapshot.epochs == (epoch,)

@@ -1,0 +1,103 @@
+"""What a training will need is told before, and what cannot fit is refused with what would."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.config import TrainingConfig
+from transfer_core.errors import TrainingError
+from transfer_core.events import PhaseStarted, RunStarted
+from transfer_core.training import limits
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.limits import assumed_seconds, check_memory, estimate_memory
+from transfer_core.training.schedule import planned_phases
+from transfer_core.training.train import train
+
+LITE0 = get_backbone("efficientnet_lite0")
+MEGABYTE = 10**6
+
+
+def estimate(dataset, depth: int, batch_size: int = 32) -> int:
+    return estimate_memory(FreezePlan(LITE0, depth), TrainingConfig(batch_size=batch_size), dataset)
+
+
+def test_more_that_learns_and_larger_batches_need_more(color_dataset, keras_module) -> None:
+    by_depth = [estimate(color_dataset, depth) for depth in (0, 2, 5, 9)]
+    assert by_depth == sorted(set(by_depth))
+    assert estimate(color_dataset, 9, batch_size=64) > 1.8 * by_depth[-1] - 400 * MEGABYTE
+    assert 300 * MEGABYTE < by_depth[0] < 1000 * MEGABYTE
+    assert 1000 * MEGABYTE < by_depth[-1] < 6000 * MEGABYTE
+
+
+def test_number_of_images_does_not_matter(color_dataset, keras_module) -> None:
+    many = replace(color_dataset, images=color_dataset.images * 1000)
+    assert estimate(many, 2) == estimate(color_dataset, 2)
+
+
+def refusal(monkeypatch, dataset, depth: int, free: int) -> str:
+    monkeypatch.setattr(limits, "free_memory", lambda: free)
+    with pytest.raises(TrainingError) as caught:
+        check_memory(FreezePlan(LITE0, depth), TrainingConfig(), dataset)
+    return str(caught.value)
+
+
+def test_batch_size_that_would_fit_is_named_and_fits(color_dataset, monkeypatch, keras_module) -> None:
+    free = estimate(color_dataset, 9) - 100 * MEGABYTE
+    message = refusal(monkeypatch, color_dataset, 9, free)
+    assert re.search(r"needs about [\d.]+ GB of memory, and [\d.]+ GB are free", message)
+    (batch_size,) = map(int, re.findall(r"A batch size of (\d+) would fit", message))
+    check_memory(FreezePlan(LITE0, 9), TrainingConfig(batch_size=batch_size), color_dataset)
+
+
+def test_depth_that_would_fit_is_named_where_no_batch_is_small_enough(
+    color_dataset, monkeypatch, keras_module
+) -> None:
+    # With the reserve that is left to the system.
+    free = estimate(color_dataset, 0) + 201 * MEGABYTE
+    monkeypatch.setattr(
+        limits, "estimate_memory", lambda plan, config, dataset: estimate(dataset, plan.num_unfrozen_blocks)
+    )
+    message = refusal(monkeypatch, color_dataset, 9, free)
+    assert "Unfreezing 0 blocks would fit" in message
+
+
+def test_without_any_choice_it_says_what_else_helps(color_dataset, monkeypatch, keras_module) -> None:
+    assert "Close other programs" in refusal(monkeypatch, color_dataset, 0, 10 * MEGABYTE)
+
+
+def test_training_is_refused_before_it_looks_at_an_image(
+    color_dataset, tiny_config, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(limits, "free_memory", lambda: 10 * MEGABYTE)
+    events = []
+    with pytest.raises(TrainingError, match="0 MB are free"):
+        train(color_dataset, tiny_config, tmp_path, tmp_path, emit=events.append)
+    assert [type(event) for event in events] == [RunStarted]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [{}, {"num_unfrozen_blocks": 1}, {"head": "auto"}, {"augmentation": "light", "live_augmentation": True}],
+    ids=["head", "fine-tune", "auto", "live"],
+)
+def test_there_is_an_assumed_time_for_every_phase(choices, color_dataset, tiny_config, tmp_path) -> None:
+    events = []
+    config = tiny_config.with_changes(epochs=1, fine_tune_epochs=1, **choices)
+    train(color_dataset, config, tmp_path, tmp_path, emit=events.append)
+    (started,) = (event for event in events if isinstance(event, RunStarted))
+    num_phases = sum(isinstance(event, PhaseStarted) for event in events)
+    assert len(started.assumed_seconds) == num_phases
+    assert all(seconds > 0 for seconds in started.assumed_seconds)
+
+
+def test_deeper_training_is_assumed_to_take_longer() -> None:
+    def seconds(depth: int) -> float:
+        config = TrainingConfig(num_unfrozen_blocks=depth, schedule="one_phase")
+        return sum(assumed_seconds(planned_phases(config), config, (200,), 160, 40))
+
+    assert seconds(0) < seconds(2) < seconds(5) < seconds(9)

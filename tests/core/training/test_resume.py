@@ -1,0 +1,249 @@
+"""A training that was cut off ends as if it had not been: the same events count, the same weights to the bit."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import WorkspaceError
+from transfer_core.events import (
+    BatchEnded,
+    EpochEnded,
+    PhaseStarted,
+    RunEnded,
+    RunResumed,
+    RunSnapshot,
+    RunStarted,
+    TrainingEvent,
+    snapshot_of,
+)
+from transfer_core.training import phase_trainer
+from transfer_core.training.checkpoint import (
+    CHECKPOINTS_DIR,
+    Checkpoint,
+    Progress,
+    load_checkpoint,
+    save_checkpoint,
+    training_key,
+)
+from transfer_core.training.train import TrainingResult, train
+
+CHOICES: dict[str, Any] = {
+    "epochs": 3,
+    "fine_tune_epochs": 4,
+    "num_unfrozen_blocks": 2,
+    "schedule": "gradual",
+    "dropout": 0.5,
+    "optimizer": "adamw",
+    "weight_decay": 0.1,
+    "layer_decay": 0.5,
+    "label_smoothing": 0.1,
+    "augmentation": "light",
+    "num_views": 2,
+    "oversampling": True,
+    "head": "hidden",
+    "hidden_units": 8,
+    "early_stopping_patience": 3,
+}
+
+
+class CutOffError(BaseException):
+    """The power went off."""
+
+
+class Clock:
+    """A clock on which each look takes so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._times = itertools.count(1000, seconds)
+
+    def __call__(self) -> float:
+        return float(next(self._times))
+
+
+def weights_of(folder: Path) -> list[np.ndarray]:
+    import keras
+
+    return keras.saving.load_model(folder / "model.keras").get_weights()
+
+
+def assert_same_weights(folder: Path, other: Path) -> None:
+    for one, another in zip(weights_of(folder), weights_of(other), strict=True):
+        np.testing.assert_array_equal(one, another)
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config: TrainingConfig) -> TrainingConfig:
+    return tiny_config.with_changes(**CHOICES)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def whole(color_dataset, config, cache, tmp_path_factory) -> tuple[Path, TrainingResult]:
+    """The training without an interruption, and the folder it filled."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, train(color_dataset, config, folder, cache)
+
+
+@pytest.fixture
+def train_cut(color_dataset: ImageDataset, config: TrainingConfig, cache: Path, tmp_path: Path):
+    """`train_cut(moments)` trains, is cut off at each moment, and goes on; returns the log of it all."""
+
+    def run(*moments: Callable[[TrainingEvent], bool], seconds: float = 100.0) -> list[TrainingEvent]:
+        log: list[TrainingEvent] = []
+        for is_moment in (*moments, lambda event: False):
+
+            def emit(event: TrainingEvent, is_moment=is_moment) -> None:
+                log.append(event)
+                if is_moment(event):
+                    raise CutOffError
+
+            try:
+                train(color_dataset, config, tmp_path, cache, emit=emit, clock=Clock(seconds))
+            except CutOffError:
+                assert not (tmp_path / "model.keras").exists() or isinstance(log[-1], RunEnded)
+        return log
+
+    return run
+
+
+def at_epoch(epoch: int) -> Callable[[TrainingEvent], bool]:
+    return lambda event: isinstance(event, EpochEnded) and event.epoch == epoch
+
+
+def at_batch(epoch: int, share: float) -> Callable[[TrainingEvent], bool]:
+    return lambda event: isinstance(event, BatchEnded) and event.epoch == epoch and event.epoch_share >= share
+
+
+def same_numbers(snapshot: RunSnapshot) -> list[tuple[Any, ...]]:
+    return [tuple(numbers) for numbers in snapshot.history.values()]
+
+
+CUTS = [
+    at_epoch(1),
+    at_batch(2, 0.5),
+    at_epoch(3),
+    lambda event: isinstance(event, PhaseStarted) and event.phase == "fine_tune",
+    at_batch(4, 1.0),
+    at_batch(4, 1.0),
+    at_batch(7, 0.9),
+    lambda event: isinstance(event, RunEnded),
+]
+
+
+def test_weights_and_numbers_are_those_of_an_uninterrupted_training(whole, train_cut, tmp_path: Path) -> None:
+    log = train_cut(*CUTS)
+    assert sum(isinstance(event, RunResumed) for event in log) == len(CUTS)
+    assert_same_weights(tmp_path, whole[0])
+    snapshot = snapshot_of(log)
+    assert [epoch.epoch for epoch in snapshot.epochs] == list(range(1, len(snapshot.epochs) + 1))
+    assert same_numbers(snapshot) == same_numbers(whole[1].snapshot)
+    assert (snapshot.outcome, snapshot.best_epoch) == ("finished", whole[1].snapshot.best_epoch)
+    assert not (tmp_path / CHECKPOINTS_DIR).exists()
+
+
+def test_no_more_than_the_work_since_the_checkpoint_is_done_again(train_cut) -> None:
+    log = train_cut(at_batch(2, 1.0))
+    resumed = next(index for index, event in enumerate(log) if isinstance(event, RunResumed))
+    batches_after = [event for event in log[resumed:] if isinstance(event, BatchEnded)]
+    # A checkpoint after every batch on this clock, but for the last of an epoch.
+    assert (batches_after[0].epoch, batches_after[0].step) == (2, 6)
+    started = [event for event in log[resumed:] if isinstance(event, PhaseStarted)]
+    assert [(event.phase, event.first_step) for event in started[:2]] == [("features", 42), ("head", 5)]
+
+
+def test_cut_off_before_the_first_checkpoint_it_begins_again(whole, train_cut, tmp_path: Path) -> None:
+    log = train_cut(at_epoch(2), seconds=0.001)
+    assert sum(isinstance(event, RunStarted) for event in log) == 2
+    assert_same_weights(tmp_path, whole[0])
+    assert len(snapshot_of(log).epochs) == len(whole[1].snapshot.epochs)
+
+
+def test_quick_epochs_save_every_few_seconds_only(
+    color_dataset, tiny_config, cache, tmp_path, monkeypatch
+) -> None:
+    saved_at: list[int] = []
+    monkeypatch.setattr(
+        "transfer_core.training.trainer.save_checkpoint",
+        lambda output_dir, key, moment: saved_at.append(len(moment.progress.epochs)),
+    )
+    # One second for each look at the clock, of which an epoch of three batches has four.
+    train(color_dataset, tiny_config.with_changes(epochs=6), tmp_path, cache, clock=Clock(1.0))
+    assert saved_at == [2, 4, 6]
+
+
+class TestCheckpointFile:
+    CHECKPOINT = Checkpoint(
+        Progress(phase=1, epoch=2, step=3, best_loss=0.5, epochs=(EpochEnded(1.0, 1, "head", 1, 1, 1, 1),)),
+        weights=[np.arange(3.0), np.eye(2)],
+        best_weights=[np.ones(1)],
+        optimizer=[np.array(7)],
+        random_states=[np.array([1, 2], np.uint32)],
+    )
+
+    def test_gives_back_what_it_was_given(self, tmp_path: Path) -> None:
+        save_checkpoint(tmp_path, "key", self.CHECKPOINT)
+        loaded = load_checkpoint(tmp_path, "key")
+        assert loaded.progress == self.CHECKPOINT.progress
+        for name in ("weights", "best_weights", "optimizer", "random_states"):
+            for one, another in zip(getattr(loaded, name), getattr(self.CHECKPOINT, name), strict=True):
+                np.testing.assert_array_equal(one, another)
+                assert one.dtype == another.dtype
+
+    def test_of_another_training_is_not_taken(self, tmp_path: Path) -> None:
+        save_checkpoint(tmp_path, "key", self.CHECKPOINT)
+        assert load_checkpoint(tmp_path, "another") is None
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"PK\x03\x04 half a zip", None], ids=["empty", "no zip", "half"]
+    )
+    def test_damaged_is_as_good_as_none(self, content: bytes | None, tmp_path: Path) -> None:
+        save_checkpoint(tmp_path, "key", self.CHECKPOINT)
+        (path,) = (tmp_path / CHECKPOINTS_DIR).iterdir()
+        half = path.read_bytes()[: path.stat().st_size // 2]
+        path.write_bytes(half if content is None else content)
+        assert load_checkpoint(tmp_path, "key") is None
+
+    def test_full_disk_leaves_the_one_before(self, tmp_path: Path, file_size_limit) -> None:
+        save_checkpoint(tmp_path, "key", self.CHECKPOINT)
+        larger = replace(self.CHECKPOINT, weights=[np.zeros(10_000)])
+        with file_size_limit(5000), pytest.raises(WorkspaceError, match="as it was"):
+            save_checkpoint(tmp_path, "key", larger)
+        assert load_checkpoint(tmp_path, "key").progress == self.CHECKPOINT.progress
+
+    def test_key_knows_every_choice_label_and_split(self, color_dataset, config) -> None:
+        first, *others = color_dataset.images
+        other_class = next(name for name in color_dataset.class_names if name != first.class_name)
+        other_split = "train" if first.split == "validation" else "validation"
+        changed = [replace(first, class_name=other_class), replace(first, split=other_split)]
+        datasets = [replace(color_dataset, images=(image, *others)) for image in changed]
+        keys = {training_key(dataset, config) for dataset in (color_dataset, *datasets)}
+        keys |= {training_key(color_dataset, config.with_changes(seed=2))}
+        assert len(keys) == 4
+        assert training_key(replace(color_dataset, name="x", version=9), config) in keys
+
+
+def test_random_states_depend_on_seed_and_epoch_alone(keras_module) -> None:
+    generators = [keras_module.random.SeedGenerator(seed) for seed in (1, 2)]
+
+    def states(seed: int, epoch: int) -> list[list[int]]:
+        phase_trainer.set_random_states(generators, seed, epoch)
+        return [generator.state.numpy().tolist() for generator in generators]
+
+    first = states(1, 1)
+    assert first[0] != first[1]
+    generators[0].next()
+    assert states(1, 1) == first
+    assert states(1, 2) != first != states(2, 1)

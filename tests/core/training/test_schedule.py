@@ -1,0 +1,183 @@
+"""Which phases a training has, what learns in each, and at which rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from transfer_core.config import TrainingConfig
+from transfer_core.events import EpochEnded, PhaseStarted
+from transfer_core.training.classifier import build_classifier
+from transfer_core.training.layer_facts import layers_by_block
+from transfer_core.training.optimizers import build_optimizer, make_optimizer
+from transfer_core.training.schedule import planned_phases
+from transfer_core.training.train import train
+
+RATES = {"learning_rate": 0.01, "fine_tune_learning_rate": 0.001}
+
+
+def phases_of(**choices: Any) -> list[tuple[str, int, int, float]]:
+    config = TrainingConfig(backbone="tiny_random", epochs=7, fine_tune_epochs=5, **RATES, **choices)
+    phases = planned_phases(config)
+    assert sum(phase.num_epochs for phase in phases) == config.num_epochs_in_all
+    return [
+        (phase.name, phase.plan.num_unfrozen_blocks, phase.num_epochs, phase.learning_rate)
+        for phase in phases
+    ]
+
+
+@pytest.mark.parametrize(
+    ("choices", "phases"),
+    [
+        ({}, [("head", 0, 7, 0.01)]),
+        ({"num_unfrozen_blocks": 2}, [("head", 0, 7, 0.01), ("fine_tune", 2, 5, 0.001)]),
+        ({"num_unfrozen_blocks": 2, "schedule": "head_only"}, [("head", 0, 7, 0.01)]),
+        ({"num_unfrozen_blocks": 2, "schedule": "one_phase"}, [("fine_tune", 2, 7, 0.001)]),
+        ({"schedule": "one_phase"}, [("head", 0, 7, 0.01)]),
+        (
+            {"num_unfrozen_blocks": 3, "schedule": "gradual"},
+            [
+                ("head", 0, 7, 0.01),
+                ("fine_tune", 1, 1, 0.001),
+                ("fine_tune", 2, 2, 0.001),
+                ("fine_tune", 3, 2, 0.001),
+            ],
+        ),
+        ({"unfrozen_layers": ("block2_conv",)}, [("head", 0, 7, 0.01), ("fine_tune", 0, 5, 0.001)]),
+        ({"weights": "random"}, [("fine_tune", 3, 7, 0.01)]),
+        ({"weights": "random", "schedule": "gradual"}, [("fine_tune", 3, 7, 0.01)]),
+    ],
+)
+def test_phases(choices: dict[str, Any], phases: list[tuple[str, int, int, float]], keras_module) -> None:
+    assert phases_of(**choices) == phases
+
+
+@pytest.mark.parametrize(
+    ("choices", "names"),
+    [
+        ({"schedule": "head_only"}, ["head"]),
+        ({"schedule": "one_phase"}, ["fine_tune"]),
+        ({"schedule": "gradual"}, ["head", "fine_tune", "fine_tune"]),
+        ({"weights": "random", "optimizer": "sgd"}, ["fine_tune"]),
+        ({"head": "flattened_map", "optimizer": "adamw", "weight_decay": 0.1}, ["head", "fine_tune"]),
+        ({"augmentation": "light", "live_augmentation": True, "layer_decay": 0.5}, ["head", "fine_tune"]),
+    ],
+)
+def test_every_choice_trains_to_its_end(
+    choices: dict[str, Any], names: list[str], color_dataset, tiny_config, tmp_path
+) -> None:
+    events = []
+    config = tiny_config.with_changes(num_unfrozen_blocks=2, epochs=2, **choices)
+    result = train(color_dataset, config, tmp_path, tmp_path, emit=events.append)
+    started = [event.phase for event in events if isinstance(event, PhaseStarted)]
+    assert [name for name in started if name != "features"] == names
+    assert len(result.snapshot.epochs) == config.num_epochs_in_all
+    assert result.model_path.is_file()
+    assert all(np.isfinite(result.snapshot.history["val_loss"]))
+
+
+class TestOptimizers:
+    @pytest.fixture
+    def parts(self, keras_module, tiny_config):
+        def make(**choices: Any) -> Any:
+            config = tiny_config.with_changes(num_unfrozen_blocks=3, schedule="one_phase", **choices)
+            (phase,) = planned_phases(config)
+            model = build_classifier(phase.plan, 3, config)
+            phase.plan.apply(model)
+            return phase, config, model
+
+        return make
+
+    @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+    def test_kind_and_numbers_are_the_chosen_ones(self, name: str, parts) -> None:
+        phase, config, model = parts(optimizer=name, weight_decay=0.3, momentum=0.8)
+        optimizer = build_optimizer(phase, config, model, 100)
+        assert type(optimizer).__name__.lower() == name
+        assert optimizer.weight_decay == (None if name == "adam" else 0.3)
+        assert name != "sgd" or optimizer.momentum == 0.8
+
+    def test_rate_rises_for_a_tenth_and_fades(self, parts) -> None:
+        phase, config, model = parts()
+        optimizer = build_optimizer(phase, config, model, 100)
+        rates = []
+        for step in range(101):
+            optimizer.iterations.assign(step)
+            rates.append(float(optimizer.learning_rate))
+        assert np.argmax(rates) == 10
+        assert max(rates) == pytest.approx(phase.learning_rate)
+        assert rates[100] == pytest.approx(0, abs=1e-6)
+
+    @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+    def test_blocks_near_the_input_learn_more_slowly(self, name: str, parts, keras_module) -> None:
+        phase, config, model = parts(layer_decay=0.5, optimizer=name, momentum=0.0)
+        optimizer = make_optimizer(0.1, phase, config, model)
+        before = [weight.numpy() for weight in model.trainable_variables]
+        gradients = [keras_module.ops.ones(weight.shape) for weight in model.trainable_variables]
+        optimizer.apply(gradients, model.trainable_variables)
+        moved = {
+            weight.path.split("/")[0]: float(np.abs(weight.numpy() - old).mean())
+            for weight, old in zip(model.trainable_variables, before, strict=True)
+        }
+        by_block = layers_by_block(model, phase.plan.backbone)
+        learned = [next(moved[n] for n in names if n in moved) for names in by_block.values()]
+        shares = [moved["new_layer"] / share for share in (8, 4, 2)]
+        np.testing.assert_allclose(learned, shares, rtol=0.02)
+
+    def test_biases_are_not_decayed(self, parts, keras_module) -> None:
+        phase, config, model = parts(optimizer="adamw", weight_decay=0.5)
+        new_layer = model.get_layer("new_layer")
+        new_layer.bias.assign([1.0, 1.0, 1.0])
+        kernel = new_layer.kernel.numpy()
+        optimizer = make_optimizer(0.1, phase, config, model)
+        optimizer.apply(
+            [keras_module.ops.zeros(weight.shape) for weight in model.trainable_variables],
+            model.trainable_variables,
+        )
+        assert new_layer.bias.numpy().tolist() == [1.0, 1.0, 1.0]
+        np.testing.assert_allclose(new_layer.kernel.numpy(), kernel * 0.95, rtol=1e-5)
+
+
+class TestLearningChoices:
+    @pytest.fixture
+    def losses(self, color_dataset, tiny_config, tmp_path):
+        def run(**choices: Any) -> list[EpochEnded]:
+            config = tiny_config.with_changes(**choices)
+            return list(train(color_dataset, config, tmp_path / "out", tmp_path).snapshot.epochs)
+
+        return run
+
+    def test_early_stopping_ends_a_phase_that_gets_no_better(self, losses, tmp_path) -> None:
+        epochs = losses(epochs=200, learning_rate=0.3, early_stopping_patience=4)
+        assert len(epochs) < 200
+        best = min(range(len(epochs)), key=lambda place: epochs[place].val_loss)
+        assert len(epochs) - 1 - best == 4
+
+    def test_label_smoothing_raises_the_loss_learned_from_and_not_the_one_checked_with(self, losses) -> None:
+        plain = losses(epochs=30, dropout=0.0, learning_rate=0.05)
+        smooth = losses(epochs=30, dropout=0.0, learning_rate=0.05, label_smoothing=0.2)
+        assert smooth[-1].loss > 0.4 > plain[-1].loss
+        assert smooth[-1].val_accuracy == plain[-1].val_accuracy == 1.0
+        assert smooth[-1].val_loss < smooth[-1].loss
+
+    def test_class_weights_change_what_is_learned(self, losses, monkeypatch) -> None:
+        even = losses(epochs=2, class_weights="off")
+        monkeypatch.setattr(
+            "transfer_core.training.trainer.class_weights",
+            lambda dataset, config: {"blue": 5.0, "green": 1.0, "red": 1.0},
+        )
+        assert losses(epochs=2)[0].loss > even[0].loss
+
+    def test_live_views_are_new_in_each_epoch(self, losses) -> None:
+        live = {"augmentation": "strong", "live_augmentation": True, "dropout": 0.0, "learning_rate": 1e-9}
+        losses_by_epoch = [epoch.loss for epoch in losses(epochs=3, **live)]
+        assert len(set(losses_by_epoch)) == 3
+        assert [epoch.loss for epoch in losses(epochs=3, **live)] == losses_by_epoch
+        same = [epoch.loss for epoch in losses(epochs=3, dropout=0.0, learning_rate=1e-9)]
+        assert max(same) - min(same) < 1e-4 < max(losses_by_epoch) - min(losses_by_epoch)
+
+    def test_rate_and_memory_are_told(self, losses) -> None:
+        epochs = losses(epochs=3)
+        assert all(0 <= epoch.learning_rate <= 0.01 for epoch in epochs)
+        assert all(epoch.memory_bytes > 10**8 for epoch in epochs)

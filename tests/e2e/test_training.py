@@ -1,0 +1,123 @@
+"""A training in a real browser: pause, stop, a server that is killed and started again, and two runs in line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import (
+    Server,
+    choose_long_training,
+    click_button,
+    heading,
+    settle,
+    wait_for_more_points,
+)
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import folder_source
+from transfer_core.events import RunContinued, RunPaused, RunResumed
+from transfer_core.runs.training_run import TrainingRun
+
+pytestmark = pytest.mark.browser
+
+Person = Callable[[], Page]
+
+
+@pytest.fixture
+def train_page(server: Server, image_folder: Path) -> str:
+    """The address of the Train page with a tiny network and small pictures chosen."""
+    dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
+    return f"/Train?model=tiny_random&images={dataset.id}&unfrozen=0"
+
+
+def start_long_training(page: Page, address: str) -> None:
+    """Start a training that does not end by itself within a test."""
+    page.goto(address)
+    settle(page)
+    choose_long_training(page)
+    page.get_by_role("button", name="Start training").click()
+    expect(
+        page.get_by_role("button", name=re.compile("Stop and keep|Cancel|Leave the queue"))
+    ).to_be_visible()
+
+
+def newest_run(server: Server) -> TrainingRun:
+    return TrainingRun.load(server.workspace, server.workspace.run_ids()[0])
+
+
+def test_pause_go_on_and_stop(server: Server, person: Person, train_page: str) -> None:
+    page = person()
+    start_long_training(page, train_page)
+    wait_for_more_points(page, 0)
+    main = page.locator("[data-testid=stMain]")
+    for label in ("Left in all", "Best so far", "Images a second", "Learning rate", "Memory"):
+        expect(main.locator("[data-testid=stMetric]", has_text=label)).to_be_visible()
+
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(main.get_by_text("Nothing is lost while it waits")).to_be_visible()
+    epochs = len(newest_run(server).snapshot().epochs)
+    expect(page.locator("[data-testid=stSidebar]").get_by_text("Paused").first).to_be_visible()
+    assert len(newest_run(server).snapshot().epochs) == epochs
+    page.get_by_role("button", name="Go on", exact=True).click()
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    wait_for_more_points(page, epochs)
+
+    page.get_by_role("button", name="Stop and keep the best").click()
+    expect(page.get_by_text("Stopped on request.")).to_be_visible()
+    kinds = [type(event) for event in newest_run(server).events()]
+    assert kinds.count(RunPaused) == kinds.count(RunContinued) == 1
+
+    settle(page)
+    click_button(page, "Delete")
+    expect(page.get_by_text("The run was deleted.")).to_be_visible()
+    assert server.workspace.run_ids() == []
+    click_button(page, "Undo")
+    expect(page.get_by_text("Stopped on request.")).to_be_visible()
+    assert len(server.workspace.run_ids()) == 1
+
+
+def test_killed_server_started_again_goes_on_where_it_was(
+    server: Server, person: Person, train_page: str
+) -> None:
+    page = person()
+    start_long_training(page, train_page)
+    wait_for_more_points(page, 0)
+    run = newest_run(server)
+    checkpoint = run.folder / "checkpoints" / "checkpoint.npz"
+    while not checkpoint.exists():
+        page.wait_for_function("true")
+    server.stop(at_once=True)
+    num_epochs = len(run.snapshot().epochs)
+    server.start()
+    page.goto(f"/Train?run={run.id}")
+    settle(page)
+    expect(page.get_by_text("This training was cut off")).to_be_visible()
+    page.get_by_role("button", name="Go on", exact=True).click()
+    wait_for_more_points(page, num_epochs)
+    (resumed,) = [event for event in run.events() if isinstance(event, RunResumed)]
+    assert resumed.epoch > 0
+    page.get_by_role("button", name="Stop and keep the best").click()
+    expect(page.get_by_text("Stopped on request.")).to_be_visible()
+    expect(heading(page, "What was taken for what")).to_be_visible()
+    epochs = [epoch.epoch for epoch in run.snapshot().epochs]
+    assert epochs == list(range(1, len(epochs) + 1))
+    assert server.workspace.run_ids() == [run.id]
+
+
+def test_two_runs_wait_in_line(server: Server, person: Person, train_page: str) -> None:
+    first, second = person(), person()
+    start_long_training(first, train_page)
+    start_long_training(second, train_page)
+    expect(second.get_by_text("Another training goes first: 1 before yours.")).to_be_visible()
+    wait_for_more_points(first, 0)
+    first.get_by_role("button", name="Stop and keep the best").click()
+    expect(first.get_by_text("Stopped on request.")).to_be_visible()
+    wait_for_more_points(second, 0)
+    second.get_by_role("button", name="Stop and keep the best").click()
+    expect(second.get_by_text("Stopped on request.")).to_be_visible()
+    outcomes = [TrainingRun.load(server.workspace, run_id) for run_id in server.workspace.run_ids()]
+    assert [run.snapshot().outcome for run in outcomes] == ["stopped", "stopped"]

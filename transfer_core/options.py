@@ -1,0 +1,116 @@
+"""The options of `train` on the command line: one for each choice of a `TrainingConfig`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import click
+
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+# The choices whose option is not simply their name.
+_NAMES = {
+    "num_unfrozen_blocks": "--unfreeze-blocks",
+    "unfrozen_layers": "--unfreeze-layer",
+    "early_stopping_patience": "--patience",
+    "augmentation_kinds": "--augmentation-kind",
+    "num_views": "--views",
+}
+_HELP = {
+    "backbone": "Pretrained network; the command backbones lists them.",
+    "num_unfrozen_blocks": "Blocks that learn along, from the end.",
+    "unfrozen_layers": "A single layer that learns along; may be given several times.",
+    "epochs": "Times the new layer sees every training image.",
+    "fine_tune_epochs": "Times the unfrozen blocks see them afterwards; never more than the epochs by default.",
+    "learning_rate": "Largest step size for the new layer.",
+    "fine_tune_learning_rate": "Largest step size while fine-tuning.",
+    "batch_size": "Images in one step.",
+    "dropout": "Share of the features hidden in each step.",
+    "seed": "Fixes everything random, the split of new images too.",
+    "schedule": "What learns when.",
+    "weights": "Where training starts: pretrained, or from scratch.",
+    "optimizer": "Rule by which the weights are changed.",
+    "momentum": "Of sgd.",
+    "weight_decay": "Of adamw and sgd: pulls weights towards zero.",
+    "label_smoothing": "Share of the certainty taken from the right class.",
+    "class_weights": "Let small classes weigh more: always, never, or where classes are uneven.",
+    "oversampling": "Show images of small classes more often.",
+    "head": "The new layers.",
+    "hidden_units": "Size of the hidden layer of the head.",
+    "early_stopping_patience": "Epochs without progress after which a phase ends; 0 never.",
+    "layer_decay": "Each block learns at this multiple of the rate of the block behind it.",
+    "augmentation": "How strongly training images are varied.",
+    "augmentation_kinds": "One kind of change; may be given several times, all of them if not given.",
+    "num_views": "Views kept of each training image when it is varied.",
+    "live_augmentation": "Vary images anew in every epoch, without the feature cache.",
+    "cache_dtype": "Precision of the cached features.",
+}
+
+
+def training_options(command: Command) -> Command:
+    """Give a command an option for each choice of a training; one that is not given is None or empty."""
+    command = click.option(
+        "--recommended",
+        is_flag=True,
+        help="Let the images decide the choices that are not given, and say why.",
+    )(command)
+    kinds = get_type_hints(TrainingConfig)
+    for choice in reversed(fields(TrainingConfig)):
+        command = _option(choice.name, kinds[choice.name], choice.default)(command)
+    return command
+
+
+def config_from(choices: dict[str, Any]) -> TrainingConfig:
+    """Build a config from the options that were given.
+
+    Args:
+        choices: What `training_options` passes to the command.
+
+    Raises:
+        InvalidConfigError: If a value is out of its range.
+    """
+    given = _given(choices)
+    config = TrainingConfig(**given)
+    if "fine_tune_epochs" in given:
+        return config
+    return config.with_changes(fine_tune_epochs=min(TrainingConfig.fine_tune_epochs, config.epochs))
+
+
+def recommended_config(choices: dict[str, Any], dataset: ImageDataset) -> tuple[TrainingConfig, list[str]]:
+    """Let the images decide what was not given.
+
+    Args:
+        choices: What `training_options` passes to the command.
+        dataset: What the training learns from.
+
+    Returns:
+        The config, and why it is like that: sentences for a person.
+    """
+    from transfer_core.training.advice import recommend
+
+    recommendation = recommend(dataset, get_backbone(choices["backbone"] or TrainingConfig.backbone))
+    return recommendation.config.with_changes(**_given(choices)), list(recommendation.reasons)
+
+
+def _given(choices: dict[str, Any]) -> dict[str, Any]:
+    names = {choice.name for choice in fields(TrainingConfig)}
+    return {name: value for name, value in choices.items() if name in names and value not in (None, ())}
+
+
+def _option(name: str, kind: Any, default: Any) -> Callable[[Command], Command]:
+    option = _NAMES.get(name, f"--{name.replace('_', '-')}")
+    settings: dict[str, Any] = {"help": _HELP[name], "default": None, "show_default": str(default)}
+    if kind is bool:
+        return click.option(f"{option}/--no-{option[2:]}", name, **settings)
+    if get_origin(kind) is tuple:
+        kind, _ellipsis = get_args(kind)
+        settings |= {"multiple": True, "show_default": False}
+    if get_origin(kind) is Literal:
+        kind = click.Choice(get_args(kind))
+    return click.option(option, name, type=kind, **settings)

@@ -1,0 +1,164 @@
+"""Where a run is carried out: in this process, or in a worker process that may die without harm to the app."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from transfer_core.errors import InvalidConfigError, WorkspaceError
+from transfer_core.events import RunEnded, TrainingEvent, event_from_dict
+from transfer_core.language import _
+from transfer_core.runs.execute import Emit, execute_run_safely
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import Workspace
+
+Execute = Callable[[Workspace, TrainingRun, Emit, Callable[[], bool]], None]
+
+EXECUTOR_VARIABLE = "TRANSFER_STUDIO_EXECUTOR"
+WORKER_COMMAND = (sys.executable, "-m", "transfer_core.runs.worker")
+_ROOT = Path(__file__).resolve().parents[2]
+# A training of a whole network leaves about 27 MB behind in its process, whatever one clears.
+_RUNS_IN_ONE_PROCESS = 5
+_SECONDS_TO_LEAVE = 10
+
+
+def chosen_executor() -> Execute:
+    """Return what carries out runs: as TRANSFER_STUDIO_EXECUTOR says, `"thread"` or `"process"`.
+
+    Raises:
+        InvalidConfigError: If it says something else.
+    """
+    name = os.environ.get(EXECUTOR_VARIABLE) or "thread"
+    if name == "thread":
+        return execute_run_safely
+    if name == "process":
+        return ProcessExecutor()
+    raise InvalidConfigError(
+        _("{variable} is {name}. Set it to thread or process, or leave it out.").format(
+            variable=EXECUTOR_VARIABLE, name=name
+        )
+    )
+
+
+class ProcessExecutor:
+    """Carries runs out in one worker process, which is replaced after every few of them.
+
+    The worker tells each event and waits for the answer that it is written down; it asks now and then whether to
+    stop, and while the run is paused gets no answer. When this process dies the worker ends at its next word.
+
+    Args:
+        command: Starts a worker.
+        runs_in_one_process: After how many runs the worker is replaced.
+    """
+
+    def __init__(
+        self, command: Sequence[str] = WORKER_COMMAND, runs_in_one_process: int = _RUNS_IN_ONE_PROCESS
+    ) -> None:
+        self._command = command
+        self._runs_in_one_process = runs_in_one_process
+        self._num_runs = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    def __call__(
+        self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: Callable[[], bool]
+    ) -> None:
+        """Carry out one run.
+
+        Args:
+            workspace: Where its dataset and the cache are.
+            run: What to train.
+            emit: Takes each event.
+            should_stop: Asked several times a second.
+
+        Raises:
+            WorkspaceError: If `emit` could not even write down that the worker died.
+        """
+        process = self._ready_process()
+        request = {"workspace": str(workspace.root.resolve()), "run_id": run.id}
+        try:
+            _send(process, request)
+            is_done = _converse(process, emit, should_stop)
+        except OSError:
+            is_done = False
+        if not is_done:
+            emit(RunEnded(time.time(), "interrupted", _died_message(self._end())))
+        elif self._num_runs >= self._runs_in_one_process:
+            self._end()
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the worker, if there is one now."""
+        return self._process.pid if self._process else None
+
+    def close(self) -> None:
+        """Let the worker go, if there is one."""
+        if self._process:
+            self._end()
+
+    def _ready_process(self) -> subprocess.Popen[str]:
+        if self._process and self._process.poll() is not None:
+            self._end()
+        if self._process is None:
+            self._num_runs = 0
+            self._process = subprocess.Popen(
+                self._command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+            )
+        self._num_runs += 1
+        return self._process
+
+    def _end(self) -> int:
+        """Let the worker go and return its exit code; one that does not leave by itself is ended."""
+        process, self._process = self._process, None
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        with suppress(OSError):  # what it was to be told last finds nobody any more
+            process.stdin.close()
+        try:
+            code = process.wait(_SECONDS_TO_LEAVE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+        process.stdout.close()
+        return code
+
+
+def _converse(process: subprocess.Popen[str], emit: Emit, should_stop: Callable[[], bool]) -> bool:
+    """Answer the worker until it is done. False when it died before that."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        message = json.loads(line)
+        if "done" in message:
+            return True
+        _send(process, _answer(message, emit, should_stop))
+    return False
+
+
+def _answer(message: dict[str, Any], emit: Emit, should_stop: Callable[[], bool]) -> dict[str, Any]:
+    try:
+        if "event" in message:
+            event: TrainingEvent = event_from_dict(message["event"])
+            emit(event)
+            return {}
+        return {"stop": should_stop()}
+    except WorkspaceError as error:
+        return {"error": str(error)}
+
+
+def _send(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(message) + "\n")
+    process.stdin.flush()
+
+
+def _died_message(code: int) -> str:
+    return _(
+        "The process that trained this run ended unexpectedly (code {code}). Most often the memory of the computer "
+        "was not enough: close other programs, then let the run go on from its last checkpoint. If it happens "
+        "again, run it with a smaller batch size or fewer unfrozen blocks."
+    ).format(code=code)

@@ -1,0 +1,117 @@
+"""A run that this process trains or is going to train: its log, its lock, and whether it is to wait or stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from transfer_core.errors import WorkspaceError
+from transfer_core.events import RunContinued, RunPaused
+from transfer_core.language import _
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.run_lock import RunLock
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+
+STOP_FILE = "stop"
+_SECONDS_BETWEEN_LOOKS = 0.1
+
+
+class LiveRun:
+    """Holds a run until `release`. Any thread may ask it to pause or stop; the training thread obeys.
+
+    Args:
+        run: The run, new or interrupted.
+
+    Raises:
+        TrainingError: If another process works on it.
+        WorkspaceError: If the disk refuses.
+    """
+
+    def __init__(self, run: TrainingRun) -> None:
+        self.run = run
+        self._lock = RunLock(run.folder)
+        self._stop_file = run.folder / STOP_FILE
+        self._stop_requested = threading.Event()
+        self._may_go_on = threading.Event()
+        self._may_go_on.set()
+        self.is_paused = False
+        self._stop_file.unlink(missing_ok=True)
+        _remove_unfinished(run.folder)
+        self.log = EventLog(run.folder / EVENTS_FILE)
+        self.log.refresh()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a stop was asked for, here or by another process."""
+        return self._stop_requested.is_set() or self._stop_file.exists()
+
+    @property
+    def is_to_pause(self) -> bool:
+        """Whether a pause was asked for and has not been taken back."""
+        return not self._may_go_on.is_set()
+
+    def request_stop(self) -> None:
+        """Ask the training to end with its best weights. A pause ends with it."""
+        self._stop_requested.set()
+
+    def pause(self) -> None:
+        """Ask the training to wait at its next batch."""
+        self._may_go_on.clear()
+
+    def go_on(self) -> None:
+        """Take the pause back."""
+        self._may_go_on.set()
+
+    def should_stop(self) -> bool:
+        """Answer the training, which asks after each batch. While paused the answer lets it wait.
+
+        Raises:
+            WorkspaceError: If the pause could not be written down.
+        """
+        if self.is_to_pause and not self.is_stopping:
+            self._wait()
+        return self.is_stopping
+
+    def release(self) -> None:
+        """Let other processes have the run."""
+        with suppress(OSError):
+            self._stop_file.unlink(missing_ok=True)
+        self._lock.release()
+
+    def _wait(self) -> None:
+        self.log.append(RunPaused(time.time()))
+        self.is_paused = True
+        try:
+            while not self._may_go_on.wait(_SECONDS_BETWEEN_LOOKS) and not self.is_stopping:
+                pass
+        finally:
+            self.is_paused = False
+        self.log.append(RunContinued(time.time()))
+
+
+def ask_to_stop(run: TrainingRun) -> None:
+    """Ask another process, which works on a run, to stop it.
+
+    Args:
+        run: The run.
+
+    Raises:
+        WorkspaceError: If the disk refuses.
+    """
+    try:
+        (run.folder / STOP_FILE).touch()
+    except OSError as error:
+        raise WorkspaceError(
+            _("The run {id} could not be asked to stop: {reason}.").format(
+                id=run.id, reason=error.strerror or error
+            )
+        ) from error
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process was writing beside its place; nobody else writes here now."""
+    for path in folder.glob("**/.*"):
+        with suppress(OSError):
+            path.unlink()

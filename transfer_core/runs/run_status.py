@@ -1,0 +1,64 @@
+"""How a run is, told from its folder alone, whichever process works on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import TrainingError
+from transfer_core.events import RunSnapshot
+from transfer_core.language import _
+from transfer_core.runs.run_lock import is_locked
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import Workspace
+
+RunStatus = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted"]
+ACTIVE: tuple[RunStatus, ...] = ("queued", "running", "paused")
+
+
+def status_of(snapshot: RunSnapshot, folder: Path) -> RunStatus:
+    """Return in one word how a run is.
+
+    Args:
+        snapshot: The fold of its events.
+        folder: Where it lies.
+
+    Raises:
+        WorkspaceError: If the disk refuses.
+    """
+    if snapshot.outcome not in (None, "interrupted"):
+        return snapshot.outcome
+    if not is_locked(folder):
+        return "interrupted"
+    if snapshot.is_paused:
+        return "paused"
+    return "running" if snapshot.started_at else "queued"
+
+
+def run_status(run: TrainingRun) -> RunStatus:
+    """Read in one word how a run is.
+
+    Raises:
+        WorkspaceError: If the disk refuses.
+    """
+    return status_of(run.snapshot(), run.folder)
+
+
+def resumable_run(workspace: Workspace, run_id: str) -> TrainingRun:
+    """Load a run whose training is to go on.
+
+    Args:
+        workspace: Where it is.
+        run_id: Its id.
+
+    Raises:
+        NotFoundError: If there is no such run, or its images are gone.
+        TrainingError: If it was not interrupted, or its images have changed since.
+        WorkspaceError: If a file is damaged.
+    """
+    run = TrainingRun.load(workspace, run_id)
+    if run_status(run) != "interrupted":
+        raise TrainingError(_("Only a run that was interrupted can go on, and this one was not."))
+    run.check_resumable(ImageDataset.load(workspace, run.dataset_id))
+    return run

@@ -1,0 +1,60 @@
+"""Deleted runs, which can be had back for some days."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from transfer_core.errors import NotFoundError, WorkspaceError
+from transfer_core.language import _
+from transfer_core.workspace import Workspace
+
+_SECONDS_KEPT = 7 * 24 * 60 * 60
+
+
+def move_to_trash(workspace: Workspace, run_id: str) -> None:
+    """Take a run out of the workspace, and for good those that were deleted more than seven days ago.
+
+    Args:
+        workspace: Where the run is.
+        run_id: Its id.
+
+    Raises:
+        NotFoundError: If there is no such run.
+        WorkspaceError: If the disk refuses.
+    """
+    _move(workspace.run_dir(run_id), workspace.trash_dir / run_id)
+    os.utime(workspace.trash_dir / run_id)
+    for folder in workspace.trash_dir.iterdir():
+        if time.time() - folder.stat().st_mtime > _SECONDS_KEPT:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def take_from_trash(workspace: Workspace, run_id: str) -> None:
+    """Put a deleted run back to where it was.
+
+    Args:
+        workspace: Where the run was.
+        run_id: Its id.
+
+    Raises:
+        NotFoundError: If it is not in the trash any more.
+        WorkspaceError: If the disk refuses.
+    """
+    run_dir = workspace.run_dir(run_id)
+    _move(workspace.trash_dir / run_id, run_dir)
+
+
+def _move(source: Path, target: Path) -> None:
+    if not source.is_dir():
+        raise NotFoundError(_("There is no run with the id {id} any more.").format(id=source.name))
+    try:
+        source.replace(target)
+    except OSError as error:
+        raise WorkspaceError(
+            _("The run {id} could not be moved: {reason}. Close other programs that use it.").format(
+                id=source.name, reason=error.strerror or error
+            )
+        ) from error

@@ -1,0 +1,147 @@
+"""Everything a training needs to go on as if it had never been interrupted, in one file that is whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import zipfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.events import EpochEnded
+from transfer_core.files import replacing
+
+CHECKPOINTS_DIR = "checkpoints"
+_FILE = "checkpoint.npz"
+_FORMAT_VERSION = 1
+
+Arrays = list[np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is.
+
+    Args:
+        phase: Position of the present phase in the schedule; its length when all are done.
+        epoch: Whole epochs done in this phase.
+        step: Batches done of the epoch that is under way.
+        num_images: Images in these batches.
+        loss: Their mean loss.
+        accuracy: Their mean accuracy.
+        best_loss: Lowest validation loss so far, of any phase.
+        phase_best_loss: The same, of this phase.
+        num_worse_epochs: Epochs since then in this phase.
+        epochs: Every epoch that ended.
+    """
+
+    phase: int = 0
+    epoch: int = 0
+    step: int = 0
+    num_images: int = 0
+    loss: float = 0.0
+    accuracy: float = 0.0
+    best_loss: float = math.inf
+    phase_best_loss: float = math.inf
+    num_worse_epochs: int = 0
+    epochs: tuple[EpochEnded, ...] = ()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training at one moment.
+
+    Args:
+        progress: How far it is.
+        weights: Of the part that learns in this phase.
+        best_weights: Of the same part, at the best epoch so far.
+        optimizer: The optimizer's own variables.
+        random_states: Of the generators behind dropout.
+    """
+
+    progress: Progress
+    weights: Arrays = field(default_factory=list)
+    best_weights: Arrays = field(default_factory=list)
+    optimizer: Arrays = field(default_factory=list)
+    random_states: Arrays = field(default_factory=list)
+
+
+_GROUPS = ("weights", "best_weights", "optimizer", "random_states")
+
+
+def training_key(dataset: ImageDataset, config: TrainingConfig) -> str:
+    """Return a name for what is trained: another config, image, label or split gives another.
+
+    Args:
+        dataset: The images with their labels and split.
+        config: The choices.
+    """
+    images = [(image.id, image.class_name, image.split) for image in dataset.images]
+    facts = (_FORMAT_VERSION, config.to_dict(), dataset.class_names, images)
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def save_checkpoint(output_dir: Path, key: str, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint in place of the one before.
+
+    Args:
+        output_dir: The folder of the run.
+        key: What `training_key` returned.
+        checkpoint: What to keep.
+
+    Raises:
+        WorkspaceError: If the disk refuses; the one before is then as it was.
+    """
+    facts = json.dumps({"key": key, "progress": asdict(checkpoint.progress)})
+    arrays = {
+        f"{group}-{number}": array
+        for group in _GROUPS
+        for number, array in enumerate(getattr(checkpoint, group))
+    }
+    with replacing(output_dir / CHECKPOINTS_DIR / _FILE) as beside:
+        np.savez(beside, allow_pickle=False, facts=np.frombuffer(facts.encode(), np.uint8), **arrays)
+
+
+def load_checkpoint(output_dir: Path, key: str) -> Checkpoint | None:
+    """Return the checkpoint of a training, or None when there is none, or only one of another training.
+
+    Args:
+        output_dir: The folder of the run.
+        key: What `training_key` returned.
+    """
+    try:
+        # Opened here: NumPy leaves a damaged file open.
+        with (
+            (output_dir / CHECKPOINTS_DIR / _FILE).open("rb") as opened,
+            np.load(opened, allow_pickle=False) as file,
+        ):
+            facts = json.loads(file["facts"].tobytes())
+            if facts["key"] != key:
+                return None
+            groups = {group: _arrays(file, group) for group in _GROUPS}
+            progress = facts["progress"]
+            progress["epochs"] = tuple(EpochEnded(**epoch) for epoch in progress["epochs"])
+            return Checkpoint(Progress(**progress), **groups)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        # Nothing is lost by it but time: the training starts from the beginning.
+        return None
+
+
+def _arrays(file: Any, group: str) -> Arrays:
+    names: Sequence[str] = [name for name in file.files if name.startswith(f"{group}-")]
+    return [file[f"{group}-{number}"] for number in range(len(names))]
+
+
+def delete_checkpoints(output_dir: Path) -> None:
+    """Delete what a finished training no longer needs."""
+    with suppress(OSError):
+        shutil.rmtree(output_dir / CHECKPOINTS_DIR)

@@ -1,0 +1,104 @@
+"""The single layers of a backbone, for those who choose what learns layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from transfer_core.backbones.backbone import Backbone, Block
+from transfer_core.backbones.runtime import load_keras
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One layer of a backbone.
+
+    Args:
+        name: Keras's name of it, unique in its backbone.
+        block_name: The block it is in.
+        kind: What it is, such as `"Conv2D"`.
+        num_parameters: Its weights, as Keras counts them.
+        num_outputs: Numbers that leave it for one image.
+        can_learn: Whether it has weights that may be unfrozen. BatchNormalization stays in inference mode.
+        is_cut: Whether everything behind it depends on its output alone.
+    """
+
+    name: str
+    block_name: str
+    kind: str
+    num_parameters: int
+    num_outputs: int
+    can_learn: bool
+    is_cut: bool
+
+
+@lru_cache
+def layer_facts(backbone: Backbone) -> tuple[LayerFacts, ...]:
+    """Return every layer of a backbone, from input to output. Builds it once, which takes a second or two.
+
+    Raises:
+        WeightsError: If its pretrained weights are missing or damaged.
+    """
+    load_keras()
+    import keras
+
+    model = backbone.build()
+    block_names = {
+        name: block.name for block, names in layers_by_block(model, backbone).items() for name in names
+    }
+    return tuple(
+        LayerFacts(
+            name=layer.name,
+            block_name=block_names[layer.name],
+            kind=type(layer).__name__,
+            num_parameters=layer.count_params(),
+            num_outputs=math.prod(layer.output.shape[1:]),
+            can_learn=bool(layer.weights) and not isinstance(layer, keras.layers.BatchNormalization),
+            is_cut=is_cut,
+        )
+        for layer, is_cut in zip(model.layers, _cuts(model), strict=True)
+    )
+
+
+def layers_by_block(model: keras.Model, backbone: Backbone) -> dict[Block, list[str]]:
+    """Return the names of the layers of each block: what its last layer depends on, less the blocks before.
+
+    Args:
+        model: The backbone, or a classifier on it.
+        backbone: Its blocks.
+
+    Raises:
+        ValueError: If the model lacks the last layer of a block.
+    """
+    import keras
+
+    seen: set[str] = set()
+    found: dict[Block, list[str]] = {}
+    for block in backbone.blocks:
+        until_here = keras.Model(model.input, model.get_layer(block.last_layer).output).layers
+        found[block] = [layer.name for layer in until_here if layer.name not in seen]
+        seen.update(found[block])
+    return found
+
+
+def _cuts(model: keras.Model) -> Iterator[bool]:
+    """Say of each layer whether no tensor from before it is used behind it."""
+    import keras
+
+    position = {id(layer.output): index for index, layer in enumerate(model.layers)}
+    last_use = dict.fromkeys(range(len(model.layers)), 0)
+    for index, layer in enumerate(model.layers):
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        for tensor in keras.tree.flatten(layer.input):
+            last_use[position[id(tensor)]] = index
+    furthest = 0
+    for index in range(len(model.layers)):
+        yield furthest <= index
+        furthest = max(furthest, last_use[index])

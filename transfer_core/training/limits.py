@@ -1,0 +1,174 @@
+"""What a training will need of this machine, told before it begins, and refused with what would fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from transfer_core.backbones.backbone import Block
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import TrainingError
+from transfer_core.language import _
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.layer_facts import layer_facts
+from transfer_core.training.machine import free_disk, free_memory
+from transfer_core.training.schedule import PlannedPhase
+
+_FLOAT_BYTES = 4
+_MEGABYTE = 10**6
+# Room that the system and the results of the run need on the disk.
+_DISK_RESERVE_BYTES = 200 * _MEGABYTE
+_MEMORY_RESERVE_BYTES = 200 * _MEGABYTE
+# TensorFlow's own buffers and graphs: measured beside small trainings.
+_FIXED_BYTES = 300 * _MEGABYTE
+_PREFIX_BATCH_SIZE = 16
+# Inside an inverted residual there are six times the channels that leave it.
+_EXPANSION = 6
+# Multiplications in a second that a small laptop manages; corrected as soon as something is measured.
+_ASSUMED_RATE = 30e9
+_ASSUMED_SECONDS_A_BATCH = 0.006
+
+
+def check_disk(folder: Path, num_bytes: int, make_room: Callable[[], object]) -> None:
+    """Make sure that features find room on the disk.
+
+    Args:
+        folder: Where they go.
+        num_bytes: What they take.
+        make_room: Deletes what can be had again; called only when there is too little.
+
+    Raises:
+        TrainingError: If there is too little all the same.
+    """
+    needed = num_bytes + _DISK_RESERVE_BYTES
+    if free_disk(folder) < needed:
+        make_room()
+    free = free_disk(folder)
+    if free < needed:
+        raise TrainingError(
+            _(
+                "Keeping what the frozen layers see of your images takes {needed}, and the disk has {free} left. "
+                "Free some space, keep all blocks frozen or unfreeze other ones, take fewer views of each image, or "
+                "choose another workspace folder."
+            ).format(needed=_size(needed), free=_size(free))
+        )
+
+
+def estimate_memory(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset) -> int:
+    """Return what a training needs at its fullest moment beyond what the app uses already, in bytes.
+
+    Batches in flight count: what the layers that learn pass on and its gradients, their weights with the
+    optimizer's notes and the best ones kept. Features stay on the disk, however many there are.
+
+    Args:
+        plan: What learns.
+        config: For the batch size.
+        dataset: For the number of classes.
+
+    Raises:
+        WeightsError: If the pretrained weights are missing or damaged.
+    """
+    backbone = plan.backbone
+    largest_map = max(block.output_size**2 * block.num_channels for block in backbone.blocks)
+    looking = 2 * _PREFIX_BATCH_SIZE * largest_map * _EXPANSION
+    num_numbers = _numbers_in_tail(plan) if not plan.is_all_frozen else backbone.num_features
+    learning = 2 * config.batch_size * num_numbers
+    num_classes = len(dataset.class_names)
+    # The weights, their gradients, two notes of the optimizer, and the best weights kept.
+    weights = backbone.num_parameters + 5 * plan.num_trainable_parameters(num_classes)
+    return _FIXED_BYTES + _FLOAT_BYTES * (max(looking, learning) + weights)
+
+
+def _numbers_in_tail(plan: FreezePlan) -> int:
+    """Count what all layers behind the boundary pass on for one image."""
+    layers = layer_facts(plan.backbone)
+    boundary = plan.boundary_layer
+    position = next((index for index, layer in enumerate(layers) if layer.name == boundary), -1)
+    return sum(layer.num_outputs for layer in layers[position + 1 :])
+
+
+def check_memory(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset) -> None:
+    """Make sure that a training fits into the memory that is free.
+
+    Args:
+        plan: What learns.
+        config: For the batch size.
+        dataset: For the number of classes.
+
+    Raises:
+        TrainingError: If it cannot; the message says what would.
+    """
+    free = free_memory() - _MEMORY_RESERVE_BYTES
+    needed = estimate_memory(plan, config, dataset)
+    if needed <= free:
+        return
+    raise TrainingError(
+        _("This training needs about {needed} of memory, and {free} are free. {advice}").format(
+            needed=_size(needed), free=_size(max(free, 0)), advice=_what_fits(plan, config, dataset, free)
+        )
+    )
+
+
+def _what_fits(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset, free: int) -> str:
+    batch_size = config.batch_size
+    while (batch_size := batch_size // 2) >= 1:
+        if estimate_memory(plan, config.with_changes(batch_size=batch_size), dataset) <= free:
+            return _("A batch size of {batch_size} would fit.").format(batch_size=batch_size)
+    for depth in range(plan.num_unfrozen_blocks - 1, -1, -1):
+        if estimate_memory(plan.with_unfrozen(depth), config, dataset) <= free:
+            return _("Unfreezing {count} blocks would fit.").format(count=depth)
+    return _("Close other programs, or take a smaller network.")
+
+
+def assumed_seconds(
+    phases: Sequence[PlannedPhase],
+    config: TrainingConfig,
+    looks: Sequence[int],
+    num_train: int,
+    num_validation: int,
+) -> tuple[float, ...]:
+    """Guess how long each part of a training takes, before anything could be measured.
+
+    Args:
+        phases: What is to come.
+        config: For the batch size and for whether images are varied live.
+        looks: How many images and views the frozen part looks at, each time it does so before a phase.
+        num_train: Images of one epoch.
+        num_validation: Images that each epoch is checked with.
+
+    Returns:
+        Seconds, for each phase first those of every look and then those of learning.
+    """
+    seconds: list[float] = []
+    is_live = config.has_augmentation and config.live_augmentation
+    steps = -(-num_train // config.batch_size) + 1
+    for phase in phases:
+        blocks = phase.plan.backbone.blocks
+        whole = _multiplications(blocks)
+        tail = _multiplications(phase.plan.unfrozen_blocks)
+        # Backwards costs twice as much as forwards.
+        num_multiplications = (3 * num_train + num_validation) * tail
+        if is_live:
+            num_multiplications += num_train * (whole - tail)
+        epoch = num_multiplications / _ASSUMED_RATE + steps * _ASSUMED_SECONDS_A_BATCH
+        seconds += [num_rows * (whole - tail) / _ASSUMED_RATE for num_rows in looks]
+        seconds.append(phase.num_epochs * epoch)
+    return tuple(seconds)
+
+
+def assumed_looks(plan: FreezePlan, num_images: int) -> tuple[float, float]:
+    """Guess how long the two looks take with which heads are compared; the whole network sees the images."""
+    seconds = num_images * _multiplications(plan.backbone.blocks) / _ASSUMED_RATE
+    return seconds, seconds
+
+
+def _multiplications(blocks: Sequence[Block]) -> int:
+    """Count those for one image: each weight is used once for every cell of the map that leaves its block."""
+    return sum(block.num_parameters * block.output_size**2 for block in blocks)
+
+
+def _size(num_bytes: int) -> str:
+    if num_bytes >= 1000 * _MEGABYTE:
+        return _("{count} GB").format(count=f"{num_bytes / 10**9:.1f}")
+    return _("{count} MB").format(count=num_bytes // _MEGABYTE)

@@ -1,0 +1,144 @@
+"""What one phase learns from: the part of the network that learns, and its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transfer_core.config import TrainingConfig
+from transfer_core.data.augmentation import Augmentation
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import ImageRecord
+from transfer_core.training.batches import LabelledFeatures, TrainingBatches
+from transfer_core.training.classifier import split_at_boundary
+from transfer_core.training.constant_graph import constant_graph
+from transfer_core.training.feature_cache import View, load_features
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.live_batches import LiveBatches
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class PhaseData:
+    """Ready to be trained.
+
+    Args:
+        tail: The part of the classifier that learns; it shares its layers.
+        train: What it learns from.
+        validation: What it is checked with.
+    """
+
+    tail: keras.Model
+    train: TrainingBatches
+    validation: LabelledFeatures
+
+
+@dataclass(frozen=True)
+class FeatureSource:
+    """Where the features of a training come from.
+
+    Args:
+        dataset: Labelled images with their split.
+        config: For augmentation, oversampling and the precision of the cache.
+        cache_dir: Where features are kept for later runs.
+        on_progress: Called with the number of rows done and of all, at first with those in the cache.
+        should_stop: Asked at each batch.
+    """
+
+    dataset: ImageDataset
+    config: TrainingConfig
+    cache_dir: Path
+    on_progress: Callable[[int, int], None]
+    should_stop: Callable[[], bool]
+
+    @property
+    def is_live(self) -> bool:
+        """Whether images are varied anew in each epoch."""
+        return self.config.has_augmentation and self.config.live_augmentation
+
+    @property
+    def num_views(self) -> int:
+        """Views kept of each training image."""
+        return self.config.num_views if self.config.has_augmentation and not self.is_live else 1
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """How many rows are looked for before a phase, each time it is done."""
+        train, validation = (len(self.dataset.images_in(split)) for split in ("train", "validation"))
+        return (validation, train) if self.is_live else (train * self.num_views + validation,)
+
+    def prepare(self, model: keras.Model, plan: FreezePlan) -> PhaseData:
+        """Freeze what the plan freezes, and have the frozen part look at the images.
+
+        Args:
+            model: The whole classifier.
+            plan: What learns.
+
+        Raises:
+            FeaturesStoppedError: If `should_stop` said so.
+            TrainingError: If the disk has no room.
+            UnreadableImageError: If an image has been damaged.
+            WorkspaceError: If the disk refuses.
+        """
+        plan.apply(model)
+        prefix, tail = split_at_boundary(model, plan.boundary_layer)
+        train = self.dataset.images_in("train")
+        validation = self.dataset.images_in("validation")
+        if self.is_live:
+            checked = self._load(plan, prefix, [View(image) for image in validation])
+            learned = self._live(model, plan, prefix, train)
+            rows = np.arange(len(validation))
+            return PhaseData(tail, learned, LabelledFeatures(checked, rows, self._labels(validation)))
+        images = [*train, *validation]
+        varied = [View(image, number) for number in range(1, self.num_views) for image in train]
+        features = self._load(plan, prefix, [*map(View, images), *varied])
+        first_views = np.arange(len(images))
+        others = (len(images) + np.arange(len(varied))).reshape(self.num_views - 1, len(train))
+        rows = np.vstack([first_views[: len(train)], others]).T
+        return PhaseData(
+            tail,
+            LabelledFeatures(features, rows, self._labels(train), self.config.oversampling),
+            LabelledFeatures(features, first_views[len(train) :], self._labels(validation)),
+        )
+
+    def features_of(
+        self, plan: FreezePlan, prefix: keras.Model | None, images: list[ImageRecord]
+    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return the features of a few images at the boundary of a plan, and their labels."""
+        features = self._load(plan, prefix, list(map(View, images)))
+        return np.asarray(features), self._labels(images)
+
+    def _live(
+        self, model: keras.Model, plan: FreezePlan, prefix: keras.Model | None, images: list[ImageRecord]
+    ) -> LiveBatches:
+        pixels = self._load(plan.with_unfrozen(len(plan.backbone.blocks)), None, list(map(View, images)))
+        return LiveBatches(
+            pixels,
+            [image.id for image in images],
+            self._labels(images),
+            Augmentation.of(self.config),
+            constant_graph(prefix) if prefix is not None else None,
+            self.config.oversampling,
+        )
+
+    def _load(self, plan: FreezePlan, prefix: keras.Model | None, views: list[View]) -> Any:
+        return load_features(
+            self.dataset,
+            plan,
+            prefix,
+            self.cache_dir,
+            on_progress=lambda num_done: self.on_progress(num_done, len(views)),
+            should_stop=self.should_stop,
+            views=views,
+            augmentation=Augmentation.of(self.config),
+            dtype=self.config.cache_dtype,
+        )
+
+    def _labels(self, images: list[ImageRecord]) -> np.ndarray[Any, Any]:
+        return np.array([self.dataset.class_index(image) for image in images])

@@ -1,0 +1,288 @@
+"""One phase of a training: epoch after epoch on its batches, the best weights kept, checkpoints on the way."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transfer_core.config import TrainingConfig
+from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, TrainingEvent
+from transfer_core.training.batches import LabelledFeatures
+from transfer_core.training.checkpoint import Arrays, Checkpoint, Progress
+from transfer_core.training.machine import process_memory
+from transfer_core.training.optimizers import build_optimizer
+from transfer_core.training.phase_data import PhaseData
+from transfer_core.training.schedule import PlannedPhase
+
+if TYPE_CHECKING:
+    import keras
+
+_SECONDS_BETWEEN_BATCH_EVENTS = 0.1
+# A checkpoint costs a few milliseconds for a new layer and half a second for a whole network.
+_SECONDS_BETWEEN_CHECKPOINTS = 5.0
+_MOST_SECONDS_WITHOUT_CHECKPOINT = 20.0
+# A stop waits for a batch; those of a deep tail take longer.
+_VALIDATION_BATCH_SIZES = {True: 64, False: 16}
+_MOST_SECONDS_OF_VALIDATION_AFTER_STOP = 1.0
+# Keras keeps probabilities this far from 0 before it takes their logarithm.
+_EPSILON = 1e-7
+
+
+class PhaseTrainer:
+    """Trains the tail of a classifier until its epochs are over or it gets no better.
+
+    Keras's `fit` sets up its input anew for each epoch; on cached features that takes longer than the epoch
+    itself (measured in docs/training-loop.md). So this class walks through the batches with Keras's
+    `train_on_batch`, in an order that depends on seed and epoch alone.
+
+    Args:
+        phase: What is trained, for how long and how fast.
+        data: The part that learns, and its batches.
+        config: For optimizer, loss and early stopping.
+        model: The whole classifier.
+        class_weights: How much an image of each class weighs; None when all weigh the same.
+        tell: Takes each event as it happens.
+        should_stop: Asked after each batch.
+        clock: Gives the time in seconds since 1970.
+        save: Writes a checkpoint.
+    """
+
+    def __init__(
+        self,
+        phase: PlannedPhase,
+        data: PhaseData,
+        config: TrainingConfig,
+        model: keras.Model,
+        class_weights: Sequence[float] | None,
+        tell: Callable[[TrainingEvent], None],
+        should_stop: Callable[[], bool],
+        clock: Callable[[], float],
+        save: Callable[[Checkpoint], None],
+    ) -> None:
+        self._phase = phase
+        self._data = data
+        self._config = config
+        self._tell = tell
+        self._should_stop = should_stop
+        self._clock = clock
+        self._save = save
+        self._class_weights = None if class_weights is None else np.array(class_weights, np.float32)
+        self._tail = data.tail
+        self._generators = [
+            layer.seed_generator for layer in self._tail.layers if hasattr(layer, "seed_generator")
+        ]
+        self._num_batches = data.train.num_batches(config.batch_size)
+        self._progress = Progress()
+        self._best_weights: Arrays = []
+        self._saved_at = 0.0
+        self._told_at = -math.inf
+        self._first_image = 0
+        self._compile(model)
+
+    def run(self, checkpoint: Checkpoint) -> tuple[Progress, bool]:
+        """Train the phase and put the best weights so far into the network.
+
+        Args:
+            checkpoint: Where to go on; without weights in it the phase begins.
+
+        Returns:
+            How far the training is now, and whether its loss is still a number.
+        """
+        self._restore(checkpoint)
+        num_steps = self._phase.num_epochs * self._num_batches
+        self._saved_at = self._clock()
+        self._tell(PhaseStarted(self._saved_at, self._phase.name, num_steps, self._step))
+        is_in_bounds = True
+        while self._is_wanted and is_in_bounds:
+            is_in_bounds = self._train_epoch()
+            if self._should_stop():
+                break
+        self._tail.set_weights(self._best_weights)
+        if is_in_bounds and not self._is_wanted:
+            self._progress = Progress(
+                phase=self._progress.phase + 1,
+                best_loss=self._progress.best_loss,
+                epochs=self._progress.epochs,
+            )
+        return self._progress, is_in_bounds
+
+    @property
+    def _step(self) -> int:
+        return self._progress.epoch * self._num_batches + self._progress.step
+
+    @property
+    def _is_wanted(self) -> bool:
+        """Whether another epoch may make the model better."""
+        patience = self._config.early_stopping_patience
+        is_worse = 0 < patience <= self._progress.num_worse_epochs
+        return self._progress.epoch < self._phase.num_epochs and not is_worse
+
+    def _compile(self, model: keras.Model) -> None:
+        import keras
+
+        num_steps = self._phase.num_epochs * self._num_batches
+        smoothing = self._config.label_smoothing
+        self._tail.compile(
+            optimizer=build_optimizer(self._phase, self._config, model, num_steps),
+            loss=keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+            if smoothing
+            else "sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+            jit_compile=False,
+        )
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        self._progress = checkpoint.progress
+        optimizer = self._tail.optimizer
+        optimizer.build(self._tail.trainable_variables)
+        if checkpoint.weights:
+            self._tail.set_weights(checkpoint.weights)
+            for variable, value in zip(optimizer.variables, checkpoint.optimizer, strict=True):
+                variable.assign(value)
+            for generator, state in zip(self._generators, checkpoint.random_states, strict=True):
+                generator.state.assign(state)
+        self._best_weights = checkpoint.best_weights or self._tail.get_weights()
+
+    def _train_epoch(self) -> bool:
+        """Show every training image once, then score the validation images; False when out of bounds."""
+        progress = self._progress
+        config = self._config
+        epoch = len(progress.epochs) + 1
+        if progress.step == 0:
+            set_random_states(self._generators, config.seed, epoch)
+        batches = self._data.train.shuffled_batches(config.batch_size, config.seed, epoch, progress.step)
+        is_in_bounds = True
+        for features, labels in batches:
+            is_in_bounds = self._train_batch(epoch, features, labels)
+            if self._should_stop() or not is_in_bounds:
+                break
+        scored = self._validate()
+        if scored is not None:
+            self._end_epoch(epoch, *scored)
+        return is_in_bounds
+
+    def _train_batch(self, epoch: int, features: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> bool:
+        weights = None if self._class_weights is None else self._class_weights[labels]
+        targets = np.eye(self._tail.output.shape[-1], dtype=np.float32)[labels]
+        logs = self._tail.train_on_batch(
+            features, targets if self._config.label_smoothing else labels, weights, return_dict=True
+        )
+        loss = float(logs["loss"])
+        self._progress = _plus(self._progress, loss, float(logs["accuracy"]), len(labels))
+        self._first_image += len(labels)
+        now = self._clock()
+        # A thousand steps a second would only fill the log: a person sees ten.
+        if now - self._told_at >= _SECONDS_BETWEEN_BATCH_EVENTS:
+            self._told_at = now
+            self._tell(self._batch_ended(now, epoch, loss))
+        is_last = self._progress.step == self._num_batches
+        if now - self._saved_at >= _MOST_SECONDS_WITHOUT_CHECKPOINT and math.isfinite(loss) and not is_last:
+            self._save_checkpoint(now)
+        return math.isfinite(loss)
+
+    def _batch_ended(self, now: float, epoch: int, loss: float) -> BatchEnded:
+        progress = self._progress
+        return BatchEnded(
+            now,
+            epoch,
+            self._step,
+            progress.loss,
+            progress.accuracy,
+            self._first_image,
+            loss,
+            self._learning_rate(),
+            progress.step / self._num_batches,
+        )
+
+    def _validate(self) -> tuple[float, float] | None:
+        """Return loss and accuracy of the validation images, or None when a stop cannot wait for them."""
+        validation: LabelledFeatures = self._data.validation
+        losses: list[float] = []
+        hits: list[bool] = []
+        stop_seen_at: float | None = None
+        for features, labels in validation.batches(_VALIDATION_BATCH_SIZES[self._phase.plan.is_all_frozen]):
+            if stop_seen_at is None and self._should_stop():
+                stop_seen_at = time.monotonic()
+            elif stop_seen_at and time.monotonic() - stop_seen_at > _MOST_SECONDS_OF_VALIDATION_AFTER_STOP:
+                return None
+            scores = self._tail.predict_on_batch(features)
+            right = scores[np.arange(len(labels)), labels]
+            losses += (-np.log(np.clip(right, _EPSILON, 1.0))).tolist()
+            hits += (scores.argmax(axis=1) == labels).tolist()
+        return float(np.mean(losses)), float(np.mean(hits))
+
+    def _end_epoch(self, epoch: int, val_loss: float, val_accuracy: float) -> None:
+        progress = self._progress
+        now = self._clock()
+        ended = EpochEnded(
+            now,
+            epoch,
+            self._phase.name,
+            progress.loss,
+            progress.accuracy,
+            val_loss,
+            val_accuracy,
+            self._learning_rate(),
+            process_memory(),
+        )
+        # Not a number is not less than anything.
+        if val_loss < progress.best_loss:
+            self._best_weights = self._tail.get_weights()
+        is_better = val_loss < progress.phase_best_loss
+        self._progress = Progress(
+            phase=progress.phase,
+            epoch=progress.epoch + 1,
+            best_loss=val_loss if val_loss < progress.best_loss else progress.best_loss,
+            phase_best_loss=val_loss if is_better else progress.phase_best_loss,
+            num_worse_epochs=0 if is_better else progress.num_worse_epochs + 1,
+            epochs=(*progress.epochs, ended),
+        )
+        self._tell(ended)
+        if now - self._saved_at >= _SECONDS_BETWEEN_CHECKPOINTS and math.isfinite(val_loss):
+            self._save_checkpoint(now)
+
+    def _save_checkpoint(self, now: float) -> None:
+        self._saved_at = now
+        self._save(
+            Checkpoint(
+                self._progress,
+                self._tail.get_weights(),
+                self._best_weights,
+                [variable.numpy() for variable in self._tail.optimizer.variables],
+                [generator.state.numpy() for generator in self._generators],
+            )
+        )
+
+    def _learning_rate(self) -> float:
+        return float(self._tail.optimizer.learning_rate)
+
+
+def set_random_states(generators: Sequence[keras.random.SeedGenerator], seed: int, epoch: int) -> None:
+    """Set what dropout draws from to what belongs to a seed and an epoch, whatever was drawn before.
+
+    Args:
+        generators: Of the layers that draw.
+        seed: Of the training.
+        epoch: Counted from 1 over all phases.
+    """
+    draws = np.random.default_rng([seed, epoch, 2])
+    for generator in generators:
+        generator.state.assign(draws.integers(2**32, size=2, dtype=np.uint32))
+
+
+def _plus(progress: Progress, loss: float, accuracy: float, num_more: int) -> Progress:
+    """Return the means with one more batch in them. Keras starts its own anew with each `train_on_batch`."""
+    num_images = progress.num_images + num_more
+    share = num_more / num_images
+    return replace(
+        progress,
+        step=progress.step + 1,
+        num_images=num_images,
+        loss=progress.loss + share * (loss - progress.loss),
+        accuracy=progress.accuracy + share * (accuracy - progress.accuracy),
+    )

@@ -1,0 +1,66 @@
+"""Which phases a training has, what learns in each, and how fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transfer_core.config import TrainingConfig
+from transfer_core.events import Phase
+from transfer_core.training.freezing import FreezePlan
+
+
+@dataclass(frozen=True)
+class PlannedPhase:
+    """One phase that is to come.
+
+    Args:
+        name: What the phase is called.
+        plan: What learns in it.
+        num_epochs: Times it shows every training image, unless it ends early.
+        learning_rate: Largest step size.
+    """
+
+    name: Phase
+    plan: FreezePlan
+    num_epochs: int
+    learning_rate: float
+
+
+def planned_phases(config: TrainingConfig) -> list[PlannedPhase]:
+    """Return the phases of a training, each unfreezing what the one before did and more.
+
+    Head first, then the rest: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
+    Out-of-Distribution" (2022). One block after another: Howard and Ruder, "Universal Language Model
+    Fine-tuning for Text Classification" (2018).
+
+    Args:
+        config: Its schedule, depth and epochs count.
+
+    Raises:
+        InvalidConfigError: If the backbone has no such blocks or layers.
+        NotFoundError: If there is no such backbone.
+    """
+    plan = FreezePlan.of(config)
+    head = PlannedPhase("head", plan.with_unfrozen(0), config.epochs, config.learning_rate)
+    if plan.is_from_scratch:
+        return [PlannedPhase("fine_tune", plan, config.epochs, config.learning_rate)]
+    if plan.is_all_frozen or config.schedule == "head_only":
+        return [head]
+    if config.schedule == "one_phase":
+        return [PlannedPhase("fine_tune", plan, config.epochs, config.fine_tune_learning_rate)]
+    depths = range(1, plan.num_unfrozen_blocks) if config.schedule == "gradual" else ()
+    plans = [*(plan.with_unfrozen(depth) for depth in depths), plan]
+    return [
+        head,
+        *(
+            PlannedPhase("fine_tune", part, num_epochs, config.fine_tune_learning_rate)
+            for part, num_epochs in zip(plans, _shares(config.fine_tune_epochs, len(plans)), strict=True)
+        ),
+    ]
+
+
+def _shares(num_epochs: int, num_phases: int) -> list[int]:
+    """Divide epochs into phases of at least one; what is left over goes to the last, deepest ones."""
+    num_epochs = max(num_epochs, num_phases)
+    least, left_over = divmod(num_epochs, num_phases)
+    return [least + (number >= num_phases - left_over) for number in range(num_phases)]
