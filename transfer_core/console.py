@@ -15,6 +15,7 @@ from transfer_core.data.records import LeftOut, Split
 from transfer_core.errors import TrainingError
 from transfer_core.events import (
     EpochEnded,
+    FoldEnded,
     ImagesSeen,
     PhaseStarted,
     RunContinued,
@@ -37,6 +38,7 @@ def tell(event: TrainingEvent) -> None:
                 "head": _("head"),
                 "fine_tune": _("fine tune"),
                 "evaluation": _("evaluation"),
+                "cross_validation": _("cross-validation"),
             }
             note(words[event.phase])
         case RunResumed():
@@ -47,6 +49,9 @@ def tell(event: TrainingEvent) -> None:
             note(_("goes on"))
         case ImagesSeen():
             note(_("  {count:,} images").format(count=event.num_done))
+        case FoldEnded():
+            line = _("  part {fold} of {num_folds}: {accuracy:.1%} right")
+            note(line.format(fold=event.fold, num_folds=event.num_folds, accuracy=event.val_accuracy))
         case EpochEnded():
             line = _(
                 "  epoch {epoch}: loss {loss:.3f}, accuracy {accuracy:.1%}, validation accuracy {val:.1%}"
@@ -82,6 +87,7 @@ def training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
         "best_epoch": best.epoch,
         "seconds": round(snapshot.seconds, 3),
         "history": snapshot.history,
+        "fold_accuracies": list(snapshot.fold_accuracies),
     }
 
 

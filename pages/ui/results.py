@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import mean, pstdev
+
 import streamlit as st
 
 from pages.ui.charts import show_confusion_matrix, show_curves
@@ -140,6 +143,8 @@ def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
         st.metric(_("Time"), duration_words(snapshot.seconds), border=True, height="stretch")
     if evaluation:
         _show_interval(evaluation)
+    if len(snapshot.fold_accuracies) > 1:
+        _show_folds(snapshot.fold_accuracies)
 
 
 def _show_interval(evaluation: Evaluation) -> None:
@@ -149,4 +154,21 @@ def _show_interval(evaluation: Evaluation) -> None:
             "With {count} photos to check with, the accuracy on new photos of the same kind is probably between "
             "{lowest:.0%} and {highest:.0%}; rather a little lower, since these photos also picked the best epoch."
         ).format(count=evaluation.num_images, lowest=lowest, highest=highest)
+    )
+
+
+def _show_folds(accuracies: Sequence[float]) -> None:
+    text = _(
+        "Checked {count} times, each time with another part of the images: {mean:.0%} right on average, "
+        "{lowest:.0%} at worst and {highest:.0%} at best (standard deviation {spread:.0%})."
+    )
+    st.caption(
+        text.format(
+            count=len(accuracies),
+            mean=mean(accuracies),
+            lowest=min(accuracies),
+            highest=max(accuracies),
+            spread=pstdev(accuracies),
+        ),
+        help=explain("cross-validation"),
     )

@@ -15,6 +15,8 @@ def phase_words(snapshot: RunSnapshot) -> str:
             return _("fine-tuning")
         case "evaluation":
             return _("checking the finished model on the photos kept aside")
+        case "cross_validation":
+            return _("training once more for each part that takes its turn")
         case "features" if snapshot.epochs:
             return _("getting ready for fine-tuning")
         case "features" if snapshot.step:

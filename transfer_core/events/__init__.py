@@ -3,6 +3,7 @@
 from transfer_core.events.kinds import (
     BatchEnded,
     EpochEnded,
+    FoldEnded,
     HeadChosen,
     ImagesSeen,
     Outcome,
@@ -23,6 +24,7 @@ __all__ = [
     "BatchEnded",
     "BatchLoss",
     "EpochEnded",
+    "FoldEnded",
     "HeadChosen",
     "ImagesSeen",
     "Outcome",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Phase = Literal["features", "head", "fine_tune", "evaluation"]
+Phase = Literal["features", "head", "fine_tune", "evaluation", "cross_validation"]
 Outcome = Literal["finished", "stopped", "failed", "interrupted"]
 
 
@@ -66,8 +66,10 @@ class PhaseStarted(TrainingEvent):
 
     Args:
         phase: `"features"` looks at the images once, `"head"` trains the new layer, `"fine_tune"` the
-            unfrozen blocks with it, `"evaluation"` scores the model that was kept.
-        num_steps: Images in the phases `"features"` and `"evaluation"`, batches otherwise.
+            unfrozen blocks with it, `"evaluation"` scores the model that was kept, `"cross_validation"` trains
+            once more for each other part of the images.
+        num_steps: Images in the phases `"features"` and `"evaluation"`, parts in `"cross_validation"`, batches
+            otherwise.
         first_step: Steps that were done before: images in the cache, or batches before the training was
             resumed in the middle of the phase.
     """
@@ -152,6 +154,21 @@ class EpochEnded(TrainingEvent):
 
 
 @dataclass(frozen=True)
+class FoldEnded(TrainingEvent):
+    """One part of the images has been checked by a training on all the others.
+
+    Args:
+        fold: Which part, from 1.
+        num_folds: How many there are.
+        val_accuracy: Share of its images that were right, 0-1.
+    """
+
+    fold: int
+    num_folds: int
+    val_accuracy: float
+
+
+@dataclass(frozen=True)
 class RunEnded(TrainingEvent):
     """The training is over.
 
@@ -178,6 +195,7 @@ _EVENT_TYPES: dict[str, type[TrainingEvent]] = {
         HeadChosen,
         BatchEnded,
         EpochEnded,
+        FoldEnded,
         RunEnded,
     )
 }

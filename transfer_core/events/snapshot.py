@@ -10,6 +10,7 @@ from functools import reduce as fold
 from transfer_core.events.kinds import (
     BatchEnded,
     EpochEnded,
+    FoldEnded,
     HeadChosen,
     ImagesSeen,
     Outcome,
@@ -72,6 +73,7 @@ class RunSnapshot:
     memory_bytes: int | None = None
     head: HeadChosen | None = None
     epochs: tuple[EpochEnded, ...] = ()
+    fold_accuracies: tuple[float, ...] = ()
     outcome: Outcome | None = None
     message: str = ""
     best_epoch: int = 0
@@ -204,6 +206,7 @@ def _resumed(snapshot: RunSnapshot, event: RunResumed) -> RunSnapshot:
         epoch=event.epoch,
         epochs=tuple(epoch for epoch in snapshot.epochs if epoch.epoch <= event.epoch),
         batch_losses=tuple(point for point in snapshot.batch_losses if point.position <= event.epoch),
+        fold_accuracies=(),
         outcome=None,
         message="",
         best_epoch=0,
@@ -225,6 +228,9 @@ def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
                 step=event.first_step,
                 num_images=0,
             )
+        case FoldEnded():
+            accuracies = (*snapshot.fold_accuracies, event.val_accuracy)
+            return replace(snapshot, step=event.fold, fold_accuracies=accuracies)
         case ImagesSeen():
             return replace(snapshot, step=event.num_done, num_images=event.num_done - snapshot.first_step)
         case HeadChosen():

@@ -16,6 +16,7 @@ from transfer_core.events import PhaseStarted, RunEnded, TrainingEvent
 from transfer_core.files import write_json
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
+from transfer_core.runs.cross_validation import check_other_folds
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
@@ -55,6 +56,16 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
             emit(PhaseStarted(event.time, "evaluation", len(run.validation_ids())))
             evaluation = evaluate_on_dataset(Predictor.load(run.folder), run, dataset)
             write_json(run.folder / EVALUATION_FILE, evaluation.to_dict())
+            if event.outcome == "finished":
+                check_other_folds(
+                    dataset,
+                    run.config,
+                    run.folder,
+                    workspace.cache_dir,
+                    evaluation.accuracy,
+                    emit,
+                    should_stop,
+                )
         emit(replace(event, time=time.time()) if isinstance(event, RunEnded) else event)
 
     train(

@@ -1,0 +1,85 @@
+"""k-fold cross-validation: the same training with each other part of the images kept to check with."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import WorkspaceError
+from transfer_core.events import FoldEnded, PhaseStarted, TrainingEvent
+from transfer_core.files import read_json, write_json
+from transfer_core.training.checkpoint import training_key
+from transfer_core.training.train import train
+
+FOLDS_DIR = "folds"
+_FILE = "fold.json"
+
+
+def check_other_folds(
+    dataset: ImageDataset,
+    config: TrainingConfig,
+    output_dir: Path,
+    cache_dir: Path,
+    first_accuracy: float,
+    emit: Callable[[TrainingEvent], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    """Train once more for each other part, and tell how many of its images were right.
+
+    The frozen layers have looked at all images already, so this costs little. Models are not kept, only what they
+    reached; a part that was done before an interruption is not done again.
+
+    Args:
+        dataset: The images, of which the first part was kept to check with. Split otherwise, nothing is done.
+        config: Every choice of the run.
+        output_dir: The folder of the run.
+        cache_dir: Where features are kept.
+        first_accuracy: What the run itself reached on the first part, 0-1.
+        emit: Takes the events.
+        should_stop: Asked after each batch; the parts that are left are then not checked.
+
+    Raises:
+        TransferStudioError: Whatever `train` raises.
+    """
+    folds = dataset.folds()
+    if len(folds) < 2:
+        return
+    emit(PhaseStarted(time.time(), "cross_validation", len(folds)))
+    emit(FoldEnded(time.time(), 1, len(folds), first_accuracy))
+    for number, fold in enumerate(folds[1:], 2):
+        accuracy = _accuracy_of(fold, config, output_dir / FOLDS_DIR / str(number), cache_dir, should_stop)
+        if accuracy is None:
+            return
+        emit(FoldEnded(time.time(), number, len(folds), accuracy))
+
+
+def _accuracy_of(
+    fold: ImageDataset,
+    config: TrainingConfig,
+    folder: Path,
+    cache_dir: Path,
+    should_stop: Callable[[], bool],
+) -> float | None:
+    """Return what the training of one part reaches, or None when it was stopped."""
+    key = training_key(fold, config)
+    known = _known(folder, key)
+    if known is not None:
+        return known
+    best = train(fold, config, folder, cache_dir, should_stop=should_stop).snapshot.best
+    if should_stop() or best is None:
+        return None
+    shutil.rmtree(folder, ignore_errors=True)
+    write_json(folder / _FILE, {"key": key, "val_accuracy": best.val_accuracy})
+    return best.val_accuracy
+
+
+def _known(folder: Path, key: str) -> float | None:
+    try:
+        facts = read_json(folder / _FILE)
+    except WorkspaceError:
+        return None
+    return float(facts["val_accuracy"]) if facts.get("key") == key else None
