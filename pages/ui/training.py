@@ -129,7 +129,9 @@ def _show_buttons(run_id: str, *, is_waiting: bool) -> None:
 
 def _show_what_was_asked(run_id: str, *, is_stopping: bool, is_to_pause: bool) -> None:
     status = run_queue().status(run_id)
-    if is_stopping:
+    if is_stopping and run_queue().snapshot(run_id).phase == "evaluation":
+        st.caption(_("Stopped. The best model is being checked …"))
+    elif is_stopping:
         st.caption(_("Stopping after the present step …"))
     elif is_to_pause and status != "paused":
         st.caption(_("Pausing after the present step …"))

@@ -14,7 +14,7 @@ Forward = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
 
 
 def constant_graph(model: keras.Model) -> Forward:
-    """Fold the weights into the graph: TensorFlow then runs a network about twice as fast.
+    """Put the weights into the graph itself: TensorFlow then folds them and runs a network about twice as fast.
 
     Args:
         model: Used in inference mode, with its present weights.
@@ -22,15 +22,20 @@ def constant_graph(model: keras.Model) -> Forward:
     Returns:
         A function from a batch of inputs of any real type to a batch of float32 outputs.
     """
+    import keras
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    shape = (None, *model.input.shape[1:])
-    traced = tf.function(lambda inputs: model(inputs, training=False))
-    graph = convert_variables_to_constants_v2(traced.get_concrete_function(tf.TensorSpec(shape, tf.float32)))
+    constants = [(variable, tf.constant(variable.numpy())) for variable in model.variables]
+
+    def call(inputs: Any) -> Any:
+        with keras.StatelessScope(state_mapping=constants):
+            return model(inputs, training=False)
+
+    signature = tf.TensorSpec((None, *model.input.shape[1:]), tf.float32)
+    graph = tf.function(call).get_concrete_function(signature)
 
     def forward(inputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        result: np.ndarray[Any, Any] = graph(tf.constant(inputs, tf.float32))[0].numpy()
+        result: np.ndarray[Any, Any] = graph(tf.constant(inputs, tf.float32)).numpy()
         return result
 
     return forward
