@@ -16,14 +16,14 @@ from pages.ui.upload_parts import check_outcome, expect_files, take_part, withou
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
 from transfer_core.data.label_table import TABLE_ENDINGS
-from transfer_core.data.sources import MAX_FILE_BYTES, MAX_FILES
+from transfer_core.data.limits import limits
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 
 _KEY = "folder-upload"
 _HERE = Path(__file__).parent
 # Adding to a dataset costs the more the larger it is, so several batches are added at once.
-_SAVED_BYTES = 24 * 1024**2
+_SAVED_BYTES = 16 * 1024**2
 _SAVED_FILES = 200
 
 
@@ -53,8 +53,8 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
             "has_failed": bool(upload and upload.has_failed),
             "dataset": upload.after.id if upload and upload.after.version else None,
             "chosen": session.dataset_id,
-            "max_files": MAX_FILES,
-            "max_file_bytes": MAX_FILE_BYTES,
+            "max_files": limits().files,
+            "max_file_bytes": limits().file_bytes,
             "table_endings": TABLE_ENDINGS,
             "words": _words(),
         },
@@ -149,5 +149,5 @@ def _words() -> dict[str, str]:
         "empty": _("There are no files in it. Choose a folder whose subfolders are the classes."),
         "too_many": _(
             "That folder has more than {limit:,} files. Choose a smaller one, or several one after the other."
-        ).format(limit=MAX_FILES),
+        ).format(limit=limits().files),
     }

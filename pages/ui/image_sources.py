@@ -20,9 +20,10 @@ from pages.ui.server_folder import show_server_folder
 from pages.ui.session import Session
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.limits import limits
 from transfer_core.data.samples import list_samples
 from transfer_core.data.server_folder import ROOT_VARIABLE
-from transfer_core.data.sources import MAX_FILE_BYTES, open_archive, uploaded_file
+from transfer_core.data.sources import open_archive, uploaded_file
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _, plural
 
@@ -100,7 +101,7 @@ def _show_class(session: Session, dataset: ImageDataset | None) -> None:
             _("Images of this class"),
             type=_PICTURE_TYPES,
             accept_multiple_files=True,
-            max_upload_size=MAX_FILE_BYTES // 1024**2,
+            max_upload_size=limits().file_mb,
             key=f"class-{session.num_files_taken}",
         )
         submitted = st.form_submit_button(_("Add these images"), icon=":material/add_photo_alternate:")

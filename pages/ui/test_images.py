@@ -12,8 +12,8 @@ from pages.ui.session import Session
 from pages.ui.words import depth_words
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.limits import limits
 from transfer_core.data.samples import get_sample
-from transfer_core.data.sources import MAX_FILE_BYTES
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
@@ -70,7 +70,7 @@ def collect_images(run: TrainingRun) -> list[NewImage]:
         files = st.file_uploader(
             _("Drop new photos here"),
             accept_multiple_files=True,
-            max_upload_size=MAX_FILE_BYTES // 1024**2,
+            max_upload_size=limits().file_mb,
             key="new-photos",
         )
     with right:

@@ -12,8 +12,9 @@ from pages.ui.session import Upload
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import check_anything_added
 from transfer_core.data.label_table import arranged
+from transfer_core.data.limits import limits
 from transfer_core.data.source_file import SourceFile, check_count
-from transfer_core.data.sources import MAX_FILE_BYTES, failing_file, uploaded_file
+from transfer_core.data.sources import failing_file, uploaded_file
 from transfer_core.errors import UnreadableImageError
 
 
@@ -93,7 +94,7 @@ def check_outcome(upload: Upload) -> None:
 
 def _joined(upload: Upload, awaited: SourceFile, part: dict[str, Any], content: bytes) -> SourceFile | None:
     # The beginning is missing when the server was started anew half-way through a file.
-    is_gapless = part["offset"] in (0, len(upload.begun)) and part["offset"] <= MAX_FILE_BYTES
+    is_gapless = part["offset"] in (0, len(upload.begun)) and part["offset"] <= limits().file_bytes
     begun = upload.begun if part["offset"] else b""
     upload.begun = b"" if part["is_end"] or not is_gapless else begun + content
     if not part["is_end"]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from transfer_core.data.label_table import TABLE_ENDINGS, arranged, labelled, read_table
-from transfer_core.data.limits import Limits, limits
+from transfer_core.data.limits import limits
 from transfer_core.data.members import unsafe_reason
 from transfer_core.data.source_file import (
     SourceFile,
@@ -27,8 +27,6 @@ from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 
 __all__ = [
-    "MAX_FILES",
-    "MAX_FILE_BYTES",
     "SourceFile",
     "clean_name",
     "csv_source",
@@ -39,9 +37,6 @@ __all__ = [
     "uploaded_file",
     "zip_source",
 ]
-
-MAX_FILES = Limits().files
-MAX_FILE_BYTES = Limits().file_bytes
 
 
 @contextmanager
