@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _
@@ -71,13 +72,22 @@ class Limits:
         return self.megapixels * 1_000_000
 
 
+_SETTINGS = tuple(_PREFIX + field.name.upper() for field in fields(Limits))
+
+
 def limits() -> Limits:
     """Return the limits that hold now.
 
     Raises:
         InvalidConfigError: If one of the settings is no whole number of at least 1.
     """
-    return Limits.from_environment(os.environ)
+    return _limits_of(tuple((name, os.environ[name]) for name in _SETTINGS if name in os.environ))
+
+
+# Asked for with every picture, and each time the environment says the same.
+@lru_cache(maxsize=8)
+def _limits_of(settings: tuple[tuple[str, str], ...]) -> Limits:
+    return Limits.from_environment(dict(settings))
 
 
 def setting_of(limit: str) -> str:
