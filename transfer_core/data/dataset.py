@@ -96,7 +96,7 @@ class ImageDataset:
                 )
             )
         saved = replace(self, version=self.version + 1)
-        write_json(path, facts_to_dict(saved))
+        write_json(path, facts_to_dict(saved), indent=None)
         return saved
 
     def with_images(self, images: Iterable[ImageRecord], left_out: Iterable[LeftOut]) -> ImageDataset:

@@ -122,6 +122,8 @@ def check_anything_added(before: ImageDataset, after: ImageDataset) -> None:
     if len(after.images) > len(before.images):
         return
     left_out = [file for file in after.left_out[len(before.left_out) :] if not file.is_expected]
+    if not left_out and any(file.kind == "again" for file in after.left_out):
+        raise IngestError(_("All of these pictures came in before, so nothing was added."))
     if not left_out:
         raise IngestError(_("There are no pictures in it. Choose a folder whose subfolders are the classes."))
     if all(file.kind == "no_class" for file in left_out):

@@ -296,6 +296,13 @@ class TestNothingUsable:
         assert str(caught.value) == message
         assert workspace.dataset_ids() == []
 
+    def test_what_came_in_before_is_no_mistake(self, dataset: ImageDataset, make_image: MakeImage) -> None:
+        files = [file_of("cat/1.png", make_image(seed=1)), file_of("dog/2.png", make_image(seed=2))]
+        added = add_files(dataset, files)
+        with pytest.raises(IngestError) as caught:
+            add_files(added, files)
+        assert str(caught.value) == "All of these pictures came in before, so nothing was added."
+
     def test_the_dataset_is_as_it_was(self, workspace: Workspace, filled: ImageDataset) -> None:
         with pytest.raises(IngestError):
             add_files(filled, [file_of("cat/1.jpg", b"text")])
