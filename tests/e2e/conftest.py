@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -40,14 +42,12 @@ class Server:
         port: Where it listens on this machine.
         workspace: Where it keeps everything.
         log: What it writes.
-        settings: Variables of its environment.
         process: Of the running app.
     """
 
     port: int
     workspace: Workspace
     log: Path
-    settings: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -66,7 +66,7 @@ class Server:
             f"--server.port={self.port}",
             "--server.headless=true",
         ]
-        environment = {**os.environ, **self.settings, WORKSPACE_VARIABLE: str(self.workspace.root)}
+        environment = {**os.environ, WORKSPACE_VARIABLE: str(self.workspace.root)}
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
@@ -82,15 +82,28 @@ class Server:
 
 
 @pytest.fixture
-def server_settings() -> dict[str, str]:
-    """Variables of the server's environment; a test module may set its own."""
-    return {}
-
-
-@pytest.fixture
-def server(tmp_path: Path, server_settings: dict[str, str]) -> Iterator[Server]:
+def server(tmp_path: Path) -> Iterator[Server]:
     """The app on a free port, with an empty workspace; its log must stay free of warnings."""
-    server = Server(_free_port(), Workspace(tmp_path / "workspace"), tmp_path / "server.log", server_settings)
+    with _running(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The same for all tests of a module, which saves the start; for tests that leave nothing at work."""
+    with _running(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+def with_empty_workspace(server: Server) -> Server:
+    """Forget what the tests before have left."""
+    shutil.rmtree(server.workspace.root, ignore_errors=True)
+    return server
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[Server]:
+    server = Server(_free_port(), Workspace(folder / "workspace"), folder / "server.log")
     try:
         server.start()
         yield server

@@ -8,12 +8,19 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.conftest import LONG, Server, settle
+from tests.e2e.conftest import LONG, Server, settle, with_empty_workspace
 from transfer_core.data.dataset import ImageDataset
 
 pytestmark = pytest.mark.browser
 
 Person = Callable[[], Page]
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    return with_empty_workspace(shared_server)
+
+
 KEEP_STREAMS = """
     window.tracks = [];
     const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Server, click_button, settle
+from tests.e2e.conftest import Server, click_button, settle, with_empty_workspace
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import folder_source
@@ -16,6 +16,11 @@ from transfer_core.data.sources import folder_source
 pytestmark = pytest.mark.browser
 
 Person = Callable[[], Page]
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    return with_empty_workspace(shared_server)
 
 
 @pytest.fixture
