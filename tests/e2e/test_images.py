@@ -11,12 +11,17 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from tests.conftest import MakeImage
-from tests.e2e.conftest import LONG, Server, choose_folder, heading, settle
+from tests.e2e.conftest import LONG, Server, choose_folder, heading, settle, with_empty_workspace
 from transfer_core.data.dataset import ImageDataset
 
 pytestmark = pytest.mark.browser
 
 Person = Callable[[], Page]
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    return with_empty_workspace(shared_server)
 
 
 def open_images(page: Page) -> None:
