@@ -203,7 +203,7 @@ class Session:
         """The labels that looked wrong and are still as they were then."""
         if self.checked_labels_of != dataset.id:
             return ()
-        labels = {image.id: image.class_name for image in dataset.images}
+        labels = {image.id: image.class_name for image in dataset.images if not image.is_confirmed}
         return tuple(found for found in self.suspicions if labels.get(found.image_id) == found.given)
 
     def query(self) -> dict[str, str]:
