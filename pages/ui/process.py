@@ -18,6 +18,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Split
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.evaluation.rejection import REJECTION_FILE, Rejection
 from transfer_core.language import _
 from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
@@ -66,16 +67,36 @@ def run_queue() -> RunQueue:
     return RunQueue(workspace())
 
 
-@st.cache_resource(show_spinner=False, max_entries=3)
 def predictor(run_id: str) -> Predictor:
-    """The model of a finished run, loaded once.
+    """The model of a finished run, loaded once, with the thresholds as they are now.
 
     Raises:
         NotFoundError: If the run has no model.
+        WorkspaceError: If a file of it is damaged.
     """
+    return _loaded_predictor(run_id).with_rejection(rejection(run_id))
+
+
+def rejection(run_id: str) -> Rejection | None:
+    """What a run does not know, with the thresholds as they are now; None where that was never measured.
+
+    Raises:
+        WorkspaceError: If a file of it is damaged.
+    """
+    path = workspace().run_dir(run_id) / REJECTION_FILE
+    return _read_rejection(run_id, path.stat().st_mtime_ns) if path.is_file() else None
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _loaded_predictor(run_id: str) -> Predictor:
     from transfer_core.predictor import Predictor
 
     return Predictor.load(workspace().run_dir(run_id))
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _read_rejection(run_id: str, written_at: int) -> Rejection | None:
+    return Rejection.load(workspace().run_dir(run_id))
 
 
 def stored_evaluation(run_id: str) -> Evaluation | None:

@@ -114,6 +114,7 @@ class Session:
         has_own_choices: Whether the person chooses the numbers rather than taking those recommended.
         deleted_run_id: The run that was deleted last and can be taken back, or None.
         results_part: The part of the Results page that is open.
+        retrained: The run that was trained again with mended photos, by the run whose mistakes were looked at.
         num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
     """
 
@@ -135,6 +136,7 @@ class Session:
     has_own_choices: bool = False
     deleted_run_id: str | None = None
     results_part: str = "overview"
+    retrained: dict[str, str] = field(default_factory=dict)
     num_forms: int = 0
 
     @property
