@@ -26,6 +26,7 @@ from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 
 _WELL = 0.05
+_MANY_IMAGES = 300
 _SHARES = (0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
 _COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
 _ERRORS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
@@ -85,6 +86,12 @@ def _show_calibration(evaluation: Evaluation) -> None:
             _(
                 "With fewer than {count} validation photos the certainty is left as it comes out of the network."
             ).format(count=MIN_IMAGES_TO_CALIBRATE)
+        )
+    elif evaluation.num_images < _MANY_IMAGES:
+        st.caption(
+            _("Measured on {count} photos only, so the gaps and the line jump about by chance.").format(
+                count=evaluation.num_images
+            )
         )
     show_reliability(evaluation)
 

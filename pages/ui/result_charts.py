@@ -43,6 +43,12 @@ def show_confusion_matrix(evaluation: Evaluation, *, as_rates: bool, key: str) -
                 z=shares,
                 x=places,
                 y=places,
+                text=[
+                    [_cell_text(counts[row][column], shares[row][column], as_rates) for column in places]
+                    for row in places
+                ],
+                texttemplate="%{text}",
+                textfont={"size": 14},
                 colorscale="Teal",
                 zmin=0,
                 zmax=1,
@@ -54,17 +60,10 @@ def show_confusion_matrix(evaluation: Evaluation, *, as_rates: bool, key: str) -
             go.Scatter(
                 x=[column for _row, column in cells],
                 y=[row for row, _column in cells],
-                mode="markers+text",
+                mode="markers",
                 marker={"symbol": "square", "size": 40, "color": "rgba(0,0,0,0.004)"},
                 selected={"marker": {"color": "rgba(230,159,0,0.45)"}},
                 unselected={"marker": {"opacity": 1.0}},
-                text=[
-                    _cell_text(counts[row][column], shares[row][column], as_rates) for row, column in cells
-                ],
-                textfont={
-                    "color": ["#ffffff" if shares[row][column] > 0.5 else "#10343a" for row, column in cells],
-                    "size": 14,
-                },
                 hovertext=[
                     _("{true}, taken for {said}: {count}").format(
                         true=escape(names[row]), said=escape(names[column]), count=counts[row][column]
@@ -87,6 +86,8 @@ def show_confusion_matrix(evaluation: Evaluation, *, as_rates: bool, key: str) -
         margin=_MARGIN,
         showlegend=False,
         clickmode="event+select",
+        # The nearest middle of a square, wherever in it the click is.
+        hoverdistance=-1,
         dragmode=False,
         xaxis={"title": _("what the network said"), "range": edge, **labels},
         yaxis={"title": _("what it is"), "range": edge[::-1], **labels},

@@ -59,6 +59,9 @@ def _show_matrix(chosen: CheckedSet, evaluation: Evaluation) -> None:
         return
     outcomes = in_cell(evaluation, *cell)
     true, said = map(plain, cell)
+    if not outcomes:
+        st.markdown(_("No photo of {true} was taken for {said}.").format(true=true, said=said))
+        return
     count = plural("{count} photo", "{count} photos", len(outcomes))
     if cell[0] == cell[1]:
         text = _("**{photos}** of {true}, and rightly called that.").format(photos=count, true=true)
@@ -72,6 +75,7 @@ def _show_matrix(chosen: CheckedSet, evaluation: Evaluation) -> None:
 
 def _show_lists(session: Session, chosen: CheckedSet, evaluation: Evaluation) -> None:
     st.subheader(_("Photos worth a look"), anchor=False)
+    st.caption(_("Under each photo: its label, and what the network says."))
     kinds = {
         "wrong": _("Most wrong"),
         "unsure": _("Least sure"),

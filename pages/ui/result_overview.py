@@ -55,7 +55,7 @@ def _show_side_by_side(sets: dict[str, CheckedSet], evaluations: dict[str, Evalu
     with st.container(horizontal=True):
         for name, evaluation in evaluations.items():
             lowest, highest = evaluation.accuracy_interval
-            count = plural("{count} photo", "{count:,} photos", evaluation.num_images)
+            count = plural("{count} photo", "{count} photos", evaluation.num_images)
             st.metric(
                 _("Right on: {title}").format(title=sets[name].title),
                 f"{evaluation.accuracy:.0%}",
@@ -109,13 +109,23 @@ def _show_classes(evaluation: Evaluation) -> None:
         for name, measures in evaluation.per_class.items()
     ]
     rows += [
-        {"class": _("All, each class counts the same"), **evaluation.macro, "area": evaluation.roc_auc},
-        {"class": _("All, each photo counts the same"), **evaluation.weighted},
+        {
+            "class": _("All, each class counts the same"),
+            **evaluation.macro,
+            "support": evaluation.num_images,
+            "area": evaluation.roc_auc,
+        },
+        {
+            "class": _("All, each photo counts the same"),
+            **evaluation.weighted,
+            "support": evaluation.num_images,
+        },
     ]
     share: Any = {"format": "percent", "min_value": 0.0, "max_value": 1.0, "color": "#14828c"}
     st.dataframe(
-        pd.DataFrame(rows),
+        pd.DataFrame(rows).round(3),
         hide_index=True,
+        placeholder="–",
         column_config={
             "class": st.column_config.TextColumn(_("Class"), width="medium"),
             "precision": st.column_config.ProgressColumn(
