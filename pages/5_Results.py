@@ -1,6 +1,8 @@
 """Step 5: what the model has learned, and where it fails."""
 
 from pages.ui.page import guarded, run_page
+from pages.ui.result_certainty import show_certainty
+from pages.ui.result_mistakes import show_mistakes
 from pages.ui.result_overview import show_overview
 from pages.ui.result_parts import choose_part
 from pages.ui.run_choice import choose_run, say_no_model
@@ -16,7 +18,11 @@ def show_results(session: Session) -> None:
         say_no_model(session)
         return
     # By the name in the address: the title, and what draws it.
-    parts = {"overview": (_("Overview"), show_overview)}
+    parts = {
+        "overview": (_("Overview"), show_overview),
+        "mistakes": (_("Mistakes"), show_mistakes),
+        "certainty": (_("Certainty"), show_certainty),
+    }
     part = choose_part(session, {name: title for name, (title, _show) in parts.items()})
     guarded(parts[part][1])(session, run)
 

@@ -7,16 +7,27 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from transfer_core.backbones.registry import list_backbones
-from transfer_core.console import dataset_facts, left_out_facts, note, report, run_facts, tell, training_facts
+from transfer_core.console import (
+    dataset_facts,
+    error_message,
+    left_out_facts,
+    note,
+    prediction_facts,
+    prediction_line,
+    report,
+    run_facts,
+    tell,
+    training_facts,
+)
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.doctor import examine
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.records import LeftOut, SplitBy
+from transfer_core.data.records import LeftOut, Split, SplitBy
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources import open_source
 from transfer_core.errors import IngestError, NotFoundError, TrainingError, TransferStudioError
@@ -27,7 +38,8 @@ from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
 from transfer_core.options import config_from, recommended_config, training_options
 from transfer_core.predictor import Predictor
-from transfer_core.runs.execute import ended_by, evaluate_on_dataset, execute_run
+from transfer_core.runs.assess import evaluate_split
+from transfer_core.runs.execute import ended_by, execute_run
 from transfer_core.runs.live_run import LiveRun, ask_to_stop
 from transfer_core.runs.run_status import ACTIVE, resumable_run, run_status
 from transfer_core.runs.training_run import TrainingRun
@@ -36,7 +48,6 @@ from transfer_core.workspace import Workspace, default_workspace_root
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SAMPLE_PREFIX = "sample:"
-_MAX_SHOWN = 200
 _SECONDS_BETWEEN_LOOKS = 0.1
 
 
@@ -196,21 +207,30 @@ def runs(root: Path | None, as_json: bool) -> None:
 @cli.command("evaluate")
 @click.argument("run_id", metavar="RUN")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--split",
+    type=click.Choice(get_args(Split)),
+    default="validation",
+    show_default=True,
+    help="Which of its own images, without a folder.",
+)
 @_common_options
-def evaluate_run(run_id: str, folder: Path | None, root: Path | None, as_json: bool) -> None:
+def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | None, as_json: bool) -> None:
     """Score a run on its validation images, or on a folder of class folders."""
     workspace = _workspace(root)
     run = TrainingRun.load(workspace, run_id)
-    predictor = Predictor.load(run.folder)
+    left_out: list[LeftOut] = []
     if folder is None:
-        left_out: list[LeftOut] = []
-        evaluation = evaluate_on_dataset(predictor, run, ImageDataset.load(workspace, run.dataset_id))
+        dataset = ImageDataset.load(workspace, run.dataset_id)
+        evaluation = evaluate_split(run, dataset, split, workspace.cache_dir)
     else:
+        predictor = Predictor.load(run.folder)
         images, left_out = labelled_folder(folder, predictor.class_names)
         evaluation = evaluate(predictor, images)
-    line = _("{accuracy:.1%} of {count} images right").format(
-        accuracy=evaluation.accuracy, count=evaluation.num_images
-    )
+    lowest, highest = evaluation.accuracy_interval
+    line = _(
+        "{accuracy:.1%} of {count} images right, probably {lowest:.0%} to {highest:.0%} of new ones"
+    ).format(accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest)
     for file in left_out:
         note(_("Left out: {name} ({reason})").format(name=file.name, reason=file.reason))
     facts = {"run_id": run.id, "left_out": left_out_facts(left_out), **evaluation.to_dict()}
@@ -225,6 +245,7 @@ def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bo
     """Say what a run makes of one or more images."""
     predictor = Predictor.load(TrainingRun.load(_workspace(root), run_id).folder)
     facts = {}
+    lines = []
     problems = []
     for image in images:
         try:
@@ -234,12 +255,8 @@ def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bo
         except TransferStudioError as error:
             problems.append(f"{image}: {error}")
         else:
-            facts[image] = {
-                "class_name": prediction.class_name,
-                "probability": prediction.probability,
-                "probabilities": prediction.probabilities,
-            }
-    lines = [f"{image}: {fact['class_name']} ({fact['probability']:.1%})" for image, fact in facts.items()]
+            facts[image] = prediction_facts(prediction)
+            lines.append(prediction_line(image, prediction))
     report(as_json, facts, lines)
     if problems:
         raise IngestError(_("Not every image could be read. {problems}").format(problems="; ".join(problems)))
@@ -318,23 +335,9 @@ def main() -> int:
         note(_("Stopped."))
         return 130
     except Exception as error:  # noqa: BLE001  (the last resort: a traceback says nothing to a person)
-        note(_("Error: {message}").format(message=_error_message(error)))
+        note(_("Error: {message}").format(message=error_message(error)))
         return error.exit_code if isinstance(error, click.ClickException) else 1
     return 0
-
-
-def _error_message(error: Exception) -> str:
-    match error:
-        case TransferStudioError():
-            return str(error)
-        case click.ClickException():
-            return error.format_message()
-        case OSError(strerror=str(reason), filename=str() | Path() as file):
-            return _("{reason}: {file}").format(reason=reason, file=str(file)[:_MAX_SHOWN])
-        case OSError(strerror=str(reason)):
-            return reason
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    return _("Something went wrong that was not expected ({what}).").format(what=what[:_MAX_SHOWN])
 
 
 if __name__ == "__main__":
