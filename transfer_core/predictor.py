@@ -62,12 +62,15 @@ class Predictor:
         model: From raw pixels to probabilities.
         class_names: In the order of the outputs.
         image_size: Side of the input, in pixels.
+
+    Attributes:
+        model: As given; what explains it looks inside.
     """
 
     def __init__(self, model: keras.Model, class_names: Sequence[str], image_size: int) -> None:
         self.class_names = tuple(class_names)
         self.image_size = image_size
-        self._model = model
+        self.model = model
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
@@ -119,5 +122,5 @@ class Predictor:
             Probabilities, `[num_images, num_classes]`.
         """
         starts = range(0, len(pixels), _BATCH_SIZE)
-        batches = [self._model.predict_on_batch(pixels[start : start + _BATCH_SIZE]) for start in starts]
+        batches = [self.model.predict_on_batch(pixels[start : start + _BATCH_SIZE]) for start in starts]
         return np.concatenate(batches)
