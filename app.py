@@ -31,7 +31,7 @@ def show_welcome(session: Session) -> None:
             with st.spinner(_("Getting the images ready …")):
                 start_sample_run(session)
             st.switch_page(Step.TRAIN.page)
-    st.subheader(_("Five steps"), anchor=False)
+    st.subheader(_("Six steps"), anchor=False)
     for column, (number, step) in zip(st.columns(len(Step)), enumerate(Step, 1), strict=True):
         with column.container(border=True, height="stretch"):
             st.page_link(

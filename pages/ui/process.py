@@ -15,7 +15,9 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.runs.run_queue import RunQueue
+from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
 from transfer_core.runs.worker import num_threads_beside_an_app
 from transfer_core.training.advice import Recommendation, recommend
 from transfer_core.training.layer_facts import layer_facts
@@ -71,6 +73,21 @@ def predictor(run_id: str) -> Predictor:
     from transfer_core.predictor import Predictor
 
     return Predictor.load(workspace().run_dir(run_id))
+
+
+def stored_evaluation(run_id: str) -> Evaluation | None:
+    """How a run did on its validation images, or None when that is not known; read once while it stays the same.
+
+    Raises:
+        WorkspaceError: If the file is damaged.
+    """
+    path = workspace().run_dir(run_id) / EVALUATION_FILE
+    return _read_evaluation(run_id, path.stat().st_mtime_ns) if path.is_file() else None
+
+
+@st.cache_resource(show_spinner=False, max_entries=20)
+def _read_evaluation(run_id: str, written_at: int) -> Evaluation | None:
+    return TrainingRun.load(workspace(), run_id).evaluation()
 
 
 @st.cache_data(show_spinner=False, max_entries=20)

@@ -28,4 +28,4 @@ def start_sample_run(session: Session) -> None:
     session.config = recommendation(dataset.id, dataset.version, TrainingConfig.backbone).config
     session.choose_backbone(session.config.backbone)
     session.choose_depth(session.config.num_unfrozen_blocks)
-    session.run_id = run_queue().submit(dataset, session.config)
+    session.follow(run_queue().submit(dataset, session.config))

@@ -1,13 +1,15 @@
-"""The five steps of the journey, and how far a person has come."""
+"""The six steps of the journey, and how far a person has come."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
-from pages.ui.process import run_queue, workspace
+from pages.ui.process import run_queue, stored_evaluation, workspace
+from pages.ui.run_choice import wanted_run_id
 from pages.ui.session import Session
 from transfer_core.backbones.registry import get_backbone
+from transfer_core.errors import TransferStudioError
 from transfer_core.language import _, plural
 from transfer_core.training.train import MODEL_FILE
 
@@ -19,7 +21,8 @@ class Step(Enum):
     IMAGES = ("pages/2_Images.py", ":material/photo_library:")
     LAYERS = ("pages/3_Layers.py", ":material/layers:")
     TRAIN = ("pages/4_Train.py", ":material/model_training:")
-    TEST = ("pages/5_Test.py", ":material/image_search:")
+    RESULTS = ("pages/5_Results.py", ":material/query_stats:")
+    TEST = ("pages/6_Test.py", ":material/image_search:")
 
     @property
     def page(self) -> str:
@@ -39,6 +42,7 @@ class Step(Enum):
             Step.IMAGES: _("Images"),
             Step.LAYERS: _("Layers"),
             Step.TRAIN: _("Train"),
+            Step.RESULTS: _("Results"),
             Step.TEST: _("Test"),
         }[self]
 
@@ -50,6 +54,7 @@ class Step(Enum):
             Step.IMAGES: _("Drop your own photos, sorted into classes."),
             Step.LAYERS: _("Choose what stays as it is and what learns."),
             Step.TRAIN: _("Watch it learn, live."),
+            Step.RESULTS: _("See what it has learned and where it fails."),
             Step.TEST: _("Show it new photos and see what it says."),
         }[self]
 
@@ -74,6 +79,7 @@ def step_state(step: Step, session: Session) -> StepState:
         Step.IMAGES: _images_state,
         Step.LAYERS: _layers_state,
         Step.TRAIN: _train_state,
+        Step.RESULTS: _results_state,
         Step.TEST: _test_state,
     }[step](session)
 
@@ -128,6 +134,25 @@ def _train_state(session: Session) -> StepState:
     if status in ("finished", "stopped") and best:
         return StepState(True, _("{accuracy:.0%} right on validation").format(accuracy=best.val_accuracy))
     return StepState(False, words[status])
+
+
+def _results_state(session: Session) -> StepState:
+    run_id = wanted_run_id(session)
+    if run_id is None:
+        return StepState(False, _("Needs a trained model"))
+    try:
+        evaluation = stored_evaluation(run_id)
+    except TransferStudioError:
+        evaluation = None
+    if evaluation is None:
+        return StepState(False, _("Not checked yet"))
+    lowest, highest = evaluation.accuracy_interval
+    return StepState(
+        True,
+        _("{accuracy:.0%} right ({lowest:.0%} to {highest:.0%})").format(
+            accuracy=evaluation.accuracy, lowest=lowest, highest=highest
+        ),
+    )
 
 
 def _test_state(session: Session) -> StepState:

@@ -90,6 +90,7 @@ def test_from_the_welcome_page_to_the_right_class(
     wait_for_more_points(page, second)
     page.get_by_role("button", name="Stop and keep the best").click()
     expect(page.get_by_text("Stopped on request. The best model so far was kept.")).to_be_visible()
+    click_button(page, "See where it fails")
     expect(heading(page, "What was taken for what")).to_be_visible()
     click_button(page, "Next: test it on new photos")
 

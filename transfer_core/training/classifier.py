@@ -37,11 +37,19 @@ def build_classifier(
     body = body or plan.backbone.build()
     if plan.is_from_scratch:
         _randomise(body, config.seed)
+    return keras.Model(body.input, _head(plan, num_classes, config, body.output), name="classifier")
+
+
+def _head(
+    plan: FreezePlan, num_classes: int, config: TrainingConfig, feature_map: keras.KerasTensor
+) -> keras.KerasTensor:
+    import keras
+
     initializer = keras.initializers.GlorotUniform
     if plan.head == "flattened_map":
-        x = keras.layers.Flatten(name="flatten")(body.output)
+        x = keras.layers.Flatten(name="flatten")(feature_map)
     else:
-        x = keras.layers.GlobalAveragePooling2D(name=POOLING_LAYER)(body.output)
+        x = keras.layers.GlobalAveragePooling2D(name=POOLING_LAYER)(feature_map)
     x = keras.layers.Dropout(config.dropout, seed=config.seed, name="dropout")(x)
     if plan.head == "hidden":
         x = keras.layers.Dense(
@@ -50,13 +58,12 @@ def build_classifier(
             kernel_initializer=initializer(seed=config.seed + 1),
             name="hidden_layer",
         )(x)
-    outputs = keras.layers.Dense(
+    return keras.layers.Dense(
         num_classes,
         activation="softmax",
         kernel_initializer=initializer(seed=config.seed),
         name=OUTPUT_LAYER,
     )(x)
-    return keras.Model(body.input, outputs, name="classifier")
 
 
 def split_at_boundary(
