@@ -1,5 +1,6 @@
 """Step 5: what the model has learned, and where it fails."""
 
+from pages.ui.explanation import show_explanation
 from pages.ui.page import guarded, run_page
 from pages.ui.result_overview import show_overview
 from pages.ui.result_parts import choose_part
@@ -16,7 +17,10 @@ def show_results(session: Session) -> None:
         say_no_model(session)
         return
     # By the name in the address: the title, and what draws it.
-    parts = {"overview": (_("Overview"), show_overview)}
+    parts = {
+        "overview": (_("Overview"), show_overview),
+        "why": (_("Why it decides so"), show_explanation),
+    }
     part = choose_part(session, {name: title for name, (title, _show) in parts.items()})
     guarded(parts[part][1])(session, run)
 

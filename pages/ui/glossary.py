@@ -134,6 +134,14 @@ _EXPLANATIONS = {
     "confusion matrix": (
         "Each row is a true class, each column what the network said. The diagonal is right."
     ),
+    "grad-cam": (
+        "Grad-CAM (Selvaraju et al. 2017) asks which cells of the last map in the network would change the score of a "
+        "class most. The map is coarse, often 7 by 7 cells, so the colours show a region, not an outline."
+    ),
+    "shortcut": (
+        "Something that gives the class away in your photos but not in the world: a table, a wall, a watermark, the "
+        "light. The model is then right for the wrong reason, and fails on photos from elsewhere."
+    ),
     "probability": "How sure the network is. All classes together make 100 %.",
 }
 

@@ -23,11 +23,13 @@ class LabelledImage:
         path: The image file.
         name: What to call it in the outcome.
         class_name: Its true class.
+        image_id: Its id, where it is an image of a dataset.
     """
 
     path: Path
     name: str
     class_name: str
+    image_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class ImageOutcome:
         predicted_class_name: What the model says.
         probability: How sure the model is of that, 0-1.
         true_probability: The probability it gives the true class, 0-1.
+        image_id: Its id, where it is an image of a dataset.
     """
 
     name: str
@@ -47,6 +50,12 @@ class ImageOutcome:
     predicted_class_name: str
     probability: float
     true_probability: float
+    image_id: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the model says its true class."""
+        return self.predicted_class_name == self.class_name
 
 
 @dataclass(frozen=True)
@@ -160,7 +169,12 @@ def _measure(
         },
         outcomes=tuple(
             ImageOutcome(
-                image.name, image.class_name, class_names[guess], float(row[guess]), float(row[label])
+                image.name,
+                image.class_name,
+                class_names[guess],
+                float(row[guess]),
+                float(row[label]),
+                image.image_id,
             )
             for image, row, guess, label in zip(images, scores, predicted, truth, strict=True)
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,23 @@ _MIDDLE = 4
 _BATCH_SIZE = 16
 
 Heat = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True)
+class ClassAverage:
+    """What photos of one class have in common, and where the network sees the class.
+
+    Args:
+        class_name: The class.
+        heat: In 0-1, `[image_size, image_size]`, each photo counting the same.
+        photo: The mean of the photos, in 0-255, `[image_size, image_size, 3]`.
+        num_images: How many photos that is.
+    """
+
+    class_name: str
+    heat: Heat
+    photo: np.ndarray[Any, np.dtype[np.uint8]]
+    num_images: int
 
 
 class GradCam:
@@ -73,23 +91,24 @@ class GradCam:
         coarse = self._heat(np.asarray(pixels, np.float32), labels).numpy()
         return np.stack([_resized(cells, self.image_size) for cells in coarse])
 
-    def mean_heat(self, paths: Sequence[Path], class_name: str) -> Heat:
+    def average(self, paths: Sequence[Path], class_name: str) -> ClassAverage:
         """Return where the network sees a class on average, over images of that class.
 
         Args:
             paths: Image files, at least one.
             class_name: The class.
 
-        Returns:
-            Heat in 0-1, `[image_size, image_size]`, each image counting the same.
-
         Raises:
             UnreadableImageError: If a file is missing or damaged.
         """
-        total = np.zeros((self.image_size, self.image_size), np.float32)
+        heat = np.zeros((self.image_size, self.image_size), np.float32)
+        photo = np.zeros((self.image_size, self.image_size, 3), np.float32)
         for pixels in pixel_batches(paths, self.image_size, _BATCH_SIZE):
-            total += self.heat_maps(pixels, [class_name] * len(pixels)).sum(axis=0)
-        return _scaled(total)
+            heat += self.heat_maps(pixels, [class_name] * len(pixels)).sum(axis=0)
+            photo += pixels.sum(axis=0)
+        return ClassAverage(
+            class_name, _scaled(heat), (photo / len(paths)).round().astype(np.uint8), len(paths)
+        )
 
 
 def heat_sentence(class_name: str, heat: Heat) -> str:
@@ -100,7 +119,7 @@ def heat_sentence(class_name: str, heat: Heat) -> str:
 
     Args:
         class_name: The class.
-        heat: What `mean_heat` returned.
+        heat: Its average, `[size, size]`.
     """
     if not heat.any():
         return _("No part of the photos speaks for {name} more than others.").format(name=class_name)

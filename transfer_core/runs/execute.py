@@ -165,7 +165,7 @@ def evaluate_on_dataset(predictor: Predictor, run: TrainingRun, dataset: ImageDa
     """
     validation_ids = run.validation_ids()
     images = [
-        LabelledImage(dataset.image_path(image), image.name, image.class_name)
+        LabelledImage(dataset.image_path(image), image.name, image.class_name, image.id)
         for image in dataset.images
         if image.id in validation_ids and image.class_name in predictor.class_names
     ]

@@ -137,7 +137,10 @@ def test_the_mean_counts_every_photo_alike(finished_run, predictor: Predictor) -
     paths = [dataset.image_path(image) for image in dataset.images if image.class_name == "red"]
     pixels = np.stack([to_pixels(Image.open(path).convert("RGB"), 32) for path in paths])
     expected = grad_cam.heat_maps(pixels, ["red"] * len(paths)).sum(axis=0)
-    np.testing.assert_allclose(grad_cam.mean_heat(paths, "red"), expected / expected.max(), atol=1e-5)
+    average = grad_cam.average(paths, "red")
+    np.testing.assert_allclose(average.heat, expected / expected.max(), atol=1e-5)
+    np.testing.assert_allclose(average.photo, pixels.mean(axis=0), atol=0.51)
+    assert average.num_images == 8
 
 
 def spot(rows: slice, columns: slice) -> np.ndarray:
