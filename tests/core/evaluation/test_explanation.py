@@ -155,6 +155,7 @@ def test_a_sentence_tells_where_a_class_is_seen_and_warns_of_a_shortcut() -> Non
     corner = heat_sentence("cats", spot(slice(0, 9), slice(60, 70)))
     assert corner.startswith("cats is recognised mostly by what is at the top right of its photos, away")
     assert "shortcut" in corner
+    assert "all over" in heat_sentence("cats", np.ones((70, 70)) + spot(slice(0, 9), slice(0, 9)) / 4)
     assert "No part" in heat_sentence("cats", spot(slice(0, 0), slice(0, 0)))
 
 
