@@ -52,7 +52,8 @@ def lay_out(features: Array, method: MapMethod) -> Array:
         perplexity = min(_USUAL_PERPLEXITY, (num_images - 1) / 3)
         places = TSNE(2, perplexity=perplexity, init="pca", random_state=_SEED).fit_transform(places)
     places = places[:, :2] - places[:, :2].mean(axis=0)
-    return places / np.abs(places).max()
+    scaled: Array = places / np.abs(places).max()
+    return scaled
 
 
 def chosen_for_map(num_images: int) -> Array:
