@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 from PIL import Image
 
+from pages.ui.component import component
 from pages.ui.glossary import explain
 from pages.ui.process import predictor, stored_evaluation, workspace
 from pages.ui.session import Session
@@ -22,7 +22,6 @@ from transfer_core.evaluation.explanation import METHOD, ClassAverage, GradCam, 
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 
-_HERE = Path(__file__).parent
 _SHOWN_SIDE = 480
 _MOST_PHOTOS_OF_A_CLASS = 30
 
@@ -174,12 +173,6 @@ def _address(picture: Image.Image, image_format: str) -> str:
     return f"data:image/{image_format.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    html, css, js = (_HERE.joinpath(f"heat.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
-    return st.components.v2.component("transfer_studio_heat", html=html, css=css, js=js)
-
-
 def _show_heat(pictures: list[dict[str, str]], key: str) -> None:
     words = {"strength": _("How strongly the colours cover the photo")}
-    _component()(key=key, data={"pictures": pictures, "words": words})
+    component("heat")(key=key, data={"pictures": pictures, "words": words})
