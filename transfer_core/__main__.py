@@ -38,10 +38,12 @@ from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
 from transfer_core.options import config_from, recommended_config, training_options
 from transfer_core.predictor import Predictor
+from transfer_core.run_commands import compare_runs, sweep_depths
 from transfer_core.runs.assess import evaluate_split
 from transfer_core.runs.execute import ended_by, execute_run
 from transfer_core.runs.live_run import LiveRun, ask_to_stop
 from transfer_core.runs.run_status import ACTIVE, resumable_run, run_status
+from transfer_core.runs.sweep import NUM_REPEATS, SweepPlan, check_unchanged, load_sweep, usual_depths
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.workspace import Workspace, default_workspace_root
@@ -235,6 +237,49 @@ def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | No
         note(_("Left out: {name} ({reason})").format(name=file.name, reason=file.reason))
     facts = {"run_id": run.id, "left_out": left_out_facts(left_out), **evaluation.to_dict()}
     report(as_json, facts, [line])
+
+
+@cli.command()
+@click.argument("run_ids", metavar="RUN RUN", nargs=2)
+@_common_options
+def compare(run_ids: tuple[str, str], root: Path | None, as_json: bool) -> None:
+    """Say what differs between two runs, and whether the second is better."""
+    compare_runs(_workspace(root), run_ids, as_json)
+
+
+@cli.command()
+@click.argument("source", metavar="FOLDER_OR_DATASET")
+@click.option("--depth", "depths", multiple=True, type=int, help="Blocks that learn along; several times.")
+@click.option(
+    "--repeats", default=NUM_REPEATS, show_default=True, type=click.IntRange(1, 10), help="Seeds for each."
+)
+@click.option("--resume", "sweep_id", help="Go on with a series that broke off.")
+@training_options
+@_common_options
+def sweep(
+    source: str,
+    depths: tuple[int, ...],
+    repeats: int,
+    sweep_id: str | None,
+    recommended: bool,
+    root: Path | None,
+    as_json: bool,
+    **choices: Any,
+) -> None:
+    """Train on the same images at several freeze depths, and say which is the best trade-off."""
+    workspace = _workspace(root)
+    if sweep_id:
+        begun = load_sweep(workspace, sweep_id)
+        plan, config = begun.plan, begun.runs[0].config
+        dataset = check_unchanged(workspace, begun)
+    else:
+        config = config_from(choices)
+        dataset = _dataset_from(workspace, source, config.seed)
+        if recommended:
+            config, _reasons = recommended_config(choices, dataset)
+        usual = usual_depths(len(FreezePlan.of(config).backbone.blocks))
+        plan = SweepPlan.of(dataset, config, depths or usual, repeats)
+    sweep_depths(workspace, dataset, config, plan, _execute, as_json)
 
 
 @cli.command()

@@ -97,6 +97,9 @@ class Predictor:
         image_size: Side of the input, in pixels.
         calibration: Applied to the probabilities.
         rejection: Says which pictures are unlike what was learned; without it none are.
+
+    Attributes:
+        model: As given; what explains it looks inside.
     """
 
     def __init__(
@@ -111,7 +114,7 @@ class Predictor:
         self.image_size = image_size
         self.calibration = calibration or Calibration()
         self.rejection = rejection
-        self._model = model
+        self.model = model
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
@@ -164,7 +167,7 @@ class Predictor:
 
     def with_rejection(self, rejection: Rejection | None) -> Predictor:
         """Return the same model with other thresholds."""
-        return Predictor(self._model, self.class_names, self.image_size, self.calibration, rejection)
+        return Predictor(self.model, self.class_names, self.image_size, self.calibration, rejection)
 
     def score(self, pixels: Array) -> Array:
         """Score pictures that have been decoded and resized.
@@ -185,7 +188,7 @@ class Predictor:
         """
         starts = range(0, len(pixels), _BATCH_SIZE)
         return Looks.joined(
-            [_looks(self._model.predict_on_batch(pixels[start : start + _BATCH_SIZE])) for start in starts]
+            [_looks(self.model.predict_on_batch(pixels[start : start + _BATCH_SIZE])) for start in starts]
         )
 
 

@@ -134,6 +134,26 @@ _EXPLANATIONS = {
     "confusion matrix": (
         "Each row is a true class, each column what the network said. The diagonal is right."
     ),
+    "grad-cam": (
+        "Grad-CAM (Selvaraju et al. 2017) asks which cells of the last map in the network would change the score of a "
+        "class most. The map is coarse, often 7 by 7 cells, so the colours show a region, not an outline."
+    ),
+    "mcnemar": (
+        "Both runs answer the same photos. If they were equally good, each photo that changes sides would go either "
+        "way like a coin. McNemar's exact test (1947) says how often coins would fall this unevenly."
+    ),
+    "freeze sweep": (
+        "The same images are trained at several depths, everything else being the same. Each depth is trained more "
+        "than once from other random starts, so that you see how much is luck."
+    ),
+    "trade-off": (
+        "The shallowest depth whose accuracy is at most one standard error below the best: what these photos cannot "
+        "tell apart counts as equal, and of equals the simplest is taken (Breiman et al. 1984)."
+    ),
+    "shortcut": (
+        "Something that gives the class away in your photos but not in the world: a table, a wall, a watermark, the "
+        "light. The model is then right for the wrong reason, and fails on photos from elsewhere."
+    ),
     "probability": "How sure the network is. All classes together make 100 %.",
     "confidence interval": (
         "If you tested again and again with other photos of the same kind, the accuracy would lie in this range about "

@@ -42,7 +42,18 @@ TRAINING_KEYS = {
     "seconds",
     "history",
 }
-COMMANDS = ("backbones", "evaluate", "ingest", "predict", "resume", "runs", "stop", "train")
+COMMANDS = (
+    "backbones",
+    "compare",
+    "evaluate",
+    "ingest",
+    "predict",
+    "resume",
+    "runs",
+    "stop",
+    "sweep",
+    "train",
+)
 TRAIN_PHASE = "transfer_core.training.trainer.Trainer._train_phase"
 TINY = ("--backbone", "tiny_random", "--epochs", "1")
 
