@@ -61,6 +61,8 @@ def download_weights(
                 _check_room(path.parent, num_all)
                 _copy(answer, target, num_all, on_progress, should_stop)
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             raise WeightsError(_failure_message(file, _reason(error))) from error
         _check(beside, file)
     return path

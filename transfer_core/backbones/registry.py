@@ -75,9 +75,9 @@ def published_backbone(name: str) -> Backbone:
 
 
 def look_for_own_models_in(workspace: Workspace) -> None:
-    """Find a person's own models in a workspace as well, from now on. Ids are random: those of two never clash."""
+    """Find a person's own models in a workspace as well, from now on; first in the one that was named last."""
     if workspace not in _workspaces:
-        _workspaces.append(workspace)
+        _workspaces.insert(0, workspace)
 
 
 @cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -138,22 +137,15 @@ def checksum_of(path: Path) -> str:
 
 
 def _digest(path: Path, algorithm: str) -> str:
+    digest = hashlib.new(algorithm)
     try:
-        facts = path.stat()
-        return _digest_of(path, algorithm, facts.st_size, facts.st_mtime_ns)
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
     except OSError as error:
         raise WeightsError(
             _("The weights file {path} cannot be read: {reason}. Get the file again.").format(
                 path=path, reason=error.strerror or error
             )
         ) from error
-
-
-@lru_cache(maxsize=100)
-def _digest_of(path: Path, algorithm: str, _size: int, _time: int) -> str:
-    """A file that has not changed is read once."""
-    digest = hashlib.new(algorithm)
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
     return digest.hexdigest()
