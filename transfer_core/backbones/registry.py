@@ -76,8 +76,7 @@ def published_backbone(name: str) -> Backbone:
 
 def look_for_own_models_in(workspace: Workspace) -> None:
     """Find a person's own models in a workspace as well, from now on; first in the one that was named last."""
-    if workspace not in _workspaces:
-        _workspaces.insert(0, workspace)
+    _workspaces[:] = [workspace, *(other for other in _workspaces if other != workspace)]
 
 
 @cache
