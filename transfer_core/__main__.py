@@ -34,6 +34,7 @@ from transfer_core.evaluation.evaluation import evaluate
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.evaluation.labelled_folder import labelled_folder
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
+from transfer_core.export_commands import export
 from transfer_core.language import _
 from transfer_core.model_commands import MODEL_COMMANDS, audition_facts, make_ready
 from transfer_core.options import (
@@ -347,7 +348,7 @@ def _execute(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
     return live.log.snapshot
 
 
-for command in MODEL_COMMANDS:
+for command in (*MODEL_COMMANDS, export):
     cli.add_command(command)
 
 
