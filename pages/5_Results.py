@@ -2,6 +2,8 @@
 
 from pages.ui.explanation import show_explanation
 from pages.ui.page import guarded, run_page
+from pages.ui.result_certainty import show_certainty
+from pages.ui.result_mistakes import show_mistakes
 from pages.ui.result_overview import show_overview
 from pages.ui.result_parts import choose_part
 from pages.ui.run_choice import choose_run, say_no_model
@@ -19,6 +21,8 @@ def show_results(session: Session) -> None:
     # By the name in the address: the title, and what draws it.
     parts = {
         "overview": (_("Overview"), show_overview),
+        "mistakes": (_("Mistakes"), show_mistakes),
+        "certainty": (_("Certainty"), show_certainty),
         "why": (_("Why it decides so"), show_explanation),
     }
     part = choose_part(session, {name: title for name, (title, _show) in parts.items()})

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, get_args
 
 import click
 
-from transfer_core.backbones.registry import list_backbones
-from transfer_core.console import dataset_facts, left_out_facts, note, report, run_facts, tell, training_facts
+from transfer_core.config import TrainingConfig
+from transfer_core.console import (
+    dataset_facts,
+    error_message,
+    left_out_facts,
+    note,
+    prediction_facts,
+    prediction_line,
+    report,
+    run_facts,
+    tell,
+    training_facts,
+)
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.doctor import examine
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.records import LeftOut, SplitBy
+from transfer_core.data.records import LeftOut, Split, SplitBy
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources import open_source
 from transfer_core.errors import IngestError, NotFoundError, TrainingError, TransferStudioError
@@ -25,67 +35,36 @@ from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.evaluation.labelled_folder import labelled_folder
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
-from transfer_core.options import config_from, recommended_config, training_options
+from transfer_core.model_commands import MODEL_COMMANDS, audition_facts, make_ready
+from transfer_core.options import (
+    common_options as _common_options,
+)
+from transfer_core.options import (
+    config_from,
+    recommended_config,
+    training_options,
+)
+from transfer_core.options import (
+    open_workspace as _workspace,
+)
 from transfer_core.predictor import Predictor
 from transfer_core.run_commands import compare_runs, sweep_depths
-from transfer_core.runs.execute import ended_by, evaluate_on_dataset, execute_run
+from transfer_core.runs.assess import evaluate_split
+from transfer_core.runs.execute import ended_by, execute_run
 from transfer_core.runs.live_run import LiveRun, ask_to_stop
 from transfer_core.runs.run_status import ACTIVE, resumable_run, run_status
 from transfer_core.runs.sweep import NUM_REPEATS, SweepPlan, check_unchanged, load_sweep, usual_depths
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.workspace import Workspace, default_workspace_root
+from transfer_core.workspace import Workspace
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 SAMPLE_PREFIX = "sample:"
-_MAX_SHOWN = 200
 _SECONDS_BETWEEN_LOOKS = 0.1
-
-
-def _common_options(command: Command) -> Command:
-    command = click.option(
-        "--workspace",
-        "root",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder that holds datasets and runs.",
-    )(command)
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Teach a pretrained network your own classes, from the command line."""
-
-
-@cli.command()
-@_common_options
-def backbones(root: Path | None, as_json: bool) -> None:
-    """List the pretrained networks."""
-    facts = [
-        {
-            "name": backbone.name,
-            "title": backbone.title,
-            "image_size": backbone.image_size,
-            "num_parameters": backbone.num_parameters,
-            "num_blocks": len(backbone.blocks),
-            "megabytes": backbone.megabytes,
-            "imagenet_accuracy": backbone.imagenet_accuracy,
-            "licence": backbone.licence,
-            "weights_source": backbone.weights_source,
-            "works_offline": True,
-        }
-        for backbone in list_backbones()
-    ]
-    lines = [
-        _("{name}: {megabytes} MB, {parameters:.1f} million parameters, {size} × {size} pixels").format(
-            name=fact["name"],
-            megabytes=fact["megabytes"],
-            parameters=int(str(fact["num_parameters"])) / 1e6,
-            size=fact["image_size"],
-        )
-        for fact in facts
-    ]
-    report(as_json, {"backbones": facts}, lines)
 
 
 @cli.command()
@@ -140,9 +119,10 @@ def ingest(
 @_common_options
 def train(source: str, recommended: bool, root: Path | None, as_json: bool, **choices: Any) -> None:
     """Train a classifier on a folder, a zip, a sample or a dataset that is there already."""
-    config = config_from(choices)
-    FreezePlan.of(config)  # complains before a thousand images are read
     workspace = _workspace(root)
+    config = config_from(choices)
+    make_ready(workspace, config)
+    FreezePlan.of(config)  # complains before a thousand images are read
     dataset = _dataset_from(workspace, source, config.seed)
     dataset.check_trainable()
     if recommended:
@@ -150,6 +130,22 @@ def train(source: str, recommended: bool, root: Path | None, as_json: bool, **ch
         for reason in reasons:
             note(reason)
     _train_and_report(workspace, TrainingRun.create(workspace, dataset, config), as_json)
+
+
+@cli.command()
+@click.argument("source", metavar="FOLDER_OR_DATASET")
+@click.option("--backbone", "names", multiple=True, help="Try these; those that are at hand, if not given.")
+@_common_options
+def audition(source: str, names: tuple[str, ...], root: Path | None, as_json: bool) -> None:
+    """Try pretrained networks on images: how often each is right, how long it takes, how large it is."""
+    workspace = _workspace(root)
+    facts = audition_facts(workspace, _dataset_from(workspace, source, TrainingConfig.seed), names)
+    line = _(
+        "{name}: {accuracy:.1%} ± {spread:.1%} right, {seconds_per_100_images:.1f} s for 100 images, {megabytes} MB"
+    )
+    lines = [line.format(**score) for score in facts["scores"]]
+    lines.append(_("Best trade-off: {name}").format(name=facts["best_trade_off"]))
+    report(as_json, facts, lines)
 
 
 @cli.command()
@@ -198,21 +194,30 @@ def runs(root: Path | None, as_json: bool) -> None:
 @cli.command("evaluate")
 @click.argument("run_id", metavar="RUN")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--split",
+    type=click.Choice(get_args(Split)),
+    default="validation",
+    show_default=True,
+    help="Which of its own images, without a folder.",
+)
 @_common_options
-def evaluate_run(run_id: str, folder: Path | None, root: Path | None, as_json: bool) -> None:
+def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | None, as_json: bool) -> None:
     """Score a run on its validation images, or on a folder of class folders."""
     workspace = _workspace(root)
     run = TrainingRun.load(workspace, run_id)
-    predictor = Predictor.load(run.folder)
+    left_out: list[LeftOut] = []
     if folder is None:
-        left_out: list[LeftOut] = []
-        evaluation = evaluate_on_dataset(predictor, run, ImageDataset.load(workspace, run.dataset_id))
+        dataset = ImageDataset.load(workspace, run.dataset_id)
+        evaluation = evaluate_split(run, dataset, split, workspace.cache_dir)
     else:
+        predictor = Predictor.load(run.folder)
         images, left_out = labelled_folder(folder, predictor.class_names)
         evaluation = evaluate(predictor, images)
-    line = _("{accuracy:.1%} of {count} images right").format(
-        accuracy=evaluation.accuracy, count=evaluation.num_images
-    )
+    lowest, highest = evaluation.accuracy_interval
+    line = _(
+        "{accuracy:.1%} of {count} images right, probably {lowest:.0%} to {highest:.0%} of new ones"
+    ).format(accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest)
     for file in left_out:
         note(_("Left out: {name} ({reason})").format(name=file.name, reason=file.reason))
     facts = {"run_id": run.id, "left_out": left_out_facts(left_out), **evaluation.to_dict()}
@@ -270,6 +275,7 @@ def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bo
     """Say what a run makes of one or more images."""
     predictor = Predictor.load(TrainingRun.load(_workspace(root), run_id).folder)
     facts = {}
+    lines = []
     problems = []
     for image in images:
         try:
@@ -279,19 +285,11 @@ def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bo
         except TransferStudioError as error:
             problems.append(f"{image}: {error}")
         else:
-            facts[image] = {
-                "class_name": prediction.class_name,
-                "probability": prediction.probability,
-                "probabilities": prediction.probabilities,
-            }
-    lines = [f"{image}: {fact['class_name']} ({fact['probability']:.1%})" for image, fact in facts.items()]
+            facts[image] = prediction_facts(prediction)
+            lines.append(prediction_line(image, prediction))
     report(as_json, facts, lines)
     if problems:
         raise IngestError(_("Not every image could be read. {problems}").format(problems="; ".join(problems)))
-
-
-def _workspace(root: Path | None) -> Workspace:
-    return Workspace(root or default_workspace_root())
 
 
 def _dataset_from(
@@ -349,6 +347,10 @@ def _execute(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
     return live.log.snapshot
 
 
+for command in MODEL_COMMANDS:
+    cli.add_command(command)
+
+
 def main() -> int:
     """Run the command line; every error is one clear line on standard error.
 
@@ -363,23 +365,9 @@ def main() -> int:
         note(_("Stopped."))
         return 130
     except Exception as error:  # noqa: BLE001  (the last resort: a traceback says nothing to a person)
-        note(_("Error: {message}").format(message=_error_message(error)))
+        note(_("Error: {message}").format(message=error_message(error)))
         return error.exit_code if isinstance(error, click.ClickException) else 1
     return 0
-
-
-def _error_message(error: Exception) -> str:
-    match error:
-        case TransferStudioError():
-            return str(error)
-        case click.ClickException():
-            return error.format_message()
-        case OSError(strerror=str(reason), filename=str() | Path() as file):
-            return _("{reason}: {file}").format(reason=reason, file=str(file)[:_MAX_SHOWN])
-        case OSError(strerror=str(reason)):
-            return reason
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    return _("Something went wrong that was not expected ({what}).").format(what=what[:_MAX_SHOWN])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from pages.ui.session import Session
 from pages.ui.words import plain
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.images import decode_image, to_pixels
+from transfer_core.data.image_path import to_pixels
+from transfer_core.data.images import decode_image
 from transfer_core.evaluation.checked_images import CheckedImage, checked_images
 from transfer_core.evaluation.explanation import METHOD, ClassAverage, GradCam, heat_sentence, overlay
 from transfer_core.language import _

@@ -8,6 +8,22 @@ _EXPLANATIONS = {
         "A network that has already learned to see from more than a million photos. Your few photos then only "
         "have to teach it your own classes. This is called transfer learning."
     ),
+    "licence": "What the makers of the weights allow you to do with them. It matters when you publish or sell.",
+    "lineage": (
+        "What the network has learned, the latest first. Each step began with what the one before had learned "
+        "(source task and target task)."
+    ),
+    "audition": (
+        "The network looks at each of your photos once. Then a simple classifier (logistic regression) learns from "
+        "some of them and is checked on the others, in up to five rounds (cross-validation)."
+    ),
+    "trade-off": (
+        "The quickest model whose accuracy is no further below the best than chance explains (one standard error)."
+    ),
+    "own model": (
+        "The part of your model that sees is kept; its last layer is replaced by one for the new classes. This "
+        "helps most when the new photos look like those it learned from."
+    ),
     "parameters": "The numbers in a network that learning sets. More of them tell finer things apart.",
     "input size": "Every photo is squeezed to a square of this many pixels before the network sees it.",
     "imagenet accuracy": (
@@ -146,7 +162,7 @@ _EXPLANATIONS = {
         "The same images are trained at several depths, everything else being the same. Each depth is trained more "
         "than once from other random starts, so that you see how much is luck."
     ),
-    "trade-off": (
+    "depth trade-off": (
         "The shallowest depth whose accuracy is at most one standard error below the best: what these photos cannot "
         "tell apart counts as equal, and of equals the simplest is taken (Breiman et al. 1984)."
     ),
@@ -155,6 +171,49 @@ _EXPLANATIONS = {
         "light. The model is then right for the wrong reason, and fails on photos from elsewhere."
     ),
     "probability": "How sure the network is. All classes together make 100 %.",
+    "confidence interval": (
+        "If you tested again and again with other photos of the same kind, the accuracy would lie in this range about "
+        "19 times in 20 (95 % interval after Wilson). The more photos are tested, the narrower it gets."
+    ),
+    "precision": "Of the photos that the network called this class, the share that really is this class.",
+    "recall": "Of the photos that really are this class, the share that the network found.",
+    "f1": "Precision and recall in one number (their harmonic mean): high only when both are high.",
+    "macro": "The mean over the classes: each class counts the same, however many photos it has.",
+    "weighted": "The mean over the photos: a class with more photos counts more.",
+    "top-2": "The share of photos whose class is among the two that the network finds most probable.",
+    "log loss": (
+        "How far off the probabilities are. Being sure and wrong costs most. Lower is better; 0 would be perfect."
+    ),
+    "roc": (
+        "For each class: how many of its photos are found (upwards) against how many others are wrongly taken for it "
+        "(to the right), for every threshold of probability. The area under the curve (AUC) is 1 for perfect, 0.5 for "
+        "guessing."
+    ),
+    "precision-recall": (
+        "For each class: how many of those found are right (upwards) against how many are found (to the right), for "
+        "every threshold of probability. Tells more than ROC when a class is rare."
+    ),
+    "calibration": (
+        "Whether the network is as sure as it should be: of the photos it is 80 % sure of, 80 % should be right."
+    ),
+    "ece": (
+        "Expected calibration error: how far, on average, the stated certainty is from the share that is right. 0 is "
+        "perfect."
+    ),
+    "temperature": (
+        "Makes the network milder (above 1) or bolder (below 1) so that its certainty fits the validation photos "
+        "(temperature scaling, Guo et al. 2017). It never changes which class is the most probable."
+    ),
+    "i don't know": (
+        "Photos that are too unlike everything it learned from, or of which it is not sure enough, get no answer "
+        "but a best guess."
+    ),
+    "familiarity": (
+        "How much a photo is like the training photos it is most like, as the network sees them (cosine similarity to "
+        "the three nearest)."
+    ),
+    "coverage": "The share of photos that get an answer.",
+    "most typical": "Photos of a class of which the network is surest, and right.",
 }
 
 

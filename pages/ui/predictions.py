@@ -31,7 +31,8 @@ def show_predictions(run: TrainingRun, images: Sequence[NewImage]) -> None:
     page = st.pagination(num_pages, key=f"predictions-{num_pages}") if num_pages > 1 else 1
     st.caption(
         _(
-            "How sure the network is of each class. It knows only these: on a photo of something else it picks one too."
+            "How sure the network is of each class. It knows only these; a photo unlike all it has learned from gets "
+            "no answer."
         ),
         help=explain("probability"),
     )
@@ -54,11 +55,23 @@ def _show_answer(model: Predictor, image: NewImage) -> None:
     shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
     photo.image(encode_jpeg(shown, quality=90), alt=image.name, width="stretch")
     with answer:
-        st.markdown(f"### {plain(prediction.class_name)}")
+        _show_class(prediction)
         st.html(_bars(prediction))
         st.caption(
             _("{name} · {time}").format(name=plain(image.name), time=duration_words(prediction.seconds))
         )
+
+
+def _show_class(prediction: Prediction) -> None:
+    if prediction.is_known:
+        st.markdown(f"### {plain(prediction.class_name)}")
+        return
+    st.markdown(_("### I don't know"), help=explain("i don't know"))
+    st.caption(
+        _(
+            "This is not like the photos I learned from, or I am not sure enough. My best guess: {name}."
+        ).format(name=plain(prediction.class_name))
+    )
 
 
 def _bars(prediction: Prediction) -> str:

@@ -114,6 +114,7 @@ class Session:
         has_own_choices: Whether the person chooses the numbers rather than taking those recommended.
         deleted_run_id: The run that was deleted last and can be taken back, or None.
         results_part: The part of the Results page that is open.
+        retrained: The run that was trained again with mended photos, by the run whose mistakes were looked at.
         compare_part: The part of the Compare page that is open.
         compared_run_ids: The runs that the Compare page sets side by side.
         num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
@@ -137,6 +138,7 @@ class Session:
     has_own_choices: bool = False
     deleted_run_id: str | None = None
     results_part: str = "overview"
+    retrained: dict[str, str] = field(default_factory=dict)
     compare_part: str = "runs"
     compared_run_ids: tuple[str, ...] = ()
     num_forms: int = 0
@@ -210,7 +212,7 @@ class Session:
         """The labels that looked wrong and are still as they were then."""
         if self.checked_labels_of != dataset.id:
             return ()
-        labels = {image.id: image.class_name for image in dataset.images}
+        labels = {image.id: image.class_name for image in dataset.images if not image.is_confirmed}
         return tuple(found for found in self.suspicions if labels.get(found.image_id) == found.given)
 
     def query(self) -> dict[str, str]:

@@ -49,7 +49,10 @@ def _show_running_job(session: Session) -> None:
     st.progress(snapshot.phase_share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot)}")
     if session.run_id and run_queue().status(session.run_id) == "queued":
         place = run_queue().place(session.run_id)
-        st.caption(plural("Your run waits: {count} before it.", "Your run waits: {count} before it.", place))
+        if place:
+            st.caption(
+                plural("Your run waits: {count} before it.", "Your run waits: {count} before it.", place)
+            )
     if session.run_id != run.id and st.button(
         _("Look at it"), icon=":material/monitoring:", key="look-at-running", type="tertiary"
     ):

@@ -155,7 +155,7 @@ def _show_best(session: Session, sweep: Sweep, points: Sequence[SweepPoint], bes
         text = _("**Best trade-off: {depth}** ({accuracy:.1%} right; the highest is {highest:.1%}).").format(
             depth=depth_words(best.num_unfrozen_blocks, num_blocks), accuracy=best.accuracy, highest=highest
         )
-        st.markdown(f":material/star: {text}", help=explain("trade-off"))
+        st.markdown(f":material/star: {text}", help=explain("depth trade-off"))
         if st.button(_("Use this depth"), icon=":material/check:", key="use-depth"):
             session.choose_run(sweep.runs[0])
             session.choose_depth(best.num_unfrozen_blocks)

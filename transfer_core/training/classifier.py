@@ -24,7 +24,7 @@ def build_classifier(
         plan: The backbone and the head; which of its blocks learn is decided by `plan.apply`.
         num_classes: Number of outputs.
         config: For dropout and the seed.
-        body: The backbone, where it is built already.
+        body: The backbone, where it is built already; without its weights if the plan is from scratch.
 
     Returns:
         A flat functional model from pixels in 0-255, `[batch, size, size, 3]`, to `[batch, num_classes]`.
@@ -34,7 +34,7 @@ def build_classifier(
     """
     import keras
 
-    body = body or plan.backbone.build()
+    body = body or plan.backbone.build(pretrained=not plan.is_from_scratch)
     if plan.is_from_scratch:
         _randomise(body, config.seed)
     return keras.Model(body.input, _head(plan, num_classes, config, body.output), name="classifier")
@@ -85,7 +85,7 @@ def split_at_boundary(
 
 
 def _randomise(body: keras.Model, seed: int) -> None:
-    """Forget what was pretrained: kernels as He et al. (2015) drew them, normalisation at rest."""
+    """Draw the kernels of a fresh network from a seed, as He et al. (2015) did; normalisation is at rest."""
     import keras
 
     draws = np.random.default_rng([seed, 0])
@@ -97,6 +97,3 @@ def _randomise(body: keras.Model, seed: int) -> None:
             if weight.name.endswith("kernel"):
                 drawn = keras.initializers.HeNormal(seed=int(draws.integers(2**31)))(weight.shape)
                 weight.assign(drawn)
-            else:
-                is_one = weight.name.endswith(("gamma", "variance"))
-                weight.assign(np.full(weight.shape, float(is_one), np.float32))

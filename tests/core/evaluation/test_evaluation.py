@@ -71,9 +71,9 @@ def test_accuracy(evaluation: Evaluation, said: list[str]) -> None:
 def test_loss(evaluation: Evaluation) -> None:
     exact = SCORES.astype(np.float64)
     expected = metrics.log_loss(TRUTH, exact / exact.sum(axis=1, keepdims=True), labels=list(CLASS_NAMES))
-    assert evaluation.loss == pytest.approx(expected, abs=1e-9)
+    assert evaluation.log_loss == pytest.approx(expected, abs=1e-9)
     by_hand = -np.mean([np.log(row[CLASS_NAMES.index(name)]) for row, name in zip(exact, TRUTH, strict=True)])
-    assert evaluation.loss == pytest.approx(by_hand, abs=1e-6)
+    assert evaluation.log_loss == pytest.approx(by_hand, abs=1e-6)
 
 
 def test_confusion_matrix_has_true_classes_in_rows(evaluation: Evaluation, said: list[str]) -> None:
@@ -111,9 +111,9 @@ def test_survives_json(evaluation: Evaluation) -> None:
     assert Evaluation.from_dict(json.loads(json.dumps(evaluation.to_dict()))) == evaluation
 
 
-def test_missing_number_is_a_key_error(evaluation: Evaluation) -> None:
+def test_missing_outcomes_are_a_key_error(evaluation: Evaluation) -> None:
     values = evaluation.to_dict()
-    del values["confusion_matrix"]
+    del values["outcomes"]
     with pytest.raises(KeyError):
         Evaluation.from_dict(values)
 
@@ -127,7 +127,7 @@ def test_trained_run_agrees_with_scikit_learn_on_the_same_predictions(finished_r
     scores = np.array([one.scores for one in said])
     scores /= scores.sum(axis=1, keepdims=True)
     loss = metrics.log_loss(truth, scores, labels=list(dataset.class_names))
-    assert evaluation.loss == pytest.approx(loss, abs=1e-5)
+    assert evaluation.log_loss == pytest.approx(loss, abs=1e-5)
 
 
 def test_class_that_the_model_does_not_know(images: list[LabelledImage]) -> None:

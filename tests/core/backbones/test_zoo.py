@@ -1,0 +1,184 @@
+"""The networks of the Keras zoo: pixels, cuts, saving, weights files as Keras publishes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.core.backbones.networks import BUILT, REPRESENTATIVES
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.facts import read_facts
+from transfer_core.backbones.registry import get_backbone, list_backbones
+from transfer_core.backbones.zoo import ZOO
+from transfer_core.backbones.zoo_weights import WEIGHTS_VARIABLE
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.training.constant_graph import constant_graph
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.layer_facts import layer_facts
+from transfer_core.training.train import train
+
+ZOO_BUILT = [backbone for backbone in BUILT if backbone.name in {model.name for model in ZOO}]
+by_name = pytest.mark.parametrize("backbone", ZOO_BUILT, ids=lambda entry: entry.name)
+
+
+def keras_model(keras: Any, backbone: Backbone, **options: object) -> Any:
+    """The network as Keras itself builds it, for pixels that have gone through `preprocess_input`."""
+    size = (backbone.image_size, backbone.image_size, 3)
+    builder = getattr(keras.applications, backbone.title)
+    return builder(include_top=False, input_shape=size, **options)
+
+
+def preprocess_input(keras: Any, backbone: Backbone) -> Callable[[np.ndarray], np.ndarray]:
+    """The function of the family; its module is named after the builder's."""
+    builder = getattr(keras.applications, backbone.title)
+    name = builder.__module__.rsplit(".", 1)[-1]
+
+    return getattr(keras.applications, name).preprocess_input
+
+
+def save_as_keras_publishes(model: Any, path: Path) -> None:
+    """Write a weights file in the format of the published ones."""
+    import h5py
+    from keras.src.legacy.saving import legacy_h5_format
+
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+
+
+def test_registry_has_every_network_of_the_library(keras_module) -> None:
+    builders = {
+        name
+        for name, value in vars(keras_module.applications).items()
+        if callable(value) and name[0].isupper()
+    }
+    assert {model.title for model in ZOO} == builders
+    assert len(ZOO) == 40
+
+
+@by_name
+def test_what_the_network_sees_is_what_its_family_preprocesses(
+    backbone: Backbone, keras_module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a weights file on, on known pixels: the same feature map as Keras gives with that file."""
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path))
+    theirs = keras_model(keras_module, backbone, weights=None)
+    draws = np.random.default_rng(3)
+    for weight in theirs.weights:
+        if "int" not in weight.dtype:
+            is_spread = weight.name.endswith(("variance", "gamma"))
+            weight.assign(draws.normal(float(is_spread), 0.05, weight.shape))
+    if backbone.name.startswith("efficientnet_b"):
+        mean, variance, _count = theirs.get_layer(index=2).weights
+        mean.assign([0.485, 0.456, 0.406])
+        variance.assign([0.229, 0.224, 0.225])
+    file = backbone.weights.download
+    save_as_keras_publishes(theirs, tmp_path / file.name)
+    monkeypatch.setattr(
+        "transfer_core.backbones.zoo_weights.has_checksum", lambda path, checksum: path.is_file()
+    )
+    monkeypatch.setattr(
+        "keras.src.utils.file_utils.get_file", lambda *_args, **_options: str(tmp_path / file.name)
+    )
+    theirs = keras_model(keras_module, backbone, weights="imagenet")
+    ours = backbone.build()
+    size = backbone.image_size
+    pixels = np.random.default_rng(4).integers(0, 256, (1, size, size, 3)).astype(np.float32)
+    expected_input = preprocess_input(keras_module, backbone)(pixels.copy())
+    expected = theirs(expected_input, training=False).numpy()
+    found = ours(pixels, training=False).numpy()
+    scale = np.abs(expected).max()
+    assert scale > 0
+    np.testing.assert_allclose(found / scale, expected / scale, atol=2e-4)
+
+
+@by_name
+def test_every_block_ends_in_a_cut_and_names_are_the_same_every_time(
+    backbone: Backbone, keras_module
+) -> None:
+    facts = {layer.name: layer for layer in layer_facts(backbone)}
+    assert all(facts[block.last_layer].is_cut for block in backbone.blocks)
+    assert [layer.name for layer in backbone.build(pretrained=False).layers] == list(facts)
+
+
+@by_name
+def test_saved_and_loaded_it_gives_the_same_map_and_a_gradient_to_explain_with(
+    backbone: Backbone, keras_module, tmp_path: Path
+) -> None:
+    import tensorflow as tf
+
+    model = backbone.build(pretrained=False)
+    model.save(tmp_path / "model.keras")
+    loaded = keras_module.saving.load_model(tmp_path / "model.keras", compile=False)
+    size = backbone.image_size
+    pixels = tf.constant(np.random.default_rng(5).integers(0, 256, (1, size, size, 3)), tf.float32)
+    np.testing.assert_allclose(model(pixels), loaded(pixels), rtol=1e-4, atol=1e-5)
+    # Grad-CAM asks how the answer changes with the map that leaves the last block.
+    last = keras_module.Model(model.input, model.get_layer(backbone.blocks[-1].last_layer).output)
+    with tf.GradientTape() as tape:
+        activation = last(pixels)
+        tape.watch(activation)
+        answer = tf.reduce_mean(activation**2)
+    assert tape.gradient(answer, activation).shape[1:3] == (backbone.blocks[-1].output_size,) * 2
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "convnext_tiny", "nasnet_mobile"])
+def test_constant_graph_gives_what_the_network_gives(name: str, keras_module) -> None:
+    backbone = get_backbone(name)
+    model = backbone.build(pretrained=False)
+    size = backbone.image_size
+    pixels = np.random.default_rng(6).integers(0, 256, (2, size, size, 3)).astype(np.float32)
+    found, expected = constant_graph(model)(pixels), model(pixels, training=False).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-4 * max(np.abs(expected).max(), 1e-3))
+
+
+@pytest.mark.parametrize("backbone", list_backbones(), ids=lambda entry: entry.name)
+def test_facts_of_every_entry_agree_with_each_other(backbone: Backbone) -> None:
+    names = [block.name for block in backbone.blocks]
+    assert len(set(names)) == len(names)
+    assert len(backbone.blocks) >= 2
+    sizes = [block.output_size for block in backbone.blocks]
+    assert sizes == sorted(sizes, reverse=True)
+    assert backbone.smallest_image_size <= backbone.image_size
+    for block in backbone.blocks:
+        counts = (block.num_trainable_parameters, block.num_scratch_parameters, block.num_parameters)
+        assert list(counts) == sorted(counts), block.name
+    assert backbone.num_multiplications > 10_000_000
+
+
+def test_all_published_numbers_are_there() -> None:
+    facts = read_facts()
+    for model in ZOO:
+        without_top, with_top = facts[model.name].files
+        assert without_top.name != with_top.name
+        assert without_top.url.startswith("https://storage.googleapis.com/")
+        assert len(without_top.checksum) in (
+            (0,) if model.name in ("mobilenet", "mobilenet_v2") else (32, 64)
+        )
+    assert set(REPRESENTATIVES) <= set(facts)
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "random"])
+def test_small_network_of_the_zoo_trains_through_the_whole_engine(
+    weights: str, color_dataset: ImageDataset, tiny_config: TrainingConfig, tmp_path: Path, keras_module
+) -> None:
+    """Prefix in the cache, tail trained, model saved: the frozen layers are the same to the bit."""
+    config = tiny_config.with_changes(
+        backbone="mobilenet_tiny", num_unfrozen_blocks=2, weights=weights, schedule="one_phase"
+    )
+    plan = FreezePlan.of(config)
+    assert plan.boundary_layer == (None if weights == "random" else "conv_pw_5_relu")
+    result = train(color_dataset, config, tmp_path / "run", tmp_path / "cache")
+    assert result.snapshot.outcome == "finished"
+    trained = keras_module.saving.load_model(result.model_path, compile=False)
+    before = get_backbone("mobilenet_tiny").build()
+    is_same = {
+        name: np.array_equal(before.get_layer(name).kernel, trained.get_layer(name).kernel)
+        for name in ("conv1", "conv_pw_3", "conv_pw_13")
+    }
+    is_frozen = weights == "imagenet"
+    assert is_same == {"conv1": is_frozen, "conv_pw_3": is_frozen, "conv_pw_13": False}
