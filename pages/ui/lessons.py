@@ -113,8 +113,8 @@ def lessons() -> list[Lesson]:
             _("Why freeze layers?"),
             _(
                 "What is frozen cannot be spoiled. With few photos, a network that may change everywhere soon knows "
-                "them by heart and loses what it knew. Freezing also saves time: frozen layers look at each photo once, not "
-                "once an epoch. How deep to go differs from set to set, so try it."
+                "them by heart and loses what it knew. Freezing also saves time: frozen layers look at each photo "
+                "once, not once an epoch. How deep to go differs from set to set, so try it."
             ),
             _see_sweep,
             train_first,
@@ -146,8 +146,8 @@ def lessons() -> list[Lesson]:
             _("Why keep photos aside?"),
             _(
                 "A pupil who has seen the answers proves nothing. So some photos are kept aside and never learned "
-                "from: the *validation* photos. Photos that are nearly the same, such as frames of one video, stay together "
-                "on one side; otherwise the model would be asked what it has already seen."
+                "from: the *validation* photos. Photos that are nearly the same, such as frames of one video, "
+                "stay together on one side; otherwise the model would be asked what it has already seen."
             ),
             _see_validation,
             Sight(
@@ -183,8 +183,8 @@ def lessons() -> list[Lesson]:
             _("Where do my photos go?"),
             _(
                 "Nowhere. They are copied into a folder on this computer, without the place and the camera that a "
-                "photo file names, and the network learns here. But a model can remember something of what it has learned "
-                "from: share a model of private photos with care."
+                "photo file names, and the network learns here. But a model can remember something of "
+                "what it has learned from: share a model of private photos with care."
             ),
             _see_privacy,
             Sight(_("Bring your photos: they stay on this computer."), _("Go to Images"), Step.IMAGES.page),
