@@ -20,6 +20,7 @@ from transfer_core.data import image_path
 from transfer_core.data.batches import pixel_batches
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import ExportError, NotFoundError, WorkspaceError
+from transfer_core.evaluation.rejection import Rejection
 from transfer_core.export.converters import Source, write_model
 from transfer_core.export.formats import ExportFormat, get_format
 from transfer_core.export.model_card import model_card
@@ -164,6 +165,8 @@ def _write(
     texts = {"labels.txt": predictor.class_names, "requirements.txt": export_format.requirements}
     for name, lines in texts.items():
         (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if predictor.rejection is not None:
+        np.savez_compressed(folder / "known.npz", bank=predictor.rejection.bank.astype(np.float16))
     shutil.copyfile(_FILES / "predict.py", folder / "predict.py")
     shutil.copyfile(_FILES / f"runtime_{export_format.name}.py", folder / "model_runtime.py")
     shutil.copyfile(image_path.__file__, folder / "image_path.py")
@@ -190,8 +193,8 @@ def _signature(run: TrainingRun, export_format: ExportFormat, predictor: Predict
         "channels": "RGB",
         "value_range": [0, 255],
         "resize": "squeeze to a square, bicubic with antialiasing (image_path.py)",
-        "temperature": 1.0,
-        "threshold": None,
+        "temperature": predictor.calibration.temperature,
+        "refuses": _refuses(predictor.rejection),
         "models": [{"name": variant.name, "file": variant.file} for variant in export_format.variants],
         "backbone": get_backbone(run.config.backbone).title,
         "run": run.id,
@@ -199,6 +202,16 @@ def _signature(run: TrainingRun, export_format: ExportFormat, predictor: Predict
             "python": platform.python_version(),
             **{name: version(name) for name in ("keras", "tensorflow", "numpy", "pillow")},
         },
+    }
+
+
+def _refuses(rejection: Rejection | None) -> dict[str, float] | None:
+    if rejection is None:
+        return None
+    return {
+        "min_familiarity": rejection.min_familiarity,
+        "min_probability": rejection.min_probability,
+        "num_neighbors": rejection.num_neighbors,
     }
 
 

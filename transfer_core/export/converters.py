@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer_core.export.formats import ExportFormat
+from transfer_core.predictor import load_model, with_features
 from transfer_core.training.train import MODEL_FILE
 
 if TYPE_CHECKING:
@@ -37,10 +38,12 @@ class Source:
     samples: Pixels
 
     def load_model(self) -> keras.Model:
-        """Load it."""
+        """Load it, with the features it sees as an output of their own: what is unlike them all is refused."""
         import keras
 
-        return keras.saving.load_model(self.folder / MODEL_FILE, compile=False)
+        model = with_features(load_model(self.folder))
+        features, probabilities = model.outputs
+        return keras.Model(model.input, {"features": features, "probabilities": probabilities})
 
 
 def write_model(source: Source, export_format: ExportFormat, folder: Path) -> None:

@@ -30,6 +30,7 @@ class Parity:
         num_images: How many photos both have scored.
         num_same: How many of them have the same top class.
         num_right: How many of them it names right.
+        num_same_refusals: About how many of them both say that they know them, or both that they do not.
         max_difference: Largest difference of a probability, 0-1.
         limit: Largest difference that is no defect.
         differing: Names of the photos whose top class is another one.
@@ -41,6 +42,7 @@ class Parity:
     num_images: int
     num_same: int
     num_right: int
+    num_same_refusals: int
     max_difference: float
     limit: float
     differing: tuple[str, ...]
@@ -94,12 +96,13 @@ def compare(folder: Path, variant: Variant, photos: Sequence[ScoredPhoto]) -> Pa
         ExportError: If the bundle does not run at all.
     """
     answers = _answers(folder, variant.file, [photo.path for photo in photos]) if photos else []
-    differences, differing, num_right = [0.0], [], 0
+    differences, differing, num_right, num_same_refusals = [0.0], [], 0, 0
     for photo, answer in zip(photos, answers, strict=True):
         scores = answer["probabilities"]
         expected = photo.prediction.probabilities
         differences.append(max(abs(scores[name] - expected[name]) for name in expected))
         num_right += answer["best_guess"] == photo.class_name
+        num_same_refusals += (answer["class_name"] is not None) == photo.prediction.is_known
         if answer["best_guess"] != photo.prediction.class_name:
             differing.append(photo.name)
     num_same = len(photos) - len(differing)
@@ -110,6 +113,7 @@ def compare(folder: Path, variant: Variant, photos: Sequence[ScoredPhoto]) -> Pa
         len(photos),
         num_same,
         num_right,
+        num_same_refusals,
         max(differences),
         variant.max_difference,
         tuple(differing),

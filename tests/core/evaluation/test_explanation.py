@@ -13,7 +13,7 @@ from PIL import Image
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.images import to_pixels
+from transfer_core.data.image_path import to_pixels
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile
 from transfer_core.evaluation.explanation import GradCam, heat_sentence, overlay

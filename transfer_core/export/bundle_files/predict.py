@@ -22,42 +22,64 @@ import numpy as np
 from model_runtime import load_model
 from PIL import Image
 
+Array = np.ndarray[Any, Any]
+Model = Callable[[Array], tuple[Array, Array]]
+
 HERE = Path(__file__).resolve().parent
 SIGNATURE = json.loads((HERE / "signature.json").read_text(encoding="utf-8"))
+# Features of photos that the model learned from, each of length 1: what is unlike all of them is refused.
+BANK = np.load(HERE / "known.npz")["bank"].astype(np.float32) if SIGNATURE["refuses"] else None
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 
-def read_pixels(path: str) -> np.ndarray[Any, Any]:
+def read_pixels(path: str) -> Array:
     """Return a picture as the model wants it: `[1, size, size, 3]`, 0-255."""
     with Image.open(path, formats=FORMATS) as opened:
         picture, _orientation = image_path.upright_rgb(opened)
-    pixels: np.ndarray[Any, Any] = image_path.to_pixels(picture, SIGNATURE["image_size"])
+    pixels: Array = image_path.to_pixels(picture, SIGNATURE["image_size"])
     return pixels[np.newaxis]
 
 
-def calibrated(probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def calibrated(probabilities: Array) -> Array:
     """Apply the temperature that was fitted on validation photos; the top class stays the same."""
     temperature = SIGNATURE["temperature"]
     if temperature == 1:
         return probabilities
     logits = np.log(np.maximum(probabilities.astype(np.float64), 1e-30)) / temperature
     raised = np.exp(logits - logits.max())
-    scaled: np.ndarray[Any, Any] = raised / raised.sum()
+    scaled: Array = raised / raised.sum()
     return scaled
 
 
-def predict(model: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]], path: str) -> dict[str, Any]:
-    """Return the answer about one picture as a dict."""
-    probabilities = calibrated(model(read_pixels(path))[0])
+def familiarity(features: Array) -> float:
+    """Return how much a picture is like the nearest photos that the model learned from, -1 to 1."""
+    similarities = BANK @ features / max(float(np.linalg.norm(features)), 1e-9)
+    return float(np.sort(similarities)[-SIGNATURE["refuses"]["num_neighbors"] :].mean())
+
+
+def is_known(features: Array, probability: float) -> bool:
+    """Whether an answer can be given, by the limits that were set in the app."""
+    limits = SIGNATURE["refuses"]
+    if limits is None:
+        return True
+    # Another runtime adds up in another order; a photo right at the limit is not to change sides for that.
+    is_familiar: bool = familiarity(features) + 1e-5 >= limits["min_familiarity"]
+    return bool(is_familiar and probability + 1e-5 >= limits["min_probability"])
+
+
+def predict(model: Model, path: str) -> dict[str, Any]:
+    """Return the answer about one picture; its class is None where the model should not judge."""
+    features, raw = model(read_pixels(path))
+    probabilities = calibrated(raw[0])
     best = int(probabilities.argmax())
-    threshold = SIGNATURE["threshold"]
-    is_known = threshold is None or float(probabilities[best]) >= threshold
+    probability = float(probabilities[best])
+    names = SIGNATURE["class_names"]
     return {
         "file": str(path),
-        "class_name": SIGNATURE["class_names"][best] if is_known else None,
-        "best_guess": SIGNATURE["class_names"][best],
-        "probability": float(probabilities[best]),
-        "probabilities": dict(zip(SIGNATURE["class_names"], map(float, probabilities), strict=True)),
+        "class_name": names[best] if is_known(features[0], probability) else None,
+        "best_guess": names[best],
+        "probability": probability,
+        "probabilities": dict(zip(names, map(float, probabilities), strict=True)),
     }
 
 

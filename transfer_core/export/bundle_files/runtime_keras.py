@@ -15,12 +15,17 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-def load_model(path: Path) -> Callable[[Array], Array]:
-    """Return a function from pixels, `[1, size, size, 3]` in 0-255, to probabilities, `[1, classes]`."""
-    model = keras.saving.load_model(path, compile=False)
+def load_model(path: Path) -> Callable[[Array], tuple[Array, Array]]:
+    """Return a function from pixels, `[1, size, size, 3]` in 0-255, to features and probabilities of that picture."""
+    classifier = keras.saving.load_model(path, compile=False)
+    if "flatten" in {layer.name for layer in classifier.layers}:
+        features = keras.layers.GlobalAveragePooling2D()(classifier.get_layer("flatten").input)
+    else:
+        features = classifier.get_layer("dropout").input
+    model = keras.Model(classifier.input, [features, classifier.output])
 
-    def run(pixels: Array) -> Array:
-        scores: Array = model.predict_on_batch(pixels)
-        return scores
+    def run(pixels: Array) -> tuple[Array, Array]:
+        described, scores = model.predict_on_batch(pixels)
+        return described, scores
 
     return run

@@ -15,12 +15,12 @@ import tensorflow as tf
 Array = np.ndarray[Any, Any]
 
 
-def load_model(path: Path) -> Callable[[Array], Array]:
-    """Return a function from pixels, `[1, size, size, 3]` in 0-255, to probabilities, `[1, classes]`."""
+def load_model(path: Path) -> Callable[[Array], tuple[Array, Array]]:
+    """Return a function from pixels, `[1, size, size, 3]` in 0-255, to features and probabilities of that picture."""
     served = tf.saved_model.load(str(path))
 
-    def run(pixels: Array) -> Array:
-        scores: Array = served.serve(tf.constant(pixels, tf.float32)).numpy()
-        return scores
+    def run(pixels: Array) -> tuple[Array, Array]:
+        answer = served.serve(tf.constant(pixels, tf.float32))
+        return answer["features"].numpy(), answer["probabilities"].numpy()
 
     return run
