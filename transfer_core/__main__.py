@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
+from transfer_core.command_parts import carry_out, dataset_from
 from transfer_core.config import TrainingConfig
 from transfer_core.console import (
     dataset_facts,
@@ -20,20 +20,15 @@ from transfer_core.console import (
     prediction_line,
     report,
     run_facts,
-    tell,
     training_facts,
 )
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.doctor import examine
-from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import LeftOut, Split, SplitBy
-from transfer_core.data.samples import get_sample
-from transfer_core.data.sources import open_source
-from transfer_core.errors import IngestError, NotFoundError, TrainingError, TransferStudioError
+from transfer_core.errors import IngestError, TrainingError, TransferStudioError
 from transfer_core.evaluation.evaluation import evaluate
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.evaluation.labelled_folder import labelled_folder
-from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.export_commands import export
 from transfer_core.language import _
 from transfer_core.model_commands import MODEL_COMMANDS, audition_facts, make_ready
@@ -49,17 +44,14 @@ from transfer_core.options import (
     open_workspace as _workspace,
 )
 from transfer_core.predictor import Predictor
-from transfer_core.run_commands import compare_runs, sweep_depths
+from transfer_core.run_commands import RUN_COMMANDS
 from transfer_core.runs.assess import evaluate_split
-from transfer_core.runs.execute import ended_by, execute_run
-from transfer_core.runs.live_run import LiveRun, ask_to_stop
+from transfer_core.runs.live_run import ask_to_stop
 from transfer_core.runs.run_status import ACTIVE, resumable_run, run_status
-from transfer_core.runs.sweep import NUM_REPEATS, SweepPlan, check_unchanged, load_sweep, usual_depths
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.workspace import Workspace
 
-SAMPLE_PREFIX = "sample:"
 _SECONDS_BETWEEN_LOOKS = 0.1
 
 
@@ -97,7 +89,7 @@ def ingest(
 ) -> None:
     """Turn a folder of class folders, a zip or tar of one, a table of path,label or sample:NAME into a dataset."""
     workspace = _workspace(root)
-    dataset = _dataset_from(workspace, source, seed, validation_split)
+    dataset = dataset_from(workspace, source, seed, validation_split)
     if folds or (ignore_own_split and dataset.split_by == "folders"):
         split_by: SplitBy = "folds" if folds else "share"
         dataset = dataset.with_split(validation_split, seed, split_by=split_by, num_folds=folds).save()
@@ -124,7 +116,7 @@ def train(source: str, recommended: bool, root: Path | None, as_json: bool, **ch
     config = config_from(choices)
     make_ready(workspace, config)
     FreezePlan.of(config)  # complains before a thousand images are read
-    dataset = _dataset_from(workspace, source, config.seed)
+    dataset = dataset_from(workspace, source, config.seed)
     dataset.check_trainable()
     if recommended:
         config, reasons = recommended_config(choices, dataset)
@@ -140,7 +132,7 @@ def train(source: str, recommended: bool, root: Path | None, as_json: bool, **ch
 def audition(source: str, names: tuple[str, ...], root: Path | None, as_json: bool) -> None:
     """Try pretrained networks on images: how often each is right, how long it takes, how large it is."""
     workspace = _workspace(root)
-    facts = audition_facts(workspace, _dataset_from(workspace, source, TrainingConfig.seed), names)
+    facts = audition_facts(workspace, dataset_from(workspace, source, TrainingConfig.seed), names)
     line = _(
         "{name}: {accuracy:.1%} ± {spread:.1%} right, {seconds_per_100_images:.1f} s for 100 images, {megabytes} MB"
     )
@@ -226,49 +218,6 @@ def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | No
 
 
 @cli.command()
-@click.argument("run_ids", metavar="RUN RUN", nargs=2)
-@_common_options
-def compare(run_ids: tuple[str, str], root: Path | None, as_json: bool) -> None:
-    """Say what differs between two runs, and whether the second is better."""
-    compare_runs(_workspace(root), run_ids, as_json)
-
-
-@cli.command()
-@click.argument("source", metavar="FOLDER_OR_DATASET")
-@click.option("--depth", "depths", multiple=True, type=int, help="Blocks that learn along; several times.")
-@click.option(
-    "--repeats", default=NUM_REPEATS, show_default=True, type=click.IntRange(1, 10), help="Seeds for each."
-)
-@click.option("--resume", "sweep_id", help="Go on with a series that broke off.")
-@training_options
-@_common_options
-def sweep(
-    source: str,
-    depths: tuple[int, ...],
-    repeats: int,
-    sweep_id: str | None,
-    recommended: bool,
-    root: Path | None,
-    as_json: bool,
-    **choices: Any,
-) -> None:
-    """Train on the same images at several freeze depths, and say which is the best trade-off."""
-    workspace = _workspace(root)
-    if sweep_id:
-        begun = load_sweep(workspace, sweep_id)
-        plan, config = begun.plan, begun.runs[0].config
-        dataset = check_unchanged(workspace, begun)
-    else:
-        config = config_from(choices)
-        dataset = _dataset_from(workspace, source, config.seed)
-        if recommended:
-            config, _reasons = recommended_config(choices, dataset)
-        usual = usual_depths(len(FreezePlan.of(config).backbone.blocks))
-        plan = SweepPlan.of(dataset, config, depths or usual, repeats)
-    sweep_depths(workspace, dataset, config, plan, _execute, as_json)
-
-
-@cli.command()
 @click.argument("run_id", metavar="RUN")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @_common_options
@@ -293,33 +242,8 @@ def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bo
         raise IngestError(_("Not every image could be read. {problems}").format(problems="; ".join(problems)))
 
 
-def _dataset_from(
-    workspace: Workspace, source: str, seed: int, validation_split: float = ImageDataset.validation_split
-) -> ImageDataset:
-    path = Path(source)
-    empty = partial(_empty_dataset, workspace, seed=seed, validation_split=validation_split)
-    if source.startswith(SAMPLE_PREFIX):
-        sample = get_sample(source.removeprefix(SAMPLE_PREFIX))
-        return add_files(empty(sample.title), sample.files())
-    if path.exists():
-        with open_source(path) as files:
-            return add_files(empty(path.resolve().stem), files)
-    try:
-        return ImageDataset.load(workspace, source)
-    except NotFoundError as error:
-        raise NotFoundError(
-            _("{source} is neither a folder, nor a zip or tar file, nor the id of a dataset.").format(
-                source=source
-            )
-        ) from error
-
-
-def _empty_dataset(workspace: Workspace, name: str, *, seed: int, validation_split: float) -> ImageDataset:
-    return create_dataset(workspace, name).with_split(validation_split, seed)
-
-
 def _train_and_report(workspace: Workspace, run: TrainingRun, as_json: bool) -> None:
-    snapshot = _execute(workspace, run)
+    snapshot = carry_out(workspace, run)
     facts = training_facts(run, snapshot)
     line = _(
         "Run {run_id}: {val_accuracy:.1%} of {num_validation_images} validation images right, in {seconds:.0f} s"
@@ -327,28 +251,7 @@ def _train_and_report(workspace: Workspace, run: TrainingRun, as_json: bool) -> 
     report(as_json, facts, [line.format(**facts)])
 
 
-def _execute(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
-    live = LiveRun(run)
-    is_over = False
-
-    def emit(event: TrainingEvent) -> None:
-        nonlocal is_over
-        live.log.append(event)
-        is_over = isinstance(event, RunEnded)
-        tell(event)
-
-    try:
-        execute_run(workspace, run, emit, live.should_stop)
-    except BaseException as error:
-        if not is_over:
-            live.log.append(ended_by(error))
-        raise
-    finally:
-        live.release()
-    return live.log.snapshot
-
-
-for command in (*MODEL_COMMANDS, export):
+for command in (*MODEL_COMMANDS, *RUN_COMMANDS, export):
     cli.add_command(command)
 
 

@@ -1,28 +1,89 @@
-"""What the commands `compare` and `sweep` do."""
+"""The commands about several runs: compare, sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import click
+
+from transfer_core.command_parts import carry_out, dataset_from
 from transfer_core.config import TrainingConfig
 from transfer_core.console import note, report
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError
-from transfer_core.evaluation.comparison import compare
+from transfer_core.evaluation.comparison import compare as compare_evaluations
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
+from transfer_core.options import (
+    common_options,
+    config_from,
+    open_workspace,
+    recommended_config,
+    training_options,
+)
 from transfer_core.runs.differences import difference_sentence, differences
 from transfer_core.runs.run_status import resumable_run, run_status
-from transfer_core.runs.sweep import Sweep, SweepPlan, best_trade_off, load_sweep
+from transfer_core.runs.sweep import (
+    NUM_REPEATS,
+    Sweep,
+    SweepPlan,
+    best_trade_off,
+    check_unchanged,
+    load_sweep,
+    usual_depths,
+)
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.freezing import FreezePlan
 from transfer_core.workspace import Workspace
 
-CarryOut = Callable[[Workspace, TrainingRun], RunSnapshot]
+
+@click.command()
+@click.argument("run_ids", metavar="RUN RUN", nargs=2)
+@common_options
+def compare(run_ids: tuple[str, str], root: Path | None, as_json: bool) -> None:
+    """Say what differs between two runs, and whether the second is better."""
+    _compare_runs(open_workspace(root), run_ids, as_json)
 
 
-def compare_runs(workspace: Workspace, run_ids: Sequence[str], as_json: bool) -> None:
+@click.command()
+@click.argument("source", metavar="FOLDER_OR_DATASET")
+@click.option("--depth", "depths", multiple=True, type=int, help="Blocks that learn along; several times.")
+@click.option(
+    "--repeats", default=NUM_REPEATS, show_default=True, type=click.IntRange(1, 10), help="Seeds for each."
+)
+@click.option("--resume", "sweep_id", help="Go on with a series that broke off.")
+@training_options
+@common_options
+def sweep(
+    source: str,
+    depths: tuple[int, ...],
+    repeats: int,
+    sweep_id: str | None,
+    recommended: bool,
+    root: Path | None,
+    as_json: bool,
+    **choices: Any,
+) -> None:
+    """Train on the same images at several freeze depths, and say which is the best trade-off."""
+    workspace = open_workspace(root)
+    if sweep_id:
+        begun = load_sweep(workspace, sweep_id)
+        plan, config = begun.plan, begun.runs[0].config
+        dataset = check_unchanged(workspace, begun)
+    else:
+        config = config_from(choices)
+        dataset = dataset_from(workspace, source, config.seed)
+        if recommended:
+            config, _reasons = recommended_config(choices, dataset)
+        usual = usual_depths(len(FreezePlan.of(config).backbone.blocks))
+        plan = SweepPlan.of(dataset, config, depths or usual, repeats)
+    _sweep_depths(workspace, dataset, config, plan, as_json)
+
+
+def _compare_runs(workspace: Workspace, run_ids: Sequence[str], as_json: bool) -> None:
     """Print what differs between two runs, and whether one is better.
 
     Args:
@@ -36,7 +97,7 @@ def compare_runs(workspace: Workspace, run_ids: Sequence[str], as_json: bool) ->
     """
     runs = [TrainingRun.load(workspace, run_id) for run_id in run_ids]
     found = differences(runs)
-    comparison = compare(*(_evaluation(run) for run in runs))
+    comparison = compare_evaluations(*(_evaluation(run) for run in runs))
     facts = {
         "run_ids": [run.id for run in runs],
         "differences": [
@@ -72,12 +133,11 @@ def _evaluation(run: TrainingRun) -> Evaluation:
     return evaluation
 
 
-def sweep_depths(
+def _sweep_depths(
     workspace: Workspace,
     dataset: ImageDataset,
     config: TrainingConfig,
     plan: SweepPlan,
-    carry_out: CarryOut,
     as_json: bool,
 ) -> None:
     """Train what a plan still lacks, one run after the other, and print what came of each depth.
@@ -87,7 +147,6 @@ def sweep_depths(
         dataset: The images.
         config: All choices but depth and seed.
         plan: Depths and seeds.
-        carry_out: Trains a run to its end, and tells its progress.
         as_json: Print one JSON object.
 
     Raises:
@@ -164,3 +223,6 @@ def _sweep_lines(workspace: Workspace, sweep: Sweep) -> list[str]:
         for point in points
         if point.accuracies
     ]
+
+
+RUN_COMMANDS = (compare, sweep)

@@ -184,7 +184,7 @@ def _show_photos(row: RunRow, photos: Sequence[ChangedPhoto], name: str) -> None
     if not shown:
         return
     captions = [
-        _("{true}: {before} → {after}").format(
+        _("{true}: first {before}, now {after}").format(
             true=photo.after.class_name,
             before=photo.before.predicted_class_name,
             after=photo.after.predicted_class_name,

@@ -40,7 +40,12 @@ def show_explanation(session: Session, run: TrainingRun) -> None:
     )
     views = {"photo": _("One photo"), "class": _("All photos of a class together")}
     view = st.segmented_control(
-        _("What to explain"), list(views), default="photo", required=True, format_func=views.__getitem__
+        _("What to explain"),
+        list(views),
+        default="photo",
+        required=True,
+        format_func=views.__getitem__,
+        key="explained-view",
     )
     with st.spinner(_("Looking …")):
         if view == "class":
@@ -50,18 +55,18 @@ def show_explanation(session: Session, run: TrainingRun) -> None:
     _name_method(run)
 
 
-def show_why(run: TrainingRun, content: bytes, key: str) -> None:
+def show_why(run: TrainingRun, content: bytes, said: str, key: str) -> None:
     """Draw where the model looks in a photo of the person.
 
     Args:
         run: The run that said something about it.
         content: The bytes of its file.
+        said: The class that it says.
         key: Tells it from other photos on the page.
     """
-    prediction = predictor(run.id).predict(content)
-    class_name = _choose_class(run, prediction.class_name, key)
+    class_name = _choose_class(run, said, key)
     picture = _picture(run.id, content, class_name)
-    _show_heat([{**picture, "title": class_name, "caption": ""}], key)
+    _show_heat([{**picture, "title": class_name, "caption": ""}], f"{key}-heat")
 
 
 def _show_photo(run: TrainingRun, dataset: ImageDataset) -> None:

@@ -158,6 +158,11 @@ _EXPLANATIONS = {
         "Grad-CAM (Selvaraju et al. 2017) asks which cells of the last map in the network would change the score of a "
         "class most. The map is coarse, often 7 by 7 cells, so the colours show a region, not an outline."
     ),
+    "image map": (
+        "The network describes each photo by about a thousand numbers. The map squeezes them into two. *t-SNE* keeps "
+        "neighbours together, but far distances on it mean little (van der Maaten and Hinton 2008); *PCA* shows the "
+        "two directions in which the photos differ most."
+    ),
     "mcnemar": (
         "Both runs answer the same photos. If they were equally good, each photo that changes sides would go either "
         "way like a coin. McNemar's exact test (1947) says how often coins would fall this unevenly."

@@ -35,6 +35,7 @@ def more_pages() -> list[tuple[str, str, str]]:
     """The pages beside the journey: file, name, icon."""
     return [
         ("pages/8_Compare.py", _("Compare"), ":material/compare_arrows:"),
+        ("pages/9_Learn.py", _("Learn"), ":material/school:"),
     ]
 
 

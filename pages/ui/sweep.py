@@ -29,6 +29,7 @@ from transfer_core.runs.sweep import (
     usual_depths,
 )
 
+_MARGIN = 0.1
 _BEST_COLOR, _OTHER_COLOR = "#d55e00", "#0072b2"
 
 
@@ -187,7 +188,10 @@ def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
         _("{depth} blocks: {accuracy:.1%}").format(depth=point.num_unfrozen_blocks, accuracy=point.accuracy)
         for point in known
     )
-    _draw(figure, _("Right on validation"), "accuracy", described, tickformat=".0%")
+    lowest = min((point.accuracy or 0) - point.spread for point in known)
+    highest = max((point.accuracy or 0) + point.spread for point in known)
+    bounds = [max(lowest - _MARGIN, 0), min(highest + _MARGIN / 2, 1.02)]
+    _draw(figure, _("Right on validation"), "accuracy", described, tickformat=".0%", range=bounds)
 
 
 def _show_bars(

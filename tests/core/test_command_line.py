@@ -375,7 +375,7 @@ def test_whatever_goes_wrong_is_one_line(
     error: Exception, words: str, own: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "photos.zip").touch()
-    monkeypatch.setattr("transfer_core.__main__.open_source", raising(error))
+    monkeypatch.setattr("transfer_core.command_parts.open_source", raising(error))
     own("ingest", tmp_path / "photos.zip").assert_one_line_of_error(words)
 
 

@@ -10,7 +10,7 @@ from transfer_core.errors import IngestError
 from transfer_core.language import _
 
 MapMethod = Literal["t-sne", "pca"]
-MOST_IMAGES = 2000
+MOST_IMAGES = 1000
 
 _FEWEST_IMAGES = 3
 _USUAL_PERPLEXITY = 30
@@ -24,7 +24,7 @@ def lay_out(features: Array, method: MapMethod) -> Array:
     """Return a place for each image on a plane.
 
     Args:
-        features: What the network makes of each image, `[num_images, num_features]`, 3 to 2,000 images.
+        features: What the network makes of each image, `[num_images, num_features]`, three or more images.
         method: `"pca"`, the two directions in which the features differ most (Pearson 1901), or `"t-sne"`, which
             keeps neighbours together and lets far distances go (van der Maaten and Hinton 2008). Both are
             scikit-learn's.
@@ -57,7 +57,7 @@ def lay_out(features: Array, method: MapMethod) -> Array:
 
 
 def chosen_for_map(num_images: int) -> Array:
-    """Return which images a map shows: all, or 2,000 of them, evenly spread.
+    """Return which images a map shows: all, or 1,000 of them, evenly spread.
 
     Args:
         num_images: How many there are.

@@ -27,8 +27,7 @@ def evaluation(answers: str, *, first_id: int = 0, truth: str = "cat") -> Evalua
 
 
 def evaluation_of(outcomes: tuple[ImageOutcome, ...]) -> Evaluation:
-    accuracy = sum(outcome.is_right for outcome in outcomes) / len(outcomes)
-    return Evaluation(accuracy, 0.5, ("cat", "dog"), ((0, 0), (0, 0)), {}, outcomes)
+    return Evaluation(("cat", "dog"), outcomes)
 
 
 def compared(before: str, after: str) -> Comparison:
