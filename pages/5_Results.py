@@ -1,5 +1,7 @@
 """Step 5: what the model has learned, and where it fails."""
 
+from pages.ui.explanation import show_explanation
+from pages.ui.image_map import show_image_map
 from pages.ui.page import guarded, run_page
 from pages.ui.result_certainty import show_certainty
 from pages.ui.result_mistakes import show_mistakes
@@ -22,6 +24,8 @@ def show_results(session: Session) -> None:
         "overview": (_("Overview"), show_overview),
         "mistakes": (_("Mistakes"), show_mistakes),
         "certainty": (_("Certainty"), show_certainty),
+        "why": (_("Why it decides so"), show_explanation),
+        "map": (_("Map of the photos"), show_image_map),
     }
     part = choose_part(session, {name: title for name, (title, _show) in parts.items()})
     guarded(parts[part][1])(session, run)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from transfer_core.backbones.download import URL_VARIABLE
+from transfer_core.backbones.zoo_weights import WEIGHTS_VARIABLE
 from transfer_core.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,6 +22,15 @@ BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome")
 REQUIRE_BROWSER_VARIABLE = "TRANSFER_STUDIO_REQUIRE_BROWSER"
 
 MakeImage = Callable[..., bytes]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_downloads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test finds weights that somebody has downloaded, and none reaches the network."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(WEIGHTS_VARIABLE, str(tmp_path_factory.mktemp("weights")))
+        environment.setenv(URL_VARIABLE, "http://127.0.0.1:9")
+        yield
 
 
 @pytest.fixture

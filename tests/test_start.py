@@ -217,7 +217,10 @@ def test_unfit_python_is_one_sentence(new_project: Path, version: str, words: st
 
 @pytest.mark.parametrize("version", [(3, 10), (3, 11), (3, 12), (3, 13)])
 def test_supported_pythons_are_accepted(version: tuple[int, int]) -> None:
-    start.check_python(version)
+    with pytest.raises(SystemExit) as refused:
+        start.check_python(version)
+        sys.exit("accepted")
+    assert refused.value.code == "accepted"
 
 
 def test_old_pythons_can_read_the_script() -> None:

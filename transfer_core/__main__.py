@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import click
 
-from transfer_core.backbones.registry import list_backbones
+from transfer_core.command_parts import carry_out, dataset_from
+from transfer_core.config import TrainingConfig
 from transfer_core.console import (
     dataset_facts,
     error_message,
@@ -21,80 +20,44 @@ from transfer_core.console import (
     prediction_line,
     report,
     run_facts,
-    tell,
     training_facts,
 )
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.doctor import examine
-from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import LeftOut, Split, SplitBy
-from transfer_core.data.samples import get_sample
-from transfer_core.data.sources import open_source
-from transfer_core.errors import IngestError, NotFoundError, TrainingError, TransferStudioError
+from transfer_core.errors import IngestError, TrainingError, TransferStudioError
 from transfer_core.evaluation.evaluation import evaluate
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.evaluation.labelled_folder import labelled_folder
-from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
+from transfer_core.export_commands import export
 from transfer_core.language import _
-from transfer_core.options import config_from, recommended_config, training_options
+from transfer_core.model_commands import MODEL_COMMANDS, audition_facts, make_ready
+from transfer_core.options import (
+    common_options as _common_options,
+)
+from transfer_core.options import (
+    config_from,
+    recommended_config,
+    training_options,
+)
+from transfer_core.options import (
+    open_workspace as _workspace,
+)
 from transfer_core.predictor import Predictor
+from transfer_core.run_commands import RUN_COMMANDS
 from transfer_core.runs.assess import evaluate_split
-from transfer_core.runs.execute import ended_by, execute_run
-from transfer_core.runs.live_run import LiveRun, ask_to_stop
+from transfer_core.runs.live_run import ask_to_stop
 from transfer_core.runs.run_status import ACTIVE, resumable_run, run_status
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.workspace import Workspace, default_workspace_root
+from transfer_core.workspace import Workspace
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-SAMPLE_PREFIX = "sample:"
 _SECONDS_BETWEEN_LOOKS = 0.1
-
-
-def _common_options(command: Command) -> Command:
-    command = click.option(
-        "--workspace",
-        "root",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder that holds datasets and runs.",
-    )(command)
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Teach a pretrained network your own classes, from the command line."""
-
-
-@cli.command()
-@_common_options
-def backbones(root: Path | None, as_json: bool) -> None:
-    """List the pretrained networks."""
-    facts = [
-        {
-            "name": backbone.name,
-            "title": backbone.title,
-            "image_size": backbone.image_size,
-            "num_parameters": backbone.num_parameters,
-            "num_blocks": len(backbone.blocks),
-            "megabytes": backbone.megabytes,
-            "imagenet_accuracy": backbone.imagenet_accuracy,
-            "licence": backbone.licence,
-            "weights_source": backbone.weights_source,
-            "works_offline": True,
-        }
-        for backbone in list_backbones()
-    ]
-    lines = [
-        _("{name}: {megabytes} MB, {parameters:.1f} million parameters, {size} × {size} pixels").format(
-            name=fact["name"],
-            megabytes=fact["megabytes"],
-            parameters=int(str(fact["num_parameters"])) / 1e6,
-            size=fact["image_size"],
-        )
-        for fact in facts
-    ]
-    report(as_json, {"backbones": facts}, lines)
 
 
 @cli.command()
@@ -126,7 +89,7 @@ def ingest(
 ) -> None:
     """Turn a folder of class folders, a zip or tar of one, a table of path,label or sample:NAME into a dataset."""
     workspace = _workspace(root)
-    dataset = _dataset_from(workspace, source, seed, validation_split)
+    dataset = dataset_from(workspace, source, seed, validation_split)
     if folds or (ignore_own_split and dataset.split_by == "folders"):
         split_by: SplitBy = "folds" if folds else "share"
         dataset = dataset.with_split(validation_split, seed, split_by=split_by, num_folds=folds).save()
@@ -149,16 +112,33 @@ def ingest(
 @_common_options
 def train(source: str, recommended: bool, root: Path | None, as_json: bool, **choices: Any) -> None:
     """Train a classifier on a folder, a zip, a sample or a dataset that is there already."""
-    config = config_from(choices)
-    FreezePlan.of(config)  # complains before a thousand images are read
     workspace = _workspace(root)
-    dataset = _dataset_from(workspace, source, config.seed)
+    config = config_from(choices)
+    make_ready(workspace, config)
+    FreezePlan.of(config)  # complains before a thousand images are read
+    dataset = dataset_from(workspace, source, config.seed)
     dataset.check_trainable()
     if recommended:
         config, reasons = recommended_config(choices, dataset)
         for reason in reasons:
             note(reason)
     _train_and_report(workspace, TrainingRun.create(workspace, dataset, config), as_json)
+
+
+@cli.command()
+@click.argument("source", metavar="FOLDER_OR_DATASET")
+@click.option("--backbone", "names", multiple=True, help="Try these; those that are at hand, if not given.")
+@_common_options
+def audition(source: str, names: tuple[str, ...], root: Path | None, as_json: bool) -> None:
+    """Try pretrained networks on images: how often each is right, how long it takes, how large it is."""
+    workspace = _workspace(root)
+    facts = audition_facts(workspace, dataset_from(workspace, source, TrainingConfig.seed), names)
+    line = _(
+        "{name}: {accuracy:.1%} ± {spread:.1%} right, {seconds_per_100_images:.1f} s for 100 images, {megabytes} MB"
+    )
+    lines = [line.format(**score) for score in facts["scores"]]
+    lines.append(_("Best trade-off: {name}").format(name=facts["best_trade_off"]))
+    report(as_json, facts, lines)
 
 
 @cli.command()
@@ -262,37 +242,8 @@ def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bo
         raise IngestError(_("Not every image could be read. {problems}").format(problems="; ".join(problems)))
 
 
-def _workspace(root: Path | None) -> Workspace:
-    return Workspace(root or default_workspace_root())
-
-
-def _dataset_from(
-    workspace: Workspace, source: str, seed: int, validation_split: float = ImageDataset.validation_split
-) -> ImageDataset:
-    path = Path(source)
-    empty = partial(_empty_dataset, workspace, seed=seed, validation_split=validation_split)
-    if source.startswith(SAMPLE_PREFIX):
-        sample = get_sample(source.removeprefix(SAMPLE_PREFIX))
-        return add_files(empty(sample.title), sample.files())
-    if path.exists():
-        with open_source(path) as files:
-            return add_files(empty(path.resolve().stem), files)
-    try:
-        return ImageDataset.load(workspace, source)
-    except NotFoundError as error:
-        raise NotFoundError(
-            _("{source} is neither a folder, nor a zip or tar file, nor the id of a dataset.").format(
-                source=source
-            )
-        ) from error
-
-
-def _empty_dataset(workspace: Workspace, name: str, *, seed: int, validation_split: float) -> ImageDataset:
-    return create_dataset(workspace, name).with_split(validation_split, seed)
-
-
 def _train_and_report(workspace: Workspace, run: TrainingRun, as_json: bool) -> None:
-    snapshot = _execute(workspace, run)
+    snapshot = carry_out(workspace, run)
     facts = training_facts(run, snapshot)
     line = _(
         "Run {run_id}: {val_accuracy:.1%} of {num_validation_images} validation images right, in {seconds:.0f} s"
@@ -300,25 +251,8 @@ def _train_and_report(workspace: Workspace, run: TrainingRun, as_json: bool) -> 
     report(as_json, facts, [line.format(**facts)])
 
 
-def _execute(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
-    live = LiveRun(run)
-    is_over = False
-
-    def emit(event: TrainingEvent) -> None:
-        nonlocal is_over
-        live.log.append(event)
-        is_over = isinstance(event, RunEnded)
-        tell(event)
-
-    try:
-        execute_run(workspace, run, emit, live.should_stop)
-    except BaseException as error:
-        if not is_over:
-            live.log.append(ended_by(error))
-        raise
-    finally:
-        live.release()
-    return live.log.snapshot
+for command in (*MODEL_COMMANDS, *RUN_COMMANDS, export):
+    cli.add_command(command)
 
 
 def main() -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
-from transfer_core.backbones.registry import get_backbone
+from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.workspace import Workspace, default_workspace_root
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,7 +25,7 @@ _NAMES = {
     "num_views": "--views",
 }
 _HELP = {
-    "backbone": "Pretrained network; the command backbones lists them.",
+    "backbone": "Pretrained network; the command backbones lists them. Or the id of a run to build on.",
     "num_unfrozen_blocks": "Blocks that learn along, from the end.",
     "unfrozen_layers": "A single layer that learns along; may be given several times.",
     "epochs": "Times the new layer sees every training image.",
@@ -51,6 +53,24 @@ _HELP = {
     "live_augmentation": "Vary images anew in every epoch, without the feature cache.",
     "cache_dtype": "Precision of the cached features.",
 }
+
+
+def common_options(command: Command) -> Command:
+    """Give a command the options that every command has: `root` and `as_json`."""
+    command = click.option(
+        "--workspace",
+        "root",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder that holds datasets and runs.",
+    )(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def open_workspace(root: Path | None) -> Workspace:
+    """Return the workspace in a folder, or the person's own, with the models in it."""
+    workspace = Workspace(root or default_workspace_root())
+    look_for_own_models_in(workspace)
+    return workspace
 
 
 def training_options(command: Command) -> Command:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.data.images import decode_image, to_pixels
+from transfer_core.data.image_path import to_pixels
+from transfer_core.data.images import decode_image
 from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.rejection import Rejection
@@ -96,6 +97,9 @@ class Predictor:
         image_size: Side of the input, in pixels.
         calibration: Applied to the probabilities.
         rejection: Says which pictures are unlike what was learned; without it none are.
+
+    Attributes:
+        model: As given; what explains it looks inside.
     """
 
     def __init__(
@@ -110,7 +114,7 @@ class Predictor:
         self.image_size = image_size
         self.calibration = calibration or Calibration()
         self.rejection = rejection
-        self._model = model
+        self.model = model
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
@@ -163,7 +167,7 @@ class Predictor:
 
     def with_rejection(self, rejection: Rejection | None) -> Predictor:
         """Return the same model with other thresholds."""
-        return Predictor(self._model, self.class_names, self.image_size, self.calibration, rejection)
+        return Predictor(self.model, self.class_names, self.image_size, self.calibration, rejection)
 
     def score(self, pixels: Array) -> Array:
         """Score pictures that have been decoded and resized.
@@ -184,7 +188,7 @@ class Predictor:
         """
         starts = range(0, len(pixels), _BATCH_SIZE)
         return Looks.joined(
-            [_looks(self._model.predict_on_batch(pixels[start : start + _BATCH_SIZE])) for start in starts]
+            [_looks(self.model.predict_on_batch(pixels[start : start + _BATCH_SIZE])) for start in starts]
         )
 
 

@@ -55,6 +55,11 @@ class Workspace:
         return self._made("cache")
 
     @property
+    def sources_dir(self) -> Path:
+        """Folder of a person's own models that new ones build on."""
+        return self._made("sources")
+
+    @property
     def trash_dir(self) -> Path:
         """Folder of deleted runs; safe to delete at any time."""
         return self._made("trash")
@@ -75,6 +80,14 @@ class Workspace:
         """
         return self.runs_dir / _checked_id(run_id)
 
+    def source_dir(self, source_id: str) -> Path:
+        """Return the folder of an own model that new ones build on; it may not exist yet.
+
+        Raises:
+            NotFoundError: If the id is not one this app gives.
+        """
+        return self.root / "sources" / _checked_id(source_id)
+
     def dataset_ids(self) -> list[str]:
         """Return the ids of all datasets, newest first."""
         return _ids_in(self.datasets_dir, "dataset.json")
@@ -82,6 +95,10 @@ class Workspace:
     def run_ids(self) -> list[str]:
         """Return the ids of all runs, newest first."""
         return _ids_in(self.runs_dir, "config.json")
+
+    def source_ids(self) -> list[str]:
+        """Return the ids of all own models that new ones build on, newest first."""
+        return _ids_in(self.root / "sources", "facts.json")
 
     def _made(self, name: str) -> Path:
         folder = self.root / name

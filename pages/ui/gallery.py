@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from PIL import Image
 
+from pages.ui.component import component
 from pages.ui.page import guarded
 from pages.ui.session import Session
 from transfer_core.data.dataset import ImageDataset
@@ -22,13 +22,6 @@ from transfer_core.language import _, plural
 
 IMAGES_A_PAGE = 48
 _THUMBNAIL_SIDE = 192
-_HERE = Path(__file__).parent
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    html, css, js = (_HERE.joinpath(f"gallery.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
-    return st.components.v2.component("transfer_studio_gallery", html=html, css=css, js=js)
 
 
 def show_gallery(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
@@ -76,7 +69,7 @@ def show_tiles(
         are_out: Whether they are left out and can be taken back in.
         can_confirm: Whether their labels can be called right.
     """
-    chosen = _component()(
+    chosen = component("gallery")(
         key=key,
         data={
             "tiles": tiles,

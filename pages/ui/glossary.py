@@ -8,6 +8,26 @@ _EXPLANATIONS = {
         "A network that has already learned to see from more than a million photos. Your few photos then only "
         "have to teach it your own classes. This is called transfer learning."
     ),
+    "licence": "What the makers of the weights allow you to do with them. It matters when you publish or sell.",
+    "lineage": (
+        "What the network has learned, the latest first. Each step began with what the one before had learned "
+        "(source task and target task)."
+    ),
+    "audition": (
+        "The network looks at each of your photos once. Then a simple classifier (logistic regression) learns from "
+        "some of them and is checked on the others, in up to five rounds (cross-validation)."
+    ),
+    "trade-off": (
+        "The quickest model whose accuracy is no further below the best than chance explains (one standard error)."
+    ),
+    "parity": (
+        "The exported model is loaded by a fresh program, as another computer would, and scores the same photo files. "
+        "Smaller versions round their numbers, so a few answers may change; that is counted and shown."
+    ),
+    "own model": (
+        "The part of your model that sees is kept; its last layer is replaced by one for the new classes. This "
+        "helps most when the new photos look like those it learned from."
+    ),
     "parameters": "The numbers in a network that learning sets. More of them tell finer things apart.",
     "input size": "Every photo is squeezed to a square of this many pixels before the network sees it.",
     "imagenet accuracy": (
@@ -133,6 +153,31 @@ _EXPLANATIONS = {
     "loss": "How far off the network is, counting how sure it was. Lower is better.",
     "confusion matrix": (
         "Each row is a true class, each column what the network said. The diagonal is right."
+    ),
+    "grad-cam": (
+        "Grad-CAM (Selvaraju et al. 2017) asks which cells of the last map in the network would change the score of a "
+        "class most. The map is coarse, often 7 by 7 cells, so the colours show a region, not an outline."
+    ),
+    "image map": (
+        "The network describes each photo by about a thousand numbers. The map squeezes them into two. *t-SNE* keeps "
+        "neighbours together, but far distances on it mean little (van der Maaten and Hinton 2008); *PCA* shows the "
+        "two directions in which the photos differ most."
+    ),
+    "mcnemar": (
+        "Both runs answer the same photos. If they were equally good, each photo that changes sides would go either "
+        "way like a coin. McNemar's exact test (1947) says how often coins would fall this unevenly."
+    ),
+    "freeze sweep": (
+        "The same images are trained at several depths, everything else being the same. Each depth is trained more "
+        "than once from other random starts, so that you see how much is luck."
+    ),
+    "depth trade-off": (
+        "The shallowest depth whose accuracy is at most one standard error below the best: what these photos cannot "
+        "tell apart counts as equal, and of equals the simplest is taken (Breiman et al. 1984)."
+    ),
+    "shortcut": (
+        "Something that gives the class away in your photos but not in the world: a table, a wall, a watermark, the "
+        "light. The model is then right for the wrong reason, and fails on photos from elsewhere."
     ),
     "probability": "How sure the network is. All classes together make 100 %.",
     "confidence interval": (

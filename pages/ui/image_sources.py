@@ -80,10 +80,10 @@ def _take_archive(session: Session, dataset: ImageDataset | None, file: Uploaded
             after = add_files(before, files, progress=show_progress)
     except TransferStudioError:
         bar.empty()
-        _free(file)
+        free_upload(file)
         raise
     # Not in a finally: a click elsewhere interrupts the reading, and the file is then read again.
-    _free(file)
+    free_upload(file)
     session.dataset_id = after.id
     session.num_files_taken += 1
     st.rerun()
@@ -127,7 +127,7 @@ def _take_class(session: Session, dataset: ImageDataset | None, name: str, files
         after = add_files(before, sources, class_name=name)
     finally:
         for file in files:
-            _free(file)
+            free_upload(file)
     session.dataset_id = after.id
     session.num_files_taken += 1
     st.rerun()
@@ -178,7 +178,7 @@ def _to_extend(dataset: ImageDataset | None) -> ImageDataset | None:
     return dataset if joins else None
 
 
-def _free(file: UploadedFile) -> None:
+def free_upload(file: UploadedFile) -> None:
     """Give the memory of an upload back: Streamlit keeps it as long as the session lives."""
     context = get_script_run_ctx()
     if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):

@@ -7,7 +7,9 @@ from html import escape
 
 import streamlit as st
 
+from pages.ui.explanation import show_why
 from pages.ui.glossary import explain
+from pages.ui.page import guarded
 from pages.ui.process import predictor
 from pages.ui.test_images import NewImage
 from pages.ui.words import duration_words, plain
@@ -39,12 +41,13 @@ def show_predictions(run: TrainingRun, images: Sequence[NewImage]) -> None:
     shown = images[(page - 1) * _IMAGES_A_PAGE : page * _IMAGES_A_PAGE]
     # Row by row, so that the order is right for a phone and for a screen reader too.
     for start in range(0, len(shown), _IMAGES_A_ROW):
-        for column, image in zip(st.columns(_IMAGES_A_ROW), shown[start:], strict=False):
+        row = enumerate(shown[start : start + _IMAGES_A_ROW], start)
+        for column, (number, image) in zip(st.columns(_IMAGES_A_ROW), row, strict=False):
             with column.container(border=True, height="stretch"):
-                _show_answer(model, image)
+                _show_answer(run, model, image, number)
 
 
-def _show_answer(model: Predictor, image: NewImage) -> None:
+def _show_answer(run: TrainingRun, model: Predictor, image: NewImage, number: int) -> None:
     try:
         prediction = model.predict(image.content)
     except UnreadableImageError as error:
@@ -60,6 +63,9 @@ def _show_answer(model: Predictor, image: NewImage) -> None:
         st.caption(
             _("{name} · {time}").format(name=plain(image.name), time=duration_words(prediction.seconds))
         )
+    key = f"why-{number}"
+    if st.toggle(_("Show why"), key=key, help=explain("grad-cam")):
+        guarded(show_why)(run, image.content, prediction.class_name, key)
 
 
 def _show_class(prediction: Prediction) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.runtime.scriptrunner import script_runner
 
-from transfer_core.backbones.registry import get_backbone
+from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -58,7 +58,9 @@ def prepare_process() -> None:
 @st.cache_resource(show_spinner=False)
 def workspace() -> Workspace:
     """The folder of all datasets and runs."""
-    return Workspace(default_workspace_root())
+    found = Workspace(default_workspace_root())
+    look_for_own_models_in(found)
+    return found
 
 
 @st.cache_resource(show_spinner=False)

@@ -54,7 +54,7 @@ def _show_run(session: Session, run: TrainingRun) -> None:
         with st.container(gap=None):
             st.markdown(f"**{plain(run.dataset_name)}** · {status_words(status)}")
             depth = depth_words(run.config.num_unfrozen_blocks, len(backbone.blocks))
-            st.caption(f"{run.created_at:%Y-%m-%d %H:%M} · {backbone.title} · {depth}")
+            st.caption(f"{run.created_at:%Y-%m-%d %H:%M} · {plain(backbone.title)} · {depth}")
         if snapshot.best:
             right = _("{accuracy:.0%} right on {count} validation images, {time}").format(
                 accuracy=snapshot.best.val_accuracy,

@@ -115,6 +115,8 @@ class Session:
         deleted_run_id: The run that was deleted last and can be taken back, or None.
         results_part: The part of the Results page that is open.
         retrained: The run that was trained again with mended photos, by the run whose mistakes were looked at.
+        compare_part: The part of the Compare page that is open.
+        compared_run_ids: The runs that the Compare page sets side by side.
         num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
     """
 
@@ -137,6 +139,8 @@ class Session:
     deleted_run_id: str | None = None
     results_part: str = "overview"
     retrained: dict[str, str] = field(default_factory=dict)
+    compare_part: str = "runs"
+    compared_run_ids: tuple[str, ...] = ()
     num_forms: int = 0
 
     @property
@@ -184,7 +188,10 @@ class Session:
 
     def forget_deleted(self, run_id: str) -> None:
         """Show a deleted run no more, but remember that it can be taken back."""
-        self.run_id, self.deleted_run_id = None, run_id
+        self.deleted_run_id = run_id
+        self.compared_run_ids = tuple(other for other in self.compared_run_ids if other != run_id)
+        if self.run_id == run_id:
+            self.run_id = None
         if self.picked_run_id == run_id:
             self.picked_run_id = None
 
@@ -217,6 +224,8 @@ class Session:
             "scratch": 1 if self.is_from_scratch else None,
             "run": self.run_id,
             "pick": self.picked_run_id if self.picked_run_id != self.run_id else None,
+            "compare": ",".join(self.compared_run_ids) or None,
+            "view": self.compare_part if self.compare_part != "runs" else None,
             "part": self.results_part if self.results_part != "overview" else None,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
@@ -261,6 +270,9 @@ def _from_address(values: dict[str, str]) -> Session:
         session.run_id, session.config = run.id, run.config
     with suppress(TransferStudioError):
         session.picked_run_id = TrainingRun.load(workspace(), values.get("pick", "")).id
+    known = workspace().run_ids() if values.get("compare") else []
+    session.compared_run_ids = tuple(one for one in values.get("compare", "").split(",") if one in known)
+    session.compare_part = values.get("view", session.compare_part)
     session.results_part = values.get("part", session.results_part)
     return session
 

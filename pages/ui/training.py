@@ -32,6 +32,9 @@ def show_live(session: Session) -> None:
             place,
         )
         st.info(text, icon=":material/hourglass_empty:")
+    elif run_queue().status(run_id) == "queued":
+        text = _("The models that are being tried go first. Your training starts by itself.")
+        st.info(text, icon=":material/hourglass_empty:")
     else:
         _show_progress(run_queue().snapshot(run_id))
     _show_buttons(run_id, is_waiting=place > 0)
@@ -47,7 +50,7 @@ def show_heading(run: TrainingRun) -> None:
     """Say in one line what is trained with what."""
     backbone = get_backbone(run.config.backbone)
     depth = depth_words(run.config.num_unfrozen_blocks, len(backbone.blocks))
-    st.markdown(f"**{plain(run.dataset_name)}** · {backbone.title} · {depth}")
+    st.markdown(f"**{plain(run.dataset_name)}** · {plain(backbone.title)} · {depth}")
 
 
 def show_head_choice(snapshot: RunSnapshot) -> None:

@@ -42,7 +42,18 @@ TRAINING_KEYS = {
     "seconds",
     "history",
 }
-COMMANDS = ("backbones", "evaluate", "ingest", "predict", "resume", "runs", "stop", "train")
+COMMANDS = (
+    "backbones",
+    "compare",
+    "evaluate",
+    "ingest",
+    "predict",
+    "resume",
+    "runs",
+    "stop",
+    "sweep",
+    "train",
+)
 TRAIN_PHASE = "transfer_core.training.trainer.Trainer._train_phase"
 TINY = ("--backbone", "tiny_random", "--epochs", "1")
 
@@ -364,7 +375,7 @@ def test_whatever_goes_wrong_is_one_line(
     error: Exception, words: str, own: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "photos.zip").touch()
-    monkeypatch.setattr("transfer_core.__main__.open_source", raising(error))
+    monkeypatch.setattr("transfer_core.command_parts.open_source", raising(error))
     own("ingest", tmp_path / "photos.zip").assert_one_line_of_error(words)
 
 

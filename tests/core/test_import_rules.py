@@ -23,6 +23,8 @@ DIRECTION = (
     ("transfer_core.evaluation", "transfer_core.predictor"),
     ("transfer_core.export", "transfer_core.runs"),
     ("transfer_core.console", "transfer_core.options"),
+    ("transfer_core.command_parts",),
+    ("transfer_core.model_commands", "transfer_core.run_commands", "transfer_core.export_commands"),
     ("transfer_core.__main__",),
     ("pages.ui",),
     ("pages",),

@@ -1,17 +1,44 @@
 """Step 1: the model."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import pages.ui.jobs
+from pages.ui.jobs import downloads
 from tests.pages.conftest import OpenPage, texts
-from transfer_core.backbones.registry import list_backbones
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
+from transfer_core.backbones.source_exchange import export_source
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.evaluation.audition import AuditionScore
+from transfer_core.events import RunEnded, RunStarted
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.job import Job, JobProgress
+from transfer_core.runs.own_models import make_source
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.training.classifier import build_classifier
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.workspace import Workspace
 
 
-def test_shows_a_card_for_each_bundled_model(open_page: OpenPage) -> None:
+def shown_models(page) -> list[str]:
+    """The names of the models in the list of all."""
+    keys = [str(found.key) for found in page.button]
+    return [key.removeprefix("look-at-") for key in keys if key.startswith("look-at-")]
+
+
+def test_shows_a_card_for_each_bundled_model_first(open_page: OpenPage) -> None:
     page = open_page("1_Model")
-    shown = [found.value for found in page.subheader]
-    assert shown == [backbone.title for backbone in list_backbones()]
+    titles = [found.value for found in page.subheader]
+    assert titles[:3] == [backbone.title for backbone in bundled_backbones()]
     assert "tiny" not in texts(page).lower()
     values = [metric.value for metric in page.metric]
     assert {"19 MB", "3.4 million", "224 × 224 px", "75.1%"} <= set(values)
-    for backbone in list_backbones():
+    for backbone in bundled_backbones():
         assert backbone.when_to_pick in texts(page)
     assert texts(page).count("works offline") == 3
 
@@ -36,3 +63,122 @@ def test_a_made_up_address_is_ignored(open_page: OpenPage) -> None:
     page = open_page("1_Model", model="../../etc", images="../..", run="x' OR 1", unfrozen=-4)
     assert dict(page.query_params) == {}
     assert "Not chosen yet" in texts(page)
+
+
+def test_every_published_model_is_listed_and_search_and_filters_narrow_the_list(open_page: OpenPage) -> None:
+    page = open_page("1_Model")
+    assert shown_models(page) == [backbone.name for backbone in list_backbones()]
+    page.text_input(key="model-search").set_value("res net").run()
+    assert shown_models(page)[:2] == ["resnet50", "resnet101"]
+    page.text_input(key="model-search").set_value("").run()
+    page.button_group(key="model-wishes").set_value(["small", "accurate"]).run()
+    assert shown_models(page) == ["efficientnet_b2", "efficientnet_v2_b2"]
+
+
+def held(progress: JobProgress, **facts: object) -> Job:
+    """A job as it is at one moment."""
+    job: Job = Job(lambda _job: None)
+    job.report(progress)
+    vars(job).update(facts)
+    return job
+
+
+def test_download_shows_its_bar_and_can_be_cancelled(open_page: OpenPage) -> None:
+    job = held(JobProgress("ResNet50", 47_000_000, 94_000_000))
+    downloads()["resnet50"] = job
+    page = open_page("1_Model")
+    (bar,) = page.get("progress")
+    assert bar.proto.value == 50
+    assert bar.proto.text == "Downloading ResNet50: 47 of 94 MB"
+    page.button(key="cancel-resnet50").click().run()
+    assert job.should_stop()
+
+
+def test_download_that_did_not_work_is_told_until_it_is_dismissed(open_page: OpenPage) -> None:
+    downloads()["resnet50"] = held(JobProgress(), is_over=True, problem="The server is *gone*.")
+    page = open_page("1_Model")
+    assert page.error[0].value == r"The server is \*gone\*."
+    page.button(key="dismiss-resnet50").click().run()
+    assert not page.error
+
+
+def test_audition_needs_images(open_page: OpenPage) -> None:
+    assert "When your images are there, come back" in texts(open_page("1_Model"))
+
+
+def scores(*rows: tuple[str, float, float]) -> list[AuditionScore]:
+    return [
+        AuditionScore(name, (mean - 0.02, mean, mean + 0.02), seconds, 20.0) for name, mean, seconds in rows
+    ]
+
+
+def test_audition_from_the_start_to_the_choice(
+    open_page: OpenPage, dataset: ImageDataset, monkeypatch
+) -> None:
+    job = held(JobProgress("EfficientNet-Lite1", 6, 24, 1, 2))
+    tried: list[str] = []
+
+    def stand_in(_queue: object, _dataset: ImageDataset, backbones: list[Backbone]) -> Job:
+        tried.extend(backbone.name for backbone in backbones)
+        monkeypatch.setattr(job, "start", lambda: job)
+        return job
+
+    monkeypatch.setattr(pages.ui.jobs, "audition_job", stand_in)
+    page = open_page("1_Model", images=dataset.id)
+    page.button(key="start-audition").click().run()
+    assert tried == ["efficientnet_lite0", "efficientnet_lite1"]
+    (bar,) = page.get("progress")
+    assert bar.proto.value == 62
+    assert bar.proto.text == r"EfficientNet-Lite1 looks at the images: 6 of 24"
+    page.button(key="stop-audition").click().run()
+    assert job.should_stop()
+    job.result = scores(("efficientnet_lite0", 0.90, 1.2), ("efficientnet_lite1", 0.89, 2.4))
+    job.is_over = True
+    page.run()
+    assert "Best trade-off: EfficientNet-Lite0" in texts(page)
+    table = page.dataframe[0].value
+    assert list(table.iloc[0]) == ["EfficientNet-Lite0 ★", "90.0% ± 2.0%", "1 s", "20 MB"]
+    assert len(page.get("plotly_chart")) == 1
+    page.button(key="use-best").click().run()
+    assert page.query_params["model"] == "efficientnet_lite0"
+    page.button(key="new-audition").click().run()
+    assert page.button(key="start-audition")
+
+
+@pytest.fixture
+def finished(page_workspace: Workspace, dataset: ImageDataset) -> TrainingRun:
+    """A run with a model, without the training."""
+    config = TrainingConfig(backbone="tiny_random")
+    run = TrainingRun.create(page_workspace, dataset, config)
+    log = EventLog(run.folder / EVENTS_FILE)
+    log.append(RunStarted(100.0, 19, 5, 1))
+    log.append(RunEnded(101.0, "finished", best_epoch=1))
+    build_classifier(FreezePlan(get_backbone("tiny_random")), 3, config).save(run.folder / "model.keras")
+    return run
+
+
+def test_own_run_is_built_on_with_its_lineage_shown(open_page: OpenPage, finished: TrainingRun) -> None:
+    page = open_page("1_Model")
+    assert "colors ← Tiny network for tests ← random weights" in texts(page)
+    page.button(key=f"build-on-{finished.id}").click().run()
+    assert page.query_params["model"] == finished.id
+    assert "Chosen: colors ← Tiny network for tests" in texts(page)
+    assert page.button(key=f"use-{finished.id}").label == "Chosen"
+    # A refresh finds it again.
+    assert "Chosen: colors" in texts(open_page("1_Model", model=finished.id))
+
+
+def test_model_of_another_computer_is_taken_in_and_others_are_refused(
+    open_page: OpenPage, finished: TrainingRun, page_workspace: Workspace, tmp_path: Path
+) -> None:
+    open_page()
+    make_source(page_workspace, finished.id)
+    export_source(page_workspace, finished.id, tmp_path / "colors.zip")
+    page = open_page("1_Model")
+    page.file_uploader[0].set_value(("bad.zip", b"PK not a zip", "application/zip")).run()
+    assert "can carry code" in page.error[0].value
+    content = (tmp_path / "colors.zip").read_bytes()
+    page.file_uploader[0].set_value(("colors.zip", content, "application/zip")).run()
+    assert not page.error
+    assert len(page_workspace.source_ids()) == 2
+    assert page.query_params["model"] in page_workspace.source_ids()

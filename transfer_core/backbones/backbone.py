@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 if TYPE_CHECKING:
     import keras
@@ -16,12 +19,16 @@ class Block:
 
     Args:
         name: Short name, unique in its backbone, such as `"block3"`.
-        last_layer: Name of the Keras layer whose output leaves the block.
+        last_layer: Name of the Keras layer whose output leaves the block. Everything behind it depends on that
+            output alone.
         output_size: Side of the square feature map that leaves it, in cells.
         num_channels: Depth of that feature map.
         num_parameters: All its weights, as Keras counts them.
         num_trainable_parameters: Those that learn when the block is unfrozen. BatchNormalization stays
             in inference mode while fine-tuning, so its weights are not among them.
+        num_scratch_parameters: Those that learn when the network starts from random weights;
+            BatchNormalization learns then.
+        num_multiplications: Multiplications for one image.
     """
 
     name: str
@@ -30,6 +37,56 @@ class Block:
     num_channels: int
     num_parameters: int
     num_trainable_parameters: int
+    num_scratch_parameters: int
+    num_multiplications: int
+
+
+class Weights(Protocol):
+    """Where the pretrained weights of a backbone come from."""
+
+    @property
+    def checksum(self) -> str:
+        """Names the very numbers; part of the key of every cached feature.
+
+        Raises:
+            WeightsError: If it can only be told from the file, and the file is missing.
+        """
+
+    @property
+    def are_at_hand(self) -> bool:
+        """Whether they are on this computer: a quick look, which does not read them."""
+
+    def load(self, model: keras.Model) -> None:
+        """Put them into the backbone.
+
+        Raises:
+            WeightsError: If they are missing, damaged or those of another network.
+        """
+
+
+@dataclass(frozen=True)
+class RandomWeights:
+    """Random numbers, the same every time: for tests.
+
+    Args:
+        checksum: Names them.
+        seed: Fixes them; None leaves those that the network was built with.
+    """
+
+    checksum: str
+    seed: int | None = None
+    are_at_hand: bool = True
+
+    def load(self, model: keras.Model) -> None:
+        """Draw the kernels as He et al. (2015) did."""
+        if self.seed is None:
+            return
+        draws = np.random.default_rng(self.seed)
+        for weight in model.weights:
+            if weight.name.endswith("kernel"):
+                # A depthwise kernel, with one output for each channel, sees one channel at a time.
+                num_inputs = math.prod(weight.shape[:2] if weight.shape[-1] == 1 else weight.shape[:-1])
+                weight.assign(draws.normal(0, math.sqrt(2 / num_inputs), weight.shape))
 
 
 @dataclass(frozen=True)
@@ -39,40 +96,79 @@ class Backbone:
     Args:
         name: Identifier used in files and on the command line.
         title: Name for people.
-        speed_label: One or two words that place it among the others.
+        family: Key of the family it belongs to, as `families.py` has it.
         when_to_pick: One plain sentence.
         image_size: Side of the square input, in pixels.
+        smallest_image_size: The least that the network can be built for, in pixels.
+        preprocessing: What turns raw pixels into what the network was trained with; it sits inside the built
+            network: `"caffe"`, `"tf"`, `"torch"` as Keras calls them, or `"inside"` where the network's own
+            layers do it.
         blocks: From input to output; together they cover every layer.
-        megabytes: Size of the weights file, in MB (10^6 bytes).
-        imagenet_accuracy: Top-1 accuracy on the ImageNet validation photos as its authors published it
-            (EfficientNet-Lite: the FP32 numbers in models/official/efficientnet/lite/README.md of the repository
-            tensorflow/tpu), between 0 and 1, or None when it has none.
+        megabytes: Size of the weights file, in MB (10^6 bytes); of a file that is not here yet, four bytes for
+            each parameter.
+        imagenet_accuracy: Top-1 accuracy on the ImageNet validation photos, between 0 and 1, or None when it has
+            none.
+        accuracy_source: Who published that accuracy.
         licence: SPDX identifier of the licence of the weights.
         weights_source: Where the weights come from, in words.
-        weights_sha256: Checksum of the weights file; part of the key of every cached feature.
-        build: Returns the Keras model: raw RGB pixels in 0-255, `[batch, image_size, image_size, 3]`, to a
-            feature map. Scaling happens inside.
+        weights: Gets them.
+        architecture: Returns the Keras model with fresh weights: raw RGB pixels in 0-255,
+            `[batch, image_size, image_size, 3]`, to a feature map. Scaling happens inside.
+        network: Name of the published network that it is built as, for a person's own model; its own otherwise.
+        lineage: What it learned before, the latest first, such as `("ImageNet",)`.
         hidden: Kept out of the pages (a tiny network for tests).
     """
 
     name: str
     title: str
-    speed_label: str
+    family: str
     when_to_pick: str
     image_size: int
+    smallest_image_size: int
+    preprocessing: str
     blocks: tuple[Block, ...]
     megabytes: float
     imagenet_accuracy: float | None
+    accuracy_source: str
     licence: str
     weights_source: str
-    weights_sha256: str
-    build: Callable[[], keras.Model]
+    weights: Weights
+    architecture: Callable[[], keras.Model]
+    network: str
+    lineage: tuple[str, ...]
     hidden: bool = False
+
+    def build(self, *, pretrained: bool = True) -> keras.Model:
+        """Build the network.
+
+        Args:
+            pretrained: Whether it gets the pretrained weights; otherwise its weights are fresh.
+
+        Returns:
+            A flat functional model; its layers have the same names every time.
+
+        Raises:
+            WeightsError: If the pretrained weights are missing or damaged.
+        """
+        model = self.architecture()
+        if pretrained:
+            self.weights.load(model)
+        return model
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a person's own model."""
+        return self.network != self.name
 
     @property
     def num_parameters(self) -> int:
         """All weights of the network, without a classifier."""
         return sum(block.num_parameters for block in self.blocks)
+
+    @property
+    def num_multiplications(self) -> int:
+        """Multiplications for one image: what decides how long a look takes."""
+        return sum(block.num_multiplications for block in self.blocks)
 
     @property
     def num_features(self) -> int:

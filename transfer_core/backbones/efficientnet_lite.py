@@ -44,27 +44,54 @@ _STEM_FILTERS = 32
 _TOP_FILTERS = 1280
 
 
-def build_efficientnet_lite(
-    *, package: str, sha256: str, image_size: int, width: float, depth: float
-) -> keras.Model:
-    """Build one EfficientNet-Lite without its classifier and load its ImageNet weights.
+@dataclass(frozen=True)
+class PackageWeights:
+    """ImageNet weights in an installed Python package.
 
     Args:
-        package: Python package that carries the weights.
-        sha256: Checksum of its weights file.
+        package: Its name.
+        checksum: SHA-256 of its weights file.
+    """
+
+    package: str
+    checksum: str
+
+    @property
+    def are_at_hand(self) -> bool:
+        """Whether the package is installed."""
+        return importlib.util.find_spec(self.package) is not None
+
+    def load(self, model: keras.Model) -> None:
+        """Copy the tensors of the PyTorch port into the Keras layers of the same place.
+
+        Raises:
+            WeightsError: If the weights are missing or damaged.
+        """
+        state = read_state_dict(find_weights(self.package, self.checksum))
+        block_names: list[str] = []
+        for layer in model.layers:
+            if not layer.weights:
+                continue
+            block_name, _separator, part = layer.name.partition("_")
+            if block_name.startswith("block") and block_name not in block_names:
+                block_names.append(block_name)
+            index = block_names.index(block_name) if block_name in block_names else -1
+            layer.set_weights(_layer_weights(state, layer.name, part, index))
+
+
+def build_efficientnet_lite(*, image_size: int, width: float, depth: float) -> keras.Model:
+    """Build one EfficientNet-Lite without its classifier and with fresh weights.
+
+    Args:
         image_size: Side of the square input, in pixels.
         width: Factor on the number of filters.
         depth: Factor on the number of layers in a stage.
 
     Returns:
         A functional model from raw RGB pixels (0-255) to a feature map of 1280 channels.
-
-    Raises:
-        WeightsError: If the weights are missing or damaged.
     """
     import keras
 
-    path = find_weights(package, sha256)
     inputs = keras.Input((image_size, image_size, 3), name="pixels")
     x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="stem_rescaling")(inputs)
     x = _convolution(x, _STEM_FILTERS, 3, stride=2, name="stem_conv")
@@ -78,9 +105,7 @@ def build_efficientnet_lite(
             x = _mbconv(x, stage, _round_filters(stage.num_filters * width), stride, name)
     x = _convolution(x, _TOP_FILTERS, 1, stride=1, name="top_conv")
     x = _normalise(x, "top_bn", activate=True)
-    model = keras.Model(inputs, x, name="efficientnet_lite")
-    _load_weights(model, read_state_dict(path))
-    return model
+    return keras.Model(inputs, x, name="efficientnet_lite")
 
 
 def find_weights(package: str, sha256: str) -> Path:
@@ -160,19 +185,6 @@ def _normalise(x: keras.KerasTensor, name: str, *, activate: bool) -> keras.Kera
 
     x = keras.layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name=name)(x)
     return keras.layers.ReLU(6.0, name=name.replace("_bn", "_relu"))(x) if activate else x
-
-
-def _load_weights(model: keras.Model, state: dict[str, np.ndarray[Any, Any]]) -> None:
-    """Copy the tensors of the PyTorch port into the Keras layers of the same place."""
-    block_names: list[str] = []
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        block_name, _separator, part = layer.name.partition("_")
-        if block_name.startswith("block") and block_name not in block_names:
-            block_names.append(block_name)
-        index = block_names.index(block_name) if block_name in block_names else -1
-        layer.set_weights(_layer_weights(state, layer.name, part, index))
 
 
 def _layer_weights(

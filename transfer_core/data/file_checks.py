@@ -41,6 +41,11 @@ def _unusable(dataset: ImageDataset) -> Iterator[Problem]:
             len(files),
         )
         yield _about(files, "not_an_image", "info", _("Files that are no images"), sentence)
+    yield from _unsafe_or_without_class(dataset)
+    yield from _wrong_size(dataset)
+
+
+def _unsafe_or_without_class(dataset: ImageDataset) -> Iterator[Problem]:
     if files := _files(dataset, "unsafe"):
         sentence = plural(
             "{count} file was not opened: its name or its form could do harm to a computer. If you know it, "
@@ -59,7 +64,6 @@ def _unusable(dataset: ImageDataset) -> Iterator[Problem]:
             len(files),
         )
         yield _about(files, "no_class", "warning", _("Files without a class"), sentence)
-    yield from _wrong_size(dataset)
 
 
 def _wrong_size(dataset: ImageDataset) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ import numpy as np
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.problems import Suspicion
+from transfer_core.evaluation.pooled_features import pooled_features
 
 NUM_FOLDS = 5
 # Strong: with a tenth of the labels wrong, a classifier that follows its examples less finds more of them.
@@ -58,7 +59,9 @@ def suspicious_labels(
     class_names = sorted({image.class_name for image in images})
     if len(class_names) < 2:
         return []
-    features = _features(dataset, cache_dir, backbone_name, on_progress, should_stop)[checked]
+    features = pooled_features(
+        dataset, get_backbone(backbone_name), cache_dir, on_progress=on_progress, should_stop=should_stop
+    )[checked]
     given = np.array([class_names.index(image.class_name) for image in images])
     probabilities = out_of_fold_probabilities(features, given, [image.group or image.id for image in images])
     suspicions = []
@@ -127,27 +130,3 @@ def _checked_rows(dataset: ImageDataset) -> list[int]:
     for image in dataset.images:
         groups[image.class_name].add(image.group or image.id)
     return [row for row, image in enumerate(dataset.images) if len(groups[image.class_name]) >= NUM_FOLDS]
-
-
-def _features(
-    dataset: ImageDataset,
-    cache_dir: Path,
-    backbone_name: str,
-    on_progress: Callable[[int], None],
-    should_stop: Callable[[], bool],
-) -> Array:
-    """Return what the whole backbone, all of it frozen, makes of each image: `[images, features]`."""
-    from transfer_core.backbones.runtime import load_keras
-    from transfer_core.config import TrainingConfig
-    from transfer_core.training.classifier import build_classifier, split_at_boundary
-    from transfer_core.training.feature_cache import load_features
-    from transfer_core.training.freezing import FreezePlan
-
-    load_keras()
-    plan = FreezePlan(get_backbone(backbone_name))
-    model = build_classifier(plan, len(dataset.class_names), TrainingConfig(backbone=backbone_name))
-    prefix, _tail = split_at_boundary(model, plan.boundary_layer)
-    features = load_features(
-        dataset, plan, prefix, cache_dir, on_progress=on_progress, should_stop=should_stop
-    )
-    return np.asarray(features, dtype=np.float32)

@@ -217,17 +217,7 @@ def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
     """Do the same for what begins a phase and for the steps inside one."""
     match event:
         case PhaseStarted():
-            return replace(
-                snapshot,
-                phase=event.phase,
-                phase_number=snapshot.phase_number + 1,
-                phase_started_at=event.time,
-                idle_seconds_before_phase=snapshot.idle_seconds,
-                num_steps=event.num_steps,
-                first_step=event.first_step,
-                step=event.first_step,
-                num_images=0,
-            )
+            return _phase_started(snapshot, event)
         case FoldEnded():
             accuracies = (*snapshot.fold_accuracies, event.val_accuracy)
             return replace(snapshot, step=event.fold, fold_accuracies=accuracies)
@@ -255,6 +245,20 @@ def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
                 memory_bytes=event.memory_bytes,
             )
     return snapshot
+
+
+def _phase_started(snapshot: RunSnapshot, event: PhaseStarted) -> RunSnapshot:
+    return replace(
+        snapshot,
+        phase=event.phase,
+        phase_number=snapshot.phase_number + 1,
+        phase_started_at=event.time,
+        idle_seconds_before_phase=snapshot.idle_seconds,
+        num_steps=event.num_steps,
+        first_step=event.first_step,
+        step=event.first_step,
+        num_images=0,
+    )
 
 
 def _with_point(points: tuple[BatchLoss, ...], event: BatchEnded) -> tuple[BatchLoss, ...]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import IngestError, TransferStudioError, WorkspaceError
@@ -45,6 +46,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         WeightsError: If the pretrained weights are missing or damaged.
         WorkspaceError: If the disk refuses.
     """
+    look_for_own_models_in(workspace)
     dataset = ImageDataset.load(workspace, run.dataset_id)
     run = run.begin(dataset)
     if not _load_keras_unless(should_stop):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -22,6 +22,7 @@ from transfer_core.runs.trash import move_to_trash, take_from_trash
 from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)
+_SECONDS_BETWEEN_QUESTIONS = 0.1
 
 StartWorker = Callable[[Callable[[], None]], None]
 
@@ -29,6 +30,10 @@ StartWorker = Callable[[Callable[[], None]], None]
 def in_background_thread(work: Callable[[], None]) -> None:
     """Start work in a thread that does not keep the process alive."""
     threading.Thread(target=work, name="training", daemon=True).start()
+
+
+class StoppedWaitingError(Exception):
+    """The person asked to stop before the turn had come."""
 
 
 class RunQueue:
@@ -50,6 +55,8 @@ class RunQueue:
         self._execute = execute or chosen_executor()
         self._start_worker = start_worker
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._is_lent = False
         self._live: list[LiveRun] = []
         self._followed: dict[str, EventLog] = {}
 
@@ -159,7 +166,7 @@ class RunQueue:
         """
         live = self._find(run_id)
         if live:
-            if self.place(run_id):
+            if self._is_lent or self.place(run_id):
                 return "queued"
             return "paused" if live.is_paused else "running"
         return status_of(self.snapshot(run_id), self.workspace.run_dir(run_id))
@@ -188,6 +195,26 @@ class RunQueue:
         """The run that is being trained here, if any."""
         runs = list(self._live)
         return runs[0].run if runs else None
+
+    @contextmanager
+    def turn(self, should_stop: Callable[[], bool]) -> Iterator[None]:
+        """Wait until nothing is being trained, and keep trainings waiting until the block ends.
+
+        Args:
+            should_stop: Asked while waiting.
+
+        Raises:
+            StoppedWaitingError: If it said so.
+        """
+        while not self._turn.acquire(timeout=_SECONDS_BETWEEN_QUESTIONS):
+            if should_stop():
+                raise StoppedWaitingError
+        self._is_lent = True
+        try:
+            yield
+        finally:
+            self._is_lent = False
+            self._turn.release()
 
     def _find(self, run_id: str) -> LiveRun | None:
         return next((live for live in list(self._live) if live.run.id == run_id), None)
@@ -228,7 +255,8 @@ class RunQueue:
         while True:
             live = self._live[0]
             try:
-                self._execute(self.workspace, live.run, live.log.append, live.should_stop)
+                with self._turn:
+                    self._execute(self.workspace, live.run, live.log.append, live.should_stop)
             except Exception:  # a full disk may refuse even the note that a run failed
                 _logger.exception("Run %s ended without a word", live.run.id)
             with self._lock:

@@ -12,6 +12,8 @@ from transfer_core.training.freezing import POOLING_LAYER, FreezePlan
 if TYPE_CHECKING:
     import keras
 
+OUTPUT_LAYER = "new_layer"
+
 
 def build_classifier(
     plan: FreezePlan, num_classes: int, config: TrainingConfig, body: keras.Model | None = None
@@ -22,7 +24,7 @@ def build_classifier(
         plan: The backbone and the head; which of its blocks learn is decided by `plan.apply`.
         num_classes: Number of outputs.
         config: For dropout and the seed.
-        body: The backbone, where it is built already.
+        body: The backbone, where it is built already; without its weights if the plan is from scratch.
 
     Returns:
         A flat functional model from pixels in 0-255, `[batch, size, size, 3]`, to `[batch, num_classes]`.
@@ -32,14 +34,22 @@ def build_classifier(
     """
     import keras
 
-    body = body or plan.backbone.build()
+    body = body or plan.backbone.build(pretrained=not plan.is_from_scratch)
     if plan.is_from_scratch:
         _randomise(body, config.seed)
+    return keras.Model(body.input, _head(plan, num_classes, config, body.output), name="classifier")
+
+
+def _head(
+    plan: FreezePlan, num_classes: int, config: TrainingConfig, feature_map: keras.KerasTensor
+) -> keras.KerasTensor:
+    import keras
+
     initializer = keras.initializers.GlorotUniform
     if plan.head == "flattened_map":
-        x = keras.layers.Flatten(name="flatten")(body.output)
+        x = keras.layers.Flatten(name="flatten")(feature_map)
     else:
-        x = keras.layers.GlobalAveragePooling2D(name=POOLING_LAYER)(body.output)
+        x = keras.layers.GlobalAveragePooling2D(name=POOLING_LAYER)(feature_map)
     x = keras.layers.Dropout(config.dropout, seed=config.seed, name="dropout")(x)
     if plan.head == "hidden":
         x = keras.layers.Dense(
@@ -48,13 +58,12 @@ def build_classifier(
             kernel_initializer=initializer(seed=config.seed + 1),
             name="hidden_layer",
         )(x)
-    outputs = keras.layers.Dense(
+    return keras.layers.Dense(
         num_classes,
         activation="softmax",
         kernel_initializer=initializer(seed=config.seed),
-        name="new_layer",
+        name=OUTPUT_LAYER,
     )(x)
-    return keras.Model(body.input, outputs, name="classifier")
 
 
 def split_at_boundary(
@@ -76,7 +85,7 @@ def split_at_boundary(
 
 
 def _randomise(body: keras.Model, seed: int) -> None:
-    """Forget what was pretrained: kernels as He et al. (2015) drew them, normalisation at rest."""
+    """Draw the kernels of a fresh network from a seed, as He et al. (2015) did; normalisation is at rest."""
     import keras
 
     draws = np.random.default_rng([seed, 0])
@@ -88,6 +97,3 @@ def _randomise(body: keras.Model, seed: int) -> None:
             if weight.name.endswith("kernel"):
                 drawn = keras.initializers.HeNormal(seed=int(draws.integers(2**31)))(weight.shape)
                 weight.assign(drawn)
-            else:
-                is_one = weight.name.endswith(("gamma", "variance"))
-                weight.assign(np.full(weight.shape, float(is_one), np.float32))

@@ -130,7 +130,7 @@ def _family(plan: FreezePlan, dtype: CacheDtype) -> str:
     """Everything the features depend on but for the pixels: weights, boundary, size, precision."""
     facts: tuple[object, ...] = (_FORMAT_VERSION, plan.backbone.image_size)
     if plan.boundary_layer is not None:
-        facts += (plan.backbone.name, plan.backbone.weights_sha256, plan.boundary_layer, dtype)
+        facts += (plan.backbone.name, plan.backbone.weights.checksum, plan.boundary_layer, dtype)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 

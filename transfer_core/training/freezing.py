@@ -160,10 +160,7 @@ class FreezePlan:
         return unfrozen + self.num_head_parameters(num_classes)
 
     def _num_trainable(self, block: Block) -> int:
-        if not self.is_from_scratch:
-            return block.num_trainable_parameters
-        # Of the four numbers that BatchNormalization has for each channel two learn.
-        return (block.num_parameters + block.num_trainable_parameters) // 2
+        return block.num_scratch_parameters if self.is_from_scratch else block.num_trainable_parameters
 
     def num_frozen_parameters(self, num_classes: int) -> int:
         """Weights that stay as they are, as Keras counts them."""

@@ -66,19 +66,15 @@ def compare_heads(pooled: Array, maps: Array, labels: Array, seed: int) -> dict[
     def accuracy(score: Callable[[Array, Array], float]) -> float:
         return float(np.mean([score(learn, check) for learn, check in folds]))
 
-    def of_model(make: Callable[[], Any]) -> float:
-        with warnings.catch_warnings():
-            # They need not settle to be compared.
-            warnings.simplefilter("ignore")
-            return accuracy(
-                lambda learn, check: (
-                    make().fit(pooled[learn], labels[learn]).score(pooled[check], labels[check])
-                )
-            )
-
-    linear = of_model(lambda: LogisticRegression(max_iter=100))
-    hidden = of_model(
-        lambda: MLPClassifier((128,), learning_rate_init=0.003, batch_size=32, max_iter=50, random_state=seed)
+    linear = accuracy(_model_score(lambda: LogisticRegression(max_iter=100), pooled, labels))
+    hidden = accuracy(
+        _model_score(
+            lambda: MLPClassifier(
+                (128,), learning_rate_init=0.003, batch_size=32, max_iter=50, random_state=seed
+            ),
+            pooled,
+            labels,
+        )
     )
     by_place = [
         accuracy(_ridge_score(kernel, labels)) for kernel in (_kernel_of_maps(maps), pooled @ pooled.T)
@@ -98,6 +94,17 @@ def best_head(accuracies: dict[Head, float] | None) -> Head:
     if accuracies["flattened_map"] > best_on_pooled + _MAP_MARGIN:
         return "flattened_map"
     return "linear" if accuracies["linear"] > accuracies["hidden"] + _LINEAR_MARGIN else "hidden"
+
+
+def _model_score(make: Callable[[], Any], pooled: Array, labels: Array) -> Callable[[Array, Array], float]:
+    def score(learn: Array, check: Array) -> float:
+        with warnings.catch_warnings():
+            # They need not settle to be compared.
+            warnings.simplefilter("ignore")
+            model = make().fit(pooled[learn], labels[learn])
+        return float(model.score(pooled[check], labels[check]))
+
+    return score
 
 
 def _kernel_of_maps(maps: Array) -> Array:

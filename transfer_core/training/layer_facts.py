@@ -40,15 +40,11 @@ class LayerFacts:
 
 @lru_cache
 def layer_facts(backbone: Backbone) -> tuple[LayerFacts, ...]:
-    """Return every layer of a backbone, from input to output. Builds it once, which takes a second or two.
-
-    Raises:
-        WeightsError: If its pretrained weights are missing or damaged.
-    """
+    """Return every layer of a backbone, from input to output. Builds it once, which takes a second or two."""
     load_keras()
     import keras
 
-    model = backbone.build()
+    model = backbone.build(pretrained=False)
     block_names = {
         name: block.name for block, names in layers_by_block(model, backbone).items() for name in names
     }
@@ -59,10 +55,11 @@ def layer_facts(backbone: Backbone) -> tuple[LayerFacts, ...]:
             kind=type(layer).__name__,
             num_parameters=layer.count_params(),
             num_outputs=math.prod(layer.output.shape[1:]),
-            can_learn=bool(layer.weights) and not isinstance(layer, keras.layers.BatchNormalization),
+            can_learn=bool(layer.trainable_weights)
+            and not isinstance(layer, keras.layers.BatchNormalization),
             is_cut=is_cut,
         )
-        for layer, is_cut in zip(model.layers, _cuts(model), strict=True)
+        for layer, is_cut in zip(model.layers, cuts(model), strict=True)
     )
 
 
@@ -87,18 +84,21 @@ def layers_by_block(model: keras.Model, backbone: Backbone) -> dict[Block, list[
     return found
 
 
-def _cuts(model: keras.Model) -> Iterator[bool]:
-    """Say of each layer whether no tensor from before it is used behind it."""
+def cuts(model: keras.Model) -> Iterator[bool]:
+    """Say of each layer of a flat model whether no tensor from before it is used behind it."""
     import keras
 
-    position = {id(layer.output): index for index, layer in enumerate(model.layers)}
-    last_use = dict.fromkeys(range(len(model.layers)), 0)
-    for index, layer in enumerate(model.layers):
-        if isinstance(layer, keras.layers.InputLayer):
+    # Some networks add and multiply between their layers: these steps are no layers, but count.
+    steps = model.operations
+    position = {id(step.output): index for index, step in enumerate(steps)}
+    last_use = dict.fromkeys(range(len(steps)), 0)
+    for index, step in enumerate(steps):
+        if isinstance(step, keras.layers.InputLayer):
             continue
-        for tensor in keras.tree.flatten(layer.input):
+        for tensor in keras.tree.flatten(step.input):
             last_use[position[id(tensor)]] = index
     furthest = 0
-    for index in range(len(model.layers)):
-        yield furthest <= index
+    for index, step in enumerate(steps):
+        if isinstance(step, keras.Layer):
+            yield furthest <= index
         furthest = max(furthest, last_use[index])

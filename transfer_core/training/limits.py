@@ -164,8 +164,8 @@ def assumed_looks(plan: FreezePlan, num_images: int) -> tuple[float, float]:
 
 
 def _multiplications(blocks: Sequence[Block]) -> int:
-    """Count those for one image: each weight is used once for every cell of the map that leaves its block."""
-    return sum(block.num_parameters * block.output_size**2 for block in blocks)
+    """Count those for one image."""
+    return sum(block.num_multiplications for block in blocks)
 
 
 def _size(num_bytes: int) -> str:

@@ -129,7 +129,8 @@ class Trainer:
 
     def _build(self, phases: list[PlannedPhase]) -> list[PlannedPhase]:
         """Build the network; where the head is to be chosen, do that first. Returns the phases with the head."""
-        body = phases[-1].plan.backbone.build()
+        plan = phases[-1].plan
+        body = plan.backbone.build(pretrained=not plan.is_from_scratch)
         if self._config.head == "auto":
             self._config = self._with_best_head(phases[0].plan, body)
             phases = planned_phases(self._config)

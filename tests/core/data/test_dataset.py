@@ -131,7 +131,9 @@ def test_what_cannot_be_learned_from_is_told(
 
 
 def test_two_classes_of_two_are_enough(workspace: Workspace) -> None:
-    empty_dataset(workspace).with_images(records(cat=2, dog=2), ()).check_trainable()
+    dataset = empty_dataset(workspace).with_images(records(cat=2, dog=2), ())
+    dataset.check_trainable()
+    assert {image.split for image in dataset.images} == {"train", "validation"}
 
 
 def test_a_dataset_that_is_gone(workspace: Workspace) -> None:

@@ -94,6 +94,8 @@ def test_stop_and_pause_reach_the_worker(executor, workspace, color_dataset) -> 
     wait_for(queue, run_id, "running")
     queue.request_stop(run_id)
     wait_for(queue, run_id, "finished")
+    # Only a worker that heard of the stop says so.
+    assert queue.snapshot(run_id).ended_at == 102.0
 
 
 def test_killed_worker_leaves_the_run_interrupted_and_the_next_run_gets_a_new_one(

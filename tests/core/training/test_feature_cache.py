@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from transfer_core.backbones.backbone import RandomWeights
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.augmentation import Augmentation
@@ -184,7 +185,7 @@ def test_another_order_gives_rows_in_that_order(cache: Cache, own_dataset: Image
     "plan",
     [
         FreezePlan(TINY, 1),
-        FreezePlan(replace(TINY, weights_sha256="others")),
+        FreezePlan(replace(TINY, weights=RandomWeights("others"))),
         FreezePlan(replace(TINY, name="another")),
     ],
     ids=["boundary", "weights", "name"],
@@ -416,7 +417,7 @@ def test_use_keeps_features_from_being_the_oldest(
     idle = aged(cache.folder / "idle.npy", 500, 40_000)
     cache.load(own_dataset)
     monkeypatch.setattr(feature_files, "_MAX_BYTES", 40_000)
-    cache.load(own_dataset, FreezePlan(replace(TINY, weights_sha256="others")))
+    cache.load(own_dataset, FreezePlan(replace(TINY, weights=RandomWeights("others"))))
     assert used.exists()
     assert not idle.exists()
 

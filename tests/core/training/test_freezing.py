@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transfer_core.backbones.registry import get_backbone, list_backbones
+from tests.core.backbones.networks import BUILT_QUICK
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InvalidConfigError
@@ -125,10 +126,10 @@ class TestSingleLayers:
         with pytest.raises(InvalidConfigError, match=r"can learn.*block2_conv"):
             FreezePlan.of(config)
 
-    @pytest.mark.parametrize("backbone", list_backbones(include_hidden=True), ids=lambda entry: entry.name)
+    @pytest.mark.parametrize("backbone", BUILT_QUICK, ids=lambda entry: entry.name)
     def test_counts_are_those_of_keras_in_every_network(self, backbone, keras_module) -> None:
         learners = [layer.name for layer in layer_facts(backbone) if layer.can_learn]
-        model = build_classifier(FreezePlan(backbone), 5, TrainingConfig())
+        model = build_classifier(FreezePlan(backbone), 5, TrainingConfig(), backbone.build(pretrained=False))
         for depth, layers in ((0, learners[-2:]), (1, [learners[1], learners[-1]])):
             plan = FreezePlan(backbone, depth, tuple(layers))
             plan.apply(model)
@@ -163,7 +164,7 @@ class TestFromScratch:
         counts = [count(model.trainable_weights), count(model.non_trainable_weights)]
         assert counts == [plan.num_trainable_parameters(3), plan.num_frozen_parameters(3)]
 
-    @pytest.mark.parametrize("backbone", list_backbones(), ids=lambda entry: entry.name)
+    @pytest.mark.parametrize("backbone", BUILT_QUICK, ids=lambda entry: entry.name)
     def test_counts_are_those_of_keras_in_every_network(self, backbone, keras_module) -> None:
         config = self.CONFIG.with_changes(backbone=backbone.name)
         plan = FreezePlan.of(config)

@@ -397,13 +397,13 @@ class TestRefusals:
 
     def test_weights_that_are_missing(self, run_training, monkeypatch) -> None:
         from transfer_core.backbones import registry
-        from transfer_core.backbones.efficientnet_lite import find_weights
+        from transfer_core.backbones.efficientnet_lite import PackageWeights
         from transfer_core.errors import WeightsError
 
         broken = replace(
-            registry.get_backbone("tiny_random"), build=lambda: find_weights("no_such_weights_package", "0")
+            registry.get_backbone("tiny_random"), weights=PackageWeights("no_such_weights_package", "0")
         )
-        monkeypatch.setitem(registry._BACKBONES, "tiny_random", broken)
+        monkeypatch.setitem(registry._entries(), "tiny_random", broken)
         with pytest.raises(WeightsError, match="pip install"):
             run_training()
 

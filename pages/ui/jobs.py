@@ -1,0 +1,79 @@
+"""The downloads, auditions and exports of this server, which all visitors share."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui.process import run_queue, workspace
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.backbones.zoo_weights import ZooWeights
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import TransferStudioError
+from transfer_core.evaluation.audition import AuditionScore
+from transfer_core.export.bundle import ExportBundle
+from transfer_core.runs.job import Job, audition_job, download_job, export_job
+from transfer_core.runs.training_run import TrainingRun
+
+AuditionJob = Job[list[AuditionScore]]
+
+
+@st.cache_resource(show_spinner=False)
+def downloads() -> dict[str, Job[None]]:
+    """Downloads under way, and those that are over and have not been seen to, by the name of the backbone."""
+    return {}
+
+
+def start_download(backbone: Backbone) -> None:
+    """Get the weights of a backbone, unless that is under way."""
+    job = downloads().get(backbone.name)
+    if isinstance(backbone.weights, ZooWeights) and (job is None or job.is_over):
+        downloads()[backbone.name] = download_job(backbone.title, backbone.weights.download).start()
+
+
+def audition_of(dataset: ImageDataset) -> AuditionJob | None:
+    """The latest audition of a dataset as it is now, under way or over."""
+    return _auditions().get((dataset.id, dataset.version))
+
+
+def start_audition(dataset: ImageDataset, backbones: list[Backbone]) -> None:
+    """Try backbones on a dataset."""
+    _auditions()[dataset.id, dataset.version] = audition_job(run_queue(), dataset, backbones).start()
+
+
+def forget_audition(dataset: ImageDataset) -> None:
+    """Show an audition no more."""
+    _auditions().pop((dataset.id, dataset.version), None)
+
+
+def own_sources() -> list[Backbone]:
+    """A person's own models that new ones can build on; damaged ones are left out."""
+    found = []
+    for source_id in workspace().source_ids():
+        try:
+            found.append(get_backbone(source_id))
+        except TransferStudioError:
+            continue
+    return found
+
+
+def export_of(run: TrainingRun, format_name: str) -> Job[ExportBundle] | None:
+    """The latest making of a bundle, under way or over, or None when there was none."""
+    return _exports().get((run.id, format_name))
+
+
+def start_export(run: TrainingRun, format_name: str) -> None:
+    """Make a bundle, unless that is under way."""
+    job = export_of(run, format_name)
+    if job is None or job.is_over:
+        _exports()[run.id, format_name] = export_job(run_queue(), run, format_name).start()
+
+
+@st.cache_resource(show_spinner=False)
+def _exports() -> dict[tuple[str, str], Job[ExportBundle]]:
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _auditions() -> dict[tuple[str, int], AuditionJob]:
+    return {}

@@ -1,0 +1,205 @@
+"""A download against a real server on this machine: whole, cut off, wrong, missing, silent, stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from transfer_core.backbones import download
+from transfer_core.backbones.download import URL_VARIABLE, DownloadStoppedError, download_weights
+from transfer_core.backbones.facts import WeightsFile
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.backbones.zoo_weights import WEIGHTS_VARIABLE
+from transfer_core.errors import WeightsError
+from transfer_core.runs.job import download_job
+
+CONTENT = b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 2000
+FILE = WeightsFile("weights.h5", "", hashlib.md5(CONTENT).hexdigest())
+
+
+@dataclass
+class Publisher:
+    """Answers as a test wants, with a pause in the middle when it is to be slow."""
+
+    status: int = 200
+    content: bytes = CONTENT
+    num_sent: int | None = None
+    tells_length: bool = True
+    is_half_sent: threading.Event = field(default_factory=threading.Event)
+    may_go_on: threading.Event = field(default_factory=threading.Event)
+    num_requests: int = 0
+
+
+@pytest.fixture
+def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
+    """A server whose answers the test decides; downloads go to an empty folder."""
+    found = Publisher()
+    found.may_go_on.set()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found.num_requests += 1
+            self.send_response(found.status)
+            if found.tells_length:
+                self.send_header("Content-Length", str(len(found.content)))
+            self.end_headers()
+            half = len(found.content) // 2
+            self.wfile.write(found.content[:half])
+            self.wfile.flush()
+            found.is_half_sent.set()
+            found.may_go_on.wait(60)
+            self.wfile.write(found.content[half : found.num_sent])
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv(URL_VARIABLE, f"http://127.0.0.1:{server.server_port}/mirror/")
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "weights"))
+    yield found
+    found.may_go_on.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def left_behind(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "weights").rglob("*"))
+
+
+def test_whole_file_comes_with_its_progress_and_lies_under_its_name(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    told = []
+    path = download_weights(FILE, on_progress=lambda *numbers: told.append(numbers))
+    assert path == tmp_path / "weights" / "weights.h5"
+    assert path.read_bytes() == CONTENT
+    assert told[0] == (0, len(CONTENT))
+    assert told[-1] == (len(CONTENT), len(CONTENT))
+    assert told == sorted(told)
+    assert left_behind(tmp_path) == ["weights.h5"]
+
+
+def test_length_need_not_be_told(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.tells_length = False
+    assert download_weights(FILE).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"num_sent": -1000}, "broke off"),
+        ({"content": CONTENT[:-1] + b"x"}, "its checksum is another"),
+        ({"content": b"<html>Sign in to this network</html>"}, "its checksum is another"),
+        ({"status": 404}, "the server answered 404"),
+        ({"status": 503}, "the server answered 503"),
+    ],
+)
+def test_what_goes_wrong_is_told_in_one_sentence_and_leaves_nothing(
+    publisher: Publisher, tmp_path: Path, changes: dict[str, object], reason: str
+) -> None:
+    vars(publisher).update(changes)
+    with pytest.raises(WeightsError, match=reason) as caught:
+        download_weights(FILE)
+    message = str(caught.value)
+    assert "works offline" in message
+    assert "weights.h5" in message
+    assert str(tmp_path / "weights") in message
+    assert message.count(".") == message.replace("weights.h5", "").count(".") + 1
+    assert left_behind(tmp_path) == []
+
+
+def test_file_that_was_there_stays_when_a_new_one_does_not_come(publisher: Publisher, tmp_path: Path) -> None:
+    download_weights(FILE)
+    publisher.num_sent = -1000
+    with pytest.raises(WeightsError):
+        download_weights(FILE)
+    assert (tmp_path / "weights" / "weights.h5").read_bytes() == CONTENT
+
+
+def test_html_is_refused_also_where_no_checksum_is_known(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.content = b"<html>Sign in to this network</html>"
+    with pytest.raises(WeightsError, match="not the file"):
+        download_weights(WeightsFile("weights.h5", "", ""))
+    assert left_behind(tmp_path) == []
+
+
+def test_silent_server_is_given_up(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_SECONDS_WITHOUT_A_BYTE", 0.2)
+    publisher.may_go_on.clear()
+    with pytest.raises(WeightsError, match="fell silent"):
+        download_weights(FILE)
+    assert left_behind(tmp_path) == []
+
+
+def test_no_network_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(URL_VARIABLE, "http://127.0.0.1:9")
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "weights"))
+    with pytest.raises(WeightsError, match=r"no way to the server.*use a model that works offline"):
+        download_weights(FILE)
+
+
+def test_stop_in_the_middle_leaves_nothing_and_a_second_try_starts_anew(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    publisher.may_go_on.clear()
+    job = download_job("Weights", FILE).start()
+    publisher.is_half_sent.wait(60)
+    while job.progress.num_done < len(CONTENT) // 2:
+        pass
+    assert 0.4 < job.progress.share < 0.6
+    job.request_stop()
+    publisher.may_go_on.set()
+    while not job.is_over:
+        pass
+    assert job.problem == ""
+    assert left_behind(tmp_path) == []
+    with pytest.raises(DownloadStoppedError):
+        download_weights(FILE, should_stop=lambda: True)
+    assert download_weights(FILE).is_file()
+    assert publisher.num_requests == 3
+
+
+def test_job_tells_what_went_wrong(publisher: Publisher) -> None:
+    publisher.status = 404
+    job = download_job("Weights", FILE).start()
+    while not job.is_over:
+        pass
+    assert "answered 404" in job.problem
+
+
+def test_missing_weights_are_told_with_what_to_do_and_never_replaced_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keras_module
+) -> None:
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path))
+    backbone = get_backbone("mobilenet_v3_small")
+    assert not backbone.weights.are_at_hand
+    with pytest.raises(WeightsError) as caught:
+        backbone.build()
+    message = str(caught.value)
+    assert backbone.weights.download.name in message
+    assert str(tmp_path) in message
+    assert "works offline" in message
+
+
+def test_half_a_file_put_there_by_hand_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keras_module
+) -> None:
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path))
+    for name in ("mobilenet_v3_small", "mobilenet_v2"):
+        backbone = get_backbone(name)
+        (tmp_path / backbone.weights.download.name).write_bytes(CONTENT)
+        assert backbone.weights.are_at_hand
+        with pytest.raises(WeightsError, match=r"checksum is another|cannot be read"):
+            backbone.build()

@@ -1,0 +1,178 @@
+"""The networks of the Keras zoo: pixels, cuts, saving, weights files as Keras publishes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.core.backbones.conftest import Built
+from tests.core.backbones.networks import BUILT_QUICK, REPRESENTATIVES
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.facts import read_facts
+from transfer_core.backbones.registry import get_backbone, list_backbones
+from transfer_core.backbones.zoo import ZOO
+from transfer_core.backbones.zoo_weights import WEIGHTS_VARIABLE
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.training.constant_graph import constant_graph
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.layer_facts import layer_facts
+from transfer_core.training.train import train
+
+NAMES = {model.name for model in ZOO}
+
+
+def keras_model(keras: Any, backbone: Backbone, **options: object) -> Any:
+    """The network as Keras itself builds it, for pixels that have gone through `preprocess_input`."""
+    size = (backbone.image_size, backbone.image_size, 3)
+    builder = getattr(keras.applications, backbone.title)
+    return builder(include_top=False, input_shape=size, **options)
+
+
+def preprocess_input(keras: Any, backbone: Backbone) -> Callable[[np.ndarray], np.ndarray]:
+    """The function of the family; its module is named after the builder's."""
+    builder = getattr(keras.applications, backbone.title)
+    name = builder.__module__.rsplit(".", 1)[-1]
+
+    return getattr(keras.applications, name).preprocess_input
+
+
+def save_as_keras_publishes(model: Any, path: Path) -> None:
+    """Write a weights file in the format of the published ones."""
+    import h5py
+    from keras.src.legacy.saving import legacy_h5_format
+
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+
+
+def test_registry_has_every_network_of_the_library(keras_module) -> None:
+    builders = {
+        name
+        for name, value in vars(keras_module.applications).items()
+        if callable(value) and name[0].isupper()
+    }
+    assert {model.title for model in ZOO} == builders
+    assert len(ZOO) == 40
+
+
+def test_what_the_network_sees_is_what_its_family_preprocesses(
+    built: Built, keras_module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a weights file on, on known pixels: the same feature map as Keras gives with that file."""
+    backbone = built.backbone
+    if backbone.name not in NAMES:
+        pytest.skip("not a network of the Keras zoo")
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path))
+    theirs = keras_model(keras_module, backbone, weights=None)
+    draws = np.random.default_rng(3)
+    for weight in theirs.weights:
+        if "int" not in weight.dtype:
+            is_spread = weight.name.endswith(("variance", "gamma"))
+            weight.assign(draws.normal(float(is_spread), 0.05, weight.shape))
+    is_divided_twice = backbone.name.startswith("efficientnet_b")
+    if is_divided_twice:
+        mean, variance, _count = theirs.get_layer(index=2).weights
+        mean.assign([0.485, 0.456, 0.406])
+        variance.assign([0.229, 0.224, 0.225])
+    file = tmp_path / backbone.weights.download.name
+    save_as_keras_publishes(theirs, file)
+    monkeypatch.setattr("transfer_core.backbones.zoo_weights.has_checksum", lambda path, _checksum: True)
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *_args, **_options: str(file))
+    if is_divided_twice:
+        theirs = keras_model(keras_module, backbone, weights="imagenet")
+    before = built.body.get_weights()
+    backbone.weights.load(built.body)
+    size = backbone.image_size
+    pixels = np.random.default_rng(4).integers(0, 256, (1, size, size, 3)).astype(np.float32)
+    expected = theirs(preprocess_input(keras_module, backbone)(pixels.copy()), training=False).numpy()
+    found = built.body(pixels, training=False).numpy()
+    built.body.set_weights(before)
+    scale = np.abs(expected).max()
+    assert scale > 0
+    np.testing.assert_allclose(found / scale, expected / scale, atol=2e-4)
+
+
+def test_every_block_ends_in_a_cut_and_names_are_the_same_every_time(built: Built) -> None:
+    """`layer_facts` builds the network once more."""
+    facts = {layer.name: layer for layer in layer_facts(built.backbone)}
+    assert all(facts[block.last_layer].is_cut for block in built.backbone.blocks)
+    assert [layer.name for layer in built.body.layers] == list(facts)
+
+
+def test_saved_and_loaded_it_gives_the_same_map_and_a_gradient_to_explain_with(
+    built: Built, keras_module, tmp_path: Path
+) -> None:
+    if built.backbone not in BUILT_QUICK:
+        pytest.skip("takes long; tried with all networks")
+    import tensorflow as tf
+
+    built.body.save(tmp_path / "model.keras")
+    loaded = keras_module.saving.load_model(tmp_path / "model.keras", compile=False)
+    size, last_block = built.backbone.image_size, built.backbone.blocks[-1]
+    pixels = tf.constant(np.random.default_rng(5).integers(0, 256, (1, size, size, 3)), tf.float32)
+    with tf.GradientTape() as tape:
+        # Grad-CAM asks how the answer changes with the map that leaves the last block.
+        activation = keras_module.Model(loaded.input, loaded.get_layer(last_block.last_layer).output)(pixels)
+        tape.watch(activation)
+        answer = tf.reduce_mean(activation**2)
+    assert tape.gradient(answer, activation).shape[1:3] == (last_block.output_size,) * 2
+    np.testing.assert_allclose(built.body(pixels), activation, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "convnext_tiny"])
+def test_constant_graph_gives_what_the_network_gives(name: str, keras_module) -> None:
+    backbone = get_backbone(name)
+    model = backbone.build(pretrained=False)
+    size = backbone.image_size
+    pixels = np.random.default_rng(6).integers(0, 256, (2, size, size, 3)).astype(np.float32)
+    found, expected = constant_graph(model)(pixels), model(pixels, training=False).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-4 * max(np.abs(expected).max(), 1e-3))
+
+
+@pytest.mark.parametrize("backbone", list_backbones(), ids=lambda entry: entry.name)
+def test_facts_of_every_entry_agree_with_each_other(backbone: Backbone) -> None:
+    names = [block.name for block in backbone.blocks]
+    assert len(set(names)) == len(names)
+    assert len(backbone.blocks) >= 2
+    sizes = [block.output_size for block in backbone.blocks]
+    assert sizes == sorted(sizes, reverse=True)
+    assert backbone.smallest_image_size <= backbone.image_size
+    for block in backbone.blocks:
+        counts = (block.num_trainable_parameters, block.num_scratch_parameters, block.num_parameters)
+        assert list(counts) == sorted(counts), block.name
+    assert backbone.num_multiplications > 10_000_000
+
+
+def test_all_published_numbers_are_there() -> None:
+    facts = read_facts()
+    for model in ZOO:
+        without_top, with_top = facts[model.name].files
+        assert without_top.name != with_top.name
+        assert without_top.url.startswith("https://storage.googleapis.com/")
+        assert len(without_top.checksum) in (
+            (0,) if model.name in ("mobilenet", "mobilenet_v2") else (32, 64)
+        )
+    assert set(REPRESENTATIVES) <= set(facts)
+
+
+def test_small_network_of_the_zoo_trains_through_the_whole_engine(
+    color_dataset: ImageDataset, tiny_config: TrainingConfig, tmp_path: Path, keras_module
+) -> None:
+    """Prefix in the cache, tail trained, model saved: the frozen layers are the same to the bit."""
+    config = tiny_config.with_changes(backbone="mobilenet_tiny", num_unfrozen_blocks=1, schedule="one_phase")
+    plan = FreezePlan.of(config)
+    assert plan.boundary_layer == "conv_pw_11_relu"
+    result = train(color_dataset, config, tmp_path / "run", tmp_path / "cache")
+    assert result.snapshot.outcome == "finished"
+    trained = keras_module.saving.load_model(result.model_path, compile=False)
+    before = get_backbone("mobilenet_tiny").build()
+    is_same = {
+        name: np.array_equal(before.get_layer(name).kernel, trained.get_layer(name).kernel)
+        for name in ("conv1", "conv_pw_3", "conv_pw_13")
+    }
+    assert is_same == {"conv1": True, "conv_pw_3": True, "conv_pw_13": False}

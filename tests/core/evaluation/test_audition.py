@@ -1,0 +1,172 @@
+"""The audition: which backbone fits, what it costs, which is the best trade-off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import folder_source
+from transfer_core.errors import IngestError
+from transfer_core.evaluation.audition import (
+    AuditionScore,
+    audition,
+    best_trade_off,
+    probe_accuracies,
+)
+from transfer_core.runs.execute import execute_run
+from transfer_core.runs.job import audition_job
+from transfer_core.runs.run_queue import RunQueue
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.feature_cache import FeaturesStoppedError
+from transfer_core.workspace import Workspace
+
+TINY = get_backbone("tiny_random")
+
+
+def score(name: str, accuracies: tuple[float, ...], seconds: float) -> AuditionScore:
+    return AuditionScore(name, accuracies, seconds, 1.0)
+
+
+def test_scores_tell_accuracy_time_and_size(color_dataset: ImageDataset, tmp_path: Path) -> None:
+    told: list[tuple[str, int]] = []
+
+    def tell(backbone: Backbone, num_images: int) -> None:
+        told.append((backbone.name, num_images))
+
+    (found,) = audition(color_dataset, [TINY], tmp_path, on_progress=tell)
+    assert found.accuracy > 0.9  # the classes are colours
+    assert len(found.accuracies) == 5
+    assert found.seconds_per_100_images > 0
+    assert found.megabytes == TINY.megabytes
+    assert told[0] == ("tiny_random", 0)
+    assert told[-1] == ("tiny_random", len(color_dataset.images))
+
+
+def test_features_are_those_of_a_training_and_computed_once(
+    color_dataset: ImageDataset, tiny_config, tmp_path: Path, session_workspace: Workspace
+) -> None:
+    audition(color_dataset, [TINY], tmp_path)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    told: list[int] = []
+    audition(color_dataset, [TINY], tmp_path, on_progress=lambda _backbone, count: told.append(count))
+    assert told == [len(color_dataset.images)]
+    from transfer_core.training.train import train
+
+    train(color_dataset, tiny_config.with_changes(schedule="head_only"), tmp_path / "run", tmp_path)
+    assert {path for path in tmp_path.glob("*") if path.is_file()} == {
+        path for path in files if path.parent == tmp_path
+    }
+
+
+def test_chance_is_told_as_chance() -> None:
+    draws = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), 25)
+    accuracies = probe_accuracies(
+        draws.normal(size=(100, 30)).astype(np.float32), labels, [str(number) for number in range(100)]
+    )
+    assert 0.05 < np.mean(accuracies) < 0.5
+
+
+def test_images_that_belong_together_are_never_parted() -> None:
+    """Five near-copies of each of eight photos, with random labels by photo: parted, copies give them away."""
+    draws = np.random.default_rng(1)
+    photos = draws.normal(size=(24, 40))
+    labels = np.repeat(np.arange(24) % 2, 5)
+    features = np.repeat(photos, 5, axis=0) + draws.normal(size=(120, 40)) * 0.01
+    together = [f"photo-{number // 5}" for number in range(120)]
+    alone = [str(number) for number in range(120)]
+    assert np.mean(probe_accuracies(features, labels, alone)) > 0.95
+    assert np.mean(probe_accuracies(features, labels, together)) < 0.8
+
+
+def test_best_trade_off_is_the_quickest_within_one_standard_error() -> None:
+    accurate = score("accurate", (0.80, 0.90, 0.85, 0.95, 0.90), 9.0)
+    quick = score("quick", (0.86, 0.86, 0.86, 0.86, 0.86), 2.0)
+    poor = score("poor", (0.5, 0.6, 0.5, 0.6, 0.5), 1.0)
+    assert best_trade_off([accurate, quick, poor]) is quick
+    sure = score("sure", (0.95, 0.95, 0.95, 0.95, 0.95), 9.0)
+    assert best_trade_off([sure, quick, poor]) is sure
+
+
+def test_stop_ends_it(color_dataset: ImageDataset, tmp_path: Path) -> None:
+    with pytest.raises(FeaturesStoppedError):
+        audition(color_dataset, [TINY], tmp_path, should_stop=lambda: True)
+
+
+def test_too_few_images_are_told(color_dataset: ImageDataset, tmp_path: Path) -> None:
+    few = [
+        next(image for image in color_dataset.images if image.class_name == name) for name in ("red", "blue")
+    ]
+    with pytest.raises(IngestError, match="at least two classes with two images"):
+        audition(color_dataset.with_images(few, ()), [TINY], tmp_path)
+
+
+def test_it_waits_for_a_training_and_a_training_waits_for_it(
+    workspace: Workspace, color_dataset: ImageDataset, tiny_config
+) -> None:
+    """Neither runs beside the other, and a stop ends the waiting."""
+    import threading
+
+    training, may_end = threading.Event(), threading.Event()
+
+    def execute(*_arguments: object) -> None:
+        training.set()
+        may_end.wait(60)
+
+    queue = RunQueue(workspace, execute=execute)
+    queue.submit(color_dataset, tiny_config)
+    training.wait(60)
+    waiting = audition_job(queue, color_dataset, [TINY]).start()
+    assert not waiting.is_over
+    waiting.request_stop()
+    while not waiting.is_over:
+        pass
+    assert (waiting.result, waiting.problem) == (None, "")
+    may_end.set()
+    while queue.running:
+        pass
+    with queue.turn(lambda: False):
+        training.clear()
+        run_id = queue.submit(color_dataset, tiny_config)
+        assert queue.status(run_id) == "queued"
+        assert not training.is_set()
+    training.wait(60)
+    done = audition_job(queue, color_dataset, [TINY]).start()
+    while not done.is_over:
+        pass
+    assert done.result is not None
+    assert done.progress.share == 1.0
+
+
+@pytest.fixture(scope="module")
+def flowers(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> ImageDataset:
+    """Two hundred photos of five flowers, parted into five folds."""
+    workspace = Workspace(tmp_path_factory.mktemp("flowers"))
+    dataset = add_files(create_dataset(workspace, "flowers"), folder_source(shared_data / "flowers"))
+    return dataset.with_split(0.2, 1, split_by="folds", num_folds=5).save()
+
+
+def test_on_flowers_lite2_is_at_or_above_lite0_and_near_a_whole_training(
+    flowers: ImageDataset, tiny_config
+) -> None:
+    """The training is checked on each fifth in turn, so that both accuracies are of all two hundred photos."""
+    workspace = Workspace(flowers.folder.parents[1])
+    names = ("efficientnet_lite0", "efficientnet_lite2")
+    lite0, lite2 = audition(flowers, [get_backbone(name) for name in names], workspace.cache_dir)
+    assert lite2.accuracy >= lite0.accuracy
+    config = tiny_config.with_changes(
+        backbone="efficientnet_lite0", epochs=50, schedule="head_only", batch_size=32
+    )
+    run = TrainingRun.create(workspace, flowers, config)
+    events: list = []
+    execute_run(workspace, run, events.append, lambda: False)
+    from transfer_core.events import snapshot_of
+
+    trained = float(np.mean(snapshot_of(events).fold_accuracies))
+    assert abs(lite0.accuracy - trained) <= 0.04

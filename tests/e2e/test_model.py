@@ -1,0 +1,70 @@
+"""The Model page in a real browser: look for a model, read about it, try two on one's own images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Server, settle, with_empty_workspace
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import folder_source
+
+pytestmark = pytest.mark.browser
+
+Person = Callable[[], Page]
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    return with_empty_workspace(shared_server)
+
+
+def models(page: Page):
+    """The buttons of the list of all models."""
+    return page.locator("[class*=st-key-look-at-]")
+
+
+def test_search_filter_and_details_of_a_model_that_is_not_here(person: Person) -> None:
+    page = person()
+    page.goto("/Model")
+    settle(page)
+    expect(models(page)).to_have_count(43)
+    page.get_by_text("are fast", exact=True).click()
+    page.get_by_text("are accurate (80% on ImageNet)", exact=True).click()
+    expect(page.get_by_text("No model has all of this.")).to_be_visible()
+    page.get_by_text("are fast", exact=True).click()
+    search = page.get_by_role("textbox", name="Search")
+    search.fill("conv next")
+    search.press("Enter")
+    expect(models(page)).to_have_count(5)
+    page.get_by_role("button", name=re.compile("ConvNeXtTiny")).click()
+    details = page.get_by_role("dialog")
+    for words in ("27.8 million", "81.3%", "MIT", "convnext_tiny_notop.h5"):
+        expect(details.get_by_text(words).first).to_be_visible()
+    # The address of this server's downloads leads nowhere: that is told, and nothing is taken for the weights.
+    details.get_by_role("button", name=re.compile("Download its weights")).click()
+    expect(page.get_by_text("use a model that works offline")).to_be_visible()
+    expect(details).to_be_hidden()
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.get_by_text("use a model that works offline")).to_be_hidden()
+
+
+def test_two_models_try_the_images_and_the_better_one_is_taken(
+    person: Person, server: Server, image_folder: Path
+) -> None:
+    dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
+    page = person()
+    page.goto(f"/Model?images={dataset.id}")
+    settle(page)
+    page.get_by_role("button", name="Try them on my images").click()
+    expect(page.get_by_text(re.compile("Best trade-off: EfficientNet-Lite"))).to_be_visible()
+    chart = page.locator(".st-key-audition-chart")
+    expect(chart.get_by_text("★ best trade-off")).to_be_visible()
+    expect(chart.get_by_text("seconds for 100 images on this computer")).to_be_visible()
+    page.get_by_role("button", name=re.compile("Use EfficientNet-Lite")).click()
+    expect(page.get_by_role("button", name="Chosen")).to_be_visible()
+    expect(page).to_have_url(re.compile("model=efficientnet_lite"))

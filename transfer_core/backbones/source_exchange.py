@@ -1,0 +1,170 @@
+"""Take a person's own models out of the app and into another: as one zip, or as a weights file of Keras."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.registry import published_backbone
+from transfer_core.backbones.runtime import load_keras
+from transfer_core.backbones.sources import ARRAYS_FILE, FACTS_FILE, SourceFacts, SourceWeights, write_source
+from transfer_core.backbones.weights_file import set_weights
+from transfer_core.backbones.zoo_weights import read_zoo_weights
+from transfer_core.errors import NotFoundError, WeightsError, WorkspaceError
+from transfer_core.files import replacing, write_json
+from transfer_core.language import _
+from transfer_core.workspace import Workspace, new_id
+
+_MOST_FACTS_BYTES = 10**6
+# Names and shapes of the arrays, beside their numbers.
+_MOST_HEADER_BYTES = 2 * 10**6
+_CHUNK_BYTES = 2**20
+
+
+def export_source(workspace: Workspace, source_id: str, path: Path) -> None:
+    """Write an own model as one zip, which `import_source` takes on another computer.
+
+    Args:
+        workspace: Where it is.
+        source_id: Its id.
+        path: Where the zip is to lie.
+
+    Raises:
+        NotFoundError: If there is no such model.
+        WorkspaceError: If the disk refuses.
+    """
+    folder = workspace.source_dir(source_id)
+    if not (folder / FACTS_FILE).is_file():
+        raise NotFoundError(_("There is no own model with the id {id} any more.").format(id=source_id))
+    with replacing(path) as beside, zipfile.ZipFile(beside, "w") as file:
+        for name in (FACTS_FILE, ARRAYS_FILE):
+            file.write(folder / name, name)
+
+
+def import_source(workspace: Workspace, content: BinaryIO) -> str:
+    """Take in a model that this app saved as a source, here or on another computer.
+
+    Args:
+        workspace: Where it is to be.
+        content: The zip. It is looked at without running anything in it.
+
+    Returns:
+        The id of the new source.
+
+    Raises:
+        WeightsError: If it is another kind of file, damaged, or does not fit the network that it names.
+        WorkspaceError: If the disk refuses.
+    """
+    with _new_source(workspace) as (source_id, folder):
+        try:
+            with zipfile.ZipFile(content) as file:
+                facts = _taken_facts(file)
+                network = published_backbone(facts.architecture)
+                _take_arrays(file, folder / ARRAYS_FILE, network)
+        except NotFoundError as error:
+            raise WeightsError(
+                _(
+                    "This version of the app does not know the network that the model is built as. Update the app."
+                )
+            ) from error
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
+            raise WeightsError(_not_ours()) from error
+        load_keras()
+        SourceWeights(folder, facts.weights_sha256).load(network.build(pretrained=False))
+        write_json(folder / FACTS_FILE, facts.to_dict())
+    return source_id
+
+
+def import_weights(workspace: Workspace, backbone_name: str, content: BinaryIO, name: str) -> str:
+    """Take in a weights file of Keras (`.h5`, with or without classifier) as an own model.
+
+    Args:
+        workspace: Where it is to be.
+        backbone_name: The published network that it belongs to.
+        content: The file. Only its arrays are read.
+        name: Of the file; what the model is called.
+
+    Returns:
+        The id of the new source.
+
+    Raises:
+        NotFoundError: If there is no such network.
+        WeightsError: If the file is damaged or of another network.
+        WorkspaceError: If the disk refuses.
+    """
+    network = published_backbone(backbone_name)
+    load_keras()
+    model = network.build(pretrained=False)
+    set_weights(model, read_zoo_weights(content, model, name, is_blue_first=network.preprocessing == "caffe"))
+    facts = {
+        "architecture": network.name,
+        "title": Path(name).stem[:100],
+        "class_names": (),
+        "lineage": (network.title,),
+    }
+    with _new_source(workspace) as (source_id, folder):
+        write_source(folder, model, network, facts)
+    return source_id
+
+
+@contextmanager
+def _new_source(workspace: Workspace) -> Iterator[tuple[str, Path]]:
+    """Give an id and a folder to fill, which gets its name when the block ends without an error."""
+    source_id = new_id()
+    folder = workspace.sources_dir / f".{source_id}"
+    try:
+        folder.mkdir()
+        yield source_id, folder
+        folder.replace(workspace.source_dir(source_id))
+    except OSError as error:
+        raise WorkspaceError(
+            _("The model could not be saved: {reason}. Free some space, then try again.").format(
+                reason=error.strerror or error
+            )
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _taken_facts(file: zipfile.ZipFile) -> SourceFacts:
+    members = {member.filename: member for member in file.infolist()}
+    if members.keys() != {FACTS_FILE, ARRAYS_FILE} or members[FACTS_FILE].file_size > _MOST_FACTS_BYTES:
+        raise WeightsError(_not_ours())
+    with file.open(FACTS_FILE) as opened:
+        content = opened.read(_MOST_FACTS_BYTES)
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(_not_ours()) from error
+    return SourceFacts.from_dict(values if isinstance(values, dict) else {})
+
+
+def _take_arrays(file: zipfile.ZipFile, path: Path, network: Backbone) -> None:
+    """Copy the arrays out; never more than the network could need, whatever the zip says."""
+    most_bytes = 4 * network.num_parameters + _MOST_HEADER_BYTES
+    num_bytes = 0
+    with file.open(ARRAYS_FILE) as source, path.open("wb") as target:
+        while chunk := source.read(_CHUNK_BYTES):
+            num_bytes += len(chunk)
+            if num_bytes > most_bytes:
+                raise WeightsError(
+                    _(
+                        "The weights in this file are larger than those of {network}. Save the model again."
+                    ).format(network=network.title)
+                )
+            target.write(chunk)
+
+
+def _not_ours() -> str:
+    return _(
+        "This is not a model that Transfer Studio saved as a source. Model files of other programs (.keras, .h5, "
+        "SavedModel, .pt) are not opened, because they can carry code and fill the memory. Save the model with “Save "
+        "this model as a source” where it was trained, or bring the plain weights (.h5) of a model in the list."
+    )

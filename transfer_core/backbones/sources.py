@@ -1,0 +1,238 @@
+"""A person's own models as backbones of new ones: facts in JSON, numbers in arrays, the network built by this app.
+
+A source is a folder with two files. It holds the body of a trained model alone, so it stays when the run that it
+came from is deleted. Nothing in it is ever run: the facts are checked against a schema, and each array's name, shape
+and type against the network that the registry builds.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.families import family_words
+from transfer_core.backbones.zoo_weights import checksum_of, has_checksum
+from transfer_core.errors import WeightsError
+from transfer_core.files import read_json, replacing, write_json
+from transfer_core.language import _
+
+if TYPE_CHECKING:
+    import keras
+
+FACTS_FILE = "facts.json"
+ARRAYS_FILE = "weights.npz"
+MOST_CLASSES = 1000
+_FORMAT = "transfer-studio-source"
+_FORMAT_VERSION = 1
+_MOST_LETTERS = 200
+_MOST_GENERATIONS = 20
+
+_Kind = tuple[tuple[int, ...], np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What is known about a person's own model.
+
+    Args:
+        architecture: Name of the published network it is built as.
+        title: What its person calls it: the name of the images it learned.
+        class_names: What it tells apart; empty for a file of weights.
+        lineage: What its body learned before that, the latest first, such as
+            `("EfficientNet-Lite0", "ImageNet")`.
+        weights_sha256: Checksum of its arrays.
+
+    Raises:
+        ValueError: If a fact is not of the kind it should be.
+    """
+
+    architecture: str
+    title: str
+    class_names: tuple[str, ...]
+    lineage: tuple[str, ...]
+    weights_sha256: str
+
+    def __post_init__(self) -> None:
+        texts: tuple[object, ...] = (self.architecture, self.title, *self.class_names, *self.lineage)
+        is_sound = (
+            all(isinstance(text, str) and 0 < len(text) <= _MOST_LETTERS for text in texts)
+            and len(self.class_names) <= MOST_CLASSES
+            and len(self.lineage) <= _MOST_GENERATIONS
+            and re.fullmatch(r"[0-9a-f]{64}", str(self.weights_sha256))
+        )
+        if not is_sound:
+            raise ValueError("a fact is not of the kind it should be")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as plain values, ready for JSON."""
+        return {"format": _FORMAT, "version": _FORMAT_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> SourceFacts:
+        """Check and take facts from a file.
+
+        Raises:
+            WeightsError: If they are not what this app writes.
+        """
+        try:
+            if (values["format"], values["version"]) != (_FORMAT, _FORMAT_VERSION):
+                raise ValueError
+            given = {field.name: values[field.name] for field in fields(cls)}
+            for name in ("class_names", "lineage"):
+                if not isinstance(given[name], list):
+                    raise TypeError
+                given[name] = tuple(given[name])
+            return cls(**given)
+        except (KeyError, TypeError, ValueError) as error:
+            raise WeightsError(
+                _(
+                    "This is not a model that Transfer Studio saved as a source: its facts are not as expected. Save "
+                    "it again where it was trained, with “Save this model as a source”."
+                )
+            ) from error
+
+
+@dataclass(frozen=True)
+class SourceWeights:
+    """The numbers of a person's own model.
+
+    Args:
+        folder: Where it lies.
+        checksum: SHA-256 of the file of arrays.
+    """
+
+    folder: Path
+    checksum: str
+
+    @property
+    def are_at_hand(self) -> bool:
+        """Whether the file is there."""
+        return (self.folder / ARRAYS_FILE).is_file()
+
+    def load(self, model: keras.Model) -> None:
+        """Put them into the network.
+
+        Raises:
+            WeightsError: If they are missing, damaged or of another network.
+        """
+        path = self.folder / ARRAYS_FILE
+        if not has_checksum(path, self.checksum):
+            raise WeightsError(
+                _(
+                    "The weights of your own model in {folder} have been changed or damaged: their checksum is "
+                    "another. Make it a source again, or import it again."
+                ).format(folder=self.folder.name)
+            )
+        load_arrays(path, model)
+
+
+def source_backbone(folder: Path, get_architecture: Callable[[str], Backbone]) -> Backbone:
+    """Return a person's own model as a backbone.
+
+    Args:
+        folder: Where it lies; its name is the name of the backbone.
+        get_architecture: Gives the published network of a name.
+
+    Raises:
+        NotFoundError: If the registry has no such network.
+        WeightsError: If its facts are not what this app writes.
+        WorkspaceError: If they cannot be read.
+    """
+    facts = SourceFacts.from_dict(read_json(folder / FACTS_FILE))
+    return own_backbone(folder.name, facts, folder, get_architecture(facts.architecture))
+
+
+def own_backbone(name: str, facts: SourceFacts, folder: Path, network: Backbone) -> Backbone:
+    """Put a backbone together from the facts of an own model and its published network."""
+    values = {field.name: getattr(network, field.name) for field in fields(network)}
+    values |= {
+        "name": name,
+        "title": facts.title,
+        "family": "own",
+        "when_to_pick": family_words("own").when_to_pick,
+        "imagenet_accuracy": None,
+        "accuracy_source": "",
+        "weights_source": " ← ".join((facts.title, *facts.lineage)),
+        "weights": SourceWeights(folder, facts.weights_sha256),
+        "lineage": facts.lineage,
+        "hidden": False,
+    }
+    return Backbone(**values)
+
+
+def write_source(folder: Path, model: keras.Model, network: Backbone, facts: dict[str, Any]) -> SourceFacts:
+    """Write the body of a model as a source.
+
+    Args:
+        folder: Where it is to lie.
+        model: A model with the layers of the network, and maybe more.
+        network: The published network.
+        facts: Of `SourceFacts`, without the checksum.
+
+    Returns:
+        All facts.
+
+    Raises:
+        WorkspaceError: If the disk refuses.
+    """
+    layers = [layer for layer in network.build(pretrained=False).layers if layer.weights]
+    arrays = {
+        f"{layer.name}/{number}": array
+        for layer in layers
+        for number, array in enumerate(model.get_layer(layer.name).get_weights())
+    }
+    with replacing(folder / ARRAYS_FILE) as beside:
+        np.savez(beside, allow_pickle=False, **arrays)
+    checked = SourceFacts(**facts, weights_sha256=checksum_of(folder / ARRAYS_FILE))
+    write_json(folder / FACTS_FILE, checked.to_dict())
+    return checked
+
+
+def load_arrays(path: Path, model: keras.Model) -> None:
+    """Put the arrays of a file into a network, after each one's name, shape and type have been checked.
+
+    Raises:
+        WeightsError: If the file is damaged, or of another network. The network is then as it was.
+    """
+    layers = [layer for layer in model.layers if layer.weights]
+    expected = {
+        f"{layer.name}/{number}": (tuple(weight.shape), np.dtype(weight.dtype))
+        for layer in layers
+        for number, weight in enumerate(layer.weights)
+    }
+    try:
+        _check_headers(path, expected)
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in expected}
+    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        raise WeightsError(
+            _(
+                "The weights of this model cannot be used ({reason}). Save it again where it was trained, with “Save "
+                "this model as a source”."
+            ).format(reason=" ".join(str(error).split())[:200])
+        ) from error
+    for layer in layers:
+        layer.set_weights([arrays[f"{layer.name}/{number}"] for number in range(len(layer.weights))])
+
+
+def _check_headers(path: Path, expected: dict[str, _Kind]) -> None:
+    """Compare what the file says it holds with what the network needs, before any number is read."""
+    with zipfile.ZipFile(path) as file:
+        members = {member.filename.removesuffix(".npy"): member for member in file.infolist()}
+        if members.keys() != expected.keys():
+            raise ValueError(_("it has other layers than the network"))
+        for name, kind in expected.items():
+            with file.open(members[name]) as array:
+                version = np.lib.format.read_magic(array)
+                if version != (1, 0):
+                    raise ValueError(_("{name} is of another format").format(name=name))
+                found, _order, dtype = np.lib.format.read_array_header_1_0(array)
+            if (found, dtype) != kind:
+                raise ValueError(_("{name} has another shape than in the network").format(name=name))

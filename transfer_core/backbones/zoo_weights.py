@@ -1,0 +1,151 @@
+"""The weights files of the Keras zoo on this computer: where they lie, and whether they are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from transfer_core.backbones.facts import WeightsFile
+from transfer_core.backbones.weights_file import Arrays, read_weights, set_weights
+from transfer_core.errors import WeightsError
+from transfer_core.language import _
+
+if TYPE_CHECKING:
+    import keras
+
+WEIGHTS_VARIABLE = "TRANSFER_STUDIO_WEIGHTS"
+_CHUNK_BYTES = 2**20
+
+
+def weights_folder() -> Path:
+    """Return the folder of downloaded weights: TRANSFER_STUDIO_WEIGHTS, or the one that Keras itself uses."""
+    named = os.environ.get(WEIGHTS_VARIABLE)
+    if named:
+        return Path(named)
+    keras_home = os.environ.get("KERAS_HOME")
+    return (Path(keras_home) if keras_home else Path.home() / ".keras") / "models"
+
+
+@dataclass(frozen=True)
+class ZooWeights:
+    """ImageNet weights that Keras publishes.
+
+    Args:
+        title: Name of the network, for messages.
+        files: The file without classifier and the one with it; either will do.
+        is_blue_first: Whether the network was trained on pixels with blue first. Here it gets red first.
+    """
+
+    title: str
+    files: tuple[WeightsFile, ...]
+    is_blue_first: bool = False
+
+    @property
+    def download(self) -> WeightsFile:
+        """The file to get."""
+        return self.files[0]
+
+    @property
+    def are_at_hand(self) -> bool:
+        """Whether a file of the right name is there."""
+        return self._found() is not None
+
+    @property
+    def checksum(self) -> str:
+        """Keras's checksum of the file that is there, or where Keras has none, one of its content."""
+        file = self._found() or self.download
+        return file.checksum or checksum_of(self._path(file))
+
+    def load(self, model: keras.Model) -> None:
+        """Check the file and put its numbers into the network.
+
+        Raises:
+            WeightsError: If it is missing, damaged or of another network.
+        """
+        file = self._found()
+        if file is None:
+            raise WeightsError(missing_message(self.title, self.download))
+        path = self._path(file)
+        if file.checksum and not has_checksum(path, file.checksum):
+            raise WeightsError(
+                _(
+                    "The weights file {path} is not the one that Keras published: its checksum is another. Delete "
+                    "it and download it again."
+                ).format(path=path)
+            )
+        set_weights(model, read_zoo_weights(path, model, path.name, is_blue_first=self.is_blue_first))
+
+    def _found(self) -> WeightsFile | None:
+        return next((file for file in self.files if self._path(file).is_file()), None)
+
+    def _path(self, file: WeightsFile) -> Path:
+        return weights_folder() / file.name
+
+
+def read_zoo_weights(
+    content: Path | BinaryIO, model: keras.Model, name: str, *, is_blue_first: bool
+) -> Arrays:
+    """Read a weights file of a network of the zoo, made ready for pixels with red first.
+
+    Args:
+        content: The file.
+        model: The network.
+        name: Of the file, for messages.
+        is_blue_first: Whether the network was trained on pixels with blue first.
+
+    Raises:
+        WeightsError: If the file is missing, damaged, or of another network.
+    """
+    arrays = read_weights(content, model, name)
+    if is_blue_first:
+        first = next(layer.name for layer in model.layers if layer.weights)
+        arrays[first][0] = arrays[first][0][:, :, ::-1]
+    return arrays
+
+
+def missing_message(title: str, file: WeightsFile) -> str:
+    """Say what to do about weights that are not here, in one sentence."""
+    return _(
+        "The weights of {title} are not on this computer: download them on the Model page, or use a model that "
+        "works offline, or put the file {file} into the folder {folder}."
+    ).format(title=title, file=file.name, folder=weights_folder())
+
+
+def has_checksum(path: Path, checksum: str) -> bool:
+    """Say whether a file has a checksum as Keras gives them.
+
+    Args:
+        path: The file.
+        checksum: MD5 (32 digits) or SHA-256 (64 digits).
+
+    Raises:
+        WeightsError: If the file cannot be read.
+    """
+    return checksum == (checksum_of(path) if len(checksum) == 64 else _digest(path, "md5"))
+
+
+def checksum_of(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        WeightsError: If it cannot be read.
+    """
+    return _digest(path, "sha256")
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    digest = hashlib.new(algorithm)
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise WeightsError(
+            _("The weights file {path} cannot be read: {reason}. Get the file again.").format(
+                path=path, reason=error.strerror or error
+            )
+        ) from error
+    return digest.hexdigest()

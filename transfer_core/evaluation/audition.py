@@ -1,0 +1,193 @@
+"""Which backbone fits these images? A quick linear probe of each one, with what it costs on this machine.
+
+A linear probe on frozen features tells how well a network suits other images (Alain and Bengio, 2016; Kornblith,
+Shlens, Le, "Do Better ImageNet Models Transfer Better?", 2019). Measured against trainings in docs/audition.md.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.data.batches import pixel_batches
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import IngestError
+from transfer_core.evaluation.pooled_features import pooled_features
+from transfer_core.language import _
+
+MOST_FOLDS = 5
+# The standardised features of few images are many more than the images: measured in docs/audition.md.
+_INVERSE_REGULARIZATION = 0.01
+_MAX_ITERATIONS = 300
+_SEED = 0
+_NUM_TIMED_IMAGES = 16
+_NUM_TIMINGS = 3
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class AuditionScore:
+    """How one backbone did.
+
+    Args:
+        backbone_name: Its name.
+        accuracies: Share of right answers in each fold, on images that the probe had not seen.
+        seconds_per_100_images: For one look at a hundred images on this machine, decoding included.
+        megabytes: Size of its weights.
+    """
+
+    backbone_name: str
+    accuracies: tuple[float, ...]
+    seconds_per_100_images: float
+    megabytes: float
+
+    @property
+    def accuracy(self) -> float:
+        """Mean over the folds, 0-1."""
+        return float(np.mean(self.accuracies))
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over the folds."""
+        return float(np.std(self.accuracies, ddof=1))
+
+    @property
+    def standard_error(self) -> float:
+        """How far the mean is likely off."""
+        return self.spread / math.sqrt(len(self.accuracies))
+
+
+def audition(
+    dataset: ImageDataset,
+    backbones: Sequence[Backbone],
+    cache_dir: Path,
+    *,
+    on_progress: Callable[[Backbone, int], None] = lambda backbone, num_images: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[AuditionScore]:
+    """Try backbones on the images of a dataset; those kept for testing are left out.
+
+    Args:
+        dataset: Labelled images.
+        backbones: Whose weights are at hand.
+        cache_dir: Where features are kept; a training finds them there.
+        on_progress: Called with the backbone and the number of images it has looked at.
+        should_stop: Asked at each batch of images.
+
+    Returns:
+        A score for each, in the order given.
+
+    Raises:
+        FeaturesStoppedError: If `should_stop` said so.
+        IngestError: If there are too few images to learn from some and be checked with others.
+        UnreadableImageError: If an image has been damaged since it came in.
+        WeightsError: If the weights of a backbone are missing or damaged.
+        WorkspaceError: If the disk refuses.
+    """
+    rows = _probed_rows(dataset)
+    images = [dataset.images[row] for row in rows]
+    labels = np.array([dataset.class_index(image) for image in images])
+    groups = [image.group or image.id for image in images]
+    scores = []
+    for backbone in backbones:
+
+        def tell(num_images: int, backbone: Backbone = backbone) -> None:
+            on_progress(backbone, num_images)
+
+        features = pooled_features(dataset, backbone, cache_dir, on_progress=tell, should_stop=should_stop)
+        accuracies = probe_accuracies(features[rows], labels, groups)
+        seconds = _seconds_per_image([dataset.image_path(image) for image in images], backbone)
+        scores.append(AuditionScore(backbone.name, accuracies, 100 * seconds, backbone.megabytes))
+    return scores
+
+
+def best_trade_off(scores: Sequence[AuditionScore]) -> AuditionScore:
+    """Return the quickest whose accuracy is within one standard error of the best.
+
+    Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees" (1984): a difference below it may be
+    chance.
+
+    Args:
+        scores: At least one.
+    """
+    best = max(scores, key=lambda score: score.accuracy)
+    good = [score for score in scores if score.accuracy >= best.accuracy - best.standard_error]
+    return min(good, key=lambda score: score.seconds_per_100_images)
+
+
+def probe_accuracies(features: Array, labels: Array, groups: Sequence[str]) -> tuple[float, ...]:
+    """Return how often a logistic regression is right in each fold about images it has not seen.
+
+    Args:
+        features: `[images, features]`.
+        labels: The class of each image, from 0.
+        groups: Images with the same word are never parted.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    folds = StratifiedGroupKFold(_num_folds(labels, groups), shuffle=True, random_state=_SEED)
+    accuracies = []
+    for seen, unseen in folds.split(features, labels, groups):
+        probe = make_pipeline(
+            StandardScaler(), LogisticRegression(C=_INVERSE_REGULARIZATION, max_iter=_MAX_ITERATIONS)
+        )
+        probe.fit(features[seen], labels[seen])
+        accuracies.append(float(probe.score(features[unseen], labels[unseen])))
+    return tuple(accuracies)
+
+
+def _num_folds(labels: Array, groups: Sequence[str]) -> int:
+    """As many as the class with the fewest groups allows."""
+    by_class: dict[int, set[str]] = defaultdict(set)
+    for label, group in zip(labels, groups, strict=True):
+        by_class[int(label)].add(group)
+    return min(MOST_FOLDS, *map(len, by_class.values()))
+
+
+def _probed_rows(dataset: ImageDataset) -> list[int]:
+    """The places of images not kept for testing, of classes with two groups at least."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    for image in dataset.images:
+        if image.split != "test":
+            groups[image.class_name].add(image.group or image.id)
+    classes = {name for name, of_class in groups.items() if len(of_class) >= 2}
+    if len(classes) < 2:
+        raise IngestError(
+            _(
+                "Trying models needs at least two classes with two images each that do not belong together. Add "
+                "images on the Images page."
+            )
+        )
+    return [
+        row
+        for row, image in enumerate(dataset.images)
+        if image.split != "test" and image.class_name in classes
+    ]
+
+
+def _seconds_per_image(paths: Sequence[Path], backbone: Backbone) -> float:
+    """Time a look at some images, from their files on; the best of a few, since other programs only slow it down."""
+    from transfer_core.training.constant_graph import constant_graph
+
+    forward = constant_graph(backbone.build(pretrained=False))
+    timed = list(paths[:_NUM_TIMED_IMAGES])
+    seconds = []
+    for _timing in range(1 + _NUM_TIMINGS):
+        started_at = time.perf_counter()
+        for pixels in pixel_batches(timed, backbone.image_size, _NUM_TIMED_IMAGES):
+            forward(pixels)
+        seconds.append(time.perf_counter() - started_at)
+    # The first one lays out the graph.
+    return min(seconds[1:]) / len(timed)

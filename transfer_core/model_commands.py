@@ -1,0 +1,198 @@
+"""The commands about backbones: list, download, save and bring one's own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.download import download_weights
+from transfer_core.backbones.families import family_words
+from transfer_core.backbones.registry import get_backbone, list_backbones
+from transfer_core.backbones.source_exchange import export_source, import_source, import_weights
+from transfer_core.backbones.zoo_weights import ZooWeights
+from transfer_core.config import TrainingConfig
+from transfer_core.console import note, report
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import NotFoundError, WeightsError
+from transfer_core.evaluation.audition import audition, best_trade_off
+from transfer_core.language import _
+from transfer_core.options import common_options, open_workspace
+from transfer_core.runs.own_models import make_source
+from transfer_core.workspace import Workspace
+
+_SECONDS_BETWEEN_NOTES = 2.0
+
+
+@click.command()
+@common_options
+def backbones(root: Path | None, as_json: bool) -> None:
+    """List the pretrained networks, published ones and your own."""
+    workspace = open_workspace(root)
+    facts = [backbone_facts(backbone) for backbone in (*list_backbones(), *own_backbones(workspace))]
+    line = _(
+        "{name}: {megabytes} MB, {parameters:.1f} million parameters, {image_size} × {image_size} pixels"
+    )
+    lines = [line.format(parameters=fact["num_parameters"] / 1e6, **fact) for fact in facts]
+    report(as_json, {"backbones": facts}, lines)
+
+
+@click.command()
+@click.argument("name", metavar="BACKBONE")
+@common_options
+def download(name: str, root: Path | None, as_json: bool) -> None:
+    """Get the weights of a published network onto this computer."""
+    open_workspace(root)
+    backbone = get_backbone(name)
+    _download(backbone)
+    report(as_json, backbone_facts(backbone), [_("The weights of {name} are here.").format(name=name)])
+
+
+@click.command("export-source")
+@click.argument("run_id", metavar="RUN")
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+@common_options
+def export_one(run_id: str, path: Path, root: Path | None, as_json: bool) -> None:
+    """Save the model of a run as a source that another computer can build on."""
+    workspace = open_workspace(root)
+    backbone = make_source(workspace, run_id)
+    export_source(workspace, run_id, path)
+    facts = {"path": str(path.resolve()), **backbone_facts(backbone)}
+    report(as_json, facts, [_("Saved {lineage}").format(lineage=backbone.weights_source)])
+
+
+@click.command("import-source")
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--weights-of", help="The file is a weights file (.h5) of this published network.")
+@common_options
+def import_one(path: Path, weights_of: str | None, root: Path | None, as_json: bool) -> None:
+    """Take in a model that was saved as a source, or a weights file of Keras, to build on."""
+    workspace = open_workspace(root)
+    with path.open("rb") as content:
+        if weights_of:
+            source_id = import_weights(workspace, weights_of, content, path.name)
+        else:
+            source_id = import_source(workspace, content)
+    facts = backbone_facts(get_backbone(source_id))
+    report(as_json, facts, [_("Build on it with: train --backbone {id}").format(id=source_id)])
+
+
+MODEL_COMMANDS = (backbones, download, export_one, import_one)
+
+
+def backbone_facts(backbone: Backbone) -> dict[str, Any]:
+    """Return what is known about a backbone, ready for JSON."""
+    return {
+        "name": backbone.name,
+        "title": backbone.title,
+        "family": family_words(backbone.family).title,
+        "image_size": backbone.image_size,
+        "smallest_image_size": backbone.smallest_image_size,
+        "preprocessing": backbone.preprocessing,
+        "num_parameters": backbone.num_parameters,
+        "num_multiplications": backbone.num_multiplications,
+        "num_blocks": len(backbone.blocks),
+        "blocks": [vars(block) for block in backbone.blocks],
+        "megabytes": backbone.megabytes,
+        "imagenet_accuracy": backbone.imagenet_accuracy,
+        "accuracy_source": backbone.accuracy_source,
+        "licence": backbone.licence,
+        "weights_source": backbone.weights_source,
+        "lineage": list(backbone.lineage),
+        "works_offline": backbone.weights.are_at_hand,
+    }
+
+
+def own_backbones(workspace: Workspace) -> list[Backbone]:
+    """Return a person's own models that are sources already; damaged ones are noted and left out."""
+    found = []
+    for source_id in workspace.source_ids():
+        try:
+            found.append(get_backbone(source_id))
+        except (NotFoundError, WeightsError) as error:
+            note(_("The own model {id} is damaged: {reason}").format(id=source_id, reason=error))
+    return found
+
+
+def make_ready(workspace: Workspace, config: TrainingConfig) -> None:
+    """Have the backbone of a training ready: a run becomes a source, missing weights are downloaded.
+
+    Raises:
+        NotFoundError: If there is no such backbone and no such run.
+        TrainingError: If the run has no model.
+        WeightsError: If the weights cannot be had.
+        WorkspaceError: If the disk refuses.
+    """
+    try:
+        backbone = get_backbone(config.backbone)
+    except NotFoundError as error:
+        if config.backbone not in workspace.run_ids():
+            raise error
+        backbone = make_source(workspace, config.backbone)
+    if config.weights != "random":
+        _download(backbone)
+
+
+def audition_facts(workspace: Workspace, dataset: ImageDataset, names: Sequence[str]) -> dict[str, Any]:
+    """Try backbones on a dataset and return the scores, the most accurate first, ready for JSON.
+
+    Args:
+        workspace: Where features are kept, and own models.
+        dataset: The images.
+        names: Which backbones; all that are at hand, if none is named.
+
+    Raises:
+        TransferStudioError: As `audition` does.
+    """
+    tried = [get_backbone(name) for name in names]
+    tried = tried or [
+        backbone
+        for backbone in (*list_backbones(), *own_backbones(workspace))
+        if backbone.weights.are_at_hand
+    ]
+    told: set[str] = set()
+
+    def tell(backbone: Backbone, num_images: int) -> None:
+        if backbone.name not in told:
+            told.add(backbone.name)
+            note(backbone.title)
+
+    scores = audition(dataset, tried, workspace.cache_dir, on_progress=tell)
+    facts = [
+        {
+            "name": score.backbone_name,
+            "title": get_backbone(score.backbone_name).title,
+            "accuracy": score.accuracy,
+            "spread": score.spread,
+            "fold_accuracies": list(score.accuracies),
+            "seconds_per_100_images": score.seconds_per_100_images,
+            "megabytes": score.megabytes,
+        }
+        for score in sorted(scores, key=lambda score: -score.accuracy)
+    ]
+    return {
+        "dataset_id": dataset.id,
+        "num_images": len(dataset.images),
+        "best_trade_off": best_trade_off(scores).backbone_name,
+        "scores": facts,
+    }
+
+
+def _download(backbone: Backbone) -> None:
+    weights = backbone.weights
+    if weights.are_at_hand or not isinstance(weights, ZooWeights):
+        return
+    told_at = 0.0
+
+    def tell(num_bytes: int, num_all: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= _SECONDS_BETWEEN_NOTES:
+            told_at = time.monotonic()
+            line = _("{title}: {done:.0f} of {all:.0f} MB")
+            note(line.format(title=backbone.title, done=num_bytes / 1e6, all=num_all / 1e6))
+
+    download_weights(weights.download, on_progress=tell)

@@ -1,0 +1,166 @@
+"""Work behind the pages that is no training: downloads, auditions, exports. It tells how far it is; it can be stopped."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.download import DownloadStoppedError, download_weights
+from transfer_core.backbones.facts import WeightsFile
+from transfer_core.backbones.runtime import load_keras
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import TransferStudioError
+from transfer_core.evaluation.audition import AuditionScore, audition
+from transfer_core.export.bundle import ExportBundle, export_run
+from transfer_core.language import _
+from transfer_core.runs.run_queue import RunQueue, StoppedWaitingError, in_background_thread
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.feature_cache import FeaturesStoppedError
+
+_logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+_STOPPED = (DownloadStoppedError, FeaturesStoppedError, StoppedWaitingError)
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """How far a job is.
+
+    Args:
+        part: Which part of it is under way, for a person; empty while it waits.
+        num_done: Bytes or images done of this part.
+        num_all: Bytes or images of this part; 0 when that is not known.
+        num_parts_done: Parts before this one.
+        num_parts: All parts.
+    """
+
+    part: str = ""
+    num_done: int = 0
+    num_all: int = 0
+    num_parts_done: int = 0
+    num_parts: int = 1
+
+    @property
+    def share(self) -> float:
+        """Of the whole job, 0-1."""
+        share = self.num_done / self.num_all if self.num_all else 0.0
+        return min((self.num_parts_done + share) / self.num_parts, 1.0)
+
+
+class Job(Generic[Result]):
+    """One piece of work on a thread of its own; any thread may look at it or stop it.
+
+    Args:
+        work: Does it. It tells by `report` how far it is and asks `should_stop`.
+    """
+
+    def __init__(self, work: Callable[[Job[Result]], Result]) -> None:
+        self.progress = JobProgress()
+        self.result: Result | None = None
+        self.problem = ""
+        self.is_over = False
+        self._work = work
+        self._stop_requested = threading.Event()
+
+    def start(self) -> Job[Result]:
+        """Begin."""
+        in_background_thread(self._run)
+        return self
+
+    def report(self, progress: JobProgress) -> None:
+        """Tell how far it is."""
+        self.progress = progress
+
+    def request_stop(self) -> None:
+        """Ask it to end without a result."""
+        self._stop_requested.set()
+
+    def should_stop(self) -> bool:
+        """Whether it was asked to end."""
+        return self._stop_requested.is_set()
+
+    def _run(self) -> None:
+        try:
+            self.result = self._work(self)
+        except _STOPPED:
+            pass
+        except TransferStudioError as error:
+            self.problem = str(error)
+        except Exception as error:
+            _logger.exception("A job failed")
+            self.problem = _("Something went wrong that the app did not expect ({kind}).").format(
+                kind=type(error).__name__
+            )
+        finally:
+            self.is_over = True
+
+
+def download_job(title: str, file: WeightsFile) -> Job[None]:
+    """Return the download of a weights file, to be started.
+
+    Args:
+        title: Of the model, for a person.
+        file: What to get.
+    """
+
+    def work(job: Job[None]) -> None:
+        def tell(num_bytes: int, num_all: int) -> None:
+            job.report(JobProgress(title, num_bytes, num_all))
+
+        download_weights(file, on_progress=tell, should_stop=job.should_stop)
+
+    return Job(work)
+
+
+def audition_job(
+    queue: RunQueue, dataset: ImageDataset, backbones: list[Backbone]
+) -> Job[list[AuditionScore]]:
+    """Return an audition, to be started. It never runs beside a training of the same queue: it waits its turn.
+
+    Args:
+        queue: Where trainings take their turns.
+        dataset: The images.
+        backbones: Whose weights are at hand.
+    """
+
+    def work(job: Job[list[AuditionScore]]) -> list[AuditionScore]:
+        names = [backbone.name for backbone in backbones]
+
+        def tell(backbone: Backbone, num_images: int) -> None:
+            number = names.index(backbone.name)
+            job.report(JobProgress(backbone.title, num_images, len(dataset.images), number, len(backbones)))
+
+        with queue.turn(job.should_stop):
+            load_keras()
+            return audition(
+                dataset,
+                backbones,
+                queue.workspace.cache_dir,
+                on_progress=tell,
+                should_stop=job.should_stop,
+            )
+
+    return Job(work)
+
+
+def export_job(queue: RunQueue, run: TrainingRun, format_name: str) -> Job[ExportBundle]:
+    """Return the making of a bundle, to be started. It never runs beside a training of the same queue.
+
+    Args:
+        queue: Where trainings take their turns.
+        run: What is taken away.
+        format_name: In which format.
+    """
+
+    def work(job: Job[ExportBundle]) -> ExportBundle:
+        with queue.turn(job.should_stop):
+            return export_run(
+                queue.workspace, run, format_name, on_step=lambda step: job.report(JobProgress(step))
+            )
+
+    return Job(work)

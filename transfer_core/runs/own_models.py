@@ -1,0 +1,83 @@
+"""Finished runs as the source of new ones: flowers ← EfficientNet-Lite0 ← ImageNet."""
+
+from __future__ import annotations
+
+import zipfile
+from contextlib import suppress
+
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.registry import get_backbone, published_backbone
+from transfer_core.backbones.runtime import load_keras
+from transfer_core.backbones.sources import FACTS_FILE, write_source
+from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
+from transfer_core.language import _
+from transfer_core.runs.run_status import ACTIVE, run_status
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.train import MODEL_FILE
+from transfer_core.workspace import Workspace
+
+
+def make_source(workspace: Workspace, run_id: str) -> Backbone:
+    """Make the model of a run a backbone for new ones; one that is a source already is taken as it is.
+
+    The body of the model is copied, so that the source stays when the run is deleted.
+
+    Args:
+        workspace: Where the run is.
+        run_id: Its id, which is also the name of the backbone.
+
+    Raises:
+        NotFoundError: If there is no such run.
+        TrainingError: If it is not over, or has no model.
+        WorkspaceError: If its model is damaged, or the disk refuses.
+    """
+    folder = workspace.source_dir(run_id)
+    if not (folder / FACTS_FILE).is_file():
+        run = TrainingRun.load(workspace, run_id)
+        if run_status(run) in ACTIVE or not run.has_model:
+            raise TrainingError(
+                _("Only a run that is over and has kept a model can be built on. Train it to its end first.")
+            )
+        network = published_backbone(get_backbone(run.config.backbone).network)
+        load_keras()
+        import keras
+
+        try:
+            model = keras.saving.load_model(run.folder / MODEL_FILE, compile=False)
+            facts = {
+                "architecture": network.name,
+                "title": run.dataset_name[:100] or _("Without a name"),
+                "class_names": run.class_names,
+                "lineage": lineage_of(run),
+            }
+            write_source(folder, model, network, facts)
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise WorkspaceError(
+                _("The saved model is damaged ({reason}). Train it again.").format(reason=error)
+            ) from error
+    return get_backbone(run_id)
+
+
+def lineage_of(run: TrainingRun) -> tuple[str, ...]:
+    """Return what the backbone of a run learned before the run, the latest first.
+
+    Raises:
+        NotFoundError: If its backbone is gone.
+    """
+    backbone = get_backbone(run.config.backbone)
+    before = (_("random weights"),) if run.config.weights == "random" else backbone.lineage
+    return backbone.title, *before
+
+
+def runs_to_build_on(workspace: Workspace) -> list[TrainingRun]:
+    """Return the runs that could become a source and are none yet, newest first."""
+    known = set(workspace.source_ids())
+    runs = []
+    for run_id in workspace.run_ids():
+        # A damaged run is no reason not to show the others.
+        with suppress(TransferStudioError):
+            run = TrainingRun.load(workspace, run_id)
+            if run_id not in known and run.has_model and run_status(run) not in ACTIVE:
+                lineage_of(run)
+                runs.append(run)
+    return runs
