@@ -70,7 +70,9 @@ def _show_progress(run: TrainingRun, format_name: str) -> None:
 
 
 def _show_bundle(bundle: ExportBundle) -> None:
-    if bundle.is_passed:
+    if not bundle.parities:
+        st.success(_("Ready. It trains the model again from your folder of photos."), icon=":material/check:")
+    elif bundle.is_passed:
         st.success(_proof_words(bundle.parities), icon=":material/verified:")
     else:
         st.warning(_proof_words(bundle.parities), icon=":material/warning:")

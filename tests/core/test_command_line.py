@@ -280,7 +280,7 @@ class TestTrainErrors:
         finished = run_process(
             "train", image_folder, "--backbone", "resnet9000", "--workspace", tmp_path / "w"
         )
-        finished.assert_one_line_of_error("resnet9000", "efficientnet_lite0")
+        finished.assert_one_line_of_error("resnet9000", "resnet50")
         assert not (tmp_path / "w").exists()
 
     def test_source_that_is_not_there(self, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Work behind the pages that is no training: downloads, auditions, exports. It tells how far it is; it can be stopped."""
+"""Work behind the pages that is no training: downloads, auditions, exports. It tells how far it is and can stop."""
 
 from __future__ import annotations
 
