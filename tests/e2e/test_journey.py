@@ -91,7 +91,7 @@ def test_from_the_welcome_page_to_the_right_class(
     page.get_by_role("button", name="Stop and keep the best").click()
     expect(page.get_by_text("Stopped on request. The best model so far was kept.")).to_be_visible()
     click_button(page, "See where it fails")
-    expect(heading(page, "What was taken for what")).to_be_visible()
+    expect(heading(page, "Class by class")).to_be_visible()
     click_button(page, "Next: test it on new photos")
 
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(list(kept_aside))
