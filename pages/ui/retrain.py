@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from pages.ui.page import guarded
@@ -14,7 +12,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _, plural
 from transfer_core.runs.training_run import TrainingRun
 
-_PAGES = Path(__file__).resolve().parents[1]
+_COMPARE_PAGE = "pages/8_Compare.py"
 
 
 def show_retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> None:
@@ -27,7 +25,7 @@ def show_retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> N
     """
     again = session.retrained.get(run.id)
     if again is not None:
-        _show_way(session, run, again)
+        _show_way(session, again)
         return
     edits = [edit for edit in dataset.edits if edit.version > run.dataset_version]
     if not edits:
@@ -53,12 +51,12 @@ def show_retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> N
 
 def _retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> None:
     again = run_queue().submit(dataset, run.config)
-    session.retrained[run.id] = again
-    session.run_id = again
+    session.retrained[run.id] = session.run_id = again
+    session.compared_run_ids = (run.id, again)
     st.rerun()
 
 
-def _show_way(session: Session, run: TrainingRun, again: str) -> None:
+def _show_way(session: Session, again: str) -> None:
     st.success(
         _(
             "The same settings are being trained on the changed photos. This page stays with the earlier model."
@@ -72,11 +70,9 @@ def _show_way(session: Session, run: TrainingRun, again: str) -> None:
             icon=Step.TRAIN.icon,
             query_params={**session.query(), "run": again},
         )
-        compare = next(iter(sorted(_PAGES.glob("*Compare.py"))), None)
-        if compare is not None:
-            st.page_link(
-                f"pages/{compare.name}",
-                label=_("Compare the two"),
-                icon=":material/compare_arrows:",
-                query_params={**session.query(), "compare": f"{run.id},{again}"},
-            )
+        st.page_link(
+            _COMPARE_PAGE,
+            label=_("Compare the two"),
+            icon=":material/compare_arrows:",
+            query_params=session.query(),
+        )

@@ -96,7 +96,9 @@ def test_changed_labels_are_trained_again_with_the_same_settings(
     again = next(run_id for run_id in page_workspace.run_ids() if run_id != run.id)
     assert TrainingRun.load(page_workspace, again).config == run.config
     assert page.selectbox(key="picked-run").value == run.id
-    assert "Watch it train" in [link.label for link in page.main.get("page_link")]
+    links = [link.label for link in page.main.get("page_link")]
+    assert links == ["Watch it train", "Compare the two"]
+    assert page.query_params["compare"] == f"{run.id},{again}"
 
 
 def test_a_label_found_right_is_not_called_wrong_again(page_workspace: Workspace, run: TrainingRun) -> None:
