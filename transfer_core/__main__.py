@@ -29,6 +29,7 @@ from transfer_core.errors import IngestError, TrainingError, TransferStudioError
 from transfer_core.evaluation.evaluation import evaluate
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.evaluation.labelled_folder import labelled_folder
+from transfer_core.export_commands import export
 from transfer_core.language import _
 from transfer_core.model_commands import MODEL_COMMANDS, audition_facts, make_ready
 from transfer_core.options import (
@@ -250,7 +251,7 @@ def _train_and_report(workspace: Workspace, run: TrainingRun, as_json: bool) -> 
     report(as_json, facts, [line.format(**facts)])
 
 
-for command in (*MODEL_COMMANDS, *RUN_COMMANDS):
+for command in (*MODEL_COMMANDS, *RUN_COMMANDS, export):
     cli.add_command(command)
 
 

@@ -20,6 +20,10 @@ _EXPLANATIONS = {
     "trade-off": (
         "The quickest model whose accuracy is no further below the best than chance explains (one standard error)."
     ),
+    "parity": (
+        "The exported model is loaded by a fresh program, as another computer would, and scores the same photo files. "
+        "Smaller versions round their numbers, so a few answers may change; that is counted and shown."
+    ),
     "own model": (
         "The part of your model that sees is kept; its last layer is replaced by one for the new classes. This "
         "helps most when the new photos look like those it learned from."

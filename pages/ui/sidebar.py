@@ -1,4 +1,4 @@
-"""The six steps with what has been chosen, and the running training, on every page."""
+"""The seven steps with what has been chosen, and the running training, on every page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The six steps of the journey, and how far a person has come."""
+"""The seven steps of the journey, and how far a person has come."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pages.ui.session import Session
 from pages.ui.words import plain
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.errors import TransferStudioError
+from transfer_core.export.bundle import EXPORTS_DIR
 from transfer_core.language import _, plural
 from transfer_core.training.train import MODEL_FILE
 
@@ -24,6 +25,7 @@ class Step(Enum):
     TRAIN = ("pages/4_Train.py", ":material/model_training:")
     RESULTS = ("pages/5_Results.py", ":material/query_stats:")
     TEST = ("pages/6_Test.py", ":material/image_search:")
+    EXPORT = ("pages/7_Export.py", ":material/ios_share:")
 
     @property
     def page(self) -> str:
@@ -45,6 +47,7 @@ class Step(Enum):
             Step.TRAIN: _("Train"),
             Step.RESULTS: _("Results"),
             Step.TEST: _("Test"),
+            Step.EXPORT: _("Export"),
         }[self]
 
     @property
@@ -57,6 +60,7 @@ class Step(Enum):
             Step.TRAIN: _("Watch it learn, live."),
             Step.RESULTS: _("See what it has learned and where it fails."),
             Step.TEST: _("Show it new photos and see what it says."),
+            Step.EXPORT: _("Take the model with you, with a proof that it answers the same."),
         }[self]
 
 
@@ -82,6 +86,7 @@ def step_state(step: Step, session: Session) -> StepState:
         Step.TRAIN: _train_state,
         Step.RESULTS: _results_state,
         Step.TEST: _test_state,
+        Step.EXPORT: _export_state,
     }[step](session)
 
 
@@ -160,3 +165,13 @@ def _test_state(session: Session) -> StepState:
     if any(workspace().runs_dir.glob(f"*/{MODEL_FILE}")):
         return StepState(True, _("Ready for new photos"))
     return StepState(False, _("Needs a trained model"))
+
+
+def _export_state(session: Session) -> StepState:
+    run_id = wanted_run_id(session)
+    if run_id is None:
+        return StepState(False, _("Needs a trained model"))
+    count = len(list((workspace().runs_dir / run_id / EXPORTS_DIR).glob("*.zip")))
+    if not count:
+        return StepState(False, _("Nothing taken away yet"))
+    return StepState(True, plural("{count} format is ready", "{count} formats are ready", count))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ from transfer_core.data.records import ImageRecord
 from transfer_core.predictor import Looks, load_model, with_features
 from transfer_core.training.classifier import split_at_boundary
 from transfer_core.training.feature_cache import View, load_features
+from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.schedule import planned_phases
+from transfer_core.training.train import MODEL_FILE
 
 if TYPE_CHECKING:
     import keras
@@ -50,10 +53,8 @@ def look_at_cached(
         UnreadableImageError: If an image has been damaged since it came in.
         WorkspaceError: If the model is damaged, or the disk refuses.
     """
-    load_keras()
-    model = load_model(folder)
-    plan = planned_phases(config.with_changes(head=_head_of(model)))[-1].plan
-    prefix, both = split_at_boundary(with_features(model), plan.boundary_layer)
+    path = folder / MODEL_FILE
+    plan, prefix, both = _parts(folder, config, path.stat().st_mtime_ns if path.is_file() else 0)
     rows = load_features(
         dataset,
         plan,
@@ -70,6 +71,17 @@ def look_at_cached(
         features, probabilities = both.predict_on_batch(rows[chosen].astype(np.float32))
         parts.append(Looks(features, probabilities))
     return Looks.joined(parts)
+
+
+@lru_cache(maxsize=2)
+def _parts(
+    folder: Path, config: TrainingConfig, written_at: int
+) -> tuple[FreezePlan, keras.Model | None, keras.Model]:
+    """Load a model and cut it where its frozen part ends; kept, since that takes longer than a thousand images."""
+    load_keras()
+    model = load_model(folder)
+    plan = planned_phases(config.with_changes(head=_head_of(model)))[-1].plan
+    return plan, *split_at_boundary(with_features(model), plan.boundary_layer)
 
 
 def _head_of(model: keras.Model) -> Head:

@@ -54,7 +54,7 @@ def answered(evaluation: Evaluation, rejection: Rejection | None) -> list[ImageO
 
 
 def probability_for_coverage(evaluation: Evaluation, coverage: float) -> float:
-    """Return the probability above which this share of images lies; 0 for all.
+    """Return the probability from which on at least this share of images lies; 0 for all.
 
     Args:
         evaluation: On validation images.

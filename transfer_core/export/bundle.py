@@ -21,6 +21,7 @@ from transfer_core.data.batches import pixel_batches
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import ExportError, NotFoundError, WorkspaceError
 from transfer_core.evaluation.rejection import Rejection
+from transfer_core.export.code import write_code
 from transfer_core.export.converters import Source, write_model
 from transfer_core.export.formats import ExportFormat, get_format
 from transfer_core.export.model_card import model_card
@@ -99,8 +100,8 @@ def export_run(
     with _scratch_folder() as scratch:
         on_step(_("Writing {title}").format(title=export_format.title))
         _write(run, export_format, predictor, dataset, scratch)
-        on_step(_("Asking it about photos, in a process of its own"))
-        photos = _scored_photos(run, dataset, predictor)
+        photos = _scored_photos(run, dataset, predictor) if export_format.variants else []
+        on_step(_("Asking it about photos, in a process of its own") if photos else _("Packing"))
         parities = tuple(compare(scratch, variant, photos) for variant in export_format.variants)
         write_json(scratch / _FACTS_FILE, {"format": format_name, "parity": [p.to_dict() for p in parities]})
         (scratch / "MODEL_CARD.md").write_text(model_card(run, dataset, parities), encoding="utf-8")
@@ -153,7 +154,10 @@ def _write(
 ) -> None:
     source = Source(run.folder, predictor.class_names, _samples(dataset, predictor.image_size))
     try:
-        write_model(source, export_format, folder)
+        if export_format.variants:
+            write_model(source, export_format, folder)
+        else:
+            write_code(run, dataset, folder)
     # Converters raise whatever their libraries raise.
     except Exception as error:
         raise ExportError(
@@ -161,10 +165,16 @@ def _write(
                 title=export_format.title, reason=error
             )
         ) from error
+    (folder / "requirements.txt").write_text("\n".join(export_format.requirements) + "\n", encoding="utf-8")
+    if export_format.variants:
+        _write_how_to_ask(run, export_format, predictor, folder)
+
+
+def _write_how_to_ask(
+    run: TrainingRun, export_format: ExportFormat, predictor: Predictor, folder: Path
+) -> None:
     write_json(folder / "signature.json", _signature(run, export_format, predictor))
-    texts = {"labels.txt": predictor.class_names, "requirements.txt": export_format.requirements}
-    for name, lines in texts.items():
-        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "labels.txt").write_text("\n".join(predictor.class_names) + "\n", encoding="utf-8")
     if predictor.rejection is not None:
         np.savez_compressed(folder / "known.npz", bank=predictor.rejection.bank.astype(np.float16))
     shutil.copyfile(_FILES / "predict.py", folder / "predict.py")

@@ -35,7 +35,8 @@ class ExportFormat:
         name: Identifier on the command line and in file names.
         title: Name for people.
         purpose: What it is good for, one plain sentence.
-        variants: The model files that a bundle of it holds; the first is what `predict.py` takes by itself.
+        variants: The model files that a bundle of it holds; the first is what `predict.py` takes by itself. Code
+            has none: it trains a model.
         runtime: The packages that `predict.py` needs besides Pillow and numpy, by their names in the registry.
         needs: Packages that making a bundle needs beyond those of this project, as module and package name.
     """
@@ -94,6 +95,15 @@ _FORMATS = (
         variants=(Variant("float32", "model.onnx"),),
         runtime=("onnxruntime",),
         needs=(("onnx", "onnx"), ("tf2onnx", "tf2onnx"), ("onnxruntime", "onnxruntime")),
+    ),
+    ExportFormat(
+        name="code",
+        title=_("Python script and notebook"),
+        purpose=_(
+            "To learn how it is done: a readable Keras script with your numbers that trains the same model."
+        ),
+        variants=(),
+        runtime=("keras", "tensorflow"),
     ),
 )
 

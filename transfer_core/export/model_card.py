@@ -34,8 +34,9 @@ def model_card(run: TrainingRun, dataset: ImageDataset | None, parities: Sequenc
                 licence=backbone.licence,
             ),
         ),
-        (_("Whether it answers as the app did"), _proof(parities)),
     ]
+    if parities:
+        sections.append((_("Whether it answers as the app did"), _proof(parities)))
     title = _("Model card: {name}").format(name=run.dataset_name)
     return f"# {title}\n\n" + "\n".join(f"## {heading}\n{text}\n" for heading, text in sections)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.core.backbones.networks import BUILT
+from tests.core.backbones.conftest import NUM_CLASSES, Built
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.efficientnet_lite import find_weights
 from transfer_core.backbones.registry import (
@@ -18,33 +17,14 @@ from transfer_core.backbones.registry import (
 )
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import NotFoundError
-from transfer_core.training.classifier import build_classifier
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.layer_facts import layers_by_block
 
-NUM_CLASSES = 5
 NO_TOP_PARAMETERS = {
     "efficientnet_lite0": 3_413_024,
     "efficientnet_lite1": 4_189_344,
     "efficientnet_lite2": 4_869_168,
 }
-
-
-@dataclass(frozen=True)
-class Built:
-    backbone: Backbone
-    body: Any
-    classifier: Any
-
-
-@pytest.fixture(scope="module", params=BUILT, ids=lambda entry: entry.name)
-def built(request: pytest.FixtureRequest, keras_module) -> Built:
-    """An entry with its network, without and with a new last layer. They share their layers."""
-    fresh = request.param.build(pretrained=False)
-    classifier = build_classifier(FreezePlan(request.param), NUM_CLASSES, TrainingConfig(), fresh)
-    last_layer = request.param.blocks[-1].last_layer
-    body = keras_module.Model(classifier.input, classifier.get_layer(last_layer).output)
-    return Built(request.param, body, classifier)
 
 
 def test_number_of_parameters_in_all(built: Built) -> None:
