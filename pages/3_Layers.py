@@ -36,7 +36,13 @@ def show_layers(session: Session) -> None:
     advice = depth_advice(plan, len(dataset.images_in("train")))
     say = st.info if advice.fits else st.warning
     say(advice.text, icon=":material/lightbulb:")
-    link_to_next(Step.TRAIN, _("Next: train"))
+    with st.container(horizontal=True):
+        link_to_next(Step.TRAIN, _("Next: train"))
+        if st.button(
+            _("Try several depths"), icon=":material/stacked_line_chart:", help=explain("freeze sweep")
+        ):
+            session.compare_part = "depths"
+            st.switch_page("pages/8_Compare.py")
 
 
 def take_recommended_depth(session: Session) -> None:

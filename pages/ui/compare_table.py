@@ -127,6 +127,7 @@ def _show_table(rows: list[RunRow]) -> None:
         notes = RunNotes(str(cells["name"] or ""), str(cells["note"] or ""), bool(cells["starred"]))
         if notes != row.notes:
             notes.save(row.run.folder)
+            st.toast(_("Saved in the folder of the run."), icon=":material/check:")
 
 
 def _cells(row: RunRow) -> dict[str, object]:

@@ -14,6 +14,7 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import folder_source
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
+from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 
 pytestmark = pytest.mark.browser
@@ -78,6 +79,16 @@ def test_two_runs_are_picked_compared_and_one_is_deleted_and_had_back(
     expect(page.get_by_text("The only difference is the number of epochs.")).to_be_visible()
     expect(heading(page, "Is one better?")).to_be_visible()
     expect(page.get_by_text("First is run 1, second is run 2.")).to_be_visible()
+
+    # The star in the first row of the table, which is drawn on a canvas.
+    table = page.get_by_test_id("stDataFrame").first
+    table.evaluate("(found) => found.scrollIntoView({ block: 'center' })")
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 22, box["y"] + 52)
+    expect(page.get_by_text("Saved in the folder of the run.")).to_be_visible()
+    starred = [run for run in runs if RunNotes.load(run.folder).is_starred]
+    assert len(starred) == 1
 
     page.locator(f".st-key-delete-{runs[0].id}").get_by_role("button").click()
     expect(page.get_by_text("The run was deleted.")).to_be_visible()
