@@ -29,7 +29,7 @@ _INVERSE_REGULARIZATION = 0.01
 _MAX_ITERATIONS = 300
 _SEED = 0
 _NUM_TIMED_IMAGES = 16
-_NUM_TIMINGS = 3
+_NUM_TIMINGS = 2
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -132,6 +132,7 @@ def probe_accuracies(features: Array, labels: Array, groups: Sequence[str]) -> t
         labels: The class of each image, from 0.
         groups: Images with the same word are never parted.
     """
+    from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
@@ -141,7 +142,10 @@ def probe_accuracies(features: Array, labels: Array, groups: Sequence[str]) -> t
     accuracies = []
     for seen, unseen in folds.split(features, labels, groups):
         probe = make_pipeline(
-            StandardScaler(), LogisticRegression(C=_INVERSE_REGULARIZATION, max_iter=_MAX_ITERATIONS)
+            StandardScaler(),
+            # Turns the features so that there are no more than images: the same answer, several times sooner.
+            PCA(svd_solver="full"),
+            LogisticRegression(C=_INVERSE_REGULARIZATION, max_iter=_MAX_ITERATIONS),
         )
         probe.fit(features[seen], labels[seen])
         accuracies.append(float(probe.score(features[unseen], labels[unseen])))

@@ -19,10 +19,12 @@ from transfer_core.evaluation.audition import (
     best_trade_off,
     probe_accuracies,
 )
+from transfer_core.events import snapshot_of
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.job import audition_job
 from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.advice import recommend
 from transfer_core.training.feature_cache import FeaturesStoppedError
 from transfer_core.workspace import Workspace
 
@@ -153,20 +155,16 @@ def flowers(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Imag
 
 
 def test_on_flowers_lite2_is_at_or_above_lite0_and_near_a_whole_training(
-    flowers: ImageDataset, tiny_config
+    flowers: ImageDataset,
 ) -> None:
     """The training is checked on each fifth in turn, so that both accuracies are of all two hundred photos."""
     workspace = Workspace(flowers.folder.parents[1])
     names = ("efficientnet_lite0", "efficientnet_lite2")
     lite0, lite2 = audition(flowers, [get_backbone(name) for name in names], workspace.cache_dir)
     assert lite2.accuracy >= lite0.accuracy
-    config = tiny_config.with_changes(
-        backbone="efficientnet_lite0", epochs=50, schedule="head_only", batch_size=32
-    )
+    config = recommend(flowers, get_backbone("efficientnet_lite0")).config
     run = TrainingRun.create(workspace, flowers, config)
     events: list = []
     execute_run(workspace, run, events.append, lambda: False)
-    from transfer_core.events import snapshot_of
-
     trained = float(np.mean(snapshot_of(events).fold_accuracies))
     assert abs(lite0.accuracy - trained) <= 0.04

@@ -1,0 +1,59 @@
+"""With real weights: a file that a person brings is as good as it should be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
+from transfer_core.backbones.source_exchange import import_weights
+from transfer_core.backbones.zoo_weights import WEIGHTS_VARIABLE
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import folder_source
+from transfer_core.evaluation.audition import probe_accuracies
+from transfer_core.evaluation.pooled_features import pooled_features
+from transfer_core.workspace import Workspace
+
+FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"
+
+
+@pytest.fixture(scope="module")
+def weights_dir() -> Path:
+    """The folder with a published weights file, with classifier; without it the test is skipped."""
+    folder = ROOT.parent / "shared" / "weights"
+    if not (folder / FILE).is_file():
+        pytest.skip("needs the weights in ../shared/weights, which are not part of the repository")
+    return folder
+
+
+def accuracy(workspace: Workspace, dataset: ImageDataset, name: str) -> float:
+    features = pooled_features(dataset, get_backbone(name), workspace.cache_dir)
+    labels = [dataset.class_index(image) for image in dataset.images]
+    import numpy as np
+
+    return float(
+        np.mean(probe_accuracies(features, np.array(labels), [image.id for image in dataset.images]))
+    )
+
+
+def test_published_file_with_classifier_works_as_a_backbone_and_is_no_random_network(
+    weights_dir: Path, shared_data: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, keras_module
+) -> None:
+    """Put into the folder, and brought as an own file, it gives the same; random weights are far below."""
+    look_for_own_models_in(workspace)
+    dataset = add_files(create_dataset(workspace, "flowers"), folder_source(shared_data / "flowers"))
+    few = [image for number, image in enumerate(dataset.images) if number % 2]
+    dataset = dataset.with_images(few, ()).save()
+    with (weights_dir / FILE).open("rb") as content:
+        source_id = import_weights(workspace, "mobilenet_v2", content, FILE)
+    found = {"own file": accuracy(workspace, dataset, source_id)}
+    with monkeypatch.context() as environment:
+        environment.setenv(WEIGHTS_VARIABLE, str(weights_dir))
+        assert get_backbone("mobilenet_v2").weights.are_at_hand
+        found["in the folder"] = accuracy(workspace, dataset, "mobilenet_v2")
+    found["random"] = accuracy(workspace, dataset, "tiny_random")
+    assert found["own file"] == found["in the folder"] > 0.7
+    assert found["random"] < found["own file"] - 0.2
