@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -54,11 +55,14 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
         st.error(plain(job.problem), icon=":material/error:")
     bundle = exported(run, export_format.name)
     if bundle:
-        _show_bundle(bundle)
-    label = _("Make it again") if bundle else _("Make {title}").format(title=export_format.title)
-    if st.button(label, icon=":material/deployed_code:", key=f"make-{export_format.name}"):
-        start_export(run, export_format.name)
-        st.rerun()
+        _show_proof(bundle)
+    with st.container(horizontal=True):
+        if bundle:
+            _show_download(bundle)
+        label = _("Make it again") if bundle else _("Make {title}").format(title=export_format.title)
+        if st.button(label, icon=":material/deployed_code:", key=f"make-{export_format.name}"):
+            start_export(run, export_format.name)
+            st.rerun()
 
 
 def _show_progress(run: TrainingRun, format_name: str) -> None:
@@ -69,7 +73,7 @@ def _show_progress(run: TrainingRun, format_name: str) -> None:
     st.status(f"{job.progress.part} …" if job.progress.part else waits, state="running")
 
 
-def _show_bundle(bundle: ExportBundle) -> None:
+def _show_proof(bundle: ExportBundle) -> None:
     if not bundle.parities:
         st.success(_("Ready. It trains the model again from your folder of photos."), icon=":material/check:")
     elif bundle.is_passed:
@@ -79,6 +83,9 @@ def _show_bundle(bundle: ExportBundle) -> None:
     if len(bundle.parities) > 1:
         st.dataframe(_table(bundle.parities), hide_index=True, width="stretch")
     _show_differing(bundle.parities)
+
+
+def _show_download(bundle: ExportBundle) -> None:
     st.download_button(
         _("Download ({size})").format(size=memory_words(bundle.path.stat().st_size)),
         data=bundle.path.read_bytes,
@@ -110,7 +117,8 @@ def _proof_words(parities: tuple[Parity, ...]) -> str:
 
 
 def _difference(parity: Parity) -> str:
-    return f"{parity.max_difference:.1g}" if parity.max_difference else "0"
+    # Plain decimals: 2e-06 says little to most people.
+    return np.format_float_positional(parity.max_difference, precision=1, fractional=False, trim="-")
 
 
 def _table(parities: tuple[Parity, ...]) -> pd.DataFrame:

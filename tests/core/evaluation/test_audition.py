@@ -9,6 +9,7 @@ import pytest
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone
+from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import folder_source
@@ -19,13 +20,10 @@ from transfer_core.evaluation.audition import (
     best_trade_off,
     probe_accuracies,
 )
-from transfer_core.events import snapshot_of
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.job import audition_job
 from transfer_core.runs.run_queue import RunQueue
-from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.advice import recommend
 from transfer_core.training.feature_cache import FeaturesStoppedError
+from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 
 TINY = get_backbone("tiny_random")
@@ -58,8 +56,6 @@ def test_features_are_those_of_a_training_and_computed_once(
     told: list[int] = []
     audition(color_dataset, [TINY], tmp_path, on_progress=lambda _backbone, count: told.append(count))
     assert told == [len(color_dataset.images)]
-    from transfer_core.training.train import train
-
     train(color_dataset, tiny_config.with_changes(schedule="head_only"), tmp_path / "run", tmp_path)
     assert {path for path in tmp_path.glob("*") if path.is_file()} == {
         path for path in files if path.parent == tmp_path
@@ -146,25 +142,14 @@ def test_it_waits_for_a_training_and_a_training_waits_for_it(
     assert done.progress.share == 1.0
 
 
-@pytest.fixture(scope="module")
-def flowers(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> ImageDataset:
-    """Two hundred photos of five flowers, parted into five folds."""
-    workspace = Workspace(tmp_path_factory.mktemp("flowers"))
-    dataset = add_files(create_dataset(workspace, "flowers"), folder_source(shared_data / "flowers"))
-    return dataset.with_split(0.2, 1, split_by="folds", num_folds=5).save()
-
-
 def test_on_flowers_lite2_is_at_or_above_lite0_and_near_a_whole_training(
-    flowers: ImageDataset,
+    workspace: Workspace, shared_data: Path, tmp_path: Path
 ) -> None:
-    """The training is checked on each fifth in turn, so that both accuracies are of all two hundred photos."""
-    workspace = Workspace(flowers.folder.parents[1])
+    """The folds of the audition are other photos than the validation photos of the training."""
+    flowers = add_files(create_dataset(workspace, "flowers"), folder_source(shared_data / "flowers"))
     names = ("efficientnet_lite0", "efficientnet_lite2")
     lite0, lite2 = audition(flowers, [get_backbone(name) for name in names], workspace.cache_dir)
     assert lite2.accuracy >= lite0.accuracy
-    config = recommend(flowers, get_backbone("efficientnet_lite0")).config
-    run = TrainingRun.create(workspace, flowers, config)
-    events: list = []
-    execute_run(workspace, run, events.append, lambda: False)
-    trained = float(np.mean(snapshot_of(events).fold_accuracies))
-    assert abs(lite0.accuracy - trained) <= 0.04
+    best = train(flowers, TrainingConfig(schedule="head_only"), tmp_path, workspace.cache_dir).snapshot.best
+    assert best is not None
+    assert abs(lite0.accuracy - best.val_accuracy) <= 0.04
