@@ -9,6 +9,8 @@ from pages.ui.session import Session
 from pages.ui.steps import Step
 from transfer_core.language import _
 
+_STEPS_A_ROW = 4
+
 
 def show_welcome(session: Session) -> None:
     """Draw the welcome page."""
@@ -31,13 +33,14 @@ def show_welcome(session: Session) -> None:
             with st.spinner(_("Getting the images ready …")):
                 start_sample_run(session)
             st.switch_page(Step.TRAIN.page)
-    st.subheader(_("Five steps"), anchor=False)
-    for column, (number, step) in zip(st.columns(len(Step)), enumerate(Step, 1), strict=True):
-        with column.container(border=True, height="stretch"):
-            st.page_link(
-                step.page, label=f"**{number} · {step.title}**", icon=step.icon, query_params=session.query()
-            )
-            st.caption(step.purpose)
+    st.subheader(_("Step by step"), anchor=False)
+    steps = list(enumerate(Step, 1))
+    for start in range(0, len(steps), _STEPS_A_ROW):
+        for column, (number, step) in zip(st.columns(_STEPS_A_ROW), steps[start:], strict=False):
+            with column.container(border=True, height="stretch"):
+                label = f"**{number} · {step.title}**"
+                st.page_link(step.page, label=label, icon=step.icon, query_params=session.query())
+                st.caption(step.purpose)
     show_earlier_runs(session)
 
 

@@ -55,7 +55,8 @@ def main(data: Path, epochs: int, backbone: str, depth: int, *, scripts: bool) -
     click.echo(machine())
     load_keras()
     frozen = TrainingConfig(backbone=backbone, epochs=epochs)
-    tuned = frozen.with_changes(num_unfrozen_blocks=depth, schedule="one_phase", fine_tune_learning_rate=1e-3)
+    # The app's own schedule: as many epochs of the unfrozen blocks, after as many cheap ones of the new layer.
+    tuned = frozen.with_changes(num_unfrozen_blocks=depth, fine_tune_epochs=epochs)
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder))
         dataset = dataset_of(workspace, data)

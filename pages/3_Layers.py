@@ -9,7 +9,7 @@ from pages.ui.session import Session
 from pages.ui.steps import Step
 from pages.ui.words import count_words, depth_words
 from transfer_core.language import _
-from transfer_core.training.advice import depth_advice
+from transfer_core.training.advice import depth_advice, recommended_depth
 from transfer_core.training.freezing import FreezePlan
 
 
@@ -17,6 +17,8 @@ def show_layers(session: Session) -> None:
     """Draw the page."""
     if not require(session, Step.MODEL, Step.IMAGES):
         return
+    if session.num_unfrozen_blocks is None:
+        take_recommended_depth(session)
     plan, dataset = session.freeze_plan, session.dataset
     assert plan is not None and dataset is not None
     st.markdown(
@@ -34,7 +36,20 @@ def show_layers(session: Session) -> None:
     advice = depth_advice(plan, len(dataset.images_in("train")))
     say = st.info if advice.fits else st.warning
     say(advice.text, icon=":material/lightbulb:")
-    link_to_next(Step.TRAIN, _("Next: train"))
+    with st.container(horizontal=True):
+        link_to_next(Step.TRAIN, _("Next: train"))
+        if st.button(
+            _("Try several depths"), icon=":material/stacked_line_chart:", help=explain("freeze sweep")
+        ):
+            session.compare_part = "depths"
+            st.switch_page("pages/8_Compare.py")
+
+
+def take_recommended_depth(session: Session) -> None:
+    """Begin with what suits the images; the person may change it."""
+    plan, dataset = session.freeze_plan, session.dataset
+    assert plan is not None and dataset is not None
+    session.choose_depth(recommended_depth(plan.backbone, len(dataset.images_in("train"))))
 
 
 def show_source(session: Session, plan: FreezePlan) -> None:

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from transfer_core.command_parts import carry_out, dataset_from
 from transfer_core.config import TrainingConfig
-from transfer_core.console import dataset_facts, left_out_facts, note, report, run_facts, tell, training_facts
+from transfer_core.console import (
+    dataset_facts,
+    error_message,
+    left_out_facts,
+    note,
+    prediction_facts,
+    prediction_line,
+    report,
+    run_facts,
+    training_facts,
+)
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.doctor import examine
-from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.records import LeftOut, SplitBy
-from transfer_core.data.samples import get_sample
-from transfer_core.data.sources import open_source
-from transfer_core.errors import IngestError, NotFoundError, TrainingError, TransferStudioError
+from transfer_core.data.records import LeftOut, Split, SplitBy
+from transfer_core.errors import IngestError, TrainingError, TransferStudioError
 from transfer_core.evaluation.evaluation import evaluate
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.evaluation.labelled_folder import labelled_folder
-from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
+from transfer_core.export_commands import export
 from transfer_core.language import _
 from transfer_core.model_commands import MODEL_COMMANDS, audition_facts, make_ready
 from transfer_core.options import (
@@ -37,15 +44,14 @@ from transfer_core.options import (
     open_workspace as _workspace,
 )
 from transfer_core.predictor import Predictor
-from transfer_core.runs.execute import ended_by, evaluate_on_dataset, execute_run
-from transfer_core.runs.live_run import LiveRun, ask_to_stop
+from transfer_core.run_commands import RUN_COMMANDS
+from transfer_core.runs.assess import evaluate_split
+from transfer_core.runs.live_run import ask_to_stop
 from transfer_core.runs.run_status import ACTIVE, resumable_run, run_status
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.workspace import Workspace
 
-SAMPLE_PREFIX = "sample:"
-_MAX_SHOWN = 200
 _SECONDS_BETWEEN_LOOKS = 0.1
 
 
@@ -83,7 +89,7 @@ def ingest(
 ) -> None:
     """Turn a folder of class folders, a zip or tar of one, a table of path,label or sample:NAME into a dataset."""
     workspace = _workspace(root)
-    dataset = _dataset_from(workspace, source, seed, validation_split)
+    dataset = dataset_from(workspace, source, seed, validation_split)
     if folds or (ignore_own_split and dataset.split_by == "folders"):
         split_by: SplitBy = "folds" if folds else "share"
         dataset = dataset.with_split(validation_split, seed, split_by=split_by, num_folds=folds).save()
@@ -110,7 +116,7 @@ def train(source: str, recommended: bool, root: Path | None, as_json: bool, **ch
     config = config_from(choices)
     make_ready(workspace, config)
     FreezePlan.of(config)  # complains before a thousand images are read
-    dataset = _dataset_from(workspace, source, config.seed)
+    dataset = dataset_from(workspace, source, config.seed)
     dataset.check_trainable()
     if recommended:
         config, reasons = recommended_config(choices, dataset)
@@ -126,7 +132,7 @@ def train(source: str, recommended: bool, root: Path | None, as_json: bool, **ch
 def audition(source: str, names: tuple[str, ...], root: Path | None, as_json: bool) -> None:
     """Try pretrained networks on images: how often each is right, how long it takes, how large it is."""
     workspace = _workspace(root)
-    facts = audition_facts(workspace, _dataset_from(workspace, source, TrainingConfig.seed), names)
+    facts = audition_facts(workspace, dataset_from(workspace, source, TrainingConfig.seed), names)
     line = _(
         "{name}: {accuracy:.1%} ± {spread:.1%} right, {seconds_per_100_images:.1f} s for 100 images, {megabytes} MB"
     )
@@ -181,21 +187,30 @@ def runs(root: Path | None, as_json: bool) -> None:
 @cli.command("evaluate")
 @click.argument("run_id", metavar="RUN")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--split",
+    type=click.Choice(get_args(Split)),
+    default="validation",
+    show_default=True,
+    help="Which of its own images, without a folder.",
+)
 @_common_options
-def evaluate_run(run_id: str, folder: Path | None, root: Path | None, as_json: bool) -> None:
+def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | None, as_json: bool) -> None:
     """Score a run on its validation images, or on a folder of class folders."""
     workspace = _workspace(root)
     run = TrainingRun.load(workspace, run_id)
-    predictor = Predictor.load(run.folder)
+    left_out: list[LeftOut] = []
     if folder is None:
-        left_out: list[LeftOut] = []
-        evaluation = evaluate_on_dataset(predictor, run, ImageDataset.load(workspace, run.dataset_id))
+        dataset = ImageDataset.load(workspace, run.dataset_id)
+        evaluation = evaluate_split(run, dataset, split, workspace.cache_dir)
     else:
+        predictor = Predictor.load(run.folder)
         images, left_out = labelled_folder(folder, predictor.class_names)
         evaluation = evaluate(predictor, images)
-    line = _("{accuracy:.1%} of {count} images right").format(
-        accuracy=evaluation.accuracy, count=evaluation.num_images
-    )
+    lowest, highest = evaluation.accuracy_interval
+    line = _(
+        "{accuracy:.1%} of {count} images right, probably {lowest:.0%} to {highest:.0%} of new ones"
+    ).format(accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest)
     for file in left_out:
         note(_("Left out: {name} ({reason})").format(name=file.name, reason=file.reason))
     facts = {"run_id": run.id, "left_out": left_out_facts(left_out), **evaluation.to_dict()}
@@ -210,6 +225,7 @@ def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bo
     """Say what a run makes of one or more images."""
     predictor = Predictor.load(TrainingRun.load(_workspace(root), run_id).folder)
     facts = {}
+    lines = []
     problems = []
     for image in images:
         try:
@@ -219,44 +235,15 @@ def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bo
         except TransferStudioError as error:
             problems.append(f"{image}: {error}")
         else:
-            facts[image] = {
-                "class_name": prediction.class_name,
-                "probability": prediction.probability,
-                "probabilities": prediction.probabilities,
-            }
-    lines = [f"{image}: {fact['class_name']} ({fact['probability']:.1%})" for image, fact in facts.items()]
+            facts[image] = prediction_facts(prediction)
+            lines.append(prediction_line(image, prediction))
     report(as_json, facts, lines)
     if problems:
         raise IngestError(_("Not every image could be read. {problems}").format(problems="; ".join(problems)))
 
 
-def _dataset_from(
-    workspace: Workspace, source: str, seed: int, validation_split: float = ImageDataset.validation_split
-) -> ImageDataset:
-    path = Path(source)
-    empty = partial(_empty_dataset, workspace, seed=seed, validation_split=validation_split)
-    if source.startswith(SAMPLE_PREFIX):
-        sample = get_sample(source.removeprefix(SAMPLE_PREFIX))
-        return add_files(empty(sample.title), sample.files())
-    if path.exists():
-        with open_source(path) as files:
-            return add_files(empty(path.resolve().stem), files)
-    try:
-        return ImageDataset.load(workspace, source)
-    except NotFoundError as error:
-        raise NotFoundError(
-            _("{source} is neither a folder, nor a zip or tar file, nor the id of a dataset.").format(
-                source=source
-            )
-        ) from error
-
-
-def _empty_dataset(workspace: Workspace, name: str, *, seed: int, validation_split: float) -> ImageDataset:
-    return create_dataset(workspace, name).with_split(validation_split, seed)
-
-
 def _train_and_report(workspace: Workspace, run: TrainingRun, as_json: bool) -> None:
-    snapshot = _execute(workspace, run)
+    snapshot = carry_out(workspace, run)
     facts = training_facts(run, snapshot)
     line = _(
         "Run {run_id}: {val_accuracy:.1%} of {num_validation_images} validation images right, in {seconds:.0f} s"
@@ -264,28 +251,7 @@ def _train_and_report(workspace: Workspace, run: TrainingRun, as_json: bool) -> 
     report(as_json, facts, [line.format(**facts)])
 
 
-def _execute(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
-    live = LiveRun(run)
-    is_over = False
-
-    def emit(event: TrainingEvent) -> None:
-        nonlocal is_over
-        live.log.append(event)
-        is_over = isinstance(event, RunEnded)
-        tell(event)
-
-    try:
-        execute_run(workspace, run, emit, live.should_stop)
-    except BaseException as error:
-        if not is_over:
-            live.log.append(ended_by(error))
-        raise
-    finally:
-        live.release()
-    return live.log.snapshot
-
-
-for command in MODEL_COMMANDS:
+for command in (*MODEL_COMMANDS, *RUN_COMMANDS, export):
     cli.add_command(command)
 
 
@@ -303,23 +269,9 @@ def main() -> int:
         note(_("Stopped."))
         return 130
     except Exception as error:  # noqa: BLE001  (the last resort: a traceback says nothing to a person)
-        note(_("Error: {message}").format(message=_error_message(error)))
+        note(_("Error: {message}").format(message=error_message(error)))
         return error.exit_code if isinstance(error, click.ClickException) else 1
     return 0
-
-
-def _error_message(error: Exception) -> str:
-    match error:
-        case TransferStudioError():
-            return str(error)
-        case click.ClickException():
-            return error.format_message()
-        case OSError(strerror=str(reason), filename=str() | Path() as file):
-            return _("{reason}: {file}").format(reason=reason, file=str(file)[:_MAX_SHOWN])
-        case OSError(strerror=str(reason)):
-            return reason
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    return _("Something went wrong that was not expected ({what}).").format(what=what[:_MAX_SHOWN])
 
 
 if __name__ == "__main__":

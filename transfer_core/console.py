@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -12,7 +13,7 @@ import click
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.doctor import Problem
 from transfer_core.data.records import LeftOut, Split
-from transfer_core.errors import TrainingError
+from transfer_core.errors import TrainingError, TransferStudioError
 from transfer_core.events import (
     EpochEnded,
     FoldEnded,
@@ -25,8 +26,11 @@ from transfer_core.events import (
     TrainingEvent,
 )
 from transfer_core.language import _
+from transfer_core.predictor import Prediction
 from transfer_core.runs.run_status import status_of
 from transfer_core.runs.training_run import TrainingRun
+
+_MAX_SHOWN = 200
 
 
 def tell(event: TrainingEvent) -> None:
@@ -107,6 +111,26 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
     }
 
 
+def prediction_facts(prediction: Prediction) -> dict[str, Any]:
+    """Return what a model makes of an image, ready for JSON."""
+    return {
+        "class_name": prediction.class_name,
+        "probability": prediction.probability,
+        "probabilities": prediction.probabilities,
+        "is_known": prediction.is_known,
+        "familiarity": prediction.familiarity,
+    }
+
+
+def prediction_line(image: str, prediction: Prediction) -> str:
+    """Return what a model makes of an image, in one line."""
+    if prediction.is_known:
+        return f"{image}: {prediction.class_name} ({prediction.probability:.1%})"
+    return _("{image}: I don't know (best guess: {name}, {share:.1%})").format(
+        image=image, name=prediction.class_name, share=prediction.probability
+    )
+
+
 def report(as_json: bool, facts: dict[str, Any], lines: list[str]) -> None:
     """Print the result of a command.
 
@@ -164,3 +188,18 @@ def left_out_facts(files: Iterable[LeftOut]) -> list[dict[str, str]]:
 def note(line: str) -> None:
     """Write one line to standard error: standard output belongs to the result."""
     click.echo(line, err=True)
+
+
+def error_message(error: Exception) -> str:
+    """Say in one line what went wrong, whatever it was."""
+    match error:
+        case TransferStudioError():
+            return str(error)
+        case click.ClickException():
+            return error.format_message()
+        case OSError(strerror=str(reason), filename=str() | Path() as file):
+            return _("{reason}: {file}").format(reason=reason, file=str(file)[:_MAX_SHOWN])
+        case OSError(strerror=str(reason)):
+            return reason
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return _("Something went wrong that was not expected ({what}).").format(what=what[:_MAX_SHOWN])

@@ -8,6 +8,7 @@ TransferStudioError
 ├── NotFoundError           no dataset, run or backbone has this id
 ├── WeightsError            pretrained weights are missing or damaged
 ├── TrainingError           a training cannot go on
+├── ExportError             a model cannot be taken away in a format
 └── WorkspaceError          a file in the workspace cannot be read or written
 ```
 """
@@ -54,6 +55,10 @@ class WeightsError(TransferStudioError):
 
 class TrainingError(TransferStudioError):
     """A training cannot start or cannot go on."""
+
+
+class ExportError(TransferStudioError):
+    """A model cannot be taken away in a format."""
 
 
 class WorkspaceError(TransferStudioError):

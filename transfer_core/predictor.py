@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.data.images import decode_image, to_pixels
+from transfer_core.data.image_path import to_pixels
+from transfer_core.data.images import decode_image
 from transfer_core.errors import NotFoundError, WorkspaceError
+from transfer_core.evaluation.calibration import Calibration
+from transfer_core.evaluation.rejection import Rejection
 from transfer_core.files import read_json
 from transfer_core.language import _
 from transfer_core.training.train import MODEL_FILE, SIGNATURE_FILE
@@ -22,6 +25,32 @@ if TYPE_CHECKING:
     import keras
 
 _BATCH_SIZE = 32
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What a model makes of images, as it comes out of the network.
+
+    Args:
+        features: What the last layer but those on top sees, pooled, `[num_images, num_features]`; None where it is
+            not known.
+        probabilities: Before any calibration, `[num_images, num_classes]`.
+    """
+
+    features: Array | None
+    probabilities: Array
+
+    @classmethod
+    def joined(cls, parts: Sequence[Looks]) -> Looks:
+        """Return the looks at several batches, one after another."""
+        features = [part.features for part in parts if part.features is not None]
+        return cls(
+            np.concatenate(features) if features else None,
+            np.concatenate([part.probabilities for part in parts]),
+        )
 
 
 @dataclass(frozen=True)
@@ -30,17 +59,21 @@ class Prediction:
 
     Args:
         class_names: In the order of the network's outputs.
-        scores: A probability for each class, 0-1, summing to 1.
+        scores: A probability for each class, 0-1, summing to 1; calibrated where the run has a temperature.
         seconds: From the bytes of the file to the probabilities.
+        is_known: False when the picture is so unlike what was learned that the honest answer is "I don't know".
+        familiarity: How much it is like what was learned; None where that is not known.
     """
 
     class_names: tuple[str, ...]
     scores: tuple[float, ...]
     seconds: float
+    is_known: bool = True
+    familiarity: float | None = None
 
     @property
     def class_name(self) -> str:
-        """The most probable class."""
+        """The most probable class, the best guess where the picture is not known."""
         return self.class_names[int(np.argmax(self.scores))]
 
     @property
@@ -59,15 +92,29 @@ class Predictor:
     """Scores images with a saved model, by the very image path that training used.
 
     Args:
-        model: From raw pixels to probabilities.
+        model: From raw pixels to probabilities, or to pooled features and probabilities.
         class_names: In the order of the outputs.
         image_size: Side of the input, in pixels.
+        calibration: Applied to the probabilities.
+        rejection: Says which pictures are unlike what was learned; without it none are.
+
+    Attributes:
+        model: As given; what explains it looks inside.
     """
 
-    def __init__(self, model: keras.Model, class_names: Sequence[str], image_size: int) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        class_names: Sequence[str],
+        image_size: int,
+        calibration: Calibration | None = None,
+        rejection: Rejection | None = None,
+    ) -> None:
         self.class_names = tuple(class_names)
         self.image_size = image_size
-        self._model = model
+        self.calibration = calibration or Calibration()
+        self.rejection = rejection
+        self.model = model
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
@@ -77,24 +124,21 @@ class Predictor:
             NotFoundError: If there is no model in it.
             WorkspaceError: If the model is damaged.
         """
-        if not (folder / MODEL_FILE).is_file():
-            raise NotFoundError(
-                _("This run has no model: it was stopped or failed before it had learned anything.")
-            )
+        model = load_model(folder)
         signature = read_json(folder / SIGNATURE_FILE)
-        load_keras()
-        import keras
-
         try:
-            model = keras.saving.load_model(folder / MODEL_FILE, compile=False)
-            predictor = cls(model, signature["class_names"], signature["image_size"])
+            predictor = cls(
+                with_features(model),
+                signature["class_names"],
+                signature["image_size"],
+                Calibration.load(folder),
+                Rejection.load(folder),
+            )
             # The first picture makes TensorFlow lay out its graph; a person should not wait for that.
             predictor.score(np.zeros((1, predictor.image_size, predictor.image_size, 3), np.uint8))
             return predictor
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise WorkspaceError(
-                _("The saved model is damaged ({reason}). Train it again.").format(reason=error)
-            ) from error
+        except _DAMAGE as error:
+            raise _damaged(error) from error
 
     def predict(self, content: bytes) -> Prediction:
         """Score one picture.
@@ -106,18 +150,92 @@ class Predictor:
             UnreadableImageError: If it is no whole picture.
         """
         started_at = time.perf_counter()
-        scores = self.score(to_pixels(decode_image(content), self.image_size)[np.newaxis])[0]
-        return Prediction(self.class_names, tuple(map(float, scores)), time.perf_counter() - started_at)
+        looks = self.look_at(to_pixels(decode_image(content), self.image_size)[np.newaxis])
+        scores = self.calibration.apply(looks.probabilities)
+        familiarity, is_known = None, True
+        if self.rejection:
+            if looks.features is not None:
+                familiarity = float(self.rejection.familiarity(looks.features)[0])
+            is_known = self.rejection.is_known(float(scores[0].max()), familiarity)
+        return Prediction(
+            self.class_names,
+            tuple(map(float, scores[0])),
+            time.perf_counter() - started_at,
+            is_known,
+            familiarity,
+        )
 
-    def score(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def with_rejection(self, rejection: Rejection | None) -> Predictor:
+        """Return the same model with other thresholds."""
+        return Predictor(self.model, self.class_names, self.image_size, self.calibration, rejection)
+
+    def score(self, pixels: Array) -> Array:
         """Score pictures that have been decoded and resized.
 
         Args:
             pixels: Raw pixels in 0-255, `[num_images, image_size, image_size, 3]`.
 
         Returns:
-            Probabilities, `[num_images, num_classes]`.
+            Probabilities, calibrated where the run has a temperature, `[num_images, num_classes]`.
+        """
+        return self.calibration.apply(self.look_at(pixels).probabilities)
+
+    def look_at(self, pixels: Array) -> Looks:
+        """Return what the network makes of pictures, before any calibration.
+
+        Args:
+            pixels: Raw pixels in 0-255, `[num_images, image_size, image_size, 3]`.
         """
         starts = range(0, len(pixels), _BATCH_SIZE)
-        batches = [self._model.predict_on_batch(pixels[start : start + _BATCH_SIZE]) for start in starts]
-        return np.concatenate(batches)
+        return Looks.joined(
+            [_looks(self.model.predict_on_batch(pixels[start : start + _BATCH_SIZE])) for start in starts]
+        )
+
+
+def load_model(folder: Path) -> keras.Model:
+    """Load the Keras model that `train` saved in a folder: from raw pixels to probabilities.
+
+    Raises:
+        NotFoundError: If there is no model in it.
+        WorkspaceError: If the model is damaged.
+    """
+    if not (folder / MODEL_FILE).is_file():
+        raise NotFoundError(
+            _("This run has no model: it was stopped or failed before it had learned anything.")
+        )
+    load_keras()
+    import keras
+
+    try:
+        return keras.saving.load_model(folder / MODEL_FILE, compile=False)
+    except _DAMAGE as error:
+        raise _damaged(error) from error
+
+
+def with_features(model: keras.Model) -> keras.Model:
+    """Return a classifier that also tells the pooled features which its new layers weigh.
+
+    Args:
+        model: A whole classifier that ends in the layers of `build_classifier`.
+
+    Returns:
+        The same layers with two outputs: features `[batch, num_features]` and probabilities.
+    """
+    import keras
+
+    names = {layer.name for layer in model.layers}
+    if "flatten" in names:
+        features = keras.layers.GlobalAveragePooling2D()(model.get_layer("flatten").input)
+    else:
+        # A layer of its own, so that the features may also be the input of a tail.
+        features = keras.layers.Identity()(model.get_layer("dropout").input)
+    return keras.Model(model.input, [features, model.output])
+
+
+def _damaged(error: Exception) -> WorkspaceError:
+    return WorkspaceError(_("The saved model is damaged ({reason}). Train it again.").format(reason=error))
+
+
+def _looks(outputs: Any) -> Looks:
+    features, probabilities = outputs if isinstance(outputs, list | tuple) else (None, outputs)
+    return Looks(features, probabilities)

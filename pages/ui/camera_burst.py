@@ -6,11 +6,11 @@ import base64
 import binascii
 import re
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from pages.ui.component import component
 from pages.ui.page import guarded
 from pages.ui.process import workspace
 from pages.ui.session import Recording, Session, component_value, write_address
@@ -22,17 +22,8 @@ from transfer_core.errors import IngestError, TransferStudioError
 from transfer_core.language import _, plural
 
 _KEY = "camera-burst"
-_HERE = Path(__file__).parent
 _NUM_THUMBNAILS = 6
 _ID_PATTERN = re.compile(r"[0-9a-z-]{8,40}", re.ASCII)
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    html, css, js = (
-        _HERE.joinpath(f"camera_burst.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
-    )
-    return st.components.v2.component("transfer_studio_camera_burst", html=html, css=css, js=js)
 
 
 @st.fragment
@@ -52,7 +43,7 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
     )
     recording = session.recording
     target = _target(session, dataset)
-    _component()(
+    component("camera_burst")(
         key=_KEY,
         data={
             "recording": recording.id if recording else None,

@@ -11,7 +11,6 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
 from transfer_core.training.curves import smoothed
@@ -206,32 +205,3 @@ def show_class_counts(dataset: ImageDataset) -> None:
         for name in dataset.class_names
     )
     st.plotly_chart(figure, key="class-counts", config={"displayModeBar": False}, alt=described)
-
-
-def show_confusion_matrix(evaluation: Evaluation) -> None:
-    """Draw which classes are taken for which."""
-    names = [escape(name) for name in evaluation.class_names]
-    figure = go.Figure(
-        go.Heatmap(
-            z=evaluation.confusion_matrix,
-            x=names,
-            y=names,
-            texttemplate="%{z}",
-            colorscale="Teal",
-            showscale=False,
-            xgap=2,
-            ygap=2,
-            hovertemplate=_("%{y}, taken for %{x}: %{z}<extra></extra>"),
-        )
-    )
-    figure.update_layout(
-        height=140 + 44 * len(names),
-        margin={"l": 0, "r": 0, "t": 10, "b": 0},
-        xaxis={"title": _("what the network said"), "type": "category"},
-        yaxis={"title": _("what it is"), "autorange": "reversed", "type": "category"},
-    )
-    num_right = sum(evaluation.confusion_matrix[place][place] for place in range(len(names)))
-    described = _("{right} of {count} images are on the diagonal, that is, right.").format(
-        right=num_right, count=evaluation.num_images
-    )
-    st.plotly_chart(figure, key="confusion", config={"displayModeBar": False}, alt=described)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from pages.ui.component import component
 from pages.ui.page import guarded
 from pages.ui.process import workspace
 from pages.ui.session import Session, Upload, component_value, write_address
@@ -21,18 +21,9 @@ from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 
 _KEY = "folder-upload"
-_HERE = Path(__file__).parent
 # Adding to a dataset costs the more the larger it is, so several batches are added at once.
 _SAVED_BYTES = 16 * 1024**2
 _SAVED_FILES = 200
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    html, css, js = (
-        _HERE.joinpath(f"folder_upload.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
-    )
-    return st.components.v2.component("transfer_studio_folder_upload", html=html, css=css, js=js)
 
 
 @st.fragment
@@ -44,7 +35,7 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
         dataset: Add to this one; None starts a new one.
     """
     upload = session.upload
-    _component()(
+    component("folder_upload")(
         key=_KEY,
         data={
             "upload": upload.id if upload else None,

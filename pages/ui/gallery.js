@@ -76,12 +76,13 @@ function createGallery(root) {
     find(".move").onclick = () => act("relabel", select.value === NEW_CLASS ? newClass.value : select.value);
     find(".exclude").onclick = () => act("exclude");
     find(".restore").onclick = () => act("restore");
+    find(".confirm").onclick = () => act("confirm");
 
     return {
         update(data, send) {
             Object.assign(state, { data, send });
             const { words } = data;
-            for (const name of ["all", "none", "hint", "move", "exclude", "restore"]) find(`.${name}`).textContent = words[name];
+            for (const name of ["all", "none", "hint", "move", "exclude", "restore", "confirm"]) find(`.${name}`).textContent = words[name];
             find(".relabel span").textContent = words.relabel;
             newClass.placeholder = words.new_name;
             newClass.setAttribute("aria-label", words.new_name);
@@ -94,6 +95,7 @@ function createGallery(root) {
             if (kept && Array.from(select.options).some((option) => option.value === kept)) select.value = kept;
             for (const name of [".relabel", ".move", ".exclude"]) find(name).hidden = data.are_out;
             find(".restore").hidden = !data.are_out;
+            find(".confirm").hidden = !data.can_confirm;
             drawTiles();
             refresh();
         },

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from PIL import Image
 
+from pages.ui.component import component
 from pages.ui.page import guarded
 from pages.ui.session import Session
 from transfer_core.data.dataset import ImageDataset
@@ -22,13 +22,6 @@ from transfer_core.language import _, plural
 
 IMAGES_A_PAGE = 48
 _THUMBNAIL_SIDE = 192
-_HERE = Path(__file__).parent
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    html, css, js = (_HERE.joinpath(f"gallery.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
-    return st.components.v2.component("transfer_studio_gallery", html=html, css=css, js=js)
 
 
 def show_gallery(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
@@ -53,15 +46,36 @@ def show_gallery(session: Session, dataset: ImageDataset, problems: Sequence[Pro
         return
     sources = thumbnails(tuple(str(dataset.image_path(image)) for image in shown))
     looks_like = {found.image_id: found.suggested for found in session.suspicions_about(dataset)}
-    chosen = _component()(
-        key="gallery",
+    tiles = [
+        _tile(image, source, looks_like.get(image.id)) for image, source in zip(shown, sources, strict=True)
+    ]
+    show_tiles(dataset, tiles, "gallery", are_out=side == "excluded")
+
+
+def show_tiles(
+    dataset: ImageDataset,
+    tiles: Sequence[dict[str, Any]],
+    key: str,
+    *,
+    are_out: bool = False,
+    can_confirm: bool = False,
+) -> None:
+    """Draw pictures to choose from, and carry out what is done with those that are chosen.
+
+    Args:
+        dataset: Where the images are.
+        tiles: Of each picture `id`, `source`, `label`, `note` and `alt`.
+        key: Another one for each gallery of a page.
+        are_out: Whether they are left out and can be taken back in.
+        can_confirm: Whether their labels can be called right.
+    """
+    chosen = component("gallery")(
+        key=key,
         data={
-            "tiles": [
-                _tile(image, source, looks_like.get(image.id))
-                for image, source in zip(shown, sources, strict=True)
-            ],
+            "tiles": tiles,
             "class_names": list(dataset.class_names),
-            "are_out": side == "excluded",
+            "are_out": are_out,
+            "can_confirm": can_confirm,
             "words": _words(),
         },
         on_action_change=lambda: None,
@@ -173,6 +187,8 @@ def _act(dataset: ImageDataset, action: dict[str, Any]) -> None:
             changed = dataset.without(ids)
         case "restore":
             changed = dataset.restored(ids)
+        case "confirm":
+            changed = dataset.confirmed(ids)
         case _:
             raise InvalidConfigError(_("The browser asked for something unknown. Load the page again."))
     if changed != dataset:
@@ -193,4 +209,5 @@ def _words() -> dict[str, str]:
         "move": _("Change the label"),
         "exclude": _("Leave out"),
         "restore": _("Take back in"),
+        "confirm": _("The label is right"),
     }

@@ -20,6 +20,10 @@ _EXPLANATIONS = {
     "trade-off": (
         "The quickest model whose accuracy is no further below the best than chance explains (one standard error)."
     ),
+    "parity": (
+        "The exported model is loaded by a fresh program, as another computer would, and scores the same photo files. "
+        "Smaller versions round their numbers, so a few answers may change; that is counted and shown."
+    ),
     "own model": (
         "The part of your model that sees is kept; its last layer is replaced by one for the new classes. This "
         "helps most when the new photos look like those it learned from."
@@ -150,7 +154,75 @@ _EXPLANATIONS = {
     "confusion matrix": (
         "Each row is a true class, each column what the network said. The diagonal is right."
     ),
+    "grad-cam": (
+        "Grad-CAM (Selvaraju et al. 2017) asks which cells of the last map in the network would change the score of a "
+        "class most. The map is coarse, often 7 by 7 cells, so the colours show a region, not an outline."
+    ),
+    "image map": (
+        "The network describes each photo by about a thousand numbers. The map squeezes them into two. *t-SNE* keeps "
+        "neighbours together, but far distances on it mean little (van der Maaten and Hinton 2008); *PCA* shows the "
+        "two directions in which the photos differ most."
+    ),
+    "mcnemar": (
+        "Both runs answer the same photos. If they were equally good, each photo that changes sides would go either "
+        "way like a coin. McNemar's exact test (1947) says how often coins would fall this unevenly."
+    ),
+    "freeze sweep": (
+        "The same images are trained at several depths, everything else being the same. Each depth is trained more "
+        "than once from other random starts, so that you see how much is luck."
+    ),
+    "depth trade-off": (
+        "The shallowest depth whose accuracy is at most one standard error below the best: what these photos cannot "
+        "tell apart counts as equal, and of equals the simplest is taken (Breiman et al. 1984)."
+    ),
+    "shortcut": (
+        "Something that gives the class away in your photos but not in the world: a table, a wall, a watermark, the "
+        "light. The model is then right for the wrong reason, and fails on photos from elsewhere."
+    ),
     "probability": "How sure the network is. All classes together make 100 %.",
+    "confidence interval": (
+        "If you tested again and again with other photos of the same kind, the accuracy would lie in this range about "
+        "19 times in 20 (95 % interval after Wilson). The more photos are tested, the narrower it gets."
+    ),
+    "precision": "Of the photos that the network called this class, the share that really is this class.",
+    "recall": "Of the photos that really are this class, the share that the network found.",
+    "f1": "Precision and recall in one number (their harmonic mean): high only when both are high.",
+    "macro": "The mean over the classes: each class counts the same, however many photos it has.",
+    "weighted": "The mean over the photos: a class with more photos counts more.",
+    "top-2": "The share of photos whose class is among the two that the network finds most probable.",
+    "log loss": (
+        "How far off the probabilities are. Being sure and wrong costs most. Lower is better; 0 would be perfect."
+    ),
+    "roc": (
+        "For each class: how many of its photos are found (upwards) against how many others are wrongly taken for it "
+        "(to the right), for every threshold of probability. The area under the curve (AUC) is 1 for perfect, 0.5 for "
+        "guessing."
+    ),
+    "precision-recall": (
+        "For each class: how many of those found are right (upwards) against how many are found (to the right), for "
+        "every threshold of probability. Tells more than ROC when a class is rare."
+    ),
+    "calibration": (
+        "Whether the network is as sure as it should be: of the photos it is 80 % sure of, 80 % should be right."
+    ),
+    "ece": (
+        "Expected calibration error: how far, on average, the stated certainty is from the share that is right. 0 is "
+        "perfect."
+    ),
+    "temperature": (
+        "Makes the network milder (above 1) or bolder (below 1) so that its certainty fits the validation photos "
+        "(temperature scaling, Guo et al. 2017). It never changes which class is the most probable."
+    ),
+    "i don't know": (
+        "Photos that are too unlike everything it learned from, or of which it is not sure enough, get no answer "
+        "but a best guess."
+    ),
+    "familiarity": (
+        "How much a photo is like the training photos it is most like, as the network sees them (cosine similarity to "
+        "the three nearest)."
+    ),
+    "coverage": "The share of photos that get an answer.",
+    "most typical": "Photos of a class of which the network is surest, and right.",
 }
 
 

@@ -1,4 +1,4 @@
-"""The downloads and auditions of this server, which all visitors share."""
+"""The downloads, auditions and exports of this server, which all visitors share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from transfer_core.backbones.zoo_weights import ZooWeights
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.audition import AuditionScore
-from transfer_core.runs.job import Job, audition_job, download_job
+from transfer_core.export.bundle import ExportBundle
+from transfer_core.runs.job import Job, audition_job, download_job, export_job
+from transfer_core.runs.training_run import TrainingRun
 
 AuditionJob = Job[list[AuditionScore]]
 
@@ -53,6 +55,23 @@ def own_sources() -> list[Backbone]:
         except TransferStudioError:
             continue
     return found
+
+
+def export_of(run: TrainingRun, format_name: str) -> Job[ExportBundle] | None:
+    """The latest making of a bundle, under way or over, or None when there was none."""
+    return _exports().get((run.id, format_name))
+
+
+def start_export(run: TrainingRun, format_name: str) -> None:
+    """Make a bundle, unless that is under way."""
+    job = export_of(run, format_name)
+    if job is None or job.is_over:
+        _exports()[run.id, format_name] = export_job(run_queue(), run, format_name).start()
+
+
+@st.cache_resource(show_spinner=False)
+def _exports() -> dict[tuple[str, str], Job[ExportBundle]]:
+    return {}
 
 
 @st.cache_resource(show_spinner=False)

@@ -7,7 +7,9 @@ from html import escape
 
 import streamlit as st
 
+from pages.ui.explanation import show_why
 from pages.ui.glossary import explain
+from pages.ui.page import guarded
 from pages.ui.process import predictor
 from pages.ui.test_images import NewImage
 from pages.ui.words import duration_words, plain
@@ -31,19 +33,21 @@ def show_predictions(run: TrainingRun, images: Sequence[NewImage]) -> None:
     page = st.pagination(num_pages, key=f"predictions-{num_pages}") if num_pages > 1 else 1
     st.caption(
         _(
-            "How sure the network is of each class. It knows only these: on a photo of something else it picks one too."
+            "How sure the network is of each class. It knows only these; a photo unlike all it has learned from gets "
+            "no answer."
         ),
         help=explain("probability"),
     )
     shown = images[(page - 1) * _IMAGES_A_PAGE : page * _IMAGES_A_PAGE]
     # Row by row, so that the order is right for a phone and for a screen reader too.
     for start in range(0, len(shown), _IMAGES_A_ROW):
-        for column, image in zip(st.columns(_IMAGES_A_ROW), shown[start:], strict=False):
+        row = enumerate(shown[start : start + _IMAGES_A_ROW], start)
+        for column, (number, image) in zip(st.columns(_IMAGES_A_ROW), row, strict=False):
             with column.container(border=True, height="stretch"):
-                _show_answer(model, image)
+                _show_answer(run, model, image, number)
 
 
-def _show_answer(model: Predictor, image: NewImage) -> None:
+def _show_answer(run: TrainingRun, model: Predictor, image: NewImage, number: int) -> None:
     try:
         prediction = model.predict(image.content)
     except UnreadableImageError as error:
@@ -54,11 +58,26 @@ def _show_answer(model: Predictor, image: NewImage) -> None:
     shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
     photo.image(encode_jpeg(shown, quality=90), alt=image.name, width="stretch")
     with answer:
-        st.markdown(f"### {plain(prediction.class_name)}")
+        _show_class(prediction)
         st.html(_bars(prediction))
         st.caption(
             _("{name} · {time}").format(name=plain(image.name), time=duration_words(prediction.seconds))
         )
+    key = f"why-{number}"
+    if st.toggle(_("Show why"), key=key, help=explain("grad-cam")):
+        guarded(show_why)(run, image.content, prediction.class_name, key)
+
+
+def _show_class(prediction: Prediction) -> None:
+    if prediction.is_known:
+        st.markdown(f"### {plain(prediction.class_name)}")
+        return
+    st.markdown(_("### I don't know"), help=explain("i don't know"))
+    st.caption(
+        _(
+            "This is not like the photos I learned from, or I am not sure enough. My best guess: {name}."
+        ).format(name=plain(prediction.class_name))
+    )
 
 
 def _bars(prediction: Prediction) -> str:

@@ -39,7 +39,7 @@ def show_problems(session: Session, dataset: ImageDataset) -> list[Problem]:
     for problem in problems:
         _show_problem(session, dataset, problem)
     if len(dataset.class_names) > 1:
-        _show_label_check(session, dataset)
+        show_label_check(session, dataset)
     num_system_files = sum(file.kind == "system" for file in dataset.left_out)
     if num_system_files:
         st.caption(
@@ -59,7 +59,13 @@ def _examined(
     return examine(_dataset, suspicions)
 
 
-def _show_label_check(session: Session, dataset: ImageDataset) -> None:
+def show_label_check(session: Session, dataset: ImageDataset) -> None:
+    """Draw the button that looks for likely wrong labels, and say so when there are none.
+
+    Args:
+        session: Keeps what was found.
+        dataset: The images.
+    """
     asked = st.button(
         _("Look for wrong labels"),
         icon=":material/label_important:",

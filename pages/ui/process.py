@@ -15,7 +15,13 @@ from transfer_core.backbones.registry import get_backbone, look_for_own_models_i
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import Split
+from transfer_core.errors import NotFoundError
+from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.evaluation.rejection import REJECTION_FILE, Rejection
+from transfer_core.language import _
 from transfer_core.runs.run_queue import RunQueue
+from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
 from transfer_core.runs.worker import num_threads_beside_an_app
 from transfer_core.training.advice import Recommendation, recommend
 from transfer_core.training.layer_facts import layer_facts
@@ -63,16 +69,81 @@ def run_queue() -> RunQueue:
     return RunQueue(workspace())
 
 
-@st.cache_resource(show_spinner=False, max_entries=3)
 def predictor(run_id: str) -> Predictor:
-    """The model of a finished run, loaded once.
+    """The model of a finished run, loaded once, with the thresholds as they are now.
 
     Raises:
         NotFoundError: If the run has no model.
+        WorkspaceError: If a file of it is damaged.
     """
+    return _loaded_predictor(run_id).with_rejection(rejection(run_id))
+
+
+def rejection(run_id: str) -> Rejection | None:
+    """What a run does not know, with the thresholds as they are now; None where that was never measured.
+
+    Raises:
+        WorkspaceError: If a file of it is damaged.
+    """
+    path = workspace().run_dir(run_id) / REJECTION_FILE
+    return _read_rejection(run_id, path.stat().st_mtime_ns) if path.is_file() else None
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _loaded_predictor(run_id: str) -> Predictor:
     from transfer_core.predictor import Predictor
 
     return Predictor.load(workspace().run_dir(run_id))
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _read_rejection(run_id: str, written_at: int) -> Rejection | None:
+    return Rejection.load(workspace().run_dir(run_id))
+
+
+def stored_evaluation(run_id: str) -> Evaluation | None:
+    """How a run did on its validation images, or None when that is not known; read once while it stays the same.
+
+    Raises:
+        WorkspaceError: If the file is damaged.
+    """
+    path = workspace().run_dir(run_id) / EVALUATION_FILE
+    return _read_evaluation(run_id, path.stat().st_mtime_ns) if path.is_file() else None
+
+
+@st.cache_resource(show_spinner=False, max_entries=20)
+def _read_evaluation(run_id: str, written_at: int) -> Evaluation | None:
+    return TrainingRun.load(workspace(), run_id).evaluation()
+
+
+@st.cache_resource(show_spinner=False, max_entries=12)
+def split_evaluation(run_id: str, split: Split, version: int) -> Evaluation:
+    """How a run does on a part of its images; scored once for each version of them.
+
+    Raises:
+        IngestError: If there are no such images.
+    """
+    from transfer_core.runs.assess import evaluate_split
+
+    run = TrainingRun.load(workspace(), run_id)
+    dataset = ImageDataset.load(workspace(), run.dataset_id)
+    return evaluate_split(run, dataset, split, workspace().cache_dir)
+
+
+@st.cache_resource(show_spinner=False, max_entries=12)
+def new_photos_evaluation(run_id: str, version: int) -> Evaluation:
+    """How a run does on the photos that were brought to test it; scored once for each version of them.
+
+    Raises:
+        NotFoundError: If there are none any more.
+    """
+    from transfer_core.runs.new_photos import evaluate_new_photos, new_photos_of
+
+    run = TrainingRun.load(workspace(), run_id)
+    photos = new_photos_of(run)
+    if photos is None:
+        raise NotFoundError(_("There are no photos to test this run with any more."))
+    return evaluate_new_photos(run, photos, workspace().cache_dir)
 
 
 @st.cache_data(show_spinner=False, max_entries=20)

@@ -7,9 +7,9 @@ from statistics import mean, pstdev
 
 import streamlit as st
 
-from pages.ui.charts import show_confusion_matrix, show_curves
+from pages.ui.charts import show_curves
 from pages.ui.glossary import explain
-from pages.ui.page import guarded, link_to_next
+from pages.ui.page import guarded
 from pages.ui.process import run_queue, workspace
 from pages.ui.session import Session
 from pages.ui.steps import Step
@@ -39,9 +39,6 @@ def show_result(session: Session) -> None:
         st.info(sentence, icon=":material/lightbulb:")
     if snapshot.epochs:
         show_curves(snapshot)
-    if evaluation:
-        st.subheader(_("What was taken for what"), anchor=False, help=explain("confusion matrix"))
-        show_confusion_matrix(evaluation)
 
 
 def show_undo(session: Session) -> None:
@@ -77,7 +74,8 @@ def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None
         ):
             guarded(_resume)(run)
         if run.has_model:
-            link_to_next(Step.TEST, _("Next: test it on new photos"))
+            _link_to(session, run, Step.RESULTS, _("See where it fails"), is_next=True)
+            _link_to(session, run, Step.TEST, _("Next: test it on new photos"))
         if st.button(
             _("Run again with changes"),
             icon=":material/tune:",
@@ -87,6 +85,13 @@ def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None
             st.rerun()
         if st.button(_("Delete"), icon=":material/delete:", type="tertiary"):
             guarded(_delete)(session, run)
+
+
+def _link_to(session: Session, run: TrainingRun, step: Step, label: str, *, is_next: bool = False) -> None:
+    """A button that goes on to a step with this very run."""
+    if st.button(label, type="primary" if is_next else "secondary", icon=step.icon, key=f"next-{step.name}"):
+        session.picked_run_id = run.id
+        st.switch_page(step.page)
 
 
 def _resume(run: TrainingRun) -> None:

@@ -100,7 +100,7 @@ class Session:
         dataset_id: The images, or None.
         num_unfrozen_blocks: How deep the network learns, or None.
         run_id: The run that the Train page shows, or None.
-        tested_run_id: The run that was picked on the Test page, or None.
+        picked_run_id: The run that was picked on the Results or the Test page, or None.
         config: The numbers on the Train page.
         upload: A folder on its way from the browser, or None.
         server_upload: A folder on its way from the server's disk, or None.
@@ -113,6 +113,10 @@ class Session:
         is_from_scratch: Whether the network starts from random weights.
         has_own_choices: Whether the person chooses the numbers rather than taking those recommended.
         deleted_run_id: The run that was deleted last and can be taken back, or None.
+        results_part: The part of the Results page that is open.
+        retrained: The run that was trained again with mended photos, by the run whose mistakes were looked at.
+        compare_part: The part of the Compare page that is open.
+        compared_run_ids: The runs that the Compare page sets side by side.
         num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
     """
 
@@ -120,7 +124,7 @@ class Session:
     dataset_id: str | None = None
     num_unfrozen_blocks: int | None = None
     run_id: str | None = None
-    tested_run_id: str | None = None
+    picked_run_id: str | None = None
     config: TrainingConfig = field(default_factory=TrainingConfig)
     upload: Upload | None = None
     server_upload: Upload | None = None
@@ -133,6 +137,10 @@ class Session:
     is_from_scratch: bool = False
     has_own_choices: bool = False
     deleted_run_id: str | None = None
+    results_part: str = "overview"
+    retrained: dict[str, str] = field(default_factory=dict)
+    compare_part: str = "runs"
+    compared_run_ids: tuple[str, ...] = ()
     num_forms: int = 0
 
     @property
@@ -174,15 +182,22 @@ class Session:
         self.has_own_choices = True
         self.num_forms += 1
 
+    def follow(self, run_id: str) -> None:
+        """Show a run that has just been started, on every page."""
+        self.run_id, self.picked_run_id = run_id, None
+
     def forget_deleted(self, run_id: str) -> None:
         """Show a deleted run no more, but remember that it can be taken back."""
-        self.run_id, self.deleted_run_id = None, run_id
-        if self.tested_run_id == run_id:
-            self.tested_run_id = None
+        self.deleted_run_id = run_id
+        self.compared_run_ids = tuple(other for other in self.compared_run_ids if other != run_id)
+        if self.run_id == run_id:
+            self.run_id = None
+        if self.picked_run_id == run_id:
+            self.picked_run_id = None
 
     def choose_run(self, run: TrainingRun) -> None:
         """Show a run, with the choices it was made with."""
-        self.run_id = self.tested_run_id = run.id
+        self.run_id = self.picked_run_id = run.id
         self.config = run.config
         self.backbone_name = run.config.backbone
         self.choose_depth(run.config.num_unfrozen_blocks, is_from_scratch=run.config.weights == "random")
@@ -197,7 +212,7 @@ class Session:
         """The labels that looked wrong and are still as they were then."""
         if self.checked_labels_of != dataset.id:
             return ()
-        labels = {image.id: image.class_name for image in dataset.images}
+        labels = {image.id: image.class_name for image in dataset.images if not image.is_confirmed}
         return tuple(found for found in self.suspicions if labels.get(found.image_id) == found.given)
 
     def query(self) -> dict[str, str]:
@@ -208,6 +223,10 @@ class Session:
             "unfrozen": self.num_unfrozen_blocks,
             "scratch": 1 if self.is_from_scratch else None,
             "run": self.run_id,
+            "pick": self.picked_run_id if self.picked_run_id != self.run_id else None,
+            "compare": ",".join(self.compared_run_ids) or None,
+            "view": self.compare_part if self.compare_part != "runs" else None,
+            "part": self.results_part if self.results_part != "overview" else None,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
 
@@ -249,6 +268,12 @@ def _from_address(values: dict[str, str]) -> Session:
     with suppress(TransferStudioError):
         run = TrainingRun.load(workspace(), values.get("run", ""))
         session.run_id, session.config = run.id, run.config
+    with suppress(TransferStudioError):
+        session.picked_run_id = TrainingRun.load(workspace(), values.get("pick", "")).id
+    known = workspace().run_ids() if values.get("compare") else []
+    session.compared_run_ids = tuple(one for one in values.get("compare", "").split(",") if one in known)
+    session.compare_part = values.get("view", session.compare_part)
+    session.results_part = values.get("part", session.results_part)
     return session
 
 
@@ -263,3 +288,8 @@ def _forget_what_is_gone(session: Session) -> None:
             TrainingRun.load(workspace(), session.run_id)
     except TransferStudioError:
         session.run_id = None
+    try:
+        if session.picked_run_id:
+            TrainingRun.load(workspace(), session.picked_run_id)
+    except TransferStudioError:
+        session.picked_run_id = None

@@ -1,4 +1,4 @@
-"""The five steps with what has been chosen, and the running training, on every page."""
+"""The seven steps with what has been chosen, and the running training, on every page."""
 
 from __future__ import annotations
 
@@ -23,9 +23,20 @@ def show_sidebar(session: Session) -> None:
                 )
                 mark = ":material/check_circle:" if state.is_done else ":material/radio_button_unchecked:"
                 st.caption(f"{mark} {state.text}")
+        st.caption(_("More"))
+        for page, label, icon in more_pages():
+            st.page_link(page, label=label, icon=icon, query_params=session.query())
         if run_queue().running:
             st.divider()
             st.fragment(_show_running_job, run_every="2s")(session)
+
+
+def more_pages() -> list[tuple[str, str, str]]:
+    """The pages beside the journey: file, name, icon."""
+    return [
+        ("pages/8_Compare.py", _("Compare"), ":material/compare_arrows:"),
+        ("pages/9_Learn.py", _("Learn"), ":material/school:"),
+    ]
 
 
 def _show_running_job(session: Session) -> None:

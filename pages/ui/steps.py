@@ -1,14 +1,17 @@
-"""The five steps of the journey, and how far a person has come."""
+"""The seven steps of the journey, and how far a person has come."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
-from pages.ui.process import run_queue, workspace
+from pages.ui.process import run_queue, stored_evaluation, workspace
+from pages.ui.run_choice import wanted_run_id
 from pages.ui.session import Session
 from pages.ui.words import plain
 from transfer_core.backbones.registry import get_backbone
+from transfer_core.errors import TransferStudioError
+from transfer_core.export.bundle import EXPORTS_DIR
 from transfer_core.language import _, plural
 from transfer_core.training.train import MODEL_FILE
 
@@ -20,7 +23,9 @@ class Step(Enum):
     IMAGES = ("pages/2_Images.py", ":material/photo_library:")
     LAYERS = ("pages/3_Layers.py", ":material/layers:")
     TRAIN = ("pages/4_Train.py", ":material/model_training:")
-    TEST = ("pages/5_Test.py", ":material/image_search:")
+    RESULTS = ("pages/5_Results.py", ":material/query_stats:")
+    TEST = ("pages/6_Test.py", ":material/image_search:")
+    EXPORT = ("pages/7_Export.py", ":material/ios_share:")
 
     @property
     def page(self) -> str:
@@ -40,7 +45,9 @@ class Step(Enum):
             Step.IMAGES: _("Images"),
             Step.LAYERS: _("Layers"),
             Step.TRAIN: _("Train"),
+            Step.RESULTS: _("Results"),
             Step.TEST: _("Test"),
+            Step.EXPORT: _("Export"),
         }[self]
 
     @property
@@ -51,7 +58,9 @@ class Step(Enum):
             Step.IMAGES: _("Drop your own photos, sorted into classes."),
             Step.LAYERS: _("Choose what stays as it is and what learns."),
             Step.TRAIN: _("Watch it learn, live."),
+            Step.RESULTS: _("See what it has learned and where it fails."),
             Step.TEST: _("Show it new photos and see what it says."),
+            Step.EXPORT: _("Take the model with you, with a proof that it answers the same."),
         }[self]
 
 
@@ -75,7 +84,9 @@ def step_state(step: Step, session: Session) -> StepState:
         Step.IMAGES: _images_state,
         Step.LAYERS: _layers_state,
         Step.TRAIN: _train_state,
+        Step.RESULTS: _results_state,
         Step.TEST: _test_state,
+        Step.EXPORT: _export_state,
     }[step](session)
 
 
@@ -131,7 +142,36 @@ def _train_state(session: Session) -> StepState:
     return StepState(False, words[status])
 
 
+def _results_state(session: Session) -> StepState:
+    run_id = wanted_run_id(session)
+    if run_id is None:
+        return StepState(False, _("Needs a trained model"))
+    try:
+        evaluation = stored_evaluation(run_id)
+    except TransferStudioError:
+        evaluation = None
+    if evaluation is None:
+        return StepState(False, _("Not checked yet"))
+    lowest, highest = evaluation.accuracy_interval
+    return StepState(
+        True,
+        _("{accuracy:.0%} right ({lowest:.0%} to {highest:.0%})").format(
+            accuracy=evaluation.accuracy, lowest=lowest, highest=highest
+        ),
+    )
+
+
 def _test_state(session: Session) -> StepState:
     if any(workspace().runs_dir.glob(f"*/{MODEL_FILE}")):
         return StepState(True, _("Ready for new photos"))
     return StepState(False, _("Needs a trained model"))
+
+
+def _export_state(session: Session) -> StepState:
+    run_id = wanted_run_id(session)
+    if run_id is None:
+        return StepState(False, _("Needs a trained model"))
+    count = len(list((workspace().runs_dir / run_id / EXPORTS_DIR).glob("*.zip")))
+    if not count:
+        return StepState(False, _("Nothing taken away yet"))
+    return StepState(True, plural("{count} format is ready", "{count} formats are ready", count))

@@ -84,5 +84,5 @@ def _show_recommended(plan: FreezePlan, dataset: ImageDataset) -> TrainingConfig
 
 def _start(session: Session, plan: FreezePlan) -> None:
     assert session.dataset is not None
-    session.run_id = run_queue().submit(session.dataset, with_depth(session.config, plan))
+    session.follow(run_queue().submit(session.dataset, with_depth(session.config, plan)))
     st.rerun()

@@ -23,7 +23,8 @@ DIRECTION = (
     ("transfer_core.evaluation", "transfer_core.predictor"),
     ("transfer_core.export", "transfer_core.runs"),
     ("transfer_core.console", "transfer_core.options"),
-    ("transfer_core.model_commands",),
+    ("transfer_core.command_parts",),
+    ("transfer_core.model_commands", "transfer_core.run_commands", "transfer_core.export_commands"),
     ("transfer_core.__main__",),
     ("pages.ui",),
     ("pages",),
@@ -61,7 +62,8 @@ def room_of(module: str) -> str | None:
 
 def source_files(root: Path) -> list[Path]:
     files = [*root.glob("transfer_core/**/*.py"), *root.glob("pages/**/*.py"), root / "app.py"]
-    return sorted(path for path in files if path.is_file())
+    # What is put into exported bundles is no part of the app: it runs alone, with its format's own runtime.
+    return sorted(path for path in files if path.is_file() and path.parent.name != "bundle_files")
 
 
 def module_name(path: Path, root: Path) -> str:

@@ -1,4 +1,4 @@
-"""The sidebar: five steps on every page, with what has been chosen and what is missing."""
+"""The sidebar: six steps on every page, with what has been chosen and what is missing."""
 
 import shutil
 
@@ -10,21 +10,23 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
-PAGES = ("", "1_Model", "2_Images", "3_Layers", "4_Train", "5_Test")
+PAGES = ("", "1_Model", "2_Images", "3_Layers", "4_Train", "5_Results", "6_Test", "8_Compare", "9_Learn")
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_page_shows_the_five_steps(open_page: OpenPage, name: str) -> None:
+def test_every_page_shows_the_six_steps(open_page: OpenPage, name: str) -> None:
     page = open_page(name)
     labels = [link.label for link in page.sidebar.get("page_link")]
-    assert labels[1:] == ["1 · Model", "2 · Images", "3 · Layers", "4 · Train", "5 · Test"]
+    steps = ["Model", "Images", "Layers", "Train", "Results", "Test"]
+    assert labels[1:7] == [f"{number} · {step}" for number, step in enumerate(steps, 1)]
     assert not any(link.disabled for link in page.sidebar.get("page_link"))
     states = [caption.value.split(": ", 1)[-1] for caption in page.sidebar.caption]
-    assert [state.removeprefix(":material/radio_button_unchecked: ") for state in states] == [
+    assert [state.removeprefix(":material/radio_button_unchecked: ") for state in states[:6]] == [
         "Not chosen yet",
         "No images yet",
         "Not chosen yet",
         "Not trained yet",
+        "Needs a trained model",
         "Needs a trained model",
     ]
 

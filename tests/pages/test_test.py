@@ -1,4 +1,4 @@
-"""Step 5: the test of a trained model."""
+"""Step 6: the test of a trained model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def trained_run(page_workspace: Workspace, dataset: ImageDataset) -> Iterator[Tr
 
 
 def test_without_a_model_it_says_what_to_do(open_page: OpenPage) -> None:
-    page = open_page("5_Test")
+    page = open_page("6_Test")
     assert "There is no trained model yet. Train one first." in texts(page)
     assert not page.file_uploader
 
@@ -34,7 +34,7 @@ def test_without_a_model_it_says_what_to_do(open_page: OpenPage) -> None:
 def test_new_photos_get_class_bars_and_time(
     open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
 ) -> None:
-    page = open_page("5_Test", run=trained_run.id)
+    page = open_page("6_Test", run=trained_run.id)
     photos = {"first.png": make_image("red", seed=901), "second.png": make_image("blue", seed=902)}
     for name, content in photos.items():
         page.file_uploader[0].upload(name, content, "image/png")
@@ -53,7 +53,7 @@ def test_new_photos_get_class_bars_and_time(
 def test_a_file_that_is_no_picture_is_one_sentence_beside_the_good_ones(
     open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
 ) -> None:
-    page = open_page("5_Test", run=trained_run.id)
+    page = open_page("6_Test", run=trained_run.id)
     page.file_uploader[0].upload("bad.jpg", b"plain text", "image/jpeg")
     page.file_uploader[0].upload("good.png", make_image("green", seed=903), "image/png")
     page.run()
@@ -64,7 +64,7 @@ def test_a_file_that_is_no_picture_is_one_sentence_beside_the_good_ones(
 def test_names_from_outside_are_not_acted_upon(
     open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
 ) -> None:
-    page = open_page("5_Test", run=trained_run.id)
+    page = open_page("6_Test", run=trained_run.id)
     page.file_uploader[0].upload("[click](http://x)<b>.png", make_image("red"), "image/png").run()
     assert "[click](http://x)" not in texts(page)
     assert r"\[click\](http\://x)\<b\>" in texts(page)
@@ -74,7 +74,7 @@ def test_looking_at_a_finished_run_does_not_lose_the_one_in_training(
     open_page: OpenPage, trained_run: TrainingRun, dataset: ImageDataset, staged_runs: StagedRuns
 ) -> None:
     running = submit(dataset)
-    page = open_page("5_Test", run=running)
+    page = open_page("6_Test", run=running)
     assert page.selectbox[0].value == trained_run.id
     assert page.query_params["run"] == running
     page.switch_page("pages/4_Train.py").run()
@@ -86,12 +86,12 @@ def test_a_damaged_run_is_not_offered(
 ) -> None:
     damaged = TrainingRun.create(page_workspace, dataset, TrainingConfig())
     (damaged.folder / "config.json").write_text("{")
-    page = open_page("5_Test")
+    page = open_page("6_Test")
     assert page.selectbox[0].value == trained_run.id
 
 
 def test_the_camera_is_offered(open_page: OpenPage, trained_run: TrainingRun) -> None:
-    page = open_page("5_Test", run=trained_run.id)
+    page = open_page("6_Test", run=trained_run.id)
     assert not page.get("camera_input")
     page.toggle[0].set_value(True).run()
     assert len(page.get("camera_input")) == 1
@@ -101,6 +101,6 @@ def test_a_damaged_model_is_one_sentence(
     open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
 ) -> None:
     (trained_run.folder / "model.keras").write_bytes(b"no model")
-    page = open_page("5_Test", run=trained_run.id)
+    page = open_page("6_Test", run=trained_run.id)
     page.file_uploader[0].upload("a.png", make_image("red"), "image/png").run()
     assert page.error[0].value.startswith("The saved model is damaged")

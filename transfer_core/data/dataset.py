@@ -185,6 +185,11 @@ class ImageDataset:
         places = {image.id: (image.class_name, True) for image in self.images if image.id in set(ids)}
         return self._edited("exclude", places)
 
+    def confirmed(self, ids: Collection[str]) -> ImageDataset:
+        """Return the dataset with some labels marked as found right; the mark goes when the label changes."""
+        images = (replace(image, is_confirmed=True) if image.id in ids else image for image in self.images)
+        return replace(self, images=tuple(images))
+
     def restored(self, ids: Collection[str]) -> ImageDataset:
         """Return the dataset with images that were excluded, under the label they had."""
         places = {image.id: (image.class_name, False) for image in self.excluded if image.id in set(ids)}
@@ -307,7 +312,7 @@ class ImageDataset:
         """
         marked = [(image, False) for image in self.images] + [(image, True) for image in self.excluded]
         moved = [
-            (replace(image, class_name=places[image.id][0]), places[image.id][1])
+            (image.labelled(places[image.id][0]), places[image.id][1])
             if image.id in places
             else (image, is_out)
             for image, is_out in marked

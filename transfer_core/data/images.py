@@ -11,13 +11,17 @@ import re
 import struct
 import warnings
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
-import numpy as np
 import pillow_heif
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image
 
+from transfer_core.data.image_path import (
+    DECODER_ERRORS,
+    MAX_STORED_SIDE,
+    ON_ITS_SIDE,
+    transform_to_srgb,
+    upright_rgb,
+)
 from transfer_core.data.jpeg import jpeg_without_metadata
 from transfer_core.data.limits import limits
 from transfer_core.errors import UnreadableImageError
@@ -25,11 +29,6 @@ from transfer_core.language import _
 
 ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
 MIN_SIDE = 8
-# Twice the input of the largest network in common use; keeps a phone photo under half a megabyte.
-MAX_STORED_SIDE = 1024
-# A JPEG decodes at a half, a quarter or an eighth of its size for a fraction of the time. When that leaves
-# at least so many pixels it is small enough as it is: resizing once more takes longer than decoding.
-_MIN_REDUCED_SIDE = 768
 JPEG_QUALITY = 95
 
 # Pillow registers most formats only after a first failure, and `formats=` needs them registered.
@@ -41,33 +40,9 @@ Image.MAX_IMAGE_PIXELS = None
 # Notes about odd tags and palettes; what cannot be decoded fails, and the person is told of that.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
-# What Pillow's decoders raise on damaged or hostile bytes (seen by feeding them mutated files).
-_DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    IndexError,
-    KeyError,
-    EOFError,
-    OverflowError,
-    ZeroDivisionError,
-    RuntimeError,
-    struct.error,
-)
 _HEIF_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _ARCHIVE_STARTS = (b"PK\3\4", b"PK\5\6", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _CODED_SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
-_ON_ITS_SIDE = {5, 6, 7, 8}
 
 
 @dataclass(frozen=True)
@@ -135,24 +110,8 @@ def read_image(content: bytes) -> DecodedImage:
         raise
     except MemoryError as error:
         raise UnreadableImageError(_not_enough_memory(), "unreadable") from error
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         raise _explained(content) from error
-
-
-def to_pixels(image: Image.Image, image_size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Resize a decoded picture to the input of a network.
-
-    The whole picture is kept and squeezed into a square, with antialiasing (bicubic): measured against
-    cropping and padding in docs/image-path.md.
-
-    Args:
-        image: What `decode_image` returned.
-        image_size: Side of the square, in pixels.
-
-    Returns:
-        Raw pixels in 0-255, `[image_size, image_size, 3]`, uint8.
-    """
-    return np.asarray(image.resize((image_size, image_size), Image.Resampling.BICUBIC), dtype=np.uint8)
 
 
 def encode_jpeg(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
@@ -172,28 +131,16 @@ def encode_jpeg(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
 
 def _decoded(opened: Image.Image, content: bytes) -> DecodedImage:
     size = opened.size
-    if opened.format in ("JPEG", "MPO"):
-        _reduce_while_decoding(opened)
-    opened.load()
-    orientation = _orientation(opened)
+    image, orientation = upright_rgb(opened)
     can_be_stored = (
         opened.format in ("JPEG", "MPO")
         and opened.mode in ("L", "RGB")
-        and orientation not in _UPRIGHT
-        and _transform_to_srgb(opened.info.get("icc_profile"), "RGB") is None
+        and orientation not in range(2, 9)
+        and transform_to_srgb(opened.info.get("icc_profile"), "RGB") is None
         and max(size) <= MAX_STORED_SIDE
     )
-    upright = opened.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else opened
-    image = _to_rgb(upright)
-    image.info = {}
-    width, height = size[::-1] if orientation in _ON_ITS_SIDE else size
+    width, height = size[::-1] if orientation in ON_ITS_SIDE else size
     return DecodedImage(image, width, height, content if can_be_stored else None)
-
-
-def _reduce_while_decoding(jpeg: Image.Image) -> None:
-    scale = next((scale for scale in (8, 4, 2) if max(jpeg.size) // scale >= _MIN_REDUCED_SIDE), 1)
-    width, height = (max(side // scale, 1) for side in jpeg.size)
-    jpeg.draft(None, (width, height))
 
 
 def _check_size(size: tuple[int, int]) -> None:
@@ -231,61 +178,6 @@ def _check_checksums(image: Image.Image, content: bytes) -> None:
     if image.format == "PNG":
         with Image.open(io.BytesIO(content), formats=("PNG",)) as copy:
             copy.verify()
-
-
-def _orientation(image: Image.Image) -> int | None:
-    # ImageOps.exif_transpose also writes the EXIF anew, which fails on the odd tags of some cameras.
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except _DECODER_ERRORS:
-        return None
-    return orientation if isinstance(orientation, int) else None
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
-    if image.mode == "F":
-        image = Image.fromarray(_float_to_8_bits(np.nan_to_num(np.asarray(image))))
-    if image.has_transparency_data:
-        image = _shrunk(image, "RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = _shrunk(image, "CMYK" if image.mode == "CMYK" else "RGB")
-    transform = _transform_to_srgb(profile, image.mode)
-    if transform is not None:
-        return ImageCms.applyTransform(image, transform) or image
-    # The pixels without the file they came from; a copy of a small photo takes a third as long as decoding it.
-    return image._new(image.im) if image.mode == "RGB" else image.convert("RGB")
-
-
-def _shrunk(image: Image.Image, mode: str) -> Image.Image:
-    # In place where it can be: each copy of a large picture takes a quarter of a gigabyte.
-    if image.mode != mode:
-        image = image.convert(mode)
-    image.thumbnail((MAX_STORED_SIDE, MAX_STORED_SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return image
-
-
-@lru_cache(maxsize=16)
-def _transform_to_srgb(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the way from the colours of a profile to sRGB; None when they are that already or unknown."""
-    if not isinstance(profile, bytes):
-        return None
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" in ImageCms.getProfileDescription(source).casefold():
-            return None
-        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
-    except (ImageCms.PyCMSError, *_DECODER_ERRORS):
-        return None
-
-
-def _float_to_8_bits(grey: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    # Nothing in such a file says how bright white is: 1, 255 or 65,535, whichever fits.
-    brightest = grey.max()
-    white = 1 if brightest <= 1 else 255 if brightest <= 255 else 65535
-    return (grey.clip(0, white) * (255 / white)).round().astype(np.uint8)
 
 
 def _explained(content: bytes) -> UnreadableImageError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Split = Literal["train", "validation", "test"]
@@ -43,6 +43,7 @@ class ImageRecord:
         burst: Names the camera recording it is a frame of, if any.
         given_split: The split of the person's own folders, if there was one.
         group: Shared by images that must stay on one side of the split; empty when it is alone.
+        is_confirmed: Whether a person has looked at it and found its label right.
     """
 
     id: str
@@ -58,6 +59,12 @@ class ImageRecord:
     burst: str = ""
     given_split: Split | None = None
     group: str = ""
+    is_confirmed: bool = False
+
+    def labelled(self, class_name: str) -> ImageRecord:
+        """Return it with a label; another one than before has not been found right by anybody."""
+        is_confirmed = self.is_confirmed and class_name == self.class_name
+        return replace(self, class_name=class_name, is_confirmed=is_confirmed)
 
 
 @dataclass(frozen=True)

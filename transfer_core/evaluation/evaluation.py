@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,17 @@ import numpy as np
 
 from transfer_core.data.batches import pixel_batches
 from transfer_core.errors import IngestError
+from transfer_core.evaluation import metrics
+from transfer_core.evaluation.calibration import Calibration, expected_calibration_error
+from transfer_core.evaluation.rejection import Rejection
 from transfer_core.language import _
-from transfer_core.predictor import Predictor
+from transfer_core.predictor import Looks, Predictor
+
+FORMAT_VERSION = 2
+# As many as tell every float32 from its neighbours.
+_DIGITS = 9
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -23,11 +33,13 @@ class LabelledImage:
         path: The image file.
         name: What to call it in the outcome.
         class_name: Its true class.
+        image_id: Its id, where it is an image of a dataset.
     """
 
     path: Path
     name: str
     class_name: str
+    image_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,9 @@ class ImageOutcome:
         predicted_class_name: What the model says.
         probability: How sure the model is of that, 0-1.
         true_probability: The probability it gives the true class, 0-1.
+        probabilities: Of all classes, in the order of the model; empty in files of version 0.1.
+        image_id: Its id, where it is an image of a dataset.
+        familiarity: How much it is like what was learned; larger is more like it. None where that is not known.
     """
 
     name: str
@@ -47,32 +62,39 @@ class ImageOutcome:
     predicted_class_name: str
     probability: float
     true_probability: float
+    probabilities: tuple[float, ...] = ()
+    image_id: str = ""
+    familiarity: float | None = None
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the model says its true class."""
+        return self.predicted_class_name == self.class_name
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The numbers of one run on one set of images. They are scikit-learn's.
+    """One run on one set of images: what became of each, and the numbers that follow. They are scikit-learn's.
 
     Args:
-        accuracy: Share of images whose class is right, 0-1.
-        loss: Mean negative logarithm of the probability of the true class.
-        class_names: In the order of the rows and columns of the matrix.
-        confusion_matrix: Counts; row is the true class, column the predicted one.
-        per_class: Precision, recall, F1 (each 0-1) and number of images (`support`) by class.
+        class_names: In the order of the outputs of the model, and of the rows and columns of the matrix.
         outcomes: Every image.
+        temperature: What the logits were divided by before the probabilities of the outcomes.
     """
 
-    accuracy: float
-    loss: float
     class_names: tuple[str, ...]
-    confusion_matrix: tuple[tuple[int, ...], ...]
-    per_class: dict[str, dict[str, float]]
     outcomes: tuple[ImageOutcome, ...]
+    temperature: float = 1.0
 
     @property
     def num_images(self) -> int:
         """How many images were scored."""
         return len(self.outcomes)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images whose class is right, 0-1."""
+        return sum(outcome.is_right for outcome in self.outcomes) / self.num_images
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
@@ -84,25 +106,150 @@ class Evaluation:
         )
         return float(interval.low), float(interval.high)
 
+    @cached_property
+    def log_loss(self) -> float:
+        """Mean negative logarithm of the probability of the true class."""
+        if self.has_probabilities:
+            return metrics.log_loss_of(self._truth, self._probabilities)
+        shares = np.array([outcome.true_probability for outcome in self.outcomes])
+        return float(-np.log(np.maximum(shares, np.finfo(float).eps)).mean())
+
+    @cached_property
+    def confusion_matrix(self) -> tuple[tuple[int, ...], ...]:
+        """Counts; row is the true class, column the predicted one."""
+        return metrics.confusion(self._truth, self._said, len(self.class_names))
+
+    @cached_property
+    def per_class(self) -> dict[str, dict[str, float]]:
+        """Precision, recall, F1 (each 0-1) and number of images (`support`) by class."""
+        return metrics.measures_by_class(self._truth, self._said, self.class_names)
+
+    @cached_property
+    def macro(self) -> dict[str, float]:
+        """Precision, recall and F1 with each class counted once."""
+        return metrics.mean_measures(self._truth, self._said, len(self.class_names), "macro")
+
+    @cached_property
+    def weighted(self) -> dict[str, float]:
+        """Precision, recall and F1 with each image counted once."""
+        return metrics.mean_measures(self._truth, self._said, len(self.class_names), "weighted")
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether the probabilities of all classes are known; version 0.1 did not keep them."""
+        return all(len(outcome.probabilities) == len(self.class_names) for outcome in self.outcomes)
+
+    @cached_property
+    def top2_accuracy(self) -> float | None:
+        """Share of images whose class is among the two most probable, 0-1."""
+        return metrics.top2_accuracy(self._truth, self._probabilities) if self.has_probabilities else None
+
+    @cached_property
+    def roc_curves(self) -> dict[str, metrics.Curve]:
+        """The ROC curve of each class against all others, where both sides have images."""
+        if not self.has_probabilities:
+            return {}
+        return metrics.roc_curves(self._truth, self._probabilities, self.class_names)
+
+    @cached_property
+    def precision_recall_curves(self) -> dict[str, metrics.Curve]:
+        """The precision-recall curve of each class that has images."""
+        if not self.has_probabilities:
+            return {}
+        return metrics.precision_recall_curves(self._truth, self._probabilities, self.class_names)
+
+    @property
+    def roc_auc(self) -> float | None:
+        """Mean area under the ROC curves, one class against all others, 0-1."""
+        areas = [curve.area for curve in self.roc_curves.values()]
+        return sum(areas) / len(areas) if areas else None
+
+    @property
+    def confidences(self) -> list[float]:
+        """The probability of what the model says, for each image."""
+        return [outcome.probability for outcome in self.outcomes]
+
+    @property
+    def is_right(self) -> list[bool]:
+        """Whether the model is right, for each image."""
+        return [outcome.is_right for outcome in self.outcomes]
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error of the probabilities as they are shown, 0-1."""
+        return expected_calibration_error(self.confidences, self.is_right)
+
+    @property
+    def uncalibrated_confidences(self) -> list[float]:
+        """What `confidences` were before temperature scaling."""
+        if self.temperature == 1.0 or not self.has_probabilities:
+            return self.confidences
+        # Scaling by the inverse takes it back.
+        before = Calibration(1 / self.temperature).apply(self._probabilities)
+        return [float(value) for value in before.max(axis=1)]
+
+    @property
+    def uncalibrated_ece(self) -> float:
+        """Expected calibration error before temperature scaling, 0-1."""
+        return expected_calibration_error(self.uncalibrated_confidences, self.is_right)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers as plain values, ready for JSON."""
-        return {"num_images": self.num_images, "accuracy_interval": self.accuracy_interval, **asdict(self)}
+        """Return all numbers as plain values, ready for JSON."""
+        return {
+            "version": FORMAT_VERSION,
+            "num_images": self.num_images,
+            "class_names": list(self.class_names),
+            "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
+            "per_class": self.per_class,
+            "macro": self.macro,
+            "macro_f1": self.macro["f1"],
+            "weighted": self.weighted,
+            "top2": self.top2_accuracy,
+            "log_loss": self.log_loss,
+            "roc_auc": self.roc_auc,
+            "roc_auc_per_class": {name: curve.area for name, curve in self.roc_curves.items()},
+            "average_precision_per_class": {
+                name: curve.area for name, curve in self.precision_recall_curves.items()
+            },
+            "confusion_matrix": [list(row) for row in self.confusion_matrix],
+            "ece": self.ece,
+            "ece_uncalibrated": self.uncalibrated_ece,
+            "temperature": self.temperature,
+            "outcomes": [asdict(outcome) for outcome in self.outcomes],
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Evaluation:
-        """Rebuild what `to_dict` gave.
+        """Rebuild what `to_dict` gave, also in earlier versions. Names that this one does not know are passed over.
 
         Raises:
             KeyError: If something is missing.
+            TypeError: If something is of another kind.
         """
-        return cls(
-            accuracy=values["accuracy"],
-            loss=values["loss"],
-            class_names=tuple(values["class_names"]),
-            confusion_matrix=tuple(tuple(row) for row in values["confusion_matrix"]),
-            per_class=values["per_class"],
-            outcomes=tuple(ImageOutcome(**outcome) for outcome in values["outcomes"]),
-        )
+        known = {field.name for field in fields(ImageOutcome)}
+        outcomes = []
+        for outcome in values["outcomes"]:
+            facts = {name: value for name, value in outcome.items() if name in known}
+            facts["probabilities"] = tuple(facts.get("probabilities", ()))
+            outcomes.append(ImageOutcome(**facts))
+        return cls(tuple(values["class_names"]), tuple(outcomes), float(values.get("temperature", 1.0)))
+
+    @cached_property
+    def _truth(self) -> Array:
+        return self._places(outcome.class_name for outcome in self.outcomes)
+
+    @cached_property
+    def _said(self) -> Array:
+        return self._places(outcome.predicted_class_name for outcome in self.outcomes)
+
+    @cached_property
+    def _probabilities(self) -> Array:
+        return np.array([outcome.probabilities for outcome in self.outcomes])
+
+    def _places(self, names: Iterable[str]) -> Array:
+        place = {name: number for number, name in enumerate(self.class_names)}
+        return np.array([place[name] for name in names])
 
 
 def evaluate(predictor: Predictor, images: Sequence[LabelledImage]) -> Evaluation:
@@ -119,49 +266,72 @@ def evaluate(predictor: Predictor, images: Sequence[LabelledImage]) -> Evaluatio
         IngestError: If there are no images, or one has a class that the model does not know.
         UnreadableImageError: If a file is damaged.
     """
-    unknown = sorted({image.class_name for image in images} - set(predictor.class_names))
+    check_classes(predictor.class_names, images)
+    looks = look_at_files(predictor, images)
+    return evaluation_of(predictor.class_names, images, looks, predictor.calibration, predictor.rejection)
+
+
+def look_at_files(predictor: Predictor, images: Sequence[LabelledImage]) -> Looks:
+    """Return what the model makes of image files.
+
+    Raises:
+        UnreadableImageError: If a file is damaged.
+    """
+    batches = pixel_batches([image.path for image in images], predictor.image_size)
+    return Looks.joined([predictor.look_at(batch) for batch in batches])
+
+
+def check_classes(class_names: Sequence[str], images: Sequence[LabelledImage]) -> None:
+    """Make sure that there are images, and that the model knows their classes.
+
+    Raises:
+        IngestError: If not.
+    """
+    unknown = sorted({image.class_name for image in images} - set(class_names))
     if unknown or not images:
         raise IngestError(
             _("The model does not know the class {name}. It knows: {known}.").format(
-                name=unknown[0], known=", ".join(predictor.class_names)
+                name=unknown[0], known=", ".join(class_names)
             )
             if unknown
             else _("There are no images to evaluate.")
         )
-    batches = pixel_batches([image.path for image in images], predictor.image_size)
-    return _measure(
-        predictor.class_names, images, np.concatenate([predictor.score(batch) for batch in batches])
-    )
 
 
-def _measure(
-    class_names: tuple[str, ...], images: Sequence[LabelledImage], scores: np.ndarray[Any, Any]
+def evaluation_of(
+    class_names: tuple[str, ...],
+    images: Sequence[LabelledImage],
+    looks: Looks,
+    calibration: Calibration,
+    rejection: Rejection | None,
 ) -> Evaluation:
-    from sklearn import metrics
+    """Put together what became of images.
 
-    labels = list(range(len(class_names)))
-    truth = np.array([class_names.index(image.class_name) for image in images])
-    predicted = scores.argmax(axis=1)
-    # float32 rows add up to 1 within 1e-6 only, and log_loss warns about that.
-    exact = scores.astype(np.float64)
-    exact /= exact.sum(axis=1, keepdims=True)
-    columns = metrics.precision_recall_fscore_support(truth, predicted, labels=labels, zero_division=0)
-    measures = ("precision", "recall", "f1", "support")
-    return Evaluation(
-        accuracy=float(metrics.accuracy_score(truth, predicted)),
-        loss=float(metrics.log_loss(truth, exact, labels=labels)),
-        class_names=class_names,
-        confusion_matrix=tuple(
-            tuple(map(int, row)) for row in metrics.confusion_matrix(truth, predicted, labels=labels)
-        ),
-        per_class={
-            name: {measure: float(column[label]) for measure, column in zip(measures, columns, strict=True)}
-            for label, name in enumerate(class_names)
-        },
-        outcomes=tuple(
+    Args:
+        class_names: In the order of the outputs.
+        images: Files with their true classes.
+        looks: What the model makes of each of them.
+        calibration: Applied to the probabilities.
+        rejection: Says how familiar the images are, if that is known.
+    """
+    probabilities = calibration.apply(looks.probabilities)
+    familiarity = None
+    if rejection and looks.features is not None:
+        familiarity = rejection.familiarity(looks.features)
+    outcomes = []
+    for number, (image, row) in enumerate(zip(images, probabilities, strict=True)):
+        shares = tuple(float(f"{share:.{_DIGITS}g}") for share in row)
+        said = int(np.argmax(row))
+        outcomes.append(
             ImageOutcome(
-                image.name, image.class_name, class_names[guess], float(row[guess]), float(row[label])
+                image.name,
+                image.class_name,
+                class_names[said],
+                shares[said],
+                shares[class_names.index(image.class_name)],
+                shares,
+                image.image_id,
+                None if familiarity is None else float(f"{familiarity[number]:.{_DIGITS}g}"),
             )
-            for image, row, guess, label in zip(images, scores, predicted, truth, strict=True)
-        ),
-    )
+        )
+    return Evaluation(class_names, tuple(outcomes), calibration.temperature)

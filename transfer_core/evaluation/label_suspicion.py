@@ -37,8 +37,8 @@ def suspicious_labels(
 ) -> list[Suspicion]:
     """Return the labels that are likely wrong, the likeliest first.
 
-    A class that is too small to be learned without a part of it, with fewer than five images that do not belong
-    together, is neither checked nor suggested.
+    A label that a person has found right is not named. A class that is too small to be learned without a part of
+    it, with fewer than five images that do not belong together, is neither checked nor suggested.
 
     Args:
         dataset: The images with their labels.
@@ -66,6 +66,8 @@ def suspicious_labels(
     probabilities = out_of_fold_probabilities(features, given, [image.group or image.id for image in images])
     suspicions = []
     for place in likely_wrong(probabilities, given):
+        if images[place].is_confirmed:
+            continue
         image, guess = images[place], int(probabilities[place].argmax())
         confidence = float(probabilities[place, guess])
         suspicions.append(Suspicion(image.id, image.class_name, class_names[guess], confidence))

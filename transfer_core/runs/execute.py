@@ -12,11 +12,12 @@ from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import IngestError, TransferStudioError, WorkspaceError
-from transfer_core.evaluation.evaluation import Evaluation, LabelledImage, evaluate
+from transfer_core.evaluation.evaluation import Evaluation, evaluate
 from transfer_core.events import PhaseStarted, RunEnded, TrainingEvent
 from transfer_core.files import write_json
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
+from transfer_core.runs.assess import fit_certainty, images_of, labelled, none_left
 from transfer_core.runs.cross_validation import check_other_folds
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
 from transfer_core.training.train import train
@@ -56,6 +57,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         # The checkpoints are still there: a run cut off in here goes on from the last one.
         if isinstance(event, RunEnded) and run.has_model:
             emit(PhaseStarted(event.time, "evaluation", len(run.validation_ids())))
+            fit_certainty(run, dataset, workspace.cache_dir)
             evaluation = evaluate_on_dataset(Predictor.load(run.folder), run, dataset)
             write_json(run.folder / EVALUATION_FILE, evaluation.to_dict())
             if event.outcome == "finished":
@@ -165,17 +167,7 @@ def evaluate_on_dataset(predictor: Predictor, run: TrainingRun, dataset: ImageDa
         UnreadableImageError: If an image is damaged.
         WorkspaceError: If it is not known which images the run was checked with.
     """
-    validation_ids = run.validation_ids()
-    images = [
-        LabelledImage(dataset.image_path(image), image.name, image.class_name)
-        for image in dataset.images
-        if image.id in validation_ids and image.class_name in predictor.class_names
-    ]
+    images = images_of(run, dataset, "validation", predictor.class_names)
     if not images:
-        raise IngestError(
-            _(
-                "None of the photos that this run was checked with is left, so it cannot be scored on them. Score "
-                "it on a folder of new photos, or train again."
-            )
-        )
-    return evaluate(predictor, images)
+        raise IngestError(none_left("validation"))
+    return evaluate(predictor, [labelled(dataset, image) for image in images])

@@ -1,4 +1,4 @@
-"""Work behind the pages that is no training: a download, an audition. It tells how far it is and can be stopped."""
+"""Work behind the pages that is no training: downloads, auditions, exports. It tells how far it is and can stop."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.audition import AuditionScore, audition
+from transfer_core.export.bundle import ExportBundle, export_run
 from transfer_core.language import _
 from transfer_core.runs.run_queue import RunQueue, StoppedWaitingError, in_background_thread
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.feature_cache import FeaturesStoppedError
 
 _logger = logging.getLogger(__name__)
@@ -141,6 +143,24 @@ def audition_job(
                 queue.workspace.cache_dir,
                 on_progress=tell,
                 should_stop=job.should_stop,
+            )
+
+    return Job(work)
+
+
+def export_job(queue: RunQueue, run: TrainingRun, format_name: str) -> Job[ExportBundle]:
+    """Return the making of a bundle, to be started. It never runs beside a training of the same queue.
+
+    Args:
+        queue: Where trainings take their turns.
+        run: What is taken away.
+        format_name: In which format.
+    """
+
+    def work(job: Job[ExportBundle]) -> ExportBundle:
+        with queue.turn(job.should_stop):
+            return export_run(
+                queue.workspace, run, format_name, on_step=lambda step: job.report(JobProgress(step))
             )
 
     return Job(work)

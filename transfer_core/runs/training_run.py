@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -137,6 +137,7 @@ class TrainingRun:
         split = {
             "dataset_version": dataset.version,
             "class_names": list(dataset.class_names),
+            "train": [image.id for image in dataset.images_in("train")],
             "validation": [image.id for image in dataset.images_in("validation")],
         }
         write_json(self.folder / SPLIT_FILE, split)
@@ -165,8 +166,19 @@ class TrainingRun:
         Raises:
             WorkspaceError: If they are not known, because the file is missing or damaged.
         """
+        return self._ids("validation")
+
+    def train_ids(self) -> frozenset[str]:
+        """Read the ids of the images that it learned from.
+
+        Raises:
+            WorkspaceError: If they are not known: version 0.1 did not note them.
+        """
+        return self._ids("train")
+
+    def _ids(self, split: Literal["train", "validation"]) -> frozenset[str]:
         try:
-            return frozenset(read_json(self.folder / SPLIT_FILE)["validation"])
+            return frozenset(read_json(self.folder / SPLIT_FILE)[split])
         except (KeyError, TypeError) as error:
             raise WorkspaceError(_("The split of the run {id} is damaged.").format(id=self.id)) from error
 

@@ -12,6 +12,8 @@ from transfer_core.training.freezing import POOLING_LAYER, FreezePlan
 if TYPE_CHECKING:
     import keras
 
+OUTPUT_LAYER = "new_layer"
+
 
 def build_classifier(
     plan: FreezePlan, num_classes: int, config: TrainingConfig, body: keras.Model | None = None
@@ -60,7 +62,7 @@ def _head(
         num_classes,
         activation="softmax",
         kernel_initializer=initializer(seed=config.seed),
-        name="new_layer",
+        name=OUTPUT_LAYER,
     )(x)
 
 

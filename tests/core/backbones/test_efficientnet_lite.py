@@ -15,7 +15,8 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.torch_weights import read_state_dict
 from transfer_core.config import TrainingConfig
 from transfer_core.data.batches import pixel_batches
-from transfer_core.data.images import decode_image, to_pixels
+from transfer_core.data.image_path import to_pixels
+from transfer_core.data.images import decode_image
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import folder_source
 from transfer_core.errors import WeightsError

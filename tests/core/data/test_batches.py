@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from transfer_core.data.batches import pixel_batches
-from transfer_core.data.images import decode_image, to_pixels
+from transfer_core.data.image_path import to_pixels
+from transfer_core.data.images import decode_image
 from transfer_core.errors import UnreadableImageError
 
 

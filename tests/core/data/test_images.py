@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
 
-from transfer_core.data import images
-from transfer_core.data.images import decode_image, encode_jpeg, read_image, to_pixels
+from transfer_core.data import image_path
+from transfer_core.data.image_path import to_pixels
+from transfer_core.data.images import decode_image, encode_jpeg, read_image
 from transfer_core.errors import UnreadableImageError
 
 # In the app these are left out when images.py is imported; pytest sets its own filters around each test.
@@ -552,7 +553,7 @@ def test_a_bug_of_ours_is_not_taken_for_a_damaged_picture(monkeypatch: pytest.Mo
     def fail(_image: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(images, "_to_rgb", fail)
+    monkeypatch.setattr(image_path, "_to_rgb", fail)
     with pytest.raises(AssertionError):
         decode_image(saved(noise(), "PNG"))
 

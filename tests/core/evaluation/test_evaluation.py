@@ -10,6 +10,7 @@ import pytest
 from sklearn import metrics
 
 from transfer_core.errors import IngestError, UnreadableImageError
+from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.evaluation import Evaluation, LabelledImage, evaluate
 from transfer_core.predictor import Predictor
 
@@ -71,9 +72,9 @@ def test_accuracy(evaluation: Evaluation, said: list[str]) -> None:
 def test_loss(evaluation: Evaluation) -> None:
     exact = SCORES.astype(np.float64)
     expected = metrics.log_loss(TRUTH, exact / exact.sum(axis=1, keepdims=True), labels=list(CLASS_NAMES))
-    assert evaluation.loss == pytest.approx(expected, abs=1e-9)
+    assert evaluation.log_loss == pytest.approx(expected, abs=1e-9)
     by_hand = -np.mean([np.log(row[CLASS_NAMES.index(name)]) for row, name in zip(exact, TRUTH, strict=True)])
-    assert evaluation.loss == pytest.approx(by_hand, abs=1e-6)
+    assert evaluation.log_loss == pytest.approx(by_hand, abs=1e-6)
 
 
 def test_confusion_matrix_has_true_classes_in_rows(evaluation: Evaluation, said: list[str]) -> None:
@@ -111,9 +112,63 @@ def test_survives_json(evaluation: Evaluation) -> None:
     assert Evaluation.from_dict(json.loads(json.dumps(evaluation.to_dict()))) == evaluation
 
 
-def test_missing_number_is_a_key_error(evaluation: Evaluation) -> None:
+def test_means_over_classes_and_over_images(evaluation: Evaluation, said: list[str]) -> None:
+    for average, found in (("macro", evaluation.macro), ("weighted", evaluation.weighted)):
+        expected = metrics.precision_recall_fscore_support(
+            TRUTH, said, labels=list(CLASS_NAMES), average=average, zero_division=0
+        )
+        assert found == pytest.approx({"precision": expected[0], "recall": expected[1], "f1": expected[2]})
+
+
+def test_top_2_accuracy(evaluation: Evaluation) -> None:
+    expected = metrics.top_k_accuracy_score(TRUTH, SCORES, k=2, labels=list(CLASS_NAMES))
+    assert evaluation.top2_accuracy == expected
+
+
+def test_areas_of_classes_that_have_images_of_both_sides(evaluation: Evaluation) -> None:
+    truth = np.array(TRUTH)
+    for name in ("ant", "bee", "cat"):
+        scores = SCORES[:, CLASS_NAMES.index(name)]
+        curve = evaluation.roc_curves[name]
+        assert curve.area == pytest.approx(metrics.roc_auc_score(truth == name, scores))
+        assert curve.area == pytest.approx(metrics.auc(curve.x, curve.y))
+        precise = evaluation.precision_recall_curves[name]
+        assert precise.area == pytest.approx(metrics.average_precision_score(truth == name, scores))
+    assert "dog" not in evaluation.roc_curves
+    areas = [curve.area for curve in evaluation.roc_curves.values()]
+    assert evaluation.roc_auc == pytest.approx(sum(areas) / 3)
+
+
+def test_interval_is_wilsons(evaluation: Evaluation) -> None:
+    # By hand, with z = 1.95996: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n) for 4 of 8.
+    assert evaluation.accuracy_interval == pytest.approx((0.215216, 0.784784), abs=1e-6)
+
+
+def test_certainty_before_temperature_scaling_is_found_again(images: list[LabelledImage]) -> None:
+    plain = evaluate(Predictor(ScriptedModel(), CLASS_NAMES, 16), images)
+    milder = evaluate(Predictor(ScriptedModel(), CLASS_NAMES, 16, Calibration(2.0, 50)), images)
+    assert milder.accuracy == plain.accuracy
+    assert max(milder.confidences) < max(plain.confidences)
+    assert milder.uncalibrated_confidences == pytest.approx(plain.confidences, abs=1e-6)
+    assert milder.to_dict()["temperature"] == 2.0
+
+
+def test_a_file_of_version_0_1_still_loads(evaluation: Evaluation) -> None:
     values = evaluation.to_dict()
-    del values["confusion_matrix"]
+    for outcome in values["outcomes"]:
+        for name in ("probabilities", "image_id", "familiarity"):
+            del outcome[name]
+    old = {name: values[name] for name in ("accuracy", "class_names", "confusion_matrix", "outcomes")}
+    loaded = Evaluation.from_dict(json.loads(json.dumps({**old, "loss": 1.0})))
+    assert (loaded.accuracy, loaded.confusion_matrix) == (evaluation.accuracy, evaluation.confusion_matrix)
+    assert loaded.log_loss == pytest.approx(evaluation.log_loss, abs=1e-6)
+    assert (loaded.top2_accuracy, loaded.roc_auc, loaded.roc_curves) == (None, None, {})
+    assert loaded.to_dict()["ece"] == pytest.approx(evaluation.ece)
+
+
+def test_missing_outcomes_are_a_key_error(evaluation: Evaluation) -> None:
+    values = evaluation.to_dict()
+    del values["outcomes"]
     with pytest.raises(KeyError):
         Evaluation.from_dict(values)
 
@@ -127,7 +182,7 @@ def test_trained_run_agrees_with_scikit_learn_on_the_same_predictions(finished_r
     scores = np.array([one.scores for one in said])
     scores /= scores.sum(axis=1, keepdims=True)
     loss = metrics.log_loss(truth, scores, labels=list(dataset.class_names))
-    assert evaluation.loss == pytest.approx(loss, abs=1e-5)
+    assert evaluation.log_loss == pytest.approx(loss, abs=1e-5)
 
 
 def test_class_that_the_model_does_not_know(images: list[LabelledImage]) -> None:

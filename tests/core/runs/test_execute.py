@@ -66,7 +66,16 @@ def test_all_files_are_in_their_place_before_the_end_is_told(workspace, run) -> 
 
     execute_run(workspace, run, emit, lambda: False)
     assert files_at_the_end == [
-        {"config.json", "split.json", "signature.json", "model.keras", "evaluation.json"}
+        {
+            "config.json",
+            "split.json",
+            "signature.json",
+            "model.keras",
+            "calibration.json",
+            "rejection.json",
+            "rejection.npz",
+            "evaluation.json",
+        }
     ]
     assert isinstance(events[0], RunStarted)
     assert isinstance(events[-1], RunEnded)
@@ -82,7 +91,7 @@ def test_evaluation_is_of_the_validation_images(finished_run) -> None:
     assert outcomes == [(image.name, image.class_name) for image in images]
     best = finished_run.run.snapshot().best
     assert evaluation.accuracy == pytest.approx(best.val_accuracy)
-    assert evaluation.loss == pytest.approx(best.val_loss, abs=0.01)
+    assert evaluation.log_loss == pytest.approx(best.val_loss, abs=0.01)
 
 
 def validation_names(finished_run) -> set[tuple[str, str]]:
@@ -93,6 +102,7 @@ def test_split_is_written_down_when_the_training_begins(finished_run) -> None:
     assert json.loads((finished_run.folder / "split.json").read_text()) == {
         "dataset_version": finished_run.dataset.version,
         "class_names": ["blue", "green", "red"],
+        "train": [image.id for image in finished_run.dataset.images_in("train")],
         "validation": [image.id for image in finished_run.dataset.images_in("validation")],
     }
 

@@ -35,7 +35,26 @@ def test_a_newcomer_gets_what_was_measured_best(dataset_of) -> None:
     assert (config.backbone, config.head, config.optimizer) == ("efficientnet_lite0", "auto", "adamw")
     assert config.weight_decay > 0
     assert config.early_stopping_patience > 0
-    assert config.num_unfrozen_blocks == 0
+    assert (config.num_unfrozen_blocks, config.fine_tune_epochs) == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("backbone_name", "num_images", "depth"),
+    [
+        ("efficientnet_lite0", 80, 2),
+        ("efficientnet_lite2", 5000, 2),
+        ("efficientnet_lite0", 79, 0),  # too few photos
+        ("vgg16", 5000, 0),  # its last blocks are far heavier than what was measured
+        ("tiny_random", 5000, 0),  # has hardly more blocks than that
+    ],
+)
+def test_blocks_learn_along_where_it_was_measured_to_pay(
+    dataset_of, backbone_name: str, num_images: int, depth: int
+) -> None:
+    recommended = recommend(dataset_of(blue=num_images), get_backbone(backbone_name))
+    assert recommended.config.num_unfrozen_blocks == depth
+    assert ("learn along" in recommended.reasons[0]) == (depth > 0)
+    assert depth_advice(FreezePlan(get_backbone(backbone_name), depth), num_images).fits
 
 
 def test_every_reason_is_a_sentence(dataset_of) -> None:
@@ -53,7 +72,15 @@ def test_uneven_classes_are_named_with_their_ratio(dataset_of) -> None:
 
 @pytest.mark.parametrize(
     ("num_images", "depth", "fits"),
-    [(100, 0, True), (100, 1, False), (1000, 3, True), (1000, 4, False), (5000, 9, True)],
+    [
+        (79, 0, True),
+        (79, 1, False),
+        (100, 2, True),
+        (100, 4, False),
+        (1000, 3, True),
+        (1000, 4, False),
+        (5000, 9, True),
+    ],
 )
 def test_depth_suits_the_number_of_images(num_images: int, depth: int, fits: bool) -> None:
     advice = depth_advice(FreezePlan(LITE0, depth), num_images)

@@ -1,0 +1,20 @@
+"""Step 7: take the model away, with a proof that it answers as it does here."""
+
+from pages.ui.exports import show_exports
+from pages.ui.page import run_page
+from pages.ui.run_choice import choose_run, say_no_model
+from pages.ui.session import Session
+from pages.ui.steps import Step
+from transfer_core.language import _
+
+
+def show_export(session: Session) -> None:
+    """Draw the page."""
+    run = choose_run(session)
+    if run is None:
+        say_no_model(session)
+    else:
+        show_exports(run)
+
+
+run_page(_("Export"), show_export, step=Step.EXPORT)

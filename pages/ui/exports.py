@@ -1,0 +1,142 @@
+"""One card for each format: what it is for, how to get it, and the proof of what was made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.ui.glossary import explain
+from pages.ui.jobs import export_of, start_export
+from pages.ui.page import guarded
+from pages.ui.words import memory_words, plain
+from transfer_core.export.bundle import ExportBundle, exported
+from transfer_core.export.formats import ExportFormat, list_formats
+from transfer_core.export.parity import Parity
+from transfer_core.language import _
+from transfer_core.runs.training_run import TrainingRun
+
+
+def show_exports(run: TrainingRun) -> None:
+    """Draw the formats a model can be taken away in.
+
+    Args:
+        run: It has a model.
+    """
+    st.markdown(
+        _(
+            "Take the model with you. Each download holds the model, a small program that asks it, its labels and a "
+            "model card. Before you get it, it is asked about the photos your model was checked with, and its answers "
+            "are compared with the answers here."
+        ),
+        help=explain("parity"),
+    )
+    for export_format in list_formats():
+        with st.container(border=True, key=f"export-{export_format.name}"):
+            st.subheader(export_format.title, anchor=False)
+            st.markdown(_(export_format.purpose))
+            guarded(_show_format)(run, export_format)
+
+
+def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
+    if export_format.missing_packages:
+        names = " ".join(export_format.missing_packages)
+        st.caption(
+            _("Needs packages that are not installed. Install them with `pip install {names}`.").format(
+                names=names
+            )
+        )
+        return
+    job = export_of(run, export_format.name)
+    if job and not job.is_over:
+        st.fragment(_show_progress, run_every="1s")(run, export_format.name)
+        return
+    if job and job.problem:
+        st.error(plain(job.problem), icon=":material/error:")
+    bundle = exported(run, export_format.name)
+    if bundle:
+        _show_proof(bundle)
+    with st.container(horizontal=True):
+        if bundle:
+            _show_download(bundle)
+        label = _("Make it again") if bundle else _("Make {title}").format(title=export_format.title)
+        if st.button(label, icon=":material/deployed_code:", key=f"make-{export_format.name}"):
+            start_export(run, export_format.name)
+            st.rerun()
+
+
+def _show_progress(run: TrainingRun, format_name: str) -> None:
+    job = export_of(run, format_name)
+    if job is None or job.is_over:
+        st.rerun()
+    waits = _("Starting. A training that is under way goes first.")
+    st.status(f"{job.progress.part} …" if job.progress.part else waits, state="running")
+
+
+def _show_proof(bundle: ExportBundle) -> None:
+    if not bundle.parities:
+        st.success(_("Ready. It trains the model again from your folder of photos."), icon=":material/check:")
+    elif bundle.is_passed:
+        st.success(_proof_words(bundle.parities), icon=":material/verified:")
+    else:
+        st.warning(_proof_words(bundle.parities), icon=":material/warning:")
+    if len(bundle.parities) > 1:
+        st.dataframe(_table(bundle.parities), hide_index=True, width="stretch")
+    _show_differing(bundle.parities)
+
+
+def _show_download(bundle: ExportBundle) -> None:
+    st.download_button(
+        _("Download ({size})").format(size=memory_words(bundle.path.stat().st_size)),
+        data=bundle.path.read_bytes,
+        file_name=bundle.path.name,
+        mime="application/zip",
+        icon=":material/download:",
+        on_click="ignore",
+        type="primary",
+        key=f"download-{bundle.format_name}",
+    )
+
+
+def _proof_words(parities: tuple[Parity, ...]) -> str:
+    """Say in a sentence what the exact model file proved, the first of the format."""
+    exact = parities[0]
+    if not exact.num_images:
+        return _("Not proved: the photos your model was checked with are no longer there.")
+    if all(parity.is_passed for parity in parities):
+        text = _(
+            "Proved: {same} of {count} photos get the same answer, the largest difference is {difference}."
+        )
+    else:
+        text = _(
+            "It does not answer as it does here: {same} of {count} photos get the same answer, the largest difference "
+            "is {difference}."
+        )
+    worst = exact if exact.is_passed is False or all(one.is_passed for one in parities) else parities[-1]
+    return text.format(same=worst.num_same, count=worst.num_images, difference=_difference(worst))
+
+
+def _difference(parity: Parity) -> str:
+    # Plain decimals: 2e-06 says little to most people.
+    return np.format_float_positional(parity.max_difference, precision=1, fractional=False, trim="-")
+
+
+def _table(parities: tuple[Parity, ...]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            _("Version"): parity.variant,
+            _("Size"): memory_words(parity.num_bytes),
+            _("Right"): f"{parity.accuracy:.0%}" if parity.accuracy is not None else "–",
+            _("Same answer"): _("{same} of {count}").format(same=parity.num_same, count=parity.num_images),
+            _("Largest difference"): _difference(parity),
+            _("Proof"): _("passed") if parity.is_passed else _("not passed"),
+        }
+        for parity in parities
+    )
+
+
+def _show_differing(parities: tuple[Parity, ...]) -> None:
+    names = sorted({name for parity in parities for name in parity.differing})
+    if names:
+        with st.expander(_("Photos that get another answer")):
+            st.markdown("\n".join(f"- {plain(name)}" for name in names))

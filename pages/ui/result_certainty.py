@@ -1,0 +1,191 @@
+"""How far a run's certainty can be trusted, and when it says "I don't know"."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from pages.ui.checked_sets import checked_sets
+from pages.ui.glossary import explain
+from pages.ui.page import guarded
+from pages.ui.process import rejection, workspace
+from pages.ui.result_charts import show_coverage, show_reliability
+from pages.ui.session import Session
+from transfer_core.evaluation.calibration import MIN_IMAGES as MIN_IMAGES_TO_CALIBRATE
+from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.evaluation.outcomes import (
+    answered,
+    coverage_curve,
+    probability_for_coverage,
+    probability_for_error,
+)
+from transfer_core.evaluation.rejection import MIN_IMAGES as MIN_IMAGES_TO_REFUSE
+from transfer_core.evaluation.rejection import Rejection
+from transfer_core.language import _
+from transfer_core.runs.training_run import TrainingRun
+
+_WELL = 0.05
+_MANY_IMAGES = 300
+_SHARES = (0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
+_COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
+_ERRORS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
+
+
+def show_certainty(session: Session, run: TrainingRun) -> None:
+    """Draw the third part of the Results page."""
+    sets = checked_sets(run)
+    if "validation" not in sets:
+        st.info(_("This run has not been checked on photos yet."), icon=":material/info:")
+        return
+    evaluation = sets["validation"].evaluation()
+    st.subheader(_("Is it as sure as it should be?"), anchor=False, help=explain("calibration"))
+    _show_calibration(evaluation)
+    st.subheader(_("When it says “I don't know”"), anchor=False, help=explain("i don't know"))
+    thresholds = rejection(run.id)
+    if thresholds is None:
+        st.info(
+            _("This was not measured when the model was trained. Train again to get it."),
+            icon=":material/info:",
+        )
+        return
+    guarded(_show_thresholds)(run, evaluation, thresholds)
+
+
+def _show_calibration(evaluation: Evaluation) -> None:
+    sure = sum(evaluation.confidences) / evaluation.num_images
+    st.markdown(
+        _(
+            "On the validation photos it is **{sure:.0%} sure** on average, and **right on {right:.0%}**. {verdict}"
+        ).format(sure=sure, right=evaluation.accuracy, verdict=_verdict(sure - evaluation.accuracy))
+    )
+    with st.container(horizontal=True):
+        st.metric(
+            _("Gap as shown (ECE)"),
+            f"{evaluation.ece:.1%}",
+            help=explain("ece"),
+            border=True,
+            height="stretch",
+        )
+        st.metric(
+            _("Gap before"),
+            f"{evaluation.uncalibrated_ece:.1%}",
+            help=explain("ece"),
+            border=True,
+            height="stretch",
+        )
+        st.metric(
+            _("Temperature"),
+            f"{evaluation.temperature:.2f}",
+            help=explain("temperature"),
+            border=True,
+            height="stretch",
+        )
+    if evaluation.num_images < MIN_IMAGES_TO_CALIBRATE:
+        st.caption(
+            _(
+                "With fewer than {count} validation photos the certainty is left as it comes out of the network."
+            ).format(count=MIN_IMAGES_TO_CALIBRATE)
+        )
+    elif evaluation.num_images < _MANY_IMAGES:
+        st.caption(
+            _("Measured on {count} photos only, so the gaps and the line jump about by chance.").format(
+                count=evaluation.num_images
+            )
+        )
+    show_reliability(evaluation)
+
+
+def _verdict(gap: float) -> str:
+    if abs(gap) <= _WELL:
+        return _("That fits well.")
+    return _("It is too sure of itself.") if gap > 0 else _("It could be surer of itself.")
+
+
+def _show_thresholds(run: TrainingRun, evaluation: Evaluation, thresholds: Rejection) -> None:
+    st.markdown(
+        _(
+            "A network picks one of its classes whatever it is shown. With these two limits it says when it had "
+            "better not. They are kept with the model: the Test page and the command line obey them."
+        )
+    )
+    left, right = st.columns(2)
+    with left:
+        changed = _choose_share(evaluation, thresholds)
+    with right:
+        changed = _choose_sureness(evaluation, changed)
+    given = answered(evaluation, changed)
+    coverage = len(given) / evaluation.num_images
+    accuracy = sum(outcome.is_right for outcome in given) / len(given) if given else math.nan
+    st.markdown(
+        _(
+            "Of the validation photos **{share:.0%} get an answer**, and **{right:.0%} of the answers are right**."
+        ).format(share=coverage, right=accuracy)
+        if given
+        else _("With these limits no validation photo gets an answer.")
+    )
+    if given:
+        show_coverage(coverage_curve(evaluation), (coverage, accuracy))
+    if _facts(changed) != _facts(thresholds):
+        changed.save_thresholds(workspace().run_dir(run.id))
+        st.toast(_("Saved with the model."), icon=":material/check:")
+
+
+def _choose_share(evaluation: Evaluation, thresholds: Rejection) -> Rejection:
+    """Let the person say how strict it is with photos unlike those it learned from."""
+    familiarities = [
+        outcome.familiarity for outcome in evaluation.outcomes if outcome.familiarity is not None
+    ]
+    if len(familiarities) < MIN_IMAGES_TO_REFUSE:
+        st.caption(
+            _("Refusing unfamiliar photos needs at least {count} validation photos to be set.").format(
+                count=MIN_IMAGES_TO_REFUSE
+            )
+        )
+        return thresholds
+    share = st.select_slider(
+        _("Unlike anything it learned from: keep this share of familiar photos"),
+        _SHARES,
+        value=_nearest(_SHARES, thresholds.familiar_share),
+        format_func=lambda share: _("never refuse") if share >= 1 else f"{share:.0%}",
+        help=explain("familiarity"),
+        key="familiar-share",
+    )
+    if share == _nearest(_SHARES, thresholds.familiar_share):
+        return thresholds
+    return thresholds.keeping(share, familiarities)
+
+
+def _choose_sureness(evaluation: Evaluation, thresholds: Rejection) -> Rejection:
+    """Let the person say how sure an answer has to be: by the share of photos answered, or of answers wrong."""
+    by_error = st.toggle(_("Choose by the share of wrong answers"), key="by-error")
+    if by_error:
+        error = st.select_slider(
+            _("Not sure enough: at most this share of answers wrong"),
+            _ERRORS[::-1],
+            value=_ERRORS[-1],
+            format_func=lambda error: f"{error:.0%}",
+            key="most-errors",
+        )
+        return thresholds.sure_above(probability_for_error(evaluation, error))
+    options = {probability_for_coverage(evaluation, coverage): coverage for coverage in _COVERAGES}
+    now = min(options, key=lambda probability: abs(probability - thresholds.min_probability))
+    coverage = st.select_slider(
+        _("Not sure enough: answer this share of photos, the surest"),
+        _COVERAGES,
+        value=options[now],
+        format_func=lambda coverage: _("all") if coverage >= 1 else f"{coverage:.0%}",
+        help=explain("coverage"),
+        key="sure-coverage",
+    )
+    if coverage == options[now]:
+        return thresholds
+    return thresholds.sure_above(probability_for_coverage(evaluation, coverage))
+
+
+def _nearest(options: tuple[float, ...], value: float) -> float:
+    return min(options, key=lambda option: abs(option - value))
+
+
+def _facts(thresholds: Rejection) -> tuple[float, float]:
+    return thresholds.min_familiarity, thresholds.min_probability

@@ -1,0 +1,78 @@
+"""Train once more with the same settings, now that labels were mended."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui.page import guarded
+from pages.ui.process import run_queue
+from pages.ui.session import Session
+from pages.ui.steps import Step
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.language import _, plural
+from transfer_core.runs.training_run import TrainingRun
+
+_COMPARE_PAGE = "pages/8_Compare.py"
+
+
+def show_retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> None:
+    """Offer to train again when labels have changed since a run, and show the way to what comes of it.
+
+    Args:
+        session: Remembers which run mends which.
+        run: The run that was looked at.
+        dataset: Its photos as they are now.
+    """
+    again = session.retrained.get(run.id)
+    if again is not None:
+        _show_way(session, again)
+        return
+    edits = [edit for edit in dataset.edits if edit.version > run.dataset_version]
+    if not edits:
+        return
+    changed = {image_id for edit in edits for image_id, _name, _is_out in edit.before}
+    with st.container(border=True):
+        st.markdown(
+            plural(
+                "**{count} photo** has changed since this model was trained.",
+                "**{count} photos** have changed since this model was trained.",
+                len(changed),
+            )
+        )
+        if st.button(
+            _("Train again with these changes"),
+            type="primary",
+            icon=":material/restart_alt:",
+            help=_("With the same settings, so that what differs comes from the photos."),
+            key="retrain",
+        ):
+            guarded(_retrain)(session, run, dataset)
+
+
+def _retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> None:
+    again = run_queue().submit(dataset, run.config)
+    session.retrained[run.id] = session.run_id = again
+    session.compared_run_ids = (run.id, again)
+    st.rerun()
+
+
+def _show_way(session: Session, again: str) -> None:
+    st.success(
+        _(
+            "The same settings are being trained on the changed photos. This page stays with the earlier model."
+        ),
+        icon=":material/model_training:",
+    )
+    with st.container(horizontal=True):
+        st.page_link(
+            Step.TRAIN.page,
+            label=_("Watch it train"),
+            icon=Step.TRAIN.icon,
+            query_params={**session.query(), "run": again},
+        )
+        st.page_link(
+            _COMPARE_PAGE,
+            label=_("Compare the two"),
+            icon=":material/compare_arrows:",
+            query_params=session.query(),
+        )

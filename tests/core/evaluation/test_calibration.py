@@ -1,0 +1,93 @@
+"""Temperature scaling finds a temperature that is known, and does no harm where photos are few."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from transfer_core.errors import WorkspaceError
+from transfer_core.evaluation.calibration import (
+    CALIBRATION_FILE,
+    MIN_IMAGES,
+    Calibration,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+def drawn(temperature: float, num_images: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of a network whose logits are `temperature` times too large, and what is true."""
+    draws = np.random.default_rng(3)
+    logits = draws.normal(0, 2, (num_images, 4))
+    truth = np.array([draws.choice(4, p=row) for row in softmax(logits)])
+    return softmax(logits * temperature), truth
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_a_known_temperature_is_found(temperature: float) -> None:
+    probabilities, truth = drawn(temperature)
+    calibration = fit_temperature(probabilities, truth)
+    assert calibration.temperature == pytest.approx(temperature, rel=0.06)
+    assert calibration.num_images == 4000
+
+
+def test_the_gap_closes_and_the_class_stays() -> None:
+    probabilities, truth = drawn(2.5)
+    scaled = fit_temperature(probabilities, truth).apply(probabilities)
+    assert (scaled.argmax(axis=1) == probabilities.argmax(axis=1)).all()
+    assert scaled.sum(axis=1) == pytest.approx(1)
+    is_right = probabilities.argmax(axis=1) == truth
+    before = expected_calibration_error(probabilities.max(axis=1), is_right)
+    after = expected_calibration_error(scaled.max(axis=1), is_right)
+    assert before > 0.1
+    assert after < 0.02
+
+
+def test_few_photos_change_nothing() -> None:
+    probabilities, truth = drawn(2.5, MIN_IMAGES - 1)
+    calibration = fit_temperature(probabilities, truth)
+    assert calibration.temperature == 1.0
+    assert calibration.apply(probabilities) is probabilities
+
+
+def test_all_right_does_not_make_it_all_too_sure() -> None:
+    probabilities = np.tile([0.8, 0.1, 0.1], (MIN_IMAGES, 1))
+    scaled = fit_temperature(probabilities, np.zeros(MIN_IMAGES, int)).apply(probabilities)
+    # Thirty of thirty right speaks for about 31 of 32, not for certainty.
+    assert scaled[0, 0] == pytest.approx((MIN_IMAGES + 1) / (MIN_IMAGES + 2), abs=0.005)
+
+
+def test_ece_by_hand() -> None:
+    confidences = [0.95, 0.95, 0.55, 0.55]
+    is_right = [True, True, True, False]
+    assert expected_calibration_error(confidences, is_right) == pytest.approx(
+        0.5 * (1 - 0.95) + 0.5 * (0.55 - 0.5)
+    )
+    sure, surest = reliability(confidences, is_right)
+    assert (sure.confidence, sure.accuracy, sure.num_images) == (pytest.approx(0.55), 0.5, 2)
+    assert (surest.confidence, surest.accuracy, surest.num_images) == (pytest.approx(0.95), 1.0, 2)
+
+
+def test_a_probability_of_exactly_one_has_a_bin() -> None:
+    assert reliability([1.0, 0.0], [True, False])[-1].num_images == 1
+
+
+def test_is_kept_beside_the_model(tmp_path: Path) -> None:
+    Calibration(1.7, 40).save(tmp_path)
+    assert Calibration.load(tmp_path) == Calibration(1.7, 40)
+    assert Calibration.load(tmp_path / "elsewhere") == Calibration()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"temperature": "hot"}', '{"temperature": 1e9}'])
+def test_a_damaged_file_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / CALIBRATION_FILE).write_text(content)
+    with pytest.raises(WorkspaceError):
+        Calibration.load(tmp_path)

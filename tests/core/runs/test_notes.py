@@ -1,0 +1,29 @@
+"""Names, notes and stars of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from transfer_core.runs.notes import NOTES_FILE, RunNotes
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    notes = RunNotes("Best so far", "Ask Ana about the blurry ones.", True)
+    notes.save(tmp_path)
+    assert RunNotes.load(tmp_path) == notes
+    assert [path.name for path in tmp_path.iterdir()] == [NOTES_FILE]
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"name": 3, "note": null, "is_starred": "yes"}'])
+def test_a_missing_or_damaged_file_is_nothing_written(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / NOTES_FILE).write_text(content)
+    assert RunNotes.load(tmp_path) == RunNotes()
+
+
+def test_long_and_broken_lines_are_tidied() -> None:
+    notes = RunNotes(" a\n b " + "x" * 200, "y" * 5000)
+    assert notes.name.startswith("a b x") and len(notes.name) == 80
+    assert len(notes.note) == 2000

@@ -1,0 +1,98 @@
+"""Why a model decides so, the map of its photos, and two runs side by side, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Server, click_button, heading, settle, with_empty_workspace
+from transfer_core.config import TrainingConfig
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import folder_source
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.execute import execute_run
+from transfer_core.runs.notes import RunNotes
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+
+pytestmark = pytest.mark.browser
+
+Person = Callable[[], Page]
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    return with_empty_workspace(shared_server)
+
+
+@pytest.fixture
+def runs(server: Server, image_folder: Path) -> list[TrainingRun]:
+    """Two finished runs on the same photos."""
+    dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
+    finished = []
+    for epochs in (1, 6):
+        run = TrainingRun.create(
+            server.workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=epochs)
+        )
+        execute_run(server.workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+        finished.append(run)
+    return finished
+
+
+def test_a_lesson_leads_to_where_the_model_looks_and_to_the_map(
+    person: Person, runs: list[TrainingRun]
+) -> None:
+    page = person()
+    page.goto(f"/Learn?run={runs[1].id}")
+    settle(page)
+    lesson = page.locator(".st-key-lesson-shortcuts")
+    lesson.get_by_role("button", name="See it in your run").click()
+    expect(heading(page, "5 · Results")).to_be_visible()
+    heat = page.locator("img.heat")
+    expect(heat).to_have_css("opacity", "0.7")
+    slider = page.get_by_role("slider", name="How strongly the colours cover the photo")
+    slider.fill("20")
+    expect(heat).to_have_css("opacity", "0.2")
+
+    page.get_by_text("Map of the photos").click()
+    points = page.locator("path.point")
+    expect(points).to_have_count(24 + 3 + 1)
+    points.last.hover()  # drawn on top of the others
+    tip = page.locator(".tip")
+    expect(tip).to_be_visible()
+    expect(tip).to_contain_text("the model says")
+    assert str(tip.locator("img").get_attribute("src")).startswith("data:image/jpeg")
+
+
+def test_two_runs_are_picked_compared_and_one_is_deleted_and_had_back(
+    server: Server, person: Person, runs: list[TrainingRun]
+) -> None:
+    page = person()
+    page.goto(f"/Compare?compare={runs[0].id}")
+    settle(page)
+    expect(page.get_by_text("Pick one more run")).to_be_visible()
+    page.get_by_role("combobox", name="Pick two or more").click()
+    page.get_by_role("option").first.click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("The only difference is the number of epochs.")).to_be_visible()
+    expect(heading(page, "Is one better?")).to_be_visible()
+    expect(page.get_by_text("First is run 1, second is run 2.")).to_be_visible()
+
+    # The star in the first row of the table, which is drawn on a canvas.
+    table = page.get_by_test_id("stDataFrame").first
+    table.evaluate("(found) => found.scrollIntoView({ block: 'center' })")
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 22, box["y"] + 52)
+    expect(page.get_by_text("Saved in the folder of the run.")).to_be_visible()
+    starred = [run for run in runs if RunNotes.load(run.folder).is_starred]
+    assert len(starred) == 1
+
+    page.locator(f".st-key-delete-{runs[0].id}").get_by_role("button").click()
+    expect(page.get_by_text("The run was deleted.")).to_be_visible()
+    assert server.workspace.run_ids() == [runs[1].id]
+    click_button(page, "Undo")
+    expect(page.get_by_text("The run was deleted.")).not_to_be_visible()
+    assert set(server.workspace.run_ids()) == {run.id for run in runs}

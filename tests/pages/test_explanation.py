@@ -1,0 +1,92 @@
+"""Why a model decides so, and the map of its photos: parts of the Results page, and on demand on the Test page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import MakeImage
+from tests.pages.conftest import OpenPage, texts
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.execute import execute_run
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.workspace import Workspace
+
+
+@pytest.fixture
+def trained_run(page_workspace: Workspace, dataset: ImageDataset) -> TrainingRun:
+    run = TrainingRun.create(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=3))
+    execute_run(page_workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+    return run
+
+
+def sent(page: AppTest, key: str) -> dict[str, Any]:
+    """What a component got to draw."""
+    (found,) = [one.proto for one in page.get("bidi_component") if key in one.proto.id]
+    return json.loads(found.json)
+
+
+def test_one_photo_is_explained_for_any_class(open_page: OpenPage, trained_run: TrainingRun) -> None:
+    page = open_page("5_Results", run=trained_run.id, part="why")
+    assert not page.error and "read from the layer block2\\_relu" in texts(page)
+    photo, class_name = page.selectbox[1], page.selectbox[2]
+    evaluation = trained_run.evaluation()
+    assert evaluation is not None
+    wrong = [outcome for outcome in evaluation.outcomes if not outcome.is_right]
+    marks = [label[0] for label in photo.options]
+    assert marks == ["✗"] * len(wrong) + ["✓"] * (evaluation.num_images - len(wrong))
+    (first,) = sent(page, "heat")["pictures"]
+    assert first["photo"].startswith("data:image/jpeg;base64,") and first["heat"].startswith("data:image/png")
+    other = next(name for name in trained_run.class_names if name not in str(class_name.value))
+    class_name.set_value(other).run()
+    (second,) = sent(page, "heat")["pictures"]
+    assert second["title"] == f"What speaks for {other}" and second["heat"] != first["heat"]
+
+
+def test_all_photos_of_a_class_are_averaged_with_a_sentence(
+    open_page: OpenPage, trained_run: TrainingRun
+) -> None:
+    page = open_page("5_Results", run=trained_run.id, part="why")
+    page.session_state["explained-view"] = "class"
+    page.run()
+    pictures = sent(page, "class-heat")["pictures"]
+    assert [picture["title"] for picture in pictures] == [
+        f"{name}, 8 photos" for name in ("blue", "green", "red")
+    ]
+    assert all(picture["caption"] for picture in pictures)
+
+
+def test_the_map_shows_every_photo_and_marks_mistakes(open_page: OpenPage, trained_run: TrainingRun) -> None:
+    page = open_page("5_Results", run=trained_run.id, part="map")
+    assert not page.error
+    drawn = sent(page, "image-map")
+    assert len(drawn["points"]) == 24 and drawn["class_names"] == ["blue", "green", "red"]
+    num_wrong = sum(point["is_wrong"] for point in drawn["points"])
+    assert f"; {num_wrong} of them" in drawn["words"]["described"]
+    assert all(
+        abs(point["x"]) <= 1 and point["source"].startswith("data:image/jpeg") for point in drawn["points"]
+    )
+
+
+def test_the_images_may_be_gone(open_page: OpenPage, trained_run: TrainingRun, dataset: ImageDataset) -> None:
+    (dataset.folder / "dataset.json").unlink()
+    page = open_page("5_Results", run=trained_run.id, part="map")
+    assert page.error[0].value.startswith("There are no images with the id")
+
+
+def test_a_new_photo_is_explained_on_demand(
+    open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
+) -> None:
+    page = open_page("6_Test", run=trained_run.id)
+    for name in ("one.png", "same.png"):
+        page.file_uploader[0].upload(name, make_image("red", seed=901), "image/png")
+    page.run()
+    assert not page.exception
+    page.toggle(key="why-0").set_value(True).run()
+    assert not page.exception and not page.error
+    assert len(sent(page, "why-0-heat")["pictures"]) == 1

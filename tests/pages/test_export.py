@@ -1,0 +1,82 @@
+"""Step 7: take the model away, with the proof that it answers as it does here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.conftest import OpenPage, button, texts
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.export.bundle import EXPORTS_DIR, export_run
+from transfer_core.export.formats import ExportFormat, list_formats
+from transfer_core.export.parity import Parity
+from transfer_core.files import write_json
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.execute import execute_run
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.workspace import Workspace
+
+PAGE = "7_Export"
+
+
+@pytest.fixture
+def run(page_workspace: Workspace, dataset: ImageDataset) -> TrainingRun:
+    run = TrainingRun.create(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=2))
+    execute_run(page_workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+    return run
+
+
+def downloads(page: AppTest) -> list[str]:
+    return [found.proto.label for found in page.get("download_button")]
+
+
+def staged(run: TrainingRun, parity: Parity) -> Path:
+    """Put a bundle with this proof where the page looks for it."""
+    path = run.folder / EXPORTS_DIR / f"{run.id}-onnx.zip"
+    write_json(path.with_suffix(".json"), {"parity": [parity.to_dict()]})
+    path.write_bytes(b"PK" + bytes(20))
+    return path
+
+
+def test_without_a_model_it_says_what_to_do(open_page: OpenPage) -> None:
+    assert "There is no trained model yet. Train one first." in texts(open_page(PAGE))
+
+
+def test_each_format_says_what_it_is_for(open_page: OpenPage, run: TrainingRun) -> None:
+    page = open_page(PAGE, run=run.id)
+    for export_format in list_formats():
+        assert export_format.purpose in texts(page)
+        assert button(page, f"Make {export_format.title}")
+    assert not downloads(page)
+    assert "Nothing taken away yet" in page.sidebar.caption[6].value
+
+
+def test_what_was_made_can_be_downloaded_with_its_proof(
+    open_page: OpenPage, page_workspace: Workspace, run: TrainingRun
+) -> None:
+    export_run(page_workspace, run, "keras")
+    page = open_page(PAGE, run=run.id)
+    assert "Proved: 6 of 6 photos get the same answer, the largest difference is 0." in texts(page)
+    assert len(downloads(page)) == 1
+    assert "1 format is ready" in page.sidebar.caption[6].value
+
+
+def test_a_model_that_answers_otherwise_is_marked_with_the_photos(
+    open_page: OpenPage, run: TrainingRun
+) -> None:
+    staged(run, Parity("float32", 20, 6, 5, 4, 6, 0.3, 0.001, ("red-3.png",), False))
+    page = open_page(PAGE, run=run.id)
+    assert "It does not answer as it does here: 5 of 6 photos" in page.warning[0].value
+    assert "red-3.png" in texts(page)
+
+
+def test_a_missing_package_is_named_where_it_is_needed(
+    open_page: OpenPage, run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ExportFormat, "missing_packages", property(lambda one: [p for _m, p in one.needs]))
+    page = open_page(PAGE, run=run.id)
+    assert "pip install onnx tf2onnx onnxruntime" in texts(page)
+    assert button(page, "Make Keras")

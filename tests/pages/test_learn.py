@@ -1,0 +1,57 @@
+"""The Learn page: lessons that speak of the person's own run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pages.conftest import OpenPage, texts
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.execute import execute_run
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.workspace import Workspace
+
+NAMES = (
+    "transfer",
+    "fine-tuning",
+    "freeze",
+    "rate",
+    "overfitting",
+    "validation",
+    "accuracy",
+    "shortcuts",
+    "privacy",
+)
+
+
+def test_without_a_run_each_lesson_says_what_to_do(open_page: OpenPage) -> None:
+    page = open_page("9_Learn")
+    assert len(page.subheader) == 9
+    assert [found.key for found in page.button if str(found.key).startswith("see-")] == [
+        f"see-{name}" for name in NAMES
+    ]
+    assert texts(page).count("Train your first model, then come back") == 6
+
+
+@pytest.fixture
+def trained_run(page_workspace: Workspace, dataset: ImageDataset) -> TrainingRun:
+    run = TrainingRun.create(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=3))
+    execute_run(page_workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+    return run
+
+
+def test_with_a_run_each_lesson_shows_its_numbers(
+    open_page: OpenPage, trained_run: TrainingRun, page_workspace: Workspace
+) -> None:
+    page = open_page("9_Learn", run=trained_run.id)
+    shown = texts(page)
+    evaluation = trained_run.evaluation()
+    assert evaluation is not None
+    assert "was feature extraction: only the new layer learned" in shown
+    snapshot = trained_run.snapshot()
+    assert f"{snapshot.num_train_images} were learned from and {snapshot.num_validation_images} kept" in shown
+    assert f"right on {evaluation.accuracy:.0%} of {evaluation.num_images} photos" in shown
+    assert "Train your first model" not in shown
+    page.button(key="see-shortcuts").click().run()
+    assert (page.query_params["part"], page.query_params["run"]) == ("why", trained_run.id)

@@ -1,0 +1,170 @@
+"""Step 5: what the model has learned, and where it fails."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.ui.session import Session
+from tests.conftest import MakeImage
+from tests.pages.conftest import OpenPage, StagedRuns, button, texts
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.problems import Suspicion
+from transfer_core.evaluation.rejection import Rejection
+from transfer_core.predictor import Predictor
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.execute import execute_run
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.workspace import Workspace
+
+PAGE = "5_Results"
+
+
+@pytest.fixture
+def run(page_workspace: Workspace, dataset: ImageDataset) -> Iterator[TrainingRun]:
+    """A model that knows three colours, checked with twelve pictures."""
+    halved = dataset.with_split(0.5, seed=1).save()
+    run = TrainingRun.create(page_workspace, halved, TrainingConfig(backbone="tiny_random", epochs=30))
+    execute_run(page_workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+    yield run
+
+
+def open_part(open_page: OpenPage, run: TrainingRun, part: str) -> AppTest:
+    return open_page(PAGE, run=run.id, part=part)
+
+
+def metrics(page: AppTest) -> dict[str, str]:
+    return {found.label: found.value for found in page.metric}
+
+
+def test_without_a_model_it_says_what_to_do(open_page: OpenPage) -> None:
+    assert "There is no trained model yet. Train one first." in texts(open_page(PAGE))
+
+
+def test_the_accuracy_stands_with_its_interval_in_words(open_page: OpenPage, run: TrainingRun) -> None:
+    page = open_part(open_page, run, "overview")
+    evaluation = run.evaluation()
+    assert evaluation is not None
+    lowest, highest = evaluation.accuracy_interval
+    assert f"between **{lowest:.0%} and {highest:.0%}** of cases: 12 photos were tested." in texts(page)
+    shown = metrics(page)
+    assert shown["Right on: Validation"] == f"{evaluation.accuracy:.0%}"
+    assert "Right on: Training" in shown
+    state = page.sidebar.caption[4].value
+    assert f"{evaluation.accuracy:.0%} right ({lowest:.0%} to {highest:.0%})" in state
+    table = page.dataframe[0].value
+    assert list(table["class"])[:3] == ["blue", "green", "red"]
+    assert list(table["recall"])[:3] == pytest.approx(
+        [row["recall"] for row in evaluation.per_class.values()], abs=0.001
+    )
+
+
+def test_only_the_open_part_is_drawn_and_the_address_keeps_it(open_page: OpenPage, run: TrainingRun) -> None:
+    page = open_part(open_page, run, "certainty")
+    assert not page.dataframe
+    page.segmented_control(key="results-part").set_value("mistakes").run()
+    assert page.query_params["part"] == "mistakes"
+    assert "What was taken for what" in [found.value for found in page.subheader]
+
+
+def test_mistakes_can_be_listed_in_every_way(open_page: OpenPage, run: TrainingRun) -> None:
+    page = open_part(open_page, run, "mistakes")
+    for kind in ("unsure", "typical", "labels", "wrong"):
+        page.segmented_control(key="results-list").set_value(kind).run()
+        assert not page.exception and not page.error
+    page.segmented_control(key="results-set").set_value("train").run()
+    assert not page.exception and not page.error
+
+
+def test_changed_labels_are_trained_again_with_the_same_settings(
+    open_page: OpenPage, run: TrainingRun, page_workspace: Workspace, staged_runs: StagedRuns
+) -> None:
+    page = open_part(open_page, run, "mistakes")
+    assert "Train again with these changes" not in [found.label for found in page.button]
+    dataset = ImageDataset.load(page_workspace, run.dataset_id)
+    image = dataset.images_in("validation")[0]
+    dataset.relabelled([image.id], "red" if image.class_name != "red" else "blue").save()
+    page.run()
+    assert "**1 photo** has changed since this model was trained." in texts(page)
+    button(page, "Train again with these changes").click().run()
+    assert not page.exception
+    again = next(run_id for run_id in page_workspace.run_ids() if run_id != run.id)
+    assert TrainingRun.load(page_workspace, again).config == run.config
+    assert page.selectbox(key="picked-run").value == run.id
+    links = [link.label for link in page.main.get("page_link")]
+    assert links == ["Watch it train", "Compare the two"]
+    assert page.query_params["compare"] == f"{run.id},{again}"
+
+
+def test_a_label_found_right_is_not_called_wrong_again(page_workspace: Workspace, run: TrainingRun) -> None:
+    dataset = ImageDataset.load(page_workspace, run.dataset_id)
+    image = dataset.images[0]
+    suspicion = Suspicion(image.id, image.class_name, "other", 0.9)
+    session = Session(checked_labels_of=dataset.id, suspicions=(suspicion,))
+    assert session.suspicions_about(dataset) == (suspicion,)
+    confirmed = dataset.confirmed([image.id]).save()
+    assert session.suspicions_about(confirmed) == ()
+    loaded = ImageDataset.load(page_workspace, dataset.id)
+    assert [found.id for found in loaded.images if found.is_confirmed] == [image.id]
+    relabelled = loaded.relabelled([image.id], "violet")
+    assert not any(found.is_confirmed for found in relabelled.images)
+
+
+def test_a_chosen_limit_is_kept_with_the_model_and_the_test_page_obeys(
+    open_page: OpenPage, run: TrainingRun, make_image: MakeImage
+) -> None:
+    page = open_part(open_page, run, "certainty")
+    assert "**100% get an answer**" in texts(page)
+    page.select_slider(key="sure-coverage").set_value(0.5).run()
+    assert not page.exception
+    stored = Rejection.load(run.folder)
+    assert stored is not None and stored.min_probability > 0
+    strict = stored.sure_above(1.0)
+    strict.save_thresholds(run.folder)
+    test = open_page("6_Test", run=run.id)
+    content = make_image("red", seed=901)
+    test.file_uploader[0].upload("a.png", content, "image/png").run()
+    assert "### I don't know" in texts(test)
+    assert f"My best guess: {Predictor.load(run.folder).predict(content).class_name}." in texts(test)
+
+
+def test_a_model_of_before_says_what_is_missing(open_page: OpenPage, run: TrainingRun) -> None:
+    for name in ("rejection.json", "rejection.npz", "calibration.json"):
+        (run.folder / name).unlink()
+    page = open_part(open_page, run, "certainty")
+    assert "This was not measured when the model was trained." in texts(page)
+    (run.folder / "evaluation.json").unlink()
+    page = open_part(open_page, run, "overview")
+    assert "Right on: Validation" in metrics(page)
+
+
+def test_photos_that_were_deleted_leave_the_numbers(
+    open_page: OpenPage, run: TrainingRun, page_workspace: Workspace
+) -> None:
+
+    shutil.rmtree(page_workspace.dataset_dir(run.dataset_id))
+    for part in ("overview", "mistakes", "certainty"):
+        page = open_part(open_page, run, part)
+        assert not page.exception and not page.error
+    assert "12 photos were tested" in texts(open_part(open_page, run, "overview"))
+
+
+def test_labelled_photos_test_it(open_page: OpenPage, run: TrainingRun, tmp_path: Path, make_image) -> None:
+    folder = tmp_path / "new"
+    for color in ("blue", "red"):
+        (folder / color).mkdir(parents=True)
+        (folder / color / "1.png").write_bytes(make_image(color, seed=700))
+
+    archive = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", folder))
+    page = open_part(open_page, run, "overview")
+    page.file_uploader[0].upload("photos.zip", archive.read_bytes(), "application/zip").run()
+    assert not page.exception and not page.error
+    assert "Right on: Your test photos" in metrics(page)
+    assert "2 photos were tested." in texts(page)
+    button(page, "Forget these photos").click().run()
+    assert "Right on: Your test photos" not in metrics(page)

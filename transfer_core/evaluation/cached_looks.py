@@ -1,0 +1,92 @@
+"""What a finished model makes of the images of a dataset, by way of the features that its training has cached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from transfer_core.backbones.runtime import load_keras
+from transfer_core.config import Head, TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import ImageRecord
+from transfer_core.predictor import Looks, load_model, with_features
+from transfer_core.training.classifier import split_at_boundary
+from transfer_core.training.feature_cache import View, load_features
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.schedule import planned_phases
+from transfer_core.training.train import MODEL_FILE
+
+if TYPE_CHECKING:
+    import keras
+
+_BATCH_SIZE = 64
+
+
+def look_at_cached(
+    folder: Path,
+    config: TrainingConfig,
+    dataset: ImageDataset,
+    images: Sequence[ImageRecord],
+    cache_dir: Path,
+    on_progress: Callable[[int], None] = lambda num_done: None,
+) -> Looks:
+    """Return what a saved model makes of images: frozen layers from the cache, the rest computed.
+
+    Features that are not in the cache are computed and kept there. They have the precision of the cache, so
+    probabilities differ a little from those of the whole model; docs/results.md says by how much.
+
+    Args:
+        folder: Where `model.keras` lies.
+        config: The choices of its training.
+        dataset: Where the images are.
+        images: Which of them.
+        cache_dir: Where features are kept.
+        on_progress: Called with the number of images whose features are there.
+
+    Raises:
+        NotFoundError: If there is no model in the folder.
+        TrainingError: If the disk has no room for features.
+        UnreadableImageError: If an image has been damaged since it came in.
+        WorkspaceError: If the model is damaged, or the disk refuses.
+    """
+    path = folder / MODEL_FILE
+    plan, prefix, both = _parts(folder, config, path.stat().st_mtime_ns if path.is_file() else 0)
+    rows = load_features(
+        dataset,
+        plan,
+        prefix,
+        cache_dir,
+        on_progress=on_progress,
+        should_stop=lambda: False,
+        views=[View(image) for image in images],
+        dtype=config.cache_dtype,
+    )
+    parts = []
+    for start in range(0, len(images), _BATCH_SIZE):
+        chosen = np.arange(start, min(start + _BATCH_SIZE, len(images)))
+        features, probabilities = both.predict_on_batch(rows[chosen].astype(np.float32))
+        parts.append(Looks(features, probabilities))
+    return Looks.joined(parts)
+
+
+@lru_cache(maxsize=2)
+def _parts(
+    folder: Path, config: TrainingConfig, written_at: int
+) -> tuple[FreezePlan, keras.Model | None, keras.Model]:
+    """Load a model and cut it where its frozen part ends; kept, since that takes longer than a thousand images."""
+    load_keras()
+    model = load_model(folder)
+    plan = planned_phases(config.with_changes(head=_head_of(model)))[-1].plan
+    return plan, *split_at_boundary(with_features(model), plan.boundary_layer)
+
+
+def _head_of(model: keras.Model) -> Head:
+    """Which new layers the training has put on top; the choices may have left that to it."""
+    names = {layer.name for layer in model.layers}
+    if "flatten" in names:
+        return "flattened_map"
+    return "hidden" if "hidden_layer" in names else "linear"

@@ -1,0 +1,156 @@
+"""How sure a model may be: temperature scaling, and how far "80 % sure" is from being right in 80 % of cases.
+
+Guo, Pleiss, Sun and Weinberger, 2017, "On Calibration of Modern Neural Networks".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer_core.errors import WorkspaceError
+from transfer_core.files import read_json, write_json
+from transfer_core.language import _
+
+CALIBRATION_FILE = "calibration.json"
+# With fewer photos the temperature would follow single photos.
+MIN_IMAGES = 30
+# As many as in the tables and as in the diagrams of the paper.
+NUM_BINS = 15
+NUM_DIAGRAM_BINS = 10
+_LOWEST, _HIGHEST = 0.25, 10.0
+_SMALLEST = 1e-30
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Makes probabilities milder or bolder. Which class is the most probable never changes.
+
+    Args:
+        temperature: What the logits are divided by: above 1 milder, below 1 bolder, 1 as they are.
+        num_images: The validation images that it was fitted on.
+    """
+
+    temperature: float = 1.0
+    num_images: int = 0
+
+    def apply(self, probabilities: Array) -> Array:
+        """Return calibrated probabilities.
+
+        Args:
+            probabilities: What the model gives, `[..., num_classes]`.
+        """
+        if self.temperature == 1.0:
+            return probabilities
+        logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)) / self.temperature
+        raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        scaled: Array = raised / raised.sum(axis=-1, keepdims=True)
+        return scaled
+
+    def save(self, folder: Path) -> None:
+        """Write it beside the model.
+
+        Raises:
+            WorkspaceError: If the disk refuses.
+        """
+        write_json(folder / CALIBRATION_FILE, asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> Calibration:
+        """Read what lies beside a model; probabilities stay as they are where there is nothing.
+
+        Raises:
+            WorkspaceError: If the file is damaged.
+        """
+        path = folder / CALIBRATION_FILE
+        if not path.is_file():
+            return cls()
+        facts = read_json(path)
+        temperature, num_images = facts.get("temperature"), facts.get("num_images")
+        if not isinstance(temperature, int | float) or not _LOWEST <= temperature <= _HIGHEST:
+            raise WorkspaceError(
+                _("The temperature in {file} is damaged. Delete the file or train again.").format(
+                    file=CALIBRATION_FILE
+                )
+            )
+        return cls(float(temperature), num_images if isinstance(num_images, int) else 0)
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Images about which a model is about equally sure.
+
+    Args:
+        confidence: How sure it is of them on average, 0-1.
+        accuracy: Share of them that is right, 0-1.
+        num_images: How many they are.
+    """
+
+    confidence: float
+    accuracy: float
+    num_images: int
+
+
+def fit_temperature(probabilities: Array, truth: Array) -> Calibration:
+    """Fit a temperature on validation images.
+
+    So that few images, all of them right, do not make a model all too sure, the true class counts for
+    (n + 1) / (n + 2) only, as in Platt, 1999; and with fewer than 30 images nothing is changed.
+
+    Args:
+        probabilities: What the model gives, `[num_images, num_classes]`.
+        truth: The true class of each image, from 0.
+    """
+    from scipy.optimize import minimize_scalar
+
+    num_images, num_classes = probabilities.shape
+    if num_images < MIN_IMAGES:
+        return Calibration(1.0, num_images)
+    share = (num_images + 1) / (num_images + 2)
+    targets = np.full(probabilities.shape, (1 - share) / (num_classes - 1))
+    targets[np.arange(num_images), truth] = share
+
+    def loss(log_temperature: float) -> float:
+        scaled = Calibration(float(np.exp(log_temperature))).apply(probabilities)
+        return float(-(targets * np.log(np.maximum(scaled, _SMALLEST))).sum(axis=1).mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
+    return Calibration(float(np.clip(np.exp(found.x), _LOWEST, _HIGHEST)), num_images)
+
+
+def reliability(
+    confidences: Sequence[float] | Array, is_right: Sequence[bool] | Array, num_bins: int = NUM_DIAGRAM_BINS
+) -> list[ReliabilityBin]:
+    """Return the bins of a reliability diagram that hold any image, from unsure to sure.
+
+    Args:
+        confidences: The probability of the class that the model says, for each image.
+        is_right: Whether that is the true class.
+        num_bins: In how many bins of equal width 0-1 is parted.
+    """
+    sure, right = np.asarray(confidences, float), np.asarray(is_right, float)
+    # Closed above, as in the paper: (0, 1/M], (1/M, 2/M] ...
+    places = np.clip(np.ceil(sure * num_bins).astype(int) - 1, 0, num_bins - 1)
+    return [
+        ReliabilityBin(
+            float(sure[places == place].mean()),
+            float(right[places == place].mean()),
+            int((places == place).sum()),
+        )
+        for place in np.unique(places)
+    ]
+
+
+def expected_calibration_error(
+    confidences: Sequence[float] | Array, is_right: Sequence[bool] | Array
+) -> float:
+    """Return the ECE: the mean gap between how sure a model is and how often it is right, 0-1, in 15 bins."""
+    bins = reliability(confidences, is_right, NUM_BINS)
+    num_images = sum(one.num_images for one in bins)
+    return sum(one.num_images * abs(one.accuracy - one.confidence) for one in bins) / max(num_images, 1)

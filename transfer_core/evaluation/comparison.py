@@ -1,0 +1,194 @@
+"""Whether one run is better than another: the same photos, what changed, and whether it may be chance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from transfer_core.evaluation.evaluation import Evaluation, ImageOutcome
+from transfer_core.language import _, plural
+
+# The usual bound: one comparison in twenty of equally good models comes out as uneven as this.
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True)
+class ChangedPhoto:
+    """A photo on which two runs do not agree.
+
+    Args:
+        before: What the first run says of it.
+        after: What the second says.
+    """
+
+    before: ImageOutcome
+    after: ImageOutcome
+
+
+@dataclass(frozen=True)
+class ClassChange:
+    """How a class fares in both runs, on the photos that both were checked with.
+
+    Args:
+        class_name: The class.
+        num_images: Its photos among them.
+        num_right_before: How many the first run has right.
+        num_right_after: How many the second has.
+    """
+
+    class_name: str
+    num_images: int
+    num_right_before: int
+    num_right_after: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs on the photos that both were checked with.
+
+    Args:
+        both_right: Photos on which both are right.
+        both_wrong: Photos on which both are wrong.
+        lost: Photos on which only the first is right.
+        won: Photos on which only the second is right.
+        num_left_out: Photos that only one of them was checked with, or whose label differs.
+    """
+
+    both_right: tuple[ChangedPhoto, ...]
+    both_wrong: tuple[ChangedPhoto, ...]
+    lost: tuple[ChangedPhoto, ...]
+    won: tuple[ChangedPhoto, ...]
+    num_left_out: int
+
+    @property
+    def photos(self) -> tuple[ChangedPhoto, ...]:
+        """All photos that count."""
+        return self.both_right + self.both_wrong + self.lost + self.won
+
+    @property
+    def accuracies(self) -> tuple[float, float] | None:
+        """Accuracy of both on these photos, 0-1; None where there are none."""
+        count = len(self.photos)
+        if not count:
+            return None
+        right = len(self.both_right)
+        return (right + len(self.lost)) / count, (right + len(self.won)) / count
+
+    @property
+    def p_value(self) -> float:
+        """How often two equally good models come out at least as uneven by chance, 0-1.
+
+        The exact test of McNemar (1947) on the photos that changed sides, two-sided; the number is SciPy's.
+        """
+        from scipy.stats import binomtest
+
+        num_changed = len(self.won) + len(self.lost)
+        return float(binomtest(len(self.won), num_changed).pvalue) if num_changed else 1.0
+
+    @property
+    def is_beyond_chance(self) -> bool:
+        """Whether chance alone would hardly do that."""
+        return self.p_value < SIGNIFICANCE
+
+    @property
+    def per_class(self) -> list[ClassChange]:
+        """How each class fares, in the order of the names."""
+        totals = Counter(photo.before.class_name for photo in self.photos)
+        before = Counter(photo.before.class_name for photo in self.both_right + self.lost)
+        after = Counter(photo.before.class_name for photo in self.both_right + self.won)
+        return [ClassChange(name, totals[name], before[name], after[name]) for name in sorted(totals)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as plain values, ready for JSON."""
+        accuracies = self.accuracies or (None, None)
+        return {
+            "num_images": len(self.photos),
+            "num_left_out": self.num_left_out,
+            "accuracy_before": accuracies[0],
+            "accuracy_after": accuracies[1],
+            "num_both_right": len(self.both_right),
+            "num_both_wrong": len(self.both_wrong),
+            "num_lost": len(self.lost),
+            "num_won": len(self.won),
+            "mcnemar_p_value": self.p_value,
+            "is_beyond_chance": self.is_beyond_chance,
+            "verdict": verdict(self),
+            "per_class": [asdict(change) for change in self.per_class],
+            "lost": [asdict(photo) for photo in self.lost],
+            "won": [asdict(photo) for photo in self.won],
+        }
+
+
+def compare(before: Evaluation, after: Evaluation) -> Comparison:
+    """Set two runs side by side, on the photos that both were checked with under the same label.
+
+    Args:
+        before: The first run.
+        after: The second run.
+    """
+    earlier = {_key(outcome): outcome for outcome in before.outcomes}
+    later = {_key(outcome): outcome for outcome in after.outcomes}
+    shared = [ChangedPhoto(earlier[key], later[key]) for key in earlier if key in later]
+    shared = [photo for photo in shared if photo.before.class_name == photo.after.class_name]
+
+    def those(is_right_before: bool, is_right_after: bool) -> tuple[ChangedPhoto, ...]:
+        wanted = (is_right_before, is_right_after)
+        return tuple(photo for photo in shared if (photo.before.is_right, photo.after.is_right) == wanted)
+
+    return Comparison(
+        both_right=those(True, True),
+        both_wrong=those(False, False),
+        lost=those(True, False),
+        won=those(False, True),
+        num_left_out=len(earlier.keys() | later.keys()) - len(shared),
+    )
+
+
+def verdict(comparison: Comparison) -> str:
+    """Say in words which run is better, and whether that could be chance."""
+    won, lost = len(comparison.won), len(comparison.lost)
+    if not comparison.photos:
+        return _(
+            "No photo was kept aside in both runs, so they cannot be compared fairly. Train both on the same images "
+            "with the same split."
+        )
+    if not won + lost:
+        return _("Both are right and wrong on the very same photos: there is no difference to see.")
+    if won == lost:
+        return plural(
+            "They are right equally often: {count} photo changed sides each way.",
+            "They are right equally often: {count} photos changed sides each way.",
+            won,
+        )
+    more, fewer = max(won, lost), min(won, lost)
+    counted = plural(
+        "The {which} run is right on {count} photo that the other has wrong, and wrong on {fewer} that the other has "
+        "right.",
+        "The {which} run is right on {count} photos that the other has wrong, and wrong on {fewer} that the other has "
+        "right.",
+        more,
+        which=_("second") if won > lost else _("first"),
+        fewer=fewer,
+    )
+    return f"{counted} {_chance_words(comparison)}"
+
+
+def _chance_words(comparison: Comparison) -> str:
+    share = comparison.p_value
+    if comparison.is_beyond_chance:
+        often = (
+            _("fewer than 1 in 100") if share < 0.01 else _("{count} in 100").format(count=round(share * 100))
+        )
+        return _(
+            "Two equally good models would come out this uneven in {often} comparisons, so it is hardly chance."
+        ).format(often=often)
+    return _(
+        "This may well be chance: two equally good models would come out this uneven in {count} of 100 comparisons. "
+        "More photos to check with would tell."
+    ).format(count=round(share * 100))
+
+
+def _key(outcome: ImageOutcome) -> str:
+    # Runs of version 0.1 knew the name alone.
+    return outcome.image_id or f"{outcome.class_name}/{outcome.name}"

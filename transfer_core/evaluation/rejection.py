@@ -1,0 +1,173 @@
+"""When the honest answer is "I don't know": pictures unlike all that was learned, and answers that are not sure.
+
+Unlike what was learned: a low cosine similarity to the nearest training images in the space of the pooled features
+(Sun, Ming, Zhu and Li, 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors"). Not sure: a low
+probability of the class that is said (Hendrycks and Gimpel, 2017). How they were chosen: docs/i-dont-know.md.
+Scoring needs NumPy alone, so that exported models can do the same.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer_core.errors import WorkspaceError
+from transfer_core.files import read_json, replacing, write_json
+from transfer_core.language import _
+
+REJECTION_FILE = "rejection.json"
+BANK_FILE = "rejection.npz"
+METHOD = "nearest_neighbors_cosine"
+# With fewer validation images a share of 95 % means nothing.
+MIN_IMAGES = 20
+DEFAULT_SHARE = 0.95
+_NUM_NEIGHBORS = 3
+_MOST_IN_BANK = 2000
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Rejection:
+    """Tells pictures that a model can judge from those that it should not.
+
+    Args:
+        bank: Features of training images, each of length 1, `[num_images, num_features]`.
+        min_familiarity: Mean cosine similarity to the nearest of them below which a picture is not known; -1
+            knows every picture.
+        familiar_share: Share of the validation images that this keeps, 0-1.
+        min_probability: Probability of the most probable class below which the answer is not given, 0-1.
+        num_neighbors: How many nearest ones count.
+    """
+
+    bank: Array
+    min_familiarity: float = -1.0
+    familiar_share: float = 1.0
+    min_probability: float = 0.0
+    num_neighbors: int = _NUM_NEIGHBORS
+
+    def familiarity(self, features: Array) -> Array:
+        """Return how much pictures are like what was learned, from -1 to 1.
+
+        Args:
+            features: Pooled features, `[num_images, num_features]`.
+        """
+        similarities = _unit(features) @ self.bank.T
+        count = min(self.num_neighbors, self.bank.shape[0])
+        nearest: Array = np.sort(similarities, axis=1)[:, -count:].mean(axis=1)
+        return nearest
+
+    def is_known(self, probability: float, familiarity: float | None) -> bool:
+        """Whether an answer can be given.
+
+        Args:
+            probability: Of the most probable class, calibrated, 0-1.
+            familiarity: What `familiarity` gave, or None where it is not known.
+        """
+        is_familiar = familiarity is None or familiarity >= self.min_familiarity
+        return is_familiar and probability >= self.min_probability
+
+    def keeping(self, share: float, familiarities: Sequence[float] | Array) -> Rejection:
+        """Return one that finds this share of images familiar.
+
+        Args:
+            share: 0-1; 1 or more refuses no picture for being unlike the others.
+            familiarities: Of the validation images.
+        """
+        if share >= 1:
+            return replace(self, min_familiarity=-1.0, familiar_share=1.0)
+        lowest = float(np.quantile(np.asarray(familiarities, float), 1 - share, method="lower"))
+        return replace(self, min_familiarity=lowest, familiar_share=share)
+
+    def sure_above(self, min_probability: float) -> Rejection:
+        """Return one that gives an answer only from a probability on."""
+        return replace(self, min_probability=min_probability)
+
+    def save(self, folder: Path) -> None:
+        """Write it beside the model.
+
+        Raises:
+            WorkspaceError: If the disk refuses.
+        """
+        try:
+            with replacing(folder / BANK_FILE) as beside, beside.open("wb") as file:
+                np.savez_compressed(file, bank=self.bank.astype(np.float16))
+        except OSError as error:
+            raise WorkspaceError(
+                _("{file} could not be written: {reason}.").format(
+                    file=BANK_FILE, reason=error.strerror or error
+                )
+            ) from error
+        self.save_thresholds(folder)
+
+    def save_thresholds(self, folder: Path) -> None:
+        """Write only what a person may change.
+
+        Raises:
+            WorkspaceError: If the disk refuses.
+        """
+        facts = {
+            "method": METHOD,
+            "min_familiarity": self.min_familiarity,
+            "familiar_share": self.familiar_share,
+            "min_probability": self.min_probability,
+            "num_neighbors": self.num_neighbors,
+        }
+        write_json(folder / REJECTION_FILE, facts)
+
+    @classmethod
+    def load(cls, folder: Path) -> Rejection | None:
+        """Read what lies beside a model, or None where there is nothing.
+
+        Raises:
+            WorkspaceError: If a file is damaged.
+        """
+        if not (folder / REJECTION_FILE).is_file():
+            return None
+        facts = read_json(folder / REJECTION_FILE)
+        try:
+            with np.load(folder / BANK_FILE, allow_pickle=False) as arrays:
+                bank = arrays["bank"].astype(np.float32)
+            return cls(
+                bank,
+                float(facts["min_familiarity"]),
+                float(facts["familiar_share"]),
+                float(facts["min_probability"]),
+                int(facts["num_neighbors"]),
+            )
+        except _DAMAGE as error:
+            raise WorkspaceError(
+                _(
+                    "The files {facts} and {bank} of this run, which say when it does not know, are damaged. Delete "
+                    "them or train again."
+                ).format(facts=REJECTION_FILE, bank=BANK_FILE)
+            ) from error
+
+
+def fit_rejection(learned: Array, checked: Array, seed: int = 0) -> Rejection:
+    """Return what tells pictures like the training images from others.
+
+    Args:
+        learned: Pooled features of training images, `[num_images, num_features]`; at most 2,000 are kept.
+        checked: Those of the validation images, of which it keeps 95 %; of fewer than 20 all.
+        seed: Draws those that are kept.
+    """
+    drawn = np.random.default_rng([seed, 0, 6]).permutation(len(learned))[:_MOST_IN_BANK]
+    # As it is read back later: stored thresholds must fit the stored features.
+    bank = _unit(learned[np.sort(drawn)]).astype(np.float16).astype(np.float32)
+    rejection = Rejection(bank)
+    if len(checked) < MIN_IMAGES:
+        return rejection
+    return rejection.keeping(DEFAULT_SHARE, rejection.familiarity(checked))
+
+
+def _unit(features: Array) -> Array:
+    rows = np.asarray(features, np.float32)
+    units: Array = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    return units

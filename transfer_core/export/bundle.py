@@ -1,0 +1,247 @@
+"""The files a person takes away: a zip with the model, how to ask it, what it is, and the proof."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.data import image_path
+from transfer_core.data.batches import pixel_batches
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import ExportError, NotFoundError, WorkspaceError
+from transfer_core.evaluation.rejection import Rejection
+from transfer_core.export.code import write_code
+from transfer_core.export.converters import Source, write_model
+from transfer_core.export.formats import ExportFormat, get_format
+from transfer_core.export.model_card import model_card
+from transfer_core.export.parity import MAX_IMAGES, Parity, ScoredPhoto, compare
+from transfer_core.files import read_json, replacing, write_json
+from transfer_core.language import _
+from transfer_core.predictor import Predictor
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import Workspace
+
+EXPORTS_DIR = "exports"
+_FACTS_FILE = "parity.json"
+_FILES = Path(__file__).with_name("bundle_files")
+_NUM_SAMPLES = 100
+_FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ExportBundle:
+    """A zip that is ready to be taken away.
+
+    Args:
+        format_name: Which format.
+        path: The zip.
+        parities: The proof, for each model file in it.
+    """
+
+    format_name: str
+    path: Path
+    parities: tuple[Parity, ...]
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether every model file in it answers as the app does, as far as its format can."""
+        return all(parity.is_passed for parity in self.parities)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as plain values, ready for JSON."""
+        return {
+            "format": self.format_name,
+            "path": str(self.path),
+            "num_bytes": self.path.stat().st_size,
+            "is_passed": self.is_passed,
+            "parity": [parity.to_dict() for parity in self.parities],
+        }
+
+
+def export_run(
+    workspace: Workspace,
+    run: TrainingRun,
+    format_name: str,
+    output_dir: Path | None = None,
+    *,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> ExportBundle:
+    """Write a run in a format, prove it, and put it into a zip.
+
+    Args:
+        workspace: Where the images of the run are.
+        run: A run with a model.
+        format_name: Which format.
+        output_dir: Where the zip goes; the run's own folder, where the page finds it, if not given.
+        on_step: Called with what is being done now, in words.
+
+    Raises:
+        ExportError: If a package is missing, or the model cannot be written in this format or does not run.
+        NotFoundError: If there is no such format, or the run has no model.
+        WorkspaceError: If the disk refuses.
+    """
+    export_format = get_format(format_name)
+    _check_packages(export_format)
+    on_step(_("Loading the model"))
+    predictor = Predictor.load(run.folder)
+    dataset = _dataset_of(workspace, run)
+    folder = output_dir or run.folder / EXPORTS_DIR
+    with _scratch_folder() as scratch:
+        on_step(_("Writing {title}").format(title=export_format.title))
+        _write(run, export_format, predictor, dataset, scratch)
+        photos = _scored_photos(run, dataset, predictor) if export_format.variants else []
+        on_step(_("Asking it about photos, in a process of its own") if photos else _("Packing"))
+        parities = tuple(compare(scratch, variant, photos) for variant in export_format.variants)
+        write_json(scratch / _FACTS_FILE, {"format": format_name, "parity": [p.to_dict() for p in parities]})
+        (scratch / "MODEL_CARD.md").write_text(model_card(run, dataset, parities), encoding="utf-8")
+        path = folder / f"{run.id}-{format_name}.zip"
+        _zip(scratch, path)
+        write_json(path.with_suffix(".json"), {"parity": [parity.to_dict() for parity in parities]})
+    return ExportBundle(format_name, path, parities)
+
+
+def exported(run: TrainingRun, format_name: str) -> ExportBundle | None:
+    """Return the bundle that was made before, or None."""
+    path = run.folder / EXPORTS_DIR / f"{run.id}-{format_name}.zip"
+    try:
+        parities = read_json(path.with_suffix(".json"))["parity"]
+        bundle = ExportBundle(format_name, path, tuple(Parity.from_dict(values) for values in parities))
+    except (WorkspaceError, KeyError, TypeError):
+        return None
+    return bundle if path.is_file() else None
+
+
+def _check_packages(export_format: ExportFormat) -> None:
+    missing = export_format.missing_packages
+    if missing:
+        raise ExportError(
+            _("{title} needs packages that are not installed. Install them with: pip install {names}").format(
+                title=export_format.title, names=" ".join(missing)
+            )
+        )
+
+
+def _dataset_of(workspace: Workspace, run: TrainingRun) -> ImageDataset | None:
+    try:
+        return ImageDataset.load(workspace, run.dataset_id)
+    except NotFoundError:
+        return None
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="transfer-studio-export-") as folder:
+        yield Path(folder)
+
+
+def _write(
+    run: TrainingRun,
+    export_format: ExportFormat,
+    predictor: Predictor,
+    dataset: ImageDataset | None,
+    folder: Path,
+) -> None:
+    source = Source(run.folder, predictor.class_names, _samples(dataset, predictor.image_size))
+    try:
+        if export_format.variants:
+            write_model(source, export_format, folder)
+        else:
+            write_code(run, dataset, folder)
+    # Converters raise whatever their libraries raise.
+    except Exception as error:
+        raise ExportError(
+            _("This model cannot be written as {title}: {reason}").format(
+                title=export_format.title, reason=error
+            )
+        ) from error
+    (folder / "requirements.txt").write_text("\n".join(export_format.requirements) + "\n", encoding="utf-8")
+    if export_format.variants:
+        _write_how_to_ask(run, export_format, predictor, folder)
+
+
+def _write_how_to_ask(
+    run: TrainingRun, export_format: ExportFormat, predictor: Predictor, folder: Path
+) -> None:
+    write_json(folder / "signature.json", _signature(run, export_format, predictor))
+    (folder / "labels.txt").write_text("\n".join(predictor.class_names) + "\n", encoding="utf-8")
+    if predictor.rejection is not None:
+        np.savez_compressed(folder / "known.npz", bank=predictor.rejection.bank.astype(np.float16))
+    shutil.copyfile(_FILES / "predict.py", folder / "predict.py")
+    shutil.copyfile(_FILES / f"runtime_{export_format.name}.py", folder / "model_runtime.py")
+    shutil.copyfile(image_path.__file__, folder / "image_path.py")
+
+
+def _samples(dataset: ImageDataset | None, image_size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return some images that the model learned from, drawn evenly from all of them."""
+    images = dataset.images_in("train") if dataset else []
+    if dataset is None or not images:
+        # Better than nothing for a quantiser: every brightness occurs.
+        return np.random.default_rng(0).integers(0, 256, (8, image_size, image_size, 3), np.uint8)
+    drawn = [
+        images[place] for place in np.linspace(0, len(images) - 1, min(_NUM_SAMPLES, len(images)), dtype=int)
+    ]
+    paths = [dataset.image_path(image) for image in drawn]
+    return np.concatenate(list(pixel_batches(paths, image_size)))
+
+
+def _signature(run: TrainingRun, export_format: ExportFormat, predictor: Predictor) -> dict[str, Any]:
+    return {
+        "format_version": _FORMAT_VERSION,
+        "class_names": list(predictor.class_names),
+        "image_size": predictor.image_size,
+        "channels": "RGB",
+        "value_range": [0, 255],
+        "resize": "squeeze to a square, bicubic with antialiasing (image_path.py)",
+        "temperature": predictor.calibration.temperature,
+        "refuses": _refuses(predictor.rejection),
+        "models": [{"name": variant.name, "file": variant.file} for variant in export_format.variants],
+        "backbone": get_backbone(run.config.backbone).title,
+        "run": run.id,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("keras", "tensorflow", "numpy", "pillow")},
+        },
+    }
+
+
+def _refuses(rejection: Rejection | None) -> dict[str, float] | None:
+    if rejection is None:
+        return None
+    return {
+        "min_familiarity": rejection.min_familiarity,
+        "min_probability": rejection.min_probability,
+        "num_neighbors": rejection.num_neighbors,
+    }
+
+
+def _scored_photos(run: TrainingRun, dataset: ImageDataset | None, predictor: Predictor) -> list[ScoredPhoto]:
+    """Return photos that the model has not learned from, evenly drawn, with the app's own answers."""
+    if dataset is None:
+        return []
+    kept_aside = run.validation_ids()
+    images = [image for image in dataset.images if image.id in kept_aside]
+    places = np.linspace(0, len(images) - 1, min(MAX_IMAGES, len(images)), dtype=int)
+    photos = []
+    for image in (images[place] for place in places):
+        path = dataset.image_path(image)
+        prediction = predictor.predict(path.read_bytes())
+        photos.append(ScoredPhoto(path, image.name, image.class_name, prediction))
+    return photos
+
+
+def _zip(folder: Path, path: Path) -> None:
+    with replacing(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                archive.write(file, Path(path.stem, file.relative_to(folder)))

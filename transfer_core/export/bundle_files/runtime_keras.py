@@ -1,0 +1,31 @@
+"""Load the model with Keras."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def load_model(path: Path) -> Callable[[Array], tuple[Array, Array]]:
+    """Return a function from pixels, `[1, size, size, 3]` in 0-255, to features and probabilities of that picture."""
+    classifier = keras.saving.load_model(path, compile=False)
+    if "flatten" in {layer.name for layer in classifier.layers}:
+        features = keras.layers.GlobalAveragePooling2D()(classifier.get_layer("flatten").input)
+    else:
+        features = classifier.get_layer("dropout").input
+    model = keras.Model(classifier.input, [features, classifier.output])
+
+    def run(pixels: Array) -> tuple[Array, Array]:
+        described, scores = model.predict_on_batch(pixels)
+        return described, scores
+
+    return run

@@ -1,0 +1,24 @@
+"""Load the model with ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+Array = np.ndarray[Any, Any]
+
+
+def load_model(path: Path) -> Callable[[Array], tuple[Array, Array]]:
+    """Return a function from pixels, `[1, size, size, 3]` in 0-255, to features and probabilities of that picture."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run(pixels: Array) -> tuple[Array, Array]:
+        features, scores = session.run(None, {name: pixels.astype(np.float32)})
+        return features, scores
+
+    return run

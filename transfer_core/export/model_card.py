@@ -1,0 +1,101 @@
+"""What a model is, what it was made from and what it cannot do, for whoever gets it (Mitchell et al. 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.export.parity import Parity
+from transfer_core.language import _
+from transfer_core.runs.training_run import TrainingRun
+
+
+def model_card(run: TrainingRun, dataset: ImageDataset | None, parities: Sequence[Parity]) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        run: What is exported.
+        dataset: Its images, where they are still there.
+        parities: The proof of the bundle that the card goes into.
+    """
+    backbone = get_backbone(run.config.backbone)
+    sections = [
+        (_("What it is"), _what_it_is(run)),
+        (_("What it learned from"), _images(run, dataset)),
+        (_("How good it is"), _numbers(run)),
+        (_("What it cannot do"), _limits(run)),
+        (
+            _("Where it comes from"),
+            _("{name} ← {backbone} ← {source}. Licence of the pretrained weights: {licence}.").format(
+                name=run.dataset_name,
+                backbone=backbone.title,
+                source=backbone.weights_source,
+                licence=backbone.licence,
+            ),
+        ),
+    ]
+    if parities:
+        sections.append((_("Whether it answers as the app did"), _proof(parities)))
+    title = _("Model card: {name}").format(name=run.dataset_name)
+    return f"# {title}\n\n" + "\n".join(f"## {heading}\n{text}\n" for heading, text in sections)
+
+
+def _what_it_is(run: TrainingRun) -> str:
+    return _(
+        "A classifier of photos into {count} classes: {names}. Made with Transfer Studio on {date} (run {id})."
+    ).format(
+        count=len(run.class_names),
+        names=", ".join(run.class_names),
+        date=f"{run.created_at:%Y-%m-%d}",
+        id=run.id,
+    )
+
+
+def _images(run: TrainingRun, dataset: ImageDataset | None) -> str:
+    if dataset is None:
+        return _("The images are no longer there.")
+    counts = dataset.counts()
+    rows = "".join(f"| {name} | {counts.get(name, 0)} |\n" for name in run.class_names)
+    return f"| {_('class')} | {_('images')} |\n| --- | --- |\n{rows}"
+
+
+def _numbers(run: TrainingRun) -> str:
+    evaluation = run.evaluation()
+    if evaluation is None:
+        return _("It has not been measured.")
+    lowest, highest = evaluation.accuracy_interval
+    sentence = _(
+        "{accuracy:.1%} of {count} validation photos right; on new photos of the same kind probably between "
+        "{lowest:.0%} and {highest:.0%} (95 % Wilson interval). These photos also picked the best epoch."
+    ).format(accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest)
+    rows = "".join(
+        f"| {name} | {numbers['precision']:.2f} | {numbers['recall']:.2f} | {numbers['f1']:.2f} |\n"
+        for name, numbers in evaluation.per_class.items()
+    )
+    head = f"| {_('class')} | {_('precision')} | {_('recall')} | F1 |\n| --- | --- | --- | --- |\n"
+    return f"{sentence}\n\n{head}{rows}"
+
+
+def _limits(run: TrainingRun) -> str:
+    return _(
+        "It knows only these {count} classes and was tried only on photos like those it learned from. A photo of "
+        "something else may still get a confident answer. Do not let it decide anything about people that matters."
+    ).format(count=len(run.class_names))
+
+
+def _proof(parities: Sequence[Parity]) -> str:
+    if not any(parity.num_images for parity in parities):
+        return _("Not proved: the photos that it was checked with are no longer there.")
+    line = _(
+        "- {variant}: {same} of {count} photos have the same top class, largest difference {difference:.4f}"
+    )
+    return "\n".join(
+        line.format(
+            variant=parity.variant,
+            same=parity.num_same,
+            count=parity.num_images,
+            difference=parity.max_difference,
+        )
+        for parity in parities
+    )

@@ -1,0 +1,228 @@
+"""The commands about several runs: compare, sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from transfer_core.command_parts import carry_out, dataset_from
+from transfer_core.config import TrainingConfig
+from transfer_core.console import note, report
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError
+from transfer_core.evaluation.comparison import compare as compare_evaluations
+from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.events import RunSnapshot
+from transfer_core.language import _
+from transfer_core.options import (
+    common_options,
+    config_from,
+    open_workspace,
+    recommended_config,
+    training_options,
+)
+from transfer_core.runs.differences import difference_sentence, differences
+from transfer_core.runs.run_status import resumable_run, run_status
+from transfer_core.runs.sweep import (
+    NUM_REPEATS,
+    Sweep,
+    SweepPlan,
+    best_trade_off,
+    check_unchanged,
+    load_sweep,
+    usual_depths,
+)
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.workspace import Workspace
+
+
+@click.command()
+@click.argument("run_ids", metavar="RUN RUN", nargs=2)
+@common_options
+def compare(run_ids: tuple[str, str], root: Path | None, as_json: bool) -> None:
+    """Say what differs between two runs, and whether the second is better."""
+    _compare_runs(open_workspace(root), run_ids, as_json)
+
+
+@click.command()
+@click.argument("source", metavar="FOLDER_OR_DATASET")
+@click.option("--depth", "depths", multiple=True, type=int, help="Blocks that learn along; several times.")
+@click.option(
+    "--repeats", default=NUM_REPEATS, show_default=True, type=click.IntRange(1, 10), help="Seeds for each."
+)
+@click.option("--resume", "sweep_id", help="Go on with a series that broke off.")
+@training_options
+@common_options
+def sweep(
+    source: str,
+    depths: tuple[int, ...],
+    repeats: int,
+    sweep_id: str | None,
+    recommended: bool,
+    root: Path | None,
+    as_json: bool,
+    **choices: Any,
+) -> None:
+    """Train on the same images at several freeze depths, and say which is the best trade-off."""
+    workspace = open_workspace(root)
+    if sweep_id:
+        begun = load_sweep(workspace, sweep_id)
+        plan, config = begun.plan, begun.runs[0].config
+        dataset = check_unchanged(workspace, begun)
+    else:
+        config = config_from(choices)
+        dataset = dataset_from(workspace, source, config.seed)
+        if recommended:
+            config, _reasons = recommended_config(choices, dataset)
+        usual = usual_depths(len(FreezePlan.of(config).backbone.blocks))
+        plan = SweepPlan.of(dataset, config, depths or usual, repeats)
+    _sweep_depths(workspace, dataset, config, plan, as_json)
+
+
+def _compare_runs(workspace: Workspace, run_ids: Sequence[str], as_json: bool) -> None:
+    """Print what differs between two runs, and whether one is better.
+
+    Args:
+        workspace: Where they are.
+        run_ids: The first and the second.
+        as_json: Print one JSON object.
+
+    Raises:
+        NotFoundError: If a run is missing, or has not been checked on photos.
+        WorkspaceError: If a file is damaged.
+    """
+    runs = [TrainingRun.load(workspace, run_id) for run_id in run_ids]
+    found = differences(runs)
+    comparison = compare_evaluations(*(_evaluation(run) for run in runs))
+    facts = {
+        "run_ids": [run.id for run in runs],
+        "differences": [
+            {"choice": one.choice, "title": one.title, "values": list(one.values)} for one in found
+        ],
+        "difference": difference_sentence(found),
+        **comparison.to_dict(),
+    }
+    lines = [
+        facts["difference"],
+        *(
+            _("  {name}: {before} of {count} right, then {after}").format(
+                name=change.class_name,
+                before=change.num_right_before,
+                after=change.num_right_after,
+                count=change.num_images,
+            )
+            for change in comparison.per_class
+        ),
+        facts["verdict"],
+    ]
+    report(as_json, facts, lines)
+
+
+def _evaluation(run: TrainingRun) -> Evaluation:
+    evaluation = run.evaluation()
+    if evaluation is None:
+        raise NotFoundError(
+            _("The run {id} has not been checked on photos: it was stopped or failed before.").format(
+                id=run.id
+            )
+        )
+    return evaluation
+
+
+def _sweep_depths(
+    workspace: Workspace,
+    dataset: ImageDataset,
+    config: TrainingConfig,
+    plan: SweepPlan,
+    as_json: bool,
+) -> None:
+    """Train what a plan still lacks, one run after the other, and print what came of each depth.
+
+    Args:
+        workspace: Where everything is.
+        dataset: The images.
+        config: All choices but depth and seed.
+        plan: Depths and seeds.
+        as_json: Print one JSON object.
+
+    Raises:
+        TrainingError: If not one run could be finished.
+        WorkspaceError: If the disk refuses.
+    """
+    note(_("Series {id}; if it breaks off, go on with --resume {id}").format(id=plan.id))
+    for depth, seed, choices in plan.configs(config):
+        run = _run_to_carry_out(workspace, dataset, plan, choices)
+        if run is None:
+            continue
+        note(_("{depth} blocks learn along, seed {seed}: run {id}").format(depth=depth, seed=seed, id=run.id))
+        try:
+            carry_out(workspace, run)
+        except TransferStudioError as error:
+            note(_("The run {id} failed: {reason}").format(id=run.id, reason=error))
+    sweep = load_sweep(workspace, plan.id)
+    report(as_json, _sweep_facts(workspace, sweep), _sweep_lines(workspace, sweep))
+
+
+def _run_to_carry_out(
+    workspace: Workspace, dataset: ImageDataset, plan: SweepPlan, choices: TrainingConfig
+) -> TrainingRun | None:
+    try:
+        sweep = load_sweep(workspace, plan.id)
+    except NotFoundError:
+        sweep = Sweep(plan, ())
+    run = sweep.run_at(choices.num_unfrozen_blocks, choices.seed, _snapshot_of(workspace))
+    status = run_status(run) if run else None
+    if run and status == "interrupted":
+        return resumable_run(workspace, run.id)
+    if status in ("finished", "running", "paused", "queued"):
+        return None
+    run = TrainingRun.create(workspace, dataset, choices)
+    plan.mark(run)
+    return run
+
+
+def _snapshot_of(workspace: Workspace) -> Callable[[str], RunSnapshot]:
+    return lambda run_id: TrainingRun.load(workspace, run_id).snapshot()
+
+
+def _sweep_facts(workspace: Workspace, sweep: Sweep) -> dict[str, Any]:
+    points = sweep.points(_snapshot_of(workspace))
+    best = best_trade_off(points)
+    if best is None:
+        raise TrainingError(_("Not one of the trainings was finished, so there is nothing to compare."))
+    return {
+        "sweep_id": sweep.plan.id,
+        "dataset_id": sweep.runs[0].dataset_id,
+        "backbone": sweep.backbone.name,
+        "run_ids": [run.id for run in sweep.runs],
+        "seeds": list(sweep.plan.seeds),
+        "points": [point.to_dict() for point in points],
+        "best_num_unfrozen_blocks": best.num_unfrozen_blocks,
+    }
+
+
+def _sweep_lines(workspace: Workspace, sweep: Sweep) -> list[str]:
+    points = sweep.points(_snapshot_of(workspace))
+    best = best_trade_off(points)
+    line = _(
+        "{depth} blocks: {accuracy:.1%} right (spread {spread:.1%}), {seconds:.0f} s, {count:,} numbers learn{mark}"
+    )
+    return [
+        line.format(
+            depth=point.num_unfrozen_blocks,
+            accuracy=point.accuracy,
+            spread=point.spread,
+            seconds=point.seconds,
+            count=point.num_trainable_parameters,
+            mark=_("  <- best trade-off") if point == best else "",
+        )
+        for point in points
+        if point.accuracies
+    ]
+
+
+RUN_COMMANDS = (compare, sweep)

@@ -1,0 +1,159 @@
+"""How good a run is on the images it learned from, was checked with, or has never met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import ImageRecord, Split
+from transfer_core.errors import IngestError
+from transfer_core.evaluation.cached_looks import look_at_cached
+from transfer_core.evaluation.calibration import Calibration, fit_temperature
+from transfer_core.evaluation.evaluation import Evaluation, LabelledImage, evaluation_of
+from transfer_core.evaluation.rejection import Rejection, fit_rejection
+from transfer_core.files import read_json
+from transfer_core.language import _
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.train import SIGNATURE_FILE
+
+Progress = Callable[[int], None]
+
+
+def fit_certainty(run: TrainingRun, dataset: ImageDataset, cache_dir: Path) -> None:
+    """Fit on the validation images how sure the model may be and what it should refuse; store it with the model.
+
+    Args:
+        run: A run with a model.
+        dataset: The images it learned from.
+        cache_dir: Where features are kept.
+
+    Raises:
+        TransferStudioError: Whatever `look_at_cached` raises.
+    """
+    class_names = model_class_names(run)
+    checked = images_of(run, dataset, "validation", class_names)
+    learned = images_of(run, dataset, "train", class_names)
+    if not checked or not learned:
+        return
+    looks = look_at_cached(run.folder, run.config, dataset, [*checked, *learned], cache_dir)
+    count = len(checked)
+    calibration = fit_temperature(looks.probabilities[:count], _places(checked, class_names))
+    calibration.save(run.folder)
+    assert looks.features is not None
+    fit_rejection(looks.features[count:], looks.features[:count], run.config.seed).save(run.folder)
+
+
+def evaluate_split(
+    run: TrainingRun,
+    dataset: ImageDataset,
+    split: Split,
+    cache_dir: Path,
+    on_progress: Progress = lambda num_done: None,
+) -> Evaluation:
+    """Score images that a run learned from, was checked with, or has never met, by way of the feature cache.
+
+    Args:
+        run: A run with a model.
+        dataset: Where the images are, with their present classes.
+        split: `"test"` takes those that are for tests now and that the run has neither learned from nor been
+            checked with.
+        cache_dir: Where features are kept.
+        on_progress: Called with the number of images whose features are there.
+
+    Raises:
+        IngestError: If there are no such images.
+        TransferStudioError: Whatever `look_at_cached` raises.
+    """
+    class_names = model_class_names(run)
+    images = images_of(run, dataset, split, class_names)
+    if not images:
+        raise IngestError(none_left(split))
+    return evaluate_records(run, dataset, images, cache_dir, on_progress)
+
+
+def evaluate_records(
+    run: TrainingRun,
+    dataset: ImageDataset,
+    images: Sequence[ImageRecord],
+    cache_dir: Path,
+    on_progress: Progress = lambda num_done: None,
+) -> Evaluation:
+    """Score any images of a dataset whose classes the model knows, by way of the feature cache.
+
+    Args:
+        run: A run with a model.
+        dataset: Where the images are.
+        images: Which of them.
+        cache_dir: Where features are kept.
+        on_progress: Called with the number of images whose features are there.
+
+    Raises:
+        TransferStudioError: Whatever `look_at_cached` raises.
+    """
+    looks = look_at_cached(run.folder, run.config, dataset, images, cache_dir, on_progress)
+    return evaluation_of(
+        model_class_names(run),
+        [labelled(dataset, image) for image in images],
+        looks,
+        Calibration.load(run.folder),
+        Rejection.load(run.folder),
+    )
+
+
+def images_of(
+    run: TrainingRun, dataset: ImageDataset, split: Split, class_names: Sequence[str]
+) -> list[ImageRecord]:
+    """Return the images that played a part in a run, whatever the split of the dataset is by now.
+
+    Args:
+        run: It knows which images it learned from and which it was checked with.
+        dataset: Where these images are, with their present classes.
+        split: Which part.
+        class_names: What the model knows; images of other classes are passed over.
+
+    Raises:
+        WorkspaceError: If it is not known which images these were.
+    """
+    if split == "test":
+        met = run.train_ids() | run.validation_ids()
+        found = [image for image in dataset.images_in("test") if image.id not in met]
+    else:
+        ids = run.train_ids() if split == "train" else run.validation_ids()
+        found = [image for image in dataset.images if image.id in ids]
+    return [image for image in found if image.class_name in class_names]
+
+
+def labelled(dataset: ImageDataset, image: ImageRecord) -> LabelledImage:
+    """Return an image of a dataset as one to score."""
+    return LabelledImage(dataset.image_path(image), image.name, image.class_name, image.id)
+
+
+def model_class_names(run: TrainingRun) -> tuple[str, ...]:
+    """Return the classes of a model, in the order of its outputs.
+
+    Raises:
+        WorkspaceError: If the file beside the model is missing or damaged.
+    """
+    return tuple(read_json(run.folder / SIGNATURE_FILE).get("class_names", run.class_names))
+
+
+def none_left(split: Split) -> str:
+    """Say that there are no images to score a run on."""
+    if split == "test":
+        return _(
+            "There are no photos to test with that this run has never met. Bring some in a folder named test, or "
+            "score it on a folder of new photos."
+        )
+    return _(
+        "None of the photos that this run was checked with is left, so it cannot be scored on them. Score "
+        "it on a folder of new photos, or train again."
+    )
+
+
+def _places(
+    images: Sequence[ImageRecord], class_names: Sequence[str]
+) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    return np.array([class_names.index(image.class_name) for image in images])

@@ -1,0 +1,107 @@
+"""What was different about some runs, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from transfer_core.config import TrainingConfig
+from transfer_core.language import _
+from transfer_core.runs.training_run import TrainingRun
+
+# Without anything unfrozen these change nothing.
+_FINE_TUNING_ALONE = ("fine_tune_epochs", "fine_tune_learning_rate", "layer_decay")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A choice that is not the same in all runs.
+
+    Args:
+        choice: Its name in the config, or `"dataset"`.
+        title: What it is called in a sentence.
+        values: The value in each run.
+    """
+
+    choice: str
+    title: str
+    values: tuple[Any, ...]
+
+
+def differences(runs: Sequence[TrainingRun]) -> list[Difference]:
+    """Return the choices that are not the same in all runs, leaving out those that changed nothing.
+
+    Args:
+        runs: Two or more.
+    """
+    found = []
+    images = tuple(f"{run.dataset_name}, version {run.dataset_version}" for run in runs)
+    if len({(run.dataset_id, run.dataset_version) for run in runs}) > 1:
+        found.append(Difference("dataset", _("the images"), images))
+    titles = _titles()
+    for choice in fields(TrainingConfig):
+        values = tuple(getattr(run.config, choice.name) for run in runs)
+        if len(set(values)) > 1 and any(_counts(choice.name, run.config) for run in runs):
+            found.append(Difference(choice.name, titles[choice.name], values))
+    return found
+
+
+def difference_sentence(found: Sequence[Difference]) -> str:
+    """Say what was different.
+
+    Args:
+        found: What `differences` returned.
+    """
+    if not found:
+        return _("Nothing differs: the same choices on the same images.")
+    *others, last = [difference.title for difference in found]
+    if not others:
+        return _("The only difference is {what}.").format(what=last)
+    return _("Only {others} and {last} differ.").format(others=", ".join(others), last=last)
+
+
+def _counts(choice: str, config: TrainingConfig) -> bool:
+    """Whether a choice has any effect beside the others."""
+    if choice in _FINE_TUNING_ALONE:
+        return config.unfreezes
+    if choice in ("augmentation_kinds", "num_views", "live_augmentation"):
+        return config.has_augmentation
+    needs = {
+        "hidden_units": config.head in ("hidden", "auto"),
+        "momentum": config.optimizer == "sgd",
+        "weight_decay": config.optimizer != "adam",
+    }
+    return needs.get(choice, True)
+
+
+def _titles() -> dict[str, str]:
+    return {
+        "backbone": _("the network"),
+        "num_unfrozen_blocks": _("the depth of fine-tuning"),
+        "epochs": _("the number of epochs"),
+        "fine_tune_epochs": _("the number of fine-tuning epochs"),
+        "learning_rate": _("the learning rate"),
+        "fine_tune_learning_rate": _("the fine-tuning learning rate"),
+        "batch_size": _("the batch size"),
+        "dropout": _("the dropout"),
+        "seed": _("the seed"),
+        "schedule": _("what learns when"),
+        "unfrozen_layers": _("the single layers that learn along"),
+        "weights": _("where training starts"),
+        "optimizer": _("the optimizer"),
+        "momentum": _("the momentum"),
+        "weight_decay": _("the weight decay"),
+        "label_smoothing": _("the label smoothing"),
+        "class_weights": _("the weight of small classes"),
+        "oversampling": _("how often small classes are shown"),
+        "head": _("the new layers"),
+        "hidden_units": _("the size of the hidden layer"),
+        "early_stopping_patience": _("the patience of early stopping"),
+        "layer_decay": _("the layer decay"),
+        "augmentation": _("how strongly photos are varied"),
+        "augmentation_kinds": _("in which ways photos are varied"),
+        "num_views": _("the number of views"),
+        "live_augmentation": _("whether photos are varied anew each time"),
+        "cache_dtype": _("the precision of the cache"),
+    }
