@@ -139,12 +139,13 @@ def _show_chart(ranked: list[AuditionScore], backbones: dict[str, Backbone], bes
             error_y={"type": "data", "array": [score.spread for score in scores], "thickness": 1},
             text=[escape(backbones[score.backbone_name].title) for score in scores],
             mode="markers+text",
-            textposition="top right",
+            textposition="middle left",
+            cliponaxis=False,
             marker={"size": 14, "color": color, "symbol": symbol},
         )
     figure.update_layout(
         height=340,
-        margin={"l": 0, "r": 90, "t": 30, "b": 0},
+        margin={"l": 0, "r": 20, "t": 30, "b": 0},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
         xaxis={"title": _("seconds for 100 images on this computer"), "rangemode": "tozero"},
         yaxis={"title": _("right on your images"), "tickformat": ".0%"},

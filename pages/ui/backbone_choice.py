@@ -103,7 +103,7 @@ def _show_entry(session: Session, backbone: Backbone) -> None:
     if not is_chosen and backbone.weights.are_at_hand:
         icon = ":material/wifi_off:"
     facts = f":small[{size_words(backbone)} · {backbone.imagenet_accuracy or 0:.0%}]"
-    if st.button(f"{backbone.title} {facts}", icon=icon, key=f"look-at-{backbone.name}"):
+    if st.button(f"{backbone.title} · {facts}", icon=icon, key=f"look-at-{backbone.name}"):
         st.dialog(backbone.title, width="medium")(show_details)(session, backbone)
 
 
