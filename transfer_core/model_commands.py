@@ -130,7 +130,8 @@ def make_ready(workspace: Workspace, config: TrainingConfig) -> None:
     try:
         backbone = get_backbone(config.backbone)
     except NotFoundError as error:
-        if config.backbone not in workspace.run_ids():
+        # A slip of the keyboard is not to leave an empty workspace behind.
+        if not workspace.root.is_dir() or config.backbone not in workspace.run_ids():
             raise error
         backbone = make_source(workspace, config.backbone)
     if config.weights != "random":
