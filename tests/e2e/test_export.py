@@ -1,0 +1,58 @@
+"""A model taken away by clicking, and asked outside the app."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Server, click_button, settle
+from transfer_core.config import TrainingConfig
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import folder_source
+from transfer_core.export.formats import list_formats
+from transfer_core.predictor import Predictor
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.execute import execute_run
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+
+pytestmark = pytest.mark.browser
+
+
+def test_each_format_is_made_proved_and_downloaded(
+    server: Server, person: Callable[[], Page], image_folder: Path, tmp_path: Path
+) -> None:
+    dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
+    config = TrainingConfig(backbone="tiny_random", epochs=10)
+    run = TrainingRun.create(server.workspace, dataset, config)
+    execute_run(server.workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+
+    page = person()
+    page.goto(f"/Export?run={run.id}")
+    settle(page)
+    folders = {}
+    for export_format in list_formats():
+        click_button(page, f"Make {export_format.title}")
+        card = page.locator(f".st-key-export-{export_format.name}")
+        expect(card.get_by_text("Proved:" if export_format.variants else "Ready.")).to_be_visible()
+        with page.expect_download() as download:
+            card.get_by_role("button", name="Download").click()
+        path = tmp_path / download.value.suggested_filename
+        download.value.save_as(path)
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(tmp_path)
+        folders[export_format.name] = tmp_path / path.stem
+    expect(page.get_by_text("5 formats are ready")).to_be_visible()
+
+    photo = image_folder / "red" / "red-3.jpg"
+    command = [sys.executable, str(folders["onnx"] / "predict.py"), "--json", str(photo)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    expected = Predictor.load(run.folder).predict(photo.read_bytes())
+    assert json.loads(done.stdout)["probabilities"] == pytest.approx(expected.probabilities, abs=1e-4)
+    assert (folders["code"] / "train.ipynb").is_file()
