@@ -37,7 +37,7 @@ def write_code(run: TrainingRun, dataset: ImageDataset | None, folder: Path) -> 
         WeightsError: If its weights are missing or damaged.
     """
     backbone = get_backbone(run.config.backbone)
-    body = backbone.build()
+    body = backbone.build(pretrained=run.config.weights != "random")
     body.save(folder / "backbone.keras")
     by_block = layers_by_block(body, backbone)
     plan = FreezePlan.of(run.config)

@@ -67,7 +67,7 @@ def test_default_training_recognises_real_photos(
 def test_default_training_needs_the_pretrained_weights(
     shared_data: Path, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(efficientnet_lite, "_load_weights", _draw_weights)
+    monkeypatch.setattr(efficientnet_lite.PackageWeights, "load", _draw_weights)
     files = folder_source(shared_data / "clothing")
     dataset = add_files(create_dataset(workspace, "Clothing"), files)
     snapshot = train(dataset, TrainingConfig(), tmp_path, workspace.cache_dir).snapshot
@@ -116,7 +116,7 @@ def _val_accuracy_of_default_training(
     return json.loads(capsys.readouterr().out)["val_accuracy"]
 
 
-def _draw_weights(model, state: dict[str, np.ndarray]) -> None:
+def _draw_weights(_weights: efficientnet_lite.PackageWeights, model) -> None:
     """Fill the kernels with random numbers that keep activations of the same size from layer to layer."""
     generator = np.random.default_rng(1)
     for layer in model.layers:
