@@ -83,6 +83,11 @@ def _show_proof(bundle: ExportBundle) -> None:
     if len(bundle.parities) > 1:
         st.dataframe(_table(bundle.parities), hide_index=True, width="stretch")
     _show_differing(bundle.parities)
+    if not bundle.has_present_limits:
+        st.info(
+            _("Since then you have moved the limits of “I don't know”. Make it again to take them along."),
+            icon=":material/update:",
+        )
 
 
 def _show_download(bundle: ExportBundle) -> None:
@@ -99,21 +104,30 @@ def _show_download(bundle: ExportBundle) -> None:
 
 
 def _proof_words(parities: tuple[Parity, ...]) -> str:
-    """Say in a sentence what the exact model file proved, the first of the format."""
-    exact = parities[0]
-    if not exact.num_images:
+    """Say in a sentence what the proof came to: of the first that failed, otherwise of the exact one."""
+    shown = next((parity for parity in parities if not parity.is_passed), parities[0])
+    if not shown.num_images:
         return _("Not proved: the photos your model was checked with are no longer there.")
-    if all(parity.is_passed for parity in parities):
+    if not shown.is_passed:
         text = _(
-            "Proved: {same} of {count} photos get the same answer, the largest difference is {difference}."
+            "The version {variant} does not answer as it does here: {same} of {count} photos get the same answer, the "
+            "largest difference is {difference}."
+        )
+    elif len(parities) > 1:
+        text = _(
+            "Proved. The version {variant}: {same} of {count} photos get the same answer, the largest difference is "
+            "{difference}. The smaller ones are listed below."
         )
     else:
         text = _(
-            "It does not answer as it does here: {same} of {count} photos get the same answer, the largest difference "
-            "is {difference}."
+            "Proved: {same} of {count} photos get the same answer, the largest difference is {difference}."
         )
-    worst = exact if exact.is_passed is False or all(one.is_passed for one in parities) else parities[-1]
-    return text.format(same=worst.num_same, count=worst.num_images, difference=_difference(worst))
+    return text.format(
+        variant=shown.variant,
+        same=shown.num_same,
+        count=shown.num_images,
+        difference=_difference(shown),
+    )
 
 
 def _difference(parity: Parity) -> str:
@@ -128,6 +142,9 @@ def _table(parities: tuple[Parity, ...]) -> pd.DataFrame:
             _("Size"): memory_words(parity.num_bytes),
             _("Right"): f"{parity.accuracy:.0%}" if parity.accuracy is not None else "–",
             _("Same answer"): _("{same} of {count}").format(same=parity.num_same, count=parity.num_images),
+            _("Same “I don't know”"): _("{same} of {count}").format(
+                same=parity.num_same_refusals, count=parity.num_images
+            ),
             _("Largest difference"): _difference(parity),
             _("Proof"): _("passed") if parity.is_passed else _("not passed"),
         }

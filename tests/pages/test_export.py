@@ -33,10 +33,10 @@ def downloads(page: AppTest) -> list[str]:
     return [found.proto.label for found in page.get("download_button")]
 
 
-def staged(run: TrainingRun, parity: Parity) -> Path:
-    """Put a bundle with this proof where the page looks for it."""
+def staged(run: TrainingRun, *parities: Parity) -> Path:
+    """Put a bundle with these proofs where the page looks for it."""
     path = run.folder / EXPORTS_DIR / f"{run.id}-onnx.zip"
-    write_json(path.with_suffix(".json"), {"parity": [parity.to_dict()]})
+    write_json(path.with_suffix(".json"), {"parity": [one.to_dict() for one in parities], "refuses": None})
     path.write_bytes(b"PK" + bytes(20))
     return path
 
@@ -67,9 +67,15 @@ def test_what_was_made_can_be_downloaded_with_its_proof(
 def test_a_model_that_answers_otherwise_is_marked_with_the_photos(
     open_page: OpenPage, run: TrainingRun
 ) -> None:
-    staged(run, Parity("float32", 20, 6, 5, 4, 6, 0.3, 0.001, ("red-3.png",), False))
+    staged(
+        run,
+        Parity("float32", 20, 6, 6, 4, 6, 0.0, 0.001, (), True),
+        Parity("float16", 10, 6, 5, 4, 6, 0.3, 0.001, ("red-3.png",), False),
+        Parity("int8", 5, 6, 6, 4, 6, 0.2, 0.5, (), True),
+    )
     page = open_page(PAGE, run=run.id)
-    assert "It does not answer as it does here: 5 of 6 photos" in page.warning[0].value
+    assert "The version float16 does not answer as it does here: 5 of 6 photos" in page.warning[0].value
+    assert "you have moved the limits" in texts(page)
     assert "red-3.png" in texts(page)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.data import image_path
 from transfer_core.data.batches import pixel_batches
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import ExportError, NotFoundError, WorkspaceError
+from transfer_core.errors import ExportError, NotFoundError, UnreadableImageError, WorkspaceError
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.export.code import write_code
 from transfer_core.export.converters import Source, write_model
@@ -31,6 +32,8 @@ from transfer_core.language import _
 from transfer_core.predictor import Predictor
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
+
+_logger = logging.getLogger(__name__)
 
 EXPORTS_DIR = "exports"
 _FACTS_FILE = "parity.json"
@@ -47,16 +50,18 @@ class ExportBundle:
         format_name: Which format.
         path: The zip.
         parities: The proof, for each model file in it.
+        has_present_limits: Whether it refuses what the app refuses now; the limits may have been moved since.
     """
 
     format_name: str
     path: Path
     parities: tuple[Parity, ...]
+    has_present_limits: bool = True
 
     @property
-    def is_passed(self) -> bool:
-        """Whether every model file in it answers as the app does, as far as its format can."""
-        return all(parity.is_passed for parity in self.parities)
+    def is_passed(self) -> bool | None:
+        """Whether every model file in it answers as the app does, as far as its format can; None without any."""
+        return all(parity.is_passed for parity in self.parities) if self.parities else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain values, ready for JSON."""
@@ -106,8 +111,15 @@ def export_run(
         write_json(scratch / _FACTS_FILE, {"format": format_name, "parity": [p.to_dict() for p in parities]})
         (scratch / "MODEL_CARD.md").write_text(model_card(run, dataset, parities), encoding="utf-8")
         path = folder / f"{run.id}-{format_name}.zip"
+        if not run.has_model:
+            # A folder made anew in its place would stand in the way of taking the deletion back.
+            raise ExportError(_("The run was deleted while it was being exported."))
         _zip(scratch, path)
-        write_json(path.with_suffix(".json"), {"parity": [parity.to_dict() for parity in parities]})
+        facts = {
+            "parity": [parity.to_dict() for parity in parities],
+            "refuses": _refuses(predictor.rejection),
+        }
+        write_json(path.with_suffix(".json"), facts)
     return ExportBundle(format_name, path, parities)
 
 
@@ -115,8 +127,13 @@ def exported(run: TrainingRun, format_name: str) -> ExportBundle | None:
     """Return the bundle that was made before, or None."""
     path = run.folder / EXPORTS_DIR / f"{run.id}-{format_name}.zip"
     try:
-        parities = read_json(path.with_suffix(".json"))["parity"]
-        bundle = ExportBundle(format_name, path, tuple(Parity.from_dict(values) for values in parities))
+        facts = read_json(path.with_suffix(".json"))
+        bundle = ExportBundle(
+            format_name,
+            path,
+            tuple(Parity.from_dict(values) for values in facts["parity"]),
+            facts["refuses"] == _refuses(Rejection.load(run.folder)),
+        )
     except (WorkspaceError, KeyError, TypeError):
         return None
     return bundle if path.is_file() else None
@@ -235,7 +252,11 @@ def _scored_photos(run: TrainingRun, dataset: ImageDataset | None, predictor: Pr
     photos = []
     for image in (images[place] for place in places):
         path = dataset.image_path(image)
-        prediction = predictor.predict(path.read_bytes())
+        try:
+            prediction = predictor.predict(path.read_bytes())
+        except (OSError, UnreadableImageError):
+            _logger.warning("Left out of the proof: %s is missing or damaged", path)
+            continue
         photos.append(ScoredPhoto(path, image.name, image.class_name, prediction))
     return photos
 

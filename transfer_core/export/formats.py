@@ -19,12 +19,14 @@ class Variant:
         file: File or folder in the bundle.
         max_difference: Largest difference of a probability from the app's, 0-1, that is no defect.
         min_same: Smallest share of photos with the same top class that is no defect, 0-1.
+        min_same_refusals: Smallest share of photos that both know, or both do not, that is no defect, 0-1.
     """
 
     name: str
     file: str
     max_difference: float = 1e-3
     min_same: float = 1.0
+    min_same_refusals: float = 0.98
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,9 @@ _FORMATS = (
         # Rounding moves probabilities; how far is what the proof shows, and beyond this it is a defect.
         variants=(
             Variant("float32", "model_float32.tflite"),
-            Variant("float16", "model_float16.tflite", 0.1, 0.98),
-            Variant("dynamic", "model_dynamic.tflite", 0.2, 0.95),
-            Variant("int8", "model_int8.tflite", 0.5, 0.9),
+            Variant("float16", "model_float16.tflite", 0.1, 0.98, 0.95),
+            Variant("dynamic", "model_dynamic.tflite", 0.2, 0.95, 0.9),
+            Variant("int8", "model_int8.tflite", 0.5, 0.9, 0.9),
         ),
         runtime=("ai-edge-litert",),
         needs=(("ai_edge_litert", "ai-edge-litert"),),

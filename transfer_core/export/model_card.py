@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.export.parity import Parity
 from transfer_core.language import _
+from transfer_core.runs.own_models import lineage_of
 from transfer_core.runs.training_run import TrainingRun
 
 
@@ -19,21 +21,12 @@ def model_card(run: TrainingRun, dataset: ImageDataset | None, parities: Sequenc
         dataset: Its images, where they are still there.
         parities: The proof of the bundle that the card goes into.
     """
-    backbone = get_backbone(run.config.backbone)
     sections = [
         (_("What it is"), _what_it_is(run)),
         (_("What it learned from"), _images(run, dataset)),
         (_("How good it is"), _numbers(run)),
         (_("What it cannot do"), _limits(run)),
-        (
-            _("Where it comes from"),
-            _("{name} ← {backbone} ← {source}. Licence of the pretrained weights: {licence}.").format(
-                name=run.dataset_name,
-                backbone=backbone.title,
-                source=backbone.weights_source,
-                licence=backbone.licence,
-            ),
-        ),
+        (_("Where it comes from"), _origin(run)),
     ]
     if parities:
         sections.append((_("Whether it answers as the app did"), _proof(parities)))
@@ -55,9 +48,15 @@ def _what_it_is(run: TrainingRun) -> str:
 def _images(run: TrainingRun, dataset: ImageDataset | None) -> str:
     if dataset is None:
         return _("The images are no longer there.")
-    counts = dataset.counts()
-    rows = "".join(f"| {name} | {counts.get(name, 0)} |\n" for name in run.class_names)
-    return f"| {_('class')} | {_('images')} |\n| --- | --- |\n{rows}"
+    parts = {_("learned from"): run.train_ids(), _("checked with"): run.validation_ids()}
+    head = f"| {_('class')} | {' | '.join(parts)} |\n| --- | --- | --- |\n"
+    counts = [
+        Counter(image.class_name for image in dataset.images if image.id in ids) for ids in parts.values()
+    ]
+    rows = "".join(
+        f"| {name} | {' | '.join(str(count[name]) for count in counts)} |\n" for name in run.class_names
+    )
+    return head + rows
 
 
 def _numbers(run: TrainingRun) -> str:
@@ -82,6 +81,15 @@ def _limits(run: TrainingRun) -> str:
         "It knows only these {count} classes and was tried only on photos like those it learned from. A photo of "
         "something else may still get a confident answer. Do not let it decide anything about people that matters."
     ).format(count=len(run.class_names))
+
+
+def _origin(run: TrainingRun) -> str:
+    lineage = " ← ".join((run.dataset_name, *lineage_of(run)))
+    if run.config.weights == "random":
+        return lineage
+    return _("{lineage}. Licence of the pretrained weights: {licence}.").format(
+        lineage=lineage, licence=get_backbone(run.config.backbone).licence
+    )
 
 
 def _proof(parities: Sequence[Parity]) -> str:

@@ -106,7 +106,11 @@ def compare(folder: Path, variant: Variant, photos: Sequence[ScoredPhoto]) -> Pa
         if answer["best_guess"] != photo.prediction.class_name:
             differing.append(photo.name)
     num_same = len(photos) - len(differing)
-    is_close = max(differences) <= variant.max_difference
+    is_as_close = (
+        max(differences) <= variant.max_difference
+        and num_same >= variant.min_same * len(photos)
+        and num_same_refusals >= variant.min_same_refusals * len(photos)
+    )
     return Parity(
         variant.name,
         _size(folder / variant.file),
@@ -117,16 +121,29 @@ def compare(folder: Path, variant: Variant, photos: Sequence[ScoredPhoto]) -> Pa
         max(differences),
         variant.max_difference,
         tuple(differing),
-        bool(photos) and is_close and num_same >= variant.min_same * len(photos),
+        bool(photos) and is_as_close,
     )
 
 
 def _answers(folder: Path, model_file: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
     names = "".join(f"{path.resolve()}\n" for path in paths)
     command = [sys.executable, str(folder / "predict.py"), "--model", model_file, "--json"]
-    done = subprocess.run(
-        command, input=names, capture_output=True, text=True, encoding="utf-8", timeout=_PATIENCE, cwd=folder
-    )
+    try:
+        done = subprocess.run(
+            command,
+            input=names,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=_PATIENCE,
+            cwd=folder,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ExportError(
+            _("The exported model took longer than {minutes} minutes, so it was not kept.").format(
+                minutes=_PATIENCE // 60
+            )
+        ) from error
     lines = done.stdout.splitlines()
     if done.returncode or len(lines) != len(paths):
         raise ExportError(

@@ -17,8 +17,9 @@ from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.audition import AuditionScore, audition
 from transfer_core.export.bundle import ExportBundle, export_run
 from transfer_core.language import _
-from transfer_core.runs.run_queue import RunQueue, StoppedWaitingError, in_background_thread
+from transfer_core.runs.run_queue import RunQueue, in_background_thread
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.turns import StoppedWaitingError
 from transfer_core.training.feature_cache import FeaturesStoppedError
 
 _logger = logging.getLogger(__name__)

@@ -19,10 +19,10 @@ from transfer_core.runs.live_run import LiveRun, ask_to_stop
 from transfer_core.runs.run_status import ACTIVE, RunStatus, resumable_run, status_of
 from transfer_core.runs.training_run import CONFIG_FILE, EVENTS_FILE, TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash
+from transfer_core.runs.turns import Turns
 from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)
-_SECONDS_BETWEEN_QUESTIONS = 0.1
 
 StartWorker = Callable[[Callable[[], None]], None]
 
@@ -30,10 +30,6 @@ StartWorker = Callable[[Callable[[], None]], None]
 def in_background_thread(work: Callable[[], None]) -> None:
     """Start work in a thread that does not keep the process alive."""
     threading.Thread(target=work, name="training", daemon=True).start()
-
-
-class StoppedWaitingError(Exception):
-    """The person asked to stop before the turn had come."""
 
 
 class RunQueue:
@@ -55,7 +51,7 @@ class RunQueue:
         self._execute = execute or chosen_executor()
         self._start_worker = start_worker
         self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._turns = Turns()
         self._is_lent = False
         self._live: list[LiveRun] = []
         self._followed: dict[str, EventLog] = {}
@@ -194,7 +190,7 @@ class RunQueue:
     def running(self) -> TrainingRun | None:
         """The run that is being trained here, if any."""
         runs = list(self._live)
-        return runs[0].run if runs else None
+        return runs[0].run if runs and not self._is_lent else None
 
     @contextmanager
     def turn(self, should_stop: Callable[[], bool]) -> Iterator[None]:
@@ -206,15 +202,12 @@ class RunQueue:
         Raises:
             StoppedWaitingError: If it said so.
         """
-        while not self._turn.acquire(timeout=_SECONDS_BETWEEN_QUESTIONS):
-            if should_stop():
-                raise StoppedWaitingError
-        self._is_lent = True
-        try:
-            yield
-        finally:
-            self._is_lent = False
-            self._turn.release()
+        with self._turns.taken(should_stop):
+            self._is_lent = True
+            try:
+                yield
+            finally:
+                self._is_lent = False
 
     def _find(self, run_id: str) -> LiveRun | None:
         return next((live for live in list(self._live) if live.run.id == run_id), None)
@@ -255,7 +248,7 @@ class RunQueue:
         while True:
             live = self._live[0]
             try:
-                with self._turn:
+                with self._turns.taken():
                     self._execute(self.workspace, live.run, live.log.append, live.should_stop)
             except Exception:  # a full disk may refuse even the note that a run failed
                 _logger.exception("Run %s ended without a word", live.run.id)

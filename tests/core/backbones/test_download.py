@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from transfer_core.backbones import download
@@ -19,7 +22,16 @@ from transfer_core.backbones.zoo_weights import WEIGHTS_VARIABLE
 from transfer_core.errors import WeightsError
 from transfer_core.runs.job import download_job
 
-CONTENT = b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 2000
+
+def weights_file() -> bytes:
+    """Return an HDF5 file of half a megabyte."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file["kernel"] = np.arange(64_000, dtype=np.int64)
+    return buffer.getvalue()
+
+
+CONTENT = weights_file()
 FILE = WeightsFile("weights.h5", "", hashlib.md5(CONTENT).hexdigest())
 
 
@@ -203,3 +215,12 @@ def test_half_a_file_put_there_by_hand_is_not_taken(
         assert backbone.weights.are_at_hand
         with pytest.raises(WeightsError, match=r"checksum is another|cannot be read"):
             backbone.build()
+
+
+def test_what_breaks_off_without_a_length_and_a_checksum_is_not_taken_for_whole(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    publisher.tells_length, publisher.num_sent = False, len(CONTENT) - 1000
+    with pytest.raises(WeightsError):
+        download_weights(WeightsFile("weights.h5", "", ""))
+    assert left_behind(tmp_path) == []

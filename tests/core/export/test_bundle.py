@@ -91,7 +91,10 @@ def test_a_bundle_holds_all_that_is_needed(
     evaluation = finished_run.run.evaluation()
     assert evaluation is not None
     assert f"{evaluation.accuracy:.1%} of 6 validation photos right" in card
-    assert "| blue | 8 |" in card
+    blue = [image for image in finished_run.dataset.images if image.class_name == "blue"]
+    num_learned = sum(image.split == "train" for image in blue)
+    assert f"| blue | {num_learned} | {len(blue) - num_learned} |" in card
+    assert "Colours ← Tiny network for tests" in card
 
 
 def test_a_model_with_other_answers_does_not_pass(
@@ -120,6 +123,20 @@ def test_a_model_that_does_not_run_is_not_kept(
     (folder / "model.onnx").write_bytes(b"no model")
     with pytest.raises(ExportError, match="does not run"):
         compare(folder, get_format("onnx").variants[0], validation_photos(finished_run))
+
+
+def test_a_model_that_refuses_everything_does_not_pass(
+    unpacked: Unpack, finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    made = unpacked("onnx")
+    with zipfile.ZipFile(made.bundle.path) as archive:
+        archive.extractall(tmp_path)
+    folder = tmp_path / made.folder.name
+    signature = json.loads((folder / "signature.json").read_text())
+    signature["refuses"]["min_familiarity"] = 2.0
+    (folder / "signature.json").write_text(json.dumps(signature))
+    parity = compare(folder, get_format("onnx").variants[0], validation_photos(finished_run))
+    assert (parity.num_same, parity.num_same_refusals, parity.is_passed) == (6, 0, False)
 
 
 def test_without_photos_nothing_counts_as_proved(unpacked: Unpack) -> None:
@@ -184,6 +201,14 @@ def test_the_bundle_is_found_again(finished_run: FinishedRun) -> None:
     assert exported(finished_run.run, "keras") is None
     bundle = export_run(finished_run.workspace, finished_run.run, "keras")
     assert exported(finished_run.run, "keras") == bundle
+    assert bundle.has_present_limits
+    rejection = Rejection.load(finished_run.folder)
+    assert rejection is not None
+    rejection.sure_above(0.5).save_thresholds(finished_run.folder)
+    found = exported(finished_run.run, "keras")
+    rejection.save_thresholds(finished_run.folder)
+    assert found is not None
+    assert not found.has_present_limits
     bundle.path.unlink()
     assert exported(finished_run.run, "keras") is None
 

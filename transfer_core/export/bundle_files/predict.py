@@ -67,9 +67,9 @@ def is_known(features: Array, probability: float) -> bool:
     return bool(is_familiar and probability + 1e-5 >= limits["min_probability"])
 
 
-def predict(model: Model, path: str) -> dict[str, Any]:
+def predict(model: Model, path: str, pixels: Array) -> dict[str, Any]:
     """Return the answer about one picture; its class is None where the model should not judge."""
-    features, raw = model(read_pixels(path))
+    features, raw = model(pixels)
     probabilities = calibrated(raw[0])
     best = int(probabilities.argmax())
     probability = float(probabilities[best])
@@ -97,11 +97,12 @@ def main() -> int:
     exit_code = 0
     for path in options.pictures or [line.rstrip("\n") for line in sys.stdin]:
         try:
-            answer = predict(model, path)
-        except image_path.DECODER_ERRORS as error:
+            pixels = read_pixels(path)
+        except (*image_path.DECODER_ERRORS, Image.DecompressionBombError) as error:
             print(f"{path}: cannot be read ({error})", file=sys.stderr)
             exit_code = 1
             continue
+        answer = predict(model, path, pixels)
         if options.json:
             print(json.dumps(answer, ensure_ascii=False))
         else:

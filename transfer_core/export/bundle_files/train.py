@@ -59,7 +59,7 @@ def read_photos(folder):
             try:
                 with Image.open(path) as opened:
                     photo, _orientation = image_path.upright_rgb(opened)
-            except OSError as error:
+            except (*image_path.DECODER_ERRORS, Image.DecompressionBombError) as error:
                 print(f"left out: {path} ({error})")
                 continue
             pixels.append(image_path.to_pixels(photo, IMAGE_SIZE))
