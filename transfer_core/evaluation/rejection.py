@@ -27,7 +27,7 @@ METHOD = "nearest_neighbors_cosine"
 MIN_IMAGES = 20
 DEFAULT_SHARE = 0.95
 _NUM_NEIGHBORS = 3
-_MOST_IN_BANK = 2000
+MOST_IN_BANK = 2000
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 
 Array = np.ndarray[Any, Any]
@@ -158,7 +158,7 @@ def fit_rejection(learned: Array, checked: Array, seed: int = 0) -> Rejection:
         checked: Those of the validation images, of which it keeps 95 %; of fewer than 20 all.
         seed: Draws those that are kept.
     """
-    drawn = np.random.default_rng([seed, 0, 6]).permutation(len(learned))[:_MOST_IN_BANK]
+    drawn = np.random.default_rng([seed, 0, 6]).permutation(len(learned))[:MOST_IN_BANK]
     # As it is read back later: stored thresholds must fit the stored features.
     bank = _unit(learned[np.sort(drawn)]).astype(np.float16).astype(np.float32)
     rejection = Rejection(bank)

@@ -13,7 +13,7 @@ from transfer_core.errors import IngestError
 from transfer_core.evaluation.cached_looks import look_at_cached
 from transfer_core.evaluation.calibration import Calibration, fit_temperature
 from transfer_core.evaluation.evaluation import Evaluation, LabelledImage, evaluation_of
-from transfer_core.evaluation.rejection import Rejection, fit_rejection
+from transfer_core.evaluation.rejection import MOST_IN_BANK, Rejection, fit_rejection
 from transfer_core.files import read_json
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
@@ -36,6 +36,9 @@ def fit_certainty(run: TrainingRun, dataset: ImageDataset, cache_dir: Path) -> N
     class_names = model_class_names(run)
     checked = images_of(run, dataset, "validation", class_names)
     learned = images_of(run, dataset, "train", class_names)
+    # More would not be kept, and a network that learned as a whole has to look at each anew.
+    drawn = np.random.default_rng([run.config.seed, 0, 6]).permutation(len(learned))[:MOST_IN_BANK]
+    learned = [learned[place] for place in sorted(drawn)]
     if not checked or not learned:
         return
     looks = look_at_cached(run.folder, run.config, dataset, [*checked, *learned], cache_dir)

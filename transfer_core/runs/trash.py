@@ -9,6 +9,7 @@ from pathlib import Path
 
 from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.language import _
+from transfer_core.runs.training_run import CONFIG_FILE
 from transfer_core.workspace import Workspace
 
 _SECONDS_KEPT = 7 * 24 * 60 * 60
@@ -44,6 +45,9 @@ def take_from_trash(workspace: Workspace, run_id: str) -> None:
         WorkspaceError: If the disk refuses.
     """
     run_dir = workspace.run_dir(run_id)
+    if (workspace.trash_dir / run_id).is_dir() and not (run_dir / CONFIG_FILE).is_file():
+        # What somebody wrote there after the deletion, such as a note from another window, belongs to no run.
+        shutil.rmtree(run_dir, ignore_errors=True)
     _move(workspace.trash_dir / run_id, run_dir)
 
 

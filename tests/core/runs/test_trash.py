@@ -37,6 +37,16 @@ def test_deleted_run_is_gone_and_comes_back_whole(queue, run, workspace) -> None
     assert queue.status(run.id) == "interrupted"
 
 
+def test_what_was_written_after_the_deletion_does_not_stand_in_the_way(queue, run, workspace) -> None:
+    queue.delete(run.id)
+    leftover = workspace.run_dir(run.id) / "exports" / "late.zip"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_bytes(b"PK")
+    queue.undo_delete(run.id)
+    assert TrainingRun.load(workspace, run.id) == run
+    assert not leftover.exists()
+
+
 def test_run_that_is_trained_cannot_be_deleted(queue, run, workspace) -> None:
     live = LiveRun(run)
     with pytest.raises(TrainingError, match="Stop it first"):
