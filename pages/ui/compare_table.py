@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -136,7 +137,9 @@ def _save_notes(session: Session, runs: list[TrainingRun], key: str) -> None:
     for place, cells in widget_value(key)["edited_rows"].items():
         run = runs[place]
         # An emptied cell comes as None.
-        changes = {_EDITABLE[name]: "" if value is None else value for name, value in cells.items()}
+        changes: dict[str, Any] = {
+            _EDITABLE[name]: "" if value is None else value for name, value in cells.items()
+        }
         replace(RunNotes.load(run.folder), **changes).save(run.folder)
     st.toast(_("Saved in the folder of the run."), icon=":material/check:")
 
