@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.ui.lessons import Lesson, go_to, lessons
-from pages.ui.page import run_page
+from pages.ui.page import guarded, run_page
 from pages.ui.process import run_queue, workspace
 from pages.ui.run_choice import wanted_run_id
 from pages.ui.session import Session
@@ -34,6 +34,11 @@ def show_lesson(session: Session, number: int, lesson: Lesson, run: TrainingRun 
     """Draw one lesson."""
     st.subheader(f"{number} · {lesson.title}", anchor=False)
     st.markdown(lesson.text)
+    guarded(show_sight)(session, lesson, run)
+
+
+def show_sight(session: Session, lesson: Lesson, run: TrainingRun | None) -> None:
+    """Draw what there is to see of a lesson, with the way there."""
     sight = lesson.see(run, run_queue().snapshot(run.id)) if run else lesson.begin
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/visibility: {sight.text}")

@@ -65,9 +65,12 @@ def with_new_photos(run: TrainingRun, sets: dict[str, CheckedSet]) -> None:
     except TransferStudioError:
         return
     if photos is not None:
-        version = photos.dataset.version
+        dataset = photos.dataset
         sets["new"] = CheckedSet(
-            "new", _("Your test photos"), lambda: new_photos_evaluation(run.id, version), photos.dataset
+            "new",
+            _("Your test photos"),
+            lambda: new_photos_evaluation(run.id, dataset.id, dataset.version),
+            dataset,
         )
 
 

@@ -185,9 +185,9 @@ def _show_photos(row: RunRow, photos: Sequence[ChangedPhoto], name: str) -> None
         return
     captions = [
         _("{true}: first {before}, now {after}").format(
-            true=photo.after.class_name,
-            before=photo.before.predicted_class_name,
-            after=photo.after.predicted_class_name,
+            true=plain(photo.after.class_name),
+            before=plain(photo.before.predicted_class_name),
+            after=plain(photo.after.predicted_class_name),
         )
         for _source, photo in shown
     ]

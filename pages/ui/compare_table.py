@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -10,16 +11,19 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from pages.ui.page import guarded
 from pages.ui.process import run_queue, workspace
-from pages.ui.session import Session
+from pages.ui.run_words import backbone_title, run_depth_words
+from pages.ui.session import Session, widget_value
 from pages.ui.steps import Step
-from pages.ui.words import depth_words, plain
-from transfer_core.backbones.registry import get_backbone
+from pages.ui.words import plain
 from transfer_core.errors import TransferStudioError
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
 from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
+
+# The columns that a person may write in: what each is in the notes.
+_EDITABLE = {"starred": "is_starred", "name": "name", "note": "note"}
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,7 @@ class RunRow:
         """What learned, in words."""
         if self.run.config.weights == "random":
             return _("Everything, from scratch")
-        backbone = get_backbone(self.run.config.backbone)
-        return depth_words(self.run.config.num_unfrozen_blocks, len(backbone.blocks))
+        return run_depth_words(self.run)
 
     @property
     def title(self) -> str:
@@ -63,7 +66,7 @@ def choose_runs(session: Session) -> list[RunRow]:
         return []
     shown = _filtered(rows)
     st.caption(_("Click a heading to sort. Stars, names and notes can be changed right in the table."))
-    guarded(_show_table)(shown)
+    guarded(_show_table)(session, shown)
     by_id = {row.run.id: row for row in _rows()}
     picked = [run_id for run_id in session.compared_run_ids if run_id in by_id]
     options = [row.run.id for row in shown]
@@ -85,7 +88,6 @@ def _rows() -> list[RunRow]:
     for run_id in workspace().run_ids():
         try:
             run = TrainingRun.load(workspace(), run_id)
-            get_backbone(run.config.backbone)
             rows.append(
                 RunRow(
                     run, run_queue().status(run_id), run_queue().snapshot(run_id), RunNotes.load(run.folder)
@@ -112,22 +114,34 @@ def _filtered(rows: list[RunRow]) -> list[RunRow]:
     ]
 
 
-def _show_table(rows: list[RunRow]) -> None:
+def _show_table(session: Session, rows: list[RunRow]) -> None:
     columns = _columns()
     frame = pd.DataFrame([_cells(row) for row in rows], columns=list(columns))
-    edited = st.data_editor(
+    key = f"runs-{hash(tuple(row.run.id for row in rows))}-{session.num_notes_saved}"
+    st.data_editor(
         frame,
         hide_index=True,
-        disabled=[name for name in columns if name not in ("starred", "name", "note")],
+        disabled=[name for name in columns if name not in _EDITABLE],
         column_config=columns,
         height=min(38 + 35 * max(len(rows), 1), 430),
-        key=f"runs-{hash(tuple(row.run.id for row in rows))}",
+        key=key,
+        on_change=guarded(_save_notes),
+        args=(session, [row.run for row in rows], key),
     )
-    for row, cells in zip(rows, edited.to_dict("records"), strict=True):
-        notes = RunNotes(str(cells["name"] or ""), str(cells["note"] or ""), bool(cells["starred"]))
-        if notes != row.notes:
-            notes.save(row.run.folder)
-            st.toast(_("Saved in the folder of the run."), icon=":material/check:")
+
+
+def _save_notes(session: Session, runs: list[TrainingRun], key: str) -> None:
+    """Store the cells that the person has just changed; another window may have changed others meanwhile."""
+    # A fresh table shows what is stored; this one would keep its edits and hide those of another window.
+    session.num_notes_saved += 1
+    for place, cells in widget_value(key)["edited_rows"].items():
+        run = runs[place]
+        # An emptied cell comes as None.
+        changes: dict[str, Any] = {
+            _EDITABLE[name]: "" if value is None else value for name, value in cells.items()
+        }
+        replace(RunNotes.load(run.folder), **changes).save(run.folder)
+    st.toast(_("Saved in the folder of the run."), icon=":material/check:")
 
 
 def _cells(row: RunRow) -> dict[str, object]:
@@ -138,7 +152,7 @@ def _cells(row: RunRow) -> dict[str, object]:
         "right": None if row.accuracy is None else 100 * row.accuracy,
         "status": _status_word(row.status),
         "learns": row.depth,
-        "network": get_backbone(row.run.config.backbone).title,
+        "network": backbone_title(row.run.config.backbone),
         "seconds": round(row.snapshot.seconds),
         "begun": row.run.created_at,
         "note": row.notes.note,

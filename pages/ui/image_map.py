@@ -12,14 +12,16 @@ from PIL import Image
 
 from pages.ui.component import component
 from pages.ui.glossary import explain
-from pages.ui.process import workspace
+from pages.ui.process import model_version, workspace
 from pages.ui.session import Session
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.parallel import map_ahead
 from transfer_core.evaluation.cached_looks import look_at_cached
+from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.image_map import MapMethod, chosen_for_map, lay_out
 from transfer_core.language import _
 from transfer_core.predictor import Looks
+from transfer_core.runs.assess import model_class_names
 from transfer_core.runs.training_run import TrainingRun
 
 _THUMBNAIL_SIDE = 96
@@ -48,7 +50,7 @@ def show_image_map(session: Session, run: TrainingRun) -> None:
     )
     dataset = ImageDataset.load(workspace(), run.dataset_id)
     with st.spinner(_("Laying out the map …")):
-        data = _map_data(run.id, dataset.id, dataset.version, method)
+        data = _map_data(run.id, model_version(run.id), dataset.id, dataset.version, method)
     component("image_map")(key="image-map", data=data)
     if len(data["points"]) < data["num_images"]:
         st.caption(
@@ -59,20 +61,24 @@ def show_image_map(session: Session, run: TrainingRun) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=6)
-def _map_data(run_id: str, dataset_id: str, version: int, method: MapMethod) -> dict[str, Any]:
+def _map_data(
+    run_id: str, of_model: tuple[int, ...], dataset_id: str, version: int, method: MapMethod
+) -> dict[str, Any]:
     """Everything the browser draws."""
     run = TrainingRun.load(workspace(), run_id)
     dataset = ImageDataset.load(workspace(), dataset_id)
-    known = [image for image in dataset.images if image.class_name in run.class_names]
+    class_names = model_class_names(run)
+    known = [image for image in dataset.images if image.class_name in class_names]
     images = [known[place] for place in chosen_for_map(len(known))]
     looks: Looks = look_at_cached(run.folder, run.config, dataset, images, workspace().cache_dir)
     features = np.asarray(looks.features)
+    probabilities = Calibration.load(run.folder).apply(looks.probabilities)
     sources = map_ahead(_thumbnail, [str(dataset.image_path(image)) for image in images])
     points = []
     for image, place, row, source in zip(
-        images, lay_out(features, method), looks.probabilities, sources, strict=True
+        images, lay_out(features, method), probabilities, sources, strict=True
     ):
-        said = run.class_names[int(row.argmax())]
+        said = class_names[int(row.argmax())]
         text = _("It is {true}; the model says {said} ({probability:.0%}).").format(
             true=image.class_name, said=said, probability=float(row.max())
         )
@@ -80,7 +86,7 @@ def _map_data(run_id: str, dataset_id: str, version: int, method: MapMethod) -> 
             {
                 "x": round(float(place[0]), 3),
                 "y": round(float(place[1]), 3),
-                "class_number": run.class_names.index(image.class_name),
+                "class_number": class_names.index(image.class_name),
                 "is_wrong": said != image.class_name,
                 "name": image.name,
                 "text": text,
@@ -95,7 +101,7 @@ def _map_data(run_id: str, dataset_id: str, version: int, method: MapMethod) -> 
         # Mistakes last: they are drawn on top.
         "points": sorted(points, key=lambda point: point["is_wrong"]),
         "num_images": len(known),
-        "class_names": list(run.class_names),
+        "class_names": list(class_names),
         "words": {
             "described": described,
             "wrong": _("taken for another class ({count})").format(count=num_wrong),

@@ -70,9 +70,14 @@ def go_to(session: Session, sight: Sight, run: TrainingRun | None) -> None:
         session.results_part = sight.part
     if run is None:
         return
+    # Looking at a run must not replace what the person has chosen meanwhile.
     session.picked_run_id = run.id
-    if sight.page in (Step.TRAIN.page, Step.LAYERS.page, Step.IMAGES.page):
-        session.choose_run(run)
+    if sight.page == Step.TRAIN.page:
+        session.run_id = run.id
+    elif session.backbone_name is None and sight.page == Step.LAYERS.page:
+        session.choose_backbone(run.config.backbone)
+    if session.dataset_id is None and run.dataset_id in workspace().dataset_ids():
+        session.dataset_id = run.dataset_id
 
 
 def lessons() -> list[Lesson]:
@@ -194,11 +199,18 @@ def lessons() -> list[Lesson]:
 
 def _see_transfer(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
     network = get_backbone(run.config.backbone)
-    text = _(
-        "Your {network} came with {count} numbers that were learned before; your run added {photos} photos of yours "
-        "and was right on {accuracy:.0%} of those kept aside."
+    text = (
+        _(
+            "Your {network} began with {count} random numbers: this run did without transfer learning. From {photos} "
+            "photos of yours alone it came to {accuracy:.0%} right on those kept aside."
+        )
+        if run.config.weights == "random"
+        else _(
+            "Your {network} came with {count} numbers that were learned before; your run added {photos} photos of "
+            "yours and was right on {accuracy:.0%} of those kept aside."
+        )
     ).format(
-        network=network.title,
+        network=plain(network.title),
         count=count_words(network.num_parameters),
         photos=snapshot.num_train_images,
         accuracy=_accuracy(snapshot),
@@ -208,14 +220,15 @@ def _see_transfer(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
 
 def _see_depth(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
     depth = run.config.num_unfrozen_blocks
-    what = (
-        plural("fine-tuned its last block", "fine-tuned its last {count} blocks", depth)
-        if depth
-        else _("was feature extraction: only the new layer learned")
-    )
+    if run.config.weights == "random":
+        what = _("was neither: everything learned from scratch")
+    elif depth:
+        what = plural("fine-tuned its last block", "fine-tuned its last {count} blocks", depth)
+    else:
+        what = _("was feature extraction: only the new layer learned")
     share = FreezePlan.of(run.config).num_trainable_parameters(len(run.class_names))
     text = _("Your run {what}, {count} numbers in all.").format(what=what, count=count_words(share))
-    return Sight(text, _("See it in your run"), Step.LAYERS.page)
+    return Sight(text, _("See the blocks"), Step.LAYERS.page)
 
 
 def _see_sweep(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
@@ -251,7 +264,7 @@ def _see_validation(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
     text = _("Of your photos in {name}, {train} were learned from and {aside} kept aside.").format(
         name=plain(run.dataset_name), train=snapshot.num_train_images, aside=snapshot.num_validation_images
     )
-    return Sight(text, _("See which they are"), Step.IMAGES.page)
+    return Sight(text, _("See those kept aside"), Step.RESULTS.page, "mistakes")
 
 
 def _see_accuracy(run: TrainingRun, snapshot: RunSnapshot) -> Sight:

@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -17,8 +18,9 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Split
 from transfer_core.errors import NotFoundError
+from transfer_core.evaluation.calibration import CALIBRATION_FILE
 from transfer_core.evaluation.evaluation import Evaluation
-from transfer_core.evaluation.rejection import REJECTION_FILE, Rejection
+from transfer_core.evaluation.rejection import BANK_FILE, REJECTION_FILE, Rejection
 from transfer_core.language import _
 from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
@@ -26,6 +28,7 @@ from transfer_core.runs.worker import num_threads_beside_an_app
 from transfer_core.training.advice import Recommendation, recommend
 from transfer_core.training.layer_facts import layer_facts
 from transfer_core.training.rate_finder import RateCurve, find_learning_rate
+from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace, default_workspace_root
 
 if TYPE_CHECKING:
@@ -76,7 +79,30 @@ def predictor(run_id: str) -> Predictor:
         NotFoundError: If the run has no model.
         WorkspaceError: If a file of it is damaged.
     """
-    return _loaded_predictor(run_id).with_rejection(rejection(run_id))
+    return _loaded_predictor(run_id, model_version(run_id)).with_rejection(rejection(run_id))
+
+
+def model_version(run_id: str) -> tuple[int, ...]:
+    """Return numbers that change with a run's model or with what lies beside it; its limits alone change none.
+
+    A training that ends writes the model first, then its calibration, then what it does not know.
+    """
+    folder = workspace().run_dir(run_id)
+    times = [_written_at(folder / name) for name in (MODEL_FILE, CALIBRATION_FILE, BANK_FILE)]
+    return (*times, int((folder / REJECTION_FILE).is_file()))
+
+
+def limits_version(run_id: str) -> int:
+    """Return a number that changes with the stored limits of a run, below which it gives no answer."""
+    return _written_at(workspace().run_dir(run_id) / REJECTION_FILE)
+
+
+def _written_at(path: Path) -> int:
+    """When a file was written, in nanoseconds; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def rejection(run_id: str) -> Rejection | None:
@@ -85,12 +111,12 @@ def rejection(run_id: str) -> Rejection | None:
     Raises:
         WorkspaceError: If a file of it is damaged.
     """
-    path = workspace().run_dir(run_id) / REJECTION_FILE
-    return _read_rejection(run_id, path.stat().st_mtime_ns) if path.is_file() else None
+    written_at = limits_version(run_id)
+    return _read_rejection(run_id, written_at) if written_at else None
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)
-def _loaded_predictor(run_id: str) -> Predictor:
+def _loaded_predictor(run_id: str, version: tuple[int, ...]) -> Predictor:
     from transfer_core.predictor import Predictor
 
     return Predictor.load(workspace().run_dir(run_id))
@@ -107,8 +133,8 @@ def stored_evaluation(run_id: str) -> Evaluation | None:
     Raises:
         WorkspaceError: If the file is damaged.
     """
-    path = workspace().run_dir(run_id) / EVALUATION_FILE
-    return _read_evaluation(run_id, path.stat().st_mtime_ns) if path.is_file() else None
+    written_at = _written_at(workspace().run_dir(run_id) / EVALUATION_FILE)
+    return _read_evaluation(run_id, written_at) if written_at else None
 
 
 @st.cache_resource(show_spinner=False, max_entries=20)
@@ -116,13 +142,17 @@ def _read_evaluation(run_id: str, written_at: int) -> Evaluation | None:
     return TrainingRun.load(workspace(), run_id).evaluation()
 
 
-@st.cache_resource(show_spinner=False, max_entries=12)
 def split_evaluation(run_id: str, split: Split, version: int) -> Evaluation:
-    """How a run does on a part of its images; scored once for each version of them.
+    """How a run does on a part of its images; scored once for each version of them and of the model.
 
     Raises:
         IngestError: If there are no such images.
     """
+    return _score_split(run_id, model_version(run_id), split, version)
+
+
+@st.cache_resource(show_spinner=False, max_entries=12)
+def _score_split(run_id: str, of_model: tuple[int, ...], split: Split, version: int) -> Evaluation:
     from transfer_core.runs.assess import evaluate_split
 
     run = TrainingRun.load(workspace(), run_id)
@@ -130,13 +160,22 @@ def split_evaluation(run_id: str, split: Split, version: int) -> Evaluation:
     return evaluate_split(run, dataset, split, workspace().cache_dir)
 
 
-@st.cache_resource(show_spinner=False, max_entries=12)
-def new_photos_evaluation(run_id: str, version: int) -> Evaluation:
+def new_photos_evaluation(run_id: str, dataset_id: str, version: int) -> Evaluation:
     """How a run does on the photos that were brought to test it; scored once for each version of them.
+
+    Args:
+        run_id: The run.
+        dataset_id: The photos: each folder that is brought after the last was forgotten begins at version 1.
+        version: Which version of them.
 
     Raises:
         NotFoundError: If there are none any more.
     """
+    return _score_new_photos(run_id, model_version(run_id), dataset_id, version)
+
+
+@st.cache_resource(show_spinner=False, max_entries=12)
+def _score_new_photos(run_id: str, of_model: tuple[int, ...], dataset_id: str, version: int) -> Evaluation:
     from transfer_core.runs.new_photos import evaluate_new_photos, new_photos_of
 
     run = TrainingRun.load(workspace(), run_id)

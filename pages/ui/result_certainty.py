@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import streamlit as st
 
 from pages.ui.checked_sets import checked_sets
 from pages.ui.glossary import explain
 from pages.ui.page import guarded
-from pages.ui.process import rejection, workspace
+from pages.ui.process import limits_version, rejection
 from pages.ui.result_charts import show_coverage, show_reliability
-from pages.ui.session import Session
+from pages.ui.session import Session, widget_value
 from transfer_core.evaluation.calibration import MIN_IMAGES as MIN_IMAGES_TO_CALIBRATE
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.outcomes import (
@@ -27,9 +28,9 @@ from transfer_core.runs.training_run import TrainingRun
 
 _WELL = 0.05
 _MANY_IMAGES = 300
-_SHARES = (0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
-_COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
-_ERRORS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
+_SHARES: tuple[float, ...] = (0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
+_COVERAGES: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
+_ERRORS: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
 
 
 def show_certainty(session: Session, run: TrainingRun) -> None:
@@ -111,10 +112,10 @@ def _show_thresholds(run: TrainingRun, evaluation: Evaluation, thresholds: Rejec
     )
     left, right = st.columns(2)
     with left:
-        changed = _choose_share(evaluation, thresholds)
+        _choose_share(run, evaluation, thresholds)
     with right:
-        changed = _choose_sureness(evaluation, changed)
-    given = answered(evaluation, changed)
+        _choose_sureness(run, evaluation, thresholds)
+    given = answered(evaluation, thresholds)
     coverage = len(given) / evaluation.num_images
     accuracy = sum(outcome.is_right for outcome in given) / len(given) if given else math.nan
     st.markdown(
@@ -126,12 +127,9 @@ def _show_thresholds(run: TrainingRun, evaluation: Evaluation, thresholds: Rejec
     )
     if given:
         show_coverage(coverage_curve(evaluation), (coverage, accuracy))
-    if _facts(changed) != _facts(thresholds):
-        changed.save_thresholds(workspace().run_dir(run.id))
-        st.toast(_("Saved with the model."), icon=":material/check:")
 
 
-def _choose_share(evaluation: Evaluation, thresholds: Rejection) -> Rejection:
+def _choose_share(run: TrainingRun, evaluation: Evaluation, thresholds: Rejection) -> None:
     """Let the person say how strict it is with photos unlike those it learned from."""
     familiarities = [
         outcome.familiarity for outcome in evaluation.outcomes if outcome.familiarity is not None
@@ -142,50 +140,58 @@ def _choose_share(evaluation: Evaluation, thresholds: Rejection) -> Rejection:
                 count=MIN_IMAGES_TO_REFUSE
             )
         )
-        return thresholds
-    share = st.select_slider(
+        return
+    key = _key("familiar-share", run)
+    st.select_slider(
         _("Unlike anything it learned from: keep this share of familiar photos"),
         _SHARES,
         value=_nearest(_SHARES, thresholds.familiar_share),
         format_func=lambda share: _("never refuse") if share >= 1 else f"{share:.0%}",
         help=explain("familiarity"),
-        key="familiar-share",
+        key=key,
+        on_change=guarded(_save),
+        args=(run, key, lambda stored, share: stored.keeping(share, familiarities)),
     )
-    if share == _nearest(_SHARES, thresholds.familiar_share):
-        return thresholds
-    return thresholds.keeping(share, familiarities)
 
 
-def _choose_sureness(evaluation: Evaluation, thresholds: Rejection) -> Rejection:
+def _choose_sureness(run: TrainingRun, evaluation: Evaluation, thresholds: Rejection) -> None:
     """Let the person say how sure an answer has to be: by the share of photos answered, or of answers wrong."""
-    by_error = st.toggle(_("Choose by the share of wrong answers"), key="by-error")
+    by_error = st.toggle(_("Choose by the share of wrong answers"), key=f"by-error-{run.id}")
+    choices = _COVERAGES
+    probability: Callable[[Evaluation, float], float] = probability_for_coverage
     if by_error:
-        error = st.select_slider(
-            _("Not sure enough: at most this share of answers wrong"),
-            _ERRORS[::-1],
-            value=_ERRORS[-1],
-            format_func=lambda error: f"{error:.0%}",
-            key="most-errors",
-        )
-        return thresholds.sure_above(probability_for_error(evaluation, error))
-    options = {probability_for_coverage(evaluation, coverage): coverage for coverage in _COVERAGES}
-    now = min(options, key=lambda probability: abs(probability - thresholds.min_probability))
-    coverage = st.select_slider(
-        _("Not sure enough: answer this share of photos, the surest"),
-        _COVERAGES,
+        choices, probability = _ERRORS[::-1], probability_for_error
+        label = _("Not sure enough: at most this share of answers wrong")
+    else:
+        label = _("Not sure enough: answer this share of photos, the surest")
+    options = {probability(evaluation, choice): choice for choice in choices}
+    now = _nearest(tuple(options), thresholds.min_probability)
+    key = _key("most-errors" if by_error else "sure-coverage", run)
+    st.select_slider(
+        label,
+        choices,
         value=options[now],
-        format_func=lambda coverage: _("all") if coverage >= 1 else f"{coverage:.0%}",
-        help=explain("coverage"),
-        key="sure-coverage",
+        format_func=lambda share: _("all") if share >= 1 else f"{share:.0%}",
+        help=None if by_error else explain("coverage"),
+        key=key,
+        on_change=guarded(_save),
+        args=(run, key, lambda stored, share: stored.sure_above(probability(evaluation, share))),
     )
-    if coverage == options[now]:
-        return thresholds
-    return thresholds.sure_above(probability_for_coverage(evaluation, coverage))
+
+
+def _key(name: str, run: TrainingRun) -> str:
+    """Return the key of a slider: another run or another stored limit gives one that starts from what is stored."""
+    return f"{name}-{run.id}-{limits_version(run.id)}"
+
+
+def _save(run: TrainingRun, key: str, change: Callable[[Rejection, float], Rejection]) -> None:
+    """Store what the person has just set a slider to."""
+    stored = rejection(run.id)
+    if stored is None:
+        return
+    change(stored, widget_value(key)).save_thresholds(run.folder)
+    st.toast(_("Saved with the model."), icon=":material/check:")
 
 
 def _nearest(options: tuple[float, ...], value: float) -> float:
     return min(options, key=lambda option: abs(option - value))
-
-
-def _facts(thresholds: Rejection) -> tuple[float, float]:
-    return thresholds.min_familiarity, thresholds.min_probability

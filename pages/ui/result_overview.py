@@ -29,14 +29,27 @@ def show_overview(session: Session, run: TrainingRun) -> None:
     if not sets:
         st.info(_("This run has not been checked on photos yet."), icon=":material/info:")
         return
+    evaluations: dict[str, Evaluation] = {}
     with st.spinner(_("Looking at the photos …")):
-        evaluations = {name: found.evaluation() for name, found in sets.items()}
-    _show_side_by_side(sets, evaluations)
-    _show_in_words(evaluations)
-    link_to_next(Step.TEST, _("Next: test it on new photos"))
+        for found in sets.values():
+            # A damaged photo of one set is no reason not to show the others, or not to let it go.
+            guarded(_evaluate)(found, evaluations)
+    if evaluations:
+        _show_side_by_side(sets, evaluations)
+        _show_in_words(evaluations)
+        link_to_next(Step.TEST, _("Next: test it on new photos"))
     guarded(show_new_photos)(run)
+    if evaluations:
+        _show_class_by_class(sets, evaluations)
+
+
+def _evaluate(found: CheckedSet, evaluations: dict[str, Evaluation]) -> None:
+    evaluations[found.name] = found.evaluation()
+
+
+def _show_class_by_class(sets: dict[str, CheckedSet], evaluations: dict[str, Evaluation]) -> None:
     st.subheader(_("Class by class"), anchor=False)
-    chosen = choose_set(sets)
+    chosen = choose_set({name: sets[name] for name in evaluations})
     evaluation = evaluations[chosen.name]
     _show_classes(evaluation)
     _show_more_numbers(evaluation)

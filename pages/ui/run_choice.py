@@ -6,12 +6,12 @@ from contextlib import suppress
 
 import streamlit as st
 
-from pages.ui.process import workspace
+from pages.ui.process import run_queue, workspace
+from pages.ui.run_words import backbone_title, run_depth_words
 from pages.ui.session import Session
-from pages.ui.words import depth_words
-from transfer_core.backbones.registry import get_backbone
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
+from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.train import MODEL_FILE
 
@@ -36,10 +36,9 @@ def choose_run(session: Session) -> TrainingRun | None:
 
 def wanted_run_id(session: Session) -> str | None:
     """The run that the person picked or trains, if it has a model; otherwise the newest that has one."""
-    runs_dir = workspace().runs_dir
     wanted = [run_id for run_id in (session.picked_run_id, session.run_id) if run_id]
     ids = [*wanted, *workspace().run_ids()]
-    return next((run_id for run_id in ids if (runs_dir / run_id / MODEL_FILE).is_file()), None)
+    return next((run_id for run_id in ids if _run_with_a_model(run_id)), None)
 
 
 def say_no_model(session: Session) -> None:
@@ -55,16 +54,20 @@ def say_no_model(session: Session) -> None:
 
 def _runs_with_a_model() -> dict[str, TrainingRun]:
     """Every run that has a model, the newest first; a damaged one is listed on the welcome page."""
-    runs = {}
-    for run_id in workspace().run_ids():
-        with suppress(TransferStudioError):
-            run = TrainingRun.load(workspace(), run_id)
-            if run.has_model:
-                runs[run_id] = run
-    return runs
+    runs = {run_id: _run_with_a_model(run_id) for run_id in workspace().run_ids()}
+    return {run_id: run for run_id, run in runs.items() if run}
+
+
+def _run_with_a_model(run_id: str) -> TrainingRun | None:
+    """Load a run; None where it is damaged, has no model, or is not over: its model may not be whole yet."""
+    if not (workspace().runs_dir / run_id / MODEL_FILE).is_file():
+        return None
+    with suppress(TransferStudioError):
+        if run_queue().status(run_id) not in ACTIVE:
+            return TrainingRun.load(workspace(), run_id)
+    return None
 
 
 def _describe(run: TrainingRun) -> str:
-    backbone = get_backbone(run.config.backbone)
-    depth = depth_words(run.config.num_unfrozen_blocks, len(backbone.blocks))
-    return f"{run.dataset_name} · {backbone.title} · {depth} · {run.created_at:%Y-%m-%d %H:%M}"
+    title = backbone_title(run.config.backbone)
+    return f"{run.dataset_name} · {title} · {run_depth_words(run)} · {run.created_at:%Y-%m-%d %H:%M}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.process import run_queue, workspace
+from pages.ui.run_words import backbone_title, run_depth_words
 from pages.ui.session import Session
 from pages.ui.steps import Step
-from pages.ui.words import depth_words, duration_words, plain
-from transfer_core.backbones.registry import get_backbone
+from pages.ui.words import duration_words, plain
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.run_status import RunStatus
@@ -49,12 +49,11 @@ def show_earlier_runs(session: Session) -> None:
 
 def _show_run(session: Session, run: TrainingRun) -> None:
     status, snapshot = run_queue().status(run.id), run_queue().snapshot(run.id)
-    backbone = get_backbone(run.config.backbone)
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"run-{run.id}"):
         with st.container(gap=None):
             st.markdown(f"**{plain(run.dataset_name)}** · {status_words(status)}")
-            depth = depth_words(run.config.num_unfrozen_blocks, len(backbone.blocks))
-            st.caption(f"{run.created_at:%Y-%m-%d %H:%M} · {plain(backbone.title)} · {depth}")
+            title = plain(backbone_title(run.config.backbone))
+            st.caption(f"{run.created_at:%Y-%m-%d %H:%M} · {title} · {run_depth_words(run)}")
         if snapshot.best:
             right = _("{accuracy:.0%} right on {count} validation images, {time}").format(
                 accuracy=snapshot.best.val_accuracy,

@@ -117,6 +117,7 @@ class Session:
         retrained: The run that was trained again with mended photos, by the run whose mistakes were looked at.
         compare_part: The part of the Compare page that is open.
         compared_run_ids: The runs that the Compare page sets side by side.
+        num_notes_saved: How often notes were saved in the table of runs; a new number gives a fresh table.
         num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
     """
 
@@ -141,6 +142,7 @@ class Session:
     retrained: dict[str, str] = field(default_factory=dict)
     compare_part: str = "runs"
     compared_run_ids: tuple[str, ...] = ()
+    num_notes_saved: int = 0
     num_forms: int = 0
 
     @property
@@ -252,6 +254,11 @@ def component_value(key: str, name: str) -> Any:
     return getattr(st.session_state[key], name, None)
 
 
+def widget_value(key: str) -> Any:
+    """Return what a person set a widget to, inside its callback."""
+    return st.session_state[key]
+
+
 def _from_address(values: dict[str, str]) -> Session:
     """Take over each choice that is valid; an address may be old, shortened or made up."""
     session = Session()
@@ -278,6 +285,12 @@ def _from_address(values: dict[str, str]) -> Session:
 
 
 def _forget_what_is_gone(session: Session) -> None:
+    try:
+        if session.backbone_name:
+            get_backbone(session.backbone_name)
+    except TransferStudioError:
+        session.backbone_name = None
+        session.num_unfrozen_blocks, session.is_from_scratch = None, False
     try:
         if session.dataset_id:
             ImageDataset.load(workspace(), session.dataset_id)

@@ -7,9 +7,9 @@ from enum import Enum
 
 from pages.ui.process import run_queue, stored_evaluation, workspace
 from pages.ui.run_choice import wanted_run_id
+from pages.ui.run_words import backbone_title
 from pages.ui.session import Session
 from pages.ui.words import plain
-from transfer_core.backbones.registry import get_backbone
 from transfer_core.errors import TransferStudioError
 from transfer_core.export.bundle import EXPORTS_DIR
 from transfer_core.language import _, plural
@@ -93,7 +93,7 @@ def step_state(step: Step, session: Session) -> StepState:
 def _model_state(session: Session) -> StepState:
     if session.backbone_name is None:
         return StepState(False, _("Not chosen yet"))
-    return StepState(True, plain(get_backbone(session.backbone_name).title))
+    return StepState(True, plain(backbone_title(session.backbone_name)))
 
 
 def _images_state(session: Session) -> StepState:

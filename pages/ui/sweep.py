@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui.glossary import explain
 from pages.ui.page import guarded, require
 from pages.ui.process import recommendation, run_queue, workspace
+from pages.ui.run_words import backbone_title
 from pages.ui.session import Session
 from pages.ui.steps import Step
 from pages.ui.words import count_words, depth_words, duration_words, plain
@@ -65,7 +66,7 @@ def _show_form(session: Session) -> None:
     num_blocks = len(plan.backbone.blocks)
     st.caption(
         _("{images}, with {network}. Everything but the depth stays the same.").format(
-            images=plain(dataset.name), network=plan.backbone.title
+            images=plain(dataset.name), network=plain(plan.backbone.title)
         )
     )
     depths = st.pills(
@@ -238,4 +239,4 @@ def _is_active(sweep: Sweep) -> bool:
 
 def _describe(sweep: Sweep) -> str:
     run = sweep.runs[0]
-    return f"{run.dataset_name} · {sweep.backbone.title} · {run.created_at:%Y-%m-%d %H:%M}"
+    return f"{run.dataset_name} · {backbone_title(run.config.backbone)} · {run.created_at:%Y-%m-%d %H:%M}"

@@ -7,9 +7,9 @@ import streamlit as st
 from pages.ui.charts import show_curves
 from pages.ui.glossary import explain
 from pages.ui.process import run_queue, workspace
+from pages.ui.run_words import backbone_title, run_depth_words
 from pages.ui.session import Session
-from pages.ui.words import depth_words, head_words, memory_words, part_words, plain, time_left_words
-from transfer_core.backbones.registry import get_backbone
+from pages.ui.words import head_words, memory_words, part_words, plain, time_left_words
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _, plural
 from transfer_core.runs.run_status import ACTIVE
@@ -48,9 +48,8 @@ def show_live(session: Session) -> None:
 
 def show_heading(run: TrainingRun) -> None:
     """Say in one line what is trained with what."""
-    backbone = get_backbone(run.config.backbone)
-    depth = depth_words(run.config.num_unfrozen_blocks, len(backbone.blocks))
-    st.markdown(f"**{plain(run.dataset_name)}** · {plain(backbone.title)} · {depth}")
+    title = plain(backbone_title(run.config.backbone))
+    st.markdown(f"**{plain(run.dataset_name)}** · {title} · {run_depth_words(run)}")
 
 
 def show_head_choice(snapshot: RunSnapshot) -> None:

@@ -108,7 +108,8 @@ def test_audition_needs_images(open_page: OpenPage) -> None:
 
 def scores(*rows: tuple[str, float, float]) -> list[AuditionScore]:
     return [
-        AuditionScore(name, (mean - 0.02, mean, mean + 0.02), seconds, 20.0) for name, mean, seconds in rows
+        AuditionScore(name, (mean - 0.02, mean, mean + 0.02), seconds, 20.0, 100)
+        for name, mean, seconds in rows
     ]
 
 

@@ -5,22 +5,27 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.ui import process
 from pages.ui.session import Session
 from tests.conftest import MakeImage
-from tests.pages.conftest import OpenPage, StagedRuns, button, texts
+from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.problems import Suspicion
+from transfer_core.data.sources import folder_source
+from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
+from transfer_core.runs.new_photos import add_new_photos
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
-from transfer_core.workspace import Workspace
+from transfer_core.workspace import Workspace, new_id
 
 PAGE = "5_Results"
 
@@ -36,6 +41,25 @@ def run(page_workspace: Workspace, dataset: ImageDataset) -> Iterator[TrainingRu
 
 def open_part(open_page: OpenPage, run: TrainingRun, part: str) -> AppTest:
     return open_page(PAGE, run=run.id, part=part)
+
+
+def slider(page: AppTest, name: str) -> Any:
+    return next(found for found in page.select_slider if str(found.key).startswith(name))
+
+
+def copied(workspace: Workspace, run: TrainingRun) -> TrainingRun:
+    """Another run with the same model, called `others`."""
+    other = new_id()
+    folder = Path(shutil.copytree(run.folder, workspace.run_dir(other)))
+    facts = (folder / "config.json").read_text("utf-8")
+    (folder / "config.json").write_text(facts.replace('"colors"', '"others"'), "utf-8")
+    return TrainingRun.load(workspace, other)
+
+
+def pick(page: AppTest, name: str) -> None:
+    """Pick the run that learned from images of that name."""
+    picker = page.selectbox(key="picked-run")
+    picker.set_value(next(label for label in picker.options if label.startswith(name))).run()
 
 
 def metrics(page: AppTest) -> dict[str, str]:
@@ -120,7 +144,7 @@ def test_a_chosen_limit_is_kept_with_the_model_and_the_test_page_obeys(
 ) -> None:
     page = open_part(open_page, run, "certainty")
     assert "**100% get an answer**" in texts(page)
-    page.select_slider(key="sure-coverage").set_value(0.5).run()
+    slider(page, "sure-coverage").set_value(0.5).run()
     assert not page.exception
     stored = Rejection.load(run.folder)
     assert stored is not None and stored.min_probability > 0
@@ -131,6 +155,69 @@ def test_a_chosen_limit_is_kept_with_the_model_and_the_test_page_obeys(
     test.file_uploader[0].upload("a.png", content, "image/png").run()
     assert "### I don't know" in texts(test)
     assert f"My best guess: {Predictor.load(run.folder).predict(content).class_name}." in texts(test)
+
+
+def test_limits_of_one_run_never_reach_another(
+    open_page: OpenPage, run: TrainingRun, page_workspace: Workspace
+) -> None:
+    other = copied(page_workspace, run)
+    before = (other.folder / "rejection.json").read_bytes()
+    page = open_part(open_page, run, "certainty")
+    slider(page, "sure-coverage").set_value(0.5).run()
+    chosen = (run.folder / "rejection.json").read_bytes()
+    assert chosen != before
+    pick(page, "others")
+    assert slider(page, "sure-coverage").value == 1.0
+    pick(page, "colors")
+    assert slider(page, "sure-coverage").value == 0.5
+    assert not page.exception
+    assert (other.folder / "rejection.json").read_bytes() == before
+    assert (run.folder / "rejection.json").read_bytes() == chosen
+
+
+def test_only_a_moved_slider_changes_a_limit(open_page: OpenPage, run: TrainingRun) -> None:
+    page = open_part(open_page, run, "certainty")
+    path = run.folder / "rejection.json"
+    before = path.read_bytes()
+    page.toggle[0].set_value(True).run()
+    assert slider(page, "most-errors").value == 0.2
+    assert path.read_bytes() == before
+    stored = Rejection.load(run.folder)
+    assert stored is not None
+    # Chosen in another window, while this one is open.
+    stored.sure_above(1.0).save_thresholds(run.folder)
+    elsewhere = path.read_bytes()
+    page.run()
+    page.toggle[0].set_value(False).run()
+    assert slider(page, "sure-coverage").value == 0.5
+    assert path.read_bytes() == elsewhere
+
+
+def test_a_run_that_is_not_over_is_not_offered(
+    open_page: OpenPage, run: TrainingRun, staged_runs: StagedRuns
+) -> None:
+    training = submit(ImageDataset.load(process.workspace(), run.dataset_id), backbone="tiny_random")
+    staged_runs.reached_half_way.wait(60)
+    shutil.copy(run.folder / "model.keras", run.folder.parent / training / "model.keras")
+    page = open_page(PAGE, run=training)
+    assert [found.split(" ")[0] for found in page.selectbox(key="picked-run").options] == ["colors"]
+    assert page.selectbox(key="picked-run").value == run.id
+
+
+def test_what_lies_beside_a_model_is_read_again(run: TrainingRun, make_image: MakeImage) -> None:
+    content = make_image("red", seed=902)
+    images = ImageDataset.load(process.workspace(), run.dataset_id).version
+    for name in ("rejection.json", "rejection.npz"):
+        (run.folder / name).rename(run.folder / f"{name}.later")
+    assert process.predictor(run.id).predict(content).familiarity is None
+    assert process.split_evaluation(run.id, "train", images).temperature == 1.0
+    for name in ("rejection.json", "rejection.npz"):
+        (run.folder / f"{name}.later").rename(run.folder / name)
+    Calibration(2.0, 40).save(run.folder)
+    assert process.predictor(run.id).predict(content).familiarity is not None
+    scored = process.split_evaluation(run.id, "train", images)
+    assert scored.temperature == 2.0
+    assert scored.outcomes[0].familiarity is not None
 
 
 def test_a_model_of_before_says_what_is_missing(open_page: OpenPage, run: TrainingRun) -> None:
@@ -168,3 +255,18 @@ def test_labelled_photos_test_it(open_page: OpenPage, run: TrainingRun, tmp_path
     assert "2 photos were tested." in texts(page)
     button(page, "Forget these photos").click().run()
     assert "Right on: Your test photos" not in metrics(page)
+
+
+def test_each_folder_of_test_photos_is_scored_anew(
+    open_page: OpenPage, run: TrainingRun, tmp_path: Path, make_image: MakeImage
+) -> None:
+    for count in (2, 3):
+        folder = tmp_path / f"new-{count}"
+        (folder / "red").mkdir(parents=True)
+        for number in range(count):
+            (folder / "red" / f"{number}.png").write_bytes(make_image("red", seed=700 + 10 * count + number))
+        add_new_photos(run, folder_source(folder))
+        page = open_part(open_page, run, "overview")
+        assert f"{count} photos were tested." in texts(page)
+        button(page, "Forget these photos").click().run()
+        assert not page.exception and not page.error

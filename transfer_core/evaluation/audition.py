@@ -20,6 +20,7 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.data.batches import pixel_batches
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import IngestError
+from transfer_core.evaluation.intervals import wilson_standard_error
 from transfer_core.evaluation.pooled_features import pooled_features
 from transfer_core.language import _
 
@@ -43,12 +44,14 @@ class AuditionScore:
         accuracies: Share of right answers in each fold, on images that the probe had not seen.
         seconds_per_100_images: For one look at a hundred images on this machine, decoding included.
         megabytes: Size of its weights.
+        num_images: How many images the folds are made of.
     """
 
     backbone_name: str
     accuracies: tuple[float, ...]
     seconds_per_100_images: float
     megabytes: float
+    num_images: int
 
     @property
     def accuracy(self) -> float:
@@ -62,8 +65,9 @@ class AuditionScore:
 
     @property
     def standard_error(self) -> float:
-        """How far the mean is likely off."""
-        return self.spread / math.sqrt(len(self.accuracies))
+        """How far the mean is likely off; where all folds agree, as far as so few images can tell."""
+        between_folds = self.spread / math.sqrt(len(self.accuracies))
+        return max(between_folds, wilson_standard_error(self.accuracy, self.num_images))
 
 
 def audition(
@@ -106,7 +110,7 @@ def audition(
         features = pooled_features(dataset, backbone, cache_dir, on_progress=tell, should_stop=should_stop)
         accuracies = probe_accuracies(features[rows], labels, groups)
         seconds = _seconds_per_image([dataset.image_path(image) for image in images], backbone)
-        scores.append(AuditionScore(backbone.name, accuracies, 100 * seconds, backbone.megabytes))
+        scores.append(AuditionScore(backbone.name, accuracies, 100 * seconds, backbone.megabytes, len(rows)))
     return scores
 
 

@@ -14,6 +14,7 @@ from transfer_core.data.batches import pixel_batches
 from transfer_core.errors import IngestError
 from transfer_core.evaluation import metrics
 from transfer_core.evaluation.calibration import Calibration, expected_calibration_error
+from transfer_core.evaluation.intervals import wilson_interval
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.language import _
 from transfer_core.predictor import Looks, Predictor
@@ -99,12 +100,7 @@ class Evaluation:
     @property
     def accuracy_interval(self) -> tuple[float, float]:
         """The 95 % confidence interval of the accuracy (Wilson, 1927)."""
-        from scipy.stats import binomtest
-
-        interval = binomtest(round(self.accuracy * self.num_images), self.num_images).proportion_ci(
-            method="wilson"
-        )
-        return float(interval.low), float(interval.high)
+        return wilson_interval(self.accuracy, self.num_images)
 
     @cached_property
     def log_loss(self) -> float:

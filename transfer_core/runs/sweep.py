@@ -17,6 +17,7 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError
+from transfer_core.evaluation.intervals import wilson_standard_error
 from transfer_core.events import RunSnapshot
 from transfer_core.files import read_json, write_json
 from transfer_core.language import _
@@ -216,7 +217,9 @@ def best_trade_off(points: Sequence[SweepPoint]) -> SweepPoint | None:
         return None
     best = max(known, key=lambda point: mean(point.accuracies))
     highest = mean(best.accuracies)
-    margin = math.sqrt(highest * (1 - highest) / best.num_images)
+    # The standard error of a share is 0 where all are right, as if one photo more could not be wrong.
+    by_count = math.sqrt(highest * (1 - highest) / best.num_images)
+    margin = max(by_count, wilson_standard_error(highest, best.num_images))
     close = [point for point in known if mean(point.accuracies) >= highest - margin]
     return min(close, key=lambda point: point.num_unfrozen_blocks)
 

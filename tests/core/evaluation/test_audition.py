@@ -29,8 +29,8 @@ from transfer_core.workspace import Workspace
 TINY = get_backbone("tiny_random")
 
 
-def score(name: str, accuracies: tuple[float, ...], seconds: float) -> AuditionScore:
-    return AuditionScore(name, accuracies, seconds, 1.0)
+def score(name: str, accuracies: tuple[float, ...], seconds: float, num_images: int = 100) -> AuditionScore:
+    return AuditionScore(name, accuracies, seconds, 1.0, num_images)
 
 
 def test_scores_tell_accuracy_time_and_size(color_dataset: ImageDataset, tmp_path: Path) -> None:
@@ -90,6 +90,17 @@ def test_best_trade_off_is_the_quickest_within_one_standard_error() -> None:
     assert best_trade_off([accurate, quick, poor]) is quick
     sure = score("sure", (0.95, 0.95, 0.95, 0.95, 0.95), 9.0)
     assert best_trade_off([sure, quick, poor]) is sure
+
+
+def test_all_right_on_few_images_is_not_certain() -> None:
+    """24 of 24: the 95 % interval goes down to 86 %, so that a standard error is 3.5 points."""
+    perfect = score("perfect", (1.0, 1.0, 1.0, 1.0), 9.0, num_images=24)
+    quick = score("quick", (1.0, 1.0, 5 / 6, 1.0), 2.0, num_images=24)
+    poor = score("poor", (1.0, 5 / 6, 5 / 6, 1.0), 1.0, num_images=24)
+    assert perfect.standard_error == pytest.approx(0.0352, abs=0.0001)
+    assert best_trade_off([perfect, quick, poor]) is perfect
+    one_less = score("one_less", (1.0, 1.0, 0.9, 1.0), 2.0, num_images=24)
+    assert best_trade_off([perfect, one_less, poor]) is one_less
 
 
 def test_stop_ends_it(color_dataset: ImageDataset, tmp_path: Path) -> None:

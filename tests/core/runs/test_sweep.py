@@ -158,3 +158,11 @@ def test_of_depths_that_are_as_good_the_shallowest_is_the_best_trade_off() -> No
     more_photos = [point(0, 0.86, num_images=4000), point(2, 0.9, num_images=4000)]
     assert best_trade_off(more_photos) == more_photos[1]
     assert best_trade_off([point(0), point(1)]) is None
+
+
+def test_all_right_on_few_photos_is_not_certain() -> None:
+    # 24 of 24: the 95 % interval goes down to 86 %, so that a standard error is 3.5 points.
+    near = [point(0, 0.97, num_images=24), point(2, 1.0, num_images=24)]
+    assert best_trade_off(near) == near[0]
+    far = [point(0, 0.95, num_images=24), point(2, 1.0, num_images=24)]
+    assert best_trade_off(far) == far[1]
