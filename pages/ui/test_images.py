@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -13,7 +13,7 @@ from pages.ui.process import workspace
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.limits import limits
 from transfer_core.data.samples import get_sample
-from transfer_core.data.sources import SourceFile, open_archive
+from transfer_core.data.sources import SourceFile, open_archive, uploaded_file
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
@@ -121,7 +121,7 @@ def _uploads(files: Sequence[UploadedFile], name: str = "") -> NewPhotos:
         return NewPhotos()
     return NewPhotos(
         tuple(file.file_id for file in files),
-        [SourceFile((name or file.name,), file.getvalue) for file in files],
+        [replace(uploaded_file(name or file.name, b""), read=file.getvalue) for file in files],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import folder_source
 from transfer_core.evaluation.rejection import Rejection
+from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
@@ -53,6 +55,27 @@ def run(server: Server, image_folder: Path) -> TrainingRun:
     return run
 
 
+COUNT_FRAMES = """
+    window.numTaken = 0;
+    const take = HTMLCanvasElement.prototype.toDataURL;
+    HTMLCanvasElement.prototype.toDataURL = function (...choices) {
+        window.numTaken += 1;
+        return take.apply(this, choices);
+    };
+"""
+# Resolves when the camera has shown so many more frames.
+SEE_FRAMES = """
+    async (number) => {
+        const video = document.querySelector('.st-key-live-camera video')
+            ?? [...document.querySelectorAll('.st-key-live-camera *')].map((one) => one.shadowRoot).find(Boolean)
+                .querySelector('video');
+        for (let seen = 0; seen < number; seen += 1) {
+            await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+        }
+    }
+"""
+
+
 def open_test(page: Page, run: TrainingRun, way: str) -> None:
     page.goto(f"/Test?run={run.id}")
     settle(page)
@@ -61,7 +84,8 @@ def open_test(page: Page, run: TrainingRun, way: str) -> None:
 
 
 def choose_directory(page: Page, folder: Path) -> None:
-    page.locator("[data-testid=stFileUploader] input[type=file]").first.set_input_files(folder)
+    field = page.locator("[data-testid=stFileUploader]").filter(has_text="A folder of up to")
+    field.locator("input[type=file]").set_input_files(folder)
 
 
 def said_live(page: Page) -> Locator:
@@ -87,6 +111,23 @@ def test_the_live_camera_answers_again_and_again_and_is_let_go_of(person: Person
     expect(said_live(page)).to_have_count(0)
 
 
+def test_frames_are_dropped_while_one_is_on_its_way(server: Server, person: Person, run: TrainingRun) -> None:
+    page = person()
+    page.add_init_script(COUNT_FRAMES)
+    open_test(page, run, "Live camera")
+    page.get_by_role("button", name="Switch the camera on").click()
+    expect(page.get_by_text("answers a second")).to_be_visible()
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        before = page.evaluate("numTaken")
+        page.evaluate(SEE_FRAMES, 30)
+        assert page.evaluate("numTaken") <= before + 1
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    page.wait_for_function("(before) => numTaken > before + 3", arg=before)
+
+
 def test_a_folder_becomes_a_table_and_a_wrong_answer_an_image(
     server: Server, person: Person, run: TrainingRun, tmp_path: Path, make_image: MakeImage
 ) -> None:
@@ -104,12 +145,12 @@ def test_a_folder_becomes_a_table_and_a_wrong_answer_an_image(
         page.get_by_role("button", name="Download as CSV").click()
     content = Path(download.value.path()).read_text("utf-8-sig")
     rows = {row["File"]: row for row in csv.DictReader(io.StringIO(content))}
-    assert {name: row["Answer"] for name, row in rows.items()} == {
-        "red.png": "red",
-        "green.png": "green",
-        "blue.png": "blue",
-        "broken.jpg": "",
-    }
+    assert sorted(rows) == ["blue.png", "broken.jpg", "green.png", "red.png"]
+    predictor = Predictor.load(run.folder)
+    for name in ("blue.png", "green.png", "red.png"):
+        found = predictor.predict((folder / name).read_bytes())
+        assert rows[name]["Answer"] == found.class_name
+        assert float(rows[name]["Certainty"]) == pytest.approx(found.probability, abs=1e-5)
     assert "not a picture" in rows["broken.jpg"]["Left out because"]
 
     table = page.locator("[data-testid=stDataFrame]").last.bounding_box()
