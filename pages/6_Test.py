@@ -1,23 +1,38 @@
 """Step 6: show the model new photos."""
 
+import streamlit as st
+
+from pages.ui.live_camera import show_live_camera
+from pages.ui.many_photos import show_many_photos
 from pages.ui.page import run_page
 from pages.ui.predictions import show_predictions
-from pages.ui.run_choice import choose_run, say_no_model
+from pages.ui.run_choice import choose_other_run, choose_run, say_no_model
 from pages.ui.session import Session
 from pages.ui.steps import Step
-from pages.ui.test_images import collect_images
+from pages.ui.test_images import choose_way, collect_photos
 from transfer_core.language import _
 
 
 def show_test(session: Session) -> None:
     """Draw the page."""
-    run = choose_run(session)
+    left, right = st.columns(2)
+    with left:
+        run = choose_run(session)
     if run is None:
         say_no_model(session)
         return
-    images = collect_images(run)
-    if images:
-        show_predictions(run, images)
+    with right:
+        other = choose_other_run(run)
+    runs = (run, other) if other else (run,)
+    way = choose_way()
+    if way == "live":
+        show_live_camera(session, runs)
+        return
+    photos = collect_photos(run, way)
+    if way == "many" or photos.are_many:
+        show_many_photos(session, runs, photos)
+    else:
+        show_predictions(session, runs, photos.files)
 
 
 run_page(_("Test"), show_test, step=Step.TEST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,20 +150,35 @@ class Predictor:
             UnreadableImageError: If it is no whole picture.
         """
         started_at = time.perf_counter()
-        looks = self.look_at(to_pixels(decode_image(content), self.image_size)[np.newaxis])
+        (prediction,) = self.predict_pixels(to_pixels(decode_image(content), self.image_size)[np.newaxis])
+        return replace(prediction, seconds=time.perf_counter() - started_at)
+
+    def predict_pixels(self, pixels: Array) -> list[Prediction]:
+        """Score several pictures at once, which takes less time than one after another.
+
+        Args:
+            pixels: Raw pixels in 0-255, `[num_images, image_size, image_size, 3]`; at least one image.
+
+        Returns:
+            A prediction for each, in their order; the seconds are each one's share, without decoding.
+        """
+        started_at = time.perf_counter()
+        looks = self.look_at(pixels)
         scores = self.calibration.apply(looks.probabilities)
-        familiarity, is_known = None, True
-        if self.rejection:
-            if looks.features is not None:
-                familiarity = float(self.rejection.familiarity(looks.features)[0])
-            is_known = self.rejection.is_known(float(scores[0].max()), familiarity)
-        return Prediction(
-            self.class_names,
-            tuple(map(float, scores[0])),
-            time.perf_counter() - started_at,
-            is_known,
-            familiarity,
-        )
+        familiarities: list[float | None] = [None] * len(pixels)
+        if self.rejection and looks.features is not None:
+            familiarities = [float(value) for value in self.rejection.familiarity(looks.features)]
+        seconds = (time.perf_counter() - started_at) / len(pixels)
+        return [
+            Prediction(
+                self.class_names,
+                tuple(map(float, row)),
+                seconds,
+                not self.rejection or self.rejection.is_known(float(row.max()), familiarity),
+                familiarity,
+            )
+            for row, familiarity in zip(scores, familiarities, strict=True)
+        ]
 
     def with_rejection(self, rejection: Rejection | None) -> Predictor:
         """Return the same model with other thresholds."""

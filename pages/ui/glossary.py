@@ -213,6 +213,9 @@ _EXPLANATIONS = {
         "Makes the network milder (above 1) or bolder (below 1) so that its certainty fits the validation photos "
         "(temperature scaling, Guo et al. 2017). It never changes which class is the most probable."
     ),
+    "two models": (
+        "Both see the very same picture. Where they differ, one of them has learned something that the other has not."
+    ),
     "i don't know": (
         "Photos that are too unlike everything it learned from, or of which it is not sure enough, get no answer "
         "but a best guess."

@@ -7,30 +7,59 @@ from html import escape
 
 import streamlit as st
 
+from pages.ui.correction import show_correction
 from pages.ui.explanation import show_why
 from pages.ui.glossary import explain
 from pages.ui.page import guarded
-from pages.ui.process import predictor
-from pages.ui.test_images import NewImage
+from pages.ui.process import predictor, rejection
+from pages.ui.run_choice import describe_run
+from pages.ui.session import Session
 from pages.ui.words import duration_words, plain
 from transfer_core.data.images import decode_image, encode_jpeg
+from transfer_core.data.sources import SourceFile
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
-from transfer_core.predictor import Prediction, Predictor
+from transfer_core.predictor import Prediction
 from transfer_core.runs.training_run import TrainingRun
 
-_MAX_BARS = 8
-_IMAGES_A_PAGE = 24
+MAX_BARS = 8
 _IMAGES_A_ROW = 2
 _SHOWN_SIDE = 320
 
+Runs = tuple[TrainingRun, ...]
 
-def show_predictions(run: TrainingRun, images: Sequence[NewImage]) -> None:
-    """Score photos and draw the answers, a page at a time."""
+
+def show_predictions(session: Session, runs: Runs, photos: Sequence[SourceFile]) -> None:
+    """Score photos and draw the answers.
+
+    Args:
+        session: Knows which photos were said to be wrong.
+        runs: The run that is tested, and perhaps another one to set beside it.
+        photos: Each gets a card.
+    """
+    if not photos:
+        return
+    make_ready(runs)
+    say_what_certainty_is()
+    # Two models need the width of two cards.
+    num_columns = _IMAGES_A_ROW if len(runs) == 1 else 1
+    # Row by row, so that the order is right for a phone and for a screen reader too.
+    for start in range(0, len(photos), num_columns):
+        row = enumerate(photos[start : start + num_columns], start)
+        for column, (number, photo) in zip(st.columns(num_columns), row, strict=False):
+            with column.container(border=True, height="stretch"):
+                show_card(session, runs, photo, number)
+
+
+def make_ready(runs: Runs) -> None:
+    """Load the models, which takes a moment the first time."""
     with st.spinner(_("Getting the network ready …")):
-        model = predictor(run.id)
-    num_pages = -(-len(images) // _IMAGES_A_PAGE)
-    page = st.pagination(num_pages, key=f"predictions-{num_pages}") if num_pages > 1 else 1
+        for run in runs:
+            predictor(run.id)
+
+
+def say_what_certainty_is() -> None:
+    """Say what the numbers mean."""
     st.caption(
         _(
             "How sure the network is of each class. It knows only these; a photo unlike all it has learned from gets "
@@ -38,34 +67,57 @@ def show_predictions(run: TrainingRun, images: Sequence[NewImage]) -> None:
         ),
         help=explain("probability"),
     )
-    shown = images[(page - 1) * _IMAGES_A_PAGE : page * _IMAGES_A_PAGE]
-    # Row by row, so that the order is right for a phone and for a screen reader too.
-    for start in range(0, len(shown), _IMAGES_A_ROW):
-        row = enumerate(shown[start : start + _IMAGES_A_ROW], start)
-        for column, (number, image) in zip(st.columns(_IMAGES_A_ROW), row, strict=False):
-            with column.container(border=True, height="stretch"):
-                _show_answer(run, model, image, number)
 
 
-def _show_answer(run: TrainingRun, model: Predictor, image: NewImage, number: int) -> None:
+def show_card(session: Session, runs: Runs, photo: SourceFile, number: int) -> None:
+    """Draw one photo with the answer of each run, why, and a way to say that it is wrong.
+
+    Args:
+        session: Knows which photos were said to be wrong.
+        runs: The run that is tested, and perhaps another one to set beside it.
+        photo: The file.
+        number: Tells it from other photos on the page.
+    """
+    name = plain(photo.path)
     try:
-        prediction = model.predict(image.content)
+        content = photo.read()
+        predictions = [_prediction(run.id, limits_of(run.id), content) for run in runs]
     except UnreadableImageError as error:
-        st.error(_("{name} was left out: {reason}.").format(name=plain(image.name), reason=error))
+        st.error(_("{name} was left out: {reason}.").format(name=name, reason=error))
         return
-    photo, answer = st.columns([2, 3], vertical_alignment="center")
-    shown = decode_image(image.content)
-    shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
-    photo.image(encode_jpeg(shown, quality=90), alt=image.name, width="stretch")
-    with answer:
-        _show_class(prediction)
-        st.html(_bars(prediction))
-        st.caption(
-            _("{name} · {time}").format(name=plain(image.name), time=duration_words(prediction.seconds))
-        )
+    picture, *answers = st.columns([2, *[3 for _run in runs]], vertical_alignment="center")
+    picture.image(_shown(content), alt=photo.path, width="stretch")
+    for column, run, prediction in zip(answers, runs, predictions, strict=True):
+        with column:
+            if len(runs) > 1:
+                st.caption(plain(describe_run(run)))
+            _show_class(prediction)
+            st.html(_bars(prediction))
+            st.caption(_("{name} · {time}").format(name=name, time=duration_words(prediction.seconds)))
+    said = predictions[0].class_name
+    wrong = said if predictions[0].is_known else None
+    guarded(show_correction)(session, runs[0], photo.path, content, wrong, number)
     key = f"why-{number}"
     if st.toggle(_("Show why"), key=key, help=explain("grad-cam")):
-        guarded(show_why)(run, image.content, prediction.class_name, key)
+        guarded(show_why)(runs[0], content, said, key)
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _prediction(run_id: str, limits: tuple[float, ...], content: bytes) -> Prediction:
+    return predictor(run_id).predict(content)
+
+
+def limits_of(run_id: str) -> tuple[float, ...]:
+    """What decides between an answer and none; the rest of a finished run never changes."""
+    found = rejection(run_id)
+    return (found.min_familiarity, found.min_probability) if found else ()
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _shown(content: bytes) -> bytes:
+    picture = decode_image(content)
+    picture.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
+    return encode_jpeg(picture, quality=90)
 
 
 def _show_class(prediction: Prediction) -> None:
@@ -83,7 +135,7 @@ def _show_class(prediction: Prediction) -> None:
 def _bars(prediction: Prediction) -> str:
     """The most probable classes as bars; the numbers stand beside them for every reader."""
     rows = []
-    for name, probability in list(prediction.probabilities.items())[:_MAX_BARS]:
+    for name, probability in list(prediction.probabilities.items())[:MAX_BARS]:
         best = " bars-best" if name == prediction.class_name else ""
         rows.append(
             f'<span class="bars-name{best}">{escape(name)}</span>'

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import streamlit as st
 
+from pages.ui.glossary import explain
 from pages.ui.process import run_queue, workspace
 from pages.ui.run_words import backbone_title, run_depth_words
 from pages.ui.session import Session
@@ -28,10 +29,28 @@ def choose_run(session: Session) -> TrainingRun | None:
         _("Model"),
         ids,
         index=ids.index(wanted) if wanted in ids else 0,
-        format_func=lambda run_id: _describe(by_id[run_id]),
+        format_func=lambda run_id: describe_run(by_id[run_id]),
         key="picked-run",
     )
     return by_id[session.picked_run_id]
+
+
+def choose_other_run(run: TrainingRun) -> TrainingRun | None:
+    """Let the person pick a second run to set beside one; nothing is drawn where there is no other."""
+    by_id = {run_id: other for run_id, other in _runs_with_a_model().items() if run_id != run.id}
+    if not by_id:
+        return None
+    chosen = st.selectbox(
+        _("Compare with"),
+        list(by_id),
+        index=None,
+        format_func=lambda run_id: describe_run(by_id[run_id]),
+        placeholder=_("No other model"),
+        help=explain("two models"),
+        # Keyed by the run too: a model is not compared with itself.
+        key=f"other-run-{run.id}",
+    )
+    return by_id.get(chosen) if chosen else None
 
 
 def wanted_run_id(session: Session) -> str | None:
@@ -68,6 +87,7 @@ def _run_with_a_model(run_id: str) -> TrainingRun | None:
     return None
 
 
-def _describe(run: TrainingRun) -> str:
+def describe_run(run: TrainingRun) -> str:
+    """What a run learned from, with which network and when."""
     title = backbone_title(run.config.backbone)
     return f"{run.dataset_name} · {title} · {run_depth_words(run)} · {run.created_at:%Y-%m-%d %H:%M}"

@@ -6,9 +6,10 @@ them again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -21,6 +22,10 @@ from transfer_core.data.sources import SourceFile
 from transfer_core.errors import TransferStudioError
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
+
+if TYPE_CHECKING:
+    from transfer_core.evaluation.answers import Answer
+    from transfer_core.predictor import Prediction
 
 _KEY = "session"
 
@@ -91,6 +96,21 @@ class Recording:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class LiveAnswer:
+    """What models say about one frame of the live camera.
+
+    Args:
+        viewing: Given by the browser: from switching the camera on to switching it off.
+        number: Of the frame.
+        predictions: One of each model; none where the frame could not be read.
+    """
+
+    viewing: str
+    number: int
+    predictions: tuple[Prediction, ...] = ()
+
+
 @dataclass
 class Session:
     """The choices of one person; ids and values only, never a live model.
@@ -118,6 +138,10 @@ class Session:
         compare_part: The part of the Compare page that is open.
         compared_run_ids: The runs that the Compare page sets side by side.
         num_notes_saved: How often notes were saved in the table of runs; a new number gives a fresh table.
+        corrections: The right class of photos that were put among the images, by dataset and content.
+        answered_photos: Which new photos were last scored as a table.
+        answers: What models say about these, by the run and its limits.
+        live: The latest answer to the live camera, or None.
         num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
     """
 
@@ -143,6 +167,10 @@ class Session:
     compare_part: str = "runs"
     compared_run_ids: tuple[str, ...] = ()
     num_notes_saved: int = 0
+    corrections: dict[str, str] = field(default_factory=dict)
+    answered_photos: tuple[str, ...] = ()
+    answers: dict[tuple[str, tuple[float, ...]], Sequence[Answer]] = field(default_factory=dict)
+    live: LiveAnswer | None = None
     num_forms: int = 0
 
     @property

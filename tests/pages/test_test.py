@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import re
+import shutil
+import zipfile
 from collections.abc import Iterator
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tests.conftest import MakeImage
-from tests.pages.conftest import OpenPage, StagedRuns, submit, texts
+from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.evaluation.rejection import Rejection
 from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
@@ -23,6 +28,31 @@ def trained_run(page_workspace: Workspace, dataset: ImageDataset) -> Iterator[Tr
     run = TrainingRun.create(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=40))
     execute_run(page_workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
     yield run
+
+
+def choose_way(page: AppTest, way: str) -> None:
+    page.segmented_control(key="test-way").set_value(way).run()
+    assert not page.exception
+
+
+def archive_of(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def bars_of(page: AppTest) -> list[str]:
+    return [found.proto.body for found in page.get("html") if 'class="bars"' in found.proto.body]
+
+
+def correct(page: AppTest, class_name: str) -> None:
+    """Give the first photo on the page its right label."""
+    (field,) = [found for found in page.selectbox if found.label == "What is it really?"]
+    field.set_value(class_name).run()
+    button(page, "Put it among the images").click().run()
+    assert not page.exception
 
 
 def test_without_a_model_it_says_what_to_do(open_page: OpenPage) -> None:
@@ -65,9 +95,9 @@ def test_names_from_outside_are_not_acted_upon(
     open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
 ) -> None:
     page = open_page("6_Test", run=trained_run.id)
-    page.file_uploader[0].upload("[click](http://x)<b>.png", make_image("red"), "image/png").run()
-    assert "[click](http://x)" not in texts(page)
-    assert r"\[click\](http\://x)\<b\>" in texts(page)
+    page.file_uploader[0].upload("[click](http:x)<b>.png", make_image("red"), "image/png").run()
+    assert "[click](http:x)" not in texts(page)
+    assert r"\[click\](http\:x)\<b\>" in texts(page)
 
 
 def test_looking_at_a_finished_run_does_not_lose_the_one_in_training(
@@ -93,7 +123,7 @@ def test_a_damaged_run_is_not_offered(
 def test_the_camera_is_offered(open_page: OpenPage, trained_run: TrainingRun) -> None:
     page = open_page("6_Test", run=trained_run.id)
     assert not page.get("camera_input")
-    page.toggle[0].set_value(True).run()
+    choose_way(page, "snapshot")
     assert len(page.get("camera_input")) == 1
 
 
@@ -104,3 +134,143 @@ def test_a_damaged_model_is_one_sentence(
     page = open_page("6_Test", run=trained_run.id)
     page.file_uploader[0].upload("a.png", make_image("red"), "image/png").run()
     assert page.error[0].value.startswith("The saved model is damaged")
+
+
+def test_an_archive_becomes_a_table_the_least_sure_first(
+    open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
+) -> None:
+    page = open_page("6_Test", run=trained_run.id)
+    choose_way(page, "many")
+    assert not page.dataframe
+    photos = {
+        f"photos/{color}-{seed}.png": make_image(color, seed=950 + seed)
+        for color in ("red", "blue")
+        for seed in range(3)
+    }
+    content = archive_of({**photos, "photos/bad.jpg": b"plain text"})
+    (field,) = [found for found in page.file_uploader if found.label == "A zip or tar file"]
+    field.upload("photos.zip", content, "application/zip").run()
+    assert not page.exception and not page.error
+    left_out, table = page.dataframe
+    assert left_out.value.iloc[0].to_list() == [
+        "photos/bad.jpg",
+        "it is not a picture, whatever its name says",
+    ]
+    predictor = Predictor.load(trained_run.folder)
+    expected = {name: predictor.predict(photo) for name, photo in photos.items()}
+    rows = table.value
+    assert "other" not in rows
+    certainties = rows["certainty"].to_list()
+    assert certainties == sorted(certainties) and len(certainties) == 6
+    for row in rows.to_dict("records"):
+        found = expected[row["file"]]
+        assert (row["answer"], row["guess"]) == (found.class_name, found.class_name)
+        assert row["certainty"] == pytest.approx(found.probability, abs=1e-5)
+        assert row["photo"].startswith("data:image/jpeg;base64,")
+    assert "**6 photos**: 3 " in texts(page)
+    assert [found.label for found in page.expander] == ["1 file was left out"]
+    assert [found.proto.label for found in page.get("download_button")] == ["Download as CSV"]
+
+
+def test_many_dropped_photos_become_a_table_too(
+    open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
+) -> None:
+    page = open_page("6_Test", run=trained_run.id)
+    for seed in range(25):
+        page.file_uploader[0].upload(f"{seed}.png", make_image("red", seed=seed), "image/png")
+    page.run()
+    assert not page.exception
+    assert len(page.dataframe[0].value) == 25
+    assert not bars_of(page)
+
+
+def test_a_broken_archive_is_one_sentence(open_page: OpenPage, trained_run: TrainingRun) -> None:
+    page = open_page("6_Test", run=trained_run.id)
+    choose_way(page, "many")
+    page.file_uploader[1].upload("photos.zip", b"not a zip at all", "application/zip").run()
+    assert not page.exception
+    assert [found.value for found in page.error if "zip" in found.value]
+    assert not page.dataframe
+
+
+def test_what_is_not_known_gets_no_answer(
+    open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
+) -> None:
+    strict = Rejection.load(trained_run.folder)
+    assert strict is not None
+    strict.sure_above(1.01).save(trained_run.folder)
+    page = open_page("6_Test", run=trained_run.id)
+    choose_way(page, "many")
+    page.file_uploader[1].upload("a.zip", archive_of({"a/b.png": make_image("red")}), "application/zip").run()
+    assert page.dataframe[0].value["answer"].to_list() == ["I don't know"]
+    assert "**1 photo**: 1 without an answer." in texts(page)
+
+
+def test_a_wrong_answer_puts_the_photo_among_the_images_once(
+    open_page: OpenPage,
+    trained_run: TrainingRun,
+    dataset: ImageDataset,
+    page_workspace: Workspace,
+    make_image: MakeImage,
+) -> None:
+    content = make_image("blue", seed=990)
+    page = open_page("6_Test", run=trained_run.id)
+    page.file_uploader[0].upload("odd.png", content, "image/png").run()
+    assert button(page, "Put it among the images").disabled
+    correct(page, "red")
+    now = ImageDataset.load(page_workspace, dataset.id)
+    (added,) = [image for image in now.images if image.name == "odd.png"]
+    assert added.class_name == "red" and len(now.images) == len(dataset.images) + 1
+    assert "Put among the images as **red**, for the next training." in texts(page)
+    assert [found.value for found in page.toast] == ["The photo is among the images now."]
+    assert "What is it really?" not in [found.label for found in page.selectbox]
+
+    again = open_page("6_Test", run=trained_run.id)
+    again.file_uploader[0].upload("again.png", content, "image/png").run()
+    correct(again, "blue")
+    assert "already in the class red" in again.error[0].value
+    assert ImageDataset.load(page_workspace, dataset.id) == now
+
+    button(page, "Train again").click().run()
+    assert not page.exception
+    assert page.title[0].value.endswith("Train")
+    assert page.query_params["images"] == dataset.id and "run" not in page.query_params
+
+
+def test_without_the_images_there_is_nothing_to_put_a_photo_among(
+    open_page: OpenPage, trained_run: TrainingRun, dataset: ImageDataset, make_image: MakeImage
+) -> None:
+    shutil.rmtree(dataset.folder)
+    page = open_page("6_Test", run=trained_run.id)
+    page.file_uploader[0].upload("odd.png", make_image("blue", seed=990), "image/png").run()
+    assert not page.exception and not page.error
+    assert "so the photo cannot be put among them" in texts(page)
+    assert "Put it among the images" not in [found.label for found in page.button]
+
+
+def test_two_models_side_by_side(
+    open_page: OpenPage,
+    trained_run: TrainingRun,
+    page_workspace: Workspace,
+    dataset: ImageDataset,
+    make_image: MakeImage,
+) -> None:
+    page = open_page("6_Test", run=trained_run.id)
+    assert "Compare with" not in [found.label for found in page.selectbox]
+    config = TrainingConfig(backbone="tiny_random", epochs=1, seed=5)
+    other = TrainingRun.create(page_workspace, dataset, config)
+    execute_run(page_workspace, other, EventLog(other.folder / EVENTS_FILE).append, lambda: False)
+    page = open_page("6_Test", pick=trained_run.id)
+    content = make_image("red", seed=901)
+    page.file_uploader[0].upload("first.png", content, "image/png").run()
+    assert len(bars_of(page)) == 1
+    page.selectbox(key=f"other-run-{trained_run.id}").set_value(other.id).run()
+    assert not page.exception
+    first, second = bars_of(page)
+    for run, drawn in ((trained_run, first), (other, second)):
+        assert f"{Predictor.load(run.folder).predict(content).probability:.1%}" in drawn
+    assert first != second
+    choose_way(page, "many")
+    page.file_uploader[1].upload("a.zip", archive_of({"a/b.png": content}), "application/zip").run()
+    (said,) = page.dataframe[0].value["other"]
+    assert said.startswith(Predictor.load(other.folder).predict(content).class_name)

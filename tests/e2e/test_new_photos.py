@@ -1,0 +1,167 @@
+"""The Test page in a real browser: the live camera before a known picture, and a folder as a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from tests.conftest import MakeImage
+from tests.e2e.conftest import NOISE_FREE_ARGUMENTS, Server, settle
+from tests.e2e.test_camera import KEEP_STREAMS
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import folder_source
+from transfer_core.evaluation.rejection import Rejection
+from transfer_core.predictor import Predictor
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.execute import execute_run
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+
+pytestmark = pytest.mark.browser
+
+Person = Callable[[], Page]
+
+
+@pytest.fixture(scope="module")
+def browser(
+    browser_path: str, tmp_path_factory: pytest.TempPathFactory, make_image: MakeImage
+) -> Iterator[Browser]:
+    """A browser whose camera sees something red."""
+    film = tmp_path_factory.mktemp("camera") / "red.mjpeg"
+    film.write_bytes(make_image("red", size=(320, 240), image_format="JPEG", noise=6) * 3)
+    arguments = [*NOISE_FREE_ARGUMENTS, f"--use-file-for-fake-video-capture={film}"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def run(server: Server, image_folder: Path) -> TrainingRun:
+    """A model that tells red, green and blue apart and gives every picture an answer."""
+    dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
+    run = TrainingRun.create(server.workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=40))
+    execute_run(server.workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+    rejection = Rejection.load(run.folder)
+    assert rejection is not None
+    rejection.keeping(1, []).save(run.folder)
+    return run
+
+
+COUNT_FRAMES = """
+    window.numTaken = 0;
+    const take = HTMLCanvasElement.prototype.toDataURL;
+    HTMLCanvasElement.prototype.toDataURL = function (...choices) {
+        window.numTaken += 1;
+        return take.apply(this, choices);
+    };
+"""
+# Resolves when the camera has shown so many more frames.
+SEE_FRAMES = """
+    async (number) => {
+        const video = document.querySelector('.st-key-live-camera video')
+            ?? [...document.querySelectorAll('.st-key-live-camera *')].map((one) => one.shadowRoot).find(Boolean)
+                .querySelector('video');
+        for (let seen = 0; seen < number; seen += 1) {
+            await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+        }
+    }
+"""
+
+
+def open_test(page: Page, run: TrainingRun, way: str) -> None:
+    page.goto(f"/Test?run={run.id}")
+    settle(page)
+    page.get_by_text(way, exact=True).click()
+    settle(page)
+
+
+def choose_directory(page: Page, folder: Path) -> None:
+    field = page.locator("[data-testid=stFileUploader]").filter(has_text="A folder of up to")
+    field.locator("input[type=file]").set_input_files(folder)
+
+
+def said_live(page: Page) -> Locator:
+    return page.locator(".st-key-live-camera .said")
+
+
+def test_the_live_camera_answers_again_and_again_and_is_let_go_of(person: Person, run: TrainingRun) -> None:
+    page = person()
+    page.add_init_script(KEEP_STREAMS)
+    open_test(page, run, "Live camera")
+    page.get_by_role("button", name="Switch the camera on").click()
+    expect(said_live(page)).to_have_text("red")
+    # The rate is told only after several answers have come.
+    expect(page.get_by_text("answers a second")).to_be_visible()
+    names = page.locator(".st-key-live-camera .name")
+    expect(names).to_have_text(["blue", "green", "red"])
+    best = page.locator(".st-key-live-camera .fill").nth(2)
+    assert float(best.evaluate("bar => bar.style.transform.slice(7, -1)")) > 0.4
+    assert best.evaluate("bar => getComputedStyle(bar).transitionProperty") == "transform"
+    assert page.evaluate("tracks.map((track) => track.readyState)") == ["live"]
+    page.get_by_text("Photos", exact=True).click()
+    page.wait_for_function("tracks.every((track) => track.readyState === 'ended')")
+    expect(said_live(page)).to_have_count(0)
+
+
+def test_frames_are_dropped_while_one_is_on_its_way(server: Server, person: Person, run: TrainingRun) -> None:
+    page = person()
+    page.add_init_script(COUNT_FRAMES)
+    open_test(page, run, "Live camera")
+    page.get_by_role("button", name="Switch the camera on").click()
+    expect(page.get_by_text("answers a second")).to_be_visible()
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        before = page.evaluate("numTaken")
+        page.evaluate(SEE_FRAMES, 30)
+        assert page.evaluate("numTaken") <= before + 1
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    page.wait_for_function("(before) => numTaken > before + 3", arg=before)
+
+
+def test_a_folder_becomes_a_table_and_a_wrong_answer_an_image(
+    server: Server, person: Person, run: TrainingRun, tmp_path: Path, make_image: MakeImage
+) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    for number, color in enumerate(("red", "green", "blue")):
+        (folder / f"{color}.png").write_bytes(make_image(color, seed=900 + number))
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    page = person()
+    open_test(page, run, "A folder or zip")
+    choose_directory(page, folder)
+    expect(page.get_by_text("1 file was left out")).to_be_visible()
+    settle(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as CSV").click()
+    content = Path(download.value.path()).read_text("utf-8-sig")
+    rows = {row["File"]: row for row in csv.DictReader(io.StringIO(content))}
+    assert sorted(rows) == ["blue.png", "broken.jpg", "green.png", "red.png"]
+    predictor = Predictor.load(run.folder)
+    for name in ("blue.png", "green.png", "red.png"):
+        found = predictor.predict((folder / name).read_bytes())
+        assert rows[name]["Answer"] == found.class_name
+        assert float(rows[name]["Certainty"]) == pytest.approx(found.probability, abs=1e-5)
+    assert "not a picture" in rows["broken.jpg"]["Left out because"]
+
+    table = page.locator("[data-testid=stDataFrame]").last.bounding_box()
+    assert table is not None
+    page.mouse.click(table["x"] + 14, table["y"] + 40 + 36)
+    expect(page.locator(".bars")).to_have_count(1)
+    settle(page)
+    page.get_by_text("This is wrong").click()
+    page.get_by_role("combobox", name="What is it really?").fill("purple")
+    page.get_by_role("combobox", name="What is it really?").press("Enter")
+    page.get_by_role("button", name="Put it among the images").click()
+    expect(page.get_by_text("Put among the images as purple, for the next training.")).to_be_visible()
+    dataset = ImageDataset.load(server.workspace, run.dataset_id)
+    assert dataset.class_names == ("blue", "green", "purple", "red")
