@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pages.ui import compare_table
+from pages.ui.session import Session
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -55,6 +57,22 @@ def test_all_runs_are_in_the_table_with_their_status(
     page.toggle(key="runs-trained").set_value(True).run()
     assert len(page.dataframe[0].value) == 2
     assert unfinished.folder.is_dir() and not page.exception
+
+
+def test_only_the_cells_that_were_changed_are_saved(
+    two_runs: list[TrainingRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = two_runs
+    session = Session()
+    # Another window has named both meanwhile.
+    RunNotes("Mine").save(first.folder)
+    RunNotes("Yours", "kept").save(second.folder)
+    edits = {"edited_rows": {1: {"starred": True, "note": None}}}
+    monkeypatch.setattr(compare_table, "widget_value", lambda _key: edits)
+    compare_table._save_notes(session, two_runs, "key")
+    assert RunNotes.load(first.folder) == RunNotes("Mine")
+    assert RunNotes.load(second.folder) == RunNotes("Yours", "", is_starred=True)
+    assert session.num_notes_saved == 1
 
 
 def test_two_runs_side_by_side(open_page: OpenPage, two_runs: list[TrainingRun]) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.ui import process
 from tests.conftest import MakeImage
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.evaluation.calibration import Calibration
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
@@ -71,6 +73,18 @@ def test_the_map_shows_every_photo_and_marks_mistakes(open_page: OpenPage, train
     assert all(
         abs(point["x"]) <= 1 and point["source"].startswith("data:image/jpeg") for point in drawn["points"]
     )
+
+
+def test_the_map_is_as_sure_as_the_other_parts(
+    open_page: OpenPage, trained_run: TrainingRun, dataset: ImageDataset
+) -> None:
+    before = sent(open_page("5_Results", run=trained_run.id, part="map"), "image-map")["points"]
+    Calibration(5.0, 40).save(trained_run.folder)
+    after = sent(open_page("5_Results", run=trained_run.id, part="map"), "image-map")["points"]
+    told = {point["name"]: point["text"] for point in after}
+    assert told != {point["name"]: point["text"] for point in before}
+    scored = process.split_evaluation(trained_run.id, "train", dataset.version).outcomes
+    assert all(f"({outcome.probability:.0%})" in told[outcome.name] for outcome in scored)
 
 
 def test_the_images_may_be_gone(open_page: OpenPage, trained_run: TrainingRun, dataset: ImageDataset) -> None:

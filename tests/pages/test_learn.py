@@ -7,6 +7,7 @@ import pytest
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import create_dataset
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
@@ -55,3 +56,41 @@ def test_with_a_run_each_lesson_shows_its_numbers(
     assert "Train your first model" not in shown
     page.button(key="see-shortcuts").click().run()
     assert (page.query_params["part"], page.query_params["run"]) == ("why", trained_run.id)
+
+
+def test_following_a_lesson_keeps_what_was_chosen(
+    open_page: OpenPage, trained_run: TrainingRun, page_workspace: Workspace
+) -> None:
+    others = create_dataset(page_workspace, "others").save()
+    chosen = {"model": "efficientnet_lite0", "images": others.id, "unfrozen": "2"}
+    for name in NAMES:
+        page = open_page("9_Learn", **chosen)
+        page.button(key=f"see-{name}").click().run()
+        assert not page.exception
+        assert {key: page.query_params[key] for key in chosen} == chosen
+
+
+def test_a_run_from_scratch_is_not_said_to_have_known_anything(
+    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset
+) -> None:
+    scratch = TrainingConfig(backbone="tiny_random", epochs=1, weights="random", num_unfrozen_blocks=3)
+    run = TrainingRun.create(page_workspace, dataset, scratch)
+    execute_run(page_workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+    shown = texts(open_page("9_Learn", run=run.id))
+    assert "learned before;" not in shown and "fine-tuned its last" not in shown
+    assert "random numbers: this run did without transfer learning" in shown
+    assert "was neither: everything learned from scratch" in shown
+
+
+def test_damage_costs_only_what_is_damaged(
+    open_page: OpenPage, trained_run: TrainingRun, page_workspace: Workspace, dataset: ImageDataset
+) -> None:
+    newest = TrainingRun.create(page_workspace, dataset, TrainingConfig(backbone="tiny_random"))
+    (newest.folder / "model.keras").write_bytes(b"x")
+    (newest.folder / "config.json").write_text("{", "utf-8")
+    page = open_page("9_Learn")
+    assert not page.error
+    assert f"your run of {trained_run.created_at:%Y-%m-%d %H:%M}" in texts(page)
+    (trained_run.folder / "evaluation.json").write_text("{", "utf-8")
+    page = open_page("9_Learn")
+    assert len(page.subheader) == 9 and len(page.error) == 1

@@ -123,6 +123,21 @@ def test_changed_labels_are_trained_again_with_the_same_settings(
     links = [link.label for link in page.main.get("page_link")]
     assert links == ["Watch it train", "Compare the two"]
     assert page.query_params["compare"] == f"{run.id},{again}"
+    assert "settings are being trained" in texts(page)
+    staged_runs.let_go.set()
+    while process.run_queue().running:
+        pass
+    page.run()
+    assert "settings have been trained" in texts(page)
+    assert "Train again with these changes" not in [found.label for found in page.button]
+    changed = ImageDataset.load(page_workspace, run.dataset_id)
+    changed.relabelled([dataset.images_in("validation")[1].id], "green").save()
+    page.run()
+    assert "**1 photo** has changed since this model was trained." in texts(page)
+    shutil.rmtree(page_workspace.run_dir(again))
+    page.run()
+    assert "settings have been trained" not in texts(page)
+    assert "**2 photos** have changed since this model was trained." in texts(page)
 
 
 def test_a_label_found_right_is_not_called_wrong_again(page_workspace: Workspace, run: TrainingRun) -> None:
@@ -270,3 +285,33 @@ def test_each_folder_of_test_photos_is_scored_anew(
         assert f"{count} photos were tested." in texts(page)
         button(page, "Forget these photos").click().run()
         assert not page.exception and not page.error
+
+
+def test_damaged_test_photos_can_be_let_go(
+    open_page: OpenPage, run: TrainingRun, tmp_path: Path, make_image: MakeImage
+) -> None:
+    (tmp_path / "new" / "red").mkdir(parents=True)
+    (tmp_path / "new" / "red" / "1.png").write_bytes(make_image("red", seed=700))
+    photos = add_new_photos(run, folder_source(tmp_path / "new"))
+    photos.dataset.image_path(photos.images[0]).write_bytes(b"no picture")
+    page = open_part(open_page, run, "overview")
+    assert len(page.error) == 1
+    assert "Right on: Validation" in metrics(page)
+    button(page, "Forget these photos").click().run()
+    assert not page.error and not page.exception
+
+
+def test_a_run_whose_network_is_gone_leaves_the_others_at_hand(
+    open_page: OpenPage, run: TrainingRun, page_workspace: Workspace
+) -> None:
+    other = copied(page_workspace, run)
+    config = other.folder / "config.json"
+    config.write_text(config.read_text("utf-8").replace("tiny_random", "20250101-000000-0123456789abcdef"))
+    for name in (PAGE, "6_Test", "7_Export"):
+        page = open_page(name, run=run.id)
+        labels = page.selectbox(key="picked-run").options
+        assert sum("20250101-000000-0123456789abcdef" in label for label in labels) == 1
+        assert page.selectbox(key="picked-run").value == run.id
+        assert not page.error
+    table = open_page("8_Compare").dataframe[0].value
+    assert sorted(table["network"]) == ["20250101-000000-0123456789abcdef", "Tiny network for tests"]
