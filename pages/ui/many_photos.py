@@ -88,7 +88,7 @@ def _show_summary(run: TrainingRun, answers: Sequence[Answer], scored: Scored) -
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"{count}: {', '.join(parts)}." if parts else _("No photo could be read."))
         st.download_button(
-            _("Download as CSV"),
+            _("Download the answers (CSV)"),
             data=lambda: answers_csv(run.class_names, answers),
             file_name="answers.csv",
             mime="text/csv",

@@ -142,7 +142,7 @@ def test_a_folder_becomes_a_table_and_a_wrong_answer_an_image(
     expect(page.get_by_text("1 file was left out")).to_be_visible()
     settle(page)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download as CSV").click()
+        page.get_by_role("button", name="Download the answers (CSV)").click()
     content = Path(download.value.path()).read_text("utf-8-sig")
     rows = {row["File"]: row for row in csv.DictReader(io.StringIO(content))}
     assert sorted(rows) == ["blue.png", "broken.jpg", "green.png", "red.png"]

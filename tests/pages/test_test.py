@@ -169,7 +169,7 @@ def test_an_archive_becomes_a_table_the_least_sure_first(
         assert row["photo"].startswith("data:image/jpeg;base64,")
     assert "**6 photos**: 3 " in texts(page)
     assert [found.label for found in page.expander] == ["1 file was left out"]
-    assert [found.proto.label for found in page.get("download_button")] == ["Download as CSV"]
+    assert [found.proto.label for found in page.get("download_button")] == ["Download the answers (CSV)"]
 
 
 def test_many_dropped_photos_become_a_table_too(
