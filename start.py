@@ -28,7 +28,8 @@ def main(arguments: "list[str]") -> int:
     os.chdir(str(ROOT))
     if arguments[:1] == ["test"]:
         install("requirements.txt", "requirements-dev.txt")
-        return become(PYTHON, "-m", "pytest", *arguments[1:])
+        # Two at a time: much of a browser test is waiting. Files stay whole, so that they share what they set up.
+        return become(PYTHON, "-m", "pytest", *(arguments[1:] or ["-n", "2", "--dist", "loadfile"]))
     return serve(arguments)
 
 

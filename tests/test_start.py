@@ -177,6 +177,10 @@ def test_pytest_gets_its_arguments_and_gives_the_exit_code(project: Path) -> Non
     assert stamps(project) == {"requirements.txt.installed", "requirements-dev.txt.installed"}
 
 
+def test_without_arguments_the_whole_suite_runs_on_two_cores(project: Path) -> None:
+    assert "started: -n 2 --dist loadfile" in run_start(project, "test").stdout
+
+
 def test_failing_pip_is_one_sentence_and_leaves_no_stamp(project: Path) -> None:
     (project / "requirements.txt").write_text("./no_such_package\n")
     finished = run_start(project)
