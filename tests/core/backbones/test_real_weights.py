@@ -10,11 +10,15 @@ from tests.conftest import ROOT
 from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
 from transfer_core.backbones.source_exchange import import_weights
 from transfer_core.backbones.zoo_weights import WEIGHTS_VARIABLE
+from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import folder_source
 from transfer_core.evaluation.audition import probe_accuracies
 from transfer_core.evaluation.pooled_features import pooled_features
+from transfer_core.runs.execute import execute_run
+from transfer_core.runs.own_models import make_source
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
 FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"
@@ -57,3 +61,27 @@ def test_published_file_with_classifier_works_as_a_backbone_and_is_no_random_net
     found["random"] = accuracy(workspace, dataset, "tiny_random")
     assert found["own file"] == found["in the folder"] > 0.7
     assert found["random"] < found["own file"] - 0.2
+
+
+def test_a_model_of_flowers_is_the_start_of_one_of_clothing(
+    shared_data: Path, workspace: Workspace, keras_module
+) -> None:
+    """From one real set to another: the fine-tuned body comes along, and still sees."""
+    look_for_own_models_in(workspace)
+    config = TrainingConfig(num_unfrozen_blocks=1, epochs=10, fine_tune_epochs=1)
+    run_ids = []
+    for name, backbone in (("flowers", config.backbone), ("clothing", "")):
+        dataset = add_files(create_dataset(workspace, name), folder_source(shared_data / name))
+        few = [image for number, image in enumerate(dataset.images) if number % 2]
+        dataset = dataset.with_images(few, ()).save()
+        source = make_source(workspace, run_ids[-1]) if run_ids else None
+        chosen = config.with_changes(backbone=source.name if source else backbone)
+        run = TrainingRun.create(workspace, dataset, chosen)
+        execute_run(workspace, run, lambda event: None, lambda: False)
+        run_ids.append(run.id)
+    assert source is not None
+    assert source.weights_source == "flowers ← EfficientNet-Lite0 ← ImageNet"
+    evaluation = run.evaluation()
+    assert evaluation is not None
+    # One in five would be chance.
+    assert evaluation.accuracy > 0.6
