@@ -121,12 +121,15 @@ def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> 
 
 def _show_pictures(dataset: ImageDataset, problem: Problem) -> None:
     by_id = {image.id: image for image in dataset.images}
-    shown = [by_id[image_id] for image_id in problem.image_ids[:_MAX_SHOWN] if image_id in by_id]
+    wanted = [by_id[image_id] for image_id in problem.image_ids[:_MAX_SHOWN] if image_id in by_id]
+    sources = thumbnails(tuple(str(dataset.image_path(image)) for image in wanted))
+    # A file that was deleted or damaged by hand has no picture to show.
+    shown = [image for image, source in zip(wanted, sources, strict=True) if source]
     if not shown:
         return
     with st.container(key=f"strip-{problem.kind}"):
         st.image(
-            thumbnails(tuple(str(dataset.image_path(image)) for image in shown)),
+            [source for source in sources if source],
             caption=[plain(image.class_name) for image in shown],
             width=96,
             alt=[

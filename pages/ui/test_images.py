@@ -18,7 +18,7 @@ from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 
-_MOST_AS_CARDS = 24
+_MOST_AS_CARDS = 48
 _ARCHIVE_TYPES = ["zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz"]
 # The browser starts all of these uploads at once and loses some beyond about a thousand.
 _MOST_FILES = 500

@@ -38,6 +38,7 @@ def test_each_format_is_made_proved_and_downloaded(
     settle(page)
     folders = {}
     for export_format in list_formats():
+        settle(page)
         click_button(page, f"Make {export_format.title}")
         card = page.locator(f".st-key-export-{export_format.name}")
         expect(card.get_by_text("Proved:" if export_format.variants else "Ready.")).to_be_visible()

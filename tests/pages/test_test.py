@@ -176,11 +176,11 @@ def test_many_dropped_photos_become_a_table_too(
     open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
 ) -> None:
     page = open_page("6_Test", run=trained_run.id)
-    for seed in range(25):
+    for seed in range(49):
         page.file_uploader[0].upload(f"{seed}.png", make_image("red", seed=seed), "image/png")
     page.run()
     assert not page.exception
-    assert len(page.dataframe[0].value) == 25
+    assert len(page.dataframe[0].value) == 49
     assert not bars_of(page)
 
 
