@@ -41,7 +41,7 @@ def test_each_format_is_made_proved_and_downloaded(
         settle(page)
         click_button(page, f"Make {export_format.title}")
         card = page.locator(f".st-key-export-{export_format.name}")
-        expect(card.get_by_text("Proved:" if export_format.variants else "Ready.")).to_be_visible()
+        expect(card.get_by_text("Proved" if export_format.variants else "Ready.")).to_be_visible()
         with page.expect_download() as download:
             card.get_by_role("button", name="Download").click()
         path = tmp_path / download.value.suggested_filename
