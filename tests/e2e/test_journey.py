@@ -96,6 +96,8 @@ def test_from_the_welcome_page_to_the_right_class(
     click_button(page, "See where it fails")
     expect(heading(page, "Class by class")).to_be_visible()
     click_button(page, "Next: test it on new photos")
+    expect(heading(page, "6 · Test")).to_be_visible()
+    settle(page)
 
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(list(kept_aside))
     expect(page.locator(".bars")).to_have_count(len(kept_aside))
