@@ -278,8 +278,8 @@ def write_address(session: Session) -> None:
 
 
 def component_value(key: str, name: str) -> Any:
-    """Return what a component sent, inside its callback."""
-    return getattr(st.session_state[key], name, None)
+    """Return what a component sent, inside its callback; None where the component has left the page meanwhile."""
+    return getattr(st.session_state.get(key), name, None)
 
 
 def widget_value(key: str) -> Any:

@@ -117,6 +117,8 @@ def test_one_click_to_a_trained_model(server: Server, person: Person) -> None:
     right = page.locator("[data-testid=stMetric]", has_text="Right on validation")
     assert int(re.search(r"(\d+)%", right.inner_text())[1]) >= 65  # 20 would be a guess
     click_button(page, "Next: test it on new photos")
+    expect(heading(page, "6 · Test")).to_be_visible()
+    settle(page)
     page.get_by_text("Use the pictures of the sample that were kept aside").click()
     expect(page.locator(".bars")).to_have_count(24)
     settle(page)
