@@ -55,15 +55,14 @@ def _offer(session: Session, run: TrainingRun) -> None:
     if not backbones:
         st.caption(_("This model stands on the smallest network that comes with the app."))
         return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        backbone = st.selectbox(
-            _("Network of the small model"),
-            backbones,
-            format_func=lambda one: f"{one.title} · {memory_words(one.megabytes * 1e6)}",
-            key=f"smaller-{run.id}",
-        )
-        if st.button(_("Teach a smaller model"), icon=":material/school:", key="teach"):
-            _teach(session, run, backbone)
+    backbone = st.selectbox(
+        _("Network of the small model"),
+        backbones,
+        format_func=lambda one: f"{one.title} · {memory_words(one.megabytes * 1e6)}",
+        key=f"smaller-{run.id}",
+    )
+    if st.button(_("Teach a smaller model"), icon=":material/school:", key="teach"):
+        _teach(session, run, backbone)
 
 
 def _teach(session: Session, run: TrainingRun, backbone: Backbone) -> None:
