@@ -142,6 +142,7 @@ class Session:
         answered_photos: Which new photos were last scored as a table.
         answers: What models say about these, by the run and its limits.
         live: The latest answer to the live camera, or None.
+        opened_file: The project file that the person brought last, or None.
         num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
     """
 
@@ -171,6 +172,7 @@ class Session:
     answered_photos: tuple[str, ...] = ()
     answers: dict[tuple[str, tuple[float, ...]], Sequence[Answer]] = field(default_factory=dict)
     live: LiveAnswer | None = None
+    opened_file: str | None = None
     num_forms: int = 0
 
     @property
