@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 FACTS_FILE = "facts.json"
 ARRAYS_FILE = "weights.npz"
+# In an exported Keras bundle: the facts of a source, with the checksum of the model file beside it.
+BUNDLE_FACTS_FILE = "source.json"
+BUNDLE_MODEL_FILE = "model.keras"
 MOST_CLASSES = 1000
 _FORMAT = "transfer-studio-source"
 _FORMAT_VERSION = 1

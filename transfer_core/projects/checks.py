@@ -35,8 +35,9 @@ from transfer_core.events import snapshot_of
 from transfer_core.files import read_json
 from transfer_core.language import _
 from transfer_core.projects.manifest import MODEL_FACTS_FILE, Manifest
-from transfer_core.projects.models import ModelFacts
+from transfer_core.projects.models import NetworkFacts
 from transfer_core.projects.schema import fits
+from transfer_core.runs.distillation import DISTILLATION_FILE, Distillation
 from transfer_core.runs.new_photos import NEW_PHOTOS_DIR
 from transfer_core.runs.notes import NOTES_FILE, RunNotes
 from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan
@@ -162,17 +163,18 @@ def _check_run(run: TrainingRun, dataset_id: str, sources: dict[str, Backbone]) 
     _check_course(run)
     _check_certainty(run, network)
     _check_words(run, network)
+    _check_teaching(run)
     _check_new_photos(run)
 
 
-def model_facts_of(run: TrainingRun) -> ModelFacts:
+def model_facts_of(run: TrainingRun) -> NetworkFacts:
     """Read what the network of an unpacked run is.
 
     Raises:
         ProjectError: If its file is not what this app writes.
     """
-    facts = ModelFacts(**read_json(run.folder / MODEL_FACTS_FILE))
-    _require(fits(facts, ModelFacts) and 1 <= facts.hidden_units <= 4096, MODEL_FACTS_FILE)
+    facts = NetworkFacts(**read_json(run.folder / MODEL_FACTS_FILE))
+    _require(fits(facts, NetworkFacts) and 1 <= facts.hidden_units <= 4096, MODEL_FACTS_FILE)
     return facts
 
 
@@ -234,6 +236,12 @@ def _check_words(run: TrainingRun, network: Backbone) -> None:
         is_sound = fits(plan, SweepPlan) and ID_PATTERN.fullmatch(plan.id) and plan.depths and plan.seeds
         _require(is_sound and max(len(plan.depths), len(plan.seeds)) <= _MOST_REPEATS, SWEEP_FILE)
         _require(all(0 <= depth <= len(network.blocks) for depth in plan.depths), SWEEP_FILE)
+
+
+def _check_teaching(run: TrainingRun) -> None:
+    _require(not run.config.teacher or ID_PATTERN.fullmatch(run.config.teacher), "config.json")
+    if (run.folder / DISTILLATION_FILE).is_file():
+        _require(fits(Distillation.load(run), Distillation), DISTILLATION_FILE)
 
 
 def _check_new_photos(run: TrainingRun) -> None:

@@ -52,7 +52,8 @@ def _renewed(identifier: str) -> str:
 def _rename_in(folder: Path, new: dict[str, str]) -> None:
     config = read_json(folder / CONFIG_FILE)
     config["dataset"]["id"] = new[config["dataset"]["id"]]
-    config["config"]["backbone"] = _name(config["config"]["backbone"], new)
+    for name in ("backbone", "teacher"):
+        config["config"][name] = _name(config["config"].get(name, ""), new)
     write_json(folder / CONFIG_FILE, config)
     signature = read_json(folder / SIGNATURE_FILE)
     write_json(folder / SIGNATURE_FILE, {**signature, "backbone": _name(signature.get("backbone"), new)})

@@ -21,7 +21,7 @@ MODEL_FACTS_FILE = "model.json"
 _ID = ID_PATTERN.pattern
 _IMAGES = rf"datasets/{_ID}/(dataset\.json|images/[0-9a-f]{{32}}\.jpg)"
 _RUN = (
-    r"(config|split|signature|model|evaluation|calibration|rejection|notes|sweep)\.json"
+    r"(config|split|signature|model|evaluation|calibration|rejection|notes|sweep|distillation)\.json"
     r"|events\.jsonl|(weights|rejection)\.npz"
 )
 # By version of the project: a migration may give files other names.

@@ -25,7 +25,7 @@ _MOST_HEADER_BYTES = 2 * 10**6
 
 
 @dataclass(frozen=True)
-class ModelFacts:
+class NetworkFacts:
     """All that is needed to build the network of a run anew.
 
     Args:
@@ -53,7 +53,7 @@ class ModelFacts:
         return asdict(self)
 
 
-def write_arrays(run: TrainingRun, architecture: str, path: Path) -> ModelFacts:
+def write_arrays(run: TrainingRun, architecture: str, path: Path) -> NetworkFacts:
     """Write the numbers of a run's model, and return what else there is to know about it.
 
     Args:
@@ -76,13 +76,13 @@ def write_arrays(run: TrainingRun, architecture: str, path: Path) -> ModelFacts:
     with replacing(path) as beside:
         np.savez(beside, allow_pickle=False, **arrays)
     if "flatten" in layers:
-        return ModelFacts(architecture, "flattened_map")
+        return NetworkFacts(architecture, "flattened_map")
     if "hidden_layer" in layers:
-        return ModelFacts(architecture, "hidden", layers["hidden_layer"].units)
-    return ModelFacts(architecture, "linear")
+        return NetworkFacts(architecture, "hidden", layers["hidden_layer"].units)
+    return NetworkFacts(architecture, "linear")
 
 
-def rebuild_model(run: TrainingRun, facts: ModelFacts) -> None:
+def rebuild_model(run: TrainingRun, facts: NetworkFacts) -> None:
     """Build the network of a run, put its numbers in, and save it as `train` would have.
 
     Args:

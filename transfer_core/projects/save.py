@@ -26,6 +26,7 @@ from transfer_core.language import _
 from transfer_core.projects.archive import Progress, check_size
 from transfer_core.projects.manifest import MANIFEST_FILE, MODEL_FACTS_FILE, Manifest, StoredFile
 from transfer_core.projects.models import write_arrays
+from transfer_core.runs.distillation import DISTILLATION_FILE
 from transfer_core.runs.new_photos import new_photos_of
 from transfer_core.runs.notes import NOTES_FILE
 from transfer_core.runs.run_status import run_status
@@ -51,6 +52,7 @@ _RUN_FILES = (
     BANK_FILE,
     NOTES_FILE,
     SWEEP_FILE,
+    DISTILLATION_FILE,
 )
 _CHUNK_BYTES = 2**20
 

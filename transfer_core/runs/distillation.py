@@ -29,7 +29,7 @@ from transfer_core.training.advice import recommend
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace
 
-_FILE = "distillation.json"
+DISTILLATION_FILE = "distillation.json"
 _NUM_TIMED = 15
 
 
@@ -66,7 +66,7 @@ class Distillation:
     def load(cls, run: TrainingRun) -> Distillation | None:
         """Read what was measured when a run with a teacher ended; None where there is nothing."""
         with suppress(WorkspaceError, KeyError, TypeError):
-            facts = read_json(run.folder / _FILE)
+            facts = read_json(run.folder / DISTILLATION_FILE)
             return cls(ModelFacts(**facts["teacher"]), ModelFacts(**facts["student"]), facts["num_images"])
         return None
 
@@ -192,7 +192,7 @@ def measure_both(
         _facts(Predictor.load(run.folder), run.folder, evaluation.accuracy, dataset, images),
         len(images),
     )
-    write_json(run.folder / _FILE, asdict(facts))
+    write_json(run.folder / DISTILLATION_FILE, asdict(facts))
 
 
 def _facts(

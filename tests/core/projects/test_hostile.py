@@ -183,6 +183,7 @@ Change = Callable[[dict], object]
         ("config.json", lambda facts: facts["config"].update(num_unfrozen_blocks=99)),
         ("config.json", lambda facts: facts["config"].update(unfrozen_layers=["no_such_layer"])),
         ("config.json", lambda facts: facts["config"].update(epochs="many")),
+        ("config.json", lambda facts: facts["config"].update(teacher="../../x")),
         ("config.json", lambda facts: facts.update(class_names=["x", "y", "z"])),
         ("config.json", lambda facts: facts.clear()),
         ("model.json", lambda facts: facts.update(architecture="../../x")),

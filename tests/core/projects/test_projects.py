@@ -182,7 +182,9 @@ def test_a_copy_names_its_own_models_and_series_anew(
     dataset = ImageDataset.load(here, color_dataset.id)
     first = trained(here, dataset, tiny_config.with_changes(epochs=1))
     second = trained(
-        here, dataset, tiny_config.with_changes(epochs=1, backbone=make_source(here, first.id).name)
+        here,
+        dataset,
+        tiny_config.with_changes(epochs=1, backbone=make_source(here, first.id).name, teacher=first.id),
     )
     for run in (first, second):
         SweepPlan("20260101-000000-0123456789abcdef", (0, 1), (1,)).mark(run)
@@ -192,7 +194,7 @@ def test_a_copy_names_its_own_models_and_series_anew(
     runs = [TrainingRun.load(here, run_id) for run_id in copy.run_ids]
     (builder,) = (run for run in runs if run.config.backbone != "tiny_random")
     assert builder.config.backbone in {run.id for run in runs} & set(here.source_ids())
-    assert builder.config.backbone != first.id
+    assert builder.config.teacher == builder.config.backbone != first.id
     assert [len(sweep.runs) for sweep in list_sweeps(here)] == [2, 2]
 
 
