@@ -40,8 +40,8 @@ def no_downloads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def web_runtimes() -> Path:
-    """What exported web pages are made with; without a way to the registry of npm the test is skipped.
+def web_runtimes_or_reason() -> Path | str:
+    """What exported web pages are made with, or why it cannot be had.
 
     The app's own download fetches it once; it is kept for the next time the tests run.
     """
@@ -54,8 +54,16 @@ def web_runtimes() -> Path:
         try:
             get_runtime(folder)
         except ExportError as error:
-            pytest.skip(f"needs a package of the npm registry: {error}")
+            return f"needs a package of the npm registry: {error}"
     return folder
+
+
+@pytest.fixture(scope="session")
+def web_runtimes(web_runtimes_or_reason: Path | str) -> Path:
+    """What exported web pages are made with; without a way to the registry of npm the test is skipped."""
+    if isinstance(web_runtimes_or_reason, str):
+        pytest.skip(web_runtimes_or_reason)
+    return web_runtimes_or_reason
 
 
 @pytest.fixture

@@ -253,8 +253,8 @@ def test_the_live_camera_answers_and_is_let_go_of(opened: Opened, strict_run: Fi
                     delete document.hidden;
                 }"""
             )
-        page.wait_for_function("tracks.every((track) => track.readyState === 'ended')")
         expect(page.locator("#live")).to_be_hidden()
+        assert page.evaluate("tracks.every((track) => track.readyState === 'ended')")
 
 
 def test_the_bundle_says_what_was_proved_and_carries_the_licences(bundle: Path) -> None:
