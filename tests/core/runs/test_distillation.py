@@ -125,5 +125,7 @@ def test_the_student_gets_what_is_recommended_and_its_teacher(finished_run) -> N
 
 def test_numbers_that_make_no_sense_are_passed_over(finished_run, tiny_config, tmp_path) -> None:
     run = replace(finished_run.run, folder=tmp_path)
-    (tmp_path / distillation.DISTILLATION_FILE).write_text(json.dumps({"teacher": {"accuracy": 1}, "student": {}}))
+    (tmp_path / distillation.DISTILLATION_FILE).write_text(
+        json.dumps({"teacher": {"accuracy": 1}, "student": {}})
+    )
     assert Distillation.load(run) is None
