@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -14,11 +15,15 @@ from PIL import Image
 
 from transfer_core.backbones.download import URL_VARIABLE
 from transfer_core.backbones.zoo_weights import WEIGHTS_VARIABLE
+from transfer_core.errors import ExportError
+from transfer_core.export.web_runtime import REGISTRY_VARIABLE, get_runtime
 from transfer_core.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 COLORS = {"blue": (30, 60, 200), "green": (40, 170, 60), "red": (210, 40, 40)}
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome")
+# As it is outside the tests, which take it away.
+NPM_REGISTRY = os.environ.get(REGISTRY_VARIABLE)
 REQUIRE_BROWSER_VARIABLE = "TRANSFER_STUDIO_REQUIRE_BROWSER"
 
 MakeImage = Callable[..., bytes]
@@ -30,7 +35,35 @@ def no_downloads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(WEIGHTS_VARIABLE, str(tmp_path_factory.mktemp("weights")))
         environment.setenv(URL_VARIABLE, "http://127.0.0.1:9")
+        environment.setenv(REGISTRY_VARIABLE, "http://127.0.0.1:9")
         yield
+
+
+@pytest.fixture(scope="session")
+def web_runtimes_or_reason() -> Path | str:
+    """What exported web pages are made with, or why it cannot be had.
+
+    The app's own download fetches it once; it is kept for the next time the tests run.
+    """
+    folder = Path(tempfile.gettempdir()) / "transfer-studio-test-runtimes"
+    with pytest.MonkeyPatch.context() as environment:
+        if NPM_REGISTRY:
+            environment.setenv(REGISTRY_VARIABLE, NPM_REGISTRY)
+        else:
+            environment.delenv(REGISTRY_VARIABLE)
+        try:
+            get_runtime(folder)
+        except ExportError as error:
+            return f"needs a package of the npm registry: {error}"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def web_runtimes(web_runtimes_or_reason: Path | str) -> Path:
+    """What exported web pages are made with; without a way to the registry of npm the test is skipped."""
+    if isinstance(web_runtimes_or_reason, str):
+        pytest.skip(web_runtimes_or_reason)
+    return web_runtimes_or_reason
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,6 +32,7 @@ from transfer_core.runs.run_status import status_of
 from transfer_core.runs.training_run import TrainingRun
 
 _MAX_SHOWN = 200
+_SECONDS_BETWEEN_NOTES = 2.0
 
 
 def tell(event: TrainingEvent) -> None:
@@ -189,6 +191,24 @@ def left_out_facts(files: Iterable[LeftOut]) -> list[dict[str, str]]:
 def note(line: str) -> None:
     """Write one line to standard error: standard output belongs to the result."""
     click.echo(line, err=True)
+
+
+def noted(title: str) -> Callable[[int, int], None]:
+    """Return what is told the bytes of a download, and notes them now and then.
+
+    Args:
+        title: Of what comes.
+    """
+    told_at = 0.0
+
+    def tell(num_bytes: int, num_all: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= _SECONDS_BETWEEN_NOTES:
+            told_at = time.monotonic()
+            line = _("{title}: {done:.0f} of {all:.0f} MB")
+            note(line.format(title=title, done=num_bytes / 1e6, all=num_all / 1e6))
+
+    return tell
 
 
 def error_message(error: Exception) -> str:

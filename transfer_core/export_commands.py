@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from transfer_core.console import note, report
+from transfer_core.console import note, noted, report
 from transfer_core.export.bundle import export_run
 from transfer_core.export.formats import list_formats
+from transfer_core.export.preparation import prepare
 from transfer_core.language import _
 from transfer_core.options import common_options, open_workspace
 from transfer_core.runs.training_run import TrainingRun
@@ -33,7 +34,9 @@ from transfer_core.runs.training_run import TrainingRun
 def export(run_id: str, format_name: str, output_dir: Path | None, root: Path | None, as_json: bool) -> None:
     """Write a run in another format, and prove that it gives the same answers."""
     workspace = open_workspace(root)
-    bundle = export_run(workspace, TrainingRun.load(workspace, run_id), format_name, output_dir, on_step=note)
+    run = TrainingRun.load(workspace, run_id)
+    prepare(workspace, format_name, on_progress=noted("ONNX Runtime Web"))
+    bundle = export_run(workspace, run, format_name, output_dir, on_step=note)
     line = _(
         "{variant}: {num_same} of {num_images} photos have the same top class, largest difference "
         "{max_difference:.1g}"

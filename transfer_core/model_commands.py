@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.backbones.source_exchange import export_source, import_source, import_weights
 from transfer_core.backbones.zoo_weights import ZooWeights
 from transfer_core.config import TrainingConfig
-from transfer_core.console import note, report
+from transfer_core.console import note, noted, report
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, WeightsError
 from transfer_core.evaluation.audition import audition, best_trade_off
@@ -24,8 +23,6 @@ from transfer_core.language import _
 from transfer_core.options import common_options, open_workspace
 from transfer_core.runs.own_models import make_source
 from transfer_core.workspace import Workspace
-
-_SECONDS_BETWEEN_NOTES = 2.0
 
 
 @click.command()
@@ -187,13 +184,4 @@ def _download(backbone: Backbone) -> None:
     weights = backbone.weights
     if weights.are_at_hand or not isinstance(weights, ZooWeights):
         return
-    told_at = 0.0
-
-    def tell(num_bytes: int, num_all: int) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= _SECONDS_BETWEEN_NOTES:
-            told_at = time.monotonic()
-            line = _("{title}: {done:.0f} of {all:.0f} MB")
-            note(line.format(title=backbone.title, done=num_bytes / 1e6, all=num_all / 1e6))
-
-    download_weights(weights.download, on_progress=tell)
+    download_weights(weights.download, on_progress=noted(backbone.title))

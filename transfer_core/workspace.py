@@ -60,6 +60,11 @@ class Workspace:
         return self._made("sources")
 
     @property
+    def runtimes_dir(self) -> Path:
+        """Folder of what exported web pages are made with; fetched anew when it is deleted."""
+        return self._made("runtimes")
+
+    @property
     def trash_dir(self) -> Path:
         """Folder of deleted runs; safe to delete at any time."""
         return self._made("trash")

@@ -9,11 +9,15 @@ import streamlit as st
 from pages.ui.glossary import explain
 from pages.ui.jobs import export_of, start_export
 from pages.ui.page import guarded
+from pages.ui.process import workspace
 from pages.ui.words import memory_words, plain
 from transfer_core.export.bundle import ExportBundle, exported
 from transfer_core.export.formats import ExportFormat, list_formats
 from transfer_core.export.parity import Parity
+from transfer_core.export.preparation import num_bytes_to_fetch
+from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB
 from transfer_core.language import _
+from transfer_core.runs.job import Job
 from transfer_core.runs.training_run import TrainingRun
 
 
@@ -47,6 +51,8 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
             )
         )
         return
+    if export_format.note:
+        st.caption(export_format.note)
     job = export_of(run, export_format.name)
     if job and not job.is_over:
         st.fragment(_show_progress, run_every="1s")(run, export_format.name)
@@ -56,6 +62,7 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
     bundle = exported(run, export_format.name)
     if bundle:
         _show_proof(bundle)
+    _say_what_is_downloaded(export_format)
     with st.container(horizontal=True):
         if bundle:
             _show_download(bundle)
@@ -65,12 +72,42 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
             st.rerun()
 
 
+def _say_what_is_downloaded(export_format: ExportFormat) -> None:
+    num_bytes = num_bytes_to_fetch(workspace(), export_format.name)
+    if num_bytes:
+        st.caption(
+            _(
+                "The button first downloads ONNX Runtime Web ({size}), once; after that it works offline. Without a "
+                "network: put the file `{file}` from `{address}` into the folder `{folder}`."
+            ).format(
+                size=memory_words(num_bytes),
+                file=ONNX_RUNTIME_WEB.archive,
+                address=ONNX_RUNTIME_WEB.address,
+                folder=workspace().runtimes_dir,
+            )
+        )
+
+
 def _show_progress(run: TrainingRun, format_name: str) -> None:
     job = export_of(run, format_name)
     if job is None or job.is_over:
         st.rerun()
+    if job.progress.num_all:
+        _show_download_progress(job, format_name)
+        return
     waits = _("Starting. A training that is under way goes first.")
     st.status(f"{job.progress.part} …" if job.progress.part else waits, state="running")
+
+
+def _show_download_progress(job: Job[ExportBundle], format_name: str) -> None:
+    progress = job.progress
+    text = _("Downloading ONNX Runtime Web: {done:.0f} of {total:.0f} MB").format(
+        done=progress.num_done / 1e6, total=progress.num_all / 1e6
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(progress.share, text=text)
+        if st.button(_("Cancel"), key=f"cancel-{format_name}", icon=":material/close:"):
+            job.request_stop()
 
 
 def _show_proof(bundle: ExportBundle) -> None:

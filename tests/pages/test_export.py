@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.jobs import export_of
+from tests.core.publisher import publishing
 from tests.pages.conftest import OpenPage, button, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.export.bundle import EXPORTS_DIR, export_run
 from transfer_core.export.formats import ExportFormat, list_formats
 from transfer_core.export.parity import Parity
+from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB, REGISTRY_VARIABLE
 from transfer_core.files import write_json
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
@@ -86,3 +89,50 @@ def test_a_missing_package_is_named_where_it_is_needed(
     page = open_page(PAGE, run=run.id)
     assert "pip install onnx tf2onnx onnxruntime" in texts(page)
     assert button(page, "Make Keras")
+
+
+def test_the_web_page_says_what_it_downloads_and_why_it_is_not_tensorflow_js(
+    open_page: OpenPage, page_workspace: Workspace, run: TrainingRun
+) -> None:
+    page = open_page(PAGE, run=run.id)
+    assert "TensorFlow.js: its converter cannot be installed" in texts(page)
+    assert "downloads ONNX Runtime Web (33 MB), once" in texts(page)
+    assert f"`onnxruntime-web-1.30.0.tgz` from `{ONNX_RUNTIME_WEB.address}`" in texts(page)
+    (page_workspace.runtimes_dir / ONNX_RUNTIME_WEB.archive).write_bytes(b"put here by hand")
+    assert "downloads ONNX Runtime Web" not in texts(open_page(PAGE, run=run.id))
+
+
+def test_the_download_shows_its_bar_and_can_be_cancelled(
+    open_page: OpenPage, page_workspace: Workspace, run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with publishing(bytes(3_000_000)) as registry:
+        registry.may_go_on.clear()
+        monkeypatch.setenv(REGISTRY_VARIABLE, registry.url)
+        page = open_page(PAGE, run=run.id)
+        button(page, "Make Web page").click().run()
+        registry.is_half_sent.wait(60)
+        job = export_of(run, "web")
+        assert job is not None
+        while job.progress.num_done < 1_500_000:
+            pass
+        page.run()
+        assert page.get("progress")[0].proto.text == "Downloading ONNX Runtime Web: 2 of 3 MB"
+        button(page, "Cancel").click().run()
+        registry.may_go_on.set()
+        while not job.is_over:
+            pass
+        page.run()
+    assert button(page, "Make Web page")
+    assert not page.error
+    assert not list(page_workspace.runtimes_dir.iterdir())
+
+
+def test_offline_it_is_one_sentence(open_page: OpenPage, run: TrainingRun) -> None:
+    page = open_page(PAGE, run=run.id)
+    button(page, "Make Web page").click().run()
+    job = export_of(run, "web")
+    assert job is not None
+    while not job.is_over:
+        pass
+    page.run()
+    assert page.error[0].value.startswith("ONNX Runtime Web could not be downloaded")

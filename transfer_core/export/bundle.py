@@ -33,6 +33,9 @@ from transfer_core.export.converters import Source, write_model
 from transfer_core.export.formats import ExportFormat, get_format
 from transfer_core.export.model_card import model_card
 from transfer_core.export.parity import MAX_IMAGES, Parity, ScoredPhoto, compare
+from transfer_core.export.preparation import prepare
+from transfer_core.export.web_page import write_web_page
+from transfer_core.export.web_runtime import get_runtime
 from transfer_core.files import read_json, replacing, write_json
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
@@ -91,6 +94,8 @@ def export_run(
 ) -> ExportBundle:
     """Write a run in a format, prove it, and put it into a zip.
 
+    What `prepare` fetches is fetched here too, if that has not been done.
+
     Args:
         workspace: Where the images of the run are.
         run: A run with a model.
@@ -104,7 +109,7 @@ def export_run(
         WorkspaceError: If the disk refuses.
     """
     export_format = get_format(format_name)
-    _check_packages(export_format)
+    prepare(workspace, format_name)
     on_step(_("Loading the model"))
     predictor = Predictor.load(run.folder)
     dataset = _dataset_of(workspace, run)
@@ -112,11 +117,14 @@ def export_run(
     with _scratch_folder() as scratch:
         on_step(_("Writing {title}").format(title=export_format.title))
         _write(run, export_format, predictor, dataset, scratch)
+        if export_format.has_page:
+            _write_page(workspace, run, export_format, scratch)
         photos = _scored_photos(run, dataset, predictor) if export_format.variants else []
         on_step(_("Asking it about photos, in a process of its own") if photos else _("Packing"))
         parities = tuple(compare(scratch, variant, photos) for variant in export_format.variants)
-        write_json(scratch / _FACTS_FILE, {"format": format_name, "parity": [p.to_dict() for p in parities]})
-        (scratch / "MODEL_CARD.md").write_text(model_card(run, dataset, parities), encoding="utf-8")
+        write_json(scratch / _FACTS_FILE, _proof(export_format, parities))
+        card = model_card(run, dataset, parities, export_format.unproved)
+        (scratch / "MODEL_CARD.md").write_text(card, encoding="utf-8")
         path = folder / f"{run.id}-{format_name}.zip"
         if not run.has_model:
             # A folder made anew in its place would stand in the way of taking the deletion back.
@@ -144,16 +152,6 @@ def exported(run: TrainingRun, format_name: str) -> ExportBundle | None:
     except (WorkspaceError, KeyError, TypeError):
         return None
     return bundle if path.is_file() else None
-
-
-def _check_packages(export_format: ExportFormat) -> None:
-    missing = export_format.missing_packages
-    if missing:
-        raise ExportError(
-            _("{title} needs packages that are not installed. Install them with: pip install {names}").format(
-                title=export_format.title, names=" ".join(missing)
-            )
-        )
 
 
 def _dataset_of(workspace: Workspace, run: TrainingRun) -> ImageDataset | None:
@@ -204,7 +202,7 @@ def _write_how_to_ask(
     if predictor.rejection is not None:
         np.savez_compressed(folder / "known.npz", bank=predictor.rejection.bank.astype(np.float16))
     shutil.copyfile(_FILES / "predict.py", folder / "predict.py")
-    shutil.copyfile(_FILES / f"runtime_{export_format.name}.py", folder / "model_runtime.py")
+    shutil.copyfile(_FILES / f"runtime_{export_format.model_format}.py", folder / "model_runtime.py")
     shutil.copyfile(image_path.__file__, folder / "image_path.py")
 
 
@@ -220,6 +218,19 @@ def _write_source_facts(run: TrainingRun, predictor: Predictor, folder: Path) ->
             checksum_of(folder / BUNDLE_MODEL_FILE),
         )
         write_json(folder / BUNDLE_FACTS_FILE, facts.to_dict())
+
+
+def _write_page(workspace: Workspace, run: TrainingRun, export_format: ExportFormat, folder: Path) -> None:
+    origin = _("Made with Transfer Studio (run {id}) from {backbone}.").format(
+        id=run.id, backbone=get_backbone(run.config.backbone).title
+    )
+    runtime = get_runtime(workspace.runtimes_dir)
+    write_web_page(folder, export_format.variants[0].file, run.dataset_name, origin, runtime)
+
+
+def _proof(export_format: ExportFormat, parities: tuple[Parity, ...]) -> dict[str, Any]:
+    facts = {"format": export_format.name, "parity": [parity.to_dict() for parity in parities]}
+    return {**facts, "unproved": export_format.unproved} if export_format.unproved else facts
 
 
 def _samples(dataset: ImageDataset | None, image_size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:

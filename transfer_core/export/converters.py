@@ -54,7 +54,7 @@ def write_model(source: Source, export_format: ExportFormat, folder: Path) -> No
         export_format: In which format.
         folder: Where the files go; it is there.
     """
-    _WRITERS[export_format.name](source, export_format, folder)
+    _WRITERS[export_format.model_format](source, export_format, folder)
 
 
 def _write_keras(source: Source, export_format: ExportFormat, folder: Path) -> None:

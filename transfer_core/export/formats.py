@@ -41,6 +41,10 @@ class ExportFormat:
             has none: it trains a model.
         runtime: The packages that `predict.py` needs besides Pillow and numpy, by their names in the registry.
         needs: Packages that making a bundle needs beyond those of this project, as module and package name.
+        written_as: The format whose model file it holds, if that is another one.
+        has_page: Whether a page comes with it that runs the model in a browser.
+        note: What else to know before choosing it.
+        unproved: What the proof says nothing about.
     """
 
     name: str
@@ -49,6 +53,15 @@ class ExportFormat:
     variants: tuple[Variant, ...]
     runtime: tuple[str, ...]
     needs: tuple[tuple[str, str], ...] = ()
+    written_as: str = ""
+    has_page: bool = False
+    note: str = ""
+    unproved: str = ""
+
+    @property
+    def model_format(self) -> str:
+        """Name of the format that its model file is in."""
+        return self.written_as or self.name
 
     @property
     def missing_packages(self) -> list[str]:
@@ -60,6 +73,8 @@ class ExportFormat:
         """What to install beside a bundle, pinned to what it was proved with."""
         return [f"{package}=={version(package)}" for package in (*self.runtime, "pillow", "numpy")]
 
+
+_ONNX_NEEDS = (("onnx", "onnx"), ("tf2onnx", "tf2onnx"), ("onnxruntime", "onnxruntime"))
 
 _FORMATS = (
     ExportFormat(
@@ -96,7 +111,28 @@ _FORMATS = (
         purpose=_("For other languages and runtimes: C++, C#, Java, JavaScript, Windows."),
         variants=(Variant("float32", "model.onnx"),),
         runtime=("onnxruntime",),
-        needs=(("onnx", "onnx"), ("tf2onnx", "tf2onnx"), ("onnxruntime", "onnxruntime")),
+        needs=_ONNX_NEEDS,
+    ),
+    ExportFormat(
+        name="web",
+        title=_("Web page"),
+        purpose=_(
+            "To show it to anyone: one file that opens in a browser, with photos and the live camera, offline. No "
+            "photo leaves the device."
+        ),
+        variants=(Variant("float32", "model.onnx"),),
+        runtime=("onnxruntime",),
+        needs=_ONNX_NEEDS,
+        written_as="onnx",
+        has_page=True,
+        note=_(
+            "TensorFlow.js: its converter cannot be installed beside the TensorFlow used here, so this page runs the "
+            "ONNX file instead."
+        ),
+        unproved=_(
+            "Asked was the ONNX file that the page carries, with ONNX Runtime in a process of its own. In a browser "
+            "photos are decoded by that browser and resized in JavaScript, so numbers may differ a little more."
+        ),
     ),
     ExportFormat(
         name="code",

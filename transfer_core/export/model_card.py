@@ -13,13 +13,16 @@ from transfer_core.runs.own_models import lineage_of
 from transfer_core.runs.training_run import TrainingRun
 
 
-def model_card(run: TrainingRun, dataset: ImageDataset | None, parities: Sequence[Parity]) -> str:
+def model_card(
+    run: TrainingRun, dataset: ImageDataset | None, parities: Sequence[Parity], unproved: str = ""
+) -> str:
     """Return the card as Markdown.
 
     Args:
         run: What is exported.
         dataset: Its images, where they are still there.
         parities: The proof of the bundle that the card goes into.
+        unproved: What the proof says nothing about.
     """
     sections = [
         (_("What it is"), _what_it_is(run)),
@@ -29,7 +32,7 @@ def model_card(run: TrainingRun, dataset: ImageDataset | None, parities: Sequenc
         (_("Where it comes from"), _origin(run)),
     ]
     if parities:
-        sections.append((_("Whether it answers as the app did"), _proof(parities)))
+        sections.append((_("Whether it answers as the app did"), _proof(parities, unproved)))
     title = _("Model card: {name}").format(name=run.dataset_name)
     return f"# {title}\n\n" + "\n".join(f"## {heading}\n{text}\n" for heading, text in sections)
 
@@ -92,13 +95,13 @@ def _origin(run: TrainingRun) -> str:
     )
 
 
-def _proof(parities: Sequence[Parity]) -> str:
+def _proof(parities: Sequence[Parity], unproved: str) -> str:
     if not any(parity.num_images for parity in parities):
         return _("Not proved: the photos that it was checked with are no longer there.")
     line = _(
         "- {variant}: {same} of {count} photos have the same top class, largest difference {difference:.4f}"
     )
-    return "\n".join(
+    lines = [
         line.format(
             variant=parity.variant,
             same=parity.num_same,
@@ -106,4 +109,5 @@ def _proof(parities: Sequence[Parity]) -> str:
             difference=parity.max_difference,
         )
         for parity in parities
-    )
+    ]
+    return "\n".join([*lines, "", unproved] if unproved else lines)

@@ -6,17 +6,21 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.download import DownloadStoppedError, download_weights
+from transfer_core.backbones.download import download_weights
 from transfer_core.backbones.facts import WeightsFile
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.download import DownloadStoppedError
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.audition import AuditionScore, audition
 from transfer_core.export.bundle import ExportBundle, export_run
+from transfer_core.export.formats import get_format
+from transfer_core.export.preparation import prepare
 from transfer_core.language import _
 from transfer_core.projects.open import OpenedProject, open_project
 from transfer_core.projects.save import ProjectPlan, save_project
@@ -156,13 +160,20 @@ def audition_job(
 def export_job(queue: RunQueue, run: TrainingRun, format_name: str) -> Job[ExportBundle]:
     """Return the making of a bundle, to be started. It never runs beside a training of the same queue.
 
+    What has to be downloaded first comes meanwhile, and only that can be stopped.
+
     Args:
         queue: Where trainings take their turns.
         run: What is taken away.
         format_name: In which format.
     """
 
+    def tell(job: Job[ExportBundle], num_bytes: int, num_all: int) -> None:
+        job.report(JobProgress(get_format(format_name).title, num_bytes, num_all))
+
     def work(job: Job[ExportBundle]) -> ExportBundle:
+        prepare(queue.workspace, format_name, on_progress=partial(tell, job), should_stop=job.should_stop)
+        job.report(JobProgress())
         with queue.turn(job.should_stop):
             return export_run(
                 queue.workspace, run, format_name, on_step=lambda step: job.report(JobProgress(step))

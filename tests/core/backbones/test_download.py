@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from transfer_core.backbones import download
-from transfer_core.backbones.download import URL_VARIABLE, DownloadStoppedError, download_weights
+from tests.core.publisher import Publisher, publishing
+from transfer_core import download
+from transfer_core.backbones.download import URL_VARIABLE, download_weights
 from transfer_core.backbones.facts import WeightsFile
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.zoo_weights import WEIGHTS_VARIABLE
+from transfer_core.download import DownloadStoppedError
 from transfer_core.errors import WeightsError
 from transfer_core.runs.job import download_job
 
@@ -35,53 +34,13 @@ CONTENT = weights_file()
 FILE = WeightsFile("weights.h5", "", hashlib.md5(CONTENT).hexdigest())
 
 
-@dataclass
-class Publisher:
-    """Answers as a test wants, with a pause in the middle when it is to be slow."""
-
-    status: int = 200
-    content: bytes = CONTENT
-    num_sent: int | None = None
-    tells_length: bool = True
-    is_half_sent: threading.Event = field(default_factory=threading.Event)
-    may_go_on: threading.Event = field(default_factory=threading.Event)
-    num_requests: int = 0
-
-
 @pytest.fixture
 def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
     """A server whose answers the test decides; downloads go to an empty folder."""
-    found = Publisher()
-    found.may_go_on.set()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            found.num_requests += 1
-            self.send_response(found.status)
-            if found.tells_length:
-                self.send_header("Content-Length", str(len(found.content)))
-            self.end_headers()
-            half = len(found.content) // 2
-            self.wfile.write(found.content[:half])
-            self.wfile.flush()
-            found.is_half_sent.set()
-            found.may_go_on.wait(60)
-            self.wfile.write(found.content[half : found.num_sent])
-
-        def log_message(self, *_arguments: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    monkeypatch.setenv(URL_VARIABLE, f"http://127.0.0.1:{server.server_port}/mirror/")
-    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "weights"))
-    yield found
-    found.may_go_on.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with publishing(CONTENT) as found:
+        monkeypatch.setenv(URL_VARIABLE, f"{found.url}/mirror/")
+        monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "weights"))
+        yield found
 
 
 def left_behind(tmp_path: Path) -> list[str]:

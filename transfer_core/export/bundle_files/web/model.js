@@ -1,0 +1,81 @@
+"use strict";
+// Asks the model: what predict.py does, in the browser. Everything it needs lies packed in this very page.
+
+const facts = JSON.parse(document.getElementById("facts").textContent);
+const ALMOST = 1e-5; // another runtime adds up in another order; right at a limit that is not to matter
+
+let session = null;
+let bank = null; // features of photos that the model learned from, each of length 1, one after another
+let queue = Promise.resolve();
+
+async function loadModel() {
+    const script = new Blob([await unpacked("runtime")], { type: "text/javascript" });
+    const runtime = await import(URL.createObjectURL(script));
+    runtime.env.wasm.numThreads = 1; // several would need a server that sends special headers
+    runtime.env.wasm.wasmBinary = await unpacked("machine-code");
+    bank = facts.refuses && fromHalfFloats(new Uint16Array((await unpacked("bank")).buffer));
+    session = await runtime.InferenceSession.create(await unpacked("model"), { executionProviders: ["wasm"] });
+    session.Tensor = runtime.Tensor;
+}
+
+async function unpacked(name) {
+    const element = document.getElementById(`packed-${name}`);
+    const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
+    element.remove();
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+function fromHalfFloats(halves) {
+    return Float32Array.from(halves, (half) => {
+        const exponent = (half >> 10) & 31;
+        const fraction = (half & 1023) / 1024;
+        const size = exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
+        return half & 0x8000 ? -size : size;
+    });
+}
+
+// One picture after another: the runtime does not take two at once.
+function ask(picture) {
+    const answer = queue.then(() => answerAbout(toSquare(picture, facts.imageSize)));
+    queue = answer.catch(() => {});
+    return answer;
+}
+
+async function answerAbout(pixels) {
+    const size = facts.imageSize;
+    const input = new session.Tensor("float32", Float32Array.from(pixels), [1, size, size, 3]);
+    const outputs = await session.run({ [session.inputNames[0]]: input });
+    const [features, raw] = session.outputNames.map((name) => outputs[name].data);
+    const probabilities = calibrated(raw);
+    const best = probabilities.indexOf(Math.max(...probabilities));
+    return { best, probabilities, isKnown: isKnown(features, probabilities[best]) };
+}
+
+function calibrated(raw) {
+    if (facts.temperature === 1) return [...raw];
+    const logits = Array.from(raw, (value) => Math.log(Math.max(value, 1e-30)) / facts.temperature);
+    const highest = Math.max(...logits);
+    const raised = logits.map((value) => Math.exp(value - highest));
+    const sum = raised.reduce((total, value) => total + value, 0);
+    return raised.map((value) => value / sum);
+}
+
+function isKnown(features, probability) {
+    if (!facts.refuses) return true;
+    const isFamiliar = familiarity(features) + ALMOST >= facts.refuses.min_familiarity;
+    return isFamiliar && probability + ALMOST >= facts.refuses.min_probability;
+}
+
+// How much a picture is like the nearest photos that the model learned from, -1 to 1.
+function familiarity(features) {
+    const length = Math.max(Math.hypot(...features), 1e-9);
+    const similarities = new Float64Array(bank.length / features.length);
+    for (let row = 0, place = 0; row < similarities.length; row += 1) {
+        let sum = 0;
+        for (const feature of features) sum += bank[place++] * feature;
+        similarities[row] = sum / length;
+    }
+    const nearest = similarities.sort().slice(-facts.refuses.num_neighbors);
+    return nearest.reduce((total, value) => total + value, 0) / nearest.length;
+}
