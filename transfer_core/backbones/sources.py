@@ -8,6 +8,7 @@ and type against the network that the registry builds.
 from __future__ import annotations
 
 import re
+import tokenize
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
@@ -19,6 +20,7 @@ import numpy as np
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.families import family_words
 from transfer_core.backbones.zoo_weights import checksum_of, has_checksum
+from transfer_core.data.zip_archive import UNPACKING_ERRORS
 from transfer_core.errors import WeightsError
 from transfer_core.files import read_json, replacing, write_json
 from transfer_core.language import _
@@ -36,6 +38,17 @@ _FORMAT = "transfer-studio-source"
 _FORMAT_VERSION = 1
 _MOST_LETTERS = 200
 _MOST_GENERATIONS = 20
+
+# What NumPy and zipfile raise on files that are no whole files of arrays (seen by feeding them mutated ones).
+_NOT_ARRAYS = (
+    *UNPACKING_ERRORS,
+    KeyError,
+    TypeError,
+    SyntaxError,
+    MemoryError,
+    NotImplementedError,
+    tokenize.TokenError,
+)
 
 ArrayKind = tuple[tuple[int, ...], np.dtype[Any]]
 
@@ -214,7 +227,7 @@ def load_arrays(path: Path, model: keras.Model) -> None:
         _check_headers(path, expected)
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in expected}
-    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+    except _NOT_ARRAYS as error:
         raise WeightsError(
             _(
                 "The weights of this model cannot be used ({reason}). Save it again where it was trained, with “Save "
@@ -235,18 +248,20 @@ def kinds_of_arrays(path: Path) -> dict[str, ArrayKind]:
         Shape and type by name.
 
     Raises:
-        ValueError: If an array is of another format.
-        zipfile.BadZipFile: If it is no such file.
+        ValueError: If it is no such file, or an array is of another format.
     """
     kinds: dict[str, ArrayKind] = {}
-    with zipfile.ZipFile(path) as file:
-        for member in file.infolist():
-            name = member.filename.removesuffix(".npy")
-            with file.open(member) as array:
-                if name in kinds or np.lib.format.read_magic(array) != (1, 0):
-                    raise ValueError(_("{name} is of another format").format(name=name[:60]))
-                shape, _order, dtype = np.lib.format.read_array_header_1_0(array)
-            kinds[name] = shape, dtype
+    try:
+        with zipfile.ZipFile(path) as file:
+            for member in file.infolist():
+                name = member.filename.removesuffix(".npy")
+                with file.open(member) as array:
+                    if name in kinds or np.lib.format.read_magic(array) != (1, 0):
+                        raise ValueError(_("{name} is of another format").format(name=name[:60]))
+                    shape, _order, dtype = np.lib.format.read_array_header_1_0(array)
+                kinds[name] = shape, dtype
+    except _NOT_ARRAYS as error:
+        raise ValueError(str(error)) from error
     return kinds
 
 

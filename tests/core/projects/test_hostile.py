@@ -244,6 +244,7 @@ def test_files_that_are_no_facts(
         },
         {"event": "RunEnded", "time": 1.0, "outcome": "interrupted"},
         {"event": "RunEnded", "time": 1.0, "outcome": "<b>"},
+        {"event": "RunEnded", "time": float("inf"), "outcome": "finished"},
     ],
 )
 def test_events_of_another_kind(project_path: Path, workspace: Workspace, event: dict) -> None:
@@ -276,6 +277,31 @@ def test_arrays_of_another_kind(
     members = members_of(project_path)
     members[named(members, ending)] = content
     assert_refused(workspace, zipped(listed(members)), "The project was not opened")
+
+
+def test_a_run_of_a_day_that_never_was(
+    project_path: Path, workspace: Workspace, finished_run: FinishedRun
+) -> None:
+    forged = "20269999" + finished_run.run.id[8:]
+    members = {
+        name.replace(finished_run.run.id, forged): content.replace(
+            finished_run.run.id.encode(), forged.encode()
+        )
+        for name, content in members_of(project_path).items()
+    }
+    assert_refused(workspace, zipped(listed(members)), "was not opened")
+
+
+def test_packed_arrays_that_were_changed(project_path: Path, workspace: Workspace) -> None:
+    members = members_of(project_path)
+    name = named(members, "rejection.npz")
+    draws = np.random.default_rng(0)
+    for _try in range(20):
+        content = bytearray(members[name])
+        for place in draws.integers(0, len(content), 10):
+            content[place] = draws.integers(256)
+        content[60:64] = b"\xff\xff\xff\xff"
+        assert_refused(workspace, zipped(listed({**members, name: bytes(content)})), "was not opened")
 
 
 def test_what_is_listed_and_what_is_there_have_to_be_the_same(
