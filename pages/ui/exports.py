@@ -77,14 +77,16 @@ def _say_what_is_downloaded(export_format: ExportFormat) -> None:
     if num_bytes:
         st.caption(
             _(
-                "The button first downloads ONNX Runtime Web ({size}), once; after that it works offline. Without a "
-                "network: put the file `{file}` from `{address}` into the folder `{folder}`."
+                "The button first downloads ONNX Runtime Web ({size}), once. After that it works offline."
+            ).format(size=memory_words(num_bytes)),
+            help=_(
+                "Without a network: get the file `{file}` on another computer from {address} and put it into the "
+                "folder `{folder}`."
             ).format(
-                size=memory_words(num_bytes),
                 file=ONNX_RUNTIME_WEB.archive,
                 address=ONNX_RUNTIME_WEB.address,
                 folder=workspace().runtimes_dir,
-            )
+            ),
         )
 
 
