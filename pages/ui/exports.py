@@ -43,6 +43,8 @@ def show_exports(run: TrainingRun) -> None:
 
 
 def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
+    if export_format.note:
+        st.caption(_(export_format.note))
     if export_format.missing_packages:
         names = " ".join(export_format.missing_packages)
         st.caption(
@@ -51,8 +53,6 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
             )
         )
         return
-    if export_format.note:
-        st.caption(export_format.note)
     job = export_of(run, export_format.name)
     if job and not job.is_over:
         st.fragment(_show_progress, run_every="1s")(run, export_format.name)
@@ -62,6 +62,8 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
     bundle = exported(run, export_format.name)
     if bundle:
         _show_proof(bundle)
+        if export_format.unproved:
+            st.caption(_(export_format.unproved))
     _say_what_is_downloaded(export_format)
     with st.container(horizontal=True):
         if bundle:
