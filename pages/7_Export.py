@@ -4,6 +4,7 @@ from pages.ui.exports import show_exports
 from pages.ui.page import run_page
 from pages.ui.run_choice import choose_run, say_no_model
 from pages.ui.session import Session
+from pages.ui.smaller_model import show_smaller_model
 from pages.ui.steps import Step
 from transfer_core.language import _
 
@@ -15,6 +16,7 @@ def show_export(session: Session) -> None:
         say_no_model(session)
     else:
         show_exports(run)
+        show_smaller_model(session, run)
 
 
 run_page(_("Export"), show_export, step=Step.EXPORT)

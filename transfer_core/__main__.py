@@ -44,6 +44,7 @@ from transfer_core.options import (
     open_workspace as _workspace,
 )
 from transfer_core.predictor import Predictor
+from transfer_core.project_commands import project
 from transfer_core.run_commands import RUN_COMMANDS
 from transfer_core.runs.assess import evaluate_split
 from transfer_core.runs.live_run import ask_to_stop
@@ -251,7 +252,7 @@ def _train_and_report(workspace: Workspace, run: TrainingRun, as_json: bool) -> 
     report(as_json, facts, [line.format(**facts)])
 
 
-for command in (*MODEL_COMMANDS, *RUN_COMMANDS, export):
+for command in (*MODEL_COMMANDS, *RUN_COMMANDS, export, project):
     cli.add_command(command)
 
 

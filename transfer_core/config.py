@@ -64,6 +64,9 @@ class TrainingConfig:
         live_augmentation: Vary images anew in every epoch instead of keeping views: more variety, but every
             image goes through the whole network every time.
         cache_dtype: Precision of the cached features.
+        teacher: Id of a run whose answers are learned as well as the labels (Hinton et al. 2015); empty for none.
+        teacher_share: How much its answers count beside the labels, 0-1.
+        teacher_temperature: How much its answers are softened, 1-20.
 
     Raises:
         InvalidConfigError: If a value is out of its range.
@@ -100,6 +103,9 @@ class TrainingConfig:
     num_views: int = 4
     live_augmentation: bool = False
     cache_dtype: CacheDtype = "float16"
+    teacher: str = ""
+    teacher_share: float = 0.5
+    teacher_temperature: float = 2.0
 
     def __post_init__(self) -> None:
         # JSON has no tuples.
@@ -125,6 +131,8 @@ class TrainingConfig:
         _check_number(_("The patience of early stopping"), self.early_stopping_patience, 0, 1000)
         _check_number(_("The layer decay"), self.layer_decay, 0.01, 1.0)
         _check_number(_("The number of views"), self.num_views, 1, 16)
+        _check_number(_("The share of the teacher"), self.teacher_share, 0.0, 1.0)
+        _check_number(_("The temperature of the teacher"), self.teacher_temperature, 1.0, 20.0)
 
     def _check_choices(self) -> None:
         _check_choice(_("The schedule"), self.schedule, get_args(Schedule))
@@ -139,6 +147,7 @@ class TrainingConfig:
         for kind in _checked_texts(_("The kinds of augmentation"), self.augmentation_kinds):
             _check_choice(_("A kind of augmentation"), kind, get_args(AugmentationKind))
         _checked_texts(_("The unfrozen layers"), self.unfrozen_layers)
+        _checked_texts(_("The teacher"), (self.teacher,))
 
     @property
     def has_augmentation(self) -> bool:

@@ -40,6 +40,7 @@ def tell(event: TrainingEvent) -> None:
     match event:
         case PhaseStarted():
             words = {
+                "teacher": _("teacher"),
                 "features": _("features"),
                 "head": _("head"),
                 "fine_tune": _("fine tune"),

@@ -9,6 +9,7 @@ TransferStudioError
 ├── WeightsError            pretrained weights are missing or damaged
 ├── TrainingError           a training cannot go on
 ├── ExportError             a model cannot be taken away in a format
+├── ProjectError            a project cannot be saved or opened
 └── WorkspaceError          a file in the workspace cannot be read or written
 ```
 """
@@ -59,6 +60,10 @@ class TrainingError(TransferStudioError):
 
 class ExportError(TransferStudioError):
     """A model cannot be taken away in a format."""
+
+
+class ProjectError(TransferStudioError):
+    """A project cannot be saved or opened."""
 
 
 class WorkspaceError(TransferStudioError):

@@ -52,6 +52,9 @@ _HELP = {
     "num_views": "Views kept of each training image when it is varied.",
     "live_augmentation": "Vary images anew in every epoch, without the feature cache.",
     "cache_dtype": "Precision of the cached features.",
+    "teacher": "Id of a run, usually a larger one, whose answers are learned as well as the labels.",
+    "teacher_share": "How much its answers count beside the labels.",
+    "teacher_temperature": "How much its answers are softened.",
 }
 
 

@@ -14,7 +14,7 @@ import platformdirs
 from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.language import _
 
-_ID_PATTERN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{16}", re.ASCII)
+ID_PATTERN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{16}", re.ASCII)
 WORKSPACE_VARIABLE = "TRANSFER_STUDIO_WORKSPACE"
 
 
@@ -120,7 +120,7 @@ class Workspace:
 
 
 def _checked_id(identifier: str) -> str:
-    if not _ID_PATTERN.fullmatch(identifier):
+    if not ID_PATTERN.fullmatch(identifier):
         raise NotFoundError(
             _(
                 "There is nothing with the id {identifier}. Ids look like 20261122-140512-0123456789abcdef."
@@ -131,4 +131,4 @@ def _checked_id(identifier: str) -> str:
 
 def _ids_in(folder: Path, marker: str) -> list[str]:
     names = (path.parent.name for path in folder.glob(f"*/{marker}"))
-    return sorted((name for name in names if _ID_PATTERN.fullmatch(name)), reverse=True)
+    return sorted((name for name in names if ID_PATTERN.fullmatch(name)), reverse=True)

@@ -151,8 +151,8 @@ def _proof_words(parities: tuple[Parity, ...]) -> str:
         return _("Not proved: the photos your model was checked with are no longer there.")
     if not shown.is_passed:
         text = _(
-            "The version {variant} does not answer as it does here: {same} of {count} photos get the same answer, the "
-            "largest difference is {difference}."
+            "The version {variant} does not answer as it does here: {same} of {count} photos get the same answer and "
+            "{refusals} the same “I don't know”; the largest difference is {difference}."
         )
     elif len(parities) > 1:
         text = _(
@@ -166,6 +166,7 @@ def _proof_words(parities: tuple[Parity, ...]) -> str:
     return text.format(
         variant=shown.variant,
         same=shown.num_same,
+        refusals=shown.num_same_refusals,
         count=shown.num_images,
         difference=_difference(shown),
     )

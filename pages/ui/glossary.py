@@ -24,6 +24,10 @@ _EXPLANATIONS = {
         "The exported model is loaded by a fresh program, as another computer would, and scores the same photo files. "
         "Smaller versions round their numbers, so a few answers may change; that is counted and shown."
     ),
+    "distillation": (
+        "How sure the large model is of every wrong answer tells the small one which classes look alike. Known as "
+        "knowledge distillation (Hinton and others, 2015). Both are measured on photos that neither has learned from."
+    ),
     "own model": (
         "The part of your model that sees is kept; its last layer is replaced by one for the new classes. This "
         "helps most when the new photos look like those it learned from."

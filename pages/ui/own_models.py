@@ -100,8 +100,9 @@ def _zip_of(run_id: str) -> bytes:
 def _show_import(session: Session) -> None:
     st.caption(
         _(
-            "A file that Transfer Studio saved as a source (.zip), or the plain weights of a model in the list (.h5), "
-            "for computers without a network. Other model files are not opened: they could carry code."
+            "A file that Transfer Studio saved as a source or exported for Keras (.zip), or the plain weights of a "
+            "model in the list (.h5), for computers without a network. Other model files are not opened: they could "
+            "carry code."
         )
     )
     networks = {backbone.name: backbone.title for backbone in list_backbones()}

@@ -12,6 +12,7 @@ from pages.ui.run_words import backbone_title, run_depth_words
 from pages.ui.session import Session
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
+from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.train import MODEL_FILE
@@ -88,6 +89,8 @@ def _run_with_a_model(run_id: str) -> TrainingRun | None:
 
 
 def describe_run(run: TrainingRun) -> str:
-    """What a run learned from, with which network and when."""
+    """What a person calls a run or what it learned from, with which network and when."""
+    name = RunNotes.load(run.folder).name or run.dataset_name
     title = backbone_title(run.config.backbone)
-    return f"{run.dataset_name} · {title} · {run_depth_words(run)} · {run.created_at:%Y-%m-%d %H:%M}"
+    # To the second: the runs of a sweep begin within a minute.
+    return f"{name} · {title} · {run_depth_words(run)} · {run.created_at:%Y-%m-%d %H:%M:%S}"

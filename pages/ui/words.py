@@ -13,6 +13,8 @@ def phase_words(snapshot: RunSnapshot) -> str:
             return _("training the new layer")
         case "fine_tune":
             return _("fine-tuning")
+        case "teacher":
+            return _("asking the large model about the photos")
         case "evaluation":
             return _("checking the finished model on the photos kept aside")
         case "cross_validation":

@@ -24,6 +24,7 @@ from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.new_photos import add_new_photos
+from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.workspace import Workspace, new_id
 
@@ -217,6 +218,15 @@ def test_a_run_that_is_not_over_is_not_offered(
     page = open_page(PAGE, run=training)
     assert [found.split(" ")[0] for found in page.selectbox(key="picked-run").options] == ["colors"]
     assert page.selectbox(key="picked-run").value == run.id
+
+
+def test_runs_of_one_minute_are_told_apart_by_name_or_second(open_page: OpenPage, run: TrainingRun) -> None:
+    (label,) = open_page(PAGE).selectbox(key="picked-run").options
+    assert label.startswith("colors · ")
+    assert label.endswith(f"{run.created_at:%Y-%m-%d %H:%M:%S}")
+    RunNotes("the careful one").save(run.folder)
+    (label,) = open_page(PAGE).selectbox(key="picked-run").options
+    assert label.startswith("the careful one · ")
 
 
 def test_what_lies_beside_a_model_is_read_again(run: TrainingRun, make_image: MakeImage) -> None:

@@ -8,15 +8,24 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import BinaryIO
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import published_backbone
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.backbones.sources import ARRAYS_FILE, FACTS_FILE, SourceFacts, SourceWeights, write_source
-from transfer_core.backbones.weights_file import set_weights
-from transfer_core.backbones.zoo_weights import read_zoo_weights
+from transfer_core.backbones.sources import (
+    ARRAYS_FILE,
+    BUNDLE_FACTS_FILE,
+    BUNDLE_MODEL_FILE,
+    FACTS_FILE,
+    SourceFacts,
+    SourceWeights,
+    write_source,
+)
+from transfer_core.backbones.weights_file import read_weights, set_weights
+from transfer_core.backbones.zoo_weights import has_checksum, read_zoo_weights
 from transfer_core.errors import NotFoundError, WeightsError, WorkspaceError
 from transfer_core.files import replacing, write_json
 from transfer_core.language import _
@@ -26,6 +35,8 @@ _MOST_FACTS_BYTES = 10**6
 # Names and shapes of the arrays, beside their numbers.
 _MOST_HEADER_BYTES = 2 * 10**6
 _CHUNK_BYTES = 2**20
+_KERAS_WEIGHTS_FILE = "model.weights.h5"
+_MOST_HIDDEN_UNITS = 4096
 
 
 def export_source(workspace: Workspace, source_id: str, path: Path) -> None:
@@ -49,7 +60,7 @@ def export_source(workspace: Workspace, source_id: str, path: Path) -> None:
 
 
 def import_source(workspace: Workspace, content: BinaryIO) -> str:
-    """Take in a model that this app saved as a source, here or on another computer.
+    """Take in a model that this app saved as a source or exported for Keras, here or on another computer.
 
     Args:
         workspace: Where it is to be.
@@ -62,12 +73,15 @@ def import_source(workspace: Workspace, content: BinaryIO) -> str:
         WeightsError: If it is another kind of file, damaged, or does not fit the network that it names.
         WorkspaceError: If the disk refuses.
     """
+    load_keras()
     with _new_source(workspace) as (source_id, folder):
         try:
             with zipfile.ZipFile(content) as file:
-                facts = _taken_facts(file)
-                network = published_backbone(facts.architecture)
-                _take_arrays(file, folder / ARRAYS_FILE, network)
+                place = _place_of_bundle(file)
+                if place is None:
+                    _take_source(file, folder)
+                else:
+                    _take_bundle(file, place, folder)
         except NotFoundError as error:
             raise WeightsError(
                 _(
@@ -76,9 +90,6 @@ def import_source(workspace: Workspace, content: BinaryIO) -> str:
             ) from error
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
             raise WeightsError(_not_ours()) from error
-        load_keras()
-        SourceWeights(folder, facts.weights_sha256).load(network.build(pretrained=False))
-        write_json(folder / FACTS_FILE, facts.to_dict())
     return source_id
 
 
@@ -133,11 +144,57 @@ def _new_source(workspace: Workspace) -> Iterator[tuple[str, Path]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _taken_facts(file: zipfile.ZipFile) -> SourceFacts:
-    members = {member.filename: member for member in file.infolist()}
-    if members.keys() != {FACTS_FILE, ARRAYS_FILE} or members[FACTS_FILE].file_size > _MOST_FACTS_BYTES:
+def _place_of_bundle(file: zipfile.ZipFile) -> str | None:
+    """Return the folder in a zip, with its slash, that holds an exported Keras model with the facts of a source."""
+    names = set(file.namelist())
+    places = [name.removesuffix(BUNDLE_FACTS_FILE) for name in names if name.endswith(BUNDLE_FACTS_FILE)]
+    found = [place for place in places if place.count("/") <= 1 and place + BUNDLE_MODEL_FILE in names]
+    return found[0] if len(found) == 1 else None
+
+
+def _take_source(file: zipfile.ZipFile, folder: Path) -> None:
+    if {member.filename for member in file.infolist()} != {FACTS_FILE, ARRAYS_FILE}:
         raise WeightsError(_not_ours())
-    with file.open(FACTS_FILE) as opened:
+    facts = _taken_facts(file, FACTS_FILE)
+    network = published_backbone(facts.architecture)
+    _copy_out(file, ARRAYS_FILE, folder / ARRAYS_FILE, network, 4 * network.num_parameters)
+    SourceWeights(folder, facts.weights_sha256).load(network.build(pretrained=False))
+    write_json(folder / FACTS_FILE, facts.to_dict())
+
+
+def _take_bundle(file: zipfile.ZipFile, place: str, folder: Path) -> None:
+    """Read the arrays out of a Keras model file. The file itself is never given to Keras: it may be anybody's."""
+    facts = _taken_facts(file, place + BUNDLE_FACTS_FILE)
+    network = published_backbone(facts.architecture)
+    largest_head = network.num_features * network.blocks[-1].output_size ** 2 + _MOST_HIDDEN_UNITS + 1
+    most_bytes = 4 * (
+        network.num_parameters
+        + largest_head * max(len(facts.class_names), 1)
+        + (network.num_features + 1) * _MOST_HIDDEN_UNITS
+    )
+    model_path, weights_path = folder / BUNDLE_MODEL_FILE, folder / _KERAS_WEIGHTS_FILE
+    _copy_out(file, place + BUNDLE_MODEL_FILE, model_path, network, most_bytes)
+    if not has_checksum(model_path, facts.weights_sha256):
+        raise WeightsError(
+            _("The model in this file has been changed or damaged: its checksum is another. Export it again.")
+        )
+    with zipfile.ZipFile(model_path) as inside:
+        if _KERAS_WEIGHTS_FILE not in inside.namelist():
+            raise WeightsError(_not_ours())
+        _copy_out(inside, _KERAS_WEIGHTS_FILE, weights_path, network, most_bytes)
+    body = network.build(pretrained=False)
+    set_weights(body, read_weights(weights_path, body, BUNDLE_MODEL_FILE))
+    given = {field.name: getattr(facts, field.name) for field in fields(facts)}
+    del given["weights_sha256"]
+    write_source(folder, body, network, given)
+    model_path.unlink()
+    weights_path.unlink()
+
+
+def _taken_facts(file: zipfile.ZipFile, name: str) -> SourceFacts:
+    if file.getinfo(name).file_size > _MOST_FACTS_BYTES:
+        raise WeightsError(_not_ours())
+    with file.open(name) as opened:
         content = opened.read(_MOST_FACTS_BYTES)
     try:
         values = json.loads(content)
@@ -146,14 +203,13 @@ def _taken_facts(file: zipfile.ZipFile) -> SourceFacts:
     return SourceFacts.from_dict(values if isinstance(values, dict) else {})
 
 
-def _take_arrays(file: zipfile.ZipFile, path: Path, network: Backbone) -> None:
-    """Copy the arrays out; never more than the network could need, whatever the zip says."""
-    most_bytes = 4 * network.num_parameters + _MOST_HEADER_BYTES
+def _copy_out(file: zipfile.ZipFile, name: str, path: Path, network: Backbone, most_bytes: int) -> None:
+    """Copy a file out of a zip; never more than the network could need, whatever the zip says."""
     num_bytes = 0
-    with file.open(ARRAYS_FILE) as source, path.open("wb") as target:
+    with file.open(name) as source, path.open("wb") as target:
         while chunk := source.read(_CHUNK_BYTES):
             num_bytes += len(chunk)
-            if num_bytes > most_bytes:
+            if num_bytes > most_bytes + _MOST_HEADER_BYTES:
                 raise WeightsError(
                     _(
                         "The weights in this file are larger than those of {network}. Save the model again."
@@ -164,7 +220,8 @@ def _take_arrays(file: zipfile.ZipFile, path: Path, network: Backbone) -> None:
 
 def _not_ours() -> str:
     return _(
-        "This is not a model that Transfer Studio saved as a source. Model files of other programs (.keras, .h5, "
-        "SavedModel, .pt) are not opened, because they can carry code and fill the memory. Save the model with “Save "
-        "this model as a source” where it was trained, or bring the plain weights (.h5) of a model in the list."
+        "This is not a model that Transfer Studio saved as a source or exported for Keras. Model files of other "
+        "programs (.keras, .h5, SavedModel, .pt) are not opened, because they can carry code and fill the memory. Save "
+        "the model with “Save this model as a source” where it was trained, or bring the plain weights (.h5) of a "
+        "model in the list."
     )

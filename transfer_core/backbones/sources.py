@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 
 FACTS_FILE = "facts.json"
 ARRAYS_FILE = "weights.npz"
+# In an exported Keras bundle: the facts of a source, with the checksum of the model file beside it.
+BUNDLE_FACTS_FILE = "source.json"
+BUNDLE_MODEL_FILE = "model.keras"
 MOST_CLASSES = 1000
 _FORMAT = "transfer-studio-source"
 _FORMAT_VERSION = 1
 _MOST_LETTERS = 200
 _MOST_GENERATIONS = 20
 
-_Kind = tuple[tuple[int, ...], np.dtype[Any]]
+ArrayKind = tuple[tuple[int, ...], np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -222,17 +225,35 @@ def load_arrays(path: Path, model: keras.Model) -> None:
         layer.set_weights([arrays[f"{layer.name}/{number}"] for number in range(len(layer.weights))])
 
 
-def _check_headers(path: Path, expected: dict[str, _Kind]) -> None:
-    """Compare what the file says it holds with what the network needs, before any number is read."""
+def kinds_of_arrays(path: Path) -> dict[str, ArrayKind]:
+    """Return what a file of arrays (`.npz`) says it holds, before any number is read.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Shape and type by name.
+
+    Raises:
+        ValueError: If an array is of another format.
+        zipfile.BadZipFile: If it is no such file.
+    """
+    kinds: dict[str, ArrayKind] = {}
     with zipfile.ZipFile(path) as file:
-        members = {member.filename.removesuffix(".npy"): member for member in file.infolist()}
-        if members.keys() != expected.keys():
-            raise ValueError(_("it has other layers than the network"))
-        for name, kind in expected.items():
-            with file.open(members[name]) as array:
-                version = np.lib.format.read_magic(array)
-                if version != (1, 0):
-                    raise ValueError(_("{name} is of another format").format(name=name))
-                found, _order, dtype = np.lib.format.read_array_header_1_0(array)
-            if (found, dtype) != kind:
-                raise ValueError(_("{name} has another shape than in the network").format(name=name))
+        for member in file.infolist():
+            name = member.filename.removesuffix(".npy")
+            with file.open(member) as array:
+                if name in kinds or np.lib.format.read_magic(array) != (1, 0):
+                    raise ValueError(_("{name} is of another format").format(name=name[:60]))
+                shape, _order, dtype = np.lib.format.read_array_header_1_0(array)
+            kinds[name] = shape, dtype
+    return kinds
+
+
+def _check_headers(path: Path, expected: dict[str, ArrayKind]) -> None:
+    found = kinds_of_arrays(path)
+    if found.keys() != expected.keys():
+        raise ValueError(_("it has other layers than the network"))
+    misfit = next((name for name, kind in expected.items() if found[name] != kind), None)
+    if misfit:
+        raise ValueError(_("{name} has another shape than in the network").format(name=misfit))

@@ -6,6 +6,8 @@ and no array is read before its shape is the one that is expected.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +45,7 @@ class _Stored:
 
 
 def read_weights(content: Path | BinaryIO, model: keras.Model, name: str) -> Arrays:
-    """Return what a Keras weights file (`.h5`) holds for each layer of a network.
+    """Return what a Keras weights file (`.h5` or `.weights.h5`) holds for each layer of a network.
 
     The file may be of the network with its classifier; what lies behind the last layer of `model` is passed over.
     Layers are found by name, or in order where the file has other names, as Keras does itself.
@@ -63,7 +65,7 @@ def read_weights(content: Path | BinaryIO, model: keras.Model, name: str) -> Arr
 
     try:
         with h5py.File(content, "r") as file:
-            stored = [layer for layer in _stored_layers(file) if layer.arrays]
+            stored = [layer for layer in _stored_layers(file, model) if layer.arrays]
             return _fit(stored, model, name)
     except _DAMAGE as error:
         raise WeightsError(
@@ -86,7 +88,10 @@ def set_weights(model: keras.Model, arrays: Arrays) -> None:
             layer.set_weights(arrays[layer.name])
 
 
-def _stored_layers(file: h5py.File) -> Iterator[_Stored]:
+def _stored_layers(file: h5py.File, model: keras.Model) -> Iterator[_Stored]:
+    if "layers" in file and "layer_names" not in file.attrs:
+        yield from _stored_by_class(file, model)
+        return
     root = _member(file, "model_weights") if "model_weights" in file else file
     layer_names = [_text(name) for name in root.attrs.get("layer_names", [])]
     if not layer_names:
@@ -95,6 +100,23 @@ def _stored_layers(file: h5py.File) -> Iterator[_Stored]:
         group = _member(root, layer_name)
         names = [_text(name) for name in group.attrs["weight_names"]]
         yield _Stored(layer_name, names, [_array(group, name) for name in names])
+
+
+def _stored_by_class(file: h5py.File, model: keras.Model) -> Iterator[_Stored]:
+    """Read what `save_weights` of Keras 3 writes: layers by their class and their place among those of that class."""
+    counts: Counter[str] = Counter()
+    for layer in model.layers:
+        kind = _snake_case(type(layer).__name__)
+        place = f"{kind}_{counts[kind]}" if counts[kind] else kind
+        counts[kind] += 1
+        if layer.weights and place in _member(file, "layers"):
+            group = _member(file, f"layers/{place}/vars")
+            names = [str(number) for number in range(min(len(group), len(layer.weights) + 1))]
+            yield _Stored(layer.name, names, [_array(group, name) for name in names])
+
+
+def _snake_case(class_name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", class_name).lower()
 
 
 def _member(group: h5py.Group, path: str) -> h5py.Group:

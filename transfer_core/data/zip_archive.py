@@ -20,7 +20,7 @@ from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 
 # What zipfile raises on damaged or hostile archives (seen by feeding it mutated files).
-_UNPACKING_ERRORS = (
+UNPACKING_ERRORS = (
     zipfile.BadZipFile,
     OSError,
     EOFError,
@@ -33,7 +33,7 @@ _UNPACKING_ERRORS = (
 _END, _END_SIZE, _MAX_COMMENT = b"PK\5\6", 22, 65_535
 _END_64, _END_64_SIZE, _LOCATOR_SIZE = b"PK\6\6", 56, 20
 # A name and what is noted with it; with the limit on files it bounds the list of members in memory.
-_MAX_BYTES_PER_ENTRY = 1024
+MAX_BYTES_PER_ENTRY = 1024
 _LOCKED, _UTF8 = 1, 0x800
 
 
@@ -48,7 +48,7 @@ def zip_source(file: BinaryIO, name: str) -> list[SourceFile]:
         IngestError: If it is not a whole zip, or is larger than a zip of pictures can be.
     """
     try:
-        if _size_of_list(file) > limits().files * _MAX_BYTES_PER_ENTRY:
+        if size_of_list(file) > limits().files * MAX_BYTES_PER_ENTRY:
             check_count(limits().files + 1)
         archive = zipfile.ZipFile(file)
     except (OSError, ValueError, NotImplementedError, struct.error, zipfile.BadZipFile) as error:
@@ -62,8 +62,12 @@ def zip_source(file: BinaryIO, name: str) -> list[SourceFile]:
     return arranged([member_file(_name_of(member), partial(_read, archive, member)) for member in members])
 
 
-def _size_of_list(file: BinaryIO) -> int:
-    """Return the bytes of the list of members, which zipfile reads into memory as a whole."""
+def size_of_list(file: BinaryIO) -> int:
+    """Return the bytes of the list of members, which zipfile reads into memory as a whole.
+
+    Args:
+        file: The open zip.
+    """
     size = file.seek(0, os.SEEK_END)
     start = max(0, size - _END_SIZE - _MAX_COMMENT - _LOCATOR_SIZE - _END_64_SIZE)
     file.seek(start)
@@ -82,12 +86,17 @@ def _sizes(members: list[zipfile.ZipInfo]) -> tuple[list[int], list[int]]:
     return [member.file_size for member in members], [member.compress_size for member in members]
 
 
-def _check_overlaps(members: list[zipfile.ZipInfo], name: str) -> None:
+def lie_over_each_other(members: list[zipfile.ZipInfo]) -> bool:
+    """Whether members share packed bytes, by which a small file can hold any amount."""
     ordered = sorted(members, key=lambda member: member.header_offset)
-    if any(
+    return any(
         first.header_offset + first.compress_size > second.header_offset
         for first, second in pairwise(ordered)
-    ):
+    )
+
+
+def _check_overlaps(members: list[zipfile.ZipInfo], name: str) -> None:
+    if lie_over_each_other(members):
         raise IngestError(
             _(
                 "{name} was not opened: files in it lie over each other, as in no archive of pictures. Pack only "
@@ -117,7 +126,7 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     try:
         # No more than the size that was checked comes out, whatever is packed.
         return archive.read(member)
-    except _UNPACKING_ERRORS as error:
+    except UNPACKING_ERRORS as error:
         raise UnreadableImageError(_("it is damaged inside the zip file")) from error
 
 

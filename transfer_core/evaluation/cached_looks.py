@@ -15,7 +15,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.predictor import Looks, load_model, with_features
 from transfer_core.training.classifier import split_at_boundary
-from transfer_core.training.feature_cache import View, load_features
+from transfer_core.training.feature_cache import FeaturesStoppedError, View, load_features
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.schedule import planned_phases
 from transfer_core.training.train import MODEL_FILE
@@ -33,6 +33,7 @@ def look_at_cached(
     images: Sequence[ImageRecord],
     cache_dir: Path,
     on_progress: Callable[[int], None] = lambda num_done: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Looks:
     """Return what a saved model makes of images: frozen layers from the cache, the rest computed.
 
@@ -46,8 +47,10 @@ def look_at_cached(
         images: Which of them.
         cache_dir: Where features are kept.
         on_progress: Called with the number of images whose features are there.
+        should_stop: Asked at each batch.
 
     Raises:
+        FeaturesStoppedError: If `should_stop` said so.
         NotFoundError: If there is no model in the folder.
         TrainingError: If the disk has no room for features.
         UnreadableImageError: If an image has been damaged since it came in.
@@ -61,12 +64,14 @@ def look_at_cached(
         prefix,
         cache_dir,
         on_progress=on_progress,
-        should_stop=lambda: False,
+        should_stop=should_stop,
         views=[View(image) for image in images],
         dtype=config.cache_dtype,
     )
     parts = []
     for start in range(0, len(images), _BATCH_SIZE):
+        if should_stop():
+            raise FeaturesStoppedError
         chosen = np.arange(start, min(start + _BATCH_SIZE, len(images)))
         features, probabilities = both.predict_on_batch(rows[chosen].astype(np.float32))
         parts.append(Looks(features, probabilities))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Phase = Literal["features", "head", "fine_tune", "evaluation", "cross_validation"]
+Phase = Literal["teacher", "features", "head", "fine_tune", "evaluation", "cross_validation"]
 Outcome = Literal["finished", "stopped", "failed", "interrupted"]
 
 
@@ -65,11 +65,11 @@ class PhaseStarted(TrainingEvent):
     """A part of the training began.
 
     Args:
-        phase: `"features"` looks at the images once, `"head"` trains the new layer, `"fine_tune"` the
-            unfrozen blocks with it, `"evaluation"` scores the model that was kept, `"cross_validation"` trains
-            once more for each other part of the images.
-        num_steps: Images in the phases `"features"` and `"evaluation"`, parts in `"cross_validation"`, batches
-            otherwise.
+        phase: `"teacher"` asks another model about the images, `"features"` looks at the images once, `"head"`
+            trains the new layer, `"fine_tune"` the unfrozen blocks with it, `"evaluation"` scores the model that was
+            kept, `"cross_validation"` trains once more for each other part of the images.
+        num_steps: Images in the phases `"teacher"`, `"features"` and `"evaluation"`, parts in
+            `"cross_validation"`, batches otherwise.
         first_step: Steps that were done before: images in the cache, or batches before the training was
             resumed in the middle of the phase.
     """

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,12 @@ from typing import Any
 import numpy as np
 
 from transfer_core.backbones.registry import get_backbone
+from transfer_core.backbones.sources import (
+    BUNDLE_FACTS_FILE,
+    BUNDLE_MODEL_FILE,
+    SourceFacts,
+)
+from transfer_core.backbones.zoo_weights import checksum_of
 from transfer_core.data import image_path
 from transfer_core.data.batches import pixel_batches
 from transfer_core.data.dataset import ImageDataset
@@ -33,6 +39,7 @@ from transfer_core.export.web_runtime import get_runtime
 from transfer_core.files import read_json, replacing, write_json
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
+from transfer_core.runs.own_models import lineage_of, title_of
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
@@ -183,6 +190,8 @@ def _write(
     (folder / "requirements.txt").write_text("\n".join(export_format.requirements) + "\n", encoding="utf-8")
     if export_format.variants:
         _write_how_to_ask(run, export_format, predictor, folder)
+    if (folder / BUNDLE_MODEL_FILE).is_file():
+        _write_source_facts(run, predictor, folder)
 
 
 def _write_how_to_ask(
@@ -195,6 +204,20 @@ def _write_how_to_ask(
     shutil.copyfile(_FILES / "predict.py", folder / "predict.py")
     shutil.copyfile(_FILES / f"runtime_{export_format.model_format}.py", folder / "model_runtime.py")
     shutil.copyfile(image_path.__file__, folder / "image_path.py")
+
+
+def _write_source_facts(run: TrainingRun, predictor: Predictor, folder: Path) -> None:
+    """Say what `import_source` needs to know, so that the bundle can be built on."""
+    # One with more classes or ancestors than a source may have is a whole bundle all the same.
+    with suppress(ValueError):
+        facts = SourceFacts(
+            get_backbone(run.config.backbone).network,
+            title_of(run),
+            predictor.class_names,
+            lineage_of(run),
+            checksum_of(folder / BUNDLE_MODEL_FILE),
+        )
+        write_json(folder / BUNDLE_FACTS_FILE, facts.to_dict())
 
 
 def _write_page(workspace: Workspace, run: TrainingRun, export_format: ExportFormat, folder: Path) -> None:

@@ -100,6 +100,8 @@ def _left_out(config: TrainingConfig) -> list[str]:
         sentences.append(_("The app showed photos of small classes more often; this script does not."))
     if config.layer_decay < 1:
         sentences.append(_("The app gave each block a learning rate of its own; this script does not."))
+    if config.teacher:
+        sentences.append(_("The app also learned from a larger model's answers; this script does not."))
     if config.weights == "random":
         sentences.append(_("The app started from random weights; this script starts from pretrained ones."))
     return sentences

@@ -68,6 +68,8 @@ def _counts(choice: str, config: TrainingConfig) -> bool:
     if choice in ("augmentation_kinds", "num_views", "live_augmentation"):
         return config.has_augmentation
     needs = {
+        "teacher_share": bool(config.teacher),
+        "teacher_temperature": bool(config.teacher),
         "hidden_units": config.head in ("hidden", "auto"),
         "momentum": config.optimizer == "sgd",
         "weight_decay": config.optimizer != "adam",
@@ -104,4 +106,7 @@ def _titles() -> dict[str, str]:
         "num_views": _("the number of views"),
         "live_augmentation": _("whether photos are varied anew each time"),
         "cache_dtype": _("the precision of the cache"),
+        "teacher": _("the model that taught"),
+        "teacher_share": _("how much the teaching model counts"),
+        "teacher_temperature": _("how much the teaching model's answers are softened"),
     }

@@ -7,19 +7,24 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import IngestError, TransferStudioError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation, evaluate
-from transfer_core.events import PhaseStarted, RunEnded, TrainingEvent
+from transfer_core.events import ImagesSeen, PhaseStarted, RunEnded, TrainingEvent
 from transfer_core.files import write_json
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
 from transfer_core.runs.assess import fit_certainty, images_of, labelled, none_left
 from transfer_core.runs.cross_validation import check_other_folds
+from transfer_core.runs.distillation import measure_both, teacher_answers
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
+from transfer_core.training.feature_cache import FeaturesStoppedError
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 
@@ -53,6 +58,12 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         emit(_ended_before_training(run))
         return
 
+    try:
+        answers = _ask_teacher(workspace, run, dataset, emit, should_stop) if run.config.teacher else None
+    except FeaturesStoppedError:
+        emit(_ended_before_training(run))
+        return
+
     def evaluate_before_the_end(event: TrainingEvent) -> None:
         # The checkpoints are still there: a run cut off in here goes on from the last one.
         if isinstance(event, RunEnded) and run.has_model:
@@ -60,7 +71,10 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
             fit_certainty(run, dataset, workspace.cache_dir)
             evaluation = evaluate_on_dataset(Predictor.load(run.folder), run, dataset)
             write_json(run.folder / EVALUATION_FILE, evaluation.to_dict())
-            if event.outcome == "finished":
+            if run.config.teacher:
+                _measure_both(workspace, run, dataset, evaluation)
+            # A teacher has learned from the other parts: only the first is kept from both models.
+            elif event.outcome == "finished":
                 check_other_folds(
                     dataset,
                     run.config,
@@ -79,7 +93,31 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         workspace.cache_dir,
         emit=evaluate_before_the_end,
         should_stop=should_stop,
+        answers=answers,
     )
+
+
+def _ask_teacher(
+    workspace: Workspace, run: TrainingRun, dataset: ImageDataset, emit: Emit, should_stop: Callable[[], bool]
+) -> dict[str, np.ndarray[Any, Any]]:
+    emit(PhaseStarted(time.time(), "teacher", len(dataset.images_in("train"))))
+    return teacher_answers(
+        workspace,
+        run.config,
+        dataset,
+        lambda num_done: emit(ImagesSeen(time.time(), num_done)),
+        should_stop,
+    )
+
+
+def _measure_both(
+    workspace: Workspace, run: TrainingRun, dataset: ImageDataset, evaluation: Evaluation
+) -> None:
+    try:
+        measure_both(workspace, run, dataset, evaluation)
+    except TransferStudioError as error:
+        # The teacher was deleted meanwhile: what it has taught is there all the same.
+        _logger.warning("Run %s was not measured beside its teacher: %s", run.id, error)
 
 
 def _load_keras_unless(should_stop: Callable[[], bool]) -> bool:

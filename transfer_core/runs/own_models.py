@@ -46,7 +46,7 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
             model = keras.saving.load_model(run.folder / MODEL_FILE, compile=False)
             facts = {
                 "architecture": network.name,
-                "title": run.dataset_name[:100] or _("Without a name"),
+                "title": title_of(run),
                 "class_names": run.class_names,
                 "lineage": lineage_of(run),
             }
@@ -56,6 +56,11 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
                 _("The saved model is damaged ({reason}). Train it again.").format(reason=error)
             ) from error
     return get_backbone(run_id)
+
+
+def title_of(run: TrainingRun) -> str:
+    """Return what the model of a run is called as a source: the name of its images."""
+    return run.dataset_name[:100] or _("Without a name")
 
 
 def lineage_of(run: TrainingRun) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from transfer_core.training.class_balance import oversampled
+from transfer_core.training.distillation import with_answers
 from transfer_core.training.feature_table import FeatureTable
 
 Batch = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
@@ -21,7 +22,7 @@ class TrainingBatches(Protocol):
         """How many batches are one epoch."""
 
     def shuffled_batches(self, batch_size: int, seed: int, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """Yield the features (float32) and labels of one epoch, from the batch `first` on."""
+        """Yield the features (float32) and targets of one epoch, from the batch `first` on."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,14 @@ class LabelledFeatures:
         rows: Which rows belong to the split; `[num_images, num_views]` where there are several views.
         labels: Class index of each image.
         has_oversampling: Whether small classes come as often as the largest.
+        answers: What a larger model says of each image, `[num_images, num_classes]`; it is learned from as well.
     """
 
     features: np.ndarray[Any, Any] | FeatureTable
     rows: np.ndarray[Any, Any]
     labels: np.ndarray[Any, Any]
     has_oversampling: bool = False
+    answers: np.ndarray[Any, Any] | None = None
 
     def num_batches(self, batch_size: int) -> int:
         """How many batches are one epoch."""
@@ -54,7 +57,9 @@ class LabelledFeatures:
         order: np.ndarray[Any, Any] | None = None,
         rows: np.ndarray[Any, Any] | None = None,
     ) -> Iterator[Batch]:
-        """Yield features (float32) and labels; the last batch may be smaller.
+        """Yield features (float32) and targets, which are labels where there is no larger model's answer.
+
+        The last batch may be smaller.
 
         Args:
             batch_size: Rows in one batch.
@@ -66,7 +71,10 @@ class LabelledFeatures:
         positions = np.arange(len(rows)) if order is None else order
         for start in range(0, len(positions), batch_size):
             chosen = positions[start : start + batch_size]
-            yield self.features[rows[chosen]].astype(np.float32), self.labels[chosen]
+            yield (
+                self.features[rows[chosen]].astype(np.float32),
+                targets_of(self.labels, self.answers, chosen),
+            )
 
     def shuffled_batches(self, batch_size: int, seed: int, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield batches in the order that belongs to this seed and epoch, whatever other threads do.
@@ -84,6 +92,19 @@ class LabelledFeatures:
         draws = np.random.default_rng([seed, epoch, 1]).integers(views.shape[1], size=len(views))
         rows = views[np.arange(len(views)), draws]
         return self.batches(batch_size, order[first * batch_size :], rows)
+
+
+def targets_of(
+    labels: np.ndarray[Any, Any], answers: np.ndarray[Any, Any] | None, chosen: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    """Return what some images are to be learned as: their labels, with a larger model's answers where there are any.
+
+    Args:
+        labels: Class index of each image.
+        answers: Probabilities for each image, or None.
+        chosen: Positions among the images.
+    """
+    return labels[chosen] if answers is None else with_answers(labels[chosen], answers[chosen])
 
 
 def epoch_order(

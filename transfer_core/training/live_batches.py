@@ -11,7 +11,7 @@ import numpy as np
 
 from transfer_core.data.augmentation import Augmentation, Pixels
 from transfer_core.data.parallel import map_ahead
-from transfer_core.training.batches import Batch, epoch_order
+from transfer_core.training.batches import Batch, epoch_order, targets_of
 from transfer_core.training.constant_graph import Forward
 from transfer_core.training.feature_table import FeatureTable
 
@@ -27,6 +27,7 @@ class LiveBatches:
         augmentation: How they are varied.
         forward: The frozen part, None when nothing is frozen.
         has_oversampling: Whether small classes come as often as the largest.
+        answers: What a larger model says of each image as it is, `[num_images, num_classes]`, or None.
     """
 
     pixels: FeatureTable
@@ -35,6 +36,7 @@ class LiveBatches:
     augmentation: Augmentation
     forward: Forward | None
     has_oversampling: bool = False
+    answers: np.ndarray[Any, Any] | None = None
 
     def num_batches(self, batch_size: int) -> int:
         """How many batches are one epoch."""
@@ -52,4 +54,4 @@ class LiveBatches:
         for start in range(0, len(order), batch_size):
             pixels = np.stack(list(islice(views, batch_size)))
             features = self.forward(pixels) if self.forward else pixels.astype(np.float32)
-            yield features, self.labels[order[start : start + batch_size]]
+            yield features, targets_of(self.labels, self.answers, order[start : start + batch_size])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,7 @@ class FeatureSource:
         cache_dir: Where features are kept for later runs.
         on_progress: Called with the number of rows done and of all, at first with those in the cache.
         should_stop: Asked at each batch.
+        answers: By the id of each training image, what a larger model says of it; None where there is none.
     """
 
     dataset: ImageDataset
@@ -56,6 +57,7 @@ class FeatureSource:
     cache_dir: Path
     on_progress: Callable[[int, int], None]
     should_stop: Callable[[], bool]
+    answers: Mapping[str, np.ndarray[Any, Any]] | None = None
 
     @property
     def is_live(self) -> bool:
@@ -103,7 +105,9 @@ class FeatureSource:
         rows = np.vstack([first_views[: len(train)], others]).T
         return PhaseData(
             tail,
-            LabelledFeatures(features, rows, self._labels(train), self.config.oversampling),
+            LabelledFeatures(
+                features, rows, self._labels(train), self.config.oversampling, self._answers(train)
+            ),
             LabelledFeatures(features, first_views[len(train) :], self._labels(validation)),
         )
 
@@ -125,6 +129,7 @@ class FeatureSource:
             Augmentation.of(self.config),
             constant_graph(prefix) if prefix is not None else None,
             self.config.oversampling,
+            self._answers(images),
         )
 
     def _load(self, plan: FreezePlan, prefix: keras.Model | None, views: list[View]) -> Any:
@@ -139,6 +144,9 @@ class FeatureSource:
             augmentation=Augmentation.of(self.config),
             dtype=self.config.cache_dtype,
         )
+
+    def _answers(self, images: list[ImageRecord]) -> np.ndarray[Any, Any] | None:
+        return None if self.answers is None else np.stack([self.answers[image.id] for image in images])
 
     def _labels(self, images: list[ImageRecord]) -> np.ndarray[Any, Any]:
         return np.array([self.dataset.class_index(image) for image in images])

@@ -14,6 +14,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, TrainingEvent
 from transfer_core.training.batches import LabelledFeatures
 from transfer_core.training.checkpoint import Arrays, Checkpoint, Progress
+from transfer_core.training.distillation import accuracy, distillation_loss, labels_of
 from transfer_core.training.machine import process_memory
 from transfer_core.training.optimizers import build_optimizer
 from transfer_core.training.phase_data import PhaseData
@@ -126,13 +127,17 @@ class PhaseTrainer:
         import keras
 
         num_steps = self._phase.num_epochs * self._num_batches
-        smoothing = self._config.label_smoothing
+        config = self._config
+        smoothing = config.label_smoothing
+        loss: Any = "sparse_categorical_crossentropy"
+        if config.teacher:
+            loss = distillation_loss(config.teacher_temperature, config.teacher_share, smoothing)
+        elif smoothing:
+            loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
         self._tail.compile(
-            optimizer=build_optimizer(self._phase, self._config, model, num_steps),
-            loss=keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
-            if smoothing
-            else "sparse_categorical_crossentropy",
-            metrics=["accuracy"],
+            optimizer=build_optimizer(self._phase, config, model, num_steps),
+            loss=loss,
+            metrics=[accuracy if config.teacher else "accuracy"],
             jit_compile=False,
         )
 
@@ -157,8 +162,8 @@ class PhaseTrainer:
             set_random_states(self._generators, config.seed, epoch)
         batches = self._data.train.shuffled_batches(config.batch_size, config.seed, epoch, progress.step)
         is_in_bounds = True
-        for features, labels in batches:
-            is_in_bounds = self._train_batch(epoch, features, labels)
+        for features, targets in batches:
+            is_in_bounds = self._train_batch(epoch, features, targets)
             if self._should_stop() or not is_in_bounds:
                 break
         scored = self._validate()
@@ -166,12 +171,12 @@ class PhaseTrainer:
             self._end_epoch(epoch, *scored)
         return is_in_bounds
 
-    def _train_batch(self, epoch: int, features: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> bool:
+    def _train_batch(self, epoch: int, features: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> bool:
+        labels = labels_of(targets)
         weights = None if self._class_weights is None else self._class_weights[labels]
-        targets = np.eye(self._tail.output.shape[-1], dtype=np.float32)[labels]
-        logs = self._tail.train_on_batch(
-            features, targets if self._config.label_smoothing else labels, weights, return_dict=True
-        )
+        if self._config.label_smoothing and not self._config.teacher:
+            targets = np.eye(self._tail.output.shape[-1], dtype=np.float32)[labels]
+        logs = self._tail.train_on_batch(features, targets, weights, return_dict=True)
         loss = float(logs["loss"])
         self._progress = _plus(self._progress, loss, float(logs["accuracy"]), len(labels))
         self._first_image += len(labels)

@@ -6,9 +6,10 @@ Importing this module imports Keras.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -63,6 +64,7 @@ class Trainer:
         emit: Takes each event as it happens.
         should_stop: Asked after each batch.
         clock: Gives the time in seconds since 1970.
+        answers: By the id of each training image, what the config's teacher says of it; None without a teacher.
     """
 
     model: keras.Model
@@ -76,6 +78,7 @@ class Trainer:
         emit: Callable[[TrainingEvent], None],
         should_stop: Callable[[], bool],
         clock: Callable[[], float],
+        answers: Mapping[str, np.ndarray[Any, Any]] | None = None,
     ) -> None:
         self.snapshot = RunSnapshot()
         self._dataset = dataset
@@ -85,7 +88,7 @@ class Trainer:
         self._should_stop = should_stop
         self._clock = clock
         self._key = training_key(dataset, config)
-        self._source = FeatureSource(dataset, config, cache_dir, self._tell_of_images, should_stop)
+        self._source = FeatureSource(dataset, config, cache_dir, self._tell_of_images, should_stop, answers)
         self._is_looking = False
 
     def tell(self, event: TrainingEvent) -> None:

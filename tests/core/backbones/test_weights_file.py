@@ -9,7 +9,7 @@ import pytest
 
 from tests.core.backbones.test_zoo import save_as_keras_publishes
 from transfer_core.backbones.registry import get_backbone
-from transfer_core.backbones.weights_file import read_weights, set_weights
+from transfer_core.backbones.weights_file import _snake_case, read_weights, set_weights
 from transfer_core.errors import WeightsError
 
 
@@ -45,6 +45,36 @@ def test_file_with_and_without_classifier_gives_the_same_network(
         set_weights(other, read(path, other))
         for ours, theirs in zip(network.weights, other.weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+def test_what_keras_3_saves_is_read_with_and_without_classifier(
+    network, tmp_path: Path, keras_module
+) -> None:
+    for number, model in enumerate((network, with_top(keras_module, network))):
+        path = tmp_path / f"{number}.weights.h5"
+        model.save_weights(path)
+        other = get_backbone("mobilenet_tiny").build(pretrained=False)
+        set_weights(other, read(path, other))
+        for ours, theirs in zip(network.weights, other.weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_classes_are_named_as_keras_3_names_them() -> None:
+    from keras.src.utils.naming import to_snake_case
+
+    names = (
+        *("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "BatchNormalization", "LayerNormalization"),
+        *("Dense", "Normalization", "LayerScale", "PReLU", "ReLU", "ZeroPadding2D", "InputLayer"),
+    )
+    assert [_snake_case(name) for name in names] == [to_snake_case(name) for name in names]
+
+
+def test_keras_3_file_of_another_network_is_refused(network, tmp_path: Path, keras_module) -> None:
+    inputs = keras_module.Input((32, 32, 3))
+    other = keras_module.Model(inputs, keras_module.layers.Conv2D(4, 3)(inputs))
+    other.save_weights(tmp_path / "other.weights.h5")
+    with pytest.raises(WeightsError, match="is of another network"):
+        read(tmp_path / "other.weights.h5", network)
 
 
 def test_layers_of_other_names_are_taken_in_order(network, published: Path) -> None:

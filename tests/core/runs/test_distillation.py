@@ -1,0 +1,131 @@
+"""A run that teaches another one, and how the two are told apart."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import InvalidConfigError, NotFoundError
+from transfer_core.events import PhaseStarted, TrainingEvent
+from transfer_core.predictor import Predictor
+from transfer_core.runs import distillation
+from transfer_core.runs.distillation import (
+    Distillation,
+    check_teacher,
+    smaller_backbones,
+    student_config,
+    students_of,
+    teacher_answers,
+)
+from transfer_core.runs.execute import execute_run
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.feature_cache import FeaturesStoppedError
+
+
+def taught(finished_run, tiny_config: TrainingConfig) -> tuple[TrainingRun, list[TrainingEvent]]:
+    config = tiny_config.with_changes(teacher=finished_run.run.id)
+    run = TrainingRun.create(finished_run.workspace, finished_run.dataset, config)
+    events: list[TrainingEvent] = []
+    execute_run(finished_run.workspace, run, events.append, lambda: False)
+    return run, events
+
+
+def test_the_teacher_is_asked_about_each_training_image(finished_run, tiny_config) -> None:
+    dataset = finished_run.dataset
+    config = tiny_config.with_changes(teacher=finished_run.run.id)
+    seen: list[int] = []
+    answers = teacher_answers(finished_run.workspace, config, dataset, seen.append, lambda: False)
+    images = dataset.images_in("train")
+    assert set(answers) == {image.id for image in images}
+    assert seen
+    predictor = Predictor.load(finished_run.folder)
+    predictor.calibration = replace(predictor.calibration, temperature=1.0)
+    expected = predictor.predict(dataset.image_path(images[0]).read_bytes()).scores
+    assert answers[images[0].id] == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_taught_run_is_measured_beside_its_teacher(finished_run, tiny_config) -> None:
+    run, events = taught(finished_run, tiny_config)
+    phases = [event.phase for event in events if isinstance(event, PhaseStarted)]
+    assert phases[0] == "teacher"
+    found = Distillation.load(run)
+    assert found is not None
+    assert found.student.accuracy == run.evaluation().accuracy
+    assert found.teacher.accuracy == finished_run.run.evaluation().accuracy
+    assert found.num_images == 6
+    assert min(found.teacher.seconds_per_image, found.student.seconds_per_image) > 0
+    assert found.teacher.num_bytes == (finished_run.folder / "model.keras").stat().st_size
+    assert next(student.id for student in students_of(finished_run.workspace, finished_run.run)) == run.id
+    plain = Predictor.load(finished_run.folder).model.get_weights()
+    assert not all(
+        np.array_equal(*pair)
+        for pair in zip(plain, Predictor.load(run.folder).model.get_weights(), strict=True)
+    )
+
+
+def test_what_cannot_be_measured_costs_nothing_good(finished_run, tiny_config, monkeypatch) -> None:
+    def gone(*_arguments: object) -> None:
+        raise NotFoundError("The teacher is gone.")
+
+    monkeypatch.setattr("transfer_core.runs.execute.measure_both", gone)
+    run, events = taught(finished_run, tiny_config)
+    assert events[-1].outcome == "finished"
+    assert run.has_model
+    assert Distillation.load(run) is None
+
+
+def test_a_stop_is_heard_while_the_teacher_is_asked(finished_run, tiny_config) -> None:
+    config = tiny_config.with_changes(teacher=finished_run.run.id)
+    with pytest.raises(FeaturesStoppedError):
+        teacher_answers(
+            finished_run.workspace, config, finished_run.dataset, lambda num_done: None, lambda: True
+        )
+
+
+def test_a_run_without_a_model_does_not_teach(finished_run, tiny_config) -> None:
+    empty = TrainingRun.create(finished_run.workspace, finished_run.dataset, tiny_config)
+    with pytest.raises(NotFoundError, match="has no model that could teach"):
+        check_teacher(empty, finished_run.dataset)
+
+
+def test_a_teacher_of_other_classes_is_refused(finished_run) -> None:
+    dataset = finished_run.dataset
+    fewer = dataset.without([image.id for image in dataset.images if image.class_name == "red"])
+    with pytest.raises(InvalidConfigError, match="knows other classes"):
+        check_teacher(finished_run.run, fewer)
+
+
+def test_a_teacher_that_knows_the_validation_photos_is_refused(finished_run) -> None:
+    dataset: ImageDataset = finished_run.dataset
+    with pytest.raises(InvalidConfigError, match="would look better than it is"):
+        check_teacher(finished_run.run, dataset.with_split(dataset.validation_split, 5))
+
+
+def test_smaller_networks_come_with_the_app_and_the_smallest_first(finished_run) -> None:
+    large = replace(finished_run.run, config=TrainingConfig(backbone="efficientnet_lite2"))
+    assert [backbone.name for backbone in smaller_backbones(large)] == [
+        "efficientnet_lite0",
+        "efficientnet_lite1",
+    ]
+    assert smaller_backbones(finished_run.run) == []
+
+
+def test_the_student_gets_what_is_recommended_and_its_teacher(finished_run) -> None:
+    config = student_config(finished_run.run, finished_run.dataset, get_backbone("efficientnet_lite0"))
+    assert config.teacher == finished_run.run.id
+    assert config.backbone == "efficientnet_lite0"
+    assert config.optimizer == "adamw"
+
+
+def test_numbers_that_make_no_sense_are_passed_over(finished_run, tiny_config, tmp_path) -> None:
+    run = replace(finished_run.run, folder=tmp_path)
+    (tmp_path / distillation.DISTILLATION_FILE).write_text(
+        json.dumps({"teacher": {"accuracy": 1}, "student": {}})
+    )
+    assert Distillation.load(run) is None

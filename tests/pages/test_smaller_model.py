@@ -1,0 +1,85 @@
+"""The Export page's offer of a smaller model, from nothing to what came of it."""
+
+from __future__ import annotations
+
+import json
+
+import pages.ui.process
+from tests.pages.conftest import OpenPage, StagedRuns, button, texts
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.files import write_json
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.execute import execute_run
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.workspace import Workspace
+
+PAGE = "7_Export"
+
+
+def trained(workspace: Workspace, dataset: ImageDataset) -> TrainingRun:
+    run = TrainingRun.create(workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=2))
+    execute_run(workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+    return run
+
+
+def on_a_large_network(run: TrainingRun) -> None:
+    """Say that a tiny run stands on a large network, which would take a minute to train."""
+    path = run.folder / "config.json"
+    facts = json.loads(path.read_text("utf-8"))
+    facts["config"]["backbone"] = "efficientnet_lite2"
+    write_json(path, facts)
+
+
+def test_the_smallest_network_has_nothing_to_teach(
+    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset
+) -> None:
+    page = open_page(PAGE, run=trained(page_workspace, dataset).id)
+    assert "This model stands on the smallest network" in texts(page)
+    assert not [found for found in page.button if found.key == "teach"]
+
+
+def test_one_click_has_a_small_model_taught(
+    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset, staged_runs: StagedRuns
+) -> None:
+    run = trained(page_workspace, dataset)
+    on_a_large_network(run)
+    page = open_page(PAGE, run=run.id)
+    button(page, "Teach a smaller model").click().run()
+    assert not page.exception
+    (student,) = [one for one in page_workspace.run_ids() if one != run.id]
+    config = TrainingRun.load(page_workspace, student).config
+    assert (config.teacher, config.backbone) == (run.id, "efficientnet_lite0")
+    assert "The small model is being taught." in texts(page)
+    assert pages.ui.process.run_queue().snapshot(student) is not None
+
+
+def test_images_parted_anew_are_refused_with_the_reason(
+    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset
+) -> None:
+    run = trained(page_workspace, dataset)
+    on_a_large_network(run)
+    dataset.with_split(dataset.validation_split, 7).save()
+    page = open_page(PAGE, run=run.id)
+    button(page, "Teach a smaller model").click().run()
+    assert not page.exception
+    assert "would look better than it is" in texts(page)
+    assert len(page_workspace.run_ids()) == 1
+
+
+def test_both_are_set_beside_each_other(
+    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset
+) -> None:
+    run, student = trained(page_workspace, dataset), trained(page_workspace, dataset)
+    path = student.folder / "config.json"
+    facts = json.loads(path.read_text("utf-8"))
+    facts["config"]["teacher"] = run.id
+    write_json(path, facts)
+    large = {"accuracy": 0.95, "num_bytes": 40_000_000, "seconds_per_image": 0.08}
+    small = {"accuracy": 0.93, "num_bytes": 10_000_000, "seconds_per_image": 0.02}
+    write_json(student.folder / "distillation.json", {"teacher": large, "student": small, "num_images": 6})
+    shown = texts(open_page(PAGE, run=run.id))
+    assert "takes **25%** of the room and **25%** of the time" in shown
+    assert "differs by **-2 percentage points**" in shown
+    assert "the same 6 photos that neither has learned from" in shown
+    assert "This model was taught by a larger one." in texts(open_page(PAGE, run=student.id))

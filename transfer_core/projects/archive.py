@@ -1,0 +1,221 @@
+"""The zip of a project, read as a stranger's: each name, size and checksum is looked at before anything is used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from transfer_core.data.limits import limits, setting_of
+from transfer_core.data.members import allowed_size, unsafe_reason
+from transfer_core.data.source_file import clean_name
+from transfer_core.data.zip_archive import (
+    MAX_BYTES_PER_ENTRY,
+    UNPACKING_ERRORS,
+    lie_over_each_other,
+    size_of_list,
+)
+from transfer_core.errors import ProjectError
+from transfer_core.language import _
+from transfer_core.projects.manifest import MANIFEST_FILE, NAMES, StoredFile, files_of
+from transfer_core.projects.version import version_of
+
+Progress = Callable[[int, int], None]
+
+_CHUNK_BYTES = 2**20
+_LOCKED = 1
+_PROGRAMS = (".keras", ".h5", ".hdf5", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".pb", ".py", ".pyc")
+
+
+def unpack(content: BinaryIO, folder: Path, on_progress: Progress = lambda done, total: None) -> int:
+    """Unpack a project, once all about it but the facts in its files has been checked.
+
+    Args:
+        content: The zip.
+        folder: Where its files are to be. No name of a stranger's choice gets there.
+        on_progress: Called with the bytes unpacked and all bytes.
+
+    Returns:
+        The version of the project.
+
+    Raises:
+        OSError: If the disk refuses.
+        ProjectError: If it is no whole project, or unsafe; the message says why.
+    """
+    with _archive(content) as archive:
+        members = _checked_members(archive.infolist())
+        if MANIFEST_FILE not in members:
+            raise ProjectError(_not_a_project())
+        manifest = _read_manifest(archive, members.pop(MANIFEST_FILE))
+        version, files = version_of(manifest), files_of(manifest)
+        _check_names(members, files, version)
+        check_size(len(files), sum(file.num_bytes for file in files.values()))
+        num_done, num_all = 0, sum(file.num_bytes for file in files.values())
+        for name, file in files.items():
+            _unpack_file(archive, members[name], file, folder / name)
+            num_done += file.num_bytes
+            on_progress(num_done, num_all)
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest), encoding="utf-8")
+    return version
+
+
+def check_size(num_files: int, num_bytes: int) -> None:
+    """Make sure that a project is not larger than what is opened.
+
+    Args:
+        num_files: Files in it.
+        num_bytes: Their size together, unpacked.
+
+    Raises:
+        ProjectError: If it is.
+    """
+    if num_files > limits().files:
+        raise ProjectError(
+            _("The project has more than {limit:,} files. (The limit is the setting {setting}.)").format(
+                limit=limits().files, setting=setting_of("files")
+            )
+        )
+    if num_bytes > limits().total_bytes:
+        raise ProjectError(
+            _("The project has more than {limit:,} MB in it. (The limit is the setting {setting}.)").format(
+                limit=limits().total_mb, setting=setting_of("total_mb")
+            )
+        )
+
+
+@contextmanager
+def _archive(content: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    try:
+        if size_of_list(content) > limits().files * MAX_BYTES_PER_ENTRY:
+            check_size(limits().files + 1, 0)
+        opened = zipfile.ZipFile(content)
+    except (*UNPACKING_ERRORS, NotImplementedError) as error:
+        raise ProjectError(_not_a_project()) from error
+    with opened as archive:
+        yield archive
+
+
+def _checked_members(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    """Refuse what no project of this app has, whatever its manifest says."""
+    by_name: dict[str, zipfile.ZipInfo] = {}
+    for member in members:
+        # zipfile cuts the name at a zero character; the rest is looked at here.
+        name = member.orig_filename
+        reason = _refusal(member, name) or (_("its name is there twice") if name in by_name else "")
+        if reason:
+            raise ProjectError(
+                _("The project was not opened, because of the file “{name}” in it: {reason}.").format(
+                    name=clean_name(name), reason=reason
+                )
+            )
+        by_name[name] = member
+    packed = sum(member.compress_size for member in members)
+    if lie_over_each_other(members) or sum(member.file_size for member in members) > allowed_size(packed):
+        raise ProjectError(
+            _(
+                "The project was not opened: unpacked it would be far larger than any project of its size is, as files "
+                "that are made to fill a disk are. Save the project again where it was made."
+            )
+        )
+    return by_name
+
+
+def _refusal(member: zipfile.ZipInfo, name: str) -> str:
+    if "\\" in name:
+        return _("its name has a backslash, by which it could get into another folder")
+    if reason := unsafe_reason(name):
+        return reason
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return _("it is only a link to another file")
+    if member.flag_bits & _LOCKED:
+        return _("it is locked with a password")
+    if name.lower().endswith(_PROGRAMS):
+        return _(
+            "files of this kind (Keras models, pickles, programs) can carry code, and no project has them"
+        )
+    if name != MANIFEST_FILE and not any(names.fullmatch(name) for names in NAMES.values()):
+        return _("no project has a file of this name")
+    return ""
+
+
+def _read_manifest(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> dict[str, Any]:
+    try:
+        if member.file_size > limits().file_bytes:
+            raise ValueError
+        values = json.loads(archive.read(member))
+        if not isinstance(values, dict):
+            raise TypeError
+    except (*UNPACKING_ERRORS, NotImplementedError, TypeError, RecursionError) as error:
+        raise ProjectError(_not_a_project()) from error
+    return values
+
+
+def _check_names(members: dict[str, zipfile.ZipInfo], files: dict[str, StoredFile], version: int) -> None:
+    differing = sorted(members.keys() ^ files.keys())
+    differing += [name for name in files if not NAMES[version].fullmatch(name)]
+    if differing:
+        raise ProjectError(
+            _(
+                "The project was not opened: what it holds and what it lists differ ({names}). Save it again where it "
+                "was made."
+            ).format(names=clean_name(", ".join(differing)))
+        )
+    too_large = [
+        name
+        for name, file in files.items()
+        if not name.endswith("weights.npz") and file.num_bytes > limits().file_bytes
+    ]
+    if too_large:
+        raise ProjectError(
+            _(
+                "The project was not opened: {name} in it is larger than {limit} MB. (The limit is the setting "
+                "{setting}.)"
+            ).format(name=too_large[0], limit=limits().file_mb, setting=setting_of("file_mb"))
+        )
+
+
+def _unpack_file(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: StoredFile, path: Path) -> None:
+    """Write a file piece by piece, and stop as soon as it is longer than the manifest says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest, num_bytes = hashlib.sha256(), 0
+    with path.open("wb") as target:
+        try:
+            source = archive.open(member)
+        except (*UNPACKING_ERRORS, NotImplementedError) as error:
+            raise ProjectError(_damaged(file.name)) from error
+        with source:
+            while chunk := _read_chunk(source, file.name):
+                num_bytes += len(chunk)
+                if num_bytes > file.num_bytes:
+                    break
+                digest.update(chunk)
+                target.write(chunk)
+    if num_bytes != file.num_bytes or digest.hexdigest() != file.sha256:
+        raise ProjectError(_damaged(file.name))
+
+
+def _read_chunk(source: Any, name: str) -> bytes:
+    try:
+        chunk: bytes = source.read(_CHUNK_BYTES)
+    except (*UNPACKING_ERRORS, NotImplementedError) as error:
+        raise ProjectError(_damaged(name)) from error
+    return chunk
+
+
+def _damaged(name: str) -> str:
+    return _(
+        "The project was not opened: {name} in it is damaged or was changed; its size or checksum is not the one "
+        "that was saved. Copy the file again, or save the project again where it was made."
+    ).format(name=name)
+
+
+def _not_a_project() -> str:
+    return _(
+        "This is not a project that Transfer Studio saved, or it is damaged. Choose the zip file that “Save a project” "
+        "made. A model saved as a source, or an exported Keras model, is brought on the Model page."
+    )

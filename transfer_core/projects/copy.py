@@ -1,0 +1,68 @@
+"""An unpacked project under new ids, so that it can lie beside what has the old ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from transfer_core.files import read_json, write_json
+from transfer_core.projects.manifest import Manifest
+from transfer_core.runs.sweep import SWEEP_FILE
+from transfer_core.runs.training_run import CONFIG_FILE
+from transfer_core.training.train import SIGNATURE_FILE
+from transfer_core.workspace import Workspace, new_id
+
+_TIME = slice(15)
+
+
+def with_new_ids(unpacked: Workspace, manifest: Manifest) -> Manifest:
+    """Give everything in an unpacked project another id, wherever it is named. The times in the ids stay.
+
+    Args:
+        unpacked: Where it lies.
+        manifest: What it is made of, by the old ids.
+
+    Returns:
+        What it is made of, by the new ids.
+
+    Raises:
+        OSError: If the disk refuses.
+        WorkspaceError: If a file cannot be read or written.
+    """
+    new = {old: _renewed(old) for old in manifest.ids}
+    for run_id in manifest.runs:
+        _rename_in(unpacked.run_dir(run_id), new)
+    for folder in (unpacked.datasets_dir, unpacked.runs_dir, unpacked.sources_dir):
+        for old in folder.iterdir():
+            old.replace(folder / new[old.name])
+    return replace(
+        manifest,
+        dataset=new[manifest.dataset],
+        runs=tuple(new[old] for old in manifest.runs),
+        sources=tuple(new[old] for old in manifest.sources),
+    )
+
+
+def _renewed(identifier: str) -> str:
+    fresh = new_id()
+    return identifier[_TIME] + fresh[_TIME.stop :]
+
+
+def _rename_in(folder: Path, new: dict[str, str]) -> None:
+    config = read_json(folder / CONFIG_FILE)
+    config["dataset"]["id"] = new[config["dataset"]["id"]]
+    for name in ("backbone", "teacher"):
+        config["config"][name] = _name(config["config"].get(name, ""), new)
+    write_json(folder / CONFIG_FILE, config)
+    signature = read_json(folder / SIGNATURE_FILE)
+    write_json(folder / SIGNATURE_FILE, {**signature, "backbone": _name(signature.get("backbone"), new)})
+    if (folder / SWEEP_FILE).is_file():
+        sweep = read_json(folder / SWEEP_FILE)
+        # Known to its runs alone, so its new id is made when the first of them is met.
+        new.setdefault(sweep["id"], _renewed(sweep["id"]))
+        write_json(folder / SWEEP_FILE, {**sweep, "id": new[sweep["id"]]})
+
+
+def _name(backbone: Any, new: dict[str, str]) -> Any:
+    return new.get(backbone, backbone)

@@ -1,0 +1,124 @@
+"""What lies in a project file: its manifest, and the only names that files in it can have."""
+
+from __future__ import annotations
+
+import platform
+import re
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+import transfer_core
+from transfer_core.errors import ProjectError
+from transfer_core.language import _
+from transfer_core.projects.schema import fits
+from transfer_core.projects.version import PROJECT_FORMAT, PROJECT_VERSION
+from transfer_core.workspace import ID_PATTERN
+
+MANIFEST_FILE = "project.json"
+MODEL_FACTS_FILE = "model.json"
+
+_ID = ID_PATTERN.pattern
+_IMAGES = rf"datasets/{_ID}/(dataset\.json|images/[0-9a-f]{{32}}\.jpg)"
+_RUN = (
+    r"(config|split|signature|model|evaluation|calibration|rejection|notes|sweep|distillation)\.json"
+    r"|events\.jsonl|(weights|rejection)\.npz"
+)
+# By version of the project: a migration may give files other names.
+NAMES = {
+    1: re.compile(
+        rf"{_IMAGES}|runs/{_ID}/({_RUN}|new_photos/{_IMAGES})|sources/{_ID}/(facts\.json|weights\.npz)",
+        re.ASCII,
+    )
+}
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file in a project.
+
+    Args:
+        name: Its place, with `/` between folders.
+        num_bytes: Its size, unpacked.
+        sha256: Of its content.
+    """
+
+    name: str
+    num_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a project is made of.
+
+    Args:
+        title: Name of the images.
+        dataset: Id of the images.
+        runs: Ids of the runs.
+        sources: Ids of the own models that the runs build on.
+    """
+
+    title: str
+    dataset: str
+    runs: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    def to_dict(self, files: list[StoredFile]) -> dict[str, Any]:
+        """Return all that `project.json` holds, as plain values.
+
+        Args:
+            files: Every other file of the project.
+        """
+        return {
+            "format": PROJECT_FORMAT,
+            "version": PROJECT_VERSION,
+            "made_with": {
+                "transfer_studio": transfer_core.__version__,
+                "python": platform.python_version(),
+                **{name: version(name) for name in ("keras", "tensorflow", "numpy", "pillow")},
+            },
+            **asdict(self),
+            "files": [asdict(file) for file in files],
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Manifest:
+        """Check and take what `to_dict` gave, of the present version.
+
+        Raises:
+            ProjectError: If it is not what this app writes.
+        """
+        try:
+            given = cls(values["title"], values["dataset"], tuple(values["runs"]), tuple(values["sources"]))
+        except (KeyError, TypeError) as error:
+            raise ProjectError(_not_as_expected()) from error
+        ids = given.ids if fits(given, Manifest) else ("",)
+        if not all(ID_PATTERN.fullmatch(one) for one in ids) or len(set(given.runs)) < len(given.runs):
+            raise ProjectError(_not_as_expected())
+        return given
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of everything in it."""
+        return (self.dataset, *self.runs, *self.sources)
+
+
+def files_of(values: dict[str, Any]) -> dict[str, StoredFile]:
+    """Return the files that a `project.json` of any version lists, by their names.
+
+    Raises:
+        ProjectError: If the list is not what this app writes.
+    """
+    try:
+        files = [StoredFile(**file) for file in values["files"]]
+    except (KeyError, TypeError) as error:
+        raise ProjectError(_not_as_expected()) from error
+    by_name = {file.name: file for file in files if fits(file, StoredFile) and file.num_bytes >= 0}
+    if len(by_name) < len(files):
+        raise ProjectError(_not_as_expected())
+    return by_name
+
+
+def _not_as_expected() -> str:
+    return _("project.json does not hold what was expected. Save the project again where it was made.")

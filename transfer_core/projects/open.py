@@ -1,0 +1,148 @@
+"""Open a project that was saved here or elsewhere: all of it appears, or nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from transfer_core.backbones.sources import FACTS_FILE
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import ProjectError, TransferStudioError, WorkspaceError
+from transfer_core.files import read_json
+from transfer_core.language import _
+from transfer_core.projects.archive import Progress, unpack
+from transfer_core.projects.checks import check_project, model_facts_of, same_images, same_training
+from transfer_core.projects.copy import with_new_ids
+from transfer_core.projects.manifest import MANIFEST_FILE, MODEL_FACTS_FILE, Manifest
+from transfer_core.projects.models import rebuild_model
+from transfer_core.projects.version import migrate
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import Workspace, new_id
+
+
+@dataclass(frozen=True)
+class OpenedProject:
+    """What came of opening a project.
+
+    Args:
+        dataset_id: The images, as they are named here.
+        run_ids: All its runs, as they are named here, newest first.
+        new_ids: Images, runs and own models that were not here before.
+        is_copy: Whether all of it came in under new ids, since something else has the old ones here.
+    """
+
+    dataset_id: str
+    run_ids: tuple[str, ...]
+    new_ids: tuple[str, ...]
+    is_copy: bool
+
+
+def open_project(
+    workspace: Workspace, content: BinaryIO, on_progress: Progress = lambda done, total: None
+) -> OpenedProject:
+    """Take a project into a workspace. Nothing in it is run, and its models are built by this app.
+
+    What is here already with the same content stays as it is. If anything in the project is here with other
+    content, such as images that were changed since, the whole project comes in as a copy with new ids.
+
+    Args:
+        workspace: Where it is to be.
+        content: The zip.
+        on_progress: Called with the bytes unpacked and all bytes.
+
+    Raises:
+        ProjectError: If it is no whole project, or unsafe, or of a newer version; the message says why.
+        WorkspaceError: If the disk refuses.
+    """
+    with _scratch_folder(workspace) as folder:
+        migrate(folder, unpack(content, folder, on_progress))
+        manifest = Manifest.from_dict(read_json(folder / MANIFEST_FILE))
+        unpacked = Workspace(folder)
+        check_project(unpacked, manifest)
+        places = _places(manifest)
+        known = {place for place in places if (workspace.root / place).exists()}
+        is_copy = not all(_is_same(unpacked, workspace, place) for place in known)
+        if is_copy:
+            manifest = with_new_ids(unpacked, manifest)
+            places, known = _places(manifest), set()
+        new = [place for place in places if place not in known]
+        for run_id in manifest.runs:
+            if f"runs/{run_id}" in new:
+                _rebuild(TrainingRun.load(unpacked, run_id))
+        _move_in(folder, workspace.root, new)
+    new_ids = tuple(place.rpartition("/")[2] for place in new)
+    return OpenedProject(manifest.dataset, tuple(sorted(manifest.runs, reverse=True)), new_ids, is_copy)
+
+
+@contextmanager
+def _scratch_folder(workspace: Workspace) -> Iterator[Path]:
+    """Give a folder on the same disk. What a power cut leaves there goes with the trash."""
+    folder = workspace.trash_dir / f".opening-{new_id()}"
+    try:
+        folder.mkdir()
+        yield folder
+    except OSError as error:
+        raise WorkspaceError(
+            _("The project could not be saved here: {reason}. Free some space, then open it again.").format(
+                reason=error.strerror or error
+            )
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _places(manifest: Manifest) -> list[str]:
+    """Name the folders of a project in the order in which they appear: a run comes after what it needs."""
+    return [
+        *(f"sources/{source_id}" for source_id in manifest.sources),
+        f"datasets/{manifest.dataset}",
+        *(f"runs/{run_id}" for run_id in manifest.runs),
+    ]
+
+
+def _is_same(unpacked: Workspace, workspace: Workspace, place: str) -> bool:
+    room, _slash, identifier = place.partition("/")
+    try:
+        if room == "sources":
+            one, other = (
+                read_json(root.source_dir(identifier) / FACTS_FILE) for root in (unpacked, workspace)
+            )
+            return one == other
+        if room == "datasets":
+            return same_images(
+                ImageDataset.load(unpacked, identifier), ImageDataset.load(workspace, identifier)
+            )
+        return same_training(TrainingRun.load(unpacked, identifier), TrainingRun.load(workspace, identifier))
+    except TransferStudioError:
+        # Damaged here: what comes in is to be whole.
+        return False
+
+
+def _rebuild(run: TrainingRun) -> None:
+    try:
+        rebuild_model(run, model_facts_of(run))
+    except TransferStudioError as error:
+        raise ProjectError(
+            _("The project was not opened, because of the model of the run {id}: {reason}").format(
+                id=run.id, reason=error
+            )
+        ) from error
+    (run.folder / MODEL_FACTS_FILE).unlink()
+
+
+def _move_in(folder: Path, root: Path, places: list[str]) -> None:
+    moved: list[str] = []
+    try:
+        for place in places:
+            (root / place).parent.mkdir(parents=True, exist_ok=True)
+            (folder / place).replace(root / place)
+            moved.append(place)
+    except OSError:
+        for place in reversed(moved):
+            with suppress(OSError):
+                (root / place).replace(folder / place)
+        raise
