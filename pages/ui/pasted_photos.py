@@ -11,8 +11,9 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.component import component
-from pages.ui.session import PastedPhoto, Session, component_value
+from pages.ui.session import Session, component_value
 from pages.ui.words import plain
+from transfer_core.data.sources import uploaded_file
 from transfer_core.language import _
 
 _KEY = "pasted-photos"
@@ -42,13 +43,13 @@ def show_pasted_photos(session: Session) -> None:
     if not session.pasted:
         return
     with st.container(horizontal=True, key="pasted-list"):
-        for photo in session.pasted:
+        for photo_id, photo in session.pasted.items():
             st.button(
-                plain(photo.name),
+                plain(photo.path),
                 icon=":material/close:",
                 help=_("Take this photo away"),
-                key=f"unpaste-{photo.id}",
-                on_click=partial(_take_away, session, photo.id),
+                key=f"unpaste-{photo_id}",
+                on_click=partial(_take_away, session, photo_id),
             )
 
 
@@ -67,11 +68,11 @@ def _take_photo(session: Session) -> None:
         name = str(message["name"])
         if name in _NAMELESS:
             name = _("Pasted {number}").format(number=session.num_pasted)
-        session.pasted = (*session.pasted, PastedPhoto(session.pasted_id, name, content))
+        session.pasted[session.pasted_id] = uploaded_file(name, content)
 
 
 def _take_away(session: Session, photo_id: str) -> None:
-    session.pasted = tuple(photo for photo in session.pasted if photo.id != photo_id)
+    session.pasted.pop(photo_id, None)
 
 
 def _words() -> dict[str, Any]:

@@ -111,21 +111,6 @@ class LiveAnswer:
     predictions: tuple[Prediction, ...] = ()
 
 
-@dataclass(frozen=True)
-class PastedPhoto:
-    """A file from the clipboard.
-
-    Args:
-        id: Given by the browser.
-        name: What to call it.
-        content: Its bytes, which may be no picture.
-    """
-
-    id: str
-    name: str
-    content: bytes
-
-
 @dataclass
 class Session:
     """The choices of one person; ids and values only, never a live model.
@@ -157,7 +142,7 @@ class Session:
         answered_photos: Which new photos were last scored as a table.
         answers: What models say about these, by the run and its limits.
         live: The latest answer to the live camera, or None.
-        pasted: New photos from the clipboard, oldest first.
+        pasted: New photos from the clipboard, oldest first, by an id that the browser gave.
         pasted_id: The latest of them that came, also when it was taken away since.
         num_pasted: How many have come, for their names.
         num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
@@ -189,7 +174,7 @@ class Session:
     answered_photos: tuple[str, ...] = ()
     answers: dict[tuple[str, tuple[float, ...]], Sequence[Answer]] = field(default_factory=dict)
     live: LiveAnswer | None = None
-    pasted: tuple[PastedPhoto, ...] = ()
+    pasted: dict[str, SourceFile] = field(default_factory=dict)
     pasted_id: str = ""
     num_pasted: int = 0
     num_forms: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.ui.pasted_photos import show_pasted_photos
 from pages.ui.process import workspace
-from pages.ui.session import PastedPhoto, Session
+from pages.ui.session import Session
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.limits import limits
 from transfer_core.data.samples import get_sample
@@ -49,12 +49,12 @@ class NewPhotos:
         """Whether they are too many to be drawn one by one."""
         return self.archive is not None or len(self.files) > _MOST_AS_CARDS
 
-    def with_pasted(self, pasted: Sequence[PastedPhoto]) -> NewPhotos:
+    def with_pasted(self, pasted: Mapping[str, SourceFile]) -> NewPhotos:
         """Return these and some from the clipboard."""
         return replace(
             self,
-            key=(*self.key, *(photo.id for photo in pasted)),
-            files=[*self.files, *(uploaded_file(photo.name, photo.content) for photo in pasted)],
+            key=(*self.key, *pasted),
+            files=[*self.files, *pasted.values()],
         )
 
     @contextmanager

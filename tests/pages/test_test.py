@@ -12,11 +12,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import pasted_photos
-from pages.ui.session import PastedPhoto, Session
+from pages.ui.session import Session
 from tests.conftest import MakeImage
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.sources import uploaded_file
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
@@ -278,9 +279,11 @@ def test_two_models_side_by_side(
     assert said.startswith(Predictor.load(other.folder).predict(content).class_name)
 
 
-def pasted(page: AppTest, *photos: PastedPhoto) -> AppTest:
+def pasted(page: AppTest, **photos: bytes) -> AppTest:
     """Draw the page as it is after these have come from the clipboard."""
-    page.session_state["session"].pasted = photos
+    page.session_state["session"].pasted = {
+        f"id-of-{name}": uploaded_file(name, content) for name, content in photos.items()
+    }
     return page.run()
 
 
@@ -289,19 +292,18 @@ def test_pasted_photos_stand_among_the_others_and_can_be_taken_away(
 ) -> None:
     page = open_page("6_Test", run=trained_run.id)
     page.file_uploader[0].upload("first.png", make_image("red", seed=901), "image/png")
-    blue = PastedPhoto("1-paste-one", "Pasted 1", make_image("blue", seed=902))
-    broken = PastedPhoto("2-paste-two", "Pasted 2", b"only words")
-    pasted(page, blue, broken)
+    blue = make_image("blue", seed=902)
+    pasted(page, Blue=blue, Broken=b"only words")
     assert not page.exception
     assert len(bars_of(page)) == 2
-    assert page.error[0].value == "Pasted 2 was left out: it is not a picture, whatever its name says."
-    expected = Predictor.load(trained_run.folder).predict(blue.content)
+    assert page.error[0].value == "Broken was left out: it is not a picture, whatever its name says."
+    expected = Predictor.load(trained_run.folder).predict(blue)
     assert f"{expected.probability:.1%}" in bars_of(page)[1]
-    button(page, "Pasted 2").click().run()
+    button(page, "Broken").click().run()
     assert not page.error and len(bars_of(page)) == 2
-    button(page, "Pasted 1").click().run()
+    button(page, "Blue").click().run()
     assert len(bars_of(page)) == 1
-    assert not [found for found in page.button if found.label.startswith("Pasted")]
+    assert not [found for found in page.button if found.label == "Blue"]
 
 
 def test_what_is_pasted_is_kept_once_named_and_bounded(
@@ -318,7 +320,7 @@ def test_what_is_pasted_is_kept_once_named_and_bounded(
     send(1)
     send(2, "cat.jpg")
     send(3, content="not base64!")
-    assert [(photo.name, photo.content) for photo in session.pasted] == [
+    assert [(photo.path, photo.read()) for photo in session.pasted.values()] == [
         ("Pasted 1", b"abc"),
         ("cat.jpg", b"abc"),
         ("Pasted 3", b""),
