@@ -33,6 +33,12 @@ def show_welcome(session: Session) -> None:
             with st.spinner(_("Getting the images ready …")):
                 start_sample_run(session)
             st.switch_page(Step.TRAIN.page)
+    st.page_link(
+        "pages/10_Projects.py",
+        label=_("Open a project that was saved before or on another computer"),
+        icon=":material/folder_open:",
+        query_params=session.query(),
+    )
     st.subheader(_("Step by step"), anchor=False)
     steps = list(enumerate(Step, 1))
     for start in range(0, len(steps), _STEPS_A_ROW):

@@ -1,6 +1,9 @@
-"""The downloads, auditions and exports of this server, which all visitors share."""
+"""The downloads, auditions, exports and projects of this server, which all visitors share."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
 
 import streamlit as st
 
@@ -12,7 +15,16 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.audition import AuditionScore
 from transfer_core.export.bundle import ExportBundle
-from transfer_core.runs.job import Job, audition_job, download_job, export_job
+from transfer_core.projects.open import OpenedProject
+from transfer_core.projects.save import ProjectPlan
+from transfer_core.runs.job import (
+    Job,
+    audition_job,
+    download_job,
+    export_job,
+    open_project_job,
+    save_project_job,
+)
 from transfer_core.runs.training_run import TrainingRun
 
 AuditionJob = Job[list[AuditionScore]]
@@ -76,4 +88,43 @@ def _exports() -> dict[tuple[str, str], Job[ExportBundle]]:
 
 @st.cache_resource(show_spinner=False)
 def _auditions() -> dict[tuple[str, int], AuditionJob]:
+    return {}
+
+
+def saving_of(plan: ProjectPlan) -> Job[Path] | None:
+    """The latest saving of a project as it would be now, under way or over, or None when there was none."""
+    saved, job = _savings().get(plan.dataset.id, (None, None))
+    return job if job and (saved == plan or not job.is_over) else None
+
+
+def start_saving(plan: ProjectPlan) -> None:
+    """Save a project, unless one of these images is being saved."""
+    job = saving_of(plan)
+    if job is None or job.is_over:
+        path = workspace().cache_dir / "projects" / f"{plan.dataset.id}.zip"
+        _savings()[plan.dataset.id] = plan, save_project_job(workspace(), plan, path).start()
+
+
+def opening_of(file_id: str) -> Job[OpenedProject] | None:
+    """The opening of a file that a person brought, under way or over, or None when there was none."""
+    return _openings().get(file_id)
+
+
+def start_opening(file_id: str, content: BinaryIO) -> None:
+    """Open a file that a person brought.
+
+    Args:
+        file_id: Names it; nobody else can guess it.
+        content: The file.
+    """
+    _openings()[file_id] = open_project_job(workspace(), content).start()
+
+
+@st.cache_resource(show_spinner=False)
+def _savings() -> dict[str, tuple[ProjectPlan, Job[Path]]]:
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _openings() -> dict[str, Job[OpenedProject]]:
     return {}

@@ -145,6 +145,7 @@ class Session:
         pasted: New photos from the clipboard, oldest first, by an id that the browser gave.
         pasted_id: The latest of them that came, also when it was taken away since.
         num_pasted: How many have come, for their names.
+        opened_file: The project file that the person brought last, or None.
         num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
     """
 
@@ -177,6 +178,7 @@ class Session:
     pasted: dict[str, SourceFile] = field(default_factory=dict)
     pasted_id: str = ""
     num_pasted: int = 0
+    opened_file: str | None = None
     num_forms: int = 0
 
     @property

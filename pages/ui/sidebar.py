@@ -36,6 +36,7 @@ def more_pages() -> list[tuple[str, str, str]]:
     return [
         ("pages/8_Compare.py", _("Compare"), ":material/compare_arrows:"),
         ("pages/9_Learn.py", _("Learn"), ":material/school:"),
+        ("pages/10_Projects.py", _("Projects"), ":material/inventory_2:"),
     ]
 
 

@@ -84,14 +84,14 @@ class Server:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """The app on a free port, with an empty workspace; its log must stay free of warnings."""
-    with _running(tmp_path) as server:
+    with running_server(tmp_path) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The same for all tests of a module, which saves the start; for tests that leave nothing at work."""
-    with _running(tmp_path_factory.mktemp("server")) as server:
+    with running_server(tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
@@ -102,7 +102,7 @@ def with_empty_workspace(server: Server) -> Server:
 
 
 @contextmanager
-def _running(folder: Path) -> Iterator[Server]:
+def running_server(folder: Path) -> Iterator[Server]:
     server = Server(_free_port(), Workspace(folder / "workspace"), folder / "server.log")
     try:
         server.start()

@@ -10,7 +10,18 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
-PAGES = ("", "1_Model", "2_Images", "3_Layers", "4_Train", "5_Results", "6_Test", "8_Compare", "9_Learn")
+PAGES = (
+    "",
+    "1_Model",
+    "2_Images",
+    "3_Layers",
+    "4_Train",
+    "5_Results",
+    "6_Test",
+    "8_Compare",
+    "9_Learn",
+    "10_Projects",
+)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -104,15 +104,31 @@ def _stored_layers(file: h5py.File, model: keras.Model) -> Iterator[_Stored]:
 
 def _stored_by_class(file: h5py.File, model: keras.Model) -> Iterator[_Stored]:
     """Read what `save_weights` of Keras 3 writes: layers by their class and their place among those of that class."""
+    for layer, place in _places_of(model):
+        if layer.weights and place in _member(file, "layers"):
+            arrays = _arrays_of(_member(file, f"layers/{place}"), layer)
+            yield _Stored(layer.name, [str(number) for number in range(len(arrays))], arrays)
+
+
+def _places_of(model: Any) -> Iterator[tuple[Any, str]]:
     counts: Counter[str] = Counter()
     for layer in model.layers:
         kind = _snake_case(type(layer).__name__)
-        place = f"{kind}_{counts[kind]}" if counts[kind] else kind
+        yield layer, f"{kind}_{counts[kind]}" if counts[kind] else kind
         counts[kind] += 1
-        if layer.weights and place in _member(file, "layers"):
-            group = _member(file, f"layers/{place}/vars")
-            names = [str(number) for number in range(min(len(group), len(layer.weights) + 1))]
-            yield _Stored(layer.name, names, [_array(group, name) for name in names])
+
+
+def _arrays_of(group: h5py.Group, layer: Any) -> list[h5py.Dataset]:
+    if hasattr(layer, "layers"):
+        # A layer made of layers, such as the stem of ConvNeXt, has their weights one after the other.
+        return [
+            array
+            for part, place in _places_of(layer)
+            if part.weights
+            for array in _arrays_of(_member(group, f"layers/{place}"), part)
+        ]
+    found = _member(group, "vars")
+    return [_array(found, str(number)) for number in range(min(len(found), len(layer.weights) + 1))]
 
 
 def _snake_case(class_name: str) -> str:

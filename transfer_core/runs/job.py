@@ -1,4 +1,4 @@
-"""Work behind the pages that is no training: downloads, auditions, exports. It tells how far it is and can stop."""
+"""Work behind the pages that is no training: downloads, auditions, exports, projects. It tells how far it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import Any, BinaryIO, Generic, TypeVar
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.download import download_weights
@@ -21,10 +22,13 @@ from transfer_core.export.bundle import ExportBundle, export_run
 from transfer_core.export.formats import get_format
 from transfer_core.export.preparation import prepare
 from transfer_core.language import _
+from transfer_core.projects.open import OpenedProject, open_project
+from transfer_core.projects.save import ProjectPlan, save_project
 from transfer_core.runs.run_queue import RunQueue, in_background_thread
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.turns import StoppedWaitingError
 from transfer_core.training.feature_cache import FeaturesStoppedError
+from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)
 
@@ -176,3 +180,37 @@ def export_job(queue: RunQueue, run: TrainingRun, format_name: str) -> Job[Expor
             )
 
     return Job(work)
+
+
+def save_project_job(workspace: Workspace, plan: ProjectPlan, path: Path) -> Job[Path]:
+    """Return the saving of a project, to be started.
+
+    Args:
+        workspace: Where everything is.
+        plan: What goes in.
+        path: Where the file is to be.
+    """
+
+    def work(job: Job[Path]) -> Path:
+        save_project(workspace, plan, path, on_progress=_teller(job, _("Saving")))
+        return path
+
+    return Job(work)
+
+
+def open_project_job(workspace: Workspace, content: BinaryIO) -> Job[OpenedProject]:
+    """Return the opening of a project, to be started.
+
+    Args:
+        workspace: Where it is to be.
+        content: The file.
+    """
+
+    def work(job: Job[OpenedProject]) -> OpenedProject:
+        return open_project(workspace, content, on_progress=_teller(job, _("Opening")))
+
+    return Job(work)
+
+
+def _teller(job: Job[Any], part: str) -> Callable[[int, int], None]:
+    return lambda num_done, num_all: job.report(JobProgress(part, num_done, num_all))

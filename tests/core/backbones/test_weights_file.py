@@ -59,6 +59,20 @@ def test_what_keras_3_saves_is_read_with_and_without_classifier(
             np.testing.assert_array_equal(ours, theirs)
 
 
+def test_layers_made_of_layers_are_read_as_keras_3_saves_them(tmp_path: Path, keras_module) -> None:
+    def build():
+        layers = keras_module.layers
+        inputs = keras_module.Input((8, 8, 3))
+        stem = keras_module.Sequential([layers.Conv2D(4, 3), layers.LayerNormalization()], name="stem")
+        return keras_module.Model(inputs, layers.Conv2D(2, 3, name="last")(stem(inputs)))
+
+    saved, other = build(), build()
+    saved.save_weights(tmp_path / "nested.weights.h5")
+    set_weights(other, read(tmp_path / "nested.weights.h5", other))
+    for ours, theirs in zip(saved.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_classes_are_named_as_keras_3_names_them() -> None:
     from keras.src.utils.naming import to_snake_case
 

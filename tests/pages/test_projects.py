@@ -1,0 +1,135 @@
+"""The Projects page: what is saved, what is opened, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import pages.ui.process
+from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.projects.open import open_project
+from transfer_core.runs.job import Job
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import Workspace
+
+PAGE = "10_Projects"
+SHIPPED = Path(__file__).parents[1] / "core" / "projects" / "data" / "version-1.zip"
+
+
+@pytest.fixture(autouse=True)
+def jobs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a job does is done when the page that starts it is drawn."""
+
+    def start(job: Job[object]) -> Job[object]:
+        job._run()
+        return job
+
+    monkeypatch.setattr(Job, "start", start)
+
+
+def downloads(page: AppTest) -> list[str]:
+    return [found.proto.label for found in page.get("download_button")]
+
+
+def bring(page: AppTest, name: str, content: bytes) -> AppTest:
+    page.file_uploader[0].upload(name, content, "application/zip").run()
+    assert not page.exception
+    return page
+
+
+def test_it_is_reached_from_the_sidebar_and_the_welcome_page(open_page: OpenPage) -> None:
+    page = open_page()
+    labels = [link.label for link in page.get("page_link")]
+    assert "Projects" in labels
+    assert "Open a project that was saved before or on another computer" in labels
+
+
+def test_with_nothing_there_it_says_what_to_do(open_page: OpenPage) -> None:
+    page = open_page(PAGE)
+    assert page.title[0].value == "Projects"
+    assert "There are no images yet, so there is nothing to save." in texts(page)
+    assert "Go to Images" in [link.label for link in page.get("page_link")]
+    assert len(page.file_uploader) == 1
+
+
+def test_it_says_what_goes_in_and_what_stays_behind(
+    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns, tmp_path: Path
+) -> None:
+    submit(dataset, backbone="tiny_random")
+    page = open_page(PAGE, images=dataset.id)
+    assert page.selectbox[0].options[0].startswith("colors · 24 images · ")
+    assert "The file will hold 24 images and 0 trained models: about 1 MB." in texts(page)
+    assert "1 run stays behind" in texts(page)
+    assert not downloads(page)
+    button(page, "Make the file").click().run()
+    assert downloads(page) == ["Download (1 MB)"]
+    path = pages.ui.process.workspace().cache_dir / "projects" / f"{dataset.id}.zip"
+    with path.open("rb") as content:
+        opened = open_project(Workspace(tmp_path / "there"), content)
+    assert (opened.dataset_id, opened.run_ids) == (dataset.id, ())
+    # Changed photos need another file.
+    dataset.without([dataset.images[0].id]).save()
+    page = open_page(PAGE, images=dataset.id)
+    assert not downloads(page)
+    assert button(page, "Make the file")
+
+
+def test_a_project_is_opened_with_ways_to_go_on(open_page: OpenPage, page_workspace: Workspace) -> None:
+    page = bring(open_page(PAGE), "colours.zip", SHIPPED.read_bytes())
+    assert "Opened: “Colours” with 11 images and 2 trained models." in page.success[0].value
+    assert len(page_workspace.run_ids()) == 2
+    button(page, "See its results").click().run()
+    assert page.title[0].value == "5 · Results"
+    assert TrainingRun.load(page_workspace, page.query_params["pick"]).dataset_name == "Colours"
+
+    page = bring(open_page(PAGE), "colours.zip", SHIPPED.read_bytes())
+    assert "all of it was here already" in page.info[0].value
+    (dataset_id,) = page_workspace.dataset_ids()
+    dataset = ImageDataset.load(page_workspace, dataset_id)
+    dataset.without([dataset.images[0].id]).save()
+    page = bring(open_page(PAGE), "colours.zip", SHIPPED.read_bytes())
+    assert "Opened as a copy: “Colours”" in page.success[0].value
+    assert len(page_workspace.run_ids()) == 4
+
+
+def test_what_was_opened_can_be_built_on(open_page: OpenPage, page_workspace: Workspace) -> None:
+    bring(open_page(PAGE), "colours.zip", SHIPPED.read_bytes())
+    page = open_page("1_Model")
+    newest, oldest = page_workspace.run_ids()
+    assert [found.key for found in page.button if found.label == "Build on this"] == [f"build-on-{newest}"]
+    assert f"use-{oldest}" in [found.key for found in page.button]
+
+
+def test_another_file_is_refused_with_the_reason(open_page: OpenPage, page_workspace: Workspace) -> None:
+    page = bring(open_page(PAGE), "model.zip", b"PK\5\6" + bytes(18))
+    assert "This is not a project that Transfer Studio saved" in page.error[0].value
+    assert page_workspace.dataset_ids() == []
+    # Another try is possible at once.
+    assert "Opened" in bring(page, "colours.zip", SHIPPED.read_bytes()).success[0].value
+
+
+def test_a_failed_saving_says_why(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace
+) -> None:
+    page = open_page(PAGE, images=dataset.id)
+    (page_workspace.root / "cache").mkdir(exist_ok=True)
+    (page_workspace.root / "cache" / "projects").write_text("in the way")
+    button(page, "Make the file").click().run()
+    assert "could not be saved" in page.error[0].value
+    assert not downloads(page)
+
+
+def test_work_under_way_is_shown(
+    open_page: OpenPage, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Job, "start", lambda job: job)
+    page = open_page(PAGE, images=dataset.id)
+    button(page, "Make the file").click().run()
+    assert [found.proto.text for found in page.get("progress")] == ["Saving …"]
+    assert "Make the file" not in [found.label for found in page.button]
+    page = bring(page, "colours.zip", SHIPPED.read_bytes())
+    assert [found.proto.text for found in page.get("progress")] == ["Saving …", "Checking and unpacking …"]
+    assert not page.file_uploader
