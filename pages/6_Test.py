@@ -28,7 +28,7 @@ def show_test(session: Session) -> None:
     if way == "live":
         show_live_camera(session, runs)
         return
-    photos = collect_photos(run, way)
+    photos = collect_photos(session, run, way)
     if way == "many" or photos.are_many:
         show_many_photos(session, runs, photos)
     else:

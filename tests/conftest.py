@@ -46,6 +46,7 @@ def web_runtimes_or_reason() -> Path | str:
     The app's own download fetches it once; it is kept for the next time the tests run.
     """
     folder = Path(tempfile.gettempdir()) / "transfer-studio-test-runtimes"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as environment:
         if NPM_REGISTRY:
             environment.setenv(REGISTRY_VARIABLE, NPM_REGISTRY)

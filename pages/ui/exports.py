@@ -43,6 +43,8 @@ def show_exports(run: TrainingRun) -> None:
 
 
 def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
+    if export_format.note:
+        st.caption(_(export_format.note))
     if export_format.missing_packages:
         names = " ".join(export_format.missing_packages)
         st.caption(
@@ -51,8 +53,6 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
             )
         )
         return
-    if export_format.note:
-        st.caption(export_format.note)
     job = export_of(run, export_format.name)
     if job and not job.is_over:
         st.fragment(_show_progress, run_every="1s")(run, export_format.name)
@@ -62,6 +62,8 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
     bundle = exported(run, export_format.name)
     if bundle:
         _show_proof(bundle)
+        if export_format.unproved:
+            st.caption(_(export_format.unproved))
     _say_what_is_downloaded(export_format)
     with st.container(horizontal=True):
         if bundle:
@@ -77,14 +79,16 @@ def _say_what_is_downloaded(export_format: ExportFormat) -> None:
     if num_bytes:
         st.caption(
             _(
-                "The button first downloads ONNX Runtime Web ({size}), once; after that it works offline. Without a "
-                "network: put the file `{file}` from `{address}` into the folder `{folder}`."
+                "The button first downloads ONNX Runtime Web ({size}), once. After that it works offline."
+            ).format(size=memory_words(num_bytes)),
+            help=_(
+                "Without a network: get the file `{file}` on another computer from {address} and put it into the "
+                "folder `{folder}`."
             ).format(
-                size=memory_words(num_bytes),
                 file=ONNX_RUNTIME_WEB.archive,
                 address=ONNX_RUNTIME_WEB.address,
                 folder=workspace().runtimes_dir,
-            )
+            ),
         )
 
 

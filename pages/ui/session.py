@@ -142,6 +142,9 @@ class Session:
         answered_photos: Which new photos were last scored as a table.
         answers: What models say about these, by the run and its limits.
         live: The latest answer to the live camera, or None.
+        pasted: New photos from the clipboard, oldest first, by an id that the browser gave.
+        pasted_id: The latest of them that came, also when it was taken away since.
+        num_pasted: How many have come, for their names.
         opened_file: The project file that the person brought last, or None.
         num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
     """
@@ -172,6 +175,9 @@ class Session:
     answered_photos: tuple[str, ...] = ()
     answers: dict[tuple[str, tuple[float, ...]], Sequence[Answer]] = field(default_factory=dict)
     live: LiveAnswer | None = None
+    pasted: dict[str, SourceFile] = field(default_factory=dict)
+    pasted_id: str = ""
+    num_pasted: int = 0
     opened_file: str | None = None
     num_forms: int = 0
 

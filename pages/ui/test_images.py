@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from pages.ui.pasted_photos import show_pasted_photos
 from pages.ui.process import workspace
+from pages.ui.session import Session
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.limits import limits
 from transfer_core.data.samples import get_sample
@@ -47,6 +49,14 @@ class NewPhotos:
         """Whether they are too many to be drawn one by one."""
         return self.archive is not None or len(self.files) > _MOST_AS_CARDS
 
+    def with_pasted(self, pasted: Mapping[str, SourceFile]) -> NewPhotos:
+        """Return these and some from the clipboard."""
+        return replace(
+            self,
+            key=(*self.key, *pasted),
+            files=[*self.files, *pasted.values()],
+        )
+
     @contextmanager
     def opened(self) -> Iterator[Sequence[SourceFile]]:
         """List the files, and keep the archive open meanwhile.
@@ -80,10 +90,11 @@ def choose_way() -> str:
     return str(way)
 
 
-def collect_photos(run: TrainingRun, way: str) -> NewPhotos:
-    """Let the person drop photos or take one, or use those kept aside of a sample.
+def collect_photos(session: Session, run: TrainingRun, way: str) -> NewPhotos:
+    """Let the person drop or paste photos or take one, or use those kept aside of a sample.
 
     Args:
+        session: Keeps what was pasted.
         run: The run that is tested.
         way: `"few"`, `"many"` or `"snapshot"`.
     """
@@ -100,7 +111,8 @@ def collect_photos(run: TrainingRun, way: str) -> NewPhotos:
         max_upload_size=limits().file_mb,
         key="new-photos",
     )
-    return _uploads(files) or _sample_photos(run)
+    show_pasted_photos(session)
+    return _uploads(files).with_pasted(session.pasted) or _sample_photos(run)
 
 
 def _folder_or_archive() -> NewPhotos:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -165,3 +167,79 @@ def test_a_folder_becomes_a_table_and_a_wrong_answer_an_image(
     expect(page.get_by_text("Put among the images as purple, for the next training.")).to_be_visible()
     dataset = ImageDataset.load(server.workspace, run.dataset_id)
     assert dataset.class_names == ("blue", "green", "purple", "red")
+
+
+def cards(page: Page) -> Locator:
+    return page.locator(".bars")
+
+
+def test_photos_are_pasted_with_keys_and_with_the_button(
+    server: Server, person: Person, run: TrainingRun, make_image: MakeImage
+) -> None:
+    page = person()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+    open_test(page, run, "Photos")
+    predictor = Predictor.load(run.folder)
+    for number, color in enumerate(("red", "blue"), 1):
+        content = make_image(color, seed=900 + number)
+        page.evaluate(
+            """async (content) => {
+                const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+                const picture = new Blob([bytes], { type: "image/png" });
+                await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+            }""",
+            base64.b64encode(content).decode(),
+        )
+        if color == "red":
+            page.keyboard.press("Control+v")
+        else:
+            page.get_by_role("button", name="Paste a photo").click()
+        expect(page.get_by_role("button", name=f"Pasted {number}", exact=True)).to_be_visible()
+        settle(page)
+        expect(cards(page)).to_have_count(number)
+        best = predictor.predict(content)
+        expect(cards(page).last.locator(".bars-name").first).to_have_text(best.class_name)
+        expect(cards(page).last.locator(".bars-number").first).to_have_text(f"{best.probability:.1%}")
+
+    page.evaluate("navigator.clipboard.writeText('only words')")
+    page.keyboard.press("Control+v")
+    expect(page.get_by_text("Pasted 3 was left out: it is not a picture")).to_be_visible()
+    settle(page)
+    page.get_by_role("button", name="Pasted 3", exact=True).click()
+    expect(page.get_by_text("Pasted 3 was left out")).to_have_count(0)
+    settle(page)
+    page.get_by_role("button", name="Pasted 1", exact=True).click()
+    expect(cards(page)).to_have_count(1)
+
+
+def test_several_files_of_one_paste_come_in_their_order_and_no_more_than_fit(
+    person: Person, run: TrainingRun, make_image: MakeImage
+) -> None:
+    page = person()
+    open_test(page, run, "Photos")
+    page.evaluate(
+        """(content) => {
+            const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+            const clipboardData = new DataTransfer();
+            for (let number = 1; number <= 21; number += 1) {
+                clipboardData.items.add(new File([bytes], `p${number}.png`, { type: "image/png" }));
+            }
+            document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+        }""",
+        base64.b64encode(make_image("green", seed=903)).decode(),
+    )
+    expect(page.get_by_role("alert").filter(has_text="At most 20 pasted photos fit here")).to_be_visible()
+    expect(cards(page)).to_have_count(20)
+    settle(page)
+    listed = " ".join(page.locator(".st-key-pasted-list [data-testid=stButton]").all_inner_texts())
+    assert re.findall(r"p\d+\.png", listed) == [f"p{number}.png" for number in range(1, 21)]
+
+
+def test_a_clipboard_that_may_not_be_read_is_explained(person: Person, run: TrainingRun) -> None:
+    page = person()
+    page.add_init_script(
+        "navigator.clipboard.read = async () => { throw new DOMException('', 'NotAllowedError'); };"
+    )
+    open_test(page, run, "Photos")
+    page.get_by_role("button", name="Paste a photo").click()
+    expect(page.get_by_role("alert").filter(has_text="Press Ctrl+V (⌘V on a Mac) instead")).to_be_visible()

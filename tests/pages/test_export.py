@@ -97,7 +97,9 @@ def test_the_web_page_says_what_it_downloads_and_why_it_is_not_tensorflow_js(
     page = open_page(PAGE, run=run.id)
     assert "TensorFlow.js: its converter cannot be installed" in texts(page)
     assert "downloads ONNX Runtime Web (33 MB), once" in texts(page)
-    assert f"`onnxruntime-web-1.30.0.tgz` from `{ONNX_RUNTIME_WEB.address}`" in texts(page)
+    (told,) = [found for found in page.caption if "downloads ONNX Runtime Web" in found.value]
+    assert f"`{ONNX_RUNTIME_WEB.archive}` on another computer from {ONNX_RUNTIME_WEB.address}" in told.help
+    assert f"`{page_workspace.runtimes_dir}`" in told.help
     (page_workspace.runtimes_dir / ONNX_RUNTIME_WEB.archive).write_bytes(b"put here by hand")
     assert "downloads ONNX Runtime Web" not in texts(open_page(PAGE, run=run.id))
 

@@ -11,10 +11,13 @@ from collections.abc import Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.ui import pasted_photos
+from pages.ui.session import Session
 from tests.conftest import MakeImage
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.sources import uploaded_file
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
@@ -274,3 +277,56 @@ def test_two_models_side_by_side(
     page.file_uploader[1].upload("a.zip", archive_of({"a/b.png": content}), "application/zip").run()
     (said,) = page.dataframe[0].value["other"]
     assert said.startswith(Predictor.load(other.folder).predict(content).class_name)
+
+
+def pasted(page: AppTest, **photos: bytes) -> AppTest:
+    """Draw the page as it is after these have come from the clipboard."""
+    page.session_state["session"].pasted = {
+        f"id-of-{name}": uploaded_file(name, content) for name, content in photos.items()
+    }
+    return page.run()
+
+
+def test_pasted_photos_stand_among_the_others_and_can_be_taken_away(
+    open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
+) -> None:
+    page = open_page("6_Test", run=trained_run.id)
+    page.file_uploader[0].upload("first.png", make_image("red", seed=901), "image/png")
+    blue = make_image("blue", seed=902)
+    pasted(page, Blue=blue, Broken=b"only words")
+    assert not page.exception
+    assert len(bars_of(page)) == 2
+    assert page.error[0].value == "Broken was left out: it is not a picture, whatever its name says."
+    expected = Predictor.load(trained_run.folder).predict(blue)
+    assert f"{expected.probability:.1%}" in bars_of(page)[1]
+    button(page, "Broken").click().run()
+    assert not page.error and len(bars_of(page)) == 2
+    button(page, "Blue").click().run()
+    assert len(bars_of(page)) == 1
+    assert not [found for found in page.button if found.label == "Blue"]
+
+
+def test_what_is_pasted_is_kept_once_named_and_bounded(
+    monkeypatch: pytest.MonkeyPatch, page_workspace: Workspace
+) -> None:
+    session = Session()
+
+    def send(number: int, name: str = "image.png", content: str = "YWJj") -> None:
+        message = {"id": f"paste-{number:08}", "name": name, "content": content}
+        monkeypatch.setattr(pasted_photos, "component_value", lambda key, kind: message)
+        pasted_photos._take_photo(session)
+
+    send(1)
+    send(1)
+    send(2, "cat.jpg")
+    send(3, content="not base64!")
+    assert [(photo.path, photo.read()) for photo in session.pasted.values()] == [
+        ("Pasted 1", b"abc"),
+        ("cat.jpg", b"abc"),
+        ("Pasted 3", b""),
+    ]
+    send(0, content="../..")
+    for number in range(4, 40):
+        send(number)
+    assert len(session.pasted) == 20
+    assert session.pasted_id == "paste-00000039"

@@ -88,6 +88,10 @@ def _limits(run: TrainingRun) -> str:
 
 def _origin(run: TrainingRun) -> str:
     lineage = " ← ".join((run.dataset_name, *lineage_of(run)))
+    if run.config.teacher:
+        lineage = _("{lineage}, taught by the run {teacher}").format(
+            lineage=lineage, teacher=run.config.teacher
+        )
     if run.config.weights == "random":
         return lineage
     return _("{lineage}. Licence of the pretrained weights: {licence}.").format(

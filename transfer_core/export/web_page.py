@@ -74,13 +74,11 @@ def _bank(folder: Path) -> bytes:
 def _copy_licences(folder: Path) -> str:
     """Take along the licences of the runtime, which its Python package carries; return the first."""
     found = importlib.util.find_spec("onnxruntime")
-    package = Path(found.origin).parent if found and found.origin else None
-    if package is None:
-        return ""
-    for name in _LICENCES:
-        if (package / name).is_file():
-            shutil.copyfile(package / name, folder / f"onnxruntime-{name}")
-    return (package / _LICENCES[0]).read_text("utf-8")
+    package = Path(str(found.origin)).parent if found else folder
+    kept = [name for name in _LICENCES if (package / name).is_file()]
+    for name in kept:
+        shutil.copyfile(package / name, folder / f"onnxruntime-{name}")
+    return (package / kept[0]).read_text("utf-8") if kept else ""
 
 
 def _facts(signature: Mapping[str, Any], origin: str, licence: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 import tarfile
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def get_runtime(
     """Return the runtime, from this computer where it is kept, otherwise from the registry; its files are kept.
 
     Args:
-        folder: Where runtimes are kept. An archive that a person has put there is taken.
+        folder: Where runtimes are kept; it is there. An archive that a person has put into it is taken.
         package: Which one.
         on_progress: Called with the bytes that have come and those of the whole archive.
         should_stop: Asked after each piece.
@@ -116,18 +117,24 @@ def get_runtime(
     if kept is not None:
         return kept
     archive = folder / package.archive
-    if not (archive.is_file() and _has_integrity(archive, package)):
+    if archive.is_file() and _has_integrity(archive, package):
+        runtime = _unpack(archive, folder, package)
+        archive.unlink(missing_ok=True)
+        return runtime
+    # In a folder of its own: two pages may be made at once.
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        fetched = Path(scratch) / package.archive
         try:
             download_file(
                 package.address,
-                archive,
+                fetched,
                 is_right=lambda path: _has_integrity(path, package),
                 on_progress=on_progress,
                 should_stop=should_stop,
             )
         except DownloadFailedError as error:
             raise ExportError(_failure_message(folder, package, error)) from error
-    return _unpack(archive, folder, package)
+        return _unpack(fetched, folder, package)
 
 
 def _kept(folder: Path, package: RuntimePackage) -> tuple[Path, Path]:
@@ -151,7 +158,6 @@ def _unpack(archive: Path, folder: Path, package: RuntimePackage) -> WebRuntime:
         for name, path in zip((package.script, package.machine_code), _kept(folder, package), strict=True):
             member = opened.extractfile(name)
             write_bytes(path, member.read() if member else b"")
-    archive.unlink()
     runtime = _read(folder, package)
     if runtime is None:
         raise ExportError(_failure_message(folder, package, _("its files could not be read back")))

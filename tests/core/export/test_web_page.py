@@ -73,7 +73,7 @@ class Opened:
         return np.frombuffer(base64.b64decode(packed), np.uint8).reshape(size, size, 3)
 
 
-OpenFile = Callable[[Path], Opened]
+OpenFile = Callable[..., Opened]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def open_file(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=arguments)
 
-        def open_it(path: Path) -> Opened:
+        def open_it(path: Path, until: str = "body[data-ready=yes]") -> Opened:
             opened = Opened(browser.new_page())
             everything.append(opened)
             opened.page.set_default_timeout(LONG)
@@ -102,7 +102,7 @@ def open_file(
             opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
             opened.page.on("console", lambda line: opened.complaints.append(line.text))
             opened.page.goto(path.as_uri())
-            opened.page.wait_for_selector("body[data-ready=yes]", timeout=LONG)
+            opened.page.wait_for_selector(until)
             return opened
 
         yield open_it
@@ -282,6 +282,17 @@ def test_names_from_outside_are_only_text(
     for name in signature["class_names"]:
         expect(opened.page.locator(".card .label").get_by_text(name, exact=True)).to_be_visible()
     assert opened.page.evaluate("window.isTaken") is None
+
+
+def test_what_keeps_the_model_from_running_is_told(bundle: Path, open_file: OpenFile, tmp_path: Path) -> None:
+    page = (bundle / PAGE_FILE).read_text("utf-8")
+    start = page.index(">", page.index('id="packed-model"')) + 1
+    page = page[:start] + page[page.index("</script>", start) :]
+    (tmp_path / PAGE_FILE).write_text(page, "utf-8")
+    opened = open_file(tmp_path / PAGE_FILE, until="#problem:not(:empty)")
+    expect(opened.page.get_by_role("alert")).to_contain_text("This browser cannot run the model (")
+    expect(opened.page.locator("#state")).to_be_hidden()
+    expect(opened.page.get_by_text("Choose photos")).to_be_hidden()
 
 
 @pytest.mark.skipif(

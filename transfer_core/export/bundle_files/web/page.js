@@ -16,10 +16,12 @@ function begin() {
     find("#classes").textContent = words.classes;
     find("#state").textContent = words.loading;
     find("video").setAttribute("aria-label", words.preview);
-    loadModel().then(open, (error) => {
-        find("#state").textContent = "";
-        find("#problem").textContent = words.cannotRun.replace("{reason}", error.message ?? error);
-    });
+    loadModel().then(open).catch(giveUp);
+}
+
+function giveUp(error) {
+    find("#state").textContent = "";
+    stopCamera(words.cannotRun.replace("{reason}", () => error.message ?? error));
 }
 
 function open() {
@@ -51,15 +53,15 @@ async function take(files) {
         const card = part("article", "card");
         find("#cards").prepend(card);
         find("#clear").hidden = false;
-        try {
-            const picture = await decodePicture(file);
-            const side = part("div", "side");
-            side.append(part("p", "name", file.name), part("div", "answer"));
-            card.append(thumbnail(picture.canvas, file.name), side);
-            showAnswer(side.lastChild, await ask(picture), true);
-        } catch {
-            card.replaceChildren(part("p", "broken", words.broken.replace("{name}", () => file.name)));
+        const picture = await decodePicture(file).catch(() => null);
+        if (!picture) {
+            card.append(part("p", "broken", words.broken.replace("{name}", () => file.name)));
+            continue;
         }
+        const side = part("div", "side");
+        side.append(part("p", "name", file.name), part("div", "answer"));
+        card.append(thumbnail(picture.canvas, file.name), side);
+        await ask(picture).then((answer) => showAnswer(side.lastChild, answer, true), giveUp);
     }
 }
 
@@ -91,7 +93,7 @@ async function startCamera() {
     find("#rate").textContent = "";
     find("#stop").focus();
     if (document.hidden) return stopCamera();
-    watch(stream);
+    watch(stream).catch(giveUp);
 }
 
 function stopCamera(problem = "") {

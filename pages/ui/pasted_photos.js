@@ -1,0 +1,101 @@
+// Sends what is pasted anywhere on the page, or read from the clipboard by the button, one file after another.
+//
+// A file without an answer is sent again; its id tells the server whether it has it already.
+
+const LOST_AFTER = 10_000; // milliseconds without an answer
+
+let paster = null;
+
+export default function ({ parentElement, data, setTriggerValue }) {
+    paster ??= createPaster();
+    paster.update(parentElement, data, setTriggerValue);
+}
+
+function createPaster() {
+    let root = null;
+    let data = {};
+    let send = () => {};
+    let waiting = []; // the first is on its way
+    let clock = null;
+    const find = (selector) => root.querySelector(selector);
+
+    const explain = (problem) => {
+        find(".problem").textContent = problem;
+    };
+
+    const take = async (blobs) => {
+        explain("");
+        for (const blob of blobs) {
+            if (waiting.length >= data.room) return explain(data.words.tooMany);
+            if (blob.size > data.maxBytes) explain(data.words.tooLarge);
+            else waiting.push({ id: newId(), name: blob.name ?? "", content: await asBase64(blob) });
+            if (waiting.length === 1) sendFirst();
+        }
+    };
+
+    const sendFirst = () => {
+        clearTimeout(clock);
+        find(".state").textContent = waiting.length ? data.words.waiting : "";
+        if (!waiting.length) return;
+        send("photo", waiting[0]);
+        clock = setTimeout(() => (isOnPage(root) ? sendFirst() : (waiting = [])), LOST_AFTER);
+    };
+
+    const onPaste = (event) => {
+        if (!root || !isOnPage(root)) return;
+        const files = [...event.clipboardData.files];
+        const text = event.clipboardData.getData("text/plain");
+        if (!files.length && (isTextField(event.composedPath()[0]) || !text)) return;
+        event.preventDefault();
+        take(files.length ? files : [new Blob([text])]);
+    };
+
+    const readClipboard = async () => {
+        let items;
+        try {
+            items = await navigator.clipboard.read();
+        } catch {
+            return explain(data.words.notAllowed);
+        }
+        const kinds = items.map((item) => item.types.find((type) => type.startsWith("image/")) ?? item.types[0]);
+        const blobs = await Promise.all(items.map((item, index) => kinds[index] && item.getType(kinds[index])));
+        const found = blobs.filter((blob) => blob?.size);
+        if (found.length) take(found);
+        else explain(data.words.empty);
+    };
+
+    document.addEventListener("paste", onPaste);
+    return {
+        update(newRoot, newData, newSend) {
+            [root, data, send] = [newRoot, newData, newSend];
+            find("button").textContent = data.words.button;
+            find("button").onclick = readClipboard;
+            find(".hint").textContent = data.words.hint;
+            if (waiting.length && waiting[0].id === data.acknowledged) {
+                waiting.shift();
+                sendFirst();
+            }
+        },
+    };
+}
+
+function isTextField(element) {
+    return element instanceof HTMLElement && (element.isContentEditable || /^(INPUT|TEXTAREA)$/.test(element.tagName));
+}
+
+async function asBase64(blob) {
+    const bytes = new Uint8Array(await blob.arrayBuffer());
+    let letters = "";
+    for (let start = 0; start < bytes.length; start += 8192) {
+        letters += String.fromCharCode(...bytes.subarray(start, start + 8192));
+    }
+    return btoa(letters);
+}
+
+function isOnPage(root) {
+    return root.isConnected || Boolean(root.host?.isConnected);
+}
+
+function newId() {
+    return `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+}
