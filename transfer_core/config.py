@@ -104,8 +104,8 @@ class TrainingConfig:
     live_augmentation: bool = False
     cache_dtype: CacheDtype = "float16"
     teacher: str = ""
-    teacher_share: float = 0.5
-    teacher_temperature: float = 2.0
+    teacher_share: float = 0.8
+    teacher_temperature: float = 3.0
 
     def __post_init__(self) -> None:
         # JSON has no tuples.
