@@ -236,7 +236,7 @@ class Session:
     def choose_run(self, run: TrainingRun) -> None:
         """Show a run, with the choices it was made with."""
         self.run_id = self.picked_run_id = run.id
-        self.config = run.config
+        self.config = without_teacher(run)
         self.backbone_name = run.config.backbone
         self.choose_depth(run.config.num_unfrozen_blocks, is_from_scratch=run.config.weights == "random")
         self.dataset_id = run.dataset_id if run.dataset_id in workspace().dataset_ids() else None
@@ -285,6 +285,11 @@ def write_address(session: Session) -> None:
         st.query_params.from_dict(session.query())
 
 
+def without_teacher(run: TrainingRun) -> TrainingConfig:
+    """Return the choices of a run as one's own: other images or networks would not fit its teacher."""
+    return run.config.with_changes(teacher="")
+
+
 def component_value(key: str, name: str) -> Any:
     """Return what a component sent, inside its callback; None where the component has left the page meanwhile."""
     return getattr(st.session_state.get(key), name, None)
@@ -310,7 +315,7 @@ def _from_address(values: dict[str, str]) -> Session:
         session.dataset_id = ImageDataset.load(workspace(), values.get("images", "")).id
     with suppress(TransferStudioError):
         run = TrainingRun.load(workspace(), values.get("run", ""))
-        session.run_id, session.config = run.id, run.config
+        session.run_id, session.config = run.id, without_teacher(run)
     with suppress(TransferStudioError):
         session.picked_run_id = TrainingRun.load(workspace(), values.get("pick", "")).id
     known = workspace().run_ids() if values.get("compare") else []

@@ -25,6 +25,8 @@ from transfer_core.runs.distillation import (
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
 
+_BYTES_EACH = 4
+
 
 def show_smaller_model(session: Session, run: TrainingRun) -> None:
     """Draw the offer to teach a smaller model, and how those that were taught compare.
@@ -53,12 +55,14 @@ def show_smaller_model(session: Session, run: TrainingRun) -> None:
 def _offer(session: Session, run: TrainingRun) -> None:
     backbones = smaller_backbones(run)
     if not backbones:
-        st.caption(_("This model stands on the smallest network that comes with the app."))
+        st.caption(
+            _("No network that comes with the app is both smaller and quicker than that of this model.")
+        )
         return
     backbone = st.selectbox(
         _("Network of the small model"),
         backbones,
-        format_func=lambda one: f"{one.title} · {memory_words(one.megabytes * 1e6)}",
+        format_func=lambda one: f"{one.title} · {memory_words(one.num_parameters * _BYTES_EACH)}",
         key=f"smaller-{run.id}",
     )
     if st.button(_("Teach a smaller model"), icon=":material/school:", key="teach"):

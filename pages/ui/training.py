@@ -86,10 +86,10 @@ def _show_progress(snapshot: RunSnapshot) -> None:
             help=explain("epoch"),
         )
         if snapshot.num_steps:
-            unit = _("Image") if snapshot.phase == "features" else _("Batch")
+            unit = _("Image") if snapshot.phase in ("teacher", "features") else _("Batch")
             st.metric(unit, _("{step:,} of {total:,}").format(step=snapshot.step, total=snapshot.num_steps))
         st.metric(_("Images a second"), f"{rate:,.0f}" if rate else "–")
-        if snapshot.phase != "features" and snapshot.batch_loss is not None:
+        if snapshot.phase not in ("teacher", "features") and snapshot.batch_loss is not None:
             _show_step(snapshot)
         if snapshot.memory_bytes:
             st.metric(_("Memory"), memory_words(snapshot.memory_bytes), help=explain("memory"))

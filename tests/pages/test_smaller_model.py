@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pages.ui.process
+from pages.ui.session import _KEY
 from tests.pages.conftest import OpenPage, StagedRuns, button, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -35,7 +36,7 @@ def test_the_smallest_network_has_nothing_to_teach(
     open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset
 ) -> None:
     page = open_page(PAGE, run=trained(page_workspace, dataset).id)
-    assert "This model stands on the smallest network" in texts(page)
+    assert "No network that comes with the app is both smaller and quicker" in texts(page)
     assert not [found for found in page.button if found.key == "teach"]
 
 
@@ -65,6 +66,19 @@ def test_images_parted_anew_are_refused_with_the_reason(
     assert not page.exception
     assert "would look better than it is" in texts(page)
     assert len(page_workspace.run_ids()) == 1
+
+
+def test_choices_taken_over_from_a_taught_run_come_without_its_teacher(
+    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset, staged_runs: StagedRuns
+) -> None:
+    run = trained(page_workspace, dataset)
+    taught = pages.ui.process.run_queue().submit(
+        dataset, TrainingConfig(backbone="tiny_random", teacher=run.id, dropout=0.4)
+    )
+    staged_runs.let_go.set()
+    page = open_page("4_Train", run=taught, model="tiny_random", images=dataset.id, unfrozen=0)
+    config = page.session_state[_KEY].config
+    assert (config.teacher, config.dropout) == ("", 0.4)
 
 
 def test_both_are_set_beside_each_other(

@@ -31,6 +31,8 @@ from transfer_core.workspace import Workspace
 
 DISTILLATION_FILE = "distillation.json"
 _NUM_TIMED = 15
+# A network with a few computations less is not felt to be quicker.
+_QUICKER = 0.9
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,14 @@ class Distillation:
 
 
 def smaller_backbones(run: TrainingRun) -> list[Backbone]:
-    """Return the networks that come with the app and are smaller than that of a run, the smallest first."""
-    own = get_backbone(run.config.backbone).num_parameters
-    fitting = [backbone for backbone in bundled_backbones() if backbone.num_parameters < own]
+    """Return the networks that come with the app, smaller and quicker than that of a run, the smallest first."""
+    own = get_backbone(run.config.backbone)
+    fitting = [
+        backbone
+        for backbone in bundled_backbones()
+        if backbone.num_parameters < own.num_parameters
+        and backbone.num_multiplications < _QUICKER * own.num_multiplications
+    ]
     return sorted(fitting, key=lambda backbone: backbone.num_parameters)
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ import numpy as np
 from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import IngestError, TransferStudioError, WorkspaceError
+from transfer_core.errors import IngestError, NotFoundError, TransferStudioError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation, evaluate
-from transfer_core.events import ImagesSeen, PhaseStarted, RunEnded, TrainingEvent
+from transfer_core.events import PhaseStarted, RunEnded, TrainingEvent
 from transfer_core.files import write_json
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
@@ -24,7 +25,6 @@ from transfer_core.runs.assess import fit_certainty, images_of, labelled, none_l
 from transfer_core.runs.cross_validation import check_other_folds
 from transfer_core.runs.distillation import measure_both, teacher_answers
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
-from transfer_core.training.feature_cache import FeaturesStoppedError
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 
@@ -58,12 +58,6 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         emit(_ended_before_training(run))
         return
 
-    try:
-        answers = _ask_teacher(workspace, run, dataset, emit, should_stop) if run.config.teacher else None
-    except FeaturesStoppedError:
-        emit(_ended_before_training(run))
-        return
-
     def evaluate_before_the_end(event: TrainingEvent) -> None:
         # The checkpoints are still there: a run cut off in here goes on from the last one.
         if isinstance(event, RunEnded) and run.has_model:
@@ -93,21 +87,26 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         workspace.cache_dir,
         emit=evaluate_before_the_end,
         should_stop=should_stop,
-        answers=answers,
+        ask_teacher=partial(_ask_teacher, workspace, run, dataset, should_stop)
+        if run.config.teacher
+        else None,
     )
 
 
 def _ask_teacher(
-    workspace: Workspace, run: TrainingRun, dataset: ImageDataset, emit: Emit, should_stop: Callable[[], bool]
+    workspace: Workspace,
+    run: TrainingRun,
+    dataset: ImageDataset,
+    should_stop: Callable[[], bool],
+    on_progress: Callable[[int], None],
 ) -> dict[str, np.ndarray[Any, Any]]:
-    emit(PhaseStarted(time.time(), "teacher", len(dataset.images_in("train"))))
-    return teacher_answers(
-        workspace,
-        run.config,
-        dataset,
-        lambda num_done: emit(ImagesSeen(time.time(), num_done)),
-        should_stop,
-    )
+    try:
+        return teacher_answers(workspace, run.config, dataset, on_progress, should_stop)
+    except NotFoundError as error:
+        if not run.has_checkpoint:
+            raise
+        # What it has learned is not lost: it goes on when the deletion of the teacher is taken back.
+        raise WorkspaceError(str(error)) from error
 
 
 def _measure_both(

@@ -6,7 +6,7 @@ class tells a small one which classes look alike, which a label alone does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import keras
 
 Array = np.ndarray[Any, Any]
+# From what takes the number of images looked at to the answers by the id of the image.
+AskTeacher = Callable[[Callable[[int], None]], Mapping[str, Array]]
 
 # As Keras keeps probabilities from 0 before it takes their logarithm.
 _EPSILON = 1e-7

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
@@ -19,6 +17,7 @@ from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.files import replacing, write_json
 from transfer_core.language import _
 from transfer_core.training.checkpoint import delete_checkpoints
+from transfer_core.training.distillation import AskTeacher
 from transfer_core.training.freezing import FreezePlan
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def train(
     emit: Callable[[TrainingEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.time,
-    answers: Mapping[str, np.ndarray[Any, Any]] | None = None,
+    ask_teacher: AskTeacher | None = None,
 ) -> TrainingResult:
     """Train new layers on a pretrained backbone, and with them whatever the config unfreezes.
 
@@ -69,8 +68,9 @@ def train(
         emit: Takes each event as it happens.
         should_stop: Asked after each batch; the best weights so far are kept. It may block for a pause.
         clock: Gives the time in seconds since 1970.
-        answers: What the config's teacher says of each training image: probabilities in the order of the dataset's
-            classes, by the id of the image. Needed where there is a teacher.
+        ask_teacher: Returns what the config's teacher says of each training image: probabilities in the order of the
+            dataset's classes, by the id of the image. Called with what takes the number of images it has looked at.
+            Needed where there is a teacher.
 
     Returns:
         The course of the training and where the model is.
@@ -78,7 +78,7 @@ def train(
     Raises:
         IngestError: If the dataset cannot be learned from.
         NotFoundError: If there is no such backbone.
-        InvalidConfigError: If the backbone has no such blocks or layers, or a teacher gave no answers.
+        InvalidConfigError: If the backbone has no such blocks or layers, or a teacher cannot be asked.
         TrainingError: If the numbers went out of bounds before anything was learned, or memory or disk
             are too small.
         WeightsError: If the pretrained weights are missing or damaged.
@@ -86,9 +86,9 @@ def train(
     """
     dataset.check_trainable()
     FreezePlan.of(config)  # complains before TensorFlow is loaded
-    if config.teacher and answers is None:
-        raise InvalidConfigError(_("The answers of the teacher {id} are missing.").format(id=config.teacher))
-    trainer = _trainer_class()(dataset, config, output_dir, cache_dir, emit, should_stop, clock, answers)
+    if config.teacher and ask_teacher is None:
+        raise InvalidConfigError(_("The teacher {id} cannot be asked here.").format(id=config.teacher))
+    trainer = _trainer_class()(dataset, config, output_dir, cache_dir, emit, should_stop, clock, ask_teacher)
     outcome, message = trainer.run()
     best = trainer.snapshot.best
     model_path = _save(trainer.model, dataset, config, output_dir) if best else None

@@ -6,10 +6,9 @@ Importing this module imports Keras.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -38,6 +37,7 @@ from transfer_core.training.checkpoint import (
 )
 from transfer_core.training.class_balance import class_weights
 from transfer_core.training.classifier import build_classifier
+from transfer_core.training.distillation import AskTeacher
 from transfer_core.training.feature_cache import FeaturesStoppedError
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.head_choice import (
@@ -52,6 +52,8 @@ from transfer_core.training.phase_data import FeatureSource
 from transfer_core.training.phase_trainer import PhaseTrainer
 from transfer_core.training.schedule import PlannedPhase, planned_phases
 
+_ASSUMED_SECONDS_OF_TEACHER = 5.0
+
 
 class Trainer:
     """One training, from the first look at the images to the best weights.
@@ -64,7 +66,7 @@ class Trainer:
         emit: Takes each event as it happens.
         should_stop: Asked after each batch.
         clock: Gives the time in seconds since 1970.
-        answers: By the id of each training image, what the config's teacher says of it; None without a teacher.
+        ask_teacher: Returns what the config's teacher says of each training image; None without a teacher.
     """
 
     model: keras.Model
@@ -78,7 +80,7 @@ class Trainer:
         emit: Callable[[TrainingEvent], None],
         should_stop: Callable[[], bool],
         clock: Callable[[], float],
-        answers: Mapping[str, np.ndarray[Any, Any]] | None = None,
+        ask_teacher: AskTeacher | None = None,
     ) -> None:
         self.snapshot = RunSnapshot()
         self._dataset = dataset
@@ -88,7 +90,8 @@ class Trainer:
         self._should_stop = should_stop
         self._clock = clock
         self._key = training_key(dataset, config)
-        self._source = FeatureSource(dataset, config, cache_dir, self._tell_of_images, should_stop, answers)
+        self._source = FeatureSource(dataset, config, cache_dir, self._tell_of_images, should_stop)
+        self._ask_teacher = ask_teacher
         self._is_looking = False
 
     def tell(self, event: TrainingEvent) -> None:
@@ -111,6 +114,7 @@ class Trainer:
         self._tell_of_start(phases, progress)
         check_memory(phases[-1].plan, self._config, self._dataset)
         try:
+            self._learn_answers()
             phases = self._build(phases)
         except FeaturesStoppedError:
             return self._outcome(phases, progress, is_in_bounds=True)
@@ -129,6 +133,14 @@ class Trainer:
                 ).format(rate=phases[progress.phase].learning_rate)
             )
         return self._outcome(phases, progress, is_in_bounds)
+
+    def _learn_answers(self) -> None:
+        if self._ask_teacher is None:
+            return
+        num_images = len(self._dataset.images_in("train"))
+        self.tell(PhaseStarted(self._clock(), "teacher", num_images))
+        answers = self._ask_teacher(lambda num_done: self.tell(ImagesSeen(self._clock(), num_done)))
+        self._source = replace(self._source, answers=answers)
 
     def _build(self, phases: list[PlannedPhase]) -> list[PlannedPhase]:
         """Build the network; where the head is to be chosen, do that first. Returns the phases with the head."""
@@ -203,6 +215,9 @@ class Trainer:
         if self._config.head == "auto":
             num_compared = min(num_train, MOST_IMAGES)
             assumed = (*assumed_looks(left[0].plan, num_compared), *assumed)
+        if self._ask_teacher is not None:
+            # Its frozen layers have looked at these images when it was trained itself.
+            assumed = (_ASSUMED_SECONDS_OF_TEACHER, *assumed)
         num_epochs = self._config.num_epochs_in_all
         started = RunStarted(self._clock(), num_train, num_validation, num_epochs, assumed)
         if progress == Progress():

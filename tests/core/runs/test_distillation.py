@@ -12,7 +12,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InvalidConfigError, NotFoundError
-from transfer_core.events import PhaseStarted, TrainingEvent
+from transfer_core.events import PhaseStarted, RunEnded, RunStarted, TrainingEvent
 from transfer_core.predictor import Predictor
 from transfer_core.runs import distillation
 from transfer_core.runs.distillation import (
@@ -23,7 +23,7 @@ from transfer_core.runs.distillation import (
     students_of,
     teacher_answers,
 )
-from transfer_core.runs.execute import execute_run
+from transfer_core.runs.execute import execute_run, execute_run_safely
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.feature_cache import FeaturesStoppedError
 
@@ -53,6 +53,7 @@ def test_the_teacher_is_asked_about_each_training_image(finished_run, tiny_confi
 def test_a_taught_run_is_measured_beside_its_teacher(finished_run, tiny_config) -> None:
     run, events = taught(finished_run, tiny_config)
     phases = [event.phase for event in events if isinstance(event, PhaseStarted)]
+    assert isinstance(events[0], RunStarted)
     assert phases[0] == "teacher"
     found = Distillation.load(run)
     assert found is not None
@@ -67,6 +68,18 @@ def test_a_taught_run_is_measured_beside_its_teacher(finished_run, tiny_config) 
         np.array_equal(*pair)
         for pair in zip(plain, Predictor.load(run.folder).model.get_weights(), strict=True)
     )
+
+
+def test_a_resumed_run_waits_for_a_teacher_that_was_deleted(finished_run, tiny_config, monkeypatch) -> None:
+    """What it has learned so far is not lost: it may go on when the deletion is taken back."""
+    config = tiny_config.with_changes(teacher="20260101-000000-0123456789abcdef")
+    run = TrainingRun.create(finished_run.workspace, finished_run.dataset, config)
+    events: list[TrainingEvent] = []
+    monkeypatch.setattr(TrainingRun, "has_checkpoint", property(lambda run: False))
+    execute_run_safely(finished_run.workspace, run, events.append, lambda: False)
+    monkeypatch.setattr(TrainingRun, "has_checkpoint", property(lambda run: True))
+    execute_run_safely(finished_run.workspace, run, events.append, lambda: False)
+    assert [event.outcome for event in events if isinstance(event, RunEnded)] == ["failed", "interrupted"]
 
 
 def test_what_cannot_be_measured_costs_nothing_good(finished_run, tiny_config, monkeypatch) -> None:
@@ -114,6 +127,11 @@ def test_smaller_networks_come_with_the_app_and_the_smallest_first(finished_run)
         "efficientnet_lite1",
     ]
     assert smaller_backbones(finished_run.run) == []
+
+
+def test_a_network_that_is_smaller_but_no_quicker_is_not_offered(finished_run) -> None:
+    large = replace(finished_run.run, config=TrainingConfig(backbone="efficientnet_b0"))
+    assert smaller_backbones(large) == []
 
 
 def test_the_student_gets_what_is_recommended_and_its_teacher(finished_run) -> None:

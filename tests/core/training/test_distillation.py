@@ -72,7 +72,7 @@ def test_batches_bring_each_image_its_own_answers() -> None:
 
 
 def test_a_teacher_without_answers_is_refused(color_dataset: ImageDataset, tiny_config, tmp_path) -> None:
-    with pytest.raises(InvalidConfigError, match="answers of the teacher large-one are missing"):
+    with pytest.raises(InvalidConfigError, match="teacher large-one cannot be asked"):
         train(color_dataset, tiny_config.with_changes(teacher="large-one"), tmp_path, tmp_path)
 
 
@@ -91,5 +91,7 @@ def test_a_student_follows_its_teacher_against_the_labels(
         num_views=2,
         live_augmentation=live,
     )
-    result = train(color_dataset, config, tmp_path, tmp_path / "cache", answers=answers)
+    result = train(
+        color_dataset, config, tmp_path, tmp_path / "cache", ask_teacher=lambda on_progress: answers
+    )
     assert result.snapshot.epochs[-1].accuracy < 0.2

@@ -80,10 +80,14 @@ async function startCamera() {
     find("#problem").textContent = "";
     if (!navigator.mediaDevices) return explain(words.insecure);
     const wanted = { facingMode: { ideal: "environment" }, width: { ideal: 640 } };
+    // While the browser asks for leave, a second click would open a second stream that nothing stops.
+    find("#start").disabled = true;
     try {
         stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
     } catch (error) {
         return explain(words[error.name] ?? words.NotReadableError);
+    } finally {
+        find("#start").disabled = false;
     }
     stream.getTracks().forEach((track) => (track.onended = () => stopCamera(words.unplugged)));
     find("video").srcObject = stream;
