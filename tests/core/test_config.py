@@ -28,6 +28,8 @@ NUMBERS = {
     "weight_decay": (0.0, 1.0),
     "label_smoothing": (0.0, 0.5),
     "layer_decay": (0.01, 1.0),
+    "teacher_share": (0.0, 1.0),
+    "teacher_temperature": (1.0, 20.0),
 }
 BOUNDS = COUNTS | NUMBERS
 CHOICES = {
@@ -46,7 +48,7 @@ CHOICES = {
 
 
 def test_every_choice_has_its_range_here() -> None:
-    names = {field.name for field in dataclasses.fields(TrainingConfig)} - {"backbone"}
+    names = {field.name for field in dataclasses.fields(TrainingConfig)} - {"backbone", "teacher"}
     assert names == set(BOUNDS) | set(CHOICES)
 
 
@@ -62,6 +64,12 @@ def test_every_choice_is_allowed_and_survives_the_way_to_disk(name: str, value: 
 def test_other_choices_are_refused(name: str, value: Any) -> None:
     with pytest.raises(InvalidConfigError):
         TrainingConfig(**{name: value})
+
+
+def test_a_teacher_is_a_name() -> None:
+    assert TrainingConfig(teacher="20260101-000000-0123456789abcdef").teacher
+    with pytest.raises(InvalidConfigError, match="The teacher"):
+        TrainingConfig(teacher=3)  # type: ignore[arg-type]
 
 
 def test_the_message_of_a_choice_names_what_there_is() -> None:
