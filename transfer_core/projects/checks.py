@@ -34,7 +34,7 @@ from transfer_core.events import snapshot_of
 from transfer_core.files import read_json
 from transfer_core.language import _
 from transfer_core.projects.manifest import MODEL_FACTS_FILE, Manifest
-from transfer_core.projects.models import NetworkFacts
+from transfer_core.projects.models import NetworkFacts, check_arrays
 from transfer_core.projects.schema import fits
 from transfer_core.runs.distillation import DISTILLATION_FILE, Distillation
 from transfer_core.runs.new_photos import NEW_PHOTOS_DIR
@@ -72,8 +72,8 @@ def check_project(unpacked: Workspace, manifest: Manifest) -> None:
     Raises:
         ProjectError: If a fact is not what this app writes; the message says where.
     """
-    found = {path.parent.name for path in unpacked.root.glob("*/*/*.json")}
-    if found != set(manifest.ids):
+    found = {f"{path.parent.name}/{path.name}" for path in unpacked.root.glob("*/*")}
+    if found != set(manifest.places):
         raise ProjectError(
             _("The project was not opened: it holds other images, runs or models than it lists.")
         )
@@ -127,9 +127,7 @@ def _checked_source(folder: Path) -> Backbone:
     facts = SourceFacts.from_dict(read_json(folder / FACTS_FILE))
     network = _known_network(facts.architecture)
     _check_class_names(facts.class_names)
-    num_bytes = (folder / ARRAYS_FILE).stat().st_size
-    # Before the network is built: no small file makes this computer build a large one.
-    _require(num_bytes >= 4 * network.num_parameters, ARRAYS_FILE)
+    check_arrays(folder / ARRAYS_FILE, network.num_parameters)
     load_keras()
     SourceWeights(folder, facts.weights_sha256).load(network.build(pretrained=False))
     return network
@@ -239,7 +237,14 @@ def _check_words(run: TrainingRun, network: Backbone) -> None:
 def _check_teaching(run: TrainingRun) -> None:
     _require(not run.config.teacher or ID_PATTERN.fullmatch(run.config.teacher), "config.json")
     if (run.folder / DISTILLATION_FILE).is_file():
-        _require(fits(Distillation.load(run), Distillation), DISTILLATION_FILE)
+        found = Distillation.load(run)
+        _require(found and fits(found, Distillation) and found.num_images > 0, DISTILLATION_FILE)
+        assert found is not None
+        for model in (found.teacher, found.student):
+            is_sound = (
+                0 <= model.accuracy <= 1 and model.num_bytes > 0 and 0 < model.seconds_per_image < _LATEST
+            )
+            _require(is_sound, DISTILLATION_FILE)
 
 
 def _check_new_photos(run: TrainingRun) -> None:

@@ -63,12 +63,12 @@ def open_project(
         manifest = Manifest.from_dict(read_json(folder / MANIFEST_FILE))
         unpacked = Workspace(folder)
         check_project(unpacked, manifest)
-        places = _places(manifest)
+        places = manifest.places
         known = {place for place in places if (workspace.root / place).exists()}
         is_copy = not all(_is_same(unpacked, workspace, place) for place in known)
         if is_copy:
             manifest = with_new_ids(unpacked, manifest)
-            places, known = _places(manifest), set()
+            places, known = manifest.places, set()
         new = [place for place in places if place not in known]
         for run_id in manifest.runs:
             if f"runs/{run_id}" in new:
@@ -95,15 +95,6 @@ def _scratch_folder(workspace: Workspace) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _places(manifest: Manifest) -> list[str]:
-    """Name the folders of a project in the order in which they appear: a run comes after what it needs."""
-    return [
-        *(f"sources/{source_id}" for source_id in manifest.sources),
-        f"datasets/{manifest.dataset}",
-        *(f"runs/{run_id}" for run_id in manifest.runs),
-    ]
-
-
 def _is_same(unpacked: Workspace, workspace: Workspace, place: str) -> bool:
     room, _slash, identifier = place.partition("/")
     try:
@@ -125,7 +116,7 @@ def _is_same(unpacked: Workspace, workspace: Workspace, place: str) -> bool:
 def _rebuild(run: TrainingRun) -> None:
     try:
         rebuild_model(run, model_facts_of(run))
-    except TransferStudioError as error:
+    except (TransferStudioError, ValueError) as error:
         raise ProjectError(
             _("The project was not opened, because of the model of the run {id}: {reason}").format(
                 id=run.id, reason=error

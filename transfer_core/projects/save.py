@@ -24,7 +24,7 @@ from transfer_core.evaluation.rejection import BANK_FILE, REJECTION_FILE
 from transfer_core.files import read_json, replacing
 from transfer_core.language import _
 from transfer_core.projects.archive import Progress, check_size
-from transfer_core.projects.manifest import MANIFEST_FILE, MODEL_FACTS_FILE, Manifest, StoredFile
+from transfer_core.projects.manifest import MANIFEST_FILE, MODEL_FACTS_FILE, Manifest, StoredFile, is_packed
 from transfer_core.projects.models import write_arrays
 from transfer_core.runs.distillation import DISTILLATION_FILE
 from transfer_core.runs.new_photos import new_photos_of
@@ -167,9 +167,7 @@ class _Writer:
         # No date of this computer: the same project gives the same file.
         member = zipfile.ZipInfo(name)
         member.file_size = num_bytes
-        # Pictures and weights do not get smaller.
-        is_text = name.endswith((".json", ".jsonl"))
-        member.compress_type = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
+        member.compress_type = zipfile.ZIP_DEFLATED if is_packed(name) else zipfile.ZIP_STORED
         digest, num_bytes = hashlib.sha256(), 0
         with self._archive.open(member, "w") as target:
             while chunk := content.read(_CHUNK_BYTES):

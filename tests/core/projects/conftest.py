@@ -54,10 +54,10 @@ def listed(members: dict[str, bytes], **facts: Any) -> dict[str, bytes]:
 
 
 def zipped(members: dict[str, bytes]) -> io.BytesIO:
-    """A zip of these files."""
+    """A zip of these files: texts packed, everything else as it is."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
-            archive.writestr(name, content)
+            archive.writestr(name, content, None if ".json" in name else zipfile.ZIP_STORED)
     buffer.seek(0)
     return buffer
