@@ -16,7 +16,7 @@ from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.audition import AuditionScore
 from transfer_core.export.bundle import ExportBundle
 from transfer_core.projects.open import OpenedProject
-from transfer_core.projects.save import ProjectPlan
+from transfer_core.projects.plan import ProjectPlan
 from transfer_core.runs.job import (
     Job,
     audition_job,

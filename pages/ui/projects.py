@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _, plural
 from transfer_core.projects.open import OpenedProject
-from transfer_core.projects.save import ProjectPlan, plan_project
+from transfer_core.projects.plan import ProjectPlan, plan_project
 from transfer_core.runs.job import JobProgress
 
 
@@ -124,13 +125,9 @@ def _show_plan(plan: ProjectPlan) -> None:
         )
     )
     if plan.left_out:
-        st.caption(
-            plural(
-                "{count} run stays behind: it is not over, or has no model.",
-                "{count} runs stay behind: they are not over, or have no model.",
-                len(plan.left_out),
-            )
-        )
+        st.caption(plural("{count} run stays behind:", "{count} runs stay behind:", len(plan.left_out)))
+        counts = Counter(run.reason for run in plan.left_out)
+        st.caption("\n".join(f"- {plain(reason)} ({count})" for reason, count in counts.items()))
 
 
 def _show_saving_progress(plan: ProjectPlan) -> None:

@@ -23,7 +23,8 @@ from transfer_core.export.formats import get_format
 from transfer_core.export.preparation import prepare
 from transfer_core.language import _
 from transfer_core.projects.open import OpenedProject, open_project
-from transfer_core.projects.save import ProjectPlan, save_project
+from transfer_core.projects.plan import ProjectPlan
+from transfer_core.projects.save import save_project
 from transfer_core.runs.run_queue import RunQueue, in_background_thread
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.turns import StoppedWaitingError

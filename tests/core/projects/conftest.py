@@ -14,7 +14,8 @@ import pytest
 from tests.core.conftest import FinishedRun
 from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.projects.open import OpenedProject, open_project
-from transfer_core.projects.save import plan_project, save_project
+from transfer_core.projects.plan import plan_project
+from transfer_core.projects.save import save_project
 from transfer_core.workspace import Workspace
 
 

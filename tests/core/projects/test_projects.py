@@ -19,7 +19,8 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile
 from transfer_core.errors import ProjectError, WorkspaceError
 from transfer_core.predictor import Predictor
-from transfer_core.projects.save import plan_project, save_project
+from transfer_core.projects.plan import RunLeftOut, plan_project
+from transfer_core.projects.save import save_project
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.new_photos import add_new_photos, new_photos_of
@@ -204,8 +205,11 @@ def test_runs_that_are_not_over_stay_behind_and_it_is_said(
     shutil.copytree(color_dataset.folder, workspace.dataset_dir(color_dataset.id))
     waiting = TrainingRun.create(workspace, color_dataset, tiny_config)
     plan = plan_project(workspace, color_dataset.id)
-    assert (plan.runs, plan.left_out) == ((), (waiting.id,))
-    with pytest.raises(ProjectError, match="not over or has no model"):
+    assert (plan.runs, plan.left_out) == (
+        (),
+        (RunLeftOut(waiting.id, "its training failed or was interrupted."),),
+    )
+    with pytest.raises(ProjectError, match="cannot go into a project: its training failed"):
         plan_project(workspace, color_dataset.id, [waiting.id])
     other = create_dataset(workspace, "other")
     other = add_files(
