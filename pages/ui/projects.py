@@ -21,6 +21,9 @@ from transfer_core.projects.open import OpenedProject
 from transfer_core.projects.plan import ProjectPlan, plan_project
 from transfer_core.runs.job import JobProgress
 
+# The server holds a download in memory as a whole.
+_MOST_DOWNLOAD_BYTES = 10**9
+
 
 def show_saving(session: Session) -> None:
     """Let the person choose images, say what goes along, and make the file.
@@ -150,6 +153,16 @@ def _show_bar(progress: JobProgress, text: str) -> None:
 
 
 def _show_download(plan: ProjectPlan, path: Path) -> None:
+    if path.stat().st_size > _MOST_DOWNLOAD_BYTES:
+        text = _(
+            "The file is large ({size}), so copy it from where it lies on the computer that runs the app: {path}. "
+            "`python -m transfer_core project save {id} --out FILE` writes one wherever you like."
+        )
+        size = memory_words(path.stat().st_size)
+        st.success(
+            text.format(size=size, path=f"`{path.resolve()}`", id=plan.dataset.id), icon=":material/folder:"
+        )
+        return
     st.download_button(
         _("Download ({size})").format(size=memory_words(max(path.stat().st_size, 10**6))),
         data=path.read_bytes,

@@ -12,6 +12,7 @@ import pytest
 
 from tests.core.conftest import FinishedRun
 from tests.core.projects.conftest import members_of, opened
+from tests.core.projects.test_version import DATA
 from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -156,6 +157,29 @@ def test_opened_again_nothing_is_there_twice(project_path: Path, workspace: Work
     shutil.rmtree(workspace.run_dir(first.run_ids[0]))
     assert opened(workspace, project_path).new_ids == first.run_ids
     assert TrainingRun.load(workspace, first.run_ids[0]).has_model
+
+
+def test_what_is_missing_here_is_filled_in(workspace: Workspace) -> None:
+    first = opened(workspace, DATA / "version-1.zip")
+    dataset = ImageDataset.load(workspace, first.dataset_id)
+    (source_id,) = workspace.source_ids()
+    run_id = first.run_ids[0]
+    paths = [
+        dataset.image_path(dataset.images[0]),
+        workspace.source_dir(source_id) / "weights.npz",
+        workspace.run_dir(run_id) / "model.keras",
+    ]
+    before = looks(TrainingRun.load(workspace, run_id))
+    contents = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
+    again = opened(workspace, DATA / "version-1.zip")
+    assert set(again.new_ids) == {dataset.id, source_id, run_id}
+    assert not again.is_copy
+    assert [path.read_bytes() for path in paths[:2]] == contents[:2]
+    for mine, theirs in zip(before, looks(TrainingRun.load(workspace, run_id)), strict=True):
+        assert np.array_equal(mine, theirs)
+    assert opened(workspace, DATA / "version-1.zip").new_ids == ()
 
 
 def test_what_was_changed_here_stays_and_the_project_comes_in_as_a_copy(
