@@ -37,13 +37,7 @@ def show_saving(session: Session) -> None:
     """
     datasets = _datasets()
     if not datasets:
-        st.info(_("There are no images yet, so there is nothing to save."), icon=":material/info:")
-        st.page_link(
-            Step.IMAGES.page,
-            label=_("Go to Images"),
-            icon=Step.IMAGES.icon,
-            query_params=session.query(),
-        )
+        _show_way_to_images(session)
         return
     ids = list(datasets)
     chosen = st.selectbox(
@@ -101,6 +95,16 @@ def show_opening(session: Session) -> None:
         free_upload(file)
         session.num_files_taken += 1
         st.rerun()
+
+
+def _show_way_to_images(session: Session) -> None:
+    st.info(_("There are no images yet, so there is nothing to save."), icon=":material/info:")
+    st.page_link(
+        Step.IMAGES.page,
+        label=_("Go to Images"),
+        icon=Step.IMAGES.icon,
+        query_params=session.query(),
+    )
 
 
 def _datasets() -> dict[str, ImageDataset]:
