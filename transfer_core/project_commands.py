@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -10,7 +11,8 @@ from transfer_core.console import note, report
 from transfer_core.language import _
 from transfer_core.options import common_options, open_workspace
 from transfer_core.projects.open import open_project
-from transfer_core.projects.save import plan_project, save_project
+from transfer_core.projects.plan import plan_project
+from transfer_core.projects.save import save_project
 
 
 @click.group()
@@ -36,8 +38,8 @@ def save(dataset_id: str, path: Path, run_ids: tuple[str, ...], root: Path | Non
     workspace = open_workspace(root)
     plan = plan_project(workspace, dataset_id, run_ids)
     note(_("About {megabytes:.1f} MB").format(megabytes=plan.num_bytes / 1e6))
-    for run_id in plan.left_out:
-        note(_("Left out: the run {id}, which is not over or has no model").format(id=run_id))
+    for run in plan.left_out:
+        note(_("Left out: the run {id}: {reason}").format(id=run.id, reason=run.reason))
     save_project(workspace, plan, path)
     facts = {
         "path": str(path.resolve()),
@@ -46,7 +48,7 @@ def save(dataset_id: str, path: Path, run_ids: tuple[str, ...], root: Path | Non
         "num_images": len(plan.dataset.images),
         "run_ids": [run.id for run in plan.runs],
         "source_ids": list(plan.source_ids),
-        "left_out": list(plan.left_out),
+        "left_out": [asdict(run) for run in plan.left_out],
     }
     report(
         as_json,

@@ -16,7 +16,7 @@ from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.audition import AuditionScore
 from transfer_core.export.bundle import ExportBundle
 from transfer_core.projects.open import OpenedProject
-from transfer_core.projects.save import ProjectPlan
+from transfer_core.projects.plan import ProjectPlan
 from transfer_core.runs.job import (
     Job,
     audition_job,
@@ -111,12 +111,14 @@ def opening_of(file_id: str) -> Job[OpenedProject] | None:
 
 
 def start_opening(file_id: str, content: BinaryIO) -> None:
-    """Open a file that a person brought.
+    """Open a file that a person brought. Earlier ones that are over are forgotten.
 
     Args:
         file_id: Names it; nobody else can guess it.
         content: The file.
     """
+    for other in [other for other, job in _openings().items() if job.is_over]:
+        _openings().pop(other, None)
     _openings()[file_id] = open_project_job(workspace(), content).start()
 
 

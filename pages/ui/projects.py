@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _, plural
 from transfer_core.projects.open import OpenedProject
-from transfer_core.projects.save import ProjectPlan, plan_project
+from transfer_core.projects.plan import ProjectPlan, plan_project
 from transfer_core.runs.job import JobProgress
+
+# The server holds a download in memory as a whole.
+_MOST_DOWNLOAD_BYTES = 10**9
 
 
 def show_saving(session: Session) -> None:
@@ -33,13 +37,7 @@ def show_saving(session: Session) -> None:
     """
     datasets = _datasets()
     if not datasets:
-        st.info(_("There are no images yet, so there is nothing to save."), icon=":material/info:")
-        st.page_link(
-            Step.IMAGES.page,
-            label=_("Go to Images"),
-            icon=Step.IMAGES.icon,
-            query_params=session.query(),
-        )
+        _show_way_to_images(session)
         return
     ids = list(datasets)
     chosen = st.selectbox(
@@ -99,6 +97,16 @@ def show_opening(session: Session) -> None:
         st.rerun()
 
 
+def _show_way_to_images(session: Session) -> None:
+    st.info(_("There are no images yet, so there is nothing to save."), icon=":material/info:")
+    st.page_link(
+        Step.IMAGES.page,
+        label=_("Go to Images"),
+        icon=Step.IMAGES.icon,
+        query_params=session.query(),
+    )
+
+
 def _datasets() -> dict[str, ImageDataset]:
     found = {}
     for dataset_id in workspace().dataset_ids():
@@ -124,13 +132,9 @@ def _show_plan(plan: ProjectPlan) -> None:
         )
     )
     if plan.left_out:
-        st.caption(
-            plural(
-                "{count} run stays behind: it is not over, or has no model.",
-                "{count} runs stay behind: they are not over, or have no model.",
-                len(plan.left_out),
-            )
-        )
+        st.caption(plural("{count} run stays behind:", "{count} runs stay behind:", len(plan.left_out)))
+        counts = Counter(run.reason for run in plan.left_out)
+        st.caption("\n".join(f"- {plain(reason)} ({count})" for reason, count in counts.items()))
 
 
 def _show_saving_progress(plan: ProjectPlan) -> None:
@@ -153,6 +157,16 @@ def _show_bar(progress: JobProgress, text: str) -> None:
 
 
 def _show_download(plan: ProjectPlan, path: Path) -> None:
+    if path.stat().st_size > _MOST_DOWNLOAD_BYTES:
+        text = _(
+            "The file is large ({size}), so copy it from where it lies on the computer that runs the app: {path}. "
+            "`python -m transfer_core project save {id} --out FILE` writes one wherever you like."
+        )
+        size = memory_words(path.stat().st_size)
+        st.success(
+            text.format(size=size, path=f"`{path.resolve()}`", id=plan.dataset.id), icon=":material/folder:"
+        )
+        return
     st.download_button(
         _("Download ({size})").format(size=memory_words(max(path.stat().st_size, 10**6))),
         data=path.read_bytes,

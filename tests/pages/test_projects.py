@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import io
+import weakref
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import pages.ui.process
+from pages.ui.jobs import opening_of, start_opening
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.projects.open import open_project
@@ -63,6 +67,7 @@ def test_it_says_what_goes_in_and_what_stays_behind(
     assert page.selectbox[0].options[0].startswith("colors · 24 images · ")
     assert "The file will hold 24 images and 0 trained models: about 1 MB." in texts(page)
     assert "1 run stays behind" in texts(page)
+    assert "it is not over. (1)" in texts(page)
     assert not downloads(page)
     button(page, "Make the file").click().run()
     assert downloads(page) == ["Download (1 MB)"]
@@ -120,6 +125,36 @@ def test_a_failed_saving_says_why(
     button(page, "Make the file").click().run()
     assert "could not be saved" in page.error[0].value
     assert not downloads(page)
+
+
+def test_a_large_file_is_shown_where_it_lies_and_an_older_one_goes(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages.ui.projects._MOST_DOWNLOAD_BYTES", 100)
+    folder = page_workspace.cache_dir / "projects"
+    folder.mkdir()
+    (folder / "20260101-000000-0123456789abcdef.zip").write_bytes(b"old")
+    page = open_page(PAGE, images=dataset.id)
+    button(page, "Make the file").click().run()
+    assert not downloads(page)
+    assert str((folder / f"{dataset.id}.zip").resolve()) in page.success[0].value
+    assert f"project save {dataset.id} --out" in page.success[0].value
+    assert [path.name for path in folder.iterdir()] == [f"{dataset.id}.zip"]
+
+
+def test_what_was_opened_is_not_kept_in_memory(page_workspace: Workspace) -> None:
+    content = io.BytesIO(b"no project")
+    kept = weakref.ref(content)
+    start_opening("first", content)
+    del content
+    gc.collect()
+    job = opening_of("first")
+    assert job is not None
+    assert job.problem
+    assert kept() is None
+    start_opening("second", io.BytesIO(b"no project"))
+    assert opening_of("first") is None
+    assert opening_of("second") is not None
 
 
 def test_work_under_way_is_shown(

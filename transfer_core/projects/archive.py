@@ -22,7 +22,7 @@ from transfer_core.data.zip_archive import (
 )
 from transfer_core.errors import ProjectError
 from transfer_core.language import _
-from transfer_core.projects.manifest import MANIFEST_FILE, NAMES, StoredFile, files_of
+from transfer_core.projects.manifest import MANIFEST_FILE, NAMES, StoredFile, files_of, is_packed
 from transfer_core.projects.version import version_of
 
 Progress = Callable[[int, int], None]
@@ -140,6 +140,8 @@ def _refusal(member: zipfile.ZipInfo, name: str) -> str:
         )
     if name != MANIFEST_FILE and not any(names.fullmatch(name) for names in NAMES.values()):
         return _("no project has a file of this name")
+    if not is_packed(name) and member.compress_type != zipfile.ZIP_STORED:
+        return _("it is packed, which no project has its pictures and weights")
     return ""
 
 

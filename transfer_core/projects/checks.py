@@ -34,7 +34,7 @@ from transfer_core.events import snapshot_of
 from transfer_core.files import read_json
 from transfer_core.language import _
 from transfer_core.projects.manifest import MODEL_FACTS_FILE, Manifest
-from transfer_core.projects.models import NetworkFacts
+from transfer_core.projects.models import NetworkFacts, check_arrays
 from transfer_core.projects.schema import fits
 from transfer_core.runs.distillation import DISTILLATION_FILE, Distillation
 from transfer_core.runs.new_photos import NEW_PHOTOS_DIR
@@ -52,7 +52,8 @@ _NEARLY = 1e-6
 # In seconds since 1970, the year 5138.
 _LATEST = 1e11
 # What the readers of this app raise on facts that are not theirs.
-_MISFITS = (
+MISFITS = (
+    TransferStudioError,
     *UNPACKING_ERRORS,
     KeyError,
     TypeError,
@@ -72,20 +73,23 @@ def check_project(unpacked: Workspace, manifest: Manifest) -> None:
     Raises:
         ProjectError: If a fact is not what this app writes; the message says where.
     """
-    found = {path.parent.name for path in unpacked.root.glob("*/*/*.json")}
-    if found != set(manifest.ids):
+    found = {f"{path.parent.name}/{path.name}" for path in unpacked.root.glob("*/*")}
+    if found != set(manifest.places):
         raise ProjectError(
             _("The project was not opened: it holds other images, runs or models than it lists.")
         )
     with _refusing(_("The images")):
-        _check_dataset(ImageDataset.load(unpacked, manifest.dataset))
+        check_dataset(ImageDataset.load(unpacked, manifest.dataset))
     networks = {}
     for source_id in manifest.sources:
         with _refusing(_("The own model {id}").format(id=source_id)):
             networks[source_id] = _checked_source(unpacked.source_dir(source_id))
     for run_id in manifest.runs:
         with _refusing(_("The run {id}").format(id=run_id)):
-            _check_run(TrainingRun.load(unpacked, run_id), manifest.dataset, networks)
+            run = TrainingRun.load(unpacked, run_id)
+            network = networks.get(run.config.backbone) or known_network(run.config.backbone)
+            check_run(run, manifest.dataset, network)
+            _require(model_facts_of(run).architecture == network.name, MODEL_FACTS_FILE)
 
 
 @contextmanager
@@ -93,12 +97,16 @@ def _refusing(what: str) -> Iterator[None]:
     """Say in which part of the project something is not as it should be."""
     try:
         yield
-    except (TransferStudioError, *_MISFITS) as error:
-        is_told = isinstance(error, TransferStudioError) and not isinstance(error, NotFoundError)
-        reason = str(error) if is_told else _("it does not hold what was expected")
+    except MISFITS as error:
         raise ProjectError(
-            _("The project was not opened. {what}: {reason}").format(what=what, reason=reason)
+            _("The project was not opened. {what}: {reason}").format(what=what, reason=reason_of(error))
         ) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Say for a person what was found by a check in this module."""
+    is_told = isinstance(error, TransferStudioError) and not isinstance(error, NotFoundError)
+    return str(error) if is_told else _("it does not hold what was expected")
 
 
 def _require(is_sound: object, what: str) -> None:
@@ -106,7 +114,12 @@ def _require(is_sound: object, what: str) -> None:
         raise ProjectError(_("{file} does not hold what was expected.").format(file=what))
 
 
-def _check_dataset(dataset: ImageDataset) -> None:
+def check_dataset(dataset: ImageDataset) -> None:
+    """Check the facts of images.
+
+    Raises:
+        Exception: One of `MISFITS`, if one is not what this app writes.
+    """
     _require(fits(dataset, ImageDataset), "dataset.json")
     images = (*dataset.images, *dataset.excluded)
     ids = [image.id for image in images]
@@ -124,18 +137,37 @@ def _check_class_names(names: tuple[str, ...], most: int = MOST_CLASSES) -> None
 
 
 def _checked_source(folder: Path) -> Backbone:
-    facts = SourceFacts.from_dict(read_json(folder / FACTS_FILE))
-    network = _known_network(facts.architecture)
-    _check_class_names(facts.class_names)
-    num_bytes = (folder / ARRAYS_FILE).stat().st_size
-    # Before the network is built: no small file makes this computer build a large one.
-    _require(num_bytes >= 4 * network.num_parameters, ARRAYS_FILE)
+    network, weights = check_source(folder)
     load_keras()
-    SourceWeights(folder, facts.weights_sha256).load(network.build(pretrained=False))
+    weights.load(network.build(pretrained=False))
     return network
 
 
-def _known_network(name: str) -> Backbone:
+def check_source(folder: Path) -> tuple[Backbone, SourceWeights]:
+    """Check the facts of an own model, and what its weights say they are, before any of them is read.
+
+    Args:
+        folder: Where it lies.
+
+    Returns:
+        Its published network, and its weights.
+
+    Raises:
+        Exception: One of `MISFITS`, if something is not what this app writes.
+    """
+    facts = SourceFacts.from_dict(read_json(folder / FACTS_FILE))
+    network = known_network(facts.architecture)
+    _check_class_names(facts.class_names)
+    check_arrays(folder / ARRAYS_FILE, network.num_parameters)
+    return network, SourceWeights(folder, facts.weights_sha256)
+
+
+def known_network(name: str) -> Backbone:
+    """Return a published network.
+
+    Raises:
+        ProjectError: If this app does not know it.
+    """
     try:
         return published_backbone(name)
     except NotFoundError as error:
@@ -146,13 +178,21 @@ def _known_network(name: str) -> Backbone:
         ) from error
 
 
-def _check_run(run: TrainingRun, dataset_id: str, sources: dict[str, Backbone]) -> None:
+def check_run(run: TrainingRun, dataset_id: str, network: Backbone) -> None:
+    """Check all facts of a run but those of its model.
+
+    Args:
+        run: On this computer, or unpacked.
+        dataset_id: The images that it has to have learned from.
+        network: The published network that it has.
+
+    Raises:
+        Exception: One of `MISFITS`, if one is not what this app writes.
+    """
     _require(fits(run, TrainingRun) and run.dataset_id == dataset_id, "config.json")
     _require(run.created_at.year >= 2000 and len(run.class_names) >= 2, "config.json")
     _check_class_names(run.class_names)
-    network = sources.get(run.config.backbone) or _known_network(run.config.backbone)
     FreezePlan(network, run.config.num_unfrozen_blocks, run.config.unfrozen_layers).check_layers()
-    _require(model_facts_of(run).architecture == network.name, MODEL_FACTS_FILE)
     signature = read_json(run.folder / SIGNATURE_FILE)
     facts = (signature["class_names"], signature["image_size"])
     _require(facts == (list(run.class_names), network.image_size), SIGNATURE_FILE)
@@ -239,14 +279,21 @@ def _check_words(run: TrainingRun, network: Backbone) -> None:
 def _check_teaching(run: TrainingRun) -> None:
     _require(not run.config.teacher or ID_PATTERN.fullmatch(run.config.teacher), "config.json")
     if (run.folder / DISTILLATION_FILE).is_file():
-        _require(fits(Distillation.load(run), Distillation), DISTILLATION_FILE)
+        found = Distillation.load(run)
+        _require(found and fits(found, Distillation) and found.num_images > 0, DISTILLATION_FILE)
+        assert found is not None
+        for model in (found.teacher, found.student):
+            is_sound = (
+                0 <= model.accuracy <= 1 and model.num_bytes > 0 and 0 < model.seconds_per_image < _LATEST
+            )
+            _require(is_sound, DISTILLATION_FILE)
 
 
 def _check_new_photos(run: TrainingRun) -> None:
     folder = run.folder / NEW_PHOTOS_DIR
     if folder.is_dir():
         for photos_id in Workspace(folder).dataset_ids():
-            _check_dataset(ImageDataset.load(Workspace(folder), photos_id))
+            check_dataset(ImageDataset.load(Workspace(folder), photos_id))
 
 
 def same_images(one: ImageDataset, other: ImageDataset) -> bool:

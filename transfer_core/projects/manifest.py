@@ -94,7 +94,8 @@ class Manifest:
         except (KeyError, TypeError) as error:
             raise ProjectError(_not_as_expected()) from error
         ids = given.ids if fits(given, Manifest) else ("",)
-        if not all(ID_PATTERN.fullmatch(one) for one in ids) or len(set(given.runs)) < len(given.runs):
+        is_sound = all(ID_PATTERN.fullmatch(one) for one in ids)
+        if not is_sound or len(set(given.places)) < len(given.places):
             raise ProjectError(_not_as_expected())
         return given
 
@@ -102,6 +103,20 @@ class Manifest:
     def ids(self) -> tuple[str, ...]:
         """Of everything in it."""
         return (self.dataset, *self.runs, *self.sources)
+
+    @property
+    def places(self) -> list[str]:
+        """Its folders in the order in which they are to appear: a run comes after what it needs."""
+        return [
+            *(f"sources/{source_id}" for source_id in self.sources),
+            f"datasets/{self.dataset}",
+            *(f"runs/{run_id}" for run_id in self.runs),
+        ]
+
+
+def is_packed(name: str) -> bool:
+    """Whether a file is packed in a project: texts are; pictures and weights, which get no smaller, are not."""
+    return name.endswith((".json", ".jsonl"))
 
 
 def files_of(values: dict[str, Any]) -> dict[str, StoredFile]:

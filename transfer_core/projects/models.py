@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +12,7 @@ import numpy as np
 
 from transfer_core.backbones.registry import published_backbone
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.backbones.sources import ARRAYS_FILE, load_arrays
+from transfer_core.backbones.sources import ARRAYS_FILE, kinds_of_arrays, load_arrays
 from transfer_core.errors import ProjectError
 from transfer_core.files import replacing
 from transfer_core.language import _
@@ -82,6 +84,27 @@ def write_arrays(run: TrainingRun, architecture: str, path: Path) -> NetworkFact
     return NetworkFacts(architecture, "linear")
 
 
+def check_arrays(path: Path, num_values: int) -> None:
+    """Make sure, before a network is built, that a file is as large as its numbers: no small one has a large built.
+
+    Args:
+        path: The arrays.
+        num_values: How many numbers the network has.
+
+    Raises:
+        OSError: If there is no such file.
+        ProjectError: If it holds another number of them, or holds them packed, which this app does not.
+        ValueError: If it is no file of arrays.
+    """
+    held = sum(math.prod(shape) for shape, _dtype in kinds_of_arrays(path).values())
+    with zipfile.ZipFile(path) as file:
+        is_packed = any(member.compress_type != zipfile.ZIP_STORED for member in file.infolist())
+    num_bytes = 4 * num_values
+    is_large_enough = num_bytes <= path.stat().st_size <= num_bytes + _MOST_HEADER_BYTES
+    if held != num_values or is_packed or not is_large_enough:
+        raise ProjectError(_("its weights are not as many as its network has"))
+
+
 def rebuild_model(run: TrainingRun, facts: NetworkFacts) -> None:
     """Build the network of a run, put its numbers in, and save it as `train` would have.
 
@@ -96,10 +119,7 @@ def rebuild_model(run: TrainingRun, facts: NetworkFacts) -> None:
     """
     plan, num_classes = facts.plan(), len(run.class_names)
     path = run.folder / ARRAYS_FILE
-    num_bytes = 4 * (plan.backbone.num_parameters + plan.num_head_parameters(num_classes))
-    # Before the network is built: no small file makes this computer build a large one.
-    if not num_bytes <= path.stat().st_size <= num_bytes + _MOST_HEADER_BYTES:
-        raise ProjectError(_("its weights are not as many as its network has"))
+    check_arrays(path, plan.backbone.num_parameters + plan.num_head_parameters(num_classes))
     load_keras()
     model = build_classifier(plan, num_classes, run.config, plan.backbone.build(pretrained=False))
     load_arrays(path, model)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from transfer_core.backbones.sources import FACTS_FILE
+from transfer_core.backbones.sources import ARRAYS_FILE, FACTS_FILE
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import ProjectError, TransferStudioError, WorkspaceError
 from transfer_core.files import read_json
@@ -21,6 +21,7 @@ from transfer_core.projects.manifest import MANIFEST_FILE, MODEL_FACTS_FILE, Man
 from transfer_core.projects.models import rebuild_model
 from transfer_core.projects.version import migrate
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace, new_id
 
 
@@ -31,7 +32,7 @@ class OpenedProject:
     Args:
         dataset_id: The images, as they are named here.
         run_ids: All its runs, as they are named here, newest first.
-        new_ids: Images, runs and own models that were not here before.
+        new_ids: Images, runs and own models that were not here before, or not whole.
         is_copy: Whether all of it came in under new ids, since something else has the old ones here.
     """
 
@@ -46,7 +47,8 @@ def open_project(
 ) -> OpenedProject:
     """Take a project into a workspace. Nothing in it is run, and its models are built by this app.
 
-    What is here already with the same content stays as it is. If anything in the project is here with other
+    What is here already with the same content stays as it is; a picture, a model or weights that are missing here are
+    filled in. If anything in the project is here with other
     content, such as images that were changed since, the whole project comes in as a copy with new ids.
 
     Args:
@@ -63,18 +65,21 @@ def open_project(
         manifest = Manifest.from_dict(read_json(folder / MANIFEST_FILE))
         unpacked = Workspace(folder)
         check_project(unpacked, manifest)
-        places = _places(manifest)
+        places = manifest.places
         known = {place for place in places if (workspace.root / place).exists()}
         is_copy = not all(_is_same(unpacked, workspace, place) for place in known)
         if is_copy:
             manifest = with_new_ids(unpacked, manifest)
-            places, known = _places(manifest), set()
-        new = [place for place in places if place not in known]
+            places, known = manifest.places, set()
+        new = {
+            place: _missing_here(folder, workspace.root, place) if place in known else [place]
+            for place in places
+        }
         for run_id in manifest.runs:
-            if f"runs/{run_id}" in new:
+            if new[f"runs/{run_id}"]:
                 _rebuild(TrainingRun.load(unpacked, run_id))
-        _move_in(folder, workspace.root, new)
-    new_ids = tuple(place.rpartition("/")[2] for place in new)
+        _move_in(folder, workspace.root, [part for parts in new.values() for part in parts])
+    new_ids = tuple(place.rpartition("/")[2] for place, parts in new.items() if parts)
     return OpenedProject(manifest.dataset, tuple(sorted(manifest.runs, reverse=True)), new_ids, is_copy)
 
 
@@ -95,15 +100,6 @@ def _scratch_folder(workspace: Workspace) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _places(manifest: Manifest) -> list[str]:
-    """Name the folders of a project in the order in which they appear: a run comes after what it needs."""
-    return [
-        *(f"sources/{source_id}" for source_id in manifest.sources),
-        f"datasets/{manifest.dataset}",
-        *(f"runs/{run_id}" for run_id in manifest.runs),
-    ]
-
-
 def _is_same(unpacked: Workspace, workspace: Workspace, place: str) -> bool:
     room, _slash, identifier = place.partition("/")
     try:
@@ -122,10 +118,19 @@ def _is_same(unpacked: Workspace, workspace: Workspace, place: str) -> bool:
         return False
 
 
+def _missing_here(folder: Path, root: Path, place: str) -> list[str]:
+    """Name the files of something that is here with the same facts, but without these files."""
+    if place.startswith("datasets/"):
+        needed = [f"{place}/images/{path.name}" for path in (folder / place / "images").glob("*.jpg")]
+    else:
+        needed = [f"{place}/{MODEL_FILE if place.startswith('runs/') else ARRAYS_FILE}"]
+    return [name for name in needed if not (root / name).is_file()]
+
+
 def _rebuild(run: TrainingRun) -> None:
     try:
         rebuild_model(run, model_facts_of(run))
-    except TransferStudioError as error:
+    except (TransferStudioError, ValueError) as error:
         raise ProjectError(
             _("The project was not opened, because of the model of the run {id}: {reason}").format(
                 id=run.id, reason=error

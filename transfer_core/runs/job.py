@@ -23,7 +23,8 @@ from transfer_core.export.formats import get_format
 from transfer_core.export.preparation import prepare
 from transfer_core.language import _
 from transfer_core.projects.open import OpenedProject, open_project
-from transfer_core.projects.save import ProjectPlan, save_project
+from transfer_core.projects.plan import ProjectPlan
+from transfer_core.projects.save import save_project
 from transfer_core.runs.run_queue import RunQueue, in_background_thread
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.turns import StoppedWaitingError
@@ -73,7 +74,7 @@ class Job(Generic[Result]):
         self.result: Result | None = None
         self.problem = ""
         self.is_over = False
-        self._work = work
+        self._work: Callable[[Job[Result]], Result] | None = work
         self._stop_requested = threading.Event()
 
     def start(self) -> Job[Result]:
@@ -94,8 +95,11 @@ class Job(Generic[Result]):
         return self._stop_requested.is_set()
 
     def _run(self) -> None:
+        # Once it is over, nothing keeps what the work needed, such as an upload of 2 GB.
+        work, self._work = self._work, None
         try:
-            self.result = self._work(self)
+            if work:
+                self.result = work(self)
         except _STOPPED:
             pass
         except TransferStudioError as error:
@@ -183,7 +187,7 @@ def export_job(queue: RunQueue, run: TrainingRun, format_name: str) -> Job[Expor
 
 
 def save_project_job(workspace: Workspace, plan: ProjectPlan, path: Path) -> Job[Path]:
-    """Return the saving of a project, to be started.
+    """Return the saving of a project, to be started. When it is done, other saved projects beside it are deleted.
 
     Args:
         workspace: Where everything is.
@@ -193,6 +197,10 @@ def save_project_job(workspace: Workspace, plan: ProjectPlan, path: Path) -> Job
 
     def work(job: Job[Path]) -> Path:
         save_project(workspace, plan, path, on_progress=_teller(job, _("Saving")))
+        # One at a time: each may be many GB, and can be made again. What is being written begins with a dot.
+        for other in path.parent.glob("[!.]*.zip"):
+            if other != path:
+                other.unlink(missing_ok=True)
         return path
 
     return Job(work)

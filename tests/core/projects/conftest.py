@@ -14,7 +14,8 @@ import pytest
 from tests.core.conftest import FinishedRun
 from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.projects.open import OpenedProject, open_project
-from transfer_core.projects.save import plan_project, save_project
+from transfer_core.projects.plan import plan_project
+from transfer_core.projects.save import save_project
 from transfer_core.workspace import Workspace
 
 
@@ -54,10 +55,10 @@ def listed(members: dict[str, bytes], **facts: Any) -> dict[str, bytes]:
 
 
 def zipped(members: dict[str, bytes]) -> io.BytesIO:
-    """A zip of these files."""
+    """A zip of these files: texts packed, everything else as it is."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
-            archive.writestr(name, content)
+            archive.writestr(name, content, None if ".json" in name else zipfile.ZIP_STORED)
     buffer.seek(0)
     return buffer

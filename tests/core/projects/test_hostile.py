@@ -140,7 +140,8 @@ def test_a_project_that_was_cut_off_or_changed(project_path: Path, workspace: Wo
 def test_bombs(project_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     members = members_of(project_path)
     picture = named(members, ".jpg")
-    assert_refused(workspace, zipped(listed({**members, picture: bytes(200_000_000)})), "far larger")
+    events = named(members, "events.jsonl")
+    assert_refused(workspace, zipped(listed({**members, events: bytes(200_000_000)})), "far larger")
 
     # One that is larger than its manifest says.
     assert_refused(workspace, zipped({**members, picture: bytes(5_000_000)}), "size or checksum")

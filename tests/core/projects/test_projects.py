@@ -12,6 +12,7 @@ import pytest
 
 from tests.core.conftest import FinishedRun
 from tests.core.projects.conftest import members_of, opened
+from tests.core.projects.test_version import DATA
 from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -19,7 +20,8 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile
 from transfer_core.errors import ProjectError, WorkspaceError
 from transfer_core.predictor import Predictor
-from transfer_core.projects.save import plan_project, save_project
+from transfer_core.projects.plan import RunLeftOut, plan_project
+from transfer_core.projects.save import save_project
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.new_photos import add_new_photos, new_photos_of
@@ -157,6 +159,29 @@ def test_opened_again_nothing_is_there_twice(project_path: Path, workspace: Work
     assert TrainingRun.load(workspace, first.run_ids[0]).has_model
 
 
+def test_what_is_missing_here_is_filled_in(workspace: Workspace) -> None:
+    first = opened(workspace, DATA / "version-1.zip")
+    dataset = ImageDataset.load(workspace, first.dataset_id)
+    (source_id,) = workspace.source_ids()
+    run_id = first.run_ids[0]
+    paths = [
+        dataset.image_path(dataset.images[0]),
+        workspace.source_dir(source_id) / "weights.npz",
+        workspace.run_dir(run_id) / "model.keras",
+    ]
+    before = looks(TrainingRun.load(workspace, run_id))
+    contents = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
+    again = opened(workspace, DATA / "version-1.zip")
+    assert set(again.new_ids) == {dataset.id, source_id, run_id}
+    assert not again.is_copy
+    assert [path.read_bytes() for path in paths[:2]] == contents[:2]
+    for mine, theirs in zip(before, looks(TrainingRun.load(workspace, run_id)), strict=True):
+        assert np.array_equal(mine, theirs)
+    assert opened(workspace, DATA / "version-1.zip").new_ids == ()
+
+
 def test_what_was_changed_here_stays_and_the_project_comes_in_as_a_copy(
     project_path: Path, workspace: Workspace, finished_run: FinishedRun
 ) -> None:
@@ -204,8 +229,11 @@ def test_runs_that_are_not_over_stay_behind_and_it_is_said(
     shutil.copytree(color_dataset.folder, workspace.dataset_dir(color_dataset.id))
     waiting = TrainingRun.create(workspace, color_dataset, tiny_config)
     plan = plan_project(workspace, color_dataset.id)
-    assert (plan.runs, plan.left_out) == ((), (waiting.id,))
-    with pytest.raises(ProjectError, match="not over or has no model"):
+    assert (plan.runs, plan.left_out) == (
+        (),
+        (RunLeftOut(waiting.id, "its training failed or was interrupted."),),
+    )
+    with pytest.raises(ProjectError, match="cannot go into a project: its training failed"):
         plan_project(workspace, color_dataset.id, [waiting.id])
     other = create_dataset(workspace, "other")
     other = add_files(

@@ -1,0 +1,231 @@
+"""What a project is to hold, and why some runs stay behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.sources import ARRAYS_FILE, FACTS_FILE
+from transfer_core.data.dataset import DATASET_FILE, ImageDataset
+from transfer_core.errors import ProjectError, TransferStudioError
+from transfer_core.evaluation.calibration import CALIBRATION_FILE
+from transfer_core.evaluation.rejection import BANK_FILE, REJECTION_FILE
+from transfer_core.language import _
+from transfer_core.projects.archive import check_size
+from transfer_core.projects.checks import (
+    MISFITS,
+    check_dataset,
+    check_run,
+    check_source,
+    known_network,
+    reason_of,
+)
+from transfer_core.runs.distillation import DISTILLATION_FILE
+from transfer_core.runs.new_photos import NEW_PHOTOS_DIR, new_photos_of
+from transfer_core.runs.notes import NOTES_FILE
+from transfer_core.runs.run_status import ACTIVE, run_status
+from transfer_core.runs.sweep import SWEEP_FILE
+from transfer_core.runs.training_run import (
+    CONFIG_FILE,
+    EVALUATION_FILE,
+    EVENTS_FILE,
+    SPLIT_FILE,
+    TrainingRun,
+)
+from transfer_core.training.train import MODEL_FILE, SIGNATURE_FILE
+from transfer_core.workspace import ID_PATTERN, Workspace
+
+_RUN_FILES = (
+    CONFIG_FILE,
+    EVENTS_FILE,
+    SPLIT_FILE,
+    SIGNATURE_FILE,
+    EVALUATION_FILE,
+    CALIBRATION_FILE,
+    REJECTION_FILE,
+    BANK_FILE,
+    NOTES_FILE,
+    SWEEP_FILE,
+    DISTILLATION_FILE,
+)
+
+
+@dataclass(frozen=True)
+class RunLeftOut:
+    """A run that does not go into a project.
+
+    Args:
+        id: Of the run.
+        reason: Why, for a person.
+    """
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ProjectPlan:
+    """What a project is to hold.
+
+    Args:
+        dataset: The images, as they are now.
+        runs: Runs on them that can go in, newest first.
+        source_ids: The own models that these runs build on.
+        left_out: The runs on these images that do not go in.
+        num_bytes: About the size of the file.
+    """
+
+    dataset: ImageDataset
+    runs: tuple[TrainingRun, ...]
+    source_ids: tuple[str, ...]
+    left_out: tuple[RunLeftOut, ...]
+    num_bytes: int
+
+
+def plan_project(workspace: Workspace, dataset_id: str, run_ids: Sequence[str] = ()) -> ProjectPlan:
+    """Say what a project would hold, and how large it would be. What would not be opened does not go in.
+
+    Args:
+        workspace: Where everything is.
+        dataset_id: The images.
+        run_ids: Which runs on them; all that can go in, if none is named.
+
+    Raises:
+        NotFoundError: If there are no such images, or no such run.
+        ProjectError: If the images or a run that is named cannot go in, or there is too much.
+        WorkspaceError: If a file is damaged.
+    """
+    dataset = ImageDataset.load(workspace, dataset_id)
+    try:
+        check_dataset(dataset)
+    except MISFITS as error:
+        raise ProjectError(
+            _("These images cannot go into a project: {reason}").format(reason=reason_of(error))
+        ) from error
+    left_out: list[RunLeftOut] = []
+    if run_ids:
+        runs = [_chosen_run(workspace, run_id, dataset_id) for run_id in dict.fromkeys(run_ids)]
+    else:
+        runs, left_out = _runs_that_can_go(workspace, dataset_id)
+    backbones = {run.config.backbone for run in runs}
+    source_ids = tuple(source_id for source_id in workspace.source_ids() if source_id in backbones)
+    files = contents(workspace, dataset, runs, source_ids)
+    num_bytes = sum(_size_of(path) for _name, path in files)
+    # Beside the weights of each run there is what its network is.
+    check_size(len(files) + len(runs), num_bytes)
+    return ProjectPlan(dataset, tuple(runs), source_ids, tuple(left_out), num_bytes)
+
+
+def contents(
+    workspace: Workspace, dataset: ImageDataset, runs: Sequence[TrainingRun], source_ids: Sequence[str]
+) -> list[tuple[str, Path]]:
+    """List everything that goes into a project: its name there, and where it comes from.
+
+    The weights of a run come from its `model.keras`, which does not go in itself.
+
+    Args:
+        workspace: Where everything is.
+        dataset: The images.
+        runs: Runs on them.
+        source_ids: Own models.
+
+    Raises:
+        WorkspaceError: If a file is damaged.
+    """
+    files = _image_files(dataset, f"datasets/{dataset.id}")
+    for source_id in source_ids:
+        folder = workspace.source_dir(source_id)
+        files += [(f"sources/{source_id}/{name}", folder / name) for name in (FACTS_FILE, ARRAYS_FILE)]
+    for run in runs:
+        place = f"runs/{run.id}"
+        files.append((f"{place}/{ARRAYS_FILE}", run.folder / MODEL_FILE))
+        files += [
+            (f"{place}/{name}", run.folder / name) for name in _RUN_FILES if (run.folder / name).is_file()
+        ]
+        photos = new_photos_of(run)
+        if photos:
+            files += _image_files(photos.dataset, f"{place}/{NEW_PHOTOS_DIR}/datasets/{photos.dataset.id}")
+    return files
+
+
+def network_of(workspace: Workspace, run: TrainingRun) -> Backbone:
+    """Return the published network that the body of a run's model is.
+
+    Raises:
+        Exception: One of `MISFITS`, if this app does not know it, or the own model that it builds on is damaged.
+        ProjectError: If that, or its file of weights, is gone.
+    """
+    source_id = run.config.backbone
+    if not ID_PATTERN.fullmatch(source_id):
+        return known_network(source_id)
+    folder = workspace.source_dir(source_id)
+    if not all((folder / name).is_file() for name in (FACTS_FILE, ARRAYS_FILE)):
+        raise ProjectError(_("the own model that it builds on is not here any more."))
+    return check_source(folder)[0]
+
+
+def _image_files(dataset: ImageDataset, place: str) -> list[tuple[str, Path]]:
+    """Name the files of images; a picture that is missing is missing in the project as well."""
+    paths = [dataset.image_path(image) for image in (*dataset.images, *dataset.excluded)]
+    pictures = [(f"{place}/images/{path.name}", path) for path in paths if path.is_file()]
+    return [(f"{place}/{DATASET_FILE}", dataset.folder / DATASET_FILE), *pictures]
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise ProjectError(
+            _("{file} cannot be read: {reason}. It may have been deleted meanwhile; try once more.").format(
+                file=path.name, reason=error.strerror or error
+            )
+        ) from error
+
+
+def _chosen_run(workspace: Workspace, run_id: str, dataset_id: str) -> TrainingRun:
+    run = TrainingRun.load(workspace, run_id)
+    if run.dataset_id != dataset_id:
+        raise ProjectError(
+            _("The run {id} has learned from other images. A project holds the runs on its images.").format(
+                id=run_id
+            )
+        )
+    if reason := _why_not(workspace, run):
+        raise ProjectError(
+            _("The run {id} cannot go into a project: {reason}").format(id=run.id, reason=reason)
+        )
+    return run
+
+
+def _runs_that_can_go(workspace: Workspace, dataset_id: str) -> tuple[list[TrainingRun], list[RunLeftOut]]:
+    runs, left_out = [], []
+    for run_id in workspace.run_ids():
+        # Of one whose facts cannot be read nobody knows which images it is on.
+        with suppress(TransferStudioError):
+            run = TrainingRun.load(workspace, run_id)
+            if run.dataset_id != dataset_id:
+                continue
+            if reason := _why_not(workspace, run):
+                left_out.append(RunLeftOut(run_id, reason))
+            else:
+                runs.append(run)
+    return runs, left_out
+
+
+def _why_not(workspace: Workspace, run: TrainingRun) -> str:
+    """Say why a run cannot go into a project; empty if it can."""
+    try:
+        status = run_status(run)
+        if status in ACTIVE:
+            return _("it is not over.")
+        if status not in ("finished", "stopped"):
+            return _("its training failed or was interrupted.")
+        if not run.has_model:
+            return _("it has no model.")
+        check_run(run, run.dataset_id, network_of(workspace, run))
+    except MISFITS as error:
+        return reason_of(error)
+    return ""
