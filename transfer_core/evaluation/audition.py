@@ -103,13 +103,16 @@ def audition(
     groups = [image.group or image.id for image in images]
     scores = []
     for backbone in backbones:
+        looks: list[tuple[int, float]] = []
 
-        def tell(num_images: int, backbone: Backbone = backbone) -> None:
+        def tell(num_images: int, backbone: Backbone = backbone, looks: list[Any] = looks) -> None:
+            looks.append((num_images, time.perf_counter()))
             on_progress(backbone, num_images)
 
         features = pooled_features(dataset, backbone, cache_dir, on_progress=tell, should_stop=should_stop)
         accuracies = probe_accuracies(features[rows], labels, groups)
-        seconds = _seconds_per_image([dataset.image_path(image) for image in images], backbone)
+        paths = [dataset.image_path(image) for image in images]
+        seconds = _seconds_of(looks) or _seconds_per_image(paths, backbone)
         scores.append(AuditionScore(backbone.name, accuracies, 100 * seconds, backbone.megabytes, len(rows)))
     return scores
 
@@ -183,6 +186,16 @@ def _probed_rows(dataset: ImageDataset) -> list[int]:
         for row, image in enumerate(dataset.images)
         if image.split != "test" and image.class_name in classes
     ]
+
+
+def _seconds_of(looks: Sequence[tuple[int, float]]) -> float | None:
+    """Return the seconds for one image from when so many had been looked at; None where the cache had most of them."""
+    # What the cache had comes first; the first batch lays out the graph.
+    _cached, *batches = looks
+    if len(batches) < 2:
+        return None
+    (first_count, first_time), (last_count, last_time) = batches[0], batches[-1]
+    return (last_time - first_time) / (last_count - first_count)
 
 
 def _seconds_per_image(paths: Sequence[Path], backbone: Backbone) -> float:
