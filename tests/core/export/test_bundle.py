@@ -36,6 +36,13 @@ def ask(folder: Path, *arguments: str, python: str = sys.executable) -> list[dic
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def own_copy(made: Unpacked, place: Path) -> Path:
+    """Unpack a bundle once more, for a test that changes it, and return its folder."""
+    with zipfile.ZipFile(made.bundle.path) as archive:
+        archive.extractall(place)
+    return place / made.folder.name
+
+
 def validation_photos(finished: FinishedRun) -> list[ScoredPhoto]:
     predictor = Predictor.load(finished.folder)
     photos = []
@@ -100,10 +107,7 @@ def test_a_bundle_holds_all_that_is_needed(
 def test_a_model_with_other_answers_does_not_pass(
     unpacked: Unpack, finished_run: FinishedRun, tmp_path: Path
 ) -> None:
-    made = unpacked("onnx")
-    with zipfile.ZipFile(made.bundle.path) as archive:
-        archive.extractall(tmp_path)
-    folder = tmp_path / made.folder.name
+    folder = own_copy(unpacked("onnx"), tmp_path)
     signature = json.loads((folder / "signature.json").read_text())
     signature["class_names"] = signature["class_names"][::-1]
     (folder / "signature.json").write_text(json.dumps(signature))
@@ -116,10 +120,7 @@ def test_a_model_with_other_answers_does_not_pass(
 def test_a_model_that_does_not_run_is_not_kept(
     unpacked: Unpack, finished_run: FinishedRun, tmp_path: Path
 ) -> None:
-    made = unpacked("onnx")
-    with zipfile.ZipFile(made.bundle.path) as archive:
-        archive.extractall(tmp_path)
-    folder = tmp_path / made.folder.name
+    folder = own_copy(unpacked("onnx"), tmp_path)
     (folder / "model.onnx").write_bytes(b"no model")
     with pytest.raises(ExportError, match="does not run"):
         compare(folder, get_format("onnx").variants[0], validation_photos(finished_run))
@@ -128,10 +129,7 @@ def test_a_model_that_does_not_run_is_not_kept(
 def test_a_model_that_refuses_everything_does_not_pass(
     unpacked: Unpack, finished_run: FinishedRun, tmp_path: Path
 ) -> None:
-    made = unpacked("onnx")
-    with zipfile.ZipFile(made.bundle.path) as archive:
-        archive.extractall(tmp_path)
-    folder = tmp_path / made.folder.name
+    folder = own_copy(unpacked("onnx"), tmp_path)
     signature = json.loads((folder / "signature.json").read_text())
     signature["refuses"]["min_familiarity"] = 2.0
     (folder / "signature.json").write_text(json.dumps(signature))
