@@ -107,7 +107,7 @@ def _compared(found: Distillation) -> str:
     percent = 100 * (found.student.accuracy - found.teacher.accuracy)
     return _(
         "The small model takes **{size:.0%}** of the room and **{time:.0%}** of the time of the large one; its "
-        "accuracy differs by **{percent:+.0f} percentage points**."
+        "accuracy differs by **{percent:+.1f} percentage points**."
     ).format(
         size=found.student.num_bytes / found.teacher.num_bytes,
         time=found.student.seconds_per_image / found.teacher.seconds_per_image,

@@ -94,6 +94,6 @@ def test_both_are_set_beside_each_other(
     write_json(student.folder / "distillation.json", {"teacher": large, "student": small, "num_images": 6})
     shown = texts(open_page(PAGE, run=run.id))
     assert "takes **25%** of the room and **25%** of the time" in shown
-    assert "differs by **-2 percentage points**" in shown
+    assert "differs by **-2.0 percentage points**" in shown
     assert "the same 6 photos that neither has learned from" in shown
     assert "This model was taught by a larger one." in texts(open_page(PAGE, run=student.id))
