@@ -235,6 +235,8 @@ def test_the_live_camera_answers_and_is_let_go_of(opened: Opened, strict_run: Fi
     page = opened.page
     for ending in ("click", "hidden"):
         page.get_by_role("button", name="Switch the camera on").click()
+        # Until the camera has opened, the answers of the turn before are still in the hidden part.
+        expect(page.locator("#live")).to_be_visible()
         expect(page.locator("#live .label")).to_have_text(["blue", "green", "red"])
         expect(page.locator("#rate")).to_contain_text("answers a second")
         red = page.locator("#live .fill").nth(2)
