@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -21,9 +20,9 @@ from pathlib import Path
 
 import click
 import numpy as np
-import psutil
 from PIL import Image
 
+from benchmarks.photos import Memory
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.doctor import examine
 from transfer_core.data.ingest import add_files, create_dataset
@@ -55,7 +54,7 @@ def main(data: str, phone: bool, limit: int, rounds: int) -> None:
         for number in range(rounds):
             theirs.append(_seconds(lambda: _read_with_keras(photos, size)))
             workspace = Workspace(Path(folder) / f"workspace-{number}")
-            with _Memory() as memory:
+            with Memory() as memory:
                 ours.append(_seconds(lambda workspace=workspace: _ingest(workspace, photos)))  # type: ignore[misc]
             growth.append(memory.growth)
     keras_rate, own_rate = (num_photos / statistics.median(times) for times in (theirs, ours))
@@ -111,27 +110,6 @@ def _seconds(function: Callable[[], None]) -> float:
     started_at = time.perf_counter()
     function()
     return time.perf_counter() - started_at
-
-
-class _Memory:
-    """Watches how far the memory of this process grows meanwhile."""
-
-    def __enter__(self) -> _Memory:
-        self._process = psutil.Process()
-        self._before = self._process.memory_info().rss
-        self.growth = 0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.05):
-            self.growth = max(self.growth, self._process.memory_info().rss - self._before)
 
 
 if __name__ == "__main__":

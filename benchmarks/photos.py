@@ -1,9 +1,10 @@
-"""What the benchmarks share: a folder of photos as a dataset, the machine in words, and times."""
+"""What the benchmarks share: a folder of photos as a dataset, the machine in words, times and memory."""
 
 from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,3 +40,24 @@ def timed(work: Callable[[], Result]) -> tuple[float, Result]:
     started_at = time.perf_counter()
     result = work()
     return time.perf_counter() - started_at, result
+
+
+class Memory:
+    """Watches how far the memory of this process grows meanwhile; `growth` is the most, in bytes."""
+
+    def __enter__(self) -> Memory:
+        self._process = psutil.Process()
+        self._before = self._process.memory_info().rss
+        self.growth = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.05):
+            self.growth = max(self.growth, self._process.memory_info().rss - self._before)

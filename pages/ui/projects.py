@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -19,7 +20,7 @@ from transfer_core.errors import TransferStudioError
 from transfer_core.language import _, plural
 from transfer_core.projects.open import OpenedProject
 from transfer_core.projects.plan import ProjectPlan, plan_project
-from transfer_core.runs.job import JobProgress
+from transfer_core.runs.job import Job
 
 # The server holds a download in memory as a whole.
 _MOST_DOWNLOAD_BYTES = 10**9
@@ -141,7 +142,7 @@ def _show_saving_progress(plan: ProjectPlan) -> None:
     job = saving_of(plan)
     if job is None or job.is_over:
         st.rerun()
-    _show_bar(job.progress, _("Saving …"))
+    _show_bar(job, _("Saving …"), "saving")
 
 
 def _show_opening_progress(session: Session) -> None:
@@ -149,11 +150,19 @@ def _show_opening_progress(session: Session) -> None:
     if job is None or job.is_over:
         st.rerun()
     is_unpacked = job.progress.share >= 1
-    _show_bar(job.progress, _("Building the models …") if is_unpacked else _("Checking and unpacking …"))
+    _show_bar(job, _("Building the models …") if is_unpacked else _("Checking and unpacking …"), "opening")
 
 
-def _show_bar(progress: JobProgress, text: str) -> None:
-    st.progress(progress.share, text=text)
+def _show_bar(job: Job[Any], text: str, key: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{key}-bar"):
+        st.progress(job.progress.share, text=_("Stopping …") if job.should_stop() else text)
+        st.button(
+            _("Stop"),
+            icon=":material/stop_circle:",
+            key=f"stop-{key}",
+            disabled=job.should_stop(),
+            on_click=job.request_stop,
+        )
 
 
 def _show_download(plan: ProjectPlan, path: Path) -> None:

@@ -168,3 +168,22 @@ def test_work_under_way_is_shown(
     page = bring(page, "colours.zip", SHIPPED.read_bytes())
     assert [found.proto.text for found in page.get("progress")] == ["Saving …", "Checking and unpacking …"]
     assert not page.file_uploader
+
+
+def test_saving_and_opening_can_be_stopped(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Job[object]] = []
+    monkeypatch.setattr(Job, "start", lambda job: begun.append(job) or job)
+    page = open_page(PAGE, images=dataset.id)
+    button(page, "Make the file").click().run()
+    bring(page, "colours.zip", SHIPPED.read_bytes())
+    for job, name in zip(begun, ("saving", "opening"), strict=True):
+        page.button(key=f"stop-{name}").click().run()
+        assert page.button(key=f"stop-{name}").disabled
+        job._run()
+    page.run()
+    assert button(page, "Make the file")
+    assert not page.error and not page.success and not downloads(page)
+    assert page_workspace.dataset_ids() == [dataset.id]
+    assert not list((page_workspace.cache_dir / "projects").iterdir())

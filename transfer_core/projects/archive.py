@@ -32,13 +32,23 @@ _LOCKED = 1
 _PROGRAMS = (".keras", ".h5", ".hdf5", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".pb", ".py", ".pyc")
 
 
-def unpack(content: BinaryIO, folder: Path, on_progress: Progress = lambda done, total: None) -> int:
+class ProjectStoppedError(Exception):
+    """The person asked to stop before the project was saved or opened."""
+
+
+def unpack(
+    content: BinaryIO,
+    folder: Path,
+    on_progress: Progress = lambda done, total: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> int:
     """Unpack a project, once all about it but the facts in its files has been checked.
 
     Args:
         content: The zip.
         folder: Where its files are to be. No name of a stranger's choice gets there.
         on_progress: Called with the bytes unpacked and all bytes.
+        should_stop: Asked before each file.
 
     Returns:
         The version of the project.
@@ -46,6 +56,7 @@ def unpack(content: BinaryIO, folder: Path, on_progress: Progress = lambda done,
     Raises:
         OSError: If the disk refuses.
         ProjectError: If it is no whole project, or unsafe; the message says why.
+        ProjectStoppedError: If `should_stop` said so.
     """
     with _archive(content) as archive:
         members = _checked_members(archive.infolist())
@@ -57,6 +68,8 @@ def unpack(content: BinaryIO, folder: Path, on_progress: Progress = lambda done,
         check_size(len(files), sum(file.num_bytes for file in files.values()))
         num_done, num_all = 0, sum(file.num_bytes for file in files.values())
         for name, file in files.items():
+            if should_stop():
+                raise ProjectStoppedError
             _unpack_file(archive, members[name], file, folder / name)
             num_done += file.num_bytes
             on_progress(num_done, num_all)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import ProjectError, TransferStudioError, WorkspaceError
 from transfer_core.files import read_json
 from transfer_core.language import _
-from transfer_core.projects.archive import Progress, unpack
+from transfer_core.projects.archive import Progress, ProjectStoppedError, unpack
 from transfer_core.projects.checks import check_project, model_facts_of, same_images, same_training
 from transfer_core.projects.copy import with_new_ids
 from transfer_core.projects.manifest import MANIFEST_FILE, MODEL_FACTS_FILE, Manifest
@@ -43,25 +43,30 @@ class OpenedProject:
 
 
 def open_project(
-    workspace: Workspace, content: BinaryIO, on_progress: Progress = lambda done, total: None
+    workspace: Workspace,
+    content: BinaryIO,
+    on_progress: Progress = lambda done, total: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> OpenedProject:
     """Take a project into a workspace. Nothing in it is run, and its models are built by this app.
 
     What is here already with the same content stays as it is; a picture, a model or weights that are missing here are
-    filled in. If anything in the project is here with other
-    content, such as images that were changed since, the whole project comes in as a copy with new ids.
+    filled in. If anything in the project is here with other content, such as images that were changed since, the
+    whole project comes in as a copy with new ids.
 
     Args:
         workspace: Where it is to be.
         content: The zip.
         on_progress: Called with the bytes unpacked and all bytes.
+        should_stop: Asked before each file and each model.
 
     Raises:
         ProjectError: If it is no whole project, or unsafe, or of a newer version; the message says why.
+        ProjectStoppedError: If `should_stop` said so.
         WorkspaceError: If the disk refuses.
     """
     with _scratch_folder(workspace) as folder:
-        migrate(folder, unpack(content, folder, on_progress))
+        migrate(folder, unpack(content, folder, on_progress, should_stop))
         manifest = Manifest.from_dict(read_json(folder / MANIFEST_FILE))
         unpacked = Workspace(folder)
         check_project(unpacked, manifest)
@@ -76,6 +81,8 @@ def open_project(
             for place in places
         }
         for run_id in manifest.runs:
+            if should_stop():
+                raise ProjectStoppedError
             if new[f"runs/{run_id}"]:
                 _rebuild(TrainingRun.load(unpacked, run_id))
         _move_in(folder, workspace.root, [part for parts in new.values() for part in parts])

@@ -7,6 +7,7 @@ import io
 import json
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +18,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import ProjectError
 from transfer_core.files import read_json, replacing
 from transfer_core.language import _
-from transfer_core.projects.archive import Progress
+from transfer_core.projects.archive import Progress, ProjectStoppedError
 from transfer_core.projects.checks import MISFITS, reason_of
 from transfer_core.projects.manifest import (
     MANIFEST_FILE,
@@ -40,6 +41,7 @@ def save_project(
     plan: ProjectPlan,
     path: Path,
     on_progress: Progress = lambda done, total: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Write a project, whole or not at all.
 
@@ -48,10 +50,12 @@ def save_project(
         plan: What goes in.
         path: Where the file is to be.
         on_progress: Called with the bytes written, and about how many there will be.
+        should_stop: Asked before each file.
 
     Raises:
         NotFoundError: If something was deleted meanwhile.
         ProjectError: If something was deleted or changed meanwhile.
+        ProjectStoppedError: If `should_stop` said so.
         WorkspaceError: If a model is damaged, or the disk refuses.
     """
     runs = {run.id: run for run in plan.runs}
@@ -66,6 +70,8 @@ def save_project(
     ):
         writer = _Writer(archive, plan.num_bytes, on_progress)
         for name, file in contents(workspace, plan.dataset, plan.runs, plan.source_ids):
+            if should_stop():
+                raise ProjectStoppedError
             if file.name == MODEL_FILE:
                 _write_model(writer, workspace, runs[file.parent.name], Path(scratch) / ARRAYS_FILE)
             else:

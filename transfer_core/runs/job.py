@@ -22,6 +22,7 @@ from transfer_core.export.bundle import ExportBundle, export_run
 from transfer_core.export.formats import get_format
 from transfer_core.export.preparation import prepare
 from transfer_core.language import _
+from transfer_core.projects.archive import ProjectStoppedError
 from transfer_core.projects.open import OpenedProject, open_project
 from transfer_core.projects.plan import ProjectPlan
 from transfer_core.projects.save import save_project
@@ -34,7 +35,7 @@ from transfer_core.workspace import Workspace
 _logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-_STOPPED = (DownloadStoppedError, FeaturesStoppedError, StoppedWaitingError)
+_STOPPED = (DownloadStoppedError, FeaturesStoppedError, ProjectStoppedError, StoppedWaitingError)
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def save_project_job(workspace: Workspace, plan: ProjectPlan, path: Path) -> Job
     """
 
     def work(job: Job[Path]) -> Path:
-        save_project(workspace, plan, path, on_progress=_teller(job, _("Saving")))
+        save_project(workspace, plan, path, _teller(job, _("Saving")), job.should_stop)
         # One at a time: each may be many GB, and can be made again. What is being written begins with a dot.
         for other in path.parent.glob("[!.]*.zip"):
             if other != path:
@@ -215,7 +216,7 @@ def open_project_job(workspace: Workspace, content: BinaryIO) -> Job[OpenedProje
     """
 
     def work(job: Job[OpenedProject]) -> OpenedProject:
-        return open_project(workspace, content, on_progress=_teller(job, _("Opening")))
+        return open_project(workspace, content, _teller(job, _("Opening")), job.should_stop)
 
     return Job(work)
 
