@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from tests.conftest import ROOT
+from transfer_core.runs.run_status import ACTIVE, run_status
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
 
 LONG = 120_000  # milliseconds; a busy machine may need them, a test never waits for their end
@@ -31,6 +33,7 @@ NOISE_FREE_ARGUMENTS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
+PAGES = pytest.StashKey[list[Page]]()
 _TROUBLE = re.compile(r"traceback|warning|error|exception", re.IGNORECASE)
 
 
@@ -43,12 +46,14 @@ class Server:
         workspace: Where it keeps everything.
         log: What it writes.
         process: Of the running app.
+        num_lines_read: Lines of the log that were looked at.
     """
 
     port: int
     workspace: Workspace
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    num_lines_read: int = 0
 
     @property
     def url(self) -> str:
@@ -80,25 +85,44 @@ class Server:
             self.process.wait(timeout=30)
             self.process = None
 
+    def check_log(self) -> None:
+        """Make sure that there is no warning among the lines written since the last time."""
+        lines = self.log.read_text("utf-8", "replace").splitlines()
+        new, self.num_lines_read = lines[self.num_lines_read :], len(lines)
+        trouble = [line for line in new if _TROUBLE.search(line)]
+        assert not trouble, "\n".join(new)
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """The app on a free port, with an empty workspace; its log must stay free of warnings."""
-    with running_server(tmp_path) as server:
-        yield server
+    def is_at_work(self) -> bool:
+        """Whether a training waits or is going on."""
+        runs = [TrainingRun.load(self.workspace, run_id) for run_id in self.workspace.run_ids()]
+        return any(run_status(run) in ACTIVE for run in runs)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The same for all tests of a module, which saves the start; for tests that leave nothing at work."""
     with running_server(tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
-def with_empty_workspace(server: Server) -> Server:
-    """Forget what the tests before have left."""
-    shutil.rmtree(server.workspace.root, ignore_errors=True)
-    return server
+@pytest.fixture
+def server(shared_server: Server) -> Iterator[Server]:
+    """The app on a free port, with an empty workspace; its log must stay free of warnings.
+
+    Nothing but its process is shared between tests, which saves the start.
+    """
+    shutil.rmtree(shared_server.workspace.root, ignore_errors=True)
+    yield shared_server
+    if shared_server.is_at_work():
+        shared_server.stop()
+        shared_server.start()
+    shared_server.check_log()
+
+
+@pytest.fixture
+def fresh_server(tmp_path: Path) -> Iterator[Server]:
+    """The same in a process of its own."""
+    with running_server(tmp_path) as server:
+        yield server
 
 
 @contextmanager
@@ -109,9 +133,7 @@ def running_server(folder: Path) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
-    lines = server.log.read_text("utf-8", "replace").splitlines()
-    trouble = [line for line in lines if _TROUBLE.search(line)]
-    assert not trouble, trouble
+    server.check_log()
 
 
 @pytest.fixture(scope="module")
@@ -122,29 +144,62 @@ def browser(browser_path: str) -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def contexts(browser: Browser) -> Iterator[dict[str, BrowserContext]]:
+    """By the address of a server; what a browser has loaded once it need not load for the next test."""
+    contexts: dict[str, BrowserContext] = {}
+    yield contexts
+    for context in contexts.values():
+        context.close()
+
+
 @pytest.fixture
-def person(browser: Browser, server: Server) -> Iterator[Callable[[], Page]]:
-    """`person()` opens the app as someone who has never been there; nothing may leave this machine."""
-    contexts: list[BrowserContext] = []
+def person(
+    browser: Browser, contexts: dict[str, BrowserContext], request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Page]]:
+    """`person()` opens the app as someone new there; nothing may leave this machine.
+
+    It takes an address, and a script to run before those of the page.
+    """
+    name = "fresh_server" if "fresh_server" in request.fixturenames else "server"
+    server: Server = request.getfixturevalue(name)
+    pages = request.node.stash.setdefault(PAGES, [])
     foreign: list[str] = []
     complaints: list[str] = []
 
-    def arrive() -> Page:
-        context = browser.new_context(base_url=server.url, viewport={"width": 1280, "height": 900})
-        contexts.append(context)
-        page = context.new_page()
+    def arrive(address: str = "/", script: str = "") -> Page:
+        if server.url not in contexts:
+            contexts[server.url] = browser.new_context(
+                base_url=server.url, viewport={"width": 1280, "height": 900}
+            )
+        page = contexts[server.url].new_page()
+        pages.append(page)
+        page.add_init_script(script)
         page.set_default_timeout(LONG)
         page.on("request", lambda request: foreign.append(request.url) if _is_foreign(request.url) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto("/")
+        page.goto(address)
         settle(page)
         return page
 
     yield arrive
-    for context in contexts:
-        context.close()
+    for page in pages:
+        # What is still being drawn would miss the files that the next test takes away.
+        if page.url.startswith(server.url):
+            settle(page)
+        page.close()
     assert not foreign, f"asked for over the network: {foreign}"
     assert not complaints, complaints
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where a test fails, tell what its pages show."""
+    report = yield
+    if report.failed and report.when == "call":
+        for page in item.stash.get(PAGES, []):
+            report.sections.append((f"page {page.url}", page.locator("body").inner_text()))
+    return report
 
 
 def settle(page: Page) -> None:

@@ -8,17 +8,12 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.conftest import LONG, Server, settle, with_empty_workspace
+from tests.e2e.conftest import LONG, Server, settle
 from transfer_core.data.dataset import ImageDataset
 
 pytestmark = pytest.mark.browser
 
-Person = Callable[[], Page]
-
-
-@pytest.fixture
-def server(shared_server: Server) -> Server:
-    return with_empty_workspace(shared_server)
+Person = Callable[..., Page]
 
 
 KEEP_STREAMS = """
@@ -33,8 +28,6 @@ KEEP_STREAMS = """
 
 
 def open_camera(page: Page, way: str = "The camera") -> None:
-    page.goto("/Images")
-    settle(page)
     page.get_by_text(way, exact=True).click()
     settle(page)
     page.get_by_role("button", name="Switch the camera on").click()
@@ -56,7 +49,7 @@ def hold(page: Page, class_name: str, num_frames: int) -> None:
     wait_for_frames(page, num_frames)
     page.mouse.up()
     expect(record_button(page)).to_be_visible()
-    expect(page.get_by_text("were added to")).to_be_visible()
+    expect(page.get_by_text(f"were added to {class_name}")).to_be_visible()
     settle(page)
 
 
@@ -70,7 +63,7 @@ def bursts(dataset: ImageDataset) -> list[str]:
 
 
 def test_each_press_is_one_recording_that_stays_on_one_side(server: Server, person: Person) -> None:
-    page = person()
+    page = person("/Images")
     open_camera(page)
     hold(page, "cat", 3)
     first = the_dataset(server)
@@ -93,7 +86,7 @@ def test_each_press_is_one_recording_that_stays_on_one_side(server: Server, pers
 
 
 def test_a_recording_can_be_thrown_away(server: Server, person: Person) -> None:
-    page = person()
+    page = person("/Images")
     open_camera(page)
     hold(page, "cat", 2)
     kept = {image.id for image in the_dataset(server).images}
@@ -107,7 +100,7 @@ def test_a_recording_can_be_thrown_away(server: Server, person: Person) -> None:
 
 
 def test_nothing_is_recorded_without_the_name_of_a_class(server: Server, person: Person) -> None:
-    page = person()
+    page = person("/Images")
     open_camera(page)
     record_button(page).click()
     expect(page.get_by_text("The class needs a name first.")).to_be_visible()
@@ -115,8 +108,7 @@ def test_nothing_is_recorded_without_the_name_of_a_class(server: Server, person:
 
 
 def test_the_camera_is_let_go_of(person: Person) -> None:
-    page = person()
-    page.add_init_script(KEEP_STREAMS)
+    page = person("/Images", KEEP_STREAMS)
     open_camera(page)
     expect(record_button(page)).to_be_visible()
     assert page.evaluate("tracks.map((track) => track.readyState)") == ["live"]
@@ -140,8 +132,7 @@ def test_the_camera_is_let_go_of(person: Person) -> None:
     ],
 )
 def test_a_camera_that_cannot_be_used_is_explained(person: Person, trouble: str, sentence: str) -> None:
-    page = person()
-    page.add_init_script(f"navigator.mediaDevices.getUserMedia = async () => {{ {trouble}; }};")
+    page = person("/Images", f"navigator.mediaDevices.getUserMedia = async () => {{ {trouble}; }};")
     open_camera(page)
     expect(page.get_by_role("alert").filter(has_text=sentence)).to_be_visible()
 
@@ -150,6 +141,8 @@ def test_an_address_that_is_not_secure_is_explained(server: Server, browser: Bro
     page = browser.new_page(base_url=server.url)
     page.set_default_timeout(LONG)
     page.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false });")
+    page.goto("/Images")
+    settle(page)
     open_camera(page)
     expect(page.get_by_role("alert").filter(has_text="only on https addresses")).to_be_visible()
     page.close()

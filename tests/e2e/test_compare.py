@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Server, click_button, heading, settle, with_empty_workspace
+from tests.e2e.conftest import Server, click_button, heading
 from transfer_core.config import TrainingConfig
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import folder_source
@@ -19,12 +19,7 @@ from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 
 pytestmark = pytest.mark.browser
 
-Person = Callable[[], Page]
-
-
-@pytest.fixture
-def server(shared_server: Server) -> Server:
-    return with_empty_workspace(shared_server)
+Person = Callable[..., Page]
 
 
 @pytest.fixture
@@ -44,9 +39,7 @@ def runs(server: Server, image_folder: Path) -> list[TrainingRun]:
 def test_a_lesson_leads_to_where_the_model_looks_and_to_the_map(
     person: Person, runs: list[TrainingRun]
 ) -> None:
-    page = person()
-    page.goto(f"/Learn?run={runs[1].id}")
-    settle(page)
+    page = person(f"/Learn?run={runs[1].id}")
     lesson = page.locator(".st-key-lesson-shortcuts")
     lesson.get_by_role("button", name="See it in your run").click()
     expect(heading(page, "5 · Results")).to_be_visible()
@@ -69,9 +62,7 @@ def test_a_lesson_leads_to_where_the_model_looks_and_to_the_map(
 def test_two_runs_are_picked_compared_and_one_is_deleted_and_had_back(
     server: Server, person: Person, runs: list[TrainingRun]
 ) -> None:
-    page = person()
-    page.goto(f"/Compare?compare={runs[0].id}")
-    settle(page)
+    page = person(f"/Compare?compare={runs[0].id}")
     expect(page.get_by_text("Pick one more run")).to_be_visible()
     page.get_by_role("combobox", name="Pick two or more").click()
     page.get_by_role("option").first.click()

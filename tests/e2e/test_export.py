@@ -29,7 +29,7 @@ pytestmark = pytest.mark.browser
 
 def test_each_format_is_made_proved_and_downloaded(
     server: Server,
-    person: Callable[[], Page],
+    person: Callable[..., Page],
     image_folder: Path,
     tmp_path: Path,
     web_runtimes_or_reason: Path | str,
@@ -42,9 +42,7 @@ def test_each_format_is_made_proved_and_downloaded(
     run = TrainingRun.create(server.workspace, dataset, config)
     execute_run(server.workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
 
-    page = person()
-    page.goto(f"/Export?run={run.id}")
-    settle(page)
+    page = person(f"/Export?run={run.id}")
     folders = {}
     for export_format in formats:
         settle(page)

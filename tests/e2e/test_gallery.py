@@ -8,19 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Server, click_button, settle, with_empty_workspace
+from tests.e2e.conftest import Server, click_button, settle
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import folder_source
 
 pytestmark = pytest.mark.browser
 
-Person = Callable[[], Page]
-
-
-@pytest.fixture
-def server(shared_server: Server) -> Server:
-    return with_empty_workspace(shared_server)
+Person = Callable[..., Page]
 
 
 @pytest.fixture
@@ -30,9 +25,7 @@ def dataset(server: Server, image_folder: Path) -> ImageDataset:
 
 @pytest.fixture
 def page(person: Person, dataset: ImageDataset) -> Page:
-    page = person()
-    page.goto(f"/Images?images={dataset.id}")
-    settle(page)
+    page = person(f"/Images?images={dataset.id}")
     expect(page.get_by_text("24 images.")).to_be_visible()
     return page
 

@@ -11,17 +11,12 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from tests.conftest import MakeImage
-from tests.e2e.conftest import LONG, Server, choose_folder, heading, settle, with_empty_workspace
+from tests.e2e.conftest import LONG, Server, choose_folder, heading, settle
 from transfer_core.data.dataset import ImageDataset
 
 pytestmark = pytest.mark.browser
 
-Person = Callable[[], Page]
-
-
-@pytest.fixture
-def server(shared_server: Server) -> Server:
-    return with_empty_workspace(shared_server)
+Person = Callable[..., Page]
 
 
 def open_images(page: Page) -> None:
@@ -90,8 +85,7 @@ def test_nothing_good_is_lost_among_bad_files(
     (image_folder / "__MACOSX").mkdir()
     (image_folder / "__MACOSX" / "._red-0.jpg").write_bytes(b"\0\5\x16\7")
     (image_folder / "stray.png").write_bytes(make_image("green", seed=78))
-    page = person()
-    open_images(page)
+    page = person("/Images")
     choose_folder(page, image_folder)
     expect(heading(page, "Gallery")).to_be_visible()
     expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
@@ -108,8 +102,7 @@ def test_many_files_arrive_in_batches_and_each_once(
     server: Server, person: Person, tmp_path: Path, make_image: MakeImage
 ) -> None:
     folder = many_photos(tmp_path, make_image, 250)
-    page = person()
-    open_images(page)
+    page = person("/Images")
     choose_folder(page, folder)
     expect(page.get_by_text("250 images in 2 classes")).to_be_visible()
     dataset = the_dataset(server)
@@ -118,8 +111,7 @@ def test_many_files_arrive_in_batches_and_each_once(
 
 
 def test_a_folder_without_subfolders_is_explained(person: Person, image_folder: Path) -> None:
-    page = person()
-    open_images(page)
+    page = person("/Images")
     choose_folder(page, image_folder / "red")
     expect(page.get_by_text("There are no subfolders in it, so the classes cannot be told.")).to_be_visible()
     choose_folder(page, image_folder)
@@ -129,8 +121,7 @@ def test_a_folder_without_subfolders_is_explained(person: Person, image_folder: 
 def test_more_images_join_those_that_are_there(
     server: Server, person: Person, image_folder: Path, tmp_path: Path, make_image: MakeImage
 ) -> None:
-    page = person()
-    open_images(page)
+    page = person("/Images")
     choose_folder(page, image_folder)
     expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
     (tmp_path / "more" / "grey").mkdir(parents=True)
@@ -145,8 +136,7 @@ def test_more_images_join_those_that_are_there(
 
 def test_a_zip_comes_in(person: Person, image_folder: Path, tmp_path: Path) -> None:
     archive = shutil.make_archive(str(tmp_path / "packed"), "zip", image_folder.parent, image_folder.name)
-    page = person()
-    open_images(page)
+    page = person("/Images")
     page.get_by_text("A zip or tar file", exact=True).click()
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(archive)
     expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
@@ -156,8 +146,7 @@ def test_a_stopped_folder_goes_on_where_it_stopped(
     server: Server, person: Person, tmp_path: Path, make_image: MakeImage
 ) -> None:
     folder = many_photos(tmp_path, make_image, 500)
-    page = person()
-    open_images(page)
+    page = person("/Images")
     choose_folder(page, folder)
     page.get_by_role("button", name="Stop here and keep what has arrived").click()
     expect(page.get_by_text("Bring the same folder again to add the rest.")).to_be_visible()
@@ -178,8 +167,7 @@ def test_a_server_that_is_killed_half_way_loses_and_doubles_nothing(
     server: Server, person: Person, tmp_path: Path, make_image: MakeImage
 ) -> None:
     folder = many_photos(tmp_path, make_image, 100, size=(420, 400), kind="BMP")
-    page = person()
-    open_images(page)
+    page = person("/Images")
     choose_folder(page, folder)
     expect(page.get_by_text(re.compile(r"^[5-7]\d of 100 files"))).to_be_visible()
     server.stop(at_once=True)
@@ -246,8 +234,7 @@ def test_a_batch_that_comes_twice_counts_once(server: Server, browser: Browser, 
 def test_the_same_folder_once_more_is_known_and_not_listed(
     server: Server, person: Person, image_folder: Path
 ) -> None:
-    page = person()
-    open_images(page)
+    page = person("/Images")
     choose_folder(page, image_folder)
     expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
     page.get_by_text("Add to the images below, rather than start anew").click()
@@ -261,8 +248,7 @@ def test_the_same_folder_once_more_is_known_and_not_listed(
 def test_class_folders_dropped_together_are_classes(
     server: Server, person: Person, image_folder: Path
 ) -> None:
-    page = person()
-    open_images(page)
+    page = person("/Images")
     drop(page, sorted(image_folder.iterdir()))
     expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
 
@@ -271,8 +257,7 @@ def test_loose_files_with_a_table_get_its_labels(server: Server, person: Person,
     table = image_folder / "labels.csv"
     paths = sorted(image_folder.rglob("*.jpg"))
     table.write_text("".join(f"{path.name},{path.parent.name}\n" for path in paths[:16]))
-    page = person()
-    open_images(page)
+    page = person("/Images")
     drop(page, [*paths, table])
     expect(page.get_by_text("16 images in 2 classes")).to_be_visible()
     dataset = the_dataset(server)
@@ -286,8 +271,7 @@ def test_a_file_larger_than_a_batch_arrives_in_parts(
     large = make_image("red", seed=5, size=(2400, 2400), image_format="BMP")
     assert len(large) > 2 * 8 * 1024**2
     (image_folder / "red" / "large.bmp").write_bytes(large)
-    page = person()
-    open_images(page)
+    page = person("/Images")
     choose_folder(page, image_folder)
     expect(page.get_by_text("25 images in 3 classes")).to_be_visible()
 
@@ -300,8 +284,7 @@ def test_the_memory_of_the_server_does_not_grow_with_the_number_of_photos(
 ) -> None:
     folder = many_photos(tmp_path, make_image, 240, size=(420, 400), kind="BMP")
     assert sum(path.stat().st_size for path in folder.rglob("*.jpg")) > 120e6
-    page = person()
-    open_images(page)
+    page = person("/Images")
     wait_for_tensorflow(server, page)
     before = memory(server)
     Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # the peak counts from here on

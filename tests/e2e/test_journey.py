@@ -24,7 +24,7 @@ from tests.e2e.conftest import (
 
 pytestmark = pytest.mark.browser
 
-Person = Callable[[], Page]
+Person = Callable[..., Page]
 NUM_KEPT_ASIDE = 2
 
 
@@ -124,39 +124,3 @@ def test_one_click_to_a_trained_model(server: Server, person: Person) -> None:
     settle(page)
     first = page.locator("[data-testid=stMain] h3").all_inner_texts()[:5]
     assert first.count("animals") >= 4, first
-
-
-def test_two_people_take_turns_and_see_the_same_run(server: Server, person: Person) -> None:
-    first, second = person(), person()
-    for page in (first, second):
-        page.goto("/Images")
-        settle(page)
-        page.get_by_text("A sample", exact=True).click()
-        page.get_by_role("button", name="Use this sample").first.click()
-        expect(page.get_by_text("200 images in 5 classes")).to_be_visible()
-        page.get_by_role("link", name="1 · Model").click()
-        pick_first_model(page)
-        page.get_by_role("link", name="3 · Layers").click()
-        expect(page.get_by_role("slider")).to_be_visible()
-        page.get_by_role("link", name="4 · Train").click()
-        choose_long_training(page)
-        page.get_by_role("button", name="Start training").click()
-        expect(
-            page.get_by_role("button", name=re.compile("Stop and keep|Cancel|Leave the queue"))
-        ).to_be_visible()
-    expect(second.get_by_text("Another training goes first: 1 before yours.")).to_be_visible()
-
-    tab = first.context.new_page()
-    tab.goto(first.url)
-    expect(tab.get_by_role("button", name="Stop and keep the best")).to_be_visible()
-    tab.get_by_role("link", name="1 · Model").click()
-    expect(heading(tab, "1 · Model")).to_be_visible()
-    expect(tab.locator("[data-testid=stSidebar]").get_by_text("Training now").first).to_be_visible()
-
-    wait_for_more_points(first, 0)
-    first.get_by_role("button", name="Stop and keep the best").click()
-    expect(first.get_by_text("Stopped on request.")).to_be_visible()
-    expect(second.get_by_role("button", name="Stop and keep the best")).to_be_visible()
-    wait_for_more_points(second, 0)
-    second.get_by_role("button", name="Stop and keep the best").click()
-    expect(second.get_by_text("Stopped on request.")).to_be_visible()

@@ -9,18 +9,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Server, settle, with_empty_workspace
+from tests.e2e.conftest import Server
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import folder_source
 
 pytestmark = pytest.mark.browser
 
-Person = Callable[[], Page]
-
-
-@pytest.fixture
-def server(shared_server: Server) -> Server:
-    return with_empty_workspace(shared_server)
+Person = Callable[..., Page]
 
 
 def models(page: Page):
@@ -29,9 +24,7 @@ def models(page: Page):
 
 
 def test_search_filter_and_details_of_a_model_that_is_not_here(person: Person) -> None:
-    page = person()
-    page.goto("/Model")
-    settle(page)
+    page = person("/Model")
     expect(models(page)).to_have_count(43)
     page.get_by_text("are fast", exact=True).click()
     page.get_by_text("are accurate (80% on ImageNet)", exact=True).click()
@@ -57,9 +50,7 @@ def test_two_models_try_the_images_and_the_better_one_is_taken(
     person: Person, server: Server, image_folder: Path
 ) -> None:
     dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
-    page = person()
-    page.goto(f"/Model?images={dataset.id}")
-    settle(page)
+    page = person(f"/Model?images={dataset.id}")
     page.get_by_role("button", name="Try them on my images").click()
     expect(page.get_by_text(re.compile("Best trade-off: EfficientNet-Lite"))).to_be_visible()
     chart = page.locator(".st-key-audition-chart")

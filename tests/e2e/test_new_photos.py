@@ -28,7 +28,7 @@ from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 
 pytestmark = pytest.mark.browser
 
-Person = Callable[[], Page]
+Person = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +78,11 @@ SEE_FRAMES = """
 """
 
 
-def open_test(page: Page, run: TrainingRun, way: str) -> None:
-    page.goto(f"/Test?run={run.id}")
-    settle(page)
+def open_test(person: Person, run: TrainingRun, way: str, script: str = "") -> Page:
+    page = person(f"/Test?run={run.id}", script)
     page.get_by_text(way, exact=True).click()
     settle(page)
+    return page
 
 
 def choose_directory(page: Page, folder: Path) -> None:
@@ -95,9 +95,7 @@ def said_live(page: Page) -> Locator:
 
 
 def test_the_live_camera_answers_again_and_again_and_is_let_go_of(person: Person, run: TrainingRun) -> None:
-    page = person()
-    page.add_init_script(KEEP_STREAMS)
-    open_test(page, run, "Live camera")
+    page = open_test(person, run, "Live camera", KEEP_STREAMS)
     page.get_by_role("button", name="Switch the camera on").click()
     expect(said_live(page)).to_have_text("red")
     # The rate is told only after several answers have come.
@@ -114,9 +112,7 @@ def test_the_live_camera_answers_again_and_again_and_is_let_go_of(person: Person
 
 
 def test_frames_are_dropped_while_one_is_on_its_way(server: Server, person: Person, run: TrainingRun) -> None:
-    page = person()
-    page.add_init_script(COUNT_FRAMES)
-    open_test(page, run, "Live camera")
+    page = open_test(person, run, "Live camera", COUNT_FRAMES)
     page.get_by_role("button", name="Switch the camera on").click()
     expect(page.get_by_text("answers a second")).to_be_visible()
     assert server.process is not None
@@ -138,8 +134,7 @@ def test_a_folder_becomes_a_table_and_a_wrong_answer_an_image(
     for number, color in enumerate(("red", "green", "blue")):
         (folder / f"{color}.png").write_bytes(make_image(color, seed=900 + number))
     (folder / "broken.jpg").write_bytes(b"no picture")
-    page = person()
-    open_test(page, run, "A folder or zip")
+    page = open_test(person, run, "A folder or zip")
     choose_directory(page, folder)
     expect(page.get_by_text("1 file was left out")).to_be_visible()
     settle(page)
@@ -176,9 +171,8 @@ def cards(page: Page) -> Locator:
 def test_photos_are_pasted_with_keys_and_with_the_button(
     server: Server, person: Person, run: TrainingRun, make_image: MakeImage
 ) -> None:
-    page = person()
+    page = open_test(person, run, "Photos")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
-    open_test(page, run, "Photos")
     predictor = Predictor.load(run.folder)
     for number, color in enumerate(("red", "blue"), 1):
         content = make_image(color, seed=900 + number)
@@ -215,8 +209,7 @@ def test_photos_are_pasted_with_keys_and_with_the_button(
 def test_several_files_of_one_paste_come_in_their_order_and_no_more_than_fit(
     person: Person, run: TrainingRun, make_image: MakeImage
 ) -> None:
-    page = person()
-    open_test(page, run, "Photos")
+    page = open_test(person, run, "Photos")
     page.evaluate(
         """(content) => {
             const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
@@ -236,10 +229,11 @@ def test_several_files_of_one_paste_come_in_their_order_and_no_more_than_fit(
 
 
 def test_a_clipboard_that_may_not_be_read_is_explained(person: Person, run: TrainingRun) -> None:
-    page = person()
-    page.add_init_script(
-        "navigator.clipboard.read = async () => { throw new DOMException('', 'NotAllowedError'); };"
+    page = open_test(
+        person,
+        run,
+        "Photos",
+        "navigator.clipboard.read = async () => { throw new DOMException('', 'NotAllowedError'); };",
     )
-    open_test(page, run, "Photos")
     page.get_by_role("button", name="Paste a photo").click()
     expect(page.get_by_role("alert").filter(has_text="Press Ctrl+V (⌘V on a Mac) instead")).to_be_visible()

@@ -28,7 +28,7 @@ def answer_to(page: Page, photo: Path) -> list[str]:
 
 
 def test_saved_on_one_server_and_opened_on_another(
-    server: Server, person: Callable[[], Page], image_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    server: Server, person: Callable[..., Page], image_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
     config = TrainingConfig(backbone="tiny_random", epochs=10)
@@ -36,9 +36,7 @@ def test_saved_on_one_server_and_opened_on_another(
     execute_run(server.workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
     photo = image_folder / "red" / "red-3.jpg"
 
-    page = person()
-    page.goto(f"/Test?pick={run.id}")
-    settle(page)
+    page = person(f"/Test?pick={run.id}")
     expected = answer_to(page, photo)
     page.locator("[data-testid=stSidebar]").get_by_role("link", name="Projects").click()
     expect(heading(page, "Projects")).to_be_visible()

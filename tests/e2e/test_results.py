@@ -21,7 +21,7 @@ from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 
 pytestmark = pytest.mark.browser
 
-Person = Callable[[], Page]
+Person = Callable[..., Page]
 
 
 @pytest.fixture
@@ -54,9 +54,7 @@ def test_a_cell_is_clicked_a_photo_relabelled_and_the_model_trained_again(
     mistakes = in_cell(evaluation, "blue", "red")
     assert len(mistakes) == 1, evaluation.confusion_matrix
 
-    page = person()
-    page.goto(f"/Results?run={run.id}")
-    settle(page)
+    page = person(f"/Results?run={run.id}")
     expect(page.get_by_text("12 photos were tested.")).to_be_visible()
     page.get_by_role("radio", name="Mistakes").click()
     expect(heading(page, "What was taken for what")).to_be_visible()

@@ -13,6 +13,7 @@ from tests.e2e.conftest import (
     Server,
     choose_long_training,
     click_button,
+    heading,
     settle,
     wait_for_more_points,
 )
@@ -23,20 +24,22 @@ from transfer_core.runs.training_run import TrainingRun
 
 pytestmark = pytest.mark.browser
 
-Person = Callable[[], Page]
+Person = Callable[..., Page]
 
 
 @pytest.fixture
 def train_page(server: Server, image_folder: Path) -> str:
+    return train_address(server, image_folder)
+
+
+def train_address(server: Server, photos: Path) -> str:
     """The address of the Train page with a tiny network and small pictures chosen."""
-    dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
+    dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(photos))
     return f"/Train?model=tiny_random&images={dataset.id}&unfrozen=0"
 
 
-def start_long_training(page: Page, address: str) -> None:
+def start_long_training(page: Page) -> None:
     """Start a training that does not end by itself within a test."""
-    page.goto(address)
-    settle(page)
     choose_long_training(page)
     page.get_by_role("button", name="Start training").click()
     expect(
@@ -49,8 +52,8 @@ def newest_run(server: Server) -> TrainingRun:
 
 
 def test_pause_go_on_and_stop(server: Server, person: Person, train_page: str) -> None:
-    page = person()
-    start_long_training(page, train_page)
+    page = person(train_page)
+    start_long_training(page)
     wait_for_more_points(page, 0)
     main = page.locator("[data-testid=stMain]")
     for label in ("Left in all", "Best so far", "Images a second", "Learning rate", "Memory"):
@@ -80,10 +83,11 @@ def test_pause_go_on_and_stop(server: Server, person: Person, train_page: str) -
 
 
 def test_killed_server_started_again_goes_on_where_it_was(
-    server: Server, person: Person, train_page: str
+    fresh_server: Server, person: Person, image_folder: Path
 ) -> None:
-    page = person()
-    start_long_training(page, train_page)
+    server = fresh_server
+    page = person(train_address(server, image_folder))
+    start_long_training(page)
     wait_for_more_points(page, 0)
     run = newest_run(server)
     checkpoint = run.folder / "checkpoints" / "checkpoint.npz"
@@ -107,11 +111,20 @@ def test_killed_server_started_again_goes_on_where_it_was(
     assert server.workspace.run_ids() == [run.id]
 
 
-def test_two_runs_wait_in_line(server: Server, person: Person, train_page: str) -> None:
-    first, second = person(), person()
-    start_long_training(first, train_page)
-    start_long_training(second, train_page)
+def test_two_people_take_turns_and_another_window_shows_the_same_run(
+    server: Server, person: Person, train_page: str
+) -> None:
+    first, second = person(train_page), person(train_page)
+    for page in (first, second):
+        start_long_training(page)
     expect(second.get_by_text("Another training goes first: 1 before yours.")).to_be_visible()
+
+    tab = person(first.url)
+    expect(tab.get_by_role("button", name="Stop and keep the best")).to_be_visible()
+    tab.get_by_role("link", name="1 · Model").click()
+    expect(heading(tab, "1 · Model")).to_be_visible()
+    expect(tab.locator("[data-testid=stSidebar]").get_by_text("Training now").first).to_be_visible()
+
     wait_for_more_points(first, 0)
     first.get_by_role("button", name="Stop and keep the best").click()
     expect(first.get_by_text("Stopped on request.")).to_be_visible()

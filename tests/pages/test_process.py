@@ -38,6 +38,7 @@ def test_objects_of_tensorflow_are_out_of_every_later_collection() -> None:
 def test_the_settings_that_training_needs_are_on() -> None:
     config.get_config_options(force_reparse=True)
     assert config.get_option("runner.postScriptGC") is False
+    assert config.get_option("runner.fastReruns") is False
     assert config.get_option("client.showSidebarNavigation") is False
     assert config.get_option("server.fileWatcherType") == "none"
     assert config.get_option("server.address") == "127.0.0.1"
