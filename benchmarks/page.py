@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[1]
 _NUM_ROUND_TRIPS = 20
 _NUM_WINDOWS = 3
-_WINDOW_SECONDS = 10
-_PATIENCE = 300_000  # milliseconds
+_WINDOW_SECONDS = 6
+_PATIENCE = 60_000  # milliseconds
 
 
 @click.command()
@@ -65,6 +65,8 @@ def main(folder: Path, browser: str) -> None:
             watched, alone = _epochs_a_second(page, run)
             page.goto(f"/Layers?{choices}&unfrozen=0")
             busy = _round_trips(page)
+            if run.snapshot().outcome:
+                raise click.ClickException("The training was over before all was measured: take more photos.")
             chromium.close()
     click.echo(f"round trip, nothing is trained: {1000 * quiet:.0f} ms at the median of {_NUM_ROUND_TRIPS}")
     click.echo(
@@ -100,6 +102,10 @@ def _start_long_training(page: Page, address: str) -> None:
         field.fill(number)
         field.press("Enter")
         page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    # Small batches: a thousand epochs are to last longer than the measuring.
+    page.get_by_role("tab", name="Steps").click()
+    page.locator("[data-testid=stSlider]", has_text="Batch size").get_by_role("slider").press("Home")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     page.get_by_role("button", name="Start training").click()
     page.get_by_role("button", name="Pause", exact=True).wait_for()
 
