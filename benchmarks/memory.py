@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from benchmarks.photos import Memory, dataset_of, machine
-from transfer_core.backbones.registry import DEFAULT_BACKBONE
+from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -35,9 +35,16 @@ from transfer_core.workspace import Workspace
 )
 @click.option("--backbone", "backbones", multiple=True, default=(DEFAULT_BACKBONE,), show_default=True)
 @click.option("--blocks", multiple=True, type=int, default=(0, 2, 5, 9), show_default=True, help="Unfrozen.")
+@click.option(
+    "--from-scratch", is_flag=True, help="Random weights, for networks whose weights are not at hand."
+)
 @click.option("--batch-size", "batch_sizes", multiple=True, type=int, default=(32,), show_default=True)
 def main(
-    folder: Path, backbones: tuple[str, ...], blocks: tuple[int, ...], batch_sizes: tuple[int, ...]
+    folder: Path,
+    backbones: tuple[str, ...],
+    blocks: tuple[int, ...],
+    batch_sizes: tuple[int, ...],
+    from_scratch: bool,
 ) -> None:
     """Print for each training what was foretold and how far the memory grew."""
     click.echo(machine())
@@ -46,10 +53,10 @@ def main(
         dataset = dataset_of(workspace, folder)
         spawning = multiprocessing.get_context("spawn")
         for backbone in backbones:
-            for num_blocks in blocks:
+            for num_blocks in (len(get_backbone(backbone).blocks),) if from_scratch else blocks:
                 for batch_size in batch_sizes:
                     with spawning.Pool(1) as worker:
-                        row = (workspace, dataset, backbone, num_blocks, batch_size)
+                        row = (workspace, dataset, backbone, num_blocks, batch_size, from_scratch)
                         foretold, growth = worker.apply(_measure, row)
                     click.echo(
                         f"{backbone:<20} {num_blocks:>2} blocks, batch {batch_size:>3}   foretold "
@@ -58,11 +65,21 @@ def main(
 
 
 def _measure(
-    workspace: Workspace, dataset: ImageDataset, name: str, num_blocks: int, batch_size: int
+    workspace: Workspace,
+    dataset: ImageDataset,
+    name: str,
+    num_blocks: int,
+    batch_size: int,
+    from_scratch: bool,
 ) -> tuple[int, int]:
     load_keras()
     config = TrainingConfig(
-        backbone=name, num_unfrozen_blocks=num_blocks, batch_size=batch_size, epochs=1, fine_tune_epochs=1
+        backbone=name,
+        weights="random" if from_scratch else "pretrained",
+        num_unfrozen_blocks=num_blocks,
+        batch_size=batch_size,
+        epochs=1,
+        fine_tune_epochs=1,
     )
     foretold = estimate_memory(FreezePlan.of(config), config, dataset)
     with Memory() as memory:

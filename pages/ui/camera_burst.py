@@ -10,10 +10,11 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.arrivals import Recording
 from pages.ui.component import component
 from pages.ui.page import guarded
 from pages.ui.process import workspace
-from pages.ui.session import Recording, Session, component_value, write_address
+from pages.ui.session import Session, component_value, write_address
 from pages.ui.words import plain
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset

@@ -7,10 +7,11 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.arrivals import Upload
 from pages.ui.component import component
 from pages.ui.page import guarded
 from pages.ui.process import workspace
-from pages.ui.session import Session, Upload, component_value, write_address
+from pages.ui.session import Session, component_value, write_address
 from pages.ui.upload_outcome import show_outcome
 from pages.ui.upload_parts import check_outcome, expect_files, take_part, without_known
 from transfer_core.data.dataset import ImageDataset

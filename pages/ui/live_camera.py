@@ -10,12 +10,13 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.arrivals import LiveAnswer
 from pages.ui.component import component
 from pages.ui.page import guarded
 from pages.ui.predictions import MAX_BARS, Runs, make_ready, say_what_certainty_is
 from pages.ui.process import predictor
 from pages.ui.run_choice import describe_run
-from pages.ui.session import LiveAnswer, Session, component_value
+from pages.ui.session import Session, component_value
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
 from transfer_core.predictor import Prediction

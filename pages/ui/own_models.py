@@ -21,8 +21,9 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.backbones.source_exchange import export_source, import_source, import_weights
 from transfer_core.language import _
-from transfer_core.runs.own_models import lineage_of, make_source, runs_to_build_on
+from transfer_core.runs.own_models import delete_source, lineage_of, make_source, runs_to_build_on
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.trash import take_source_from_trash
 
 _RUNS_SHOWN = 8
 
@@ -33,8 +34,9 @@ def show_own_models(session: Session) -> None:
     sources, runs = own_sources(), runs_to_build_on(workspace())
     if not sources and not runs:
         st.caption(_("When you have trained a model, the next one can build on it: it will be here."))
+    guarded(_show_undo)(session)
     for backbone in sources:
-        _show_source(session, backbone)
+        guarded(_show_source)(session, backbone)
     for run in runs[:_RUNS_SHOWN]:
         _show_run(session, run)
     with st.expander(_("Bring a model from another computer"), icon=":material/upload_file:"):
@@ -49,6 +51,24 @@ def _show_source(session: Session, backbone: Backbone) -> None:
         with st.container(width=180):
             show_use_button(session, backbone, f"use-{backbone.name}")
         _show_save(backbone.name, backbone.title)
+        if st.button(
+            _("Delete"), icon=":material/delete:", type="tertiary", key=f"delete-source-{backbone.name}"
+        ):
+            delete_source(workspace(), backbone.name)
+            session.deleted_source_id = backbone.name
+            st.rerun()
+
+
+def _show_undo(session: Session) -> None:
+    deleted = session.deleted_source_id
+    if deleted is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", border=True, key="deleted-source"):
+        st.markdown(_(":material/delete: Your own model was deleted."))
+        if st.button(_("Undo"), icon=":material/undo:", key="undo-delete-source"):
+            session.deleted_source_id = None
+            take_source_from_trash(workspace(), deleted)
+            st.rerun()
 
 
 def _show_run(session: Session, run: TrainingRun) -> None:

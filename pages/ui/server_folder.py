@@ -7,9 +7,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.ui.arrivals import Upload
 from pages.ui.page import guarded
 from pages.ui.process import workspace
-from pages.ui.session import Session, Upload, write_address
+from pages.ui.session import Session, write_address
 from pages.ui.upload_outcome import show_outcome
 from pages.ui.upload_parts import check_outcome, without_known
 from pages.ui.words import plain

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui.session import Upload
+from pages.ui.arrivals import Upload
 from pages.ui.words import plain
 from transfer_core.language import plural
 

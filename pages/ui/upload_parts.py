@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pages.ui.session import Upload
+from pages.ui.arrivals import Upload
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import check_anything_added
 from transfer_core.data.label_table import arranged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -91,6 +93,16 @@ def finished_run(
 
     execute_run(session_workspace, run, emit, lambda: False)
     return FinishedRun(session_workspace, color_dataset, run, events)
+
+
+@pytest.fixture
+def own(finished_run: FinishedRun, workspace: Workspace) -> FinishedRun:
+    """The finished run, alone in a workspace of its own."""
+    look_for_own_models_in(workspace)
+    run_dir = workspace.run_dir(finished_run.run.id)
+    shutil.copytree(finished_run.folder, run_dir)
+    run = TrainingRun.load(workspace, finished_run.run.id)
+    return FinishedRun(workspace, finished_run.dataset, run, finished_run.events)
 
 
 @pytest.fixture(scope="session")

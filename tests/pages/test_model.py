@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import pages.ui.jobs
+import pages.ui.process
 from pages.ui.jobs import downloads
-from tests.pages.conftest import OpenPage, texts
+from tests.pages.conftest import OpenPage, submit, texts
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
 from transfer_core.backbones.source_exchange import export_source
@@ -183,3 +184,27 @@ def test_model_of_another_computer_is_taken_in_and_others_are_refused(
     assert not page.error
     assert len(page_workspace.source_ids()) == 2
     assert page.query_params["model"] in page_workspace.source_ids()
+
+
+def test_an_own_model_is_deleted_and_had_back(open_page: OpenPage, finished: TrainingRun) -> None:
+    page = open_page("1_Model")
+    page.button(key=f"build-on-{finished.id}").click().run()
+    page.button(key=f"delete-source-{finished.id}").click().run()
+    assert "Your own model was deleted." in texts(page)
+    assert "model" not in page.query_params
+    # The run can be built on anew, so nothing else is lost.
+    assert page.button(key=f"build-on-{finished.id}")
+    page.button(key="undo-delete-source").click().run()
+    assert "Your own model was deleted." not in texts(page)
+    page.button(key=f"use-{finished.id}").click().run()
+    assert page.query_params["model"] == finished.id
+
+
+def test_an_own_model_that_is_needed_stays(open_page: OpenPage, finished: TrainingRun) -> None:
+    page = open_page("1_Model")
+    page.button(key=f"build-on-{finished.id}").click().run()
+    dataset = ImageDataset.load(pages.ui.process.workspace(), finished.dataset_id)
+    submit(dataset, backbone=finished.id)
+    page.button(key=f"delete-source-{finished.id}").click().run()
+    assert "1 run builds on this model and needs it." in page.error[0].value
+    assert page.button(key=f"use-{finished.id}").label == "Chosen"

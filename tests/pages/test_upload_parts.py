@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pages.ui.session import Upload
+from pages.ui.arrivals import Upload
 from pages.ui.upload_parts import expect_files, take_part
 from transfer_core.data.ingest import create_dataset
 from transfer_core.errors import IngestError, UnreadableImageError

@@ -10,9 +10,10 @@ from transfer_core.backbones.registry import get_backbone, published_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.backbones.sources import FACTS_FILE, write_source
 from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
-from transfer_core.language import _
+from transfer_core.language import _, plural
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.trash import move_source_to_trash
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace
 
@@ -56,6 +57,33 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
                 _("The saved model is damaged ({reason}). Train it again.").format(reason=error)
             ) from error
     return get_backbone(run_id)
+
+
+def delete_source(workspace: Workspace, source_id: str) -> None:
+    """Move an own model to the trash; `take_source_from_trash` takes it back for some days.
+
+    Args:
+        workspace: Where it is.
+        source_id: Its id.
+
+    Raises:
+        NotFoundError: If there is no such model.
+        TrainingError: If there are runs that build on it, which could not be repeated without it.
+        WorkspaceError: If the disk refuses.
+    """
+    num_runs = 0
+    for run_id in workspace.run_ids():
+        with suppress(TransferStudioError):
+            num_runs += TrainingRun.load(workspace, run_id).config.backbone == source_id
+    if num_runs:
+        raise TrainingError(
+            plural(
+                "{count} run builds on this model and needs it. Delete that run first.",
+                "{count} runs build on this model and need it. Delete these runs first.",
+                num_runs,
+            )
+        )
+    move_source_to_trash(workspace, source_id)
 
 
 def title_of(run: TrainingRun) -> str:

@@ -28,16 +28,6 @@ from transfer_core.workspace import Workspace
 
 
 @pytest.fixture
-def own(finished_run: FinishedRun, workspace: Workspace) -> FinishedRun:
-    """The finished run, alone in a workspace of its own."""
-    look_for_own_models_in(workspace)
-    run_dir = workspace.run_dir(finished_run.run.id)
-    shutil.copytree(finished_run.folder, run_dir)
-    run = TrainingRun.load(workspace, finished_run.run.id)
-    return FinishedRun(workspace, finished_run.dataset, run, finished_run.events)
-
-
-@pytest.fixture
 def exported(own: FinishedRun, tmp_path: Path) -> Path:
     make_source(own.workspace, own.run.id)
     path = tmp_path / "flowers.source.zip"

@@ -1,0 +1,58 @@
+"""An own model is deleted, had back, and kept where something needs it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.core.conftest import FinishedRun
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.config import TrainingConfig
+from transfer_core.errors import NotFoundError, TrainingError
+from transfer_core.runs.own_models import delete_source, make_source, runs_to_build_on
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.trash import move_to_trash, take_from_trash, take_source_from_trash
+
+
+@pytest.fixture
+def source(own: FinishedRun) -> FinishedRun:
+    """The finished run, from which an own model has been made."""
+    make_source(own.workspace, own.run.id)
+    return own
+
+
+def test_it_is_deleted_and_had_back_beside_the_run_of_the_same_id(source: FinishedRun) -> None:
+    workspace, source_id = source.workspace, source.run.id
+    delete_source(workspace, source_id)
+    assert workspace.source_ids() == []
+    with pytest.raises(NotFoundError):
+        get_backbone(source_id)
+    # The run is there as before, and can become a source anew.
+    assert [run.id for run in runs_to_build_on(workspace)] == [source_id]
+    move_to_trash(workspace, source_id)
+    take_source_from_trash(workspace, source_id)
+    take_from_trash(workspace, source_id)
+    assert get_backbone(source_id).is_own
+    assert workspace.run_ids() == [source_id]
+    with pytest.raises(NotFoundError, match=f"nothing with the id {source_id} any more"):
+        take_source_from_trash(workspace, source_id)
+
+
+def test_it_is_kept_while_a_run_builds_on_it(source: FinishedRun) -> None:
+    workspace, source_id = source.workspace, source.run.id
+    run = TrainingRun.create(workspace, source.dataset, TrainingConfig(backbone=source_id))
+    with pytest.raises(TrainingError, match="1 run builds on this model and needs it"):
+        delete_source(workspace, source_id)
+    assert workspace.source_ids() == [source_id]
+    move_to_trash(workspace, run.id)
+    delete_source(workspace, source_id)
+    assert workspace.source_ids() == []
+
+
+def test_after_a_week_it_is_gone_for_good(source: FinishedRun) -> None:
+    workspace, source_id = source.workspace, source.run.id
+    delete_source(workspace, source_id)
+    os.utime(workspace.trash_dir / f"source-{source_id}", (0, 0))
+    move_to_trash(workspace, source_id)
+    assert [path.name for path in workspace.trash_dir.iterdir()] == [source_id]
