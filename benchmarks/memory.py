@@ -75,7 +75,7 @@ def _measure(
     load_keras()
     config = TrainingConfig(
         backbone=name,
-        weights="random" if from_scratch else "pretrained",
+        weights="random" if from_scratch else "imagenet",
         num_unfrozen_blocks=num_blocks,
         batch_size=batch_size,
         epochs=1,

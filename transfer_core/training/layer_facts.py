@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import keras
 
 
+# TensorFlow keeps what leaves each of them; other activations keep one (docs/benchmarks.md).
+_STEPS_OF_GELU = 6
+
+
 @dataclass(frozen=True)
 class LayerFacts:
     """One layer of a backbone.
@@ -24,7 +28,7 @@ class LayerFacts:
         block_name: The block it is in.
         kind: What it is, such as `"Conv2D"`.
         num_parameters: Its weights, as Keras counts them.
-        num_outputs: Numbers that leave it for one image.
+        num_kept: Numbers that stay in memory for one image until its gradients are known.
         can_learn: Whether it has weights that may be unfrozen. BatchNormalization stays in inference mode.
         is_cut: Whether everything behind it depends on its output alone.
     """
@@ -33,7 +37,7 @@ class LayerFacts:
     block_name: str
     kind: str
     num_parameters: int
-    num_outputs: int
+    num_kept: int
     can_learn: bool
     is_cut: bool
 
@@ -54,13 +58,19 @@ def layer_facts(backbone: Backbone) -> tuple[LayerFacts, ...]:
             block_name=block_names[layer.name],
             kind=type(layer).__name__,
             num_parameters=layer.count_params(),
-            num_outputs=math.prod(layer.output.shape[1:]),
+            num_kept=math.prod(layer.output.shape[1:]) * (_STEPS_OF_GELU if _is_gelu(layer) else 1),
             can_learn=bool(layer.trainable_weights)
             and not isinstance(layer, keras.layers.BatchNormalization),
             is_cut=is_cut,
         )
         for layer, is_cut in zip(model.layers, cuts(model), strict=True)
     )
+
+
+def _is_gelu(layer: keras.Layer) -> bool:
+    import keras
+
+    return getattr(layer, "activation", None) is keras.activations.gelu
 
 
 def layers_by_block(model: keras.Model, backbone: Backbone) -> dict[Block, list[str]]:

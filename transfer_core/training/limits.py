@@ -58,8 +58,9 @@ def check_disk(folder: Path, num_bytes: int, make_room: Callable[[], object]) ->
 def estimate_memory(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset) -> int:
     """Return what a training needs at its fullest moment beyond what the app uses already, in bytes.
 
-    Batches in flight count: what the layers that learn pass on and its gradients, their weights with the
-    optimizer's notes and the best ones kept. Features stay on the disk, however many there are.
+    Batches in flight count: what the layers that learn pass on, their weights with the optimizer's notes and the
+    best ones kept. Gradients of what is passed on come and go. Features stay on the disk, however many there are.
+    docs/benchmarks.md has it beside what was measured.
 
     Args:
         plan: What learns.
@@ -73,7 +74,7 @@ def estimate_memory(plan: FreezePlan, config: TrainingConfig, dataset: ImageData
     largest_map = max(block.output_size**2 * block.num_channels for block in backbone.blocks)
     looking = 2 * _PREFIX_BATCH_SIZE * largest_map * _EXPANSION
     num_numbers = _numbers_in_tail(plan) if not plan.is_all_frozen else backbone.num_features
-    learning = 2 * config.batch_size * num_numbers
+    learning = config.batch_size * num_numbers
     num_classes = len(dataset.class_names)
     # The weights, their gradients, two notes of the optimizer, and the best weights kept.
     weights = backbone.num_parameters + 5 * plan.num_trainable_parameters(num_classes)
@@ -85,7 +86,7 @@ def _numbers_in_tail(plan: FreezePlan) -> int:
     layers = layer_facts(plan.backbone)
     boundary = plan.boundary_layer
     position = next((index for index, layer in enumerate(layers) if layer.name == boundary), -1)
-    return sum(layer.num_outputs for layer in layers[position + 1 :])
+    return sum(layer.num_kept for layer in layers[position + 1 :])
 
 
 def check_memory(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset) -> None:

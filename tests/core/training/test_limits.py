@@ -33,6 +33,19 @@ def test_more_that_learns_and_larger_batches_need_more(color_dataset, keras_modu
     assert 1000 * MEGABYTE < by_depth[-1] < 6000 * MEGABYTE
 
 
+@pytest.mark.parametrize(
+    ("name", "batch_size", "measured"), [("efficientnet_lite0", 32, 1238), ("convnext_tiny", 16, 5162)]
+)
+def test_what_is_foretold_for_a_whole_network_is_near_what_was_measured(
+    name: str, batch_size: int, measured: float, color_dataset, keras_module
+) -> None:
+    """How it was measured stands in docs/benchmarks.md."""
+    backbone = get_backbone(name)
+    plan = FreezePlan(backbone, len(backbone.blocks))
+    foretold = estimate_memory(plan, TrainingConfig(backbone=name, batch_size=batch_size), color_dataset)
+    assert 1 < foretold / (measured * MEGABYTE) < 2.5
+
+
 def test_number_of_images_does_not_matter(color_dataset, keras_module) -> None:
     many = replace(color_dataset, images=color_dataset.images * 1000)
     assert estimate(many, 2) == estimate(color_dataset, 2)
