@@ -76,16 +76,10 @@ def open_project(
         if is_copy:
             manifest = with_new_ids(unpacked, manifest)
             places, known = manifest.places, set()
-        new = {
-            place: _missing_here(folder, workspace.root, place) if place in known else [place]
-            for place in places
-        }
-        for run_id in manifest.runs:
-            if should_stop():
-                raise ProjectStoppedError
-            if new[f"runs/{run_id}"]:
-                _rebuild(TrainingRun.load(unpacked, run_id))
-        _move_in(folder, workspace.root, [part for parts in new.values() for part in parts])
+        root = workspace.root
+        new = {place: _missing_here(folder, root, place) if place in known else [place] for place in places}
+        _rebuild(unpacked, [run_id for run_id in manifest.runs if new[f"runs/{run_id}"]], should_stop)
+        _move_in(folder, root, [part for parts in new.values() for part in parts])
     new_ids = tuple(place.rpartition("/")[2] for place, parts in new.items() if parts)
     return OpenedProject(manifest.dataset, tuple(sorted(manifest.runs, reverse=True)), new_ids, is_copy)
 
@@ -134,16 +128,20 @@ def _missing_here(folder: Path, root: Path, place: str) -> list[str]:
     return [name for name in needed if not (root / name).is_file()]
 
 
-def _rebuild(run: TrainingRun) -> None:
-    try:
-        rebuild_model(run, model_facts_of(run))
-    except (TransferStudioError, ValueError) as error:
-        raise ProjectError(
-            _("The project was not opened, because of the model of the run {id}: {reason}").format(
-                id=run.id, reason=error
-            )
-        ) from error
-    (run.folder / MODEL_FACTS_FILE).unlink()
+def _rebuild(unpacked: Workspace, run_ids: list[str], should_stop: Callable[[], bool]) -> None:
+    for run_id in run_ids:
+        if should_stop():
+            raise ProjectStoppedError
+        run = TrainingRun.load(unpacked, run_id)
+        try:
+            rebuild_model(run, model_facts_of(run))
+        except (TransferStudioError, ValueError) as error:
+            raise ProjectError(
+                _("The project was not opened, because of the model of the run {id}: {reason}").format(
+                    id=run.id, reason=error
+                )
+            ) from error
+        (run.folder / MODEL_FACTS_FILE).unlink()
 
 
 def _move_in(folder: Path, root: Path, places: list[str]) -> None:

@@ -58,7 +58,6 @@ def save_project(
         ProjectStoppedError: If `should_stop` said so.
         WorkspaceError: If a model is damaged, or the disk refuses.
     """
-    runs = {run.id: run for run in plan.runs}
     if ImageDataset.load(workspace, plan.dataset.id) != plan.dataset:
         raise ProjectError(_("The images have just been changed. Save the project once more."))
     for source_id in plan.source_ids:
@@ -69,17 +68,24 @@ def save_project(
         zipfile.ZipFile(beside, "w") as archive,
     ):
         writer = _Writer(archive, plan.num_bytes, on_progress)
-        for name, file in contents(workspace, plan.dataset, plan.runs, plan.source_ids):
-            if should_stop():
-                raise ProjectStoppedError
-            if file.name == MODEL_FILE:
-                _write_model(writer, workspace, runs[file.parent.name], Path(scratch) / ARRAYS_FILE)
-            else:
-                writer.add_file(name, file)
+        _write_contents(writer, workspace, plan, Path(scratch), should_stop)
         manifest = Manifest(
             plan.dataset.name, plan.dataset.id, tuple(run.id for run in plan.runs), plan.source_ids
         )
         writer.add_json(MANIFEST_FILE, manifest.to_dict(list(writer.files)))
+
+
+def _write_contents(
+    writer: _Writer, workspace: Workspace, plan: ProjectPlan, scratch: Path, should_stop: Callable[[], bool]
+) -> None:
+    runs = {run.id: run for run in plan.runs}
+    for name, file in contents(workspace, plan.dataset, plan.runs, plan.source_ids):
+        if should_stop():
+            raise ProjectStoppedError
+        if file.name == MODEL_FILE:
+            _write_model(writer, workspace, runs[file.parent.name], scratch / ARRAYS_FILE)
+        else:
+            writer.add_file(name, file)
 
 
 class _Writer:

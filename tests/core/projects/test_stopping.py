@@ -55,7 +55,7 @@ def test_it_is_stopped_before_a_model_is_built(
     project_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look_for_own_models_in(workspace)
-    monkeypatch.setattr(opening, "_rebuild", lambda run: pytest.fail("a model was built"))
+    monkeypatch.setattr(opening, "rebuild_model", lambda *_: pytest.fail("a model was built"))
     num_files = len(members_of(project_path)) - 1
     with project_path.open("rb") as content, pytest.raises(ProjectStoppedError):
         open_project(workspace, content, should_stop=after(num_files))
