@@ -66,7 +66,7 @@ class Workspace:
 
     @property
     def trash_dir(self) -> Path:
-        """Folder of deleted runs; safe to delete at any time."""
+        """Folder of deleted runs and own models, and of projects being opened; safe to delete when none is."""
         return self._made("trash")
 
     def dataset_dir(self, dataset_id: str) -> Path:

@@ -102,7 +102,10 @@ def start_saving(plan: ProjectPlan) -> None:
     job = saving_of(plan)
     if job is None or job.is_over:
         path = workspace().cache_dir / "projects" / f"{plan.dataset.id}.zip"
-        _savings()[plan.dataset.id] = plan, save_project_job(workspace(), plan, path).start()
+        again = save_project_job(workspace(), plan, path)
+        # The file there is stays when the new one is stopped or cannot be made.
+        again.result = job.result if job else None
+        _savings()[plan.dataset.id] = plan, again.start()
 
 
 def opening_of(file_id: str) -> Job[OpenedProject] | None:

@@ -61,13 +61,15 @@ def _show_source(session: Session, backbone: Backbone) -> None:
 
 def _show_undo(session: Session) -> None:
     deleted = session.deleted_source_id
-    if deleted is None:
+    if deleted is None or deleted in workspace().source_ids():
         return
     with st.container(horizontal=True, vertical_alignment="center", border=True, key="deleted-source"):
         st.markdown(_(":material/delete: Your own model was deleted."))
         if st.button(_("Undo"), icon=":material/undo:", key="undo-delete-source"):
-            session.deleted_source_id = None
             take_source_from_trash(workspace(), deleted)
+            session.deleted_source_id = None
+            if session.backbone_name is None:
+                session.choose_backbone(deleted)
             st.rerun()
 
 

@@ -68,12 +68,11 @@ def _take_photo(session: Session) -> None:
         name = str(message["name"])
         if name in _NAMELESS:
             name = _("Pasted {number}").format(number=session.num_pasted)
-        # Streamlit may still be drawing the page before in another thread, so what it reads is not changed.
-        session.pasted = {**session.pasted, session.pasted_id: uploaded_file(name, content)}
+        session.pasted[session.pasted_id] = uploaded_file(name, content)
 
 
 def _take_away(session: Session, photo_id: str) -> None:
-    session.pasted = {known: photo for known, photo in session.pasted.items() if known != photo_id}
+    session.pasted.pop(photo_id, None)
 
 
 def _words() -> dict[str, Any]:

@@ -57,6 +57,8 @@ def show_saving(session: Session) -> None:
     if job and job.problem:
         st.error(plain(job.problem), icon=":material/error:")
     path = job.result if job else None
+    if job and not job.problem and path is None:
+        st.caption(_("Stopped. Nothing was saved."))
     with st.container(horizontal=True):
         if path and path.is_file():
             _show_download(plan, path)
@@ -80,6 +82,8 @@ def show_opening(session: Session) -> None:
         st.error(plain(job.problem), icon=":material/error:")
     if job and job.result:
         _show_opened(session, job.result)
+    elif job and not job.problem:
+        st.caption(_("Stopped. Nothing was opened."))
     file = st.file_uploader(
         _("A project file (.zip)"),
         type=["zip"],

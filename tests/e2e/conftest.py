@@ -10,12 +10,12 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, expect, sync_playwright
 
 from tests.conftest import ROOT
 from transfer_core.runs.run_status import ACTIVE, run_status
@@ -34,6 +34,7 @@ NOISE_FREE_ARGUMENTS = [
     "--use-fake-ui-for-media-stream",
 ]
 PAGES = pytest.StashKey[list[Page]]()
+HAS_FAILED = pytest.StashKey[bool]()
 _TROUBLE = re.compile(r"traceback|warning|error|exception", re.IGNORECASE)
 
 
@@ -105,16 +106,17 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def server(shared_server: Server) -> Iterator[Server]:
+def server(shared_server: Server, request: pytest.FixtureRequest) -> Iterator[Server]:
     """The app on a free port, with an empty workspace; its log must stay free of warnings.
 
     Nothing but its process is shared between tests, which saves the start.
     """
+    if shared_server.process is None or shared_server.process.poll() is not None:
+        shared_server.start()
     shutil.rmtree(shared_server.workspace.root, ignore_errors=True)
     yield shared_server
-    if shared_server.is_at_work():
+    if request.node.stash.get(HAS_FAILED, False) or shared_server.is_at_work():
         shared_server.stop()
-        shared_server.start()
     shared_server.check_log()
 
 
@@ -183,11 +185,16 @@ def person(
         return page
 
     yield arrive
-    for page in pages:
-        # What is still being drawn would miss the files that the next test takes away.
-        if page.url.startswith(server.url):
-            settle(page)
-        page.close()
+    for context in {page.context for page in pages}:
+        context.clear_permissions()
+    try:
+        for page in pages:
+            # What is still being drawn would miss the files that the next test takes away.
+            if page.url.startswith(server.url):
+                settle(page)
+    finally:
+        for page in pages:
+            page.close()
     assert not foreign, f"asked for over the network: {foreign}"
     assert not complaints, complaints
 
@@ -197,8 +204,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Where a test fails, tell what its pages show."""
     report = yield
     if report.failed and report.when == "call":
+        item.stash[HAS_FAILED] = True
         for page in item.stash.get(PAGES, []):
-            report.sections.append((f"page {page.url}", page.locator("body").inner_text()))
+            with suppress(Error):
+                text = page.locator("body").inner_text(timeout=5_000)
+                report.sections.append((f"page {page.url}", text))
     return report
 
 

@@ -280,14 +280,14 @@ def test_a_file_larger_than_a_batch_arrives_in_parts(
     not Path("/proc/self/status").exists(), reason="reads memory from /proc, which only Linux has"
 )
 def test_the_memory_of_the_server_does_not_grow_with_the_number_of_photos(
-    server: Server, person: Person, tmp_path: Path, make_image: MakeImage
+    fresh_server: Server, person: Person, tmp_path: Path, make_image: MakeImage
 ) -> None:
     folder = many_photos(tmp_path, make_image, 240, size=(420, 400), kind="BMP")
     assert sum(path.stat().st_size for path in folder.rglob("*.jpg")) > 120e6
     page = person("/Images")
-    wait_for_tensorflow(server, page)
-    before = memory(server)
-    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # the peak counts from here on
+    wait_for_tensorflow(fresh_server, page)
+    before = memory(fresh_server)
+    Path(f"/proc/{fresh_server.process.pid}/clear_refs").write_text("5")  # the peak counts from here on
     choose_folder(page, folder)
     expect(page.get_by_text("240 images in 2 classes")).to_be_visible()
-    assert memory(server, "VmHWM") - before < 180e6
+    assert memory(fresh_server, "VmHWM") - before < 180e6

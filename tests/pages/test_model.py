@@ -196,7 +196,6 @@ def test_an_own_model_is_deleted_and_had_back(open_page: OpenPage, finished: Tra
     assert page.button(key=f"build-on-{finished.id}")
     page.button(key="undo-delete-source").click().run()
     assert "Your own model was deleted." not in texts(page)
-    page.button(key=f"use-{finished.id}").click().run()
     assert page.query_params["model"] == finished.id
 
 
@@ -206,5 +205,5 @@ def test_an_own_model_that_is_needed_stays(open_page: OpenPage, finished: Traini
     dataset = ImageDataset.load(pages.ui.process.workspace(), finished.dataset_id)
     submit(dataset, backbone=finished.id)
     page.button(key=f"delete-source-{finished.id}").click().run()
-    assert "1 run builds on this model and needs it." in page.error[0].value
+    assert "1 run builds on this model and needs it: colors · 20" in page.error[0].value
     assert page.button(key=f"use-{finished.id}").label == "Chosen"

@@ -184,6 +184,22 @@ def test_saving_and_opening_can_be_stopped(
         job._run()
     page.run()
     assert button(page, "Make the file")
+    assert "Stopped. Nothing was saved." in texts(page)
+    assert "Stopped. Nothing was opened." in texts(page)
     assert not page.error and not page.success and not downloads(page)
     assert page_workspace.dataset_ids() == [dataset.id]
     assert not list((page_workspace.cache_dir / "projects").iterdir())
+
+
+def test_a_file_stays_when_making_it_again_is_stopped(
+    open_page: OpenPage, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page(PAGE, images=dataset.id)
+    button(page, "Make the file").click().run()
+    begun: list[Job[object]] = []
+    monkeypatch.setattr(Job, "start", lambda job: begun.append(job) or job)
+    button(page, "Make it again").click().run()
+    page.button(key="stop-saving").click().run()
+    begun[0]._run()
+    page.run()
+    assert downloads(page) == ["Download (1 MB)"]

@@ -17,6 +17,9 @@ from transfer_core.runs.trash import move_source_to_trash
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace
 
+# In a sentence for a person.
+_MOST_NAMED = 3
+
 
 def make_source(workspace: Workspace, run_id: str) -> Backbone:
     """Make the model of a run a backbone for new ones; one that is a source already is taken as it is.
@@ -71,16 +74,19 @@ def delete_source(workspace: Workspace, source_id: str) -> None:
         TrainingError: If there are runs that build on it, which could not be repeated without it.
         WorkspaceError: If the disk refuses.
     """
-    num_runs = 0
+    names = []
     for run_id in workspace.run_ids():
         with suppress(TransferStudioError):
-            num_runs += TrainingRun.load(workspace, run_id).config.backbone == source_id
-    if num_runs:
+            run = TrainingRun.load(workspace, run_id)
+            if run.config.backbone == source_id:
+                names.append(f"{run.dataset_name} · {run.created_at:%Y-%m-%d %H:%M}")
+    if names:
         raise TrainingError(
             plural(
-                "{count} run builds on this model and needs it. Delete that run first.",
-                "{count} runs build on this model and need it. Delete these runs first.",
-                num_runs,
+                "{count} run builds on this model and needs it: {names}. Delete that run first.",
+                "{count} runs build on this model and need it: {names}. Delete these runs first.",
+                len(names),
+                names=", ".join(names[:_MOST_NAMED]),
             )
         )
     move_source_to_trash(workspace, source_id)

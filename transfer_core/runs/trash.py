@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from transfer_core.errors import NotFoundError, WorkspaceError
+from transfer_core.backbones.sources import FACTS_FILE
+from transfer_core.errors import NotFoundError, TransferStudioError, WorkspaceError
 from transfer_core.language import _
-from transfer_core.runs.training_run import CONFIG_FILE
+from transfer_core.runs.training_run import CONFIG_FILE, TrainingRun
 from transfer_core.workspace import Workspace
 
 _SECONDS_KEPT = 7 * 24 * 60 * 60
@@ -18,7 +20,7 @@ _SOURCE = "source-"
 
 
 def move_to_trash(workspace: Workspace, run_id: str) -> None:
-    """Take a run out of the workspace, and for good those that were deleted more than seven days ago.
+    """Take a run out of the workspace, and for good what was deleted more than seven days ago.
 
     Args:
         workspace: Where the run is.
@@ -28,11 +30,14 @@ def move_to_trash(workspace: Workspace, run_id: str) -> None:
         NotFoundError: If there is no such run.
         WorkspaceError: If the disk refuses.
     """
-    _throw_away(workspace, workspace.run_dir(run_id), run_id)
+    run_dir = workspace.run_dir(run_id)
+    if not run_dir.is_dir():
+        raise NotFoundError(_no_run(run_id))
+    _throw_away(workspace, run_dir, run_id)
 
 
 def take_from_trash(workspace: Workspace, run_id: str) -> None:
-    """Put a deleted run back to where it was.
+    """Put a deleted run back to where it was, and with it the own model that it builds on.
 
     Args:
         workspace: Where the run was.
@@ -43,10 +48,15 @@ def take_from_trash(workspace: Workspace, run_id: str) -> None:
         WorkspaceError: If the disk refuses.
     """
     run_dir = workspace.run_dir(run_id)
-    if (workspace.trash_dir / run_id).is_dir() and not (run_dir / CONFIG_FILE).is_file():
+    if not (workspace.trash_dir / run_id).is_dir():
+        raise NotFoundError(_no_run(run_id))
+    if not (run_dir / CONFIG_FILE).is_file():
         # What somebody wrote there after the deletion, such as a note from another window, belongs to no run.
         shutil.rmtree(run_dir, ignore_errors=True)
     _move(workspace.trash_dir / run_id, run_dir)
+    # A damaged run, or one of a published network, has no own model to bring along.
+    with suppress(TransferStudioError):
+        take_source_from_trash(workspace, TrainingRun.load(workspace, run_id).config.backbone)
 
 
 def move_source_to_trash(workspace: Workspace, source_id: str) -> None:
@@ -60,11 +70,14 @@ def move_source_to_trash(workspace: Workspace, source_id: str) -> None:
         NotFoundError: If there is no such model.
         WorkspaceError: If the disk refuses.
     """
-    _throw_away(workspace, workspace.source_dir(source_id), _SOURCE + source_id)
+    source_dir = workspace.source_dir(source_id)
+    if not source_dir.is_dir():
+        raise NotFoundError(_no_source(source_id))
+    _throw_away(workspace, source_dir, _SOURCE + source_id)
 
 
 def take_source_from_trash(workspace: Workspace, source_id: str) -> None:
-    """Put a deleted own model back to where it was.
+    """Put a deleted own model back to where it was, unless it has been made anew meanwhile.
 
     Args:
         workspace: Where the model was.
@@ -75,27 +88,38 @@ def take_source_from_trash(workspace: Workspace, source_id: str) -> None:
         WorkspaceError: If the disk refuses.
     """
     source_dir = workspace.source_dir(source_id)
+    if (source_dir / FACTS_FILE).is_file():
+        return
+    if not (workspace.trash_dir / (_SOURCE + source_id)).is_dir():
+        raise NotFoundError(_no_source(source_id))
+    shutil.rmtree(source_dir, ignore_errors=True)
     _move(workspace.trash_dir / (_SOURCE + source_id), source_dir)
 
 
 def _throw_away(workspace: Workspace, folder: Path, name: str) -> None:
+    for old in workspace.trash_dir.iterdir():
+        # Other visitors tidy up as well.
+        with suppress(FileNotFoundError):
+            if old.name == name or time.time() - old.stat().st_mtime > _SECONDS_KEPT:
+                shutil.rmtree(old, ignore_errors=True)
     _move(folder, workspace.trash_dir / name)
     os.utime(workspace.trash_dir / name)
-    for old in workspace.trash_dir.iterdir():
-        if time.time() - old.stat().st_mtime > _SECONDS_KEPT:
-            shutil.rmtree(old, ignore_errors=True)
 
 
 def _move(source: Path, target: Path) -> None:
-    if not source.is_dir():
-        raise NotFoundError(
-            _("There is nothing with the id {id} any more.").format(id=source.name.removeprefix(_SOURCE))
-        )
     try:
         source.replace(target)
     except OSError as error:
         raise WorkspaceError(
-            _("The folder {id} could not be moved: {reason}. Close other programs that use it.").format(
-                id=source.name.removeprefix(_SOURCE), reason=error.strerror or error
+            _("The folder {folder} could not be moved: {reason}. Close other programs that use it.").format(
+                folder=source, reason=error.strerror or error
             )
         ) from error
+
+
+def _no_run(run_id: str) -> str:
+    return _("There is no run with the id {id} any more.").format(id=run_id)
+
+
+def _no_source(source_id: str) -> str:
+    return _("There is no own model with the id {id} any more.").format(id=source_id)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import keras
 
 
-# TensorFlow keeps what leaves each of them; other activations keep one (docs/benchmarks.md).
-_STEPS_OF_GELU = 6
+# Activations of several steps: TensorFlow keeps what leaves each of them (docs/benchmarks.md).
+_STEPS = {"gelu": 6, "silu": 2, "hard_silu": 2}
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def layer_facts(backbone: Backbone) -> tuple[LayerFacts, ...]:
             block_name=block_names[layer.name],
             kind=type(layer).__name__,
             num_parameters=layer.count_params(),
-            num_kept=math.prod(layer.output.shape[1:]) * (_STEPS_OF_GELU if _is_gelu(layer) else 1),
+            num_kept=math.prod(layer.output.shape[1:]) * _num_steps(layer),
             can_learn=bool(layer.trainable_weights)
             and not isinstance(layer, keras.layers.BatchNormalization),
             is_cut=is_cut,
@@ -67,10 +67,8 @@ def layer_facts(backbone: Backbone) -> tuple[LayerFacts, ...]:
     )
 
 
-def _is_gelu(layer: keras.Layer) -> bool:
-    import keras
-
-    return getattr(layer, "activation", None) is keras.activations.gelu
+def _num_steps(layer: keras.Layer) -> int:
+    return _STEPS.get(getattr(getattr(layer, "activation", None), "__name__", ""), 1)
 
 
 def layers_by_block(model: keras.Model, backbone: Backbone) -> dict[Block, list[str]]:

@@ -83,6 +83,7 @@ class PhaseTrainer:
         self._saved_at = 0.0
         self._told_at = -math.inf
         self._first_image = 0
+        self._validation_seconds = 0.0
         self._compile(model)
 
     def run(self, checkpoint: Checkpoint) -> tuple[Progress, bool]:
@@ -210,6 +211,9 @@ class PhaseTrainer:
         losses: list[float] = []
         hits: list[bool] = []
         stop_seen_at: float | None = None
+        began = time.monotonic()
+        if self._validation_seconds > _MOST_SECONDS_OF_VALIDATION_AFTER_STOP and self._should_stop():
+            return None
         for features, labels in validation.batches(_VALIDATION_BATCH_SIZES[self._phase.plan.is_all_frozen]):
             if stop_seen_at is None and self._should_stop():
                 stop_seen_at = time.monotonic()
@@ -219,6 +223,7 @@ class PhaseTrainer:
             right = scores[np.arange(len(labels)), labels]
             losses += (-np.log(np.clip(right, _EPSILON, 1.0))).tolist()
             hits += (scores.argmax(axis=1) == labels).tolist()
+        self._validation_seconds = time.monotonic() - began
         return float(np.mean(losses)), float(np.mean(hits))
 
     def _end_epoch(self, epoch: int, val_loss: float, val_accuracy: float) -> None:

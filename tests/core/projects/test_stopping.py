@@ -55,10 +55,13 @@ def test_it_is_stopped_before_a_model_is_built(
     project_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look_for_own_models_in(workspace)
+    checked: list[object] = []
+    monkeypatch.setattr(opening, "check_project", lambda *facts: checked.append(facts))
     monkeypatch.setattr(opening, "rebuild_model", lambda *_: pytest.fail("a model was built"))
     num_files = len(members_of(project_path)) - 1
     with project_path.open("rb") as content, pytest.raises(ProjectStoppedError):
         open_project(workspace, content, should_stop=after(num_files))
+    assert checked
     assert_empty(workspace)
 
 

@@ -35,8 +35,24 @@ def test_it_is_deleted_and_had_back_beside_the_run_of_the_same_id(source: Finish
     take_from_trash(workspace, source_id)
     assert get_backbone(source_id).is_own
     assert workspace.run_ids() == [source_id]
-    with pytest.raises(NotFoundError, match=f"nothing with the id {source_id} any more"):
-        take_source_from_trash(workspace, source_id)
+    assert list(workspace.trash_dir.iterdir()) == []
+
+
+def test_it_is_made_anew_and_deleted_again(source: FinishedRun) -> None:
+    workspace, source_id = source.workspace, source.run.id
+    for _time in range(2):
+        delete_source(workspace, source_id)
+        make_source(workspace, source_id)
+    # What was made anew stays when the deletion is taken back.
+    take_source_from_trash(workspace, source_id)
+    assert get_backbone(source_id).is_own
+    delete_source(workspace, source_id)
+    take_source_from_trash(workspace, source_id)
+    assert get_backbone(source_id).is_own
+    with pytest.raises(NotFoundError, match="There is no own model with the id"):
+        delete_source(workspace, "20260101-000000-0123456789abcdef")
+    with pytest.raises(NotFoundError, match="There is no own model with the id"):
+        take_source_from_trash(workspace, "20260101-000000-0123456789abcdef")
 
 
 def test_it_is_kept_while_a_run_builds_on_it(source: FinishedRun) -> None:
@@ -48,6 +64,9 @@ def test_it_is_kept_while_a_run_builds_on_it(source: FinishedRun) -> None:
     move_to_trash(workspace, run.id)
     delete_source(workspace, source_id)
     assert workspace.source_ids() == []
+    # A run that is taken back brings along what it needs.
+    take_from_trash(workspace, run.id)
+    assert get_backbone(source_id).is_own
 
 
 def test_after_a_week_it_is_gone_for_good(source: FinishedRun) -> None:

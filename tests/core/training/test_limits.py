@@ -34,7 +34,8 @@ def test_more_that_learns_and_larger_batches_need_more(color_dataset, keras_modu
 
 
 @pytest.mark.parametrize(
-    ("name", "batch_size", "measured"), [("efficientnet_lite0", 32, 1238), ("convnext_tiny", 16, 5162)]
+    ("name", "batch_size", "measured"),
+    [("efficientnet_lite0", 32, 1238), ("convnext_tiny", 16, 5162), ("efficientnet_b0", 16, 2100)],
 )
 def test_what_is_foretold_for_a_whole_network_is_near_what_was_measured(
     name: str, batch_size: int, measured: float, color_dataset, keras_module
