@@ -9,7 +9,7 @@ import pytest
 import pages.ui.jobs
 import pages.ui.process
 from pages.ui.jobs import downloads
-from tests.pages.conftest import OpenPage, submit, texts
+from tests.pages.conftest import OpenPage, StagedRuns, submit, texts
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
 from transfer_core.backbones.source_exchange import export_source
@@ -199,11 +199,14 @@ def test_an_own_model_is_deleted_and_had_back(open_page: OpenPage, finished: Tra
     assert page.query_params["model"] == finished.id
 
 
-def test_an_own_model_that_is_needed_stays(open_page: OpenPage, finished: TrainingRun) -> None:
+def test_an_own_model_that_is_needed_stays(
+    open_page: OpenPage, finished: TrainingRun, staged_runs: StagedRuns
+) -> None:
     page = open_page("1_Model")
     page.button(key=f"build-on-{finished.id}").click().run()
     dataset = ImageDataset.load(pages.ui.process.workspace(), finished.dataset_id)
     submit(dataset, backbone=finished.id)
     page.button(key=f"delete-source-{finished.id}").click().run()
-    assert "1 run builds on this model and needs it: colors · 20" in page.error[0].value
+    message = page.error[0].value
+    assert "1 run builds on this model and needs it" in message and "colors · 20" in message
     assert page.button(key=f"use-{finished.id}").label == "Chosen"
