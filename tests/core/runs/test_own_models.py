@@ -7,6 +7,7 @@ import os
 import pytest
 
 from tests.core.conftest import FinishedRun
+from transfer_core.backbones import registry
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import NotFoundError, TrainingError
@@ -16,8 +17,10 @@ from transfer_core.runs.trash import move_to_trash, take_from_trash, take_source
 
 
 @pytest.fixture
-def source(own: FinishedRun) -> FinishedRun:
+def source(own: FinishedRun, monkeypatch: pytest.MonkeyPatch) -> FinishedRun:
     """The finished run, from which an own model has been made."""
+    # Other tests have made one of the same id in their workspaces.
+    monkeypatch.setattr(registry, "_workspaces", [own.workspace])
     make_source(own.workspace, own.run.id)
     return own
 
