@@ -285,6 +285,13 @@ class TestStop:
         best = result.snapshot.best.val_loss
         assert validation_loss(tmp_path, color_dataset) == pytest.approx(best, abs=0.01)
 
+    def test_a_check_that_is_known_to_take_long_is_left_out(self, stop_at, monkeypatch) -> None:
+        limit = "transfer_core.training.phase_trainer._MOST_SECONDS_OF_VALIDATION_AFTER_STOP"
+        monkeypatch.setattr(limit, 0.0)
+        result, _events = stop_at(lambda event: isinstance(event, BatchEnded) and event.step == 5)
+        assert [epoch.epoch for epoch in result.snapshot.epochs] == [1]
+        assert result.model_path.is_file()
+
     def test_during_the_head_there_is_no_fine_tuning(self, stop_at) -> None:
         result, events = stop_at(
             lambda event: isinstance(event, EpochEnded) and event.epoch == 3, num_unfrozen_blocks=1
