@@ -1,0 +1,167 @@
+"""Stop or pause a training at any moment, fresh or resumed: no better model and no checkpoint may be lost by it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.endurance.training import SCENARIOS, difference, new_dataset, queue_of, silence, train_new
+from benchmarks.endurance.trials import Budget, Report, ask, run, try_often
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import WorkspaceError
+from transfer_core.events import TrainingEvent
+from transfer_core.runs.execute import Emit, execute_run_safely
+from transfer_core.runs.run_queue import RunQueue
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import Workspace
+
+_NAMES = ("head", "fine-tuning", "live augmentation", "automatic head")
+_WAYS = ("stop", "pause", "cut off, resume, stop", "cut off, resume, pause")
+# Features are kept as float16 and a whole model computes in float32.
+_LARGEST_DIFFERENCE_OF_LOSS = 2e-3
+
+Act = Callable[[RunQueue, str], None]
+
+
+class CutOffError(WorkspaceError):
+    """What a full disk would raise: the run is interrupted and may go on."""
+
+
+class _Moments:
+    """Counts each event and each question whether to stop, and acts at one of them.
+
+    Args:
+        act: Called once.
+        moment: At which of them; never if 0.
+    """
+
+    def __init__(self, act: Act, moment: int) -> None:
+        self.count = 0
+        self.queue: RunQueue | None = None
+        self._act = act
+        self._moment = moment
+
+    def execute(
+        self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: Callable[[], bool]
+    ) -> None:
+        def emit_counted(event: TrainingEvent) -> None:
+            self._pass(run.id)
+            emit(event)
+
+        def should_stop_counted() -> bool:
+            self._pass(run.id)
+            return should_stop()
+
+        execute_run_safely(workspace, run, emit_counted, should_stop_counted)
+
+    def _pass(self, run_id: str) -> None:
+        self.count += 1
+        if self.count == self._moment:
+            assert self.queue is not None
+            self._act(self.queue, run_id)
+
+
+def interruptions(budget: Budget) -> Report:
+    """Stop and pause each kind of training in turn."""
+    workspace = Workspace(budget.folder / "reference")
+    dataset = new_dataset(workspace)
+    references: dict[str, tuple[TrainingRun, int]] = {}
+
+    def trial(number: int) -> str:
+        name = _NAMES[number % len(_NAMES)]
+        choices = SCENARIOS[name].to_dict()
+        if name not in references:
+            run(train_new, workspace.root, dataset.id, choices)
+            reference = TrainingRun.load(workspace, workspace.run_ids()[0])
+            references[name] = reference, ask(_count_moments, workspace.root, dataset.id, choices)
+        reference, num_moments = references[name]
+        way = _WAYS[number // len(_NAMES) % len(_WAYS)]
+        # Twice: the second is of the resumed run, which begins anywhere in the first half.
+        moments = [int(moment) for moment in budget.draws(number).integers(1, num_moments + 1, 2)]
+        run_id = ask(_interrupt, workspace.root, dataset.id, choices, way, moments)
+        wrong = _judged(TrainingRun.load(workspace, run_id))
+        if not wrong and TrainingRun.load(workspace, run_id).snapshot().outcome == "interrupted":
+            ask(_resume_quietly, workspace.root, run_id)
+        ended = TrainingRun.load(workspace, run_id)
+        if not wrong and ended.snapshot().outcome == "finished":
+            wrong = difference(ended, reference)
+        return wrong and f"{name}, {way} at {moments} of {num_moments}: {wrong}"
+
+    return try_often(budget, trial)
+
+
+def _count_moments(root: Path, dataset_id: str, choices: dict[str, object]) -> int:
+    moments = _Moments(lambda queue, run_id: None, 0)
+    _submit(Workspace(root), dataset_id, choices, moments)
+    return moments.count
+
+
+def _interrupt(root: Path, dataset_id: str, choices: dict[str, object], way: str, moments: list[int]) -> str:
+    """Train, disturb it in one way, and return the id of the run."""
+    silence()
+    workspace = Workspace(root)
+    *cut_off, disturbance = way.split(", ")
+    act = _stop if disturbance == "stop" else _pause_for_a_moment
+    if not cut_off:
+        return _submit(workspace, dataset_id, choices, _Moments(act, moments[0]))
+    run_id = _submit(workspace, dataset_id, choices, _Moments(_cut_off, moments[0]))
+    if TrainingRun.load(workspace, run_id).snapshot().outcome == "interrupted":
+        _resume(workspace, run_id, _Moments(act, moments[1] // 2 + 1))
+    return run_id
+
+
+def _resume_quietly(root: Path, run_id: str) -> None:
+    _resume(Workspace(root), run_id, _Moments(lambda queue, run_id: None, 0))
+
+
+def _submit(workspace: Workspace, dataset_id: str, choices: dict[str, object], moments: _Moments) -> str:
+    moments.queue, work = queue_of(workspace, moments.execute)
+    run_id = moments.queue.submit(ImageDataset.load(workspace, dataset_id), TrainingConfig.from_dict(choices))
+    work()
+    return run_id
+
+
+def _resume(workspace: Workspace, run_id: str, moments: _Moments) -> None:
+    moments.queue, work = queue_of(workspace, moments.execute)
+    moments.queue.resume(run_id)
+    work()
+
+
+def _stop(queue: RunQueue, run_id: str) -> None:
+    queue.request_stop(run_id)
+
+
+def _pause_for_a_moment(queue: RunQueue, run_id: str) -> None:
+    queue.pause(run_id)
+    threading.Timer(0.02, queue.go_on, [run_id]).start()
+
+
+def _cut_off(queue: RunQueue, run_id: str) -> None:
+    raise CutOffError("The disk is full.")
+
+
+def _judged(run: TrainingRun) -> str:
+    """Say what was lost by an interruption; nothing when nothing was."""
+    snapshot = run.snapshot()
+    if snapshot.outcome in (None, "failed"):
+        return f"the run ended as {snapshot.outcome}: {snapshot.message}"
+    if snapshot.outcome == "interrupted":
+        return "" if run.has_checkpoint or not snapshot.epochs else "the checkpoint is lost"
+    if snapshot.best is None:
+        return "there is a model, and no epoch" if run.has_model else ""
+    if not run.has_model:
+        return f"epoch {snapshot.best.epoch} was reported, and there is no model"
+    evaluation = run.evaluation()
+    if evaluation is None:
+        return "" if snapshot.outcome == "stopped" else "the model was not scored"
+    if abs(evaluation.accuracy - snapshot.best.val_accuracy) > 1 / evaluation.num_images + 1e-9:
+        accuracies = f"{snapshot.best.val_accuracy:.3f}, and of the saved model {evaluation.accuracy:.3f}"
+        return f"the accuracy of the best epoch was {accuracies}"
+    if evaluation.temperature == 1.0 and (
+        evaluation.log_loss > snapshot.best.val_loss + _LARGEST_DIFFERENCE_OF_LOSS
+    ):
+        losses = f"{snapshot.best.val_loss:.4f}, and of the saved model {evaluation.log_loss:.4f}"
+        return f"the loss of the best epoch was {losses}"
+    return ""

@@ -1,0 +1,123 @@
+"""Tiny trainings for the checks: photos made of colour and noise, runs carried out as the app does it."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from PIL import Image
+
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import SourceFile
+from transfer_core.runs.executor import Execute
+from transfer_core.runs.run_queue import RunQueue
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import Workspace
+
+COLORS = {"blue": (60, 90, 200), "green": (60, 180, 80), "red": (200, 70, 60)}
+_NUM_PHOTOS_PER_CLASS = 8
+BASE = TrainingConfig(
+    backbone="tiny_random",
+    epochs=8,
+    fine_tune_epochs=6,
+    batch_size=8,
+    dropout=0.5,
+    fine_tune_learning_rate=0.01,
+)
+# By what they train; the teacher of the last is named when there is a run to teach.
+SCENARIOS = {
+    "head": BASE,
+    "fine-tuning": BASE.with_changes(num_unfrozen_blocks=1, augmentation="light", num_views=2),
+    "live augmentation": BASE.with_changes(
+        num_unfrozen_blocks=1, augmentation="light", live_augmentation=True
+    ),
+    "automatic head": BASE.with_changes(head="auto", num_unfrozen_blocks=1),
+    "distillation": BASE,
+}
+
+
+def photo(color: tuple[int, int, int], seed: int, side: int = 48) -> bytes:
+    """Return a PNG of one colour with noise on it."""
+    noise = np.random.default_rng(seed).integers(-60, 61, (side, side, 3))
+    buffer = io.BytesIO()
+    Image.fromarray(np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def new_dataset(workspace: Workspace, name: str = "Colours") -> ImageDataset:
+    """Put the photos of three classes into a workspace."""
+    files = [
+        SourceFile((color, f"{color}-{number}.png"), partial(photo, COLORS[color], number))
+        for color in COLORS
+        for number in range(_NUM_PHOTOS_PER_CLASS)
+    ]
+    return add_files(create_dataset(workspace, name), files)
+
+
+def queue_of(workspace: Workspace, execute: Execute | None = None) -> tuple[RunQueue, Callable[[], None]]:
+    """Return a queue and what carries out all that waits in it, in this thread."""
+    waiting: list[Callable[[], None]] = []
+
+    def work() -> None:
+        while waiting:
+            waiting.pop(0)()
+
+    return RunQueue(workspace, execute, waiting.append), work
+
+
+def train_new(root: Path, dataset_id: str, choices: dict[str, Any]) -> None:
+    """Train a new run to its end."""
+    workspace = Workspace(root)
+    queue, work = queue_of(workspace)
+    queue.submit(ImageDataset.load(workspace, dataset_id), TrainingConfig.from_dict(choices))
+    work()
+
+
+def resume(root: Path, run_id: str) -> None:
+    """Train an interrupted run to its end."""
+    queue, work = queue_of(Workspace(root))
+    queue.resume(run_id)
+    work()
+
+
+def silence() -> None:
+    """Keep what a process is bound to complain about out of the table."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def weights_of(run: TrainingRun) -> dict[str, np.ndarray[Any, Any]]:
+    """Read the weights of a saved model, without Keras."""
+    found: dict[str, np.ndarray[Any, Any]] = {}
+
+    def collect(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[()]
+
+    with zipfile.ZipFile(run.folder / "model.keras") as archive:
+        content = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(content, "r") as file:
+        file.visititems(collect)
+    return found
+
+
+def difference(run: TrainingRun, reference: TrainingRun) -> str:
+    """Say how a finished run differs from one that was never disturbed; nothing when it does not."""
+    outcome = run.snapshot().outcome
+    if outcome != "finished":
+        return f"the run ended as {outcome}: {run.snapshot().message}"
+    weights, expected = weights_of(run), weights_of(reference)
+    if weights.keys() != expected.keys():
+        return "the model has other layers"
+    if not all(np.array_equal(weights[name], expected[name]) for name in expected):
+        furthest = max(float(np.abs(weights[name] - expected[name]).max()) for name in expected)
+        return f"the weights differ by up to {furthest:.1e}"
+    return "" if run.evaluation() == reference.evaluation() else "the evaluation differs"
