@@ -12,6 +12,7 @@ from sklearn import metrics
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.evaluation import Evaluation, LabelledImage, evaluate
+from transfer_core.evaluation.metrics import top2_accuracy
 from transfer_core.predictor import Predictor
 
 CLASS_NAMES = ("ant", "bee", "cat", "dog")
@@ -123,6 +124,13 @@ def test_means_over_classes_and_over_images(evaluation: Evaluation, said: list[s
 def test_top_2_accuracy(evaluation: Evaluation) -> None:
     expected = metrics.top_k_accuracy_score(TRUTH, SCORES, k=2, labels=list(CLASS_NAMES))
     assert evaluation.top2_accuracy == expected
+
+
+def test_the_first_of_equally_probable_classes_is_among_the_two() -> None:
+    shares = np.full((3, 3), 1 / 3)
+    # As in `Prediction`: the first class is the answer, the second comes next.
+    assert top2_accuracy(np.array([0, 1, 2]), shares) == pytest.approx(2 / 3)
+    assert top2_accuracy(np.array([0, 0, 0]), shares) == 1.0
 
 
 def test_areas_of_classes_that_have_images_of_both_sides(evaluation: Evaluation) -> None:
