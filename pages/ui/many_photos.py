@@ -12,8 +12,8 @@ import streamlit as st
 
 from pages.ui.glossary import explain
 from pages.ui.page import guarded
-from pages.ui.predictions import Runs, limits_of, make_ready, say_what_certainty_is, show_card
-from pages.ui.process import predictor
+from pages.ui.predictions import Runs, make_ready, say_what_certainty_is, show_card
+from pages.ui.process import answer_version, predictor
 from pages.ui.session import Session
 from pages.ui.test_images import NewPhotos
 from pages.ui.words import plain
@@ -58,11 +58,11 @@ def show_many_photos(session: Session, runs: Runs, photos: NewPhotos) -> None:
 
 
 def _answers(session: Session, run: TrainingRun, photos: NewPhotos) -> Sequence[Answer]:
-    """Score each photo once, as long as the same photos and limits are there."""
+    """Score each photo once, as long as the same photos, model and limits are there."""
     if session.answered_photos != photos.key:
         session.answered_photos = photos.key
         session.answers = {}
-    key = (run.id, limits_of(run.id))
+    key = (run.id, answer_version(run.id))
     if key not in session.answers:
         text = _("Looking at the photos …")
         bar = st.progress(0.0, text)

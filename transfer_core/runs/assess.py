@@ -17,7 +17,7 @@ from transfer_core.evaluation.rejection import MOST_IN_BANK, Rejection, fit_reje
 from transfer_core.files import read_json
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.train import SIGNATURE_FILE
+from transfer_core.training.signature import SIGNATURE_FILE
 
 Progress = Callable[[int], None]
 

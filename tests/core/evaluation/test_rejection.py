@@ -72,7 +72,7 @@ def test_never_refuse_can_be_chosen(learned, checked) -> None:
 
 def test_equally_familiar_photos_are_kept_together() -> None:
     familiarities = np.array([0.3, *[0.5, 0.500009] * 20, *np.linspace(0.6, 0.9, 59)], np.float32)
-    rejection = Rejection(np.eye(2, dtype=np.float32)).keeping(0.8, familiarities)
+    rejection = Rejection(np.eye(2, dtype=np.float32)).keeping(0.75, familiarities)
     assert sum(rejection.is_known(1.0, float(value)) for value in familiarities) == 99
     # What is stored as text and read back is the same limit for the same photo.
     assert rejection.is_known(1.0, float(f"{familiarities[1]:.9g}"))

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.conftest import swap_classes
+from transfer_core.backbones import registry
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources import SourceFile, folder_source
-from transfer_core.errors import IngestError
+from transfer_core.errors import IngestError, WeightsError
+from transfer_core.evaluation import cached_looks
 from transfer_core.evaluation.cached_looks import look_at_cached
 from transfer_core.evaluation.evaluation import evaluate, look_at_files
+from transfer_core.evaluation.explanation import GradCam
+from transfer_core.export.model_card import model_card
 from transfer_core.predictor import Predictor
 from transfer_core.runs.assess import evaluate_split, images_of, labelled
 from transfer_core.runs.execute import execute_run
@@ -24,6 +34,7 @@ from transfer_core.runs.new_photos import (
     forget_new_photos,
     new_photos_of,
 )
+from transfer_core.runs.own_models import lineage_of
 from transfer_core.runs.training_run import TrainingRun
 
 # The cache keeps features as float16, which has eleven binary digits.
@@ -57,6 +68,65 @@ def test_cached_features_give_the_answers_of_the_files(
     np.testing.assert_allclose(cached.probabilities, files.probabilities, atol=TOLERANCE)
     np.testing.assert_allclose(cached.features, files.features, rtol=0.01, atol=0.01)
     assert (cached.probabilities.argmax(axis=1) == files.probabilities.argmax(axis=1)).all()
+
+
+def changed_registry() -> dict[str, Backbone]:
+    """The tiny network as another version of the app might have it, and nothing else."""
+    network = get_backbone("tiny_random")
+    first = replace(network.blocks[0], last_layer="renamed")
+    return {"tiny_random": replace(network, blocks=(first,), title="Renamed", licence="?", image_size=64)}
+
+
+@pytest.mark.parametrize("entries", [changed_registry, dict])
+def test_a_finished_run_does_not_depend_on_the_registry_of_now(
+    finished_run, own_run, monkeypatch: pytest.MonkeyPatch, entries: Callable[[], dict[str, Backbone]]
+) -> None:
+    dataset, cache_dir = finished_run.dataset, finished_run.workspace.cache_dir
+    before = get_backbone("tiny_random")
+    expected = evaluate_split(own_run, dataset, "validation", cache_dir)
+    card = model_card(own_run, dataset, ())
+    now = entries()
+    monkeypatch.setattr(registry, "_entries", lambda: now)
+    cached_looks._parts.cache_clear()
+    facts = own_run.backbone
+    assert (facts.title, facts.blocks, facts.image_size) == (before.title, before.blocks, 32)
+    assert evaluate_split(own_run, dataset, "validation", cache_dir) == expected
+    assert GradCam.of(Predictor.load(own_run.folder)).layer_name == "block2_relu"
+    assert lineage_of(own_run) == (before.title, "random weights")
+    assert model_card(own_run, dataset, ()) == card
+    with pytest.raises(WeightsError, match="not kept"):
+        facts.weights.load(Predictor.load(own_run.folder).model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"network": None},
+        {"network": {"title": "Older"}},
+        {"image_size": "32"},
+        {"network": {"blocks": [{"name": 1}]}},
+        {"network": {"title": "a\x1b[2J"}},
+    ],
+)
+def test_a_signature_without_sound_facts_leaves_it_to_the_registry(own_run, change) -> None:
+    path = own_run.folder / "signature.json"
+    facts = json.loads(path.read_text())
+    if change.get("network"):
+        change = {"network": {**facts["network"], **change["network"]}}
+        if "title" in change["network"] and change["network"]["title"] == "Older":
+            del change["network"]["blocks"]
+    path.write_text(json.dumps({**facts, **change}))
+    assert own_run.backbone == get_backbone("tiny_random")
+
+
+def test_a_model_that_took_the_place_of_another_is_cut_again(finished_run, own_run, keras_module) -> None:
+    images = finished_run.dataset.images[:2]
+    asked = (own_run.folder, own_run.config, finished_run.dataset, images, finished_run.workspace.cache_dir)
+    before = look_at_cached(*asked).probabilities
+    written_at = (own_run.folder / "model.keras").stat().st_mtime_ns
+    swap_classes(keras_module, own_run.folder)
+    os.utime(own_run.folder / "model.keras", ns=(written_at - 10**9, written_at - 10**9))
+    np.testing.assert_allclose(look_at_cached(*asked).probabilities, before[:, ::-1], atol=1e-6)
 
 
 def test_each_part_is_what_the_run_met(finished_run) -> None:
