@@ -13,7 +13,11 @@ import numpy as np
 from transfer_core.data.batches import pixel_batches
 from transfer_core.errors import IngestError
 from transfer_core.evaluation import metrics
-from transfer_core.evaluation.calibration import Calibration, expected_calibration_error
+from transfer_core.evaluation.calibration import (
+    Calibration,
+    cross_fitted_temperatures,
+    expected_calibration_error,
+)
 from transfer_core.evaluation.intervals import wilson_interval
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.language import _
@@ -35,12 +39,14 @@ class LabelledImage:
         name: What to call it in the outcome.
         class_name: Its true class.
         image_id: Its id, where it is an image of a dataset.
+        group: Shared by images that are near-duplicates or belong to one recording; empty when it is alone.
     """
 
     path: Path
     name: str
     class_name: str
     image_id: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class ImageOutcome:
         probabilities: Of all classes, in the order of the model; empty in files of version 0.1.
         image_id: Its id, where it is an image of a dataset.
         familiarity: How much it is like what was learned; larger is more like it. None where that is not known.
+        group: Shared by images that are near-duplicates or belong to one recording; empty when it is alone.
     """
 
     name: str
@@ -66,6 +73,7 @@ class ImageOutcome:
     probabilities: tuple[float, ...] = ()
     image_id: str = ""
     familiarity: float | None = None
+    group: str = ""
 
     @property
     def is_right(self) -> bool:
@@ -81,11 +89,14 @@ class Evaluation:
         class_names: In the order of the outputs of the model, and of the rows and columns of the matrix.
         outcomes: Every image.
         temperature: What the logits were divided by before the probabilities of the outcomes.
+        is_fitted_here: Whether the temperature was fitted on these very images. What it brings is then measured by
+            cross-fitting: each image gets a temperature that was fitted without it.
     """
 
     class_names: tuple[str, ...]
     outcomes: tuple[ImageOutcome, ...]
     temperature: float = 1.0
+    is_fitted_here: bool = False
 
     @property
     def num_images(self) -> int:
@@ -104,9 +115,9 @@ class Evaluation:
 
     @cached_property
     def log_loss(self) -> float:
-        """Mean negative logarithm of the probability of the true class."""
+        """Mean negative logarithm of the probability of the true class, cross-fitted where that is needed."""
         if self.has_probabilities:
-            return metrics.log_loss_of(self._truth, self._probabilities)
+            return metrics.log_loss_of(self._truth, self._measured_probabilities)
         shares = np.array([outcome.true_probability for outcome in self.outcomes])
         return float(-np.log(np.maximum(shares, np.finfo(float).eps)).mean())
 
@@ -162,8 +173,20 @@ class Evaluation:
 
     @property
     def confidences(self) -> list[float]:
-        """The probability of what the model says, for each image."""
+        """The probability of what the model says, for each image, as shown to people."""
         return [outcome.probability for outcome in self.outcomes]
+
+    @property
+    def measured_confidences(self) -> list[float]:
+        """What `confidences` are to be compared with the truth as: cross-fitted where that is needed."""
+        if not self.is_cross_fitted:
+            return self.confidences
+        return [float(value) for value in self._measured_probabilities.max(axis=1)]
+
+    @property
+    def is_cross_fitted(self) -> bool:
+        """Whether calibration is measured with temperatures that were each fitted on other images."""
+        return self._other_temperatures is not None
 
     @property
     def is_right(self) -> list[bool]:
@@ -172,17 +195,15 @@ class Evaluation:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error of the probabilities as they are shown, 0-1."""
-        return expected_calibration_error(self.confidences, self.is_right)
+        """Expected calibration error after temperature scaling, 0-1; cross-fitted where that is needed."""
+        return expected_calibration_error(self.measured_confidences, self.is_right)
 
     @property
     def uncalibrated_confidences(self) -> list[float]:
         """What `confidences` were before temperature scaling."""
         if self.temperature == 1.0 or not self.has_probabilities:
             return self.confidences
-        # Scaling by the inverse takes it back.
-        before = Calibration(1 / self.temperature).apply(self._probabilities)
-        return [float(value) for value in before.max(axis=1)]
+        return [float(value) for value in self._uncalibrated_probabilities.max(axis=1)]
 
     @property
     def uncalibrated_ece(self) -> float:
@@ -212,6 +233,8 @@ class Evaluation:
             "ece": self.ece,
             "ece_uncalibrated": self.uncalibrated_ece,
             "temperature": self.temperature,
+            "is_fitted_here": self.is_fitted_here,
+            "is_cross_fitted": self.is_cross_fitted,
             "outcomes": [asdict(outcome) for outcome in self.outcomes],
         }
 
@@ -229,7 +252,13 @@ class Evaluation:
             facts = {name: value for name, value in outcome.items() if name in known}
             facts["probabilities"] = tuple(facts.get("probabilities", ()))
             outcomes.append(ImageOutcome(**facts))
-        return cls(tuple(values["class_names"]), tuple(outcomes), float(values.get("temperature", 1.0)))
+        return cls(
+            tuple(values["class_names"]),
+            tuple(outcomes),
+            float(values.get("temperature", 1.0)),
+            # Earlier versions kept none but those of the validation images.
+            bool(values.get("is_fitted_here", True)),
+        )
 
     @cached_property
     def _truth(self) -> Array:
@@ -242,6 +271,28 @@ class Evaluation:
     @cached_property
     def _probabilities(self) -> Array:
         return np.array([outcome.probabilities for outcome in self.outcomes])
+
+    @cached_property
+    def _uncalibrated_probabilities(self) -> Array:
+        # Scaling by the inverse takes it back.
+        return Calibration(1 / self.temperature).apply(self._probabilities)
+
+    @cached_property
+    def _other_temperatures(self) -> Array | None:
+        if not self.is_fitted_here or self.temperature == 1.0 or not self.has_probabilities:
+            return None
+        groups = [outcome.group or f"alone {number}" for number, outcome in enumerate(self.outcomes)]
+        return cross_fitted_temperatures(self._uncalibrated_probabilities, self._truth, groups)
+
+    @cached_property
+    def _measured_probabilities(self) -> Array:
+        if self._other_temperatures is None:
+            return self._probabilities
+        measured = np.empty_like(self._probabilities)
+        for temperature in np.unique(self._other_temperatures):
+            rows = self._other_temperatures == temperature
+            measured[rows] = Calibration(float(temperature)).apply(self._uncalibrated_probabilities[rows])
+        return measured
 
     def _places(self, names: Iterable[str]) -> Array:
         place = {name: number for number, name in enumerate(self.class_names)}
@@ -328,6 +379,7 @@ def evaluation_of(
                 shares,
                 image.image_id,
                 None if familiarity is None else float(f"{familiarity[number]:.{_DIGITS}g}"),
+                image.group,
             )
         )
     return Evaluation(class_names, tuple(outcomes), calibration.temperature)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,8 @@ def evaluate_split(
     images = images_of(run, dataset, split, class_names)
     if not images:
         raise IngestError(none_left(split))
-    return evaluate_records(run, dataset, images, cache_dir, on_progress)
+    evaluation = evaluate_records(run, dataset, images, cache_dir, on_progress)
+    return replace(evaluation, is_fitted_here=split == "validation")
 
 
 def evaluate_records(
@@ -131,7 +133,7 @@ def images_of(
 
 def labelled(dataset: ImageDataset, image: ImageRecord) -> LabelledImage:
     """Return an image of a dataset as one to score."""
-    return LabelledImage(dataset.image_path(image), image.name, image.class_name, image.id)
+    return LabelledImage(dataset.image_path(image), image.name, image.class_name, image.id, image.group)
 
 
 def model_class_names(run: TrainingRun) -> tuple[str, ...]:

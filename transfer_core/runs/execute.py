@@ -207,4 +207,6 @@ def evaluate_on_dataset(predictor: Predictor, run: TrainingRun, dataset: ImageDa
     images = images_of(run, dataset, "validation", predictor.class_names)
     if not images:
         raise IngestError(none_left("validation"))
-    return evaluate(predictor, [labelled(dataset, image) for image in images])
+    evaluation = evaluate(predictor, [labelled(dataset, image) for image in images])
+    # `fit_certainty` fitted the temperature on the same images.
+    return replace(evaluation, is_fitted_here=True)

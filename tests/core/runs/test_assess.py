@@ -137,6 +137,7 @@ def test_each_part_is_what_the_run_met(finished_run) -> None:
         expected = {image.id for image in dataset.images_in(split)}
         assert {outcome.image_id for outcome in evaluation.outcomes} == expected
         assert all(outcome.familiarity is not None for outcome in evaluation.outcomes)
+        assert evaluation.is_fitted_here == (split == "validation")
     assert images_of(run, redrawn, "test", run.class_names) == []
     with pytest.raises(IngestError, match="never met"):
         evaluate_split(run, redrawn, "test", cache_dir)
