@@ -92,6 +92,13 @@ def image_folder(tmp_path: Path) -> Path:
     return folder
 
 
+def near_duplicate(content: bytes) -> bytes:
+    """Return the same picture compressed more strongly: other pixels, the same to the eye."""
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(content)).convert("RGB").save(buffer, "JPEG", quality=60)
+    return buffer.getvalue()
+
+
 def swap_classes(keras: Any, folder: Path) -> None:
     """Put another model in the place of a run's: the same, with its outputs in reverse order."""
     model = keras.saving.load_model(folder / "model.keras", compile=False)

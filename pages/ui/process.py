@@ -161,26 +161,30 @@ def _score_split(run_id: str, of_model: tuple[int, ...], split: Split, version: 
     return evaluate_split(run, dataset, split, workspace().cache_dir)
 
 
-def new_photos_evaluation(run_id: str, dataset_id: str, version: int) -> Evaluation:
+def new_photos_evaluation(run_id: str, dataset_id: str, version: int, images_version: int) -> Evaluation:
     """How a run does on the photos that were brought to test it; scored once for each version of them.
 
     Args:
         run_id: The run.
         dataset_id: The photos: each folder that is brought after the last was forgotten begins at version 1.
         version: Which version of them.
+        images_version: Which version of the run's own images, whose near-duplicates do not count; 0 without any.
 
     Raises:
         NotFoundError: If there are none any more.
     """
-    return _score_new_photos(run_id, model_version(run_id), dataset_id, version)
+    return _score_new_photos(run_id, model_version(run_id), dataset_id, version, images_version)
 
 
 @st.cache_resource(show_spinner=False, max_entries=12)
-def _score_new_photos(run_id: str, of_model: tuple[int, ...], dataset_id: str, version: int) -> Evaluation:
+def _score_new_photos(
+    run_id: str, of_model: tuple[int, ...], dataset_id: str, version: int, images_version: int
+) -> Evaluation:
+    from transfer_core.runs.corrections import images_of
     from transfer_core.runs.new_photos import evaluate_new_photos, new_photos_of
 
     run = TrainingRun.load(workspace(), run_id)
-    photos = new_photos_of(run)
+    photos = new_photos_of(run, images_of(workspace(), run))
     if photos is None:
         raise NotFoundError(_("There are no photos to test this run with any more."))
     return evaluate_new_photos(run, photos, workspace().cache_dir)

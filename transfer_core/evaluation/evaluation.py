@@ -20,7 +20,7 @@ from transfer_core.evaluation.calibration import (
 )
 from transfer_core.evaluation.intervals import wilson_interval
 from transfer_core.evaluation.rejection import Rejection
-from transfer_core.language import _
+from transfer_core.language import _, plural
 from transfer_core.predictor import Looks, Predictor
 
 FORMAT_VERSION = 2
@@ -38,8 +38,9 @@ class LabelledImage:
         path: The image file.
         name: What to call it in the outcome.
         class_name: Its true class.
-        image_id: Its id, where it is an image of a dataset.
+        image_id: Hash of its pixels, as of an image of a dataset; empty where it is not known.
         group: Shared by images that are near-duplicates or belong to one recording; empty when it is alone.
+        fingerprint: Perceptual hash in hexadecimal digits, as of an image of a dataset.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class LabelledImage:
     class_name: str
     image_id: str = ""
     group: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class ImageOutcome:
         probability: How sure the model is of that, 0-1.
         true_probability: The probability it gives the true class, 0-1.
         probabilities: Of all classes, in the order of the model; empty in files of version 0.1.
-        image_id: Its id, where it is an image of a dataset.
+        image_id: Hash of its pixels, as of an image of a dataset; empty where it is not known.
         familiarity: How much it is like what was learned; larger is more like it. None where that is not known.
         group: Shared by images that are near-duplicates or belong to one recording; empty when it is alone.
     """
@@ -91,12 +93,15 @@ class Evaluation:
         temperature: What the logits were divided by before the probabilities of the outcomes.
         is_fitted_here: Whether the temperature was fitted on these very images. What it brings is then measured by
             cross-fitting: each image gets a temperature that was fitted without it.
+        num_met: How many more images there were that are, or look like, images from the training of the model. They
+            are in no other number.
     """
 
     class_names: tuple[str, ...]
     outcomes: tuple[ImageOutcome, ...]
     temperature: float = 1.0
     is_fitted_here: bool = False
+    num_met: int = 0
 
     @property
     def num_images(self) -> int:
@@ -215,6 +220,7 @@ class Evaluation:
         return {
             "version": FORMAT_VERSION,
             "num_images": self.num_images,
+            "num_met": self.num_met,
             "class_names": list(self.class_names),
             "accuracy": self.accuracy,
             "accuracy_interval": list(self.accuracy_interval),
@@ -258,6 +264,7 @@ class Evaluation:
             float(values.get("temperature", 1.0)),
             # Earlier versions kept none but those of the validation images.
             bool(values.get("is_fitted_here", True)),
+            int(values.get("num_met", 0)),
         )
 
     @cached_property
@@ -297,6 +304,19 @@ class Evaluation:
     def _places(self, names: Iterable[str]) -> Array:
         place = {name: number for number, name in enumerate(self.class_names)}
         return np.array([place[name] for name in names])
+
+
+def met_sentence(evaluation: Evaluation) -> str:
+    """Say how many images were not counted because the model had met them; empty where there were none."""
+    if not evaluation.num_met:
+        return ""
+    return plural(
+        "{count} of {total} photos looks like a photo from its training; without it {accuracy:.0%} are right.",
+        "{count} of {total} photos look like photos from its training; without them {accuracy:.0%} are right.",
+        evaluation.num_met,
+        total=evaluation.num_met + evaluation.num_images,
+        accuracy=evaluation.accuracy,
+    )
 
 
 def evaluate(predictor: Predictor, images: Sequence[LabelledImage]) -> Evaluation:

@@ -12,21 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import swap_classes
+from tests.conftest import near_duplicate, swap_classes
 from transfer_core.backbones import registry
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile, folder_source
 from transfer_core.errors import IngestError, WeightsError
 from transfer_core.evaluation import cached_looks
 from transfer_core.evaluation.cached_looks import look_at_cached
-from transfer_core.evaluation.evaluation import evaluate, look_at_files
+from transfer_core.evaluation.evaluation import evaluate, look_at_files, met_sentence
 from transfer_core.evaluation.explanation import GradCam
 from transfer_core.export.model_card import model_card
 from transfer_core.predictor import Predictor
-from transfer_core.runs.assess import evaluate_split, images_of, labelled
+from transfer_core.runs.assess import evaluate_split, images_of, labelled, met_before
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.new_photos import (
     add_new_photos,
@@ -36,6 +37,7 @@ from transfer_core.runs.new_photos import (
 )
 from transfer_core.runs.own_models import lineage_of
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import Workspace
 
 # The cache keeps features as float16, which has eleven binary digits.
 TOLERANCE = 0.005
@@ -147,9 +149,36 @@ def test_images_for_tests_that_were_learned_from_do_not_count(finished_run) -> N
     run, dataset = finished_run.run, finished_run.dataset
     all_for_tests = replace(dataset, images=tuple(replace(image, split="test") for image in dataset.images))
     assert images_of(run, all_for_tests, "test", run.class_names) == []
-    other = replace(dataset.images[0], id="f" * 32, split="test")
+    other = replace(dataset.images[0], id="f" * 32, split="test", fingerprint="")
     with_other = replace(dataset, images=(*dataset.images, other))
     assert images_of(run, with_other, "test", run.class_names) == [other]
+
+
+def test_near_duplicates_in_a_test_folder_are_counted_apart(finished_run, make_image, tmp_path: Path) -> None:
+    run, dataset = finished_run.run, finished_run.dataset
+    files = [
+        SourceFile(
+            ("test", "blue", "near.jpg"), lambda: near_duplicate(make_image("blue", seed=0, noise=90))
+        ),
+        SourceFile(("test", "red", "new.png"), lambda: make_image("red", seed=606, noise=90)),
+    ]
+    brought = add_files(create_dataset(Workspace(tmp_path), "Test"), files)
+    near, new = (replace(image, split="test") for image in brought.images)
+    for image in (near, new):
+        shutil.copy(brought.image_path(image), dataset.image_path(image))
+    both = replace(dataset, images=(*dataset.images, near, new))
+    evaluation = evaluate_split(run, both, "test", finished_run.workspace.cache_dir)
+    assert [outcome.image_id for outcome in evaluation.outcomes] == [new.id]
+    assert evaluation.num_met == 1
+    assert met_sentence(evaluation).startswith(
+        "1 of 2 photos looks like a photo from its training; without it "
+    )
+    only_near = replace(dataset, images=(*dataset.images, near))
+    with pytest.raises(IngestError, match="never met"):
+        evaluate_split(run, only_near, "test", finished_run.workspace.cache_dir)
+    # One that was left out since is still known by its likeness.
+    without = replace(dataset, images=dataset.images[1:], excluded=dataset.images[:1])
+    assert met_before(run, without, [(near.id, near.fingerprint), (new.id, new.fingerprint)]) == [True, False]
 
 
 def test_new_photos_are_scored_kept_and_forgotten(own_run, finished_run, make_image) -> None:
@@ -183,6 +212,25 @@ def test_photos_that_the_run_has_met_are_passed_over(own_run, finished_run, make
     new = SourceFile(("blue", "new.png"), lambda: make_image("blue", seed=777, noise=90))
     photos = add_new_photos(own_run, [*met, new])
     assert (len(photos.images), photos.num_met) == (1, 2)
+
+
+def test_near_duplicates_of_photos_that_the_run_has_met_are_passed_over(
+    own_run, finished_run, make_image
+) -> None:
+    near = [
+        SourceFile(("blue", f"{n}.jpg"), lambda n=n: near_duplicate(make_image("blue", seed=n, noise=90)))
+        for n in range(3)
+    ]
+    with pytest.raises(IngestError, match="or photos that look the same"):
+        add_new_photos(own_run, near, learned_from=finished_run.dataset)
+    new = SourceFile(("blue", "new.png"), lambda: make_image("blue", seed=777, noise=90))
+    photos = add_new_photos(own_run, [*near, new], learned_from=finished_run.dataset)
+    assert (len(photos.images), photos.num_met) == (1, 3)
+    evaluation = evaluate_new_photos(own_run, photos, finished_run.workspace.cache_dir)
+    assert (evaluation.num_images, evaluation.num_met) == (1, 3)
+    assert met_sentence(evaluation).startswith(
+        "3 of 4 photos look like photos from its training; without them "
+    )
 
 
 def test_photos_of_classes_it_does_not_know(own_run, image_folder: Path) -> None:
