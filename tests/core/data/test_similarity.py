@@ -242,7 +242,7 @@ def test_of_near_duplicates_the_largest_comes_first(make_photo: MakePhoto) -> No
 def test_alike_to_others_directly_or_by_a_chain(make_photo: MakePhoto) -> None:
     photo, other = make_photo(1), make_photo(2)
     known = (fingerprint(photo), "")
-    found = tuple(map(fingerprint, (compressed(photo), other, compressed(other)))) + ("",)
+    found = (*map(fingerprint, (compressed(photo), other, compressed(other))), "")
     assert similarity.are_alike(found, known) == (True, False, False, False)
     assert similarity.are_alike(found, ()) == (False,) * 4
     assert similarity.are_alike((), known) == ()
