@@ -19,7 +19,7 @@ from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.files import read_json
 from transfer_core.language import _
-from transfer_core.training.signature import SIGNATURE_FILE, last_feature_layer
+from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.training.train import MODEL_FILE
 
 if TYPE_CHECKING:
@@ -98,7 +98,6 @@ class Predictor:
         image_size: Side of the input, in pixels.
         calibration: Applied to the probabilities.
         rejection: Says which pictures are unlike what was learned; without it none are.
-        last_layer: The layer of the backbone whose feature map the new layers get, where that is known.
 
     Attributes:
         model: As given; what explains it looks inside.
@@ -111,13 +110,11 @@ class Predictor:
         image_size: int,
         calibration: Calibration | None = None,
         rejection: Rejection | None = None,
-        last_layer: str | None = None,
     ) -> None:
         self.class_names = tuple(class_names)
         self.image_size = image_size
         self.calibration = calibration or Calibration()
         self.rejection = rejection
-        self.last_layer = last_layer
         self.model = model
 
     @classmethod
@@ -137,14 +134,12 @@ class Predictor:
                 signature["image_size"],
                 Calibration.load(folder),
                 Rejection.load(folder),
-                # Earlier versions did not record it; the model itself shows it too.
-                signature.get("last_layer") or last_feature_layer(model),
             )
             # The first picture makes TensorFlow lay out its graph; a person should not wait for that.
             predictor.score(np.zeros((1, predictor.image_size, predictor.image_size, 3), np.uint8))
             return predictor
         except _DAMAGE as error:
-            raise damaged_model(error) from error
+            raise _damaged(error) from error
 
     def predict(self, content: bytes) -> Prediction:
         """Score one picture.
@@ -188,9 +183,7 @@ class Predictor:
 
     def with_rejection(self, rejection: Rejection | None) -> Predictor:
         """Return the same model with other thresholds."""
-        return Predictor(
-            self.model, self.class_names, self.image_size, self.calibration, rejection, self.last_layer
-        )
+        return Predictor(self.model, self.class_names, self.image_size, self.calibration, rejection)
 
     def score(self, pixels: Array) -> Array:
         """Score pictures that have been decoded and resized.
@@ -232,7 +225,7 @@ def load_model(folder: Path) -> keras.Model:
     try:
         return keras.saving.load_model(folder / MODEL_FILE, compile=False)
     except _DAMAGE as error:
-        raise damaged_model(error) from error
+        raise _damaged(error) from error
 
 
 def with_features(model: keras.Model) -> keras.Model:
@@ -255,8 +248,7 @@ def with_features(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, [features, model.output])
 
 
-def damaged_model(error: Exception) -> WorkspaceError:
-    """Return the error that says that a saved model cannot be used, and why."""
+def _damaged(error: Exception) -> WorkspaceError:
     return WorkspaceError(_("The saved model is damaged ({reason}). Train it again.").format(reason=error))
 
 

@@ -151,7 +151,7 @@ def _name_method(run: TrainingRun) -> None:
 
 @st.cache_resource(show_spinner=False, max_entries=3)
 def _grad_cam(run_id: str, of_model: tuple[int, ...]) -> GradCam:
-    return GradCam.of(predictor(run_id))
+    return GradCam.of(predictor(run_id), workspace().run_dir(run_id))
 
 
 @st.cache_data(show_spinner=False, max_entries=60)

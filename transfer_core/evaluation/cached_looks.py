@@ -13,8 +13,10 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
+from transfer_core.errors import WorkspaceError
 from transfer_core.files import file_version
-from transfer_core.predictor import Looks, damaged_model, load_model, with_features
+from transfer_core.language import _
+from transfer_core.predictor import Looks, load_model, with_features
 from transfer_core.training.classifier import split_at_boundary
 from transfer_core.training.feature_cache import FeaturesStoppedError, View, load_features
 from transfer_core.training.freezing import FreezePlan
@@ -92,4 +94,8 @@ def _parts(
     try:
         return plan, *split_at_boundary(with_features(model), plan.boundary_layer)
     except ValueError as error:
-        raise damaged_model(error) from error
+        raise WorkspaceError(
+            _("{file} describes another network than the model beside it. Train it again.").format(
+                file=SIGNATURE_FILE
+            )
+        ) from error

@@ -12,9 +12,9 @@ from PIL import Image
 
 from transfer_core.data.batches import pixel_batches
 from transfer_core.language import _
-from transfer_core.predictor import Predictor, damaged_model
+from transfer_core.predictor import Predictor
 from transfer_core.training.classifier import OUTPUT_LAYER
-from transfer_core.training.signature import last_feature_layer
+from transfer_core.training.signature import recorded_last_layer
 
 if TYPE_CHECKING:
     import keras
@@ -68,17 +68,14 @@ class GradCam:
         self._heat = _heat_function(model, layer_name)
 
     @classmethod
-    def of(cls, predictor: Predictor) -> GradCam:
+    def of(cls, predictor: Predictor, folder: Path) -> GradCam:
         """Return what explains a finished run, by the layer that was recorded with its model.
 
-        Raises:
-            WorkspaceError: If the model has no such layer.
+        Args:
+            predictor: The run, loaded.
+            folder: Where its model and signature are.
         """
-        layer_name = predictor.last_layer or last_feature_layer(predictor.model)
-        try:
-            return cls(predictor.model, layer_name, predictor.class_names)
-        except ValueError as error:
-            raise damaged_model(error) from error
+        return cls(predictor.model, recorded_last_layer(folder, predictor.model), predictor.class_names)
 
     def heat_maps(self, pixels: np.ndarray[Any, Any], class_names: Sequence[str]) -> Heat:
         """Return what speaks for a class, for each of some images.

@@ -58,6 +58,24 @@ def fit_certainty(run: TrainingRun, dataset: ImageDataset, cache_dir: Path) -> N
     fit_rejection(looks.features[count:], looks.features[:count], run.config.seed).save(run.folder)
 
 
+def fit_familiarity(run: TrainingRun, evaluation: Evaluation) -> None:
+    """Move the limit of familiarity to the validation images as the saved model sees them.
+
+    `fit_certainty` sees them through the feature cache, whose rounding can push the image at the limit below it.
+
+    Args:
+        run: A run with a model.
+        evaluation: On its validation images, from their files.
+
+    Raises:
+        WorkspaceError: If a file is damaged, or writing fails.
+    """
+    rejection = Rejection.load(run.folder)
+    found = [outcome.familiarity for outcome in evaluation.outcomes if outcome.familiarity is not None]
+    if rejection and rejection.familiar_share < 1 and found:
+        rejection.keeping(rejection.familiar_share, found).save_thresholds(run.folder)
+
+
 def evaluate_split(
     run: TrainingRun,
     dataset: ImageDataset,

@@ -94,6 +94,21 @@ def last_feature_layer(model: keras.Model) -> str:
     return next(str(layer.name) for layer in model.layers if layer.output is feature_map)
 
 
+def recorded_last_layer(folder: Path, model: keras.Model) -> str:
+    """Return the layer whose feature map the new layers of a saved model get, as its signature recorded it.
+
+    Args:
+        folder: Where the signature is. Earlier versions did not record the layer; then the model itself says it.
+        model: The saved model.
+    """
+    try:
+        recorded = read_json(folder / SIGNATURE_FILE).get("last_layer")
+    except TransferStudioError:
+        recorded = None
+    is_there = any(layer.name == recorded for layer in model.layers)
+    return str(recorded) if is_there else last_feature_layer(model)
+
+
 def finished_backbone(folder: Path, name: str) -> Backbone:
     """Return the facts of a finished model's backbone as they were when it was trained.
 
@@ -109,18 +124,20 @@ def finished_backbone(folder: Path, name: str) -> Backbone:
         NotFoundError: If neither the signature nor the registry has it.
     """
     try:
-        return _recorded(read_json(folder / SIGNATURE_FILE))
+        return _recorded(read_json(folder / SIGNATURE_FILE), name)
     except (TransferStudioError, KeyError, TypeError, ValueError):
         return get_backbone(name)
 
 
-def _recorded(signature: dict[str, Any]) -> Backbone:
-    facts, name, image_size = signature["network"], signature["backbone"], signature["image_size"]
+def _recorded(signature: dict[str, Any], name: str) -> Backbone:
+    facts, image_size = signature["network"], signature["image_size"]
+    if signature["backbone"] != name:
+        raise ValueError
     texts = {key: facts[key] for key in _TEXTS}
     lineage, checksum = facts["lineage"], facts["weights_checksum"]
     # A project from elsewhere may hold anything.
     if not all(
-        isinstance(text, str) and text.isprintable() for text in (*texts.values(), *lineage, name, checksum)
+        isinstance(text, str) and text.isprintable() for text in (*texts.values(), *lineage, checksum)
     ):
         raise TypeError
     if type(image_size) is not int or image_size <= 0:

@@ -18,7 +18,6 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.image_path import to_pixels
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile
-from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.explanation import GradCam, heat_sentence, overlay
 from transfer_core.predictor import Predictor
 from transfer_core.training.classifier import build_classifier
@@ -78,7 +77,7 @@ def pixels(one_sided_files: list[tuple[str, Path, str]]) -> np.ndarray:
 def heat(
     explained: Predictor, pixels: np.ndarray, one_sided_files: list[tuple[str, Path, str]]
 ) -> np.ndarray:
-    grad_cam = GradCam.of(explained)
+    grad_cam = GradCam(explained.model, "top_relu", explained.class_names)
     return grad_cam.heat_maps(pixels, [class_name for class_name, _path, _side in one_sided_files])
 
 
@@ -109,7 +108,7 @@ def test_random_weights_change_the_map(explained: Predictor, pixels: np.ndarray,
 
 
 def test_another_class_has_another_map(explained: Predictor, pixels: np.ndarray, heat: np.ndarray) -> None:
-    grad_cam = GradCam.of(explained)
+    grad_cam = GradCam(explained.model, "top_relu", explained.class_names)
     other = grad_cam.heat_maps(pixels[:4], ["vehicles"] * 4)
     assert np.abs(other - heat[:4]).mean(axis=(1, 2)).min() > 0.05
 
@@ -120,7 +119,7 @@ def test_every_head_is_explained_for_every_class(
 ) -> None:
     train(color_dataset, replace(tiny_config, head=head, epochs=1), tmp_path, tmp_path / "cache")
     predictor = Predictor.load(tmp_path)
-    grad_cam = GradCam.of(predictor)
+    grad_cam = GradCam.of(predictor, tmp_path)
     assert grad_cam.layer_name == "block2_relu"
     pixels = np.stack(
         [
@@ -134,19 +133,27 @@ def test_every_head_is_explained_for_every_class(
     assert not np.array_equal(maps[0], maps[1])
 
 
-def test_a_signature_of_before_is_made_up_for_by_the_model(finished_run, tmp_path: Path) -> None:
+def test_a_signature_of_before_is_made_up_for_by_the_model(
+    finished_run, predictor: Predictor, tmp_path: Path
+) -> None:
     folder = shutil.copytree(finished_run.folder, tmp_path / "run")
     signature = json.loads((folder / "signature.json").read_text())
-    assert GradCam.of(Predictor.load(folder)).layer_name == signature.pop("last_layer")
+    assert GradCam.of(predictor, folder).layer_name == signature.pop("last_layer") == "block2_relu"
+    # The recorded layer counts, also where it is not the one that the new layers build on.
+    for recorded, used in (
+        ("block1_relu", "block1_relu"),
+        (None, "block2_relu"),
+        ([], "block2_relu"),
+        ("gone", "block2_relu"),
+    ):
+        (folder / "signature.json").write_text(json.dumps({**signature, "last_layer": recorded}))
+        assert GradCam.of(predictor, folder).layer_name == used
     (folder / "signature.json").write_text(json.dumps(signature))
-    assert GradCam.of(Predictor.load(folder)).layer_name == "block2_relu"
-    (folder / "signature.json").write_text(json.dumps({**signature, "last_layer": "block9_relu"}))
-    with pytest.raises(WorkspaceError, match="block9_relu"):
-        GradCam.of(Predictor.load(folder))
+    assert GradCam.of(predictor, folder).layer_name == "block2_relu"
 
 
 def test_the_mean_counts_every_photo_alike(finished_run, predictor: Predictor) -> None:
-    grad_cam = GradCam.of(predictor)
+    grad_cam = GradCam.of(predictor, finished_run.folder)
     dataset = finished_run.dataset
     paths = [dataset.image_path(image) for image in dataset.images if image.class_name == "red"]
     pixels = np.stack([to_pixels(Image.open(path).convert("RGB"), 32) for path in paths])

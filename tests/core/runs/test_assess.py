@@ -25,6 +25,8 @@ from transfer_core.evaluation import cached_looks
 from transfer_core.evaluation.cached_looks import look_at_cached
 from transfer_core.evaluation.evaluation import evaluate, look_at_files, met_sentence
 from transfer_core.evaluation.explanation import GradCam
+from transfer_core.evaluation.outcomes import answered
+from transfer_core.evaluation.rejection import DEFAULT_SHARE, Rejection, limit_that_keeps
 from transfer_core.export.model_card import model_card
 from transfer_core.predictor import Predictor
 from transfer_core.runs.assess import evaluate_split, images_of, labelled, met_before
@@ -72,6 +74,21 @@ def test_cached_features_give_the_answers_of_the_files(
     assert (cached.probabilities.argmax(axis=1) == files.probabilities.argmax(axis=1)).all()
 
 
+def test_the_limit_of_familiarity_is_one_of_the_answers_that_people_get(
+    session_workspace, color_dataset: ImageDataset, tiny_config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transfer_core.evaluation.rejection.MIN_IMAGES", 4)
+    config = tiny_config.with_changes(epochs=1)
+    run = TrainingRun.create(session_workspace, color_dataset, config)
+    execute_run(session_workspace, run, lambda event: None, lambda: False)
+    rejection, evaluation = Rejection.load(run.folder), run.evaluation()
+    assert rejection is not None and evaluation is not None
+    found = [outcome.familiarity for outcome in evaluation.outcomes]
+    assert rejection.min_familiarity == limit_that_keeps(DEFAULT_SHARE, found)
+    # With six photos 95 % are all of them.
+    assert len(answered(evaluation, rejection)) == 6
+
+
 def changed_registry() -> dict[str, Backbone]:
     """The tiny network as another version of the app might have it, and nothing else."""
     network = get_backbone("tiny_random")
@@ -93,7 +110,7 @@ def test_a_finished_run_does_not_depend_on_the_registry_of_now(
     facts = own_run.backbone
     assert (facts.title, facts.blocks, facts.image_size) == (before.title, before.blocks, 32)
     assert evaluate_split(own_run, dataset, "validation", cache_dir) == expected
-    assert GradCam.of(Predictor.load(own_run.folder)).layer_name == "block2_relu"
+    assert GradCam.of(Predictor.load(own_run.folder), own_run.folder).layer_name == "block2_relu"
     assert lineage_of(own_run) == (before.title, "random weights")
     assert model_card(own_run, dataset, ()) == card
     with pytest.raises(WeightsError, match="not kept"):
