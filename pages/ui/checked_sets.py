@@ -64,7 +64,7 @@ def with_new_photos(run: TrainingRun, sets: dict[str, CheckedSet], learned_from:
         photos = new_photos_of(run, learned_from)
     except TransferStudioError:
         return
-    if photos is not None:
+    if photos is not None and photos.images:
         dataset = photos.dataset
         sets["new"] = CheckedSet(
             "new",

@@ -185,7 +185,7 @@ def _score_new_photos(
 
     run = TrainingRun.load(workspace(), run_id)
     photos = new_photos_of(run, images_of(workspace(), run))
-    if photos is None:
+    if photos is None or not photos.images:
         raise NotFoundError(_("There are no photos to test this run with any more."))
     return evaluate_new_photos(run, photos, workspace().cache_dir)
 

@@ -16,6 +16,7 @@ from pages.ui.session import Session
 from pages.ui.steps import Step
 from transfer_core.evaluation.evaluation import Evaluation, met_sentence
 from transfer_core.language import _, plural
+from transfer_core.runs.assess import none_left
 from transfer_core.runs.training_run import TrainingRun
 
 # A larger gap than this between photos it knows and photos it does not is worth a word.
@@ -37,10 +38,16 @@ def show_overview(session: Session, run: TrainingRun) -> None:
     if evaluations:
         _show_side_by_side(sets, evaluations)
         _show_in_words(sets, evaluations)
+        if "train" in sets and "test" not in sets and _has_test_photos(sets["train"]):
+            st.caption(none_left("test"))
         link_to_next(Step.TEST, _("Next: test it on new photos"))
     guarded(show_new_photos)(run)
     if evaluations:
         _show_class_by_class(sets, evaluations)
+
+
+def _has_test_photos(found: CheckedSet) -> bool:
+    return found.dataset is not None and bool(found.dataset.images_in("test"))
 
 
 def _evaluate(found: CheckedSet, evaluations: dict[str, Evaluation]) -> None:

@@ -304,6 +304,27 @@ def test_photos_that_look_like_training_photos_are_counted_apart(
     assert "2 more are not counted: they look like photos from the training." in texts(page)
 
 
+def test_test_photos_that_were_all_met_are_no_silent_gap(
+    open_page: OpenPage, run: TrainingRun, page_workspace: Workspace, tmp_path: Path, make_image: MakeImage
+) -> None:
+    (tmp_path / "new" / "red").mkdir(parents=True)
+    (tmp_path / "new" / "red" / "1.png").write_bytes(make_image("red", seed=700))
+    (met,) = add_new_photos(run, folder_source(tmp_path / "new")).images
+    dataset = ImageDataset.load(page_workspace, run.dataset_id)
+    learned = next(image for image in dataset.images if image.id in run.train_ids())
+    images = [
+        replace(image, fingerprint=met.fingerprint) if image == learned else image for image in dataset.images
+    ]
+    for_test = replace(learned, id="f" * 32, split="test", fingerprint=met.fingerprint)
+    replace(dataset, images=(*images, for_test)).save()
+    page = open_part(open_page, run, "overview")
+    assert "There are no photos to test with that this run has never met." in texts(page)
+    assert "0 photos are here. 1 more is not counted" in texts(page)
+    assert metrics(page).keys().isdisjoint({"Right on: Test folder", "Right on: Your test photos"})
+    button(page, "Forget these photos").click().run()
+    assert not page.exception and not page.error and "0 photos are here" not in texts(page)
+
+
 def test_calibration_says_how_it_was_measured(open_page: OpenPage, run: TrainingRun) -> None:
     stored = run.evaluation()
     assert stored is not None

@@ -72,7 +72,7 @@ def add_new_photos(
 
 
 def new_photos_of(run: TrainingRun, learned_from: ImageDataset | None = None) -> NewPhotos | None:
-    """Return the photos that were brought to test a run, or None.
+    """Return the photos that were brought to test a run, or None. It may be that none of them counts any more.
 
     Args:
         run: The run.
@@ -82,8 +82,7 @@ def new_photos_of(run: TrainingRun, learned_from: ImageDataset | None = None) ->
         WorkspaceError: If their file is damaged.
     """
     dataset = _dataset(run)
-    found = _sorted_out(run, dataset, learned_from) if dataset else None
-    return found if found and found.images else None
+    return _sorted_out(run, dataset, learned_from) if dataset else None
 
 
 def evaluate_new_photos(run: TrainingRun, photos: NewPhotos, cache_dir: Path) -> Evaluation:
