@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,6 +90,21 @@ def image_folder(tmp_path: Path) -> Path:
             content = _image_bytes(color, seed=100 * class_number + number, image_format="JPEG")
             (folder / color / f"{color}-{number}.jpg").write_bytes(content)
     return folder
+
+
+def near_duplicate(content: bytes) -> bytes:
+    """Return the same picture compressed more strongly: other pixels, the same to the eye."""
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(content)).convert("RGB").save(buffer, "JPEG", quality=60)
+    return buffer.getvalue()
+
+
+def swap_classes(keras: Any, folder: Path) -> None:
+    """Put another model in the place of a run's: the same, with its outputs in reverse order."""
+    model = keras.saving.load_model(folder / "model.keras", compile=False)
+    output = model.get_layer("new_layer")
+    output.set_weights([array[..., ::-1] for array in output.get_weights()])
+    model.save(folder / "model.keras")
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.doctor import examine
 from transfer_core.data.records import LeftOut, Split, SplitBy
 from transfer_core.errors import IngestError, TrainingError, TransferStudioError
-from transfer_core.evaluation.evaluation import evaluate
+from transfer_core.evaluation.evaluation import met_sentence
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.evaluation.labelled_folder import labelled_folder
 from transfer_core.export_commands import export
@@ -46,7 +46,8 @@ from transfer_core.options import (
 from transfer_core.predictor import Predictor
 from transfer_core.project_commands import project
 from transfer_core.run_commands import RUN_COMMANDS
-from transfer_core.runs.assess import evaluate_split
+from transfer_core.runs.assess import evaluate_new_images, evaluate_split
+from transfer_core.runs.corrections import images_of as run_images
 from transfer_core.runs.live_run import ask_to_stop
 from transfer_core.runs.run_status import ACTIVE, resumable_run, run_status
 from transfer_core.runs.training_run import TrainingRun
@@ -207,7 +208,7 @@ def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | No
     else:
         predictor = Predictor.load(run.folder)
         images, left_out = labelled_folder(folder, predictor.class_names)
-        evaluation = evaluate(predictor, images)
+        evaluation = evaluate_new_images(run, run_images(workspace, run), predictor, images)
     lowest, highest = evaluation.accuracy_interval
     line = _(
         "{accuracy:.1%} of {count} images right, probably {lowest:.0%} to {highest:.0%} of new ones"
@@ -215,7 +216,7 @@ def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | No
     for file in left_out:
         note(_("Left out: {name} ({reason})").format(name=file.name, reason=file.reason))
     facts = {"run_id": run.id, "left_out": left_out_facts(left_out), **evaluation.to_dict()}
-    report(as_json, facts, [line])
+    report(as_json, facts, [line, *filter(None, [met_sentence(evaluation)])])
 
 
 @cli.command()

@@ -46,6 +46,18 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
             beside.unlink()
 
 
+def file_version(path: Path) -> tuple[int, int]:
+    """Return when a file was written, in nanoseconds, and its size in bytes; zeros where there is none.
+
+    Both change when another file takes its place, also an older one that is restored.
+    """
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return facts.st_mtime_ns, facts.st_size
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all.
 

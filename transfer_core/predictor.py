@@ -19,7 +19,8 @@ from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.files import read_json
 from transfer_core.language import _
-from transfer_core.training.train import MODEL_FILE, SIGNATURE_FILE
+from transfer_core.training.signature import SIGNATURE_FILE
+from transfer_core.training.train import MODEL_FILE
 
 if TYPE_CHECKING:
     import keras

@@ -54,22 +54,24 @@ def checked_sets(run: TrainingRun) -> dict[str, CheckedSet]:
         except WorkspaceError:
             # A run of version 0.1, which did not note what it learned from.
             sets.pop("train", None)
-    with_new_photos(run, sets)
+    with_new_photos(run, sets, dataset)
     return sets
 
 
-def with_new_photos(run: TrainingRun, sets: dict[str, CheckedSet]) -> None:
+def with_new_photos(run: TrainingRun, sets: dict[str, CheckedSet], learned_from: ImageDataset | None) -> None:
     """Add the photos that were brought to test a run, where there are any."""
     try:
-        photos = new_photos_of(run)
+        photos = new_photos_of(run, learned_from)
     except TransferStudioError:
         return
-    if photos is not None:
+    if photos is not None and photos.images:
         dataset = photos.dataset
         sets["new"] = CheckedSet(
             "new",
             _("Your test photos"),
-            lambda: new_photos_evaluation(run.id, dataset.id, dataset.version),
+            lambda: new_photos_evaluation(
+                run.id, dataset.id, dataset.version, learned_from.version if learned_from else 0
+            ),
             dataset,
         )
 

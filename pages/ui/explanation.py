@@ -11,10 +11,9 @@ from PIL import Image
 
 from pages.ui.component import component
 from pages.ui.glossary import explain
-from pages.ui.process import predictor, stored_evaluation, workspace
+from pages.ui.process import model_version, predictor, stored_evaluation, workspace
 from pages.ui.session import Session
 from pages.ui.words import plain
-from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.image_path import to_pixels
 from transfer_core.data.images import decode_image
@@ -65,7 +64,7 @@ def show_why(run: TrainingRun, content: bytes, said: str, key: str) -> None:
         key: Tells it from other photos on the page.
     """
     class_name = _choose_class(run, said, key)
-    picture = _picture(run.id, content, class_name)
+    picture = _picture(run.id, model_version(run.id), content, class_name)
     _show_heat([{**picture, "title": class_name, "caption": ""}], f"{key}-heat")
 
 
@@ -84,7 +83,8 @@ def _show_photo(run: TrainingRun, dataset: ImageDataset) -> None:
     )
     outcome = by_id[image_id].outcome
     class_name = _choose_class(run, outcome.predicted_class_name, image_id)
-    picture = _picture(run.id, dataset.image_path(by_id[image_id].image).read_bytes(), class_name)
+    content = dataset.image_path(by_id[image_id].image).read_bytes()
+    picture = _picture(run.id, model_version(run.id), content, class_name)
     caption = _("It is {true}; the model says {said} ({probability:.0%}).").format(
         true=outcome.class_name, said=outcome.predicted_class_name, probability=outcome.probability
     )
@@ -105,7 +105,7 @@ def _show_classes(run: TrainingRun, dataset: ImageDataset) -> None:
         paths = [str(dataset.image_path(one)) for one in dataset.images if one.class_name == class_name]
         if not paths:
             continue
-        average = _average(run.id, tuple(paths[:_MOST_PHOTOS_OF_A_CLASS]), class_name)
+        average = _average(run.id, model_version(run.id), tuple(paths[:_MOST_PHOTOS_OF_A_CLASS]), class_name)
         pictures.append(
             {
                 "photo": _address(Image.fromarray(average.photo), "JPEG"),
@@ -145,19 +145,18 @@ def _choose_class(run: TrainingRun, said: str, key: str) -> str:
 
 
 def _name_method(run: TrainingRun) -> None:
-    layer = get_backbone(run.config.backbone).blocks[-1].last_layer
+    layer = _grad_cam(run.id, model_version(run.id)).layer_name
     st.caption(_("Method: {method}, read from the layer {layer}.").format(method=METHOD, layer=plain(layer)))
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)
-def _grad_cam(run_id: str) -> GradCam:
-    run = TrainingRun.load(workspace(), run_id)
-    return GradCam.of(predictor(run_id), get_backbone(run.config.backbone))
+def _grad_cam(run_id: str, of_model: tuple[int, ...]) -> GradCam:
+    return GradCam.of(predictor(run_id), workspace().run_dir(run_id))
 
 
 @st.cache_data(show_spinner=False, max_entries=60)
-def _picture(run_id: str, content: bytes, class_name: str) -> dict[str, str]:
-    grad_cam = _grad_cam(run_id)
+def _picture(run_id: str, of_model: tuple[int, ...], content: bytes, class_name: str) -> dict[str, str]:
+    grad_cam = _grad_cam(run_id, of_model)
     photo = decode_image(content)
     (heat,) = grad_cam.heat_maps(to_pixels(photo, grad_cam.image_size)[None], [class_name])
     photo.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
@@ -169,8 +168,8 @@ def _picture(run_id: str, content: bytes, class_name: str) -> dict[str, str]:
 
 
 @st.cache_resource(show_spinner=False, max_entries=40)
-def _average(run_id: str, paths: tuple[str, ...], class_name: str) -> ClassAverage:
-    return _grad_cam(run_id).average([Path(path) for path in paths], class_name)
+def _average(run_id: str, of_model: tuple[int, ...], paths: tuple[str, ...], class_name: str) -> ClassAverage:
+    return _grad_cam(run_id, of_model).average([Path(path) for path in paths], class_name)
 
 
 def _address(picture: Image.Image, image_format: str) -> str:

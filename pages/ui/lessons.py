@@ -9,7 +9,6 @@ from pages.ui.process import stored_evaluation, workspace
 from pages.ui.session import Session
 from pages.ui.steps import Step
 from pages.ui.words import count_words, plain
-from transfer_core.backbones.registry import get_backbone
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _, plural
 from transfer_core.runs.sweep import list_sweeps
@@ -198,7 +197,7 @@ def lessons() -> list[Lesson]:
 
 
 def _see_transfer(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
-    network = get_backbone(run.config.backbone)
+    network = run.backbone
     text = (
         _(
             "Your {network} began with {count} random numbers: this run did without transfer learning. From {photos} "
@@ -226,7 +225,7 @@ def _see_depth(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
         what = plural("fine-tuned its last block", "fine-tuned its last {count} blocks", depth)
     else:
         what = _("was feature extraction: only the new layer learned")
-    share = FreezePlan.of(run.config).num_trainable_parameters(len(run.class_names))
+    share = FreezePlan.of(run.config, run.backbone).num_trainable_parameters(len(run.class_names))
     text = _("Your run {what}, {count} numbers in all.").format(what=what, count=count_words(share))
     return Sight(text, _("See the blocks"), Step.LAYERS.page)
 

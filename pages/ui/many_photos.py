@@ -5,21 +5,25 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from pages.ui.checked_sets import dataset_of
 from pages.ui.glossary import explain
 from pages.ui.page import guarded
-from pages.ui.predictions import Runs, limits_of, make_ready, say_what_certainty_is, show_card
-from pages.ui.process import predictor
+from pages.ui.predictions import Runs, make_ready, say_what_certainty_is, show_card
+from pages.ui.process import answer_version, predictor
 from pages.ui.session import Session
 from pages.ui.test_images import NewPhotos
 from pages.ui.words import plain
+from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.answers import Answer, answer_files, answers_csv, least_sure_first
 from transfer_core.language import _, plural
 from transfer_core.predictor import Prediction
+from transfer_core.runs.assess import met_before
 from transfer_core.runs.training_run import TrainingRun
 
 _ROW_HEIGHT = 72
@@ -47,6 +51,7 @@ def show_many_photos(session: Session, runs: Runs, photos: NewPhotos) -> None:
     answers = [_answers(session, run, photos) for run in runs]
     scored = least_sure_first(answers[0])
     _show_summary(runs[0], answers[0], scored)
+    _say_how_many_were_met(runs[0], [answer for answer, _found in scored])
     _show_left_out(answers[0])
     if not scored:
         return
@@ -58,11 +63,11 @@ def show_many_photos(session: Session, runs: Runs, photos: NewPhotos) -> None:
 
 
 def _answers(session: Session, run: TrainingRun, photos: NewPhotos) -> Sequence[Answer]:
-    """Score each photo once, as long as the same photos and limits are there."""
+    """Score each photo once, as long as the same photos, model and limits are there."""
     if session.answered_photos != photos.key:
         session.answered_photos = photos.key
         session.answers = {}
-    key = (run.id, limits_of(run.id))
+    key = (run.id, answer_version(run.id))
     if key not in session.answers:
         text = _("Looking at the photos …")
         bar = st.progress(0.0, text)
@@ -96,6 +101,22 @@ def _show_summary(run: TrainingRun, answers: Sequence[Answer], scored: Scored) -
             on_click="ignore",
             help=_("A table for a spreadsheet, with the certainty of every class and the files left out."),
         )
+
+
+def _say_how_many_were_met(run: TrainingRun, answers: Sequence[Answer]) -> None:
+    known_by = [(answer.image_id, answer.fingerprint) for answer in answers]
+    # A run of version 0.1 did not note what it has met.
+    with suppress(WorkspaceError):
+        num_met = sum(met_before(run, dataset_of(run), known_by))
+        if num_met:
+            st.caption(
+                plural(
+                    "{count} of {total} photos looks like a photo from its training, so it is no test.",
+                    "{count} of {total} photos look like photos from its training, so they are no test.",
+                    num_met,
+                    total=len(answers),
+                )
+            )
 
 
 def _show_left_out(answers: Sequence[Answer]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from pages.ui.checked_sets import dataset_of
 from pages.ui.page import guarded
 from pages.ui.words import plain
+from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.limits import limits
 from transfer_core.data.sources import open_archive, uploaded_file
 from transfer_core.language import _, plural
@@ -20,7 +22,8 @@ _MAX_FILES = 500
 
 def show_new_photos(run: TrainingRun) -> None:
     """Draw the fields that take test photos in, and what is there already."""
-    photos = new_photos_of(run)
+    learned_from = dataset_of(run)
+    photos = new_photos_of(run, learned_from)
     with st.expander(_("Test it on photos whose class you know"), icon=":material/folder_open:"):
         st.markdown(
             _(
@@ -40,11 +43,11 @@ def show_new_photos(run: TrainingRun) -> None:
             key=f"test-folder-{version}",
         )
         if archive:
-            guarded(_take_archive)(run, archive)
+            guarded(_take_archive)(run, archive, learned_from)
         elif len(files) > _MAX_FILES:
             st.error(_("That is more than {limit} photos. Use a zip file.").format(limit=_MAX_FILES))
         elif files:
-            guarded(_take_files)(run, files)
+            guarded(_take_files)(run, files, learned_from)
 
 
 def _show_what_is_there(run: TrainingRun, photos: NewPhotos) -> None:
@@ -52,8 +55,8 @@ def _show_what_is_there(run: TrainingRun, photos: NewPhotos) -> None:
     if photos.num_met:
         sentences.append(
             plural(
-                "{count} more is passed over, because the model met it in its training.",
-                "{count} more are passed over, because the model met them in its training.",
+                "{count} more is not counted: it looks like a photo from the training.",
+                "{count} more are not counted: they look like photos from the training.",
                 photos.num_met,
             )
         )
@@ -67,13 +70,14 @@ def _show_what_is_there(run: TrainingRun, photos: NewPhotos) -> None:
             st.rerun()
 
 
-def _take_archive(run: TrainingRun, file: UploadedFile) -> None:
+def _take_archive(run: TrainingRun, file: UploadedFile, learned_from: ImageDataset | None) -> None:
     with st.spinner(_("Looking at the photos …")), open_archive(file, file.name) as sources:
-        add_new_photos(run, sources)
+        add_new_photos(run, sources, learned_from=learned_from)
     st.rerun()
 
 
-def _take_files(run: TrainingRun, files: list[UploadedFile]) -> None:
+def _take_files(run: TrainingRun, files: list[UploadedFile], learned_from: ImageDataset | None) -> None:
     with st.spinner(_("Looking at the photos …")):
-        add_new_photos(run, [uploaded_file(file.name, file.getvalue()) for file in files])
+        sources = [uploaded_file(file.name, file.getvalue()) for file in files]
+        add_new_photos(run, sources, learned_from=learned_from)
     st.rerun()

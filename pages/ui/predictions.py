@@ -11,7 +11,7 @@ from pages.ui.correction import show_correction
 from pages.ui.explanation import show_why
 from pages.ui.glossary import explain
 from pages.ui.page import guarded
-from pages.ui.process import predictor, rejection
+from pages.ui.process import answer_version, predictor
 from pages.ui.run_choice import describe_run
 from pages.ui.session import Session
 from pages.ui.words import duration_words, plain
@@ -81,7 +81,7 @@ def show_card(session: Session, runs: Runs, photo: SourceFile, number: int) -> N
     name = plain(photo.path)
     try:
         content = photo.read()
-        predictions = [_prediction(run.id, limits_of(run.id), content) for run in runs]
+        predictions = [_prediction(run.id, answer_version(run.id), content) for run in runs]
     except UnreadableImageError as error:
         st.error(_("{name} was left out: {reason}.").format(name=name, reason=error))
         return
@@ -103,14 +103,8 @@ def show_card(session: Session, runs: Runs, photo: SourceFile, number: int) -> N
 
 
 @st.cache_data(show_spinner=False, max_entries=200)
-def _prediction(run_id: str, limits: tuple[float, ...], content: bytes) -> Prediction:
+def _prediction(run_id: str, version: tuple[int, ...], content: bytes) -> Prediction:
     return predictor(run_id).predict(content)
-
-
-def limits_of(run_id: str) -> tuple[float, ...]:
-    """What decides between an answer and none; the rest of a finished run never changes."""
-    found = rejection(run_id)
-    return (found.min_familiarity, found.min_probability) if found else ()
 
 
 @st.cache_data(show_spinner=False, max_entries=200)

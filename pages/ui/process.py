@@ -6,7 +6,6 @@ import logging
 import sys
 import threading
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -21,6 +20,7 @@ from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.calibration import CALIBRATION_FILE
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.rejection import BANK_FILE, REJECTION_FILE, Rejection
+from transfer_core.files import file_version
 from transfer_core.language import _
 from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
@@ -28,6 +28,7 @@ from transfer_core.runs.worker import num_threads_beside_an_app
 from transfer_core.training.advice import Recommendation, recommend
 from transfer_core.training.layer_facts import layer_facts
 from transfer_core.training.rate_finder import RateCurve, find_learning_rate
+from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace, default_workspace_root
 
@@ -88,21 +89,19 @@ def model_version(run_id: str) -> tuple[int, ...]:
     A training that ends writes the model first, then its calibration, then what it does not know.
     """
     folder = workspace().run_dir(run_id)
-    times = [_written_at(folder / name) for name in (MODEL_FILE, CALIBRATION_FILE, BANK_FILE)]
-    return (*times, int((folder / REJECTION_FILE).is_file()))
+    names = (MODEL_FILE, SIGNATURE_FILE, CALIBRATION_FILE, BANK_FILE)
+    versions = [number for name in names for number in file_version(folder / name)]
+    return (*versions, int((folder / REJECTION_FILE).is_file()))
+
+
+def answer_version(run_id: str) -> tuple[int, ...]:
+    """Return numbers that change with anything that decides what a run answers, its limits included."""
+    return (*model_version(run_id), *file_version(workspace().run_dir(run_id) / REJECTION_FILE))
 
 
 def limits_version(run_id: str) -> int:
     """Return a number that changes with the stored limits of a run, below which it gives no answer."""
-    return _written_at(workspace().run_dir(run_id) / REJECTION_FILE)
-
-
-def _written_at(path: Path) -> int:
-    """When a file was written, in nanoseconds; 0 where there is none."""
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
+    return file_version(workspace().run_dir(run_id) / REJECTION_FILE)[0]
 
 
 def rejection(run_id: str) -> Rejection | None:
@@ -111,8 +110,10 @@ def rejection(run_id: str) -> Rejection | None:
     Raises:
         WorkspaceError: If a file of it is damaged.
     """
-    written_at = limits_version(run_id)
-    return _read_rejection(run_id, written_at) if written_at else None
+    folder = workspace().run_dir(run_id)
+    written_at, size = file_version(folder / REJECTION_FILE)
+    versions = (written_at, size, *file_version(folder / BANK_FILE))
+    return _read_rejection(run_id, versions) if written_at else None
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)
@@ -123,7 +124,7 @@ def _loaded_predictor(run_id: str, version: tuple[int, ...]) -> Predictor:
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)
-def _read_rejection(run_id: str, written_at: int) -> Rejection | None:
+def _read_rejection(run_id: str, versions: tuple[int, ...]) -> Rejection | None:
     return Rejection.load(workspace().run_dir(run_id))
 
 
@@ -133,12 +134,12 @@ def stored_evaluation(run_id: str) -> Evaluation | None:
     Raises:
         WorkspaceError: If the file is damaged.
     """
-    written_at = _written_at(workspace().run_dir(run_id) / EVALUATION_FILE)
-    return _read_evaluation(run_id, written_at) if written_at else None
+    version = file_version(workspace().run_dir(run_id) / EVALUATION_FILE)
+    return _read_evaluation(run_id, version) if any(version) else None
 
 
 @st.cache_resource(show_spinner=False, max_entries=20)
-def _read_evaluation(run_id: str, written_at: int) -> Evaluation | None:
+def _read_evaluation(run_id: str, version: tuple[int, int]) -> Evaluation | None:
     return TrainingRun.load(workspace(), run_id).evaluation()
 
 
@@ -160,27 +161,31 @@ def _score_split(run_id: str, of_model: tuple[int, ...], split: Split, version: 
     return evaluate_split(run, dataset, split, workspace().cache_dir)
 
 
-def new_photos_evaluation(run_id: str, dataset_id: str, version: int) -> Evaluation:
+def new_photos_evaluation(run_id: str, dataset_id: str, version: int, images_version: int) -> Evaluation:
     """How a run does on the photos that were brought to test it; scored once for each version of them.
 
     Args:
         run_id: The run.
         dataset_id: The photos: each folder that is brought after the last was forgotten begins at version 1.
         version: Which version of them.
+        images_version: Which version of the run's own images, whose near-duplicates do not count; 0 without any.
 
     Raises:
         NotFoundError: If there are none any more.
     """
-    return _score_new_photos(run_id, model_version(run_id), dataset_id, version)
+    return _score_new_photos(run_id, model_version(run_id), dataset_id, version, images_version)
 
 
 @st.cache_resource(show_spinner=False, max_entries=12)
-def _score_new_photos(run_id: str, of_model: tuple[int, ...], dataset_id: str, version: int) -> Evaluation:
+def _score_new_photos(
+    run_id: str, of_model: tuple[int, ...], dataset_id: str, version: int, images_version: int
+) -> Evaluation:
+    from transfer_core.runs.corrections import images_of
     from transfer_core.runs.new_photos import evaluate_new_photos, new_photos_of
 
     run = TrainingRun.load(workspace(), run_id)
-    photos = new_photos_of(run)
-    if photos is None:
+    photos = new_photos_of(run, images_of(workspace(), run))
+    if photos is None or not photos.images:
         raise NotFoundError(_("There are no photos to test this run with any more."))
     return evaluate_new_photos(run, photos, workspace().cache_dir)
 

@@ -54,7 +54,7 @@ def show_certainty(session: Session, run: TrainingRun) -> None:
 
 
 def _show_calibration(evaluation: Evaluation) -> None:
-    sure = sum(evaluation.confidences) / evaluation.num_images
+    sure = sum(evaluation.measured_confidences) / evaluation.num_images
     st.markdown(
         _(
             "On the validation photos it is **{sure:.0%} sure** on average, and **right on {right:.0%}**. {verdict}"
@@ -94,6 +94,12 @@ def _show_calibration(evaluation: Evaluation) -> None:
                 count=evaluation.num_images
             )
         )
+    if evaluation.is_cross_fitted:
+        st.caption(_("Each photo is measured with a temperature that was fitted on the other photos."))
+    elif evaluation.is_fitted_here and evaluation.temperature != 1.0:
+        st.caption(
+            _("The same photos set the temperature: too few are different. The real gap is probably larger.")
+        )
     show_reliability(evaluation)
 
 
@@ -125,6 +131,7 @@ def _show_thresholds(run: TrainingRun, evaluation: Evaluation, thresholds: Rejec
         if given
         else _("With these limits no validation photo gets an answer.")
     )
+    st.caption(_("These photos also set the limits. Expect slightly less on new photos."))
     if given:
         show_coverage(coverage_curve(evaluation), (coverage, accuracy))
 

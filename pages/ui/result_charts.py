@@ -143,7 +143,7 @@ def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, k
 def show_reliability(evaluation: Evaluation) -> None:
     """Draw how often the network is right, by how sure it is, before and after temperature scaling."""
     is_scaled = evaluation.temperature != 1.0
-    lines = [(_("as shown"), evaluation.confidences, "solid", _COLORS[0])]
+    lines = [(_("as shown"), evaluation.measured_confidences, "solid", _COLORS[0])]
     if is_scaled:
         lines.insert(0, (_("before"), evaluation.uncalibrated_confidences, "dot", _COLORS[1]))
     figure = go.Figure(

@@ -189,5 +189,6 @@ def _said(evaluation: Evaluation, outcome: ImageOutcome) -> str:
     if not outcome.probabilities:
         return f"{outcome.predicted_class_name} {outcome.probability:.0%}"
     pairs = zip(outcome.probabilities, evaluation.class_names, strict=True)
-    best = sorted(pairs, reverse=True)[:_CLASSES_NAMED]
+    # The first of equally probable classes is the answer; by name another would stand first.
+    best = sorted(pairs, key=lambda pair: -pair[0])[:_CLASSES_NAMED]
     return " · ".join(f"{name} {share:.0%}" for share, name in best)

@@ -14,8 +14,9 @@ from pages.ui.page import guarded, link_to_next
 from pages.ui.result_charts import show_class_curves
 from pages.ui.session import Session
 from pages.ui.steps import Step
-from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.evaluation.evaluation import Evaluation, met_sentence
 from transfer_core.language import _, plural
+from transfer_core.runs.assess import none_left
 from transfer_core.runs.training_run import TrainingRun
 
 # A larger gap than this between photos it knows and photos it does not is worth a word.
@@ -36,11 +37,17 @@ def show_overview(session: Session, run: TrainingRun) -> None:
             guarded(_evaluate)(found, evaluations)
     if evaluations:
         _show_side_by_side(sets, evaluations)
-        _show_in_words(evaluations)
+        _show_in_words(sets, evaluations)
+        if "train" in sets and "test" not in sets and _has_test_photos(sets["train"]):
+            st.caption(none_left("test"))
         link_to_next(Step.TEST, _("Next: test it on new photos"))
     guarded(show_new_photos)(run)
     if evaluations:
         _show_class_by_class(sets, evaluations)
+
+
+def _has_test_photos(found: CheckedSet) -> bool:
+    return found.dataset is not None and bool(found.dataset.images_in("test"))
 
 
 def _evaluate(found: CheckedSet, evaluations: dict[str, Evaluation]) -> None:
@@ -85,7 +92,7 @@ def _show_side_by_side(sets: dict[str, CheckedSet], evaluations: dict[str, Evalu
             )
 
 
-def _show_in_words(evaluations: dict[str, Evaluation]) -> None:
+def _show_in_words(sets: dict[str, CheckedSet], evaluations: dict[str, Evaluation]) -> None:
     name = next(name for name in ("test", "new", "validation", "train") if name in evaluations)
     evaluation = evaluations[name]
     lowest, highest = evaluation.accuracy_interval
@@ -100,6 +107,8 @@ def _show_in_words(evaluations: dict[str, Evaluation]) -> None:
     if evaluation.num_images < _FEW_IMAGES:
         sentences.append(_("More test photos would narrow this down."))
     st.markdown(" ".join(sentences), help=explain("confidence interval"))
+    for title, scored in ((sets[name].title, one) for name, one in evaluations.items() if one.num_met):
+        st.caption(f"{title}: {met_sentence(scored)}")
     if {"train", "validation"} <= evaluations.keys():
         gap = evaluations["train"].accuracy - evaluations["validation"].accuracy
         if gap > _GAP:

@@ -60,7 +60,7 @@ class Session:
         num_notes_saved: How often notes were saved in the table of runs; a new number gives a fresh table.
         corrections: The right class of photos that were put among the images, by dataset and content.
         answered_photos: Which new photos were last scored as a table.
-        answers: What models say about these, by the run and its limits.
+        answers: What models say about these, by the run and the version of its model and limits.
         live: The latest answer to the live camera, or None.
         pasted: New photos from the clipboard, oldest first, by an id that the browser gave.
         pasted_id: The latest of them that came, also when it was taken away since.
@@ -94,7 +94,7 @@ class Session:
     num_notes_saved: int = 0
     corrections: dict[str, str] = field(default_factory=dict)
     answered_photos: tuple[str, ...] = ()
-    answers: dict[tuple[str, tuple[float, ...]], Sequence[Answer]] = field(default_factory=dict)
+    answers: dict[tuple[str, tuple[int, ...]], Sequence[Answer]] = field(default_factory=dict)
     live: LiveAnswer | None = None
     pasted: dict[str, SourceFile] = field(default_factory=dict)
     pasted_id: str = ""

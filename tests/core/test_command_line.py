@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import MakeImage, near_duplicate
 from transfer_core.__main__ import cli, main
 from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.config import TrainingConfig
@@ -469,6 +470,14 @@ class TestResumeAndStop:
         live.release()
 
 
+@pytest.fixture
+def unmet_folder(image_folder: Path, make_image: MakeImage) -> Path:
+    """The folder with other blue pictures: its own look like those that the finished run learned from."""
+    for number, path in enumerate(sorted((image_folder / "blue").iterdir())):
+        path.write_bytes(make_image("blue", seed=400 + number, image_format="JPEG"))
+    return image_folder
+
+
 class TestOtherCommands:
     def test_backbones(self, run: Run) -> None:
         facts = run("backbones", "--json").json["backbones"]
@@ -535,12 +544,28 @@ class TestOtherCommands:
         assert {outcome["image_id"] for outcome in facts["outcomes"]} == learned
         shared("evaluate", finished_run.run.id, "--split", "test").assert_one_line_of_error("has never met")
 
-    def test_evaluate_on_a_folder(self, shared: Run, finished_run, image_folder: Path) -> None:
-        facts = shared("evaluate", finished_run.run.id, image_folder, "--json").json
+    def test_evaluate_on_a_folder(self, shared: Run, finished_run, unmet_folder: Path) -> None:
+        facts = shared("evaluate", finished_run.run.id, unmet_folder, "--json").json
         assert facts["num_images"] == 24
         assert sum(map(sum, facts["confusion_matrix"])) == 24
         assert facts["outcomes"][0]["name"] == "blue/blue-0.jpg"
-        assert "of 24 images right" in shared("evaluate", finished_run.run.id, image_folder).out
+        assert "of 24 images right" in shared("evaluate", finished_run.run.id, unmet_folder).out
+
+    def test_evaluate_on_a_folder_with_photos_of_its_training(
+        self, shared: Run, finished_run, unmet_folder: Path, make_image
+    ) -> None:
+        content = make_image("red", seed=1, noise=90)
+        (unmet_folder / "red" / "same.png").write_bytes(content)
+        (unmet_folder / "red" / "near.jpg").write_bytes(near_duplicate(content))
+        facts = shared("evaluate", finished_run.run.id, unmet_folder, "--json").json
+        assert (facts["num_images"], facts["num_met"]) == (24, 2)
+        assert not {"red/same.png", "red/near.jpg"} & {outcome["name"] for outcome in facts["outcomes"]}
+        sentence = f"2 of 26 photos look like photos from its training; without them {facts['accuracy']:.0%} are right."
+        assert sentence in shared("evaluate", finished_run.run.id, unmet_folder).out
+        for path in unmet_folder.glob("*/*-*"):
+            path.unlink()
+        finished = shared("evaluate", finished_run.run.id, unmet_folder)
+        finished.assert_one_line_of_error("has met all of these photos", "look the same")
 
     def test_evaluate_on_bad_folders(
         self, shared: Run, finished_run, image_folder: Path, tmp_path: Path
@@ -562,11 +587,11 @@ class TestOtherCommands:
         evaluate(image_folder).assert_one_line_of_error("notes.txt", "not a picture")
 
     def test_evaluate_on_a_folder_with_some_bad_files(
-        self, shared: Run, finished_run, image_folder: Path
+        self, shared: Run, finished_run, unmet_folder: Path
     ) -> None:
-        (image_folder / "blue" / "notes.txt").write_text("not a picture")
-        (image_folder / "green").rename(image_folder / "GREEN")
-        finished = shared("evaluate", finished_run.run.id, image_folder, "--json")
+        (unmet_folder / "blue" / "notes.txt").write_text("not a picture")
+        (unmet_folder / "green").rename(unmet_folder / "GREEN")
+        finished = shared("evaluate", finished_run.run.id, unmet_folder, "--json")
         assert finished.json["num_images"] == 24
         reason = "it is not a picture, whatever its name says"
         assert finished.json["left_out"] == [

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import keras
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import process
-from tests.conftest import MakeImage
+from tests.conftest import MakeImage, swap_classes
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -91,6 +92,30 @@ def test_the_images_may_be_gone(open_page: OpenPage, trained_run: TrainingRun, d
     (dataset.folder / "dataset.json").unlink()
     page = open_page("5_Results", run=trained_run.id, part="map")
     assert page.error[0].value.startswith("There are no images with the id")
+
+
+def test_another_model_in_its_place_answers_and_is_explained_at_once(
+    open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
+) -> None:
+    page = open_page("6_Test", run=trained_run.id)
+    page.file_uploader[0].upload("one.png", make_image("red", seed=903), "image/png").run()
+    page.toggle(key="why-0").set_value(True).run()
+    (before,) = sent(page, "why-0-heat")["pictures"]
+    bars = next(found.proto.body for found in page.get("html") if 'class="bars"' in found.proto.body)
+    swap_classes(keras, trained_run.folder)
+    page.run()
+    assert not page.exception and not page.error
+    (after,) = sent(page, "why-0-heat")["pictures"]
+    assert bars != next(found.proto.body for found in page.get("html") if 'class="bars"' in found.proto.body)
+    assert after["title"] == before["title"] and after["heat"] != before["heat"]
+
+    page = open_page("5_Results", run=trained_run.id, part="why")
+    page.session_state["explained-view"] = "class"
+    first = sent(page.run(), "class-heat")["pictures"]
+    swap_classes(keras, trained_run.folder)
+    assert [one["heat"] for one in sent(page.run(), "class-heat")["pictures"]] != [
+        one["heat"] for one in first
+    ]
 
 
 def test_a_new_photo_is_explained_on_demand(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui import process
 from pages.ui.session import Session
-from tests.conftest import MakeImage
+from tests.conftest import MakeImage, near_duplicate
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -20,6 +21,7 @@ from transfer_core.data.problems import Suspicion
 from transfer_core.data.sources import folder_source
 from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.rejection import Rejection
+from transfer_core.files import write_json
 from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
@@ -280,6 +282,60 @@ def test_labelled_photos_test_it(open_page: OpenPage, run: TrainingRun, tmp_path
     assert "2 photos were tested." in texts(page)
     button(page, "Forget these photos").click().run()
     assert "Right on: Your test photos" not in metrics(page)
+
+
+def test_photos_that_look_like_training_photos_are_counted_apart(
+    open_page: OpenPage, run: TrainingRun, tmp_path: Path, image_folder: Path, make_image: MakeImage
+) -> None:
+    (tmp_path / "new" / "red").mkdir(parents=True)
+    for number in range(3):
+        (tmp_path / "new" / "red" / f"{number}.png").write_bytes(make_image("red", seed=700 + number))
+    for number in range(2):
+        content = near_duplicate((image_folder / "red" / f"red-{number}.jpg").read_bytes())
+        (tmp_path / "new" / "red" / f"near-{number}.jpg").write_bytes(content)
+    add_new_photos(run, folder_source(tmp_path / "new"))
+    page = open_part(open_page, run, "overview")
+    share = metrics(page)["Right on: Your test photos"]
+    assert (
+        f"Your test photos: 2 of 5 photos look like photos from its training; without them {share} are right."
+        in texts(page)
+    )
+    assert "3 photos were tested." in texts(page)
+    assert "2 more are not counted: they look like photos from the training." in texts(page)
+
+
+def test_test_photos_that_were_all_met_are_no_silent_gap(
+    open_page: OpenPage, run: TrainingRun, page_workspace: Workspace, tmp_path: Path, make_image: MakeImage
+) -> None:
+    (tmp_path / "new" / "red").mkdir(parents=True)
+    (tmp_path / "new" / "red" / "1.png").write_bytes(make_image("red", seed=700))
+    (met,) = add_new_photos(run, folder_source(tmp_path / "new")).images
+    dataset = ImageDataset.load(page_workspace, run.dataset_id)
+    learned = next(image for image in dataset.images if image.id in run.train_ids())
+    images = [
+        replace(image, fingerprint=met.fingerprint) if image == learned else image for image in dataset.images
+    ]
+    for_test = replace(learned, id="f" * 32, split="test", fingerprint=met.fingerprint)
+    replace(dataset, images=(*images, for_test)).save()
+    page = open_part(open_page, run, "overview")
+    assert "There are no photos to test with that this run has never met." in texts(page)
+    assert "0 photos are here. 1 more is not counted" in texts(page)
+    assert metrics(page).keys().isdisjoint({"Right on: Test folder", "Right on: Your test photos"})
+    button(page, "Forget these photos").click().run()
+    assert not page.exception and not page.error and "0 photos are here" not in texts(page)
+
+
+def test_calibration_says_how_it_was_measured(open_page: OpenPage, run: TrainingRun) -> None:
+    stored = run.evaluation()
+    assert stored is not None
+    many = replace(stored, outcomes=stored.outcomes * 4, temperature=1.5)
+    write_json(run.folder / "evaluation.json", many.to_dict())
+    page = open_part(open_page, run, "certainty")
+    assert "a temperature that was fitted on the other photos." in texts(page)
+    assert metrics(page)["Gap as shown (ECE)"] == f"{many.ece:.1%}"
+    same = tuple(replace(outcome, group="one recording") for outcome in many.outcomes)
+    write_json(run.folder / "evaluation.json", replace(many, outcomes=same).to_dict())
+    assert "The same photos set the temperature" in texts(open_part(open_page, run, "certainty"))
 
 
 def test_each_folder_of_test_photos_is_scored_anew(

@@ -7,13 +7,14 @@ import re
 import shutil
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import pasted_photos
 from pages.ui.session import Session
-from tests.conftest import MakeImage
+from tests.conftest import MakeImage, near_duplicate
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -176,14 +177,17 @@ def test_an_archive_becomes_a_table_the_least_sure_first(
 
 
 def test_many_dropped_photos_become_a_table_too(
-    open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
+    open_page: OpenPage, trained_run: TrainingRun, image_folder: Path, make_image: MakeImage
 ) -> None:
     page = open_page("6_Test", run=trained_run.id)
-    for seed in range(49):
+    known = near_duplicate((image_folder / "red" / "red-0.jpg").read_bytes())
+    page.file_uploader[0].upload("known.jpg", known, "image/jpeg")
+    for seed in range(48):
         page.file_uploader[0].upload(f"{seed}.png", make_image("red", seed=seed), "image/png")
     page.run()
     assert not page.exception
     assert len(page.dataframe[0].value) == 49
+    assert "1 of 49 photos looks like a photo from its training, so it is no test." in texts(page)
     assert not bars_of(page)
 
 

@@ -6,6 +6,7 @@ Pillow decodes, with a list of allowed formats: other decoders are neither as st
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import struct
@@ -112,6 +113,17 @@ def read_image(content: bytes) -> DecodedImage:
         raise UnreadableImageError(_not_enough_memory(), "unreadable") from error
     except DECODER_ERRORS as error:
         raise _explained(content) from error
+
+
+def image_id(image: Image.Image) -> str:
+    """Return what a picture is known by: a hash of its size and pixels, as 32 hexadecimal digits.
+
+    Args:
+        image: What `decode_image` returned.
+    """
+    digest = hashlib.sha256(f"{image.width}x{image.height}".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()[:32]
 
 
 def encode_jpeg(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
-from transfer_core.data.images import read_image
+from transfer_core.data.images import image_id, read_image
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind
 from transfer_core.data.similarity import fingerprint
@@ -216,9 +215,7 @@ def _store(file: SourceFile, *, folder: Path, label: str | None) -> ImageRecord 
     except UnreadableImageError as error:
         return error
     image = decoded.image
-    digest = hashlib.sha256(f"{image.width}x{image.height}".encode())
-    digest.update(image.tobytes())
-    identifier = digest.hexdigest()[:32]
+    identifier = image_id(image)
     path = folder / f"{identifier}.jpg"
     if not path.is_file():
         with replacing(path, durable=False) as beside:

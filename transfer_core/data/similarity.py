@@ -86,6 +86,22 @@ def similar_pairs(fingerprints: Sequence[str]) -> list[tuple[int, int]]:
     return pairs + [(first[row], first[column]) for row, column in _links(list(alike))]
 
 
+@lru_cache(maxsize=4)
+def are_alike(fingerprints: tuple[str, ...], others: tuple[str, ...]) -> tuple[bool, ...]:
+    """Return for each picture whether it is a near-duplicate of any of some others.
+
+    A chain of near-duplicates that leads to one of them counts, as in a group of images. Pages ask for the same
+    pictures again and again, so the latest answers are kept.
+
+    Args:
+        fingerprints: What `fingerprint` returned for each picture; an empty one is like no other.
+        others: Those of the others.
+    """
+    labels = _labels(len(others) + len(fingerprints), similar_pairs([*others, *fingerprints])).tolist()
+    known = set(labels[: len(others)])
+    return tuple(label in known for label in labels[len(others) :])
+
+
 def groups_of(images: Sequence[ImageRecord]) -> list[str]:
     """Return the group of each image: what belongs to one group must stay on one side of the split.
 

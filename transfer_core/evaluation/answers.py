@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from transfer_core.data.image_path import to_pixels
-from transfer_core.data.images import decode_image, encode_jpeg
+from transfer_core.data.images import decode_image, encode_jpeg, image_id
 from transfer_core.data.parallel import map_ahead
+from transfer_core.data.similarity import fingerprint
 from transfer_core.data.sources import SourceFile
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
@@ -36,6 +37,8 @@ class Answer:
         prediction: None where the file is no whole picture.
         reason: Why it was left out; empty where it was not.
         thumbnail: A small JPEG of it; empty where there is no picture.
+        image_id: Hash of its pixels, as of an image of a dataset.
+        fingerprint: Perceptual hash in hexadecimal digits, as of an image of a dataset.
     """
 
     position: int
@@ -43,6 +46,8 @@ class Answer:
     prediction: Prediction | None
     reason: str = ""
     thumbnail: bytes = b""
+    image_id: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class _Decoded:
     pixels: np.ndarray[Any, Any] | None
     thumbnail: bytes = b""
     reason: str = ""
+    image_id: str = ""
+    fingerprint: str = ""
 
 
 def answer_files(
@@ -76,7 +83,8 @@ def answer_files(
         predictions = iter(predictor.predict_pixels(np.stack(pixels)) if pixels else [])
         for one, (position, file) in zip(batch, wanted[len(answers) :], strict=False):
             prediction = None if one.pixels is None else next(predictions)
-            answers.append(Answer(position, file.path, prediction, one.reason, one.thumbnail))
+            known_by = one.image_id, one.fingerprint
+            answers.append(Answer(position, file.path, prediction, one.reason, one.thumbnail, *known_by))
         if progress:
             progress(len(answers), len(wanted))
     return answers
@@ -122,6 +130,6 @@ def _decode(file: SourceFile, image_size: int) -> _Decoded:
         image = decode_image(file.read())
     except UnreadableImageError as error:
         return _Decoded(None, reason=str(error))
-    pixels = to_pixels(image, image_size)
+    pixels, known_by = to_pixels(image, image_size), (image_id(image), fingerprint(image))
     image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-    return _Decoded(pixels, encode_jpeg(image, quality=80))
+    return _Decoded(pixels, encode_jpeg(image, quality=80), "", *known_by)

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.config import Head, TrainingConfig
+from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
+from transfer_core.errors import WorkspaceError
+from transfer_core.files import file_version
+from transfer_core.language import _
 from transfer_core.predictor import Looks, load_model, with_features
 from transfer_core.training.classifier import split_at_boundary
 from transfer_core.training.feature_cache import FeaturesStoppedError, View, load_features
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.schedule import planned_phases
+from transfer_core.training.signature import SIGNATURE_FILE, finished_backbone, head_of
 from transfer_core.training.train import MODEL_FILE
 
 if TYPE_CHECKING:
@@ -56,8 +60,8 @@ def look_at_cached(
         UnreadableImageError: If an image has been damaged since it came in.
         WorkspaceError: If the model is damaged, or the disk refuses.
     """
-    path = folder / MODEL_FILE
-    plan, prefix, both = _parts(folder, config, path.stat().st_mtime_ns if path.is_file() else 0)
+    versions = (file_version(folder / MODEL_FILE), file_version(folder / SIGNATURE_FILE))
+    plan, prefix, both = _parts(folder, config, versions)
     rows = load_features(
         dataset,
         plan,
@@ -80,18 +84,18 @@ def look_at_cached(
 
 @lru_cache(maxsize=2)
 def _parts(
-    folder: Path, config: TrainingConfig, written_at: int
+    folder: Path, config: TrainingConfig, versions: tuple[tuple[int, int], ...]
 ) -> tuple[FreezePlan, keras.Model | None, keras.Model]:
     """Load a model and cut it where its frozen part ends; kept, since that takes longer than a thousand images."""
     load_keras()
     model = load_model(folder)
-    plan = planned_phases(config.with_changes(head=_head_of(model)))[-1].plan
-    return plan, *split_at_boundary(with_features(model), plan.boundary_layer)
-
-
-def _head_of(model: keras.Model) -> Head:
-    """Which new layers the training has put on top; the choices may have left that to it."""
-    names = {layer.name for layer in model.layers}
-    if "flatten" in names:
-        return "flattened_map"
-    return "hidden" if "hidden_layer" in names else "linear"
+    backbone = finished_backbone(folder, config.backbone)
+    plan = planned_phases(config.with_changes(head=head_of(model)), backbone)[-1].plan
+    try:
+        return plan, *split_at_boundary(with_features(model), plan.boundary_layer)
+    except ValueError as error:
+        raise WorkspaceError(
+            _("{file} describes another network than the model beside it. Train it again.").format(
+                file=SIGNATURE_FILE
+            )
+        ) from error

@@ -23,6 +23,7 @@ MIN_IMAGES = 30
 NUM_BINS = 15
 NUM_DIAGRAM_BINS = 10
 _LOWEST, _HIGHEST = 0.25, 10.0
+_MOST_PARTS = 5
 _SMALLEST = 1e-30
 
 Array = np.ndarray[Any, Any]
@@ -107,11 +108,44 @@ def fit_temperature(probabilities: Array, truth: Array) -> Calibration:
         probabilities: What the model gives, `[num_images, num_classes]`.
         truth: The true class of each image, from 0.
     """
+    num_images = len(probabilities)
+    if num_images < MIN_IMAGES:
+        return Calibration(1.0, num_images)
+    return Calibration(_fitted(probabilities, truth), num_images)
+
+
+def cross_fitted_temperatures(probabilities: Array, truth: Array, groups: Sequence[str]) -> Array | None:
+    """Return for each image a temperature that was fitted without it, for measuring what a temperature brings.
+
+    The images are drawn into up to five parts; the temperature of a part is fitted on the others (cross-fitting).
+    Images of one group, such as near-duplicates, are in one part.
+
+    Args:
+        probabilities: What the model gives, `[num_images, num_classes]`.
+        truth: The true class of each image, from 0.
+        groups: The group of each image.
+
+    Returns:
+        `[num_images]`; None where a temperature is not fitted, or too few images are in other groups.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    num_parts = min(_MOST_PARTS, len(set(groups)))
+    if len(probabilities) < MIN_IMAGES or num_parts < 2:
+        return None
+    temperatures = np.empty(len(probabilities))
+    parts = GroupKFold(num_parts, shuffle=True, random_state=0)
+    for others, part in parts.split(probabilities, groups=groups):
+        if len(others) < MIN_IMAGES // 2:
+            return None
+        temperatures[part] = _fitted(probabilities[others], truth[others])
+    return temperatures
+
+
+def _fitted(probabilities: Array, truth: Array) -> float:
     from scipy.optimize import minimize_scalar
 
     num_images, num_classes = probabilities.shape
-    if num_images < MIN_IMAGES:
-        return Calibration(1.0, num_images)
     share = (num_images + 1) / (num_images + 2)
     targets = np.full(probabilities.shape, (1 - share) / (num_classes - 1))
     targets[np.arange(num_images), truth] = share
@@ -121,7 +155,7 @@ def fit_temperature(probabilities: Array, truth: Array) -> Calibration:
         return float(-(targets * np.log(np.maximum(scaled, _SMALLEST))).sum(axis=1).mean())
 
     found = minimize_scalar(loss, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
-    return Calibration(float(np.clip(np.exp(found.x), _LOWEST, _HIGHEST)), num_images)
+    return float(np.clip(np.exp(found.x), _LOWEST, _HIGHEST))
 
 
 def reliability(

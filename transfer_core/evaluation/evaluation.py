@@ -13,10 +13,14 @@ import numpy as np
 from transfer_core.data.batches import pixel_batches
 from transfer_core.errors import IngestError
 from transfer_core.evaluation import metrics
-from transfer_core.evaluation.calibration import Calibration, expected_calibration_error
+from transfer_core.evaluation.calibration import (
+    Calibration,
+    cross_fitted_temperatures,
+    expected_calibration_error,
+)
 from transfer_core.evaluation.intervals import wilson_interval
 from transfer_core.evaluation.rejection import Rejection
-from transfer_core.language import _
+from transfer_core.language import _, plural
 from transfer_core.predictor import Looks, Predictor
 
 FORMAT_VERSION = 2
@@ -34,13 +38,17 @@ class LabelledImage:
         path: The image file.
         name: What to call it in the outcome.
         class_name: Its true class.
-        image_id: Its id, where it is an image of a dataset.
+        image_id: Hash of its pixels, as of an image of a dataset; empty where it is not known.
+        group: Shared by images that are near-duplicates or belong to one recording; empty when it is alone.
+        fingerprint: Perceptual hash in hexadecimal digits, as of an image of a dataset.
     """
 
     path: Path
     name: str
     class_name: str
     image_id: str = ""
+    group: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,9 @@ class ImageOutcome:
         probability: How sure the model is of that, 0-1.
         true_probability: The probability it gives the true class, 0-1.
         probabilities: Of all classes, in the order of the model; empty in files of version 0.1.
-        image_id: Its id, where it is an image of a dataset.
+        image_id: Hash of its pixels, as of an image of a dataset; empty where it is not known.
         familiarity: How much it is like what was learned; larger is more like it. None where that is not known.
+        group: Shared by images that are near-duplicates or belong to one recording; empty when it is alone.
     """
 
     name: str
@@ -66,6 +75,7 @@ class ImageOutcome:
     probabilities: tuple[float, ...] = ()
     image_id: str = ""
     familiarity: float | None = None
+    group: str = ""
 
     @property
     def is_right(self) -> bool:
@@ -81,11 +91,17 @@ class Evaluation:
         class_names: In the order of the outputs of the model, and of the rows and columns of the matrix.
         outcomes: Every image.
         temperature: What the logits were divided by before the probabilities of the outcomes.
+        is_fitted_here: Whether the temperature was fitted on these very images. What it brings is then measured by
+            cross-fitting: each image gets a temperature that was fitted without it.
+        num_met: How many more images there were that are, or look like, images from the training of the model. They
+            are in no other number.
     """
 
     class_names: tuple[str, ...]
     outcomes: tuple[ImageOutcome, ...]
     temperature: float = 1.0
+    is_fitted_here: bool = False
+    num_met: int = 0
 
     @property
     def num_images(self) -> int:
@@ -104,9 +120,9 @@ class Evaluation:
 
     @cached_property
     def log_loss(self) -> float:
-        """Mean negative logarithm of the probability of the true class."""
+        """Mean negative logarithm of the probability of the true class, cross-fitted where that is needed."""
         if self.has_probabilities:
-            return metrics.log_loss_of(self._truth, self._probabilities)
+            return metrics.log_loss_of(self._truth, self._measured_probabilities)
         shares = np.array([outcome.true_probability for outcome in self.outcomes])
         return float(-np.log(np.maximum(shares, np.finfo(float).eps)).mean())
 
@@ -162,8 +178,20 @@ class Evaluation:
 
     @property
     def confidences(self) -> list[float]:
-        """The probability of what the model says, for each image."""
+        """The probability of what the model says, for each image, as shown to people."""
         return [outcome.probability for outcome in self.outcomes]
+
+    @property
+    def measured_confidences(self) -> list[float]:
+        """What `confidences` are to be compared with the truth as: cross-fitted where that is needed."""
+        if not self.is_cross_fitted:
+            return self.confidences
+        return [float(value) for value in self._measured_probabilities.max(axis=1)]
+
+    @property
+    def is_cross_fitted(self) -> bool:
+        """Whether calibration is measured with temperatures that were each fitted on other images."""
+        return self._other_temperatures is not None
 
     @property
     def is_right(self) -> list[bool]:
@@ -172,17 +200,15 @@ class Evaluation:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error of the probabilities as they are shown, 0-1."""
-        return expected_calibration_error(self.confidences, self.is_right)
+        """Expected calibration error after temperature scaling, 0-1; cross-fitted where that is needed."""
+        return expected_calibration_error(self.measured_confidences, self.is_right)
 
     @property
     def uncalibrated_confidences(self) -> list[float]:
         """What `confidences` were before temperature scaling."""
         if self.temperature == 1.0 or not self.has_probabilities:
             return self.confidences
-        # Scaling by the inverse takes it back.
-        before = Calibration(1 / self.temperature).apply(self._probabilities)
-        return [float(value) for value in before.max(axis=1)]
+        return [float(value) for value in self._uncalibrated_probabilities.max(axis=1)]
 
     @property
     def uncalibrated_ece(self) -> float:
@@ -194,6 +220,7 @@ class Evaluation:
         return {
             "version": FORMAT_VERSION,
             "num_images": self.num_images,
+            "num_met": self.num_met,
             "class_names": list(self.class_names),
             "accuracy": self.accuracy,
             "accuracy_interval": list(self.accuracy_interval),
@@ -212,6 +239,8 @@ class Evaluation:
             "ece": self.ece,
             "ece_uncalibrated": self.uncalibrated_ece,
             "temperature": self.temperature,
+            "is_fitted_here": self.is_fitted_here,
+            "is_cross_fitted": self.is_cross_fitted,
             "outcomes": [asdict(outcome) for outcome in self.outcomes],
         }
 
@@ -229,7 +258,14 @@ class Evaluation:
             facts = {name: value for name, value in outcome.items() if name in known}
             facts["probabilities"] = tuple(facts.get("probabilities", ()))
             outcomes.append(ImageOutcome(**facts))
-        return cls(tuple(values["class_names"]), tuple(outcomes), float(values.get("temperature", 1.0)))
+        return cls(
+            tuple(values["class_names"]),
+            tuple(outcomes),
+            float(values.get("temperature", 1.0)),
+            # Earlier versions kept none but those of the validation images.
+            bool(values.get("is_fitted_here", True)),
+            int(values.get("num_met", 0)),
+        )
 
     @cached_property
     def _truth(self) -> Array:
@@ -243,9 +279,44 @@ class Evaluation:
     def _probabilities(self) -> Array:
         return np.array([outcome.probabilities for outcome in self.outcomes])
 
+    @cached_property
+    def _uncalibrated_probabilities(self) -> Array:
+        # Scaling by the inverse takes it back.
+        return Calibration(1 / self.temperature).apply(self._probabilities)
+
+    @cached_property
+    def _other_temperatures(self) -> Array | None:
+        if not self.is_fitted_here or self.temperature == 1.0 or not self.has_probabilities:
+            return None
+        groups = [outcome.group or f"alone {number}" for number, outcome in enumerate(self.outcomes)]
+        return cross_fitted_temperatures(self._uncalibrated_probabilities, self._truth, groups)
+
+    @cached_property
+    def _measured_probabilities(self) -> Array:
+        if self._other_temperatures is None:
+            return self._probabilities
+        measured = np.empty_like(self._probabilities)
+        for temperature in np.unique(self._other_temperatures):
+            rows = self._other_temperatures == temperature
+            measured[rows] = Calibration(float(temperature)).apply(self._uncalibrated_probabilities[rows])
+        return measured
+
     def _places(self, names: Iterable[str]) -> Array:
         place = {name: number for number, name in enumerate(self.class_names)}
         return np.array([place[name] for name in names])
+
+
+def met_sentence(evaluation: Evaluation) -> str:
+    """Say how many images were not counted because the model had met them; empty where there were none."""
+    if not evaluation.num_met:
+        return ""
+    return plural(
+        "{count} of {total} photos looks like a photo from its training; without it {accuracy:.0%} are right.",
+        "{count} of {total} photos look like photos from its training; without them {accuracy:.0%} are right.",
+        evaluation.num_met,
+        total=evaluation.num_met + evaluation.num_images,
+        accuracy=evaluation.accuracy,
+    )
 
 
 def evaluate(predictor: Predictor, images: Sequence[LabelledImage]) -> Evaluation:
@@ -328,6 +399,7 @@ def evaluation_of(
                 shares,
                 image.image_id,
                 None if familiarity is None else float(f"{familiarity[number]:.{_DIGITS}g}"),
+                image.group,
             )
         )
     return Evaluation(class_names, tuple(outcomes), calibration.temperature)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from transfer_core.backbones.backbone import Backbone
 from transfer_core.data.batches import pixel_batches
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
 from transfer_core.training.classifier import OUTPUT_LAYER
+from transfer_core.training.signature import recorded_last_layer
 
 if TYPE_CHECKING:
     import keras
@@ -68,14 +68,14 @@ class GradCam:
         self._heat = _heat_function(model, layer_name)
 
     @classmethod
-    def of(cls, predictor: Predictor, backbone: Backbone) -> GradCam:
-        """Return what explains a finished run.
+    def of(cls, predictor: Predictor, folder: Path) -> GradCam:
+        """Return what explains a finished run, by the layer that was recorded with its model.
 
         Args:
             predictor: The run, loaded.
-            backbone: The network it was trained on.
+            folder: Where its model and signature are.
         """
-        return cls(predictor.model, backbone.blocks[-1].last_layer, predictor.class_names)
+        return cls(predictor.model, recorded_last_layer(folder, predictor.model), predictor.class_names)
 
     def heat_maps(self, pixels: np.ndarray[Any, Any], class_names: Sequence[str]) -> Heat:
         """Return what speaks for a class, for each of some images.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from transfer_core.data.images import decode_image
+from transfer_core.data.images import decode_image, image_id
 from transfer_core.data.ingest import none_usable
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import LeftOut
+from transfer_core.data.similarity import fingerprint
 from transfer_core.data.sources import SourceFile, folder_source
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.evaluation.evaluation import LabelledImage
@@ -31,26 +32,30 @@ def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[Labe
     spelling = {name.casefold(): name for name in class_names}
     files = [file for file in folder_source(folder) if not file.is_system_file]
     images, left_out = [], []
-    for file, error in zip(files, map_ahead(_what_is_wrong, files), strict=True):
-        if error:
-            left_out.append(LeftOut(file.path, str(error), error.kind))
+    for file, found in zip(files, map_ahead(_look_at, files), strict=True):
+        if isinstance(found, UnreadableImageError):
+            left_out.append(LeftOut(file.path, str(found), found.kind))
         elif file.location is not None:
             label = file.class_name or ""
             class_name = spelling.get(label.casefold(), label)
-            images.append(LabelledImage(file.location, file.path, class_name))
+            identifier, likeness = found
+            images.append(
+                LabelledImage(file.location, file.path, class_name, identifier, fingerprint=likeness)
+            )
     if not images:
         raise IngestError(_nothing_to_score(folder, [file for file in files if file.class_name], left_out))
     return images, left_out
 
 
-def _what_is_wrong(file: SourceFile) -> UnreadableImageError | None:
+def _look_at(file: SourceFile) -> tuple[str, str] | UnreadableImageError:
+    """What a picture is known by, the very pixels and their likeness; or why it cannot be used."""
     if not file.class_name:
         return UnreadableImageError(_("it is not in a class folder"), "no_class")
     try:
-        decode_image(file.read())
+        image = decode_image(file.read())
     except UnreadableImageError as error:
         return error
-    return None
+    return image_id(image), fingerprint(image)
 
 
 def _nothing_to_score(folder: Path, in_class_folders: list[SourceFile], left_out: list[LeftOut]) -> str:

@@ -85,7 +85,10 @@ def top2_accuracy(truth: Array, probabilities: Array) -> float:
     if probabilities.shape[1] < 3:
         # With two classes it is always there, and scikit-learn warns that this says nothing.
         return 1.0
-    return float(top_k_accuracy_score(truth, probabilities, k=2, labels=list(range(probabilities.shape[1]))))
+    # Of equally probable classes scikit-learn takes the last, a prediction takes the first: so in reverse.
+    num_classes = probabilities.shape[1]
+    last_first = num_classes - 1 - truth
+    return float(top_k_accuracy_score(last_first, probabilities[:, ::-1], k=2, labels=range(num_classes)))
 
 
 def roc_curves(truth: Array, probabilities: Array, class_names: tuple[str, ...]) -> dict[str, Curve]:

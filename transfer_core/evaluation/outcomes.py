@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from transfer_core.evaluation.evaluation import Evaluation, ImageOutcome
-from transfer_core.evaluation.rejection import Rejection
+from transfer_core.evaluation.rejection import (
+    NO_ANSWER,
+    TOLERANCE,
+    Rejection,
+    limit_that_keeps,
+    possible_limits,
+)
+
+Array = np.ndarray[Any, Any]
 
 
 def in_cell(evaluation: Evaluation, class_name: str, said: str) -> list[ImageOutcome]:
@@ -35,11 +45,13 @@ def most_typical(evaluation: Evaluation, class_name: str) -> list[ImageOutcome]:
 
 
 def coverage_curve(evaluation: Evaluation) -> list[tuple[float, float]]:
-    """Return how often answers are right (0-1) by the share of images that get one (0-1), if only the surest do."""
-    ranked = least_sure(evaluation)[::-1]
-    right = np.cumsum([outcome.is_right for outcome in ranked])
-    count = len(ranked)
-    return [((place + 1) / count, float(right[place] / (place + 1))) for place in range(count)]
+    """Return how often answers are right (0-1) by the share of images that get one (0-1), if only the surest do.
+
+    There is a point for each limit that can be set: images that are equally sure get an answer together.
+    """
+    _limits, num_given, num_right = _by_limit(evaluation)
+    points = zip(num_given[::-1], num_right[::-1], strict=True)
+    return [(float(given / evaluation.num_images), float(right / given)) for given, right in points]
 
 
 def answered(evaluation: Evaluation, rejection: Rejection | None) -> list[ImageOutcome]:
@@ -54,7 +66,7 @@ def answered(evaluation: Evaluation, rejection: Rejection | None) -> list[ImageO
 
 
 def probability_for_coverage(evaluation: Evaluation, coverage: float) -> float:
-    """Return the probability from which on at least this share of images lies; 0 for all.
+    """Return the highest limit that at least this share of images reaches; 0 for all.
 
     Args:
         evaluation: On validation images.
@@ -62,19 +74,32 @@ def probability_for_coverage(evaluation: Evaluation, coverage: float) -> float:
     """
     if coverage >= 1:
         return 0.0
-    return float(np.quantile(evaluation.confidences, 1 - coverage, method="lower"))
+    return limit_that_keeps(coverage, evaluation.confidences)
 
 
 def probability_for_error(evaluation: Evaluation, error: float) -> float:
-    """Return the lowest probability above which at most a share of the answers is wrong; 0 if all may be given.
+    """Return the lowest limit with which at most a share of the answers is wrong.
 
     Args:
         evaluation: On validation images.
         error: Share of answers that may be wrong, 0-1.
+
+    Returns:
+        0 if all answers may be given; `NO_ANSWER` if even the surest are wrong too often.
     """
-    ranked = least_sure(evaluation)[::-1]
-    wrong = np.cumsum([not outcome.is_right for outcome in ranked])
-    fitting = np.flatnonzero(wrong <= error * np.arange(1, len(ranked) + 1))
-    if len(fitting) == 0:
-        return 1.0
-    return 0.0 if fitting[-1] == len(ranked) - 1 else ranked[fitting[-1]].probability
+    limits, num_given, num_right = _by_limit(evaluation)
+    fitting = np.flatnonzero((num_given - num_right) / num_given <= error)
+    if not len(fitting):
+        return NO_ANSWER
+    return 0.0 if fitting[0] == 0 else float(limits[fitting[0]])
+
+
+def _by_limit(evaluation: Evaluation) -> tuple[Array, Array, Array]:
+    """Each limit that can be set, from low to high, with how many images get an answer and how many are right."""
+    ranked = least_sure(evaluation)
+    sure = np.array([outcome.probability for outcome in ranked])
+    limits = possible_limits(sure)
+    # As `Rejection.is_known` compares.
+    starts = np.searchsorted(sure + TOLERANCE, limits)
+    right_from = np.cumsum([outcome.is_right for outcome in reversed(ranked)])[::-1]
+    return limits, len(ranked) - starts, right_from[starts]

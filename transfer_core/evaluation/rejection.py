@@ -27,6 +27,10 @@ METHOD = "nearest_neighbors_cosine"
 MIN_IMAGES = 20
 DEFAULT_SHARE = 0.95
 _NUM_NEIGHBORS = 3
+# A runtime that adds up in another order moves values by less. The exported predict.py and model.js allow the same.
+TOLERANCE = 1e-5
+# Above every probability: no answer is given.
+NO_ANSWER = 1.01
 MOST_IN_BANK = 2000
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 
@@ -70,11 +74,11 @@ class Rejection:
             probability: Of the most probable class, calibrated, 0-1.
             familiarity: What `familiarity` gave, or None where it is not known.
         """
-        is_familiar = familiarity is None or familiarity >= self.min_familiarity
-        return is_familiar and probability >= self.min_probability
+        is_familiar = familiarity is None or familiarity + TOLERANCE >= self.min_familiarity
+        return is_familiar and probability + TOLERANCE >= self.min_probability
 
     def keeping(self, share: float, familiarities: Sequence[float] | Array) -> Rejection:
-        """Return one that finds this share of images familiar.
+        """Return one that finds at least this share of images familiar.
 
         Args:
             share: 0-1; 1 or more refuses no picture for being unlike the others.
@@ -82,8 +86,7 @@ class Rejection:
         """
         if share >= 1:
             return replace(self, min_familiarity=-1.0, familiar_share=1.0)
-        lowest = float(np.quantile(np.asarray(familiarities, float), 1 - share, method="lower"))
-        return replace(self, min_familiarity=lowest, familiar_share=share)
+        return replace(self, min_familiarity=limit_that_keeps(share, familiarities), familiar_share=share)
 
     def sure_above(self, min_probability: float) -> Rejection:
         """Return one that gives an answer only from a probability on."""
@@ -165,6 +168,33 @@ def fit_rejection(learned: Array, checked: Array, seed: int = 0) -> Rejection:
     if len(checked) < MIN_IMAGES:
         return rejection
     return rejection.keeping(DEFAULT_SHARE, rejection.familiarity(checked))
+
+
+def possible_limits(values: Sequence[float] | Array) -> Array:
+    """Return the limits that separate values without splitting a group of equal ones: the lowest of each group.
+
+    Args:
+        values: Probabilities or familiarities, at least one. Those within twice `TOLERANCE` of the next one are
+            equal, since a limit between them could fall on either side of both.
+
+    Returns:
+        From low to high.
+    """
+    ranked = np.sort(np.asarray(values, float))
+    limits: Array = ranked[np.diff(ranked, prepend=-np.inf) > 2 * TOLERANCE]
+    return limits
+
+
+def limit_that_keeps(share: float, values: Sequence[float] | Array) -> float:
+    """Return the highest limit that at least a share of values reaches.
+
+    Args:
+        share: 0-1.
+        values: Probabilities or familiarities, at least one.
+    """
+    lowest = np.quantile(np.asarray(values, float), 1 - share, method="lower")
+    limits = possible_limits(values)
+    return float(limits[limits <= lowest].max())
 
 
 def _unit(features: Array) -> Array:

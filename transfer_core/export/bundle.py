@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.sources import (
     BUNDLE_FACTS_FILE,
     BUNDLE_MODEL_FILE,
@@ -27,6 +26,7 @@ from transfer_core.data import image_path
 from transfer_core.data.batches import pixel_batches
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import ExportError, NotFoundError, UnreadableImageError, WorkspaceError
+from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.export.code import write_code
 from transfer_core.export.converters import Source, write_model
@@ -41,6 +41,7 @@ from transfer_core.language import _
 from transfer_core.predictor import Predictor
 from transfer_core.runs.own_models import lineage_of, title_of
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)
@@ -61,12 +62,14 @@ class ExportBundle:
         path: The zip.
         parities: The proof, for each model file in it.
         has_present_limits: Whether it refuses what the app refuses now; the limits may have been moved since.
+        has_present_model: Whether it holds the model that the run has now; another may have been put in its place.
     """
 
     format_name: str
     path: Path
     parities: tuple[Parity, ...]
     has_present_limits: bool = True
+    has_present_model: bool = True
 
     @property
     def is_passed(self) -> bool | None:
@@ -133,6 +136,7 @@ def export_run(
         facts = {
             "parity": [parity.to_dict() for parity in parities],
             "refuses": _refuses(predictor.rejection),
+            "model": _model_facts(run),
         }
         write_json(path.with_suffix(".json"), facts)
     return ExportBundle(format_name, path, parities)
@@ -148,10 +152,19 @@ def exported(run: TrainingRun, format_name: str) -> ExportBundle | None:
             path,
             tuple(Parity.from_dict(values) for values in facts["parity"]),
             facts["refuses"] == _refuses(Rejection.load(run.folder)),
+            # Earlier versions did not note it.
+            facts.get("model") in (None, _model_facts(run)),
         )
-    except (WorkspaceError, KeyError, TypeError):
+    except (WorkspaceError, KeyError, TypeError, zipfile.BadZipFile, OSError):
         return None
     return bundle if path.is_file() else None
+
+
+def _model_facts(run: TrainingRun) -> dict[str, Any]:
+    """What identifies a model with its calibration, also in a copy of its folder: checksums that its file holds."""
+    with zipfile.ZipFile(run.folder / MODEL_FILE) as file:
+        checksums = {member.filename: member.CRC for member in file.infolist()}
+    return {"checksums": checksums, "temperature": Calibration.load(run.folder).temperature}
 
 
 def _dataset_of(workspace: Workspace, run: TrainingRun) -> ImageDataset | None:
@@ -211,7 +224,7 @@ def _write_source_facts(run: TrainingRun, predictor: Predictor, folder: Path) ->
     # One with more classes or ancestors than a source may have is a whole bundle all the same.
     with suppress(ValueError):
         facts = SourceFacts(
-            get_backbone(run.config.backbone).network,
+            run.backbone.network,
             title_of(run),
             predictor.class_names,
             lineage_of(run),
@@ -222,7 +235,7 @@ def _write_source_facts(run: TrainingRun, predictor: Predictor, folder: Path) ->
 
 def _write_page(workspace: Workspace, run: TrainingRun, export_format: ExportFormat, folder: Path) -> None:
     origin = _("Made with Transfer Studio (run {id}) from {backbone}.").format(
-        id=run.id, backbone=get_backbone(run.config.backbone).title
+        id=run.id, backbone=run.backbone.title
     )
     runtime = get_runtime(workspace.runtimes_dir)
     write_web_page(folder, export_format.variants[0].file, run.dataset_name, origin, runtime)
@@ -257,7 +270,7 @@ def _signature(run: TrainingRun, export_format: ExportFormat, predictor: Predict
         "temperature": predictor.calibration.temperature,
         "refuses": _refuses(predictor.rejection),
         "models": [{"name": variant.name, "file": variant.file} for variant in export_format.variants],
-        "backbone": get_backbone(run.config.backbone).title,
+        "backbone": run.backbone.title,
         "run": run.id,
         "versions": {
             "python": platform.python_version(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.export.parity import Parity
 from transfer_core.language import _
@@ -95,7 +94,7 @@ def _origin(run: TrainingRun) -> str:
     if run.config.weights == "random":
         return lineage
     return _("{lineage}. Licence of the pretrained weights: {licence}.").format(
-        lineage=lineage, licence=get_backbone(run.config.backbone).licence
+        lineage=lineage, licence=run.backbone.licence
     )
 
 

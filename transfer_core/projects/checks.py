@@ -42,7 +42,7 @@ from transfer_core.runs.notes import NOTES_FILE, RunNotes
 from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan
 from transfer_core.runs.training_run import SPLIT_FILE, TrainingRun
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.training.train import SIGNATURE_FILE
+from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.workspace import ID_PATTERN, Workspace
 
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)

@@ -10,7 +10,7 @@ from transfer_core.files import read_json, write_json
 from transfer_core.projects.manifest import Manifest
 from transfer_core.runs.sweep import SWEEP_FILE
 from transfer_core.runs.training_run import CONFIG_FILE
-from transfer_core.training.train import SIGNATURE_FILE
+from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.workspace import Workspace, new_id
 
 _TIME = slice(15)

@@ -35,7 +35,8 @@ from transfer_core.runs.training_run import (
     SPLIT_FILE,
     TrainingRun,
 )
-from transfer_core.training.train import MODEL_FILE, SIGNATURE_FILE
+from transfer_core.training.signature import SIGNATURE_FILE
+from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import ID_PATTERN, Workspace
 
 _RUN_FILES = (

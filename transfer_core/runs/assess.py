@@ -1,23 +1,32 @@
-"""How good a run is on the images it learned from, was checked with, or has never met."""
+"""How good a run is on the images it learned from, was validated with, or has never met."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord, Split
-from transfer_core.errors import IngestError
+from transfer_core.data.similarity import are_alike
+from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.evaluation.cached_looks import look_at_cached
 from transfer_core.evaluation.calibration import Calibration, fit_temperature
-from transfer_core.evaluation.evaluation import Evaluation, LabelledImage, evaluation_of
+from transfer_core.evaluation.evaluation import (
+    Evaluation,
+    LabelledImage,
+    check_classes,
+    evaluate,
+    evaluation_of,
+)
 from transfer_core.evaluation.rejection import MOST_IN_BANK, Rejection, fit_rejection
 from transfer_core.files import read_json
 from transfer_core.language import _
+from transfer_core.predictor import Predictor
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.train import SIGNATURE_FILE
+from transfer_core.training.signature import SIGNATURE_FILE
 
 Progress = Callable[[int], None]
 
@@ -49,6 +58,24 @@ def fit_certainty(run: TrainingRun, dataset: ImageDataset, cache_dir: Path) -> N
     fit_rejection(looks.features[count:], looks.features[:count], run.config.seed).save(run.folder)
 
 
+def fit_familiarity(run: TrainingRun, evaluation: Evaluation) -> None:
+    """Move the limit of familiarity to the validation images as the saved model sees them.
+
+    `fit_certainty` sees them through the feature cache, whose rounding can push the image at the limit below it.
+
+    Args:
+        run: A run with a model.
+        evaluation: On its validation images, from their files.
+
+    Raises:
+        WorkspaceError: If a file is damaged, or writing fails.
+    """
+    rejection = Rejection.load(run.folder)
+    found = [outcome.familiarity for outcome in evaluation.outcomes if outcome.familiarity is not None]
+    if rejection and rejection.familiar_share < 1 and found:
+        rejection.keeping(rejection.familiar_share, found).save_thresholds(run.folder)
+
+
 def evaluate_split(
     run: TrainingRun,
     dataset: ImageDataset,
@@ -61,8 +88,8 @@ def evaluate_split(
     Args:
         run: A run with a model.
         dataset: Where the images are, with their present classes.
-        split: `"test"` takes those that are for tests now and that the run has neither learned from nor been
-            checked with.
+        split: `"test"` takes those that are for tests now and that the run has not met; those it has met are counted
+            apart.
         cache_dir: Where features are kept.
         on_progress: Called with the number of images whose features are there.
 
@@ -74,7 +101,70 @@ def evaluate_split(
     images = images_of(run, dataset, split, class_names)
     if not images:
         raise IngestError(none_left(split))
-    return evaluate_records(run, dataset, images, cache_dir, on_progress)
+    evaluation = evaluate_records(run, dataset, images, cache_dir, on_progress)
+    num_met = 0
+    if split == "test":
+        num_met = sum(image.class_name in class_names for image in dataset.images_in("test")) - len(images)
+    return replace(evaluation, is_fitted_here=split == "validation", num_met=num_met)
+
+
+def evaluate_new_images(
+    run: TrainingRun, dataset: ImageDataset | None, predictor: Predictor, images: Sequence[LabelledImage]
+) -> Evaluation:
+    """Score images from outside; those that the run has met are counted apart.
+
+    Args:
+        run: A run with a model.
+        dataset: The images it learned from, where they are still there.
+        predictor: The model of the run.
+        images: What they are known by counts: id and fingerprint.
+
+    Raises:
+        IngestError: If there are no images, one has a class that the model does not know, or the run has met all.
+        UnreadableImageError: If a file is damaged.
+    """
+    check_classes(predictor.class_names, images)
+    try:
+        is_met = met_before(run, dataset, [(image.image_id, image.fingerprint) for image in images])
+    except WorkspaceError:
+        # Version 0.1 did not note what a run has met.
+        is_met = [False] * len(images)
+    new = [image for image, is_known in zip(images, is_met, strict=True) if not is_known]
+    if not new:
+        raise IngestError(all_met())
+    return replace(evaluate(predictor, new), num_met=sum(is_met))
+
+
+def met_before(
+    run: TrainingRun, dataset: ImageDataset | None, pictures: Sequence[tuple[str, str]]
+) -> list[bool]:
+    """Return for each picture whether a run has met it: it learned from it, or was validated with it.
+
+    Args:
+        run: It knows which images it has met.
+        dataset: Where these images are, so that near-duplicates of them count too. Without it, or where images were
+            deleted since, only the very same pixels count.
+        pictures: Id and fingerprint of each, as an `ImageRecord` has them.
+
+    Raises:
+        WorkspaceError: If it is not known which images the run has met.
+    """
+    met = run.train_ids() | run.validation_ids()
+    images = (*dataset.images, *dataset.excluded) if dataset else ()
+    known = tuple(image.fingerprint for image in images if image.id in met and image.fingerprint)
+    alike = are_alike(tuple(likeness for _id, likeness in pictures), known)
+    return [
+        identifier in met or is_alike
+        for (identifier, _likeness), is_alike in zip(pictures, alike, strict=True)
+    ]
+
+
+def all_met() -> str:
+    """Say that photos cannot test a run, because it has met every one of them."""
+    return _(
+        "The model has met all of these photos in its training, or photos that look the same, so they cannot test "
+        "it. Bring photos that it has never seen."
+    )
 
 
 def evaluate_records(
@@ -121,8 +211,9 @@ def images_of(
         WorkspaceError: If it is not known which images these were.
     """
     if split == "test":
-        met = run.train_ids() | run.validation_ids()
-        found = [image for image in dataset.images_in("test") if image.id not in met]
+        for_tests = dataset.images_in("test")
+        is_met = met_before(run, dataset, [(image.id, image.fingerprint) for image in for_tests])
+        found = [image for image, is_known in zip(for_tests, is_met, strict=True) if not is_known]
     else:
         ids = run.train_ids() if split == "train" else run.validation_ids()
         found = [image for image in dataset.images if image.id in ids]
@@ -131,7 +222,7 @@ def images_of(
 
 def labelled(dataset: ImageDataset, image: ImageRecord) -> LabelledImage:
     """Return an image of a dataset as one to score."""
-    return LabelledImage(dataset.image_path(image), image.name, image.class_name, image.id)
+    return LabelledImage(dataset.image_path(image), image.name, image.class_name, image.id, image.group)
 
 
 def model_class_names(run: TrainingRun) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.registry import bundled_backbones, get_backbone
+from transfer_core.backbones.registry import bundled_backbones
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
@@ -75,7 +75,7 @@ class Distillation:
 
 def smaller_backbones(run: TrainingRun) -> list[Backbone]:
     """Return the networks that come with the app, smaller and quicker than that of a run, the smallest first."""
-    own = get_backbone(run.config.backbone)
+    own = run.backbone
     fitting = [
         backbone
         for backbone in bundled_backbones()

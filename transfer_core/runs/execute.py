@@ -21,7 +21,7 @@ from transfer_core.events import PhaseStarted, RunEnded, TrainingEvent
 from transfer_core.files import write_json
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
-from transfer_core.runs.assess import fit_certainty, images_of, labelled, none_left
+from transfer_core.runs.assess import fit_certainty, fit_familiarity, images_of, labelled, none_left
 from transfer_core.runs.cross_validation import check_other_folds
 from transfer_core.runs.distillation import measure_both, teacher_answers
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
@@ -64,6 +64,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
             emit(PhaseStarted(event.time, "evaluation", len(run.validation_ids())))
             fit_certainty(run, dataset, workspace.cache_dir)
             evaluation = evaluate_on_dataset(Predictor.load(run.folder), run, dataset)
+            fit_familiarity(run, evaluation)
             write_json(run.folder / EVALUATION_FILE, evaluation.to_dict())
             if run.config.teacher:
                 _measure_both(workspace, run, dataset, evaluation)
@@ -207,4 +208,6 @@ def evaluate_on_dataset(predictor: Predictor, run: TrainingRun, dataset: ImageDa
     images = images_of(run, dataset, "validation", predictor.class_names)
     if not images:
         raise IngestError(none_left("validation"))
-    return evaluate(predictor, [labelled(dataset, image) for image in images])
+    evaluation = evaluate(predictor, [labelled(dataset, image) for image in images])
+    # `fit_certainty` fitted the temperature on the same images.
+    return replace(evaluation, is_fitted_here=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transfer_core.data.dataset import ImageDataset
@@ -14,7 +14,7 @@ from transfer_core.data.sources import SourceFile
 from transfer_core.errors import IngestError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.language import _
-from transfer_core.runs.assess import evaluate_records, model_class_names
+from transfer_core.runs.assess import all_met, evaluate_records, met_before, model_class_names
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
@@ -28,7 +28,7 @@ class NewPhotos:
     Args:
         dataset: All that were brought and could be read.
         images: Those that count.
-        num_met: How many more there are that the run has learned from or was checked with.
+        num_met: How many more there are that the run has met in its training, or that look like such a photo.
         unknown_classes: Classes of others, which the model does not know.
     """
 
@@ -42,6 +42,7 @@ def add_new_photos(
     run: TrainingRun,
     files: Iterable[SourceFile],
     progress: Callable[[int, int], None] | None = None,
+    learned_from: ImageDataset | None = None,
 ) -> NewPhotos:
     """Keep labelled photos for tests of a run, besides those that are there already.
 
@@ -49,6 +50,7 @@ def add_new_photos(
         run: A run with a model.
         files: Photos in class folders. A folder `Cats` holds photos of the model's class `cats`.
         progress: Called with the number of files done and their number in all.
+        learned_from: The images of the run, where they are still there: near-duplicates of them do not count.
 
     Raises:
         IngestError: If not a single file could be used, or the model has met all of them or knows none of
@@ -61,7 +63,7 @@ def add_new_photos(
     for name in dataset.class_names:
         if spelling.get(name.casefold(), name) != name:
             dataset = dataset.renamed_class(name, spelling[name.casefold()]).save()
-    found = _sorted_out(run, dataset)
+    found = _sorted_out(run, dataset, learned_from)
     if not found.images:
         if before is None:
             forget_new_photos(run)
@@ -69,15 +71,18 @@ def add_new_photos(
     return found
 
 
-def new_photos_of(run: TrainingRun) -> NewPhotos | None:
-    """Return the photos that were brought to test a run, or None.
+def new_photos_of(run: TrainingRun, learned_from: ImageDataset | None = None) -> NewPhotos | None:
+    """Return the photos that were brought to test a run, or None. It may be that none of them counts any more.
+
+    Args:
+        run: The run.
+        learned_from: The images of the run, where they are still there: near-duplicates of them do not count.
 
     Raises:
         WorkspaceError: If their file is damaged.
     """
     dataset = _dataset(run)
-    found = _sorted_out(run, dataset) if dataset else None
-    return found if found and found.images else None
+    return _sorted_out(run, dataset, learned_from) if dataset else None
 
 
 def evaluate_new_photos(run: TrainingRun, photos: NewPhotos, cache_dir: Path) -> Evaluation:
@@ -86,7 +91,8 @@ def evaluate_new_photos(run: TrainingRun, photos: NewPhotos, cache_dir: Path) ->
     Raises:
         TransferStudioError: Whatever `evaluate_records` raises.
     """
-    return evaluate_records(run, photos.dataset, photos.images, cache_dir)
+    evaluation = evaluate_records(run, photos.dataset, photos.images, cache_dir)
+    return replace(evaluation, num_met=photos.num_met)
 
 
 def forget_new_photos(run: TrainingRun) -> None:
@@ -106,21 +112,19 @@ def _dataset(run: TrainingRun) -> ImageDataset | None:
     return ImageDataset.load(_workspace(run), ids[0]) if ids else None
 
 
-def _sorted_out(run: TrainingRun, dataset: ImageDataset) -> NewPhotos:
-    met = run.train_ids() | run.validation_ids()
+def _sorted_out(run: TrainingRun, dataset: ImageDataset, learned_from: ImageDataset | None) -> NewPhotos:
     known = model_class_names(run)
-    images = tuple(image for image in dataset.images if image.id not in met and image.class_name in known)
-    num_met = sum(image.id in met for image in dataset.images)
+    fitting = [image for image in dataset.images if image.class_name in known]
+    is_met = met_before(run, learned_from, [(image.id, image.fingerprint) for image in fitting])
+    images = tuple(image for image, is_known in zip(fitting, is_met, strict=True) if not is_known)
+    num_met = sum(is_met)
     unknown = tuple(name for name in dataset.class_names if name not in known)
     return NewPhotos(dataset, images, num_met, unknown)
 
 
 def _none_counts(run: TrainingRun, found: NewPhotos) -> str:
     if found.num_met:
-        return _(
-            "The model has met all of these photos in its training, so they cannot test it. Bring photos that "
-            "it has never seen."
-        )
+        return all_met()
     return _("The model does not know the classes of these photos ({found}). It knows: {known}.").format(
         found=", ".join(found.unknown_classes), known=", ".join(model_class_names(run))
     )

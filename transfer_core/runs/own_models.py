@@ -42,7 +42,7 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
             raise TrainingError(
                 _("Only a run that is over and has kept a model can be built on. Train it to its end first.")
             )
-        network = published_backbone(get_backbone(run.config.backbone).network)
+        network = published_backbone(run.backbone.network)
         load_keras()
         import keras
 
@@ -103,7 +103,7 @@ def lineage_of(run: TrainingRun) -> tuple[str, ...]:
     Raises:
         NotFoundError: If its backbone is gone.
     """
-    backbone = get_backbone(run.config.backbone)
+    backbone = run.backbone
     before = (_("random weights"),) if run.config.weights == "random" else backbone.lineage
     return backbone.title, *before
 

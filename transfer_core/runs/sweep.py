@@ -154,7 +154,7 @@ class Sweep:
     @property
     def backbone(self) -> Backbone:
         """The network of all its runs."""
-        return FreezePlan.of(self.runs[0].config).backbone
+        return self.runs[0].backbone
 
     def run_at(self, depth: int, seed: int, snapshot_of: SnapshotOf) -> TrainingRun | None:
         """Return the run of a depth and a seed: the finished one, else one that is or can be trained, else any.
@@ -192,7 +192,7 @@ class Sweep:
             accuracies += one.fold_accuracies or (one.best.val_accuracy,)
         return SweepPoint(
             depth,
-            FreezePlan.of(choices).num_trainable_parameters(len(self.runs[0].class_names)),
+            FreezePlan.of(choices, self.backbone).num_trainable_parameters(len(self.runs[0].class_names)),
             tuple(accuracies),
             max((one.seconds for one in finished), default=None),
             max(

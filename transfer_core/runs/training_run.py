@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TrainingError, WorkspaceError
@@ -16,6 +17,7 @@ from transfer_core.files import read_json, write_json
 from transfer_core.language import _
 from transfer_core.runs.event_log import read_events
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR, load_checkpoint, training_key
+from transfer_core.training.signature import finished_backbone
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace, new_id
 
@@ -191,6 +193,15 @@ class TrainingRun:
     def has_model(self) -> bool:
         """Whether there is a trained model to test."""
         return (self.folder / MODEL_FILE).is_file()
+
+    @property
+    def backbone(self) -> Backbone:
+        """The facts of its network as they were when it was trained; today's where they were not recorded.
+
+        Raises:
+            NotFoundError: If they were not recorded and the network has been deleted.
+        """
+        return finished_backbone(self.folder, self.config.backbone)
 
     @property
     def has_checkpoint(self) -> bool:

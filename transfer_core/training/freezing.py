@@ -58,14 +58,18 @@ class FreezePlan:
             )
 
     @classmethod
-    def of(cls, config: TrainingConfig) -> FreezePlan:
+    def of(cls, config: TrainingConfig, backbone: Backbone | None = None) -> FreezePlan:
         """Return what the choices of a run mean for its backbone.
+
+        Args:
+            config: The choices.
+            backbone: As a finished model recorded it; the registry's if not given.
 
         Raises:
             InvalidConfigError: If the backbone has fewer blocks or no such layers.
             NotFoundError: If there is no such backbone.
         """
-        backbone = get_backbone(config.backbone)
+        backbone = backbone or get_backbone(config.backbone)
         is_from_scratch = config.weights == "random"
         plan = cls(
             backbone,

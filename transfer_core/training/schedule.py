@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.events import Phase
 from transfer_core.training.freezing import FreezePlan
@@ -26,7 +27,7 @@ class PlannedPhase:
     learning_rate: float
 
 
-def planned_phases(config: TrainingConfig) -> list[PlannedPhase]:
+def planned_phases(config: TrainingConfig, backbone: Backbone | None = None) -> list[PlannedPhase]:
     """Return the phases of a training, each unfreezing what the one before did and more.
 
     Head first, then the rest: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
@@ -35,12 +36,13 @@ def planned_phases(config: TrainingConfig) -> list[PlannedPhase]:
 
     Args:
         config: Its schedule, depth and epochs count.
+        backbone: As a finished model recorded it; the registry's if not given.
 
     Raises:
         InvalidConfigError: If the backbone has no such blocks or layers.
         NotFoundError: If there is no such backbone.
     """
-    plan = FreezePlan.of(config)
+    plan = FreezePlan.of(config, backbone)
     head = PlannedPhase("head", plan.with_unfrozen(0), config.epochs, config.learning_rate)
     if plan.is_from_scratch:
         return [PlannedPhase("fine_tune", plan, config.epochs, config.learning_rate)]

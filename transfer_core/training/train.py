@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -19,6 +18,7 @@ from transfer_core.language import _
 from transfer_core.training.checkpoint import delete_checkpoints
 from transfer_core.training.distillation import AskTeacher
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.signature import SIGNATURE_FILE, signature_of
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from transfer_core.training.trainer import Trainer
 
 MODEL_FILE = "model.keras"
-SIGNATURE_FILE = "signature.json"
 
 
 @dataclass(frozen=True)
@@ -107,19 +106,8 @@ def _trainer_class() -> type[Trainer]:
 
 def _save(model: keras.Model, dataset: ImageDataset, config: TrainingConfig, output_dir: Path) -> Path:
     """Save a model whole or not at all, and before it what a `Predictor` has to know."""
-    write_json(output_dir / SIGNATURE_FILE, _signature(dataset, config))
+    write_json(output_dir / SIGNATURE_FILE, signature_of(model, dataset, config))
     path = output_dir / MODEL_FILE
     with replacing(path) as beside:
         model.save(beside)
     return path
-
-
-def _signature(dataset: ImageDataset, config: TrainingConfig) -> dict[str, Any]:
-    backbone = get_backbone(config.backbone)
-    return {
-        "class_names": list(dataset.class_names),
-        "image_size": backbone.image_size,
-        "resize": "squeeze to a square, bicubic with antialiasing",
-        "value_range": [0, 255],
-        "backbone": backbone.name,
-    }

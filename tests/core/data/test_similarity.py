@@ -237,3 +237,20 @@ def test_of_near_duplicates_the_largest_comes_first(make_photo: MakePhoto) -> No
         ),
     ]
     assert [[image.id for image in group] for group in near_duplicates(images)] == [["2", "1"]]
+
+
+def test_alike_to_others_directly_or_by_a_chain(make_photo: MakePhoto) -> None:
+    photo, other = make_photo(1), make_photo(2)
+    known = (fingerprint(photo), "")
+    found = (*map(fingerprint, (compressed(photo), other, compressed(other))), "")
+    assert similarity.are_alike(found, known) == (True, False, False, False)
+    assert similarity.are_alike(found, ()) == (False,) * 4
+    assert similarity.are_alike((), known) == ()
+    near, far = (_turned(known[0], count) for count in (8, 16))
+    assert similarity.are_alike((far,), known) == (False,)
+    assert similarity.are_alike((far, near), known) == (True, True)
+
+
+def _turned(text: str, count: int) -> str:
+    """The fingerprint with so many of its first bits turned."""
+    return f"{int(text[:16], 16) ^ (2**count - 1):016x}{text[16:]}"

@@ -12,6 +12,7 @@ from transfer_core.evaluation.calibration import (
     CALIBRATION_FILE,
     MIN_IMAGES,
     Calibration,
+    cross_fitted_temperatures,
     expected_calibration_error,
     fit_temperature,
     reliability,
@@ -49,6 +50,31 @@ def test_the_gap_closes_and_the_class_stays() -> None:
     after = expected_calibration_error(scaled.max(axis=1), is_right)
     assert before > 0.1
     assert after < 0.02
+
+
+def test_a_temperature_to_measure_with_is_fitted_on_photos_of_other_groups() -> None:
+    probabilities, truth = drawn(2.5, 100)
+    groups = [str(number // 2) for number in range(100)]
+    temperatures = cross_fitted_temperatures(probabilities, truth, groups)
+    assert temperatures is not None
+    assert len(np.unique(temperatures)) == 5
+    assert (temperatures[::2] == temperatures[1::2]).all()
+    # Labels of one part change the temperatures of the others, never its own.
+    part = temperatures == temperatures[0]
+    other = np.where(part, (truth + 1) % 4, truth)
+    changed = cross_fitted_temperatures(probabilities, other, groups)
+    assert changed is not None
+    assert (changed[part] == temperatures[part]).all()
+    assert (changed[~part] != temperatures[~part]).all()
+
+
+def test_too_few_different_photos_are_not_parted() -> None:
+    probabilities, truth = drawn(2.5, MIN_IMAGES)
+    alone = [str(number) for number in range(MIN_IMAGES)]
+    assert cross_fitted_temperatures(probabilities, truth, alone) is not None
+    assert cross_fitted_temperatures(probabilities[1:], truth[1:], alone[1:]) is None
+    assert cross_fitted_temperatures(probabilities, truth, ["all"] * MIN_IMAGES) is None
+    assert cross_fitted_temperatures(probabilities, truth, ["one", *["other"] * (MIN_IMAGES - 1)]) is None
 
 
 def test_few_photos_change_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,14 @@ import pytest
 from sklearn import metrics
 
 from transfer_core.errors import IngestError, UnreadableImageError
-from transfer_core.evaluation.calibration import Calibration
-from transfer_core.evaluation.evaluation import Evaluation, LabelledImage, evaluate
-from transfer_core.predictor import Predictor
+from transfer_core.evaluation.calibration import (
+    Calibration,
+    cross_fitted_temperatures,
+    fit_temperature,
+)
+from transfer_core.evaluation.evaluation import Evaluation, LabelledImage, evaluate, evaluation_of
+from transfer_core.evaluation.metrics import top2_accuracy
+from transfer_core.predictor import Looks, Predictor
 
 CLASS_NAMES = ("ant", "bee", "cat", "dog")
 # "cat" is never said, of "dog" there is no image.
@@ -125,6 +131,13 @@ def test_top_2_accuracy(evaluation: Evaluation) -> None:
     assert evaluation.top2_accuracy == expected
 
 
+def test_the_first_of_equally_probable_classes_is_among_the_two() -> None:
+    shares = np.full((3, 3), 1 / 3)
+    # As in `Prediction`: the first class is the answer, the second comes next.
+    assert top2_accuracy(np.array([0, 1, 2]), shares) == pytest.approx(2 / 3)
+    assert top2_accuracy(np.array([0, 0, 0]), shares) == 1.0
+
+
 def test_areas_of_classes_that_have_images_of_both_sides(evaluation: Evaluation) -> None:
     truth = np.array(TRUTH)
     for name in ("ant", "bee", "cat"):
@@ -164,6 +177,29 @@ def test_a_file_of_version_0_1_still_loads(evaluation: Evaluation) -> None:
     assert loaded.log_loss == pytest.approx(evaluation.log_loss, abs=1e-6)
     assert (loaded.top2_accuracy, loaded.roc_auc, loaded.roc_curves) == (None, None, {})
     assert loaded.to_dict()["ece"] == pytest.approx(evaluation.ece)
+
+
+def test_calibration_is_measured_on_photos_that_did_not_choose_the_temperature() -> None:
+    draws = np.random.default_rng(0)
+    raw = draws.dirichlet([0.3, 0.3, 0.3], 40)
+    truth = np.array([draws.choice(3, p=row) for row in raw**0.5 / (raw**0.5).sum(axis=1, keepdims=True)])
+    names = ("ant", "bee", "cat")
+    images = [LabelledImage(Path(f"{row}.jpg"), str(row), names[label]) for row, label in enumerate(truth)]
+    calibration = fit_temperature(raw, truth)
+    elsewhere = evaluation_of(names, images, Looks(None, raw), calibration, None)
+    here = replace(elsewhere, is_fitted_here=True)
+    temperatures = cross_fitted_temperatures(raw, truth, [image.name for image in images])
+    assert temperatures is not None and here.is_cross_fitted and not elsewhere.is_cross_fitted
+    expected = np.stack(
+        [Calibration(float(one)).apply(row) for one, row in zip(temperatures, raw, strict=True)]
+    )
+    assert here.measured_confidences == pytest.approx(expected.max(axis=1), abs=1e-6)
+    assert here.log_loss == pytest.approx(metrics.log_loss(truth, expected), abs=1e-6)
+    assert here.log_loss > elsewhere.log_loss and here.ece != elsewhere.ece
+    # What people see, and what counts the most probable class only, stays.
+    assert (here.confidences, here.accuracy) == (elsewhere.confidences, elsewhere.accuracy)
+    assert here.uncalibrated_ece == elsewhere.uncalibrated_ece
+    assert Evaluation.from_dict(json.loads(json.dumps(here.to_dict()))) == here
 
 
 def test_missing_outcomes_are_a_key_error(evaluation: Evaluation) -> None:

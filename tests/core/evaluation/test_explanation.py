@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,7 +77,7 @@ def pixels(one_sided_files: list[tuple[str, Path, str]]) -> np.ndarray:
 def heat(
     explained: Predictor, pixels: np.ndarray, one_sided_files: list[tuple[str, Path, str]]
 ) -> np.ndarray:
-    grad_cam = GradCam.of(explained, get_backbone("efficientnet_lite0"))
+    grad_cam = GradCam(explained.model, "top_relu", explained.class_names)
     return grad_cam.heat_maps(pixels, [class_name for class_name, _path, _side in one_sided_files])
 
 
@@ -106,7 +108,7 @@ def test_random_weights_change_the_map(explained: Predictor, pixels: np.ndarray,
 
 
 def test_another_class_has_another_map(explained: Predictor, pixels: np.ndarray, heat: np.ndarray) -> None:
-    grad_cam = GradCam.of(explained, get_backbone("efficientnet_lite0"))
+    grad_cam = GradCam(explained.model, "top_relu", explained.class_names)
     other = grad_cam.heat_maps(pixels[:4], ["vehicles"] * 4)
     assert np.abs(other - heat[:4]).mean(axis=(1, 2)).min() > 0.05
 
@@ -117,7 +119,7 @@ def test_every_head_is_explained_for_every_class(
 ) -> None:
     train(color_dataset, replace(tiny_config, head=head, epochs=1), tmp_path, tmp_path / "cache")
     predictor = Predictor.load(tmp_path)
-    grad_cam = GradCam.of(predictor, get_backbone("tiny_random"))
+    grad_cam = GradCam.of(predictor, tmp_path)
     assert grad_cam.layer_name == "block2_relu"
     pixels = np.stack(
         [
@@ -131,8 +133,27 @@ def test_every_head_is_explained_for_every_class(
     assert not np.array_equal(maps[0], maps[1])
 
 
+def test_a_signature_of_before_is_made_up_for_by_the_model(
+    finished_run, predictor: Predictor, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(finished_run.folder, tmp_path / "run")
+    signature = json.loads((folder / "signature.json").read_text())
+    assert GradCam.of(predictor, folder).layer_name == signature.pop("last_layer") == "block2_relu"
+    # The recorded layer counts, also where it is not the one that the new layers build on.
+    for recorded, used in (
+        ("block1_relu", "block1_relu"),
+        (None, "block2_relu"),
+        ([], "block2_relu"),
+        ("gone", "block2_relu"),
+    ):
+        (folder / "signature.json").write_text(json.dumps({**signature, "last_layer": recorded}))
+        assert GradCam.of(predictor, folder).layer_name == used
+    (folder / "signature.json").write_text(json.dumps(signature))
+    assert GradCam.of(predictor, folder).layer_name == "block2_relu"
+
+
 def test_the_mean_counts_every_photo_alike(finished_run, predictor: Predictor) -> None:
-    grad_cam = GradCam.of(predictor, get_backbone("tiny_random"))
+    grad_cam = GradCam.of(predictor, finished_run.folder)
     dataset = finished_run.dataset
     paths = [dataset.image_path(image) for image in dataset.images if image.class_name == "red"]
     pixels = np.stack([to_pixels(Image.open(path).convert("RGB"), 32) for path in paths])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.rejection import (
     BANK_FILE,
     MIN_IMAGES,
     REJECTION_FILE,
+    TOLERANCE,
     Rejection,
     fit_rejection,
 )
@@ -65,6 +68,21 @@ def test_never_refuse_can_be_chosen(learned, checked) -> None:
     rejection = fit_rejection(learned, checked)
     never = rejection.keeping(1.0, rejection.familiarity(checked))
     assert never.is_known(0.1, -0.99)
+
+
+def test_equally_familiar_photos_are_kept_together() -> None:
+    familiarities = np.array([0.3, *[0.5, 0.500009] * 20, *np.linspace(0.6, 0.9, 59)], np.float32)
+    rejection = Rejection(np.eye(2, dtype=np.float32)).keeping(0.75, familiarities)
+    assert sum(rejection.is_known(1.0, float(value)) for value in familiarities) == 99
+    # What is stored as text and read back is the same limit for the same photo.
+    assert rejection.is_known(1.0, float(f"{familiarities[1]:.9g}"))
+
+
+def test_exports_allow_the_same_tolerance() -> None:
+    files = ROOT / "transfer_core" / "export" / "bundle_files"
+    for name in ("predict.py", "web/model.js"):
+        (found,) = re.findall(r"TOLERANCE = (1e-\d+)", (files / name).read_text("utf-8"))
+        assert float(found) == TOLERANCE
 
 
 def test_is_kept_beside_the_model_without_pickle(tmp_path: Path, learned, checked) -> None:

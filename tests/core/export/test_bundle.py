@@ -10,12 +10,15 @@ import venv
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.conftest import swap_classes
 from tests.core.conftest import FinishedRun
 from tests.core.export.conftest import Unpacked
 from transfer_core.errors import ExportError, NotFoundError
+from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.export.bundle import export_run, exported
 from transfer_core.export.formats import ExportFormat, get_format
@@ -195,11 +198,11 @@ def test_a_damaged_picture_is_named_and_the_others_are_answered(
     assert "sure" in done.stdout
 
 
-def test_the_bundle_is_found_again(finished_run: FinishedRun) -> None:
+def test_the_bundle_is_found_again(finished_run: FinishedRun, keras_module: Any) -> None:
     assert exported(finished_run.run, "keras") is None
     bundle = export_run(finished_run.workspace, finished_run.run, "keras")
     assert exported(finished_run.run, "keras") == bundle
-    assert bundle.has_present_limits
+    assert bundle.has_present_limits and bundle.has_present_model
     rejection = Rejection.load(finished_run.folder)
     assert rejection is not None
     rejection.sure_above(0.5).save_thresholds(finished_run.folder)
@@ -207,6 +210,16 @@ def test_the_bundle_is_found_again(finished_run: FinishedRun) -> None:
     rejection.save_thresholds(finished_run.folder)
     assert found is not None
     assert not found.has_present_limits
+    before = Calibration.load(finished_run.folder)
+    Calibration(3.0, 40).save(finished_run.folder)
+    found = exported(finished_run.run, "keras")
+    before.save(finished_run.folder)
+    assert found is not None and not found.has_present_model
+    content = (finished_run.folder / "model.keras").read_bytes()
+    swap_classes(keras_module, finished_run.folder)
+    found = exported(finished_run.run, "keras")
+    (finished_run.folder / "model.keras").write_bytes(content)
+    assert found is not None and not found.has_present_model
     bundle.path.unlink()
     assert exported(finished_run.run, "keras") is None
 

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.conftest import near_duplicate, swap_classes
+from transfer_core.backbones import registry
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile, folder_source
-from transfer_core.errors import IngestError
+from transfer_core.errors import IngestError, WeightsError
+from transfer_core.evaluation import cached_looks
 from transfer_core.evaluation.cached_looks import look_at_cached
-from transfer_core.evaluation.evaluation import evaluate, look_at_files
+from transfer_core.evaluation.evaluation import evaluate, look_at_files, met_sentence
+from transfer_core.evaluation.explanation import GradCam
+from transfer_core.evaluation.outcomes import answered
+from transfer_core.evaluation.rejection import DEFAULT_SHARE, Rejection, limit_that_keeps
+from transfer_core.export.model_card import model_card
 from transfer_core.predictor import Predictor
-from transfer_core.runs.assess import evaluate_split, images_of, labelled
+from transfer_core.runs.assess import evaluate_split, images_of, labelled, met_before
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.new_photos import (
     add_new_photos,
@@ -24,7 +37,9 @@ from transfer_core.runs.new_photos import (
     forget_new_photos,
     new_photos_of,
 )
+from transfer_core.runs.own_models import lineage_of
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.workspace import Workspace
 
 # The cache keeps features as float16, which has eleven binary digits.
 TOLERANCE = 0.005
@@ -59,6 +74,80 @@ def test_cached_features_give_the_answers_of_the_files(
     assert (cached.probabilities.argmax(axis=1) == files.probabilities.argmax(axis=1)).all()
 
 
+def test_the_limit_of_familiarity_is_one_of_the_answers_that_people_get(
+    session_workspace, color_dataset: ImageDataset, tiny_config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transfer_core.evaluation.rejection.MIN_IMAGES", 4)
+    config = tiny_config.with_changes(epochs=1)
+    run = TrainingRun.create(session_workspace, color_dataset, config)
+    execute_run(session_workspace, run, lambda event: None, lambda: False)
+    rejection, evaluation = Rejection.load(run.folder), run.evaluation()
+    assert rejection is not None and evaluation is not None
+    found = [outcome.familiarity for outcome in evaluation.outcomes]
+    assert rejection.min_familiarity == limit_that_keeps(DEFAULT_SHARE, found)
+    # With six photos 95 % are all of them.
+    assert len(answered(evaluation, rejection)) == 6
+
+
+def changed_registry() -> dict[str, Backbone]:
+    """The tiny network as another version of the app might have it, and nothing else."""
+    network = get_backbone("tiny_random")
+    first = replace(network.blocks[0], last_layer="renamed")
+    return {"tiny_random": replace(network, blocks=(first,), title="Renamed", licence="?", image_size=64)}
+
+
+@pytest.mark.parametrize("entries", [changed_registry, dict])
+def test_a_finished_run_does_not_depend_on_the_registry_of_now(
+    finished_run, own_run, monkeypatch: pytest.MonkeyPatch, entries: Callable[[], dict[str, Backbone]]
+) -> None:
+    dataset, cache_dir = finished_run.dataset, finished_run.workspace.cache_dir
+    before = get_backbone("tiny_random")
+    expected = evaluate_split(own_run, dataset, "validation", cache_dir)
+    card = model_card(own_run, dataset, ())
+    now = entries()
+    monkeypatch.setattr(registry, "_entries", lambda: now)
+    cached_looks._parts.cache_clear()
+    facts = own_run.backbone
+    assert (facts.title, facts.blocks, facts.image_size) == (before.title, before.blocks, 32)
+    assert evaluate_split(own_run, dataset, "validation", cache_dir) == expected
+    assert GradCam.of(Predictor.load(own_run.folder), own_run.folder).layer_name == "block2_relu"
+    assert lineage_of(own_run) == (before.title, "random weights")
+    assert model_card(own_run, dataset, ()) == card
+    with pytest.raises(WeightsError, match="not kept"):
+        facts.weights.load(Predictor.load(own_run.folder).model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"network": None},
+        {"network": {"title": "Older"}},
+        {"image_size": "32"},
+        {"network": {"blocks": [{"name": 1}]}},
+        {"network": {"title": "a\x1b[2J"}},
+    ],
+)
+def test_a_signature_without_sound_facts_leaves_it_to_the_registry(own_run, change) -> None:
+    path = own_run.folder / "signature.json"
+    facts = json.loads(path.read_text())
+    if change.get("network"):
+        change = {"network": {**facts["network"], **change["network"]}}
+        if "title" in change["network"] and change["network"]["title"] == "Older":
+            del change["network"]["blocks"]
+    path.write_text(json.dumps({**facts, **change}))
+    assert own_run.backbone == get_backbone("tiny_random")
+
+
+def test_a_model_that_took_the_place_of_another_is_cut_again(finished_run, own_run, keras_module) -> None:
+    images = finished_run.dataset.images[:2]
+    asked = (own_run.folder, own_run.config, finished_run.dataset, images, finished_run.workspace.cache_dir)
+    before = look_at_cached(*asked).probabilities
+    written_at = (own_run.folder / "model.keras").stat().st_mtime_ns
+    swap_classes(keras_module, own_run.folder)
+    os.utime(own_run.folder / "model.keras", ns=(written_at - 10**9, written_at - 10**9))
+    np.testing.assert_allclose(look_at_cached(*asked).probabilities, before[:, ::-1], atol=1e-6)
+
+
 def test_each_part_is_what_the_run_met(finished_run) -> None:
     run, dataset, cache_dir = finished_run.run, finished_run.dataset, finished_run.workspace.cache_dir
     redrawn = dataset.with_split(0.5, seed=99)
@@ -67,6 +156,7 @@ def test_each_part_is_what_the_run_met(finished_run) -> None:
         expected = {image.id for image in dataset.images_in(split)}
         assert {outcome.image_id for outcome in evaluation.outcomes} == expected
         assert all(outcome.familiarity is not None for outcome in evaluation.outcomes)
+        assert evaluation.is_fitted_here == (split == "validation")
     assert images_of(run, redrawn, "test", run.class_names) == []
     with pytest.raises(IngestError, match="never met"):
         evaluate_split(run, redrawn, "test", cache_dir)
@@ -76,9 +166,36 @@ def test_images_for_tests_that_were_learned_from_do_not_count(finished_run) -> N
     run, dataset = finished_run.run, finished_run.dataset
     all_for_tests = replace(dataset, images=tuple(replace(image, split="test") for image in dataset.images))
     assert images_of(run, all_for_tests, "test", run.class_names) == []
-    other = replace(dataset.images[0], id="f" * 32, split="test")
+    other = replace(dataset.images[0], id="f" * 32, split="test", fingerprint="")
     with_other = replace(dataset, images=(*dataset.images, other))
     assert images_of(run, with_other, "test", run.class_names) == [other]
+
+
+def test_near_duplicates_in_a_test_folder_are_counted_apart(finished_run, make_image, tmp_path: Path) -> None:
+    run, dataset = finished_run.run, finished_run.dataset
+    files = [
+        SourceFile(
+            ("test", "blue", "near.jpg"), lambda: near_duplicate(make_image("blue", seed=0, noise=90))
+        ),
+        SourceFile(("test", "red", "new.png"), lambda: make_image("red", seed=606, noise=90)),
+    ]
+    brought = add_files(create_dataset(Workspace(tmp_path), "Test"), files)
+    near, new = (replace(image, split="test") for image in brought.images)
+    for image in (near, new):
+        shutil.copy(brought.image_path(image), dataset.image_path(image))
+    both = replace(dataset, images=(*dataset.images, near, new))
+    evaluation = evaluate_split(run, both, "test", finished_run.workspace.cache_dir)
+    assert [outcome.image_id for outcome in evaluation.outcomes] == [new.id]
+    assert evaluation.num_met == 1
+    assert met_sentence(evaluation).startswith(
+        "1 of 2 photos looks like a photo from its training; without it "
+    )
+    only_near = replace(dataset, images=(*dataset.images, near))
+    with pytest.raises(IngestError, match="never met"):
+        evaluate_split(run, only_near, "test", finished_run.workspace.cache_dir)
+    # One that was left out since is still known by its likeness.
+    without = replace(dataset, images=dataset.images[1:], excluded=dataset.images[:1])
+    assert met_before(run, without, [(near.id, near.fingerprint), (new.id, new.fingerprint)]) == [True, False]
 
 
 def test_new_photos_are_scored_kept_and_forgotten(own_run, finished_run, make_image) -> None:
@@ -112,6 +229,25 @@ def test_photos_that_the_run_has_met_are_passed_over(own_run, finished_run, make
     new = SourceFile(("blue", "new.png"), lambda: make_image("blue", seed=777, noise=90))
     photos = add_new_photos(own_run, [*met, new])
     assert (len(photos.images), photos.num_met) == (1, 2)
+
+
+def test_near_duplicates_of_photos_that_the_run_has_met_are_passed_over(
+    own_run, finished_run, make_image
+) -> None:
+    near = [
+        SourceFile(("blue", f"{n}.jpg"), lambda n=n: near_duplicate(make_image("blue", seed=n, noise=90)))
+        for n in range(3)
+    ]
+    with pytest.raises(IngestError, match="or photos that look the same"):
+        add_new_photos(own_run, near, learned_from=finished_run.dataset)
+    new = SourceFile(("blue", "new.png"), lambda: make_image("blue", seed=777, noise=90))
+    photos = add_new_photos(own_run, [*near, new], learned_from=finished_run.dataset)
+    assert (len(photos.images), photos.num_met) == (1, 3)
+    evaluation = evaluate_new_photos(own_run, photos, finished_run.workspace.cache_dir)
+    assert (evaluation.num_images, evaluation.num_met) == (1, 3)
+    assert met_sentence(evaluation).startswith(
+        "3 of 4 photos look like photos from its training; without them "
+    )
 
 
 def test_photos_of_classes_it_does_not_know(own_run, image_folder: Path) -> None:

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.batches import pixel_batches
 from transfer_core.data.dataset import ImageDataset
@@ -364,12 +365,26 @@ class TestSavedFiles:
         np.testing.assert_allclose(np.load(files[-1]), predictor.score(pixels), atol=1e-5)
 
     def test_signature_says_what_the_model_takes_and_gives(self, finished_run) -> None:
-        assert json.loads((finished_run.folder / "signature.json").read_text()) == {
+        signature = json.loads((finished_run.folder / "signature.json").read_text())
+        backbone = get_backbone("tiny_random")
+        assert signature.pop("network") == {
+            "title": backbone.title,
+            "preprocessing": "inside",
+            "licence": "Apache-2.0",
+            "network": "tiny_random",
+            "lineage": ["random weights"],
+            "weights_checksum": backbone.weights.checksum,
+            "blocks": [asdict(block) for block in backbone.blocks],
+        }
+        assert signature.pop("versions").keys() == {"keras", "tensorflow"}
+        assert signature == {
             "class_names": ["blue", "green", "red"],
             "image_size": 32,
             "resize": "squeeze to a square, bicubic with antialiasing",
             "value_range": [0, 255],
             "backbone": "tiny_random",
+            "head": "linear",
+            "last_layer": backbone.blocks[-1].last_layer,
         }
 
     def test_nothing_else_is_left_in_the_folder(self, run_training, tmp_path) -> None:

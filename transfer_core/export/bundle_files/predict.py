@@ -29,6 +29,8 @@ HERE = Path(__file__).resolve().parent
 SIGNATURE = json.loads((HERE / "signature.json").read_text(encoding="utf-8"))
 # Features of photos that the model learned from, each of length 1: what is unlike all of them is refused.
 BANK = np.load(HERE / "known.npz")["bank"].astype(np.float32) if SIGNATURE["refuses"] else None
+# Another runtime adds up in another order; a photo right at a limit is not to change sides for that.
+TOLERANCE = 1e-5
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 
@@ -62,9 +64,8 @@ def is_known(features: Array, probability: float) -> bool:
     limits = SIGNATURE["refuses"]
     if limits is None:
         return True
-    # Another runtime adds up in another order; a photo right at the limit is not to change sides for that.
-    is_familiar: bool = familiarity(features) + 1e-5 >= limits["min_familiarity"]
-    return bool(is_familiar and probability + 1e-5 >= limits["min_probability"])
+    is_familiar: bool = familiarity(features) + TOLERANCE >= limits["min_familiarity"]
+    return bool(is_familiar and probability + TOLERANCE >= limits["min_probability"])
 
 
 def predict(model: Model, path: str, pixels: Array) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 // Asks the model: what predict.py does, in the browser. Everything it needs lies packed in this very page.
 
 const facts = JSON.parse(document.getElementById("facts").textContent);
-const ALMOST = 1e-5; // another runtime adds up in another order; right at a limit that is not to matter
+const TOLERANCE = 1e-5; // another runtime adds up in another order; right at a limit that is not to matter
 
 let session = null;
 let bank = null; // features of photos that the model learned from, each of length 1, one after another
@@ -63,8 +63,8 @@ function calibrated(raw) {
 
 function isKnown(features, probability) {
     if (!facts.refuses) return true;
-    const isFamiliar = familiarity(features) + ALMOST >= facts.refuses.min_familiarity;
-    return isFamiliar && probability + ALMOST >= facts.refuses.min_probability;
+    const isFamiliar = familiarity(features) + TOLERANCE >= facts.refuses.min_familiarity;
+    return isFamiliar && probability + TOLERANCE >= facts.refuses.min_probability;
 }
 
 // How much a picture is like the nearest photos that the model learned from, -1 to 1.
