@@ -16,7 +16,7 @@ from transfer_core.data import augmentation, image_path
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training import layer_rates
+from transfer_core.training import class_balance, layer_rates
 from transfer_core.training.class_balance import class_weights
 from transfer_core.training.classifier import build_classifier
 from transfer_core.training.head_choice import with_head
@@ -57,7 +57,7 @@ def write_code(run: TrainingRun, dataset: ImageDataset | None, folder: Path) -> 
     (folder / "train.py").write_text(script, encoding="utf-8")
     notebook = json.dumps(_notebook(script), indent=1, ensure_ascii=False)
     (folder / "train.ipynb").write_text(notebook, encoding="utf-8")
-    for module in (image_path, augmentation, layer_rates):
+    for module in (image_path, augmentation, class_balance, layer_rates):
         shutil.copy(module.__file__, folder)
     _write_split(run, dataset, folder / "split.csv")
 
@@ -129,12 +129,12 @@ def _remarks(config: TrainingConfig) -> list[str]:
 
 
 def _write_split(run: TrainingRun, dataset: ImageDataset | None, path: Path) -> None:
-    """Write class, file name and split of each photo that the run used."""
+    """Write class, file name, split and id of each photo that the run used, in its order."""
     images = dataset.images if dataset else ()
     splits = {"train": run.train_ids(), "validation": run.validation_ids()} if dataset else {}
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(
-            (image.class_name, Path(image.name).name, split)
+            (image.class_name, Path(image.name).name, split, image.id)
             for image in images
             for split, ids in splits.items()
             if image.id in ids

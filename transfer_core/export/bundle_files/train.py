@@ -5,7 +5,8 @@
 #     python train.py FOLDER
 #
 # FOLDER holds a folder of photos for each class. backbone.keras beside this script is the network that the training
-# in the app began with; it takes raw pixels in 0-255. split.csv names the photos for training and for validation.
+# in the app began with; it takes raw pixels in 0-255. split.csv names the photos for training and for validation. With
+# these photos the script draws what the app drew, so that the model is the same but for rounding.
 
 # %%
 import csv
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 import augmentation
+import class_balance
 import image_path
 import keras
 import layer_rates
@@ -55,11 +57,15 @@ PHASES = [{"epochs": 50, "learning_rate": 0.003, "frozen_up_to": "pooling", "lay
 
 # %%
 def read_photos(folder):
-    """Return pixels `[num, size, size, 3]` in 0-255, class indices, class names, and which are for validation."""
+    """Return pixels `[num, size, size, 3]` in 0-255, class indices, names of the photos, and which are for validation.
+
+    The class names come last.
+    """
     with (HERE / "split.csv").open(encoding="utf-8", newline="") as file:
-        splits = {(class_name, name): split for class_name, name, split in csv.reader(file)}
+        rows = list(csv.reader(file))
+    places = {(class_name, name): place for place, (class_name, name, _split, _id) in enumerate(rows)}
     class_names = sorted(path.name for path in Path(folder).iterdir() if path.is_dir())
-    pixels, labels, found = [], [], []
+    pixels, labels, names, found = [], [], [], []
     for label, class_name in enumerate(class_names):
         for path in sorted((Path(folder) / class_name).iterdir()):
             try:
@@ -70,17 +76,21 @@ def read_photos(folder):
                 continue
             pixels.append(image_path.to_pixels(photo, IMAGE_SIZE))
             labels.append(label)
-            found.append(splits.get((class_name, path.name), ""))
-    pixels, labels, found = np.stack(pixels), np.array(labels), np.array(found)
-    if {"train", "validation"} <= set(found):
-        used = found != ""
-        print(f"left out: {np.sum(~used)} photos that the app did not train with")
-        return pixels[used], labels[used], class_names, found[used] == "validation"
+            names.append(str(path))
+            found.append(places.get((class_name, path.name), -1))
+    pixels, labels, names, found = np.stack(pixels), np.array(labels), np.array(names), np.array(found)
+    if {"train", "validation"} <= {rows[place][2] for place in found if place >= 0}:
+        # The photos that the app used, in its order.
+        used = np.argsort(found)[np.sum(found < 0) :]
+        if len(used) < len(found):
+            print(f"left out: {len(found) - len(used)} photos that the app did not use")
+        known = [rows[place] for place in found[used]]
+        names = np.array([photo_id for *_others, photo_id in known])
+        is_validation = np.array([split == "validation" for _class_name, _name, split, _id in known])
+        return pixels[used], labels[used], names, is_validation, class_names
     # Other photos than those of the app: every fifth is for validation, drawn at random.
-    return pixels, labels, class_names, np.random.default_rng(SEED).permutation(len(labels)) % 5 == 0
-
-
-DRAWS = np.random.default_rng(SEED)
+    is_validation = np.random.default_rng(SEED).permutation(len(labels)) % 5 == 0
+    return pixels, labels, names, is_validation, class_names
 
 
 class Batches(keras.utils.PyDataset):
@@ -89,7 +99,18 @@ class Batches(keras.utils.PyDataset):
     def __init__(self, inputs, labels, num_classes):
         super().__init__()
         self.inputs, self.labels, self.num_classes = inputs, labels, num_classes
-        self.on_epoch_end()
+        self.begin_epoch(1)
+
+    def begin_epoch(self, epoch):
+        """Draw the order and the versions of an epoch."""
+        draws = np.random.default_rng([SEED, epoch])
+        num_photos = len(self.labels)
+        self.order = (
+            class_balance.oversampled(self.labels, draws) if OVERSAMPLE else draws.permutation(num_photos)
+        )
+        self.versions = np.random.default_rng([SEED, epoch, 1]).integers(NUM_VIEWS, size=num_photos)
+        if LIVE_AUGMENTATION:
+            self.versions[:] = epoch
 
     def __len__(self):
         return -(-len(self.order) // BATCH_SIZE)
@@ -99,21 +120,13 @@ class Batches(keras.utils.PyDataset):
         targets = keras.utils.to_categorical(self.labels[chosen], self.num_classes)
         return self.inputs(chosen, self.versions[chosen]), targets
 
-    def on_epoch_end(self):
-        """Draw the order and the versions of the next epoch."""
-        self.order = DRAWS.permutation(len(self.labels))
-        if OVERSAMPLE:
-            classes = [self.order[self.labels[self.order] == label] for label in np.unique(self.labels)]
-            largest = max(map(len, classes))
-            self.order = DRAWS.permutation(np.concatenate([np.resize(one, largest) for one in classes]))
-        self.versions = DRAWS.integers(2**31 if LIVE_AUGMENTATION else NUM_VIEWS, size=len(self.labels))
 
-
-def varied(photo, number, version):
-    """Return a version of a photo; 0 is the photo itself."""
-    if not version:
+def varied(photo, name, version):
+    """Return a version of a photo; where versions are kept, 0 is the photo itself."""
+    if not (version or LIVE_AUGMENTATION):
         return photo
-    return augmentation.Augmentation(AUGMENTATION, AUGMENTATION_KINDS).view(photo, str(number), version)
+    draw = (SEED, version) if LIVE_AUGMENTATION else (version,)
+    return augmentation.Augmentation(AUGMENTATION, AUGMENTATION_KINDS).view(photo, name, *draw)
 
 
 # %% [markdown]
@@ -130,8 +143,10 @@ def build_classifier(backbone, num_classes):
         x = keras.layers.GlobalAveragePooling2D(name="pooling")(backbone.output)
     x = keras.layers.Dropout(DROPOUT, seed=SEED)(x)
     if HEAD == "hidden":
-        x = keras.layers.Dense(HIDDEN_UNITS, activation="relu")(x)
-    outputs = keras.layers.Dense(num_classes, activation="softmax")(x)
+        start = keras.initializers.GlorotUniform(seed=SEED + 1)
+        x = keras.layers.Dense(HIDDEN_UNITS, activation="relu", kernel_initializer=start)(x)
+    start = keras.initializers.GlorotUniform(seed=SEED)
+    outputs = keras.layers.Dense(num_classes, activation="softmax", kernel_initializer=start)(x)
     return keras.Model(backbone.input, outputs)
 
 
@@ -185,12 +200,13 @@ def features_of(frozen, pixels):
     return pixels if frozen is None else frozen.predict(pixels, batch_size=BATCH_SIZE, verbose=0)
 
 
-def training_inputs(frozen, pixels, is_kept):
+def training_inputs(frozen, pixels, names, is_kept):
     """Return a function from the numbers of photos and their versions to what the trained part takes."""
 
     def inputs(chosen, versions):
         photos = [
-            varied(pixels[number], number, version) for number, version in zip(chosen, versions, strict=True)
+            varied(pixels[number], names[number], version)
+            for number, version in zip(chosen, versions, strict=True)
         ]
         return features_of(frozen, photos)
 
@@ -201,22 +217,35 @@ def training_inputs(frozen, pixels, is_kept):
     return lambda chosen, versions: kept[versions, chosen]
 
 
-def train_phase(model, backbone_layers, phase, pixels, labels, is_validation):
-    """Train one phase up to the weights of its best epoch; return the validation loss of that epoch."""
+def begin_epoch(batches, tail, epoch):
+    """Draw what the app draws for an epoch: the order, the versions, and what dropout hides."""
+    batches.begin_epoch(epoch)
+    draws = np.random.default_rng([SEED, epoch, 2])
+    for layer in tail.layers:
+        if hasattr(layer, "seed_generator"):
+            layer.seed_generator.state.assign(draws.integers(2**32, size=2, dtype=np.uint32))
+
+
+def train_phase(model, backbone_layers, phase, batches_of, validation, num_epochs_before):
+    """Train one phase up to the weights of its best epoch; return the validation loss of each epoch.
+
+    Args:
+        model: The whole network.
+        backbone_layers: Names of the layers of the backbone.
+        phase: One of PHASES.
+        batches_of: Returns the `Batches` for the frozen part of the network.
+        validation: Pixels and class indices.
+        num_epochs_before: Epochs of the phases before.
+    """
     for layer in model.layers:
         layer.trainable = layer.name in phase["layers"] or layer.name not in backbone_layers
     frozen, tail = split_at(model, phase["frozen_up_to"])
-    num_classes = model.output.shape[-1]
-    learned = labels[~is_validation]
-    is_kept = not phase["layers"] and not LIVE_AUGMENTATION
-    batches = Batches(training_inputs(frozen, pixels[~is_validation], is_kept), learned, num_classes)
+    batches = batches_of(frozen, phase)
     tail.compile(
         optimizer=make_optimizer(model, phase, phase["epochs"] * len(batches)),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
         metrics=["accuracy", keras.metrics.CategoricalCrossentropy(name="cross_entropy")],
     )
-    counts = np.bincount(learned, minlength=num_classes)
-    weights = {label: len(learned) / (num_classes * max(count, 1)) for label, count in enumerate(counts)}
     best = keras.callbacks.EarlyStopping(
         # The loss without label smoothing.
         monitor="val_cross_entropy",
@@ -224,40 +253,61 @@ def train_phase(model, backbone_layers, phase, pixels, labels, is_validation):
         patience=PATIENCE or phase["epochs"],
         restore_best_weights=True,
     )
-    validation = keras.utils.to_categorical(labels[is_validation], num_classes)
+    draw = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: begin_epoch(batches, tail, num_epochs_before + epoch + 1)
+    )
+    pixels, labels = validation
     history = tail.fit(
         batches,
-        validation_data=(features_of(frozen, pixels[is_validation]), validation),
+        validation_data=(
+            features_of(frozen, pixels),
+            keras.utils.to_categorical(labels, batches.num_classes),
+        ),
         validation_batch_size=BATCH_SIZE,
         epochs=phase["epochs"],
-        class_weight=weights if WEIGH_CLASSES else None,
-        callbacks=[best],
+        # The order is drawn already.
+        shuffle=False,
+        class_weight=weights_of_classes(batches) if WEIGH_CLASSES else None,
+        callbacks=[draw, best],
         verbose=2,
     )
-    return min(history.history["val_cross_entropy"])
+    return history.history["val_cross_entropy"]
+
+
+def weights_of_classes(batches):
+    """Return how much a photo of each class counts: all classes count the same together."""
+    counts = np.bincount(batches.labels, minlength=batches.num_classes)
+    return {label: counts.sum() / (len(counts) * max(count, 1)) for label, count in enumerate(counts)}
 
 
 def main(folder):
     """Train, validate, and save the model."""
     keras.utils.set_random_seed(SEED)
-    pixels, labels, class_names, is_validation = read_photos(folder)
+    pixels, labels, names, is_validation, class_names = read_photos(folder)
     print(f"{len(labels)} photos of {class_names}, {is_validation.sum()} of them for validation")
+    validation = pixels[is_validation], labels[is_validation]
+    learned = ~is_validation
+
+    def batches_of(frozen, phase):
+        # Where only the new layers are trained, the features of a version never change.
+        is_kept = not phase["layers"] and not LIVE_AUGMENTATION
+        inputs = training_inputs(frozen, pixels[learned], names[learned], is_kept)
+        return Batches(inputs, labels[learned], len(class_names))
 
     backbone = keras.models.load_model(HERE / "backbone.keras", compile=False)
     backbone_layers = {layer.name for layer in backbone.layers}
     model = build_classifier(backbone, len(class_names))
-    best_loss = float("inf")
+    losses = []
     for number, phase in enumerate(PHASES, 1):
         print(f"phase {number} of {len(PHASES)}: {len(phase['layers'])} layers of the backbone are trained")
         before = model.get_weights()
-        loss = train_phase(model, backbone_layers, phase, pixels, labels, is_validation)
-        if loss < best_loss:
-            best_loss = loss
-        else:
+        found = train_phase(model, backbone_layers, phase, batches_of, validation, len(losses))
+        if min(found) >= min(losses, default=float("inf")):
             model.set_weights(before)
+        losses += found
 
-    scores = model.predict(pixels[is_validation].astype("float32"), batch_size=BATCH_SIZE, verbose=0)
-    accuracy = float(np.mean(scores.argmax(axis=1) == labels[is_validation]))
+    scores = model.predict(features_of(None, validation[0]), batch_size=BATCH_SIZE, verbose=0)
+    accuracy = float(np.mean(scores.argmax(axis=1) == validation[1]))
     # Without the optimizer, which a model needs for training alone.
     keras.Model(model.input, model.output).save("my_model.keras")
     print(f"validation accuracy: {accuracy:.4f}")
