@@ -8,10 +8,10 @@ import pprint
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from transfer_core.backbones.registry import get_backbone
-from transfer_core.config import TrainingConfig
+from transfer_core.config import Head, TrainingConfig
 from transfer_core.data import augmentation, image_path
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _
@@ -58,7 +58,7 @@ def write_code(run: TrainingRun, dataset: ImageDataset | None, folder: Path) -> 
     notebook = json.dumps(_notebook(script), indent=1, ensure_ascii=False)
     (folder / "train.ipynb").write_text(notebook, encoding="utf-8")
     for module in (image_path, augmentation, class_balance, layer_rates):
-        shutil.copy(module.__file__, folder)
+        shutil.copy(str(module.__file__), folder)
     _write_split(run, dataset, folder / "split.csv")
 
 
@@ -68,7 +68,7 @@ def _as_trained(run: TrainingRun) -> TrainingConfig:
         return run.config
     chosen = run.snapshot().head
     # Only a training from random weights compares none.
-    return with_head(run.config, chosen.head if chosen else "linear")
+    return with_head(run.config, cast(Head, chosen.head) if chosen else "linear")
 
 
 def _phase_facts(
@@ -111,10 +111,8 @@ def _choices(config: TrainingConfig, phases: list[dict[str, Any]]) -> dict[str, 
 
 def _with_choices(script: str, choices: dict[str, Any]) -> str:
     for name, value in choices.items():
-        line = f"{name} = {pprint.pformat(value, sort_dicts=False, width=100)}"
-        script = re.sub(
-            rf"^{name} = [^#\n]*?(?=  #|$)", lambda _place, line=line: line, script, count=1, flags=re.M
-        )
+        line = f"{name} = {pprint.pformat(value, sort_dicts=False, width=100)}".replace("\\", r"\\")
+        script = re.sub(rf"^{name} = [^#\n]*?(?=  #|$)", line, script, count=1, flags=re.M)
     return script
 
 
