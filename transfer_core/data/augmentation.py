@@ -1,16 +1,20 @@
-"""Varied views of a training image, so that a network does not learn a photo by heart."""
+"""Varied views of a training image, so that a network does not learn a photo by heart.
+
+Exported scripts carry this file, so it needs Pillow and numpy alone.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from transfer_core.config import AugmentationKind, AugmentationStrength, TrainingConfig
+if TYPE_CHECKING:
+    from transfer_core.config import AugmentationKind, AugmentationStrength, TrainingConfig
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 

@@ -29,7 +29,7 @@ from transfer_core.errors import ExportError, NotFoundError, UnreadableImageErro
 from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.export.code import write_code
-from transfer_core.export.converters import Source, write_model
+from transfer_core.export.converters import Source, labels_text, write_model
 from transfer_core.export.formats import ExportFormat, get_format
 from transfer_core.export.model_card import model_card
 from transfer_core.export.parity import MAX_IMAGES, Parity, ScoredPhoto, compare
@@ -211,7 +211,7 @@ def _write_how_to_ask(
     run: TrainingRun, export_format: ExportFormat, predictor: Predictor, folder: Path
 ) -> None:
     write_json(folder / "signature.json", _signature(run, export_format, predictor))
-    (folder / "labels.txt").write_text("\n".join(predictor.class_names) + "\n", encoding="utf-8")
+    (folder / "labels.txt").write_text(labels_text(predictor.class_names), encoding="utf-8")
     if predictor.rejection is not None:
         np.savez_compressed(folder / "known.npz", bank=predictor.rejection.bank.astype(np.float16))
     shutil.copyfile(_FILES / "predict.py", folder / "predict.py")

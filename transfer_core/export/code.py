@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import csv
 import json
+import pprint
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from transfer_core.backbones.registry import get_backbone
-from transfer_core.config import TrainingConfig
-from transfer_core.data import image_path
+from transfer_core.config import Head, TrainingConfig
+from transfer_core.data import augmentation, image_path
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training import class_balance, layer_rates
 from transfer_core.training.class_balance import class_weights
-from transfer_core.training.freezing import FreezePlan
-from transfer_core.training.layer_facts import layers_by_block
+from transfer_core.training.classifier import build_classifier
+from transfer_core.training.head_choice import with_head
+from transfer_core.training.optimizers import layer_rate_shares
+from transfer_core.training.schedule import PlannedPhase, planned_phases
+
+if TYPE_CHECKING:
+    import keras
 
 SCRIPT = Path(__file__).with_name("bundle_files") / "train.py"
 _CELL_MARK = "# %%"
@@ -25,7 +32,7 @@ _MARKDOWN_MARK = "# %% [markdown]"
 
 
 def write_code(run: TrainingRun, dataset: ImageDataset | None, folder: Path) -> None:
-    """Write script, notebook, pretrained network and the list of validation photos.
+    """Write script, notebook, the network that the training began with, and the split.
 
     Args:
         run: Whose choices are written into the script.
@@ -36,75 +43,100 @@ def write_code(run: TrainingRun, dataset: ImageDataset | None, folder: Path) -> 
         NotFoundError: If the backbone is gone.
         WeightsError: If its weights are missing or damaged.
     """
-    backbone = get_backbone(run.config.backbone)
-    body = backbone.build(pretrained=run.config.weights != "random")
+    config = _as_trained(run)
+    phases = planned_phases(config)
+    plan = phases[-1].plan
+    body = plan.backbone.build(pretrained=not plan.is_from_scratch)
+    model = build_classifier(plan, len(run.class_names), config, body)
     body.save(folder / "backbone.keras")
-    by_block = layers_by_block(body, backbone)
-    plan = FreezePlan.of(run.config)
-    unfrozen = [name for block in plan.unfrozen_blocks for name in by_block[block]]
-    choices = _choices(run, dataset, [*unfrozen, *run.config.unfrozen_layers])
+    choices = _choices(config, [_phase_facts(phase, config, model, body) for phase in phases])
+    choices["WEIGH_CLASSES"] = dataset is not None and class_weights(dataset, config) is not None
     script = _with_choices(SCRIPT.read_text("utf-8"), choices)
-    for sentence in _left_out(run.config):
-        script = script.replace("\n# %%\nimport csv", f"\n# {sentence}\n\n# %%\nimport csv", 1)
+    for sentence in _remarks(config):
+        script = script.replace("\n# %%\nimport csv", f"\n#\n# {sentence}\n\n# %%\nimport csv", 1)
     (folder / "train.py").write_text(script, encoding="utf-8")
     notebook = json.dumps(_notebook(script), indent=1, ensure_ascii=False)
     (folder / "train.ipynb").write_text(notebook, encoding="utf-8")
-    shutil.copyfile(image_path.__file__, folder / "image_path.py")
-    kept_aside = run.validation_ids() if dataset else frozenset()
-    with (folder / "validation.txt").open("w", encoding="utf-8", newline="") as file:
-        images = dataset.images if dataset else ()
-        csv.writer(file).writerows(
-            (image.class_name, Path(image.name).name) for image in images if image.id in kept_aside
-        )
+    for module in (image_path, augmentation, class_balance, layer_rates):
+        shutil.copy(str(module.__file__), folder)
+    _write_split(run, dataset, folder / "split.csv")
 
 
-def _choices(run: TrainingRun, dataset: ImageDataset | None, unfrozen: list[str]) -> dict[str, Any]:
-    config, head = run.config, run.snapshot().head
-    fine_tunes = config.schedule != "head_only"
+def _as_trained(run: TrainingRun) -> TrainingConfig:
+    """Return the choices with the head that the training took in the place of "auto", and its learning rate."""
+    if run.config.head != "auto":
+        return run.config
+    chosen = run.snapshot().head
+    # Only a training from random weights compares none.
+    return with_head(run.config, cast(Head, chosen.head) if chosen else "linear")
+
+
+def _phase_facts(
+    phase: PlannedPhase, config: TrainingConfig, model: keras.Model, body: keras.Model
+) -> dict[str, Any]:
+    phase.plan.apply(model)
+    shares = layer_rate_shares(phase, config, model)
+    return {
+        "epochs": phase.num_epochs,
+        "learning_rate": phase.learning_rate,
+        "frozen_up_to": phase.plan.boundary_layer,
+        "layers": {
+            layer.name: shares[layer.name] for layer in body.layers if layer.trainable and layer.weights
+        },
+    }
+
+
+def _choices(config: TrainingConfig, phases: list[dict[str, Any]]) -> dict[str, Any]:
+    is_live = config.has_augmentation and config.live_augmentation
     return {
         "IMAGE_SIZE": get_backbone(config.backbone).image_size,
-        "HEAD": head.head if head else config.head,
+        "HEAD": config.head,
         "HIDDEN_UNITS": config.hidden_units,
         "DROPOUT": config.dropout,
         "OPTIMIZER": config.optimizer,
         "WEIGHT_DECAY": config.weight_decay,
         "MOMENTUM": config.momentum,
-        "LEARNING_RATE": config.learning_rate,
-        "EPOCHS": config.epochs,
-        "UNFROZEN_LAYERS": tuple(unfrozen) if fine_tunes else (),
-        "FINE_TUNE_LEARNING_RATE": config.fine_tune_learning_rate,
-        "FINE_TUNE_EPOCHS": config.fine_tune_epochs,
         "BATCH_SIZE": config.batch_size,
         "LABEL_SMOOTHING": config.label_smoothing,
-        "WEIGH_CLASSES": dataset is not None and class_weights(dataset, config) is not None,
+        "OVERSAMPLE": config.oversampling,
+        "AUGMENTATION": config.augmentation,
+        "AUGMENTATION_KINDS": config.augmentation_kinds,
+        "NUM_VIEWS": config.num_views if config.has_augmentation and not is_live else 1,
+        "LIVE_AUGMENTATION": is_live,
         "PATIENCE": config.early_stopping_patience,
         "SEED": config.seed,
+        "PHASES": phases,
     }
 
 
 def _with_choices(script: str, choices: dict[str, Any]) -> str:
     for name, value in choices.items():
-        line = f"{name} = {value!r}".replace("\\", r"\\")
+        line = f"{name} = {pprint.pformat(value, sort_dicts=False, width=100)}".replace("\\", r"\\")
         script = re.sub(rf"^{name} = [^#\n]*?(?=  #|$)", line, script, count=1, flags=re.M)
     return script
 
 
-def _left_out(config: TrainingConfig) -> list[str]:
-    """Say which choices of the run the script goes without, to stay readable."""
+def _remarks(config: TrainingConfig) -> list[str]:
+    """Say where the script begins, and what it leaves out to stay readable."""
     sentences = []
-    if config.schedule in ("one_phase", "gradual") and config.unfreezes:
-        sentences.append(_("The app trained in another order; this script trains the new layers first."))
-    if config.has_augmentation:
-        sentences.append(_("The app also varied the photos; this script does not."))
-    if config.oversampling:
-        sentences.append(_("The app showed photos of small classes more often; this script does not."))
-    if config.layer_decay < 1:
-        sentences.append(_("The app gave each block a learning rate of its own; this script does not."))
     if config.teacher:
         sentences.append(_("The app also learned from a larger model's answers; this script does not."))
     if config.weights == "random":
-        sentences.append(_("The app started from random weights; this script starts from pretrained ones."))
+        sentences.append(_("The training began with random weights: those in backbone.keras."))
     return sentences
+
+
+def _write_split(run: TrainingRun, dataset: ImageDataset | None, path: Path) -> None:
+    """Write class, file name, split and id of each photo that the run used, in its order."""
+    images = dataset.images if dataset else ()
+    splits = {"train": run.train_ids(), "validation": run.validation_ids()} if dataset else {}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(
+            (image.class_name, Path(image.name).name, split, image.id)
+            for image in images
+            for split, ids in splits.items()
+            if image.id in ids
+        )
 
 
 def _notebook(script: str) -> dict[str, Any]:

@@ -104,7 +104,12 @@ def _write_litert(source: Source, export_format: ExportFormat, folder: Path) -> 
 def _append_labels(path: Path, labels: Sequence[str]) -> None:
     """Put the labels into the file, as TensorFlow Lite's metadata does: a zip archive behind the model."""
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("labels.txt", "\n".join(labels) + "\n")
+        archive.writestr("labels.txt", labels_text(labels))
+
+
+def labels_text(labels: Sequence[str]) -> str:
+    """Return labels one a line, as readers of `labels.txt` count them: line breaks in a label become spaces."""
+    return "".join(f"{' '.join(label.split())}\n" for label in labels)
 
 
 _WRITERS: dict[str, Callable[[Source, ExportFormat, Path], None]] = {

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.source_file import clean_name
 from transfer_core.export.parity import Parity
 from transfer_core.language import _
 from transfer_core.runs.own_models import lineage_of
 from transfer_core.runs.training_run import TrainingRun
+
+_LONGEST_NAME = 200
 
 
 def model_card(
@@ -32,7 +36,7 @@ def model_card(
     ]
     if parities:
         sections.append((_("Whether it answers as the app did"), _proof(parities, unproved)))
-    title = _("Model card: {name}").format(name=run.dataset_name)
+    title = _("Model card: {name}").format(name=_as_text(run.dataset_name))
     return f"# {title}\n\n" + "\n".join(f"## {heading}\n{text}\n" for heading, text in sections)
 
 
@@ -41,10 +45,17 @@ def _what_it_is(run: TrainingRun) -> str:
         "A classifier of photos into {count} classes: {names}. Made with Transfer Studio on {date} (run {id})."
     ).format(
         count=len(run.class_names),
-        names=", ".join(run.class_names),
+        names=", ".join(map(_as_text, run.class_names)),
         date=f"{run.created_at:%Y-%m-%d}",
         id=run.id,
     )
+
+
+def _as_text(name: str) -> str:
+    """Return a name that a person gave as one line of Markdown that shows it and does nothing else."""
+    line = re.sub(r"([\\`*_\[\]<>&|~$:#])", r"\\\1", clean_name(name, _LONGEST_NAME))
+    # At the start of a line these would begin a list, a rule or a heading.
+    return re.sub(r"^(\d+(?=[.)])|(?=[-+=]))", r"\1\\", line)
 
 
 def _images(run: TrainingRun, dataset: ImageDataset | None) -> str:
@@ -56,7 +67,8 @@ def _images(run: TrainingRun, dataset: ImageDataset | None) -> str:
         Counter(image.class_name for image in dataset.images if image.id in ids) for ids in parts.values()
     ]
     rows = "".join(
-        f"| {name} | {' | '.join(str(count[name]) for count in counts)} |\n" for name in run.class_names
+        f"| {_as_text(name)} | {' | '.join(str(count[name]) for count in counts)} |\n"
+        for name in run.class_names
     )
     return head + rows
 
@@ -71,7 +83,7 @@ def _numbers(run: TrainingRun) -> str:
         "{lowest:.0%} and {highest:.0%} (95 % Wilson interval). These photos also picked the best epoch."
     ).format(accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest)
     rows = "".join(
-        f"| {name} | {numbers['precision']:.2f} | {numbers['recall']:.2f} | {numbers['f1']:.2f} |\n"
+        f"| {_as_text(name)} | {numbers['precision']:.2f} | {numbers['recall']:.2f} | {numbers['f1']:.2f} |\n"
         for name, numbers in evaluation.per_class.items()
     )
     head = f"| {_('class')} | {_('precision')} | {_('recall')} | F1 |\n| --- | --- | --- | --- |\n"
@@ -86,10 +98,10 @@ def _limits(run: TrainingRun) -> str:
 
 
 def _origin(run: TrainingRun) -> str:
-    lineage = " ← ".join((run.dataset_name, *lineage_of(run)))
+    lineage = " ← ".join(map(_as_text, (run.dataset_name, *lineage_of(run))))
     if run.config.teacher:
         lineage = _("{lineage}, taught by the run {teacher}").format(
-            lineage=lineage, teacher=run.config.teacher
+            lineage=lineage, teacher=_as_text(run.config.teacher)
         )
     if run.config.weights == "random":
         return lineage

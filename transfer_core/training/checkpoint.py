@@ -22,7 +22,8 @@ from transfer_core.files import replacing
 
 CHECKPOINTS_DIR = "checkpoints"
 _FILE = "checkpoint.npz"
-_FORMAT_VERSION = 1
+# Raise it when the same choices train in another way: a checkpoint of before would end with other weights.
+_FORMAT_VERSION = 2
 
 Arrays = list[np.ndarray[Any, Any]]
 

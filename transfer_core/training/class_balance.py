@@ -1,13 +1,17 @@
-"""Small classes beside large ones: weights in the loss, or their images shown more often."""
+"""Small classes beside large ones: weights in the loss, or their images shown more often.
+
+Exported scripts carry this file, so it needs numpy alone.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transfer_core.config import TrainingConfig
-from transfer_core.data.dataset import ImageDataset
+if TYPE_CHECKING:
+    from transfer_core.config import TrainingConfig
+    from transfer_core.data.dataset import ImageDataset
 
 # Below this the classes are as good as equal.
 UNEVEN_RATIO = 1.5

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfer_core.config import TrainingConfig
 from transfer_core.training.layer_facts import layers_by_block
+from transfer_core.training.layer_rates import with_rate_shares
 from transfer_core.training.schedule import PlannedPhase
 
 if TYPE_CHECKING:
@@ -14,12 +15,35 @@ if TYPE_CHECKING:
 _WARM_UP_SHARE = 0.1
 
 
+def learning_rate_schedule(
+    learning_rate: float, num_steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Return a learning rate that rises for a tenth of the steps and then fades as a cosine.
+
+    Large first steps would undo what is learned already, large last ones keep the loss from settling. The rate of
+    every step is above 0, also of the first and the last; a single step has the whole rate.
+
+    Args:
+        learning_rate: Of the last step of the warm-up, which is the largest.
+        num_steps: Batches in the phase, at least 1.
+    """
+    import keras
+
+    num_warm_up_steps = max(round(num_steps * _WARM_UP_SHARE), 1)
+    return keras.optimizers.schedules.CosineDecay(
+        # Keras counts steps from 0, so a warm-up from 0 would give the first step no rate at all.
+        initial_learning_rate=learning_rate / num_warm_up_steps,
+        warmup_target=learning_rate,
+        warmup_steps=num_warm_up_steps - 1,
+        # One more than there are: the cosine is 0 at its end.
+        decay_steps=num_steps - num_warm_up_steps + 1,
+    )
+
+
 def build_optimizer(
     phase: PlannedPhase, config: TrainingConfig, model: keras.Model, num_steps: int
 ) -> keras.optimizers.Optimizer:
-    """Return the optimizer of a phase, its step size rising for a tenth of the steps and fading as a cosine.
-
-    Large first steps would undo what is learned already, large last ones keep the loss from settling.
+    """Return the optimizer of a phase, with `learning_rate_schedule`.
 
     Args:
         phase: For its learning rate.
@@ -27,16 +51,7 @@ def build_optimizer(
         model: The whole classifier, for the names of its layers.
         num_steps: Batches in the phase.
     """
-    import keras
-
-    num_warm_up_steps = max(round(num_steps * _WARM_UP_SHARE), 1)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=max(num_steps - num_warm_up_steps, 1),
-        warmup_target=phase.learning_rate,
-        warmup_steps=num_warm_up_steps,
-    )
-    return make_optimizer(schedule, phase, config, model)
+    return make_optimizer(learning_rate_schedule(phase.learning_rate, num_steps), phase, config, model)
 
 
 def make_optimizer(
@@ -55,31 +70,28 @@ def make_optimizer(
     }
     kind, options = kinds[config.optimizer]
     if config.layer_decay < 1 and not phase.plan.is_all_frozen:
-        optimizer = _layerwise(kind, _rate_shares(phase, config, model))(learning_rate, **options)
-    else:
-        optimizer = kind(learning_rate, **options)
+        shares = layer_rate_shares(phase, config, model)
+        paths = {
+            weight.path: share for name, share in shares.items() for weight in model.get_layer(name).weights
+        }
+        kind = with_rate_shares(kind, paths)
+    optimizer = kind(learning_rate, **options)
     if optimizer.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 
 
-def _rate_shares(phase: PlannedPhase, config: TrainingConfig, model: keras.Model) -> dict[str, float]:
-    """Say by which share of the rate each weight learns: the nearer to the input, the less."""
-    shares = {}
-    blocks = list(layers_by_block(model, phase.plan.backbone).items())
-    for distance, (_block, names) in enumerate(reversed(blocks), 1):
-        for name in names:
-            for weight in model.get_layer(name).weights:
-                shares[weight.path] = config.layer_decay**distance
-    return shares
+def layer_rate_shares(phase: PlannedPhase, config: TrainingConfig, model: keras.Model) -> dict[str, float]:
+    """Return at which share of the rate each layer of the backbone learns: the nearer to the input, the less.
 
-
-def _layerwise(kind: Any, shares: dict[str, float]) -> Any:
-    class Layerwise(kind):  # type: ignore[misc]
-        """The optimizer with a learning rate of its own for each weight."""
-
-        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            path = self._trainable_variables[self._get_variable_index(variable)].path
-            super().update_step(gradient, variable, learning_rate * shares.get(path, 1.0))
-
-    return Layerwise
+    Args:
+        phase: For its backbone.
+        config: For the layer decay.
+        model: The backbone, or a classifier on it.
+    """
+    blocks = list(layers_by_block(model, phase.plan.backbone).values())
+    return {
+        name: config.layer_decay**distance
+        for distance, names in enumerate(reversed(blocks), 1)
+        for name in names
+    }

@@ -16,7 +16,7 @@ from transfer_core.training.batches import LabelledFeatures
 from transfer_core.training.checkpoint import Arrays, Checkpoint, Progress
 from transfer_core.training.distillation import accuracy, distillation_loss, labels_of
 from transfer_core.training.machine import process_memory
-from transfer_core.training.optimizers import build_optimizer
+from transfer_core.training.optimizers import build_optimizer, learning_rate_schedule
 from transfer_core.training.phase_data import PhaseData
 from transfer_core.training.schedule import PlannedPhase
 
@@ -269,7 +269,10 @@ class PhaseTrainer:
         )
 
     def _learning_rate(self) -> float:
-        return float(self._tail.optimizer.learning_rate)
+        # The optimizer's own property gives the rate of the next step, not of the one just taken.
+        num_steps = self._phase.num_epochs * self._num_batches
+        schedule = learning_rate_schedule(self._phase.learning_rate, num_steps)
+        return float(schedule(self._tail.optimizer.iterations - 1))
 
 
 def set_random_states(generators: Sequence[keras.random.SeedGenerator], seed: int, epoch: int) -> None:

@@ -1,18 +1,42 @@
-"""The script that a person takes away runs with Keras alone and holds the choices of the run."""
+"""The script that a person takes away runs with Keras alone and trains as the run did."""
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.core.conftest import FinishedRun
 from tests.core.export.conftest import Unpacked
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources import folder_source
+from transfer_core.events import HeadChosen, TrainingEvent
+from transfer_core.export.code import write_code
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.training.class_balance import class_weights
+from transfer_core.training.classifier import build_classifier
+from transfer_core.training.head_choice import with_head
+from transfer_core.training.optimizers import build_optimizer
+from transfer_core.training.schedule import planned_phases
+from transfer_core.training.train import train
+from transfer_core.workspace import Workspace
+
+REAL_VARIABLE = "TRANSFER_STUDIO_TEST_REAL_SCRIPT"
+CARRIED = ("image_path", "augmentation", "class_balance", "layer_rates")
 
 Unpack = Callable[[str], Unpacked]
 
@@ -20,11 +44,56 @@ Unpack = Callable[[str], Unpacked]
 @pytest.fixture
 def photo_folder(finished_run: FinishedRun, tmp_path: Path) -> Path:
     """The pictures of the run as the folder that they once came from."""
-    for image in finished_run.dataset.images:
-        path = tmp_path / "photos" / image.class_name / Path(image.name).name
+    return folder_of(finished_run.dataset, tmp_path / "photos")
+
+
+def folder_of(dataset: ImageDataset, folder: Path) -> Path:
+    for image in dataset.images:
+        path = folder / image.class_name / Path(image.name).name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(finished_run.dataset.image_path(image).read_bytes())
-    return tmp_path / "photos"
+        path.write_bytes(dataset.image_path(image).read_bytes())
+    return folder
+
+
+@pytest.fixture
+def script_of(workspace: Workspace, color_dataset, tiny_config, tmp_path, monkeypatch):
+    """`script_of(dropout=0.5)` exports a run with this choice and imports its script."""
+
+    def make(
+        *events: TrainingEvent, dataset: ImageDataset = color_dataset, **choices: Any
+    ) -> tuple[ModuleType, TrainingConfig]:
+        run = TrainingRun.create(workspace, dataset, tiny_config.with_changes(**choices)).begin(dataset)
+        log = EventLog(run.folder / EVENTS_FILE)
+        for event in events:
+            log.append(event)
+        folder = tmp_path / "code"
+        folder.mkdir()
+        write_code(run, dataset, folder)
+        return imported(folder, monkeypatch), run.config
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def uneven(color_dataset: ImageDataset) -> ImageDataset:
+    """The coloured pictures, with fewer red ones."""
+    images = [image for image in color_dataset.images if image.class_name != "red" or image.number % 2]
+    return replace(color_dataset, images=tuple(images))
+
+
+def imported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Import the script, with the modules beside it and none of the app's."""
+    monkeypatch.syspath_prepend(str(folder))
+    for name in CARRIED:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    spec = importlib.util.spec_from_file_location("exported_script", folder / "train.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # The bytecode of a carried module would lie in the bundle.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    spec.loader.exec_module(module)
+    return module
 
 
 def settings(script: str) -> dict[str, object]:
@@ -53,7 +122,7 @@ def test_the_script_trains_the_same_model(
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert "24 photos of ['blue', 'green', 'red'], 6 of them kept to check with" in done.stdout
+    assert "24 photos of ['blue', 'green', 'red'], 6 of them for validation" in done.stdout
     accuracy = float(done.stdout.rsplit("validation accuracy: ", 1)[1])
     evaluation = finished_run.run.evaluation()
     assert evaluation is not None
@@ -61,14 +130,199 @@ def test_the_script_trains_the_same_model(
     assert (tmp_path / "my_model.keras").is_file()
 
 
-def test_the_choices_of_the_run_stand_in_it(unpacked: Unpack, finished_run: FinishedRun) -> None:
-    found = settings((unpacked("code").folder / "train.py").read_text())
-    config = finished_run.run.config
-    assert found["EPOCHS"] == config.epochs
-    assert found["BATCH_SIZE"] == config.batch_size
-    assert found["LEARNING_RATE"] == config.learning_rate
-    assert found["HEAD"] == config.head
-    assert found["IMAGE_SIZE"] == 32
+UNFROZEN = {"num_unfrozen_blocks": 2}
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {},
+        {"dropout": 0.4, "label_smoothing": 0.1, "early_stopping_patience": 7, "batch_size": 5, "seed": 3},
+        {"head": "hidden", "hidden_units": 9},
+        {"head": "flattened_map"},
+        {**UNFROZEN},
+        {**UNFROZEN, "schedule": "head_only"},
+        {**UNFROZEN, "schedule": "one_phase", "head": "flattened_map"},
+        {"num_unfrozen_blocks": 3, "schedule": "gradual", "fine_tune_epochs": 5, "layer_decay": 0.3},
+        {"unfrozen_layers": ("block1_conv",), "num_unfrozen_blocks": 1, "layer_decay": 0.5},
+        {"weights": "random", "layer_decay": 0.5},
+        {**UNFROZEN, "optimizer": "adamw", "weight_decay": 0.3, "layer_decay": 0.5},
+        {**UNFROZEN, "optimizer": "sgd", "momentum": 0.7, "weight_decay": 0.3},
+        {"optimizer": "sgd", "weight_decay": 0.0},
+        {"augmentation": "medium", "augmentation_kinds": ("flip", "zoom"), "num_views": 3},
+        {**UNFROZEN, "augmentation": "strong", "live_augmentation": True},
+        {"oversampling": True},
+        {"class_weights": "on"},
+    ],
+    ids=str,
+)
+def test_the_numbers_are_those_of_the_run(choices: dict[str, Any], script_of, color_dataset) -> None:
+    script, config = script_of(**choices)
+    assert_numbers(script, config, color_dataset)
+
+
+def assert_numbers(script: ModuleType, config: TrainingConfig, dataset: ImageDataset) -> None:
+    """Compare what the script ends up with to what the run is planned with."""
+    import keras
+
+    is_live = config.has_augmentation and config.live_augmentation
+    expected = {
+        "IMAGE_SIZE": 32,
+        "HEAD": config.head,
+        "DROPOUT": config.dropout,
+        "HIDDEN_UNITS": config.hidden_units,
+        "BATCH_SIZE": config.batch_size,
+        "LABEL_SMOOTHING": config.label_smoothing,
+        "WEIGH_CLASSES": class_weights(dataset, config) is not None,
+        "OVERSAMPLE": config.oversampling,
+        "AUGMENTATION": config.augmentation,
+        "AUGMENTATION_KINDS": config.augmentation_kinds,
+        "NUM_VIEWS": config.num_views if config.has_augmentation and not is_live else 1,
+        "LIVE_AUGMENTATION": is_live,
+        "PATIENCE": config.early_stopping_patience,
+        "SEED": config.seed,
+    }
+    assert {name: getattr(script, name) for name in expected} == expected
+    phases = planned_phases(config)
+    body = keras.models.load_model(script.HERE / "backbone.keras", compile=False)
+    theirs = script.build_classifier(body, 3)
+    ours = build_classifier(phases[-1].plan, 3, config)
+    for layer in body.layers:
+        for weight, start in zip(layer.weights, ours.get_layer(layer.name).weights, strict=True):
+            np.testing.assert_array_equal(weight.numpy(), start.numpy())
+    theirs.set_weights(ours.get_weights())
+    assert len(script.PHASES) == len(phases)
+    for phase, facts in zip(phases, script.PHASES, strict=True):
+        assert (facts["epochs"], facts["learning_rate"]) == (phase.num_epochs, phase.learning_rate)
+        assert facts["frozen_up_to"] == phase.plan.boundary_layer
+        phase.plan.apply(ours)
+        learn = {layer.name for layer in ours.layers if layer.trainable and layer.weights}
+        assert set(facts["layers"]) == learn & {layer.name for layer in body.layers}
+        for mine, layer in zip(ours.layers, theirs.layers, strict=True):
+            layer.trainable = mine.trainable
+        assert_same_optimizer(
+            (build_optimizer(phase, config, ours, 15), ours),
+            (script.make_optimizer(theirs, facts, 15), theirs),
+        )
+
+
+def assert_same_optimizer(our_pair: tuple[Any, Any], their_pair: tuple[Any, Any]) -> None:
+    """Compare the choices of two optimizers, and what a step of each does to the weights of its model."""
+    import keras
+
+    facts = []
+    for optimizer, model in (our_pair, their_pair):
+        variables = model.trainable_variables
+        optimizer.apply([keras.ops.full(variable.shape, 0.1) for variable in variables], variables)
+        config = {name: value for name, value in optimizer.get_config().items() if name != "name"}
+        facts.append((config, [kind.__name__ for kind in type(optimizer).__mro__]))
+    assert facts[0] == facts[1]
+    for ours, theirs in zip(our_pair[1].get_weights(), their_pair[1].get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize("head", ["linear", "hidden", "flattened_map"])
+def test_the_head_is_the_one_that_was_chosen(head: str, script_of, color_dataset) -> None:
+    script, config = script_of(HeadChosen(1.0, head, {}), head="auto", num_unfrozen_blocks=1)
+    trained = with_head(config, head)
+    assert trained.head == script.HEAD == head
+    assert_numbers(script, trained, color_dataset)
+
+
+def test_from_random_weights_the_script_begins_with_the_same(script_of, color_dataset) -> None:
+    """Nothing is compared then, so no event names the head."""
+    script, config = script_of(weights="random", head="auto")
+    assert script.HEAD == "linear"
+    assert_numbers(script, with_head(config, "linear"), color_dataset)
+    text = (script.HERE / "train.py").read_text()
+    assert "began with random weights: those in backbone.keras" in text
+    assert "pretrained" not in text
+
+
+def test_photos_that_the_run_did_not_use_stay_out(script_of, color_dataset, tmp_path) -> None:
+    images = [image for image in color_dataset.images if not image.name.endswith("-0.png")]
+    dataset = color_dataset.with_images(images, ())
+    script, _config = script_of(dataset=dataset)
+    _pixels, labels, ids, is_validation, class_names = script.read_photos(
+        folder_of(color_dataset, tmp_path / "photos")
+    )
+    assert ids.tolist() == [image.id for image in dataset.images]
+    assert [class_names[label] for label in labels] == [image.class_name for image in dataset.images]
+    assert is_validation.tolist() == [image.split == "validation" for image in dataset.images]
+
+
+def test_of_other_photos_every_fifth_is_for_validation(script_of, color_dataset, tmp_path) -> None:
+    script, _config = script_of()
+    folder = folder_of(color_dataset, tmp_path / "photos")
+    for path in list(folder.glob("*/*.png")):
+        path.rename(path.with_name(f"other-{path.name}"))
+    _pixels, labels, _names, is_validation, _class_names = script.read_photos(folder)
+    assert (len(labels), is_validation.sum()) == (24, 5)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {
+            "num_unfrozen_blocks": 2,
+            "schedule": "gradual",
+            "optimizer": "adamw",
+            "weight_decay": 0.1,
+            "layer_decay": 0.5,
+            "augmentation": "light",
+            "num_views": 2,
+            "oversampling": True,
+            "label_smoothing": 0.1,
+            "early_stopping_patience": 2,
+            "head": "hidden",
+            "hidden_units": 8,
+        },
+        {"weights": "random", "augmentation": "light", "live_augmentation": True, "class_weights": "on"},
+        {"head": "flattened_map", "optimizer": "sgd", "augmentation": "light", "live_augmentation": True},
+    ],
+    ids=["gradual", "random", "live"],
+)
+def test_the_script_ends_with_the_weights_of_the_run(
+    choices: dict[str, Any], uneven, script_of, tmp_path: Path, monkeypatch, keras_module
+) -> None:
+    script, config = script_of(dataset=uneven, cache_dtype="float32", dropout=0.5, **choices)
+    assert_numbers(script, config, uneven)
+    snapshot = train(uneven, config, tmp_path, tmp_path / "cache").snapshot
+    monkeypatch.chdir(tmp_path)
+    script.main(folder_of(uneven, tmp_path / "photos"))
+    ours = keras_module.models.load_model(tmp_path / "model.keras")
+    theirs = keras_module.models.load_model(tmp_path / "my_model.keras")
+    start = build_classifier(planned_phases(config)[-1].plan, 3, config).get_weights()
+    assert len(snapshot.epochs) > 1
+    assert not np.allclose(start[-2], ours.get_weights()[-2], atol=1e-3)
+    for our_weight, their_weight in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(our_weight, their_weight, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.skipif(
+    os.environ.get(REAL_VARIABLE) != "1",
+    reason=f"takes a minute for a network of full size; set {REAL_VARIABLE}=1 to try it",
+)
+@pytest.mark.parametrize(
+    "choices", [{}, {"num_unfrozen_blocks": 1, "fine_tune_epochs": 3, "layer_decay": 0.5}], ids=str
+)
+def test_on_real_flowers_it_is_as_good_as_the_run(
+    choices: dict[str, Any], shared_data: Path, workspace: Workspace, tmp_path: Path, monkeypatch
+) -> None:
+    dataset = add_files(create_dataset(workspace, "flowers"), folder_source(shared_data / "flowers"))
+    config = TrainingConfig(backbone="efficientnet_lite0", epochs=15, **choices)
+    run = TrainingRun.create(workspace, dataset, config).begin(dataset)
+    best = train(dataset, config, run.folder, workspace.cache_dir).snapshot.best
+    assert best is not None
+    (tmp_path / "code").mkdir()
+    write_code(run, dataset, tmp_path / "code")
+    monkeypatch.chdir(tmp_path)
+    script = imported(tmp_path / "code", monkeypatch)
+    model = script.main(shared_data / "flowers")
+    pixels, labels, _names, is_validation, _class_names = script.read_photos(shared_data / "flowers")
+    scores = model.predict(pixels[is_validation].astype(np.float32), verbose=0)
+    accuracy = np.mean(scores.argmax(axis=1) == labels[is_validation])
+    assert accuracy == pytest.approx(best.val_accuracy, abs=0.03)
 
 
 def test_the_notebook_is_the_script_in_cells(unpacked: Unpack) -> None:

@@ -234,6 +234,12 @@ class TestCheckpointFile:
         assert len(keys) == 4
         assert training_key(replace(color_dataset, name="x", version=9), config) in keys
 
+    def test_key_of_another_format_is_another(self, color_dataset, config, monkeypatch) -> None:
+        """Version 1 trained at other rates: going on from it would end with weights of no training."""
+        key = training_key(color_dataset, config)
+        monkeypatch.setattr("transfer_core.training.checkpoint._FORMAT_VERSION", 1)
+        assert training_key(color_dataset, config) != key
+
 
 def test_random_states_depend_on_seed_and_epoch_alone(keras_module) -> None:
     generators = [keras_module.random.SeedGenerator(seed) for seed in (1, 2)]

@@ -84,6 +84,11 @@ def predict(model: Model, path: str, pixels: Array) -> dict[str, Any]:
     }
 
 
+def printable(name: str) -> str:
+    """Return a name without line breaks and terminal codes."""
+    return "".join(letter if letter.isprintable() else " " for letter in name)
+
+
 def main() -> int:
     """Read the command line, answer, and return the exit code."""
     parser = argparse.ArgumentParser(description="Say what is on pictures.")
@@ -105,10 +110,11 @@ def main() -> int:
             continue
         answer = predict(model, path, pixels)
         if options.json:
-            print(json.dumps(answer, ensure_ascii=False))
+            # Without letters beyond ASCII, some of which end a line or are missing in a terminal's character set.
+            print(json.dumps(answer))
         else:
             name = answer["class_name"] or f"I do not know (perhaps {answer['best_guess']})"
-            print(f"{path}: {name}, {answer['probability']:.0%} sure")
+            print(f"{path}: {printable(name)}, {answer['probability']:.0%} sure")
     return exit_code
 
 
