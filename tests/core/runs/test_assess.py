@@ -12,9 +12,10 @@ import pytest
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources import SourceFile, folder_source
-from transfer_core.errors import IngestError
+from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.evaluation.cached_looks import look_at_cached
 from transfer_core.evaluation.evaluation import evaluate, look_at_files
+from transfer_core.locks import hold
 from transfer_core.predictor import Predictor
 from transfer_core.runs.assess import evaluate_split, images_of, labelled
 from transfer_core.runs.execute import execute_run
@@ -79,6 +80,16 @@ def test_images_for_tests_that_were_learned_from_do_not_count(finished_run) -> N
     other = replace(dataset.images[0], id="f" * 32, split="test")
     with_other = replace(dataset, images=(*dataset.images, other))
     assert images_of(run, with_other, "test", run.class_names) == [other]
+
+
+def test_two_windows_do_not_add_new_photos_at_once(own_run, make_image) -> None:
+    files = [SourceFile(("red", "new.png"), lambda: make_image("red", seed=501, noise=90))]
+    other_window = hold(own_run.folder / "new_photos")
+    assert other_window is not None
+    with pytest.raises(WorkspaceError, match="Another window is adding photos to test this run"):
+        add_new_photos(own_run, files)
+    other_window.release()
+    assert len(add_new_photos(own_run, files).images) == 1
 
 
 def test_new_photos_are_scored_kept_and_forgotten(own_run, finished_run, make_image) -> None:
