@@ -23,6 +23,7 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace, new_id
 
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long
+AN_ID = "20261122-140512-0123456789abcdef"
 HALF_AN_HOUR, TWO_DAYS, EIGHT_DAYS = 30 * 60, 2 * 24 * 60 * 60, 8 * 24 * 60 * 60
 # Says so when it is half-way, and waits to be killed.
 HALF_WAY = """
@@ -128,10 +129,10 @@ def test_only_a_run_that_never_began_goes(workspace: Workspace, name: str) -> No
 @pytest.mark.parametrize(
     "name",
     [
-        f"datasets/{new_id()}/.dataset-0a1b2c3d.json",
-        f"datasets/{new_id()}/images/.photo-0a1b2c3d.jpg",
-        f"runs/{new_id()}/exports/.bundle-0a1b2c3d.zip",
-        f"sources/.{new_id()}/weights.npz",
+        f"datasets/{AN_ID}/.dataset-0a1b2c3d.json",
+        f"datasets/{AN_ID}/images/.photo-0a1b2c3d.jpg",
+        f"runs/{AN_ID}/exports/.bundle-0a1b2c3d.zip",
+        f"sources/.{AN_ID}/weights.npz",
         "cache/projects/.colours-0a1b2c3d.zip",
         "runtimes/tmp0a1b2c3d/archive.tgz",
     ],
