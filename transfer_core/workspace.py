@@ -91,16 +91,13 @@ class Workspace:
         It is held meanwhile, so that what a killed process left is known and deleted at the next start.
 
         Raises:
-            OSError: If it cannot be made.
-            WorkspaceError: If it cannot be locked.
+            WorkspaceError: If it cannot be made.
         """
         folder = self.trash_dir.resolve() / SCRATCH_PATTERN.replace("*", new_id())
         lock = hold(folder)
         try:
             # The lock file must not get among the files that are made here.
-            files = folder / "files"
-            files.mkdir()
-            yield files
+            yield self._made(f"trash/{folder.name}/files").resolve()
         finally:
             if lock:
                 lock.release()
