@@ -1,15 +1,56 @@
-"""Files that are whole or not there: written beside their place, then moved in."""
+"""Atomic file writes: write a temporary sibling, then rename. Renames and deletions wait for other programs."""
 
 import json
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from transfer_core.errors import WorkspaceError
 from transfer_core.language import _
+
+# Together 1.3 s, far longer than this app, a virus scanner or a backup reads a file.
+_SECONDS_BETWEEN_TRIES = tuple(0.01 * 2**number for number in range(7))
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file or folder on the same disk. A file at the target is replaced.
+
+    Raises:
+        OSError: If it cannot be moved.
+    """
+    _retry(lambda: source.replace(target))
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder with all its files. One that is deleted already is no error.
+
+    Raises:
+        OSError: If part of it cannot be deleted.
+    """
+
+    def delete() -> None:
+        with suppress(FileNotFoundError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    _retry(delete)
+
+
+def _retry(change: Callable[[], object]) -> None:
+    """Repeat what Windows refuses while another program has the file open, even only for reading."""
+    for seconds in _SECONDS_BETWEEN_TRIES:
+        with suppress(PermissionError):
+            change()
+            return
+        time.sleep(seconds)
+    change()
 
 
 @contextmanager
@@ -33,7 +74,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         if durable:
             with beside.open("rb+") as file:
                 os.fsync(file.fileno())
-        beside.replace(path)
+        move(beside, path)
     except OSError as error:
         raise WorkspaceError(
             _(
@@ -43,7 +84,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         ) from error
     finally:
         with suppress(OSError):
-            beside.unlink()
+            remove(beside)
 
 
 def file_version(path: Path) -> tuple[int, int]:

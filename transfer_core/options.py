@@ -12,6 +12,7 @@ import click
 from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.workspace import Workspace, default_workspace_root
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -73,6 +74,7 @@ def open_workspace(root: Path | None) -> Workspace:
     """Return the workspace in a folder, or the person's own, with the models in it."""
     workspace = Workspace(root or default_workspace_root())
     look_for_own_models_in(workspace)
+    remove_leftovers(workspace)
     return workspace
 
 

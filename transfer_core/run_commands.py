@@ -180,9 +180,7 @@ def _run_to_carry_out(
         return resumable_run(workspace, run.id)
     if status in ("finished", "running", "paused", "queued"):
         return None
-    run = TrainingRun.create(workspace, dataset, choices)
-    plan.mark(run)
-    return run
+    return TrainingRun.create(workspace, dataset, choices, plan.marks)
 
 
 def _snapshot_of(workspace: Workspace) -> Callable[[str], RunSnapshot]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +14,12 @@ from pathlib import Path
 import platformdirs
 
 from transfer_core.errors import NotFoundError, WorkspaceError
+from transfer_core.files import remove
 from transfer_core.language import _
+from transfer_core.locks import changing, hold
 
 ID_PATTERN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{16}", re.ASCII)
+SCRATCH_PATTERN = ".scratch-*"
 WORKSPACE_VARIABLE = "TRANSFER_STUDIO_WORKSPACE"
 
 
@@ -66,8 +71,38 @@ class Workspace:
 
     @property
     def trash_dir(self) -> Path:
-        """Folder of deleted runs and own models, and of projects being opened; safe to delete when none is."""
+        """Folder of deleted runs and own models, and of scratch folders; safe to delete when nothing is under way."""
         return self._made("trash")
+
+    def moving(self) -> AbstractContextManager[None]:
+        """Let one window at a time look where runs and own models are, and move them.
+
+        Of two that delete the same run at once, the second would take the first one's for an older one in the trash.
+
+        Raises:
+            WorkspaceError: If another program keeps on moving for 30 s, or the lock file cannot be made.
+        """
+        return changing(self.root / "moving")
+
+    @contextmanager
+    def scratch_folder(self) -> Iterator[Path]:
+        """Give an empty folder on the disk of the workspace, and delete it when the block ends.
+
+        It is held meanwhile, so that what a killed process left is known and deleted at the next start.
+
+        Raises:
+            WorkspaceError: If it cannot be made.
+        """
+        folder = self.trash_dir.resolve() / SCRATCH_PATTERN.replace("*", new_id())
+        lock = hold(folder)
+        try:
+            # The lock file must not get among the files that are made here.
+            yield self._made(f"trash/{folder.name}/files").resolve()
+        finally:
+            if lock:
+                lock.release()
+            with suppress(OSError):
+                remove(folder)
 
     def dataset_dir(self, dataset_id: str) -> Path:
         """Return the folder of a dataset, which may not exist yet.

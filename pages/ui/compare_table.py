@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -126,21 +126,27 @@ def _show_table(session: Session, rows: list[RunRow]) -> None:
         height=min(38 + 35 * max(len(rows), 1), 430),
         key=key,
         on_change=guarded(_save_notes),
-        args=(session, [row.run for row in rows], key),
+        args=(session, rows, key),
     )
 
 
-def _save_notes(session: Session, runs: list[TrainingRun], key: str) -> None:
+def _save_notes(session: Session, rows: list[RunRow], key: str) -> None:
     """Store the cells that the person has just changed; another window may have changed others meanwhile."""
     # A fresh table shows what is stored; this one would keep its edits and hide those of another window.
     session.num_notes_saved += 1
+    problem: TransferStudioError | None = None
     for place, cells in widget_value(key)["edited_rows"].items():
-        run = runs[place]
+        row = rows[place]
         # An emptied cell comes as None.
         changes: dict[str, Any] = {
             _EDITABLE[name]: "" if value is None else value for name, value in cells.items()
         }
-        replace(RunNotes.load(run.folder), **changes).save(run.folder)
+        try:
+            row.notes.save_changes(row.run.folder, **changes)
+        except TransferStudioError as error:
+            problem = error
+    if problem:
+        raise problem
     st.toast(_("Saved in the folder of the run."), icon=":material/check:")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import streamlit as st
 
@@ -28,6 +30,8 @@ from transfer_core.runs.job import (
 from transfer_core.runs.training_run import TrainingRun
 
 AuditionJob = Job[list[AuditionScore]]
+Key = TypeVar("Key")
+Result = TypeVar("Result")
 
 
 @st.cache_resource(show_spinner=False)
@@ -38,9 +42,8 @@ def downloads() -> dict[str, Job[None]]:
 
 def start_download(backbone: Backbone) -> None:
     """Get the weights of a backbone, unless that is under way."""
-    job = downloads().get(backbone.name)
-    if isinstance(backbone.weights, ZooWeights) and (job is None or job.is_over):
-        downloads()[backbone.name] = download_job(backbone.title, backbone.weights.download).start()
+    if isinstance(weights := backbone.weights, ZooWeights):
+        _start(downloads(), backbone.name, lambda: download_job(backbone.title, weights.download))
 
 
 def audition_of(dataset: ImageDataset) -> AuditionJob | None:
@@ -49,13 +52,20 @@ def audition_of(dataset: ImageDataset) -> AuditionJob | None:
 
 
 def start_audition(dataset: ImageDataset, backbones: list[Backbone]) -> None:
-    """Try backbones on a dataset."""
-    _auditions()[dataset.id, dataset.version] = audition_job(run_queue(), dataset, backbones).start()
+    """Try backbones on a dataset, unless that is under way. One on an earlier version of it is stopped."""
+    for (dataset_id, version), job in list(_auditions().items()):
+        if dataset_id == dataset.id and version != dataset.version:
+            job.request_stop()
+    key = (dataset.id, dataset.version)
+    _start(_auditions(), key, lambda: audition_job(run_queue(), dataset, backbones))
 
 
 def forget_audition(dataset: ImageDataset) -> None:
-    """Show an audition no more."""
-    _auditions().pop((dataset.id, dataset.version), None)
+    """Show an audition no more, unless another window has started it again."""
+    with _starting():
+        job = audition_of(dataset)
+        if job and job.is_over:
+            _auditions().pop((dataset.id, dataset.version))
 
 
 def own_sources() -> list[Backbone]:
@@ -76,9 +86,7 @@ def export_of(run: TrainingRun, format_name: str) -> Job[ExportBundle] | None:
 
 def start_export(run: TrainingRun, format_name: str) -> None:
     """Make a bundle, unless that is under way."""
-    job = export_of(run, format_name)
-    if job is None or job.is_over:
-        _exports()[run.id, format_name] = export_job(run_queue(), run, format_name).start()
+    _start(_exports(), (run.id, format_name), lambda: export_job(run_queue(), run, format_name))
 
 
 @st.cache_resource(show_spinner=False)
@@ -99,13 +107,14 @@ def saving_of(plan: ProjectPlan) -> Job[Path] | None:
 
 def start_saving(plan: ProjectPlan) -> None:
     """Save a project, unless one of these images is being saved."""
-    job = saving_of(plan)
-    if job is None or job.is_over:
-        path = workspace().cache_dir / "projects" / f"{plan.dataset.id}.zip"
-        again = save_project_job(workspace(), plan, path)
-        # The file there is stays when the new one is stopped or cannot be made.
-        again.result = job.result if job else None
-        _savings()[plan.dataset.id] = plan, again.start()
+    with _starting():
+        job = saving_of(plan)
+        if job is None or job.is_over:
+            path = workspace().cache_dir / "projects" / f"{plan.dataset.id}.zip"
+            again = save_project_job(workspace(), plan, path)
+            # The file there is stays when the new one is stopped or cannot be made.
+            again.result = job.result if job else None
+            _savings()[plan.dataset.id] = plan, again.start()
 
 
 def opening_of(file_id: str) -> Job[OpenedProject] | None:
@@ -114,15 +123,15 @@ def opening_of(file_id: str) -> Job[OpenedProject] | None:
 
 
 def start_opening(file_id: str, content: BinaryIO) -> None:
-    """Open a file that a person brought. Earlier ones that are over are forgotten.
+    """Open a file that a person brought, unless that is under way. Others that are over are forgotten.
 
     Args:
         file_id: Names it; nobody else can guess it.
         content: The file.
     """
-    for other in [other for other, job in _openings().items() if job.is_over]:
+    for other in [other for other, job in list(_openings().items()) if job.is_over]:
         _openings().pop(other, None)
-    _openings()[file_id] = open_project_job(workspace(), content).start()
+    _start(_openings(), file_id, lambda: open_project_job(workspace(), content))
 
 
 @st.cache_resource(show_spinner=False)
@@ -133,3 +142,16 @@ def _savings() -> dict[str, tuple[ProjectPlan, Job[Path]]]:
 @st.cache_resource(show_spinner=False)
 def _openings() -> dict[str, Job[OpenedProject]]:
     return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _starting() -> threading.Lock:
+    return threading.Lock()
+
+
+def _start(jobs: dict[Key, Job[Result]], key: Key, make: Callable[[], Job[Result]]) -> None:
+    """Start a job, unless one under the same key is under way; two windows may ask at the same moment."""
+    with _starting():
+        job = jobs.get(key)
+        if job is None or job.is_over:
+            jobs[key] = make().start()

@@ -22,6 +22,7 @@ from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.rejection import BANK_FILE, REJECTION_FILE, Rejection
 from transfer_core.files import file_version
 from transfer_core.language import _
+from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
 from transfer_core.runs.worker import num_threads_beside_an_app
@@ -64,6 +65,7 @@ def workspace() -> Workspace:
     """The folder of all datasets and runs."""
     found = Workspace(default_workspace_root())
     look_for_own_models_in(found)
+    remove_leftovers(found)
     return found
 
 

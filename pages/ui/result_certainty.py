@@ -22,8 +22,9 @@ from transfer_core.evaluation.outcomes import (
     probability_for_error,
 )
 from transfer_core.evaluation.rejection import MIN_IMAGES as MIN_IMAGES_TO_REFUSE
-from transfer_core.evaluation.rejection import Rejection
+from transfer_core.evaluation.rejection import REJECTION_FILE, Rejection
 from transfer_core.language import _
+from transfer_core.locks import changing
 from transfer_core.runs.training_run import TrainingRun
 
 _WELL = 0.05
@@ -193,10 +194,12 @@ def _key(name: str, run: TrainingRun) -> str:
 
 def _save(run: TrainingRun, key: str, change: Callable[[Rejection, float], Rejection]) -> None:
     """Store what the person has just set a slider to."""
-    stored = rejection(run.id)
-    if stored is None:
-        return
-    change(stored, widget_value(key)).save_thresholds(run.folder)
+    # The other slider may be moved in another window at the same moment.
+    with changing(run.folder / REJECTION_FILE):
+        stored = rejection(run.id)
+        if stored is None:
+            return
+        change(stored, widget_value(key)).save_thresholds(run.folder)
     st.toast(_("Saved with the model."), icon=":material/check:")
 
 

@@ -7,8 +7,9 @@ from typing import Any, NoReturn
 
 import pytest
 
+from transfer_core import files
 from transfer_core.errors import WorkspaceError
-from transfer_core.files import read_json, replacing, write_bytes, write_json
+from transfer_core.files import move, read_json, remove, replacing, write_bytes, write_json
 
 DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -128,3 +129,79 @@ def test_what_this_app_did_not_write_is_refused(path: Path, content: bytes, mess
 def test_a_missing_file_is_told_without_its_folder(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match=r"^gone\.json cannot be read: .*changed or deleted by hand\.$"):
         read_json(tmp_path / "gone.json")
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that were waited; no test waits them."""
+    seconds: list[float] = []
+    monkeypatch.setattr(files.time, "sleep", seconds.append)
+    return seconds
+
+
+def refused_at_first(
+    monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, num_refusals: float = 3
+) -> list[Path]:
+    """Let a change be refused as Windows does while another program reads the file."""
+    real = getattr(owner, name)
+    tried: list[Path] = []
+
+    def change(path: Path, *arguments: Any) -> Any:
+        tried.append(path)
+        if len(tried) <= num_refusals:
+            raise PermissionError(errno.EACCES, "The process cannot access the file")
+        return real(path, *arguments)
+
+    monkeypatch.setattr(owner, name, change)
+    return tried
+
+
+def test_a_file_that_is_being_read_is_replaced_a_little_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch, waited: list[float]
+) -> None:
+    refused_at_first(monkeypatch, Path, "replace")
+    write_bytes(path, b"now")
+    assert path.read_bytes() == b"now"
+    assert list(path.parent.iterdir()) == [path]
+    assert len(waited) == 3 and sorted(waited) == waited
+
+
+def test_a_file_that_stays_open_elsewhere_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch, waited: list[float]
+) -> None:
+    refused_at_first(monkeypatch, Path, "replace", float("inf"))
+    with pytest.raises(WorkspaceError, match="could not be saved: The process cannot access the file"):
+        write_bytes(path, b"now")
+    assert path.read_text() == "earlier"
+    assert 1 < sum(waited) < 2
+
+
+def test_a_full_disk_is_not_tried_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, waited: list[float]
+) -> None:
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(WorkspaceError):
+        write_bytes(path, b"now")
+    assert waited == []
+
+
+def test_a_folder_is_moved_a_little_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch, waited: list[float]
+) -> None:
+    refused_at_first(monkeypatch, Path, "replace")
+    move(path.parent, path.parent.with_name("moved"))
+    assert (path.parent.with_name("moved") / path.name).read_text() == "earlier"
+    assert len(waited) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "method"), [("facts.json", Path, "unlink"), ("", files.shutil, "rmtree")]
+)
+def test_what_is_in_use_is_deleted_a_little_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch, waited: list[float], name: str, owner: Any, method: str
+) -> None:
+    refused_at_first(monkeypatch, owner, method)
+    remove(path.parent / name)
+    assert not path.exists()
+    assert len(waited) == 3
+    remove(path.parent / name)

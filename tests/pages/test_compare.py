@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from pages.ui import compare_table
+from pages.ui.compare_table import RunRow
 from pages.ui.session import Session
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import WorkspaceError
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.notes import RunNotes
@@ -59,6 +61,10 @@ def test_all_runs_are_in_the_table_with_their_status(
     assert unfinished.folder.is_dir() and not page.exception
 
 
+def rows_as_seen(runs: list[TrainingRun], *seen: RunNotes) -> list[RunRow]:
+    return [RunRow(run, "finished", run.snapshot(), notes) for run, notes in zip(runs, seen, strict=True)]
+
+
 def test_only_the_cells_that_were_changed_are_saved(
     two_runs: list[TrainingRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,9 +75,25 @@ def test_only_the_cells_that_were_changed_are_saved(
     RunNotes("Yours", "kept").save(second.folder)
     edits = {"edited_rows": {1: {"starred": True, "note": None}}}
     monkeypatch.setattr(compare_table, "widget_value", lambda _key: edits)
-    compare_table._save_notes(session, two_runs, "key")
+    compare_table._save_notes(session, rows_as_seen(two_runs, RunNotes(), RunNotes("", "kept")), "key")
     assert RunNotes.load(first.folder) == RunNotes("Mine")
     assert RunNotes.load(second.folder) == RunNotes("Yours", "", is_starred=True)
+    assert session.num_notes_saved == 1
+
+
+def test_a_cell_that_another_window_changed_is_not_overwritten(
+    two_runs: list[TrainingRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = two_runs
+    session = Session()
+    RunNotes("Theirs").save(first.folder)
+    edits = {"edited_rows": {0: {"name": "Mine"}, 1: {"name": "Mine"}}}
+    monkeypatch.setattr(compare_table, "widget_value", lambda _key: edits)
+    with pytest.raises(WorkspaceError, match="changed in another window"):
+        compare_table._save_notes(session, rows_as_seen(two_runs, RunNotes(), RunNotes()), "key")
+    assert RunNotes.load(first.folder).name == "Theirs"
+    assert RunNotes.load(second.folder).name == "Mine"
+    # The table is drawn with what is stored.
     assert session.num_notes_saved == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import pages.ui.jobs
 import pages.ui.process
-from pages.ui.jobs import downloads
+from pages.ui.jobs import audition_of, downloads, forget_audition, start_audition
 from tests.pages.conftest import OpenPage, StagedRuns, submit, texts
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
@@ -145,6 +145,24 @@ def test_audition_from_the_start_to_the_choice(
     assert page.query_params["model"] == "efficientnet_lite0"
     page.button(key="new-audition").click().run()
     assert page.button(key="start-audition")
+
+
+def test_an_audition_that_is_under_way_is_not_started_over(dataset: ImageDataset, monkeypatch) -> None:
+    monkeypatch.setattr(Job, "start", lambda job: job)
+    start_audition(dataset, [get_backbone("tiny_random")])
+    job = audition_of(dataset)
+    assert job is not None
+    start_audition(dataset, [get_backbone("efficientnet_lite0")])
+    forget_audition(dataset)
+    assert audition_of(dataset) is job
+    # On images that have changed it is of no use any more, and no page shows a way to stop it.
+    changed = dataset.without([dataset.images[0].id]).save()
+    start_audition(changed, [get_backbone("tiny_random")])
+    assert job.should_stop()
+    assert audition_of(changed) not in (None, job)
+    job.is_over = True
+    start_audition(dataset, [get_backbone("tiny_random")])
+    assert audition_of(dataset) not in (None, job)
 
 
 @pytest.fixture

@@ -127,19 +127,20 @@ def test_a_failed_saving_says_why(
     assert not downloads(page)
 
 
-def test_a_large_file_is_shown_where_it_lies_and_an_older_one_goes(
+def test_a_large_file_is_shown_where_it_lies_and_those_of_other_images_stay(
     open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pages.ui.projects._MOST_DOWNLOAD_BYTES", 100)
     folder = page_workspace.cache_dir / "projects"
     folder.mkdir()
-    (folder / "20260101-000000-0123456789abcdef.zip").write_bytes(b"old")
+    other = "20260101-000000-0123456789abcdef.zip"
+    (folder / other).write_bytes(b"of other images")
     page = open_page(PAGE, images=dataset.id)
     button(page, "Make the file").click().run()
     assert not downloads(page)
     assert str((folder / f"{dataset.id}.zip").resolve()) in page.success[0].value
     assert f"project save {dataset.id} --out" in page.success[0].value
-    assert [path.name for path in folder.iterdir()] == [f"{dataset.id}.zip"]
+    assert {path.name for path in folder.iterdir()} == {f"{dataset.id}.zip", other}
 
 
 def test_what_was_opened_is_not_kept_in_memory(page_workspace: Workspace) -> None:

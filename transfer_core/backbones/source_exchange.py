@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from transfer_core.backbones.sources import (
 from transfer_core.backbones.weights_file import read_weights, set_weights
 from transfer_core.backbones.zoo_weights import has_checksum, read_zoo_weights
 from transfer_core.errors import NotFoundError, WeightsError, WorkspaceError
-from transfer_core.files import replacing, write_json
+from transfer_core.files import move, replacing, write_json
 from transfer_core.language import _
 from transfer_core.workspace import Workspace, new_id
 
@@ -129,19 +128,16 @@ def import_weights(workspace: Workspace, backbone_name: str, content: BinaryIO, 
 def _new_source(workspace: Workspace) -> Iterator[tuple[str, Path]]:
     """Give an id and a folder to fill, which gets its name when the block ends without an error."""
     source_id = new_id()
-    folder = workspace.sources_dir / f".{source_id}"
     try:
-        folder.mkdir()
-        yield source_id, folder
-        folder.replace(workspace.source_dir(source_id))
+        with workspace.scratch_folder() as folder:
+            yield source_id, folder
+            move(folder, workspace.sources_dir / source_id)
     except OSError as error:
         raise WorkspaceError(
             _("The model could not be saved: {reason}. Free some space, then try again.").format(
                 reason=error.strerror or error
             )
         ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _place_of_bundle(file: zipfile.ZipFile) -> str | None:

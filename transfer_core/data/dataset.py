@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from filelock import FileLock
 
 from transfer_core.data.dataset_file import facts_from_dict, facts_to_dict
 from transfer_core.data.records import Edit, EditKind, ImageRecord, LeftOut, Split, SplitBy
@@ -13,8 +16,9 @@ from transfer_core.data.similarity import groups_of
 from transfer_core.data.sources import clean_name
 from transfer_core.data.split import classes_without, split_by_fold, split_by_folders, split_by_share
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
-from transfer_core.files import read_json, write_json
+from transfer_core.files import read_json, remove, write_json
 from transfer_core.language import _
+from transfer_core.locks import changing, let_go
 from transfer_core.workspace import Workspace
 
 DATASET_FILE = "dataset.json"
@@ -45,6 +49,8 @@ class ImageDataset:
         version: Grows by one each time the dataset is saved.
         edits: Changes of labels that can be undone, the latest last.
         sample: Name of the built-in sample it came from, if any.
+        filling: Holds the folder of a new dataset from its first photo until `save`, so that what a killed process
+            leaves can be told from what another one is still making.
     """
 
     id: str
@@ -61,6 +67,7 @@ class ImageDataset:
     version: int = 0
     edits: tuple[Edit, ...] = ()
     sample: str | None = None
+    filling: FileLock | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def load(cls, workspace: Workspace, dataset_id: str) -> ImageDataset:
@@ -85,8 +92,29 @@ class ImageDataset:
         """Write the dataset's facts and return it with its new version number.
 
         Raises:
-            WorkspaceError: If the disk refuses, or if another window has saved a change since this one was read.
+            WorkspaceError: If writing fails, or if another window has saved a change since this one was read. Of a
+                new dataset nothing is left then.
         """
+        saved = replace(self, version=self.version + 1, filling=None)
+        try:
+            with changing(self.folder / DATASET_FILE):
+                self._check_unchanged()
+                write_json(self.folder / DATASET_FILE, facts_to_dict(saved), indent=None)
+        except WorkspaceError:
+            self.discard()
+            raise
+        if self.filling:
+            let_go(self.filling)
+        return saved
+
+    def discard(self) -> None:
+        """Delete the photos of a new dataset that was never saved; a saved one stays."""
+        if self.filling:
+            self.filling.release()
+            with suppress(OSError):
+                remove(self.folder)
+
+    def _check_unchanged(self) -> None:
         path = self.folder / DATASET_FILE
         if path.is_file() and read_json(path).get("version") != self.version:
             raise WorkspaceError(
@@ -95,9 +123,6 @@ class ImageDataset:
                     "them as they are now, then make the change again."
                 )
             )
-        saved = replace(self, version=self.version + 1)
-        write_json(path, facts_to_dict(saved), indent=None)
-        return saved
 
     def with_images(self, images: Iterable[ImageRecord], left_out: Iterable[LeftOut]) -> ImageDataset:
         """Return the dataset with these images: classes named, like images grouped, the split drawn anew."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,15 +11,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
+from transfer_core.data.dataset import DATASET_FILE, IMAGES_FOLDER, ImageDataset
 from transfer_core.data.images import image_id, read_image
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind
 from transfer_core.data.similarity import fingerprint
 from transfer_core.data.sources import SourceFile, clean_name
-from transfer_core.errors import IngestError, UnreadableImageError
-from transfer_core.files import replacing
+from transfer_core.errors import IngestError, UnreadableImageError, WorkspaceError
+from transfer_core.files import remove, replacing
 from transfer_core.language import _, plural
+from transfer_core.locks import changing, hold
 from transfer_core.workspace import Workspace, new_id
 
 _SMALL_SIDE = 64
@@ -87,25 +89,72 @@ def collect_files(
         progress: Called with the number of files done and their number in all.
 
     Returns:
-        The dataset with the new images and with the files that were left out.
+        The dataset with the new images and with the files that were left out. The folder of a new dataset with
+        images is held until the dataset is saved.
 
     Raises:
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails, or another window is filling the same new dataset. The photos that were
+            stored are then deleted.
     """
     files = list(files)
     label = clean_name(class_name) if class_name else None
+    dataset = _held_if_new(dataset)
     intake = _Intake(dataset, label, burst)
-    store = partial(_store, folder=dataset.folder / IMAGES_FOLDER, label=label)
-    for done, (file, stored) in enumerate(zip(files, map_ahead(store, files), strict=True), 1):
-        intake.take(file, stored)
-        if progress:
-            progress(done, len(files))
+    with (
+        _kept_if_whole(dataset) as written,
+        closing(map_ahead(partial(_store, dataset.folder / IMAGES_FOLDER, label, written), files)) as stored,
+    ):
+        for done, (file, image) in enumerate(zip(files, stored, strict=True), 1):
+            intake.take(file, image)
+            if progress:
+                progress(done, len(files))
+    if not intake.images:
+        dataset.discard()
+        dataset = replace(dataset, filling=None)
     # The person's own split is kept as soon as there is one, until they choose otherwise.
     if any(image.given_split for image in intake.images) and not dataset.has_given_split:
         dataset = replace(dataset, split_by="folders")
     # A folder that is brought once more tells the same again.
     left_out = dict.fromkeys((*dataset.left_out, *intake.left_out))
     return dataset.with_images(intake.images, left_out)
+
+
+def _held_if_new(dataset: ImageDataset) -> ImageDataset:
+    """Hold the folder of a dataset that has no file yet, or the next start of the app would clear it away."""
+    if dataset.version or dataset.filling:
+        return dataset
+    lock = hold(dataset.folder)
+    if lock is None:
+        raise WorkspaceError(
+            _("Another window is adding these photos. Wait for it, then look at what has come in.")
+        )
+    return replace(dataset, filling=lock)
+
+
+@contextmanager
+def _kept_if_whole(dataset: ImageDataset) -> Iterator[list[Path]]:
+    """Give a list for the photos that are written; when the block fails they are deleted.
+
+    A full disk would stay full otherwise, with photos that no page or command lists.
+    """
+    written: list[Path] = []
+    try:
+        yield written
+    except BaseException as error:
+        if dataset.filling:
+            dataset.discard()
+        elif isinstance(error, WorkspaceError):
+            _remove_unlisted(dataset.folder, written)
+        raise
+
+
+def _remove_unlisted(folder: Path, paths: Iterable[Path]) -> None:
+    """Delete photos but for those that another window has added to the dataset meanwhile."""
+    with suppress(OSError, WorkspaceError), changing(folder / DATASET_FILE):
+        listed = (folder / DATASET_FILE).read_text("utf-8")
+        for path in paths:
+            if path.stem not in listed:
+                remove(path)
 
 
 def check_anything_added(before: ImageDataset, after: ImageDataset) -> None:
@@ -206,7 +255,9 @@ class _Intake:
         self.left_out.append(LeftOut(file.path, reason, kind, image_id, class_name))
 
 
-def _store(file: SourceFile, *, folder: Path, label: str | None) -> ImageRecord | UnreadableImageError:
+def _store(
+    folder: Path, label: str | None, written: list[Path], file: SourceFile
+) -> ImageRecord | UnreadableImageError:
     """Decode a file and put the picture on disk under the hash of its pixels, in a thread of its own."""
     if file.is_system_file or not (label or file.class_name):
         return UnreadableImageError()
@@ -220,6 +271,7 @@ def _store(file: SourceFile, *, folder: Path, label: str | None) -> ImageRecord 
     if not path.is_file():
         with replacing(path, durable=False) as beside:
             beside.write_bytes(decoded.to_jpeg())
+        written.append(path)
     # To describe the whole picture this is enough; reading every pixel again takes longer than decoding.
     small = image.resize((_SMALL_SIDE, _SMALL_SIDE), Image.Resampling.BOX)
     grey = np.asarray(small.convert("L"))

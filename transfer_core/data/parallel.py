@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import BinaryIO, TypeVar
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], num_ahead: int | None = None
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield `function(item)` for each item, in order, computed a few items ahead.
 
     Args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import platform
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -117,7 +116,7 @@ def export_run(
     predictor = Predictor.load(run.folder)
     dataset = _dataset_of(workspace, run)
     folder = output_dir or run.folder / EXPORTS_DIR
-    with _scratch_folder() as scratch:
+    with _scratch_folder(workspace) as scratch:
         on_step(_("Writing {title}").format(title=export_format.title))
         _write(run, export_format, predictor, dataset, scratch)
         if export_format.has_page:
@@ -175,9 +174,16 @@ def _dataset_of(workspace: Workspace, run: TrainingRun) -> ImageDataset | None:
 
 
 @contextmanager
-def _scratch_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="transfer-studio-export-") as folder:
-        yield Path(folder)
+def _scratch_folder(workspace: Workspace) -> Iterator[Path]:
+    try:
+        with workspace.scratch_folder() as folder:
+            yield folder
+    except OSError as error:
+        raise WorkspaceError(
+            _("The export could not be saved: {reason}. Free some space, then try again.").format(
+                reason=error.strerror or error
+            )
+        ) from error
 
 
 def _write(

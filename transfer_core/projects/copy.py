@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transfer_core.files import read_json, write_json
+from transfer_core.files import move, read_json, write_json
 from transfer_core.projects.manifest import Manifest
 from transfer_core.runs.sweep import SWEEP_FILE
 from transfer_core.runs.training_run import CONFIG_FILE
@@ -35,7 +35,7 @@ def with_new_ids(unpacked: Workspace, manifest: Manifest) -> Manifest:
         _rename_in(unpacked.run_dir(run_id), new)
     for folder in (unpacked.datasets_dir, unpacked.runs_dir, unpacked.sources_dir):
         for old in folder.iterdir():
-            old.replace(folder / new[old.name])
+            move(old, folder / new[old.name])
     return replace(
         manifest,
         dataset=new[manifest.dataset],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import BinaryIO
 from transfer_core.backbones.sources import ARRAYS_FILE, FACTS_FILE
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import ProjectError, TransferStudioError, WorkspaceError
-from transfer_core.files import read_json
+from transfer_core.files import move, read_json
 from transfer_core.language import _
 from transfer_core.projects.archive import Progress, ProjectStoppedError, unpack
 from transfer_core.projects.checks import check_project, model_facts_of, same_images, same_training
@@ -22,7 +21,7 @@ from transfer_core.projects.models import rebuild_model
 from transfer_core.projects.version import migrate
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.train import MODEL_FILE
-from transfer_core.workspace import Workspace, new_id
+from transfer_core.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -86,19 +85,16 @@ def open_project(
 
 @contextmanager
 def _scratch_folder(workspace: Workspace) -> Iterator[Path]:
-    """Give a folder on the same disk. What a power cut leaves there goes with the trash."""
-    folder = workspace.trash_dir / f".opening-{new_id()}"
+    """Give a folder on the same disk."""
     try:
-        folder.mkdir()
-        yield folder
+        with workspace.scratch_folder() as folder:
+            yield folder
     except OSError as error:
         raise WorkspaceError(
             _("The project could not be saved here: {reason}. Free some space, then open it again.").format(
                 reason=error.strerror or error
             )
         ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_same(unpacked: Workspace, workspace: Workspace, place: str) -> bool:
@@ -149,10 +145,10 @@ def _move_in(folder: Path, root: Path, places: list[str]) -> None:
     try:
         for place in places:
             (root / place).parent.mkdir(parents=True, exist_ok=True)
-            (folder / place).replace(root / place)
+            move(folder / place, root / place)
             moved.append(place)
     except OSError:
         for place in reversed(moved):
             with suppress(OSError):
-                (root / place).replace(folder / place)
+                move(root / place, folder / place)
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -27,6 +28,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 # A training of a whole network leaves about 27 MB behind in its process, whatever one clears.
 _RUNS_IN_ONE_PROCESS = 5
 _SECONDS_TO_LEAVE = 10
+_LONGEST_REASON = 200
+
+_logger = logging.getLogger(__name__)
 
 
 def chosen_executor() -> Execute:
@@ -80,16 +84,25 @@ class ProcessExecutor:
         Raises:
             WorkspaceError: If `emit` could not even write down that the worker died.
         """
-        process = self._ready_process()
-        request = {"workspace": str(workspace.root.resolve()), "run_id": run.id}
+        has_ended = False
+
+        def note_end(event: TrainingEvent) -> None:
+            nonlocal has_ended
+            emit(event)
+            has_ended = isinstance(event, RunEnded)
+
+        problem = ""
         try:
-            _send(process, request)
-            is_done = _converse(process, emit, should_stop)
-        except OSError:
-            is_done = False
-        if not is_done:
-            emit(RunEnded(time.time(), "interrupted", _died_message(self._end())))
-        elif self._num_runs >= self._runs_in_one_process:
+            if not self._carry_out(workspace, run, note_end, should_stop):
+                problem = _died_message(self._end())
+        except Exception as error:
+            # An answer may be on its way that the next run would take for its own.
+            _logger.exception("The worker of run %s was ended", run.id)
+            self._kill()
+            problem = _broken_message(error)
+        if problem and not has_ended:
+            emit(RunEnded(time.time(), "interrupted", problem))
+        if self._process and self._num_runs >= self._runs_in_one_process:
             self._end()
 
     @property
@@ -102,6 +115,17 @@ class ProcessExecutor:
         if self._process:
             self._end()
 
+    def _carry_out(
+        self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: Callable[[], bool]
+    ) -> bool:
+        """Let the worker carry out a run. False when it died before the end."""
+        process = self._ready_process()
+        try:
+            _send(process, {"workspace": str(workspace.root.resolve()), "run_id": run.id})
+            return _converse(process, emit, should_stop)
+        except OSError:
+            return False
+
     def _ready_process(self) -> subprocess.Popen[str]:
         if self._process and self._process.poll() is not None:
             self._end()
@@ -112,6 +136,12 @@ class ProcessExecutor:
             )
         self._num_runs += 1
         return self._process
+
+    def _kill(self) -> None:
+        """End the worker in the middle of its work, if there is one."""
+        if self._process:
+            self._process.kill()
+            self._end()
 
     def _end(self) -> int:
         """Let the worker go and return its exit code; one that does not leave by itself is ended."""
@@ -145,6 +175,8 @@ def _answer(message: dict[str, Any], emit: Emit, should_stop: Callable[[], bool]
             event: TrainingEvent = event_from_dict(message["event"])
             emit(event)
             return {}
+        if message["ask"] != "stop":
+            raise ValueError(message["ask"])
         return {"stop": should_stop()}
     except WorkspaceError as error:
         return {"error": str(error)}
@@ -154,6 +186,13 @@ def _send(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
     assert process.stdin is not None
     process.stdin.write(json.dumps(message) + "\n")
     process.stdin.flush()
+
+
+def _broken_message(error: Exception) -> str:
+    return _(
+        "The process that trains could not be used and was ended ({reason}). Let the run go on from its last "
+        "checkpoint."
+    ).format(reason=f"{type(error).__name__}: {error}"[:_LONGEST_REASON])
 
 
 def _died_message(code: int) -> str:

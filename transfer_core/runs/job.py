@@ -188,7 +188,7 @@ def export_job(queue: RunQueue, run: TrainingRun, format_name: str) -> Job[Expor
 
 
 def save_project_job(workspace: Workspace, plan: ProjectPlan, path: Path) -> Job[Path]:
-    """Return the saving of a project, to be started. When it is done, other saved projects beside it are deleted.
+    """Return the saving of a project, to be started.
 
     Args:
         workspace: Where everything is.
@@ -198,10 +198,6 @@ def save_project_job(workspace: Workspace, plan: ProjectPlan, path: Path) -> Job
 
     def work(job: Job[Path]) -> Path:
         save_project(workspace, plan, path, _teller(job, _("Saving")), job.should_stop)
-        # One at a time: each may be many GB, and can be made again. What is being written begins with a dot.
-        for other in path.parent.glob("[!.]*.zip"):
-            if other != path:
-                other.unlink(missing_ok=True)
         return path
 
     return Job(work)

@@ -9,10 +9,14 @@ from pathlib import Path
 
 from transfer_core.errors import WorkspaceError
 from transfer_core.events import RunContinued, RunPaused
+from transfer_core.files import remove
 from transfer_core.language import _
+from transfer_core.runs.cross_validation import FOLDS_DIR
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_lock import RunLock
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.training.checkpoint import CHECKPOINTS_DIR
+from transfer_core.training.train import MODEL_FILE
 
 STOP_FILE = "stop"
 _SECONDS_BETWEEN_LOOKS = 0.1
@@ -26,21 +30,31 @@ class LiveRun:
 
     Raises:
         TrainingError: If another process works on it.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If its folder cannot be read or changed. The run is free again then.
     """
 
     def __init__(self, run: TrainingRun) -> None:
         self.run = run
-        self._lock = RunLock(run.folder)
         self._stop_file = run.folder / STOP_FILE
         self._stop_requested = threading.Event()
         self._may_go_on = threading.Event()
         self._may_go_on.set()
         self.is_paused = False
-        self._stop_file.unlink(missing_ok=True)
-        _remove_unfinished(run.folder)
         self.log = EventLog(run.folder / EVENTS_FILE)
-        self.log.refresh()
+        self._lock = RunLock(run.folder)
+        try:
+            remove(self._stop_file)
+            _remove_unfinished(run.folder)
+            self.log.refresh()
+        except BaseException as error:
+            self._lock.release()
+            if not isinstance(error, OSError):
+                raise
+            raise WorkspaceError(
+                _("The run {id} cannot be opened: {reason}. Free some space on the disk.").format(
+                    id=run.id, reason=error.strerror or error
+                )
+            ) from error
 
     @property
     def is_stopping(self) -> bool:
@@ -77,8 +91,10 @@ class LiveRun:
     def release(self) -> None:
         """Let other processes have the run."""
         with suppress(OSError):
-            self._stop_file.unlink(missing_ok=True)
-        self._lock.release()
+            remove(self._stop_file)
+        # The thread that goes through the queue must live on, whatever the system says.
+        with suppress(OSError):
+            self._lock.release()
 
     def _wait(self) -> None:
         self.log.append(RunPaused(time.time()))
@@ -111,7 +127,15 @@ def ask_to_stop(run: TrainingRun) -> None:
 
 
 def _remove_unfinished(folder: Path) -> None:
-    """Remove what a killed process was writing beside its place; nobody else writes here now."""
-    for path in folder.glob("**/.*"):
-        with suppress(OSError):
-            path.unlink()
+    """Delete the halves of models and checkpoints that a killed training left, which may be large.
+
+    Only a training writes these, and nobody else trains this run now; exports and notes are written all the time.
+    """
+    model = Path(MODEL_FILE)
+    for place in (folder, *(folder / FOLDS_DIR).glob("*")):
+        for path in (
+            *place.glob(f".{model.stem}-*{model.suffix}"),
+            *(place / CHECKPOINTS_DIR).glob(".*"),
+        ):
+            with suppress(OSError):
+                remove(path)

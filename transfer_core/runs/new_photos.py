@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,9 +11,11 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.data.sources import SourceFile
-from transfer_core.errors import IngestError
+from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.files import remove
 from transfer_core.language import _
+from transfer_core.locks import hold
 from transfer_core.runs.assess import all_met, evaluate_records, met_before, model_class_names
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
@@ -55,8 +57,25 @@ def add_new_photos(
     Raises:
         IngestError: If not a single file could be used, or the model has met all of them or knows none of
             their classes.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails, or another window is adding photos to the same run.
     """
+    lock = hold(run.folder / NEW_PHOTOS_DIR)
+    if lock is None:
+        raise WorkspaceError(
+            _("Another window is adding photos to test this run. Wait for it, then add yours again.")
+        )
+    try:
+        return _add_new_photos(run, files, progress, learned_from)
+    finally:
+        lock.release()
+
+
+def _add_new_photos(
+    run: TrainingRun,
+    files: Iterable[SourceFile],
+    progress: Callable[[int, int], None] | None,
+    learned_from: ImageDataset | None,
+) -> NewPhotos:
     before = _dataset(run)
     dataset = add_files(before or create_dataset(_workspace(run), run.dataset_name), files, progress=progress)
     spelling = {name.casefold(): name for name in model_class_names(run)}
@@ -97,7 +116,8 @@ def evaluate_new_photos(run: TrainingRun, photos: NewPhotos, cache_dir: Path) ->
 
 def forget_new_photos(run: TrainingRun) -> None:
     """Delete the photos that were brought to test a run."""
-    shutil.rmtree(_workspace(run).root, ignore_errors=True)
+    with suppress(OSError):
+        remove(_workspace(run).root)
 
 
 def _workspace(run: TrainingRun) -> Workspace:

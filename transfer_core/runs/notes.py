@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from transfer_core.errors import WorkspaceError
+from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.files import read_json, write_json
+from transfer_core.language import _
+from transfer_core.locks import changing
 
 NOTES_FILE = "notes.json"
 _LONGEST_NAME = 80
@@ -39,6 +42,10 @@ class RunNotes:
         Args:
             folder: Of the run.
         """
+        return cls._read(folder)
+
+    @classmethod
+    def _read(cls, folder: Path) -> RunNotes:
         with suppress(WorkspaceError):
             values = read_json(folder / NOTES_FILE)
             name, note = values.get("name"), values.get("note")
@@ -50,12 +57,38 @@ class RunNotes:
         return cls()
 
     def save(self, folder: Path) -> None:
-        """Write it down.
+        """Write them in place of what was written before, whatever that was.
 
         Args:
             folder: Of the run.
 
         Raises:
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If writing fails.
         """
         write_json(folder / NOTES_FILE, asdict(self))
+
+    def save_changes(self, folder: Path, **changes: Any) -> None:
+        """Write some fields, and keep what another window has written into the others meanwhile.
+
+        Args:
+            folder: Of the run.
+            changes: The new values by the names of the fields. These notes are what the person saw before.
+
+        Raises:
+            NotFoundError: If the run was deleted.
+            WorkspaceError: If another window has changed one of these fields as well, or writing fails.
+        """
+        if not folder.is_dir():
+            raise NotFoundError(_("There is no run with the id {id} any more.").format(id=folder.name))
+        with changing(folder / NOTES_FILE):
+            stored = RunNotes._read(folder)
+            changed = replace(stored, **changes)
+            for name in changes:
+                if getattr(stored, name) not in (getattr(self, name), getattr(changed, name)):
+                    raise WorkspaceError(
+                        _(
+                            "These notes were changed in another window meanwhile, so this change was not made. "
+                            "Look at them as they are now, then make the change again."
+                        )
+                    )
+            changed.save(folder)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zipfile
 from contextlib import suppress
+from pathlib import Path
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone, published_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.backbones.sources import FACTS_FILE, write_source
 from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
+from transfer_core.files import move, remove
 from transfer_core.language import _, plural
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun
@@ -35,8 +37,7 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
         TrainingError: If it is not over, or has no model.
         WorkspaceError: If its model is damaged, or the disk refuses.
     """
-    folder = workspace.source_dir(run_id)
-    if not (folder / FACTS_FILE).is_file():
+    if not (workspace.source_dir(run_id) / FACTS_FILE).is_file():
         run = TrainingRun.load(workspace, run_id)
         if run_status(run) in ACTIVE or not run.has_model:
             raise TrainingError(
@@ -46,20 +47,38 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
         load_keras()
         import keras
 
+        facts = {
+            "architecture": network.name,
+            "title": title_of(run),
+            "class_names": run.class_names,
+            "lineage": lineage_of(run),
+        }
         try:
             model = keras.saving.load_model(run.folder / MODEL_FILE, compile=False)
-            facts = {
-                "architecture": network.name,
-                "title": title_of(run),
-                "class_names": run.class_names,
-                "lineage": lineage_of(run),
-            }
-            write_source(folder, model, network, facts)
+            with workspace.scratch_folder() as scratch:
+                write_source(scratch, model, network, facts)
+                _move_in(workspace, scratch, workspace.sources_dir / run_id)
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise WorkspaceError(
                 _("The saved model is damaged ({reason}). Train it again.").format(reason=error)
             ) from error
     return get_backbone(run_id)
+
+
+def _move_in(workspace: Workspace, made: Path, folder: Path) -> None:
+    """Put a whole source into its place, unless another window was first."""
+    with workspace.moving():
+        if (folder / FACTS_FILE).is_file():
+            return
+        try:
+            remove(folder)
+            move(made, folder)
+        except OSError as error:
+            raise WorkspaceError(
+                _("The model could not be saved: {reason}. Free some space, then try again.").format(
+                    reason=error.strerror or error
+                )
+            ) from error
 
 
 def delete_source(workspace: Workspace, source_id: str) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import NotFoundError, TrainingError, WorkspaceError
+from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError, WorkspaceError
 from transfer_core.events import RunEnded, RunSnapshot
+from transfer_core.files import remove
 from transfer_core.language import _
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.executor import Execute, chosen_executor
@@ -56,12 +58,18 @@ class RunQueue:
         self._live: list[LiveRun] = []
         self._followed: dict[str, EventLog] = {}
 
-    def submit(self, dataset: ImageDataset, config: TrainingConfig) -> str:
+    def submit(
+        self,
+        dataset: ImageDataset,
+        config: TrainingConfig,
+        marks: Mapping[str, dict[str, Any]] | None = None,
+    ) -> str:
         """Put a run on disk and in the queue, and return its id.
 
         Args:
             dataset: What to learn from; the run takes it as it is when its turn comes.
             config: Every choice.
+            marks: Other facts of the run, as JSON files by their names.
 
         Returns:
             The id of the run.
@@ -72,8 +80,15 @@ class RunQueue:
             WorkspaceError: If the disk refuses.
         """
         dataset.check_trainable()
-        run = TrainingRun.create(self.workspace, dataset, config)
-        self._enqueue(run)
+        run = TrainingRun.create(self.workspace, dataset, config, marks)
+        try:
+            live = LiveRun(run)
+        except TransferStudioError:
+            # Nobody asked to have it later: it would be listed as interrupted though it never began.
+            with suppress(OSError):
+                remove(run.folder)
+            raise
+        self._enqueue(live)
         return run.id
 
     def resume(self, run_id: str) -> None:
@@ -84,7 +99,7 @@ class RunQueue:
             TrainingError: If it is not interrupted, or its images are not what they were.
             WorkspaceError: If the disk refuses.
         """
-        self._enqueue(resumable_run(self.workspace, run_id))
+        self._enqueue(LiveRun(resumable_run(self.workspace, run_id)))
 
     def request_stop(self, run_id: str) -> None:
         """Ask a run to stop and keep its best weights. A run that still waits leaves the queue.
@@ -212,8 +227,7 @@ class RunQueue:
     def _find(self, run_id: str) -> LiveRun | None:
         return next((live for live in list(self._live) if live.run.id == run_id), None)
 
-    def _enqueue(self, run: TrainingRun) -> None:
-        live = LiveRun(run)
+    def _enqueue(self, live: LiveRun) -> None:
         with self._lock:
             self._live.append(live)
             is_first = len(self._live) == 1

@@ -9,7 +9,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
-from transfer_core.runs.run_lock import is_locked
+from transfer_core.locks import is_held
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
@@ -29,7 +29,7 @@ def status_of(snapshot: RunSnapshot, folder: Path) -> RunStatus:
     """
     if snapshot.outcome not in (None, "interrupted"):
         return snapshot.outcome
-    if not is_locked(folder):
+    if not is_held(folder):
         return "interrupted"
     if snapshot.is_paused:
         return "paused"

@@ -19,7 +19,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError
 from transfer_core.evaluation.intervals import wilson_standard_error
 from transfer_core.events import RunSnapshot
-from transfer_core.files import read_json, write_json
+from transfer_core.files import read_json
 from transfer_core.language import _
 from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.run_status import ACTIVE
@@ -92,13 +92,10 @@ class SweepPlan:
                 )
                 yield depth, seed, choices
 
-    def mark(self, run: TrainingRun) -> None:
-        """Write into the folder of a run that it belongs here.
-
-        Raises:
-            WorkspaceError: If the disk refuses.
-        """
-        write_json(run.folder / SWEEP_FILE, asdict(self))
+    @property
+    def marks(self) -> dict[str, dict[str, Any]]:
+        """The file in the folder of a run that says it belongs here, for `TrainingRun.create`."""
+        return {SWEEP_FILE: asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -267,7 +264,7 @@ def start_sweep(queue: RunQueue, dataset: ImageDataset, config: TrainingConfig, 
         WorkspaceError: If the disk refuses.
     """
     for _depth, _seed, choices in plan.configs(config):
-        _submit(queue, dataset, choices, plan)
+        queue.submit(dataset, choices, plan.marks)
 
 
 def stop_sweep(queue: RunQueue, sweep: Sweep) -> None:
@@ -300,7 +297,7 @@ def continue_sweep(queue: RunQueue, sweep: Sweep) -> None:
         if run and status == "interrupted":
             queue.resume(run.id)
         elif status not in (*ACTIVE, "finished"):
-            _submit(queue, dataset, choices, sweep.plan)
+            queue.submit(dataset, choices, sweep.plan.marks)
 
 
 def check_unchanged(workspace: Workspace, sweep: Sweep) -> ImageDataset:
@@ -319,11 +316,6 @@ def check_unchanged(workspace: Workspace, sweep: Sweep) -> ImageDataset:
             )
         )
     return dataset
-
-
-def _submit(queue: RunQueue, dataset: ImageDataset, choices: TrainingConfig, plan: SweepPlan) -> None:
-    run_id = queue.submit(dataset, choices)
-    plan.mark(TrainingRun.load(queue.workspace, run_id))
 
 
 def usual_depths(num_blocks: int) -> list[int]:

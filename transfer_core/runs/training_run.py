@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TrainingError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import RunSnapshot, TrainingEvent, snapshot_of
-from transfer_core.files import read_json, write_json
+from transfer_core.files import move, read_json, write_json
 from transfer_core.language import _
 from transfer_core.runs.event_log import read_events
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR, load_checkpoint, training_key
@@ -50,13 +51,20 @@ class TrainingRun:
     class_names: tuple[str, ...]
 
     @classmethod
-    def create(cls, workspace: Workspace, dataset: ImageDataset, config: TrainingConfig) -> TrainingRun:
-        """Put a new run on disk.
+    def create(
+        cls,
+        workspace: Workspace,
+        dataset: ImageDataset,
+        config: TrainingConfig,
+        marks: Mapping[str, dict[str, Any]] | None = None,
+    ) -> TrainingRun:
+        """Put a new run on disk, with all its files or not at all.
 
         Args:
             workspace: Where its folder will lie.
             dataset: The images it is to learn from.
             config: Every choice.
+            marks: Other facts of the run, as JSON files by their names.
 
         Returns:
             The run, with an id of its own.
@@ -74,7 +82,17 @@ class TrainingRun:
             dataset.name,
             dataset.class_names,
         )
-        write_json(run.folder / CONFIG_FILE, run._to_dict())
+        try:
+            with workspace.scratch_folder() as scratch:
+                for name, facts in {**(marks or {}), CONFIG_FILE: run._to_dict()}.items():
+                    write_json(scratch / name, facts)
+                move(scratch, workspace.runs_dir / run_id)
+        except OSError as error:
+            raise WorkspaceError(
+                _("The run could not be saved: {reason}. Free some space, then try again.").format(
+                    reason=error.strerror or error
+                )
+            ) from error
         return run
 
     @classmethod

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from transfer_core.backbones.sources import FACTS_FILE
 from transfer_core.errors import NotFoundError, TransferStudioError, WorkspaceError
+from transfer_core.files import move, remove
 from transfer_core.language import _
 from transfer_core.runs.training_run import CONFIG_FILE, TrainingRun
 from transfer_core.workspace import Workspace
 
-_SECONDS_KEPT = 7 * 24 * 60 * 60
+SECONDS_KEPT = 7 * 24 * 60 * 60
 # A run and the own model that was made from it have the same id.
 _SOURCE = "source-"
 
@@ -31,9 +31,10 @@ def move_to_trash(workspace: Workspace, run_id: str) -> None:
         WorkspaceError: If the disk refuses.
     """
     run_dir = workspace.run_dir(run_id)
-    if not run_dir.is_dir():
-        raise NotFoundError(_no_run(run_id))
-    _throw_away(workspace, run_dir, run_id)
+    with workspace.moving():
+        if not run_dir.is_dir():
+            raise NotFoundError(_no_run(run_id))
+        _throw_away(workspace, run_dir, run_id)
 
 
 def take_from_trash(workspace: Workspace, run_id: str) -> None:
@@ -48,12 +49,14 @@ def take_from_trash(workspace: Workspace, run_id: str) -> None:
         WorkspaceError: If the disk refuses.
     """
     run_dir = workspace.run_dir(run_id)
-    if not (workspace.trash_dir / run_id).is_dir():
-        raise NotFoundError(_no_run(run_id))
-    if not (run_dir / CONFIG_FILE).is_file():
-        # What somebody wrote there after the deletion, such as a note from another window, belongs to no run.
-        shutil.rmtree(run_dir, ignore_errors=True)
-    _move(workspace.trash_dir / run_id, run_dir)
+    with workspace.moving():
+        if not (workspace.trash_dir / run_id).is_dir():
+            raise NotFoundError(_no_run(run_id))
+        if not (run_dir / CONFIG_FILE).is_file():
+            # What somebody wrote there after the deletion, such as an export, belongs to no run.
+            with suppress(OSError):
+                remove(run_dir)
+        _move(workspace.trash_dir / run_id, run_dir)
     # A damaged run, or one of a published network, has no own model to bring along.
     with suppress(TransferStudioError):
         take_source_from_trash(workspace, TrainingRun.load(workspace, run_id).config.backbone)
@@ -71,9 +74,10 @@ def move_source_to_trash(workspace: Workspace, source_id: str) -> None:
         WorkspaceError: If the disk refuses.
     """
     source_dir = workspace.source_dir(source_id)
-    if not source_dir.is_dir():
-        raise NotFoundError(_no_source(source_id))
-    _throw_away(workspace, source_dir, _SOURCE + source_id)
+    with workspace.moving():
+        if not source_dir.is_dir():
+            raise NotFoundError(_no_source(source_id))
+        _throw_away(workspace, source_dir, _SOURCE + source_id)
 
 
 def take_source_from_trash(workspace: Workspace, source_id: str) -> None:
@@ -88,27 +92,37 @@ def take_source_from_trash(workspace: Workspace, source_id: str) -> None:
         WorkspaceError: If the disk refuses.
     """
     source_dir = workspace.source_dir(source_id)
-    if (source_dir / FACTS_FILE).is_file():
-        return
-    if not (workspace.trash_dir / (_SOURCE + source_id)).is_dir():
-        raise NotFoundError(_no_source(source_id))
-    shutil.rmtree(source_dir, ignore_errors=True)
-    _move(workspace.trash_dir / (_SOURCE + source_id), source_dir)
+    with workspace.moving():
+        if (source_dir / FACTS_FILE).is_file():
+            return
+        if not (workspace.trash_dir / (_SOURCE + source_id)).is_dir():
+            raise NotFoundError(_no_source(source_id))
+        with suppress(OSError):
+            remove(source_dir)
+        _move(workspace.trash_dir / (_SOURCE + source_id), source_dir)
+
+
+def delete_expired(workspace: Workspace) -> None:
+    """Delete for good what was moved to the trash more than seven days ago."""
+    for old in (workspace.root / "trash").glob("[!.]*"):
+        # Other visitors tidy up as well.
+        with suppress(OSError):
+            if time.time() - old.stat().st_mtime > SECONDS_KEPT:
+                remove(old)
 
 
 def _throw_away(workspace: Workspace, folder: Path, name: str) -> None:
-    for old in workspace.trash_dir.iterdir():
-        # Other visitors tidy up as well.
-        with suppress(FileNotFoundError):
-            if old.name == name or time.time() - old.stat().st_mtime > _SECONDS_KEPT:
-                shutil.rmtree(old, ignore_errors=True)
+    delete_expired(workspace)
+    with suppress(OSError):
+        remove(workspace.trash_dir / name)
     _move(folder, workspace.trash_dir / name)
-    os.utime(workspace.trash_dir / name)
 
 
 def _move(source: Path, target: Path) -> None:
     try:
-        source.replace(target)
+        # The trash counts the days from now.
+        os.utime(source)
+        move(source, target)
     except OSError as error:
         raise WorkspaceError(
             _("The folder {folder} could not be moved: {reason}. Close other programs that use it.").format(

@@ -142,10 +142,8 @@ def test_a_name_that_could_do_harm_is_refused_alone(
     assert told(added) == [(shown, reason, "unsafe")]
     assert added.counts() == {"cat": 1, "dog": 1}
     written = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
-    assert written == {
-        path.relative_to(tmp_path)
-        for path in [dataset.folder / "dataset.json", *map(added.image_path, added.images)]
-    }
+    facts = [dataset.folder / name for name in ("dataset.json", "dataset.json.lock")]
+    assert written == {path.relative_to(tmp_path) for path in [*facts, *map(added.image_path, added.images)]}
 
 
 def test_a_zero_character_hides_nothing(dataset: ImageDataset, make_image: MakeImage) -> None:

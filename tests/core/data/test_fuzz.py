@@ -157,7 +157,7 @@ def test_an_archive_of_anything_writes_nothing_but_the_dataset(
             assert all(file.reason.isprintable() and file.name.isprintable() for file in added.left_out)
             assert all(dataset.image_path(image).is_file() for image in added.images)
         written = {path for path in Path(folder).rglob("*") if path.is_file()}
-        own = {path for path in dataset.folder.rglob("*") if path.suffix in (".jpg", ".json")}
+        own = {path for path in dataset.folder.rglob("*") if path.suffix in (".jpg", ".json", ".lock")}
         assert written == own
 
 

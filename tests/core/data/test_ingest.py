@@ -164,7 +164,7 @@ class TestClasses:
         assert len(added.class_names) == 1
         assert added.class_names[0].isprintable()
         new = {path.relative_to(dataset.folder).as_posix() for path in files_below(tmp_path) - before}
-        assert new == {"dataset.json", f"images/{added.images[0].id}.jpg"}
+        assert new == {"dataset.json", "dataset.json.lock", f"images/{added.images[0].id}.jpg"}
 
     def test_odd_names_on_disk(self, tmp_path: Path, dataset: ImageDataset, make_image: MakeImage) -> None:
         for number, name in enumerate(ODD_NAMES):
@@ -332,7 +332,7 @@ class TestHostileZip:
         assert [image.name for image in added.images] == ["good.png"]
         assert {file.kind for file in added.left_out} == {"unsafe"}
         new = {path.relative_to(dataset.folder).as_posix() for path in files_below(tmp_path) - before}
-        assert all(re.fullmatch(r"dataset\.json|images/[0-9a-f]{32}\.jpg", name) for name in new)
+        assert all(re.fullmatch(r"dataset\.json(\.lock)?|images/[0-9a-f]{32}\.jpg", name) for name in new)
 
 
 class TestFullDisk:
@@ -368,6 +368,73 @@ class TestFullDisk:
         assert not [path for path in files_below(filled.folder) if path.name.startswith(".")]
         for image in filled.images:
             decode_image(filled.image_path(image).read_bytes())
+
+    def test_photos_that_came_in_before_are_deleted_again(
+        self, filled: ImageDataset, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = files_below(filled.folder)
+        self.fill_disk_after(monkeypatch, 2)
+        files = [file_of(f"cat/{seed}.png", make_image(seed=seed)) for seed in range(3)]
+        with pytest.raises(WorkspaceError, match="No space left on device"):
+            add_files(filled, files)
+        assert files_below(filled.folder) == before
+
+    def test_photos_of_another_window_stay(
+        self,
+        workspace: Workspace,
+        filled: ImageDataset,
+        make_image: MakeImage,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        files = [file_of(f"cat/{seed}.png", make_image(seed=seed)) for seed in range(2)]
+
+        def save_in_another_window(done: int, _total: int) -> None:
+            if done == 1:
+                add_files(filled, files[:1])
+                raise WorkspaceError("full")
+
+        with pytest.raises(WorkspaceError, match="full"):
+            add_files(filled, files, progress=save_in_another_window)
+        after = ImageDataset.load(workspace, filled.id)
+        assert len(after.images) == len(filled.images) + 1
+        assert all(after.image_path(image).is_file() for image in after.images)
+
+    @pytest.mark.parametrize("num_files", [0, 2, 3], ids=["first image", "third image", "facts"])
+    def test_nothing_is_left_of_a_new_dataset(
+        self,
+        workspace: Workspace,
+        dataset: ImageDataset,
+        make_image: MakeImage,
+        monkeypatch: pytest.MonkeyPatch,
+        num_files: int,
+    ) -> None:
+        self.fill_disk_after(monkeypatch, num_files)
+        files = [file_of(f"cat/{seed}.png", make_image(seed=seed)) for seed in range(3)]
+        with pytest.raises(WorkspaceError, match="No space left on device"):
+            add_files(dataset, files)
+        assert list(workspace.datasets_dir.iterdir()) == []
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a bug")])
+    def test_nothing_is_left_of_a_new_dataset_that_broke_off(
+        self, workspace: Workspace, dataset: ImageDataset, make_image: MakeImage, error: BaseException
+    ) -> None:
+        def break_off(_done: int, _total: int) -> None:
+            raise error
+
+        files = [file_of(f"cat/{seed}.png", make_image(seed=seed)) for seed in range(20)]
+        with pytest.raises(type(error)):
+            add_files(dataset, files, progress=break_off)
+        assert list(workspace.datasets_dir.iterdir()) == []
+        # The person tries once more.
+        assert len(add_files(dataset, files).images) == 20
+
+    def test_two_windows_do_not_fill_one_new_dataset(
+        self, dataset: ImageDataset, make_image: MakeImage
+    ) -> None:
+        collected = collect_files(dataset, [file_of("cat/1.png", make_image(seed=1))])
+        with pytest.raises(WorkspaceError, match="Another window is adding these photos"):
+            collect_files(dataset, [file_of("cat/2.png", make_image(seed=2))])
+        assert len(collected.save().images) == 1
 
     def test_a_folder_that_cannot_be_made(
         self, dataset: ImageDataset, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch

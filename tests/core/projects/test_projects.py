@@ -19,6 +19,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile
 from transfer_core.errors import ProjectError, WorkspaceError
+from transfer_core.files import write_json
 from transfer_core.predictor import Predictor
 from transfer_core.projects.plan import RunLeftOut, plan_project
 from transfer_core.projects.save import save_project
@@ -27,7 +28,7 @@ from transfer_core.runs.execute import execute_run
 from transfer_core.runs.new_photos import add_new_photos, new_photos_of
 from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.own_models import make_source, runs_to_build_on
-from transfer_core.runs.sweep import SweepPlan, list_sweeps
+from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan, list_sweeps
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.workspace import Workspace
 
@@ -123,7 +124,8 @@ def test_own_models_notes_series_and_test_photos_come_along(
     source = make_source(here, first.id)
     second = trained(here, dataset, tiny_config.with_changes(epochs=1, backbone=source.name))
     RunNotes("second", "better", True).save(second.folder)
-    SweepPlan("20260101-000000-0123456789abcdef", (0, 1), (1,)).mark(second)
+    plan = SweepPlan("20260101-000000-0123456789abcdef", (0, 1), (1,))
+    write_json(second.folder / SWEEP_FILE, plan.marks[SWEEP_FILE])
     photo = make_image("red", seed=77, noise=90)
     add_new_photos(second, [SourceFile(("red", "new.png"), lambda: photo)])
     path = saved(here, dataset.id, tmp_path / "project.zip")
@@ -212,7 +214,8 @@ def test_a_copy_names_its_own_models_and_series_anew(
         tiny_config.with_changes(epochs=1, backbone=make_source(here, first.id).name, teacher=first.id),
     )
     for run in (first, second):
-        SweepPlan("20260101-000000-0123456789abcdef", (0, 1), (1,)).mark(run)
+        plan = SweepPlan("20260101-000000-0123456789abcdef", (0, 1), (1,))
+        write_json(run.folder / SWEEP_FILE, plan.marks[SWEEP_FILE])
     path = saved(here, dataset.id, tmp_path / "project.zip")
     dataset.without([dataset.images[0].id]).save()
     copy = opened(here, path)
@@ -275,7 +278,7 @@ def test_a_disk_that_refuses_leaves_nothing_behind(
     moved = []
 
     def replace_all_but_runs(self: Path, target: Path) -> Path:
-        if target.parent.name == "runs" and ".opening" in str(self):
+        if target.parent.name == "runs" and ".scratch" in str(self):
             moved.append(target)
             raise OSError(28, "No space left on device")
         return real(self, target)

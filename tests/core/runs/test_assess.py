@@ -20,7 +20,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile, folder_source
-from transfer_core.errors import IngestError, WeightsError
+from transfer_core.errors import IngestError, WeightsError, WorkspaceError
 from transfer_core.evaluation import cached_looks
 from transfer_core.evaluation.cached_looks import look_at_cached
 from transfer_core.evaluation.evaluation import evaluate, look_at_files, met_sentence
@@ -28,6 +28,7 @@ from transfer_core.evaluation.explanation import GradCam
 from transfer_core.evaluation.outcomes import answered
 from transfer_core.evaluation.rejection import DEFAULT_SHARE, Rejection, limit_that_keeps
 from transfer_core.export.model_card import model_card
+from transfer_core.locks import hold
 from transfer_core.predictor import Predictor
 from transfer_core.runs.assess import evaluate_split, images_of, labelled, met_before
 from transfer_core.runs.execute import execute_run
@@ -196,6 +197,16 @@ def test_near_duplicates_in_a_test_folder_are_counted_apart(finished_run, make_i
     # One that was left out since is still known by its likeness.
     without = replace(dataset, images=dataset.images[1:], excluded=dataset.images[:1])
     assert met_before(run, without, [(near.id, near.fingerprint), (new.id, new.fingerprint)]) == [True, False]
+
+
+def test_two_windows_do_not_add_new_photos_at_once(own_run, make_image) -> None:
+    files = [SourceFile(("red", "new.png"), lambda: make_image("red", seed=501, noise=90))]
+    other_window = hold(own_run.folder / "new_photos")
+    assert other_window is not None
+    with pytest.raises(WorkspaceError, match="Another window is adding photos to test this run"):
+        add_new_photos(own_run, files)
+    other_window.release()
+    assert len(add_new_photos(own_run, files).images) == 1
 
 
 def test_new_photos_are_scored_kept_and_forgotten(own_run, finished_run, make_image) -> None:

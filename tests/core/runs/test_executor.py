@@ -138,6 +138,82 @@ def test_worker_that_cannot_start_leaves_the_run_interrupted(workspace, color_da
     assert "(code 3)" in ended.message
 
 
+BROKEN_WORKER = """
+import json, sys
+
+broken = sys.argv[1]
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["run_id"] == sys.argv[2]:
+        print(broken, flush=True)
+        # Unread by now, this would be taken for an answer about the next run.
+        print(json.dumps({"event": {"event": "RunEnded", "time": 1.0, "outcome": "finished"}}), flush=True)
+        print(json.dumps({"done": True}), flush=True)
+    else:
+        print(json.dumps({"event": {"event": "RunEnded", "time": 2.0, "outcome": "stopped"}}), flush=True)
+        sys.stdin.readline()
+        print(json.dumps({"done": True}), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        '{"event": {"event": "EventOfTomorrow", "time": 1.0}}',
+        '{"event": 3}',
+        '{"ask": "the time"}',
+        '{"tell": "nothing"}',
+        "no JSON",
+        "3",
+    ],
+)
+def test_worker_that_is_not_understood_is_ended_and_the_next_run_is_right(
+    workspace, color_dataset, broken: str
+) -> None:
+    first, second = (new_run(workspace, color_dataset, 1) for _number in range(2))
+    executor = ProcessExecutor((sys.executable, "-c", BROKEN_WORKER, broken, first.id))
+    events: list = []
+    executor(workspace, first, events.append, lambda: False)
+    assert executor.process_id is None
+    (ended,) = events
+    assert ended.outcome == "interrupted"
+    assert "The process that trains could not be used and was ended" in ended.message
+    executor(workspace, second, events.append, lambda: False)
+    assert events[1:] == [RunEnded(2.0, "stopped")]
+    executor.close()
+
+
+def test_error_of_the_app_ends_the_worker_as_well(executor, workspace, color_dataset) -> None:
+    events: list = []
+
+    def emit(event) -> None:
+        if isinstance(event, RunStarted):
+            raise RuntimeError("a bug")
+        events.append(event)
+
+    executor(workspace, new_run(workspace, color_dataset, 1), emit, lambda: False)
+    executor(workspace, new_run(workspace, color_dataset, 1), events.append, lambda: False)
+    assert [type(event) for event in events] == [RunEnded, RunStarted, RunEnded]
+    assert [events[0].outcome, events[2].outcome] == ["interrupted", "finished"]
+    assert "RuntimeError: a bug" in events[0].message
+
+
+def test_worker_that_dies_after_the_end_changes_nothing(workspace, color_dataset) -> None:
+    ended = '{"event": {"event": "RunEnded", "time": 2.0, "outcome": "finished"}}'
+    executor = ProcessExecutor((sys.executable, "-c", f"print('{ended}', flush=True); input(); input()"))
+    events: list = []
+    executor(workspace, new_run(workspace, color_dataset, 1), events.append, lambda: False)
+    assert events == [RunEnded(2.0, "finished")]
+
+
+def test_process_that_cannot_be_started_leaves_the_run_interrupted(workspace, color_dataset) -> None:
+    events: list = []
+    executor = ProcessExecutor(("/nowhere/python",))
+    executor(workspace, new_run(workspace, color_dataset, 1), events.append, lambda: False)
+    assert [event.outcome for event in events] == ["interrupted"]
+    assert "No such file or directory" in events[0].message
+
+
 def test_run_that_is_gone_is_told_by_the_worker(executor, workspace, color_dataset) -> None:
     run = new_run(workspace, color_dataset, 1)
     (run.folder / "config.json").unlink()

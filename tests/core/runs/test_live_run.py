@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,11 +13,11 @@ import pytest
 
 from tests.conftest import ROOT
 from transfer_core.config import TrainingConfig
-from transfer_core.errors import TrainingError
+from transfer_core.errors import TrainingError, WorkspaceError
 from transfer_core.events import EpochEnded, RunContinued, RunPaused, RunStarted
+from transfer_core.locks import is_held
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.live_run import LiveRun, ask_to_stop
-from transfer_core.runs.run_lock import is_locked
 from transfer_core.runs.run_status import run_status
 from transfer_core.runs.training_run import TrainingRun
 
@@ -106,13 +107,13 @@ def test_stop_from_another_process_is_obeyed_and_forgotten(live) -> None:
 
 
 def test_second_holder_is_refused_until_the_first_lets_go(live) -> None:
-    assert is_locked(live.run.folder)
+    assert is_held(live.run.folder)
     with pytest.raises(
         TrainingError, match=f"Another program on this computer works on the run {live.run.id}"
     ):
         LiveRun(live.run)
     live.release()
-    assert not is_locked(live.run.folder)
+    assert not is_held(live.run.folder)
     LiveRun(live.run).release()
 
 
@@ -121,7 +122,7 @@ def test_onlookers_do_not_get_in_the_way(run) -> None:
 
     def look_on() -> None:
         while not is_over.is_set():
-            is_locked(run.folder)
+            is_held(run.folder)
 
     onlookers = [threading.Thread(target=look_on) for _number in range(3)]
     LiveRun(run).release()
@@ -132,7 +133,7 @@ def test_onlookers_do_not_get_in_the_way(run) -> None:
     is_over.set()
     for onlooker in onlookers:
         onlooker.join(PATIENCE)
-    assert not is_locked(run.folder)
+    assert not is_held(run.folder)
 
 
 def test_lock_dies_with_a_killed_process(run) -> None:
@@ -156,6 +157,34 @@ def test_what_a_killed_process_left_unfinished_is_removed(run) -> None:
     LiveRun(run).release()
     assert not any(path.exists() for path in unfinished)
     assert (run.folder / "config.json").is_file()
+
+
+def test_what_a_page_is_writing_stays(run) -> None:
+    half_made = [run.folder / "exports" / ".bundle-0a1b2c3d.zip", run.folder / ".notes-0a1b2c3d.json"]
+    for path in half_made:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    LiveRun(run).release()
+    assert all(path.exists() for path in half_made)
+
+
+@pytest.mark.parametrize("step", ["remove", "EventLog.refresh"])
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(OSError(errno.ENOSPC, "No space left on device"), WorkspaceError), (ValueError("a bug"), ValueError)],
+)
+def test_run_that_cannot_be_opened_is_free_again(
+    run, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception, expected: type[Exception]
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(f"transfer_core.runs.live_run.{step}", refuse)
+        with pytest.raises(expected):
+            LiveRun(run)
+    assert not is_held(run.folder)
+    LiveRun(run).release()
 
 
 def test_log_goes_on_behind_half_a_line(run) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.runs.notes import NOTES_FILE, RunNotes
 
 
@@ -27,3 +28,25 @@ def test_long_and_broken_lines_are_tidied() -> None:
     notes = RunNotes(" a\n b " + "x" * 200, "y" * 5000)
     assert notes.name.startswith("a b x") and len(notes.name) == 80
     assert len(notes.note) == 2000
+
+
+def test_other_fields_of_another_window_are_kept(tmp_path: Path) -> None:
+    seen = RunNotes("old", "old")
+    RunNotes("theirs", "old", True).save(tmp_path)
+    seen.save_changes(tmp_path, note="mine")
+    assert RunNotes.load(tmp_path) == RunNotes("theirs", "mine", True)
+
+
+def test_the_same_field_of_another_window_is_not_overwritten(tmp_path: Path) -> None:
+    seen = RunNotes("old")
+    RunNotes("theirs").save(tmp_path)
+    with pytest.raises(WorkspaceError, match="changed in another window meanwhile"):
+        seen.save_changes(tmp_path, name="mine", note="mine")
+    assert RunNotes.load(tmp_path) == RunNotes("theirs")
+    seen.save_changes(tmp_path, name=" theirs ")
+
+
+def test_a_deleted_run_gets_no_notes(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no run with the id gone any more"):
+        RunNotes().save_changes(tmp_path / "gone", name="mine")
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,8 @@ from tests.core.conftest import FinishedRun
 from transfer_core.backbones import registry
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
-from transfer_core.errors import NotFoundError, TrainingError
+from transfer_core.errors import NotFoundError, TrainingError, WorkspaceError
+from transfer_core.runs import own_models
 from transfer_core.runs.own_models import delete_source, make_source, runs_to_build_on
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash, take_source_from_trash
@@ -78,3 +81,35 @@ def test_after_a_week_it_is_gone_for_good(source: FinishedRun) -> None:
     os.utime(workspace.trash_dir / f"source-{source_id}", (0, 0))
     move_to_trash(workspace, source_id)
     assert [path.name for path in workspace.trash_dir.iterdir()] == [source_id]
+
+
+def test_of_one_that_cannot_be_written_nothing_is_left(
+    own: FinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_half(folder: Path, *_arguments: object) -> None:
+        (folder / "weights.npz").write_bytes(b"half")
+        raise WorkspaceError("The disk is full.")
+
+    monkeypatch.setattr(own_models, "write_source", write_half)
+    with pytest.raises(WorkspaceError, match="The disk is full"):
+        make_source(own.workspace, own.run.id)
+    assert list(own.workspace.sources_dir.iterdir()) == []
+    assert list(own.workspace.trash_dir.iterdir()) == []
+
+
+def test_two_windows_that_make_it_at_once_get_the_same(
+    own: FinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_workspaces", [own.workspace])
+    write = own_models.write_source
+
+    def be_slower(folder: Path, *arguments: Any) -> object:
+        with monkeypatch.context() as other_window:
+            other_window.setattr(own_models, "write_source", write)
+            make_source(own.workspace, own.run.id)
+        return write(folder, *arguments)
+
+    monkeypatch.setattr(own_models, "write_source", be_slower)
+    assert make_source(own.workspace, own.run.id).name == own.run.id
+    assert own.workspace.source_ids() == [own.run.id]
+    assert list(own.workspace.trash_dir.iterdir()) == []

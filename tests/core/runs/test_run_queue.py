@@ -14,7 +14,7 @@ import pytest
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import IngestError, NotFoundError, TrainingError
+from transfer_core.errors import IngestError, NotFoundError, TrainingError, WorkspaceError
 from transfer_core.events import EpochEnded, RunEnded, RunStarted, TrainingEvent
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_queue import RunQueue
@@ -310,6 +310,16 @@ def test_unknown_run(queue) -> None:
     for look in (queue.snapshot, queue.status):
         with pytest.raises(NotFoundError):
             look("20200101-000000-0123456789abcdef")
+
+
+def test_of_a_run_that_cannot_be_queued_nothing_is_left(queue, workspace, submit, monkeypatch) -> None:
+    def refuse(_run: TrainingRun) -> None:
+        raise WorkspaceError("The disk is full.")
+
+    monkeypatch.setattr("transfer_core.runs.run_queue.LiveRun", refuse)
+    with pytest.raises(WorkspaceError, match="The disk is full"):
+        submit()
+    assert list(workspace.runs_dir.iterdir()) == []
 
 
 def test_dataset_that_cannot_be_learned_from_is_refused_before_anything_is_on_disk(

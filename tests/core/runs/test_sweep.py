@@ -120,6 +120,21 @@ def test_a_stopped_sweep_goes_on_with_what_is_left(
     assert load_sweep(own_workspace, plan.id) == after
 
 
+def test_no_run_of_a_sweep_is_ever_without_its_plan(
+    own_workspace: Workspace, color_dataset: ImageDataset, config: TrainingConfig, monkeypatch
+) -> None:
+    plan = SweepPlan.of(color_dataset, config, [0, 1], 1)
+
+    def die(_run: TrainingRun) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("transfer_core.runs.run_queue.LiveRun", die)
+    with pytest.raises(KeyboardInterrupt):
+        start_sweep(waiting_queue(own_workspace), color_dataset, config, plan)
+    (sweep,) = list_sweeps(own_workspace)
+    assert [run.id for run in sweep.runs] == own_workspace.run_ids()
+
+
 def test_a_sweep_does_not_go_on_with_other_images(
     own_workspace: Workspace, image_folder, config: TrainingConfig
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,20 @@ def test_comes_back_as_it_was(run: TrainingRun, workspace: Workspace, color_data
 
 def test_is_listed(run: TrainingRun, workspace: Workspace) -> None:
     assert workspace.run_ids() == [run.id]
+
+
+def test_of_one_that_cannot_be_written_nothing_is_left(
+    workspace: Workspace, color_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_config(path: Path, content: bytes) -> None:
+        if path.name.startswith(".config"):
+            raise OSError(28, "No space left on device")
+        path.write_text(content.decode())
+
+    monkeypatch.setattr(Path, "write_bytes", refuse_config)
+    with pytest.raises(WorkspaceError, match=r"^config\.json could not be saved: No space left on device"):
+        TrainingRun.create(workspace, color_dataset, CONFIG, {"sweep.json": {"id": "1"}})
+    assert list(workspace.runs_dir.iterdir()) == list(workspace.trash_dir.iterdir()) == []
 
 
 def test_knows_when_it_was_made(run: TrainingRun) -> None:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from transfer_core.config import TrainingConfig
-from transfer_core.errors import NotFoundError, TrainingError
+from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError
+from transfer_core.runs import trash
 from transfer_core.runs.live_run import LiveRun
 from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.trash import move_to_trash, take_from_trash
+from transfer_core.workspace import Workspace
 
+PATIENCE = 30  # seconds until a test gives up; nothing waits that long
 EIGHT_DAYS = 8 * 24 * 60 * 60
 
 
@@ -74,3 +82,34 @@ def test_old_ones_are_deleted_for_good(queue, run, workspace, color_dataset) -> 
     assert [path.name for path in workspace.trash_dir.iterdir()] == [another.id]
     with pytest.raises(NotFoundError):
         queue.undo_delete(run.id)
+
+
+def test_a_run_that_two_windows_delete_and_take_back_at_once_is_not_lost(
+    queue, run, workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each window waits for the other just before it deletes what stands in its way."""
+    real_remove, both_are_there = trash.remove, threading.Barrier(2)
+
+    def wait_for_the_other(path: Path) -> None:
+        with suppress(threading.BrokenBarrierError):
+            both_are_there.wait(0.05)
+        real_remove(path)
+
+    monkeypatch.setattr(trash, "remove", wait_for_the_other)
+
+    def act(change: Callable[[Workspace, str], None], refused: list[Exception]) -> None:
+        try:
+            change(workspace, run.id)
+        except TransferStudioError as error:
+            refused.append(error)
+
+    for change in (move_to_trash, take_from_trash):
+        refused: list[Exception] = []
+        windows = [threading.Thread(target=act, args=(change, refused)) for _number in range(2)]
+        for window in windows:
+            window.start()
+        for window in windows:
+            window.join(PATIENCE)
+        assert [type(error) for error in refused] == [NotFoundError]
+        both_are_there.reset()
+    assert TrainingRun.load(workspace, run.id) == run
