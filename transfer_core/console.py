@@ -114,6 +114,17 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
     }
 
 
+def damaged_run_facts(run_id: str, error: TransferStudioError) -> dict[str, Any]:
+    """Return the facts of a run whose files cannot be read: those of `run_facts`, as far as they are known.
+
+    Args:
+        run_id: Its id.
+        error: What is wrong with it.
+    """
+    unknown = dict.fromkeys(("created_at", "dataset", "backbone", "val_accuracy", "seconds"))
+    return {"run_id": run_id, "status": "damaged", "message": str(error), **unknown}
+
+
 def prediction_facts(prediction: Prediction) -> dict[str, Any]:
     """Return what a model makes of an image, ready for JSON."""
     return {
@@ -217,10 +228,12 @@ def error_message(error: Exception) -> str:
         case TransferStudioError():
             return str(error)
         case click.ClickException():
-            return error.format_message()
+            return " ".join(error.format_message().split())
         case OSError(strerror=str(reason), filename=str() | Path() as file):
             return _("{reason}: {file}").format(reason=reason, file=str(file)[:_MAX_SHOWN])
         case OSError(strerror=str(reason)):
             return reason
+        case MemoryError():
+            return _("There is too little free memory for this. Close other programs, then try again.")
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return _("Something went wrong that was not expected ({what}).").format(what=what[:_MAX_SHOWN])

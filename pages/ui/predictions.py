@@ -11,7 +11,7 @@ from pages.ui.correction import show_correction
 from pages.ui.explanation import show_why
 from pages.ui.glossary import explain
 from pages.ui.page import guarded
-from pages.ui.process import predictor, rejection
+from pages.ui.process import predictor
 from pages.ui.run_choice import describe_run
 from pages.ui.session import Session
 from pages.ui.words import duration_words, plain
@@ -54,8 +54,9 @@ def show_predictions(session: Session, runs: Runs, photos: Sequence[SourceFile])
 def make_ready(runs: Runs) -> None:
     """Load the models, which takes a moment the first time."""
     with st.spinner(_("Getting the network ready …")):
-        for run in runs:
-            predictor(run.id)
+        notices = [notice for run in runs for notice in predictor(run.id).notices]
+    for notice in notices:
+        st.warning(plain(notice), icon=":material/warning:")
 
 
 def say_what_certainty_is() -> None:
@@ -109,7 +110,7 @@ def _prediction(run_id: str, limits: tuple[float, ...], content: bytes) -> Predi
 
 def limits_of(run_id: str) -> tuple[float, ...]:
     """What decides between an answer and none; the rest of a finished run never changes."""
-    found = rejection(run_id)
+    found = predictor(run_id).rejection
     return (found.min_familiarity, found.min_probability) if found else ()
 
 

@@ -112,6 +112,8 @@ def export_run(
     prepare(workspace, format_name)
     on_step(_("Loading the model"))
     predictor = Predictor.load(run.folder)
+    for notice in predictor.notices:
+        on_step(notice)
     dataset = _dataset_of(workspace, run)
     folder = output_dir or run.folder / EXPORTS_DIR
     with _scratch_folder() as scratch:
@@ -149,7 +151,7 @@ def exported(run: TrainingRun, format_name: str) -> ExportBundle | None:
             tuple(Parity.from_dict(values) for values in facts["parity"]),
             facts["refuses"] == _refuses(Rejection.load(run.folder)),
         )
-    except (WorkspaceError, KeyError, TypeError):
+    except (WorkspaceError, KeyError, TypeError, ValueError, AttributeError):
         return None
     return bundle if path.is_file() else None
 

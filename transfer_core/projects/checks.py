@@ -35,12 +35,12 @@ from transfer_core.files import read_json
 from transfer_core.language import _
 from transfer_core.projects.manifest import MODEL_FACTS_FILE, Manifest
 from transfer_core.projects.models import NetworkFacts, check_arrays
-from transfer_core.projects.schema import fits
 from transfer_core.runs.distillation import DISTILLATION_FILE, Distillation
 from transfer_core.runs.new_photos import NEW_PHOTOS_DIR
 from transfer_core.runs.notes import NOTES_FILE, RunNotes
 from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan
 from transfer_core.runs.training_run import SPLIT_FILE, TrainingRun
+from transfer_core.schema import fits
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.train import SIGNATURE_FILE
 from transfer_core.workspace import ID_PATTERN, Workspace

@@ -6,8 +6,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from transfer_core.data.source_file import clean_name
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import read_json, write_json
+from transfer_core.schema import CONTROL_CHARACTERS
 
 NOTES_FILE = "notes.json"
 _LONGEST_NAME = 80
@@ -29,8 +31,8 @@ class RunNotes:
     is_starred: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", " ".join(self.name.split())[:_LONGEST_NAME])
-        object.__setattr__(self, "note", self.note.strip()[:_LONGEST_NOTE])
+        object.__setattr__(self, "name", clean_name(self.name, _LONGEST_NAME))
+        object.__setattr__(self, "note", CONTROL_CHARACTERS.sub("", self.note).strip()[:_LONGEST_NOTE])
 
     @classmethod
     def load(cls, folder: Path) -> RunNotes:

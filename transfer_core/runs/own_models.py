@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
 from contextlib import suppress
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone, published_backbone
-from transfer_core.backbones.runtime import load_keras
 from transfer_core.backbones.sources import FACTS_FILE, write_source
-from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
+from transfer_core.errors import TrainingError, TransferStudioError
+from transfer_core.files import damaged_file
 from transfer_core.language import _, plural
+from transfer_core.predictor import load_model
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_source_to_trash
@@ -43,11 +43,8 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
                 _("Only a run that is over and has kept a model can be built on. Train it to its end first.")
             )
         network = published_backbone(get_backbone(run.config.backbone).network)
-        load_keras()
-        import keras
-
+        model = load_model(run.folder)
         try:
-            model = keras.saving.load_model(run.folder / MODEL_FILE, compile=False)
             facts = {
                 "architecture": network.name,
                 "title": title_of(run),
@@ -55,9 +52,9 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
                 "lineage": lineage_of(run),
             }
             write_source(folder, model, network, facts)
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise WorkspaceError(
-                _("The saved model is damaged ({reason}). Train it again.").format(reason=error)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise damaged_file(
+                run.folder / MODEL_FILE, _("it is another network than the run says")
             ) from error
     return get_backbone(run_id)
 
