@@ -114,6 +114,34 @@ def read_image(content: bytes) -> DecodedImage:
         raise _explained(content) from error
 
 
+def check_stored(content: bytes) -> None:
+    """Make sure that bytes are a picture as a dataset stores it, by decoding all of it.
+
+    Args:
+        content: The bytes of the file.
+
+    Raises:
+        UnreadableImageError: If they are no whole JPEG, or larger than any that is stored; the message says why.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG",)) as opened:
+            _check_pixels(opened.size)
+            if max(opened.size) > MAX_STORED_SIDE:
+                raise UnreadableImageError(
+                    _("it is larger than {limit:,} pixels on a side").format(limit=MAX_STORED_SIDE),
+                    "too_large",
+                )
+            # Every byte is read, and only an eighth of the pixels computed.
+            opened.draft(None, (1, 1))
+            opened.load()
+    except UnreadableImageError:
+        raise
+    except MemoryError as error:
+        raise UnreadableImageError(_not_enough_memory(), "unreadable") from error
+    except DECODER_ERRORS as error:
+        raise _explained(content) from error
+
+
 def encode_jpeg(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
     """Encode a picture without any metadata (no place, no camera, no date).
 
