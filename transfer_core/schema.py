@@ -8,7 +8,6 @@ import types
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 # In an annotation: infinity and NaN fit as well, such as the loss of a training that went out of bounds.
@@ -55,7 +54,7 @@ def _check_of(kind: Any) -> _Check:
         return lambda value: (
             isinstance(value, dict) and all(map(of_key, value)) and all(map(of_value, value.values()))
         )
-    return _PLAIN[kind]
+    return _PLAIN.get(kind) or (lambda value: isinstance(value, kind))
 
 
 def _check_of_dataclass(kind: type[Any]) -> _Check:
@@ -96,5 +95,4 @@ _PLAIN: dict[Any, _Check] = {
     str: lambda value: isinstance(value, str) and len(value) <= _MOST_LETTERS,
     bool: lambda value: type(value) is bool,
     types.NoneType: lambda value: value is None,
-    Path: lambda value: isinstance(value, Path),
 }

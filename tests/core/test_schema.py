@@ -46,6 +46,7 @@ class Outer:
         ({"a": 1.5}, dict[str, float]),
         (math.nan, Annotated[float, NOT_FINITE]),
         (Outer("a", (Inner(0.5), Inner(1, math.inf))), Outer),
+        (Path("a"), Path | None),
     ],
 )
 def test_what_fits(value: object, kind: object) -> None:
@@ -75,6 +76,7 @@ def test_what_fits(value: object, kind: object) -> None:
         (Outer("a", (Inner(math.nan),)), Outer),
         (Outer("a", ({"share": 1},)), Outer),  # type: ignore[arg-type]
         (Inner(1), Outer),
+        ("a", Path | None),
     ],
 )
 def test_what_does_not_fit(value: object, kind: object) -> None:
