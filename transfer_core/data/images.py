@@ -30,6 +30,9 @@ from transfer_core.language import _
 ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
 MIN_SIDE = 8
 JPEG_QUALITY = 95
+# A progressive JPEG of a camera has about ten. Each decodes the whole picture once more, and takes a few bytes.
+_MOST_SCANS = 100
+_SCAN = b"\xff\xda"
 
 # Pillow registers most formats only after a first failure, and `formats=` needs them registered.
 Image.init()
@@ -104,6 +107,7 @@ def read_image(content: bytes) -> DecodedImage:
             _check_size(opened.size)
             for size in _coded_sizes(opened, content):
                 _check_pixels(size)
+            _check_scans(opened, content)
             _check_checksums(opened, content)
             return _decoded(opened, content)
     except UnreadableImageError:
@@ -131,6 +135,7 @@ def check_stored(content: bytes) -> None:
                     _("it is larger than {limit:,} pixels on a side").format(limit=MAX_STORED_SIDE),
                     "too_large",
                 )
+            _check_scans(opened, content)
             # Every byte is read, and only an eighth of the pixels computed.
             opened.draft(None, (1, 1))
             opened.load()
@@ -199,6 +204,11 @@ def _coded_sizes(image: Image.Image, content: bytes) -> list[tuple[int, int]]:
     if image.format not in ("HEIF", "AVIF"):
         return []
     return [struct.unpack(">II", size) for size in _CODED_SIZE.findall(content)]
+
+
+def _check_scans(image: Image.Image, content: bytes) -> None:
+    if image.format in ("JPEG", "MPO") and content.count(_SCAN) > _MOST_SCANS:
+        raise UnreadableImageError(_("it is made so that decoding it takes very long"), "unsafe")
 
 
 def _check_checksums(image: Image.Image, content: bytes) -> None:

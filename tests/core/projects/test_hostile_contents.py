@@ -13,7 +13,7 @@ from PIL import Image
 from tests.core.conftest import FinishedRun
 from tests.core.projects.conftest import listed, members_of, opened, zipped
 from tests.core.projects.test_hostile import Change, Members, arrays, assert_refused, named
-from transfer_core.data.images import check_stored
+from transfer_core.data.images import check_stored, read_image
 from transfer_core.errors import UnreadableImageError
 from transfer_core.files import read_json, write_json
 from transfer_core.projects import texts
@@ -117,6 +117,15 @@ def jpeg(side: int) -> bytes:
     return buffer.getvalue()
 
 
+def many_scans() -> bytes:
+    """A progressive JPEG whose last scan is there a thousand times: each decodes all of the picture again."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(buffer, "JPEG", progressive=True)
+    content = buffer.getvalue()
+    place = content.rindex(b"\xff\xda")
+    return content[:place] + content[place:-2] * 1000 + content[-2:]
+
+
 def png() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (16, 16)).save(buffer, "PNG")
@@ -131,6 +140,7 @@ def png() -> bytes:
         (jpeg(16)[:-300], "cut off or damaged"),
         (jpeg(1025), "larger than 1,024 pixels"),
         (png(), "cut off or damaged"),
+        (many_scans(), "takes very long"),
     ],
 )
 def test_pictures_that_are_none(
@@ -191,6 +201,11 @@ def test_notes_are_cleaned_when_they_are_read(tmp_path: Path) -> None:
     notes = RunNotes.load(tmp_path)
     assert notes.name.isprintable()
     assert notes.note == "one\ntwo[2K"
+
+
+def test_a_picture_that_takes_very_long_is_not_taken_in_either() -> None:
+    with pytest.raises(UnreadableImageError, match="takes very long"):
+        read_image(many_scans())
 
 
 def test_stored_pictures_are_decoded_to_the_end() -> None:
