@@ -12,6 +12,7 @@ import click
 from transfer_core.command_parts import carry_out, dataset_from
 from transfer_core.config import TrainingConfig
 from transfer_core.console import (
+    damaged_run_facts,
     dataset_facts,
     error_message,
     left_out_facts,
@@ -26,6 +27,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.doctor import examine
 from transfer_core.data.records import LeftOut, Split, SplitBy
 from transfer_core.errors import IngestError, TrainingError, TransferStudioError
+from transfer_core.evaluation.certainty import Certainty
 from transfer_core.evaluation.evaluation import met_sentence
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.evaluation.labelled_folder import labelled_folder
@@ -176,13 +178,14 @@ def runs(root: Path | None, as_json: bool) -> None:
     for run_id in workspace.run_ids():
         try:
             facts.append(run_facts(TrainingRun.load(workspace, run_id)))
-        except Exception as error:  # noqa: BLE001  (whatever is wrong with one run, the others are listed)
-            note(
-                _("The run {id} is damaged: {reason}").format(
-                    id=run_id, reason=str(error) or type(error).__name__
-                )
-            )
-    lines = ["{run_id}  {status}  {dataset}  {backbone}".format(**fact) for fact in facts]
+        except TransferStudioError as error:
+            facts.append(damaged_run_facts(run_id, error))
+    lines = [
+        "{run_id}  {status}  {message}".format(**fact)
+        if fact["status"] == "damaged"
+        else "{run_id}  {status}  {dataset}  {backbone}".format(**fact)
+        for fact in facts
+    ]
     report(as_json, {"runs": facts}, lines)
 
 
@@ -205,8 +208,10 @@ def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | No
     if folder is None:
         dataset = ImageDataset.load(workspace, run.dataset_id)
         evaluation = evaluate_split(run, dataset, split, workspace.cache_dir)
+        for notice in Certainty.load(run.folder).notices:
+            note(notice)
     else:
-        predictor = Predictor.load(run.folder)
+        predictor = _predictor(run)
         images, left_out = labelled_folder(folder, predictor.class_names)
         evaluation = evaluate_new_images(run, run_images(workspace, run), predictor, images)
     lowest, highest = evaluation.accuracy_interval
@@ -225,7 +230,7 @@ def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | No
 @_common_options
 def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bool) -> None:
     """Say what a run makes of one or more images."""
-    predictor = Predictor.load(TrainingRun.load(_workspace(root), run_id).folder)
+    predictor = _predictor(TrainingRun.load(_workspace(root), run_id))
     facts = {}
     lines = []
     problems = []
@@ -242,6 +247,13 @@ def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bo
     report(as_json, facts, lines)
     if problems:
         raise IngestError(_("Not every image could be read. {problems}").format(problems="; ".join(problems)))
+
+
+def _predictor(run: TrainingRun) -> Predictor:
+    predictor = Predictor.load(run.folder)
+    for notice in predictor.notices:
+        note(notice)
+    return predictor
 
 
 def _train_and_report(workspace: Workspace, run: TrainingRun, as_json: bool) -> None:
@@ -267,7 +279,11 @@ def main() -> int:
         cli(prog_name="python -m transfer_core", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        # Click takes the end of any file that is read for the end of the input, which means to stop.
+        if isinstance(error.__cause__, EOFError):
+            note(_("Error: {message}").format(message=error_message(error.__cause__)))
+            return 1
         note(_("Stopped."))
         return 130
     except Exception as error:  # noqa: BLE001  (the last resort: a traceback says nothing to a person)

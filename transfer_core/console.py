@@ -30,6 +30,7 @@ from transfer_core.language import _
 from transfer_core.predictor import Prediction
 from transfer_core.runs.run_status import status_of
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES
 
 _MAX_SHOWN = 200
 _SECONDS_BETWEEN_NOTES = 2.0
@@ -114,6 +115,17 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
     }
 
 
+def damaged_run_facts(run_id: str, error: TransferStudioError) -> dict[str, Any]:
+    """Return the facts of a run whose files cannot be read: those of `run_facts`, as far as they are known.
+
+    Args:
+        run_id: Its id.
+        error: What is wrong with it.
+    """
+    unknown = dict.fromkeys(("created_at", "dataset", "backbone", "val_accuracy", "seconds"))
+    return {"run_id": run_id, "status": "damaged", "message": str(error), **unknown}
+
+
 def prediction_facts(prediction: Prediction) -> dict[str, Any]:
     """Return what a model makes of an image, ready for JSON."""
     return {
@@ -143,9 +155,9 @@ def report(as_json: bool, facts: dict[str, Any], lines: list[str]) -> None:
         lines: The result for people.
     """
     if as_json:
-        click.echo(json.dumps(_without_gaps(facts), ensure_ascii=False, allow_nan=False))
+        click.echo(escaped(json.dumps(_without_gaps(facts), ensure_ascii=False, allow_nan=False)))
     else:
-        click.echo("\n".join(lines))
+        click.echo("\n".join(map(escaped, lines)))
 
 
 def _without_gaps(value: Any) -> Any:
@@ -190,7 +202,16 @@ def left_out_facts(files: Iterable[LeftOut]) -> list[dict[str, str]]:
 
 def note(line: str) -> None:
     """Write one line to standard error: standard output belongs to the result."""
-    click.echo(line, err=True)
+    click.echo(escaped(line), err=True)
+
+
+def escaped(line: str) -> str:
+    """Return a line in which no name can move the cursor, turn the text around or begin another line.
+
+    Args:
+        line: For people or in JSON, where the escapes stand for the same characters as before.
+    """
+    return CONTROL_CHARACTERS_AND_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def noted(title: str) -> Callable[[int, int], None]:
@@ -217,10 +238,12 @@ def error_message(error: Exception) -> str:
         case TransferStudioError():
             return str(error)
         case click.ClickException():
-            return error.format_message()
+            return " ".join(error.format_message().split())
         case OSError(strerror=str(reason), filename=str() | Path() as file):
             return _("{reason}: {file}").format(reason=reason, file=str(file)[:_MAX_SHOWN])
         case OSError(strerror=str(reason)):
             return reason
+        case MemoryError():
+            return _("There is too little free memory for this. Close other programs, then try again.")
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return _("Something went wrong that was not expected ({what}).").format(what=what[:_MAX_SHOWN])

@@ -15,6 +15,7 @@ from transfer_core.language import _
 
 # Together 1.3 s, far longer than this app, a virus scanner or a backup reads a file.
 _SECONDS_BETWEEN_TRIES = tuple(0.01 * 2**number for number in range(7))
+_LONGEST_REASON = 300
 
 
 def move(source: Path, target: Path) -> None:
@@ -128,20 +129,68 @@ def write_json(path: Path, values: dict[str, Any], *, indent: int | None = 1) ->
     write_bytes(path, json.dumps(values, indent=indent, ensure_ascii=False).encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, cost: str = "") -> dict[str, Any]:
     """Return what `write_json` wrote.
 
+    Args:
+        path: The file.
+        cost: What is lost without it and what to do, in whole sentences; general advice if not given.
+
     Raises:
-        WorkspaceError: If the file is missing or is not what this app writes.
+        WorkspaceError: If the file is missing or damaged; the message names it and its folder.
     """
     try:
-        values = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        return parse_json(path.read_bytes())
+    except FileNotFoundError as error:
         raise WorkspaceError(
-            _("{file} cannot be read: {reason}. It may have been changed or deleted by hand.").format(
-                file=path.name, reason=error
+            _("{file} of {folder} is missing. {cost}").format(
+                file=path.name, folder=path.parent.name, cost=cost or _advice()
             )
         ) from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise damaged_file(path, str(reason), cost) from error
+
+
+def parse_json(content: bytes) -> dict[str, Any]:
+    """Return the facts in a file of JSON.
+
+    Raises:
+        ValueError: If it is something else; the message says why, to stand behind a colon.
+    """
+    if not content.strip():
+        raise ValueError(_("it is empty"))
+    try:
+        values = json.loads(content)
+    except RecursionError as error:
+        raise ValueError(_("its values are nested too deeply")) from error
+    except UnicodeDecodeError as error:
+        raise ValueError(_("it is not text")) from error
+    except json.JSONDecodeError as error:
+        raise ValueError(_("it is not JSON from character {place} on").format(place=error.pos)) from error
+    except ValueError as error:
+        raise ValueError(_("a number in it has thousands of digits")) from error
+    except MemoryError as error:
+        raise ValueError(_("it is larger than the free memory")) from error
     if not isinstance(values, dict):
-        raise WorkspaceError(_("{file} does not hold what was expected.").format(file=path.name))
+        raise ValueError(_("it holds no named values"))
     return values
+
+
+def damaged_file(path: Path, reason: str, cost: str = "") -> WorkspaceError:
+    """Return the error about a file that does not hold what this app writes.
+
+    Args:
+        path: The file, in the folder of its run or dataset.
+        reason: Why, to stand behind a colon.
+        cost: What is lost without it and what to do, in whole sentences; general advice if not given.
+    """
+    return WorkspaceError(
+        _("{file} of {folder} is damaged: {reason}. {cost}").format(
+            file=path.name, folder=path.parent.name, reason=reason[:_LONGEST_REASON], cost=cost or _advice()
+        )
+    )
+
+
+def _advice() -> str:
+    return _("Restore it from a copy, or delete what it belongs to.")

@@ -17,7 +17,7 @@ from transfer_core.backbones.zoo_weights import ZooWeights
 from transfer_core.config import TrainingConfig
 from transfer_core.console import note, noted, report
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import NotFoundError, WeightsError
+from transfer_core.errors import NotFoundError, TransferStudioError
 from transfer_core.evaluation.audition import audition, best_trade_off
 from transfer_core.language import _
 from transfer_core.options import common_options, open_workspace
@@ -110,7 +110,7 @@ def own_backbones(workspace: Workspace) -> list[Backbone]:
     for source_id in workspace.source_ids():
         try:
             found.append(get_backbone(source_id))
-        except (NotFoundError, WeightsError) as error:
+        except TransferStudioError as error:
             note(_("The own model {id} is damaged: {reason}").format(id=source_id, reason=error))
     return found
 

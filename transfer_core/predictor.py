@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +15,11 @@ from transfer_core.data.image_path import to_pixels
 from transfer_core.data.images import decode_image
 from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.evaluation.calibration import Calibration
+from transfer_core.evaluation.certainty import Certainty
 from transfer_core.evaluation.rejection import Rejection
-from transfer_core.files import read_json
+from transfer_core.files import damaged_file, read_json
 from transfer_core.language import _
+from transfer_core.schema import fits
 from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.training.train import MODEL_FILE
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import keras
 
 _BATCH_SIZE = 32
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
+_LARGEST_IMAGE_SIZE = 2048
 
 Array = np.ndarray[Any, Any]
 
@@ -98,6 +99,7 @@ class Predictor:
         image_size: Side of the input, in pixels.
         calibration: Applied to the probabilities.
         rejection: Says which pictures are unlike what was learned; without it none are.
+        notices: Files beside the model that are damaged, and what that costs, in sentences for a person.
 
     Attributes:
         model: As given; what explains it looks inside.
@@ -110,36 +112,43 @@ class Predictor:
         image_size: int,
         calibration: Calibration | None = None,
         rejection: Rejection | None = None,
+        notices: tuple[str, ...] = (),
     ) -> None:
         self.class_names = tuple(class_names)
         self.image_size = image_size
         self.calibration = calibration or Calibration()
         self.rejection = rejection
+        self.notices = notices
         self.model = model
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
         """Load what `train` saved in a folder.
 
+        Damage in what lies beside the model is in `notices`: it costs no answers.
+
         Raises:
             NotFoundError: If there is no model in it.
-            WorkspaceError: If the model is damaged.
+            WorkspaceError: If the model or its signature is damaged.
         """
         model = load_model(folder)
-        signature = read_json(folder / SIGNATURE_FILE)
+        class_names, image_size = read_signature(folder)
+        if model.input_shape[1:] != (image_size, image_size, 3) or model.output_shape != (
+            None,
+            len(class_names),
+        ):
+            raise damaged_file(folder / SIGNATURE_FILE, _("it is of another model"), _cost_of_signature())
         try:
-            predictor = cls(
-                with_features(model),
-                signature["class_names"],
-                signature["image_size"],
-                Calibration.load(folder),
-                Rejection.load(folder),
-            )
+            both = with_features(model)
+            found = Certainty.load(folder, both.outputs[0].shape[-1])
+            predictor = cls(both, class_names, image_size, found.calibration, found.rejection, found.notices)
             # The first picture makes TensorFlow lay out its graph; a person should not wait for that.
-            predictor.score(np.zeros((1, predictor.image_size, predictor.image_size, 3), np.uint8))
-            return predictor
-        except _DAMAGE as error:
-            raise _damaged(error) from error
+            scores = predictor.score(np.zeros((1, image_size, image_size, 3), np.uint8))
+        except ValueError as error:
+            raise _damaged_model(folder) from error
+        if not np.isfinite(scores).all():
+            raise damaged_file(folder / MODEL_FILE, _("its answers are no numbers"), _cost_of_model())
+        return predictor
 
     def predict(self, content: bytes) -> Prediction:
         """Score one picture.
@@ -183,7 +192,9 @@ class Predictor:
 
     def with_rejection(self, rejection: Rejection | None) -> Predictor:
         """Return the same model with other thresholds."""
-        return Predictor(self.model, self.class_names, self.image_size, self.calibration, rejection)
+        return Predictor(
+            self.model, self.class_names, self.image_size, self.calibration, rejection, self.notices
+        )
 
     def score(self, pixels: Array) -> Array:
         """Score pictures that have been decoded and resized.
@@ -224,8 +235,15 @@ def load_model(folder: Path) -> keras.Model:
 
     try:
         return keras.saving.load_model(folder / MODEL_FILE, compile=False)
-    except _DAMAGE as error:
-        raise _damaged(error) from error
+    except MemoryError as error:
+        raise WorkspaceError(
+            _("There is too little free memory to load the model of {folder}. Close other programs.").format(
+                folder=folder.name
+            )
+        ) from error
+    # Keras, h5py and zipfile raise a dozen kinds of errors on a file that was cut off or changed.
+    except Exception as error:
+        raise _damaged_model(folder) from error
 
 
 def with_features(model: keras.Model) -> keras.Model:
@@ -248,8 +266,43 @@ def with_features(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, [features, model.output])
 
 
-def _damaged(error: Exception) -> WorkspaceError:
-    return WorkspaceError(_("The saved model is damaged ({reason}). Train it again.").format(reason=error))
+def read_signature(folder: Path) -> tuple[tuple[str, ...], int]:
+    """Return the classes of a model, in the order of its outputs, and the side of its input, in pixels.
+
+    Args:
+        folder: Of the run.
+
+    Raises:
+        WorkspaceError: If the file beside the model is missing or damaged.
+    """
+    path = folder / SIGNATURE_FILE
+    values = read_json(path, _cost_of_signature())
+    class_names: Any = values.get("class_names")
+    image_size: Any = values.get("image_size")
+    is_sound = (
+        isinstance(class_names, list)
+        and fits(tuple(class_names), tuple[str, ...])
+        and len(set(class_names)) == len(class_names) >= 2
+        and fits(image_size, int)
+        and 1 <= image_size <= _LARGEST_IMAGE_SIZE
+    )
+    if not is_sound:
+        raise damaged_file(path, _("it does not hold what was expected"), _cost_of_signature())
+    return tuple(class_names), image_size
+
+
+def _damaged_model(folder: Path) -> WorkspaceError:
+    return damaged_file(folder / MODEL_FILE, _("it is no whole model"), _cost_of_model())
+
+
+def _cost_of_model() -> str:
+    return _("The run keeps its results, but it cannot answer. Train again to have a model.")
+
+
+def _cost_of_signature() -> str:
+    return _(
+        "It names the classes of the model, which cannot answer without it. Restore the file from a copy."
+    )
 
 
 def _looks(outputs: Any) -> Looks:

@@ -155,7 +155,7 @@ class Workspace:
 
 
 def _checked_id(identifier: str) -> str:
-    if not ID_PATTERN.fullmatch(identifier):
+    if not _is_id(identifier):
         raise NotFoundError(
             _(
                 "There is nothing with the id {identifier}. Ids look like 20261122-140512-0123456789abcdef."
@@ -166,4 +166,15 @@ def _checked_id(identifier: str) -> str:
 
 def _ids_in(folder: Path, marker: str) -> list[str]:
     names = (path.parent.name for path in folder.glob(f"*/{marker}"))
-    return sorted((name for name in names if ID_PATTERN.fullmatch(name)), reverse=True)
+    return sorted((name for name in names if _is_id(name)), reverse=True)
+
+
+def _is_id(name: str) -> bool:
+    if not ID_PATTERN.fullmatch(name):
+        return False
+    try:
+        datetime.strptime(name[:15], "%Y%m%d-%H%M%S")
+    except ValueError:
+        # A day that never was.
+        return False
+    return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.ui.process import new_photos_evaluation, split_evaluation, stored_evaluation, workspace
+from pages.ui.words import plain
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Split
 from transfer_core.errors import NotFoundError, TransferStudioError, WorkspaceError
@@ -39,7 +40,11 @@ def checked_sets(run: TrainingRun) -> dict[str, CheckedSet]:
     """Return the sets that a run can be scored on, by name; nothing is scored yet."""
     dataset = dataset_of(run)
     sets = {}
-    stored = stored_evaluation(run.id)
+    stored = None
+    try:
+        stored = stored_evaluation(run.id)
+    except WorkspaceError as error:
+        st.warning(plain(str(error)), icon=":material/warning:")
     if stored is not None and (stored.has_probabilities or dataset is None):
         sets["validation"] = CheckedSet("validation", _("Validation"), lambda: stored, dataset)
     elif dataset is not None:

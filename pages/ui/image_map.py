@@ -17,7 +17,7 @@ from pages.ui.session import Session
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.parallel import map_ahead
 from transfer_core.evaluation.cached_looks import look_at_cached
-from transfer_core.evaluation.calibration import Calibration
+from transfer_core.evaluation.certainty import Certainty
 from transfer_core.evaluation.image_map import MapMethod, chosen_for_map, lay_out
 from transfer_core.language import _
 from transfer_core.predictor import Looks
@@ -72,7 +72,7 @@ def _map_data(
     images = [known[place] for place in chosen_for_map(len(known))]
     looks: Looks = look_at_cached(run.folder, run.config, dataset, images, workspace().cache_dir)
     features = np.asarray(looks.features)
-    probabilities = Calibration.load(run.folder).apply(looks.probabilities)
+    probabilities = Certainty.load(run.folder, features.shape[1]).calibration.apply(looks.probabilities)
     sources = map_ahead(_thumbnail, [str(dataset.image_path(image)) for image in images])
     points = []
     for image, place, row, source in zip(

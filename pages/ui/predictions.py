@@ -54,8 +54,9 @@ def show_predictions(session: Session, runs: Runs, photos: Sequence[SourceFile])
 def make_ready(runs: Runs) -> None:
     """Load the models, which takes a moment the first time."""
     with st.spinner(_("Getting the network ready …")):
-        for run in runs:
-            predictor(run.id)
+        notices = [notice for run in runs for notice in predictor(run.id).notices]
+    for notice in notices:
+        st.warning(plain(notice), icon=":material/warning:")
 
 
 def say_what_certainty_is() -> None:

@@ -82,7 +82,8 @@ def predictor(run_id: str) -> Predictor:
         NotFoundError: If the run has no model.
         WorkspaceError: If a file of it is damaged.
     """
-    return _loaded_predictor(run_id, model_version(run_id)).with_rejection(rejection(run_id))
+    loaded = _loaded_predictor(run_id, model_version(run_id))
+    return loaded.with_rejection(rejection(run_id) if loaded.rejection else None)
 
 
 def model_version(run_id: str) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from pages.ui.session import Session
 from pages.ui.steps import Step
 from pages.ui.training import show_head_choice, show_heading
 from pages.ui.words import duration_words, plain
+from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
@@ -30,7 +31,11 @@ def show_result(session: Session) -> None:
     snapshot, status = run_queue().snapshot(run.id), run_queue().status(run.id)
     show_heading(run)
     _show_outcome(status, snapshot)
-    evaluation = run.evaluation()
+    evaluation = None
+    try:
+        evaluation = run.evaluation()
+    except WorkspaceError as error:
+        st.warning(plain(str(error)), icon=":material/warning:")
     if snapshot.best:
         _show_numbers(snapshot, evaluation)
     _show_actions(session, run, status)

@@ -519,9 +519,12 @@ class TestOtherCommands:
         good, bad = (TrainingRun.create(workspace, color_dataset, config) for _number in range(2))
         (bad.folder / "config.json").write_text(content)
         finished = own("runs", "--json")
-        assert [fact["run_id"] for fact in finished.json["runs"]] == [good.id]
-        (line,) = finished.err.splitlines()
-        assert line.startswith(f"The run {bad.id} is damaged: ")
+        facts = {fact["run_id"]: fact for fact in finished.json["runs"]}
+        assert facts.keys() == {good.id, bad.id}
+        assert (facts[good.id]["status"], facts[bad.id]["status"]) == ("interrupted", "damaged")
+        assert facts[good.id].keys() == facts[bad.id].keys()
+        (line,) = [line for line in own("runs").out.splitlines() if "damaged" in line]
+        assert line.startswith(f"{bad.id}  damaged  config.json of {bad.id} is damaged: ")
 
     def test_no_runs_yet(self, own: Run) -> None:
         assert own("runs", "--json").json == {"runs": []}

@@ -112,18 +112,24 @@ def test_what_has_to_survive_a_power_cut_is_synced(path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "facts.json cannot be read: "),
-        (b'{"half": ', "facts.json cannot be read: "),
-        (b"\xff\xfe\x00{", "facts.json cannot be read: "),
-        (b"[1, 2]", "facts.json does not hold what was expected."),
-        (b'"text"', "facts.json does not hold what was expected."),
+        (b"", "it is empty"),
+        (b" \n", "it is empty"),
+        (b'{"half": ', "it is not JSON from character 9 on"),
+        (b"\xff\xfe\x00{", "it is not JSON from character 0 on"),
+        (b'{"text": "\xff"}', "it is not text"),
+        (b"[1, 2]", "it holds no named values"),
+        (b'"text"', "it holds no named values"),
+        (b"[" * 100_000, "its values are nested too deeply"),
+        (b'{"number": ' + b"9" * 5000 + b"}", "a number in it has thousands of digits"),
     ],
 )
 def test_what_this_app_did_not_write_is_refused(path: Path, content: bytes, message: str) -> None:
     path.write_bytes(content)
     with pytest.raises(WorkspaceError) as caught:
         read_json(path)
-    assert str(caught.value).startswith(message)
+    assert str(caught.value) == (
+        f"facts.json of {path.parent.name} is damaged: {message}. Restore it from a copy, or delete what it belongs to."
+    )
 
 
 def test_a_missing_file_is_told_without_its_folder(tmp_path: Path) -> None:
@@ -205,3 +211,16 @@ def test_what_is_in_use_is_deleted_a_little_later(
     assert not path.exists()
     assert len(waited) == 3
     remove(path.parent / name)
+
+
+def test_what_is_lost_is_said(path: Path) -> None:
+    for content in (b"", b"[]"):
+        path.write_bytes(content)
+        with pytest.raises(WorkspaceError, match=r"\. The name is lost\.$"):
+            read_json(path, "The name is lost.")
+
+
+def test_a_missing_file_is_named_with_the_folder_it_belongs_to(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with pytest.raises(WorkspaceError, match=r"^gone\.json of run is missing\. Restore it"):
+        read_json(tmp_path / "run" / "gone.json")

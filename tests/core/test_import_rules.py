@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Each room imports only from its own place in this list and from those before it; the longest name counts.
 DIRECTION = (
     ("transfer_core", "transfer_core.errors", "transfer_core.language"),
-    ("transfer_core.files", "transfer_core.download", "transfer_core.locks"),
+    ("transfer_core.files", "transfer_core.download", "transfer_core.locks", "transfer_core.schema"),
     ("transfer_core.config", "transfer_core.events"),
     ("transfer_core.data", "transfer_core.workspace", "transfer_core.backbones"),
     ("transfer_core.training",),

@@ -137,7 +137,7 @@ def test_a_damaged_model_is_one_sentence(
     (trained_run.folder / "model.keras").write_bytes(b"no model")
     page = open_page("6_Test", run=trained_run.id)
     page.file_uploader[0].upload("a.png", make_image("red"), "image/png").run()
-    assert page.error[0].value.startswith("The saved model is damaged")
+    assert page.error[0].value.startswith(f"model.keras of {trained_run.id} is damaged")
 
 
 def test_an_archive_becomes_a_table_the_least_sure_first(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,19 +21,34 @@ from transfer_core.backbones.sources import (
     FACTS_FILE,
     SourceFacts,
     SourceWeights,
+    check_outputs,
     write_source,
 )
 from transfer_core.backbones.weights_file import read_weights, set_weights
 from transfer_core.backbones.zoo_weights import has_checksum, read_zoo_weights
+from transfer_core.data.zip_archive import size_of_list
 from transfer_core.errors import NotFoundError, WeightsError, WorkspaceError
-from transfer_core.files import move, replacing, write_json
+from transfer_core.files import move, parse_json, replacing, write_json
 from transfer_core.language import _
 from transfer_core.workspace import Workspace, new_id
 
 _MOST_FACTS_BYTES = 10**6
+# A source has two files, and an exported model some twenty.
+_MOST_BYTES_OF_LIST = 2**20
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # Names and shapes of the arrays, beside their numbers.
 _MOST_HEADER_BYTES = 2 * 10**6
 _CHUNK_BYTES = 2**20
+# What zipfile raises on files that were cut off or changed; an OSError is about the disk.
+_NOT_A_ZIP = (
+    zipfile.BadZipFile,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 _KERAS_WEIGHTS_FILE = "model.weights.h5"
 _MOST_HIDDEN_UNITS = 4096
 
@@ -75,6 +90,8 @@ def import_source(workspace: Workspace, content: BinaryIO) -> str:
     load_keras()
     with _new_source(workspace) as (source_id, folder):
         try:
+            if size_of_list(content) > _MOST_BYTES_OF_LIST:
+                raise WeightsError(_not_ours())
             with zipfile.ZipFile(content) as file:
                 place = _place_of_bundle(file)
                 if place is None:
@@ -87,7 +104,7 @@ def import_source(workspace: Workspace, content: BinaryIO) -> str:
                     "This version of the app does not know the network that the model is built as. Update the app."
                 )
             ) from error
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
+        except _NOT_A_ZIP as error:
             raise WeightsError(_not_ours()) from error
     return source_id
 
@@ -113,6 +130,7 @@ def import_weights(workspace: Workspace, backbone_name: str, content: BinaryIO, 
     load_keras()
     model = network.build(pretrained=False)
     set_weights(model, read_zoo_weights(content, model, name, is_blue_first=network.preprocessing == "caffe"))
+    check_outputs(model)
     facts = {
         "architecture": network.name,
         "title": Path(name).stem[:100],
@@ -154,7 +172,9 @@ def _take_source(file: zipfile.ZipFile, folder: Path) -> None:
     facts = _taken_facts(file, FACTS_FILE)
     network = published_backbone(facts.architecture)
     _copy_out(file, ARRAYS_FILE, folder / ARRAYS_FILE, network, 4 * network.num_parameters)
-    SourceWeights(folder, facts.weights_sha256).load(network.build(pretrained=False))
+    body = network.build(pretrained=False)
+    SourceWeights(folder, facts.weights_sha256).load(body)
+    check_outputs(body)
     write_json(folder / FACTS_FILE, facts.to_dict())
 
 
@@ -180,6 +200,7 @@ def _take_bundle(file: zipfile.ZipFile, place: str, folder: Path) -> None:
         _copy_out(inside, _KERAS_WEIGHTS_FILE, weights_path, network, most_bytes)
     body = network.build(pretrained=False)
     set_weights(body, read_weights(weights_path, body, BUNDLE_MODEL_FILE))
+    check_outputs(body)
     given = {field.name: getattr(facts, field.name) for field in fields(facts)}
     del given["weights_sha256"]
     write_source(folder, body, network, given)
@@ -188,19 +209,23 @@ def _take_bundle(file: zipfile.ZipFile, place: str, folder: Path) -> None:
 
 
 def _taken_facts(file: zipfile.ZipFile, name: str) -> SourceFacts:
-    if file.getinfo(name).file_size > _MOST_FACTS_BYTES:
+    member = file.getinfo(name)
+    if member.file_size > _MOST_FACTS_BYTES or member.compress_type not in _PACKINGS:
         raise WeightsError(_not_ours())
     with file.open(name) as opened:
         content = opened.read(_MOST_FACTS_BYTES)
     try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        values = parse_json(content)
+    except ValueError as error:
         raise WeightsError(_not_ours()) from error
-    return SourceFacts.from_dict(values if isinstance(values, dict) else {})
+    return SourceFacts.from_dict(values)
 
 
 def _copy_out(file: zipfile.ZipFile, name: str, path: Path, network: Backbone, most_bytes: int) -> None:
     """Copy a file out of a zip; never more than the network could need, whatever the zip says."""
+    # Others take as much memory to unpack as their maker likes.
+    if file.getinfo(name).compress_type not in _PACKINGS:
+        raise WeightsError(_not_ours())
     num_bytes = 0
     with file.open(name) as source, path.open("wb") as target:
         while chunk := source.read(_CHUNK_BYTES):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tokenize
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,11 @@ import numpy as np
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.families import family_words
 from transfer_core.backbones.zoo_weights import checksum_of, has_checksum
-from transfer_core.data.zip_archive import UNPACKING_ERRORS
+from transfer_core.data.zip_archive import UNPACKING_ERRORS, size_of_list
 from transfer_core.errors import WeightsError
 from transfer_core.files import read_json, replacing, write_json
 from transfer_core.language import _
+from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES
 
 if TYPE_CHECKING:
     import keras
@@ -38,9 +39,11 @@ _FORMAT = "transfer-studio-source"
 _FORMAT_VERSION = 1
 _MOST_LETTERS = 200
 _MOST_GENERATIONS = 20
+# Of a file of arrays: enough for some ten thousand.
+_MOST_BYTES_OF_LIST = 2**22
 
 # What NumPy and zipfile raise on files that are no whole files of arrays (seen by feeding them mutated ones).
-_NOT_ARRAYS = (
+NOT_ARRAYS = (
     *UNPACKING_ERRORS,
     KeyError,
     TypeError,
@@ -78,7 +81,7 @@ class SourceFacts:
     def __post_init__(self) -> None:
         texts: tuple[object, ...] = (self.architecture, self.title, *self.class_names, *self.lineage)
         is_sound = (
-            all(isinstance(text, str) and 0 < len(text) <= _MOST_LETTERS for text in texts)
+            all(map(_is_name, texts))
             and len(self.class_names) <= MOST_CLASSES
             and len(self.lineage) <= _MOST_GENERATIONS
             and re.fullmatch(r"[0-9a-f]{64}", str(self.weights_sha256))
@@ -113,6 +116,11 @@ class SourceFacts:
                     "it again where it was trained, with “Save this model as a source”."
                 )
             ) from error
+
+
+def _is_name(text: object) -> bool:
+    is_short = isinstance(text, str) and 0 < len(text) <= _MOST_LETTERS
+    return is_short and not CONTROL_CHARACTERS_AND_LINES.search(str(text))
 
 
 @dataclass(frozen=True)
@@ -227,7 +235,8 @@ def load_arrays(path: Path, model: keras.Model) -> None:
         _check_headers(path, expected)
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in expected}
-    except _NOT_ARRAYS as error:
+            check_finite(arrays)
+    except NOT_ARRAYS as error:
         raise WeightsError(
             _(
                 "The weights of this model cannot be used ({reason}). Save it again where it was trained, with “Save "
@@ -252,6 +261,9 @@ def kinds_of_arrays(path: Path) -> dict[str, ArrayKind]:
     """
     kinds: dict[str, ArrayKind] = {}
     try:
+        with path.open("rb") as content:
+            if size_of_list(content) > _MOST_BYTES_OF_LIST:
+                raise ValueError(_("it lists too many arrays"))
         with zipfile.ZipFile(path) as file:
             for member in file.infolist():
                 name = member.filename.removesuffix(".npy")
@@ -260,9 +272,42 @@ def kinds_of_arrays(path: Path) -> dict[str, ArrayKind]:
                         raise ValueError(_("{name} is of another format").format(name=name[:60]))
                     shape, _order, dtype = np.lib.format.read_array_header_1_0(array)
                 kinds[name] = shape, dtype
-    except _NOT_ARRAYS as error:
+    except NOT_ARRAYS as error:
         raise ValueError(str(error)) from error
     return kinds
+
+
+def check_finite(arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Make sure that weights are numbers that a network can calculate with.
+
+    Args:
+        arrays: By name.
+
+    Raises:
+        ValueError: If one holds infinity or NaN.
+    """
+    name = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
+    if name is not None:
+        raise ValueError(_("{name} holds infinity or NaN").format(name=name[:60]))
+
+
+def check_outputs(model: keras.Model) -> None:
+    """Make sure that a network with weights from a file gives finite numbers.
+
+    Args:
+        model: From raw pixels in 0-255.
+
+    Raises:
+        WeightsError: If it does not.
+    """
+    pixels = np.random.default_rng(0).integers(0, 256, (1, *model.input_shape[1:])).astype(np.float32)
+    if not np.isfinite(np.asarray(model(pixels, training=False))).all():
+        raise WeightsError(
+            _(
+                "The weights of this model are damaged: its answers are infinity or NaN. Save it again where it was "
+                "trained."
+            )
+        )
 
 
 def _check_headers(path: Path, expected: dict[str, ArrayKind]) -> None:

@@ -171,9 +171,15 @@ def _fit(stored: list[_Stored], model: keras.Model, file_name: str) -> Arrays:
     misfit = next((pair for pair in pairs if not _fits(*pair)), None)
     if misfit or len(pairs) < len(layers):
         raise WeightsError(_misfit_message(file_name, layers, len(stored), misfit))
-    return {
+    arrays = {
         layer.name: [np.asarray(array[()], np.float32) for array in found.arrays] for layer, found in pairs
     }
+    name = next(
+        (name for name, ours in arrays.items() if not all(np.isfinite(one).all() for one in ours)), None
+    )
+    if name is not None:
+        raise ValueError(_("its layer {name} holds infinity or NaN").format(name=name))
+    return arrays
 
 
 def _fits(layer: Any, found: _Stored) -> bool:

@@ -16,9 +16,10 @@ from transfer_core.data.similarity import groups_of
 from transfer_core.data.sources import clean_name
 from transfer_core.data.split import classes_without, split_by_fold, split_by_folders, split_by_share
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
-from transfer_core.files import read_json, remove, write_json
+from transfer_core.files import damaged_file, read_json, remove, write_json
 from transfer_core.language import _
 from transfer_core.locks import changing, let_go
+from transfer_core.schema import fits
 from transfer_core.workspace import Workspace
 
 DATASET_FILE = "dataset.json"
@@ -80,13 +81,16 @@ class ImageDataset:
         folder = workspace.dataset_dir(dataset_id)
         if not (folder / DATASET_FILE).is_file():
             raise NotFoundError(_("There are no images with the id {id} any more.").format(id=dataset_id))
-        facts = read_json(folder / DATASET_FILE)
+        cost = _("The photos are still in the folder “images” beside it. Restore the file from a copy.")
+        facts = read_json(folder / DATASET_FILE, cost)
         try:
-            return cls(id=dataset_id, folder=folder, **facts_from_dict(facts))
-        except (KeyError, TypeError, ValueError) as error:
-            raise WorkspaceError(
-                _("The file of the images {id} is damaged.").format(id=dataset_id)
-            ) from error
+            dataset = cls(id=dataset_id, folder=folder, **facts_from_dict(facts))
+            if not fits(dataset, cls):
+                raise TypeError("a fact is of another kind")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = _("it does not hold what was expected")
+            raise damaged_file(folder / DATASET_FILE, reason, cost) from error
+        return dataset
 
     def save(self) -> ImageDataset:
         """Write the dataset's facts and return it with its new version number.

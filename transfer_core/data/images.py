@@ -31,6 +31,9 @@ from transfer_core.language import _
 ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
 MIN_SIDE = 8
 JPEG_QUALITY = 95
+# A progressive JPEG of a camera has about ten. Each decodes the whole picture once more, and takes a few bytes.
+_MOST_SCANS = 100
+_SCAN = b"\xff\xda"
 
 # Pillow registers most formats only after a first failure, and `formats=` needs them registered.
 Image.init()
@@ -105,6 +108,7 @@ def read_image(content: bytes) -> DecodedImage:
             _check_size(opened.size)
             for size in _coded_sizes(opened, content):
                 _check_pixels(size)
+            _check_scans(opened, content)
             _check_checksums(opened, content)
             return _decoded(opened, content)
     except UnreadableImageError:
@@ -124,6 +128,35 @@ def image_id(image: Image.Image) -> str:
     digest = hashlib.sha256(f"{image.width}x{image.height}".encode())
     digest.update(image.tobytes())
     return digest.hexdigest()[:32]
+
+
+def check_stored(content: bytes) -> None:
+    """Make sure that bytes are a picture as a dataset stores it, by decoding all of it.
+
+    Args:
+        content: The bytes of the file.
+
+    Raises:
+        UnreadableImageError: If they are no whole JPEG, or larger than any that is stored; the message says why.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG",)) as opened:
+            _check_pixels(opened.size)
+            if max(opened.size) > MAX_STORED_SIDE:
+                raise UnreadableImageError(
+                    _("it is larger than {limit:,} pixels on a side").format(limit=MAX_STORED_SIDE),
+                    "too_large",
+                )
+            _check_scans(opened, content)
+            # Every byte is read, and only an eighth of the pixels computed.
+            opened.draft(None, (1, 1))
+            opened.load()
+    except UnreadableImageError:
+        raise
+    except MemoryError as error:
+        raise UnreadableImageError(_not_enough_memory(), "unreadable") from error
+    except DECODER_ERRORS as error:
+        raise _explained(content) from error
 
 
 def encode_jpeg(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
@@ -183,6 +216,11 @@ def _coded_sizes(image: Image.Image, content: bytes) -> list[tuple[int, int]]:
     if image.format not in ("HEIF", "AVIF"):
         return []
     return [struct.unpack(">II", size) for size in _CODED_SIZE.findall(content)]
+
+
+def _check_scans(image: Image.Image, content: bytes) -> None:
+    if image.format in ("JPEG", "MPO") and content.count(_SCAN) > _MOST_SCANS:
+        raise UnreadableImageError(_("it is made so that decoding it takes very long"), "unsafe")
 
 
 def _check_checksums(image: Image.Image, content: bytes) -> None:

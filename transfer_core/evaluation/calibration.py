@@ -5,6 +5,7 @@ Guo, Pleiss, Sun and Weinberger, 2017, "On Calibration of Modern Neural Networks
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from transfer_core.errors import WorkspaceError
-from transfer_core.files import read_json, write_json
+from transfer_core.files import damaged_file, read_json, write_json
 from transfer_core.language import _
+from transfer_core.schema import fits
 
 CALIBRATION_FILE = "calibration.json"
 # With fewer photos the temperature would follow single photos.
@@ -72,15 +73,12 @@ class Calibration:
         path = folder / CALIBRATION_FILE
         if not path.is_file():
             return cls()
-        facts = read_json(path)
-        temperature, num_images = facts.get("temperature"), facts.get("num_images")
-        if not isinstance(temperature, int | float) or not _LOWEST <= temperature <= _HIGHEST:
-            raise WorkspaceError(
-                _("The temperature in {file} is damaged. Delete the file or train again.").format(
-                    file=CALIBRATION_FILE
-                )
-            )
-        return cls(float(temperature), num_images if isinstance(num_images, int) else 0)
+        cost = _("Probabilities are shown as the model gives them. Train again to calibrate them.")
+        facts = read_json(path, cost)
+        found = cls(facts.get("temperature", math.nan), facts.get("num_images", 0))
+        if not fits(found, cls) or not _LOWEST <= found.temperature <= _HIGHEST or found.num_images < 0:
+            raise damaged_file(path, _("its temperature is out of range"), cost)
+        return found
 
 
 @dataclass(frozen=True)

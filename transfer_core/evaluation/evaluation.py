@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -22,10 +22,14 @@ from transfer_core.evaluation.intervals import wilson_interval
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.language import _, plural
 from transfer_core.predictor import Looks, Predictor
+from transfer_core.schema import fits
 
 FORMAT_VERSION = 2
 # As many as tell every float32 from its neighbours.
 _DIGITS = 9
+# Rounding adds probabilities up to a little more than 1, and unit vectors to a little more than 1 in length.
+_MOST_SHARE, _MOST_FAMILIARITY = 1 + 1e-6, 1.01
+_TEMPERATURES = (0.1, 100)
 
 Array = np.ndarray[Any, Any]
 
@@ -249,8 +253,9 @@ class Evaluation:
         """Rebuild what `to_dict` gave, also in earlier versions. Names that this one does not know are passed over.
 
         Raises:
+            AttributeError, TypeError: If something is of another kind.
             KeyError: If something is missing.
-            TypeError: If something is of another kind.
+            ValueError: If a number is out of its range, or a class is not in the list.
         """
         known = {field.name for field in fields(ImageOutcome)}
         outcomes = []
@@ -258,14 +263,31 @@ class Evaluation:
             facts = {name: value for name, value in outcome.items() if name in known}
             facts["probabilities"] = tuple(facts.get("probabilities", ()))
             outcomes.append(ImageOutcome(**facts))
-        return cls(
+        evaluation = cls(
             tuple(values["class_names"]),
             tuple(outcomes),
-            float(values.get("temperature", 1.0)),
+            values.get("temperature", 1.0),
             # Earlier versions kept none but those of the validation images.
-            bool(values.get("is_fitted_here", True)),
-            int(values.get("num_met", 0)),
+            values.get("is_fitted_here", True),
+            values.get("num_met", 0),
         )
+        if not fits(evaluation, cls):
+            raise TypeError("a fact is of another kind")
+        evaluation._check_ranges()
+        return evaluation
+
+    def _check_ranges(self) -> None:
+        """Raise a ValueError if a number from a file is out of its range."""
+        names = set(self.class_names)
+        is_sound = (
+            len(self.outcomes) > 0
+            and self.num_met >= 0
+            and len(names) == len(self.class_names)
+            and _TEMPERATURES[0] <= self.temperature <= _TEMPERATURES[1]
+            and all(_is_possible(outcome, names) for outcome in self.outcomes)
+        )
+        if not is_sound:
+            raise ValueError("a number is out of its range, or a class is not in the list")
 
     @cached_property
     def _truth(self) -> Array:
@@ -316,6 +338,18 @@ def met_sentence(evaluation: Evaluation) -> str:
         evaluation.num_met,
         total=evaluation.num_met + evaluation.num_images,
         accuracy=evaluation.accuracy,
+    )
+
+
+def _is_possible(outcome: ImageOutcome, class_names: Set[str]) -> bool:
+    shares = (outcome.probability, outcome.true_probability, *outcome.probabilities)
+    return (
+        min(shares) >= 0
+        and max(shares) <= _MOST_SHARE
+        and len(outcome.probabilities) in (0, len(class_names))
+        and outcome.class_name in class_names
+        and outcome.predicted_class_name in class_names
+        and abs(outcome.familiarity or 0.0) <= _MOST_FAMILIARITY
     )
 
 

@@ -8,7 +8,6 @@ Scoring needs NumPy alone, so that exported models can do the same.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from transfer_core.backbones.sources import NOT_ARRAYS, kinds_of_arrays
 from transfer_core.errors import WorkspaceError
-from transfer_core.files import read_json, replacing, write_json
+from transfer_core.files import damaged_file, read_json, replacing, write_json
 from transfer_core.language import _
+from transfer_core.schema import fits
 
 REJECTION_FILE = "rejection.json"
 BANK_FILE = "rejection.npz"
@@ -32,7 +33,9 @@ TOLERANCE = 1e-5
 # Above every probability: no answer is given.
 NO_ANSWER = 1.01
 MOST_IN_BANK = 2000
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
+_MOST_FEATURES = 2**16
+# An unit vector may be a little longer than 1 in half precision.
+_MOST_SIMILARITY = 1.01
 
 Array = np.ndarray[Any, Any]
 
@@ -125,32 +128,35 @@ class Rejection:
         write_json(folder / REJECTION_FILE, facts)
 
     @classmethod
-    def load(cls, folder: Path) -> Rejection | None:
+    def load(cls, folder: Path, num_features: int | None = None) -> Rejection | None:
         """Read what lies beside a model, or None where there is nothing.
+
+        Args:
+            folder: Of the run.
+            num_features: Pooled features of the model, where they are known.
 
         Raises:
             WorkspaceError: If a file is damaged.
         """
         if not (folder / REJECTION_FILE).is_file():
             return None
-        facts = read_json(folder / REJECTION_FILE)
-        try:
-            with np.load(folder / BANK_FILE, allow_pickle=False) as arrays:
-                bank = arrays["bank"].astype(np.float32)
-            return cls(
-                bank,
-                float(facts["min_familiarity"]),
-                float(facts["familiar_share"]),
-                float(facts["min_probability"]),
-                int(facts["num_neighbors"]),
-            )
-        except _DAMAGE as error:
-            raise WorkspaceError(
-                _(
-                    "The files {facts} and {bank} of this run, which say when it does not know, are damaged. Delete "
-                    "them or train again."
-                ).format(facts=REJECTION_FILE, bank=BANK_FILE)
-            ) from error
+        cost = _("The model no longer says “I don't know”; its answers stay. Train again to get that back.")
+        facts = read_json(folder / REJECTION_FILE, cost)
+        names = ("min_familiarity", "familiar_share", "min_probability", "num_neighbors")
+        values: list[Any] = [facts.get(name) for name in names]
+        *limits, num_neighbors = values
+        is_sound = (
+            all(fits(limit, float) and abs(limit) <= _MOST_SIMILARITY for limit in limits)
+            and fits(num_neighbors, int)
+            and 1 <= num_neighbors <= MOST_IN_BANK
+        )
+        if not is_sound:
+            raise damaged_file(folder / REJECTION_FILE, _("a limit is out of range"), cost)
+        bank = _read_bank(folder / BANK_FILE, cost)
+        if num_features not in (None, bank.shape[1]):
+            raise damaged_file(folder / BANK_FILE, _("it is of another model"), cost)
+        least, share, surest = limits
+        return cls(bank, least, share, surest, num_neighbors)
 
 
 def fit_rejection(learned: Array, checked: Array, seed: int = 0) -> Rejection:
@@ -195,6 +201,26 @@ def limit_that_keeps(share: float, values: Sequence[float] | Array) -> float:
     lowest = np.quantile(np.asarray(values, float), 1 - share, method="lower")
     limits = possible_limits(values)
     return float(limits[limits <= lowest].max())
+
+
+def _read_bank(path: Path, cost: str) -> Array:
+    if not path.is_file():
+        raise damaged_file(path, _("it is missing"), cost)
+    try:
+        # The file says how many numbers it holds before any is read.
+        kinds = kinds_of_arrays(path)
+        shape, dtype = kinds.get("bank", ((), np.dtype(np.float16)))
+        is_sound = len(shape) == 2 and 1 <= shape[0] <= MOST_IN_BANK and 1 <= shape[1] <= _MOST_FEATURES
+        if len(kinds) != 1 or not is_sound or dtype != np.float16:
+            raise ValueError("other arrays")
+        # Opened here: NumPy leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            bank: Array = arrays["bank"].astype(np.float32)
+    except NOT_ARRAYS as error:
+        raise damaged_file(path, _("it is no whole file of arrays"), cost) from error
+    if not np.isfinite(bank).all():
+        raise damaged_file(path, _("it holds infinity or NaN"), cost)
+    return bank
 
 
 def _unit(features: Array) -> Array:

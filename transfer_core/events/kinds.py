@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from transfer_core.schema import NOT_FINITE, fits
 
 Phase = Literal["teacher", "features", "head", "fine_tune", "evaluation", "cross_validation"]
 Outcome = Literal["finished", "stopped", "failed", "interrupted"]
+# Of a training that goes out of bounds it is no finite number.
+Loss = Annotated[float, NOT_FINITE]
+# In seconds since 1970, the year 5138.
+_LATEST = 1e11
 
 
 @dataclass(frozen=True)
@@ -120,10 +126,10 @@ class BatchEnded(TrainingEvent):
 
     epoch: int
     step: int
-    loss: float
+    loss: Loss
     accuracy: float
     num_images: int
-    batch_loss: float | None = None
+    batch_loss: Loss | None = None
     learning_rate: float | None = None
     epoch_share: float = 1.0
 
@@ -145,9 +151,9 @@ class EpochEnded(TrainingEvent):
 
     epoch: int
     phase: Phase
-    loss: float
+    loss: Loss
     accuracy: float
-    val_loss: float
+    val_loss: Loss
     val_accuracy: float
     learning_rate: float | None = None
     memory_bytes: int | None = None
@@ -183,7 +189,7 @@ class RunEnded(TrainingEvent):
     best_epoch: int = 0
 
 
-_EVENT_TYPES: dict[str, type[TrainingEvent]] = {
+EVENT_TYPES: dict[str, type[TrainingEvent]] = {
     event_type.__name__: event_type
     for event_type in (
         RunStarted,
@@ -206,17 +212,22 @@ def event_to_dict(event: TrainingEvent) -> dict[str, Any]:
     return {"event": type(event).__name__, **asdict(event)}
 
 
-def event_from_dict(values: dict[str, Any]) -> TrainingEvent:
+def event_from_dict(values: object) -> TrainingEvent:
     """Rebuild what `event_to_dict` gave.
 
     Raises:
-        ValueError: If the kind or the values are unknown.
+        ValueError: If the kind or a value is not what this app writes.
     """
+    if not isinstance(values, dict):
+        raise ValueError("an event is an object")
     try:
         # JSON has no tuples.
         facts: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }
-        return _EVENT_TYPES[facts.pop("event")](**facts)
+        event = EVENT_TYPES[facts.pop("event")](**facts)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"unknown event {values!r}") from error
+        raise ValueError("unknown event") from error
+    if not fits(event, type(event)) or not 0 <= event.time < _LATEST:
+        raise ValueError("a value of the event is of another kind")
+    return event

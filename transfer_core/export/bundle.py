@@ -114,6 +114,8 @@ def export_run(
     prepare(workspace, format_name)
     on_step(_("Loading the model"))
     predictor = Predictor.load(run.folder)
+    for notice in predictor.notices:
+        on_step(notice)
     dataset = _dataset_of(workspace, run)
     folder = output_dir or run.folder / EXPORTS_DIR
     with _scratch_folder(workspace) as scratch:
@@ -154,7 +156,7 @@ def exported(run: TrainingRun, format_name: str) -> ExportBundle | None:
             # Earlier versions did not note it.
             facts.get("model") in (None, _model_facts(run)),
         )
-    except (WorkspaceError, KeyError, TypeError, zipfile.BadZipFile, OSError):
+    except (WorkspaceError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile, OSError):
         return None
     return bundle if path.is_file() else None
 

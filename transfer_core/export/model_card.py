@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.source_file import clean_name
+from transfer_core.errors import WorkspaceError
 from transfer_core.export.parity import Parity
 from transfer_core.language import _
 from transfer_core.runs.own_models import lineage_of
@@ -74,7 +75,10 @@ def _images(run: TrainingRun, dataset: ImageDataset | None) -> str:
 
 
 def _numbers(run: TrainingRun) -> str:
-    evaluation = run.evaluation()
+    try:
+        evaluation = run.evaluation()
+    except WorkspaceError as error:
+        return str(error)
     if evaluation is None:
         return _("It has not been measured.")
     lowest, highest = evaluation.accuracy_interval

@@ -15,7 +15,6 @@ from transfer_core.data.limits import limits, setting_of
 from transfer_core.data.members import allowed_size, unsafe_reason
 from transfer_core.data.source_file import clean_name
 from transfer_core.data.zip_archive import (
-    MAX_BYTES_PER_ENTRY,
     UNPACKING_ERRORS,
     lie_over_each_other,
     size_of_list,
@@ -23,12 +22,16 @@ from transfer_core.data.zip_archive import (
 from transfer_core.errors import ProjectError
 from transfer_core.language import _
 from transfer_core.projects.manifest import MANIFEST_FILE, NAMES, StoredFile, files_of, is_packed
+from transfer_core.projects.texts import check_text, most_bytes, parse_text
 from transfer_core.projects.version import version_of
 
 Progress = Callable[[int, int], None]
 
 _CHUNK_BYTES = 2**20
 _LOCKED = 1
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# In the list of members: the longest name that a project has, and what is noted with it.
+_MAX_BYTES_PER_ENTRY = 256
 _PROGRAMS = (".keras", ".h5", ".hdf5", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".pb", ".py", ".pyc")
 
 
@@ -66,11 +69,14 @@ def unpack(
         version, files = version_of(manifest), files_of(manifest)
         _check_names(members, files, version)
         check_size(len(files), sum(file.num_bytes for file in files.values()))
+        num_photos = _num_photos(files)
         num_done, num_all = 0, sum(file.num_bytes for file in files.values())
         for name, file in files.items():
             if should_stop():
                 raise ProjectStoppedError
             _unpack_file(archive, members[name], file, folder / name)
+            if is_packed(name):
+                _check_unpacked(folder / name, name, num_photos)
             num_done += file.num_bytes
             on_progress(num_done, num_all)
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest), encoding="utf-8")
@@ -104,7 +110,7 @@ def check_size(num_files: int, num_bytes: int) -> None:
 @contextmanager
 def _archive(content: BinaryIO) -> Iterator[zipfile.ZipFile]:
     try:
-        if size_of_list(content) > limits().files * MAX_BYTES_PER_ENTRY:
+        if size_of_list(content) > limits().files * _MAX_BYTES_PER_ENTRY:
             check_size(limits().files + 1, 0)
         opened = zipfile.ZipFile(content)
     except (*UNPACKING_ERRORS, NotImplementedError) as error:
@@ -153,6 +159,8 @@ def _refusal(member: zipfile.ZipInfo, name: str) -> str:
         )
     if name != MANIFEST_FILE and not any(names.fullmatch(name) for names in NAMES.values()):
         return _("no project has a file of this name")
+    if member.compress_type not in _PACKINGS:
+        return _("it is packed in a way that no project is")
     if not is_packed(name) and member.compress_type != zipfile.ZIP_STORED:
         return _("it is packed, which no project has its pictures and weights")
     return ""
@@ -160,14 +168,28 @@ def _refusal(member: zipfile.ZipInfo, name: str) -> str:
 
 def _read_manifest(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> dict[str, Any]:
     try:
-        if member.file_size > limits().file_bytes:
+        # It says a quarter as much of a file as the facts of the photos say of a photo.
+        num_like_photos = len(archive.infolist()) // 4
+        if member.file_size > most_bytes(MANIFEST_FILE, num_like_photos):
             raise ValueError
-        values = json.loads(archive.read(member))
-        if not isinstance(values, dict):
-            raise TypeError
-    except (*UNPACKING_ERRORS, NotImplementedError, TypeError, RecursionError) as error:
+        return parse_text(archive.read(member), MANIFEST_FILE, num_like_photos)
+    except (*UNPACKING_ERRORS, NotImplementedError, ProjectError) as error:
         raise ProjectError(_not_a_project()) from error
-    return values
+
+
+def _num_photos(files: dict[str, StoredFile]) -> int:
+    return sum(name.endswith(".jpg") for name in files)
+
+
+def _check_unpacked(path: Path, name: str, num_photos: int) -> None:
+    try:
+        check_text(path, num_photos)
+    except ProjectError as error:
+        raise ProjectError(
+            _("The project was not opened, because of the file “{name}” in it: {reason}").format(
+                name=name, reason=error
+            )
+        ) from error
 
 
 def _check_names(members: dict[str, zipfile.ZipInfo], files: dict[str, StoredFile], version: int) -> None:
@@ -180,6 +202,14 @@ def _check_names(members: dict[str, zipfile.ZipInfo], files: dict[str, StoredFil
                 "was made."
             ).format(names=clean_name(", ".join(differing)))
         )
+    num_photos = _num_photos(files)
+    for name, file in files.items():
+        if is_packed(name) and file.num_bytes > most_bytes(name, num_photos):
+            raise ProjectError(
+                _(
+                    "The project was not opened: {name} is larger than any that belongs to this many photos."
+                ).format(name=name)
+            )
     too_large = [
         name
         for name, file in files.items()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import published_backbone
@@ -19,38 +20,54 @@ from transfer_core.backbones.sources import (
     MOST_CLASSES,
     SourceFacts,
     SourceWeights,
-    kinds_of_arrays,
+    check_outputs,
 )
 from transfer_core.config import check_seed
-from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
+from transfer_core.data.images import check_stored
 from transfer_core.data.limits import limits
+from transfer_core.data.parallel import map_ahead
+from transfer_core.data.records import ImageRecord
 from transfer_core.data.source_file import clean_name
 from transfer_core.data.zip_archive import UNPACKING_ERRORS
-from transfer_core.errors import NotFoundError, ProjectError, TransferStudioError
+from transfer_core.errors import NotFoundError, ProjectError, TransferStudioError, UnreadableImageError
 from transfer_core.evaluation.calibration import Calibration
-from transfer_core.evaluation.evaluation import Evaluation
-from transfer_core.evaluation.rejection import BANK_FILE, MOST_IN_BANK, REJECTION_FILE, Rejection
-from transfer_core.events import snapshot_of
+from transfer_core.evaluation.rejection import BANK_FILE, REJECTION_FILE, Rejection
+from transfer_core.events import (
+    BatchEnded,
+    EpochEnded,
+    FoldEnded,
+    HeadChosen,
+    RunStarted,
+    TrainingEvent,
+    event_from_dict,
+    snapshot_of,
+)
+from transfer_core.events.kinds import EVENT_TYPES
 from transfer_core.files import read_json
 from transfer_core.language import _
+from transfer_core.predictor import read_signature
 from transfer_core.projects.manifest import MODEL_FACTS_FILE, Manifest
 from transfer_core.projects.models import NetworkFacts, check_arrays
-from transfer_core.projects.schema import fits
 from transfer_core.runs.distillation import DISTILLATION_FILE, Distillation
+from transfer_core.runs.event_log import events_of
 from transfer_core.runs.new_photos import NEW_PHOTOS_DIR
 from transfer_core.runs.notes import NOTES_FILE, RunNotes
 from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan
-from transfer_core.runs.training_run import SPLIT_FILE, TrainingRun
+from transfer_core.runs.training_run import EVALUATION_FILE, EVENTS_FILE, SPLIT_FILE, TrainingRun
+from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES, fits
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.workspace import ID_PATTERN, Workspace
 
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _OUTCOMES = ("finished", "stopped")
-_MOST_REPEATS = 100
-_NEARLY = 1e-6
-# In seconds since 1970, the year 5138.
-_LATEST = 1e11
+_FINGERPRINT = re.compile(r"([0-9a-f]{256})?", re.ASCII)
+_LONGEST_NAME = 300
+_LONGEST_SIDE = 10**7
+# A run has at most two phases of 1,000 epochs each, which may begin again once or twice.
+_MOST_EPOCHS = 10_000
+_MOST_GUESSES = 1000
 # What the readers of this app raise on facts that are not theirs.
 MISFITS = (
     TransferStudioError,
@@ -63,15 +80,18 @@ MISFITS = (
 )
 
 
-def check_project(unpacked: Workspace, manifest: Manifest) -> None:
-    """Check all facts of an unpacked project.
+def check_project(
+    unpacked: Workspace, manifest: Manifest, on_picture: Callable[[], None] = lambda: None
+) -> None:
+    """Check all facts and all pictures of an unpacked project.
 
     Args:
         unpacked: Where it lies.
         manifest: What it says it is made of.
+        on_picture: Called before each picture is read; what it raises ends the check.
 
     Raises:
-        ProjectError: If a fact is not what this app writes; the message says where.
+        ProjectError: If a fact is not what this app writes, or a picture is none; the message says where.
     """
     found = {f"{path.parent.name}/{path.name}" for path in unpacked.root.glob("*/*")}
     if found != set(manifest.places):
@@ -79,7 +99,9 @@ def check_project(unpacked: Workspace, manifest: Manifest) -> None:
             _("The project was not opened: it holds other images, runs or models than it lists.")
         )
     with _refusing(_("The images")):
-        check_dataset(ImageDataset.load(unpacked, manifest.dataset))
+        dataset = ImageDataset.load(unpacked, manifest.dataset)
+        check_dataset(dataset)
+        _check_pictures(dataset, on_picture)
     networks = {}
     for source_id in manifest.sources:
         with _refusing(_("The own model {id}").format(id=source_id)):
@@ -88,7 +110,9 @@ def check_project(unpacked: Workspace, manifest: Manifest) -> None:
         with _refusing(_("The run {id}").format(id=run_id)):
             run = TrainingRun.load(unpacked, run_id)
             network = networks.get(run.config.backbone) or known_network(run.config.backbone)
-            check_run(run, manifest.dataset, network)
+            check_run(run, dataset, network)
+            for photos in _new_photos_of(run):
+                _check_pictures(photos, on_picture)
             _require(model_facts_of(run).architecture == network.name, MODEL_FACTS_FILE)
 
 
@@ -111,7 +135,11 @@ def reason_of(error: Exception) -> str:
 
 def _require(is_sound: object, what: str) -> None:
     if not is_sound:
-        raise ProjectError(_("{file} does not hold what was expected.").format(file=what))
+        raise ProjectError(_not_as_expected(what))
+
+
+def _not_as_expected(what: str) -> str:
+    return _("{file} does not hold what was expected.").format(file=what)
 
 
 def check_dataset(dataset: ImageDataset) -> None:
@@ -123,12 +151,73 @@ def check_dataset(dataset: ImageDataset) -> None:
     _require(fits(dataset, ImageDataset), "dataset.json")
     images = (*dataset.images, *dataset.excluded)
     ids = [image.id for image in images]
-    _require(all(map(_IMAGE_ID.fullmatch, ids)) and len(set(ids)) == len(ids), "dataset.json")
+    _require(_are_image_ids(ids), "dataset.json")
+    _require(all(map(_is_possible_image, images)), "dataset.json")
+    files = [file.name for file in dataset.left_out]
+    _require(_is_name(dataset.name) and all(map(_is_short_line, files)), "dataset.json")
+    _require(len(files) <= limits().files, "dataset.json")
+    _require(all(0 < edit.version <= dataset.version for edit in dataset.edits), "dataset.json")
+    _require(
+        all(_IMAGE_ID.fullmatch(before[0]) for edit in dataset.edits for before in edit.before),
+        "dataset.json",
+    )
     _check_class_names(dataset.class_names, limits().files)
     _require({image.class_name for image in dataset.images} <= set(dataset.class_names), "dataset.json")
     _require(0 < dataset.validation_split < 1 and 2 <= dataset.num_folds <= 10, "dataset.json")
     _require(dataset.version >= 1, "dataset.json")
     check_seed(dataset.seed)
+
+
+def _is_possible_image(image: ImageRecord) -> bool:
+    return (
+        _is_short_line(image.name)
+        and image.number >= 0
+        and 0 <= min(image.width, image.height) <= max(image.width, image.height) <= _LONGEST_SIDE
+        and 0 <= image.brightness <= 255
+        and 0 <= image.contrast <= 128
+        and _FINGERPRINT.fullmatch(image.fingerprint) is not None
+    )
+
+
+def _are_image_ids(ids: list[str]) -> bool:
+    return all(map(_IMAGE_ID.fullmatch, ids)) and len(set(ids)) == len(ids)
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and _is_short_line(name)
+
+
+def _is_short_line(text: str) -> bool:
+    """Whether a text can be shown within a line. Nothing may be left of the cleaned name of a file."""
+    return len(text) <= _LONGEST_NAME and not CONTROL_CHARACTERS_AND_LINES.search(text)
+
+
+def _check_pictures(dataset: ImageDataset, on_picture: Callable[[], None]) -> None:
+    """Decode every picture, as when it first came in; one that is missing is missing here as well."""
+    records = {dataset.image_path(image): image for image in (*dataset.images, *dataset.excluded)}
+    paths = sorted((dataset.folder / IMAGES_FOLDER).glob("*"))
+    _require(records.keys() >= set(paths), _("The folder of pictures"))
+    for path, reason in zip(paths, map_ahead(_why_no_picture, paths), strict=True):
+        on_picture()
+        if reason:
+            raise ProjectError(
+                _("{name} of the class {class_name} is no picture: {reason}.").format(
+                    name=records[path].name, class_name=records[path].class_name, reason=reason
+                )
+            )
+
+
+def is_whole_picture(path: Path) -> bool:
+    """Whether a stored picture can be decoded."""
+    return not _why_no_picture(path)
+
+
+def _why_no_picture(path: Path) -> str:
+    try:
+        check_stored(path.read_bytes())
+    except UnreadableImageError as error:
+        return str(error)
+    return ""
 
 
 def _check_class_names(names: tuple[str, ...], most: int = MOST_CLASSES) -> None:
@@ -139,7 +228,9 @@ def _check_class_names(names: tuple[str, ...], most: int = MOST_CLASSES) -> None
 def _checked_source(folder: Path) -> Backbone:
     network, weights = check_source(folder)
     load_keras()
-    weights.load(network.build(pretrained=False))
+    model = network.build(pretrained=False)
+    weights.load(model)
+    check_outputs(model)
     return network
 
 
@@ -156,6 +247,7 @@ def check_source(folder: Path) -> tuple[Backbone, SourceWeights]:
         Exception: One of `MISFITS`, if something is not what this app writes.
     """
     facts = SourceFacts.from_dict(read_json(folder / FACTS_FILE))
+    _require(all(map(_is_name, (facts.title, *facts.lineage))), FACTS_FILE)
     network = known_network(facts.architecture)
     _check_class_names(facts.class_names)
     check_arrays(folder / ARRAYS_FILE, network.num_parameters)
@@ -178,29 +270,33 @@ def known_network(name: str) -> Backbone:
         ) from error
 
 
-def check_run(run: TrainingRun, dataset_id: str, network: Backbone) -> None:
+def check_run(run: TrainingRun, dataset: ImageDataset, network: Backbone) -> None:
     """Check all facts of a run but those of its model.
 
     Args:
         run: On this computer, or unpacked.
-        dataset_id: The images that it has to have learned from.
+        dataset: The images that it has to have learned from.
         network: The published network that it has.
 
     Raises:
         Exception: One of `MISFITS`, if one is not what this app writes.
     """
-    _require(fits(run, TrainingRun) and run.dataset_id == dataset_id, "config.json")
-    _require(run.created_at.year >= 2000 and len(run.class_names) >= 2, "config.json")
+    _require(run.dataset_id == dataset.id and _is_name(run.dataset_name), "config.json")
+    _require(
+        run.dataset_version >= 1 and run.created_at.year >= 2000 and len(run.class_names) >= 2, "config.json"
+    )
     _check_class_names(run.class_names)
     FreezePlan(network, run.config.num_unfrozen_blocks, run.config.unfrozen_layers).check_layers()
-    signature = read_json(run.folder / SIGNATURE_FILE)
-    facts = (signature["class_names"], signature["image_size"])
-    _require(facts == (list(run.class_names), network.image_size), SIGNATURE_FILE)
-    _check_course(run)
+    _require(read_signature(run.folder) == (run.class_names, network.image_size), SIGNATURE_FILE)
+    backbone = read_json(run.folder / SIGNATURE_FILE).get("backbone", run.config.backbone)
+    _require(backbone == run.config.backbone, SIGNATURE_FILE)
+    _require(snapshot_of(_checked_events(run)).outcome in _OUTCOMES, EVENTS_FILE)
+    _check_split(run, dataset)
     _check_certainty(run, network)
     _check_words(run, network)
     _check_teaching(run)
-    _check_new_photos(run)
+    for photos in _new_photos_of(run):
+        check_dataset(photos)
 
 
 def model_facts_of(run: TrainingRun) -> NetworkFacts:
@@ -214,54 +310,71 @@ def model_facts_of(run: TrainingRun) -> NetworkFacts:
     return facts
 
 
-def _check_course(run: TrainingRun) -> None:
-    events = run.events()
-    # Losses may be no numbers, times may not.
-    is_sound = all(fits(event, type(event)) and 0 <= event.time < _LATEST for event in events)
-    _require(is_sound, "events.jsonl")
-    _require(snapshot_of(events).outcome in _OUTCOMES, "events.jsonl")
+def _checked_events(run: TrainingRun) -> Iterator[TrainingEvent]:
+    """Yield the events, none of which is kept here: a log may have a hundred thousand."""
+    num_epochs = 0
+    with (run.folder / EVENTS_FILE).open("rb") as file:
+        for line in file:
+            try:
+                values = json.loads(line)
+            except (ValueError, RecursionError):
+                # A line that was cut off by a crash, which every reader passes over.
+                continue
+            _require(isinstance(values, dict), EVENTS_FILE)
+            # Another kind is of a later version, and passed over as well.
+            if values.get("event") in EVENT_TYPES:
+                event = _checked_event(values)
+                num_epochs += isinstance(event, EpochEnded)
+                _require(num_epochs <= _MOST_EPOCHS, EVENTS_FILE)
+                yield event
+
+
+def _checked_event(values: dict[str, Any]) -> TrainingEvent:
+    try:
+        event = event_from_dict(values)
+    except ValueError as error:
+        raise ProjectError(_not_as_expected(EVENTS_FILE)) from error
+    numbers = [
+        value for name, value in vars(event).items() if "loss" not in name and isinstance(value, int | float)
+    ]
+    is_sound = all(number >= 0 for number in numbers)
+    match event:
+        case RunStarted(assumed_seconds=guesses):
+            is_sound &= len(guesses) <= _MOST_GUESSES
+        case HeadChosen(accuracies=accuracies):
+            is_sound &= len(accuracies) <= _MOST_GUESSES and all(
+                0 <= share <= 1 for share in accuracies.values()
+            )
+        case BatchEnded():
+            is_sound &= max(event.accuracy, event.epoch_share) <= 1
+        case EpochEnded():
+            is_sound &= max(event.accuracy, event.val_accuracy) <= 1
+        case FoldEnded():
+            is_sound &= event.val_accuracy <= 1 and 1 <= event.fold <= event.num_folds <= 10
+    _require(is_sound, EVENTS_FILE)
+    return event
+
+
+def _check_split(run: TrainingRun, dataset: ImageDataset) -> None:
+    """Check that no photo is on both sides, and that the results are those of the validation photos."""
     split = read_json(run.folder / SPLIT_FILE)
     ids = [*split["train"], *split["validation"]]
-    _require(all(map(_IMAGE_ID.fullmatch, ids)), SPLIT_FILE)
+    _require(split["train"] and split["validation"] and _are_image_ids(ids), SPLIT_FILE)
+    known = {image.id for image in (*dataset.images, *dataset.excluded)}
+    _require(known >= set(ids), SPLIT_FILE)
     evaluation = run.evaluation()
     if evaluation:
-        _check_evaluation(evaluation, run.class_names)
-
-
-def _check_evaluation(evaluation: Evaluation, class_names: tuple[str, ...]) -> None:
-    _require(fits(evaluation, Evaluation) and evaluation.class_names == class_names, "evaluation.json")
-    known = set(class_names)
-    for outcome in evaluation.outcomes:
-        shares = (outcome.probability, outcome.true_probability, *outcome.probabilities)
-        is_sound = (
-            {outcome.class_name, outcome.predicted_class_name} <= known
-            and all(0 <= share <= 1 + _NEARLY for share in shares)
-            and len(outcome.probabilities) in (0, len(class_names))
-            and (not outcome.image_id or _IMAGE_ID.fullmatch(outcome.image_id))
-        )
-        _require(is_sound, "evaluation.json")
-    _require(evaluation.outcomes and 0.1 <= evaluation.temperature <= 100, "evaluation.json")
+        scored = [outcome.image_id for outcome in evaluation.outcomes if outcome.image_id]
+        _require(evaluation.class_names == run.class_names, EVALUATION_FILE)
+        _require(_are_image_ids(scored) and run.validation_ids() >= set(scored), EVALUATION_FILE)
+        _require(all(_is_short_line(outcome.name) for outcome in evaluation.outcomes), EVALUATION_FILE)
 
 
 def _check_certainty(run: TrainingRun, network: Backbone) -> None:
     Calibration.load(run.folder)
     has_bank = (run.folder / BANK_FILE).is_file()
     _require(has_bank == (run.folder / REJECTION_FILE).is_file(), REJECTION_FILE)
-    if not has_bank:
-        return
-    # Before a number is read: the file says how many there are.
-    kinds = kinds_of_arrays(run.folder / BANK_FILE)
-    _require(kinds.keys() == {"bank"}, BANK_FILE)
-    shape, dtype = kinds["bank"]
-    is_sound = len(shape) == 2 and 1 <= shape[0] <= MOST_IN_BANK and shape[1] == network.num_features
-    _require(is_sound and dtype == np.float16, BANK_FILE)
-    rejection = Rejection.load(run.folder)
-    assert rejection is not None
-    thresholds = (rejection.min_familiarity, rejection.familiar_share, rejection.min_probability)
-    # An unit vector may be a little longer than 1 in half precision.
-    _require(all(-1.01 <= limit <= 1.01 for limit in thresholds), REJECTION_FILE)
-    _require(1 <= rejection.num_neighbors <= MOST_IN_BANK, REJECTION_FILE)
-    _require(np.isfinite(rejection.bank).all(), BANK_FILE)
+    Rejection.load(run.folder, network.num_features)
 
 
 def _check_words(run: TrainingRun, network: Backbone) -> None:
@@ -269,31 +382,21 @@ def _check_words(run: TrainingRun, network: Backbone) -> None:
     if (run.folder / NOTES_FILE).is_file():
         _require(fits(RunNotes(**read_json(run.folder / NOTES_FILE)), RunNotes), NOTES_FILE)
     if (run.folder / SWEEP_FILE).is_file():
-        values = read_json(run.folder / SWEEP_FILE)
-        plan = SweepPlan(values["id"], tuple(values["depths"]), tuple(values["seeds"]))
-        is_sound = fits(plan, SweepPlan) and ID_PATTERN.fullmatch(plan.id) and plan.depths and plan.seeds
-        _require(is_sound and max(len(plan.depths), len(plan.seeds)) <= _MOST_REPEATS, SWEEP_FILE)
-        _require(all(0 <= depth <= len(network.blocks) for depth in plan.depths), SWEEP_FILE)
+        plan = SweepPlan.from_dict(read_json(run.folder / SWEEP_FILE))
+        _require(all(depth <= len(network.blocks) for depth in plan.depths), SWEEP_FILE)
 
 
 def _check_teaching(run: TrainingRun) -> None:
     _require(not run.config.teacher or ID_PATTERN.fullmatch(run.config.teacher), "config.json")
     if (run.folder / DISTILLATION_FILE).is_file():
-        found = Distillation.load(run)
-        _require(found and fits(found, Distillation) and found.num_images > 0, DISTILLATION_FILE)
-        assert found is not None
-        for model in (found.teacher, found.student):
-            is_sound = (
-                0 <= model.accuracy <= 1 and model.num_bytes > 0 and 0 < model.seconds_per_image < _LATEST
-            )
-            _require(is_sound, DISTILLATION_FILE)
+        _require(Distillation.load(run), DISTILLATION_FILE)
 
 
-def _check_new_photos(run: TrainingRun) -> None:
+def _new_photos_of(run: TrainingRun) -> Iterator[ImageDataset]:
     folder = run.folder / NEW_PHOTOS_DIR
     if folder.is_dir():
         for photos_id in Workspace(folder).dataset_ids():
-            check_dataset(ImageDataset.load(Workspace(folder), photos_id))
+            yield ImageDataset.load(Workspace(folder), photos_id)
 
 
 def same_images(one: ImageDataset, other: ImageDataset) -> bool:
@@ -303,6 +406,7 @@ def same_images(one: ImageDataset, other: ImageDataset) -> bool:
 
 def same_training(one: TrainingRun, other: TrainingRun) -> bool:
     """Whether two runs are the same training: same choices, same course to the millisecond; notes may differ."""
+    courses = (events_of(run.folder / EVENTS_FILE) for run in (one, other))
     # As text: a loss that is not a number equals nothing, not even itself.
-    is_same_course = repr(one.events()) == repr(other.events())
+    is_same_course = all(repr(event) == repr(its) for event, its in zip_longest(*courses))
     return is_same_course and replace(one, folder=other.folder) == other

@@ -11,8 +11,8 @@ from typing import Any
 import transfer_core
 from transfer_core.errors import ProjectError
 from transfer_core.language import _
-from transfer_core.projects.schema import fits
 from transfer_core.projects.version import PROJECT_FORMAT, PROJECT_VERSION
+from transfer_core.schema import fits
 from transfer_core.workspace import ID_PATTERN
 
 MANIFEST_FILE = "project.json"
@@ -115,7 +115,7 @@ class Manifest:
 
 
 def is_packed(name: str) -> bool:
-    """Whether a file is packed in a project: texts are; pictures and weights, which get no smaller, are not."""
+    """Whether a file is packed in a project: JSON is; pictures and weights, which get no smaller, are not."""
     return name.endswith((".json", ".jsonl"))
 
 

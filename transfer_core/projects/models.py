@@ -12,7 +12,7 @@ import numpy as np
 
 from transfer_core.backbones.registry import published_backbone
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.backbones.sources import ARRAYS_FILE, kinds_of_arrays, load_arrays
+from transfer_core.backbones.sources import ARRAYS_FILE, check_outputs, kinds_of_arrays, load_arrays
 from transfer_core.errors import ProjectError
 from transfer_core.files import replacing
 from transfer_core.language import _
@@ -123,6 +123,7 @@ def rebuild_model(run: TrainingRun, facts: NetworkFacts) -> None:
     load_keras()
     model = build_classifier(plan, num_classes, run.config, plan.backbone.build(pretrained=False))
     load_arrays(path, model)
+    check_outputs(model)
     with replacing(run.folder / MODEL_FILE) as beside:
         model.save(beside)
     path.unlink()

@@ -68,7 +68,12 @@ def open_project(
         migrate(folder, unpack(content, folder, on_progress, should_stop))
         manifest = Manifest.from_dict(read_json(folder / MANIFEST_FILE))
         unpacked = Workspace(folder)
-        check_project(unpacked, manifest)
+
+        def stop_if_asked() -> None:
+            if should_stop():
+                raise ProjectStoppedError
+
+        check_project(unpacked, manifest, stop_if_asked)
         places = manifest.places
         known = {place for place in places if (workspace.root / place).exists()}
         is_copy = not all(_is_same(unpacked, workspace, place) for place in known)

@@ -23,6 +23,8 @@ from transfer_core.projects.checks import (
     known_network,
     reason_of,
 )
+from transfer_core.projects.manifest import is_packed
+from transfer_core.projects.texts import check_text
 from transfer_core.runs.distillation import DISTILLATION_FILE
 from transfer_core.runs.new_photos import NEW_PHOTOS_DIR, new_photos_of
 from transfer_core.runs.notes import NOTES_FILE
@@ -101,6 +103,7 @@ def plan_project(workspace: Workspace, dataset_id: str, run_ids: Sequence[str] =
     """
     dataset = ImageDataset.load(workspace, dataset_id)
     try:
+        check_text(dataset.folder / DATASET_FILE, len(dataset.images))
         check_dataset(dataset)
     except MISFITS as error:
         raise ProjectError(
@@ -108,9 +111,9 @@ def plan_project(workspace: Workspace, dataset_id: str, run_ids: Sequence[str] =
         ) from error
     left_out: list[RunLeftOut] = []
     if run_ids:
-        runs = [_chosen_run(workspace, run_id, dataset_id) for run_id in dict.fromkeys(run_ids)]
+        runs = [_chosen_run(workspace, run_id, dataset) for run_id in dict.fromkeys(run_ids)]
     else:
-        runs, left_out = _runs_that_can_go(workspace, dataset_id)
+        runs, left_out = _runs_that_can_go(workspace, dataset)
     backbones = {run.config.backbone for run in runs}
     source_ids = tuple(source_id for source_id in workspace.source_ids() if source_id in backbones)
     files = contents(workspace, dataset, runs, source_ids)
@@ -186,37 +189,39 @@ def _size_of(path: Path) -> int:
         ) from error
 
 
-def _chosen_run(workspace: Workspace, run_id: str, dataset_id: str) -> TrainingRun:
+def _chosen_run(workspace: Workspace, run_id: str, dataset: ImageDataset) -> TrainingRun:
     run = TrainingRun.load(workspace, run_id)
-    if run.dataset_id != dataset_id:
+    if run.dataset_id != dataset.id:
         raise ProjectError(
             _("The run {id} has learned from other images. A project holds the runs on its images.").format(
                 id=run_id
             )
         )
-    if reason := _why_not(workspace, run):
+    if reason := _why_not(workspace, run, dataset):
         raise ProjectError(
             _("The run {id} cannot go into a project: {reason}").format(id=run.id, reason=reason)
         )
     return run
 
 
-def _runs_that_can_go(workspace: Workspace, dataset_id: str) -> tuple[list[TrainingRun], list[RunLeftOut]]:
+def _runs_that_can_go(
+    workspace: Workspace, dataset: ImageDataset
+) -> tuple[list[TrainingRun], list[RunLeftOut]]:
     runs, left_out = [], []
     for run_id in workspace.run_ids():
         # Of one whose facts cannot be read nobody knows which images it is on.
         with suppress(TransferStudioError):
             run = TrainingRun.load(workspace, run_id)
-            if run.dataset_id != dataset_id:
+            if run.dataset_id != dataset.id:
                 continue
-            if reason := _why_not(workspace, run):
+            if reason := _why_not(workspace, run, dataset):
                 left_out.append(RunLeftOut(run_id, reason))
             else:
                 runs.append(run)
     return runs, left_out
 
 
-def _why_not(workspace: Workspace, run: TrainingRun) -> str:
+def _why_not(workspace: Workspace, run: TrainingRun, dataset: ImageDataset) -> str:
     """Say why a run cannot go into a project; empty if it can."""
     try:
         status = run_status(run)
@@ -226,7 +231,10 @@ def _why_not(workspace: Workspace, run: TrainingRun) -> str:
             return _("its training failed or was interrupted.")
         if not run.has_model:
             return _("it has no model.")
-        check_run(run, run.dataset_id, network_of(workspace, run))
+        for name in _RUN_FILES:
+            if is_packed(name) and (run.folder / name).is_file():
+                check_text(run.folder / name, len(dataset.images))
+        check_run(run, dataset, network_of(workspace, run))
     except MISFITS as error:
         return reason_of(error)
     return ""

@@ -19,7 +19,7 @@ from transfer_core.errors import ProjectError
 from transfer_core.files import read_json, replacing
 from transfer_core.language import _
 from transfer_core.projects.archive import Progress, ProjectStoppedError
-from transfer_core.projects.checks import MISFITS, reason_of
+from transfer_core.projects.checks import MISFITS, is_whole_picture, reason_of
 from transfer_core.projects.manifest import (
     MANIFEST_FILE,
     MODEL_FACTS_FILE,
@@ -84,7 +84,8 @@ def _write_contents(
             raise ProjectStoppedError
         if file.name == MODEL_FILE:
             _write_model(writer, workspace, runs[file.parent.name], scratch / ARRAYS_FILE)
-        else:
+        elif file.suffix != ".jpg" or is_whole_picture(file):
+            # A damaged picture is missing in the project, as one is that was deleted.
             writer.add_file(name, file)
 
 

@@ -13,7 +13,8 @@ from transfer_core.data.records import ImageRecord, Split
 from transfer_core.data.similarity import are_alike
 from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.evaluation.cached_looks import look_at_cached
-from transfer_core.evaluation.calibration import Calibration, fit_temperature
+from transfer_core.evaluation.calibration import fit_temperature
+from transfer_core.evaluation.certainty import Certainty
 from transfer_core.evaluation.evaluation import (
     Evaluation,
     LabelledImage,
@@ -22,11 +23,9 @@ from transfer_core.evaluation.evaluation import (
     evaluation_of,
 )
 from transfer_core.evaluation.rejection import MOST_IN_BANK, Rejection, fit_rejection
-from transfer_core.files import read_json
 from transfer_core.language import _
-from transfer_core.predictor import Predictor
+from transfer_core.predictor import Predictor, read_signature
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.signature import SIGNATURE_FILE
 
 Progress = Callable[[int], None]
 
@@ -187,12 +186,14 @@ def evaluate_records(
         TransferStudioError: Whatever `look_at_cached` raises.
     """
     looks = look_at_cached(run.folder, run.config, dataset, images, cache_dir, on_progress)
+    assert looks.features is not None
+    certainty = Certainty.load(run.folder, looks.features.shape[1])
     return evaluation_of(
         model_class_names(run),
         [labelled(dataset, image) for image in images],
         looks,
-        Calibration.load(run.folder),
-        Rejection.load(run.folder),
+        certainty.calibration,
+        certainty.rejection,
     )
 
 
@@ -231,7 +232,7 @@ def model_class_names(run: TrainingRun) -> tuple[str, ...]:
     Raises:
         WorkspaceError: If the file beside the model is missing or damaged.
     """
-    return tuple(read_json(run.folder / SIGNATURE_FILE).get("class_names", run.class_names))
+    return read_signature(run.folder)[0]
 
 
 def none_left(split: Split) -> str:

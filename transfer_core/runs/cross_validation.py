@@ -6,12 +6,14 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WorkspaceError
 from transfer_core.events import FoldEnded, PhaseStarted, TrainingEvent
 from transfer_core.files import read_json, write_json
+from transfer_core.schema import fits
 from transfer_core.training.checkpoint import training_key
 from transfer_core.training.train import train
 
@@ -82,4 +84,6 @@ def _known(folder: Path, key: str) -> float | None:
         facts = read_json(folder / _FILE)
     except WorkspaceError:
         return None
-    return float(facts["val_accuracy"]) if facts.get("key") == key else None
+    accuracy: Any = facts.get("val_accuracy")
+    is_sound = facts.get("key") == key and fits(accuracy, float) and 0 <= accuracy <= 1
+    return float(accuracy) if is_sound else None

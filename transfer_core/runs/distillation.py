@@ -25,6 +25,7 @@ from transfer_core.language import _
 from transfer_core.predictor import Predictor
 from transfer_core.runs.assess import images_of, labelled, model_class_names
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.schema import fits
 from transfer_core.training.advice import recommend
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace
@@ -33,6 +34,7 @@ DISTILLATION_FILE = "distillation.json"
 _NUM_TIMED = 15
 # A network with a few computations less is not felt to be quicker.
 _QUICKER = 0.9
+_SECONDS_OF_A_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,26 @@ class Distillation:
 
     @classmethod
     def load(cls, run: TrainingRun) -> Distillation | None:
-        """Read what was measured when a run with a teacher ended; None where there is nothing."""
+        """Read what was measured when a run with a teacher ended; None where there is nothing, or only damage."""
         with suppress(WorkspaceError, KeyError, TypeError):
             facts = read_json(run.folder / DISTILLATION_FILE)
-            return cls(ModelFacts(**facts["teacher"]), ModelFacts(**facts["student"]), facts["num_images"])
+            found = cls(ModelFacts(**facts["teacher"]), ModelFacts(**facts["student"]), facts["num_images"])
+            return found if found.is_possible else None
         return None
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether all numbers are of their kind and in their range."""
+        return (
+            fits(self, Distillation)
+            and self.num_images > 0
+            and all(
+                0 <= model.accuracy <= 1
+                and model.num_bytes > 0
+                and 0 < model.seconds_per_image < _SECONDS_OF_A_DAY
+                for model in (self.teacher, self.student)
+            )
+        )
 
 
 def smaller_backbones(run: TrainingRun) -> list[Backbone]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -20,8 +22,11 @@ from transfer_core.events import (
     event_to_dict,
     reduce,
 )
+from transfer_core.files import damaged_file
 from transfer_core.language import _
 
+# In bytes; what this app writes is shorter.
+LONGEST_LINE = 2**20
 _SECONDS_BETWEEN_SYNCS = 1.0
 
 
@@ -99,16 +104,36 @@ class EventLog:
 
 
 def read_events(content: bytes) -> list[TrainingEvent]:
-    """Return the events in the content of a log. Lines cut off by a crash or unknown are passed over.
+    """Return the events in the content of a log. Lines that are cut off, damaged or unknown are passed over.
 
     Args:
         content: The bytes of an `events.jsonl`, or a part of them that ends with a line.
     """
-    events = []
-    for line in content.decode("utf-8", "replace").splitlines():
-        with suppress(ValueError):
-            events.append(event_from_dict(json.loads(line)))
-    return events
+    return list(_events_in(io.BytesIO(content)))
+
+
+def events_of(path: Path) -> Iterator[TrainingEvent]:
+    """Yield the events of a log as `read_events` does, without the whole file in memory; none if it is missing.
+
+    Args:
+        path: The `events.jsonl` of a run.
+
+    Raises:
+        WorkspaceError: If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            yield from _events_in(file)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise damaged_file(path, error.strerror or str(error)) from error
+
+
+def _events_in(file: BinaryIO) -> Iterator[TrainingEvent]:
+    while line := file.readline(LONGEST_LINE):
+        with suppress(ValueError, RecursionError):
+            yield event_from_dict(json.loads(line))
 
 
 def _ends_whole(file: BinaryIO, size: int) -> bool:

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from transfer_core.data.source_file import clean_name
 from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.files import read_json, write_json
 from transfer_core.language import _
 from transfer_core.locks import changing
+from transfer_core.schema import CONTROL_CHARACTERS
 
 NOTES_FILE = "notes.json"
 _LONGEST_NAME = 80
@@ -32,8 +34,8 @@ class RunNotes:
     is_starred: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", " ".join(self.name.split())[:_LONGEST_NAME])
-        object.__setattr__(self, "note", self.note.strip()[:_LONGEST_NOTE])
+        object.__setattr__(self, "name", clean_name(self.name, _LONGEST_NAME))
+        object.__setattr__(self, "note", CONTROL_CHARACTERS.sub("", self.note).strip()[:_LONGEST_NOTE])
 
     @classmethod
     def load(cls, folder: Path) -> RunNotes:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone, published_backbone
-from transfer_core.backbones.runtime import load_keras
 from transfer_core.backbones.sources import FACTS_FILE, write_source
 from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
-from transfer_core.files import move, remove
+from transfer_core.files import damaged_file, move, remove
 from transfer_core.language import _, plural
+from transfer_core.predictor import load_model
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_source_to_trash
@@ -44,9 +43,7 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
                 _("Only a run that is over and has kept a model can be built on. Train it to its end first.")
             )
         network = published_backbone(run.backbone.network)
-        load_keras()
-        import keras
-
+        model = load_model(run.folder)
         facts = {
             "architecture": network.name,
             "title": title_of(run),
@@ -54,13 +51,12 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
             "lineage": lineage_of(run),
         }
         try:
-            model = keras.saving.load_model(run.folder / MODEL_FILE, compile=False)
             with workspace.scratch_folder() as scratch:
                 write_source(scratch, model, network, facts)
                 _move_in(workspace, scratch, workspace.sources_dir / run_id)
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise WorkspaceError(
-                _("The saved model is damaged ({reason}). Train it again.").format(reason=error)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise damaged_file(
+                run.folder / MODEL_FILE, _("it is another network than the run says")
             ) from error
     return get_backbone(run_id)
 

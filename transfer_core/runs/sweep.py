@@ -24,11 +24,13 @@ from transfer_core.language import _
 from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.schema import fits
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.workspace import Workspace, new_id
+from transfer_core.workspace import ID_PATTERN, Workspace, new_id
 
 SWEEP_FILE = "sweep.json"
 NUM_REPEATS = 3
+_MOST_VALUES = 100
 _USUAL_DEPTHS = (0, 1, 2, 3)
 
 SnapshotOf = Callable[[str], RunSnapshot]
@@ -96,6 +98,27 @@ class SweepPlan:
     def marks(self) -> dict[str, dict[str, Any]]:
         """The file in the folder of a run that says it belongs here, for `TrainingRun.create`."""
         return {SWEEP_FILE: asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> SweepPlan:
+        """Rebuild what `marks` holds.
+
+        Raises:
+            ValueError: If it is not what this app writes.
+        """
+        try:
+            plan = cls(values["id"], tuple(values["depths"]), tuple(values["seeds"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError("not the plan of a series") from error
+        lists = (plan.depths, plan.seeds)
+        is_sound = (
+            fits(plan, cls)
+            and ID_PATTERN.fullmatch(plan.id)
+            and all(1 <= len(values) <= _MOST_VALUES and min(values) >= 0 for values in lists)
+        )
+        if not is_sound:
+            raise ValueError("not the plan of a series")
+        return plan
 
 
 @dataclass(frozen=True)
@@ -228,10 +251,9 @@ def list_sweeps(workspace: Workspace) -> list[Sweep]:
     for run_id in workspace.run_ids():
         if not (workspace.runs_dir / run_id / SWEEP_FILE).is_file():
             continue
-        with suppress(TransferStudioError, KeyError, TypeError):
+        with suppress(TransferStudioError, ValueError):
             run = TrainingRun.load(workspace, run_id)
-            values = read_json(run.folder / SWEEP_FILE)
-            plan = SweepPlan(str(values["id"]), tuple(values["depths"]), tuple(values["seeds"]))
+            plan = SweepPlan.from_dict(read_json(run.folder / SWEEP_FILE))
             plans[plan.id] = plan
             runs.setdefault(plan.id, []).append(run)
     return [Sweep(plans[sweep_id], tuple(runs[sweep_id])) for sweep_id in sorted(plans, reverse=True)]

@@ -11,12 +11,13 @@ from typing import Any, Literal
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import NotFoundError, TrainingError, WorkspaceError
+from transfer_core.errors import InvalidConfigError, NotFoundError, TrainingError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import RunSnapshot, TrainingEvent, snapshot_of
-from transfer_core.files import move, read_json, write_json
+from transfer_core.files import damaged_file, move, read_json, write_json
 from transfer_core.language import _
-from transfer_core.runs.event_log import read_events
+from transfer_core.runs.event_log import events_of
+from transfer_core.schema import fits
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR, load_checkpoint, training_key
 from transfer_core.training.signature import finished_backbone
 from transfer_core.training.train import MODEL_FILE
@@ -107,16 +108,18 @@ class TrainingRun:
             The run with the facts on disk.
 
         Raises:
-            InvalidConfigError: If one of its choices is out of range.
             NotFoundError: If the workspace has no such run.
             WorkspaceError: If its file is damaged.
         """
         folder = workspace.run_dir(run_id)
         _check_is_there(folder)
-        facts = read_json(folder / CONFIG_FILE)
+        cost = _(
+            "Without its choices the run cannot be used. Delete the run or restore the file from a copy."
+        )
+        facts = read_json(folder / CONFIG_FILE, cost)
         try:
             dataset = facts["dataset"]
-            return cls(
+            run = cls(
                 run_id,
                 folder,
                 TrainingConfig.from_dict(facts["config"]),
@@ -125,8 +128,13 @@ class TrainingRun:
                 dataset["name"],
                 tuple(facts["class_names"]),
             )
+        except InvalidConfigError as error:
+            raise damaged_file(folder / CONFIG_FILE, str(error).rstrip("."), cost) from error
         except (KeyError, TypeError, AttributeError) as error:
-            raise WorkspaceError(_("The file of the run {id} is damaged.").format(id=run_id)) from error
+            raise damaged_file(folder / CONFIG_FILE, _not_as_expected(), cost) from error
+        if not fits(run, cls):
+            raise damaged_file(folder / CONFIG_FILE, _not_as_expected(), cost)
+        return run
 
     def begin(self, dataset: ImageDataset) -> TrainingRun:
         """Write down what it learns from and what it is checked with, now that its training begins.
@@ -197,10 +205,14 @@ class TrainingRun:
         return self._ids("train")
 
     def _ids(self, split: Literal["train", "validation"]) -> frozenset[str]:
-        try:
-            return frozenset(read_json(self.folder / SPLIT_FILE)[split])
-        except (KeyError, TypeError) as error:
-            raise WorkspaceError(_("The split of the run {id} is damaged.").format(id=self.id)) from error
+        cost = _(
+            "So it is unknown which photos the run learned from. Test it on new photos, or train again to score it on "
+            "its own."
+        )
+        ids = read_json(self.folder / SPLIT_FILE, cost).get(split)
+        if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+            raise damaged_file(self.folder / SPLIT_FILE, _not_as_expected(), cost)
+        return frozenset(ids)
 
     @property
     def created_at(self) -> datetime:
@@ -227,13 +239,20 @@ class TrainingRun:
         return any((self.folder / CHECKPOINTS_DIR).glob("[!.]*"))
 
     def events(self) -> list[TrainingEvent]:
-        """Read its events. A last line that was cut off by a crash is passed over."""
-        path = self.folder / EVENTS_FILE
-        return read_events(path.read_bytes()) if path.is_file() else []
+        """Read its events. Lines that are cut off or damaged are passed over.
+
+        Raises:
+            WorkspaceError: If the file cannot be read.
+        """
+        return list(events_of(self.folder / EVENTS_FILE))
 
     def snapshot(self) -> RunSnapshot:
-        """Fold its events."""
-        return snapshot_of(self.events())
+        """Fold its events.
+
+        Raises:
+            WorkspaceError: If the file cannot be read.
+        """
+        return snapshot_of(events_of(self.folder / EVENTS_FILE))
 
     def evaluation(self) -> Evaluation | None:
         """Read how it did on its validation images, or None when that is not known.
@@ -244,12 +263,11 @@ class TrainingRun:
         path = self.folder / EVALUATION_FILE
         if not path.is_file():
             return None
+        cost = _("The results on the validation photos are lost; the model itself still works.")
         try:
-            return Evaluation.from_dict(read_json(path))
-        except (KeyError, TypeError) as error:
-            raise WorkspaceError(
-                _("The evaluation of the run {id} is damaged.").format(id=self.id)
-            ) from error
+            return Evaluation.from_dict(read_json(path, cost))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise damaged_file(path, _not_as_expected(), cost) from error
 
     def _to_dict(self) -> dict[str, Any]:
         return {
@@ -261,6 +279,10 @@ class TrainingRun:
             },
             "class_names": list(self.class_names),
         }
+
+
+def _not_as_expected() -> str:
+    return _("it does not hold what was expected")
 
 
 def _check_is_there(folder: Path) -> None:

@@ -6,19 +6,20 @@ import hashlib
 import json
 import math
 import shutil
-import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from transfer_core.backbones.sources import NOT_ARRAYS
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import EpochEnded
 from transfer_core.files import replacing
+from transfer_core.schema import NOT_FINITE, fits
 
 CHECKPOINTS_DIR = "checkpoints"
 _FILE = "checkpoint.npz"
@@ -49,10 +50,10 @@ class Progress:
     epoch: int = 0
     step: int = 0
     num_images: int = 0
-    loss: float = 0.0
+    loss: Annotated[float, NOT_FINITE] = 0.0
     accuracy: float = 0.0
-    best_loss: float = math.inf
-    phase_best_loss: float = math.inf
+    best_loss: Annotated[float, NOT_FINITE] = math.inf
+    phase_best_loss: Annotated[float, NOT_FINITE] = math.inf
     num_worse_epochs: int = 0
     epochs: tuple[EpochEnded, ...] = ()
 
@@ -131,8 +132,9 @@ def load_checkpoint(output_dir: Path, key: str) -> Checkpoint | None:
             groups = {group: _arrays(file, group) for group in _GROUPS}
             progress = facts["progress"]
             progress["epochs"] = tuple(EpochEnded(**epoch) for epoch in progress["epochs"])
-            return Checkpoint(Progress(**progress), **groups)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            checkpoint = Checkpoint(Progress(**progress), **groups)
+            return checkpoint if fits(checkpoint.progress, Progress) else None
+    except (*NOT_ARRAYS, AttributeError, RecursionError):
         # Nothing is lost by it but time: the training starts from the beginning.
         return None
 

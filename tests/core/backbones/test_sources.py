@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -235,3 +236,42 @@ def test_plain_weights_become_an_own_model(tmp_path: Path, workspace: Workspace,
         np.testing.assert_array_equal(found, expected)
     with (tmp_path / "birds.h5").open("rb") as content, pytest.raises(WeightsError, match="another network"):
         import_weights(workspace, "tiny_random", content, "birds.h5")
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 3e38])
+def test_weights_with_which_no_network_can_answer_are_refused(
+    exported: Path, workspace: Workspace, value: float, keras_module
+) -> None:
+    with zipfile.ZipFile(exported) as file:
+        facts = json.loads(file.read(FACTS_FILE))
+        with np.load(io.BytesIO(file.read(ARRAYS_FILE))) as numbers:
+            content = arrays(**{name: np.full_like(numbers[name], value) for name in numbers.files})
+    facts["weights_sha256"] = hashlib.sha256(content).hexdigest()
+    forged = changed(exported, {FACTS_FILE: json.dumps(facts).encode(), ARRAYS_FILE: content})
+    before = workspace.source_ids()
+    with pytest.raises(WeightsError, match="infinity or NaN"):
+        import_source(workspace, forged)
+    assert workspace.source_ids() == before
+
+
+def test_a_weights_file_of_infinite_numbers_is_refused(
+    workspace: Workspace, tmp_path: Path, keras_module
+) -> None:
+    network = get_backbone("mobilenet_tiny").build()
+    network.set_weights([np.full_like(array, np.inf) for array in network.get_weights()])
+    save_as_keras_publishes(network, tmp_path / "weights.h5")
+    with (
+        (tmp_path / "weights.h5").open("rb") as content,
+        pytest.raises(WeightsError, match="infinity or NaN"),
+    ):
+        import_weights(workspace, "mobilenet_tiny", content, "weights.h5")
+    assert workspace.source_ids() == []
+
+
+def test_a_zip_with_a_long_list_of_members_is_refused_before_it_is_read(workspace: Workspace) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for number in range(12_000):
+            file.writestr(f"{number:060}", b"")
+    with pytest.raises(WeightsError, match="not a model that Transfer Studio saved"):
+        import_source(workspace, buffer)

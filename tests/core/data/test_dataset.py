@@ -166,7 +166,9 @@ def test_a_damaged_file_is_told(
     path.write_text(json.dumps(json.loads(path.read_bytes()) | change))
     with pytest.raises(WorkspaceError) as caught:
         ImageDataset.load(workspace, dataset.id)
-    assert str(caught.value) == f"The file of the images {dataset.id} is damaged."
+    assert str(caught.value).startswith(
+        f"dataset.json of {dataset.id} is damaged: it does not hold what was expected. The photos are still"
+    )
 
 
 def test_a_file_that_lacks_a_fact_is_told(workspace: Workspace, dataset: ImageDataset) -> None:
@@ -178,7 +180,9 @@ def test_a_file_that_lacks_a_fact_is_told(workspace: Workspace, dataset: ImageDa
 def test_a_half_written_file_is_told(workspace: Workspace, dataset: ImageDataset) -> None:
     path = dataset.folder / "dataset.json"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(WorkspaceError, match=r"^dataset\.json cannot be read"):
+    with pytest.raises(
+        WorkspaceError, match=r"^dataset\.json of .* is damaged: it is not JSON from character"
+    ):
         ImageDataset.load(workspace, dataset.id)
 
 

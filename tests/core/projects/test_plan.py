@@ -38,7 +38,7 @@ def break_split(folder: Path) -> None:
     ("break_it", "reason"),
     [
         (break_split, "does not hold what was expected"),
-        (lambda folder: (folder / "evaluation.json").write_text("{}"), "evaluation .* is damaged"),
+        (lambda folder: (folder / "evaluation.json").write_text("{}"), "evaluation.json of .* is damaged"),
         (lambda folder: (folder / "calibration.json").write_text('{"temperature": 99}'), "temperature"),
         (lambda folder: (folder / "rejection.npz").unlink(), "rejection.json does not hold"),
         (lambda folder: (folder / "model.keras").unlink(), "it has no model"),

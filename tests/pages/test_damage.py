@@ -1,0 +1,50 @@
+"""Damaged files of a run: each page says which and what that costs, and shows all the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.pages.conftest import OpenPage, texts
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.execute import execute_run
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.workspace import Workspace
+
+
+def damaged(path: Path, content: bytes = b"") -> bytes:
+    whole = path.read_bytes()
+    path.write_bytes(content)
+    return whole
+
+
+def test_pages_of_a_run_with_a_damaged_file(
+    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset
+) -> None:
+    config = TrainingConfig(backbone="tiny_random", epochs=1)
+    run = TrainingRun.create(page_workspace, dataset, config)
+    execute_run(page_workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+
+    # Scored once more from the photos: the numbers are there all the same.
+    whole = damaged(run.folder / "evaluation.json", b"[]")
+    page = open_page("5_Results", run=run.id)
+    assert f"evaluation.json of {run.id} is damaged" in texts(page)
+    assert page.metric
+    page = open_page("4_Train", run=run.id)
+    assert f"evaluation.json of {run.id} is damaged" in texts(page)
+    assert page.metric
+    (run.folder / "evaluation.json").write_bytes(whole)
+
+    whole = damaged(run.folder / "signature.json", b'{"class_names": 3}')
+    page = open_page("5_Results", run=run.id, part="overview")
+    assert page.metric
+    (run.folder / "signature.json").write_bytes(whole)
+
+    for name in ("config.json", "events.jsonl", "split.json", "notes.json", "model.keras"):
+        path = run.folder / name
+        whole = damaged(path, b"[]\n") if path.is_file() else b"{}"
+        path.write_bytes(b"[]\n")
+        pages = [open_page(), *(open_page(page, run=run.id) for page in ("5_Results", "6_Test", "8_Compare"))]
+        assert ("config.json of" in texts(pages[0])) == (name == "config.json")
+        path.write_bytes(whole)
