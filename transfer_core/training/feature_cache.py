@@ -19,7 +19,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import WorkspaceError
 from transfer_core.language import _
-from transfer_core.training.constant_graph import constant_graph
+from transfer_core.training.constant_graph import constant_graph, num_graph_threads
 from transfer_core.training.feature_files import open_files, tidy_files, write_files
 from transfer_core.training.feature_table import FeatureTable
 from transfer_core.training.freezing import FreezePlan
@@ -28,8 +28,8 @@ from transfer_core.training.limits import check_disk
 if TYPE_CHECKING:
     import keras
 
-_FORMAT_VERSION = 2
-# Measured: larger batches are no faster, and a stop waits for one.
+_FORMAT_VERSION = 3
+# A stop waits for one batch.
 _BATCH_SIZE = 16
 
 
@@ -127,10 +127,18 @@ class _Found:
 
 
 def _family(plan: FreezePlan, dtype: CacheDtype) -> str:
-    """Everything the features depend on but for the pixels: weights, boundary, size, precision."""
-    facts: tuple[object, ...] = (_FORMAT_VERSION, plan.backbone.image_size)
+    """Everything the features depend on but for the pixels: weights, boundary, size, precision, threads."""
+    backbone = plan.backbone
+    facts: tuple[object, ...] = (_FORMAT_VERSION, backbone.image_size)
     if plan.boundary_layer is not None:
-        facts += (plan.backbone.name, plan.backbone.weights.checksum, plan.boundary_layer, dtype)
+        # The number of threads decides about the last bits: a training finds only what it would compute itself.
+        facts += (
+            backbone.name,
+            backbone.weights.checksum,
+            plan.boundary_layer,
+            dtype,
+            num_graph_threads(),
+        )
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 

@@ -23,6 +23,7 @@ from transfer_core.data.sources import SourceFile
 from transfer_core.errors import TrainingError, UnreadableImageError, WorkspaceError
 from transfer_core.training import feature_cache, feature_files, limits
 from transfer_core.training.classifier import build_classifier, split_at_boundary
+from transfer_core.training.constant_graph import constant_graph
 from transfer_core.training.feature_cache import FeaturesStoppedError, View, load_features
 from transfer_core.training.feature_table import FeatureTable
 from transfer_core.training.freezing import FreezePlan
@@ -108,13 +109,19 @@ def test_rows_are_what_the_frozen_part_computes_in_the_order_of_the_images(
     assert float(np.ptp(expected)) > 0.5
 
 
+@pytest.fixture(scope="module")
+def real_prefix(keras_module):
+    """All of EfficientNet-Lite0, with its real weights."""
+    plan = FreezePlan(get_backbone("efficientnet_lite0"))
+    return split_at_boundary(build_classifier(plan, 3, TrainingConfig()), plan.boundary_layer)[0]
+
+
 def test_constant_graph_of_a_real_backbone_equals_the_model(
-    color_dataset: ImageDataset, tmp_path: Path
+    color_dataset: ImageDataset, tmp_path: Path, real_prefix
 ) -> None:
-    backbone = get_backbone("efficientnet_lite0")
+    backbone, prefix = get_backbone("efficientnet_lite0"), real_prefix
     plan = FreezePlan(backbone)
     some = replace(color_dataset, images=color_dataset.images[::8])
-    prefix = split_at_boundary(build_classifier(plan, 3, TrainingConfig()), plan.boundary_layer)[0]
     features = load_features(
         some, plan, prefix, tmp_path, on_progress=lambda num_done: None, should_stop=lambda: False
     )
@@ -123,6 +130,47 @@ def test_constant_graph_of_a_real_backbone_equals_the_model(
     expected = prefix(pixels.astype(np.float32), training=False).numpy()
     np.testing.assert_allclose(features, expected, atol=1e-2)
     assert float(np.ptp(expected)) > 1
+
+
+@pytest.mark.parametrize("name", ["tiny_random", "efficientnet_lite0"])
+def test_outputs_do_not_depend_on_neighbours_or_place(
+    name: str, tiny_classifier, request: pytest.FixtureRequest
+) -> None:
+    is_tiny = name == "tiny_random"
+    prefix = (
+        split_at_boundary(tiny_classifier, ALL_FROZEN.boundary_layer)[0]
+        if is_tiny
+        else request.getfixturevalue("real_prefix")
+    )
+    forward = constant_graph(prefix)
+    pixels = np.random.default_rng(0).integers(0, 256, (16, *prefix.input.shape[1:])).astype(np.uint8)
+    together = forward(pixels)
+    np.testing.assert_array_equal(forward(pixels[::-1]), together[::-1])
+    for count in (1, 2, 5):
+        np.testing.assert_array_equal(forward(pixels[:count]), together[:count])
+
+
+def test_rows_do_not_depend_on_which_were_computed_before(
+    cache: Cache, own_dataset: ImageDataset, tmp_path: Path
+) -> None:
+    at_once = np.array(cache.load(own_dataset, dtype="float32"))
+    cache.folder = tmp_path / "in parts"
+    for count in (2, 3, 8, 13):
+        cache.load(replace(own_dataset, images=own_dataset.images[-count:]), dtype="float32")
+    np.testing.assert_array_equal(cache.load(own_dataset, dtype="float32"), at_once)
+
+
+def test_features_of_another_number_of_threads_are_not_taken(
+    cache: Cache, own_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.load(own_dataset)
+    monkeypatch.setattr(feature_cache, "num_graph_threads", lambda: 77)
+    cache.load(own_dataset)
+    assert cache.num_computed == 2
+    cache.load(own_dataset, PIXELS_ONLY)
+    monkeypatch.undo()
+    cache.load(own_dataset, PIXELS_ONLY)
+    assert len(cache.files()) == 3
 
 
 def test_without_a_frozen_part_the_features_are_the_pixels(cache: Cache, own_dataset: ImageDataset) -> None:
