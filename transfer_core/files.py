@@ -1,5 +1,6 @@
 """Files that are whole or not there: written beside their place, then moved in."""
 
+import errno
 import json
 import os
 import secrets
@@ -10,6 +11,26 @@ from typing import Any
 
 from transfer_core.errors import WorkspaceError
 from transfer_core.language import _
+
+# What the system lacks at the moment; it says nothing about the file that was to be opened or read.
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+def check_shortage(error: BaseException) -> None:
+    """Keep a file from being called damaged or missing when the system had no descriptor or memory left for it.
+
+    Args:
+        error: What was raised while a file was opened or read.
+
+    Raises:
+        WorkspaceError: If the system lacked something.
+    """
+    if isinstance(error, OSError) and error.errno in _SHORTAGES:
+        raise WorkspaceError(
+            _("The system refused to open a file: {reason}. Close other programs, then try again.").format(
+                reason=error.strerror or error
+            )
+        ) from error
 
 
 @contextmanager
