@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -16,19 +16,19 @@ Result = TypeVar("Result")
 _MOST_NAMED = 3
 
 
-def damaged_photos(images: Sequence[ImageRecord]) -> DamagedPhotosError:
+def damaged_photos(photos: Mapping[str, tuple[str, str]]) -> DamagedPhotosError:
     """Return the error that names photos which are damaged or missing.
 
     Args:
-        images: The photos, at least one.
+        photos: Original name and class by the id of each, at least one.
     """
     message = plural(
         "{names} is damaged. Add it again, or exclude it.",
         "{count} photos are damaged: {names}. Add them again, or exclude them.",
-        len(images),
-        names=_names([(image.name, image.class_name) for image in images]),
+        len(photos),
+        names=_names(list(photos.values())),
     )
-    return DamagedPhotosError(message, frozenset(image.id for image in images))
+    return DamagedPhotosError(message, frozenset(photos))
 
 
 def damaged_photos_sentence(photos: Sequence[tuple[str, str]]) -> str:
@@ -45,9 +45,42 @@ def damaged_photos_sentence(photos: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def without_images(dataset: ImageDataset, image_ids: Collection[str]) -> ImageDataset:
-    """Return a dataset without some images. All others keep their class, and their side of the split."""
-    return replace(dataset, images=tuple(image for image in dataset.images if image.id not in image_ids))
+def without_photos(dataset: ImageDataset, image_ids: Collection[str]) -> ImageDataset:
+    """Return a dataset as if some photos had been excluded by hand, but with all its classes.
+
+    A class that would have none left for training or for validation is split again; one that has too few left is
+    found by `check_trainable`.
+    """
+    return replace(dataset.without(image_ids), class_names=dataset.class_names)
+
+
+def use_readable(
+    dataset: ImageDataset,
+    work: Callable[[ImageDataset], Result],
+    on_left_out: Callable[[list[ImageRecord]], None] = lambda images: None,
+    known: Collection[str] = (),
+) -> Result:
+    """Do something with a dataset; where photos turn out to be damaged, do it again without them.
+
+    Args:
+        dataset: The photos.
+        work: Called with the dataset, then with what is left of it.
+        on_left_out: Called with photos that turned out to be damaged.
+        known: Ids of photos that are left out from the beginning.
+
+    Returns:
+        What `work` returned.
+
+    Raises:
+        DamagedPhotosError: If no photo would be left.
+    """
+
+    def work_with(images: list[ImageRecord]) -> Result:
+        left_out = {image.id for image in dataset.images} - {image.id for image in images}
+        return work(without_photos(dataset, left_out))
+
+    readable = [image for image in dataset.images if image.id not in known]
+    return leave_out_damaged(readable, work_with, on_left_out)
 
 
 def leave_out_damaged(
@@ -55,7 +88,7 @@ def leave_out_damaged(
     work: Callable[[list[ImageRecord]], Result],
     on_left_out: Callable[[list[ImageRecord]], None] = lambda images: None,
 ) -> Result:
-    """Do something with photos; where some turn out to be damaged, do it again without them.
+    """Do the same with photos alone, whose split does not matter.
 
     Args:
         images: The photos.

@@ -12,13 +12,13 @@ import numpy as np
 from PIL import Image
 
 from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
-from transfer_core.data.images import read_image
+from transfer_core.data.images import decode_image, read_image
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind
 from transfer_core.data.similarity import fingerprint
 from transfer_core.data.sources import SourceFile, clean_name
 from transfer_core.errors import IngestError, UnreadableImageError
-from transfer_core.files import replacing
+from transfer_core.files import check_shortage, replacing
 from transfer_core.language import _, plural
 from transfer_core.workspace import Workspace, new_id
 
@@ -207,6 +207,16 @@ class _Intake:
         self.left_out.append(LeftOut(file.path, reason, kind, image_id, class_name))
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether the picture is stored already; a stored file that was damaged or deleted since is stored again."""
+    try:
+        decode_image(path.read_bytes())
+    except (OSError, UnreadableImageError) as error:
+        check_shortage(error)
+        return False
+    return True
+
+
 def _store(file: SourceFile, *, folder: Path, label: str | None) -> ImageRecord | UnreadableImageError:
     """Decode a file and put the picture on disk under the hash of its pixels, in a thread of its own."""
     if file.is_system_file or not (label or file.class_name):
@@ -220,7 +230,7 @@ def _store(file: SourceFile, *, folder: Path, label: str | None) -> ImageRecord 
     digest.update(image.tobytes())
     identifier = digest.hexdigest()[:32]
     path = folder / f"{identifier}.jpg"
-    if not path.is_file():
+    if not _is_whole(path):
         with replacing(path, durable=False) as beside:
             beside.write_bytes(decoded.to_jpeg())
     # To describe the whole picture this is enough; reading every pixel again takes longer than decoding.

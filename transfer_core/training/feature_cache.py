@@ -117,9 +117,9 @@ def load_features(
         counted = _watched(rows, computed, len(wanted) - len(missing), on_progress, should_stop)
         write_files(cache_dir, family, counted)
         tidy_files(cache_dir, _Found(cache_dir, family, names).paths)
-        damaged = {view.image.id: view.image for name, view in missing.items() if name not in computed}
+        damaged = [view.image for name, view in missing.items() if name not in computed]
         if damaged:
-            raise damaged_photos(list(damaged.values()))
+            raise damaged_photos({image.id: (image.name, image.class_name) for image in damaged})
     return _table(cache_dir, family, names)
 
 

@@ -20,7 +20,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.augmentation import Augmentation
 from transfer_core.data.batches import pixel_batches
-from transfer_core.data.damage import without_images
+from transfer_core.data.damage import without_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile
@@ -299,7 +299,7 @@ def test_photos_damaged_since_they_came_in_are_named_and_all_others_computed(
         cache.load(own_dataset)
     assert str(raised.value).startswith("2 photos are damaged: 0.png (blue), 19.png (red). Add them again")
     assert raised.value.image_ids == {first.id, last.id}
-    cache.load(without_images(own_dataset, raised.value.image_ids))
+    cache.load(without_photos(own_dataset, raised.value.image_ids))
     assert cache.num_computed == 1
 
 
