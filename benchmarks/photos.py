@@ -14,6 +14,7 @@ import psutil
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.parallel import num_usable_cores
 from transfer_core.data.sources import folder_source
 from transfer_core.workspace import Workspace
 
@@ -29,7 +30,7 @@ def machine() -> str:
     """Describe the machine and how busy it is, in one line."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     return (
-        f"{os.cpu_count()} cores ({platform.machine()}, {platform.system()}), "
+        f"{num_usable_cores()} cores ({platform.machine()}, {platform.system()}), "
         f"{psutil.virtual_memory().total / 10**9:.0f} GB, Python {platform.python_version()}, "
         f"load before the start {load:.1f}"
     )

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import click
 
+from transfer_core.data.damage import damaged_photos_sentence
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.doctor import Problem
 from transfer_core.data.records import LeftOut, Split
@@ -20,6 +21,7 @@ from transfer_core.events import (
     FoldEnded,
     ImagesSeen,
     PhaseStarted,
+    PhotosLeftOut,
     RunContinued,
     RunPaused,
     RunResumed,
@@ -55,6 +57,8 @@ def tell(event: TrainingEvent) -> None:
             note(_("paused"))
         case RunContinued():
             note(_("goes on"))
+        case PhotosLeftOut():
+            note(damaged_photos_sentence(list(zip(event.names, event.class_names, strict=False))))
         case ImagesSeen():
             note(_("  {count:,} images").format(count=event.num_done))
         case FoldEnded():

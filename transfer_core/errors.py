@@ -4,7 +4,8 @@
 TransferStudioError
 ├── InvalidConfigError      a choice of a run is out of its range
 ├── IngestError             what was dropped cannot become a dataset
-│   └── UnreadableImageError    one file is not a picture we can read
+│   ├── UnreadableImageError    one file is not a picture we can read
+│   └── DamagedPhotosError      stored photos can no longer be read
 ├── NotFoundError           no dataset, run or backbone has this id
 ├── WeightsError            pretrained weights are missing or damaged
 ├── TrainingError           a training cannot go on
@@ -44,6 +45,19 @@ class UnreadableImageError(IngestError):
     def __init__(self, message: str = "", kind: UnreadableKind = "damaged") -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class DamagedPhotosError(IngestError):
+    """Stored photos of a dataset are damaged or missing: they could be read when they were added.
+
+    Args:
+        message: Which, and what to do.
+        image_ids: Their ids.
+    """
+
+    def __init__(self, message: str, image_ids: frozenset[str]) -> None:
+        super().__init__(message)
+        self.image_ids = image_ids
 
 
 class NotFoundError(TransferStudioError):

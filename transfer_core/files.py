@@ -1,5 +1,6 @@
 """Atomic file writes: write a temporary sibling, then rename. Renames and deletions wait for other programs."""
 
+import errno
 import json
 import os
 import secrets
@@ -16,6 +17,8 @@ from transfer_core.language import _
 # Together 1.3 s, far longer than this app, a virus scanner or a backup reads a file.
 _SECONDS_BETWEEN_TRIES = tuple(0.01 * 2**number for number in range(7))
 _LONGEST_REASON = 300
+# What the system lacks at the moment; it says nothing about the file that was to be opened or read.
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 def move(source: Path, target: Path) -> None:
@@ -52,6 +55,23 @@ def _retry(change: Callable[[], object]) -> None:
             return
         time.sleep(seconds)
     change()
+
+
+def check_shortage(error: BaseException) -> None:
+    """Keep a file from being called damaged or missing when the system had no descriptor or memory left for it.
+
+    Args:
+        error: What was raised while a file was opened or read.
+
+    Raises:
+        WorkspaceError: If the system lacked something.
+    """
+    if isinstance(error, OSError) and error.errno in _SHORTAGES:
+        raise WorkspaceError(
+            _("The system refused to open a file: {reason}. Close other programs, then try again.").format(
+                reason=error.strerror or error
+            )
+        ) from error
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import streamlit as st
 from pages.ui.words import plain
 from transfer_core.config import TrainingConfig
 from transfer_core.data.augmentation import Augmentation
-from transfer_core.data.batches import pixel_batches
+from transfer_core.data.batches import readable_batches
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _
 
@@ -23,9 +23,6 @@ def show_augmentation_preview(dataset: ImageDataset, config: TrainingConfig, ima
         dataset: The person's images.
         config: Which changes, and how strong.
         image_size: Side of what the network sees, in pixels.
-
-    Raises:
-        UnreadableImageError: If an image is damaged.
     """
     if not config.has_augmentation:
         st.caption(_("Off: the network sees every photo as it is."))
@@ -33,8 +30,10 @@ def show_augmentation_preview(dataset: ImageDataset, config: TrainingConfig, ima
     augmentation = Augmentation.of(config)
     first_of_class = {image.class_name: image for image in reversed(dataset.images_in("train"))}
     shown = [first_of_class[name] for name in sorted(first_of_class)[:_NUM_PHOTOS]]
-    photos = next(pixel_batches([dataset.image_path(image) for image in shown], image_size))
-    for column, image, pixels in zip(st.columns(_NUM_PHOTOS), shown, photos, strict=False):
+    batches = readable_batches([dataset.image_path(image) for image in shown], image_size)
+    positions, photos = next(batches, ([], []))
+    for column, position, pixels in zip(st.columns(_NUM_PHOTOS), positions, photos, strict=False):
+        image = shown[position]
         views = [augmentation.view(pixels, image.id, number) for number in range(1, _NUM_VIEWS + 1)]
         with column.container(key=f"views-{image.id[:8]}"):
             st.caption(plain(image.class_name))

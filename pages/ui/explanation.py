@@ -14,11 +14,14 @@ from pages.ui.glossary import explain
 from pages.ui.process import model_version, predictor, stored_evaluation, workspace
 from pages.ui.session import Session
 from pages.ui.words import plain
+from transfer_core.data.damage import damaged_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.image_path import to_pixels
 from transfer_core.data.images import decode_image
+from transfer_core.errors import UnreadableImageError
 from transfer_core.evaluation.checked_images import CheckedImage, checked_images
 from transfer_core.evaluation.explanation import METHOD, ClassAverage, GradCam, heat_sentence, overlay
+from transfer_core.files import check_shortage
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 
@@ -83,8 +86,13 @@ def _show_photo(run: TrainingRun, dataset: ImageDataset) -> None:
     )
     outcome = by_id[image_id].outcome
     class_name = _choose_class(run, outcome.predicted_class_name, image_id)
-    content = dataset.image_path(by_id[image_id].image).read_bytes()
-    picture = _picture(run.id, model_version(run.id), content, class_name)
+    image = by_id[image_id].image
+    try:
+        content = dataset.image_path(image).read_bytes()
+        picture = _picture(run.id, model_version(run.id), content, class_name)
+    except (OSError, UnreadableImageError) as error:
+        check_shortage(error)
+        raise damaged_photos({image.id: (image.name, image.class_name)}) from error
     caption = _("It is {true}; the model says {said} ({probability:.0%}).").format(
         true=outcome.class_name, said=outcome.predicted_class_name, probability=outcome.probability
     )

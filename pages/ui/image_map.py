@@ -14,6 +14,7 @@ from pages.ui.component import component
 from pages.ui.glossary import explain
 from pages.ui.process import model_version, workspace
 from pages.ui.session import Session
+from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.parallel import map_ahead
 from transfer_core.evaluation.cached_looks import look_at_cached
@@ -70,11 +71,15 @@ def _map_data(
     class_names = model_class_names(run)
     known = [image for image in dataset.images if image.class_name in class_names]
     images = [known[place] for place in chosen_for_map(len(known))]
-    looks: Looks = look_at_cached(run.folder, run.config, dataset, images, workspace().cache_dir)
+    looks: Looks
+    images, looks = leave_out_damaged(
+        images,
+        lambda left: (left, look_at_cached(run.folder, run.config, dataset, left, workspace().cache_dir)),
+    )
     features = np.asarray(looks.features)
     probabilities = Certainty.load(run.folder, features.shape[1]).calibration.apply(looks.probabilities)
     sources = map_ahead(_thumbnail, [str(dataset.image_path(image)) for image in images])
-    points = []
+    points: list[dict[str, Any]] = []
     for image, place, row, source in zip(
         images, lay_out(features, method), probabilities, sources, strict=True
     ):

@@ -13,7 +13,7 @@ from pages.ui.page import guarded
 from pages.ui.process import run_queue, workspace
 from pages.ui.session import Session
 from pages.ui.steps import Step
-from pages.ui.training import show_head_choice, show_heading
+from pages.ui.training import show_head_choice, show_heading, show_left_out
 from pages.ui.words import duration_words, plain
 from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
@@ -31,6 +31,7 @@ def show_result(session: Session) -> None:
     snapshot, status = run_queue().snapshot(run.id), run_queue().status(run.id)
     show_heading(run)
     _show_outcome(status, snapshot)
+    show_left_out(snapshot)
     evaluation = None
     try:
         evaluation = run.evaluation()

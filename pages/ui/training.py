@@ -10,6 +10,7 @@ from pages.ui.process import run_queue, workspace
 from pages.ui.run_words import backbone_title, run_depth_words
 from pages.ui.session import Session
 from pages.ui.words import head_words, memory_words, part_words, plain, time_left_words
+from transfer_core.data.damage import damaged_photos_sentence
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _, plural
 from transfer_core.runs.run_status import ACTIVE
@@ -39,6 +40,7 @@ def show_live(session: Session) -> None:
         _show_progress(run_queue().snapshot(run_id))
     _show_buttons(run_id, is_waiting=place > 0)
     snapshot = run_queue().snapshot(run_id)
+    show_left_out(snapshot)
     show_head_choice(snapshot)
     if snapshot.epochs or snapshot.batch_losses:
         for sentence in read_curves(snapshot, len(run.class_names)):
@@ -50,6 +52,12 @@ def show_heading(run: TrainingRun) -> None:
     """Say in one line what is trained with what."""
     title = plain(backbone_title(run.config.backbone))
     st.markdown(f"**{plain(run.dataset_name)}** · {title} · {run_depth_words(run)}")
+
+
+def show_left_out(snapshot: RunSnapshot) -> None:
+    """Say which photos were left out because they are damaged, if there were any."""
+    if snapshot.left_out:
+        st.warning(plain(damaged_photos_sentence(snapshot.left_out)), icon=":material/broken_image:")
 
 
 def show_head_choice(snapshot: RunSnapshot) -> None:

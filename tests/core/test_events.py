@@ -15,6 +15,7 @@ from transfer_core.events import (
     HeadChosen,
     ImagesSeen,
     PhaseStarted,
+    PhotosLeftOut,
     RunContinued,
     RunEnded,
     RunPaused,
@@ -54,6 +55,7 @@ OTHER_EVENTS = [
     RunContinued(2.0),
     PhaseStarted(1.0, "fine_tune", 10, first_step=3),
     HeadChosen(1.0, "hidden", {"linear": 0.5, "hidden": 0.75}),
+    PhotosLeftOut(1.0, ("a1", "b2"), ("rose.jpg", "tulip.png"), ("roses", "tulips")),
 ]
 
 
@@ -190,6 +192,14 @@ def test_the_best_epoch_has_the_lowest_validation_loss_that_is_a_number(
 ) -> None:
     best = snapshot_of(epoch_ended(epoch, loss) for epoch, loss in enumerate(val_losses, 1)).best
     assert (best.epoch if best else None) == best_epoch
+
+
+def test_photos_that_were_left_out_are_kept_once_and_forgotten_when_it_starts_anew() -> None:
+    left_out = PhotosLeftOut(1.0, ("a1",), ("rose.jpg",), ("roses",))
+    more = PhotosLeftOut(2.0, ("a1", "b2"), ("rose.jpg", "tulip.png"), ("roses", "tulips"))
+    snapshot = snapshot_of([STORY[0], left_out, RunResumed(3.0, epoch=0), more])
+    assert snapshot.left_out == (("rose.jpg", "roses"), ("tulip.png", "tulips"))
+    assert reduce(snapshot, STORY[0]).left_out == ()
 
 
 def test_the_head_that_was_chosen_is_kept() -> None:

@@ -14,7 +14,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
-from transfer_core.events import RunEnded
+from transfer_core.events import PhotosLeftOut, RunEnded
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.live_run import LiveRun
 from transfer_core.runs.training_run import TrainingRun
@@ -318,6 +318,19 @@ def test_a_run_that_was_cut_off_goes_on(
     assert staged_runs.reached_half_way.wait(30)
     assert pages.ui.process.run_queue().status(run.id) == "running"
     assert button(page, "Pause")
+
+
+def test_photos_that_were_left_out_are_named_while_it_runs_and_after(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, staged_runs: StagedRuns
+) -> None:
+    run_id = submit(dataset)
+    assert staged_runs.reached_half_way.wait(30)
+    run = TrainingRun.load(page_workspace, run_id)
+    EventLog(run.folder / "events.jsonl").append(PhotosLeftOut(111.0, ("a1",), ("rose.jpg",), ("roses",)))
+    notice = "rose.jpg (roses) is damaged and was left out. Add it again to use it."
+    finish(staged_runs, run_id)
+    page = open_page("4_Train", run=run_id)
+    assert [warning.value for warning in page.warning] == [notice]
 
 
 def test_why_a_run_was_cut_off_is_said(

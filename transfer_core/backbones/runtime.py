@@ -1,5 +1,6 @@
 """Bring TensorFlow and Keras into the process, once, with settings that leave room for the pages."""
 
+import ctypes
 import gc
 import logging
 import os
@@ -9,6 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from transfer_core.data.parallel import num_usable_cores
+
+_UNBUFFERED = 2
+
 _lock = threading.Lock()
 _loaded = threading.Event()
 
@@ -17,7 +22,7 @@ def load_keras(num_threads: int | None = None) -> None:
     """Import TensorFlow and Keras. Later calls return at once, and a call during the import waits for it.
 
     Args:
-        num_threads: Cores that TensorFlow may use, all of them if not given. An app that has to answer while
+        num_threads: Cores that TensorFlow may use, all usable ones if not given. An app that has to answer while
             it trains leaves one free.
     """
     with _lock:
@@ -33,9 +38,11 @@ def load_keras(num_threads: int | None = None) -> None:
         logging.getLogger("tensorflow").addFilter(
             lambda record: "tf.function retracing" not in record.getMessage()
         )
-        if num_threads is not None:
-            tf.config.threading.set_intra_op_parallelism_threads(num_threads)
-            tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+        usable = num_usable_cores()
+        # TensorFlow knows nothing of a container's quota.
+        if num_threads is not None or usable < (os.cpu_count() or 1):
+            tf.config.threading.set_intra_op_parallelism_threads(num_threads or usable)
+            tf.config.threading.set_inter_op_parallelism_threads(num_threads or usable)
         # Half a million objects that live for ever: out of every later collection.
         gc.collect()
         gc.freeze()
@@ -46,19 +53,36 @@ def load_keras(num_threads: int | None = None) -> None:
 def _without_start_up_notes() -> Iterator[None]:
     """Keep TensorFlow's notes about a missing GPU out of the log; everything else still gets there.
 
-    They are written by its C++ part before any of its log settings count.
+    Its libraries write them while they are loaded, before any setting counts, through the C library's `stderr`. So
+    this stream alone gets another file meanwhile: descriptor 2, which Python and its threads write to, stays.
     """
-    sys.stderr.flush()
-    original = os.dup(2)
+    stream = _c_stderr()
+    if stream is None:
+        yield
+        return
+    library = ctypes.CDLL(None)
+    library.fdopen.restype = ctypes.c_void_p
     with tempfile.TemporaryFile() as written:
-        os.dup2(written.fileno(), 2)
+        descriptor = os.dup(written.fileno())
+        original, stream.value = stream.value, library.fdopen(descriptor, b"a")
+        library.setvbuf(stream, None, _UNBUFFERED, 0)
         try:
             yield
         finally:
-            sys.stderr.flush()
-            os.dup2(original, 2)
-            os.close(original)
+            stream.value = original
+            # A library may have kept the other stream: what it writes later on gets to the log.
+            os.dup2(2, descriptor)
             written.seek(0)
             for line in written:
                 if not line.startswith((b"I0000 ", b"WARNING: All log messages before absl")):
                     os.write(2, line)
+
+
+def _c_stderr() -> ctypes.c_void_p | None:
+    """Return the C library's variable `stderr`; None where it cannot be set. There are no notes on macOS."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return ctypes.c_void_p.in_dll(ctypes.CDLL(None), "stderr")
+    except ValueError:
+        return None

@@ -13,6 +13,7 @@ from transfer_core.data.image_path import to_pixels
 from transfer_core.data.images import decode_image
 from transfer_core.data.parallel import map_ahead
 from transfer_core.errors import UnreadableImageError
+from transfer_core.files import check_shortage
 from transfer_core.language import _
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -45,10 +46,40 @@ def pixel_batches(
         yield np.stack(batch)
 
 
+def readable_batches(
+    paths: Sequence[Path],
+    image_size: int,
+    batch_size: int = 32,
+    vary: Callable[[int, Pixels], Pixels] | None = None,
+) -> Iterator[tuple[list[int], Pixels]]:
+    """Do the same, but pass over files that are missing or damaged; yield the positions of the others as well.
+
+    Args:
+        paths: Image files.
+        image_size: Side of the square, in pixels.
+        batch_size: Files in one batch, read or passed over.
+        vary: Makes another picture of the one at a position; called on several threads.
+    """
+
+    def read(position: int) -> Pixels | None:
+        try:
+            pixels = _read(paths[position], image_size)
+        except UnreadableImageError:
+            return None
+        return vary(position, pixels) if vary else pixels
+
+    pixels = enumerate(map_ahead(read, range(len(paths)), num_ahead=2 * batch_size))
+    while batch := list(islice(pixels, batch_size)):
+        found = {position: picture for position, picture in batch if picture is not None}
+        if found:
+            yield list(found), np.stack(list(found.values()))
+
+
 def _read(path: Path, image_size: int) -> Pixels:
     try:
         return to_pixels(decode_image(path.read_bytes()), image_size)
     except (OSError, UnreadableImageError) as error:
+        check_shortage(error)
         reason = error.strerror if isinstance(error, OSError) else error
         raise UnreadableImageError(
             _("The image {name} cannot be used: {reason}.").format(name=path.name, reason=reason)

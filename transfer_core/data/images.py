@@ -26,6 +26,7 @@ from transfer_core.data.image_path import (
 from transfer_core.data.jpeg import jpeg_without_metadata
 from transfer_core.data.limits import limits
 from transfer_core.errors import UnreadableImageError
+from transfer_core.files import check_shortage
 from transfer_core.language import _
 
 ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
@@ -116,6 +117,7 @@ def read_image(content: bytes) -> DecodedImage:
     except MemoryError as error:
         raise UnreadableImageError(_not_enough_memory(), "unreadable") from error
     except DECODER_ERRORS as error:
+        check_shortage(error)
         raise _explained(content) from error
 
 

@@ -12,13 +12,13 @@ import numpy as np
 from PIL import Image
 
 from transfer_core.data.dataset import DATASET_FILE, IMAGES_FOLDER, ImageDataset
-from transfer_core.data.images import image_id, read_image
+from transfer_core.data.images import decode_image, image_id, read_image
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind
 from transfer_core.data.similarity import fingerprint
 from transfer_core.data.sources import SourceFile, clean_name
 from transfer_core.errors import IngestError, UnreadableImageError, WorkspaceError
-from transfer_core.files import remove, replacing
+from transfer_core.files import check_shortage, remove, replacing
 from transfer_core.language import _, plural
 from transfer_core.locks import changing, hold
 from transfer_core.workspace import Workspace, new_id
@@ -255,6 +255,16 @@ class _Intake:
         self.left_out.append(LeftOut(file.path, reason, kind, image_id, class_name))
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether the picture is stored already; a stored file that was damaged or deleted since is stored again."""
+    try:
+        decode_image(path.read_bytes())
+    except (OSError, UnreadableImageError) as error:
+        check_shortage(error)
+        return False
+    return True
+
+
 def _store(
     folder: Path, label: str | None, written: list[Path], file: SourceFile
 ) -> ImageRecord | UnreadableImageError:
@@ -268,7 +278,7 @@ def _store(
     image = decoded.image
     identifier = image_id(image)
     path = folder / f"{identifier}.jpg"
-    if not path.is_file():
+    if not _is_whole(path):
         with replacing(path, durable=False) as beside:
             beside.write_bytes(decoded.to_jpeg())
         written.append(path)

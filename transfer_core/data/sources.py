@@ -24,6 +24,7 @@ from transfer_core.data.source_file import (
 from transfer_core.data.tar_archive import is_tar, tar_source
 from transfer_core.data.zip_archive import zip_source
 from transfer_core.errors import IngestError, UnreadableImageError
+from transfer_core.files import check_shortage
 from transfer_core.language import _
 
 __all__ = [
@@ -216,6 +217,7 @@ def _read_file(path: Path) -> bytes:
         check_file_size(path.stat().st_size)
         return path.read_bytes()
     except OSError as error:
+        check_shortage(error)
         raise UnreadableImageError(_unreadable(error), "unreadable") from error
 
 

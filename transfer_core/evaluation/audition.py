@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.data.batches import pixel_batches
+from transfer_core.data.batches import readable_batches
+from transfer_core.data.damage import use_readable
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import IngestError
 from transfer_core.evaluation.intervals import wilson_standard_error
@@ -78,7 +79,7 @@ def audition(
     on_progress: Callable[[Backbone, int], None] = lambda backbone, num_images: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[AuditionScore]:
-    """Try backbones on the images of a dataset; those kept for testing are left out.
+    """Try backbones on the images of a dataset; those kept for testing, and damaged ones, are left out.
 
     Args:
         dataset: Labelled images.
@@ -93,10 +94,21 @@ def audition(
     Raises:
         FeaturesStoppedError: If `should_stop` said so.
         IngestError: If there are too few images to learn from some and be checked with others.
-        UnreadableImageError: If an image has been damaged since it came in.
         WeightsError: If the weights of a backbone are missing or damaged.
         WorkspaceError: If the disk refuses.
     """
+    return use_readable(
+        dataset, lambda readable: _audition(readable, backbones, cache_dir, on_progress, should_stop)
+    )
+
+
+def _audition(
+    dataset: ImageDataset,
+    backbones: Sequence[Backbone],
+    cache_dir: Path,
+    on_progress: Callable[[Backbone, int], None],
+    should_stop: Callable[[], bool],
+) -> list[AuditionScore]:
     rows = _probed_rows(dataset)
     images = [dataset.images[row] for row in rows]
     labels = np.array([dataset.class_index(image) for image in images])
@@ -207,7 +219,7 @@ def _seconds_per_image(paths: Sequence[Path], backbone: Backbone) -> float:
     seconds = []
     for _timing in range(1 + _NUM_TIMINGS):
         started_at = time.perf_counter()
-        for pixels in pixel_batches(timed, backbone.image_size, _NUM_TIMED_IMAGES):
+        for _positions, pixels in readable_batches(timed, backbone.image_size, _NUM_TIMED_IMAGES):
             forward(pixels)
         seconds.append(time.perf_counter() - started_at)
     # The first one lays out the graph.

@@ -57,7 +57,7 @@ def look_at_cached(
         FeaturesStoppedError: If `should_stop` said so.
         NotFoundError: If there is no model in the folder.
         TrainingError: If the disk has no room for features.
-        UnreadableImageError: If an image has been damaged since it came in.
+        DamagedPhotosError: If photos are damaged or missing whose features are not in the cache.
         WorkspaceError: If the model is damaged, or the disk refuses.
     """
     versions = (file_version(folder / MODEL_FILE), file_version(folder / SIGNATURE_FILE))

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from transfer_core.data.batches import pixel_batches
+from transfer_core.data.batches import pixel_batches, readable_batches
+from transfer_core.data.damage import damaged_photos
 from transfer_core.errors import IngestError
 from transfer_core.evaluation import metrics
 from transfer_core.evaluation.calibration import (
@@ -365,7 +366,8 @@ def evaluate(predictor: Predictor, images: Sequence[LabelledImage]) -> Evaluatio
 
     Raises:
         IngestError: If there are no images, or one has a class that the model does not know.
-        UnreadableImageError: If a file is damaged.
+        DamagedPhotosError: If photos of a dataset are damaged or missing.
+        UnreadableImageError: If another file is damaged.
     """
     check_classes(predictor.class_names, images)
     looks = look_at_files(predictor, images)
@@ -376,10 +378,23 @@ def look_at_files(predictor: Predictor, images: Sequence[LabelledImage]) -> Look
     """Return what the model makes of image files.
 
     Raises:
-        UnreadableImageError: If a file is damaged.
+        DamagedPhotosError: If photos of a dataset are damaged or missing.
+        UnreadableImageError: If another file is damaged.
     """
-    batches = pixel_batches([image.path for image in images], predictor.image_size)
-    return Looks.joined([predictor.look_at(batch) for batch in batches])
+    paths = [image.path for image in images]
+    if not all(image.image_id for image in images):
+        return Looks.joined(
+            [predictor.look_at(batch) for batch in pixel_batches(paths, predictor.image_size)]
+        )
+    damaged = {image.image_id: (image.name, image.class_name) for image in images}
+    parts = []
+    for positions, pixels in readable_batches(paths, predictor.image_size):
+        parts.append(predictor.look_at(pixels))
+        for position in positions:
+            del damaged[images[position].image_id]
+    if damaged:
+        raise damaged_photos(damaged)
+    return Looks.joined(parts)
 
 
 def check_classes(class_names: Sequence[str], images: Sequence[LabelledImage]) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from transfer_core.data.batches import pixel_batches
+from transfer_core.data.batches import readable_batches
+from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
 from transfer_core.training.classifier import OUTPUT_LAYER
@@ -93,22 +94,28 @@ class GradCam:
         return np.stack([_resized(cells, self.image_size) for cells in coarse])
 
     def average(self, paths: Sequence[Path], class_name: str) -> ClassAverage:
-        """Return where the network sees a class on average, over images of that class.
+        """Return where the network sees a class on average, over those images of that class that can be read.
 
         Args:
             paths: Image files, at least one.
             class_name: The class.
 
         Raises:
-            UnreadableImageError: If a file is missing or damaged.
+            UnreadableImageError: If all files are missing or damaged.
         """
+        num_images = 0
         heat = np.zeros((self.image_size, self.image_size), np.float32)
         photo = np.zeros((self.image_size, self.image_size, 3), np.float32)
-        for pixels in pixel_batches(paths, self.image_size, _BATCH_SIZE):
+        for _positions, pixels in readable_batches(paths, self.image_size, _BATCH_SIZE):
+            num_images += len(pixels)
             heat += self.heat_maps(pixels, [class_name] * len(pixels)).sum(axis=0)
             photo += pixels.sum(axis=0)
+        if not num_images:
+            raise UnreadableImageError(
+                _("All of these photos of {name} are damaged. Add them again.").format(name=class_name)
+            )
         return ClassAverage(
-            class_name, _scaled(heat), (photo / len(paths)).round().astype(np.uint8), len(paths)
+            class_name, _scaled(heat), (photo / num_images).round().astype(np.uint8), num_images
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
+from transfer_core.data.damage import use_readable
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.problems import Suspicion
 from transfer_core.evaluation.pooled_features import pooled_features
@@ -38,7 +39,8 @@ def suspicious_labels(
     """Return the labels that are likely wrong, the likeliest first.
 
     A label that a person has found right is not named. A class that is too small to be learned without a part of
-    it, with fewer than five images that do not belong together, is neither checked nor suggested.
+    it, with fewer than five images that do not belong together, is neither checked nor suggested. Photos that are
+    damaged or missing are left out.
 
     Args:
         dataset: The images with their labels.
@@ -50,10 +52,21 @@ def suspicious_labels(
     Raises:
         FeaturesStoppedError: If `should_stop` said so.
         NotFoundError: If there is no such backbone.
-        UnreadableImageError: If an image of the dataset has been damaged since it came in.
         WeightsError: If the weights of the backbone are missing or damaged.
         WorkspaceError: If the disk refuses.
     """
+    return use_readable(
+        dataset, lambda readable: _suspicions(readable, cache_dir, backbone_name, on_progress, should_stop)
+    )
+
+
+def _suspicions(
+    dataset: ImageDataset,
+    cache_dir: Path,
+    backbone_name: str,
+    on_progress: Callable[[int], None],
+    should_stop: Callable[[], bool],
+) -> list[Suspicion]:
     checked = _checked_rows(dataset)
     images = [dataset.images[row] for row in checked]
     class_names = sorted({image.class_name for image in images})

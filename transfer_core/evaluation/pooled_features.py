@@ -34,7 +34,7 @@ def pooled_features(
 
     Raises:
         FeaturesStoppedError: If `should_stop` said so.
-        UnreadableImageError: If an image of the dataset has been damaged since it came in.
+        DamagedPhotosError: If photos are damaged or missing.
         WeightsError: If the weights of the backbone are missing or damaged.
         WorkspaceError: If the disk refuses.
     """

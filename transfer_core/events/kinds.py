@@ -67,6 +67,21 @@ class RunContinued(TrainingEvent):
 
 
 @dataclass(frozen=True)
+class PhotosLeftOut(TrainingEvent):
+    """Photos turned out to be damaged or missing, and the run goes on without them.
+
+    Args:
+        image_ids: Their ids.
+        names: What their files were called when they were added.
+        class_names: Their labels.
+    """
+
+    image_ids: tuple[str, ...]
+    names: tuple[str, ...]
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class PhaseStarted(TrainingEvent):
     """A part of the training began.
 
@@ -196,6 +211,7 @@ EVENT_TYPES: dict[str, type[TrainingEvent]] = {
         RunResumed,
         RunPaused,
         RunContinued,
+        PhotosLeftOut,
         PhaseStarted,
         ImagesSeen,
         HeadChosen,

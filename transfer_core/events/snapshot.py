@@ -16,6 +16,7 @@ from transfer_core.events.kinds import (
     Outcome,
     Phase,
     PhaseStarted,
+    PhotosLeftOut,
     RunContinued,
     RunEnded,
     RunPaused,
@@ -44,6 +45,7 @@ class BatchLoss:
 class RunSnapshot:
     """Everything a page shows of a run: the fold of its events. Raw facts are stored, the rest derived.
 
+    `left_out` holds the original name and the class of each photo that is damaged and was left out.
     All durations leave out the time in which the training was paused or not running at all.
     """
 
@@ -72,6 +74,7 @@ class RunSnapshot:
     learning_rate: float | None = None
     memory_bytes: int | None = None
     head: HeadChosen | None = None
+    left_out: tuple[tuple[str, str], ...] = ()
     epochs: tuple[EpochEnded, ...] = ()
     fold_accuracies: tuple[float, ...] = ()
     outcome: Outcome | None = None
@@ -173,6 +176,9 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
         case RunContinued() if snapshot.paused_at is not None:
             idle = snapshot.idle_seconds + max(event.time - snapshot.paused_at, 0.0)
             return replace(snapshot, paused_at=None, idle_seconds=idle)
+        case PhotosLeftOut():
+            photos = zip(event.names, event.class_names, strict=False)
+            return replace(snapshot, left_out=tuple(dict.fromkeys((*snapshot.left_out, *photos))))
         case RunEnded():
             return replace(
                 snapshot,

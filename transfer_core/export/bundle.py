@@ -22,7 +22,7 @@ from transfer_core.backbones.sources import (
 )
 from transfer_core.backbones.zoo_weights import checksum_of
 from transfer_core.data import image_path
-from transfer_core.data.batches import pixel_batches
+from transfer_core.data.batches import readable_batches
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import ExportError, NotFoundError, UnreadableImageError, WorkspaceError
 from transfer_core.evaluation.calibration import Calibration
@@ -264,7 +264,7 @@ def _samples(dataset: ImageDataset | None, image_size: int) -> np.ndarray[Any, n
         images[place] for place in np.linspace(0, len(images) - 1, min(_NUM_SAMPLES, len(images)), dtype=int)
     ]
     paths = [dataset.image_path(image) for image in drawn]
-    return np.concatenate(list(pixel_batches(paths, image_size)))
+    return np.concatenate([pixels for _positions, pixels in readable_batches(paths, image_size)])
 
 
 def _signature(run: TrainingRun, export_format: ExportFormat, predictor: Predictor) -> dict[str, Any]:

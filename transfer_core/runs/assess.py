@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord, Split
 from transfer_core.data.similarity import are_alike
@@ -49,8 +50,15 @@ def fit_certainty(run: TrainingRun, dataset: ImageDataset, cache_dir: Path) -> N
     learned = [learned[place] for place in sorted(drawn)]
     if not checked or not learned:
         return
-    looks = look_at_cached(run.folder, run.config, dataset, [*checked, *learned], cache_dir)
+    images, looks = leave_out_damaged(
+        [*checked, *learned],
+        lambda left: (left, look_at_cached(run.folder, run.config, dataset, left, cache_dir)),
+    )
+    readable = set(images)
+    checked = [image for image in checked if image in readable]
     count = len(checked)
+    if count in (0, len(images)):
+        return
     calibration = fit_temperature(looks.probabilities[:count], _places(checked, class_names))
     calibration.save(run.folder)
     assert looks.features is not None
@@ -175,6 +183,8 @@ def evaluate_records(
 ) -> Evaluation:
     """Score any images of a dataset whose classes the model knows, by way of the feature cache.
 
+    Photos that are damaged or missing are left out.
+
     Args:
         run: A run with a model.
         dataset: Where the images are.
@@ -185,7 +195,10 @@ def evaluate_records(
     Raises:
         TransferStudioError: Whatever `look_at_cached` raises.
     """
-    looks = look_at_cached(run.folder, run.config, dataset, images, cache_dir, on_progress)
+    images, looks = leave_out_damaged(
+        images,
+        lambda left: (left, look_at_cached(run.folder, run.config, dataset, left, cache_dir, on_progress)),
+    )
     assert looks.features is not None
     certainty = Certainty.load(run.folder, looks.features.shape[1])
     return evaluation_of(

@@ -15,6 +15,7 @@ import numpy as np
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import bundled_backbones
 from transfer_core.config import TrainingConfig
+from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import InvalidConfigError, NotFoundError, TransferStudioError, WorkspaceError
@@ -210,7 +211,10 @@ def measure_both(
     teacher = TrainingRun.load(workspace, run.config.teacher)
     predictor = Predictor.load(teacher.folder)
     images = images_of(run, dataset, "validation", predictor.class_names)
-    accuracy = evaluate(predictor, [labelled(dataset, image) for image in images]).accuracy
+    images, accuracy = leave_out_damaged(
+        images,
+        lambda left: (left, evaluate(predictor, [labelled(dataset, image) for image in left]).accuracy),
+    )
     facts = Distillation(
         _facts(predictor, teacher.folder, accuracy, dataset, images),
         _facts(Predictor.load(run.folder), run.folder, evaluation.accuracy, dataset, images),
@@ -222,9 +226,9 @@ def measure_both(
 def _facts(
     predictor: Predictor, folder: Path, accuracy: float, dataset: ImageDataset, images: list[ImageRecord]
 ) -> ModelFacts:
-    contents = [dataset.image_path(image).read_bytes() for image in images[:_NUM_TIMED]]
     seconds = []
-    for content in contents:
+    for image in images[:_NUM_TIMED]:
+        content = dataset.image_path(image).read_bytes()
         started_at = time.perf_counter()
         predictor.predict(content)
         seconds.append(time.perf_counter() - started_at)

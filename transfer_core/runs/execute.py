@@ -7,17 +7,18 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
+from transfer_core.data.damage import leave_out_damaged, without_photos
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import ImageRecord
 from transfer_core.errors import IngestError, NotFoundError, TransferStudioError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation, evaluate
-from transfer_core.events import PhaseStarted, RunEnded, TrainingEvent
+from transfer_core.events import PhaseStarted, PhotosLeftOut, RunEnded, TrainingEvent
 from transfer_core.files import write_json
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
@@ -25,7 +26,7 @@ from transfer_core.runs.assess import fit_certainty, fit_familiarity, images_of,
 from transfer_core.runs.cross_validation import check_other_folds
 from transfer_core.runs.distillation import measure_both, teacher_answers
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
-from transfer_core.training.train import train
+from transfer_core.training.train import photos_left_out, train
 from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)
@@ -52,18 +53,28 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         WorkspaceError: If the disk refuses.
     """
     look_for_own_models_in(workspace)
-    dataset = ImageDataset.load(workspace, run.dataset_id)
+    all_photos = dataset = ImageDataset.load(workspace, run.dataset_id)
     run = run.begin(dataset)
     if not _load_keras_unless(should_stop):
         emit(_ended_before_training(run))
         return
 
+    def leave_out_of_the_evaluation(damaged: list[ImageRecord]) -> None:
+        nonlocal dataset
+        # Nothing is split again here: the model has learned from the others.
+        dataset = replace(dataset, images=tuple(image for image in dataset.images if image not in damaged))
+        run.write_split(dataset)
+        emit(photos_left_out(time.time(), damaged))
+
     def evaluate_before_the_end(event: TrainingEvent) -> None:
+        nonlocal dataset
         # The checkpoints are still there: a run cut off in here goes on from the last one.
         if isinstance(event, RunEnded) and run.has_model:
             emit(PhaseStarted(event.time, "evaluation", len(run.validation_ids())))
             fit_certainty(run, dataset, workspace.cache_dir)
-            evaluation = evaluate_on_dataset(Predictor.load(run.folder), run, dataset)
+            evaluation = evaluate_on_dataset(
+                Predictor.load(run.folder), run, dataset, leave_out_of_the_evaluation
+            )
             fit_familiarity(run, evaluation)
             write_json(run.folder / EVALUATION_FILE, evaluation.to_dict())
             if run.config.teacher:
@@ -79,7 +90,13 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
                     emit,
                     should_stop,
                 )
+        if isinstance(event, PhotosLeftOut):
+            dataset = without_photos(all_photos, event.image_ids)
+            run.write_split(dataset)
         emit(replace(event, time=time.time()) if isinstance(event, RunEnded) else event)
+
+    def ask_about_photos(on_progress: Callable[[int], None]) -> dict[str, np.ndarray[Any, Any]]:
+        return _ask_teacher(workspace, run, dataset, should_stop, on_progress)
 
     train(
         dataset,
@@ -88,9 +105,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         workspace.cache_dir,
         emit=evaluate_before_the_end,
         should_stop=should_stop,
-        ask_teacher=partial(_ask_teacher, workspace, run, dataset, should_stop)
-        if run.config.teacher
-        else None,
+        ask_teacher=ask_about_photos if run.config.teacher else None,
     )
 
 
@@ -189,25 +204,34 @@ def _failure_message(error: BaseException) -> str:
     return _("Something went wrong that the app did not expect ({kind}).").format(kind=type(error).__name__)
 
 
-def evaluate_on_dataset(predictor: Predictor, run: TrainingRun, dataset: ImageDataset) -> Evaluation:
+def evaluate_on_dataset(
+    predictor: Predictor,
+    run: TrainingRun,
+    dataset: ImageDataset,
+    on_left_out: Callable[[list[ImageRecord]], None] = lambda images: None,
+) -> Evaluation:
     """Score the images that a run was checked with, whatever the split of the dataset is by now.
 
     Args:
         predictor: The model of the run.
         run: It knows which images it has not learned from.
         dataset: Where these images are, with their present classes.
+        on_left_out: Called with photos that are damaged; they are left out.
 
     Returns:
         The numbers on those of them that are still there and have a class that the model knows.
 
     Raises:
-        IngestError: If none is left.
-        UnreadableImageError: If an image is damaged.
+        IngestError: If none is left, or none can be read.
         WorkspaceError: If it is not known which images the run was checked with.
     """
     images = images_of(run, dataset, "validation", predictor.class_names)
     if not images:
         raise IngestError(none_left("validation"))
-    evaluation = evaluate(predictor, [labelled(dataset, image) for image in images])
+    evaluation = leave_out_damaged(
+        images,
+        lambda left: evaluate(predictor, [labelled(dataset, image) for image in left]),
+        on_left_out,
+    )
     # `fit_certainty` fitted the temperature on the same images.
     return replace(evaluation, is_fitted_here=True)

@@ -18,7 +18,12 @@ from transfer_core.files import damaged_file, move, read_json, write_json
 from transfer_core.language import _
 from transfer_core.runs.event_log import events_of
 from transfer_core.schema import fits
-from transfer_core.training.checkpoint import CHECKPOINTS_DIR, load_checkpoint, training_key
+from transfer_core.training.checkpoint import (
+    CHECKPOINTS_DIR,
+    load_checkpoint,
+    resumed_dataset,
+    training_key,
+)
 from transfer_core.training.signature import finished_backbone
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace, new_id
@@ -162,6 +167,18 @@ class TrainingRun:
         )
         if run != self:
             write_json(self.folder / CONFIG_FILE, run._to_dict())
+        self.write_split(dataset)
+        return run
+
+    def write_split(self, dataset: ImageDataset) -> None:
+        """Write down which images it learns from and which it is validated on.
+
+        Args:
+            dataset: The images, without those that are damaged.
+
+        Raises:
+            WorkspaceError: If writing fails.
+        """
         split = {
             "dataset_version": dataset.version,
             "class_names": list(dataset.class_names),
@@ -169,7 +186,6 @@ class TrainingRun:
             "validation": [image.id for image in dataset.images_in("validation")],
         }
         write_json(self.folder / SPLIT_FILE, split)
-        return run
 
     def check_resumable(self, dataset: ImageDataset) -> None:
         """Make sure that an interrupted training can go on with these images.
@@ -180,7 +196,8 @@ class TrainingRun:
         if not self.has_checkpoint or dataset.version == self.dataset_version:
             return
         # Another version may still hold the same images in the same classes.
-        if load_checkpoint(self.folder, training_key(dataset, self.config)) is None:
+        key = training_key(resumed_dataset(dataset, self.folder), self.config)
+        if load_checkpoint(self.folder, key) is None:
             raise TrainingError(
                 _(
                     "The photos have changed since this training began, so it cannot go on where it was. Run it "

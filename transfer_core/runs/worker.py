@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from transfer_core.backbones.runtime import load_keras
+from transfer_core.data.parallel import num_usable_cores
 from transfer_core.errors import TransferStudioError, WorkspaceError
 from transfer_core.events import TrainingEvent, event_to_dict
 from transfer_core.runs.execute import ended_by, execute_run_safely
@@ -84,7 +85,7 @@ class Channel:
 
 def num_threads_beside_an_app() -> int:
     """Cores for a training that leaves one free for the pages."""
-    return max((os.cpu_count() or 2) - 1, 1)
+    return max(num_usable_cores() - 1, 1)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,12 +16,15 @@ import numpy as np
 
 from transfer_core.backbones.sources import NOT_ARRAYS
 from transfer_core.config import TrainingConfig
+from transfer_core.data.damage import without_photos
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import WorkspaceError
 from transfer_core.events import EpochEnded
-from transfer_core.files import replacing
+from transfer_core.files import check_shortage, read_json, replacing, write_json
 from transfer_core.schema import NOT_FINITE, fits
 
 CHECKPOINTS_DIR = "checkpoints"
+LEFT_OUT_FILE = "left_out.json"
 _FILE = "checkpoint.npz"
 # Raise it when the same choices train in another way: a checkpoint of before would end with other weights.
 _FORMAT_VERSION = 2
@@ -134,7 +137,8 @@ def load_checkpoint(output_dir: Path, key: str) -> Checkpoint | None:
             progress["epochs"] = tuple(EpochEnded(**epoch) for epoch in progress["epochs"])
             checkpoint = Checkpoint(Progress(**progress), **groups)
             return checkpoint if fits(checkpoint.progress, Progress) else None
-    except (*NOT_ARRAYS, AttributeError, RecursionError):
+    except (*NOT_ARRAYS, AttributeError, RecursionError) as error:
+        check_shortage(error)
         # Nothing is lost by it but time: the training starts from the beginning.
         return None
 
@@ -142,6 +146,35 @@ def load_checkpoint(output_dir: Path, key: str) -> Checkpoint | None:
 def _arrays(file: Any, group: str) -> Arrays:
     names: Sequence[str] = [name for name in file.files if name.startswith(f"{group}-")]
     return [file[f"{group}-{number}"] for number in range(len(names))]
+
+
+def save_left_out(output_dir: Path, image_ids: Collection[str]) -> None:
+    """Write down which photos a training leaves out because they are damaged, for when it is resumed.
+
+    Args:
+        output_dir: The folder of the run.
+        image_ids: Their ids.
+
+    Raises:
+        WorkspaceError: If writing fails.
+    """
+    write_json(output_dir / LEFT_OUT_FILE, {"image_ids": sorted(image_ids)})
+
+
+def resumed_dataset(dataset: ImageDataset, output_dir: Path) -> ImageDataset:
+    """Return the dataset without the photos that the checkpoint in a folder has left out because they were damaged.
+
+    Args:
+        dataset: The images.
+        output_dir: The folder of the run. Without a checkpoint in it every photo is tried again.
+    """
+    path = output_dir / LEFT_OUT_FILE
+    if not (output_dir / CHECKPOINTS_DIR / _FILE).is_file() or not path.is_file():
+        return dataset
+    try:
+        return without_photos(dataset, read_json(path)["image_ids"])
+    except (WorkspaceError, KeyError, TypeError):
+        return dataset
 
 
 def delete_checkpoints(output_dir: Path) -> None:

@@ -14,13 +14,23 @@ import numpy as np
 
 from transfer_core.config import CacheDtype
 from transfer_core.data.augmentation import Augmentation
-from transfer_core.data.batches import pixel_batches
+from transfer_core.data.batches import readable_batches
+from transfer_core.data.damage import damaged_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import WorkspaceError
+from transfer_core.files import check_shortage
 from transfer_core.language import _
-from transfer_core.training.constant_graph import constant_graph
-from transfer_core.training.feature_files import open_files, tidy_files, write_files
+from transfer_core.training.constant_graph import constant_graph, num_graph_threads
+from transfer_core.training.feature_files import (
+    MOST_FILES,
+    FeatureFile,
+    NamedRows,
+    find_files,
+    merge_files,
+    tidy_files,
+    write_files,
+)
 from transfer_core.training.feature_table import FeatureTable
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.limits import check_disk
@@ -28,9 +38,10 @@ from transfer_core.training.limits import check_disk
 if TYPE_CHECKING:
     import keras
 
-_FORMAT_VERSION = 2
-# Measured: larger batches are no faster, and a stop waits for one.
+_FORMAT_VERSION = 3
+# A stop waits for one batch.
 _BATCH_SIZE = 16
+_MOST_READINGS = 5
 
 
 class FeaturesStoppedError(Exception):
@@ -85,8 +96,9 @@ def load_features(
     Raises:
         FeaturesStoppedError: If `should_stop` said so.
         TrainingError: If the disk has no room for them; the message says what would fit.
-        UnreadableImageError: If an image of the dataset has been damaged since it came in.
-        WorkspaceError: If the disk refuses.
+        DamagedPhotosError: If photos are damaged or missing that were not when they were added. The features of
+            all others are in the cache then.
+        WorkspaceError: If writing fails, or the system has no descriptor left.
     """
     if should_stop():
         raise FeaturesStoppedError
@@ -94,43 +106,71 @@ def load_features(
     augmentation = augmentation or Augmentation("off", ())
     names = [view.name(augmentation) for view in wanted]
     family = _family(plan, dtype)
-    found = _Found(cache_dir, family)
+    found = _Found(cache_dir, family, names)
     missing = {name: view for name, view in zip(names, wanted, strict=True) if name not in found.places}
     on_progress(len(wanted) - len(missing))
     if missing:
         num_bytes = len(missing) * _row_bytes(plan, prefix, dtype)
         check_disk(cache_dir, num_bytes, lambda: tidy_files(cache_dir, found.paths, max_bytes=0))
         rows = _compute(dataset, plan, prefix, list(missing.values()), augmentation, dtype)
-        counted = _watched(rows, len(wanted) - len(missing), on_progress, should_stop)
-        write_files(cache_dir, family, list(missing), counted)
-        found = _Found(cache_dir, family)
-        tidy_files(cache_dir, found.paths)
-        if not found.places.keys() >= missing.keys():
-            raise WorkspaceError(
-                _("Some of the features were deleted while others were computed. Start the training again.")
-            )
-    return FeatureTable(found.parts, np.array([found.places[name] for name in names]))
+        computed: set[str] = set()
+        counted = _watched(rows, computed, len(wanted) - len(missing), on_progress, should_stop)
+        write_files(cache_dir, family, counted)
+        tidy_files(cache_dir, _Found(cache_dir, family, names).paths)
+        damaged = [view.image for name, view in missing.items() if name not in computed]
+        if damaged:
+            raise damaged_photos({image.id: (image.name, image.class_name) for image in damaged})
+    return _table(cache_dir, family, names)
 
 
 class _Found:
-    """The rows of a family that are on disk: where each lies, by its name."""
+    """The wanted rows of a family that are on disk: where each lies, by its name."""
 
-    def __init__(self, cache_dir: Path, family: str) -> None:
-        self.parts: list[np.ndarray[Any, Any]] = []
+    def __init__(self, cache_dir: Path, family: str, names: Sequence[str]) -> None:
+        self.files: list[FeatureFile] = []
         self.places: dict[str, tuple[int, int]] = {}
-        self.paths: set[Path] = set()
-        for file in open_files(cache_dir, family):
-            for row, name in enumerate(file.names):
-                self.places.setdefault(name, (len(self.parts), row))
-            self.parts.append(file.rows)
-            self.paths.add(file.path)
+        wanted = set(names)
+        of_family = find_files(cache_dir, family)
+        if len(of_family) > MOST_FILES:
+            merge_files(cache_dir, family, of_family)
+            of_family = find_files(cache_dir, family)
+        for file in of_family:
+            rows = {name: row for row, name in enumerate(file.names) if name in wanted}
+            if rows.keys() - self.places.keys():
+                for name, row in rows.items():
+                    self.places.setdefault(name, (len(self.files), row))
+                self.files.append(file)
+        self.paths = {file.path for file in of_family}
+
+
+def _table(cache_dir: Path, family: str, names: Sequence[str]) -> FeatureTable:
+    for _reading in range(_MOST_READINGS):
+        found = _Found(cache_dir, family, names)
+        if not found.places.keys() >= set(names):
+            break
+        try:
+            return FeatureTable(found.files, np.array([found.places[name] for name in names]))
+        except (OSError, ValueError) as error:
+            # Another process may merge files between finding and opening them.
+            check_shortage(error)
+    raise WorkspaceError(
+        _("Some of the features were deleted while others were computed. Start the training again.")
+    )
 
 
 def _family(plan: FreezePlan, dtype: CacheDtype) -> str:
-    """Everything the features depend on but for the pixels: weights, boundary, size, precision."""
-    facts: tuple[object, ...] = (_FORMAT_VERSION, plan.backbone.image_size)
+    """Everything the features depend on but for the pixels: weights, boundary, size, precision, threads."""
+    backbone = plan.backbone
+    facts: tuple[object, ...] = (_FORMAT_VERSION, backbone.image_size)
     if plan.boundary_layer is not None:
-        facts += (plan.backbone.name, plan.backbone.weights.checksum, plan.boundary_layer, dtype)
+        # The number of threads decides about the last bits: a training finds only what it would compute itself.
+        facts += (
+            backbone.name,
+            backbone.weights.checksum,
+            plan.boundary_layer,
+            dtype,
+            num_graph_threads(),
+        )
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
@@ -147,26 +187,31 @@ def _compute(
     views: Sequence[View],
     augmentation: Augmentation,
     dtype: CacheDtype,
-) -> Iterator[np.ndarray[Any, Any]]:
+) -> Iterator[NamedRows]:
+    """Yield the rows of the views whose photos can be read, with their names."""
+
     def vary(position: int, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         view = views[position]
         return augmentation.view(pixels, view.image.id, view.number) if view.number else pixels
 
     forward = constant_graph(prefix) if prefix is not None else None
     paths = [dataset.image_path(view.image) for view in views]
-    for pixels in pixel_batches(paths, plan.backbone.image_size, _BATCH_SIZE, vary):
-        yield pixels if forward is None else forward(pixels).astype(dtype)
+    for positions, pixels in readable_batches(paths, plan.backbone.image_size, _BATCH_SIZE, vary):
+        names = [views[position].name(augmentation) for position in positions]
+        yield names, pixels if forward is None else forward(pixels).astype(dtype)
 
 
 def _watched(
-    batches: Iterator[np.ndarray[Any, Any]],
+    batches: Iterator[NamedRows],
+    computed: set[str],
     num_done: int,
     on_progress: Callable[[int], None],
     should_stop: Callable[[], bool],
-) -> Iterator[np.ndarray[Any, Any]]:
-    for batch in batches:
+) -> Iterator[NamedRows]:
+    for names, rows in batches:
         if should_stop():
             raise FeaturesStoppedError
-        num_done += len(batch)
+        computed.update(names)
+        num_done += len(rows)
         on_progress(num_done)
-        yield batch
+        yield names, rows

@@ -85,7 +85,7 @@ class FeatureSource:
         Raises:
             FeaturesStoppedError: If `should_stop` said so.
             TrainingError: If the disk has no room.
-            UnreadableImageError: If an image has been damaged.
+            DamagedPhotosError: If photos are damaged or missing.
             WorkspaceError: If the disk refuses.
         """
         plan.apply(model)

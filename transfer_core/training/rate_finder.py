@@ -13,6 +13,7 @@ import numpy as np
 
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
+from transfer_core.data.damage import use_readable
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.training.batches import Batch, TrainingBatches
 from transfer_core.training.classifier import build_classifier
@@ -56,7 +57,7 @@ def find_learning_rate(
     """Train the first phase for a hundred steps at a rate that grows from a millionth to 1.
 
     Method: Smith, "Cyclical Learning Rates for Training Neural Networks" (2017). The curve ends early when
-    the loss explodes. Nothing of it is kept.
+    the loss explodes. Nothing of it is kept. Photos that are damaged or missing are left out.
 
     Args:
         dataset: Labelled images with their split.
@@ -69,6 +70,12 @@ def find_learning_rate(
         IngestError: If the dataset cannot be learned from.
         TrainingError: If the disk has no room for the features.
     """
+    return use_readable(dataset, lambda readable: _find(readable, config, cache_dir, should_stop))
+
+
+def _find(
+    dataset: ImageDataset, config: TrainingConfig, cache_dir: Path, should_stop: Callable[[], bool]
+) -> RateCurve:
     dataset.check_trainable()
     load_keras()
     phase = planned_phases(config)[0]

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
+from transfer_core.data.damage import use_readable
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import ImageRecord
 from transfer_core.errors import InvalidConfigError
-from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
+from transfer_core.events import (
+    PhotosLeftOut,
+    RunEnded,
+    RunResumed,
+    RunSnapshot,
+    RunStarted,
+    TrainingEvent,
+)
 from transfer_core.files import replacing, write_json
 from transfer_core.language import _
-from transfer_core.training.checkpoint import delete_checkpoints
+from transfer_core.training.checkpoint import delete_checkpoints, resumed_dataset, save_left_out
 from transfer_core.training.distillation import AskTeacher
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.signature import SIGNATURE_FILE, signature_of
@@ -59,6 +68,9 @@ def train(
     the same number of threads). Checkpoints are deleted once `emit` has returned from `RunEnded`: what must not
     be lost before that can be done in it.
 
+    A photo that turns out to be damaged or missing is left out, and the training begins without it; after
+    `RunStarted` or `RunResumed` a `PhotosLeftOut` says so. A training that is resumed leaves the same photos out.
+
     Args:
         dataset: Labelled images with their split.
         config: Every choice of the run.
@@ -83,6 +95,49 @@ def train(
         WeightsError: If the pretrained weights are missing or damaged.
         WorkspaceError: If the disk refuses.
     """
+    resumed = {image.id for image in resumed_dataset(dataset, output_dir).images}
+    left_out = [image for image in dataset.images if image.id not in resumed]
+
+    def tell(event: TrainingEvent) -> None:
+        emit(event)
+        if left_out and isinstance(event, RunStarted | RunResumed):
+            emit(photos_left_out(clock(), left_out))
+
+    def leave_out(damaged: list[ImageRecord]) -> None:
+        left_out.extend(damaged)
+        save_left_out(output_dir, [image.id for image in left_out])
+
+    def train_on(readable: ImageDataset) -> TrainingResult:
+        return _train(readable, config, output_dir, cache_dir, tell, should_stop, clock, ask_teacher)
+
+    return use_readable(dataset, train_on, leave_out, {image.id for image in left_out})
+
+
+def photos_left_out(now: float, images: Sequence[ImageRecord]) -> PhotosLeftOut:
+    """Return the event for photos that are damaged.
+
+    Args:
+        now: The time in seconds since 1970.
+        images: The photos.
+    """
+    return PhotosLeftOut(
+        now,
+        tuple(image.id for image in images),
+        tuple(image.name for image in images),
+        tuple(image.class_name for image in images),
+    )
+
+
+def _train(
+    dataset: ImageDataset,
+    config: TrainingConfig,
+    output_dir: Path,
+    cache_dir: Path,
+    emit: Callable[[TrainingEvent], None],
+    should_stop: Callable[[], bool],
+    clock: Callable[[], float],
+    ask_teacher: AskTeacher | None,
+) -> TrainingResult:
     dataset.check_trainable()
     FreezePlan.of(config)  # complains before TensorFlow is loaded
     if config.teacher and ask_teacher is None:

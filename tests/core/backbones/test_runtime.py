@@ -15,9 +15,9 @@ NOTES = (
 )
 OTHERS = "W0000 something is wrong with the disk\na line of another library"
 STAND_IN_KERAS = f"""
-import os, time
-os.write(2, {(NOTES + chr(10)).encode()!r})
-os.write(2, {(OTHERS + chr(10)).encode()!r})
+import ctypes, os, time
+library = ctypes.CDLL(None)
+library.fputs({(NOTES + chr(10) + OTHERS + chr(10)).encode()!r}, ctypes.c_void_p.in_dll(library, "stderr"))
 time.sleep(float(os.environ.get("IMPORT_SECONDS", 0)))
 if "IMPORT_FAILS" in os.environ:
     raise ImportError("the stand-in cannot be loaded")
@@ -28,6 +28,23 @@ class threading:
     set_inter_op_parallelism_threads = staticmethod(lambda count: print("inter", count))
 class config:
     threading = threading
+"""
+WRITE_MEANWHILE = """
+import os, sys, threading
+from transfer_core.backbones.runtime import load_keras
+
+is_loaded = threading.Event()
+
+def write_lines():
+    while not is_loaded.wait(0.01):
+        os.write(2, b"a line of another thread\\n")
+
+writing = threading.Thread(target=write_lines)
+writing.start()
+load_keras()
+is_loaded.set()
+writing.join()
+os.write(2, b"after\\n")
 """
 REAL = """
 import time
@@ -51,6 +68,11 @@ def run(code: str, path: Path | None = None, **environment: str) -> subprocess.C
     )
 
 
+in_c_stream = pytest.mark.skipif(
+    sys.platform != "linux", reason="the notes are written, and left out, on Linux alone"
+)
+
+
 @pytest.fixture
 def stand_ins(tmp_path: Path) -> Path:
     (tmp_path / "keras.py").write_text(STAND_IN_KERAS)
@@ -64,6 +86,7 @@ def test_real_import_is_silent_keeps_to_its_threads_and_happens_once() -> None:
     assert finished.stderr == ""
 
 
+@in_c_stream
 def test_notes_are_hidden_and_other_lines_survive(stand_ins: Path) -> None:
     code = "import os; from transfer_core.backbones.runtime import load_keras; load_keras(); os.write(2, b'after')"
     finished = run(code, stand_ins)
@@ -71,6 +94,7 @@ def test_notes_are_hidden_and_other_lines_survive(stand_ins: Path) -> None:
     assert finished.stderr == f"{OTHERS}\nafter"
 
 
+@in_c_stream
 def test_failed_import_keeps_its_traceback_and_leaves_stderr_as_it_was(stand_ins: Path) -> None:
     finished = run(
         "from transfer_core.backbones.runtime import load_keras; load_keras()", stand_ins, IMPORT_FAILS="1"
@@ -79,6 +103,37 @@ def test_failed_import_keeps_its_traceback_and_leaves_stderr_as_it_was(stand_ins
     assert finished.stderr.startswith(OTHERS)
     assert finished.stderr.endswith("ImportError: the stand-in cannot be loaded\n")
     assert "I0000" not in finished.stderr
+
+
+@pytest.mark.parametrize("ending", ["", "import os; os._exit(1)"], ids=["loaded", "dies"])
+def test_lines_of_other_threads_arrive_at_once_and_in_order(ending: str, stand_ins: Path) -> None:
+    """What a thread writes during the import arrives before it ends, even if the process dies in it."""
+    with (stand_ins / "keras.py").open("a") as stand_in:
+        stand_in.write(f"os.write(2, b'end of the import\\n')\n{ending}\n")
+    finished = run(WRITE_MEANWHILE, stand_ins, IMPORT_SECONDS="0.2")
+    lines = finished.stderr.splitlines()
+    place = lines.index("end of the import")
+    assert lines[:place].count("a line of another thread") > 2, finished
+    assert (lines[-1] == "after") == (not ending)
+
+
+@in_c_stream
+def test_what_a_library_writes_later_to_the_stream_it_kept_gets_to_the_log(stand_ins: Path) -> None:
+    with (stand_ins / "keras.py").open("a") as stand_in:
+        stand_in.write("kept = ctypes.c_void_p(ctypes.c_void_p.in_dll(library, 'stderr').value)\n")
+    code = """
+from transfer_core.backbones.runtime import load_keras
+load_keras()
+import keras
+keras.library.fputs(b"later\\n", keras.kept)
+"""
+    assert run(code, stand_ins).stderr == f"{OTHERS}\nlater\n"
+
+
+def test_a_quota_of_the_container_limits_the_threads(stand_ins: Path) -> None:
+    code = "import os; os.cpu_count = lambda: 64; from transfer_core.backbones.runtime import load_keras; load_keras()"
+    finished = run(code, stand_ins, LOKY_MAX_CPU_COUNT="1")
+    assert finished.stdout.splitlines() == ["intra 1", "inter 1"], finished
 
 
 def test_number_of_threads_is_left_alone_unless_given(stand_ins: Path) -> None:

@@ -1,5 +1,6 @@
 """Results come in order, computed a little ahead, and only a little."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -7,12 +8,27 @@ from typing import NoReturn
 
 import pytest
 
-from transfer_core.data.parallel import map_ahead
+from transfer_core.data import parallel
+from transfer_core.data.parallel import map_ahead, num_usable_cores
 
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(parallel, "num_usable_cores", lambda: 2)
+
+
+def test_cores_outside_the_affinity_are_not_counted() -> None:
+    affinity = getattr(os, "sched_getaffinity", None)
+    if affinity is None:
+        pytest.skip("needs an affinity that can be set, as on Linux")
+    before = affinity(0)
+    num_usable_cores.cache_clear()
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert num_usable_cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+        num_usable_cores.cache_clear()
 
 
 def test_results_come_in_the_order_of_the_items() -> None:

@@ -15,7 +15,14 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile
 from transfer_core.errors import IngestError, NotFoundError, TrainingError, WorkspaceError
-from transfer_core.events import BatchEnded, RunEnded, RunStarted, TrainingEvent
+from transfer_core.events import (
+    BatchEnded,
+    PhotosLeftOut,
+    RunEnded,
+    RunStarted,
+    TrainingEvent,
+    snapshot_of,
+)
 from transfer_core.predictor import Predictor
 from transfer_core.runs import execute
 from transfer_core.runs.execute import evaluate_on_dataset, execute_run, execute_run_safely
@@ -187,12 +194,45 @@ def test_dataset_that_is_gone(workspace, run, own_dataset) -> None:
     assert own_dataset.id in ended.message
 
 
-def test_image_that_is_gone_fails_with_its_name(workspace, run, own_dataset) -> None:
-    path = own_dataset.image_path(own_dataset.images[0])
-    path.unlink()
+def test_a_photo_that_is_gone_is_left_out_of_all_that_the_run_does(workspace, run, own_dataset) -> None:
+    events: list[TrainingEvent] = []
+    image = own_dataset.images_in("train")[0]
+    own_dataset.image_path(image).unlink()
+    execute_run_safely(workspace, run, events.append, lambda: False)
+    assert events[-1].outcome == "finished"
+    (left_out,) = [event for event in events if isinstance(event, PhotosLeftOut)]
+    assert (left_out.image_ids, left_out.names) == ((image.id,), (image.name,))
+    started = [event for event in events if isinstance(event, RunStarted)]
+    assert [event.num_train_images for event in started] == [6, 5]
+    assert image.id not in run.train_ids()
+    assert len(run.train_ids()) == 5
+    assert (run.folder / "rejection.json").is_file()
+
+
+def test_a_validation_photo_damaged_after_its_features_were_kept_is_left_out_of_the_evaluation(
+    workspace, own_dataset, tiny_config
+) -> None:
+    config = tiny_config.with_changes(epochs=1)
+    safely(workspace, TrainingRun.create(workspace, own_dataset, config))
+    image = own_dataset.images_in("validation")[0]
+    own_dataset.image_path(image).write_bytes(b"no picture")
+    run = TrainingRun.create(workspace, own_dataset, config)
+    events: list[TrainingEvent] = []
+    execute_run_safely(workspace, run, events.append, lambda: False)
+    assert events[-1].outcome == "finished"
+    assert snapshot_of(events).left_out == ((image.name, image.class_name),)
+    assert [outcome.image_id for outcome in run.evaluation().outcomes] == [
+        other.id for other in own_dataset.images_in("validation")[1:]
+    ]
+
+
+def test_too_few_photos_that_can_be_read_end_with_the_usual_sentence(workspace, run, own_dataset) -> None:
+    for image in own_dataset.images[1:4]:
+        own_dataset.image_path(image).unlink()
     ended = safely(workspace, run)
     assert ended.outcome == "failed"
-    assert path.name in ended.message
+    assert ended.message.startswith("Each class needs at least 2 images")
+    assert ended.message.endswith("Add images to: blue.")
 
 
 def test_known_error_fails_with_its_sentence(workspace, run, monkeypatch) -> None:

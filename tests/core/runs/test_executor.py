@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import ROOT
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import InvalidConfigError
-from transfer_core.events import RunEnded, RunStarted
+from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
 from transfer_core.runs.execute import execute_run_safely
 from transfer_core.runs.executor import EXECUTOR_VARIABLE, ProcessExecutor, chosen_executor
 from transfer_core.runs.run_queue import RunQueue
@@ -26,12 +26,13 @@ PATIENCE = 300  # seconds until a test gives up; nothing waits that long
 # A worker whose training ends when it is told to, without TensorFlow.
 SCRIPTED_WORKER = """
 import os, sys
-from transfer_core.events import RunEnded, RunStarted
+from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
 from transfer_core.runs import worker
 
 def execute(workspace, run, emit, should_stop):
     print("a library prints")
     emit(RunStarted(float(os.getpid()), 18, 6, run.config.epochs))
+    emit(PhotosLeftOut(101.0, ("a1",), ("rose.jpg",), ("roses",)))
     while not should_stop() and run.config.epochs > 1:
         pass
     emit(RunEnded(102.0, "finished"))
@@ -65,8 +66,9 @@ def wait_for(queue: RunQueue, run_id: str, *statuses: str) -> None:
 def test_events_come_through_in_order(executor, workspace, color_dataset, capfd) -> None:
     events: list = []
     executor(workspace, new_run(workspace, color_dataset, 1), events.append, lambda: False)
-    started, ended = events
+    started, left_out, ended = events
     assert started == RunStarted(float(executor.process_id), 18, 6, 1)
+    assert left_out == PhotosLeftOut(101.0, ("a1",), ("rose.jpg",), ("roses",))
     assert ended == RunEnded(102.0, "finished")
     assert started.time != os.getpid()
     assert "a library prints" in capfd.readouterr().err

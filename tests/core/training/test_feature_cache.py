@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
+import psutil
 import pytest
 
 from transfer_core.backbones.backbone import RandomWeights
@@ -17,15 +20,20 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.augmentation import Augmentation
 from transfer_core.data.batches import pixel_batches
+from transfer_core.data.damage import without_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile
-from transfer_core.errors import TrainingError, UnreadableImageError, WorkspaceError
-from transfer_core.training import feature_cache, feature_files, limits
+from transfer_core.errors import DamagedPhotosError, TrainingError, WorkspaceError
+from transfer_core.events import TrainingEvent
+from transfer_core.training import feature_cache, feature_files, feature_table, limits
 from transfer_core.training.classifier import build_classifier, split_at_boundary
+from transfer_core.training.constant_graph import constant_graph
 from transfer_core.training.feature_cache import FeaturesStoppedError, View, load_features
+from transfer_core.training.feature_files import find_files, write_files
 from transfer_core.training.feature_table import FeatureTable
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 
 TINY = get_backbone("tiny_random")
@@ -108,13 +116,19 @@ def test_rows_are_what_the_frozen_part_computes_in_the_order_of_the_images(
     assert float(np.ptp(expected)) > 0.5
 
 
+@pytest.fixture(scope="module")
+def real_prefix(keras_module):
+    """All of EfficientNet-Lite0, with its real weights."""
+    plan = FreezePlan(get_backbone("efficientnet_lite0"))
+    return split_at_boundary(build_classifier(plan, 3, TrainingConfig()), plan.boundary_layer)[0]
+
+
 def test_constant_graph_of_a_real_backbone_equals_the_model(
-    color_dataset: ImageDataset, tmp_path: Path
+    color_dataset: ImageDataset, tmp_path: Path, real_prefix
 ) -> None:
-    backbone = get_backbone("efficientnet_lite0")
+    backbone, prefix = get_backbone("efficientnet_lite0"), real_prefix
     plan = FreezePlan(backbone)
     some = replace(color_dataset, images=color_dataset.images[::8])
-    prefix = split_at_boundary(build_classifier(plan, 3, TrainingConfig()), plan.boundary_layer)[0]
     features = load_features(
         some, plan, prefix, tmp_path, on_progress=lambda num_done: None, should_stop=lambda: False
     )
@@ -123,6 +137,47 @@ def test_constant_graph_of_a_real_backbone_equals_the_model(
     expected = prefix(pixels.astype(np.float32), training=False).numpy()
     np.testing.assert_allclose(features, expected, atol=1e-2)
     assert float(np.ptp(expected)) > 1
+
+
+@pytest.mark.parametrize("name", ["tiny_random", "efficientnet_lite0"])
+def test_outputs_do_not_depend_on_neighbours_or_place(
+    name: str, tiny_classifier, request: pytest.FixtureRequest
+) -> None:
+    is_tiny = name == "tiny_random"
+    prefix = (
+        split_at_boundary(tiny_classifier, ALL_FROZEN.boundary_layer)[0]
+        if is_tiny
+        else request.getfixturevalue("real_prefix")
+    )
+    forward = constant_graph(prefix)
+    pixels = np.random.default_rng(0).integers(0, 256, (16, *prefix.input.shape[1:])).astype(np.uint8)
+    together = forward(pixels)
+    np.testing.assert_array_equal(forward(pixels[::-1]), together[::-1])
+    for count in (1, 2, 5):
+        np.testing.assert_array_equal(forward(pixels[:count]), together[:count])
+
+
+def test_rows_do_not_depend_on_which_were_computed_before(
+    cache: Cache, own_dataset: ImageDataset, tmp_path: Path
+) -> None:
+    at_once = np.array(cache.load(own_dataset, dtype="float32"))
+    cache.folder = tmp_path / "in parts"
+    for count in (2, 3, 8, 13):
+        cache.load(replace(own_dataset, images=own_dataset.images[-count:]), dtype="float32")
+    np.testing.assert_array_equal(cache.load(own_dataset, dtype="float32"), at_once)
+
+
+def test_features_of_another_number_of_threads_are_not_taken(
+    cache: Cache, own_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.load(own_dataset)
+    monkeypatch.setattr(feature_cache, "num_graph_threads", lambda: 77)
+    cache.load(own_dataset)
+    assert cache.num_computed == 2
+    cache.load(own_dataset, PIXELS_ONLY)
+    monkeypatch.undo()
+    cache.load(own_dataset, PIXELS_ONLY)
+    assert len(cache.files()) == 3
 
 
 def test_without_a_frozen_part_the_features_are_the_pixels(cache: Cache, own_dataset: ImageDataset) -> None:
@@ -231,20 +286,45 @@ def test_stop_before_the_first_image(cache: Cache, own_dataset: ImageDataset) ->
         cache.load(own_dataset, should_stop=lambda: True)
 
 
-def test_image_damaged_since_it_came_in(cache: Cache, own_dataset: ImageDataset) -> None:
-    path = own_dataset.image_path(own_dataset.images[-1])
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(UnreadableImageError, match=path.name):
+@pytest.mark.parametrize("is_there", [True, False], ids=["damaged", "missing"])
+def test_photos_damaged_since_they_came_in_are_named_and_all_others_computed(
+    is_there: bool, cache: Cache, own_dataset: ImageDataset
+) -> None:
+    first, last = own_dataset.images[0], own_dataset.images[-1]
+    for image in (first, last):
+        path = own_dataset.image_path(image)
+        content = path.read_bytes()
+        path.write_bytes(content[:200]) if is_there else path.unlink()
+    with pytest.raises(DamagedPhotosError) as raised:
         cache.load(own_dataset)
-    assert cache.files() == []
+    assert str(raised.value).startswith("2 photos are damaged: 0.png (blue), 19.png (red). Add them again")
+    assert raised.value.image_ids == {first.id, last.id}
+    cache.load(without_photos(own_dataset, raised.value.image_ids))
+    assert cache.num_computed == 1
 
 
-def test_image_missing_since_it_came_in(cache: Cache, own_dataset: ImageDataset) -> None:
-    path = own_dataset.image_path(own_dataset.images[-1])
-    path.unlink()
-    with pytest.raises(UnreadableImageError, match=f"{path.name} cannot be used: No such file"):
+def test_a_photo_whose_features_are_there_need_not_be_readable(
+    cache: Cache, own_dataset: ImageDataset
+) -> None:
+    before = np.array(cache.load(own_dataset))
+    own_dataset.image_path(own_dataset.images[0]).unlink()
+    np.testing.assert_array_equal(cache.load(own_dataset), before)
+
+
+def test_without_a_descriptor_left_no_photo_is_called_damaged_and_no_row_missing(
+    cache: Cache, own_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_arguments: Any, **_options: Any) -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as without_descriptors:
+        without_descriptors.setattr(Path, "read_bytes", refused)
+        with pytest.raises(WorkspaceError, match="Too many open files"):
+            cache.load(own_dataset)
+    cache.load(own_dataset)
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(WorkspaceError, match="Too many open files"):
         cache.load(own_dataset)
-    assert cache.files() == []
 
 
 def test_half_a_file_of_a_killed_process_is_not_taken(cache: Cache, own_dataset: ImageDataset) -> None:
@@ -379,7 +459,132 @@ def test_file_is_written_in_a_row(cache: Cache, own_dataset: ImageDataset, monke
     )
     cache.load(own_dataset)
     assert modes == ["r"]
-    assert not cache.load(own_dataset)._parts[0].flags.writeable
+    assert not cache.load(own_dataset)._mapped[0].flags.writeable
+
+
+class TestManySmallFiles:
+    """One file for each photo of forty, as after forty trainings between which a photo was added."""
+
+    @pytest.fixture
+    def rows(self, cache: Cache, own_dataset: ImageDataset) -> np.ndarray:
+        for image in own_dataset.images[:-1]:
+            cache.load(replace(own_dataset, images=(image,)), PIXELS_ONLY)
+        return np.array(cache.load(own_dataset, PIXELS_ONLY))
+
+    def test_are_merged_without_losing_or_changing_a_row(
+        self, rows: np.ndarray, cache: Cache, own_dataset: ImageDataset, tmp_path: Path
+    ) -> None:
+        assert cache.num_rows_computed == 40
+        assert len(cache.files()) <= feature_files.MOST_FILES
+        np.testing.assert_array_equal(cache.load(own_dataset, PIXELS_ONLY), rows)
+        cache.folder = tmp_path / "at once"
+        np.testing.assert_array_equal(cache.load(own_dataset, PIXELS_ONLY), rows)
+
+    @pytest.mark.parametrize("moment", ["while writing", "before deleting", "while deleting"])
+    def test_a_process_killed_in_merging_loses_nothing(
+        self, moment: str, cache: Cache, own_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as without_merging:
+            without_merging.setattr(feature_files, "free_disk", lambda folder: 0)
+            for image in own_dataset.images:
+                cache.load(replace(own_dataset, images=(image,)), PIXELS_ONLY)
+        assert len(cache.files()) == 40
+        unlink, num_left = Path.unlink, {"before deleting": 0, "while deleting": 3}.get(moment, 99)
+
+        def die_later(path: Path, **options: Any) -> None:
+            nonlocal num_left
+            if not path.name.startswith("."):
+                num_left -= 1
+            if num_left < 0:
+                raise KeyboardInterrupt
+            unlink(path, **options)
+
+        def die(*_arguments: Any) -> NoReturn:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+            killed.setattr(Path, "unlink", die_later)
+            if moment == "while writing":
+                killed.setattr(feature_files.json, "dumps", die)
+            cache.load(own_dataset, PIXELS_ONLY)
+        cache.load(own_dataset, PIXELS_ONLY)
+        assert cache.num_rows_computed == 40
+        assert len(cache.files()) <= feature_files.MOST_FILES
+
+    def test_merged_by_another_process_meanwhile_are_found_all_the_same(
+        self, cache: Cache, own_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for image in own_dataset.images[:5]:
+            cache.load(replace(own_dataset, images=(image,)), PIXELS_ONLY)
+        some = replace(own_dataset, images=own_dataset.images[:5])
+        family = cache.files()[0].name.split("-")[0]
+        monkeypatch.setattr(feature_files, "MOST_FILES", 2)
+        read = feature_files._facts_of
+
+        def merge_and_read(path: Path) -> Any:
+            monkeypatch.setattr(feature_files, "_facts_of", read)
+            feature_files.merge_files(cache.folder, family, feature_files.find_files(cache.folder, family))
+            return read(path)
+
+        monkeypatch.setattr(feature_files, "_facts_of", merge_and_read)
+        cache.load(some, PIXELS_ONLY)
+        assert cache.num_rows_computed == 5
+
+    def test_without_room_on_the_disk_they_are_read_as_they_are(
+        self, cache: Cache, own_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(feature_files, "free_disk", lambda folder: 10**6)
+        for image in own_dataset.images:
+            cache.load(replace(own_dataset, images=(image,)), PIXELS_ONLY)
+        assert cache.load(own_dataset, PIXELS_ONLY).shape[0] == 40
+        assert cache.num_rows_computed == len(cache.files()) == 40
+
+
+@contextmanager
+def few_descriptors(num_more: int) -> Iterator[int]:
+    """Let this process open so many files more than it has open now; gives how many it has."""
+    resource = pytest.importorskip("resource", reason="needs limits as Linux and macOS have them")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    num_open = psutil.Process().num_fds()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (num_open + num_more, before[1]))
+    try:
+        yield num_open
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("has_room", [True, False], ids=["merged", "no room to merge"])
+def test_a_training_reads_hundreds_of_files_with_few_descriptors(
+    has_room: bool,
+    cache: Cache,
+    own_dataset: ImageDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cache.load(own_dataset)
+    (whole,) = find_files(cache.folder, "*")
+    family, rows = whole.path.name.split("-")[0], np.array(whole.rows())
+    whole.path.unlink()
+    for number in range(300):
+        row = number % 40
+        write_files(cache.folder, f"{family}-{number}", iter([([whole.names[row]], rows[row : row + 1])]))
+    if not has_room:
+        monkeypatch.setattr(feature_files, "free_disk", lambda folder: 0)
+    # Fewer than usual: forty photos need forty files at most.
+    for module in (feature_files, feature_cache, feature_table):
+        monkeypatch.setattr(module, "MOST_FILES", 8)
+    most = 0
+
+    def watch(event: TrainingEvent) -> None:
+        nonlocal most
+        most = max(most, psutil.Process().num_fds())
+
+    config = TrainingConfig(backbone="tiny_random", epochs=2, batch_size=8)
+    with few_descriptors(24) as num_open:
+        result = train(own_dataset, config, tmp_path / "run", cache.folder, emit=watch)
+    assert result.snapshot.outcome == "finished"
+    assert cache.num_computed == 1
+    assert most - num_open < 16
 
 
 DAY = 24 * 60 * 60
