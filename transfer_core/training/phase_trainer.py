@@ -97,8 +97,9 @@ class PhaseTrainer:
         """
         self._restore(checkpoint)
         num_steps = self._phase.num_epochs * self._num_batches
-        self._saved_at = self._clock()
-        self._tell(PhaseStarted(self._saved_at, self._phase.name, num_steps, self._step))
+        now = self._clock()
+        self._saved_at = now
+        self._tell(PhaseStarted(now, self._phase.name, num_steps, self._step))
         is_in_bounds = True
         while self._is_wanted and is_in_bounds:
             is_in_bounds = self._train_epoch()
@@ -167,9 +168,13 @@ class PhaseTrainer:
             is_in_bounds = self._train_batch(epoch, features, targets)
             if self._should_stop() or not is_in_bounds:
                 break
+        is_whole = self._progress.step == self._num_batches
         scored = self._validate()
         if scored is not None:
-            self._end_epoch(epoch, *scored)
+            ended = self._end_epoch(epoch, *scored, is_whole=is_whole)
+            # Going on behind a part of an epoch would lead to other weights.
+            if is_whole and is_in_bounds and math.isfinite(ended.val_loss):
+                self._save_if_older_than(_SECONDS_BETWEEN_CHECKPOINTS, ended.time)
         return is_in_bounds
 
     def _train_batch(self, epoch: int, features: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> bool:
@@ -187,8 +192,8 @@ class PhaseTrainer:
             self._told_at = now
             self._tell(self._batch_ended(now, epoch, loss))
         is_last = self._progress.step == self._num_batches
-        if now - self._saved_at >= _MOST_SECONDS_WITHOUT_CHECKPOINT and math.isfinite(loss) and not is_last:
-            self._save_checkpoint(now)
+        if math.isfinite(loss) and not is_last:
+            self._save_if_older_than(_MOST_SECONDS_WITHOUT_CHECKPOINT, now)
         return math.isfinite(loss)
 
     def _batch_ended(self, now: float, epoch: int, loss: float) -> BatchEnded:
@@ -211,9 +216,9 @@ class PhaseTrainer:
         losses: list[float] = []
         hits: list[bool] = []
         stop_seen_at: float | None = None
-        began = time.monotonic()
         if self._validation_seconds > _MOST_SECONDS_OF_VALIDATION_AFTER_STOP and self._should_stop():
             return None
+        began = time.monotonic()
         for features, labels in validation.batches(_VALIDATION_BATCH_SIZES[self._phase.plan.is_all_frozen]):
             if stop_seen_at is None and self._should_stop():
                 stop_seen_at = time.monotonic()
@@ -226,7 +231,8 @@ class PhaseTrainer:
         self._validation_seconds = time.monotonic() - began
         return float(np.mean(losses)), float(np.mean(hits))
 
-    def _end_epoch(self, epoch: int, val_loss: float, val_accuracy: float) -> None:
+    def _end_epoch(self, epoch: int, val_loss: float, val_accuracy: float, *, is_whole: bool) -> EpochEnded:
+        """Keep the weights if they are the best. A part of an epoch, after a stop, does not count as one done."""
         progress = self._progress
         now = self._clock()
         ended = EpochEnded(
@@ -246,17 +252,19 @@ class PhaseTrainer:
         is_better = val_loss < progress.phase_best_loss
         self._progress = Progress(
             phase=progress.phase,
-            epoch=progress.epoch + 1,
+            epoch=progress.epoch + is_whole,
             best_loss=val_loss if val_loss < progress.best_loss else progress.best_loss,
             phase_best_loss=val_loss if is_better else progress.phase_best_loss,
-            num_worse_epochs=0 if is_better else progress.num_worse_epochs + 1,
+            num_worse_epochs=0 if is_better else progress.num_worse_epochs + is_whole,
             epochs=(*progress.epochs, ended),
         )
         self._tell(ended)
-        if now - self._saved_at >= _SECONDS_BETWEEN_CHECKPOINTS and math.isfinite(val_loss):
-            self._save_checkpoint(now)
+        return ended
 
-    def _save_checkpoint(self, now: float) -> None:
+    def _save_if_older_than(self, seconds: float, now: float) -> None:
+        """Save a checkpoint if the last one is so many seconds old."""
+        if now - self._saved_at < seconds:
+            return
         self._saved_at = now
         self._save(
             Checkpoint(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InvalidConfigError
-from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
+from transfer_core.events import EpochEnded, RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.files import replacing, write_json
 from transfer_core.language import _
 from transfer_core.training.checkpoint import delete_checkpoints
@@ -35,7 +35,7 @@ class TrainingResult:
 
     Args:
         snapshot: The fold of its events.
-        model_path: The saved model, or None if it was stopped before there was one.
+        model_path: The saved model, or None if it was stopped before there was one to keep.
     """
 
     snapshot: RunSnapshot
@@ -52,13 +52,15 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.time,
     ask_teacher: AskTeacher | None = None,
+    reported: Sequence[EpochEnded] = (),
 ) -> TrainingResult:
     """Train new layers on a pretrained backbone, and with them whatever the config unfreezes.
 
     When `output_dir` holds a checkpoint of the same config, images and split, the training goes on from there and
     ends with the weights that it would have had without the interruption, bit for bit (on the same machine with
     the same number of threads). Checkpoints are deleted once `emit` has returned from `RunEnded`: what must not
-    be lost before that can be done in it.
+    be lost before that can be done in it. Stopped before it has reached again what was reported before an
+    interruption, the training ends as interrupted: no model is saved, and the checkpoint stays.
 
     Args:
         dataset: Labelled images with their split.
@@ -71,6 +73,7 @@ def train(
         ask_teacher: Returns what the config's teacher says of each training image: probabilities in the order of the
             dataset's classes, by the id of the image. Called with what takes the number of images it has looked at.
             Needed where there is a teacher.
+        reported: The epochs that were reported before an interruption.
 
     Returns:
         The course of the training and where the model is.
@@ -88,12 +91,16 @@ def train(
     FreezePlan.of(config)  # complains before TensorFlow is loaded
     if config.teacher and ask_teacher is None:
         raise InvalidConfigError(_("The teacher {id} cannot be asked here.").format(id=config.teacher))
-    trainer = _trainer_class()(dataset, config, output_dir, cache_dir, emit, should_stop, clock, ask_teacher)
+    trainer = _trainer_class()(
+        dataset, config, output_dir, cache_dir, emit, should_stop, clock, ask_teacher, reported
+    )
     outcome, message = trainer.run()
-    best = trainer.snapshot.best
+    # The weights of one that was interrupted may be worse than what was reported.
+    best = None if outcome == "interrupted" else trainer.snapshot.best
     model_path = _save(trainer.model, dataset, config, output_dir) if best else None
     trainer.tell(RunEnded(clock(), outcome, message, best.epoch if best else 0))
-    delete_checkpoints(output_dir)
+    if outcome != "interrupted":
+        delete_checkpoints(output_dir)
     return TrainingResult(trainer.snapshot, model_path)
 
 

@@ -37,6 +37,7 @@ from transfer_core.events import (
     snapshot_of,
 )
 from transfer_core.predictor import Predictor
+from transfer_core.training import phase_trainer
 from transfer_core.training.batches import LabelledFeatures
 from transfer_core.training.train import TrainingResult, train
 
@@ -285,6 +286,11 @@ class TestStop:
         best = result.snapshot.best.val_loss
         assert validation_loss(tmp_path, color_dataset) == pytest.approx(best, abs=0.01)
 
+    def test_in_the_middle_of_the_last_epoch_it_is_not_finished(self, stop_at) -> None:
+        result, _events = stop_at(lambda event: isinstance(event, BatchEnded) and event.step == 8)
+        assert [epoch.epoch for epoch in result.snapshot.epochs] == [1, 2, 3]
+        assert result.snapshot.outcome == "stopped"
+
     def test_a_check_that_is_known_to_take_long_is_left_out(self, stop_at, monkeypatch) -> None:
         limit = "transfer_core.training.phase_trainer._MOST_SECONDS_OF_VALIDATION_AFTER_STOP"
         monkeypatch.setattr(limit, 0.0)
@@ -327,6 +333,28 @@ class TestNumbersOutOfBounds:
         with pytest.raises(TrainingError, match=r"no longer a number.*try a tenth of 0\.01"):
             run_training()
         assert list(tmp_path.iterdir()) == []
+
+    def test_from_the_start_leaves_no_checkpoint_that_leads_there(
+        self, run_training, tmp_path, monkeypatch
+    ) -> None:
+        num_batches = itertools.count()
+
+        def as_nan_later(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return features * (np.nan if next(num_batches) else 1), labels
+
+        spoil_batches(monkeypatch, from_epoch=1, spoil=as_nan_later)
+        monkeypatch.setattr(phase_trainer, "_MOST_SECONDS_WITHOUT_CHECKPOINT", 0.0)
+        events: list[TrainingEvent] = []
+
+        def emit(event: TrainingEvent) -> None:
+            events.append(event)
+            if isinstance(event, EpochEnded):
+                assert list(tmp_path.glob("checkpoints/*"))
+
+        with pytest.raises(TrainingError, match="no longer a number"):
+            run_training(emit=emit)
+        assert isinstance(events[-1], EpochEnded)
+        assert not list(tmp_path.glob("checkpoints/*"))
 
     def test_later_on_keeps_the_last_good_weights(
         self, run_training, color_dataset, tmp_path, monkeypatch
