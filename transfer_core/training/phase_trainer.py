@@ -81,6 +81,7 @@ class PhaseTrainer:
         self._progress = Progress()
         self._best_weights: Arrays = []
         self._saved_at = 0.0
+        self._paused_seconds = 0.0
         self._told_at = -math.inf
         self._first_image = 0
         self._validation_seconds = 0.0
@@ -98,12 +99,12 @@ class PhaseTrainer:
         self._restore(checkpoint)
         num_steps = self._phase.num_epochs * self._num_batches
         now = self._clock()
-        self._saved_at = now
+        self._saved_at = now - self._paused_seconds
         self._tell(PhaseStarted(now, self._phase.name, num_steps, self._step))
         is_in_bounds = True
         while self._is_wanted and is_in_bounds:
             is_in_bounds = self._train_epoch()
-            if self._should_stop():
+            if self._is_to_stop():
                 break
         self._tail.set_weights(self._best_weights)
         if is_in_bounds and not self._is_wanted:
@@ -124,6 +125,13 @@ class PhaseTrainer:
         patience = self._config.early_stopping_patience
         is_worse = 0 < patience <= self._progress.num_worse_epochs
         return self._progress.epoch < self._phase.num_epochs and not is_worse
+
+    def _is_to_stop(self) -> bool:
+        """Ask whether to stop. The answer of a paused run comes late, and that time is not work."""
+        asked_at = time.monotonic()
+        is_to_stop = self._should_stop()
+        self._paused_seconds += time.monotonic() - asked_at
+        return is_to_stop
 
     def _compile(self, model: keras.Model) -> None:
         import keras
@@ -166,7 +174,7 @@ class PhaseTrainer:
         is_in_bounds = True
         for features, targets in batches:
             is_in_bounds = self._train_batch(epoch, features, targets)
-            if self._should_stop() or not is_in_bounds:
+            if self._is_to_stop() or not is_in_bounds:
                 break
         is_whole = self._progress.step == self._num_batches
         scored = self._validate()
@@ -216,11 +224,11 @@ class PhaseTrainer:
         losses: list[float] = []
         hits: list[bool] = []
         stop_seen_at: float | None = None
-        if self._validation_seconds > _MOST_SECONDS_OF_VALIDATION_AFTER_STOP and self._should_stop():
+        if self._validation_seconds > _MOST_SECONDS_OF_VALIDATION_AFTER_STOP and self._is_to_stop():
             return None
-        began = time.monotonic()
+        began = time.monotonic() - self._paused_seconds
         for features, labels in validation.batches(_VALIDATION_BATCH_SIZES[self._phase.plan.is_all_frozen]):
-            if stop_seen_at is None and self._should_stop():
+            if stop_seen_at is None and self._is_to_stop():
                 stop_seen_at = time.monotonic()
             elif stop_seen_at and time.monotonic() - stop_seen_at > _MOST_SECONDS_OF_VALIDATION_AFTER_STOP:
                 return None
@@ -228,7 +236,7 @@ class PhaseTrainer:
             right = scores[np.arange(len(labels)), labels]
             losses += (-np.log(np.clip(right, _EPSILON, 1.0))).tolist()
             hits += (scores.argmax(axis=1) == labels).tolist()
-        self._validation_seconds = time.monotonic() - began
+        self._validation_seconds = time.monotonic() - self._paused_seconds - began
         return float(np.mean(losses)), float(np.mean(hits))
 
     def _end_epoch(self, epoch: int, val_loss: float, val_accuracy: float, *, is_whole: bool) -> EpochEnded:
@@ -262,10 +270,10 @@ class PhaseTrainer:
         return ended
 
     def _save_if_older_than(self, seconds: float, now: float) -> None:
-        """Save a checkpoint if the last one is so many seconds old."""
-        if now - self._saved_at < seconds:
+        """Save a checkpoint if the last one is so many seconds of work old."""
+        if now - self._paused_seconds - self._saved_at < seconds:
             return
-        self._saved_at = now
+        self._saved_at = now - self._paused_seconds
         self._save(
             Checkpoint(
                 self._progress,

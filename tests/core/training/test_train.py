@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from transfer_core.events import (
 from transfer_core.predictor import Predictor
 from transfer_core.training import phase_trainer
 from transfer_core.training.batches import LabelledFeatures
+from transfer_core.training.checkpoint import Checkpoint
 from transfer_core.training.train import TrainingResult, train
 
 PLAIN_KERAS = """
@@ -290,6 +292,30 @@ class TestStop:
         result, _events = stop_at(lambda event: isinstance(event, BatchEnded) and event.step == 8)
         assert [epoch.epoch for epoch in result.snapshot.epochs] == [1, 2, 3]
         assert result.snapshot.outcome == "stopped"
+
+    def test_paused_time_is_no_work(self, run_training, monkeypatch) -> None:
+        """A check that was paused for an hour took no hour, and the last checkpoint is no hour old."""
+        now = 0.0
+        saved: list[Checkpoint] = []
+        num_batches = 0
+
+        def is_to_stop_after_an_hour() -> bool:
+            nonlocal now
+            now += 3600
+            return num_batches >= 5
+
+        def count(event: TrainingEvent) -> None:
+            nonlocal num_batches
+            num_batches += isinstance(event, BatchEnded)
+
+        monkeypatch.setattr(phase_trainer, "time", SimpleNamespace(monotonic=lambda: now))
+        monkeypatch.setattr(
+            "transfer_core.training.trainer.save_checkpoint", lambda folder, key, moment: saved.append(moment)
+        )
+        result = run_training(should_stop=is_to_stop_after_an_hour, clock=lambda: now, emit=count)
+        assert num_batches == 5
+        assert [epoch.epoch for epoch in result.snapshot.epochs] == [1, 2]
+        assert saved == []
 
     def test_a_check_that_is_known_to_take_long_is_left_out(self, stop_at, monkeypatch) -> None:
         limit = "transfer_core.training.phase_trainer._MOST_SECONDS_OF_VALIDATION_AFTER_STOP"
