@@ -83,7 +83,7 @@ def _accuracy_of(
         return None
     best = snapshot.best
     shutil.rmtree(folder, ignore_errors=True)
-    if best is None or snapshot.outcome != "finished":
+    if best is None or (snapshot.outcome != "finished" and should_stop()):
         return None
     write_json(folder / _FILE, {"key": key, "val_accuracy": best.val_accuracy})
     return best.val_accuracy

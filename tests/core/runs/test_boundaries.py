@@ -85,7 +85,6 @@ WHILE_LEARNING = {
     "first batch": Nth(BatchEnded),
     "first epoch": Nth(EpochEnded),
     "features between phases": Nth(PhaseStarted, 4, {"phase": "features"}),
-    "second phase": Nth(PhaseStarted, 1, {"phase": "fine_tune"}),
     "batch of the second phase": Nth(BatchEnded, 1, {"epoch": 3}),
     "epoch of the second phase": Nth(EpochEnded, 1, {"epoch": 3}),
 }
@@ -181,6 +180,11 @@ def carry_out(
     return events
 
 
+def forget_features(here: Workspace) -> None:
+    """Let the next features be computed: a stop is heard between two batches of photos."""
+    shutil.rmtree(here.cache_dir, ignore_errors=True)
+
+
 @pytest.fixture(scope="module")
 def whole(here: Workspace, dataset: ImageDataset) -> TrainingRun:
     """The run without an interruption."""
@@ -257,6 +261,7 @@ def check_can_go_on(run: TrainingRun) -> None:
 class TestNewRun:
     @pytest.mark.parametrize("boundary", BEFORE_LEARNING)
     def test_stopped_before_it_learned_leaves_nothing(self, boundary: str, here, new_run) -> None:
+        forget_features(here)
         carry_out(here, new_run, stop_at=BEFORE_LEARNING[boundary])
         assert run_status(new_run) == "stopped"
         assert {path.name for path in new_run.folder.iterdir()} == {
@@ -267,6 +272,7 @@ class TestNewRun:
 
     @pytest.mark.parametrize("boundary", WHILE_LEARNING)
     def test_stopped_later_it_keeps_the_best(self, boundary: str, here, new_run) -> None:
+        forget_features(here)
         carry_out(here, new_run, stop_at=WHILE_LEARNING[boundary])
         assert run_status(new_run) == "stopped"
         check_best_is_kept(new_run)
@@ -293,6 +299,7 @@ class TestNewRun:
     def test_cut_off_at_every_boundary_ends_with_the_same_weights(
         self, here, new_run, whole, monkeypatch
     ) -> None:
+        forget_features(here)
         for moment in (*BEFORE_LEARNING.values(), *WHILE_LEARNING.values(), *AFTER_LEARNING.values()):
             carry_out(here, new_run, cut_off_at=moment)
             assert run_status(new_run) == "interrupted"
@@ -318,6 +325,7 @@ class TestResumedRun:
         self, here, resumable, whole, monkeypatch
     ) -> None:
         for moment in BEFORE_IT_IS_BACK.values():
+            forget_features(here)
             carry_out(here, resumable, stop_at=moment)
             check_can_go_on(resumable)
             carry_out(here, resumable, cut_off_at=moment)
@@ -329,6 +337,17 @@ class TestResumedRun:
         events = carry_out(here, resumable)
         assert not any(isinstance(event, HeadChosen) for event in events)
         check_same(resumable, whole)
+
+    def test_stopped_before_it_is_back_in_the_first_epoch_it_can_go_on(
+        self, here, new_run, whole, monkeypatch
+    ) -> None:
+        monkeypatch.setattr(phase_trainer, "_MOST_SECONDS_WITHOUT_CHECKPOINT", 0.0)
+        carry_out(here, new_run, cut_off_at=WHILE_LEARNING["first epoch"])
+        events = carry_out(here, new_run, stop_at=BEFORE_IT_IS_BACK["before the build"])
+        assert [event.epoch for event in events if isinstance(event, RunResumed)] == [0]
+        check_can_go_on(new_run)
+        carry_out(here, new_run)
+        check_same(new_run, whole)
 
     def test_stopped_in_an_epoch_it_had_reported_better_it_can_go_on(self, here, resumable, whole) -> None:
         carry_out(here, resumable, stop_at=WHILE_LEARNING["batch of the second phase"])
@@ -356,6 +375,7 @@ class TestResumedRun:
     def test_stopped_without_a_checkpoint_it_can_begin_again(self, here, resumable) -> None:
         shutil.rmtree(resumable.folder / "checkpoints")
         for moment in BEFORE_LEARNING.values():
+            forget_features(here)
             carry_out(here, resumable, stop_at=moment)
             assert run_status(resumable) == "interrupted"
 
