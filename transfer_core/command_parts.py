@@ -81,7 +81,7 @@ def carry_out(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
         execute_run(workspace, run, emit, live.should_stop)
     except BaseException as error:
         if not is_over:
-            live.log.append(ended_by(error))
+            live.log.append(ended_by(error, has_checkpoint=run.has_checkpoint))
         raise
     finally:
         live.release()

@@ -83,10 +83,10 @@ def training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
         snapshot: The fold of its events.
 
     Raises:
-        TrainingError: If it ended before anything was learned.
+        TrainingError: If it ended before anything was learned, or was interrupted.
     """
     best = snapshot.best
-    if best is None:
+    if best is None or snapshot.outcome == "interrupted":
         raise TrainingError(snapshot.message)
     return {
         "run_id": run.id,

@@ -9,6 +9,7 @@ TransferStudioError
 ├── NotFoundError           no dataset, run or backbone has this id
 ├── WeightsError            pretrained weights are missing or damaged
 ├── TrainingError           a training cannot go on
+│   └── InsufficientResourcesError  memory or disk is too small now
 ├── ExportError             a model cannot be taken away in a format
 ├── ProjectError            a project cannot be saved or opened
 └── WorkspaceError          a file in the workspace cannot be read or written
@@ -70,6 +71,10 @@ class WeightsError(TransferStudioError):
 
 class TrainingError(TransferStudioError):
     """A training cannot start or cannot go on."""
+
+
+class InsufficientResourcesError(TrainingError):
+    """Memory or disk is too small now; the training can go on when there is room."""
 
 
 class ExportError(TransferStudioError):

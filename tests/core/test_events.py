@@ -235,6 +235,14 @@ class TestPauses:
         snapshot = snapshot_of(events)
         assert (snapshot.phase_seconds, snapshot.seconds) == (2.0, 4.0)
 
+    @pytest.mark.parametrize("last", [RunEnded(202.0, "interrupted"), RunResumed(202.0, 0)])
+    def test_a_pause_that_nobody_ended_is_no_work(self, last: TrainingEvent) -> None:
+        """The process died while the run was paused."""
+        events = [RunStarted(100.0, 80, 20, 3), PhaseStarted(100.0, "head", num_steps=10), RunPaused(102.0)]
+        snapshot = snapshot_of([*events, last])
+        assert not snapshot.is_paused
+        assert snapshot.seconds == 2.0
+
     def test_to_go_on_without_a_pause_changes_nothing(self) -> None:
         assert snapshot_of([*STORY[:7], RunContinued(110.0)]).seconds_left == 10 / 3 * 1.2
 

@@ -173,22 +173,28 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
     match event:
         case RunPaused():
             return replace(snapshot, paused_at=event.time)
-        case RunContinued() if snapshot.paused_at is not None:
-            idle = snapshot.idle_seconds + max(event.time - snapshot.paused_at, 0.0)
-            return replace(snapshot, paused_at=None, idle_seconds=idle)
+        case RunContinued():
+            return _continued(snapshot, event.time)
         case PhotosLeftOut():
             photos = zip(event.names, event.class_names, strict=False)
             return replace(snapshot, left_out=tuple(dict.fromkeys((*snapshot.left_out, *photos))))
         case RunEnded():
             return replace(
-                snapshot,
+                _continued(snapshot, event.time),
                 ended_at=event.time,
-                paused_at=None,
                 outcome=event.outcome,
                 message=event.message,
                 best_epoch=event.best_epoch,
             )
     return _reduce_phase(snapshot, event)
+
+
+def _continued(snapshot: RunSnapshot, time: float) -> RunSnapshot:
+    """End a pause, if there is one; a run whose process dies while it is paused ends without `RunContinued`."""
+    if snapshot.paused_at is None:
+        return snapshot
+    idle = snapshot.idle_seconds + max(time - snapshot.paused_at, 0.0)
+    return replace(snapshot, paused_at=None, idle_seconds=idle)
 
 
 def _resumed(snapshot: RunSnapshot, event: RunResumed) -> RunSnapshot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -10,12 +11,14 @@ from typing import Any
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import WorkspaceError
+from transfer_core.errors import InsufficientResourcesError, TrainingError, WorkspaceError
 from transfer_core.events import FoldEnded, PhaseStarted, TrainingEvent
 from transfer_core.files import read_json, write_json
 from transfer_core.schema import fits
 from transfer_core.training.checkpoint import training_key
 from transfer_core.training.train import train
+
+_logger = logging.getLogger(__name__)
 
 FOLDS_DIR = "folds"
 _FILE = "fold.json"
@@ -48,7 +51,7 @@ def check_other_folds(
         TransferStudioError: Whatever `train` raises.
     """
     folds = dataset.folds()
-    if len(folds) < 2:
+    if len(folds) < 2 or should_stop():
         return
     emit(PhaseStarted(time.time(), "cross_validation", len(folds)))
     emit(FoldEnded(time.time(), 1, len(folds), first_accuracy))
@@ -66,15 +69,23 @@ def _accuracy_of(
     cache_dir: Path,
     should_stop: Callable[[], bool],
 ) -> float | None:
-    """Return what the training of one part reaches, or None when it was stopped."""
+    """Return what the training of one part reaches, or None when it was stopped or went out of bounds."""
     key = training_key(fold, config)
     known = _known(folder, key)
     if known is not None:
         return known
-    best = train(fold, config, folder, cache_dir, should_stop=should_stop).snapshot.best
-    if should_stop() or best is None:
+    try:
+        snapshot = train(fold, config, folder, cache_dir, should_stop=should_stop).snapshot
+    except InsufficientResourcesError:
+        raise
+    except TrainingError as error:
+        # The run itself is trained and scored: that must not be lost with a part.
+        _logger.warning("A part of %s was not checked: %s", folder.parent.parent.name, error)
         return None
+    best = snapshot.best
     shutil.rmtree(folder, ignore_errors=True)
+    if best is None or (snapshot.outcome != "finished" and should_stop()):
+        return None
     write_json(folder / _FILE, {"key": key, "val_accuracy": best.val_accuracy})
     return best.val_accuracy
 

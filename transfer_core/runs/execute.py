@@ -16,9 +16,14 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.damage import leave_out_damaged, without_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.errors import IngestError, NotFoundError, TransferStudioError, WorkspaceError
+from transfer_core.errors import (
+    IngestError,
+    InsufficientResourcesError,
+    TransferStudioError,
+    WorkspaceError,
+)
 from transfer_core.evaluation.evaluation import Evaluation, evaluate
-from transfer_core.events import PhaseStarted, PhotosLeftOut, RunEnded, TrainingEvent
+from transfer_core.events import EpochEnded, PhaseStarted, PhotosLeftOut, RunEnded, TrainingEvent
 from transfer_core.files import write_json
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
@@ -26,6 +31,7 @@ from transfer_core.runs.assess import fit_certainty, fit_familiarity, images_of,
 from transfer_core.runs.cross_validation import check_other_folds
 from transfer_core.runs.distillation import measure_both, teacher_answers
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
+from transfer_core.training.checkpoint import Progress, outcome_of_stop
 from transfer_core.training.train import photos_left_out, train
 from transfer_core.workspace import Workspace
 
@@ -34,6 +40,8 @@ _logger = logging.getLogger(__name__)
 Emit = Callable[[TrainingEvent], None]
 
 _SECONDS_BETWEEN_QUESTIONS = 0.1
+# These may not come again.
+_PASSING = (WorkspaceError, InsufficientResourcesError, OSError, MemoryError, KeyboardInterrupt)
 
 
 def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: Callable[[], bool]) -> None:
@@ -54,9 +62,11 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
     """
     look_for_own_models_in(workspace)
     all_photos = dataset = ImageDataset.load(workspace, run.dataset_id)
+    reported = _reported_epochs(run, dataset)
     run = run.begin(dataset)
     if not _load_keras_unless(should_stop):
-        emit(_ended_before_training(run))
+        outcome, message = outcome_of_stop(Progress(), reported, has_checkpoint=run.has_checkpoint)
+        emit(RunEnded(time.time(), outcome, message))
         return
 
     def leave_out_of_the_evaluation(damaged: list[ImageRecord]) -> None:
@@ -69,7 +79,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
     def evaluate_before_the_end(event: TrainingEvent) -> None:
         nonlocal dataset
         # The checkpoints are still there: a run cut off in here goes on from the last one.
-        if isinstance(event, RunEnded) and run.has_model:
+        if isinstance(event, RunEnded) and event.best_epoch:
             emit(PhaseStarted(event.time, "evaluation", len(run.validation_ids())))
             fit_certainty(run, dataset, workspace.cache_dir)
             evaluation = evaluate_on_dataset(
@@ -96,7 +106,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         emit(replace(event, time=time.time()) if isinstance(event, RunEnded) else event)
 
     def ask_about_photos(on_progress: Callable[[int], None]) -> dict[str, np.ndarray[Any, Any]]:
-        return _ask_teacher(workspace, run, dataset, should_stop, on_progress)
+        return teacher_answers(workspace, run.config, dataset, on_progress, should_stop)
 
     train(
         dataset,
@@ -106,23 +116,16 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         emit=evaluate_before_the_end,
         should_stop=should_stop,
         ask_teacher=ask_about_photos if run.config.teacher else None,
+        reported=reported,
     )
 
 
-def _ask_teacher(
-    workspace: Workspace,
-    run: TrainingRun,
-    dataset: ImageDataset,
-    should_stop: Callable[[], bool],
-    on_progress: Callable[[int], None],
-) -> dict[str, np.ndarray[Any, Any]]:
-    try:
-        return teacher_answers(workspace, run.config, dataset, on_progress, should_stop)
-    except NotFoundError as error:
-        if not run.has_checkpoint:
-            raise
-        # What it has learned is not lost: it goes on when the deletion of the teacher is taken back.
-        raise WorkspaceError(str(error)) from error
+def _reported_epochs(run: TrainingRun, dataset: ImageDataset) -> list[EpochEnded]:
+    """Return the epochs that the run reported before it was interrupted, and that it will reach again."""
+    # Without a checkpoint a run takes the photos as they are now, even if they have changed.
+    if not run.has_checkpoint and dataset.version != run.dataset_version:
+        return []
+    return [event for event in run.events() if isinstance(event, EpochEnded)]
 
 
 def _measure_both(
@@ -144,13 +147,6 @@ def _load_keras_unless(should_stop: Callable[[], bool]) -> bool:
     return not loading.is_alive()
 
 
-def _ended_before_training(run: TrainingRun) -> RunEnded:
-    if run.has_checkpoint:
-        return RunEnded(time.time(), "interrupted", _("Stopped before it went on; it still can."))
-    message = _("Stopped before the new layer had learned anything: there is no model to keep.")
-    return RunEnded(time.time(), "stopped", message)
-
-
 def execute_run_safely(
     workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: Callable[[], bool]
 ) -> None:
@@ -169,25 +165,26 @@ def execute_run_safely(
         execute_run(workspace, run, emit, should_stop)
     except TransferStudioError as error:
         _logger.warning("Run %s failed: %s", run.id, error)
-        emit(ended_by(error))
+        emit(ended_by(error, has_checkpoint=run.has_checkpoint))
     except Exception as error:
         _logger.exception("Run %s failed", run.id)
-        ended = ended_by(error)
+        ended = ended_by(error, has_checkpoint=run.has_checkpoint)
         message = _("{message} The log has the details.").format(message=ended.message)
         emit(replace(ended, message=message))
 
 
-def ended_by(error: BaseException) -> RunEnded:
+def ended_by(error: BaseException, *, has_checkpoint: bool = False) -> RunEnded:
     """Return the event that an error ends a run with.
 
     Args:
         error: What escaped from `execute_run`.
+        has_checkpoint: Whether the run can go on from one.
 
     Returns:
-        That it was interrupted and may go on later, when disk, memory or the person cut it off; otherwise that
-        it failed, because it would fail again.
+        That it was interrupted and may go on later, when disk, memory or the person cut it off, or when a failure
+        would lose what it has learned; otherwise that it failed, because it would fail again.
     """
-    may_go_on = isinstance(error, WorkspaceError | OSError | MemoryError | KeyboardInterrupt)
+    may_go_on = isinstance(error, _PASSING) or has_checkpoint
     return RunEnded(time.time(), "interrupted" if may_go_on else "failed", _failure_message(error))
 
 

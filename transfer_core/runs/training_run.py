@@ -192,6 +192,7 @@ class TrainingRun:
 
         Raises:
             TrainingError: If it has a checkpoint, and the images have changed since.
+            WorkspaceError: If the checkpoint cannot be opened now.
         """
         if not self.has_checkpoint or dataset.version == self.dataset_version:
             return

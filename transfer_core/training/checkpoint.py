@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 
@@ -19,8 +19,9 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.damage import without_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WorkspaceError
-from transfer_core.events import EpochEnded
+from transfer_core.events import EpochEnded, HeadChosen, Outcome
 from transfer_core.files import check_shortage, read_json, replacing, write_json
+from transfer_core.language import _
 from transfer_core.schema import NOT_FINITE, fits
 
 CHECKPOINTS_DIR = "checkpoints"
@@ -71,6 +72,7 @@ class Checkpoint:
         best_weights: Of the same part, at the best epoch so far.
         optimizer: The optimizer's own variables.
         random_states: Of the generators behind dropout.
+        head: The head that a comparison chose; None where the config names one.
     """
 
     progress: Progress
@@ -78,9 +80,11 @@ class Checkpoint:
     best_weights: Arrays = field(default_factory=list)
     optimizer: Arrays = field(default_factory=list)
     random_states: Arrays = field(default_factory=list)
+    head: HeadChosen | None = None
 
 
 _GROUPS = ("weights", "best_weights", "optimizer", "random_states")
+_DAMAGED = (*NOT_ARRAYS, AttributeError, RecursionError, RuntimeError)
 
 
 def training_key(dataset: ImageDataset, config: TrainingConfig) -> str:
@@ -106,7 +110,11 @@ def save_checkpoint(output_dir: Path, key: str, checkpoint: Checkpoint) -> None:
     Raises:
         WorkspaceError: If the disk refuses; the one before is then as it was.
     """
-    facts = json.dumps({"key": key, "progress": asdict(checkpoint.progress)})
+    head = asdict(checkpoint.head) if checkpoint.head else None
+    counts = {group: len(getattr(checkpoint, group)) for group in _GROUPS}
+    facts = json.dumps(
+        {"key": key, "progress": asdict(checkpoint.progress), "head": head, "num_arrays": counts}
+    )
     arrays = {
         f"{group}-{number}": array
         for group in _GROUPS
@@ -117,35 +125,50 @@ def save_checkpoint(output_dir: Path, key: str, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(output_dir: Path, key: str) -> Checkpoint | None:
-    """Return the checkpoint of a training, or None when there is none, or only one of another training.
+    """Return the checkpoint of a training, or None when there is none, or only a damaged one or that of another.
 
     Args:
         output_dir: The folder of the run.
         key: What `training_key` returned.
+
+    Raises:
+        WorkspaceError: If the system does not let it be opened now: beginning again would overwrite it.
     """
     try:
-        # Opened here: NumPy leaves a damaged file open.
-        with (
-            (output_dir / CHECKPOINTS_DIR / _FILE).open("rb") as opened,
-            np.load(opened, allow_pickle=False) as file,
-        ):
-            facts = json.loads(file["facts"].tobytes())
-            if facts["key"] != key:
-                return None
-            groups = {group: _arrays(file, group) for group in _GROUPS}
-            progress = facts["progress"]
-            progress["epochs"] = tuple(EpochEnded(**epoch) for epoch in progress["epochs"])
-            checkpoint = Checkpoint(Progress(**progress), **groups)
-            return checkpoint if fits(checkpoint.progress, Progress) else None
-    except (*NOT_ARRAYS, AttributeError, RecursionError) as error:
-        check_shortage(error)
-        # Nothing is lost by it but time: the training starts from the beginning.
+        opened = (output_dir / CHECKPOINTS_DIR / _FILE).open("rb")
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise WorkspaceError(
+            _("The checkpoint cannot be opened: {reason}. It was kept. Try again.").format(
+                reason=error.strerror or error
+            )
+        ) from error
+    # Opened here: NumPy leaves a damaged file open.
+    with opened:
+        try:
+            return _read(opened, key)
+        except _DAMAGED as error:
+            check_shortage(error)
+            # Nothing is lost by it but time: the training starts from the beginning.
+            return None
 
 
-def _arrays(file: Any, group: str) -> Arrays:
-    names: Sequence[str] = [name for name in file.files if name.startswith(f"{group}-")]
-    return [file[f"{group}-{number}"] for number in range(len(names))]
+def _read(opened: BinaryIO, key: str) -> Checkpoint | None:
+    with np.load(opened, allow_pickle=False) as file:
+        facts = json.loads(file["facts"].tobytes())
+        if facts["key"] != key:
+            return None
+        groups = {group: _arrays(file, group, facts["num_arrays"][group]) for group in _GROUPS}
+        progress = facts["progress"]
+        progress["epochs"] = tuple(EpochEnded(**epoch) for epoch in progress["epochs"])
+        head = HeadChosen(**facts["head"]) if facts["head"] else None
+        checkpoint = Checkpoint(Progress(**progress), **groups, head=head)
+        return checkpoint if fits(checkpoint.progress, Progress) and fits(head, HeadChosen | None) else None
+
+
+def _arrays(file: Any, group: str, count: int) -> Arrays:
+    return [file[f"{group}-{number}"] for number in range(count)]
 
 
 def save_left_out(output_dir: Path, image_ids: Collection[str]) -> None:
@@ -181,3 +204,27 @@ def delete_checkpoints(output_dir: Path) -> None:
     """Delete what a finished training no longer needs."""
     with suppress(OSError):
         shutil.rmtree(output_dir / CHECKPOINTS_DIR)
+
+
+def outcome_of_stop(
+    reached: Progress, reported: Sequence[EpochEnded], *, has_checkpoint: bool
+) -> tuple[Outcome, str]:
+    """Return how a training ends that was asked to stop, and a sentence for the person.
+
+    A model is kept if no better one was ever reported. Otherwise the training is interrupted: it may stop before
+    the weights of its checkpoint are back, and a checkpoint may be older than the last epoch that was reported
+    before a process died. Going on reaches that epoch again.
+
+    Args:
+        reached: What the weights in the model stand for.
+        reported: The epochs that were reported before the training was interrupted, with those that are void.
+        has_checkpoint: Whether one is on disk.
+    """
+    num_epochs = len(reached.epochs)
+    is_behind = any(epoch.val_loss < reached.best_loss for epoch in reported if epoch.epoch >= num_epochs)
+    has_model = math.isfinite(reached.best_loss)
+    if is_behind or (has_checkpoint and not has_model):
+        return "interrupted", _("Stopped before it was back where it had been. It can still go on.")
+    if not has_model:
+        return "stopped", _("Stopped before the new layer had learned anything: there is no model to keep.")
+    return "stopped", _("Stopped on request. The best model so far was kept.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,5 +96,9 @@ def _randomise(body: keras.Model, seed: int) -> None:
             layer.momentum = 0.9
         for weight in layer.weights:
             if weight.name.endswith("kernel"):
-                drawn = keras.initializers.HeNormal(seed=int(draws.integers(2**31)))(weight.shape)
-                weight.assign(drawn)
+                initializer = keras.initializers.HeNormal(seed=int(draws.integers(2**31)))
+                shape = weight.shape
+                if isinstance(layer, keras.layers.DepthwiseConv2D) or weight.name == "depthwise_kernel":
+                    # Each channel is filtered by itself; Keras would count all of them as inputs of each.
+                    shape = (*shape[:2], 1, math.prod(shape[2:]))
+                weight.assign(keras.ops.reshape(initializer(shape), weight.shape))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from transfer_core.backbones.backbone import Block
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import TrainingError
+from transfer_core.errors import InsufficientResourcesError
 from transfer_core.language import _
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.layer_facts import layer_facts
@@ -19,6 +20,7 @@ _FLOAT_BYTES = 4
 _MEGABYTE = 10**6
 # Room that the system and the results of the run need on the disk.
 _DISK_RESERVE_BYTES = 200 * _MEGABYTE
+# Below it the system begins to swap, and everything on the computer slows down.
 _MEMORY_RESERVE_BYTES = 200 * _MEGABYTE
 # TensorFlow's own buffers and graphs: measured beside small trainings.
 _FIXED_BYTES = 300 * _MEGABYTE
@@ -39,19 +41,20 @@ def check_disk(folder: Path, num_bytes: int, make_room: Callable[[], object]) ->
         make_room: Deletes what can be had again; called only when there is too little.
 
     Raises:
-        TrainingError: If there is too little all the same.
+        InsufficientResourcesError: If there is too little all the same.
     """
-    needed = num_bytes + _DISK_RESERVE_BYTES
-    if free_disk(folder) < needed:
+    if free_disk(folder) < num_bytes + _DISK_RESERVE_BYTES:
         make_room()
     free = free_disk(folder)
-    if free < needed:
-        raise TrainingError(
+    if free < num_bytes + _DISK_RESERVE_BYTES:
+        raise InsufficientResourcesError(
             _(
-                "Keeping what the frozen layers see of your images takes {needed}, and the disk has {free} left. "
-                "Free some space, keep all blocks frozen or unfreeze other ones, take fewer views of each image, or "
-                "choose another workspace folder."
-            ).format(needed=_size(needed), free=_size(free))
+                "The features of your photos need {needed} on the disk. Another {reserve} must stay free for results "
+                "and the system. Only {free} are free. Free some space, then try again. Fewer views of each photo, "
+                "other unfrozen blocks or another workspace folder also help."
+            ).format(
+                needed=_size(num_bytes), reserve=_size(_DISK_RESERVE_BYTES), free=_size(free, math.floor)
+            )
         )
 
 
@@ -98,26 +101,33 @@ def check_memory(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset
         dataset: For the number of classes.
 
     Raises:
-        TrainingError: If it cannot; the message says what would.
+        InsufficientResourcesError: If it cannot; the message says what would.
     """
-    free = free_memory() - _MEMORY_RESERVE_BYTES
+    free = free_memory()
     needed = estimate_memory(plan, config, dataset)
-    if needed <= free:
+    usable = free - _MEMORY_RESERVE_BYTES
+    if needed <= usable:
         return
-    raise TrainingError(
-        _("This training needs about {needed} of memory, and {free} are free. {advice}").format(
-            needed=_size(needed), free=_size(max(free, 0)), advice=_what_fits(plan, config, dataset, free)
+    raise InsufficientResourcesError(
+        _(
+            "This training needs about {needed} of memory. Another {reserve} must stay free for the system. Only "
+            "{free} are free. {advice}"
+        ).format(
+            needed=_size(needed),
+            reserve=_size(_MEMORY_RESERVE_BYTES),
+            free=_size(free, math.floor),
+            advice=_what_fits(plan, config, dataset, usable),
         )
     )
 
 
-def _what_fits(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset, free: int) -> str:
+def _what_fits(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset, usable: int) -> str:
     batch_size = config.batch_size
     while (batch_size := batch_size // 2) >= 1:
-        if estimate_memory(plan, config.with_changes(batch_size=batch_size), dataset) <= free:
+        if estimate_memory(plan, config.with_changes(batch_size=batch_size), dataset) <= usable:
             return _("A batch size of {batch_size} would fit.").format(batch_size=batch_size)
     for depth in range(plan.num_unfrozen_blocks - 1, -1, -1):
-        if estimate_memory(plan.with_unfrozen(depth), config, dataset) <= free:
+        if estimate_memory(plan.with_unfrozen(depth), config, dataset) <= usable:
             return _("Unfreezing {count} blocks would fit.").format(count=depth)
     return _("Close other programs, or take a smaller network.")
 
@@ -169,7 +179,10 @@ def _multiplications(blocks: Sequence[Block]) -> int:
     return sum(block.num_multiplications for block in blocks)
 
 
-def _size(num_bytes: int) -> str:
+def _size(num_bytes: int, rounded: Callable[[float], int] = math.ceil) -> str:
+    """Return an amount in the unit that fits; what is free is rounded down, so that the numbers add up."""
     if num_bytes >= 1000 * _MEGABYTE:
-        return _("{count} GB").format(count=f"{num_bytes / 10**9:.1f}")
-    return _("{count} MB").format(count=num_bytes // _MEGABYTE)
+        return _("{count} GB").format(count=f"{rounded(num_bytes / 10**8) / 10:.1f}")
+    if num_bytes >= _MEGABYTE:
+        return _("{count} MB").format(count=rounded(num_bytes / _MEGABYTE))
+    return _("{count} KB").format(count=rounded(num_bytes / 1000))

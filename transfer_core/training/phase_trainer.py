@@ -81,6 +81,7 @@ class PhaseTrainer:
         self._progress = Progress()
         self._best_weights: Arrays = []
         self._saved_at = 0.0
+        self._paused_seconds = 0.0
         self._told_at = -math.inf
         self._first_image = 0
         self._validation_seconds = 0.0
@@ -97,12 +98,13 @@ class PhaseTrainer:
         """
         self._restore(checkpoint)
         num_steps = self._phase.num_epochs * self._num_batches
-        self._saved_at = self._clock()
-        self._tell(PhaseStarted(self._saved_at, self._phase.name, num_steps, self._step))
+        now = self._clock()
+        self._saved_at = now - self._paused_seconds
+        self._tell(PhaseStarted(now, self._phase.name, num_steps, self._step))
         is_in_bounds = True
         while self._is_wanted and is_in_bounds:
             is_in_bounds = self._train_epoch()
-            if self._should_stop():
+            if self._is_to_stop():
                 break
         self._tail.set_weights(self._best_weights)
         if is_in_bounds and not self._is_wanted:
@@ -123,6 +125,13 @@ class PhaseTrainer:
         patience = self._config.early_stopping_patience
         is_worse = 0 < patience <= self._progress.num_worse_epochs
         return self._progress.epoch < self._phase.num_epochs and not is_worse
+
+    def _is_to_stop(self) -> bool:
+        """Ask whether to stop. The answer of a paused run comes late, and that time is not work."""
+        asked_at = time.monotonic()
+        is_to_stop = self._should_stop()
+        self._paused_seconds += time.monotonic() - asked_at
+        return is_to_stop
 
     def _compile(self, model: keras.Model) -> None:
         import keras
@@ -165,11 +174,15 @@ class PhaseTrainer:
         is_in_bounds = True
         for features, targets in batches:
             is_in_bounds = self._train_batch(epoch, features, targets)
-            if self._should_stop() or not is_in_bounds:
+            if self._is_to_stop() or not is_in_bounds:
                 break
+        is_whole = self._progress.step == self._num_batches
         scored = self._validate()
         if scored is not None:
-            self._end_epoch(epoch, *scored)
+            ended = self._end_epoch(epoch, *scored, is_whole=is_whole)
+            # Going on behind a part of an epoch would lead to other weights.
+            if is_whole and is_in_bounds and math.isfinite(ended.val_loss):
+                self._save_if_older_than(_SECONDS_BETWEEN_CHECKPOINTS, ended.time)
         return is_in_bounds
 
     def _train_batch(self, epoch: int, features: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> bool:
@@ -187,8 +200,8 @@ class PhaseTrainer:
             self._told_at = now
             self._tell(self._batch_ended(now, epoch, loss))
         is_last = self._progress.step == self._num_batches
-        if now - self._saved_at >= _MOST_SECONDS_WITHOUT_CHECKPOINT and math.isfinite(loss) and not is_last:
-            self._save_checkpoint(now)
+        if math.isfinite(loss) and not is_last:
+            self._save_if_older_than(_MOST_SECONDS_WITHOUT_CHECKPOINT, now)
         return math.isfinite(loss)
 
     def _batch_ended(self, now: float, epoch: int, loss: float) -> BatchEnded:
@@ -211,11 +224,11 @@ class PhaseTrainer:
         losses: list[float] = []
         hits: list[bool] = []
         stop_seen_at: float | None = None
-        began = time.monotonic()
-        if self._validation_seconds > _MOST_SECONDS_OF_VALIDATION_AFTER_STOP and self._should_stop():
+        if self._validation_seconds > _MOST_SECONDS_OF_VALIDATION_AFTER_STOP and self._is_to_stop():
             return None
+        began = time.monotonic() - self._paused_seconds
         for features, labels in validation.batches(_VALIDATION_BATCH_SIZES[self._phase.plan.is_all_frozen]):
-            if stop_seen_at is None and self._should_stop():
+            if stop_seen_at is None and self._is_to_stop():
                 stop_seen_at = time.monotonic()
             elif stop_seen_at and time.monotonic() - stop_seen_at > _MOST_SECONDS_OF_VALIDATION_AFTER_STOP:
                 return None
@@ -223,10 +236,11 @@ class PhaseTrainer:
             right = scores[np.arange(len(labels)), labels]
             losses += (-np.log(np.clip(right, _EPSILON, 1.0))).tolist()
             hits += (scores.argmax(axis=1) == labels).tolist()
-        self._validation_seconds = time.monotonic() - began
+        self._validation_seconds = time.monotonic() - self._paused_seconds - began
         return float(np.mean(losses)), float(np.mean(hits))
 
-    def _end_epoch(self, epoch: int, val_loss: float, val_accuracy: float) -> None:
+    def _end_epoch(self, epoch: int, val_loss: float, val_accuracy: float, *, is_whole: bool) -> EpochEnded:
+        """Keep the weights if they are the best. A part of an epoch, after a stop, does not count as one done."""
         progress = self._progress
         now = self._clock()
         ended = EpochEnded(
@@ -246,18 +260,20 @@ class PhaseTrainer:
         is_better = val_loss < progress.phase_best_loss
         self._progress = Progress(
             phase=progress.phase,
-            epoch=progress.epoch + 1,
+            epoch=progress.epoch + is_whole,
             best_loss=val_loss if val_loss < progress.best_loss else progress.best_loss,
             phase_best_loss=val_loss if is_better else progress.phase_best_loss,
-            num_worse_epochs=0 if is_better else progress.num_worse_epochs + 1,
+            num_worse_epochs=0 if is_better else progress.num_worse_epochs + is_whole,
             epochs=(*progress.epochs, ended),
         )
         self._tell(ended)
-        if now - self._saved_at >= _SECONDS_BETWEEN_CHECKPOINTS and math.isfinite(val_loss):
-            self._save_checkpoint(now)
+        return ended
 
-    def _save_checkpoint(self, now: float) -> None:
-        self._saved_at = now
+    def _save_if_older_than(self, seconds: float, now: float) -> None:
+        """Save a checkpoint if the last one is so many seconds of work old."""
+        if now - self._paused_seconds - self._saved_at < seconds:
+            return
+        self._saved_at = now - self._paused_seconds
         self._save(
             Checkpoint(
                 self._progress,

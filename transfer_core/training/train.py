@@ -15,6 +15,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import InvalidConfigError
 from transfer_core.events import (
+    EpochEnded,
     PhotosLeftOut,
     RunEnded,
     RunResumed,
@@ -43,7 +44,7 @@ class TrainingResult:
 
     Args:
         snapshot: The fold of its events.
-        model_path: The saved model, or None if it was stopped before there was one.
+        model_path: The saved model, or None if it was stopped before there was one to keep.
     """
 
     snapshot: RunSnapshot
@@ -60,13 +61,15 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.time,
     ask_teacher: AskTeacher | None = None,
+    reported: Sequence[EpochEnded] = (),
 ) -> TrainingResult:
     """Train new layers on a pretrained backbone, and with them whatever the config unfreezes.
 
     When `output_dir` holds a checkpoint of the same config, images and split, the training goes on from there and
     ends with the weights that it would have had without the interruption, bit for bit (on the same machine with
     the same number of threads). Checkpoints are deleted once `emit` has returned from `RunEnded`: what must not
-    be lost before that can be done in it.
+    be lost before that can be done in it. Stopped before it has reached again what was reported before an
+    interruption, the training ends as interrupted: no model is saved, and the checkpoint stays.
 
     A photo that turns out to be damaged or missing is left out, and the training begins without it; after
     `RunStarted` or `RunResumed` a `PhotosLeftOut` says so. A training that is resumed leaves the same photos out.
@@ -82,6 +85,7 @@ def train(
         ask_teacher: Returns what the config's teacher says of each training image: probabilities in the order of the
             dataset's classes, by the id of the image. Called with what takes the number of images it has looked at.
             Needed where there is a teacher.
+        reported: The epochs that were reported before an interruption.
 
     Returns:
         The course of the training and where the model is.
@@ -104,11 +108,16 @@ def train(
             emit(photos_left_out(clock(), left_out))
 
     def leave_out(damaged: list[ImageRecord]) -> None:
+        nonlocal reported
+        # With fewer photos the training never reaches again what was reported with all of them.
+        reported = ()
         left_out.extend(damaged)
         save_left_out(output_dir, [image.id for image in left_out])
 
     def train_on(readable: ImageDataset) -> TrainingResult:
-        return _train(readable, config, output_dir, cache_dir, tell, should_stop, clock, ask_teacher)
+        return _train(
+            readable, config, output_dir, cache_dir, tell, should_stop, clock, ask_teacher, reported
+        )
 
     return use_readable(dataset, train_on, leave_out, {image.id for image in left_out})
 
@@ -137,17 +146,22 @@ def _train(
     should_stop: Callable[[], bool],
     clock: Callable[[], float],
     ask_teacher: AskTeacher | None,
+    reported: Sequence[EpochEnded],
 ) -> TrainingResult:
     dataset.check_trainable()
     FreezePlan.of(config)  # complains before TensorFlow is loaded
     if config.teacher and ask_teacher is None:
         raise InvalidConfigError(_("The teacher {id} cannot be asked here.").format(id=config.teacher))
-    trainer = _trainer_class()(dataset, config, output_dir, cache_dir, emit, should_stop, clock, ask_teacher)
+    trainer = _trainer_class()(
+        dataset, config, output_dir, cache_dir, emit, should_stop, clock, ask_teacher, reported
+    )
     outcome, message = trainer.run()
-    best = trainer.snapshot.best
+    # The weights of one that was interrupted may be worse than what was reported.
+    best = None if outcome == "interrupted" else trainer.snapshot.best
     model_path = _save(trainer.model, dataset, config, output_dir) if best else None
     trainer.tell(RunEnded(clock(), outcome, message, best.epoch if best else 0))
-    delete_checkpoints(output_dir)
+    if outcome != "interrupted":
+        delete_checkpoints(output_dir)
     return TrainingResult(trainer.snapshot, model_path)
 
 

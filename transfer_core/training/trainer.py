@@ -6,9 +6,11 @@ Importing this module imports Keras.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import keras
 import numpy as np
@@ -17,6 +19,7 @@ from transfer_core.config import Head, TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
 from transfer_core.events import (
+    EpochEnded,
     HeadChosen,
     ImagesSeen,
     Outcome,
@@ -31,7 +34,9 @@ from transfer_core.language import _
 from transfer_core.training.checkpoint import (
     Checkpoint,
     Progress,
+    delete_checkpoints,
     load_checkpoint,
+    outcome_of_stop,
     save_checkpoint,
     training_key,
 )
@@ -67,6 +72,7 @@ class Trainer:
         should_stop: Asked after each batch.
         clock: Gives the time in seconds since 1970.
         ask_teacher: Returns what the config's teacher says of each training image; None without a teacher.
+        reported: The epochs that were reported before an interruption.
     """
 
     model: keras.Model
@@ -81,6 +87,7 @@ class Trainer:
         should_stop: Callable[[], bool],
         clock: Callable[[], float],
         ask_teacher: AskTeacher | None = None,
+        reported: Sequence[EpochEnded] = (),
     ) -> None:
         self.snapshot = RunSnapshot()
         self._dataset = dataset
@@ -92,6 +99,8 @@ class Trainer:
         self._key = training_key(dataset, config)
         self._source = FeatureSource(dataset, config, cache_dir, self._tell_of_images, should_stop)
         self._ask_teacher = ask_teacher
+        self._reported = reported
+        self._has_checkpoint = False
         self._is_looking = False
 
     def tell(self, event: TrainingEvent) -> None:
@@ -100,39 +109,38 @@ class Trainer:
         self._emit(event)
 
     def run(self) -> tuple[Outcome, str]:
-        """Train every phase and leave the best weights in the model.
+        """Train every phase and leave the best weights in the model, unless it was interrupted.
 
         Returns:
             How it ended, and a sentence for a person where there is something to say.
 
         Raises:
-            TrainingError: If the loss was never a number, or the memory is too small.
+            InsufficientResourcesError: If the memory or the disk is too small.
+            TrainingError: If the loss was never a number.
         """
+        checkpoint = load_checkpoint(self._output_dir, self._key)
+        self._has_checkpoint = checkpoint is not None
+        checkpoint = checkpoint or Checkpoint(Progress())
+        if checkpoint.head:
+            self._config = with_head(self._config, cast(Head, checkpoint.head.head))
         phases = planned_phases(self._config)
-        checkpoint = load_checkpoint(self._output_dir, self._key) or Checkpoint(Progress())
-        progress = checkpoint.progress
-        self._tell_of_start(phases, progress)
+        self._tell_of_start(phases, checkpoint)
         check_memory(phases[-1].plan, self._config, self._dataset)
-        try:
+        reached, is_in_bounds = Progress(), True
+        with suppress(FeaturesStoppedError):
             self._learn_answers()
             phases = self._build(phases)
-        except FeaturesStoppedError:
-            return self._outcome(phases, progress, is_in_bounds=True)
-        is_in_bounds = True
-        while progress.phase < len(phases) and is_in_bounds and not self._should_stop():
-            try:
-                progress, is_in_bounds = self._train_phase(phases[progress.phase], progress, checkpoint)
-            except FeaturesStoppedError:
-                break
-            checkpoint = Checkpoint(progress)
-        if not math.isfinite(progress.best_loss) and not is_in_bounds:
-            raise TrainingError(
-                _(
-                    "The training went out of bounds: its loss is no longer a number. A smaller learning rate "
-                    "mends this; try a tenth of {rate:g}."
-                ).format(rate=phases[progress.phase].learning_rate)
-            )
-        return self._outcome(phases, progress, is_in_bounds)
+            while checkpoint.progress.phase < len(phases) and not self._should_stop():
+                position = checkpoint.progress.phase
+                reached, is_in_bounds = self._train_phase(phases[position], checkpoint)
+                if reached.phase == position:
+                    break
+                checkpoint = Checkpoint(reached)
+        if not is_in_bounds:
+            return self._out_of_bounds(phases[reached.phase], reached)
+        if reached.phase == len(phases):
+            return "finished", ""
+        return outcome_of_stop(reached, self._reported, has_checkpoint=self._has_checkpoint)
 
     def _learn_answers(self) -> None:
         if self._ask_teacher is None:
@@ -174,25 +182,22 @@ class Trainer:
         )
         return with_head(self._config, head)
 
-    def _outcome(
-        self, phases: list[PlannedPhase], progress: Progress, is_in_bounds: bool
-    ) -> tuple[Outcome, str]:
-        if not is_in_bounds:
-            return "stopped", _(
-                "In epoch {epoch} the loss was no longer a number. The best model before that was kept. A smaller "
-                "learning rate mends this; try a tenth of {rate:g}."
-            ).format(epoch=len(progress.epochs), rate=phases[progress.phase].learning_rate)
-        if not self._should_stop():
-            return "finished", ""
-        if self.snapshot.best is None:
-            return "stopped", _(
-                "Stopped before the new layer had learned anything: there is no model to keep."
+    def _out_of_bounds(self, phase: PlannedPhase, reached: Progress) -> tuple[Outcome, str]:
+        if not math.isfinite(reached.best_loss):
+            # It would only lead there again.
+            delete_checkpoints(self._output_dir)
+            raise TrainingError(
+                _(
+                    "The training went out of bounds: its loss is no longer a number. A smaller learning rate "
+                    "mends this; try a tenth of {rate:g}."
+                ).format(rate=phase.learning_rate)
             )
-        return "stopped", _("Stopped on request. The best model so far was kept.")
+        return "stopped", _(
+            "In epoch {epoch} the loss was no longer a number. The best model before that was kept. A smaller "
+            "learning rate mends this; try a tenth of {rate:g}."
+        ).format(epoch=len(reached.epochs), rate=phase.learning_rate)
 
-    def _train_phase(
-        self, phase: PlannedPhase, progress: Progress, checkpoint: Checkpoint
-    ) -> tuple[Progress, bool]:
+    def _train_phase(self, phase: PlannedPhase, checkpoint: Checkpoint) -> tuple[Progress, bool]:
         self._is_looking = False
         weights = class_weights(self._dataset, self._config)
         trainer = PhaseTrainer(
@@ -204,11 +209,16 @@ class Trainer:
             self.tell,
             self._should_stop,
             self._clock,
-            lambda moment: save_checkpoint(self._output_dir, self._key, moment),
+            self._save_checkpoint,
         )
-        return trainer.run(replace(checkpoint, progress=progress))
+        return trainer.run(checkpoint)
 
-    def _tell_of_start(self, phases: list[PlannedPhase], progress: Progress) -> None:
+    def _save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        save_checkpoint(self._output_dir, self._key, replace(checkpoint, head=self.snapshot.head))
+        self._has_checkpoint = True
+
+    def _tell_of_start(self, phases: list[PlannedPhase], checkpoint: Checkpoint) -> None:
+        progress = checkpoint.progress
         num_train, num_validation = (len(self._dataset.images_in(split)) for split in ("train", "validation"))
         left = phases[progress.phase :]
         assumed = assumed_seconds(left, self._config, self._source.looks, num_train, num_validation)
@@ -224,7 +234,8 @@ class Trainer:
             self.tell(started)
             return
         # The log of the run has these already.
-        for event in (started, *progress.epochs):
+        heads = [checkpoint.head] if checkpoint.head else []
+        for event in (started, *heads, *progress.epochs):
             self.snapshot = reduce(self.snapshot, event)
         self.tell(RunResumed(self._clock(), len(progress.epochs), assumed))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from statistics import mean
 
 import pytest
@@ -11,6 +12,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import SourceFile
+from transfer_core.errors import TrainingError
 from transfer_core.events import FoldEnded, PhaseStarted, RunEnded, TrainingEvent, snapshot_of
 from transfer_core.runs import cross_validation
 from transfer_core.runs.execute import execute_run
@@ -93,6 +95,28 @@ def test_a_part_that_is_done_is_not_done_again(
     again = folds_in(carry_out(workspace, run))
     assert len(trained) == NUM_FOLDS - 3
     assert [event.val_accuracy for event in again][:3] == [event.val_accuracy for event in first]
+
+
+def test_a_part_out_of_bounds_leaves_the_run_as_it_is(
+    workspace: Workspace, run: TrainingRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_arguments, **_options) -> TrainingResult:
+        raise TrainingError("Its loss is no longer a number.")
+
+    monkeypatch.setattr(cross_validation, "train", fail)
+    events = carry_out(workspace, run)
+    assert [event.fold for event in folds_in(events)] == [1]
+    assert isinstance(events[-1], RunEnded)
+    assert (events[-1].outcome, run.has_model) == ("finished", True)
+    assert "no longer a number" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", '{"key": "key"}', '{"key": "key", "val_accuracy": null}', "{"]
+)
+def test_a_damaged_part_counts_as_not_done(content: str, tmp_path: Path) -> None:
+    (tmp_path / "fold.json").write_text(content)
+    assert cross_validation._known(tmp_path, "key") is None
 
 
 def test_a_share_is_checked_once(workspace: Workspace, run: TrainingRun) -> None:

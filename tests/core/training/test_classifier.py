@@ -46,6 +46,33 @@ def test_seed_fixes_the_new_layer(keras_module) -> None:
     assert not np.array_equal(kernel(1), kernel(2))
 
 
+def test_kernels_from_scratch_have_the_variance_of_their_inputs(keras_module) -> None:
+    layers = keras_module.layers
+    inputs = keras_module.Input((32, 32, 3))
+    x = layers.Conv2D(64, 3, name="full")(inputs)
+    x = layers.DepthwiseConv2D(3, depth_multiplier=2, name="depthwise")(x)
+    x = layers.SeparableConv2D(64, 5, name="separable")(x)
+    plan = FreezePlan(TINY, 3, is_from_scratch=True)
+
+    def kernels(seed: int) -> dict[str, np.ndarray]:
+        body = keras_module.Model(inputs, x)
+        build_classifier(plan, 3, CONFIG.with_changes(seed=seed), body)
+        return {weight.path: weight.numpy() for weight in body.weights if weight.name.endswith("kernel")}
+
+    drawn = kernels(1)
+    num_inputs = {
+        "full/kernel": 3 * 3 * 3,
+        "depthwise/kernel": 3 * 3,
+        "separable/depthwise_kernel": 5 * 5,
+        "separable/pointwise_kernel": 128,
+    }
+    assert drawn.keys() == num_inputs.keys()
+    for path, count in num_inputs.items():
+        assert drawn[path].std() == pytest.approx(np.sqrt(2 / count), rel=0.1)
+    assert all(np.array_equal(kernels(1)[path], kernel) for path, kernel in drawn.items())
+    assert not np.array_equal(kernels(2)["depthwise/kernel"], drawn["depthwise/kernel"])
+
+
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_parts_of_the_tiny_network_compose_to_the_whole(depth: int, tiny_classifier, noise_pixels) -> None:
     prefix, tail = split_at_boundary(tiny_classifier, FreezePlan(TINY, depth).boundary_layer)

@@ -9,11 +9,11 @@ import pytest
 
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
-from transfer_core.errors import TrainingError
+from transfer_core.errors import InsufficientResourcesError
 from transfer_core.events import PhaseStarted, RunStarted
 from transfer_core.training import limits
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.training.limits import assumed_seconds, check_memory, estimate_memory
+from transfer_core.training.limits import assumed_seconds, check_disk, check_memory, estimate_memory
 from transfer_core.training.schedule import planned_phases
 from transfer_core.training.train import train
 
@@ -54,7 +54,7 @@ def test_number_of_images_does_not_matter(color_dataset, keras_module) -> None:
 
 def refusal(monkeypatch, dataset, depth: int, free: int) -> str:
     monkeypatch.setattr(limits, "free_memory", lambda: free)
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(InsufficientResourcesError) as caught:
         check_memory(FreezePlan(LITE0, depth), TrainingConfig(), dataset)
     return str(caught.value)
 
@@ -62,7 +62,8 @@ def refusal(monkeypatch, dataset, depth: int, free: int) -> str:
 def test_batch_size_that_would_fit_is_named_and_fits(color_dataset, monkeypatch, keras_module) -> None:
     free = estimate(color_dataset, 9) - 100 * MEGABYTE
     message = refusal(monkeypatch, color_dataset, 9, free)
-    assert re.search(r"needs about [\d.]+ GB of memory, and [\d.]+ GB are free", message)
+    assert re.search(r"needs about [\d.]+ GB of memory\. Another 200 MB must stay free", message)
+    assert f"Only {(free // 10**8) / 10} GB are free." in message
     (batch_size,) = map(int, re.findall(r"A batch size of (\d+) would fit", message))
     check_memory(FreezePlan(LITE0, 9), TrainingConfig(batch_size=batch_size), color_dataset)
 
@@ -83,12 +84,30 @@ def test_without_any_choice_it_says_what_else_helps(color_dataset, monkeypatch, 
     assert "Close other programs" in refusal(monkeypatch, color_dataset, 0, 10 * MEGABYTE)
 
 
+@pytest.mark.parametrize(
+    ("num_bytes", "free", "figures"),
+    [
+        (100_000, 199_900_000, ["need 100 KB", "Another 200 MB", "Only 199 MB"]),
+        (150_000_001, 350_000_000, ["need 151 MB", "Another 200 MB", "Only 350 MB"]),
+        (4_020_000_000, 999, ["need 4.1 GB", "Another 200 MB", "Only 0 KB"]),
+        (4_020_000_000, 2_199_000_000, ["need 4.1 GB", "Another 200 MB", "Only 2.1 GB"]),
+    ],
+)
+def test_need_reserve_and_free_space_are_said_apart(
+    num_bytes: int, free: int, figures: list[str], monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setattr(limits, "free_disk", lambda folder: free)
+    with pytest.raises(InsufficientResourcesError) as caught:
+        check_disk(tmp_path, num_bytes, lambda: None)
+    assert [figure for figure in figures if f"{figure} " not in str(caught.value)] == []
+
+
 def test_training_is_refused_before_it_looks_at_an_image(
     color_dataset, tiny_config, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setattr(limits, "free_memory", lambda: 10 * MEGABYTE)
     events = []
-    with pytest.raises(TrainingError, match="0 MB are free"):
+    with pytest.raises(InsufficientResourcesError, match="Only 10 MB are free"):
         train(color_dataset, tiny_config, tmp_path, tmp_path, emit=events.append)
     assert [type(event) for event in events] == [RunStarted]
     assert list(tmp_path.iterdir()) == []

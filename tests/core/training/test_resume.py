@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from transfer_core.errors import WorkspaceError
 from transfer_core.events import (
     BatchEnded,
     EpochEnded,
+    HeadChosen,
     PhaseStarted,
     RunEnded,
     RunResumed,
@@ -31,6 +33,7 @@ from transfer_core.training.checkpoint import (
     Checkpoint,
     Progress,
     load_checkpoint,
+    outcome_of_stop,
     save_checkpoint,
     training_key,
 )
@@ -191,12 +194,13 @@ class TestCheckpointFile:
         best_weights=[np.ones(1)],
         optimizer=[np.array(7)],
         random_states=[np.array([1, 2], np.uint32)],
+        head=HeadChosen(1.0, "hidden", {"linear": 0.5}),
     )
 
     def test_gives_back_what_it_was_given(self, tmp_path: Path) -> None:
         save_checkpoint(tmp_path, "key", self.CHECKPOINT)
         loaded = load_checkpoint(tmp_path, "key")
-        assert loaded.progress == self.CHECKPOINT.progress
+        assert (loaded.progress, loaded.head) == (self.CHECKPOINT.progress, self.CHECKPOINT.head)
         for name in ("weights", "best_weights", "optimizer", "random_states"):
             for one, another in zip(getattr(loaded, name), getattr(self.CHECKPOINT, name), strict=True):
                 np.testing.assert_array_equal(one, another)
@@ -215,6 +219,38 @@ class TestCheckpointFile:
         half = path.read_bytes()[: path.stat().st_size // 2]
         path.write_bytes(half if content is None else content)
         assert load_checkpoint(tmp_path, "key") is None
+
+    def test_with_any_damage_it_is_whole_or_none(self, tmp_path: Path) -> None:
+        save_checkpoint(tmp_path, "key", self.CHECKPOINT)
+        (path,) = (tmp_path / CHECKPOINTS_DIR).iterdir()
+        content = path.read_bytes()
+        for place in range(0, len(content), 5):
+            for flipped in (1, 32, 255):
+                path.write_bytes(content[:place] + bytes([content[place] ^ flipped]) + content[place + 1 :])
+                loaded = load_checkpoint(tmp_path, "key")
+                assert loaded is None or repr(loaded) == repr(self.CHECKPOINT)
+
+    def test_that_cannot_be_opened_now_is_not_overwritten(self, tmp_path: Path, monkeypatch) -> None:
+        save_checkpoint(tmp_path, "key", self.CHECKPOINT)
+
+        def refuse(*_arguments: Any) -> None:
+            raise OSError(24, "Too many open files")
+
+        with monkeypatch.context() as context:
+            context.setattr(Path, "open", refuse)
+            with pytest.raises(WorkspaceError, match="Too many open files"):
+                load_checkpoint(tmp_path, "key")
+        assert load_checkpoint(tmp_path, "key")
+
+    def test_of_an_earlier_version_is_taken(self, tmp_path: Path) -> None:
+        save_checkpoint(tmp_path, "key", self.CHECKPOINT)
+        (path,) = (tmp_path / CHECKPOINTS_DIR).iterdir()
+        with np.load(path) as file:
+            arrays = dict(file)
+        facts = json.loads(arrays.pop("facts").tobytes())
+        del facts["head"], facts["num_arrays"]
+        np.savez(path, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
+        assert repr(load_checkpoint(tmp_path, "key")) == repr(replace(self.CHECKPOINT, head=None))
 
     def test_full_disk_leaves_the_one_before(self, tmp_path: Path, file_size_limit) -> None:
         save_checkpoint(tmp_path, "key", self.CHECKPOINT)
@@ -239,6 +275,43 @@ class TestCheckpointFile:
         key = training_key(color_dataset, config)
         monkeypatch.setattr("transfer_core.training.checkpoint._FORMAT_VERSION", 1)
         assert training_key(color_dataset, config) != key
+
+
+def ended(*losses: float) -> tuple[EpochEnded, ...]:
+    return tuple(EpochEnded(1.0, epoch, "head", 1, 1, loss, 1) for epoch, loss in enumerate(losses, 1))
+
+
+def progress(*losses: float) -> Progress:
+    return Progress(best_loss=min(losses, default=np.inf), epochs=ended(*losses))
+
+
+@pytest.mark.parametrize(
+    ("reached", "reported", "has_checkpoint", "outcome", "words"),
+    [
+        (progress(), ended(), False, "stopped", "no model to keep"),
+        (progress(0.5), ended(), False, "stopped", "was kept"),
+        (progress(0.5, 0.6), ended(), True, "stopped", "was kept"),
+        # The weights of the checkpoint are not back, or nothing was validated since.
+        (progress(), ended(), True, "interrupted", "can still go on"),
+        (progress(), ended(0.5), True, "interrupted", "can still go on"),
+        (progress(), ended(0.5), False, "interrupted", "can still go on"),
+        # The checkpoint was older than the best epoch.
+        (progress(0.5), ended(0.5, 0.4), True, "interrupted", "can still go on"),
+        (progress(0.5), ended(0.5, 0.6), True, "stopped", "was kept"),
+        # A part of an epoch that had been better as a whole.
+        (progress(0.5, 0.45), ended(0.5, 0.4), True, "interrupted", "can still go on"),
+        (progress(0.5, 0.4), ended(0.5, 0.4), True, "stopped", "was kept"),
+        # Another computer rounds otherwise: what is behind does not come again.
+        (progress(0.5, 0.41, 0.6), ended(0.5, 0.4), True, "stopped", "was kept"),
+        (progress(0.5), ended(0.5, np.nan), True, "stopped", "was kept"),
+    ],
+)
+def test_outcome_of_a_stop(
+    reached: Progress, reported: tuple[EpochEnded, ...], has_checkpoint: bool, outcome: str, words: str
+) -> None:
+    found, message = outcome_of_stop(reached, reported, has_checkpoint=has_checkpoint)
+    assert found == outcome
+    assert words in message
 
 
 def test_random_states_depend_on_seed_and_epoch_alone(keras_module) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,9 @@ from transfer_core.events import (
     snapshot_of,
 )
 from transfer_core.predictor import Predictor
+from transfer_core.training import phase_trainer
 from transfer_core.training.batches import LabelledFeatures
+from transfer_core.training.checkpoint import Checkpoint
 from transfer_core.training.train import TrainingResult, train
 
 PLAIN_KERAS = """
@@ -286,6 +289,35 @@ class TestStop:
         best = result.snapshot.best.val_loss
         assert validation_loss(tmp_path, color_dataset) == pytest.approx(best, abs=0.01)
 
+    def test_in_the_middle_of_the_last_epoch_it_is_not_finished(self, stop_at) -> None:
+        result, _events = stop_at(lambda event: isinstance(event, BatchEnded) and event.step == 8)
+        assert [epoch.epoch for epoch in result.snapshot.epochs] == [1, 2, 3]
+        assert result.snapshot.outcome == "stopped"
+
+    def test_paused_time_is_no_work(self, run_training, monkeypatch) -> None:
+        """A check that was paused for an hour took no hour, and the last checkpoint is no hour old."""
+        now = 0.0
+        saved: list[Checkpoint] = []
+        num_batches = 0
+
+        def is_to_stop_after_an_hour() -> bool:
+            nonlocal now
+            now += 3600
+            return num_batches >= 5
+
+        def count(event: TrainingEvent) -> None:
+            nonlocal num_batches
+            num_batches += isinstance(event, BatchEnded)
+
+        monkeypatch.setattr(phase_trainer, "time", SimpleNamespace(monotonic=lambda: now))
+        monkeypatch.setattr(
+            "transfer_core.training.trainer.save_checkpoint", lambda folder, key, moment: saved.append(moment)
+        )
+        result = run_training(should_stop=is_to_stop_after_an_hour, clock=lambda: now, emit=count)
+        assert num_batches == 5
+        assert [epoch.epoch for epoch in result.snapshot.epochs] == [1, 2]
+        assert saved == []
+
     def test_a_check_that_is_known_to_take_long_is_left_out(self, stop_at, monkeypatch) -> None:
         limit = "transfer_core.training.phase_trainer._MOST_SECONDS_OF_VALIDATION_AFTER_STOP"
         monkeypatch.setattr(limit, 0.0)
@@ -328,6 +360,28 @@ class TestNumbersOutOfBounds:
         with pytest.raises(TrainingError, match=r"no longer a number.*try a tenth of 0\.01"):
             run_training()
         assert list(tmp_path.iterdir()) == []
+
+    def test_from_the_start_leaves_no_checkpoint_that_leads_there(
+        self, run_training, tmp_path, monkeypatch
+    ) -> None:
+        num_batches = itertools.count()
+
+        def as_nan_later(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return features * (np.nan if next(num_batches) else 1), labels
+
+        spoil_batches(monkeypatch, from_epoch=1, spoil=as_nan_later)
+        monkeypatch.setattr(phase_trainer, "_MOST_SECONDS_WITHOUT_CHECKPOINT", 0.0)
+        events: list[TrainingEvent] = []
+
+        def emit(event: TrainingEvent) -> None:
+            events.append(event)
+            if isinstance(event, EpochEnded):
+                assert list(tmp_path.glob("checkpoints/*"))
+
+        with pytest.raises(TrainingError, match="no longer a number"):
+            run_training(emit=emit)
+        assert isinstance(events[-1], EpochEnded)
+        assert not list(tmp_path.glob("checkpoints/*"))
 
     def test_later_on_keeps_the_last_good_weights(
         self, run_training, color_dataset, tmp_path, monkeypatch
