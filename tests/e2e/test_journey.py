@@ -129,5 +129,7 @@ def test_one_click_to_a_trained_model(server: Server, person: Person) -> None:
     page.get_by_text("Use the pictures of the sample that were kept aside").click()
     expect(page.locator(".bars")).to_have_count(25)
     settle(page)
-    first = page.locator("[data-testid=stMain] h3").all_inner_texts()[:5]
-    assert first.count("animals") >= 4, first
+    answers = page.locator("[data-testid=stMain] h3").all_inner_texts()
+    labels = [name for name in ("animals", "clothing", "food", "smileys", "vehicles") for _ in range(5)]
+    num_right = sum(answer.strip() == label for answer, label in zip(answers, labels, strict=True))
+    assert num_right >= 15, answers  # 5 would be a guess
