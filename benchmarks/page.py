@@ -9,32 +9,25 @@ Example:
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from benchmarks.photos import machine
+from benchmarks.server import app_server
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources import folder_source
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
+from transfer_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-_ROOT = Path(__file__).resolve().parents[1]
 _NUM_ROUND_TRIPS = 20
 _NUM_WINDOWS = 3
 _WINDOW_SECONDS = 6
@@ -53,7 +46,7 @@ def main(folder: Path, browser: str) -> None:
         workspace = Workspace(Path(scratch))
         dataset = add_files(create_dataset(workspace, "photos"), folder_source(folder))
         choices = f"model=efficientnet_lite0&images={dataset.id}"
-        with _server(workspace) as url:
+        with app_server(workspace) as url:
             chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
             page = chromium.new_context(base_url=url).new_page()
             page.set_default_timeout(_PATIENCE)
@@ -132,30 +125,6 @@ def _speed(run: TrainingRun) -> float:
 def _wait_for_epochs(run: TrainingRun, number: int) -> None:
     while len(run.snapshot().epochs) < number:
         time.sleep(0.2)
-
-
-@contextmanager
-def _server(workspace: Workspace) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
-    process = subprocess.Popen(
-        [*command, "--server.headless=true"],
-        cwd=_ROOT,
-        env={**os.environ, WORKSPACE_VARIABLE: str(workspace.root)},
-        stdout=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        while process.poll() is None:
-            with suppress(OSError), urllib.request.urlopen(f"{url}/_stcore/health", timeout=5):
-                break
-            time.sleep(0.2)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
 
 
 if __name__ == "__main__":

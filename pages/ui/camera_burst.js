@@ -7,7 +7,7 @@ const MILLISECONDS_A_FRAME = 250;
 const LONGEST_SIDE = 1024; // pixels; the same as the app keeps of any photo
 const JPEG_QUALITY = 0.92;
 const LOST_AFTER = 10_000; // milliseconds without an answer
-const GONE_AFTER = 1_000; // the page may draw the component anew at another place
+const GONE_AFTER = 500; // milliseconds; the page may draw the component again at another place
 
 let camera = null;
 
@@ -24,6 +24,7 @@ function createCamera() {
     let data = {};
     let send = () => {};
     let stream = null;
+    let endWatch = () => {};
     let recording = null; // from the press until the server has its last frame
     let className = "";
     let sentence = "";
@@ -59,12 +60,22 @@ function createCamera() {
     const switchOn = async () => {
         if (!window.isSecureContext || !navigator.mediaDevices) return explain(data.words.insecure);
         const wanted = { facingMode: { ideal: "environment" }, width: { ideal: 1280 } };
+        let isLeft = false;
+        const leave = (problem) => {
+            isLeft = true;
+            switchOff(problem);
+        };
+        endWatch = watchView(data.control, leave, () => leave(data.words.unreached));
+        find(".start").disabled = true;
         try {
             stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
         } catch (error) {
+            endWatch();
             return explain(data.words[error.name] ?? data.words.NotReadableError);
+        } finally {
+            find(".start").disabled = false;
         }
-        if (!isOnPage(root)) return switchOff();
+        if (isLeft || !isOnPage(root)) return switchOff();
         stream.getTracks().forEach((track) => (track.onended = () => switchOff(data.words.unplugged)));
         find("video").srcObject = stream;
         explain("");
@@ -72,6 +83,7 @@ function createCamera() {
     };
 
     const switchOff = (problem = "") => {
+        endWatch();
         release();
         stream?.getTracks().forEach((track) => track.stop());
         find("video").srcObject = stream = null;
@@ -195,12 +207,4 @@ function createCamera() {
             }, GONE_AFTER);
         },
     };
-}
-
-function isOnPage(root) {
-    return root.isConnected || Boolean(root.host?.isConnected);
-}
-
-function newId() {
-    return `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 }

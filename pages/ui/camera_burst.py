@@ -44,9 +44,10 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
     )
     recording = session.recording
     target = _target(session, dataset)
-    component("camera_burst")(
+    component("camera_burst", begins_with="camera.js")(
         key=_KEY,
         data={
+            "control": "image-source",
             "recording": recording.id if recording else None,
             "acknowledged": recording.num_messages if recording else 0,
             "num_frames": recording.num_frames if recording else 0,
@@ -189,5 +190,6 @@ def _words() -> dict[str, str]:
         "NotReadableError": _(
             "The camera cannot be used; perhaps another program has it. Close that program, then try again."
         ),
+        "unreached": _("The app does not answer, so the camera was switched off. Try again in a moment."),
         "unplugged": _("The camera was disconnected. What was recorded is kept. Connect it and try again."),
     }

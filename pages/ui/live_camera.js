@@ -7,7 +7,8 @@ const SHORTEST_PAUSE = 66; // milliseconds between two frames
 const LONGEST_SIDE = 448; // pixels; more than most networks look at
 const JPEG_QUALITY = 0.9;
 const LOST_AFTER = 10_000; // milliseconds without an answer
-const GONE_AFTER = 1_000; // the page may draw the component anew at another place
+const SILENT_AFTER = 60_000; // milliseconds; a server that loads a model or trains beside takes long too
+const GONE_AFTER = 500; // milliseconds; the page may draw the component again at another place
 const RATE_OVER = 3_000; // milliseconds
 
 let camera = null;
@@ -26,6 +27,7 @@ function createCamera() {
     let send = () => {};
     let stream = null;
     let viewing = null; // from switching on to switching off
+    let endWatch = () => {};
 
     const show = () => {
         const { words } = data;
@@ -46,12 +48,22 @@ function createCamera() {
     const switchOn = async () => {
         if (!window.isSecureContext || !navigator.mediaDevices) return explain(data.words.insecure);
         const wanted = { facingMode: { ideal: "environment" }, width: { ideal: 640 } };
+        let isLeft = false;
+        const leave = (problem) => {
+            isLeft = true;
+            switchOff(problem);
+        };
+        endWatch = watchView(data.control, leave, () => leave(data.words.unreached));
+        find(".start").disabled = true;
         try {
             stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
         } catch (error) {
+            endWatch();
             return explain(data.words[error.name] ?? data.words.NotReadableError);
+        } finally {
+            find(".start").disabled = false;
         }
-        if (!isOnPage(root)) return switchOff();
+        if (isLeft || !isOnPage(root)) return switchOff();
         stream.getTracks().forEach((track) => (track.onended = () => switchOff(data.words.unplugged)));
         find("video").srcObject = stream;
         find(".answers").replaceChildren();
@@ -64,6 +76,7 @@ function createCamera() {
     };
 
     const switchOff = (problem = "") => {
+        endWatch();
         clearInterval(viewing?.clock);
         viewing = null;
         stream?.getTracks().forEach((track) => track.stop());
@@ -72,10 +85,13 @@ function createCamera() {
     };
 
     const tick = () => {
-        if (document.hidden || (viewing.isWaiting && Date.now() - viewing.sentAt < LOST_AFTER)) return;
+        const now = Date.now();
+        if (viewing.isWaiting && now - viewing.silentSince > SILENT_AFTER) return switchOff(data.words.unreached);
+        if (document.hidden || (viewing.isWaiting && now - viewing.sentAt < LOST_AFTER)) return;
         const content = takeFrame();
         if (!content) return;
-        Object.assign(viewing, { number: viewing.number + 1, isWaiting: true, sentAt: Date.now() });
+        if (!viewing.isWaiting) viewing.silentSince = now;
+        Object.assign(viewing, { number: viewing.number + 1, isWaiting: true, sentAt: now });
         send("frame", { viewing: viewing.id, number: viewing.number, content });
     };
 
@@ -173,12 +189,4 @@ function newPart(tag, className) {
 // A status that is written anew is read out anew, though it says the same.
 function write(element, text) {
     if (element.textContent !== text) element.textContent = text;
-}
-
-function isOnPage(root) {
-    return root.isConnected || Boolean(root.host?.isConnected);
-}
-
-function newId() {
-    return `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 }

@@ -42,9 +42,10 @@ def _show_camera(session: Session, runs: Runs) -> None:
     live = session.live
     predictions = live.predictions if live and len(live.predictions) == len(runs) else ()
     titles = [describe_run(run) if len(runs) > 1 else "" for run in runs]
-    component("live_camera")(
+    component("live_camera", begins_with="camera.js")(
         key=_KEY,
         data={
+            "control": "test-way",
             "viewing": live.viewing if live else None,
             "acknowledged": live.number if live else 0,
             "answers": [
@@ -105,5 +106,6 @@ def _words() -> dict[str, str]:
         "NotReadableError": _(
             "The camera cannot be used; perhaps another program has it. Close that program, then try again."
         ),
+        "unreached": _("The app does not answer, so the camera was switched off. Try again in a moment."),
         "unplugged": _("The camera was disconnected. Connect it and try again."),
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.runtime.scriptrunner import script_runner
 
+from pages.ui.reruns import keep_every_click
 from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
@@ -47,6 +48,7 @@ _SECONDS_FOR_THE_FIRST_PAINT = 1.5
 @st.cache_resource(show_spinner=False)
 def prepare_process() -> None:
     """Make Streamlit and Keras get along, and load TensorFlow behind the first page. Done once a server."""
+    keep_every_click()
     # After every script run and every tick of a live chart Streamlit clears Keras's state for the whole
     # process, in the middle of a training. Measured: a fit took up to thirty times as long.
     if hasattr(script_runner, "_clean_problem_modules"):

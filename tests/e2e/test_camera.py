@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Callable
 
@@ -107,7 +108,7 @@ def test_nothing_is_recorded_without_the_name_of_a_class(server: Server, person:
     assert not server.workspace.dataset_ids()
 
 
-def test_the_camera_is_let_go_of(person: Person) -> None:
+def test_the_camera_is_let_go_of(server: Server, person: Person) -> None:
     page = person("/Images", KEEP_STREAMS)
     open_camera(page)
     expect(record_button(page)).to_be_visible()
@@ -116,8 +117,14 @@ def test_the_camera_is_let_go_of(person: Person) -> None:
     assert page.evaluate("tracks.map((track) => track.readyState)") == ["ended"]
     page.get_by_role("button", name="Switch the camera on").click()
     expect(record_button(page)).to_be_visible()
-    page.get_by_text("A sample", exact=True).click()
-    page.wait_for_function("tracks.length === 2 && tracks.every((track) => track.readyState === 'ended')")
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        page.get_by_text("A sample", exact=True).click()
+        page.wait_for_function("tracks.length === 2 && tracks.every((track) => track.readyState === 'ended')")
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    expect(page.get_by_role("button", name="Switch the camera on")).to_have_count(0)
 
 
 @pytest.mark.parametrize(

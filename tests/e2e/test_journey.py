@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import ROOT
+from tests.conftest import COLORS, ROOT, MakeImage
 from tests.e2e.conftest import (
     Server,
     choose_folder,
@@ -26,17 +26,24 @@ pytestmark = pytest.mark.browser
 
 Person = Callable[..., Page]
 NUM_KEPT_ASIDE = 2
+NUM_PHOTOS = 40  # of a class, with those kept aside
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> tuple[Path, dict[Path, str]]:
+def photos(tmp_path: Path, make_image: MakeImage) -> tuple[Path, dict[Path, str]]:
     """A folder of labelled photos, and some of each class that are kept aside to test with.
 
-    Real photos where they are at hand, the pictures that ship with the app otherwise.
+    Real photos where they are available. Otherwise pictures of one colour a class, which no rounding of a processor
+    makes alike: of the drawings that ship with the app the model is hardly sure.
     """
     source = ROOT.parent / "shared" / "data" / "flowers"
     if not source.is_dir():
-        source = ROOT / "transfer_core" / "data" / "sample_pictures" / "pictures"
+        source = tmp_path / "drawn"
+        for seed, color in enumerate(COLORS):
+            (source / color).mkdir(parents=True)
+            for number in range(NUM_PHOTOS):
+                content = make_image(color, seed=100 * seed + number, size=(96, 96))
+                (source / color / f"{color}-{number:02}.png").write_bytes(content)
     kept_aside: dict[Path, str] = {}
     for folder in sorted(source.iterdir())[:3]:
         files = sorted(folder.iterdir())
@@ -122,5 +129,7 @@ def test_one_click_to_a_trained_model(server: Server, person: Person) -> None:
     page.get_by_text("Use the pictures of the sample that were kept aside").click()
     expect(page.locator(".bars")).to_have_count(25)
     settle(page)
-    first = page.locator("[data-testid=stMain] h3").all_inner_texts()[:5]
-    assert first.count("animals") >= 4, first
+    answers = page.locator("[data-testid=stMain] h3").all_inner_texts()
+    labels = [name for name in ("animals", "clothing", "food", "smileys", "vehicles") for _ in range(5)]
+    num_right = sum(answer.strip() == label for answer, label in zip(answers, labels, strict=True))
+    assert num_right >= 15, answers  # 5 would be a guess

@@ -111,6 +111,71 @@ def test_the_live_camera_answers_again_and_again_and_is_let_go_of(person: Person
     expect(said_live(page)).to_have_count(0)
 
 
+# Presses an option in the very turn of the browser's event loop in which a frame is sent.
+PRESS_WITH_A_FRAME = """
+    const take = HTMLCanvasElement.prototype.toDataURL;
+    HTMLCanvasElement.prototype.toDataURL = function (...choices) {
+        const pressed = window.toPress;
+        window.toPress = null;
+        pressed?.click();
+        return take.apply(this, choices);
+    };
+"""
+
+
+def test_a_click_beside_a_frame_of_the_camera_counts(person: Person, run: TrainingRun) -> None:
+    page = open_test(person, run, "Live camera", PRESS_WITH_A_FRAME)
+    page.get_by_role("button", name="Switch the camera on").click()
+    expect(said_live(page)).to_have_text("red")
+    page.get_by_role("radio", name="Photos").evaluate("option => window.toPress = option")
+    expect(page.get_by_role("button", name="Paste a photo")).to_be_visible()
+    expect(said_live(page)).to_have_count(0)
+
+
+CAMERA_IS_OFF = "tracks.length && tracks.every((track) => track.readyState === 'ended')"
+
+
+def press_photos(page: Page) -> None:
+    page.get_by_text("Photos", exact=True).click()
+
+
+def press_photos_with_the_keyboard(page: Page) -> None:
+    page.get_by_role("radio", name="Photos").press("Enter")
+
+
+def follow_a_link(page: Page) -> None:
+    page.get_by_role("link", name="Learn").click()
+
+
+@pytest.mark.parametrize("leave", [press_photos, press_photos_with_the_keyboard, follow_a_link])
+def test_a_server_that_hangs_does_not_keep_the_camera_on(
+    server: Server, person: Person, run: TrainingRun, leave: Callable[[Page], None]
+) -> None:
+    page = open_test(person, run, "Live camera", KEEP_STREAMS)
+    page.get_by_role("button", name="Switch the camera on").click()
+    expect(said_live(page)).to_have_text("red")
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        assert not page.evaluate(CAMERA_IS_OFF)
+        leave(page)
+        page.wait_for_function(CAMERA_IS_OFF)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+def test_a_server_that_is_killed_does_not_keep_the_camera_on(
+    server: Server, person: Person, run: TrainingRun
+) -> None:
+    page = open_test(person, run, "Live camera", KEEP_STREAMS)
+    page.get_by_role("button", name="Switch the camera on").click()
+    expect(said_live(page)).to_have_text("red")
+    server.stop(at_once=True)
+    page.wait_for_function(CAMERA_IS_OFF)
+    expect(page.get_by_role("alert").filter(has_text="The app does not answer")).to_be_visible()
+    server.start()
+
+
 def test_frames_are_dropped_while_one_is_on_its_way(server: Server, person: Person, run: TrainingRun) -> None:
     page = open_test(person, run, "Live camera", COUNT_FRAMES)
     page.get_by_role("button", name="Switch the camera on").click()

@@ -27,7 +27,7 @@ from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.new_photos import add_new_photos
 from transfer_core.runs.notes import RunNotes
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.runs.training_run import EVALUATION_FILE, EVENTS_FILE, TrainingRun
 from transfer_core.workspace import Workspace, new_id
 
 PAGE = "5_Results"
@@ -193,7 +193,32 @@ def test_limits_of_one_run_never_reach_another(
     assert (run.folder / "rejection.json").read_bytes() == chosen
 
 
+def make_the_least_sure_two_wrong(run: TrainingRun) -> None:
+    """Store what no training decides: each answer surer than the next by 0.04, and the last two of twelve wrong."""
+    stored = run.evaluation()
+    assert stored is not None
+    names = stored.class_names
+    outcomes = []
+    for number, outcome in enumerate(stored.outcomes):
+        sure = 0.95 - 0.04 * number
+        said = names.index(outcome.class_name) if number < 10 else names.index(outcome.class_name) - 1
+        shares = [(1 - sure) / 2] * 3
+        shares[said] = sure
+        true_share = shares[names.index(outcome.class_name)]
+        outcomes.append(
+            replace(
+                outcome,
+                predicted_class_name=names[said],
+                probability=sure,
+                true_probability=true_share,
+                probabilities=tuple(shares),
+            )
+        )
+    write_json(run.folder / EVALUATION_FILE, replace(stored, outcomes=tuple(outcomes)).to_dict())
+
+
 def test_only_a_moved_slider_changes_a_limit(open_page: OpenPage, run: TrainingRun) -> None:
+    make_the_least_sure_two_wrong(run)
     page = open_part(open_page, run, "certainty")
     path = run.folder / "rejection.json"
     before = path.read_bytes()

@@ -87,6 +87,8 @@ def test_a_student_follows_its_teacher_against_the_labels(
         teacher="large-one",
         teacher_share=1.0,
         epochs=20,
+        learning_rate=0.05,
+        dropout=0.0,
         augmentation="light",
         num_views=2,
         live_augmentation=live,
