@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,8 @@ from transfer_core.events import (
 from transfer_core.language import _
 
 _SECONDS_BETWEEN_SYNCS = 1.0
+# The fold of a long training takes up to 0.1 MB.
+_MOST_FOLLOWED = 1000
 
 
 class EventLog:
@@ -37,6 +40,7 @@ class EventLog:
         self._path = path
         self._lock = threading.Lock()
         self._position = 0
+        self._inode = 0
         self._synced_at = 0.0
 
     def append(self, event: TrainingEvent) -> None:
@@ -61,17 +65,26 @@ class EventLog:
             self.snapshot = reduce(self.snapshot, event)
 
     def refresh(self) -> RunSnapshot:
-        """Fold what another process has written since the last look, and return the snapshot."""
+        """Fold what another process has written since the last call, and return the snapshot."""
         with self._lock:
-            with suppress(FileNotFoundError), self._path.open("rb") as file:
-                if self._path.stat().st_size < self._position:  # a line that did not fit was taken back
-                    self.snapshot, self._position = RunSnapshot(), 0
-                file.seek(self._position)
-                whole, newline, _rest = file.read().rpartition(b"\n")
-                self._position += len(whole) + len(newline)
-                for event in read_events(whole):
-                    self.snapshot = reduce(self.snapshot, event)
+            try:
+                status = self._path.stat()
+                # A run that was deleted and brought again has another file; a line that did not fit was taken back.
+                if status.st_ino != self._inode or status.st_size < self._position:
+                    self.snapshot, self._position, self._inode = RunSnapshot(), 0, status.st_ino
+                if status.st_size > self._position:
+                    self._read_on()
+            except FileNotFoundError:
+                self.snapshot, self._position, self._inode = RunSnapshot(), 0, 0
             return self.snapshot
+
+    def _read_on(self) -> None:
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            whole, newline, _rest = file.read().rpartition(b"\n")
+        for event in read_events(whole):
+            self.snapshot = reduce(self.snapshot, event)
+        self._position += len(whole) + len(newline)
 
     def _write(self, line: bytes, event: TrainingEvent) -> None:
         size = self._path.stat().st_size if self._path.exists() else 0
@@ -98,6 +111,21 @@ class EventLog:
             self._synced_at = time.monotonic()
 
 
+def followed_snapshot(path: Path) -> RunSnapshot:
+    """Return the fold of a log, of which only what was added since the last call is read. Thread-safe.
+
+    Args:
+        path: The `events.jsonl` of a run; without one nothing has happened yet.
+    """
+    key = os.fspath(path)
+    with _followed_lock:
+        log = _followed.setdefault(key, EventLog(path))
+        _followed.move_to_end(key)
+        if len(_followed) > _MOST_FOLLOWED:
+            _followed.popitem(last=False)
+    return log.refresh()
+
+
 def read_events(content: bytes) -> list[TrainingEvent]:
     """Return the events in the content of a log. Lines cut off by a crash or unknown are passed over.
 
@@ -116,3 +144,7 @@ def _ends_whole(file: BinaryIO, size: int) -> bool:
         return True
     file.seek(size - 1)
     return file.read(1) == b"\n"
+
+
+_followed: OrderedDict[str, EventLog] = OrderedDict()
+_followed_lock = threading.Lock()

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from transfer_core.errors import WorkspaceError
+from transfer_core.file_cache import FileCache
 from transfer_core.files import read_json, write_json
 
 NOTES_FILE = "notes.json"
@@ -34,11 +35,17 @@ class RunNotes:
 
     @classmethod
     def load(cls, folder: Path) -> RunNotes:
-        """Read what was written; a missing or damaged file counts as nothing written.
+        """Return what was written, read once for each version of the file.
+
+        A missing or damaged file counts as nothing written.
 
         Args:
             folder: Of the run.
         """
+        return _loaded.get(folder / NOTES_FILE, lambda: cls._read(folder))
+
+    @classmethod
+    def _read(cls, folder: Path) -> RunNotes:
         with suppress(WorkspaceError):
             values = read_json(folder / NOTES_FILE)
             name, note = values.get("name"), values.get("note")
@@ -59,3 +66,6 @@ class RunNotes:
             WorkspaceError: If the disk refuses.
         """
         write_json(folder / NOTES_FILE, asdict(self))
+
+
+_loaded: FileCache[RunNotes] = FileCache(max_bytes=4 * 1024**2)

@@ -11,10 +11,11 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TrainingError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
-from transfer_core.events import RunSnapshot, TrainingEvent, snapshot_of
+from transfer_core.events import RunSnapshot, TrainingEvent
+from transfer_core.file_cache import FileCache
 from transfer_core.files import read_json, write_json
 from transfer_core.language import _
-from transfer_core.runs.event_log import read_events
+from transfer_core.runs.event_log import followed_snapshot, read_events
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR, load_checkpoint, training_key
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace, new_id
@@ -77,7 +78,7 @@ class TrainingRun:
 
     @classmethod
     def load(cls, workspace: Workspace, run_id: str) -> TrainingRun:
-        """Read a run.
+        """Return a run, read once for each version of its file.
 
         Args:
             workspace: Where its folder lies.
@@ -92,12 +93,16 @@ class TrainingRun:
             WorkspaceError: If its file is damaged.
         """
         folder = workspace.run_dir(run_id)
+        return _loaded.get(folder / CONFIG_FILE, lambda: cls._read(folder))
+
+    @classmethod
+    def _read(cls, folder: Path) -> TrainingRun:
         _check_is_there(folder)
         facts = read_json(folder / CONFIG_FILE)
         try:
             dataset = facts["dataset"]
             return cls(
-                run_id,
+                folder.name,
                 folder,
                 TrainingConfig.from_dict(facts["config"]),
                 dataset["id"],
@@ -106,7 +111,7 @@ class TrainingRun:
                 tuple(facts["class_names"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise WorkspaceError(_("The file of the run {id} is damaged.").format(id=run_id)) from error
+            raise WorkspaceError(_("The file of the run {id} is damaged.").format(id=folder.name)) from error
 
     def begin(self, dataset: ImageDataset) -> TrainingRun:
         """Write down what it learns from and what it is checked with, now that its training begins.
@@ -177,8 +182,9 @@ class TrainingRun:
         return self._ids("train")
 
     def _ids(self, split: Literal["train", "validation"]) -> frozenset[str]:
+        path = self.folder / SPLIT_FILE
         try:
-            return frozenset(read_json(self.folder / SPLIT_FILE)[split])
+            return frozenset(_splits.get(path, lambda: read_json(path))[split])
         except (KeyError, TypeError) as error:
             raise WorkspaceError(_("The split of the run {id} is damaged.").format(id=self.id)) from error
 
@@ -203,8 +209,8 @@ class TrainingRun:
         return read_events(path.read_bytes()) if path.is_file() else []
 
     def snapshot(self) -> RunSnapshot:
-        """Fold its events."""
-        return snapshot_of(self.events())
+        """Fold its events; only those are read that have been added since the last call."""
+        return followed_snapshot(self.folder / EVENTS_FILE)
 
     def evaluation(self) -> Evaluation | None:
         """Read how it did on its validation images, or None when that is not known.
@@ -237,3 +243,9 @@ class TrainingRun:
 def _check_is_there(folder: Path) -> None:
     if not (folder / CONFIG_FILE).is_file():
         raise NotFoundError(_("There is no run with the id {id} any more.").format(id=folder.name))
+
+
+# A few thousand runs.
+_loaded: FileCache[TrainingRun] = FileCache(max_bytes=8 * 1024**2)
+# Of the runs that are looked at: a split of 10,000 photos takes half a megabyte.
+_splits: FileCache[dict[str, Any]] = FileCache(max_bytes=16 * 1024**2)
