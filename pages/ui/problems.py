@@ -120,8 +120,8 @@ def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> 
 
 
 def _show_pictures(dataset: ImageDataset, problem: Problem) -> None:
-    by_id = {image.id: image for image in dataset.images}
-    wanted = [by_id[image_id] for image_id in problem.image_ids[:_MAX_SHOWN] if image_id in by_id]
+    ids = problem.image_ids[:_MAX_SHOWN]
+    wanted = [dataset.by_id[image_id] for image_id in ids if image_id in dataset.by_id]
     sources = thumbnails(tuple(str(dataset.image_path(image)) for image in wanted))
     # A file that was deleted or damaged by hand has no picture to show.
     shown = [image for image, source in zip(wanted, sources, strict=True) if source]

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.charts import show_curves
 from pages.ui.glossary import explain
 from pages.ui.page import guarded
-from pages.ui.process import run_queue, workspace
+from pages.ui.process import run_queue, stored_evaluation, workspace
 from pages.ui.session import Session
 from pages.ui.steps import Step
 from pages.ui.training import show_head_choice, show_heading
@@ -30,7 +30,7 @@ def show_result(session: Session) -> None:
     snapshot, status = run_queue().snapshot(run.id), run_queue().status(run.id)
     show_heading(run)
     _show_outcome(status, snapshot)
-    evaluation = run.evaluation()
+    evaluation = stored_evaluation(run.id)
     if snapshot.best:
         _show_numbers(snapshot, evaluation)
     _show_actions(session, run, status)

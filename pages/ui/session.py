@@ -171,8 +171,12 @@ class Session:
         """The labels that looked wrong and are still as they were then."""
         if self.checked_labels_of != dataset.id:
             return ()
-        labels = {image.id: image.class_name for image in dataset.images if not image.is_confirmed}
-        return tuple(found for found in self.suspicions if labels.get(found.image_id) == found.given)
+        pairs = [(found, dataset.by_id.get(found.image_id)) for found in self.suspicions]
+        return tuple(
+            found
+            for found, image in pairs
+            if image and image.class_name == found.given and not image.is_confirmed
+        )
 
     def query(self) -> dict[str, str]:
         """The choices as they stand in the address."""

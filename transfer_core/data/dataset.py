@@ -158,6 +158,10 @@ class ImageDataset:
         """The images that count, by their id."""
         return {image.id: image for image in self.images}
 
+    def find(self, image_id: str) -> ImageRecord | None:
+        """Return an image, also one that the person took out; None where there is no such image."""
+        return self.by_id.get(image_id) or self.excluded_by_id.get(image_id)
+
     @cached_property
     def excluded_by_id(self) -> Mapping[str, ImageRecord]:
         """The images that the person took out, by their id."""

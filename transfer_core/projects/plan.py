@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.sources import ARRAYS_FILE, FACTS_FILE
 from transfer_core.data.dataset import DATASET_FILE, ImageDataset
-from transfer_core.errors import ProjectError, TransferStudioError
+from transfer_core.errors import ProjectError
 from transfer_core.evaluation.calibration import CALIBRATION_FILE
 from transfer_core.evaluation.rejection import BANK_FILE, REJECTION_FILE
 from transfer_core.language import _
@@ -34,6 +33,7 @@ from transfer_core.runs.training_run import (
     EVENTS_FILE,
     SPLIT_FILE,
     TrainingRun,
+    runs_of,
 )
 from transfer_core.training.train import MODEL_FILE, SIGNATURE_FILE
 from transfer_core.workspace import ID_PATTERN, Workspace
@@ -202,16 +202,14 @@ def _chosen_run(workspace: Workspace, run_id: str, dataset_id: str) -> TrainingR
 
 def _runs_that_can_go(workspace: Workspace, dataset_id: str) -> tuple[list[TrainingRun], list[RunLeftOut]]:
     runs, left_out = [], []
-    for run_id in workspace.run_ids():
-        # Of one whose facts cannot be read nobody knows which images it is on.
-        with suppress(TransferStudioError):
-            run = TrainingRun.load(workspace, run_id)
-            if run.dataset_id != dataset_id:
-                continue
-            if reason := _why_not(workspace, run):
-                left_out.append(RunLeftOut(run_id, reason))
-            else:
-                runs.append(run)
+    # Of one whose facts cannot be read nobody knows which images it is on.
+    for run in runs_of(workspace):
+        if run.dataset_id != dataset_id:
+            continue
+        if reason := _why_not(workspace, run):
+            left_out.append(RunLeftOut(run.id, reason))
+        else:
+            runs.append(run)
     return runs, left_out
 
 

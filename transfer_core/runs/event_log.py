@@ -14,16 +14,21 @@ from typing import BinaryIO
 from transfer_core.errors import WorkspaceError
 from transfer_core.events import (
     EpochEnded,
+    Outcome,
     RunEnded,
     RunSnapshot,
     TrainingEvent,
     event_from_dict,
     event_to_dict,
     reduce,
+    snapshot_of,
 )
+from transfer_core.file_cache import FileCache
 from transfer_core.language import _
 
 _SECONDS_BETWEEN_SYNCS = 1.0
+# Bytes of the last line of a log: a message for a person.
+_LONGEST_ENDING = 4096
 # The fold of a long training takes up to 0.1 MB.
 _MOST_FOLLOWED = 1000
 
@@ -82,8 +87,7 @@ class EventLog:
         with self._path.open("rb") as file:
             file.seek(self._position)
             whole, newline, _rest = file.read().rpartition(b"\n")
-        for event in read_events(whole):
-            self.snapshot = reduce(self.snapshot, event)
+        self.snapshot = snapshot_of(read_events(whole), self.snapshot)
         self._position += len(whole) + len(newline)
 
     def _write(self, line: bytes, event: TrainingEvent) -> None:
@@ -126,6 +130,24 @@ def followed_snapshot(path: Path) -> RunSnapshot:
     return log.refresh()
 
 
+def last_outcome(path: Path) -> Outcome | None:
+    """Return how a run ended if that is the last thing that happened, without reading what happened before.
+
+    Args:
+        path: The `events.jsonl` of a run.
+    """
+    return _outcomes.get(path, lambda: _read_outcome(path))
+
+
+def _read_outcome(path: Path) -> Outcome | None:
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - _LONGEST_ENDING, 0))
+        # The first of these lines may be the end of a longer one, and is then passed over.
+        last = read_events(file.read())[-1:]
+        return last[0].outcome if last and isinstance(last[0], RunEnded) else None
+    return None
+
+
 def read_events(content: bytes) -> list[TrainingEvent]:
     """Return the events in the content of a log. Lines cut off by a crash or unknown are passed over.
 
@@ -148,3 +170,5 @@ def _ends_whole(file: BinaryIO, size: int) -> bool:
 
 _followed: OrderedDict[str, EventLog] = OrderedDict()
 _followed_lock = threading.Lock()
+# The files of a run are large, what is kept of each is one word.
+_outcomes: FileCache[Outcome | None] = FileCache(max_bytes=1024**3)

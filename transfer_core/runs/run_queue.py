@@ -15,7 +15,7 @@ from transfer_core.events import RunEnded, RunSnapshot
 from transfer_core.language import _
 from transfer_core.runs.executor import Execute, chosen_executor
 from transfer_core.runs.live_run import LiveRun, ask_to_stop
-from transfer_core.runs.run_status import ACTIVE, RunStatus, resumable_run, status_of
+from transfer_core.runs.run_status import ACTIVE, RunStatus, resumable_run, run_status
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash
 from transfer_core.runs.turns import Turns
@@ -158,7 +158,7 @@ class RunQueue:
             if self._is_lent or self.place(run_id):
                 return "queued"
             return "paused" if live.is_paused else "running"
-        return status_of(self.snapshot(run_id), self.workspace.run_dir(run_id))
+        return run_status(TrainingRun.load(self.workspace, run_id))
 
     def place(self, run_id: str) -> int:
         """Return how many runs are before this one; 0 when it is being trained or is over."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import NotFoundError, TrainingError, WorkspaceError
+from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
-from transfer_core.events import RunSnapshot, TrainingEvent
+from transfer_core.events import Outcome, RunSnapshot, TrainingEvent
 from transfer_core.file_cache import FileCache
 from transfer_core.files import read_json, write_json
 from transfer_core.language import _
-from transfer_core.runs.event_log import followed_snapshot, read_events
+from transfer_core.runs.event_log import followed_snapshot, last_outcome, read_events
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR, load_checkpoint, training_key
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace, new_id
@@ -188,7 +191,7 @@ class TrainingRun:
         except (KeyError, TypeError) as error:
             raise WorkspaceError(_("The split of the run {id} is damaged.").format(id=self.id)) from error
 
-    @property
+    @cached_property
     def created_at(self) -> datetime:
         """When it was made, in local time."""
         return datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S")
@@ -197,6 +200,11 @@ class TrainingRun:
     def has_model(self) -> bool:
         """Whether there is a trained model to test."""
         return (self.folder / MODEL_FILE).is_file()
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How its training ended; None where it has not, or went on since."""
+        return last_outcome(self.folder / EVENTS_FILE)
 
     @property
     def has_checkpoint(self) -> bool:
@@ -238,6 +246,17 @@ class TrainingRun:
             },
             "class_names": list(self.class_names),
         }
+
+
+def runs_of(workspace: Workspace) -> Iterator[TrainingRun]:
+    """Yield all runs of a workspace, newest first. One that cannot be read is passed over.
+
+    Args:
+        workspace: Where they are.
+    """
+    for run_id in workspace.run_ids():
+        with suppress(TransferStudioError):
+            yield TrainingRun.load(workspace, run_id)
 
 
 def _check_is_there(folder: Path) -> None:
