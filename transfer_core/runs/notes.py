@@ -46,8 +46,11 @@ class RunNotes:
 
     @classmethod
     def _read(cls, folder: Path) -> RunNotes:
+        path = folder / NOTES_FILE
+        if not path.is_file():
+            return cls()
         with suppress(WorkspaceError):
-            values = read_json(folder / NOTES_FILE)
+            values = read_json(path)
             name, note = values.get("name"), values.get("note")
             return cls(
                 name if isinstance(name, str) else "",
