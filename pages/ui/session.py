@@ -6,6 +6,7 @@ them again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from transfer_core.evaluation.answers import Answer
 
 _KEY = "session"
+# No network has more than 999 blocks, and int() refuses numbers of more than 4,300 digits.
+_DEPTH = re.compile(r"\d{1,3}", re.ASCII)
+_PART = re.compile(r"[a-z]{1,20}")
 
 
 @dataclass
@@ -231,7 +235,7 @@ def _from_address(values: dict[str, str]) -> Session:
     with suppress(TransferStudioError):
         session.backbone_name = get_backbone(values.get("model", "")).name
         depth = values.get("unfrozen", "")
-        if depth.isdecimal():
+        if _DEPTH.fullmatch(depth):
             session.num_unfrozen_blocks = FreezePlan(
                 get_backbone(values["model"]), int(depth)
             ).num_unfrozen_blocks
@@ -243,10 +247,13 @@ def _from_address(values: dict[str, str]) -> Session:
         session.run_id, session.config = run.id, without_teacher(run)
     with suppress(TransferStudioError):
         session.picked_run_id = TrainingRun.load(workspace(), values.get("pick", "")).id
-    known = workspace().run_ids() if values.get("compare") else []
-    session.compared_run_ids = tuple(one for one in values.get("compare", "").split(",") if one in known)
-    session.compare_part = values.get("view", session.compare_part)
-    session.results_part = values.get("part", session.results_part)
+    known = set(workspace().run_ids()) if values.get("compare") else set()
+    wanted = dict.fromkeys(values.get("compare", "").split(","))
+    session.compared_run_ids = tuple(one for one in wanted if one in known)
+    if _PART.fullmatch(values.get("view", "")):
+        session.compare_part = values["view"]
+    if _PART.fullmatch(values.get("part", "")):
+        session.results_part = values["part"]
     return session
 
 
