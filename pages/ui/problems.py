@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.ui.gallery import thumbnails
 from pages.ui.page import guarded
+from pages.ui.paging import page_of
 from pages.ui.process import workspace
 from pages.ui.session import Session
 from pages.ui.words import plain
@@ -17,6 +18,7 @@ from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.language import _, plural
 
 _MAX_SHOWN = 8
+_FILES_A_PAGE = 200
 _LOOKS = {
     "error": (":material/error:", "red"),
     "warning": (":material/warning:", "orange"),
@@ -148,10 +150,11 @@ def _show_files(dataset: ImageDataset, problem: Problem) -> None:
     files = [file for file in dataset.left_out if file.name in names and not file.is_expected]
     title = plural("Show the file", "Show the {count} files", len(files))
     with st.expander(title, icon=":material/rule:", expanded=len(files) <= 5):
+        _first, shown = page_of(files, _FILES_A_PAGE, f"files-{problem.kind}")
         table = pd.DataFrame(
             {
-                _("File"): [file.name for file in files],
-                _("Left out because"): [file.reason for file in files],
+                _("File"): [file.name for file in shown],
+                _("Left out because"): [file.reason for file in shown],
             }
         )
         st.dataframe(table, hide_index=True, width="stretch")
