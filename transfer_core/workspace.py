@@ -52,22 +52,22 @@ class Workspace:
         """Folder of all runs."""
         return self._made("runs")
 
-    @cached_property
+    @property
     def cache_dir(self) -> Path:
         """Folder of cached features; safe to delete at any time."""
         return self._made("cache")
 
-    @cached_property
+    @property
     def sources_dir(self) -> Path:
         """Folder of a person's own models that new ones build on."""
         return self._made("sources")
 
-    @cached_property
+    @property
     def runtimes_dir(self) -> Path:
         """Folder of what exported web pages are made with; fetched anew when it is deleted."""
         return self._made("runtimes")
 
-    @cached_property
+    @property
     def trash_dir(self) -> Path:
         """Folder of deleted runs and own models, and of projects being opened; safe to delete when none is."""
         return self._made("trash")
