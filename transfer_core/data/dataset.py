@@ -260,12 +260,12 @@ class ImageDataset:
 
     def counts(self, split: Split | None = None) -> dict[str, int]:
         """Number of images by class, in one split or in all."""
-        parts = [split] if split else [*self._counts]
-        return {name: sum(self._counts[part][name] for part in parts) for name in self.class_names}
+        parts = [self._counts.get(split, Counter())] if split else [*self._counts.values()]
+        return {name: sum(counted[name] for counted in parts) for name in self.class_names}
 
     @cached_property
     def _counts(self) -> Mapping[Split, Counter[str]]:
-        counts: dict[Split, Counter[str]] = {"train": Counter(), "validation": Counter(), "test": Counter()}
+        counts: dict[Split, Counter[str]] = defaultdict(Counter)
         for image in self.images:
             counts[image.split][image.class_name] += 1
         return counts
