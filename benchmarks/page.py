@@ -60,20 +60,23 @@ _PAGES = {
     "Learn": ("/Learn", "Learn"),
     "Projects": ("/Projects", "Projects"),
 }
-_WATCH_SCRIPT_STATE = """() => {
-    window.hasBeenDrawn = false;
-    const app = document.querySelector("[data-testid=stApp]");
-    let hasBegun = false;
-    const observer = new MutationObserver(() => {
-        const state = app.getAttribute("data-test-script-state");
-        hasBegun = hasBegun || state === "running";
-        if (hasBegun && state === "notRunning") {
-            observer.disconnect();
-            window.hasBeenDrawn = true;
+# A quick page is never seen running, so the messages of the server are watched: a click is over when the last of them
+# has been drawn, and none has come for a while.
+_WATCH_MESSAGES = """
+    window.WebSocket = class extends window.WebSocket {
+        constructor(...options) {
+            super(...options);
+            this.addEventListener("message", () => {
+                requestAnimationFrame(() => setTimeout(() => (window.drawnAt = performance.now())));
+            });
         }
-    });
-    observer.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
-}"""
+    };
+    window.addEventListener("pointerdown", () => (window.clickedAt = performance.now()), true);
+"""
+_IS_OVER = """
+    window.drawnAt > window.clickedAt && performance.now() - window.drawnAt > 500 &&
+    document.querySelector("[data-testid=stApp][data-test-script-state=notRunning]") !== null
+"""
 
 
 @click.command()
@@ -131,6 +134,7 @@ def _measure_pages(
             for url, run in zip((small_url, full_url), runs, strict=True):
                 page = chromium.new_context(base_url=url).new_page()
                 page.set_default_timeout(_LONG_PATIENCE)
+                page.add_init_script(_WATCH_MESSAGES)
                 choices = f"model=efficientnet_lite0&images={run.dataset_id}&unfrozen=0&pick={run.id}"
                 page.goto(f"{address}{'&' if '?' in address else '?'}{choices}")
                 page.get_by_test_id("stPageLink").get_by_text(link).first.wait_for()
@@ -150,11 +154,9 @@ def _measure_pages(
 
 def _click(page: Page, link: str) -> float:
     """Return how long a click on the page's own link takes until the page is drawn, in seconds."""
-    page.evaluate(_WATCH_SCRIPT_STATE)
-    began = time.perf_counter()
     page.get_by_test_id("stPageLink").get_by_text(link).first.click()
-    page.wait_for_function("window.hasBeenDrawn")
-    return time.perf_counter() - began
+    page.wait_for_function(_IS_OVER)
+    return float(page.evaluate("window.drawnAt - window.clickedAt")) / 1000
 
 
 def _round_trips(page: Page) -> float:
