@@ -1,9 +1,11 @@
-"""How quickly the pages answer while a training goes on, and how much an open page slows the training.
+"""How quickly the pages answer: with many runs and photos, while a training goes on, and what an open page costs it.
 
-Starts the real server and a real Chromium. One round trip is a press of a key on the slider of the Layers page until
-the network is drawn anew. Only the ratios of one run mean anything; the times are those of the machine.
+Starts the real server and a real Chromium. With few and with many runs and photos a click is one on the page's own link
+in the sidebar, until all is drawn. Beside a training it is a press of a key on the slider of the Layers page until the
+network is drawn again. Only the ratios of one run mean anything; the times are those of the machine.
 
 Example:
+    python -m benchmarks.page
     python -m benchmarks.page --data photos/flowers
 """
 
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchmarks.filled_workspace import fill
 from benchmarks.photos import machine
 from benchmarks.server import app_server
 from transfer_core.data.ingest import add_files, create_dataset
@@ -26,46 +29,127 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 _NUM_ROUND_TRIPS = 20
 _NUM_WINDOWS = 3
 _WINDOW_SECONDS = 6
 _PATIENCE = 60_000  # milliseconds
+# The first look at the Projects page checks all runs.
+_LONG_PATIENCE = 600_000
+# Address and the page's own link in the sidebar, by the name to print.
+_PAGES = {
+    "Welcome": ("/", "Transfer Studio"),
+    "Model": ("/Model", "Model"),
+    "Images": ("/Images", "Images"),
+    "Layers": ("/Layers", "Layers"),
+    "Train": ("/Train", "Train"),
+    "Results": ("/Results", "Results"),
+    "Results, mistakes": ("/Results?part=mistakes", "Results"),
+    "Results, certainty": ("/Results?part=certainty", "Results"),
+    "Test": ("/Test", "Test"),
+    "Export": ("/Export", "Export"),
+    "Compare": ("/Compare", "Compare"),
+    "Learn": ("/Learn", "Learn"),
+    "Projects": ("/Projects", "Projects"),
+}
+# A quick page is never seen running, so the messages of the server are watched: a click is over when the last of them
+# has been drawn, and none has come for a while.
+_WATCH_MESSAGES = """
+    window.WebSocket = class extends window.WebSocket {
+        constructor(...options) {
+            super(...options);
+            this.addEventListener("message", () => {
+                requestAnimationFrame(() => setTimeout(() => (window.drawnAt = performance.now())));
+            });
+        }
+    };
+    window.addEventListener("pointerdown", () => (window.clickedAt = performance.now()), true);
+"""
+_IS_OVER = """
+    window.drawnAt > window.clickedAt && performance.now() - window.drawnAt > 500 &&
+    document.querySelector("[data-testid=stApp][data-test-script-state=notRunning]") !== null
+"""
 
 
 @click.command()
-@click.option("--data", "folder", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--data", "folder", type=click.Path(path_type=Path, exists=True), help="Photos to train with.")
+@click.option("--runs", "num_runs", default=300, show_default=True, help="Runs of the full workspace.")
+@click.option("--photos", "num_photos", default=10_000, show_default=True, help="Photos of its dataset.")
+@click.option("--clicks", "num_clicks", default=10, show_default=True, help="On each page.")
 @click.option("--browser", default=lambda: shutil.which("chromium"), help="Program file of a Chromium.")
-def main(folder: Path, browser: str) -> None:
+def main(folder: Path | None, num_runs: int, num_photos: int, num_clicks: int, browser: str) -> None:
     """Measure and print."""
     from playwright.sync_api import sync_playwright
 
     click.echo(machine())
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
-        workspace = Workspace(Path(scratch))
-        dataset = add_files(create_dataset(workspace, "photos"), folder_source(folder))
-        choices = f"model=efficientnet_lite0&images={dataset.id}"
-        with app_server(workspace) as url:
-            chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-            page = chromium.new_context(base_url=url).new_page()
-            page.set_default_timeout(_PATIENCE)
-            page.goto(f"/Layers?{choices}&unfrozen=0")
-            quiet = _round_trips(page)
-            _start_long_training(page, f"/Train?{choices}&unfrozen=0")
-            run = TrainingRun.load(workspace, workspace.run_ids()[0])
-            _wait_for_epochs(run, 5)
-            watched, alone = _epochs_a_second(page, run)
-            page.goto(f"/Layers?{choices}&unfrozen=0")
-            busy = _round_trips(page)
-            if run.snapshot().outcome:
-                raise click.ClickException("The training was over before all was measured: take more photos.")
-            chromium.close()
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        if folder:
+            _measure_beside_training(chromium, Workspace(Path(scratch) / "training"), folder)
+        workspaces = [Workspace(Path(scratch) / name) for name in ("small", "full")]
+        _measure_pages(chromium, workspaces, [(1, 100), (num_runs, num_photos)], num_clicks)
+        chromium.close()
+
+
+def _measure_beside_training(chromium: Browser, workspace: Workspace, folder: Path) -> None:
+    dataset = add_files(create_dataset(workspace, "photos"), folder_source(folder))
+    choices = f"model=efficientnet_lite0&images={dataset.id}"
+    with app_server(workspace) as url:
+        page = chromium.new_context(base_url=url).new_page()
+        page.set_default_timeout(_PATIENCE)
+        page.goto(f"/Layers?{choices}&unfrozen=0")
+        quiet = _round_trips(page)
+        _start_long_training(page, f"/Train?{choices}&unfrozen=0")
+        run = TrainingRun.load(workspace, workspace.run_ids()[0])
+        _wait_for_epochs(run, 5)
+        watched, alone = _epochs_a_second(page, run)
+        page.goto(f"/Layers?{choices}&unfrozen=0")
+        busy = _round_trips(page)
+        if run.snapshot().outcome:
+            raise click.ClickException("The training was over before all was measured: take more photos.")
     click.echo(f"round trip, nothing is trained: {1000 * quiet:.0f} ms at the median of {_NUM_ROUND_TRIPS}")
     click.echo(
         f"round trip during training: {1000 * busy:.0f} ms at the median, {busy / quiet:.2f} times that"
     )
     click.echo(f"training speed with the Train page open / with no page open: {watched / alone:.2f}")
+
+
+def _measure_pages(
+    chromium: Browser, workspaces: list[Workspace], sizes: list[tuple[int, int]], num_clicks: int
+) -> None:
+    """Print how long a click takes on each page of a full workspace, in times of that in a small one."""
+    runs = [fill(workspace, *size) for workspace, size in zip(workspaces, sizes, strict=True)]
+    (num_runs, num_photos) = sizes[1]
+    with app_server(workspaces[0]) as small_url, app_server(workspaces[1]) as full_url:
+        for title, (address, link) in _PAGES.items():
+            pages = []
+            for url, run in zip((small_url, full_url), runs, strict=True):
+                page = chromium.new_context(base_url=url).new_page()
+                page.set_default_timeout(_LONG_PATIENCE)
+                page.add_init_script(_WATCH_MESSAGES)
+                choices = f"model=efficientnet_lite0&images={run.dataset_id}&unfrozen=0&pick={run.id}"
+                page.goto(f"{address}{'&' if '?' in address else '?'}{choices}")
+                page.get_by_test_id("stPageLink").get_by_text(link).first.wait_for()
+                page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+                _click(page, link)
+                pages.append(page)
+            # In turns, so that what else the machine does meets both alike.
+            seconds = [[_click(page, link) for page in pages] for _number in range(num_clicks)]
+            small, full = (statistics.median(times) for times in zip(*seconds, strict=True))
+            for page in pages:
+                page.context.close()
+            click.echo(
+                f"{title}: a click takes {1000 * full:.0f} ms with {num_runs} runs and {num_photos:,} photos, "
+                f"{full / small:.2f} times what it takes with 1 run and 100 photos"
+            )
+
+
+def _click(page: Page, link: str) -> float:
+    """Return how long a click on the page's own link takes until the page is drawn, in seconds."""
+    page.get_by_test_id("stPageLink").get_by_text(link).first.click()
+    page.wait_for_function(_IS_OVER)
+    return float(page.evaluate("window.drawnAt - window.clickedAt")) / 1000
 
 
 def _round_trips(page: Page) -> float:

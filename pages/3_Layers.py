@@ -17,10 +17,13 @@ def show_layers(session: Session) -> None:
     """Draw the page."""
     if not require(session, Step.MODEL, Step.IMAGES):
         return
-    if session.num_unfrozen_blocks is None:
-        take_recommended_depth(session)
     plan, dataset = session.freeze_plan, session.dataset
     assert plan is not None and dataset is not None
+    num_train_images = len(dataset.images_in("train"))
+    recommended = recommended_depth(plan.backbone, num_train_images)
+    if session.num_unfrozen_blocks is None:
+        session.choose_depth(recommended)
+        plan = plan.with_unfrozen(recommended)
     st.markdown(
         _(
             "The network is a row of blocks. Blocks that are *frozen* stay as they are; the others learn along with "
@@ -28,12 +31,12 @@ def show_layers(session: Session) -> None:
         ),
         help=explain("frozen"),
     )
-    show_source(session, plan)
+    show_source(session, plan, recommended)
     if not plan.is_from_scratch:
         show_depth(session, plan)
     show_network(plan, dataset.class_names)
     show_numbers(plan, len(dataset.class_names))
-    advice = depth_advice(plan, len(dataset.images_in("train")))
+    advice = depth_advice(plan, num_train_images)
     say = st.info if advice.fits else st.warning
     say(advice.text, icon=":material/lightbulb:")
     with st.container(horizontal=True):
@@ -45,14 +48,7 @@ def show_layers(session: Session) -> None:
             st.switch_page("pages/8_Compare.py")
 
 
-def take_recommended_depth(session: Session) -> None:
-    """Begin with what suits the images; the person may change it."""
-    plan, dataset = session.freeze_plan, session.dataset
-    assert plan is not None and dataset is not None
-    session.choose_depth(recommended_depth(plan.backbone, len(dataset.images_in("train"))))
-
-
-def show_source(session: Session, plan: FreezePlan) -> None:
+def show_source(session: Session, plan: FreezePlan, recommended: int) -> None:
     """Ask where training starts and how much learns, in the terms of the textbooks, and explain the answer."""
     words = {
         "feature extraction": _("Feature extraction"),
@@ -65,7 +61,9 @@ def show_source(session: Session, plan: FreezePlan) -> None:
         _("What learns"), list(words), default=present, format_func=words.__getitem__, key=f"source-{present}"
     )
     if chosen not in (None, present):
-        num_blocks = {"feature extraction": 0, "fine-tuned": 1}.get(chosen, len(plan.backbone.blocks))
+        num_blocks = {"feature extraction": 0, "fine-tuned": recommended or 1}.get(
+            chosen, len(plan.backbone.blocks)
+        )
         session.choose_depth(num_blocks, is_from_scratch=chosen == "from scratch")
         st.rerun()
     st.markdown(explain(present))

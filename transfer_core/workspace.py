@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import platformdirs
@@ -38,18 +39,20 @@ def default_workspace_root() -> Path:
 class Workspace:
     """Knows where things are on disk, and lets no foreign id near a path.
 
+    A folder is made when it is first asked for.
+
     Args:
         root: The folder. It is made when something is first written.
     """
 
     root: Path
 
-    @property
+    @cached_property
     def datasets_dir(self) -> Path:
         """Folder of all datasets."""
         return self._made("datasets")
 
-    @property
+    @cached_property
     def runs_dir(self) -> Path:
         """Folder of all runs."""
         return self._made("runs")
@@ -165,8 +168,13 @@ def _checked_id(identifier: str) -> str:
 
 
 def _ids_in(folder: Path, marker: str) -> list[str]:
-    names = (path.parent.name for path in folder.glob(f"*/{marker}"))
-    return sorted((name for name in names if _is_id(name)), reverse=True)
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if _is_id(entry.name)]
+    # A page asks at each click; Path.glob takes five times as long for some hundred runs.
+    there = (name for name in names if os.path.exists(f"{folder}/{name}/{marker}"))  # noqa: PTH110
+    return sorted(there, reverse=True)
 
 
 def _is_id(name: str) -> bool:

@@ -177,10 +177,10 @@ def _show_photos(row: RunRow, photos: Sequence[ChangedPhoto], name: str) -> None
     except NotFoundError:
         st.caption(_("The photos themselves are gone."))
         return
-    by_id = {image.id: image for image in (*dataset.images, *dataset.excluded)}
-    there = [photo for photo in photos if photo.after.image_id in by_id][:_PHOTOS_SHOWN]
-    sources = thumbnails(tuple(str(dataset.image_path(by_id[photo.after.image_id])) for photo in there))
-    shown = [(source, photo) for source, photo in zip(sources, there, strict=True) if source]
+    found = ((photo, dataset.find(photo.after.image_id)) for photo in photos)
+    there = [(photo, image) for photo, image in found if image][:_PHOTOS_SHOWN]
+    sources = thumbnails(tuple(str(dataset.image_path(image)) for _photo, image in there))
+    shown = [(source, photo) for source, (photo, _image) in zip(sources, there, strict=True) if source]
     if not shown:
         return
     captions = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from transfer_core.events import RunSnapshot
 from transfer_core.language import _
 from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.run_status import RunStatus
-from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.training_run import TrainingRun, runs_of
 
 # The columns that a person may write in: what each is in the notes.
 _EDITABLE = {"starred": "is_starred", "name": "name", "note": "note"}
@@ -67,7 +68,7 @@ def choose_runs(session: Session) -> list[RunRow]:
     shown = _filtered(rows)
     st.caption(_("Click a heading to sort. Stars, names and notes can be changed right in the table."))
     guarded(_show_table)(session, shown)
-    by_id = {row.run.id: row for row in _rows()}
+    by_id = {row.run.id: row for row in rows}
     picked = [run_id for run_id in session.compared_run_ids if run_id in by_id]
     options = [row.run.id for row in shown]
     chosen = st.multiselect(
@@ -85,16 +86,11 @@ def choose_runs(session: Session) -> list[RunRow]:
 def _rows() -> list[RunRow]:
     """Every run, the newest first; a damaged one is listed on the welcome page."""
     rows = []
-    for run_id in workspace().run_ids():
-        try:
-            run = TrainingRun.load(workspace(), run_id)
-            rows.append(
-                RunRow(
-                    run, run_queue().status(run_id), run_queue().snapshot(run_id), RunNotes.load(run.folder)
-                )
-            )
-        except TransferStudioError:
-            continue
+    queue = run_queue()
+    for run in runs_of(workspace()):
+        with suppress(TransferStudioError):
+            notes = RunNotes.load(run.folder)
+            rows.append(RunRow(run, queue.status(run.id), queue.snapshot(run.id), notes))
     return rows
 
 

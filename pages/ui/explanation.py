@@ -27,6 +27,7 @@ from transfer_core.runs.training_run import TrainingRun
 
 _SHOWN_SIDE = 480
 _MOST_PHOTOS_OF_A_CLASS = 30
+_MOST_LISTED = 300
 
 
 def show_explanation(session: Session, run: TrainingRun) -> None:
@@ -77,7 +78,10 @@ def _show_photo(run: TrainingRun, dataset: ImageDataset) -> None:
     if not checked:
         st.info(_("None of the photos that this run was checked with is left."), icon=":material/info:")
         return
-    by_id = {one.image.id: one for one in checked}
+    if len(checked) > _MOST_LISTED:
+        text = _("The first {count} of {total:,} photos are listed, the mistakes first.")
+        st.caption(text.format(count=_MOST_LISTED, total=len(checked)))
+    by_id = {one.image.id: one for one in checked[:_MOST_LISTED]}
     image_id = st.selectbox(
         _("Photo, the mistakes first"),
         list(by_id),

@@ -12,6 +12,7 @@ from PIL import Image
 
 from pages.ui.component import component
 from pages.ui.page import guarded
+from pages.ui.paging import page_of
 from pages.ui.session import Session
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.doctor import Problem
@@ -34,13 +35,7 @@ def show_gallery(session: Session, dataset: ImageDataset, problems: Sequence[Pro
     """
     side = _choose_side(dataset)
     images = _filtered(session, dataset, problems, side)
-    num_pages = max(-(-len(images) // IMAGES_A_PAGE), 1)
-    page = 1
-    if num_pages > 1:
-        # Keyed by its length too: a page that no longer exists must not stay chosen.
-        page = st.pagination(num_pages, key=f"gallery-{dataset.id}-{num_pages}-{len(images)}")
-    first = (page - 1) * IMAGES_A_PAGE
-    shown = images[first : first + IMAGES_A_PAGE]
+    first, shown = page_of(images, IMAGES_A_PAGE, f"gallery-{dataset.id}")
     st.caption(_counted(first, len(shown), len(images)))
     if not shown:
         return

@@ -1,4 +1,4 @@
-"""The downloads, auditions, exports and projects of this server, which all visitors share."""
+"""The downloads, auditions, rate searches, exports and projects of this server, which all visitors share."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pages.ui.process import run_queue, workspace
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.zoo_weights import ZooWeights
+from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.audition import AuditionScore
@@ -25,9 +26,11 @@ from transfer_core.runs.job import (
     download_job,
     export_job,
     open_project_job,
+    rate_search_job,
     save_project_job,
 )
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.rate_finder import RateCurve
 
 AuditionJob = Job[list[AuditionScore]]
 Key = TypeVar("Key")
@@ -66,6 +69,25 @@ def forget_audition(dataset: ImageDataset) -> None:
         job = audition_of(dataset)
         if job and job.is_over:
             _auditions().pop((dataset.id, dataset.version))
+
+
+def rate_search_of(dataset: ImageDataset, config: TrainingConfig) -> Job[RateCurve] | None:
+    """The search for a learning rate with these images and choices, or one under way with other choices of them."""
+    searched, job = _rate_searches().get(dataset.id, (None, None))
+    return job if job and (searched == _searched(dataset, config) or not job.is_over) else None
+
+
+def start_rate_search(dataset: ImageDataset, config: TrainingConfig) -> None:
+    """Look for a learning rate, unless that is under way with these images."""
+    job = rate_search_of(dataset, config)
+    if job is None or job.is_over:
+        job = rate_search_job(run_queue(), dataset, config).start()
+        _rate_searches()[dataset.id] = _searched(dataset, config), job
+
+
+def _searched(dataset: ImageDataset, config: TrainingConfig) -> tuple[int, TrainingConfig]:
+    # The rate that is looked for changes nothing about the search.
+    return dataset.version, config.with_changes(learning_rate=1.0)
 
 
 def own_sources() -> list[Backbone]:
@@ -132,6 +154,11 @@ def start_opening(file_id: str, content: BinaryIO) -> None:
     for other in [other for other, job in list(_openings().items()) if job.is_over]:
         _openings().pop(other, None)
     _start(_openings(), file_id, lambda: open_project_job(workspace(), content))
+
+
+@st.cache_resource(show_spinner=False)
+def _rate_searches() -> dict[str, tuple[tuple[int, TrainingConfig], Job[RateCurve]]]:
+    return {}
 
 
 @st.cache_resource(show_spinner=False)

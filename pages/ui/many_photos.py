@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ import streamlit as st
 from pages.ui.checked_sets import dataset_of
 from pages.ui.glossary import explain
 from pages.ui.page import guarded
+from pages.ui.paging import page_of
 from pages.ui.predictions import Runs, make_ready, say_what_certainty_is, show_card
 from pages.ui.process import answer_version, predictor
 from pages.ui.session import Session
@@ -26,6 +27,8 @@ from transfer_core.predictor import Prediction
 from transfer_core.runs.assess import met_before
 from transfer_core.runs.training_run import TrainingRun
 
+_ROWS_A_PAGE = 100
+_FILES_A_PAGE = 200
 _ROW_HEIGHT = 72
 _MOST_ROWS_IN_SIGHT = 7
 _CLASSES_NAMED = 12
@@ -125,17 +128,25 @@ def _show_left_out(answers: Sequence[Answer]) -> None:
         return
     title = plural("{count} file was left out", "{count} files were left out", len(left_out))
     with st.expander(title, icon=":material/warning:"):
-        rows = [(answer.path, answer.reason) for answer in left_out]
+        _first, shown = page_of(left_out, _FILES_A_PAGE, "files-left-out")
+        rows = [(answer.path, answer.reason) for answer in shown]
         st.dataframe(pd.DataFrame(rows, columns=[_("File"), _("Left out because")]), hide_index=True)
 
 
 def _show_table(scored: Scored, others: dict[int, Prediction | None], key: str) -> Answer | None:
-    """Draw a row for each photo and return the one that is clicked."""
-    st.caption(_("The least sure first. Click a heading to sort, or the box before a photo to look at it."))
+    """Draw a row for each photo of a page and return the one that is clicked."""
+    if len(scored) > _ROWS_A_PAGE:
+        scored = _in_chosen_order(scored, key)
+    _first, shown = page_of(scored, _ROWS_A_PAGE, key)
+    st.caption(
+        _("The least sure first. Click a heading to sort, or the box before a photo to look at it.")
+        if len(scored) <= _ROWS_A_PAGE
+        else _("A heading sorts this page. Click the box before a photo to look at it.")
+    )
     columns = _columns()
     if not others:
         del columns["other"]
-    rows = [_cells(answer, found, others.get(answer.position)) for answer, found in scored]
+    rows = [_cells(answer, found, others.get(answer.position)) for answer, found in shown]
     event = st.dataframe(
         pd.DataFrame(rows, columns=list(columns)),
         hide_index=True,
@@ -144,10 +155,29 @@ def _show_table(scored: Scored, others: dict[int, Prediction | None], key: str) 
         height=40 + _ROW_HEIGHT * min(len(rows), _MOST_ROWS_IN_SIGHT),
         on_select="rerun",
         selection_mode="single-row",
-        key=key,
+        key=f"{key}-{hash(tuple(answer.position for answer, _found in shown))}",
     )
     picked = event["selection"]["rows"]
-    return scored[picked[0]][0] if picked and picked[0] < len(scored) else None
+    return shown[picked[0]][0] if picked and picked[0] < len(shown) else None
+
+
+def _in_chosen_order(scored: Scored, key: str) -> Scored:
+    """Let the person sort photos that fill several pages: a heading sorts the rows of its page alone."""
+    orders: dict[str, tuple[str, Callable[[tuple[Answer, Prediction]], Any]]] = {
+        "unsure": (_("Least sure first"), lambda _pair: 0),
+        "sure": (_("Surest first"), lambda pair: -pair[1].probability),
+        "answer": (_("By answer"), lambda pair: (not pair[1].is_known, pair[1].class_name)),
+        "file": (_("By file"), lambda pair: pair[0].path),
+    }
+    chosen = st.segmented_control(
+        _("Order"),
+        list(orders),
+        default="unsure",
+        required=True,
+        format_func=lambda name: orders[name][0],
+        key=f"{key}-order",
+    )
+    return sorted(scored, key=orders[chosen or "unsure"][1])
 
 
 def _columns() -> dict[str, Any]:

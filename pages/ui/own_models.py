@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import islice
 from pathlib import Path
 
 import streamlit as st
@@ -31,13 +32,13 @@ _RUNS_SHOWN = 8
 def show_own_models(session: Session) -> None:
     """Draw the sources there are, the runs that can become one, and the way to bring one."""
     st.subheader(_("Your own models"), anchor=False, help=explain("own model"))
-    sources, runs = own_sources(), runs_to_build_on(workspace())
+    sources, runs = own_sources(), list(islice(runs_to_build_on(workspace()), _RUNS_SHOWN))
     if not sources and not runs:
         st.caption(_("When you have trained a model, the next one can build on it: it will be here."))
     guarded(_show_undo)(session)
     for backbone in sources:
         guarded(_show_source)(session, backbone)
-    for run in runs[:_RUNS_SHOWN]:
+    for run in runs:
         _show_run(session, run)
     with st.expander(_("Bring a model from another computer"), icon=":material/upload_file:"):
         guarded(_show_import)(session)

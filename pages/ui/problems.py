@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.ui.gallery import thumbnails
 from pages.ui.page import guarded
+from pages.ui.paging import page_of
 from pages.ui.process import workspace
 from pages.ui.session import Session
 from pages.ui.words import plain
@@ -17,6 +18,7 @@ from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.language import _, plural
 
 _MAX_SHOWN = 8
+_FILES_A_PAGE = 200
 _LOOKS = {
     "error": (":material/error:", "red"),
     "warning": (":material/warning:", "orange"),
@@ -120,8 +122,8 @@ def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> 
 
 
 def _show_pictures(dataset: ImageDataset, problem: Problem) -> None:
-    by_id = {image.id: image for image in dataset.images}
-    wanted = [by_id[image_id] for image_id in problem.image_ids[:_MAX_SHOWN] if image_id in by_id]
+    ids = problem.image_ids[:_MAX_SHOWN]
+    wanted = [dataset.by_id[image_id] for image_id in ids if image_id in dataset.by_id]
     sources = thumbnails(tuple(str(dataset.image_path(image)) for image in wanted))
     # A file that was deleted or damaged by hand has no picture to show.
     shown = [image for image, source in zip(wanted, sources, strict=True) if source]
@@ -148,10 +150,11 @@ def _show_files(dataset: ImageDataset, problem: Problem) -> None:
     files = [file for file in dataset.left_out if file.name in names and not file.is_expected]
     title = plural("Show the file", "Show the {count} files", len(files))
     with st.expander(title, icon=":material/rule:", expanded=len(files) <= 5):
+        _first, shown = page_of(files, _FILES_A_PAGE, f"files-{problem.kind}")
         table = pd.DataFrame(
             {
-                _("File"): [file.name for file in files],
-                _("Left out because"): [file.reason for file in files],
+                _("File"): [file.name for file in shown],
+                _("Left out because"): [file.reason for file in shown],
             }
         )
         st.dataframe(table, hide_index=True, width="stretch")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -14,7 +13,6 @@ from streamlit.runtime.scriptrunner import script_runner
 from pages.ui.reruns import keep_every_click
 from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Split
 from transfer_core.errors import NotFoundError
@@ -29,15 +27,12 @@ from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
 from transfer_core.runs.worker import num_threads_beside_an_app
 from transfer_core.training.advice import Recommendation, recommend
 from transfer_core.training.layer_facts import layer_facts
-from transfer_core.training.rate_finder import RateCurve, find_learning_rate
 from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace, default_workspace_root
 
 if TYPE_CHECKING:
     from transfer_core.predictor import Predictor
-
-Search = Future[RateCurve]
 
 _logger = logging.getLogger(__name__)
 
@@ -211,35 +206,6 @@ def recommendation(dataset_id: str, version: int, backbone_name: str) -> Recomme
 def layer_names(backbone_name: str) -> list[str]:
     """The layers of a network that can learn by themselves, from output to input."""
     return [layer.name for layer in reversed(layer_facts(get_backbone(backbone_name))) if layer.can_learn]
-
-
-def rate_search(dataset: ImageDataset, config: TrainingConfig) -> Search | None:
-    """The search for a learning rate with these images and choices, under way or done; None if there was none."""
-    return _rate_searches().get(_search_key(dataset, config))
-
-
-def start_rate_search(dataset: ImageDataset, config: TrainingConfig) -> None:
-    """Look for a learning rate behind the page."""
-    search: Search = Future()
-    _rate_searches()[_search_key(dataset, config)] = search
-
-    def work() -> None:
-        try:
-            search.set_result(find_learning_rate(dataset, config, workspace().cache_dir))
-        except Exception as error:  # noqa: BLE001  (told where the result is asked for)
-            search.set_exception(error)
-
-    threading.Thread(target=work, name="rate search", daemon=True).start()
-
-
-@st.cache_resource(show_spinner=False)
-def _rate_searches() -> dict[tuple[object, ...], Search]:
-    return {}
-
-
-def _search_key(dataset: ImageDataset, config: TrainingConfig) -> tuple[object, ...]:
-    # The rate that is looked for changes nothing about the search.
-    return dataset.id, dataset.version, config.with_changes(learning_rate=1.0)
 
 
 def _load_keras(num_threads: int) -> None:

@@ -48,7 +48,9 @@ def show_saving(session: Session) -> None:
         format_func=lambda dataset_id: _described(datasets[dataset_id]),
         key="project-images",
     )
-    plan = plan_project(workspace(), chosen)
+    # The first time each run is checked as a whole.
+    with st.spinner(_("Checking the runs …")):
+        plan = plan_project(workspace(), chosen)
     _show_plan(plan)
     job = saving_of(plan)
     if job and not job.is_over:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -14,6 +15,7 @@ from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.metrics import Curve
 from transfer_core.language import _
 
+_MOST_POINTS = 300
 _PLAIN = {"displayModeBar": False}
 # Told apart by the colour-blind as well (Okabe and Ito, 2008).
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a9a9e", "#b8a900")
@@ -116,8 +118,8 @@ def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, k
     figure = go.Figure(
         [
             go.Scatter(
-                x=curve.x,
-                y=curve.y,
+                x=_thinned(curve.x),
+                y=_thinned(curve.y),
                 mode="lines",
                 name=f"{escape(name)} ({curve.area:.2f})",
                 line={
@@ -138,6 +140,12 @@ def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, k
     )
     described = "; ".join(f"{name}: {curve.area:.2f}" for name, curve in curves.items())
     st.plotly_chart(figure, key=key, config=_PLAIN, alt=described)
+
+
+def _thinned(values: Sequence[float]) -> list[float]:
+    """Return as many values as can be told apart in a chart, evenly spread from the first to the last."""
+    places = np.linspace(0, len(values) - 1, min(len(values), _MOST_POINTS)).round().astype(int)
+    return [values[place] for place in places]
 
 
 def show_reliability(evaluation: Evaluation) -> None:
@@ -194,8 +202,8 @@ def show_coverage(points: Sequence[tuple[float, float]], chosen: tuple[float, fl
     figure = go.Figure(
         [
             go.Scatter(
-                x=[point[0] for point in points],
-                y=[point[1] for point in points],
+                x=_thinned([point[0] for point in points]),
+                y=_thinned([point[1] for point in points]),
                 mode="lines",
                 name=_("if it answers only when surest"),
                 line={"color": _COLORS[0], "width": 2.5, "shape": "hv"},

@@ -126,8 +126,7 @@ def _show_likely_wrong(session: Session, dataset: ImageDataset | None) -> None:
     found = session.suspicions_about(dataset)[:_SHOWN]
     if not found:
         return
-    by_id = {image.id: image for image in dataset.images}
-    images = [by_id[suspicion.image_id] for suspicion in found]
+    images = [dataset.by_id[suspicion.image_id] for suspicion in found]
     sources = thumbnails(tuple(str(dataset.image_path(image)) for image in images))
     tiles = [
         {
@@ -147,13 +146,16 @@ def _show_photos(
 ) -> None:
     """Draw photos with what the network says about them; what can be changed about them is offered."""
     dataset = chosen.dataset
-    known = {image.id: image for image in (*dataset.images, *dataset.excluded)} if dataset else {}
-    shown = [(outcome, known[outcome.image_id]) for outcome in outcomes if outcome.image_id in known]
+    shown = []
+    for outcome in outcomes:
+        image = dataset.find(outcome.image_id) if dataset else None
+        if image:
+            shown.append((outcome, image))
     if dataset is None or not shown:
         for outcome in outcomes:
             st.markdown(f"- {plain(outcome.name)}: {plain(_said(evaluation, outcome))}")
         return
-    out = {image.id for image in dataset.excluded}
+    out = dataset.excluded_by_id
     sources = thumbnails(tuple(str(dataset.image_path(image)) for _outcome, image in shown))
     tiles = [
         _tile(evaluation, outcome, image, source, is_out=image.id in out)

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.charts import show_curves
 from pages.ui.glossary import explain
 from pages.ui.page import guarded
-from pages.ui.process import run_queue, workspace
+from pages.ui.process import run_queue, stored_evaluation, workspace
 from pages.ui.session import Session
 from pages.ui.steps import Step
 from pages.ui.training import show_head_choice, show_heading, show_left_out
@@ -34,7 +34,7 @@ def show_result(session: Session) -> None:
     show_left_out(snapshot)
     evaluation = None
     try:
-        evaluation = run.evaluation()
+        evaluation = stored_evaluation(run.id)
     except WorkspaceError as error:
         st.warning(plain(str(error)), icon=":material/warning:")
     if snapshot.best:

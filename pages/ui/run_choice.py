@@ -13,9 +13,9 @@ from pages.ui.session import Session
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.notes import RunNotes
-from transfer_core.runs.run_status import ACTIVE
-from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.train import MODEL_FILE
+from transfer_core.runs.run_queue import RunQueue
+from transfer_core.runs.run_status import ACTIVE, run_status
+from transfer_core.runs.training_run import TrainingRun, runs_of
 
 
 def choose_run(session: Session) -> TrainingRun | None:
@@ -56,9 +56,12 @@ def choose_other_run(run: TrainingRun) -> TrainingRun | None:
 
 def wanted_run_id(session: Session) -> str | None:
     """The run that the person picked or trains, if it has a model; otherwise the newest that has one."""
-    wanted = [run_id for run_id in (session.picked_run_id, session.run_id) if run_id]
-    ids = [*wanted, *workspace().run_ids()]
-    return next((run_id for run_id in ids if _run_with_a_model(run_id)), None)
+    queue = run_queue()
+    for run_id in (session.picked_run_id, session.run_id):
+        with suppress(TransferStudioError):
+            if run_id and _has_whole_model(queue, TrainingRun.load(workspace(), run_id)):
+                return run_id
+    return next((run.id for run in runs_of(workspace()) if _has_whole_model(queue, run)), None)
 
 
 def say_no_model(session: Session) -> None:
@@ -74,18 +77,15 @@ def say_no_model(session: Session) -> None:
 
 def _runs_with_a_model() -> dict[str, TrainingRun]:
     """Every run that has a model, the newest first; a damaged one is listed on the welcome page."""
-    runs = {run_id: _run_with_a_model(run_id) for run_id in workspace().run_ids()}
-    return {run_id: run for run_id, run in runs.items() if run}
+    queue = run_queue()
+    return {run.id: run for run in runs_of(workspace()) if _has_whole_model(queue, run)}
 
 
-def _run_with_a_model(run_id: str) -> TrainingRun | None:
-    """Load a run; None where it is damaged, has no model, or is not over: its model may not be whole yet."""
-    if not (workspace().runs_dir / run_id / MODEL_FILE).is_file():
-        return None
+def _has_whole_model(queue: RunQueue, run: TrainingRun) -> bool:
+    """Whether a run has a model and is over: before that its model may not be whole yet."""
     with suppress(TransferStudioError):
-        if run_queue().status(run_id) not in ACTIVE:
-            return TrainingRun.load(workspace(), run_id)
-    return None
+        return run.has_model and not queue.is_here(run.id) and run_status(run) not in ACTIVE
+    return False
 
 
 def describe_run(run: TrainingRun) -> str:

@@ -6,6 +6,7 @@ them again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from transfer_core.evaluation.answers import Answer
 
 _KEY = "session"
+# No network has more than 999 blocks, and int() refuses numbers of more than 4,300 digits.
+_DEPTH = re.compile(r"\d{1,3}", re.ASCII)
+_PART = re.compile(r"[a-z]{1,20}")
 
 
 @dataclass
@@ -171,8 +175,12 @@ class Session:
         """The labels that looked wrong and are still as they were then."""
         if self.checked_labels_of != dataset.id:
             return ()
-        labels = {image.id: image.class_name for image in dataset.images if not image.is_confirmed}
-        return tuple(found for found in self.suspicions if labels.get(found.image_id) == found.given)
+        pairs = [(found, dataset.by_id.get(found.image_id)) for found in self.suspicions]
+        return tuple(
+            found
+            for found, image in pairs
+            if image and image.class_name == found.given and not image.is_confirmed
+        )
 
     def query(self) -> dict[str, str]:
         """The choices as they stand in the address."""
@@ -227,7 +235,7 @@ def _from_address(values: dict[str, str]) -> Session:
     with suppress(TransferStudioError):
         session.backbone_name = get_backbone(values.get("model", "")).name
         depth = values.get("unfrozen", "")
-        if depth.isdecimal():
+        if _DEPTH.fullmatch(depth):
             session.num_unfrozen_blocks = FreezePlan(
                 get_backbone(values["model"]), int(depth)
             ).num_unfrozen_blocks
@@ -239,10 +247,13 @@ def _from_address(values: dict[str, str]) -> Session:
         session.run_id, session.config = run.id, without_teacher(run)
     with suppress(TransferStudioError):
         session.picked_run_id = TrainingRun.load(workspace(), values.get("pick", "")).id
-    known = workspace().run_ids() if values.get("compare") else []
-    session.compared_run_ids = tuple(one for one in values.get("compare", "").split(",") if one in known)
-    session.compare_part = values.get("view", session.compare_part)
-    session.results_part = values.get("part", session.results_part)
+    known = set(workspace().run_ids()) if values.get("compare") else set()
+    wanted = dict.fromkeys(values.get("compare", "").split(","))
+    session.compared_run_ids = tuple(one for one in wanted if one in known)
+    if _PART.fullmatch(values.get("view", "")):
+        session.compare_part = values["view"]
+    if _PART.fullmatch(values.get("part", "")):
+        session.results_part = values["part"]
     return session
 
 

@@ -13,7 +13,6 @@ from pages.ui.words import plain
 from transfer_core.errors import TransferStudioError
 from transfer_core.export.bundle import EXPORTS_DIR
 from transfer_core.language import _, plural
-from transfer_core.training.train import MODEL_FILE
 
 
 class Step(Enum):
@@ -162,7 +161,7 @@ def _results_state(session: Session) -> StepState:
 
 
 def _test_state(session: Session) -> StepState:
-    if any(workspace().runs_dir.glob(f"*/{MODEL_FILE}")):
+    if wanted_run_id(session):
         return StepState(True, _("Ready for new photos"))
     return StepState(False, _("Needs a trained model"))
 
@@ -171,7 +170,7 @@ def _export_state(session: Session) -> StepState:
     run_id = wanted_run_id(session)
     if run_id is None:
         return StepState(False, _("Needs a trained model"))
-    count = len(list((workspace().runs_dir / run_id / EXPORTS_DIR).glob("*.zip")))
+    count = len(list((workspace().run_dir(run_id) / EXPORTS_DIR).glob("*.zip")))
     if not count:
         return StepState(False, _("Nothing taken away yet"))
     return StepState(True, plural("{count} format is ready", "{count} formats are ready", count))

@@ -34,7 +34,7 @@ def show_live(session: Session) -> None:
         )
         st.info(text, icon=":material/hourglass_empty:")
     elif run_queue().status(run_id) == "queued":
-        text = _("The models that are being tried go first. Your training starts by itself.")
+        text = _("Other work goes first, such as trying models. Your training starts by itself.")
         st.info(text, icon=":material/hourglass_empty:")
     else:
         _show_progress(run_queue().snapshot(run_id))

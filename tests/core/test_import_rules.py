@@ -16,7 +16,13 @@ ROOT = Path(__file__).resolve().parents[2]
 # Each room imports only from its own place in this list and from those before it; the longest name counts.
 DIRECTION = (
     ("transfer_core", "transfer_core.errors", "transfer_core.language"),
-    ("transfer_core.files", "transfer_core.download", "transfer_core.locks", "transfer_core.schema"),
+    (
+        "transfer_core.files",
+        "transfer_core.file_cache",
+        "transfer_core.download",
+        "transfer_core.locks",
+        "transfer_core.schema",
+    ),
     ("transfer_core.config", "transfer_core.events"),
     ("transfer_core.data", "transfer_core.workspace", "transfer_core.backbones"),
     ("transfer_core.training",),
@@ -41,6 +47,7 @@ SLOW = ("tensorflow", "keras", "transfer_core.training.trainer")
 MAY_BE_SLOW = "transfer_core.training.trainer"
 THREADS = ("threading", "_thread", "concurrent", "multiprocessing", "asyncio")
 MAY_USE_THREADS = (
+    "transfer_core.file_cache",
     "transfer_core.runs",
     "transfer_core.data.parallel",
     "transfer_core.backbones.runtime",

@@ -1,5 +1,6 @@
 """Step 3: the layers."""
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import OpenPage, StagedRuns, button, texts
@@ -28,7 +29,19 @@ def test_shows_every_block_and_what_learns(open_page: OpenPage, dataset: ImageDa
     assert drawing.count("network-new") == 1
     assert "Only the new last layer learns" in texts(page)
     assert [metric.value for metric in page.metric] == ["3,843", "3.4 million", "0.1%"]
-    assert "With 18 training images it is best to let only the new layer learn" in page.info[0].value
+    assert "Recommended with 18 training photos: only the new layer learns." in page.info[0].value
+
+
+def test_what_is_preselected_is_what_the_hint_recommends(
+    open_page: OpenPage, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transfer_core.training.advice._FEW_IMAGES", 18)
+    page = open_page("3_Layers", model="efficientnet_lite0", images=dataset.id)
+    assert page.slider[0].value == 2
+    assert "the last 2 blocks learn too." in page.info[0].value
+    page.segmented_control[0].set_value("feature extraction").run()
+    page.segmented_control[0].set_value("fine-tuned").run()
+    assert page.slider[0].value == 2
 
 
 def test_the_depth_changes_drawing_numbers_hint_and_address(
@@ -41,7 +54,7 @@ def test_the_depth_changes_drawing_numbers_hint_and_address(
     assert "The new layer and the last 2 blocks learn" in texts(page)
     # 409,600 and 600,192 kernels of the last two blocks, and 1,281 numbers for each of three classes.
     assert page.metric[0].value == "1.0 million"
-    assert "learn the photos by heart" in page.warning[0].value
+    assert "memorize the photos" in page.warning[0].value
     assert page.query_params["unfrozen"] == "2"
     page.slider[0].set_value(9).run()
     assert "Everything learns" in texts(page)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import pasted_photos
+from pages.ui import many_photos, pasted_photos
 from pages.ui.session import Session
 from tests.conftest import MakeImage, near_duplicate
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
@@ -174,6 +174,28 @@ def test_an_archive_becomes_a_table_the_least_sure_first(
     assert "**6 photos**: 3 " in texts(page)
     assert [found.label for found in page.expander] == ["1 file was left out"]
     assert [found.proto.label for found in page.get("download_button")] == ["Download the answers (CSV)"]
+
+
+def test_a_long_table_comes_page_by_page(
+    open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many_photos, "_ROWS_A_PAGE", 2)
+    monkeypatch.setattr(many_photos, "_FILES_A_PAGE", 1)
+    page = open_page("6_Test", run=trained_run.id)
+    choose_way(page, "many")
+    photos = {f"{seed}.png": make_image("red", seed=seed) for seed in range(5)}
+    content = archive_of({**photos, "bad.jpg": b"plain text", "worse.jpg": b"plain text"})
+    (field,) = [found for found in page.file_uploader if found.label == "A zip or tar file"]
+    field.upload("photos.zip", content, "application/zip").run()
+    left_out, table = page.dataframe
+    # Two thumbnails, not five, are in the message.
+    assert (len(left_out.value), len(table.value)) == (1, 2)
+    assert "**5 photos**" in texts(page)
+    next(found for found in page.button_group if found.label == "Order").set_value("file").run()
+    assert page.dataframe[1].value["file"].to_list() == ["0.png", "1.png"]
+    page.session_state[page.get("pagination")[1].key] = 3
+    page.run()
+    assert page.dataframe[1].value["file"].to_list() == ["4.png"]
 
 
 def test_many_dropped_photos_become_a_table_too(

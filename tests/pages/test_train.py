@@ -3,11 +3,15 @@
 import json
 import threading
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import pages.ui.jobs
 import pages.ui.process
+import transfer_core.runs.job
 from pages.ui.words import plain
 from tests.pages.conftest import HALF_WAY, OpenPage, StagedRuns, button, submit, texts
 from transfer_core.backbones.registry import get_backbone
@@ -19,6 +23,7 @@ from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.live_run import LiveRun
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import recommend
+from transfer_core.training.feature_cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import RateCurve
 from transfer_core.workspace import Workspace
 
@@ -157,29 +162,102 @@ def test_class_weights_are_shown_when_they_are_on(open_page: OpenPage, dataset: 
     assert page.dataframe[0].value["weight"].tolist() == [1.0, 1.0, 1.0]
 
 
-def test_the_learning_rate_finder_works_behind_the_page(
-    open_page: OpenPage, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    may_end = threading.Event()
+class StagedSearch:
+    """A search for a learning rate that reports a step, then ends as a test wants."""
 
-    def find(*_arguments: object, **_options: object) -> RateCurve:
-        may_end.wait(60)
+    def __init__(self) -> None:
+        self.begun, self.may_end = threading.Event(), threading.Event()
+        self.problem: Exception | None = None
+
+    def find(self, *_arguments: object, **options: Any) -> RateCurve:
+        options["on_step"](50, 100)
+        self.begun.set()
+        while not self.may_end.wait(0.01):
+            if options["should_stop"]():
+                raise FeaturesStoppedError
+        if self.problem:
+            raise self.problem
         return RateCurve((0.001, 0.01, 0.1), (1.6, 0.9, 4.0), 0.00351)
 
-    monkeypatch.setattr(pages.ui.process, "find_learning_rate", find)
+
+@pytest.fixture
+def search(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedSearch]:
+    staged = StagedSearch()
+    monkeypatch.setattr(transfer_core.runs.job, "find_learning_rate", staged.find)
+    yield staged
+    staged.may_end.set()
+
+
+@pytest.fixture
+def rate_page(open_page: OpenPage, dataset: ImageDataset) -> AppTest:
+    """The form, where a learning rate can be looked for."""
     page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
     choose_for_myself(page)
-    button(page, "Find a learning rate").click().run()
-    assert "Trying learning rates" in texts(page)
-    may_end.set()
-    for search in pages.ui.process._rate_searches().values():
-        search.result(60)
-    page.run()
-    assert "Suggested: 0.0035, a tenth of the rate" in texts(page)
-    assert len(page.get("echarts_chart")) == 1
-    button(page, "Take it").click().run()
-    assert page.select_slider(key="learning-rate-1").value == 0.0035
-    assert "Take it" not in [found.label for found in page.button]
+    return page
+
+
+def wait_for_search() -> None:
+    deadline = time.monotonic() + 60
+    for _searched, job in pages.ui.jobs._rate_searches().values():
+        while not job.is_over:
+            assert time.monotonic() < deadline, "the search did not end"
+
+
+def test_the_learning_rate_finder_works_behind_the_page(rate_page: AppTest, search: StagedSearch) -> None:
+    button(rate_page, "Find a learning rate").click().run()
+    assert search.begun.wait(30)
+    rate_page.run()
+    (bar,) = rate_page.get("progress")
+    assert (bar.proto.text, bar.proto.value) == ("Trying learning rates", 75)
+    search.may_end.set()
+    wait_for_search()
+    rate_page.run()
+    assert "Suggested: 0.0035, a tenth of the rate" in texts(rate_page)
+    assert len(rate_page.get("echarts_chart")) == 1
+    button(rate_page, "Take it").click().run()
+    assert rate_page.select_slider(key="learning-rate-1").value == 0.0035
+    assert "Take it" not in [found.label for found in rate_page.button]
+
+
+def test_a_search_that_failed_can_be_tried_again(rate_page: AppTest, search: StagedSearch) -> None:
+    search.problem = TrainingError("The disk has no room for the features.")
+    search.may_end.set()
+    button(rate_page, "Find a learning rate").click().run()
+    wait_for_search()
+    rate_page.run()
+    assert "The disk has no room for the features." in texts(rate_page)
+    search.problem = None
+    button(rate_page, "Find a learning rate").click().run()
+    wait_for_search()
+    rate_page.run()
+    assert "Suggested: 0.0035" in texts(rate_page)
+
+
+def test_a_search_can_be_stopped(rate_page: AppTest, search: StagedSearch) -> None:
+    button(rate_page, "Find a learning rate").click().run()
+    assert search.begun.wait(30)
+    rate_page.run()
+    # Another choice of the form does not hide the search that is under way.
+    rate_page.number_input(key="epochs-0").set_value(3).run()
+    rate_page.button(key="stop-rate-search").click().run()
+    wait_for_search()
+    rate_page.run()
+    assert "Suggested" not in texts(rate_page)
+    assert button(rate_page, "Find a learning rate")
+
+
+def test_a_search_takes_its_turn_with_trainings(
+    staged_runs: StagedRuns, dataset: ImageDataset, rate_page: AppTest, search: StagedSearch
+) -> None:
+    submit(dataset)
+    assert staged_runs.reached_half_way.wait(30)
+    button(rate_page, "Find a learning rate").click().run()
+    rate_page.run()
+    waiting = "Starting. A training that is under way goes first."
+    assert waiting in [bar.proto.text for bar in rate_page.get("progress")]
+    assert not search.begun.is_set()
+    staged_runs.let_go.set()
+    assert search.begun.wait(30)
 
 
 def test_a_running_training_shows_numbers_charts_and_the_sidebar_bar(

@@ -22,6 +22,7 @@ from transfer_core.backbones.families import family_words
 from transfer_core.backbones.zoo_weights import checksum_of, has_checksum
 from transfer_core.data.zip_archive import UNPACKING_ERRORS, size_of_list
 from transfer_core.errors import WeightsError
+from transfer_core.file_cache import FileCache
 from transfer_core.files import read_json, replacing, write_json
 from transfer_core.language import _
 from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES
@@ -169,7 +170,8 @@ def source_backbone(folder: Path, get_architecture: Callable[[str], Backbone]) -
         WeightsError: If its facts are not what this app writes.
         WorkspaceError: If they cannot be read.
     """
-    facts = SourceFacts.from_dict(read_json(folder / FACTS_FILE))
+    path = folder / FACTS_FILE
+    facts = _loaded.get(path, lambda: SourceFacts.from_dict(read_json(path)))
     return own_backbone(folder.name, facts, folder, get_architecture(facts.architecture))
 
 
@@ -317,3 +319,6 @@ def _check_headers(path: Path, expected: dict[str, ArrayKind]) -> None:
     misfit = next((name for name, kind in expected.items() if found[name] != kind), None)
     if misfit:
         raise ValueError(_("{name} has another shape than in the network").format(name=misfit))
+
+
+_loaded: FileCache[SourceFacts] = FileCache(max_bytes=4 * 1024**2)

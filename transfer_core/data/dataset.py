@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from filelock import FileLock
@@ -16,6 +17,7 @@ from transfer_core.data.similarity import groups_of
 from transfer_core.data.sources import clean_name
 from transfer_core.data.split import classes_without, split_by_fold, split_by_folders, split_by_share
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
+from transfer_core.file_cache import FileCache
 from transfer_core.files import damaged_file, read_json, remove, write_json
 from transfer_core.language import _
 from transfer_core.locks import changing, let_go
@@ -72,19 +74,23 @@ class ImageDataset:
 
     @classmethod
     def load(cls, workspace: Workspace, dataset_id: str) -> ImageDataset:
-        """Read a dataset.
+        """Return a dataset, read once for each version of its file.
 
         Raises:
             NotFoundError: If the workspace has no such dataset.
             WorkspaceError: If its file is damaged.
         """
         folder = workspace.dataset_dir(dataset_id)
+        return _loaded.get(folder / DATASET_FILE, lambda: cls._read(folder))
+
+    @classmethod
+    def _read(cls, folder: Path) -> ImageDataset:
         if not (folder / DATASET_FILE).is_file():
-            raise NotFoundError(_("There are no images with the id {id} any more.").format(id=dataset_id))
+            raise NotFoundError(_("There are no images with the id {id} any more.").format(id=folder.name))
         cost = _("The photos are still in the folder “images” beside it. Restore the file from a copy.")
         facts = read_json(folder / DATASET_FILE, cost)
         try:
-            dataset = cls(id=dataset_id, folder=folder, **facts_from_dict(facts))
+            dataset = cls(id=folder.name, folder=folder, **facts_from_dict(facts))
             if not fits(dataset, cls):
                 raise TypeError("a fact is of another kind")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -171,10 +177,24 @@ class ImageDataset:
             num_folds=num_folds or self.num_folds,
         )._split_anew()
 
-    @property
+    @cached_property
     def has_given_split(self) -> bool:
         """Whether any image came from a folder such as train, validation or test."""
         return any(image.given_split for image in self.images)
+
+    @cached_property
+    def by_id(self) -> Mapping[str, ImageRecord]:
+        """The images that count, by their id."""
+        return {image.id: image for image in self.images}
+
+    def find(self, image_id: str) -> ImageRecord | None:
+        """Return an image, also one that the person took out; None where there is no such image."""
+        return self.by_id.get(image_id) or self.excluded_by_id.get(image_id)
+
+    @cached_property
+    def excluded_by_id(self) -> Mapping[str, ImageRecord]:
+        """The images that the person took out, by their id."""
+        return {image.id: image for image in self.excluded}
 
     def folds(self) -> list[ImageDataset]:
         """Return the dataset once for each part that takes its turn to be checked with; the first is itself.
@@ -254,7 +274,14 @@ class ImageDataset:
 
     def images_in(self, split: Split) -> list[ImageRecord]:
         """The images of one split."""
-        return [image for image in self.images if image.split == split]
+        return list(self._by_split.get(split, ()))
+
+    @cached_property
+    def _by_split(self) -> Mapping[Split, Sequence[ImageRecord]]:
+        by_split: dict[Split, list[ImageRecord]] = defaultdict(list)
+        for image in self.images:
+            by_split[image.split].append(image)
+        return by_split
 
     def class_index(self, image: ImageRecord) -> int:
         """Position of the image's class among the network's outputs."""
@@ -262,8 +289,15 @@ class ImageDataset:
 
     def counts(self, split: Split | None = None) -> dict[str, int]:
         """Number of images by class, in one split or in all."""
-        counted = Counter(image.class_name for image in self.images if split in (None, image.split))
-        return {name: counted[name] for name in self.class_names}
+        parts = [self._counts.get(split, Counter())] if split else [*self._counts.values()]
+        return {name: sum(counted[name] for counted in parts) for name in self.class_names}
+
+    @cached_property
+    def _counts(self) -> Mapping[Split, Counter[str]]:
+        counts: dict[Split, Counter[str]] = defaultdict(Counter)
+        for image in self.images:
+            counts[image.split][image.class_name] += 1
+        return counts
 
     def check_trainable(self) -> None:
         """Make sure that a network can learn from this dataset.
@@ -292,7 +326,8 @@ class ImageDataset:
         self._check_both_sides()
 
     def _check_both_sides(self) -> None:
-        one_sided = {*classes_without(self.images, "train"), *classes_without(self.images, "validation")}
+        sides = (self.counts("train"), self.counts("validation"))
+        one_sided = {name for counts in sides for name, count in counts.items() if not count}
         if not one_sided:
             return
         names = ", ".join(sorted(one_sided))
@@ -377,3 +412,7 @@ class ImageDataset:
         elif self.split_by == "folds":
             images = split_by_fold(self.images, self.num_folds, self.seed)
         return replace(self, images=images)
+
+
+# The photos of about fifteen datasets of 10,000; in memory they take three times as much.
+_loaded: FileCache[ImageDataset] = FileCache(max_bytes=64 * 1024**2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from transfer_core.data.records import Edit, ImageRecord, LeftOut
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
 
 def facts_to_dict(dataset: ImageDataset) -> dict[str, Any]:
     """Return everything but the dataset's place, ready for JSON."""
-    values = {name: value for name, value in vars(dataset).items() if name not in ("id", "folder")}
+    names = [field.name for field in fields(dataset) if field.name not in ("id", "folder", "filling")]
+    values = {name: getattr(dataset, name) for name in names}
     # Not asdict(), which copies every value of ten thousand images.
     for name in ("images", "excluded", "left_out", "edits"):
         values[name] = [vars(fact) for fact in values[name]]

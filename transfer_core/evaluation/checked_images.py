@@ -29,10 +29,9 @@ def checked_images(evaluation: Evaluation, dataset: ImageDataset) -> list[Checke
         evaluation: Of a run on images of the dataset.
         dataset: Where they are.
     """
-    by_id = {image.id: image for image in dataset.images}
     found = [
-        CheckedImage(by_id[outcome.image_id], outcome)
+        CheckedImage(dataset.by_id[outcome.image_id], outcome)
         for outcome in evaluation.outcomes
-        if outcome.image_id in by_id
+        if outcome.image_id in dataset.by_id
     ]
     return sorted(found, key=lambda one: (one.outcome.is_right, one.outcome.true_probability))

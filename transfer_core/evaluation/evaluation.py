@@ -113,7 +113,7 @@ class Evaluation:
         """How many images were scored."""
         return len(self.outcomes)
 
-    @property
+    @cached_property
     def accuracy(self) -> float:
         """Share of images whose class is right, 0-1."""
         return sum(outcome.is_right for outcome in self.outcomes) / self.num_images
@@ -151,7 +151,7 @@ class Evaluation:
         """Precision, recall and F1 with each image counted once."""
         return metrics.mean_measures(self._truth, self._said, len(self.class_names), "weighted")
 
-    @property
+    @cached_property
     def has_probabilities(self) -> bool:
         """Whether the probabilities of all classes are known; version 0.1 did not keep them."""
         return all(len(outcome.probabilities) == len(self.class_names) for outcome in self.outcomes)
@@ -181,12 +181,12 @@ class Evaluation:
         areas = [curve.area for curve in self.roc_curves.values()]
         return sum(areas) / len(areas) if areas else None
 
-    @property
+    @cached_property
     def confidences(self) -> list[float]:
         """The probability of what the model says, for each image, as shown to people."""
         return [outcome.probability for outcome in self.outcomes]
 
-    @property
+    @cached_property
     def measured_confidences(self) -> list[float]:
         """What `confidences` are to be compared with the truth as: cross-fitted where that is needed."""
         if not self.is_cross_fitted:
@@ -198,24 +198,24 @@ class Evaluation:
         """Whether calibration is measured with temperatures that were each fitted on other images."""
         return self._other_temperatures is not None
 
-    @property
+    @cached_property
     def is_right(self) -> list[bool]:
         """Whether the model is right, for each image."""
         return [outcome.is_right for outcome in self.outcomes]
 
-    @property
+    @cached_property
     def ece(self) -> float:
         """Expected calibration error after temperature scaling, 0-1; cross-fitted where that is needed."""
         return expected_calibration_error(self.measured_confidences, self.is_right)
 
-    @property
+    @cached_property
     def uncalibrated_confidences(self) -> list[float]:
         """What `confidences` were before temperature scaling."""
         if self.temperature == 1.0 or not self.has_probabilities:
             return self.confidences
         return [float(value) for value in self._uncalibrated_probabilities.max(axis=1)]
 
-    @property
+    @cached_property
     def uncalibrated_ece(self) -> float:
         """Expected calibration error before temperature scaling, 0-1."""
         return expected_calibration_error(self.uncalibrated_confidences, self.is_right)

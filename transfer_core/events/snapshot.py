@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from functools import reduce as fold
+from itertools import groupby
+from typing import cast
 
 from transfer_core.events.kinds import (
     BatchEnded,
@@ -81,7 +84,7 @@ class RunSnapshot:
     message: str = ""
     best_epoch: int = 0
 
-    @property
+    @cached_property
     def best(self) -> EpochEnded | None:
         """The epoch whose weights are kept: the one with the lowest validation loss so far."""
         finite = (epoch for epoch in self.epochs if math.isfinite(epoch.val_loss))
@@ -282,6 +285,30 @@ def _with_point(points: tuple[BatchLoss, ...], event: BatchEnded) -> tuple[Batch
     return (*points, BatchLoss(event.epoch - 1 + event.epoch_share, event.batch_loss))
 
 
-def snapshot_of(events: Iterable[TrainingEvent]) -> RunSnapshot:
-    """Fold events into a snapshot."""
-    return fold(reduce, events, RunSnapshot())
+def snapshot_of(events: Iterable[TrainingEvent], before: RunSnapshot | None = None) -> RunSnapshot:
+    """Fold events into a snapshot, many times as quickly as one by one where batches follow each other.
+
+    Args:
+        events: In the order in which they happened.
+        before: The fold of the events before these, if there were any.
+    """
+    snapshot = before or RunSnapshot()
+    for kind, group in groupby(events, key=type):
+        if kind is BatchEnded:
+            snapshot = _batches_ended(snapshot, cast("list[BatchEnded]", list(group)))
+        elif kind is ImagesSeen:
+            # Each says all that the one before it said.
+            *_earlier, last = group
+            snapshot = reduce(snapshot, last)
+        else:
+            snapshot = fold(reduce, group, snapshot)
+    return snapshot
+
+
+def _batches_ended(snapshot: RunSnapshot, events: list[BatchEnded]) -> RunSnapshot:
+    """Take the points of all batches; what else they say holds until the next."""
+    *earlier, last = events
+    points = snapshot.batch_losses
+    for event in earlier:
+        points = _with_point(points, event)
+    return reduce(replace(snapshot, batch_losses=points), last)

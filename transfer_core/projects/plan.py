@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.sources import ARRAYS_FILE, FACTS_FILE
 from transfer_core.data.dataset import DATASET_FILE, ImageDataset
-from transfer_core.errors import ProjectError, TransferStudioError
+from transfer_core.errors import ProjectError
 from transfer_core.evaluation.calibration import CALIBRATION_FILE
 from transfer_core.evaluation.rejection import BANK_FILE, REJECTION_FILE
+from transfer_core.file_cache import Signature, signature_of
 from transfer_core.language import _
 from transfer_core.projects.archive import check_size
 from transfer_core.projects.checks import (
@@ -36,6 +39,7 @@ from transfer_core.runs.training_run import (
     EVENTS_FILE,
     SPLIT_FILE,
     TrainingRun,
+    runs_of,
 )
 from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.training.train import MODEL_FILE
@@ -102,24 +106,24 @@ def plan_project(workspace: Workspace, dataset_id: str, run_ids: Sequence[str] =
         WorkspaceError: If a file is damaged.
     """
     dataset = ImageDataset.load(workspace, dataset_id)
-    try:
-        check_text(dataset.folder / DATASET_FILE, len(dataset.images))
-        check_dataset(dataset)
-    except MISFITS as error:
-        raise ProjectError(
-            _("These images cannot go into a project: {reason}").format(reason=reason_of(error))
-        ) from error
+    images = _checked_images(workspace, dataset_id, signature_of(dataset.folder / DATASET_FILE))
+    if images.flaw:
+        raise ProjectError(_("These images cannot go into a project: {reason}").format(reason=images.flaw))
     left_out: list[RunLeftOut] = []
     if run_ids:
-        runs = [_chosen_run(workspace, run_id, dataset) for run_id in dict.fromkeys(run_ids)]
+        runs = [_chosen_run(workspace, run_id, dataset_id) for run_id in dict.fromkeys(run_ids)]
     else:
-        runs, left_out = _runs_that_can_go(workspace, dataset)
+        runs, left_out = _runs_that_can_go(workspace, dataset_id)
     backbones = {run.config.backbone for run in runs}
     source_ids = tuple(source_id for source_id in workspace.source_ids() if source_id in backbones)
-    files = contents(workspace, dataset, runs, source_ids)
-    num_bytes = sum(_size_of(path) for _name, path in files)
+    parts = [
+        images.size,
+        *(_size(_source_files(workspace, source_id)) for source_id in source_ids),
+        *(_checked(workspace, run, _version_of(workspace, run)).size for run in runs),
+    ]
+    num_bytes = sum(part.num_bytes for part in parts)
     # Beside the weights of each run there is what its network is.
-    check_size(len(files) + len(runs), num_bytes)
+    check_size(sum(part.num_files for part in parts) + len(runs), num_bytes)
     return ProjectPlan(dataset, tuple(runs), source_ids, tuple(left_out), num_bytes)
 
 
@@ -141,17 +145,9 @@ def contents(
     """
     files = _image_files(dataset, f"datasets/{dataset.id}")
     for source_id in source_ids:
-        folder = workspace.source_dir(source_id)
-        files += [(f"sources/{source_id}/{name}", folder / name) for name in (FACTS_FILE, ARRAYS_FILE)]
+        files += _source_files(workspace, source_id)
     for run in runs:
-        place = f"runs/{run.id}"
-        files.append((f"{place}/{ARRAYS_FILE}", run.folder / MODEL_FILE))
-        files += [
-            (f"{place}/{name}", run.folder / name) for name in _RUN_FILES if (run.folder / name).is_file()
-        ]
-        photos = new_photos_of(run)
-        if photos:
-            files += _image_files(photos.dataset, f"{place}/{NEW_PHOTOS_DIR}/datasets/{photos.dataset.id}")
+        files += _files_of_run(run)
     return files
 
 
@@ -169,6 +165,21 @@ def network_of(workspace: Workspace, run: TrainingRun) -> Backbone:
     if not all((folder / name).is_file() for name in (FACTS_FILE, ARRAYS_FILE)):
         raise ProjectError(_("the own model that it builds on is not here any more."))
     return check_source(folder)[0]
+
+
+def _files_of_run(run: TrainingRun) -> list[tuple[str, Path]]:
+    place = f"runs/{run.id}"
+    files = [(f"{place}/{ARRAYS_FILE}", run.folder / MODEL_FILE)]
+    files += [(f"{place}/{name}", run.folder / name) for name in _RUN_FILES if (run.folder / name).is_file()]
+    photos = new_photos_of(run)
+    if photos:
+        files += _image_files(photos.dataset, f"{place}/{NEW_PHOTOS_DIR}/datasets/{photos.dataset.id}")
+    return files
+
+
+def _source_files(workspace: Workspace, source_id: str) -> list[tuple[str, Path]]:
+    folder = workspace.source_dir(source_id)
+    return [(f"sources/{source_id}/{name}", folder / name) for name in (FACTS_FILE, ARRAYS_FILE)]
 
 
 def _image_files(dataset: ImageDataset, place: str) -> list[tuple[str, Path]]:
@@ -189,39 +200,97 @@ def _size_of(path: Path) -> int:
         ) from error
 
 
-def _chosen_run(workspace: Workspace, run_id: str, dataset: ImageDataset) -> TrainingRun:
+@dataclass(frozen=True)
+class _Size:
+    num_files: int
+    num_bytes: int
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What a check of all files found: why they cannot go in (empty if they can), and how large they are."""
+
+    flaw: str
+    size: _Size
+
+
+def _size(files: Sequence[tuple[str, Path]]) -> _Size:
+    return _Size(len(files), sum(_size_of(path) for _name, path in files))
+
+
+@lru_cache(maxsize=8)
+def _checked_images(workspace: Workspace, dataset_id: str, _version: Signature) -> _Checked:
+    """Check all photos, once for each version of a dataset: the files of the photos never change."""
+    dataset = ImageDataset.load(workspace, dataset_id)
+    try:
+        check_text(dataset.folder / DATASET_FILE, len(dataset.images))
+        check_dataset(dataset)
+    except MISFITS as error:
+        return _Checked(reason_of(error), _Size(0, 0))
+    return _Checked("", _size(_image_files(dataset, dataset_id)))
+
+
+@lru_cache(maxsize=2000)
+def _checked(workspace: Workspace, run: TrainingRun, _version: tuple[object, ...]) -> _Checked:
+    """Check all files of a run, once for each version of them: it takes up to a tenth of a second."""
+    try:
+        dataset = ImageDataset.load(workspace, run.dataset_id)
+        for name in _RUN_FILES:
+            if is_packed(name) and (run.folder / name).is_file():
+                check_text(run.folder / name, len(dataset.images))
+        check_run(run, dataset, network_of(workspace, run))
+    except MISFITS as error:
+        return _Checked(reason_of(error), _Size(0, 0))
+    return _Checked("", _size(_files_of_run(run)))
+
+
+def _version_of(workspace: Workspace, run: TrainingRun) -> tuple[object, ...]:
+    """Return what changes with any file of a run, its dataset, the photos to test it, and the own model below it."""
+    folders = [
+        run.folder,
+        workspace.dataset_dir(run.dataset_id),
+        *(run.folder / NEW_PHOTOS_DIR / "datasets").glob("*"),
+    ]
+    if ID_PATTERN.fullmatch(run.config.backbone):
+        folders.append(workspace.source_dir(run.config.backbone))
+    return tuple(
+        (entry.path, status.st_mtime_ns, status.st_size, status.st_ino)
+        for folder in folders
+        if folder.is_dir()
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name)
+        if stat.S_ISREG((status := entry.stat()).st_mode)
+    )
+
+
+def _chosen_run(workspace: Workspace, run_id: str, dataset_id: str) -> TrainingRun:
     run = TrainingRun.load(workspace, run_id)
-    if run.dataset_id != dataset.id:
+    if run.dataset_id != dataset_id:
         raise ProjectError(
             _("The run {id} has learned from other images. A project holds the runs on its images.").format(
                 id=run_id
             )
         )
-    if reason := _why_not(workspace, run, dataset):
+    if reason := _why_not(workspace, run):
         raise ProjectError(
             _("The run {id} cannot go into a project: {reason}").format(id=run.id, reason=reason)
         )
     return run
 
 
-def _runs_that_can_go(
-    workspace: Workspace, dataset: ImageDataset
-) -> tuple[list[TrainingRun], list[RunLeftOut]]:
+def _runs_that_can_go(workspace: Workspace, dataset_id: str) -> tuple[list[TrainingRun], list[RunLeftOut]]:
     runs, left_out = [], []
-    for run_id in workspace.run_ids():
-        # Of one whose facts cannot be read nobody knows which images it is on.
-        with suppress(TransferStudioError):
-            run = TrainingRun.load(workspace, run_id)
-            if run.dataset_id != dataset.id:
-                continue
-            if reason := _why_not(workspace, run, dataset):
-                left_out.append(RunLeftOut(run_id, reason))
-            else:
-                runs.append(run)
+    # Of one whose facts cannot be read nobody knows which images it is on.
+    for run in runs_of(workspace):
+        if run.dataset_id != dataset_id:
+            continue
+        if reason := _why_not(workspace, run):
+            left_out.append(RunLeftOut(run.id, reason))
+        else:
+            runs.append(run)
     return runs, left_out
 
 
-def _why_not(workspace: Workspace, run: TrainingRun, dataset: ImageDataset) -> str:
+def _why_not(workspace: Workspace, run: TrainingRun) -> str:
     """Say why a run cannot go into a project; empty if it can."""
     try:
         status = run_status(run)
@@ -231,10 +300,6 @@ def _why_not(workspace: Workspace, run: TrainingRun, dataset: ImageDataset) -> s
             return _("its training failed or was interrupted.")
         if not run.has_model:
             return _("it has no model.")
-        for name in _RUN_FILES:
-            if is_packed(name) and (run.folder / name).is_file():
-                check_text(run.folder / name, len(dataset.images))
-        check_run(run, dataset, network_of(workspace, run))
+        return _checked(workspace, run, _version_of(workspace, run)).flaw
     except MISFITS as error:
         return reason_of(error)
-    return ""

@@ -18,14 +18,14 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.errors import InvalidConfigError, NotFoundError, TransferStudioError, WorkspaceError
+from transfer_core.errors import InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.evaluation.cached_looks import look_at_cached
 from transfer_core.evaluation.evaluation import Evaluation, evaluate
 from transfer_core.files import read_json, write_json
 from transfer_core.language import _
 from transfer_core.predictor import Predictor
 from transfer_core.runs.assess import images_of, labelled, model_class_names
-from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.schema import fits
 from transfer_core.training.advice import recommend
 from transfer_core.training.train import MODEL_FILE
@@ -121,13 +121,7 @@ def student_config(run: TrainingRun, dataset: ImageDataset, backbone: Backbone) 
 
 def students_of(workspace: Workspace, teacher: TrainingRun) -> list[TrainingRun]:
     """Return the runs that a run has taught or is teaching, the newest first."""
-    found = []
-    for run_id in workspace.run_ids():
-        with suppress(TransferStudioError):
-            run = TrainingRun.load(workspace, run_id)
-            if run.config.teacher == teacher.id:
-                found.append(run)
-    return found
+    return [run for run in runs_of(workspace) if run.config.teacher == teacher.id]
 
 
 def check_teacher(teacher: TrainingRun, dataset: ImageDataset) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,19 +16,26 @@ from typing import BinaryIO
 from transfer_core.errors import WorkspaceError
 from transfer_core.events import (
     EpochEnded,
+    Outcome,
     RunEnded,
     RunSnapshot,
     TrainingEvent,
     event_from_dict,
     event_to_dict,
     reduce,
+    snapshot_of,
 )
+from transfer_core.file_cache import FileCache
 from transfer_core.files import damaged_file
 from transfer_core.language import _
 
 # In bytes; what this app writes is shorter.
 LONGEST_LINE = 2**20
 _SECONDS_BETWEEN_SYNCS = 1.0
+# Bytes of the last line of a log: a message for a person.
+_LONGEST_ENDING = 4096
+# The fold of a long training takes up to 0.1 MB.
+_MOST_FOLLOWED = 1000
 
 
 class EventLog:
@@ -42,6 +50,7 @@ class EventLog:
         self._path = path
         self._lock = threading.Lock()
         self._position = 0
+        self._inode = 0
         self._synced_at = 0.0
 
     def append(self, event: TrainingEvent) -> None:
@@ -66,17 +75,31 @@ class EventLog:
             self.snapshot = reduce(self.snapshot, event)
 
     def refresh(self) -> RunSnapshot:
-        """Fold what another process has written since the last look, and return the snapshot."""
+        """Fold what another process has written since the last call, and return the snapshot.
+
+        Raises:
+            WorkspaceError: If the file cannot be read.
+        """
         with self._lock:
-            with suppress(FileNotFoundError), self._path.open("rb") as file:
-                if self._path.stat().st_size < self._position:  # a line that did not fit was taken back
-                    self.snapshot, self._position = RunSnapshot(), 0
-                file.seek(self._position)
-                whole, newline, _rest = file.read().rpartition(b"\n")
-                self._position += len(whole) + len(newline)
-                for event in read_events(whole):
-                    self.snapshot = reduce(self.snapshot, event)
+            try:
+                status = self._path.stat()
+                # A run that was deleted and brought again has another file; a line that did not fit was taken back.
+                if status.st_ino != self._inode or status.st_size < self._position:
+                    self.snapshot, self._position, self._inode = RunSnapshot(), 0, status.st_ino
+                if status.st_size > self._position:
+                    self._read_on()
+            except FileNotFoundError:
+                self.snapshot, self._position, self._inode = RunSnapshot(), 0, 0
+            except OSError as error:
+                raise damaged_file(self._path, error.strerror or str(error)) from error
             return self.snapshot
+
+    def _read_on(self) -> None:
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            whole, newline, _rest = file.read().rpartition(b"\n")
+        self.snapshot = snapshot_of(read_events(whole), self.snapshot)
+        self._position += len(whole) + len(newline)
 
     def _write(self, line: bytes, event: TrainingEvent) -> None:
         size = self._path.stat().st_size if self._path.exists() else 0
@@ -101,6 +124,39 @@ class EventLog:
         if is_due or isinstance(event, RunEnded):
             os.fsync(file.fileno())
             self._synced_at = time.monotonic()
+
+
+def followed_snapshot(path: Path) -> RunSnapshot:
+    """Return the fold of a log, of which only what was added since the last call is read. Thread-safe.
+
+    Args:
+        path: The `events.jsonl` of a run; without one nothing has happened yet.
+    """
+    key = os.fspath(path)
+    with _followed_lock:
+        log = _followed.setdefault(key, EventLog(path))
+        _followed.move_to_end(key)
+        if len(_followed) > _MOST_FOLLOWED:
+            _followed.popitem(last=False)
+    return log.refresh()
+
+
+def last_outcome(path: Path) -> Outcome | None:
+    """Return how a run ended if that is the last thing that happened, without reading what happened before.
+
+    Args:
+        path: The `events.jsonl` of a run.
+    """
+    return _outcomes.get(path, lambda: _read_outcome(path))
+
+
+def _read_outcome(path: Path) -> Outcome | None:
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - _LONGEST_ENDING, 0))
+        # The first of these lines may be the end of a longer one, and is then passed over.
+        last = read_events(file.read())[-1:]
+        return last[0].outcome if last and isinstance(last[0], RunEnded) else None
+    return None
 
 
 def read_events(content: bytes) -> list[TrainingEvent]:
@@ -141,3 +197,9 @@ def _ends_whole(file: BinaryIO, size: int) -> bool:
         return True
     file.seek(size - 1)
     return file.read(1) == b"\n"
+
+
+_followed: OrderedDict[str, EventLog] = OrderedDict()
+_followed_lock = threading.Lock()
+# The files of a run are large, what is kept of each is one word.
+_outcomes: FileCache[Outcome | None] = FileCache(max_bytes=1024**3)

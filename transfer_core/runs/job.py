@@ -1,4 +1,4 @@
-"""Work behind the pages that is no training: downloads, auditions, exports, projects. It tells how far it is."""
+"""Work behind the pages that is no training, such as downloads, auditions or exports. It reports how far it is."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.download import download_weights
 from transfer_core.backbones.facts import WeightsFile
 from transfer_core.backbones.runtime import load_keras
+from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.download import DownloadStoppedError
 from transfer_core.errors import TransferStudioError
@@ -30,6 +31,7 @@ from transfer_core.runs.run_queue import RunQueue, in_background_thread
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.turns import StoppedWaitingError
 from transfer_core.training.feature_cache import FeaturesStoppedError
+from transfer_core.training.rate_finder import RateCurve, find_learning_rate
 from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)
@@ -156,6 +158,32 @@ def audition_job(
                 backbones,
                 queue.workspace.cache_dir,
                 on_progress=tell,
+                should_stop=job.should_stop,
+            )
+
+    return Job(work)
+
+
+def rate_search_job(queue: RunQueue, dataset: ImageDataset, config: TrainingConfig) -> Job[RateCurve]:
+    """Return the search for a learning rate, to be started. It never runs beside a training of the same queue.
+
+    Args:
+        queue: Where trainings take their turns.
+        dataset: The images.
+        config: The choices of the run that is to come.
+    """
+
+    def work(job: Job[RateCurve]) -> RateCurve:
+        def report(part: str, number: int, num_done: int, num_all: int) -> None:
+            job.report(JobProgress(part, num_done, num_all, number, 2))
+
+        with queue.turn(job.should_stop):
+            return find_learning_rate(
+                dataset,
+                config,
+                queue.workspace.cache_dir,
+                on_features=partial(report, _("Reading the photos"), 0),
+                on_step=partial(report, _("Trying learning rates"), 1),
                 should_stop=job.should_stop,
             )
 

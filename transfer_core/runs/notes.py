@@ -9,6 +9,7 @@ from typing import Any
 
 from transfer_core.data.source_file import clean_name
 from transfer_core.errors import NotFoundError, WorkspaceError
+from transfer_core.file_cache import FileCache
 from transfer_core.files import read_json, write_json
 from transfer_core.language import _
 from transfer_core.locks import changing
@@ -39,17 +40,22 @@ class RunNotes:
 
     @classmethod
     def load(cls, folder: Path) -> RunNotes:
-        """Read what was written; a missing or damaged file counts as nothing written.
+        """Return what was written, read once for each version of the file.
+
+        A missing or damaged file counts as nothing written.
 
         Args:
             folder: Of the run.
         """
-        return cls._read(folder)
+        return _loaded.get(folder / NOTES_FILE, lambda: cls._read(folder))
 
     @classmethod
     def _read(cls, folder: Path) -> RunNotes:
+        path = folder / NOTES_FILE
+        if not path.is_file():
+            return cls()
         with suppress(WorkspaceError):
-            values = read_json(folder / NOTES_FILE)
+            values = read_json(path)
             name, note = values.get("name"), values.get("note")
             return cls(
                 name if isinstance(name, str) else "",
@@ -94,3 +100,6 @@ class RunNotes:
                         )
                     )
             changed.save(folder)
+
+
+_loaded: FileCache[RunNotes] = FileCache(max_bytes=4 * 1024**2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from transfer_core.files import damaged_file, move, remove
 from transfer_core.language import _, plural
 from transfer_core.predictor import load_model
 from transfer_core.runs.run_status import ACTIVE, run_status
-from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.runs.trash import move_source_to_trash
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace
@@ -90,11 +91,9 @@ def delete_source(workspace: Workspace, source_id: str) -> None:
         WorkspaceError: If the disk refuses.
     """
     names = []
-    for run_id in workspace.run_ids():
-        with suppress(TransferStudioError):
-            run = TrainingRun.load(workspace, run_id)
-            if run.config.backbone == source_id:
-                names.append(f"{run.dataset_name} · {run.created_at:%Y-%m-%d %H:%M}")
+    for run in runs_of(workspace):
+        if run.config.backbone == source_id:
+            names.append(f"{run.dataset_name} · {run.created_at:%Y-%m-%d %H:%M}")
     if names:
         raise TrainingError(
             plural(
@@ -123,15 +122,12 @@ def lineage_of(run: TrainingRun) -> tuple[str, ...]:
     return backbone.title, *before
 
 
-def runs_to_build_on(workspace: Workspace) -> list[TrainingRun]:
-    """Return the runs that could become a source and are none yet, newest first."""
+def runs_to_build_on(workspace: Workspace) -> Iterator[TrainingRun]:
+    """Yield the runs that could become a source and are none yet, newest first."""
     known = set(workspace.source_ids())
-    runs = []
-    for run_id in workspace.run_ids():
+    for run in runs_of(workspace):
         # A damaged run is no reason not to show the others.
         with suppress(TransferStudioError):
-            run = TrainingRun.load(workspace, run_id)
-            if run_id not in known and run.has_model and run_status(run) not in ACTIVE:
+            if run.id not in known and run.has_model and run_status(run) not in ACTIVE:
                 lineage_of(run)
-                runs.append(run)
-    return runs
+                yield run

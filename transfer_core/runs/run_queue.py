@@ -15,11 +15,10 @@ from transfer_core.errors import NotFoundError, TrainingError, TransferStudioErr
 from transfer_core.events import RunEnded, RunSnapshot
 from transfer_core.files import remove
 from transfer_core.language import _
-from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.executor import Execute, chosen_executor
 from transfer_core.runs.live_run import LiveRun, ask_to_stop
-from transfer_core.runs.run_status import ACTIVE, RunStatus, resumable_run, status_of
-from transfer_core.runs.training_run import CONFIG_FILE, EVENTS_FILE, TrainingRun
+from transfer_core.runs.run_status import ACTIVE, RunStatus, resumable_run, run_status
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash
 from transfer_core.runs.turns import Turns
 from transfer_core.workspace import Workspace
@@ -56,7 +55,6 @@ class RunQueue:
         self._turns = Turns()
         self._is_lent = False
         self._live: list[LiveRun] = []
-        self._followed: dict[str, EventLog] = {}
 
     def submit(
         self,
@@ -162,12 +160,7 @@ class RunQueue:
         live = self._find(run_id)
         if live:
             return live.log.snapshot
-        # A person may have deleted its folder since the last look.
-        folder = self.workspace.run_dir(run_id)
-        if run_id not in self._followed or not (folder / CONFIG_FILE).is_file():
-            self._followed.pop(run_id, None)
-            TrainingRun.load(self.workspace, run_id)
-        return self._followed.setdefault(run_id, EventLog(folder / EVENTS_FILE)).refresh()
+        return TrainingRun.load(self.workspace, run_id).snapshot()
 
     def status(self, run_id: str) -> RunStatus:
         """Return in one word how a run is, whichever process works on it.
@@ -180,7 +173,7 @@ class RunQueue:
             if self._is_lent or self.place(run_id):
                 return "queued"
             return "paused" if live.is_paused else "running"
-        return status_of(self.snapshot(run_id), self.workspace.run_dir(run_id))
+        return run_status(TrainingRun.load(self.workspace, run_id))
 
     def place(self, run_id: str) -> int:
         """Return how many runs are before this one; 0 when it is being trained or is over."""

@@ -42,7 +42,8 @@ def run_status(run: TrainingRun) -> RunStatus:
     Raises:
         WorkspaceError: If the disk refuses.
     """
-    return status_of(run.snapshot(), run.folder)
+    outcome = run.outcome
+    return outcome if outcome not in (None, "interrupted") else status_of(run.snapshot(), run.folder)
 
 
 def resumable_run(workspace: Workspace, run_id: str) -> TrainingRun:

@@ -23,7 +23,7 @@ from transfer_core.files import read_json
 from transfer_core.language import _
 from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.run_status import ACTIVE
-from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.schema import fits
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.workspace import ID_PATTERN, Workspace, new_id
@@ -248,12 +248,12 @@ def list_sweeps(workspace: Workspace) -> list[Sweep]:
     """Return all sweeps, the newest first. Runs that are damaged are passed over."""
     plans: dict[str, SweepPlan] = {}
     runs: dict[str, list[TrainingRun]] = {}
-    for run_id in workspace.run_ids():
-        if not (workspace.runs_dir / run_id / SWEEP_FILE).is_file():
+    for run in runs_of(workspace):
+        path = run.folder / SWEEP_FILE
+        if not path.is_file():
             continue
         with suppress(TransferStudioError, ValueError):
-            run = TrainingRun.load(workspace, run_id)
-            plan = SweepPlan.from_dict(read_json(run.folder / SWEEP_FILE))
+            plan = SweepPlan.from_dict(read_json(path))
             plans[plan.id] = plan
             runs.setdefault(plan.id, []).append(run)
     return [Sweep(plans[sweep_id], tuple(runs[sweep_id])) for sweep_id in sorted(plans, reverse=True)]

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import InvalidConfigError, NotFoundError, TrainingError, WorkspaceError
+from transfer_core.errors import (
+    InvalidConfigError,
+    NotFoundError,
+    TrainingError,
+    TransferStudioError,
+    WorkspaceError,
+)
 from transfer_core.evaluation.evaluation import Evaluation
-from transfer_core.events import RunSnapshot, TrainingEvent, snapshot_of
+from transfer_core.events import Outcome, RunSnapshot, TrainingEvent
+from transfer_core.file_cache import FileCache
 from transfer_core.files import damaged_file, move, read_json, write_json
 from transfer_core.language import _
-from transfer_core.runs.event_log import events_of
+from transfer_core.runs.event_log import events_of, followed_snapshot, last_outcome
 from transfer_core.schema import fits
 from transfer_core.training.checkpoint import (
     CHECKPOINTS_DIR,
@@ -103,7 +112,7 @@ class TrainingRun:
 
     @classmethod
     def load(cls, workspace: Workspace, run_id: str) -> TrainingRun:
-        """Read a run.
+        """Return a run, read once for each version of its file.
 
         Args:
             workspace: Where its folder lies.
@@ -117,6 +126,10 @@ class TrainingRun:
             WorkspaceError: If its file is damaged.
         """
         folder = workspace.run_dir(run_id)
+        return _loaded.get(folder / CONFIG_FILE, lambda: cls._read(folder))
+
+    @classmethod
+    def _read(cls, folder: Path) -> TrainingRun:
         _check_is_there(folder)
         cost = _(
             "Without its choices the run cannot be used. Delete the run or restore the file from a copy."
@@ -125,7 +138,7 @@ class TrainingRun:
         try:
             dataset = facts["dataset"]
             run = cls(
-                run_id,
+                folder.name,
                 folder,
                 TrainingConfig.from_dict(facts["config"]),
                 dataset["id"],
@@ -227,12 +240,13 @@ class TrainingRun:
             "So it is unknown which photos the run learned from. Test it on new photos, or train again to score it on "
             "its own."
         )
-        ids = read_json(self.folder / SPLIT_FILE, cost).get(split)
+        path = self.folder / SPLIT_FILE
+        ids = _splits.get(path, lambda: read_json(path, cost)).get(split)
         if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
-            raise damaged_file(self.folder / SPLIT_FILE, _not_as_expected(), cost)
+            raise damaged_file(path, _not_as_expected(), cost)
         return frozenset(ids)
 
-    @property
+    @cached_property
     def created_at(self) -> datetime:
         """When it was made, in local time."""
         return datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S")
@@ -252,6 +266,11 @@ class TrainingRun:
         return finished_backbone(self.folder, self.config.backbone)
 
     @property
+    def outcome(self) -> Outcome | None:
+        """How its training ended; None where it has not, or went on since."""
+        return last_outcome(self.folder / EVENTS_FILE)
+
+    @property
     def has_checkpoint(self) -> bool:
         """Whether a training that was cut off can go on from where it was."""
         return any((self.folder / CHECKPOINTS_DIR).glob("[!.]*"))
@@ -265,12 +284,12 @@ class TrainingRun:
         return list(events_of(self.folder / EVENTS_FILE))
 
     def snapshot(self) -> RunSnapshot:
-        """Fold its events.
+        """Fold its events; only those are read that have been added since the last call.
 
         Raises:
             WorkspaceError: If the file cannot be read.
         """
-        return snapshot_of(events_of(self.folder / EVENTS_FILE))
+        return followed_snapshot(self.folder / EVENTS_FILE)
 
     def evaluation(self) -> Evaluation | None:
         """Read how it did on its validation images, or None when that is not known.
@@ -299,6 +318,17 @@ class TrainingRun:
         }
 
 
+def runs_of(workspace: Workspace) -> Iterator[TrainingRun]:
+    """Yield all runs of a workspace, newest first. One that cannot be read is passed over.
+
+    Args:
+        workspace: Where they are.
+    """
+    for run_id in workspace.run_ids():
+        with suppress(TransferStudioError):
+            yield TrainingRun.load(workspace, run_id)
+
+
 def _not_as_expected() -> str:
     return _("it does not hold what was expected")
 
@@ -306,3 +336,9 @@ def _not_as_expected() -> str:
 def _check_is_there(folder: Path) -> None:
     if not (folder / CONFIG_FILE).is_file():
         raise NotFoundError(_("There is no run with the id {id} any more.").format(id=folder.name))
+
+
+# A few thousand runs.
+_loaded: FileCache[TrainingRun] = FileCache(max_bytes=8 * 1024**2)
+# Of the runs that are looked at: a split of 10,000 photos takes half a megabyte.
+_splits: FileCache[dict[str, Any]] = FileCache(max_bytes=16 * 1024**2)

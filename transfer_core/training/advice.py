@@ -90,7 +90,7 @@ def recommend(dataset: ImageDataset, backbone: Backbone) -> Recommendation:
 
 
 def recommended_depth(backbone: Backbone, num_train_images: int) -> int:
-    """Return how many blocks had better learn along.
+    """Return how many blocks are recommended to learn: the one rule that all pages, commands and texts follow.
 
     Args:
         backbone: The network that was picked.
@@ -129,27 +129,37 @@ def _reason_for_balance(dataset: ImageDataset) -> str:
 
 
 def depth_advice(plan: FreezePlan, num_train_images: int) -> DepthAdvice:
-    """Say whether a depth suits the number of training images.
+    """Say which depth is recommended, and whether the chosen one suits the number of training images.
 
     Args:
         plan: What learns and what stays.
         num_train_images: Images that the network learns from.
     """
+    most = _most_blocks(plan.backbone, num_train_images)
+    sentences = [_recommended_words(recommended_depth(plan.backbone, num_train_images), num_train_images)]
+    if plan.num_unfrozen_blocks > most:
+        sentences.append(_("So deep, the network can memorize the photos instead of what they show."))
+    elif most == len(plan.backbone.blocks):
+        sentences.append(_("You can go deeper: compare a few depths."))
+    elif most:
+        sentences.append(
+            plural("Up to {count} block is worth a try.", "Up to {count} blocks are worth a try.", most)
+        )
+    return DepthAdvice(plan.num_unfrozen_blocks <= most, " ".join(sentences))
+
+
+def _most_blocks(backbone: Backbone, num_train_images: int) -> int:
+    """Return how many blocks may learn without much risk that the network memorizes its photos."""
     if num_train_images < _FEW_IMAGES:
-        advised = _(
-            "With {count} training images it is best to let only the new layer learn: it is quick and safe."
-        )
-        most = 0
-    elif num_train_images < _SOME_IMAGES:
-        advised = _(
-            "With {count} training images the last one to three blocks may learn along; start without and compare."
-        )
-        most = _SOME_BLOCKS
-    else:
-        advised = _("With {count} training images you can go deep: compare a few depths.")
-        most = len(plan.backbone.blocks)
-    text = advised.format(count=f"{num_train_images:,}")
-    if plan.num_unfrozen_blocks <= most:
-        return DepthAdvice(True, text)
-    risk = _("At the chosen depth the network can learn the photos by heart instead of what they show.")
-    return DepthAdvice(False, f"{text} {risk}")
+        return 0
+    num_blocks = len(backbone.blocks)
+    return num_blocks if num_train_images >= _SOME_IMAGES else min(_SOME_BLOCKS, num_blocks)
+
+
+def _recommended_words(num_unfrozen_blocks: int, num_train_images: int) -> str:
+    count = f"{num_train_images:,}"
+    if not num_unfrozen_blocks:
+        return _("Recommended with {count} training photos: only the new layer learns.").format(count=count)
+    return _("Recommended with {count} training photos: the last {blocks} blocks learn too.").format(
+        count=count, blocks=num_unfrozen_blocks
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +17,15 @@ from transfer_core.data.damage import use_readable
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.training.batches import Batch, TrainingBatches
 from transfer_core.training.classifier import build_classifier
+from transfer_core.training.feature_cache import FeaturesStoppedError
 from transfer_core.training.optimizers import make_optimizer
 from transfer_core.training.phase_data import FeatureSource
 from transfer_core.training.schedule import planned_phases
 
 if TYPE_CHECKING:
     import keras
+
+Progress = Callable[[int, int], None]
 
 _LOWEST_RATE = 1e-6
 _HIGHEST_RATE = 1.0
@@ -52,6 +55,8 @@ def find_learning_rate(
     config: TrainingConfig,
     cache_dir: Path,
     *,
+    on_features: Progress = lambda num_done, num_all: None,
+    on_step: Progress = lambda num_done, num_all: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> RateCurve:
     """Train the first phase for a hundred steps at a rate that grows from a millionth to 1.
@@ -63,24 +68,33 @@ def find_learning_rate(
         dataset: Labelled images with their split.
         config: The choices of the run that is to come; its learning rate is of no matter.
         cache_dir: Where features are kept, for this and for the training.
-        should_stop: Asked after each step.
+        on_features: Called with the number of images whose features are there, and their number in all.
+        on_step: Called with the number of steps done, and their number in all.
+        should_stop: Called after each batch of images and after each step.
 
     Raises:
-        FeaturesStoppedError: If `should_stop` said so before every image had been looked at.
+        FeaturesStoppedError: If `should_stop` said so.
         IngestError: If the dataset cannot be learned from.
         TrainingError: If the disk has no room for the features.
     """
-    return use_readable(dataset, lambda readable: _find(readable, config, cache_dir, should_stop))
+    return use_readable(
+        dataset, lambda readable: _find(readable, config, cache_dir, on_features, on_step, should_stop)
+    )
 
 
 def _find(
-    dataset: ImageDataset, config: TrainingConfig, cache_dir: Path, should_stop: Callable[[], bool]
+    dataset: ImageDataset,
+    config: TrainingConfig,
+    cache_dir: Path,
+    on_features: Progress,
+    on_step: Progress,
+    should_stop: Callable[[], bool],
 ) -> RateCurve:
     dataset.check_trainable()
     load_keras()
     phase = planned_phases(config)[0]
     model = build_classifier(phase.plan, len(dataset.class_names), config)
-    source = FeatureSource(dataset, config, cache_dir, lambda num_done, num_rows: None, should_stop)
+    source = FeatureSource(dataset, config, cache_dir, on_features, should_stop)
     data = source.prepare(model, phase.plan)
     data.tail.compile(
         make_optimizer(_LOWEST_RATE, phase, config, model),
@@ -88,7 +102,12 @@ def _find(
         jit_compile=False,
     )
     rates = np.geomspace(_LOWEST_RATE, _HIGHEST_RATE, _NUM_STEPS).tolist()
-    losses = _losses(data.tail, rates, _endless(data.train, config), should_stop)
+    losses: list[float] = []
+    for loss in _losses(data.tail, rates, _endless(data.train, config)):
+        if should_stop():
+            raise FeaturesStoppedError
+        losses.append(loss)
+        on_step(len(losses), _NUM_STEPS)
     return rate_curve(rates, losses)
 
 
@@ -99,17 +118,17 @@ def _endless(train: TrainingBatches, config: TrainingConfig) -> itertools.chain[
     )
 
 
-def _losses(
-    tail: keras.Model, rates: list[float], batches: itertools.chain[Batch], should_stop: Callable[[], bool]
-) -> list[float]:
-    losses: list[float] = []
+def _losses(tail: keras.Model, rates: list[float], batches: itertools.chain[Batch]) -> Iterator[float]:
+    """Train a step at each rate, and yield the loss of each until it explodes."""
+    first = math.inf
     for rate, (features, labels) in zip(rates, batches, strict=False):
         tail.optimizer.learning_rate = rate
         loss = float(tail.train_on_batch(features, labels, return_dict=True)["loss"])
-        if should_stop() or not math.isfinite(loss) or loss > _EXPLODED * max(losses[:1] or [math.inf]):
-            break
-        losses.append(loss)
-    return losses
+        if not math.isfinite(loss) or loss > _EXPLODED * first:
+            return
+        if math.isinf(first):
+            first = loss
+        yield loss
 
 
 def rate_curve(rates: list[float], losses: list[float]) -> RateCurve:

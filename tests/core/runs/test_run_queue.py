@@ -232,8 +232,10 @@ def test_ended_run_is_read_from_disk_once(queue, training, workers, submit, monk
     run_id = submit()
     training.let_end(run_id)
     workers.join()
-    queue.snapshot(run_id)
-    monkeypatch.setattr(TrainingRun, "load", no_more_reading)
+    before = queue.snapshot(run_id), queue.status(run_id)
+    monkeypatch.setattr("transfer_core.runs.training_run.read_json", no_more_reading)
+    monkeypatch.setattr("transfer_core.runs.event_log.read_events", no_more_reading)
+    assert (queue.snapshot(run_id), queue.status(run_id)) == before
     assert queue.status(run_id) == "finished"
 
 

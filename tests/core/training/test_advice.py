@@ -9,7 +9,7 @@ import pytest
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.training.advice import depth_advice, recommend
+from transfer_core.training.advice import depth_advice, recommend, recommended_depth
 from transfer_core.training.freezing import FreezePlan
 
 LITE0 = get_backbone("efficientnet_lite0")
@@ -86,4 +86,20 @@ def test_depth_suits_the_number_of_images(num_images: int, depth: int, fits: boo
     advice = depth_advice(FreezePlan(LITE0, depth), num_images)
     assert advice.fits == fits
     assert f"{num_images:,}" in advice.text
-    assert ("by heart" in advice.text) != fits
+    assert ("can memorize" in advice.text) != fits
+
+
+@pytest.mark.parametrize("backbone_name", ["efficientnet_lite0", "vgg16", "tiny_random"])
+@pytest.mark.parametrize("num_images", [1, 79, 80, 160, 1999, 2000, 50_000])
+def test_preselection_hint_and_reasons_name_the_same_depth(
+    dataset_of, backbone_name: str, num_images: int
+) -> None:
+    backbone = get_backbone(backbone_name)
+    depth = recommended_depth(backbone, num_images)
+    advice = depth_advice(FreezePlan(backbone, depth), num_images)
+    assert advice.fits
+    hint = f"the last {depth} blocks learn too." if depth else "only the new layer learns."
+    assert f"Recommended with {num_images:,} training photos: {hint}" in advice.text
+    recommended = recommend(dataset_of(blue=num_images), backbone)
+    assert recommended.config.num_unfrozen_blocks == depth
+    assert (f"the last {depth} blocks" in recommended.reasons[0]) == (depth > 0)

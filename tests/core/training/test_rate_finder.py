@@ -45,6 +45,21 @@ def test_stops_on_request(color_dataset, tiny_config, tmp_path) -> None:
         find_learning_rate(color_dataset, tiny_config, tmp_path, should_stop=lambda: True)
 
 
+def test_stops_between_two_steps(color_dataset, tiny_config, tmp_path) -> None:
+    photos, steps = [], []
+    with pytest.raises(FeaturesStoppedError):
+        find_learning_rate(
+            color_dataset,
+            tiny_config,
+            tmp_path,
+            on_features=lambda *done: photos.append(done),
+            on_step=lambda *done: steps.append(done),
+            should_stop=lambda: len(steps) == 3,
+        )
+    assert photos[-1] == (24, 24)
+    assert steps == [(1, 100), (2, 100), (3, 100)]
+
+
 def test_one_class_is_refused(color_dataset, tiny_config, tmp_path) -> None:
     images = [image for image in color_dataset.images if image.class_name == "red"]
     with pytest.raises(IngestError):

@@ -1,0 +1,30 @@
+"""One page of a long list at a time: what is not shown is not sent to the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import streamlit as st
+
+Item = TypeVar("Item")
+
+
+def page_of(items: Sequence[Item], num_on_page: int, key: str) -> tuple[int, Sequence[Item]]:
+    """Let the person turn the pages of a list that does not fit on one.
+
+    Args:
+        items: All of them.
+        num_on_page: How many a page shows at most.
+        key: Tells the list from others.
+
+    Returns:
+        The place of the first item on the page, from 0, and the items on the page.
+    """
+    num_pages = max(-(-len(items) // num_on_page), 1)
+    page = 1
+    if num_pages > 1:
+        # Keyed by its length too: a page that no longer exists must not stay chosen.
+        page = st.pagination(num_pages, key=f"{key}-{num_pages}-{len(items)}")
+    first = (page - 1) * num_on_page
+    return first, items[first : first + num_on_page]

@@ -1,0 +1,85 @@
+"""What was read from files, kept in memory until a file changes: a page asks for the same files at every click."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+Content = TypeVar("Content")
+
+Signature = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class _Entry(Generic[Content]):
+    signature: Signature
+    content: Content
+
+    @property
+    def num_bytes(self) -> int:
+        return self.signature[1]
+
+
+class FileCache(Generic[Content]):
+    """Reads a file once for each version of it. The least recently used are forgotten first. Thread-safe.
+
+    Files are replaced as a whole, so that another version has another inode, size or time; a change by another process
+    is seen at the next call.
+
+    Args:
+        max_bytes: Size of all files together whose content is kept. The content of one larger file is kept alone.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._entries: OrderedDict[str, _Entry[Content]] = OrderedDict()
+        self._num_bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, path: Path, read: Callable[[], Content]) -> Content:
+        """Return the content of a file.
+
+        Args:
+            path: The file.
+            read: Reads it, also where there is no such file: what it returns or raises then is not kept. The content
+                is shared by all callers, so it must be immutable.
+        """
+        key = os.fspath(path)
+        try:
+            # Before the reading: if the file is replaced meanwhile, the next call reads it again.
+            signature = signature_of(path)
+        except OSError:
+            return read()
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry and entry.signature == signature:
+                self._entries.move_to_end(key)
+                return entry.content
+        content = read()
+        with self._lock:
+            self._forget(key)
+            self._entries[key] = _Entry(signature, content)
+            self._num_bytes += signature[1]
+            while self._num_bytes > self._max_bytes and len(self._entries) > 1:
+                self._forget(next(iter(self._entries)))
+        return content
+
+    def _forget(self, key: str) -> None:
+        entry = self._entries.pop(key, None)
+        if entry:
+            self._num_bytes -= entry.num_bytes
+
+
+def signature_of(path: Path) -> Signature:
+    """Return numbers that change with a file: when it was written, its size in bytes, and its inode.
+
+    Raises:
+        OSError: If there is no such file.
+    """
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
