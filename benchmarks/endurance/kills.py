@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+import zipfile
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -19,6 +21,7 @@ from benchmarks.endurance.training import (
 from benchmarks.endurance.trials import Budget, Report, start, try_often
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.events import RunResumed
 from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan, continue_sweep, list_sweeps, start_sweep
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
@@ -50,7 +53,32 @@ def kills(budget: Budget) -> Report:
         wrong = _killed(workspace, dataset, name, references[name], budget, number)
         return wrong and f"{name}: {wrong}"
 
-    return try_often(budget, trial)
+    report = try_often(budget, trial)
+    runs = _all_new(workspace, set())
+    num_resumed = sum(
+        any(isinstance(event, RunResumed) and event.epoch for event in run.events()) for run in runs
+    )
+    report.note = f"{num_resumed} of {len(runs)} runs went on from the middle"
+    return report
+
+
+def _half_written(folder: Path) -> list[Path]:
+    """Return the files of a run that have their name and are not whole."""
+    return [
+        path for path in folder.rglob("*") if path.is_file() and not (path.name[0] == "." or _is_whole(path))
+    ]
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        if path.suffix == ".json":
+            json.loads(path.read_bytes())
+        elif path.suffix in (".npz", ".keras"):
+            with zipfile.ZipFile(path) as archive:
+                return archive.testzip() is None
+    except (ValueError, zipfile.BadZipFile):
+        return False
+    return True
 
 
 def _choices(workspace: Workspace, name: str) -> TrainingConfig:
@@ -86,6 +114,9 @@ def _killed(
         process.kill()
         process.join()
         process.close()
+        half_written = [path.name for run in _all_new(workspace, known) for path in _half_written(run.folder)]
+        if half_written:
+            return f"{half_written[0]} is half-written"
     _end_all(workspace, dataset, name, known)
     runs = _new_runs(workspace, known)
     if runs.keys() != reference.runs.keys():

@@ -1,0 +1,37 @@
+"""The endurance run, cut short: each of its checks with a few trials, so that it works and nothing is lost today."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.endurance.__main__ import CHECKS
+from benchmarks.endurance.trials import Budget
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
+
+# Each kind of training is killed once and stopped in each way, each kind of writing fails twice.
+NUM_TRIALS = {
+    "kills": 6,
+    "interruptions": 16,
+    "writes": 10,
+    "edits": 60,
+    "images": 400,
+    "archives": 200,
+    "damage": 60,
+    "trainings": 12,
+    "two": 3,
+}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_nothing_is_lost(name: str, tmp_path: Path) -> None:
+    budget = Budget(tmp_path, NUM_TRIALS[name], seed=3, ends_at=time.monotonic() + 600, backbone="tiny_random")
+
+    report = CHECKS[name].run(budget)
+
+    assert report.failures == []
+    assert report.num_done == NUM_TRIALS[name]
