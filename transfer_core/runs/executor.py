@@ -25,7 +25,7 @@ Execute = Callable[[Workspace, TrainingRun, Emit, Callable[[], bool]], None]
 EXECUTOR_VARIABLE = "TRANSFER_STUDIO_EXECUTOR"
 WORKER_COMMAND = (sys.executable, "-m", "transfer_core.runs.worker")
 _ROOT = Path(__file__).resolve().parents[2]
-# A training of a whole network leaves about 27 MB behind in its process, whatever one clears.
+# A training of a whole network leaves about 10 MB behind in its process, whatever one clears.
 _RUNS_IN_ONE_PROCESS = 5
 _SECONDS_TO_LEAVE = 10
 _LONGEST_REASON = 200

@@ -76,9 +76,17 @@ def make_optimizer(
         }
         kind = with_rate_shares(kind, paths)
     optimizer = kind(learning_rate, **options)
+    _skip_sum_over_replicas(optimizer)
     if optimizer.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
+
+
+def _skip_sum_over_replicas(optimizer: keras.optimizers.Optimizer) -> None:
+    """Leave out a sum over one replica: TensorFlow keeps each graph that has it in a registry, for ever."""
+    # Private in Keras, which offers no other way to train without that sum.
+    if hasattr(optimizer, "_all_reduce_sum_gradients"):
+        optimizer._all_reduce_sum_gradients = list
 
 
 def layer_rate_shares(phase: PlannedPhase, config: TrainingConfig, model: keras.Model) -> dict[str, float]:

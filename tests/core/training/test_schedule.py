@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import count, pairwise
 from typing import Any
 
@@ -109,6 +110,12 @@ def kept_after_decay(optimizer: Any, model: Any) -> dict[str, float]:
     }
 
 
+def num_training_graphs() -> int:
+    gc.collect()
+    kept = [found for found in gc.get_objects() if type(found).__name__ == "FuncGraph"]
+    return sum("one_step_on_data" in graph.name for graph in kept)
+
+
 class TestOptimizers:
     @pytest.fixture
     def parts(self, keras_module, tiny_config):
@@ -180,6 +187,19 @@ class TestOptimizers:
         shares = [next(kept[n] for n in names if n in kept) for names in by_block.values()]
         assert shares == pytest.approx([1 - 0.05 * 0.1**distance for distance in (3, 2, 1)], abs=1e-6)
         assert kept["new_layer"] == pytest.approx(0.95, abs=1e-6)
+
+    def test_a_training_leaves_no_graph_behind(self, parts) -> None:
+        """TensorFlow keeps graphs in which gradients are summed over replicas: fails when Keras sums elsewhere."""
+
+        def train_a_batch() -> None:
+            phase, config, model = parts()
+            model.compile(build_optimizer(phase, config, model, 1), "sparse_categorical_crossentropy")
+            model.train_on_batch(np.zeros((2, 32, 32, 3), np.float32), np.array([0, 1]))
+
+        train_a_batch()
+        before = num_training_graphs()
+        train_a_batch()
+        assert num_training_graphs() == before
 
     @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
     def test_with_equal_shares_it_is_the_optimizer_of_keras(self, name: str, parts, keras_module) -> None:
