@@ -29,7 +29,9 @@ NUM_TRIALS = {
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_nothing_is_lost(name: str, tmp_path: Path) -> None:
-    budget = Budget(tmp_path, NUM_TRIALS[name], seed=3, ends_at=time.monotonic() + 600, backbone="tiny_random")
+    budget = Budget(
+        tmp_path, NUM_TRIALS[name], seed=3, ends_at=time.monotonic() + 600, backbone="tiny_random"
+    )
 
     report = CHECKS[name].run(budget)
 

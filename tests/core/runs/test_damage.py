@@ -19,6 +19,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.certainty import Certainty
 from transfer_core.export.bundle import exported
+from transfer_core.files import write_json
 from transfer_core.predictor import Predictor, load_model, read_signature
 from transfer_core.projects.plan import plan_project
 from transfer_core.runs.assess import evaluate_split
@@ -26,7 +27,7 @@ from transfer_core.runs.cross_validation import FOLDS_DIR, _known
 from transfer_core.runs.distillation import Distillation
 from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.run_status import run_status
-from transfer_core.runs.sweep import SweepPlan, list_sweeps
+from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan, list_sweeps
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from transfer_core.workspace import Workspace
@@ -104,7 +105,8 @@ def damaged_workspace(finished_run: FinishedRun, tmp_path_factory: pytest.TempPa
         folder = workspace.run_dir(run_id)
         shutil.copytree(finished_run.folder, folder)
         RunNotes("name", "note", True).save(folder)
-        SweepPlan(OTHER_ID, (0, 1), (1, 2)).mark(TrainingRun.load(workspace, run_id))
+        plan = SweepPlan(OTHER_ID, (0, 1), (1, 2))
+        write_json(folder / SWEEP_FILE, plan.marks[SWEEP_FILE])
         one = {"accuracy": 0.5, "num_bytes": 100, "seconds_per_image": 0.1}
         (folder / "distillation.json").write_text(
             json.dumps({"teacher": one, "student": one, "num_images": 3})
