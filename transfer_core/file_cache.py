@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from typing import Generic, TypeVar
 Content = TypeVar("Content")
 
 Signature = tuple[int, int, int]
+
+# File systems count time in ticks of some milliseconds: two versions written within one may look the same.
+_NANOSECONDS_UNTIL_SETTLED = 100 * 10**6
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,16 @@ class FileCache(Generic[Content]):
     """Reads a file once for each version of it. The least recently used are forgotten first. Thread-safe.
 
     Files are replaced as a whole, so that another version has another inode, size or time; a change by another process
-    is seen at the next call.
+    is seen at the next call. A file written within the last tenth of a second is read each time.
 
     Args:
         max_bytes: Size of all files together whose content is kept. The content of one larger file is kept alone.
+        clock: Returns the time in nanoseconds since 1970.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, clock: Callable[[], int] = time.time_ns) -> None:
         self._max_bytes = max_bytes
+        self._clock = clock
         self._entries: OrderedDict[str, _Entry[Content]] = OrderedDict()
         self._num_bytes = 0
         self._lock = threading.Lock()
@@ -61,6 +67,8 @@ class FileCache(Generic[Content]):
                 self._entries.move_to_end(key)
                 return entry.content
         content = read()
+        if abs(self._clock() - signature[0]) < _NANOSECONDS_UNTIL_SETTLED:
+            return content
         with self._lock:
             self._forget(key)
             self._entries[key] = _Entry(signature, content)

@@ -168,6 +168,7 @@ def read_json(path: Path, cost: str = "") -> dict[str, Any]:
             )
         ) from error
     except (OSError, ValueError) as error:
+        check_shortage(error)
         reason = error.strerror if isinstance(error, OSError) else error
         raise damaged_file(path, str(reason), cost) from error
 

@@ -17,7 +17,7 @@ from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.certainty import Certainty
 from transfer_core.evaluation.rejection import Rejection
-from transfer_core.files import damaged_file, read_json
+from transfer_core.files import check_shortage, damaged_file, read_json
 from transfer_core.language import _
 from transfer_core.schema import fits
 from transfer_core.training.signature import SIGNATURE_FILE
@@ -243,6 +243,7 @@ def load_model(folder: Path) -> keras.Model:
         ) from error
     # Keras, h5py and zipfile raise a dozen kinds of errors on a file that was cut off or changed.
     except Exception as error:
+        check_shortage(error)
         raise _damaged_model(folder) from error
 
 

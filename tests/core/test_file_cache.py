@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,10 @@ class CountedFile:
         return self.path.read_bytes()
 
 
+def long_after() -> int:
+    return time.time_ns() + 10**9
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> CountedFile:
     (tmp_path / "facts.json").write_bytes(b"first")
@@ -43,7 +49,7 @@ def file(tmp_path: Path) -> CountedFile:
 
 
 def test_reads_once_until_the_file_is_replaced(file: CountedFile) -> None:
-    cache: FileCache[bytes] = FileCache(max_bytes=100)
+    cache: FileCache[bytes] = FileCache(max_bytes=100, clock=long_after)
     assert [cache.get(file.path, file.read) for _number in range(3)] == [b"first"] * 3
     assert file.num_reads == 1
     write_bytes(file.path, b"again")  # as many bytes
@@ -51,8 +57,18 @@ def test_reads_once_until_the_file_is_replaced(file: CountedFile) -> None:
     assert file.num_reads == 2
 
 
+def test_a_file_that_was_just_written_is_read_each_time(file: CountedFile) -> None:
+    """Another version with the same time, size and inode may follow within one tick of the file system."""
+    written_at = file.path.stat().st_mtime_ns
+    cache: FileCache[bytes] = FileCache(max_bytes=100, clock=lambda: written_at + 10**6)
+    assert cache.get(file.path, file.read) == b"first"
+    file.path.write_bytes(b"again")
+    os.utime(file.path, ns=(written_at, written_at))
+    assert cache.get(file.path, file.read) == b"again"
+
+
 def test_a_file_that_is_replaced_while_it_is_read_is_read_again(file: CountedFile) -> None:
-    cache: FileCache[bytes] = FileCache(max_bytes=100)
+    cache: FileCache[bytes] = FileCache(max_bytes=100, clock=long_after)
 
     def read_old_while_replaced() -> bytes:
         content = file.read()
@@ -64,7 +80,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_again(file: CountedFil
 
 
 def test_what_cannot_be_read_is_not_kept(file: CountedFile) -> None:
-    cache: FileCache[bytes] = FileCache(max_bytes=100)
+    cache: FileCache[bytes] = FileCache(max_bytes=100, clock=long_after)
     cache.get(file.path, file.read)
     file.path.unlink()
     for _number in range(2):
@@ -75,7 +91,7 @@ def test_what_cannot_be_read_is_not_kept(file: CountedFile) -> None:
 
 
 def test_the_least_recently_used_is_forgotten_first(tmp_path: Path) -> None:
-    cache: FileCache[bytes] = FileCache(max_bytes=10)
+    cache: FileCache[bytes] = FileCache(max_bytes=10, clock=long_after)
     files = []
     for name in "abc":
         (tmp_path / name).write_bytes(4 * name.encode())
@@ -87,7 +103,7 @@ def test_the_least_recently_used_is_forgotten_first(tmp_path: Path) -> None:
 
 
 def test_a_file_above_the_limit_is_kept_alone(file: CountedFile) -> None:
-    cache: FileCache[bytes] = FileCache(max_bytes=2)
+    cache: FileCache[bytes] = FileCache(max_bytes=2, clock=long_after)
     for _number in range(2):
         cache.get(file.path, file.read)
     assert file.num_reads == 1
@@ -97,6 +113,7 @@ def test_a_dataset_is_shared_until_another_process_changes_it(
     workspace: Workspace, color_dataset: ImageDataset
 ) -> None:
     dataset = ImageDataset(color_dataset.id, "Colours", workspace.dataset_dir(color_dataset.id)).save()
+    os.utime(dataset.folder / "dataset.json", (1, 1))  # one that was just written is read each time
     loaded = ImageDataset.load(workspace, dataset.id)
     assert ImageDataset.load(workspace, dataset.id) is loaded == dataset
     path = dataset.folder / "dataset.json"

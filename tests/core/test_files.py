@@ -132,11 +132,6 @@ def test_what_this_app_did_not_write_is_refused(path: Path, content: bytes, mess
     )
 
 
-def test_a_missing_file_is_told_without_its_folder(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match=r"^gone\.json cannot be read: .*changed or deleted by hand\.$"):
-        read_json(tmp_path / "gone.json")
-
-
 @pytest.fixture
 def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that were waited; no test waits them."""

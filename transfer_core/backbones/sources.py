@@ -23,7 +23,7 @@ from transfer_core.backbones.zoo_weights import checksum_of, has_checksum
 from transfer_core.data.zip_archive import UNPACKING_ERRORS, size_of_list
 from transfer_core.errors import WeightsError
 from transfer_core.file_cache import FileCache
-from transfer_core.files import read_json, replacing, write_json
+from transfer_core.files import check_shortage, read_json, replacing, write_json
 from transfer_core.language import _
 from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES
 
@@ -239,6 +239,7 @@ def load_arrays(path: Path, model: keras.Model) -> None:
             arrays = {name: file[name] for name in expected}
             check_finite(arrays)
     except NOT_ARRAYS as error:
+        check_shortage(error)
         raise WeightsError(
             _(
                 "The weights of this model cannot be used ({reason}). Save it again where it was trained, with “Save "
@@ -275,6 +276,7 @@ def kinds_of_arrays(path: Path) -> dict[str, ArrayKind]:
                     shape, _order, dtype = np.lib.format.read_array_header_1_0(array)
                 kinds[name] = shape, dtype
     except NOT_ARRAYS as error:
+        check_shortage(error)
         raise ValueError(str(error)) from error
     return kinds
 

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from transfer_core.errors import WeightsError
+from transfer_core.files import check_shortage
 from transfer_core.language import _
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
@@ -102,10 +103,11 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         with path.open("rb") as file:
             return _read(file)
     except (*_DAMAGE, pickle.UnpicklingError) as error:
+        check_shortage(error)
         raise WeightsError(
             _(
                 "The weights file {file} cannot be read ({reason}). Expected were the pretrained weights as they "
-                "come with the package. Install the requirements again to mend it."
+                "come with the package. Install the requirements again."
             ).format(file=path.name, reason=error)
         ) from error
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from transfer_core.errors import WeightsError
+from transfer_core.files import check_shortage
 from transfer_core.language import _
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def read_weights(content: Path | BinaryIO, model: keras.Model, name: str) -> Arr
             stored = [layer for layer in _stored_layers(file, model) if layer.arrays]
             return _fit(stored, model, name)
     except _DAMAGE as error:
+        check_shortage(error)
         raise WeightsError(
             _(
                 "The weights file {file} cannot be read ({reason}). Expected was a whole weights file of Keras "

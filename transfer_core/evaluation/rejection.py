@@ -17,7 +17,7 @@ import numpy as np
 
 from transfer_core.backbones.sources import NOT_ARRAYS, kinds_of_arrays
 from transfer_core.errors import WorkspaceError
-from transfer_core.files import damaged_file, read_json, replacing, write_json
+from transfer_core.files import check_shortage, damaged_file, read_json, replacing, write_json
 from transfer_core.language import _
 from transfer_core.schema import fits
 
@@ -217,6 +217,7 @@ def _read_bank(path: Path, cost: str) -> Array:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             bank: Array = arrays["bank"].astype(np.float32)
     except NOT_ARRAYS as error:
+        check_shortage(error)
         raise damaged_file(path, _("it is no whole file of arrays"), cost) from error
     if not np.isfinite(bank).all():
         raise damaged_file(path, _("it holds infinity or NaN"), cost)
