@@ -1,4 +1,4 @@
-"""kill -9 at random moments of a training; resumed, it must end with the weights of one that was left alone."""
+"""kill -9 at random moments of a training; resumed, it must end with the weights of a run that nobody disturbed."""
 
 from __future__ import annotations
 

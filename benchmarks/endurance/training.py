@@ -110,7 +110,7 @@ def weights_of(run: TrainingRun) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def difference(run: TrainingRun, reference: TrainingRun) -> str:
-    """Say how a finished run differs from one that was never disturbed; nothing when it does not."""
+    """Say how a finished run differs from one that was never disturbed; nothing when it is equal."""
     outcome = run.snapshot().outcome
     if outcome != "finished":
         return f"the run ended as {outcome}: {run.snapshot().message}"

@@ -113,7 +113,7 @@ def test_a_dataset_is_shared_until_another_process_changes_it(
     workspace: Workspace, color_dataset: ImageDataset
 ) -> None:
     dataset = ImageDataset(color_dataset.id, "Colours", workspace.dataset_dir(color_dataset.id)).save()
-    os.utime(dataset.folder / "dataset.json", (1, 1))  # one that was just written is read each time
+    os.utime(dataset.folder / "dataset.json", (1, 1))  # a file that was just written is read each time
     loaded = ImageDataset.load(workspace, dataset.id)
     assert ImageDataset.load(workspace, dataset.id) is loaded == dataset
     path = dataset.folder / "dataset.json"

@@ -189,12 +189,12 @@ class Trainer:
             raise TrainingError(
                 _(
                     "The training went out of bounds: its loss is no longer a number. A smaller learning rate "
-                    "mends this; try a tenth of {rate:g}."
+                    "helps; try a tenth of {rate:g}."
                 ).format(rate=phase.learning_rate)
             )
         return "stopped", _(
             "In epoch {epoch} the loss was no longer a number. The best model before that was kept. A smaller "
-            "learning rate mends this; try a tenth of {rate:g}."
+            "learning rate helps; try a tenth of {rate:g}."
         ).format(epoch=len(reached.epochs), rate=phase.learning_rate)
 
     def _train_phase(self, phase: PlannedPhase, checkpoint: Checkpoint) -> tuple[Progress, bool]:
