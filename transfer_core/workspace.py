@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 
 import platformdirs
@@ -39,20 +38,18 @@ def default_workspace_root() -> Path:
 class Workspace:
     """Knows where things are on disk, and lets no foreign id near a path.
 
-    A folder is made when it is first asked for.
-
     Args:
         root: The folder. It is made when something is first written.
     """
 
     root: Path
 
-    @cached_property
+    @property
     def datasets_dir(self) -> Path:
         """Folder of all datasets."""
         return self._made("datasets")
 
-    @cached_property
+    @property
     def runs_dir(self) -> Path:
         """Folder of all runs."""
         return self._made("runs")
@@ -96,14 +93,15 @@ class Workspace:
         Raises:
             WorkspaceError: If it cannot be made.
         """
-        folder = self.trash_dir.resolve() / SCRATCH_PATTERN.replace("*", new_id())
-        lock = hold(folder)
+        lock = None
+        while lock is None:  # another process may hold a new folder for a moment, to see whether it is left over
+            folder = self.trash_dir.resolve() / SCRATCH_PATTERN.replace("*", new_id())
+            lock = hold(folder)
         try:
             # The lock file must not get among the files that are made here.
             yield self._made(f"trash/{folder.name}/files").resolve()
         finally:
-            if lock:
-                lock.release()
+            lock.release()
             with suppress(OSError):
                 remove(folder)
 

@@ -14,7 +14,7 @@ from typing import Any
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests, ScriptRequestType
-from streamlit.runtime.state.session_state import SessionState
+from streamlit.runtime.state import SessionState
 
 _Request = Callable[[ScriptRequests, RerunData], bool]
 _CallCallbacks = Callable[..., None]

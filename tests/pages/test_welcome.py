@@ -70,5 +70,5 @@ def test_a_damaged_run_does_not_hide_the_others(
     first, second = submit(dataset), submit(dataset)
     (page_workspace.run_dir(second) / "config.json").write_text("{")
     page = open_page()
-    assert "cannot be read" in texts(page)
+    assert f"config.json of {second} is damaged" in texts(page)
     assert f"open-{first}" in [found.key for found in page.button]

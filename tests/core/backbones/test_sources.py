@@ -52,7 +52,7 @@ def test_source_has_the_trained_body_and_tells_where_it_comes_from(own: Finished
     assert source.weights_source == "Colours ← Tiny network for tests ← random weights"
     assert (source.name, source.network, source.is_own) == (own.run.id, "tiny_random", True)
     assert source.blocks == get_backbone("tiny_random").blocks
-    assert runs_to_build_on(own.workspace) == []
+    assert not list(runs_to_build_on(own.workspace))
 
 
 def test_new_run_with_other_classes_builds_on_it_and_outlives_the_deleted_run(

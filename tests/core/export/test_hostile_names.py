@@ -119,8 +119,8 @@ def test_a_bundle_with_a_model_answers_with_them(bundle_of: Callable[[str], Path
     for file in folder.glob("*.json"):
         json.loads(file.read_text("utf-8"))
     assert json.loads((folder / "signature.json").read_text("utf-8"))["class_names"] == NAMES
-    source = json.loads((folder / "source.json").read_text("utf-8"))
-    assert source["class_names"] == NAMES
+    # Nothing builds on a model whose names hold control characters, which an import would refuse.
+    assert not (folder / "source.json").exists()
     assert (folder / "labels.txt").read_text("utf-8") == labels_text(NAMES)
     assert labels_text(NAMES).count("\n") == len(labels_text(NAMES).splitlines()) == 3
 

@@ -195,8 +195,8 @@ def test_error_of_the_app_ends_the_worker_as_well(executor, workspace, color_dat
 
     executor(workspace, new_run(workspace, color_dataset, 1), emit, lambda: False)
     executor(workspace, new_run(workspace, color_dataset, 1), events.append, lambda: False)
-    assert [type(event) for event in events] == [RunEnded, RunStarted, RunEnded]
-    assert [events[0].outcome, events[2].outcome] == ["interrupted", "finished"]
+    assert [type(event) for event in events] == [RunEnded, RunStarted, PhotosLeftOut, RunEnded]
+    assert [events[0].outcome, events[-1].outcome] == ["interrupted", "finished"]
     assert "RuntimeError: a bug" in events[0].message
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -241,16 +240,6 @@ class TestCheckpointFile:
             with pytest.raises(WorkspaceError, match="Too many open files"):
                 load_checkpoint(tmp_path, "key")
         assert load_checkpoint(tmp_path, "key")
-
-    def test_of_an_earlier_version_is_taken(self, tmp_path: Path) -> None:
-        save_checkpoint(tmp_path, "key", self.CHECKPOINT)
-        (path,) = (tmp_path / CHECKPOINTS_DIR).iterdir()
-        with np.load(path) as file:
-            arrays = dict(file)
-        facts = json.loads(arrays.pop("facts").tobytes())
-        del facts["head"], facts["num_arrays"]
-        np.savez(path, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
-        assert repr(load_checkpoint(tmp_path, "key")) == repr(replace(self.CHECKPOINT, head=None))
 
     def test_full_disk_leaves_the_one_before(self, tmp_path: Path, file_size_limit) -> None:
         save_checkpoint(tmp_path, "key", self.CHECKPOINT)
