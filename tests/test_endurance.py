@@ -13,17 +13,17 @@ from benchmarks.endurance.trials import Budget
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
 
-# Each kind of training is killed once and stopped in each way, each kind of writing fails twice.
+# Each kind of training is killed once, each is disturbed in two of four ways, each kind of writing fails once.
 NUM_TRIALS = {
     "kills": 6,
-    "interruptions": 16,
-    "writes": 10,
-    "edits": 60,
+    "interruptions": 8,
+    "writes": 5,
+    "edits": 40,
     "images": 400,
     "archives": 200,
-    "damage": 60,
-    "trainings": 12,
-    "two": 3,
+    "damage": 30,
+    "trainings": 11,
+    "two": 2,
 }
 
 

@@ -77,7 +77,7 @@ def interruptions(budget: Budget) -> Report:
             reference = TrainingRun.load(workspace, workspace.run_ids()[0])
             references[name] = reference, ask(_count_moments, workspace.root, dataset.id, choices)
         reference, num_moments = references[name]
-        way = _WAYS[number // len(_NAMES) % len(_WAYS)]
+        way = _WAYS[(number + number // len(_NAMES)) % len(_WAYS)]
         # Twice: the second is of the resumed run, which begins anywhere in the first half.
         moments = [int(moment) for moment in budget.draws(number).integers(1, num_moments + 1, 2)]
         run_id = ask(_interrupt, workspace.root, dataset.id, choices, way, moments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -232,6 +233,8 @@ def test_ended_run_is_read_from_disk_once(queue, training, workers, submit, monk
     run_id = submit()
     training.let_end(run_id)
     workers.join()
+    for path in queue.workspace.run_dir(run_id).iterdir():
+        os.utime(path, (1, 1))  # a file that was just written is read each time
     before = queue.snapshot(run_id), queue.status(run_id)
     monkeypatch.setattr("transfer_core.runs.training_run.read_json", no_more_reading)
     monkeypatch.setattr("transfer_core.runs.event_log.read_events", no_more_reading)
