@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 import platformdirs
@@ -94,7 +95,9 @@ class Workspace:
             WorkspaceError: If it cannot be made.
         """
         lock = None
-        while lock is None:  # another process may hold a new folder for a moment, to see whether it is left over
+        while (
+            lock is None
+        ):  # another process may hold a new folder for a moment, to see whether it is left over
             folder = self.trash_dir.resolve() / SCRATCH_PATTERN.replace("*", new_id())
             lock = hold(folder)
         try:
@@ -111,7 +114,7 @@ class Workspace:
         Raises:
             NotFoundError: If the id is not one this app gives.
         """
-        return self.datasets_dir / _checked_id(dataset_id)
+        return self.root / "datasets" / _checked_id(dataset_id)
 
     def run_dir(self, run_id: str) -> Path:
         """Return the folder of a run, which may not exist yet.
@@ -119,7 +122,7 @@ class Workspace:
         Raises:
             NotFoundError: If the id is not one this app gives.
         """
-        return self.runs_dir / _checked_id(run_id)
+        return self.root / "runs" / _checked_id(run_id)
 
     def source_dir(self, source_id: str) -> Path:
         """Return the folder of an own model that new ones build on; it may not exist yet.
@@ -175,6 +178,7 @@ def _ids_in(folder: Path, marker: str) -> list[str]:
     return sorted(there, reverse=True)
 
 
+@lru_cache(maxsize=10_000)
 def _is_id(name: str) -> bool:
     if not ID_PATTERN.fullmatch(name):
         return False

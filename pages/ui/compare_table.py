@@ -20,7 +20,7 @@ from transfer_core.errors import TransferStudioError
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
 from transfer_core.runs.notes import RunNotes
-from transfer_core.runs.run_status import RunStatus
+from transfer_core.runs.run_status import RunStatus, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
 
 # The columns that a person may write in: what each is in the notes.
@@ -89,8 +89,10 @@ def _rows() -> list[RunRow]:
     queue = run_queue()
     for run in runs_of(workspace()):
         with suppress(TransferStudioError):
-            notes = RunNotes.load(run.folder)
-            rows.append(RunRow(run, queue.status(run.id), queue.snapshot(run.id), notes))
+            is_here = queue.is_here(run.id)
+            status = queue.status(run.id) if is_here else run_status(run)
+            snapshot = queue.snapshot(run.id) if is_here else run.snapshot()
+            rows.append(RunRow(run, status, snapshot, RunNotes.load(run.folder)))
     return rows
 
 

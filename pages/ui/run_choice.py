@@ -18,9 +18,14 @@ from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
 
 
-def choose_run(session: Session) -> TrainingRun | None:
-    """Let the person pick a run that has a model; the one trained last is chosen at first."""
-    by_id = _runs_with_a_model()
+def choose_run(session: Session, by_id: dict[str, TrainingRun] | None = None) -> TrainingRun | None:
+    """Let the person pick a run that has a model; the one trained last is chosen at first.
+
+    Args:
+        session: Keeps the choice.
+        by_id: What `runs_with_a_model` returned, where it was called already.
+    """
+    by_id = runs_with_a_model() if by_id is None else by_id
     if not by_id:
         return None
     ids = list(by_id)
@@ -36,9 +41,9 @@ def choose_run(session: Session) -> TrainingRun | None:
     return by_id[session.picked_run_id]
 
 
-def choose_other_run(run: TrainingRun) -> TrainingRun | None:
+def choose_other_run(run: TrainingRun, runs: dict[str, TrainingRun]) -> TrainingRun | None:
     """Let the person pick a second run to set beside one; nothing is drawn where there is no other."""
-    by_id = {run_id: other for run_id, other in _runs_with_a_model().items() if run_id != run.id}
+    by_id = {run_id: other for run_id, other in runs.items() if run_id != run.id}
     if not by_id:
         return None
     chosen = st.selectbox(
@@ -75,7 +80,7 @@ def say_no_model(session: Session) -> None:
     )
 
 
-def _runs_with_a_model() -> dict[str, TrainingRun]:
+def runs_with_a_model() -> dict[str, TrainingRun]:
     """Every run that has a model, the newest first; a damaged one is listed on the welcome page."""
     queue = run_queue()
     return {run.id: run for run in runs_of(workspace()) if _has_whole_model(queue, run)}

@@ -111,15 +111,16 @@ def plan_project(workspace: Workspace, dataset_id: str, run_ids: Sequence[str] =
         raise ProjectError(_("These images cannot go into a project: {reason}").format(reason=images.flaw))
     left_out: list[RunLeftOut] = []
     if run_ids:
-        runs = [_chosen_run(workspace, run_id, dataset_id) for run_id in dict.fromkeys(run_ids)]
+        checked = [_chosen_run(workspace, run_id, dataset_id) for run_id in dict.fromkeys(run_ids)]
     else:
-        runs, left_out = _runs_that_can_go(workspace, dataset_id)
+        checked, left_out = _runs_that_can_go(workspace, dataset_id)
+    runs = [run for run, _size_of_run in checked]
     backbones = {run.config.backbone for run in runs}
     source_ids = tuple(source_id for source_id in workspace.source_ids() if source_id in backbones)
     parts = [
         images.size,
         *(_size(_source_files(workspace, source_id)) for source_id in source_ids),
-        *(_checked(workspace, run, _version_of(workspace, run)).size for run in runs),
+        *(size for _run, size in checked),
     ]
     num_bytes = sum(part.num_bytes for part in parts)
     # Beside the weights of each run there is what its network is.
@@ -226,7 +227,7 @@ def _checked_images(workspace: Workspace, dataset_id: str, _version: Signature) 
         check_text(dataset.folder / DATASET_FILE, len(dataset.images))
         check_dataset(dataset)
     except MISFITS as error:
-        return _Checked(reason_of(error), _Size(0, 0))
+        return _flaw(reason_of(error))
     return _Checked("", _size(_image_files(dataset, dataset_id)))
 
 
@@ -240,29 +241,26 @@ def _checked(workspace: Workspace, run: TrainingRun, _version: tuple[object, ...
                 check_text(run.folder / name, len(dataset.images))
         check_run(run, dataset, network_of(workspace, run))
     except MISFITS as error:
-        return _Checked(reason_of(error), _Size(0, 0))
+        return _flaw(reason_of(error))
     return _Checked("", _size(_files_of_run(run)))
 
 
 def _version_of(workspace: Workspace, run: TrainingRun) -> tuple[object, ...]:
     """Return what changes with any file of a run, its dataset, the photos to test it, and the own model below it."""
-    folders = [
-        run.folder,
-        workspace.dataset_dir(run.dataset_id),
-        *(run.folder / NEW_PHOTOS_DIR / "datasets").glob("*"),
-    ]
+    folders = [run.folder, *(run.folder / NEW_PHOTOS_DIR / "datasets").glob("*")]
     if ID_PATTERN.fullmatch(run.config.backbone):
         folders.append(workspace.source_dir(run.config.backbone))
-    return tuple(
+    files = [
         (entry.path, status.st_mtime_ns, status.st_size, status.st_ino)
         for folder in folders
         if folder.is_dir()
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name)
+        for entry in os.scandir(folder)
         if stat.S_ISREG((status := entry.stat()).st_mode)
-    )
+    ]
+    return signature_of(workspace.dataset_dir(run.dataset_id) / DATASET_FILE), *sorted(files)
 
 
-def _chosen_run(workspace: Workspace, run_id: str, dataset_id: str) -> TrainingRun:
+def _chosen_run(workspace: Workspace, run_id: str, dataset_id: str) -> tuple[TrainingRun, _Size]:
     run = TrainingRun.load(workspace, run_id)
     if run.dataset_id != dataset_id:
         raise ProjectError(
@@ -270,36 +268,44 @@ def _chosen_run(workspace: Workspace, run_id: str, dataset_id: str) -> TrainingR
                 id=run_id
             )
         )
-    if reason := _why_not(workspace, run):
+    checked = _check_run(workspace, run)
+    if checked.flaw:
         raise ProjectError(
-            _("The run {id} cannot go into a project: {reason}").format(id=run.id, reason=reason)
+            _("The run {id} cannot go into a project: {reason}").format(id=run.id, reason=checked.flaw)
         )
-    return run
+    return run, checked.size
 
 
-def _runs_that_can_go(workspace: Workspace, dataset_id: str) -> tuple[list[TrainingRun], list[RunLeftOut]]:
+def _runs_that_can_go(
+    workspace: Workspace, dataset_id: str
+) -> tuple[list[tuple[TrainingRun, _Size]], list[RunLeftOut]]:
     runs, left_out = [], []
     # Of one whose facts cannot be read nobody knows which images it is on.
     for run in runs_of(workspace):
         if run.dataset_id != dataset_id:
             continue
-        if reason := _why_not(workspace, run):
-            left_out.append(RunLeftOut(run.id, reason))
+        checked = _check_run(workspace, run)
+        if checked.flaw:
+            left_out.append(RunLeftOut(run.id, checked.flaw))
         else:
-            runs.append(run)
+            runs.append((run, checked.size))
     return runs, left_out
 
 
-def _why_not(workspace: Workspace, run: TrainingRun) -> str:
-    """Say why a run cannot go into a project; empty if it can."""
+def _check_run(workspace: Workspace, run: TrainingRun) -> _Checked:
+    """Say why a run cannot go into a project, if so, and how large it is."""
     try:
         status = run_status(run)
         if status in ACTIVE:
-            return _("it is not over.")
+            return _flaw(_("it is not over."))
         if status not in ("finished", "stopped"):
-            return _("its training failed or was interrupted.")
+            return _flaw(_("its training failed or was interrupted."))
         if not run.has_model:
-            return _("it has no model.")
-        return _checked(workspace, run, _version_of(workspace, run)).flaw
+            return _flaw(_("it has no model."))
+        return _checked(workspace, run, _version_of(workspace, run))
     except MISFITS as error:
-        return reason_of(error)
+        return _flaw(reason_of(error))
+
+
+def _flaw(reason: str) -> _Checked:
+    return _Checked(reason, _Size(0, 0))
