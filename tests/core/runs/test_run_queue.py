@@ -7,7 +7,6 @@ import os
 import shutil
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -56,8 +55,8 @@ class ScriptedTraining:
         self.num_at_once = 0
         self.most_at_once = 0
         self.fails: set[str] = set()
-        self._begun: dict[str, threading.Event] = defaultdict(threading.Event)
-        self._may_end: dict[str, threading.Event] = defaultdict(threading.Event)
+        self._begun: dict[str, threading.Event] = {}
+        self._may_end: dict[str, threading.Event] = {}
 
     def __call__(
         self,
@@ -70,8 +69,8 @@ class ScriptedTraining:
         self.most_at_once = max(self.most_at_once, self.num_at_once)
         self.order.append(run.id)
         emit(STARTED)
-        self._begun[run.id].set()
-        assert self._may_end[run.id].wait(PATIENCE)
+        _event_of(self._begun, run.id).set()
+        assert _event_of(self._may_end, run.id).wait(PATIENCE)
         self.num_at_once -= 1
         if run.id in self.fails:
             raise OSError("the disk is full")
@@ -79,11 +78,16 @@ class ScriptedTraining:
         emit(RunEnded(102.0, "stopped" if should_stop() else "finished", "", 1))
 
     def wait_until_begun(self, run_id: str) -> None:
-        assert self._begun[run_id].wait(PATIENCE)
+        assert _event_of(self._begun, run_id).wait(PATIENCE)
 
     def let_end(self, *run_ids: str) -> None:
         for run_id in run_ids:
-            self._may_end[run_id].set()
+            _event_of(self._may_end, run_id).set()
+
+
+def _event_of(events: dict[str, threading.Event], run_id: str) -> threading.Event:
+    # Not a defaultdict: two threads that ask first would each get an event of their own.
+    return events.setdefault(run_id, threading.Event())
 
 
 @pytest.fixture
