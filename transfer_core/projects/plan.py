@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -247,17 +247,20 @@ def _checked(workspace: Workspace, run: TrainingRun, _version: tuple[object, ...
 
 def _version_of(workspace: Workspace, run: TrainingRun) -> tuple[object, ...]:
     """Return what changes with any file of a run, its dataset, the photos to test it, and the own model below it."""
-    folders = [run.folder, *(run.folder / NEW_PHOTOS_DIR / "datasets").glob("*")]
+    files = _versions_in(run.folder)
+    if any(name == NEW_PHOTOS_DIR for name, *_version in files):
+        for folder in (run.folder / NEW_PHOTOS_DIR / "datasets").glob("*"):
+            files += _versions_in(folder)
     if ID_PATTERN.fullmatch(run.config.backbone):
-        folders.append(workspace.source_dir(run.config.backbone))
-    files = [
-        (entry.path, status.st_mtime_ns, status.st_size, status.st_ino)
-        for folder in folders
-        if folder.is_dir()
-        for entry in os.scandir(folder)
-        if stat.S_ISREG((status := entry.stat()).st_mode)
-    ]
+        files += _versions_in(workspace.source_dir(run.config.backbone))
     return signature_of(workspace.dataset_dir(run.dataset_id) / DATASET_FILE), *sorted(files)
+
+
+def _versions_in(folder: Path) -> list[tuple[str, int, int, int]]:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        statuses = [(entry.name, entry.stat()) for entry in entries]
+        return [(name, found.st_mtime_ns, found.st_size, found.st_ino) for name, found in statuses]
+    return []
 
 
 def _chosen_run(workspace: Workspace, run_id: str, dataset_id: str) -> tuple[TrainingRun, _Size]:

@@ -69,37 +69,11 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         emit(RunEnded(time.time(), outcome, message))
         return
 
-    def leave_out_of_the_evaluation(damaged: list[ImageRecord]) -> None:
-        nonlocal dataset
-        # Nothing is split again here: the model has learned from the others.
-        dataset = replace(dataset, images=tuple(image for image in dataset.images if image not in damaged))
-        run.write_split(dataset)
-        emit(photos_left_out(time.time(), damaged))
-
     def evaluate_before_the_end(event: TrainingEvent) -> None:
         nonlocal dataset
         # The checkpoints are still there: a run cut off in here goes on from the last one.
         if isinstance(event, RunEnded) and event.best_epoch:
-            emit(PhaseStarted(event.time, "evaluation", len(run.validation_ids())))
-            fit_certainty(run, dataset, workspace.cache_dir)
-            evaluation = evaluate_on_dataset(
-                Predictor.load(run.folder), run, dataset, leave_out_of_the_evaluation
-            )
-            fit_familiarity(run, evaluation)
-            write_json(run.folder / EVALUATION_FILE, evaluation.to_dict())
-            if run.config.teacher:
-                _measure_both(workspace, run, dataset, evaluation)
-            # A teacher has learned from the other parts: only the first is kept from both models.
-            elif event.outcome == "finished":
-                check_other_folds(
-                    dataset,
-                    run.config,
-                    run.folder,
-                    workspace.cache_dir,
-                    evaluation.accuracy,
-                    emit,
-                    should_stop,
-                )
+            _evaluate_model(workspace, run, dataset, event, emit, should_stop)
         if isinstance(event, PhotosLeftOut):
             dataset = without_photos(all_photos, event.image_ids)
             run.write_split(dataset)
@@ -118,6 +92,37 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         ask_teacher=ask_about_photos if run.config.teacher else None,
         reported=reported,
     )
+
+
+def _evaluate_model(
+    workspace: Workspace,
+    run: TrainingRun,
+    dataset: ImageDataset,
+    ended: RunEnded,
+    emit: Emit,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Score the saved model, set its limits, and cross-validate a training that was not stopped."""
+
+    def leave_out(damaged: list[ImageRecord]) -> None:
+        nonlocal dataset
+        # Nothing is split again here: the model has learned from the others.
+        dataset = replace(dataset, images=tuple(image for image in dataset.images if image not in damaged))
+        run.write_split(dataset)
+        emit(photos_left_out(time.time(), damaged))
+
+    emit(PhaseStarted(ended.time, "evaluation", len(run.validation_ids())))
+    fit_certainty(run, dataset, workspace.cache_dir)
+    evaluation = evaluate_on_dataset(Predictor.load(run.folder), run, dataset, leave_out)
+    fit_familiarity(run, evaluation)
+    write_json(run.folder / EVALUATION_FILE, evaluation.to_dict())
+    if run.config.teacher:
+        _measure_both(workspace, run, dataset, evaluation)
+    # A teacher has learned from the other parts: only the first is kept from both models.
+    elif ended.outcome == "finished":
+        check_other_folds(
+            dataset, run.config, run.folder, workspace.cache_dir, evaluation.accuracy, emit, should_stop
+        )
 
 
 def _reported_epochs(run: TrainingRun, dataset: ImageDataset) -> list[EpochEnded]:
