@@ -110,7 +110,7 @@ def _read_archives(budget: Budget, seconds_left: float) -> Report:
         growth.note(number)
         outer = budget.folder / "archive"
         wrong = _brought(content, outer)
-        shutil.rmtree(outer)
+        shutil.rmtree(outer, ignore_errors=True)  # nothing is made when all is refused
         return wrong
 
     return _watched(budget, seconds_left, trial, growth)
