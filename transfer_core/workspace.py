@@ -114,7 +114,7 @@ class Workspace:
         Raises:
             NotFoundError: If the id is not one this app gives.
         """
-        return self.root / "datasets" / _checked_id(dataset_id)
+        return self.datasets_dir / _checked_id(dataset_id)
 
     def run_dir(self, run_id: str) -> Path:
         """Return the folder of a run, which may not exist yet.
@@ -122,7 +122,7 @@ class Workspace:
         Raises:
             NotFoundError: If the id is not one this app gives.
         """
-        return self.root / "runs" / _checked_id(run_id)
+        return self.runs_dir / _checked_id(run_id)
 
     def source_dir(self, source_id: str) -> Path:
         """Return the folder of an own model that new ones build on; it may not exist yet.
