@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from pages.ui.page import run_page
-from pages.ui.runs import show_earlier_runs
-from pages.ui.sample_run import start_sample_run
-from pages.ui.session import Session
-from pages.ui.steps import Step
+from pages.ui.app.earlier_runs import show_earlier_runs
+from pages.ui.app.page import run_page
+from pages.ui.app.sample_run import start_sample_run
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
 from transfer_core.language import _
 
 _STEPS_A_ROW = 4

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from pages.ui.page import guarded, run_page
-from pages.ui.projects import show_opening, show_saving
-from pages.ui.session import Session
+from pages.ui.app.page import guarded, run_page
+from pages.ui.app.session import Session
+from pages.ui.projects.project_file import show_opening, show_saving
 from transfer_core.language import _
 
 

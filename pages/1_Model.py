@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from pages.ui.audition import show_audition
-from pages.ui.backbone_choice import show_all, show_bundled, show_downloads
-from pages.ui.backbone_facts import lineage_words
-from pages.ui.glossary import explain
-from pages.ui.own_models import show_own_models
-from pages.ui.page import link_to_next, run_page
-from pages.ui.session import Session
-from pages.ui.steps import Step
+from pages.ui.app.glossary import explain
+from pages.ui.app.page import link_to_next, run_page
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
+from pages.ui.model.audition import show_audition
+from pages.ui.model.choice import show_all, show_bundled, show_downloads
+from pages.ui.model.facts import lineage_words
+from pages.ui.model.own_models import show_own_models
 from transfer_core.backbones.registry import bundled_backbones, get_backbone
 from transfer_core.language import _
 

@@ -2,17 +2,17 @@
 
 import streamlit as st
 
-from pages.ui.charts import show_class_counts
-from pages.ui.dataset_edits import show_class_editor, show_undo
-from pages.ui.gallery import show_gallery
-from pages.ui.glossary import explain
-from pages.ui.image_sources import show_image_sources
-from pages.ui.page import guarded, link_to_next, run_page
-from pages.ui.problems import show_problems
-from pages.ui.session import Session
-from pages.ui.split_choice import show_split_choice
-from pages.ui.steps import Step, step_state
-from pages.ui.words import plain
+from pages.ui.app.glossary import explain
+from pages.ui.app.page import guarded, link_to_next, run_page
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step, step_state
+from pages.ui.app.words import plain
+from pages.ui.components.charts import show_class_counts
+from pages.ui.components.gallery import show_gallery
+from pages.ui.images.add_photos import show_image_sources
+from pages.ui.images.edits import show_class_editor, show_undo
+from pages.ui.images.problems import show_problems
+from pages.ui.images.split import show_split_choice
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _
 

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from pages.ui.glossary import explain
-from pages.ui.network import show_network
-from pages.ui.page import link_to_next, require, run_page
-from pages.ui.session import Session
-from pages.ui.steps import Step
-from pages.ui.words import count_words, depth_words
+from pages.ui.app.glossary import explain
+from pages.ui.app.page import link_to_next, require, run_page
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
+from pages.ui.app.words import count_words, depth_words
+from pages.ui.layers.network import show_network
 from transfer_core.language import _
 from transfer_core.training.advice import depth_advice, recommended_depth
 from transfer_core.training.freezing import FreezePlan

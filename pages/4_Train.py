@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from pages.ui.page import guarded, require, run_page
-from pages.ui.process import run_queue
-from pages.ui.results import show_result, show_undo
-from pages.ui.session import Session
-from pages.ui.steps import Step
-from pages.ui.train_form import show_train_form
-from pages.ui.training import show_live
+from pages.ui.app.page import guarded, require, run_page
+from pages.ui.app.process import run_queue
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
+from pages.ui.train.form import show_train_form
+from pages.ui.train.live import show_live
+from pages.ui.train.outcome import show_result, show_undo
 from transfer_core.language import _
 from transfer_core.runs.run_status import ACTIVE
 

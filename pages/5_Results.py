@@ -1,15 +1,15 @@
 """Step 5: what the model has learned, and where it fails."""
 
-from pages.ui.explanation import show_explanation
-from pages.ui.image_map import show_image_map
-from pages.ui.page import guarded, run_page
-from pages.ui.result_certainty import show_certainty
-from pages.ui.result_mistakes import show_mistakes
-from pages.ui.result_overview import show_overview
-from pages.ui.result_parts import choose_part
-from pages.ui.run_choice import choose_run, say_no_model
-from pages.ui.session import Session
-from pages.ui.steps import Step
+from pages.ui.app.page import guarded, run_page
+from pages.ui.app.run_choice import choose_run, say_no_model
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
+from pages.ui.components.heat import show_explanation
+from pages.ui.components.image_map import show_image_map
+from pages.ui.results.certainty import show_certainty
+from pages.ui.results.mistakes import show_mistakes
+from pages.ui.results.overview import show_overview
+from pages.ui.results.parts import choose_part
 from transfer_core.language import _
 
 

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from pages.ui.live_camera import show_live_camera
-from pages.ui.many_photos import show_many_photos
-from pages.ui.page import run_page
-from pages.ui.predictions import show_predictions
-from pages.ui.run_choice import choose_other_run, choose_run, runs_with_a_model, say_no_model
-from pages.ui.session import Session
-from pages.ui.steps import Step
-from pages.ui.test_images import choose_way, collect_photos
+from pages.ui.app.page import run_page
+from pages.ui.app.run_choice import choose_other_run, choose_run, runs_with_a_model, say_no_model
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
+from pages.ui.components.live_camera import show_live_camera
+from pages.ui.test.add_test_photos import choose_way, collect_photos
+from pages.ui.test.many_photos import show_many_photos
+from pages.ui.test.predictions import show_predictions
 from transfer_core.language import _
 
 

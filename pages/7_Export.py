@@ -1,11 +1,11 @@
 """Step 7: take the model away, with a proof that it answers as it does here."""
 
-from pages.ui.exports import show_exports
-from pages.ui.page import run_page
-from pages.ui.run_choice import choose_run, say_no_model
-from pages.ui.session import Session
-from pages.ui.smaller_model import show_smaller_model
-from pages.ui.steps import Step
+from pages.ui.app.page import run_page
+from pages.ui.app.run_choice import choose_run, say_no_model
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
+from pages.ui.export.formats import show_exports
+from pages.ui.export.smaller_model import show_smaller_model
 from transfer_core.language import _
 
 

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from pages.ui.compare_runs import show_comparison
-from pages.ui.compare_table import choose_runs
-from pages.ui.page import run_page
-from pages.ui.result_parts import choose_named
-from pages.ui.results import show_undo
-from pages.ui.session import Session
-from pages.ui.sweep import show_sweeps
+from pages.ui.app.page import run_page
+from pages.ui.app.session import Session
+from pages.ui.compare.comparison import show_comparison
+from pages.ui.compare.sweep import show_sweeps
+from pages.ui.compare.table import choose_runs
+from pages.ui.results.parts import choose_named
+from pages.ui.train.outcome import show_undo
 from transfer_core.language import _
 
 

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from pages.ui.lessons import Lesson, go_to, lessons
-from pages.ui.page import guarded, run_page
-from pages.ui.process import run_queue, workspace
-from pages.ui.run_choice import wanted_run_id
-from pages.ui.session import Session
-from pages.ui.words import plain
+from pages.ui.app.page import guarded, run_page
+from pages.ui.app.process import run_queue, workspace
+from pages.ui.app.run_choice import wanted_run_id
+from pages.ui.app.session import Session
+from pages.ui.app.words import plain
+from pages.ui.learn.lessons import Lesson, go_to, lessons
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 

@@ -53,7 +53,7 @@ MAY_USE_THREADS = (
     "transfer_core.backbones.runtime",
     "pages.ui",
 )
-SESSION_FILE = Path("pages/ui/session.py")
+SESSION_FILE = Path("pages/ui/app/session.py")
 
 
 @dataclass(frozen=True)
@@ -184,13 +184,13 @@ def test_every_module_has_a_room() -> None:
         ),
         (
             "transfer_core/__main__.py",
-            "from pages.ui.session import Session",
-            "transfer_core.__main__ imports pages.ui.session, against the direction",
+            "from pages.ui.app.session import Session",
+            "transfer_core.__main__ imports pages.ui.app.session, against the direction",
         ),
         (
-            "pages/ui/session.py",
+            "pages/ui/app/session.py",
             "import app",
-            "pages.ui.session imports app, against the direction",
+            "pages.ui.app.session imports app, against the direction",
         ),
         (
             "transfer_core/runs/run_queue.py",
@@ -219,7 +219,11 @@ def test_every_module_has_a_room() -> None:
             "transfer_core.training.train uses threads",
         ),
         ("pages/4_Train.py", "def run():\n    import threading", "pages.4_Train uses threads"),
-        ("pages/ui/charts.py", "st.session_state['a'] = 1", "pages/ui/charts.py names session_state"),
+        (
+            "pages/ui/components/charts.py",
+            "st.session_state['a'] = 1",
+            "pages/ui/components/charts.py names session_state",
+        ),
         ("app.py", "from streamlit import session_state", "app.py names session_state"),
     ],
 )
@@ -244,8 +248,8 @@ def test_a_planted_offence_is_found(tmp_path: Path, path: str, code: str, offenc
         ("transfer_core/data/parallel.py", "from concurrent.futures import Future"),
         ("transfer_core/data/split.py", "import keras_like\nimport streamlit_like\nimport threading_like"),
         ("transfer_core/runs/run_queue.py", "from transfer_core.errors import IngestError"),
-        ("pages/ui/session.py", "import streamlit as st\nst.session_state"),
-        ("app.py", "import streamlit\nfrom pages.ui.page import run_page"),
+        ("pages/ui/app/session.py", "import streamlit as st\nst.session_state"),
+        ("app.py", "import streamlit\nfrom pages.ui.app.page import run_page"),
     ],
 )
 def test_what_is_allowed_is_not_found(tmp_path: Path, path: str, code: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-import pages.ui.process
+import pages.ui.app.process
 from tests.conftest import ROOT
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -75,7 +75,7 @@ def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 @pytest.fixture
 def staged_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedRuns]:
     staged = StagedRuns()
-    monkeypatch.setattr(pages.ui.process, "RunQueue", partial(RunQueue, execute=staged.execute))
+    monkeypatch.setattr(pages.ui.app.process, "RunQueue", partial(RunQueue, execute=staged.execute))
     yield staged
     staged.let_go.set()
 
@@ -105,7 +105,7 @@ def open_page() -> OpenPage:
 
 def submit(dataset: ImageDataset, **changes: object) -> str:
     """Put a run into the queue of the pages."""
-    return pages.ui.process.run_queue().submit(dataset, TrainingConfig(**changes))
+    return pages.ui.app.process.run_queue().submit(dataset, TrainingConfig(**changes))
 
 
 def texts(page: AppTest) -> str:

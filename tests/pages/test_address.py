@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.session import Session, _from_address
+from pages.ui.app.session import Session, _from_address
 from tests.conftest import ROOT
 from tests.pages.conftest import OpenPage
 from transfer_core.config import TrainingConfig

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pages.ui import compare_table
-from pages.ui.compare_table import RunRow
-from pages.ui.session import Session
+from pages.ui.app.session import Session
+from pages.ui.compare import table as compare_table
+from pages.ui.compare.table import RunRow
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset

@@ -9,7 +9,7 @@ import keras
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import process
+from pages.ui.app import process
 from tests.conftest import MakeImage, swap_classes
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.config import TrainingConfig

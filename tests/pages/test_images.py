@@ -161,7 +161,7 @@ def test_earlier_images_can_be_taken_again(open_page: OpenPage, dataset: ImageDa
 def test_too_many_files_for_one_class_are_sent_to_the_folder_way(
     open_page: OpenPage, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pages.ui.image_sources._MAX_CLASS_FILES", 1)
+    monkeypatch.setattr("pages.ui.images.add_photos._MAX_CLASS_FILES", 1)
     page = open_page("2_Images")
     page.button_group[0].set_value("One class").run()
     page.text_input[0].set_value("grey")
@@ -257,7 +257,7 @@ def test_wrong_labels_are_looked_for(
 ) -> None:
     wrong = dataset.images[0]
     found = [Suspicion(wrong.id, wrong.class_name, "red", 0.9)]
-    monkeypatch.setattr("pages.ui.problems.suspicious_labels", lambda *_given, **_named: found)
+    monkeypatch.setattr("pages.ui.images.problems.suspicious_labels", lambda *_given, **_named: found)
     page = open_page("2_Images", images=dataset.id)
     next(button for button in page.button if button.label == "Look for wrong labels").click().run()
     assert "Labels that are likely wrong" in texts(page)

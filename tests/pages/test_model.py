@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import pages.ui.jobs
-import pages.ui.process
-from pages.ui.jobs import audition_of, downloads, forget_audition, start_audition
+import pages.ui.app.jobs
+import pages.ui.app.process
+from pages.ui.app.jobs import audition_of, downloads, forget_audition, start_audition
 from tests.pages.conftest import OpenPage, StagedRuns, submit, texts
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
@@ -125,7 +125,7 @@ def test_audition_from_the_start_to_the_choice(
         monkeypatch.setattr(job, "start", lambda: job)
         return job
 
-    monkeypatch.setattr(pages.ui.jobs, "audition_job", stand_in)
+    monkeypatch.setattr(pages.ui.app.jobs, "audition_job", stand_in)
     page = open_page("1_Model", images=dataset.id)
     page.button(key="start-audition").click().run()
     assert tried == ["efficientnet_lite0", "efficientnet_lite1"]
@@ -222,7 +222,7 @@ def test_an_own_model_that_is_needed_stays(
 ) -> None:
     page = open_page("1_Model")
     page.button(key=f"build-on-{finished.id}").click().run()
-    dataset = ImageDataset.load(pages.ui.process.workspace(), finished.dataset_id)
+    dataset = ImageDataset.load(pages.ui.app.process.workspace(), finished.dataset_id)
     submit(dataset, backbone=finished.id)
     page.button(key=f"delete-source-{finished.id}").click().run()
     message = page.error[0].value

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import pages.ui.process
-from pages.ui.jobs import opening_of, start_opening
+import pages.ui.app.process
+from pages.ui.app.jobs import opening_of, start_opening
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.projects.open import open_project
@@ -71,7 +71,7 @@ def test_it_says_what_goes_in_and_what_stays_behind(
     assert not downloads(page)
     button(page, "Make the file").click().run()
     assert downloads(page) == ["Download (1 MB)"]
-    path = pages.ui.process.workspace().cache_dir / "projects" / f"{dataset.id}.zip"
+    path = pages.ui.app.process.workspace().cache_dir / "projects" / f"{dataset.id}.zip"
     with path.open("rb") as content:
         opened = open_project(Workspace(tmp_path / "there"), content)
     assert (opened.dataset_id, opened.run_ids) == (dataset.id, ())
@@ -130,7 +130,7 @@ def test_a_failed_saving_says_why(
 def test_a_large_file_is_shown_where_it_lies_and_those_of_other_images_stay(
     open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pages.ui.projects._MOST_DOWNLOAD_BYTES", 100)
+    monkeypatch.setattr("pages.ui.projects.project_file._MOST_DOWNLOAD_BYTES", 100)
     folder = page_workspace.cache_dir / "projects"
     folder.mkdir()
     other = "20260101-000000-0123456789abcdef.zip"

@@ -9,7 +9,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests,
 from streamlit.runtime.state.session_state import SessionState
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.reruns import keep_every_click
+from pages.ui.app.reruns import keep_every_click
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def next_request(requests: ScriptRequests) -> RerunData | None:
 
 
 def test_streamlit_still_has_what_the_app_changes() -> None:
-    # When this fails, Streamlit has changed: see whether pages/ui/reruns.py is still needed.
+    # When this fails, Streamlit has changed: see whether pages/ui/app/reruns.py is still needed.
     assert hasattr(ScriptRequests._request_rerun_locked, "__wrapped__")
     assert hasattr(SessionState._call_callbacks, "__wrapped__")
 

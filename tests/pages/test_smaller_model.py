@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-import pages.ui.process
-from pages.ui.session import _KEY
+import pages.ui.app.process
+from pages.ui.app.session import _KEY
 from tests.pages.conftest import OpenPage, StagedRuns, button, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -52,7 +52,7 @@ def test_one_click_has_a_small_model_taught(
     config = TrainingRun.load(page_workspace, student).config
     assert (config.teacher, config.backbone) == (run.id, "efficientnet_lite0")
     assert "The small model is being taught." in texts(page)
-    assert pages.ui.process.run_queue().snapshot(student) is not None
+    assert pages.ui.app.process.run_queue().snapshot(student) is not None
 
 
 def test_images_parted_anew_are_refused_with_the_reason(
@@ -72,7 +72,7 @@ def test_choices_taken_over_from_a_taught_run_come_without_its_teacher(
     open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset, staged_runs: StagedRuns
 ) -> None:
     run = trained(page_workspace, dataset)
-    taught = pages.ui.process.run_queue().submit(
+    taught = pages.ui.app.process.run_queue().submit(
         dataset, TrainingConfig(backbone="tiny_random", teacher=run.id, dropout=0.4)
     )
     staged_runs.let_go.set()

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import many_photos, pasted_photos
-from pages.ui.session import Session
+from pages.ui.app.session import Session
+from pages.ui.components import pasted_photos
+from pages.ui.test import many_photos
 from tests.conftest import MakeImage, near_duplicate
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import pages.ui.jobs
-import pages.ui.process
+import pages.ui.app.jobs
+import pages.ui.app.process
 import transfer_core.runs.job
-from pages.ui.words import plain
+from pages.ui.app.words import plain
 from tests.pages.conftest import HALF_WAY, OpenPage, StagedRuns, button, submit, texts
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
@@ -30,7 +30,7 @@ from transfer_core.workspace import Workspace
 
 def wait_for(run_id: str, *statuses: str) -> None:
     deadline = time.monotonic() + 60
-    while pages.ui.process.run_queue().status(run_id) not in statuses:
+    while pages.ui.app.process.run_queue().status(run_id) not in statuses:
         assert time.monotonic() < deadline, "the run did not get there"
 
 
@@ -198,7 +198,7 @@ def rate_page(open_page: OpenPage, dataset: ImageDataset) -> AppTest:
 
 def wait_for_search() -> None:
     deadline = time.monotonic() + 60
-    for _searched, job in pages.ui.jobs._rate_searches().values():
+    for _searched, job in pages.ui.app.jobs._rate_searches().values():
         while not job.is_over:
             assert time.monotonic() < deadline, "the search did not end"
 
@@ -325,7 +325,7 @@ def test_stop_is_passed_on_and_said(
     assert staged_runs.reached_half_way.wait(30)
     page = open_page("4_Train", run=run_id)
     button(page, "Stop and keep the best").click().run()
-    assert pages.ui.process.run_queue().is_stopping(run_id)
+    assert pages.ui.app.process.run_queue().is_stopping(run_id)
     assert "Stopping after the present step …" in texts(page)
 
 
@@ -394,7 +394,7 @@ def test_a_run_that_was_cut_off_goes_on(
     assert "This training was cut off" in page.warning[0].value
     button(page, "Go on").click().run()
     assert staged_runs.reached_half_way.wait(30)
-    assert pages.ui.process.run_queue().status(run.id) == "running"
+    assert pages.ui.app.process.run_queue().status(run.id) == "running"
     assert button(page, "Pause")
 
 
@@ -441,7 +441,7 @@ def test_an_error_at_the_start_is_a_sentence(
     def refuse(*_arguments: object) -> str:
         raise TrainingError("There is no room left.")
 
-    monkeypatch.setattr(pages.ui.process.RunQueue, "submit", refuse)
+    monkeypatch.setattr(pages.ui.app.process.RunQueue, "submit", refuse)
     page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
     button(page, "Start training").click().run()
     assert page.error[0].value == "There is no room left."

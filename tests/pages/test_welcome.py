@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-import pages.ui.process
+import pages.ui.app.process
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.workspace import Workspace
@@ -25,7 +25,7 @@ def test_paints_before_tensorflow_is_there(open_page: OpenPage, monkeypatch: pyt
         loading.set()
         may_load.wait(60)
 
-    monkeypatch.setattr(pages.ui.process, "load_keras", load_slowly)
+    monkeypatch.setattr(pages.ui.app.process, "load_keras", load_slowly)
     page = open_page()
     assert page.title, "the page waited for TensorFlow"
     assert loading.wait(10), "TensorFlow is not loaded behind the page"
@@ -51,7 +51,7 @@ def test_lists_earlier_runs_and_opens_one(
 ) -> None:
     staged_runs.let_go.set()
     run_id = submit(dataset, epochs=7)
-    while pages.ui.process.run_queue().status(run_id) != "finished":
+    while pages.ui.app.process.run_queue().status(run_id) != "finished":
         assert staged_runs.reached_half_way.wait(30)
     page = open_page()
     assert "Earlier runs" in texts(page)

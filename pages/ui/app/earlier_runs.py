@@ -1,0 +1,66 @@
+"""The list of earlier runs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui.app.process import run_queue, workspace
+from pages.ui.app.run_words import backbone_title, run_depth_words
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
+from pages.ui.app.words import duration_words, plain
+from transfer_core.errors import TransferStudioError
+from transfer_core.language import _
+from transfer_core.runs.run_status import RunStatus
+from transfer_core.runs.training_run import TrainingRun
+
+_RUNS_SHOWN = 12
+
+
+def status_words(status: RunStatus) -> str:
+    """A run's status with its icon."""
+    return {
+        "queued": _(":material/hourglass_empty: waiting"),
+        "running": _(":material/progress_activity: training now"),
+        "paused": _(":material/pause_circle: paused"),
+        "finished": _(":material/check_circle: finished"),
+        "stopped": _(":material/stop_circle: stopped"),
+        "failed": _(":material/error: did not work"),
+        "interrupted": _(":material/power_off: interrupted"),
+    }[status]
+
+
+def show_earlier_runs(session: Session) -> None:
+    """Draw the newest runs, each with a way to open it."""
+    run_ids = workspace().run_ids()
+    if not run_ids:
+        return
+    st.subheader(_("Earlier runs"), anchor=False)
+    for run_id in run_ids[:_RUNS_SHOWN]:
+        try:
+            _show_run(session, TrainingRun.load(workspace(), run_id))
+        except TransferStudioError as error:
+            st.caption(f":material/broken_image: {run_id[:15]}: {plain(str(error))}")
+    if len(run_ids) > _RUNS_SHOWN:
+        st.caption(
+            _("The {count} newest of {total} are shown.").format(count=_RUNS_SHOWN, total=len(run_ids))
+        )
+
+
+def _show_run(session: Session, run: TrainingRun) -> None:
+    status, snapshot = run_queue().status(run.id), run_queue().snapshot(run.id)
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"run-{run.id}"):
+        with st.container(gap=None):
+            st.markdown(f"**{plain(run.dataset_name)}** · {status_words(status)}")
+            title = plain(backbone_title(run.config.backbone))
+            st.caption(f"{run.created_at:%Y-%m-%d %H:%M} · {title} · {run_depth_words(run)}")
+        if snapshot.best:
+            right = _("{accuracy:.0%} right on {count} validation images, {time}").format(
+                accuracy=snapshot.best.val_accuracy,
+                count=snapshot.num_validation_images,
+                time=duration_words(snapshot.seconds),
+            )
+            st.markdown(right, width="content")
+        if st.button(_("Open"), key=f"open-{run.id}", help=_("Show this run again, with its choices.")):
+            session.choose_run(run)
+            st.switch_page(Step.TRAIN.page)

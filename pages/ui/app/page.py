@@ -1,0 +1,88 @@
+"""What every page begins with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import streamlit as st
+
+from pages.ui.app.process import prepare_process
+from pages.ui.app.session import Session, open_session, write_address
+from pages.ui.app.sidebar import show_sidebar
+from pages.ui.app.steps import Step, step_state
+from pages.ui.app.words import plain
+from transfer_core.errors import TransferStudioError
+from transfer_core.language import _
+
+_logger = logging.getLogger(__name__)
+_STYLE = Path(__file__).with_name("style.css")
+
+Parameters = ParamSpec("Parameters")
+
+
+def run_page(title: str, show: Callable[[Session], None], *, step: Step | None = None) -> None:
+    """Set a page up, then show it; errors that carry a sentence are shown as that sentence.
+
+    Args:
+        title: Its name in the browser's tab.
+        show: Draws its content.
+        step: Its place in the journey, if it has one.
+    """
+    st.set_page_config(page_title=f"{title} · Transfer Studio", page_icon="🎓", layout="wide")
+    st.html(_STYLE)
+    prepare_process()
+    session = open_session()
+    guarded(show_sidebar)(session)
+    if step:
+        st.title(f"{list(Step).index(step) + 1} · {step.title}", anchor=False)
+    guarded(show)(session)
+    write_address(session)
+
+
+def guarded(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Show the sentence of an error and log its traceback, in place of a page that breaks off."""
+
+    @wraps(function)
+    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except TransferStudioError as error:
+            _logger.info("Shown to the person: %s", error, exc_info=error.__cause__)
+            st.error(plain(str(error)), icon=":material/error:")
+
+    return call
+
+
+def require(session: Session, *steps: Step) -> bool:
+    """Say which earlier steps are missing, with links to them. True when nothing is.
+
+    Args:
+        session: What has been chosen.
+        steps: The steps that a page builds on.
+    """
+    missing = [step for step in steps if not step_state(step, session).is_done]
+    if not missing:
+        return True
+    names = ", ".join(step.title for step in missing)
+    st.info(
+        _("This step builds on earlier ones. Still missing: {names}.").format(names=names),
+        icon=":material/info:",
+    )
+    for step in missing:
+        st.page_link(
+            step.page,
+            label=_("Go to {title}: {purpose}").format(title=step.title, purpose=step.purpose),
+            icon=step.icon,
+            query_params=session.query(),
+        )
+    return False
+
+
+def link_to_next(step: Step, label: str) -> None:
+    """A button that goes on to a step."""
+    if st.button(label, type="primary", icon=":material/arrow_forward:", key=f"next-{step.name}"):
+        st.switch_page(step.page)

@@ -1,0 +1,101 @@
+"""Which trained model the Results and the Test page are about."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import streamlit as st
+
+from pages.ui.app.glossary import explain
+from pages.ui.app.process import run_queue, workspace
+from pages.ui.app.run_words import backbone_title, run_depth_words
+from pages.ui.app.session import Session
+from transfer_core.errors import TransferStudioError
+from transfer_core.language import _
+from transfer_core.runs.notes import RunNotes
+from transfer_core.runs.run_queue import RunQueue
+from transfer_core.runs.run_status import ACTIVE, run_status
+from transfer_core.runs.training_run import TrainingRun, runs_of
+
+
+def choose_run(session: Session, by_id: dict[str, TrainingRun] | None = None) -> TrainingRun | None:
+    """Let the person pick a run that has a model; the one trained last is chosen at first.
+
+    Args:
+        session: Keeps the choice.
+        by_id: What `runs_with_a_model` returned, where it was called already.
+    """
+    by_id = runs_with_a_model() if by_id is None else by_id
+    if not by_id:
+        return None
+    ids = list(by_id)
+    wanted = wanted_run_id(session)
+    # Not session.run_id: another run may be in training, and looking at this page must not lose it.
+    session.picked_run_id = st.selectbox(
+        _("Model"),
+        ids,
+        index=ids.index(wanted) if wanted in ids else 0,
+        format_func=lambda run_id: describe_run(by_id[run_id]),
+        key="picked-run",
+    )
+    return by_id[session.picked_run_id]
+
+
+def choose_other_run(run: TrainingRun, runs: dict[str, TrainingRun]) -> TrainingRun | None:
+    """Let the person pick a second run to set beside one; nothing is drawn where there is no other."""
+    by_id = {run_id: other for run_id, other in runs.items() if run_id != run.id}
+    if not by_id:
+        return None
+    chosen = st.selectbox(
+        _("Compare with"),
+        list(by_id),
+        index=None,
+        format_func=lambda run_id: describe_run(by_id[run_id]),
+        placeholder=_("No other model"),
+        help=explain("two models"),
+        # Keyed by the run too: a model is not compared with itself.
+        key=f"other-run-{run.id}",
+    )
+    return by_id.get(chosen) if chosen else None
+
+
+def wanted_run_id(session: Session) -> str | None:
+    """The run that the person picked or trains, if it has a model; otherwise the newest that has one."""
+    queue = run_queue()
+    for run_id in (session.picked_run_id, session.run_id):
+        with suppress(TransferStudioError):
+            if run_id and _has_whole_model(queue, TrainingRun.load(workspace(), run_id)):
+                return run_id
+    return next((run.id for run in runs_of(workspace()) if _has_whole_model(queue, run)), None)
+
+
+def say_no_model(session: Session) -> None:
+    """Say that nothing has been trained yet, with the way there."""
+    st.info(_("There is no trained model yet. Train one first."), icon=":material/info:")
+    st.page_link(
+        "pages/4_Train.py",
+        label=_("Go to Train"),
+        icon=":material/model_training:",
+        query_params=session.query(),
+    )
+
+
+def runs_with_a_model() -> dict[str, TrainingRun]:
+    """Every run that has a model, the newest first; a damaged one is listed on the welcome page."""
+    queue = run_queue()
+    return {run.id: run for run in runs_of(workspace()) if _has_whole_model(queue, run)}
+
+
+def _has_whole_model(queue: RunQueue, run: TrainingRun) -> bool:
+    """Whether a run has a model and is over: before that its model may not be whole yet."""
+    with suppress(TransferStudioError):
+        return run.has_model and not queue.is_here(run.id) and run_status(run) not in ACTIVE
+    return False
+
+
+def describe_run(run: TrainingRun) -> str:
+    """What a person calls a run or what it learned from, with which network and when."""
+    name = RunNotes.load(run.folder).name or run.dataset_name
+    title = backbone_title(run.config.backbone)
+    # To the second: the runs of a sweep begin within a minute.
+    return f"{name} · {title} · {run_depth_words(run)} · {run.created_at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,281 @@
+"""What one person has chosen so far: the only place that touches Streamlit's session state and the address.
+
+The choices are also written into the address of the page, so that a refresh, a bookmark or a second tab finds
+them again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from pages.ui.app.arrivals import LiveAnswer, Recording, Upload
+from pages.ui.app.process import workspace
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.problems import Suspicion
+from transfer_core.data.sources import SourceFile
+from transfer_core.errors import TransferStudioError
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.freezing import FreezePlan
+
+if TYPE_CHECKING:
+    from transfer_core.evaluation.answers import Answer
+
+_KEY = "session"
+# No network has more than 999 blocks, and int() refuses numbers of more than 4,300 digits.
+_DEPTH = re.compile(r"\d{1,3}", re.ASCII)
+_PART = re.compile(r"[a-z]{1,20}")
+
+
+@dataclass
+class Session:
+    """The choices of one person; ids and values only, never a live model.
+
+    Args:
+        backbone_name: The pretrained network, or None.
+        dataset_id: The images, or None.
+        num_unfrozen_blocks: How deep the network learns, or None.
+        run_id: The run that the Train page shows, or None.
+        picked_run_id: The run that was picked on the Results or the Test page, or None.
+        config: The numbers on the Train page.
+        upload: A folder on its way from the browser, or None.
+        server_upload: A folder on its way from the server's disk, or None.
+        recording: The latest recording of the camera, or None.
+        num_files_taken: How many uploads were taken in; a new number gives an empty upload field.
+        shown_problem: The kind of problem whose images the gallery shows, or None.
+        num_problems_shown: How often that was asked for; a new number gives the gallery a new filter.
+        checked_labels_of: The dataset whose labels were last looked through, or None.
+        suspicions: Labels of it that are likely wrong.
+        is_from_scratch: Whether the network starts from random weights.
+        has_own_choices: Whether the person chooses the numbers rather than taking those recommended.
+        deleted_run_id: The run that was deleted last and can be taken back, or None.
+        deleted_source_id: The own model that was deleted last and can be taken back, or None.
+        results_part: The part of the Results page that is open.
+        retrained: The run that was trained again with mended photos, by the run whose mistakes were looked at.
+        compare_part: The part of the Compare page that is open.
+        compared_run_ids: The runs that the Compare page sets side by side.
+        num_notes_saved: How often notes were saved in the table of runs; a new number gives a fresh table.
+        corrections: The right class of photos that were put among the images, by dataset and content.
+        answered_photos: Which new photos were last scored as a table.
+        answers: What models say about these, by the run and the version of its model and limits.
+        live: The latest answer to the live camera, or None.
+        pasted: New photos from the clipboard, oldest first, by an id that the browser gave.
+        pasted_id: The latest of them that came, also when it was taken away since.
+        num_pasted: How many have come, for their names.
+        opened_file: The project file that the person brought last, or None.
+        num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
+    """
+
+    backbone_name: str | None = None
+    dataset_id: str | None = None
+    num_unfrozen_blocks: int | None = None
+    run_id: str | None = None
+    picked_run_id: str | None = None
+    config: TrainingConfig = field(default_factory=TrainingConfig)
+    upload: Upload | None = None
+    server_upload: Upload | None = None
+    recording: Recording | None = None
+    num_files_taken: int = 0
+    shown_problem: str | None = None
+    num_problems_shown: int = 0
+    checked_labels_of: str | None = None
+    suspicions: tuple[Suspicion, ...] = ()
+    is_from_scratch: bool = False
+    has_own_choices: bool = False
+    deleted_run_id: str | None = None
+    deleted_source_id: str | None = None
+    results_part: str = "overview"
+    retrained: dict[str, str] = field(default_factory=dict)
+    compare_part: str = "runs"
+    compared_run_ids: tuple[str, ...] = ()
+    num_notes_saved: int = 0
+    corrections: dict[str, str] = field(default_factory=dict)
+    answered_photos: tuple[str, ...] = ()
+    answers: dict[tuple[str, tuple[int, ...]], Sequence[Answer]] = field(default_factory=dict)
+    live: LiveAnswer | None = None
+    pasted: dict[str, SourceFile] = field(default_factory=dict)
+    pasted_id: str = ""
+    num_pasted: int = 0
+    opened_file: str | None = None
+    num_forms: int = 0
+
+    @property
+    def dataset(self) -> ImageDataset | None:
+        """The chosen images as they are on disk now."""
+        return ImageDataset.load(workspace(), self.dataset_id) if self.dataset_id else None
+
+    @property
+    def freeze_plan(self) -> FreezePlan | None:
+        """What learns and what stays, once a network is chosen."""
+        if self.backbone_name is None:
+            return None
+        backbone = get_backbone(self.backbone_name)
+        if self.is_from_scratch:
+            return FreezePlan(backbone, len(backbone.blocks), is_from_scratch=True)
+        return FreezePlan(backbone, self.num_unfrozen_blocks or 0)
+
+    def choose_backbone(self, name: str) -> None:
+        """Take a network; a depth that was chosen for another one is forgotten."""
+        if name != self.backbone_name:
+            self.backbone_name = name
+            self.num_unfrozen_blocks = None
+            self.is_from_scratch = False
+
+    def choose_depth(self, num_unfrozen_blocks: int, *, is_from_scratch: bool = False) -> None:
+        """Take what learns along: some blocks from the end, or all of them from random weights."""
+        self.num_unfrozen_blocks = num_unfrozen_blocks
+        self.is_from_scratch = is_from_scratch
+        self.num_forms += 1
+
+    def choose_config(self, config: TrainingConfig) -> None:
+        """Take numbers that did not come from the fields of the form."""
+        self.config = config
+        self.num_forms += 1
+
+    def change_choices(self) -> None:
+        """Leave the run that is shown and go back to its choices."""
+        self.run_id = None
+        self.has_own_choices = True
+        self.num_forms += 1
+
+    def follow(self, run_id: str) -> None:
+        """Show a run that has just been started, on every page."""
+        self.run_id, self.picked_run_id = run_id, None
+
+    def forget_deleted(self, run_id: str) -> None:
+        """Show a deleted run no more, but remember that it can be taken back."""
+        self.deleted_run_id = run_id
+        self.compared_run_ids = tuple(other for other in self.compared_run_ids if other != run_id)
+        if self.run_id == run_id:
+            self.run_id = None
+        if self.picked_run_id == run_id:
+            self.picked_run_id = None
+
+    def choose_run(self, run: TrainingRun) -> None:
+        """Show a run, with the choices it was made with."""
+        self.run_id = self.picked_run_id = run.id
+        self.config = without_teacher(run)
+        self.backbone_name = run.config.backbone
+        self.choose_depth(run.config.num_unfrozen_blocks, is_from_scratch=run.config.weights == "random")
+        self.dataset_id = run.dataset_id if run.dataset_id in workspace().dataset_ids() else None
+
+    def show_problem(self, kind: str) -> None:
+        """Let the gallery show the images of a problem."""
+        self.shown_problem = kind
+        self.num_problems_shown += 1
+
+    def suspicions_about(self, dataset: ImageDataset) -> tuple[Suspicion, ...]:
+        """The labels that looked wrong and are still as they were then."""
+        if self.checked_labels_of != dataset.id:
+            return ()
+        pairs = [(found, dataset.by_id.get(found.image_id)) for found in self.suspicions]
+        return tuple(
+            found
+            for found, image in pairs
+            if image and image.class_name == found.given and not image.is_confirmed
+        )
+
+    def query(self) -> dict[str, str]:
+        """The choices as they stand in the address."""
+        values = {
+            "model": self.backbone_name,
+            "images": self.dataset_id,
+            "unfrozen": self.num_unfrozen_blocks,
+            "scratch": 1 if self.is_from_scratch else None,
+            "run": self.run_id,
+            "pick": self.picked_run_id if self.picked_run_id != self.run_id else None,
+            "compare": ",".join(self.compared_run_ids) or None,
+            "view": self.compare_part if self.compare_part != "runs" else None,
+            "part": self.results_part if self.results_part != "overview" else None,
+        }
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def open_session() -> Session:
+    """Return the person's session, found again from the address after a refresh."""
+    if _KEY not in st.session_state:
+        st.session_state[_KEY] = _from_address(st.query_params.to_dict())
+    session: Session = st.session_state[_KEY]
+    _forget_what_is_gone(session)
+    write_address(session)
+    return session
+
+
+def write_address(session: Session) -> None:
+    """Put the choices into the address of the page."""
+    if st.query_params.to_dict() != session.query():
+        st.query_params.from_dict(session.query())
+
+
+def without_teacher(run: TrainingRun) -> TrainingConfig:
+    """Return the choices of a run as one's own: other images or networks would not fit its teacher."""
+    return run.config.with_changes(teacher="")
+
+
+def component_value(key: str, name: str) -> Any:
+    """Return what a component sent, inside its callback; None where the component has left the page meanwhile."""
+    return getattr(st.session_state.get(key), name, None)
+
+
+def widget_value(key: str) -> Any:
+    """Return what a person set a widget to, inside its callback."""
+    return st.session_state[key]
+
+
+def _from_address(values: dict[str, str]) -> Session:
+    """Take over each choice that is valid; an address may be old, shortened or made up."""
+    session = Session()
+    with suppress(TransferStudioError):
+        session.backbone_name = get_backbone(values.get("model", "")).name
+        depth = values.get("unfrozen", "")
+        if _DEPTH.fullmatch(depth):
+            session.num_unfrozen_blocks = FreezePlan(
+                get_backbone(values["model"]), int(depth)
+            ).num_unfrozen_blocks
+            session.is_from_scratch = "scratch" in values
+    with suppress(TransferStudioError):
+        session.dataset_id = ImageDataset.load(workspace(), values.get("images", "")).id
+    with suppress(TransferStudioError):
+        run = TrainingRun.load(workspace(), values.get("run", ""))
+        session.run_id, session.config = run.id, without_teacher(run)
+    with suppress(TransferStudioError):
+        session.picked_run_id = TrainingRun.load(workspace(), values.get("pick", "")).id
+    known = set(workspace().run_ids()) if values.get("compare") else set()
+    wanted = dict.fromkeys(values.get("compare", "").split(","))
+    session.compared_run_ids = tuple(one for one in wanted if one in known)
+    if _PART.fullmatch(values.get("view", "")):
+        session.compare_part = values["view"]
+    if _PART.fullmatch(values.get("part", "")):
+        session.results_part = values["part"]
+    return session
+
+
+def _forget_what_is_gone(session: Session) -> None:
+    try:
+        if session.backbone_name:
+            get_backbone(session.backbone_name)
+    except TransferStudioError:
+        session.backbone_name = None
+        session.num_unfrozen_blocks, session.is_from_scratch = None, False
+    try:
+        if session.dataset_id:
+            ImageDataset.load(workspace(), session.dataset_id)
+    except TransferStudioError:
+        session.dataset_id = None
+    try:
+        if session.run_id:
+            TrainingRun.load(workspace(), session.run_id)
+    except TransferStudioError:
+        session.run_id = None
+    try:
+        if session.picked_run_id:
+            TrainingRun.load(workspace(), session.picked_run_id)
+    except TransferStudioError:
+        session.picked_run_id = None

@@ -1,0 +1,61 @@
+"""The seven steps with what has been chosen, and the running training, on every page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui.app.process import run_queue
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step, step_state
+from pages.ui.app.words import phase_words, plain
+from transfer_core.language import _, plural
+
+
+def show_sidebar(session: Session) -> None:
+    """Draw the sidebar."""
+    with st.sidebar:
+        st.page_link("app.py", label="**Transfer Studio**", icon="🎓", query_params=session.query())
+        for number, step in enumerate(Step, 1):
+            state = step_state(step, session)
+            with st.container(key=f"step-{step.name.lower()}", gap=None):
+                st.page_link(
+                    step.page, label=f"{number} · {step.title}", icon=step.icon, query_params=session.query()
+                )
+                mark = ":material/check_circle:" if state.is_done else ":material/radio_button_unchecked:"
+                st.caption(f"{mark} {state.text}")
+        st.caption(_("More"))
+        for page, label, icon in more_pages():
+            st.page_link(page, label=label, icon=icon, query_params=session.query())
+        if run_queue().running:
+            st.divider()
+            st.fragment(_show_running_job, run_every="2s")(session)
+
+
+def more_pages() -> list[tuple[str, str, str]]:
+    """The pages beside the journey: file, name, icon."""
+    return [
+        ("pages/8_Compare.py", _("Compare"), ":material/compare_arrows:"),
+        ("pages/9_Learn.py", _("Learn"), ":material/school:"),
+        ("pages/10_Projects.py", _("Projects"), ":material/inventory_2:"),
+    ]
+
+
+def _show_running_job(session: Session) -> None:
+    """Show the run that is being trained now, whoever started it."""
+    run = run_queue().running
+    if run is None:
+        st.rerun()
+    snapshot = run_queue().snapshot(run.id)
+    st.caption(_("Paused") if snapshot.is_paused else _("Training now"))
+    st.progress(snapshot.phase_share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot)}")
+    if session.run_id and run_queue().status(session.run_id) == "queued":
+        place = run_queue().place(session.run_id)
+        if place:
+            st.caption(
+                plural("Your run waits: {count} before it.", "Your run waits: {count} before it.", place)
+            )
+    if session.run_id != run.id and st.button(
+        _("Look at it"), icon=":material/monitoring:", key="look-at-running", type="tertiary"
+    ):
+        session.run_id = run.id
+        st.switch_page(Step.TRAIN.page)

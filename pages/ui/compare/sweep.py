@@ -1,0 +1,242 @@
+"""The freeze sweep: try several depths, watch, and take over the best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.ui.app.glossary import explain
+from pages.ui.app.page import guarded, require
+from pages.ui.app.process import recommendation, run_queue, workspace
+from pages.ui.app.run_words import backbone_title
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
+from pages.ui.app.words import count_words, depth_words, duration_words, plain
+from transfer_core.language import _, plural
+from transfer_core.runs.run_status import ACTIVE
+from transfer_core.runs.sweep import (
+    NUM_REPEATS,
+    Sweep,
+    SweepPlan,
+    SweepPoint,
+    best_trade_off,
+    continue_sweep,
+    list_sweeps,
+    load_sweep,
+    start_sweep,
+    stop_sweep,
+    usual_depths,
+)
+
+_MARGIN = 0.1
+_BEST_COLOR, _OTHER_COLOR = "#d55e00", "#0072b2"
+
+
+def show_sweeps(session: Session) -> None:
+    """Draw the series of trainings that there are, and the way to begin one."""
+    st.markdown(
+        _(
+            "How deep should the network learn? Train the same images at several depths with one click, and see what "
+            "each more block brings and costs."
+        ),
+        help=explain("freeze sweep"),
+    )
+    sweeps = list_sweeps(workspace())
+    if sweeps:
+        by_id = {sweep.plan.id: sweep for sweep in sweeps}
+        chosen = st.selectbox(
+            _("Series"),
+            list(by_id),
+            format_func=lambda sweep_id: _describe(by_id[sweep_id]),
+            key=f"sweep-{len(by_id)}",
+        )
+        interval = "2s" if _is_active(by_id[chosen]) else None
+        st.fragment(guarded(_show_sweep), run_every=interval)(session, chosen, is_active=bool(interval))
+    with st.container(border=True):
+        st.subheader(_("Begin a new series") if sweeps else _("Begin"), anchor=False)
+        if require(session, Step.MODEL, Step.IMAGES):
+            guarded(_show_form)(session)
+
+
+def _show_form(session: Session) -> None:
+    plan, dataset = session.freeze_plan, session.dataset
+    assert plan is not None and dataset is not None
+    num_blocks = len(plan.backbone.blocks)
+    st.caption(
+        _("{images}, with {network}. Everything but the depth stays the same.").format(
+            images=plain(dataset.name), network=plain(plan.backbone.title)
+        )
+    )
+    depths = st.pills(
+        _("Depths to try: how many blocks learn along, counted from the end"),
+        list(range(num_blocks + 1)),
+        selection_mode="multi",
+        default=usual_depths(num_blocks),
+        help=explain("fine-tuning"),
+        key=f"sweep-depths-{plan.backbone.name}",
+    )
+    repeats = 1
+    if dataset.split_by != "folds":
+        repeats = st.slider(
+            _("How often each is trained, from other random starts"), 1, 5, NUM_REPEATS, help=explain("seed")
+        )
+    count = len(depths) * repeats
+    if st.button(
+        plural("Start {count} training", "Start {count} trainings", count),
+        type="primary",
+        icon=":material/play_arrow:",
+        key="start-sweep",
+    ):
+        config = session.config if session.has_own_choices else None
+        config = config or recommendation(dataset.id, dataset.version, plan.backbone.name).config
+        config = config.with_changes(backbone=plan.backbone.name)
+        start_sweep(run_queue(), dataset, config, SweepPlan.of(dataset, config, depths, repeats))
+        st.rerun()
+
+
+def _show_sweep(session: Session, sweep_id: str, *, is_active: bool) -> None:
+    sweep = load_sweep(workspace(), sweep_id)
+    if _is_active(sweep) != is_active:
+        st.rerun()
+    points = sweep.points(run_queue().snapshot)
+    num_planned = sum(point.num_planned for point in points)
+    num_finished = sum(point.num_finished for point in points)
+    if num_finished < num_planned:
+        _show_progress(sweep, num_finished, num_planned, is_active=is_active)
+    best = best_trade_off(points)
+    if best is None:
+        return
+    _show_best(session, sweep, points, best)
+    accuracy, seconds, parameters = st.columns([2, 1, 1])
+    with accuracy:
+        _show_accuracy(points, best)
+    with seconds:
+        known = [point for point in points if point.seconds is not None]
+        words = [duration_words(point.seconds or 0) for point in known]
+        _show_bars(
+            known, [point.seconds or 0 for point in known], words, _("Time of a training"), best, "seconds"
+        )
+    with parameters:
+        counts = [point.num_trainable_parameters for point in points]
+        _show_bars(
+            points,
+            counts,
+            [count_words(count) for count in counts],
+            _("Numbers that learn"),
+            best,
+            "parameters",
+        )
+    st.caption(
+        _(
+            "Time is that of the first training at a depth; the others find what the frozen layers see in the cache. "
+            "The whiskers are the standard deviation between the trainings."
+        )
+    )
+
+
+def _show_progress(sweep: Sweep, num_finished: int, num_planned: int, *, is_active: bool) -> None:
+    st.progress(
+        num_finished / num_planned,
+        text=_("{done} of {count} trainings are done").format(done=num_finished, count=num_planned),
+    )
+    if is_active:
+        if st.button(_("Stop"), icon=":material/stop_circle:", key="stop-sweep"):
+            stop_sweep(run_queue(), sweep)
+            st.rerun()
+    elif st.button(_("Go on"), icon=":material/play_arrow:", type="primary", key="continue-sweep"):
+        continue_sweep(run_queue(), sweep)
+        st.rerun()
+
+
+def _show_best(session: Session, sweep: Sweep, points: Sequence[SweepPoint], best: SweepPoint) -> None:
+    num_blocks = len(sweep.backbone.blocks)
+    highest = max(point.accuracy or 0 for point in points)
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="best-depth"):
+        text = _("**Best trade-off: {depth}** ({accuracy:.1%} right; the highest is {highest:.1%}).").format(
+            depth=depth_words(best.num_unfrozen_blocks, num_blocks), accuracy=best.accuracy, highest=highest
+        )
+        st.markdown(f":material/star: {text}", help=explain("depth trade-off"))
+        if st.button(_("Use this depth"), icon=":material/check:", key="use-depth"):
+            session.choose_run(sweep.runs[0])
+            session.choose_depth(best.num_unfrozen_blocks)
+            session.change_choices()
+            st.switch_page(Step.TRAIN.page)
+
+
+def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
+    known = [point for point in points if point.accuracies]
+    figure = go.Figure(
+        go.Scatter(
+            x=[str(point.num_unfrozen_blocks) for point in known],
+            y=[point.accuracy for point in known],
+            error_y={"type": "data", "array": [point.spread for point in known], "thickness": 2, "width": 6},
+            mode="lines+markers+text",
+            text=[_("best trade-off") if point == best else "" for point in known],
+            textposition="bottom center",
+            line={"width": 2, "color": _OTHER_COLOR},
+            marker={
+                "size": [18 if point == best else 10 for point in known],
+                "symbol": ["star" if point == best else "circle" for point in known],
+                "color": [_BEST_COLOR if point == best else _OTHER_COLOR for point in known],
+            },
+            cliponaxis=False,
+            hovertemplate=_("%{x} blocks: %{y:.1%}<extra></extra>"),
+        )
+    )
+    described = "; ".join(
+        _("{depth} blocks: {accuracy:.1%}").format(depth=point.num_unfrozen_blocks, accuracy=point.accuracy)
+        for point in known
+    )
+    lowest = min((point.accuracy or 0) - point.spread for point in known)
+    highest = max((point.accuracy or 0) + point.spread for point in known)
+    bounds = [max(lowest - _MARGIN, 0), min(highest + _MARGIN / 2, 1.02)]
+    _draw(figure, _("Right on validation"), "accuracy", described, tickformat=".0%", range=bounds)
+
+
+def _show_bars(
+    points: Sequence[SweepPoint],
+    values: Sequence[float],
+    words: Sequence[str],
+    title: str,
+    best: SweepPoint,
+    key: str,
+) -> None:
+    figure = go.Figure(
+        go.Bar(
+            x=[str(point.num_unfrozen_blocks) for point in points],
+            y=list(values),
+            text=list(words),
+            textposition="outside",
+            cliponaxis=False,
+            marker={"color": [_BEST_COLOR if point == best else _OTHER_COLOR for point in points]},
+            hovertemplate="%{x}: %{text}<extra></extra>",
+        )
+    )
+    described = "; ".join(
+        _("{depth} blocks: {words}").format(depth=point.num_unfrozen_blocks, words=word)
+        for point, word in zip(points, words, strict=True)
+    )
+    _draw(figure, title, key, described, showticklabels=False)
+
+
+def _draw(figure: go.Figure, title: str, key: str, described: str, **y_axis: object) -> None:
+    st.markdown(f"**{title}**")
+    figure.update_layout(
+        height=300,
+        margin={"l": 0, "r": 0, "t": 24, "b": 0},
+        xaxis={"title": _("blocks that learn along"), "type": "category"},
+        yaxis=y_axis,
+        showlegend=False,
+    )
+    st.plotly_chart(figure, key=f"sweep-{key}", config={"displayModeBar": False}, alt=f"{title}. {described}")
+
+
+def _is_active(sweep: Sweep) -> bool:
+    return any(run_queue().status(run.id) in ACTIVE for run in sweep.runs)
+
+
+def _describe(sweep: Sweep) -> str:
+    run = sweep.runs[0]
+    return f"{run.dataset_name} · {backbone_title(run.config.backbone)} · {run.created_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,198 @@
+"""All runs in a table: to sort, filter, star, name and note, and to pick those that are to be compared."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
+
+from pages.ui.app.page import guarded
+from pages.ui.app.process import run_queue, workspace
+from pages.ui.app.run_words import backbone_title, run_depth_words
+from pages.ui.app.session import Session, widget_value
+from pages.ui.app.steps import Step
+from pages.ui.app.words import plain
+from transfer_core.errors import TransferStudioError
+from transfer_core.events import RunSnapshot
+from transfer_core.language import _
+from transfer_core.runs.notes import RunNotes
+from transfer_core.runs.run_status import RunStatus, run_status
+from transfer_core.runs.training_run import TrainingRun, runs_of
+
+# The columns that a person may write in: what each is in the notes.
+_EDITABLE = {"starred": "is_starred", "name": "name", "note": "note"}
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run with everything the table shows of it."""
+
+    run: TrainingRun
+    status: RunStatus
+    snapshot: RunSnapshot
+    notes: RunNotes
+
+    @property
+    def accuracy(self) -> float | None:
+        """On validation, 0-1."""
+        return self.snapshot.best.val_accuracy if self.snapshot.best else None
+
+    @property
+    def depth(self) -> str:
+        """What learned, in words."""
+        if self.run.config.weights == "random":
+            return _("Everything, from scratch")
+        return run_depth_words(self.run)
+
+    @property
+    def title(self) -> str:
+        """What to call it in one line."""
+        right = "" if self.accuracy is None else _(" · {accuracy:.0%} right").format(accuracy=self.accuracy)
+        what = self.notes.name or f"{self.run.dataset_name} · {self.depth}"
+        return f"{what}{right} · {self.run.created_at:%Y-%m-%d %H:%M:%S}"
+
+
+def choose_runs(session: Session) -> list[RunRow]:
+    """Draw the table, and return the runs that the person picks, in the order of picking."""
+    rows = _rows()
+    if not rows:
+        st.info(_("There are no runs to compare yet. Train one, change something, and train again."))
+        st.page_link(
+            Step.TRAIN.page, label=_("Go to Train"), icon=Step.TRAIN.icon, query_params=session.query()
+        )
+        return []
+    shown = _filtered(rows)
+    st.caption(_("Click a heading to sort. Stars, names and notes can be changed right in the table."))
+    guarded(_show_table)(session, shown)
+    by_id = {row.run.id: row for row in rows}
+    picked = [run_id for run_id in session.compared_run_ids if run_id in by_id]
+    options = [row.run.id for row in shown]
+    chosen = st.multiselect(
+        _("Pick two or more to compare; the first is what the others are compared with"),
+        options + [run_id for run_id in picked if run_id not in options],
+        default=picked,
+        format_func=lambda run_id: by_id[run_id].title,
+        key=f"picked-{session.num_forms}-{len(by_id)}",
+        placeholder=_("Choose runs"),
+    )
+    session.compared_run_ids = tuple(chosen)
+    return [by_id[run_id] for run_id in chosen]
+
+
+def _rows() -> list[RunRow]:
+    """Every run, the newest first; a damaged one is listed on the welcome page."""
+    rows = []
+    queue = run_queue()
+    for run in runs_of(workspace()):
+        with suppress(TransferStudioError):
+            is_here = queue.is_here(run.id)
+            status = queue.status(run.id) if is_here else run_status(run)
+            snapshot = queue.snapshot(run.id) if is_here else run.snapshot()
+            rows.append(RunRow(run, status, snapshot, RunNotes.load(run.folder)))
+    return rows
+
+
+def _filtered(rows: list[RunRow]) -> list[RunRow]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        everything = _("All images")
+        names = sorted({row.run.dataset_name for row in rows})
+        name = st.selectbox(_("Images"), [everything, *names], key="runs-of-images", width=260)
+        is_starred = st.toggle(_("Only starred"), key="runs-starred")
+        is_trained = st.toggle(_("Only with a model"), key="runs-trained")
+    return [
+        row
+        for row in rows
+        if name in (everything, row.run.dataset_name)
+        and (row.notes.is_starred or not is_starred)
+        and (row.run.has_model or not is_trained)
+    ]
+
+
+def _show_table(session: Session, rows: list[RunRow]) -> None:
+    columns = _columns()
+    frame = pd.DataFrame([_cells(row) for row in rows], columns=list(columns))
+    key = f"runs-{hash(tuple(row.run.id for row in rows))}-{session.num_notes_saved}"
+    st.data_editor(
+        frame,
+        hide_index=True,
+        disabled=[name for name in columns if name not in _EDITABLE],
+        column_config=columns,
+        height=min(38 + 35 * max(len(rows), 1), 430),
+        key=key,
+        on_change=guarded(_save_notes),
+        args=(session, rows, key),
+    )
+
+
+def _save_notes(session: Session, rows: list[RunRow], key: str) -> None:
+    """Store the cells that the person has just changed; another window may have changed others meanwhile."""
+    # A fresh table shows what is stored; this one would keep its edits and hide those of another window.
+    session.num_notes_saved += 1
+    problem: TransferStudioError | None = None
+    for place, cells in widget_value(key)["edited_rows"].items():
+        row = rows[place]
+        # An emptied cell comes as None.
+        changes: dict[str, Any] = {
+            _EDITABLE[name]: "" if value is None else value for name, value in cells.items()
+        }
+        try:
+            row.notes.save_changes(row.run.folder, **changes)
+        except TransferStudioError as error:
+            problem = error
+    if problem:
+        raise problem
+    st.toast(_("Saved in the folder of the run."), icon=":material/check:")
+
+
+def _cells(row: RunRow) -> dict[str, object]:
+    return {
+        "starred": row.notes.is_starred,
+        "name": row.notes.name,
+        "images": row.run.dataset_name,
+        "right": None if row.accuracy is None else 100 * row.accuracy,
+        "status": _status_word(row.status),
+        "learns": row.depth,
+        "network": backbone_title(row.run.config.backbone),
+        "seconds": round(row.snapshot.seconds),
+        "begun": row.run.created_at,
+        "note": row.notes.note,
+    }
+
+
+def _columns() -> dict[str, ColumnConfig]:
+    config = st.column_config
+    return {
+        "starred": config.CheckboxColumn("★", help=_("Star the runs you want to find again."), width=45),
+        "name": config.TextColumn(_("Name"), max_chars=80, help=_("Your own name for it."), width=130),
+        "images": config.TextColumn(_("Images"), width=130),
+        "right": config.ProgressColumn(
+            _("Right on validation"), format="%.0f %%", min_value=0, max_value=100, width=130
+        ),
+        "status": config.TextColumn(_("Status"), width=100),
+        "learns": config.TextColumn(_("What learns"), width=200),
+        "network": config.TextColumn(_("Network"), width=140),
+        "seconds": config.NumberColumn(_("Time"), format="%d s", width=70),
+        "begun": config.DatetimeColumn(_("Begun"), format="YYYY-MM-DD HH:mm", width=130),
+        "note": config.TextColumn(_("Note"), max_chars=2000, width=260),
+    }
+
+
+def _status_word(status: RunStatus) -> str:
+    return {
+        "queued": _("waiting"),
+        "running": _("training now"),
+        "paused": _("paused"),
+        "finished": _("finished"),
+        "stopped": _("stopped"),
+        "failed": _("did not work"),
+        "interrupted": _("interrupted"),
+    }[status]
+
+
+def plain_title(row: RunRow) -> str:
+    """The title of a run, for Markdown."""
+    return plain(row.title)

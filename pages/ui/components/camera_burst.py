@@ -1,0 +1,195 @@
+"""Frames from the camera, recorded into a class while a button is held."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.app.arrivals import Recording
+from pages.ui.app.page import guarded
+from pages.ui.app.process import workspace
+from pages.ui.app.session import Session, component_value, write_address
+from pages.ui.app.words import plain
+from pages.ui.components.component import component
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import collect_files, create_dataset
+from transfer_core.data.sources import clean_name, uploaded_file
+from transfer_core.errors import IngestError, TransferStudioError
+from transfer_core.language import _, plural
+
+_KEY = "camera-burst"
+_NUM_THUMBNAILS = 6
+_ID_PATTERN = re.compile(r"[0-9a-z-]{8,40}", re.ASCII)
+
+
+@st.fragment
+def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
+    """Let a person record a class with the camera; each press of the button is one recording.
+
+    Args:
+        session: Gets the dataset as soon as its first frame has arrived.
+        dataset: Add to this one; None starts a new one with the first recording.
+    """
+    st.info(
+        _(
+            "Record each class at least twice, from different angles: one recording is never used to both learn from "
+            "and check with."
+        ),
+        icon=":material/videocam:",
+    )
+    recording = session.recording
+    target = _target(session, dataset)
+    component("camera_burst", begins_with="camera.js")(
+        key=_KEY,
+        data={
+            "control": "image-source",
+            "recording": recording.id if recording else None,
+            "acknowledged": recording.num_messages if recording else 0,
+            "num_frames": recording.num_frames if recording else 0,
+            "is_complete": bool(recording and recording.is_complete),
+            "has_failed": bool(recording and recording.problem),
+            "class_names": list(target.class_names) if target else [],
+            "words": _words(),
+        },
+        on_frame_change=partial(guarded(_take_frame), session, target),
+    )
+    if recording is None:
+        return
+    if recording.problem:
+        st.error(plain(recording.problem), icon=":material/error:")
+    if recording.is_complete:
+        _show_recording(session, recording)
+        if not recording.is_shown:
+            recording.is_shown = True
+            st.rerun()
+    write_address(session)
+
+
+def _target(session: Session, dataset: ImageDataset | None) -> ImageDataset | None:
+    """Return what recordings go into: once one has started a dataset, the next ones join it."""
+    recording = session.recording
+    if dataset is None and recording and recording.dataset.id == session.dataset_id:
+        return session.dataset
+    return dataset
+
+
+def _show_recording(session: Session, recording: Recording) -> None:
+    """Draw what came of a recording, with a way to be rid of it."""
+    dataset = session.dataset
+    if dataset is None or dataset.id != recording.dataset.id or not recording.num_frames:
+        return
+    frames = [image for image in dataset.images if image.burst == recording.id]
+    if not frames:
+        excluded = any(image.burst == recording.id for image in dataset.excluded)
+        st.caption(_("The recording was thrown away.") if excluded else _("Nothing new was on these frames."))
+        return
+    st.markdown(_recorded_words(recording, len(frames)))
+    with st.container(horizontal=True, gap="small"):
+        for frame in frames[-_NUM_THUMBNAILS:]:
+            alt = _("A frame of {class_name}").format(class_name=recording.class_name)
+            st.image(dataset.image_path(frame), width=96, alt=alt)
+    if st.button(_("Throw this recording away"), icon=":material/undo:", key=f"throw-away-{recording.id}"):
+        guarded(_throw_away)(dataset, recording)
+
+
+def _recorded_words(recording: Recording, num_kept: int) -> str:
+    text = plural(
+        "{count} frame was added to **{class_name}**.",
+        "{count} frames were added to **{class_name}**.",
+        num_kept,
+        class_name=plain(recording.class_name),
+    )
+    if num_same := recording.num_frames - num_kept:
+        text += " " + plural(
+            "{count} showed exactly the same as one that is there, and was left out.",
+            "{count} showed exactly the same as ones that are there, and were left out.",
+            num_same,
+        )
+    return text
+
+
+def _throw_away(dataset: ImageDataset, recording: Recording) -> None:
+    dataset.without([image.id for image in dataset.images if image.burst == recording.id]).save()
+    st.rerun()
+
+
+def _take_frame(session: Session, dataset: ImageDataset | None) -> None:
+    """Take in what the browser sent; each frame is kept as soon as it is there."""
+    message = component_value(_KEY, "frame")
+    if not message or not _ID_PATTERN.fullmatch(message["recording"]):
+        return
+    recording = session.recording
+    if recording is None or recording.id != message["recording"]:
+        dataset = dataset or create_dataset(workspace(), _("My images"))
+        recording = session.recording = Recording(message["recording"], dataset)
+    if message["number"] <= recording.num_messages:
+        return
+    recording.num_messages = message["number"]
+    recording.is_complete = bool(message["is_last"])
+    if message["content"] is None:
+        return
+    try:
+        _add_frame(session, recording, message)
+    except TransferStudioError as error:
+        recording.problem = str(error)
+
+
+def _add_frame(session: Session, recording: Recording, message: dict[str, Any]) -> None:
+    recording.class_name = clean_name(message["class_name"])
+    if not recording.class_name:
+        raise IngestError(_("The class needs a name. Type what is on the images, for example: cat."))
+    file = uploaded_file(f"camera-{recording.id}-{message['number']:04d}.jpg", _content(message))
+    present = _present(recording)
+    collected = collect_files(present, [file], class_name=recording.class_name, burst=recording.id)
+    recording.num_frames += 1
+    if len(collected.images) > len(present.images):
+        session.dataset_id = collected.save().id
+
+
+def _content(message: dict[str, Any]) -> bytes:
+    try:
+        return base64.b64decode(message["content"], validate=True)
+    except (binascii.Error, TypeError) as error:
+        raise IngestError(_("A frame arrived damaged. Record once more.")) from error
+
+
+def _present(recording: Recording) -> ImageDataset:
+    """Return the dataset as it is now; another part of the page may have changed it between two frames."""
+    if recording.dataset.id in workspace().dataset_ids():
+        return ImageDataset.load(workspace(), recording.dataset.id)
+    return recording.dataset
+
+
+def _words() -> dict[str, str]:
+    """The component's sentences; those for the browser's errors are under the names of these."""
+    return {
+        "start": _("Switch the camera on"),
+        "hint": _("Show something to the camera, and hold a button while it is recorded into a class."),
+        "stop": _("Switch the camera off"),
+        "name": _("Name of the class"),
+        "example": _("for example: cat"),
+        "nameless": _("The class needs a name first."),
+        "record": _("Hold to record"),
+        "recording": _("Recording … let go to stop"),
+        "count": _("{count} frames have arrived"),
+        "preview": _("What the camera sees"),
+        "insecure": _(
+            "Browsers allow the camera only on https addresses, or on the computer that runs the app (localhost). "
+            "Open the app there, or bring photos as a folder."
+        ),
+        "NotAllowedError": _(
+            "The browser does not let this page use the camera. Allow it with the camera sign in the address bar, "
+            "then try again."
+        ),
+        "NotFoundError": _("No camera was found. Connect one and try again, or bring photos as a folder."),
+        "NotReadableError": _(
+            "The camera cannot be used; perhaps another program has it. Close that program, then try again."
+        ),
+        "unreached": _("The app does not answer, so the camera was switched off. Try again in a moment."),
+        "unplugged": _("The camera was disconnected. What was recorded is kept. Connect it and try again."),
+    }

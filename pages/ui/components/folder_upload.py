@@ -1,0 +1,145 @@
+"""A folder from the browser, streamed in batches so that no number of photos overwhelms either side."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.app.arrivals import Upload
+from pages.ui.app.page import guarded
+from pages.ui.app.process import workspace
+from pages.ui.app.session import Session, component_value, write_address
+from pages.ui.components.component import component
+from pages.ui.images.upload_outcome import show_outcome
+from pages.ui.images.upload_parts import check_outcome, expect_files, take_part, without_known
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import collect_files, create_dataset
+from transfer_core.data.label_table import TABLE_ENDINGS
+from transfer_core.data.limits import limits
+from transfer_core.errors import TransferStudioError
+from transfer_core.language import _
+
+_KEY = "folder-upload"
+# Adding to a dataset costs the more the larger it is, so several batches are added at once.
+_SAVED_BYTES = 16 * 1024**2
+_SAVED_FILES = 200
+
+
+@st.fragment
+def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
+    """Let a person pick or drop a folder whose subfolders are the classes.
+
+    Args:
+        session: Gets the dataset as soon as its first images have arrived.
+        dataset: Add to this one; None starts a new one.
+    """
+    upload = session.upload
+    component("folder_upload")(
+        key=_KEY,
+        data={
+            "upload": upload.id if upload else None,
+            "acknowledged": upload.num_batches if upload else 0,
+            "saved": upload.num_saved if upload else 0,
+            "has_failed": bool(upload and upload.has_failed),
+            "dataset": upload.after.id if upload and upload.after.version else None,
+            "chosen": session.dataset_id,
+            "max_files": limits().files,
+            "max_file_bytes": limits().file_bytes,
+            "table_endings": TABLE_ENDINGS,
+            "words": _words(),
+        },
+        on_batch_change=partial(guarded(_take_batch), session, dataset),
+    )
+    if upload is None:
+        return
+    show_outcome(upload)
+    if upload.is_complete and not upload.is_shown:
+        upload.is_shown = True
+        st.rerun()
+    write_address(session)
+
+
+def _take_batch(session: Session, dataset: ImageDataset | None) -> None:
+    """Take in what the browser sent; what has arrived is kept and chosen, whatever happens next."""
+    batch = component_value(_KEY, "batch")
+    upload = session.upload
+    if not batch:
+        return
+    if upload is None or upload.id != batch["upload"]:
+        if batch["listing"] is None:
+            return  # This server was started anew; the browser sends the batch again, with the listing.
+        upload = session.upload = _begin(dataset, batch)
+    # The browser sends a batch again when the answer did not reach it; it is in already then.
+    if batch["number"] != upload.num_batches + 1 or upload.has_failed:
+        return
+    try:
+        _add_batch(session, upload, batch)
+        upload.num_batches += 1
+        upload.num_saved = upload.num_saved if upload.waiting else upload.num_batches
+        if batch["is_last"]:
+            check_outcome(upload)
+    except TransferStudioError as error:
+        upload.problem = str(error)
+        upload.has_failed = upload.num_batches < batch["number"]
+    upload.is_complete = bool(batch["is_last"]) or upload.has_failed
+
+
+def _begin(dataset: ImageDataset | None, batch: dict[str, Any]) -> Upload:
+    """Start an upload, or go on with one that this server, or this visit of the page, knows nothing of."""
+    is_resumed = batch["dataset"] in workspace().dataset_ids()
+    if is_resumed:
+        dataset = ImageDataset.load(workspace(), batch["dataset"])
+    before = dataset or create_dataset(workspace(), batch["name"])
+    num_before = batch["number"] - 1
+    return Upload(batch["upload"], before, before, num_before, num_saved=num_before, is_resumed=is_resumed)
+
+
+def _add_batch(session: Session, upload: Upload, batch: dict[str, Any]) -> None:
+    is_opening = bool(batch["listing"]) and not upload.awaited
+    upload.waiting += expect_files(upload, batch["listing"]) if is_opening else []
+    upload.waiting += [file for part in batch["files"] if (file := take_part(upload, part))]
+    upload.num_waiting_bytes += sum(len(part["content"] or "") for part in batch["files"])
+    is_full = upload.num_waiting_bytes >= _SAVED_BYTES or len(upload.waiting) >= _SAVED_FILES
+    if upload.waiting and (is_full or batch["is_last"]):
+        _save_waiting(session, upload)
+
+
+def _save_waiting(session: Session, upload: Upload) -> None:
+    # Another tab, or another part of this page, may have changed the dataset meanwhile.
+    present = ImageDataset.load(workspace(), upload.after.id) if upload.after.version else upload.after
+    upload.after = without_known(upload, present, collect_files(present, upload.waiting))
+    upload.waiting, upload.num_waiting_bytes = [], 0
+    if upload.after.images:
+        upload.after = upload.after.save()
+        session.dataset_id = upload.after.id
+
+
+def _words() -> dict[str, str]:
+    """The component's sentences; it fills in what stands in braces."""
+    return {
+        "choose": _("Choose a folder"),
+        "hint": _("or drop it here. Each subfolder becomes a class, named after the folder."),
+        "dropped": _("My images"),
+        "listing": _("Looking through the folder …"),
+        "stop": _("Stop here and keep what has arrived"),
+        "stopping": _("Stopping …"),
+        "progress": _("Share that has arrived"),
+        "count": _("{taken} of {total} files"),
+        "megabytes": _("{taken} of {total} MB"),
+        "seconds_left": _("about {count} s left"),
+        "minutes_left": _("about {count} min left"),
+        "again": _(
+            "The server has not answered for a while. What has arrived is kept, and the rest is sent again until it "
+            "answers."
+        ),
+        "unfinished": _(
+            "{taken} of {total} files of “{name}” have arrived and are kept. Bring the same folder again to add "
+            "the rest."
+        ),
+        "empty": _("There are no files in it. Choose a folder whose subfolders are the classes."),
+        "too_many": _(
+            "That folder has more than {limit:,} files. Choose a smaller one, or several one after the other."
+        ).format(limit=limits().files),
+    }

@@ -1,0 +1,208 @@
+"""The images of a dataset, 48 to a page, to look at, to relabel and to leave out."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+from PIL import Image
+
+from pages.ui.app.page import guarded
+from pages.ui.app.session import Session
+from pages.ui.components.component import component
+from pages.ui.components.paging import page_of
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.doctor import Problem
+from transfer_core.data.parallel import map_ahead
+from transfer_core.data.records import ImageRecord
+from transfer_core.errors import InvalidConfigError
+from transfer_core.language import _, plural
+
+IMAGES_A_PAGE = 48
+_THUMBNAIL_SIDE = 192
+
+
+def show_gallery(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
+    """Draw the images with their labels, filters, pages, and what can be done with those that are chosen.
+
+    Args:
+        session: Knows the problem whose images are asked for.
+        dataset: The images.
+        problems: What was found to be wrong with them.
+    """
+    side = _choose_side(dataset)
+    images = _filtered(session, dataset, problems, side)
+    first, shown = page_of(images, IMAGES_A_PAGE, f"gallery-{dataset.id}")
+    st.caption(_counted(first, len(shown), len(images)))
+    if not shown:
+        return
+    sources = thumbnails(tuple(str(dataset.image_path(image)) for image in shown))
+    looks_like = {found.image_id: found.suggested for found in session.suspicions_about(dataset)}
+    tiles = [
+        _tile(image, source, looks_like.get(image.id)) for image, source in zip(shown, sources, strict=True)
+    ]
+    show_tiles(dataset, tiles, "gallery", are_out=side == "excluded")
+
+
+def show_tiles(
+    dataset: ImageDataset,
+    tiles: Sequence[dict[str, Any]],
+    key: str,
+    *,
+    are_out: bool = False,
+    can_confirm: bool = False,
+) -> None:
+    """Draw pictures to choose from, and carry out what is done with those that are chosen.
+
+    Args:
+        dataset: Where the images are.
+        tiles: Of each picture `id`, `source`, `label`, `note` and `alt`.
+        key: Another one for each gallery of a page.
+        are_out: Whether they are left out and can be taken back in.
+        can_confirm: Whether their labels can be called right.
+    """
+    chosen = component("gallery")(
+        key=key,
+        data={
+            "tiles": tiles,
+            "class_names": list(dataset.class_names),
+            "are_out": are_out,
+            "can_confirm": can_confirm,
+            "words": _words(),
+        },
+        on_action_change=lambda: None,
+    )
+    if chosen.action:
+        guarded(_act)(dataset, chosen.action)
+
+
+def _choose_side(dataset: ImageDataset) -> str:
+    sides = {
+        "all": _("All"),
+        "train": _("To learn from"),
+        "validation": _("To check with"),
+        "test": _("To test with"),
+        "excluded": _("Left out"),
+    }
+    there = {image.split for image in dataset.images} | ({"excluded"} if dataset.excluded else set())
+    return (
+        st.segmented_control(
+            _("Which images"),
+            [side for side in sides if side == "all" or side in there],
+            default="all",
+            required=True,
+            format_func=sides.__getitem__,
+            key=f"gallery-side-{dataset.id}",
+        )
+        or "all"
+    )
+
+
+def _filtered(
+    session: Session, dataset: ImageDataset, problems: Sequence[Problem], side: str
+) -> list[ImageRecord]:
+    images = [
+        image
+        for image in (dataset.excluded if side == "excluded" else dataset.images)
+        if side in ("all", "excluded", image.split)
+    ]
+    with st.container(horizontal=True):
+        everything = _("All classes")
+        names = sorted({image.class_name for image in images})
+        class_name = st.selectbox(
+            _("Class"), [everything, *names], key=f"gallery-class-{dataset.id}-{side}", width=260
+        )
+        found = {problem.kind: problem for problem in problems if problem.image_ids}
+        kinds = [None, *found]
+        kind = st.selectbox(
+            _("Found by the check"),
+            kinds,
+            index=kinds.index(session.shown_problem) if session.shown_problem in found else 0,
+            format_func=lambda kind: found[kind].title if kind else _("Everything"),
+            key=f"gallery-problem-{dataset.id}-{session.num_problems_shown}",
+            width=260,
+        )
+    if class_name != everything:
+        images = [image for image in images if image.class_name == class_name]
+    if kind:
+        # In the problem's own order, which puts what belongs together side by side.
+        by_id = {image.id: image for image in images}
+        images = [by_id[image_id] for image_id in found[kind].image_ids if image_id in by_id]
+    return images
+
+
+def _counted(first: int, num_shown: int, num_images: int) -> str:
+    if num_shown < num_images:
+        return _("Images {first} to {last} of {count:,}.").format(
+            first=first + 1, last=first + num_shown, count=num_images
+        )
+    return plural("{count} image.", "{count} images.", num_images)
+
+
+def _tile(image: ImageRecord, source: str, looks_like: str | None) -> dict[str, Any]:
+    notes = {"train": "", "validation": _("✓ to check with"), "test": _("◆ to test with")}
+    return {
+        "id": image.id,
+        "source": source,
+        "label": image.class_name,
+        "note": _("looks like {name}").format(name=looks_like) if looks_like else notes[image.split],
+        "alt": _("{name}, class {class_name}").format(name=image.name, class_name=image.class_name),
+    }
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def thumbnails(paths: tuple[str, ...]) -> list[str]:
+    """Return a small copy of each stored image as an address that holds the picture itself."""
+    return list(map_ahead(_thumbnail, paths))
+
+
+def _thumbnail(path: str) -> str:
+    try:
+        with Image.open(path, formats=("JPEG",)) as opened:
+            opened.draft("RGB", (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+            opened.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+            buffer = io.BytesIO()
+            opened.save(buffer, "JPEG", quality=80)
+    except OSError:
+        # Deleted or damaged by hand since it came in: its name and class are still shown.
+        return ""
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _act(dataset: ImageDataset, action: dict[str, Any]) -> None:
+    """Carry out what was asked for in the browser."""
+    ids = [image_id for image_id in action.get("ids", ()) if isinstance(image_id, str)]
+    match action.get("kind"):
+        case "relabel":
+            changed = dataset.relabelled(ids, str(action.get("class_name", "")))
+        case "exclude":
+            changed = dataset.without(ids)
+        case "restore":
+            changed = dataset.restored(ids)
+        case "confirm":
+            changed = dataset.confirmed(ids)
+        case _:
+            raise InvalidConfigError(_("The browser asked for something unknown. Load the page again."))
+    if changed != dataset:
+        changed.save()
+    st.rerun()
+
+
+def _words() -> dict[str, str]:
+    return {
+        "images": _("Images to choose from"),
+        "all": _("Choose all on this page"),
+        "none": _("Choose none"),
+        "hint": _("Click pictures to choose them; with Shift, all in between."),
+        "chosen": _("{count} chosen"),
+        "relabel": _("Their class is"),
+        "new_class": _("a new class …"),
+        "new_name": _("Name of the new class"),
+        "move": _("Change the label"),
+        "exclude": _("Leave out"),
+        "restore": _("Take back in"),
+        "confirm": _("The label is right"),
+    }

@@ -1,0 +1,127 @@
+"""A map of the images: what looks alike to the network lies close together."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from pages.ui.app.glossary import explain
+from pages.ui.app.process import model_version, workspace
+from pages.ui.app.session import Session
+from pages.ui.components.component import component
+from transfer_core.data.damage import leave_out_damaged
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.parallel import map_ahead
+from transfer_core.evaluation.cached_looks import look_at_cached
+from transfer_core.evaluation.certainty import Certainty
+from transfer_core.evaluation.image_map import MapMethod, chosen_for_map, lay_out
+from transfer_core.language import _
+from transfer_core.predictor import Looks
+from transfer_core.runs.assess import model_class_names
+from transfer_core.runs.training_run import TrainingRun
+
+_THUMBNAIL_SIDE = 96
+
+
+def show_image_map(session: Session, run: TrainingRun) -> None:
+    """Draw the map of all images of a run: a part of the Results page.
+
+    Raises:
+        IngestError: If there are too few images.
+        NotFoundError: If the images of the run are gone.
+    """
+    st.markdown(
+        _(
+            "Photos that look alike to the network lie close together. Point at one to see it. A photo in the middle "
+            "of another class may carry the wrong label; classes that mix are hard to tell apart."
+        ),
+        help=explain("image map"),
+    )
+    methods: dict[MapMethod, str] = {
+        "t-sne": _("Neighbours together (t-SNE)"),
+        "pca": _("Largest differences (PCA)"),
+    }
+    method = st.segmented_control(
+        _("How to draw it"), list(methods), default="t-sne", required=True, format_func=methods.__getitem__
+    )
+    dataset = ImageDataset.load(workspace(), run.dataset_id)
+    with st.spinner(_("Laying out the map …")):
+        data = _map_data(run.id, model_version(run.id), dataset.id, dataset.version, method)
+    component("image_map")(key="image-map", data=data)
+    if len(data["points"]) < data["num_images"]:
+        st.caption(
+            _("{count} of {total} photos are shown, evenly picked.").format(
+                count=len(data["points"]), total=data["num_images"]
+            )
+        )
+
+
+@st.cache_data(show_spinner=False, max_entries=6)
+def _map_data(
+    run_id: str, of_model: tuple[int, ...], dataset_id: str, version: int, method: MapMethod
+) -> dict[str, Any]:
+    """Everything the browser draws."""
+    run = TrainingRun.load(workspace(), run_id)
+    dataset = ImageDataset.load(workspace(), dataset_id)
+    class_names = model_class_names(run)
+    known = [image for image in dataset.images if image.class_name in class_names]
+    images = [known[place] for place in chosen_for_map(len(known))]
+    looks: Looks
+    images, looks = leave_out_damaged(
+        images,
+        lambda left: (left, look_at_cached(run.folder, run.config, dataset, left, workspace().cache_dir)),
+    )
+    features = np.asarray(looks.features)
+    probabilities = Certainty.load(run.folder, features.shape[1]).calibration.apply(looks.probabilities)
+    sources = map_ahead(_thumbnail, [str(dataset.image_path(image)) for image in images])
+    points: list[dict[str, Any]] = []
+    for image, place, row, source in zip(
+        images, lay_out(features, method), probabilities, sources, strict=True
+    ):
+        said = class_names[int(row.argmax())]
+        text = _("It is {true}; the model says {said} ({probability:.0%}).").format(
+            true=image.class_name, said=said, probability=float(row.max())
+        )
+        points.append(
+            {
+                "x": round(float(place[0]), 3),
+                "y": round(float(place[1]), 3),
+                "class_number": class_names.index(image.class_name),
+                "is_wrong": said != image.class_name,
+                "name": image.name,
+                "text": text,
+                "source": source,
+            }
+        )
+    num_wrong = sum(point["is_wrong"] for point in points)
+    described = _("A map of {count} photos; {wrong} of them the model takes for another class.").format(
+        count=len(points), wrong=num_wrong
+    )
+    return {
+        # Mistakes last: they are drawn on top.
+        "points": sorted(points, key=lambda point: point["is_wrong"]),
+        "num_images": len(known),
+        "class_names": list(class_names),
+        "words": {
+            "described": described,
+            "wrong": _("taken for another class ({count})").format(count=num_wrong),
+        },
+    }
+
+
+def _thumbnail(path: str) -> str:
+    try:
+        with Image.open(path, formats=("JPEG",)) as opened:
+            opened.draft("RGB", (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+            opened.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+            buffer = io.BytesIO()
+            opened.save(buffer, "JPEG", quality=75)
+    except OSError:
+        # Deleted or damaged by hand since it came in: its place on the map is still right.
+        return ""
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

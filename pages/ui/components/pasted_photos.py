@@ -1,0 +1,93 @@
+"""New photos from the clipboard: pasted anywhere on the page, or with a button."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.app.session import Session, component_value
+from pages.ui.app.words import plain
+from pages.ui.components.component import component
+from transfer_core.data.sources import uploaded_file
+from transfer_core.language import _
+
+_KEY = "pasted-photos"
+_MOST_PHOTOS = 20
+_MOST_MEGABYTES = 20
+_ID_PATTERN = re.compile(r"[0-9a-z-]{8,40}", re.ASCII)
+# Browsers give this name to a picture that was copied rather than a file.
+_NAMELESS = ("", "image.png")
+
+
+def show_pasted_photos(session: Session) -> None:
+    """Draw the button, and what has been pasted with a way to take it away.
+
+    Args:
+        session: Keeps the photos.
+    """
+    component("pasted_photos")(
+        key=_KEY,
+        data={
+            "acknowledged": session.pasted_id,
+            "room": _MOST_PHOTOS - len(session.pasted),
+            "maxBytes": _MOST_MEGABYTES * 10**6,
+            "words": _words(),
+        },
+        on_photo_change=partial(_take_photo, session),
+    )
+    if not session.pasted:
+        return
+    with st.container(horizontal=True, key="pasted-list"):
+        for photo_id, photo in session.pasted.items():
+            st.button(
+                plain(photo.path),
+                icon=":material/close:",
+                help=_("Take this photo away"),
+                key=f"unpaste-{photo_id}",
+                on_click=partial(_take_away, session, photo_id),
+            )
+
+
+def _take_photo(session: Session) -> None:
+    message = component_value(_KEY, "photo")
+    if not message or not _ID_PATTERN.fullmatch(str(message["id"])) or message["id"] == session.pasted_id:
+        return
+    session.pasted_id = str(message["id"])
+    try:
+        content = base64.b64decode(message["content"], validate=True)
+    except binascii.Error:
+        # Damaged on its way; what is no picture is told like any other broken file.
+        content = b""
+    if len(session.pasted) < _MOST_PHOTOS and len(content) <= _MOST_MEGABYTES * 10**6:
+        session.num_pasted += 1
+        name = str(message["name"])
+        if name in _NAMELESS:
+            name = _("Pasted {number}").format(number=session.num_pasted)
+        session.pasted[session.pasted_id] = uploaded_file(name, content)
+
+
+def _take_away(session: Session, photo_id: str) -> None:
+    session.pasted.pop(photo_id, None)
+
+
+def _words() -> dict[str, Any]:
+    return {
+        "button": _("Paste a photo"),
+        "hint": _("or press Ctrl+V (⌘V on a Mac) anywhere on this page"),
+        "waiting": _("Looking at what you pasted …"),
+        "empty": _("The clipboard is empty. Copy a photo first, then paste it here."),
+        "notAllowed": _(
+            "The browser does not let this page read the clipboard. Press Ctrl+V (⌘V on a Mac) instead."
+        ),
+        "tooMany": _("At most {limit} pasted photos fit here. Take some away first.").format(
+            limit=_MOST_PHOTOS
+        ),
+        "tooLarge": _(
+            "The pasted photo is larger than {limit} MB. Save it as a file and drop it here instead."
+        ).format(limit=_MOST_MEGABYTES),
+    }

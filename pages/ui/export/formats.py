@@ -1,0 +1,206 @@
+"""One card for each format: what it is for, how to get it, and the proof of what was made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.ui.app.glossary import explain
+from pages.ui.app.jobs import export_of, start_export
+from pages.ui.app.page import guarded
+from pages.ui.app.process import workspace
+from pages.ui.app.words import memory_words, plain
+from transfer_core.export.bundle import ExportBundle, exported
+from transfer_core.export.formats import ExportFormat, list_formats
+from transfer_core.export.parity import Parity
+from transfer_core.export.preparation import num_bytes_to_fetch
+from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB
+from transfer_core.language import _
+from transfer_core.runs.job import Job
+from transfer_core.runs.training_run import TrainingRun
+
+
+def show_exports(run: TrainingRun) -> None:
+    """Draw the formats a model can be taken away in.
+
+    Args:
+        run: It has a model.
+    """
+    st.markdown(
+        _(
+            "Take the model with you. Each download holds the model, a small program that asks it, its labels and a "
+            "model card. Before you get it, it is asked about the photos your model was checked with, and its answers "
+            "are compared with the answers here."
+        ),
+        help=explain("parity"),
+    )
+    for export_format in list_formats():
+        with st.container(border=True, key=f"export-{export_format.name}"):
+            st.subheader(export_format.title, anchor=False)
+            st.markdown(_(export_format.purpose))
+            guarded(_show_format)(run, export_format)
+
+
+def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
+    if export_format.note:
+        st.caption(_(export_format.note))
+    if export_format.missing_packages:
+        names = " ".join(export_format.missing_packages)
+        st.caption(
+            _("Needs packages that are not installed. Install them with `pip install {names}`.").format(
+                names=names
+            )
+        )
+        return
+    job = export_of(run, export_format.name)
+    if job and not job.is_over:
+        st.fragment(_show_progress, run_every="1s")(run, export_format.name)
+        return
+    if job and job.problem:
+        st.error(plain(job.problem), icon=":material/error:")
+    bundle = exported(run, export_format.name)
+    if bundle:
+        _show_proof(bundle)
+        if export_format.unproved:
+            st.caption(_(export_format.unproved))
+    _say_what_is_downloaded(export_format)
+    with st.container(horizontal=True):
+        if bundle:
+            _show_download(bundle)
+        label = _("Make it again") if bundle else _("Make {title}").format(title=export_format.title)
+        if st.button(label, icon=":material/deployed_code:", key=f"make-{export_format.name}"):
+            start_export(run, export_format.name)
+            st.rerun()
+
+
+def _say_what_is_downloaded(export_format: ExportFormat) -> None:
+    num_bytes = num_bytes_to_fetch(workspace(), export_format.name)
+    if num_bytes:
+        st.caption(
+            _(
+                "The button first downloads ONNX Runtime Web ({size}), once. After that it works offline."
+            ).format(size=memory_words(num_bytes)),
+            help=_(
+                "Without a network: get the file `{file}` on another computer from {address} and put it into the "
+                "folder `{folder}`."
+            ).format(
+                file=ONNX_RUNTIME_WEB.archive,
+                address=ONNX_RUNTIME_WEB.address,
+                folder=workspace().runtimes_dir,
+            ),
+        )
+
+
+def _show_progress(run: TrainingRun, format_name: str) -> None:
+    job = export_of(run, format_name)
+    if job is None or job.is_over:
+        st.rerun()
+    if job.progress.num_all:
+        _show_download_progress(job, format_name)
+        return
+    waits = _("Starting. A training that is under way goes first.")
+    st.status(f"{job.progress.part} …" if job.progress.part else waits, state="running")
+
+
+def _show_download_progress(job: Job[ExportBundle], format_name: str) -> None:
+    progress = job.progress
+    text = _("Downloading ONNX Runtime Web: {done:.0f} of {total:.0f} MB").format(
+        done=progress.num_done / 1e6, total=progress.num_all / 1e6
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(progress.share, text=text)
+        if st.button(_("Cancel"), key=f"cancel-{format_name}", icon=":material/close:"):
+            job.request_stop()
+
+
+def _show_proof(bundle: ExportBundle) -> None:
+    if not bundle.parities:
+        st.success(_("Ready. It trains the model again from your folder of photos."), icon=":material/check:")
+    elif bundle.is_passed:
+        st.success(_proof_words(bundle.parities), icon=":material/verified:")
+    else:
+        st.warning(_proof_words(bundle.parities), icon=":material/warning:")
+    if len(bundle.parities) > 1:
+        st.dataframe(_table(bundle.parities), hide_index=True, width="stretch")
+    _show_differing(bundle.parities)
+    if not bundle.has_present_model:
+        st.warning(
+            _("Your model has changed since this was made. Make it again to get the model of now."),
+            icon=":material/update:",
+        )
+    elif not bundle.has_present_limits:
+        st.info(
+            _("Since then you have moved the limits of “I don't know”. Make it again to take them along."),
+            icon=":material/update:",
+        )
+
+
+def _show_download(bundle: ExportBundle) -> None:
+    st.download_button(
+        _("Download ({size})").format(size=memory_words(bundle.path.stat().st_size)),
+        data=bundle.path.read_bytes,
+        file_name=bundle.path.name,
+        mime="application/zip",
+        icon=":material/download:",
+        on_click="ignore",
+        type="primary",
+        key=f"download-{bundle.format_name}",
+    )
+
+
+def _proof_words(parities: tuple[Parity, ...]) -> str:
+    """Say in a sentence what the proof came to: of the first that failed, otherwise of the exact one."""
+    shown = next((parity for parity in parities if not parity.is_passed), parities[0])
+    if not shown.num_images:
+        return _("Not proved: the photos your model was checked with are no longer there.")
+    if not shown.is_passed:
+        text = _(
+            "The version {variant} does not answer as it does here: {same} of {count} photos get the same answer and "
+            "{refusals} the same “I don't know”; the largest difference is {difference}."
+        )
+    elif len(parities) > 1:
+        text = _(
+            "Proved. The version {variant}: {same} of {count} photos get the same answer, the largest difference is "
+            "{difference}. The smaller ones are listed below."
+        )
+    else:
+        text = _(
+            "Proved: {same} of {count} photos get the same answer, the largest difference is {difference}."
+        )
+    return text.format(
+        variant=shown.variant,
+        same=shown.num_same,
+        refusals=shown.num_same_refusals,
+        count=shown.num_images,
+        difference=_difference(shown),
+    )
+
+
+def _difference(parity: Parity) -> str:
+    # Plain decimals: 2e-06 says little to most people.
+    return np.format_float_positional(parity.max_difference, precision=1, fractional=False, trim="-")
+
+
+def _table(parities: tuple[Parity, ...]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            _("Version"): parity.variant,
+            _("Size"): memory_words(parity.num_bytes),
+            _("Right"): f"{parity.accuracy:.0%}" if parity.accuracy is not None else "–",
+            _("Same answer"): _("{same} of {count}").format(same=parity.num_same, count=parity.num_images),
+            _("Same “I don't know”"): _("{same} of {count}").format(
+                same=parity.num_same_refusals, count=parity.num_images
+            ),
+            _("Largest difference"): _difference(parity),
+            _("Proof"): _("passed") if parity.is_passed else _("not passed"),
+        }
+        for parity in parities
+    )
+
+
+def _show_differing(parities: tuple[Parity, ...]) -> None:
+    names = sorted({name for parity in parities for name in parity.differing})
+    if names:
+        with st.expander(_("Photos that get another answer")):
+            st.markdown("\n".join(f"- {plain(name)}" for name in names))

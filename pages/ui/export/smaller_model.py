@@ -1,0 +1,128 @@
+"""One click that has a large model teach a small one, and what came of it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui.app.glossary import explain
+from pages.ui.app.page import guarded
+from pages.ui.app.process import run_queue, workspace
+from pages.ui.app.run_words import backbone_title
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
+from pages.ui.app.words import duration_words, memory_words
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.language import _, plural
+from transfer_core.runs.distillation import (
+    Distillation,
+    ModelFacts,
+    smaller_backbones,
+    student_config,
+    students_of,
+)
+from transfer_core.runs.run_status import ACTIVE
+from transfer_core.runs.training_run import TrainingRun
+
+_BYTES_EACH = 4
+
+
+def show_smaller_model(session: Session, run: TrainingRun) -> None:
+    """Draw the offer to teach a smaller model, and how those that were taught compare.
+
+    Args:
+        session: Follows the training that is started.
+        run: The large model.
+    """
+    with st.container(border=True, key="smaller-model"):
+        st.subheader(_("A smaller model"), anchor=False)
+        st.markdown(
+            _(
+                "A large model can teach a small one: it learns from the answers of the large one as well as from "
+                "your labels. The small one is quicker and takes less room, and is often nearly as good."
+            ),
+            help=explain("distillation"),
+        )
+        if run.config.teacher:
+            st.caption(_("This model was taught by a larger one."))
+            guarded(_show_outcome)(session, run, run)
+        for student in students_of(workspace(), run):
+            guarded(_show_outcome)(session, run, student)
+        guarded(_offer)(session, run)
+
+
+def _offer(session: Session, run: TrainingRun) -> None:
+    backbones = smaller_backbones(run)
+    if not backbones:
+        st.caption(
+            _("No network that comes with the app is both smaller and quicker than that of this model.")
+        )
+        return
+    backbone = st.selectbox(
+        _("Network of the small model"),
+        backbones,
+        format_func=lambda one: f"{one.title} · {memory_words(one.num_parameters * _BYTES_EACH)}",
+        key=f"smaller-{run.id}",
+    )
+    if st.button(_("Teach a smaller model"), icon=":material/school:", key="teach"):
+        _teach(session, run, backbone)
+
+
+def _teach(session: Session, run: TrainingRun, backbone: Backbone) -> None:
+    dataset = ImageDataset.load(workspace(), run.dataset_id)
+    student = run_queue().submit(dataset, student_config(run, dataset, backbone))
+    # The page stays with the large model.
+    session.run_id, session.picked_run_id = student, run.id
+    st.rerun()
+
+
+def _show_outcome(session: Session, run: TrainingRun, student: TrainingRun) -> None:
+    if run_queue().status(student.id) in ACTIVE:
+        st.info(_("The small model is being taught."), icon=":material/school:")
+        _link(session, student, Step.TRAIN, _("Watch it learn"))
+        return
+    found = Distillation.load(student)
+    if found is None:
+        return
+    titles = (_("Large model"), _("Small model"))
+    both = (found.teacher, found.student)
+    st.markdown(_compared(found))
+    st.dataframe(pd.DataFrame(map(_row, titles, both)), hide_index=True, width="stretch")
+    st.caption(
+        plural(
+            "Measured on this computer, with the same {count} photo that neither has learned from.",
+            "Measured on this computer, with the same {count} photos that neither has learned from.",
+            found.num_images,
+        )
+    )
+    if student.id != run.id:
+        label = _("Take away the small model ({network})").format(
+            network=backbone_title(student.config.backbone)
+        )
+        _link(session, student, Step.EXPORT, label)
+
+
+def _compared(found: Distillation) -> str:
+    percent = 100 * (found.student.accuracy - found.teacher.accuracy)
+    return _(
+        "The small model takes **{size:.0%}** of the room and **{time:.0%}** of the time of the large one; its "
+        "accuracy differs by **{percent:+.1f} percentage points**."
+    ).format(
+        size=found.student.num_bytes / found.teacher.num_bytes,
+        time=found.student.seconds_per_image / found.teacher.seconds_per_image,
+        percent=percent,
+    )
+
+
+def _row(title: str, facts: ModelFacts) -> dict[str, str]:
+    return {
+        _("Model"): title,
+        _("Right"): f"{facts.accuracy:.1%}",
+        _("Size"): memory_words(facts.num_bytes),
+        _("Time for one photo"): duration_words(facts.seconds_per_image),
+    }
+
+
+def _link(session: Session, run: TrainingRun, step: Step, label: str) -> None:
+    st.page_link(step.page, label=label, icon=step.icon, query_params={**session.query(), "run": run.id})

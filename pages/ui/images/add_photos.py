@@ -1,0 +1,185 @@
+"""The ways in which images come into the app."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from pages.ui.app.page import guarded
+from pages.ui.app.process import workspace
+from pages.ui.app.sample_run import take_sample
+from pages.ui.app.session import Session
+from pages.ui.components.camera_burst import show_camera_burst
+from pages.ui.components.folder_upload import show_folder_upload
+from pages.ui.images.server_folder import show_server_folder
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.limits import limits
+from transfer_core.data.samples import list_samples
+from transfer_core.data.server_folder import ROOT_VARIABLE
+from transfer_core.data.sources import open_archive, uploaded_file
+from transfer_core.errors import TransferStudioError
+from transfer_core.language import _, plural
+
+_PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif"]
+_ARCHIVE_TYPES = ["zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz"]
+# The browser starts all of these uploads at once and loses some beyond about a thousand.
+_MAX_CLASS_FILES = 500
+
+
+def show_image_sources(session: Session) -> None:
+    """Draw the ways in, one at a time."""
+    ways: dict[str, Callable[[Session, ImageDataset | None], None]] = {
+        _("A folder"): _show_folder,
+        _("A zip or tar file"): _show_archive,
+        _("The camera"): show_camera_burst,
+        _("One class"): _show_class,
+        _("A sample"): _show_samples,
+    }
+    if os.environ.get(ROOT_VARIABLE):
+        ways[_("This computer")] = lambda session, dataset: show_server_folder(session, _to_extend(dataset))
+    if workspace().dataset_ids():
+        ways[_("Earlier images")] = _show_earlier
+    chosen = st.segmented_control(
+        _("Where are your images?"), list(ways), default=next(iter(ways)), required=True, key="image-source"
+    )
+    dataset = session.dataset
+    ways[chosen or next(iter(ways))](session, dataset)
+
+
+def _show_folder(session: Session, dataset: ImageDataset | None) -> None:
+    show_folder_upload(session, _to_extend(dataset))
+
+
+def _show_archive(session: Session, dataset: ImageDataset | None) -> None:
+    extended = _to_extend(dataset)
+    file = st.file_uploader(
+        _("A zip or tar of a folder whose subfolders are the classes"),
+        type=_ARCHIVE_TYPES,
+        key=f"zip-{session.num_files_taken}",
+    )
+    if file:
+        guarded(_take_archive)(session, extended, file)
+
+
+def _take_archive(session: Session, dataset: ImageDataset | None, file: UploadedFile) -> None:
+    before = dataset or create_dataset(workspace(), file.name.split(".")[0])
+    bar = st.progress(0.0)
+
+    def show_progress(done: int, total: int) -> None:
+        bar.progress(done / total, text=_("{done:,} of {total:,} files").format(done=done, total=total))
+
+    try:
+        with open_archive(file, file.name) as files:
+            after = add_files(before, files, progress=show_progress)
+    except TransferStudioError:
+        bar.empty()
+        free_upload(file)
+        raise
+    # Not in a finally: a click elsewhere interrupts the reading, and the file is then read again.
+    free_upload(file)
+    session.dataset_id = after.id
+    session.num_files_taken += 1
+    st.rerun()
+
+
+def _show_class(session: Session, dataset: ImageDataset | None) -> None:
+    with st.form("add-to-class", border=True, enter_to_submit=False):
+        name = st.text_input(
+            _("Name of the class"),
+            placeholder=_("for example: cat"),
+            max_chars=60,
+            help=_("Use the name of a class that is there already to add images to it."),
+        )
+        files = st.file_uploader(
+            _("Images of this class"),
+            type=_PICTURE_TYPES,
+            accept_multiple_files=True,
+            max_upload_size=limits().file_mb,
+            key=f"class-{session.num_files_taken}",
+        )
+        submitted = st.form_submit_button(_("Add these images"), icon=":material/add_photo_alternate:")
+    if submitted and not name.strip():
+        st.error(_("The class needs a name. Type what is on the images, for example: cat."))
+    elif submitted and not files:
+        st.error(_("There are no images yet. Choose one or more images of this class."))
+    elif submitted and len(files) > _MAX_CLASS_FILES:
+        st.error(
+            _("Up to {limit} images can be added here at once. For more, use a folder or a zip file.").format(
+                limit=_MAX_CLASS_FILES
+            )
+        )
+    elif submitted:
+        with st.spinner(_("Getting the images ready …")):
+            guarded(_take_class)(session, dataset, name, files)
+
+
+def _take_class(session: Session, dataset: ImageDataset | None, name: str, files: list[UploadedFile]) -> None:
+    before = dataset or create_dataset(workspace(), _("My images"))
+    sources = [uploaded_file(f"/{file.name}", file.getvalue()) for file in files]
+    try:
+        after = add_files(before, sources, class_name=name)
+    finally:
+        for file in files:
+            free_upload(file)
+    session.dataset_id = after.id
+    session.num_files_taken += 1
+    st.rerun()
+
+
+def _show_samples(session: Session, dataset: ImageDataset | None) -> None:
+    for column, sample in zip(st.columns(2), list_samples(), strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{sample.title}**")
+            st.caption(sample.description)
+            if st.button(_("Use this sample"), key=f"sample-{sample.name}", icon=":material/download_done:"):
+                with st.spinner(_("Getting the images ready …")):
+                    guarded(_take_sample)(session, sample.name)
+
+
+def _take_sample(session: Session, name: str) -> None:
+    take_sample(session, name)
+    st.rerun()
+
+
+def _show_earlier(session: Session, dataset: ImageDataset | None) -> None:
+    names = {}
+    for dataset_id in workspace().dataset_ids():
+        with suppress(TransferStudioError):
+            found = ImageDataset.load(workspace(), dataset_id)
+            count = plural("{count} image", "{count} images", len(found.images))
+            names[dataset_id] = (
+                f"{found.name} · {count} · {dataset_id[:4]}-{dataset_id[4:6]}-{dataset_id[6:8]}"
+            )
+    chosen = st.selectbox(
+        _("Images that were brought in before"),
+        list(names),
+        index=None,
+        format_func=names.__getitem__,
+        placeholder=_("Choose"),
+        key="earlier-images",
+    )
+    if chosen and st.button(_("Use these"), icon=":material/download_done:"):
+        session.dataset_id = chosen
+        st.rerun()
+
+
+def _to_extend(dataset: ImageDataset | None) -> ImageDataset | None:
+    """Ask whether new images join those that are there."""
+    if dataset is None or not dataset.images:
+        return None
+    joins = st.toggle(_("Add to the images below, rather than start anew"), key="join-images")
+    return dataset if joins else None
+
+
+def free_upload(file: UploadedFile) -> None:
+    """Give the memory of an upload back: Streamlit keeps it as long as the session lives."""
+    context = get_script_run_ctx()
+    if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)

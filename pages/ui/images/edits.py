@@ -1,0 +1,72 @@
+"""What a person changes about the classes, and the way back."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui.app.page import guarded
+from pages.ui.app.words import plain
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import Edit
+from transfer_core.language import _, plural
+
+
+def show_undo(dataset: ImageDataset) -> None:
+    """Say what was changed last, with a button that takes it back."""
+    if not dataset.edits:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", border=True):
+        st.markdown(f":material/history: {plain(edit_words(dataset.edits[-1]))}", width="stretch")
+        if st.button(_("Undo"), icon=":material/undo:", key="undo-edit"):
+            guarded(_save)(dataset.undone())
+
+
+def show_class_editor(dataset: ImageDataset) -> None:
+    """Draw the fields that rename, merge or delete a class."""
+    with st.expander(_("Rename, merge or delete a class"), icon=":material/edit:"):
+        name = st.selectbox(_("Class"), list(dataset.class_names), key=f"edited-class-{dataset.version}")
+        new_name = st.text_input(
+            _("New name"),
+            max_chars=60,
+            placeholder=_("for example: tulip"),
+            help=_("With the name of another class, the two become one."),
+            key=f"new-class-name-{dataset.version}",
+        )
+        with st.container(horizontal=True):
+            is_there = new_name.strip().casefold() in {known.casefold() for known in dataset.class_names}
+            title = _("Merge with {name}").format(name=new_name.strip()) if is_there else _("Rename")
+            if st.button(plain(title), icon=":material/edit:", disabled=not new_name.strip()):
+                guarded(_save)(dataset.renamed_class(name, new_name))
+            if st.button(_("Delete this class"), icon=":material/delete:"):
+                guarded(_save)(dataset.without_class(name))
+        st.caption(_("The images of a deleted class are only left out: they can be taken back in."))
+
+
+def edit_words(edit: Edit) -> str:
+    """Say in one sentence what a change did."""
+    count = len(edit.before)
+    match edit.kind:
+        case "relabel" if not edit.class_name:
+            return plural("{count} image has another label.", "{count} images have other labels.", count)
+        case "relabel":
+            return plural(
+                "{count} image is now {name}.", "{count} images are now {name}.", count, name=edit.class_name
+            )
+        case "exclude":
+            return plural("{count} image was left out.", "{count} images were left out.", count)
+        case "restore":
+            return plural("{count} image was taken back in.", "{count} images were taken back in.", count)
+        case "rename_class":
+            return _("The class {old} is now called {new}.").format(old=edit.class_name, new=edit.new_name)
+        case "delete_class":
+            return plural(
+                "The class {name} was deleted: {count} image was left out.",
+                "The class {name} was deleted: {count} images were left out.",
+                count,
+                name=edit.class_name,
+            )
+
+
+def _save(changed: ImageDataset) -> None:
+    changed.save()
+    st.rerun()

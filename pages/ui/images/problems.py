@@ -1,0 +1,166 @@
+"""What is wrong with the images, in plain words, with a one-click mend."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui.app.page import guarded
+from pages.ui.app.process import workspace
+from pages.ui.app.session import Session
+from pages.ui.app.words import plain
+from pages.ui.components.gallery import thumbnails
+from pages.ui.components.paging import page_of
+from transfer_core.backbones.registry import DEFAULT_BACKBONE
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.doctor import Problem, Suspicion, examine
+from transfer_core.evaluation.label_suspicion import suspicious_labels
+from transfer_core.language import _, plural
+
+_MAX_SHOWN = 8
+_FILES_A_PAGE = 200
+_LOOKS = {
+    "error": (":material/error:", "red"),
+    "warning": (":material/warning:", "orange"),
+    "info": (":material/info:", "blue"),
+}
+
+
+def show_problems(session: Session, dataset: ImageDataset) -> list[Problem]:
+    """Draw the list of problems and return them.
+
+    Args:
+        session: Told which problem's images the gallery is to show.
+        dataset: The images.
+    """
+    st.subheader(_("Check of the images"), anchor=False)
+    suspicions = session.suspicions_about(dataset)
+    problems = _examined(dataset.id, dataset.version, suspicions, dataset)
+    if not problems:
+        st.success(_("Nothing is wrong with these images."), icon=":material/check_circle:")
+    for problem in problems:
+        _show_problem(session, dataset, problem)
+    if len(dataset.class_names) > 1:
+        show_label_check(session, dataset)
+    num_system_files = sum(file.kind == "system" for file in dataset.left_out)
+    if num_system_files:
+        st.caption(
+            plural(
+                "{count} file of the operating system was passed over.",
+                "{count} files of the operating system were passed over.",
+                num_system_files,
+            )
+        )
+    return problems
+
+
+@st.cache_resource(max_entries=50, show_spinner=False)
+def _examined(
+    dataset_id: str, version: int, suspicions: tuple[Suspicion, ...], _dataset: ImageDataset
+) -> list[Problem]:
+    return examine(_dataset, suspicions)
+
+
+def show_label_check(session: Session, dataset: ImageDataset) -> None:
+    """Draw the button that looks for likely wrong labels, and say so when there are none.
+
+    Args:
+        session: Keeps what was found.
+        dataset: The images.
+    """
+    asked = st.button(
+        _("Look for wrong labels"),
+        icon=":material/label_important:",
+        help=_(
+            "The network looks at each image, and says for which ones the other images speak for another label. "
+            "It takes some seconds for each hundred images, and less when a training has looked at them already."
+        ),
+    )
+    if asked:
+        guarded(_check_labels)(session, dataset)
+    elif session.checked_labels_of == dataset.id and not session.suspicions_about(dataset):
+        st.caption(_("No label looks wrong."))
+
+
+def _check_labels(session: Session, dataset: ImageDataset) -> None:
+    bar = st.progress(0.0, text=_("Starting the network …"))
+    count = len(dataset.images)
+
+    def show_progress(num_done: int) -> None:
+        text = _("{done:,} of {total:,} images").format(done=num_done, total=count)
+        bar.progress(min(num_done / count, 1.0), text=text)
+
+    session.suspicions = tuple(
+        suspicious_labels(
+            dataset,
+            workspace().cache_dir,
+            backbone_name=session.backbone_name or DEFAULT_BACKBONE,
+            on_progress=show_progress,
+        )
+    )
+    session.checked_labels_of = dataset.id
+    st.rerun()
+
+
+def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> None:
+    icon, color = _LOOKS[problem.severity]
+    with st.container(border=True, key=f"problem-{problem.kind}"):
+        st.markdown(f":{color}[{icon}] **{plain(problem.title)}.** {plain(problem.sentence)}")
+        _show_pictures(dataset, problem)
+        with st.container(horizontal=True):
+            if problem.mend and st.button(
+                plain(problem.mend.title), icon=":material/build:", key=f"mend-{problem.kind}"
+            ):
+                guarded(_mend)(dataset, problem)
+            if problem.image_ids and st.button(
+                _("Show them in the gallery"), icon=":material/photo_library:", key=f"show-{problem.kind}"
+            ):
+                session.show_problem(problem.kind)
+                st.rerun()
+        if problem.files:
+            _show_files(dataset, problem)
+
+
+def _show_pictures(dataset: ImageDataset, problem: Problem) -> None:
+    ids = problem.image_ids[:_MAX_SHOWN]
+    wanted = [dataset.by_id[image_id] for image_id in ids if image_id in dataset.by_id]
+    sources = thumbnails(tuple(str(dataset.image_path(image)) for image in wanted))
+    # A file that was deleted or damaged by hand has no picture to show.
+    shown = [image for image, source in zip(wanted, sources, strict=True) if source]
+    if not shown:
+        return
+    with st.container(key=f"strip-{problem.kind}"):
+        st.image(
+            [source for source in sources if source],
+            caption=[plain(image.class_name) for image in shown],
+            width=96,
+            alt=[
+                _("{name}, class {class_name}").format(name=image.name, class_name=image.class_name)
+                for image in shown
+            ],
+        )
+    if len(problem.image_ids) > len(shown):
+        st.caption(
+            _("The first {shown} of {count:,}.").format(shown=len(shown), count=len(problem.image_ids))
+        )
+
+
+def _show_files(dataset: ImageDataset, problem: Problem) -> None:
+    names = set(problem.files)
+    files = [file for file in dataset.left_out if file.name in names and not file.is_expected]
+    title = plural("Show the file", "Show the {count} files", len(files))
+    with st.expander(title, icon=":material/rule:", expanded=len(files) <= 5):
+        _first, shown = page_of(files, _FILES_A_PAGE, f"files-{problem.kind}")
+        table = pd.DataFrame(
+            {
+                _("File"): [file.name for file in shown],
+                _("Left out because"): [file.reason for file in shown],
+            }
+        )
+        st.dataframe(table, hide_index=True, width="stretch")
+
+
+def _mend(dataset: ImageDataset, problem: Problem) -> None:
+    if problem.mend:
+        problem.mend.apply(dataset).save()
+    st.rerun()

@@ -1,0 +1,122 @@
+"""A folder on the server's own disk, below the one that the person who starts the server allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui.app.arrivals import Upload
+from pages.ui.app.page import guarded
+from pages.ui.app.process import workspace
+from pages.ui.app.session import Session, write_address
+from pages.ui.app.words import plain
+from pages.ui.images.upload_outcome import show_outcome
+from pages.ui.images.upload_parts import check_outcome, without_known
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import collect_files, create_dataset
+from transfer_core.data.server_folder import allowed_folder, images_root, subfolders
+from transfer_core.data.sources import SourceFile, folder_source
+from transfer_core.errors import TransferStudioError
+from transfer_core.language import _
+
+_BATCH_FILES = 100
+_NUM_NAMES = 8
+
+
+def show_server_folder(session: Session, dataset: ImageDataset | None) -> None:
+    """Let a person pick a folder that is on the server already; offered only where one is allowed.
+
+    Args:
+        session: Gets the dataset as soon as its first images are in.
+        dataset: Add to this one; None starts a new one.
+
+    Raises:
+        IngestError: If the setting names something else than a folder.
+    """
+    root = images_root()
+    if root is None:
+        return
+    upload = session.server_upload
+    if upload and not upload.is_complete:
+        guarded(_take_in)(session, upload, root)
+        return
+    relative = _choose_folder(root)
+    if st.button(_("Take in these images"), icon=":material/drive_folder_upload:", disabled=not relative):
+        guarded(_start)(session, dataset, relative)
+    if upload:
+        show_outcome(upload)
+
+
+def _choose_folder(root: Path) -> str:
+    """Go down folder by folder; empty when none has been chosen."""
+    chosen: list[str] = []
+    while names := subfolders(root, "/".join(chosen)):
+        picked = st.selectbox(
+            _("Folder in {name}").format(name=plain(chosen[-1] if chosen else root.name)),
+            names,
+            index=None,
+            placeholder=_("Take this one, or go into a subfolder") if chosen else _("Choose"),
+            key=f"server-folder-{'/'.join(chosen)}",
+        )
+        if picked is None:
+            break
+        chosen.append(picked)
+    if chosen and names:
+        listed = ", ".join(plain(name) for name in names[:_NUM_NAMES])
+        more = " …" if len(names) > _NUM_NAMES else ""
+        st.caption(_("Its subfolders become the classes: {names}").format(names=listed + more))
+    return "/".join(chosen)
+
+
+def _start(session: Session, dataset: ImageDataset | None, relative: str) -> None:
+    before = dataset or create_dataset(workspace(), relative.rpartition("/")[2])
+    session.server_upload = Upload(relative, before, before)
+    st.rerun()
+
+
+def _take_in(session: Session, upload: Upload, root: Path) -> None:
+    """Take in the rest; a click elsewhere interrupts it, and the next drawing of the page goes on."""
+    bar = st.progress(0.0, text=_("Looking through the folder …"))
+    st.button(
+        _("Stop here and keep what is in"),
+        icon=":material/stop:",
+        key="stop-server-folder",
+        on_click=_stop,
+        args=(upload,),
+    )
+    try:
+        files = folder_source(allowed_folder(root, upload.id))
+        for start in range(upload.num_batches * _BATCH_FILES, len(files), _BATCH_FILES):
+            _add_batch(session, upload, files, start, bar)
+        check_outcome(upload)
+    except TransferStudioError as error:
+        upload.problem = str(error)
+    upload.is_complete = True
+    write_address(session)
+    st.rerun()
+
+
+def _add_batch(
+    session: Session,
+    upload: Upload,
+    files: Sequence[SourceFile],
+    start: int,
+    bar: st.delta_generator.DeltaGenerator,
+) -> None:
+    def show_progress(done: int, _total: int) -> None:
+        text = _("{done:,} of {total:,} files").format(done=start + done, total=len(files))
+        bar.progress((start + done) / len(files), text=text)
+
+    present = ImageDataset.load(workspace(), upload.after.id) if upload.after.version else upload.after
+    collected = collect_files(present, files[start : start + _BATCH_FILES], progress=show_progress)
+    collected = without_known(upload, present, collected)
+    upload.after = collected.save() if collected.images else collected
+    upload.num_batches += 1
+    if upload.after.version:
+        session.dataset_id = upload.after.id
+
+
+def _stop(upload: Upload) -> None:
+    upload.is_complete = upload.is_stopped = True

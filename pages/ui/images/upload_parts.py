@@ -1,0 +1,115 @@
+"""Puts the files of an upload together from the parts that a browser sends."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pages.ui.app.arrivals import Upload
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import check_anything_added
+from transfer_core.data.label_table import arranged
+from transfer_core.data.limits import limits
+from transfer_core.data.source_file import SourceFile, check_count
+from transfer_core.data.sources import failing_file, uploaded_file
+from transfer_core.errors import UnreadableImageError
+
+
+def expect_files(upload: Upload, listing: dict[str, Any]) -> list[SourceFile]:
+    """Give each file that will come its class: a table, and folders within folders, are only clear as a whole.
+
+    Args:
+        upload: Remembers the files.
+        listing: From the browser: `paths` of all files, and `tables` with their content.
+
+    Returns:
+        Those that are settled already, such as the ones that a table does not name.
+
+    Raises:
+        IngestError: If there are more files than are taken at once.
+    """
+    check_count(len(listing["paths"]))
+    listed = [replace(uploaded_file(path, b""), read=partial(_await, path)) for path in listing["paths"]]
+    tables = [_decoded(table["path"], table) for table in listing["tables"]]
+    settled = []
+    for file in arranged([*listed, *tables]):
+        if isinstance(file.read, partial):
+            upload.awaited[file.read.args[0]] = file
+        else:
+            settled.append(file)
+    return settled
+
+
+def take_part(upload: Upload, part: dict[str, Any]) -> SourceFile | None:
+    """Return the file that a part completes.
+
+    Args:
+        upload: Keeps the beginning of a file that comes in several parts.
+        part: From the browser: `path`, `content` in base64 or None, the `offset` of its first byte, and whether it
+            `is_end`.
+
+    Returns:
+        The file, or None while more of it is to come, or when it is settled already.
+    """
+    awaited = upload.awaited.get(part["path"])
+    if awaited is None:
+        return None
+    if part["content"] is None:
+        failed = failing_file(part["path"], is_too_large=bool(part["is_too_large"]))
+        return replace(awaited, read=failed.read)
+    arrived = _decoded(part["path"], part)
+    if part["offset"] == 0 and part["is_end"]:
+        return replace(awaited, read=arrived.read)
+    return _joined(upload, awaited, part, arrived.read())
+
+
+def without_known(upload: Upload, present: ImageDataset, collected: ImageDataset) -> ImageDataset:
+    """Count the files that had come in before, rather than list them.
+
+    Args:
+        upload: Keeps count.
+        present: The dataset as it was.
+        collected: With what has arrived since.
+    """
+    again = {file for file in collected.left_out if file.kind == "again"} - set(present.left_out)
+    upload.num_known += len(again)
+    return replace(collected, left_out=tuple(file for file in collected.left_out if file not in again))
+
+
+def check_outcome(upload: Upload) -> None:
+    """Make sure that something came of an upload that has ended.
+
+    Args:
+        upload: With all that arrived.
+
+    Raises:
+        IngestError: If not a single file could be used.
+    """
+    if not upload.is_resumed and not upload.num_known:
+        check_anything_added(upload.before, upload.after)
+
+
+def _joined(upload: Upload, awaited: SourceFile, part: dict[str, Any], content: bytes) -> SourceFile | None:
+    # The beginning is missing when the server was started anew half-way through a file.
+    is_gapless = part["offset"] in (0, len(upload.begun)) and part["offset"] <= limits().file_bytes
+    begun = upload.begun if part["offset"] else b""
+    upload.begun = b"" if part["is_end"] or not is_gapless else begun + content
+    if not part["is_end"]:
+        return None
+    if not is_gapless:
+        return replace(awaited, read=failing_file(part["path"], is_too_large=False).read)
+    return replace(awaited, read=lambda: begun + content)
+
+
+def _decoded(path: str, part: dict[str, Any]) -> SourceFile:
+    try:
+        return uploaded_file(path, base64.b64decode(part["content"], validate=True))
+    except (binascii.Error, TypeError):
+        return failing_file(path, is_too_large=bool(part.get("is_too_large")))
+
+
+def _await(path: str) -> bytes:
+    raise UnreadableImageError(f"{path} has not arrived")

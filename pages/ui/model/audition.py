@@ -1,0 +1,161 @@
+"""Which model fits my images? Try those that are at hand, and see accuracy against time."""
+
+from __future__ import annotations
+
+from html import escape
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.ui.app.glossary import explain
+from pages.ui.app.jobs import audition_of, forget_audition, own_sources, start_audition
+from pages.ui.app.page import guarded
+from pages.ui.app.session import Session
+from pages.ui.app.words import duration_words, plain
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.evaluation.audition import AuditionScore, best_trade_off
+from transfer_core.language import _, plural
+
+
+def show_audition(session: Session) -> None:
+    """Draw the section: a hint without images, the choice of models, the progress, or the result."""
+    st.subheader(_("Which one fits my images?"), anchor=False, help=explain("audition"))
+    dataset = session.dataset
+    if dataset is None or len(dataset.class_names) < 2:
+        st.caption(_("When your images are there, come back: here the models try them in seconds."))
+        return
+    job = audition_of(dataset)
+    if job is None:
+        guarded(_show_start)(dataset)
+    elif not job.is_over:
+        st.fragment(_show_progress, run_every="1s")(dataset)
+    elif job.result is None:
+        if job.problem:
+            st.error(plain(job.problem), icon=":material/error:")
+        _show_start(dataset)
+    else:
+        _show_result(session, dataset, job.result)
+
+
+def _show_start(dataset: ImageDataset) -> None:
+    at_hand = [backbone for backbone in (*list_backbones(), *own_sources()) if backbone.weights.are_at_hand]
+    st.markdown(
+        _(
+            "Let the models that are on this computer try your {count}. You see how often each is right, how long it "
+            "takes here, and how large it is."
+        ).format(count=plural("{count} image", "{count} images", len(dataset.images)))
+    )
+    titles = {backbone.name: backbone.title for backbone in at_hand}
+    chosen = st.pills(
+        _("Models that try"),
+        list(titles),
+        selection_mode="multi",
+        default=[backbone.name for backbone in bundled_backbones()[:2]],
+        format_func=lambda name: plain(titles[name]),
+        key="audition-models",
+    )
+    if st.button(
+        _("Try them on my images"), icon=":material/speed:", disabled=not chosen, key="start-audition"
+    ):
+        start_audition(dataset, [get_backbone(name) for name in titles if name in chosen])
+        st.rerun()
+
+
+def _show_progress(dataset: ImageDataset) -> None:
+    job = audition_of(dataset)
+    if job is None or job.is_over:
+        st.rerun()
+    progress = job.progress
+    text = (
+        _("{title} looks at the images: {done} of {total}").format(
+            title=plain(progress.part), done=progress.num_done, total=progress.num_all
+        )
+        if progress.part
+        else _("Starting. A training that is under way goes first.")
+    )
+    with st.container(horizontal=True, vertical_alignment="center", key="audition-bar"):
+        st.progress(progress.share, text=text)
+        if st.button(_("Stop trying"), icon=":material/stop_circle:", key="stop-audition"):
+            job.request_stop()
+
+
+def _show_result(session: Session, dataset: ImageDataset, scores: list[AuditionScore]) -> None:
+    ranked = sorted(scores, key=lambda score: -score.accuracy)
+    backbones = {score.backbone_name: get_backbone(score.backbone_name) for score in ranked}
+    best = best_trade_off(ranked)
+    st.markdown(
+        _("**Best trade-off: {title}**, right about {accuracy:.0%} of your images.").format(
+            title=plain(backbones[best.backbone_name].title), accuracy=best.accuracy
+        ),
+        help=explain("trade-off"),
+    )
+    st.dataframe(_table(ranked, backbones, best), hide_index=True, width="stretch")
+    if len(ranked) > 1:
+        _show_chart(ranked, backbones, best)
+    st.caption(
+        _(
+            "± says how much the accuracy differs between the rounds. A training can do a little better: this is a "
+            "quick test of the frozen network."
+        )
+    )
+    with st.container(horizontal=True):
+        is_chosen = session.backbone_name == best.backbone_name
+        label = _("Use {title}").format(title=plain(backbones[best.backbone_name].title))
+        if not is_chosen and st.button(label, type="primary", key="use-best"):
+            session.choose_backbone(best.backbone_name)
+            st.rerun()
+        if st.button(_("Try again with others"), icon=":material/replay:", key="new-audition"):
+            forget_audition(dataset)
+            st.rerun()
+
+
+def _table(ranked: list[AuditionScore], backbones: dict[str, Backbone], best: AuditionScore) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            _("Model"): [
+                backbones[score.backbone_name].title + (" ★" if score is best else "") for score in ranked
+            ],
+            _("Right on your images"): [f"{score.accuracy:.1%} ± {score.spread:.1%}" for score in ranked],
+            _("For 100 images"): [duration_words(score.seconds_per_100_images) for score in ranked],
+            _("Size"): [_("{count:,.0f} MB").format(count=score.megabytes) for score in ranked],
+        }
+    )
+
+
+def _show_chart(ranked: list[AuditionScore], backbones: dict[str, Backbone], best: AuditionScore) -> None:
+    """Draw accuracy against time; up and to the left is better."""
+    figure = go.Figure()
+    for name, scores, color, symbol in (
+        (_("tried"), [score for score in ranked if score is not best], "#0072b2", "circle"),
+        (_("★ best trade-off"), [best], "#d55e00", "star"),
+    ):
+        figure.add_scatter(
+            name=name,
+            x=[score.seconds_per_100_images for score in scores],
+            y=[score.accuracy for score in scores],
+            error_y={"type": "data", "array": [score.spread for score in scores], "thickness": 1},
+            text=[escape(backbones[score.backbone_name].title) for score in scores],
+            mode="markers+text",
+            textposition="middle left",
+            cliponaxis=False,
+            marker={"size": 14, "color": color, "symbol": symbol},
+        )
+    figure.update_layout(
+        height=340,
+        margin={"l": 0, "r": 20, "t": 30, "b": 0},
+        legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
+        xaxis={"title": _("seconds for 100 images on this computer"), "rangemode": "tozero"},
+        yaxis={"title": _("right on your images"), "tickformat": ".0%"},
+    )
+    described = "; ".join(
+        _("{title}: {accuracy:.0%} right, {seconds:.1f} s").format(
+            title=backbones[score.backbone_name].title,
+            accuracy=score.accuracy,
+            seconds=score.seconds_per_100_images,
+        )
+        for score in ranked
+    )
+    st.plotly_chart(figure, key="audition-chart", config={"displayModeBar": False}, alt=described)

@@ -1,0 +1,162 @@
+"""A person's own models as the start of new ones, and models brought from another computer."""
+
+from __future__ import annotations
+
+import tempfile
+from itertools import islice
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from pages.ui.app.glossary import explain
+from pages.ui.app.jobs import own_sources
+from pages.ui.app.page import guarded
+from pages.ui.app.process import workspace
+from pages.ui.app.session import Session
+from pages.ui.app.words import plain
+from pages.ui.images.add_photos import free_upload
+from pages.ui.model.choice import show_use_button
+from pages.ui.model.facts import lineage_words
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.registry import get_backbone, list_backbones
+from transfer_core.backbones.source_exchange import export_source, import_source, import_weights
+from transfer_core.language import _
+from transfer_core.runs.own_models import delete_source, lineage_of, make_source, runs_to_build_on
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.trash import take_source_from_trash
+
+_RUNS_SHOWN = 8
+
+
+def show_own_models(session: Session) -> None:
+    """Draw the sources there are, the runs that can become one, and the way to bring one."""
+    st.subheader(_("Your own models"), anchor=False, help=explain("own model"))
+    sources, runs = own_sources(), list(islice(runs_to_build_on(workspace()), _RUNS_SHOWN))
+    if not sources and not runs:
+        st.caption(_("When you have trained a model, the next one can build on it: it will be here."))
+    guarded(_show_undo)(session)
+    for backbone in sources:
+        guarded(_show_source)(session, backbone)
+    for run in runs:
+        _show_run(session, run)
+    with st.expander(_("Bring a model from another computer"), icon=":material/upload_file:"):
+        guarded(_show_import)(session)
+
+
+def _show_source(session: Session, backbone: Backbone) -> None:
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"own-{backbone.name}"):
+        with st.container(gap=None):
+            st.markdown(f"**{lineage_words(backbone)}**", help=explain("lineage"))
+            st.caption(f"{backbone.name[:4]}-{backbone.name[4:6]}-{backbone.name[6:8]}")
+        with st.container(width=180):
+            show_use_button(session, backbone, f"use-{backbone.name}")
+        _show_save(backbone.name, backbone.title)
+        if st.button(
+            _("Delete"), icon=":material/delete:", type="tertiary", key=f"delete-source-{backbone.name}"
+        ):
+            delete_source(workspace(), backbone.name)
+            session.deleted_source_id = backbone.name
+            st.rerun()
+
+
+def _show_undo(session: Session) -> None:
+    deleted = session.deleted_source_id
+    if deleted is None or deleted in workspace().source_ids():
+        return
+    with st.container(horizontal=True, vertical_alignment="center", border=True, key="deleted-source"):
+        st.markdown(_(":material/delete: Your own model was deleted."))
+        if st.button(_("Undo"), icon=":material/undo:", key="undo-delete-source"):
+            take_source_from_trash(workspace(), deleted)
+            session.deleted_source_id = None
+            if session.backbone_name is None:
+                session.choose_backbone(deleted)
+            st.rerun()
+
+
+def _show_run(session: Session, run: TrainingRun) -> None:
+    best = run.snapshot().best
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"own-{run.id}"):
+        with st.container(gap=None):
+            words = " ← ".join(map(plain, (run.dataset_name, *lineage_of(run))))
+            st.markdown(words, help=explain("lineage"))
+            facts = [f"{run.created_at:%Y-%m-%d %H:%M}"]
+            if best:
+                facts.append(_("{accuracy:.0%} right on validation").format(accuracy=best.val_accuracy))
+            facts.append(plain(", ".join(run.class_names[:6])))
+            st.caption(" · ".join(facts))
+        with st.container(width=180):
+            if st.button(_("Build on this"), key=f"build-on-{run.id}", width="stretch"):
+                guarded(_build_on)(session, run)
+        _show_save(run.id, run.dataset_name)
+
+
+def _build_on(session: Session, run: TrainingRun) -> None:
+    with st.spinner(_("Getting your model ready …")):
+        backbone = make_source(workspace(), run.id)
+    session.choose_backbone(backbone.name)
+    st.rerun()
+
+
+def _show_save(run_id: str, title: str) -> None:
+    st.download_button(
+        _("Save this model as a source"),
+        data=lambda: _zip_of(run_id),
+        file_name=f"{title[:40]}.source.zip",
+        mime="application/zip",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/save_alt:",
+        key=f"save-{run_id}",
+        help=_("One file, with which another computer can build on this model."),
+    )
+
+
+def _zip_of(run_id: str) -> bytes:
+    make_source(workspace(), run_id)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "source.zip"
+        export_source(workspace(), run_id, path)
+        return path.read_bytes()
+
+
+def _show_import(session: Session) -> None:
+    st.caption(
+        _(
+            "A file that Transfer Studio saved as a source or exported for Keras (.zip), or the plain weights of a "
+            "model in the list (.h5), for computers without a network. Other model files are not opened: they could "
+            "carry code."
+        )
+    )
+    networks = {backbone.name: backbone.title for backbone in list_backbones()}
+    file = st.file_uploader(
+        _("The file"), type=["zip", "h5"], key=f"source-{session.num_files_taken}", width="stretch"
+    )
+    if file is None:
+        return
+    network = None
+    if not file.name.lower().endswith(".zip"):
+        network = st.selectbox(
+            _("Which model do these weights belong to?"),
+            list(networks),
+            index=None,
+            format_func=networks.__getitem__,
+            key="weights-of",
+        )
+        if network is None:
+            return
+    _take(session, file, network)
+
+
+def _take(session: Session, file: UploadedFile, network: str | None) -> None:
+    try:
+        with st.spinner(_("Checking the file …")):
+            if network:
+                source_id = import_weights(workspace(), network, file, file.name)
+            else:
+                source_id = import_source(workspace(), file)
+    finally:
+        free_upload(file)
+    session.num_files_taken += 1
+    session.choose_backbone(get_backbone(source_id).name)
+    st.rerun()

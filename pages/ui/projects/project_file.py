@@ -1,0 +1,226 @@
+"""Saving images with their runs as one file, and opening such a file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.app.jobs import opening_of, saving_of, start_opening, start_saving
+from pages.ui.app.process import workspace
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
+from pages.ui.app.words import memory_words, plain
+from pages.ui.images.add_photos import free_upload
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import TransferStudioError
+from transfer_core.language import _, plural
+from transfer_core.projects.open import OpenedProject
+from transfer_core.projects.plan import ProjectPlan, plan_project
+from transfer_core.runs.job import Job
+
+# The server holds a download in memory as a whole.
+_MOST_DOWNLOAD_BYTES = 10**9
+
+
+def show_saving(session: Session) -> None:
+    """Let the person choose images, say what goes along, and make the file.
+
+    Args:
+        session: Its images are chosen at first.
+
+    Raises:
+        ProjectError: If there is too much.
+        WorkspaceError: If a file is damaged.
+    """
+    datasets = _datasets()
+    if not datasets:
+        _show_way_to_images(session)
+        return
+    ids = list(datasets)
+    chosen = st.selectbox(
+        _("Images"),
+        ids,
+        index=ids.index(session.dataset_id) if session.dataset_id in ids else 0,
+        format_func=lambda dataset_id: _described(datasets[dataset_id]),
+        key="project-images",
+    )
+    # The first time each run is checked as a whole.
+    with st.spinner(_("Checking the runs …")):
+        plan = plan_project(workspace(), chosen)
+    _show_plan(plan)
+    job = saving_of(plan)
+    if job and not job.is_over:
+        st.fragment(_show_saving_progress, run_every="1s")(plan)
+        return
+    if job and job.problem:
+        st.error(plain(job.problem), icon=":material/error:")
+    path = job.result if job else None
+    if job and not job.problem and path is None:
+        st.caption(_("Stopped. Nothing was saved."))
+    with st.container(horizontal=True):
+        if path and path.is_file():
+            _show_download(plan, path)
+        label = _("Make it again") if path else _("Make the file")
+        if st.button(label, icon=":material/inventory_2:", key="make-project"):
+            start_saving(plan)
+            st.rerun()
+
+
+def show_opening(session: Session) -> None:
+    """Let the person bring a file, and say what came of it.
+
+    Args:
+        session: Remembers the file.
+    """
+    job = opening_of(session.opened_file) if session.opened_file else None
+    if job and not job.is_over:
+        st.fragment(_show_opening_progress, run_every="1s")(session)
+        return
+    if job and job.problem:
+        st.error(plain(job.problem), icon=":material/error:")
+    if job and job.result:
+        _show_opened(session, job.result)
+    elif job and not job.problem:
+        st.caption(_("Stopped. Nothing was opened."))
+    file = st.file_uploader(
+        _("A project file (.zip)"),
+        type=["zip"],
+        key=f"project-{session.num_files_taken}",
+        width="stretch",
+        help=_(
+            "Nothing in it is run: each file is checked, and the models are built by this app. Files above 2 GB are "
+            "opened with the command `project open`."
+        ),
+    )
+    if file:
+        start_opening(file.file_id, file)
+        session.opened_file = file.file_id
+        free_upload(file)
+        session.num_files_taken += 1
+        st.rerun()
+
+
+def _show_way_to_images(session: Session) -> None:
+    st.info(_("There are no images yet, so there is nothing to save."), icon=":material/info:")
+    st.page_link(
+        Step.IMAGES.page,
+        label=_("Go to Images"),
+        icon=Step.IMAGES.icon,
+        query_params=session.query(),
+    )
+
+
+def _datasets() -> dict[str, ImageDataset]:
+    found = {}
+    for dataset_id in workspace().dataset_ids():
+        # A damaged one is no reason not to show the others.
+        with suppress(TransferStudioError):
+            found[dataset_id] = ImageDataset.load(workspace(), dataset_id)
+    return found
+
+
+def _described(dataset: ImageDataset) -> str:
+    count = plural("{count} image", "{count} images", len(dataset.images))
+    date = f"{dataset.id[:4]}-{dataset.id[4:6]}-{dataset.id[6:8]}"
+    return f"{dataset.name} · {count} · {date}"
+
+
+def _show_plan(plan: ProjectPlan) -> None:
+    text = _("The file will hold {images} and {runs}: about {size}.")
+    st.markdown(
+        text.format(
+            images=plural("{count} image", "{count} images", len(plan.dataset.images)),
+            runs=plural("{count} trained model", "{count} trained models", len(plan.runs)),
+            size=memory_words(max(plan.num_bytes, 10**6)),
+        )
+    )
+    if plan.left_out:
+        st.caption(plural("{count} run stays behind:", "{count} runs stay behind:", len(plan.left_out)))
+        counts = Counter(run.reason for run in plan.left_out)
+        st.caption("\n".join(f"- {plain(reason)} ({count})" for reason, count in counts.items()))
+
+
+def _show_saving_progress(plan: ProjectPlan) -> None:
+    job = saving_of(plan)
+    if job is None or job.is_over:
+        st.rerun()
+    _show_bar(job, _("Saving …"), "saving")
+
+
+def _show_opening_progress(session: Session) -> None:
+    job = opening_of(session.opened_file) if session.opened_file else None
+    if job is None or job.is_over:
+        st.rerun()
+    is_unpacked = job.progress.share >= 1
+    _show_bar(job, _("Building the models …") if is_unpacked else _("Checking and unpacking …"), "opening")
+
+
+def _show_bar(job: Job[Any], text: str, key: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{key}-bar"):
+        st.progress(job.progress.share, text=_("Stopping …") if job.should_stop() else text)
+        st.button(
+            _("Stop"),
+            icon=":material/stop_circle:",
+            key=f"stop-{key}",
+            disabled=job.should_stop(),
+            on_click=job.request_stop,
+        )
+
+
+def _show_download(plan: ProjectPlan, path: Path) -> None:
+    if path.stat().st_size > _MOST_DOWNLOAD_BYTES:
+        text = _(
+            "The file is large ({size}), so copy it from where it lies on the computer that runs the app: {path}. "
+            "`python -m transfer_core project save {id} --out FILE` writes one wherever you like."
+        )
+        size = memory_words(path.stat().st_size)
+        st.success(
+            text.format(size=size, path=f"`{path.resolve()}`", id=plan.dataset.id), icon=":material/folder:"
+        )
+        return
+    st.download_button(
+        _("Download ({size})").format(size=memory_words(max(path.stat().st_size, 10**6))),
+        data=path.read_bytes,
+        file_name=f"{plan.dataset.name[:40] or 'project'}.project.zip",
+        mime="application/zip",
+        icon=":material/download:",
+        on_click="ignore",
+        type="primary",
+        key="download-project",
+    )
+
+
+def _show_opened(session: Session, opened: OpenedProject) -> None:
+    dataset = ImageDataset.load(workspace(), opened.dataset_id)
+    holds = _("“{name}” with {images} and {runs}").format(
+        name=plain(dataset.name),
+        images=plural("{count} image", "{count} images", len(dataset.images)),
+        runs=plural("{count} trained model", "{count} trained models", len(opened.run_ids)),
+    )
+    if not opened.new_ids:
+        st.info(_("{project}: all of it was here already.").format(project=holds), icon=":material/done_all:")
+    elif opened.is_copy:
+        text = _(
+            "Opened as a copy: {project}. What you had here has changed since the file was saved, and stays as it is."
+        )
+        st.success(text.format(project=holds), icon=":material/check:")
+    else:
+        st.success(_("Opened: {project}.").format(project=holds), icon=":material/check:")
+    ways: list[tuple[str, Step]] = [(_("See its images"), Step.IMAGES)]
+    if opened.run_ids:
+        ways = [(_("See its results"), Step.RESULTS), (_("Test it"), Step.TEST), *ways]
+    with st.container(horizontal=True):
+        for label, step in ways:
+            if st.button(label, icon=step.icon, key=f"opened-{step.name.lower()}"):
+                _choose(session, opened)
+                st.switch_page(step.page)
+
+
+def _choose(session: Session, opened: OpenedProject) -> None:
+    session.dataset_id = opened.dataset_id
+    if opened.run_ids:
+        session.picked_run_id = opened.run_ids[0]

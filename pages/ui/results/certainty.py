@@ -1,0 +1,207 @@
+"""How far a run's certainty can be trusted, and when it says "I don't know"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import streamlit as st
+
+from pages.ui.app.glossary import explain
+from pages.ui.app.page import guarded
+from pages.ui.app.process import limits_version, rejection
+from pages.ui.app.session import Session, widget_value
+from pages.ui.results.photo_sets import checked_sets
+from pages.ui.results.plots import show_coverage, show_reliability
+from transfer_core.evaluation.calibration import MIN_IMAGES as MIN_IMAGES_TO_CALIBRATE
+from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.evaluation.outcomes import (
+    answered,
+    coverage_curve,
+    probability_for_coverage,
+    probability_for_error,
+)
+from transfer_core.evaluation.rejection import MIN_IMAGES as MIN_IMAGES_TO_REFUSE
+from transfer_core.evaluation.rejection import REJECTION_FILE, Rejection
+from transfer_core.language import _
+from transfer_core.locks import changing
+from transfer_core.runs.training_run import TrainingRun
+
+_WELL = 0.05
+_MANY_IMAGES = 300
+_SHARES: tuple[float, ...] = (0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
+_COVERAGES: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
+_ERRORS: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
+
+
+def show_certainty(session: Session, run: TrainingRun) -> None:
+    """Draw the third part of the Results page."""
+    sets = checked_sets(run)
+    if "validation" not in sets:
+        st.info(_("This run has not been checked on photos yet."), icon=":material/info:")
+        return
+    evaluation = sets["validation"].evaluation()
+    st.subheader(_("Is it as sure as it should be?"), anchor=False, help=explain("calibration"))
+    _show_calibration(evaluation)
+    st.subheader(_("When it says “I don't know”"), anchor=False, help=explain("i don't know"))
+    thresholds = rejection(run.id)
+    if thresholds is None:
+        st.info(
+            _("This was not measured when the model was trained. Train again to get it."),
+            icon=":material/info:",
+        )
+        return
+    guarded(_show_thresholds)(run, evaluation, thresholds)
+
+
+def _show_calibration(evaluation: Evaluation) -> None:
+    sure = sum(evaluation.measured_confidences) / evaluation.num_images
+    st.markdown(
+        _(
+            "On the validation photos it is **{sure:.0%} sure** on average, and **right on {right:.0%}**. {verdict}"
+        ).format(sure=sure, right=evaluation.accuracy, verdict=_verdict(sure - evaluation.accuracy))
+    )
+    with st.container(horizontal=True):
+        st.metric(
+            _("Gap as shown (ECE)"),
+            f"{evaluation.ece:.1%}",
+            help=explain("ece"),
+            border=True,
+            height="stretch",
+        )
+        st.metric(
+            _("Gap before"),
+            f"{evaluation.uncalibrated_ece:.1%}",
+            help=explain("ece"),
+            border=True,
+            height="stretch",
+        )
+        st.metric(
+            _("Temperature"),
+            f"{evaluation.temperature:.2f}",
+            help=explain("temperature"),
+            border=True,
+            height="stretch",
+        )
+    if evaluation.num_images < MIN_IMAGES_TO_CALIBRATE:
+        st.caption(
+            _(
+                "With fewer than {count} validation photos the certainty is left as it comes out of the network."
+            ).format(count=MIN_IMAGES_TO_CALIBRATE)
+        )
+    elif evaluation.num_images < _MANY_IMAGES:
+        st.caption(
+            _("Measured on {count} photos only, so the gaps and the line jump about by chance.").format(
+                count=evaluation.num_images
+            )
+        )
+    if evaluation.is_cross_fitted:
+        st.caption(_("Each photo is measured with a temperature that was fitted on the other photos."))
+    elif evaluation.is_fitted_here and evaluation.temperature != 1.0:
+        st.caption(
+            _("The same photos set the temperature: too few are different. The real gap is probably larger.")
+        )
+    show_reliability(evaluation)
+
+
+def _verdict(gap: float) -> str:
+    if abs(gap) <= _WELL:
+        return _("That fits well.")
+    return _("It is too sure of itself.") if gap > 0 else _("It could be surer of itself.")
+
+
+def _show_thresholds(run: TrainingRun, evaluation: Evaluation, thresholds: Rejection) -> None:
+    st.markdown(
+        _(
+            "A network picks one of its classes whatever it is shown. With these two limits it says when it had "
+            "better not. They are kept with the model: the Test page and the command line obey them."
+        )
+    )
+    left, right = st.columns(2)
+    with left:
+        _choose_share(run, evaluation, thresholds)
+    with right:
+        _choose_sureness(run, evaluation, thresholds)
+    given = answered(evaluation, thresholds)
+    coverage = len(given) / evaluation.num_images
+    accuracy = sum(outcome.is_right for outcome in given) / len(given) if given else math.nan
+    st.markdown(
+        _(
+            "Of the validation photos **{share:.0%} get an answer**, and **{right:.0%} of the answers are right**."
+        ).format(share=coverage, right=accuracy)
+        if given
+        else _("With these limits no validation photo gets an answer.")
+    )
+    st.caption(_("These photos also set the limits. Expect slightly less on new photos."))
+    if given:
+        show_coverage(coverage_curve(evaluation), (coverage, accuracy))
+
+
+def _choose_share(run: TrainingRun, evaluation: Evaluation, thresholds: Rejection) -> None:
+    """Let the person say how strict it is with photos unlike those it learned from."""
+    familiarities = [
+        outcome.familiarity for outcome in evaluation.outcomes if outcome.familiarity is not None
+    ]
+    if len(familiarities) < MIN_IMAGES_TO_REFUSE:
+        st.caption(
+            _("Refusing unfamiliar photos needs at least {count} validation photos to be set.").format(
+                count=MIN_IMAGES_TO_REFUSE
+            )
+        )
+        return
+    key = _key("familiar-share", run)
+    st.select_slider(
+        _("Unlike anything it learned from: keep this share of familiar photos"),
+        _SHARES,
+        value=_nearest(_SHARES, thresholds.familiar_share),
+        format_func=lambda share: _("never refuse") if share >= 1 else f"{share:.0%}",
+        help=explain("familiarity"),
+        key=key,
+        on_change=guarded(_save),
+        args=(run, key, lambda stored, share: stored.keeping(share, familiarities)),
+    )
+
+
+def _choose_sureness(run: TrainingRun, evaluation: Evaluation, thresholds: Rejection) -> None:
+    """Let the person say how sure an answer has to be: by the share of photos answered, or of answers wrong."""
+    by_error = st.toggle(_("Choose by the share of wrong answers"), key=f"by-error-{run.id}")
+    choices = _COVERAGES
+    probability: Callable[[Evaluation, float], float] = probability_for_coverage
+    if by_error:
+        choices, probability = _ERRORS[::-1], probability_for_error
+        label = _("Not sure enough: at most this share of answers wrong")
+    else:
+        label = _("Not sure enough: answer this share of photos, the surest")
+    options = {probability(evaluation, choice): choice for choice in choices}
+    now = _nearest(tuple(options), thresholds.min_probability)
+    key = _key("most-errors" if by_error else "sure-coverage", run)
+    st.select_slider(
+        label,
+        choices,
+        value=options[now],
+        format_func=lambda share: _("all") if share >= 1 else f"{share:.0%}",
+        help=None if by_error else explain("coverage"),
+        key=key,
+        on_change=guarded(_save),
+        args=(run, key, lambda stored, share: stored.sure_above(probability(evaluation, share))),
+    )
+
+
+def _key(name: str, run: TrainingRun) -> str:
+    """Return the key of a slider: another run or another stored limit gives one that starts from what is stored."""
+    return f"{name}-{run.id}-{limits_version(run.id)}"
+
+
+def _save(run: TrainingRun, key: str, change: Callable[[Rejection, float], Rejection]) -> None:
+    """Store what the person has just set a slider to."""
+    # The other slider may be moved in another window at the same moment.
+    with changing(run.folder / REJECTION_FILE):
+        stored = rejection(run.id)
+        if stored is None:
+            return
+        change(stored, widget_value(key)).save_thresholds(run.folder)
+    st.toast(_("Saved with the model."), icon=":material/check:")
+
+
+def _nearest(options: tuple[float, ...], value: float) -> float:
+    return min(options, key=lambda option: abs(option - value))

@@ -1,0 +1,83 @@
+"""Photos with known classes that a person brings only to test a run."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from pages.ui.app.page import guarded
+from pages.ui.app.words import plain
+from pages.ui.results.photo_sets import dataset_of
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.limits import limits
+from transfer_core.data.sources import open_archive, uploaded_file
+from transfer_core.language import _, plural
+from transfer_core.runs.new_photos import NewPhotos, add_new_photos, forget_new_photos, new_photos_of
+from transfer_core.runs.training_run import TrainingRun
+
+_ARCHIVE_TYPES = ["zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz"]
+# The browser starts all of these uploads at once and loses some beyond about a thousand.
+_MAX_FILES = 500
+
+
+def show_new_photos(run: TrainingRun) -> None:
+    """Draw the fields that take test photos in, and what is there already."""
+    learned_from = dataset_of(run)
+    photos = new_photos_of(run, learned_from)
+    with st.expander(_("Test it on photos whose class you know"), icon=":material/folder_open:"):
+        st.markdown(
+            _(
+                "A folder with one subfolder for each class, or a zip of one. These photos only test this model: it "
+                "is never trained on them, and photos it has met before are passed over."
+            )
+        )
+        if photos:
+            _show_what_is_there(run, photos)
+        version = photos.dataset.version if photos else 0
+        left, right = st.columns(2)
+        archive = left.file_uploader(_("A zip or tar file"), type=_ARCHIVE_TYPES, key=f"test-zip-{version}")
+        files = right.file_uploader(
+            _("A folder of up to {limit} photos").format(limit=_MAX_FILES),
+            accept_multiple_files="directory",
+            max_upload_size=limits().file_mb,
+            key=f"test-folder-{version}",
+        )
+        if archive:
+            guarded(_take_archive)(run, archive, learned_from)
+        elif len(files) > _MAX_FILES:
+            st.error(_("That is more than {limit} photos. Use a zip file.").format(limit=_MAX_FILES))
+        elif files:
+            guarded(_take_files)(run, files, learned_from)
+
+
+def _show_what_is_there(run: TrainingRun, photos: NewPhotos) -> None:
+    sentences = [plural("{count} photo is here.", "{count} photos are here.", len(photos.images))]
+    if photos.num_met:
+        sentences.append(
+            plural(
+                "{count} more is not counted: it looks like a photo from the training.",
+                "{count} more are not counted: they look like photos from the training.",
+                photos.num_met,
+            )
+        )
+    if photos.unknown_classes:
+        names = plain(", ".join(photos.unknown_classes))
+        sentences.append(_("Classes it does not know are passed over: {names}.").format(names=names))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(" ".join(sentences))
+        if st.button(_("Forget these photos"), icon=":material/delete:", type="tertiary"):
+            forget_new_photos(run)
+            st.rerun()
+
+
+def _take_archive(run: TrainingRun, file: UploadedFile, learned_from: ImageDataset | None) -> None:
+    with st.spinner(_("Looking at the photos …")), open_archive(file, file.name) as sources:
+        add_new_photos(run, sources, learned_from=learned_from)
+    st.rerun()
+
+
+def _take_files(run: TrainingRun, files: list[UploadedFile], learned_from: ImageDataset | None) -> None:
+    with st.spinner(_("Looking at the photos …")):
+        sources = [uploaded_file(file.name, file.getvalue()) for file in files]
+        add_new_photos(run, sources, learned_from=learned_from)
+    st.rerun()

@@ -1,0 +1,112 @@
+"""On which photos a run is looked at: those it was checked with, those it learned from, those that only test it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages.ui.app.process import new_photos_evaluation, split_evaluation, stored_evaluation, workspace
+from pages.ui.app.words import plain
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import Split
+from transfer_core.errors import NotFoundError, TransferStudioError, WorkspaceError
+from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.language import _
+from transfer_core.runs.assess import images_of, model_class_names
+from transfer_core.runs.new_photos import new_photos_of
+from transfer_core.runs.training_run import TrainingRun
+
+
+@dataclass(frozen=True)
+class CheckedSet:
+    """Photos that a run can be scored on.
+
+    Args:
+        name: `"validation"`, `"train"`, `"test"` or `"new"`.
+        title: On screen.
+        evaluation: Scores them, when asked; remembered for all visitors.
+        dataset: Where the photos are as they are now; None when they are gone.
+    """
+
+    name: str
+    title: str
+    evaluation: Callable[[], Evaluation]
+    dataset: ImageDataset | None
+
+
+def checked_sets(run: TrainingRun) -> dict[str, CheckedSet]:
+    """Return the sets that a run can be scored on, by name; nothing is scored yet."""
+    dataset = dataset_of(run)
+    sets = {}
+    stored = None
+    try:
+        stored = stored_evaluation(run.id)
+    except WorkspaceError as error:
+        st.warning(plain(str(error)), icon=":material/warning:")
+    if stored is not None and (stored.has_probabilities or dataset is None):
+        sets["validation"] = CheckedSet("validation", _("Validation"), lambda: stored, dataset)
+    elif dataset is not None:
+        sets["validation"] = _split_set(run, dataset, "validation", _("Validation"))
+    if dataset is not None:
+        try:
+            class_names = model_class_names(run)
+            if images_of(run, dataset, "train", class_names):
+                sets["train"] = _split_set(run, dataset, "train", _("Training"))
+            if images_of(run, dataset, "test", class_names):
+                sets["test"] = _split_set(run, dataset, "test", _("Test folder"))
+        except WorkspaceError:
+            # A run of version 0.1, which did not note what it learned from.
+            sets.pop("train", None)
+    with_new_photos(run, sets, dataset)
+    return sets
+
+
+def with_new_photos(run: TrainingRun, sets: dict[str, CheckedSet], learned_from: ImageDataset | None) -> None:
+    """Add the photos that were brought to test a run, where there are any."""
+    try:
+        photos = new_photos_of(run, learned_from)
+    except TransferStudioError:
+        return
+    if photos is not None and photos.images:
+        dataset = photos.dataset
+        sets["new"] = CheckedSet(
+            "new",
+            _("Your test photos"),
+            lambda: new_photos_evaluation(
+                run.id, dataset.id, dataset.version, learned_from.version if learned_from else 0
+            ),
+            dataset,
+        )
+
+
+def choose_set(sets: dict[str, CheckedSet]) -> CheckedSet:
+    """Let the person pick a set; the validation photos are picked at first."""
+    names = list(sets)
+    chosen = names[0]
+    if len(names) > 1:
+        chosen = (
+            st.segmented_control(
+                _("On which photos"),
+                names,
+                default=names[0],
+                required=True,
+                format_func=lambda name: sets[name].title,
+                key="results-set",
+            )
+            or names[0]
+        )
+    return sets[chosen]
+
+
+def dataset_of(run: TrainingRun) -> ImageDataset | None:
+    """The photos of a run as they are now, or None when they were deleted."""
+    try:
+        return ImageDataset.load(workspace(), run.dataset_id)
+    except NotFoundError:
+        return None
+
+
+def _split_set(run: TrainingRun, dataset: ImageDataset, name: Split, title: str) -> CheckedSet:
+    return CheckedSet(name, title, lambda: split_evaluation(run.id, name, dataset.version), dataset)

@@ -1,0 +1,156 @@
+"""The new photos to show a model, and the ways in which they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from pages.ui.app.process import workspace
+from pages.ui.app.session import Session
+from pages.ui.components.pasted_photos import show_pasted_photos
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.limits import limits
+from transfer_core.data.samples import get_sample
+from transfer_core.data.sources import SourceFile, open_archive, uploaded_file
+from transfer_core.errors import TransferStudioError
+from transfer_core.language import _
+from transfer_core.runs.training_run import TrainingRun
+
+_MOST_AS_CARDS = 48
+_ARCHIVE_TYPES = ["zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz"]
+# The browser starts all of these uploads at once and loses some beyond about a thousand.
+_MOST_FILES = 500
+
+
+@dataclass(frozen=True)
+class NewPhotos:
+    """Photos the model has never seen, each read only when it is needed.
+
+    Args:
+        key: Tells them from all others that were brought.
+        files: The photos.
+        archive: The zip or tar that they lie in instead.
+    """
+
+    key: tuple[str, ...] = ()
+    files: Sequence[SourceFile] = ()
+    archive: UploadedFile | None = None
+
+    def __bool__(self) -> bool:
+        """Whether any were brought."""
+        return bool(self.files or self.archive)
+
+    @property
+    def are_many(self) -> bool:
+        """Whether they are too many to be drawn one by one."""
+        return self.archive is not None or len(self.files) > _MOST_AS_CARDS
+
+    def with_pasted(self, pasted: Mapping[str, SourceFile]) -> NewPhotos:
+        """Return these and some from the clipboard."""
+        return replace(
+            self,
+            key=(*self.key, *pasted),
+            files=[*self.files, *pasted.values()],
+        )
+
+    @contextmanager
+    def opened(self) -> Iterator[Sequence[SourceFile]]:
+        """List the files, and keep the archive open meanwhile.
+
+        Raises:
+            IngestError: If the archive is none, is damaged, or holds more than is taken at once.
+        """
+        if self.archive is None:
+            yield self.files
+            return
+        with open_archive(self.archive, self.archive.name) as files:
+            yield files
+
+
+def choose_way() -> str:
+    """Let the person say how the photos come: `"few"`, `"many"`, `"snapshot"` or `"live"`."""
+    ways = {
+        "few": _("Photos"),
+        "many": _("A folder or zip"),
+        "snapshot": _("Take a photo"),
+        "live": _("Live camera"),
+    }
+    way = st.segmented_control(
+        _("What to test it on"),
+        list(ways),
+        default="few",
+        required=True,
+        format_func=ways.__getitem__,
+        key="test-way",
+    )
+    return str(way)
+
+
+def collect_photos(session: Session, run: TrainingRun, way: str) -> NewPhotos:
+    """Let the person drop or paste photos or take one, or use those kept aside of a sample.
+
+    Args:
+        session: Keeps what was pasted.
+        run: The run that is tested.
+        way: `"few"`, `"many"` or `"snapshot"`.
+    """
+    if way == "many":
+        return _folder_or_archive()
+    if way == "snapshot":
+        snapshot = st.camera_input(
+            _("Take a photo"), help=_("Works on this computer, or over https."), width=480
+        )
+        return _uploads([snapshot], _("Camera")) if snapshot else NewPhotos()
+    files = st.file_uploader(
+        _("Drop new photos here"),
+        accept_multiple_files=True,
+        max_upload_size=limits().file_mb,
+        key="new-photos",
+    )
+    show_pasted_photos(session)
+    return _uploads(files).with_pasted(session.pasted) or _sample_photos(run)
+
+
+def _folder_or_archive() -> NewPhotos:
+    left, right = st.columns(2)
+    files = left.file_uploader(
+        _("A folder of up to {limit} photos").format(limit=_MOST_FILES),
+        accept_multiple_files="directory",
+        max_upload_size=limits().file_mb,
+        key="many-folder",
+    )
+    archive = right.file_uploader(_("A zip or tar file"), type=_ARCHIVE_TYPES, key="many-archive")
+    return NewPhotos((archive.file_id,), archive=archive) if archive else _uploads(files)
+
+
+def _uploads(files: Sequence[UploadedFile], name: str = "") -> NewPhotos:
+    if len(files) > _MOST_FILES:
+        st.error(_("That is more than {limit} photos. Use a zip file.").format(limit=_MOST_FILES))
+        return NewPhotos()
+    return NewPhotos(
+        tuple(file.file_id for file in files),
+        [replace(uploaded_file(name or file.name, b""), read=file.getvalue) for file in files],
+    )
+
+
+def _sample_photos(run: TrainingRun) -> NewPhotos:
+    sample_name = _sample_name(run)
+    if sample_name is None:
+        return NewPhotos()
+    if not st.toggle(
+        _("Use the pictures of the sample that were kept aside"),
+        help=_("The model has never seen these."),
+    ):
+        return NewPhotos()
+    return NewPhotos(("sample", sample_name), get_sample(sample_name).new_files())
+
+
+def _sample_name(run: TrainingRun) -> str | None:
+    try:
+        return ImageDataset.load(workspace(), run.dataset_id).sample
+    except TransferStudioError:
+        return None

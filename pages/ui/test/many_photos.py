@@ -1,0 +1,214 @@
+"""Many new photos at once: what the model says about them as a table."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui.app.glossary import explain
+from pages.ui.app.page import guarded
+from pages.ui.app.process import answer_version, predictor
+from pages.ui.app.session import Session
+from pages.ui.app.words import plain
+from pages.ui.components.paging import page_of
+from pages.ui.results.photo_sets import dataset_of
+from pages.ui.test.add_test_photos import NewPhotos
+from pages.ui.test.predictions import Runs, make_ready, say_what_certainty_is, show_card
+from transfer_core.errors import WorkspaceError
+from transfer_core.evaluation.answers import Answer, answer_files, answers_csv, least_sure_first
+from transfer_core.language import _, plural
+from transfer_core.predictor import Prediction
+from transfer_core.runs.assess import met_before
+from transfer_core.runs.training_run import TrainingRun
+
+_ROWS_A_PAGE = 100
+_FILES_A_PAGE = 200
+_ROW_HEIGHT = 72
+_MOST_ROWS_IN_SIGHT = 7
+_CLASSES_NAMED = 12
+
+Scored = list[tuple[Answer, Prediction]]
+
+
+def show_many_photos(session: Session, runs: Runs, photos: NewPhotos) -> None:
+    """Score photos and draw the table; the one that is clicked is drawn below it.
+
+    Args:
+        session: Keeps the answers until other photos come.
+        runs: The run that is tested, and perhaps another one to set beside it.
+        photos: From a folder or an archive.
+
+    Raises:
+        IngestError: If the archive is none, is damaged, or holds more than is taken at once.
+    """
+    if not photos:
+        st.caption(_("You get a table of all photos with their answers. It is kept only until you leave."))
+        return
+    make_ready(runs)
+    answers = [_answers(session, run, photos) for run in runs]
+    scored = least_sure_first(answers[0])
+    _show_summary(runs[0], answers[0], scored)
+    _say_how_many_were_met(runs[0], [answer for answer, _found in scored])
+    _show_left_out(answers[0])
+    if not scored:
+        return
+    say_what_certainty_is()
+    others = {answer.position: answer.prediction for answer in answers[1]} if len(runs) > 1 else {}
+    picked = _show_table(scored, others, key=f"answers-{hash((*photos.key, *(run.id for run in runs)))}")
+    if picked is not None:
+        guarded(_show_picked)(session, runs, photos, picked.position)
+
+
+def _answers(session: Session, run: TrainingRun, photos: NewPhotos) -> Sequence[Answer]:
+    """Score each photo once, as long as the same photos, model and limits are there."""
+    if session.answered_photos != photos.key:
+        session.answered_photos = photos.key
+        session.answers = {}
+    key = (run.id, answer_version(run.id))
+    if key not in session.answers:
+        text = _("Looking at the photos …")
+        bar = st.progress(0.0, text)
+
+        def tell(num_done: int, total: int) -> None:
+            bar.progress(num_done / total, text)
+
+        with photos.opened() as files:
+            session.answers[key] = answer_files(predictor(run.id), files, tell)
+        bar.empty()
+    return session.answers[key]
+
+
+def _show_summary(run: TrainingRun, answers: Sequence[Answer], scored: Scored) -> None:
+    """Draw how many photos got which answer, with the table to take away."""
+    said = Counter(found.class_name for _answer, found in scored if found.is_known)
+    parts = [f"{count:,} {plain(name)}" for name, count in said.most_common(_CLASSES_NAMED)]
+    if num_others := said.total() - sum(count for _name, count in said.most_common(_CLASSES_NAMED)):
+        parts.append(plural("{count} of another class", "{count} of other classes", num_others))
+    if num_unknown := len(scored) - said.total():
+        parts.append(plural("{count} without an answer", "{count} without an answer", num_unknown))
+    count = plural("**{count} photo**", "**{count} photos**", len(scored))
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"{count}: {', '.join(parts)}." if parts else _("No photo could be read."))
+        st.download_button(
+            _("Download the answers (CSV)"),
+            data=lambda: answers_csv(run.class_names, answers),
+            file_name="answers.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            help=_("A table for a spreadsheet, with the certainty of every class and the files left out."),
+        )
+
+
+def _say_how_many_were_met(run: TrainingRun, answers: Sequence[Answer]) -> None:
+    known_by = [(answer.image_id, answer.fingerprint) for answer in answers]
+    # A run of version 0.1 did not note what it has met.
+    with suppress(WorkspaceError):
+        num_met = sum(met_before(run, dataset_of(run), known_by))
+        if num_met:
+            st.caption(
+                plural(
+                    "{count} of {total} photos looks like a photo from its training, so it is no test.",
+                    "{count} of {total} photos look like photos from its training, so they are no test.",
+                    num_met,
+                    total=len(answers),
+                )
+            )
+
+
+def _show_left_out(answers: Sequence[Answer]) -> None:
+    left_out = [answer for answer in answers if answer.prediction is None]
+    if not left_out:
+        return
+    title = plural("{count} file was left out", "{count} files were left out", len(left_out))
+    with st.expander(title, icon=":material/warning:"):
+        _first, shown = page_of(left_out, _FILES_A_PAGE, "files-left-out")
+        rows = [(answer.path, answer.reason) for answer in shown]
+        st.dataframe(pd.DataFrame(rows, columns=[_("File"), _("Left out because")]), hide_index=True)
+
+
+def _show_table(scored: Scored, others: dict[int, Prediction | None], key: str) -> Answer | None:
+    """Draw a row for each photo of a page and return the one that is clicked."""
+    if len(scored) > _ROWS_A_PAGE:
+        scored = _in_chosen_order(scored, key)
+    _first, shown = page_of(scored, _ROWS_A_PAGE, key)
+    st.caption(
+        _("The least sure first. Click a heading to sort, or the box before a photo to look at it.")
+        if len(scored) <= _ROWS_A_PAGE
+        else _("A heading sorts this page. Click the box before a photo to look at it.")
+    )
+    columns = _columns()
+    if not others:
+        del columns["other"]
+    rows = [_cells(answer, found, others.get(answer.position)) for answer, found in shown]
+    event = st.dataframe(
+        pd.DataFrame(rows, columns=list(columns)),
+        hide_index=True,
+        column_config=columns,
+        row_height=_ROW_HEIGHT,
+        height=40 + _ROW_HEIGHT * min(len(rows), _MOST_ROWS_IN_SIGHT),
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"{key}-{hash(tuple(answer.position for answer, _found in shown))}",
+    )
+    picked = event["selection"]["rows"]
+    return shown[picked[0]][0] if picked and picked[0] < len(shown) else None
+
+
+def _in_chosen_order(scored: Scored, key: str) -> Scored:
+    """Let the person sort photos that fill several pages: a heading sorts the rows of its page alone."""
+    orders: dict[str, tuple[str, Callable[[tuple[Answer, Prediction]], Any]]] = {
+        "unsure": (_("Least sure first"), lambda _pair: 0),
+        "sure": (_("Surest first"), lambda pair: -pair[1].probability),
+        "answer": (_("By answer"), lambda pair: (not pair[1].is_known, pair[1].class_name)),
+        "file": (_("By file"), lambda pair: pair[0].path),
+    }
+    chosen = st.segmented_control(
+        _("Order"),
+        list(orders),
+        default="unsure",
+        required=True,
+        format_func=lambda name: orders[name][0],
+        key=f"{key}-order",
+    )
+    return sorted(scored, key=orders[chosen or "unsure"][1])
+
+
+def _columns() -> dict[str, Any]:
+    config = st.column_config
+    return {
+        "photo": config.ImageColumn(_("Photo"), width=88),
+        "answer": config.TextColumn(_("Answer"), width=140, help=explain("i don't know")),
+        "certainty": config.ProgressColumn(
+            _("Certainty"), format="percent", min_value=0, max_value=1, width=140, help=explain("probability")
+        ),
+        "guess": config.TextColumn(_("Best guess"), width=120),
+        "other": config.TextColumn(_("The other model"), width=170, help=explain("two models")),
+        "file": config.TextColumn(_("File"), width="large"),
+    }
+
+
+def _cells(answer: Answer, found: Prediction, other: Prediction | None) -> dict[str, str | float]:
+    return {
+        "photo": f"data:image/jpeg;base64,{base64.b64encode(answer.thumbnail).decode()}",
+        "answer": _said(found),
+        "certainty": found.probability,
+        "guess": found.class_name,
+        "other": f"{_said(other)}, {other.probability:.0%}" if other else "",
+        "file": answer.path,
+    }
+
+
+def _said(found: Prediction) -> str:
+    return found.class_name if found.is_known else _("I don't know")
+
+
+def _show_picked(session: Session, runs: Runs, photos: NewPhotos, position: int) -> None:
+    with photos.opened() as files, st.container(border=True):
+        show_card(session, runs, files[position], position)

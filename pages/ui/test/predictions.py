@@ -1,0 +1,141 @@
+"""What a model says about photos: the photo, the classes as bars, the time it took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from pages.ui.app.glossary import explain
+from pages.ui.app.page import guarded
+from pages.ui.app.process import answer_version, predictor
+from pages.ui.app.run_choice import describe_run
+from pages.ui.app.session import Session
+from pages.ui.app.words import duration_words, plain
+from pages.ui.components.heat import show_why
+from pages.ui.test.correction import show_correction
+from transfer_core.data.images import decode_image, encode_jpeg
+from transfer_core.data.sources import SourceFile
+from transfer_core.errors import UnreadableImageError
+from transfer_core.language import _
+from transfer_core.predictor import Prediction
+from transfer_core.runs.training_run import TrainingRun
+
+MAX_BARS = 8
+_IMAGES_A_ROW = 2
+_SHOWN_SIDE = 320
+
+Runs = tuple[TrainingRun, ...]
+
+
+def show_predictions(session: Session, runs: Runs, photos: Sequence[SourceFile]) -> None:
+    """Score photos and draw the answers.
+
+    Args:
+        session: Knows which photos were said to be wrong.
+        runs: The run that is tested, and perhaps another one to set beside it.
+        photos: Each gets a card.
+    """
+    if not photos:
+        return
+    make_ready(runs)
+    say_what_certainty_is()
+    # Two models need the width of two cards.
+    num_columns = _IMAGES_A_ROW if len(runs) == 1 else 1
+    # Row by row, so that the order is right for a phone and for a screen reader too.
+    for start in range(0, len(photos), num_columns):
+        row = enumerate(photos[start : start + num_columns], start)
+        for column, (number, photo) in zip(st.columns(num_columns), row, strict=False):
+            with column.container(border=True, height="stretch"):
+                show_card(session, runs, photo, number)
+
+
+def make_ready(runs: Runs) -> None:
+    """Load the models, which takes a moment the first time."""
+    with st.spinner(_("Getting the network ready …")):
+        notices = [notice for run in runs for notice in predictor(run.id).notices]
+    for notice in notices:
+        st.warning(plain(notice), icon=":material/warning:")
+
+
+def say_what_certainty_is() -> None:
+    """Say what the numbers mean."""
+    st.caption(
+        _(
+            "How sure the network is of each class. It knows only these; a photo unlike all it has learned from gets "
+            "no answer."
+        ),
+        help=explain("probability"),
+    )
+
+
+def show_card(session: Session, runs: Runs, photo: SourceFile, number: int) -> None:
+    """Draw one photo with the answer of each run, why, and a way to say that it is wrong.
+
+    Args:
+        session: Knows which photos were said to be wrong.
+        runs: The run that is tested, and perhaps another one to set beside it.
+        photo: The file.
+        number: Tells it from other photos on the page.
+    """
+    name = plain(photo.path)
+    try:
+        content = photo.read()
+        predictions = [_prediction(run.id, answer_version(run.id), content) for run in runs]
+    except UnreadableImageError as error:
+        st.error(_("{name} was left out: {reason}.").format(name=name, reason=error))
+        return
+    picture, *answers = st.columns([2, *[3 for _run in runs]], vertical_alignment="center")
+    picture.image(_shown(content), alt=photo.path, width="stretch")
+    for column, run, prediction in zip(answers, runs, predictions, strict=True):
+        with column:
+            if len(runs) > 1:
+                st.caption(plain(describe_run(run)))
+            _show_class(prediction)
+            st.html(_bars(prediction))
+            st.caption(_("{name} · {time}").format(name=name, time=duration_words(prediction.seconds)))
+    said = predictions[0].class_name
+    wrong = said if predictions[0].is_known else None
+    guarded(show_correction)(session, runs[0], photo.path, content, wrong, number)
+    key = f"why-{number}"
+    if st.toggle(_("Show why"), key=key, help=explain("grad-cam")):
+        guarded(show_why)(runs[0], content, said, key)
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _prediction(run_id: str, version: tuple[int, ...], content: bytes) -> Prediction:
+    return predictor(run_id).predict(content)
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _shown(content: bytes) -> bytes:
+    picture = decode_image(content)
+    picture.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
+    return encode_jpeg(picture, quality=90)
+
+
+def _show_class(prediction: Prediction) -> None:
+    if prediction.is_known:
+        st.markdown(f"### {plain(prediction.class_name)}")
+        return
+    st.markdown(_("### I don't know"), help=explain("i don't know"))
+    st.caption(
+        _(
+            "This is not like the photos I learned from, or I am not sure enough. My best guess: {name}."
+        ).format(name=plain(prediction.class_name))
+    )
+
+
+def _bars(prediction: Prediction) -> str:
+    """The most probable classes as bars; the numbers stand beside them for every reader."""
+    rows = []
+    for name, probability in list(prediction.probabilities.items())[:MAX_BARS]:
+        best = " bars-best" if name == prediction.class_name else ""
+        rows.append(
+            f'<span class="bars-name{best}">{escape(name)}</span>'
+            f'<span class="bars-track" aria-hidden="true"><span class="bars-fill" '
+            f'style="display:block;width:{probability:.1%}"></span></span>'
+            f'<span class="bars-number{best}">{probability:.1%}</span>'
+        )
+    return f'<div class="bars">{"".join(rows)}</div>'

@@ -1,0 +1,258 @@
+"""Every choice of a training, for those who know what they want or want to find out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar, get_args
+
+import streamlit as st
+
+from pages.ui.app.glossary import explain
+from pages.ui.app.page import guarded
+from pages.ui.app.process import layer_names
+from pages.ui.app.session import Session
+from pages.ui.app.words import head_words
+from pages.ui.train.augmentation_preview import show_augmentation_preview
+from pages.ui.train.rate_finder import show_rate_finder_button
+from transfer_core.config import (
+    AugmentationKind,
+    AugmentationStrength,
+    CacheDtype,
+    ClassWeights,
+    Head,
+    OptimizerName,
+    Schedule,
+    TrainingConfig,
+)
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.language import _
+from transfer_core.training.class_balance import class_weights
+from transfer_core.training.freezing import FreezePlan
+
+_LEARNING_RATES = [0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1]
+_BATCH_SIZES = [8, 16, 32, 64, 128]
+_WEIGHT_DECAYS = [0.0, 0.0001, 0.001, 0.01, 0.1, 1.0]
+_HIDDEN_UNITS = [32, 64, 128, 256, 512, 1024]
+
+Choice = TypeVar("Choice", bound=str)
+
+
+def show_expert_choices(
+    session: Session, config: TrainingConfig, dataset: ImageDataset, plan: FreezePlan
+) -> TrainingConfig:
+    """Draw all choices in tabs and return the config that they make.
+
+    Args:
+        session: Knows when the fields have to start afresh.
+        config: What they start from.
+        dataset: The images, for the preview and the class weights.
+        plan: What learns, as chosen on the Layers page.
+    """
+    form = _Form(config, session.num_forms)
+    course, steps, head, images, classes = st.tabs(
+        [_("Course"), _("Steps"), _("New layer"), _("Variety"), _("Uneven classes")]
+    )
+    with course:
+        form.show_course(plan)
+    with steps:
+        form.show_steps()
+        guarded(show_rate_finder_button)(session, dataset, form.config())
+    with head:
+        form.show_head()
+    with images:
+        form.show_augmentation()
+        guarded(show_augmentation_preview)(dataset, form.config(), plan.backbone.image_size)
+    with classes:
+        form.show_classes()
+        _show_class_weights(dataset, form.config())
+    return form.config()
+
+
+class _Form:
+    """Collects what the fields say.
+
+    Args:
+        start: What they start from.
+        number: Another number gives fresh fields.
+    """
+
+    def __init__(self, start: TrainingConfig, number: int) -> None:
+        self._start = start
+        self._number = number
+        self._chosen: dict[str, Any] = {}
+
+    def config(self) -> TrainingConfig:
+        """What the fields drawn so far say; the others as at the start."""
+        return self._start.with_changes(**self._chosen)
+
+    def show_course(self, plan: FreezePlan) -> None:
+        """What learns when, and for how long."""
+        self._pick("schedule", _("Schedule"), get_args(Schedule), _schedule_words())
+        left, middle, right = st.columns(3)
+        with left:
+            self._count("epochs", _("Epochs"), 1, 1000, "epoch")
+        with middle:
+            self._count("fine_tune_epochs", _("Fine-tuning epochs"), 1, 1000, "fine-tuning")
+        with right:
+            self._count("early_stopping_patience", _("Early stopping"), 0, 1000, "early stopping")
+        self._show_single_layers(plan)
+
+    def show_steps(self) -> None:
+        """How the weights are changed."""
+        self._pick("optimizer", _("Optimiser"), get_args(OptimizerName), _optimizer_words())
+        left, middle, right = st.columns(3)
+        with left:
+            self._slide("learning_rate", _("Learning rate"), _LEARNING_RATES, "learning rate")
+        with middle:
+            self._slide("fine_tune_learning_rate", _("Fine-tuning rate"), _LEARNING_RATES, "fine-tuning rate")
+        with right:
+            self._slide("batch_size", _("Batch size"), _BATCH_SIZES, "batch size")
+        left, middle, right = st.columns(3)
+        with left:
+            self._slide("weight_decay", _("Weight decay"), _WEIGHT_DECAYS, "weight decay")
+        with middle:
+            self._share("momentum", _("Momentum (SGD)"), 0.99, "momentum")
+        with right:
+            self._share("layer_decay", _("Rate of each block before"), 1.0, "layer decay", lowest=0.05)
+        self._count("seed", _("Seed"), 0, 2**31 - 1, "seed")
+
+    def show_head(self) -> None:
+        """The new layers."""
+        self._pick(
+            "head", _("New layers"), get_args(Head), {head: head_words(head) for head in get_args(Head)}
+        )
+        left, middle, right = st.columns(3)
+        with left:
+            self._slide("hidden_units", _("Units of the hidden layer"), _HIDDEN_UNITS, "hidden layer")
+        with middle:
+            self._share("dropout", _("Dropout"), 0.9, "dropout")
+        with right:
+            self._share("label_smoothing", _("Label smoothing"), 0.5, "label smoothing")
+
+    def show_augmentation(self) -> None:
+        """How training images are varied."""
+        words = {"off": _("Off"), "light": _("Light"), "medium": _("Medium"), "strong": _("Strong")}
+        self._pick("augmentation", _("Augmentation"), get_args(AugmentationStrength), words)
+        kinds = st.pills(
+            _("Changes"),
+            get_args(AugmentationKind),
+            selection_mode="multi",
+            default=self._start.augmentation_kinds,
+            format_func=_kind_words().__getitem__,
+            key=self._key("augmentation_kinds"),
+        )
+        self._chosen["augmentation_kinds"] = tuple(kinds)
+        left, middle, right = st.columns(3)
+        with left:
+            self._count("num_views", _("Views of each photo"), 1, 16, "views")
+        with middle:
+            self._switch("live_augmentation", _("New views in every epoch"), "live augmentation")
+        with right:
+            words = {"float16": _("Half (float16)"), "float32": _("Full (float32)")}
+            self._pick("cache_dtype", _("Precision of the features"), get_args(CacheDtype), words)
+
+    def show_classes(self) -> None:
+        """What is done about classes with few images."""
+        words = {"auto": _("Where uneven"), "on": _("Always"), "off": _("Never")}
+        self._pick("class_weights", _("Class weights"), get_args(ClassWeights), words)
+        self._switch("oversampling", _("Show photos of small classes more often"), "oversampling")
+
+    def _show_single_layers(self, plan: FreezePlan) -> None:
+        if plan.is_from_scratch:
+            return
+        is_wanted = st.toggle(
+            _("Unfreeze single layers by name"),
+            bool(self._start.unfrozen_layers),
+            key=self._key("single-layers"),
+            help=explain("single layers"),
+        )
+        chosen: list[str] = []
+        if is_wanted:
+            names = layer_names(plan.backbone.name)
+            chosen = st.multiselect(
+                _("Layers that learn along"),
+                names,
+                [name for name in self._start.unfrozen_layers if name in names],
+                key=self._key("unfrozen_layers"),
+            )
+        self._chosen["unfrozen_layers"] = tuple(chosen)
+
+    def _key(self, name: str) -> str:
+        return f"{name.replace('_', '-')}-{self._number}"
+
+    def _pick(self, name: str, label: str, options: Sequence[Choice], words: dict[str, str]) -> None:
+        present = getattr(self._start, name)
+        chosen = st.segmented_control(
+            label,
+            options,
+            default=present,
+            format_func=words.__getitem__,
+            help=explain(name.replace("_", " ")),
+            key=self._key(name),
+        )
+        self._chosen[name] = chosen or present
+
+    def _count(self, name: str, label: str, lowest: int, highest: int, term: str) -> None:
+        value = st.number_input(
+            label, lowest, highest, getattr(self._start, name), help=explain(term), key=self._key(name)
+        )
+        self._chosen[name] = int(value)
+
+    def _slide(self, name: str, label: str, options: Sequence[float], term: str) -> None:
+        present = getattr(self._start, name)
+        # A run from the command line, or the finder, may have chosen freely.
+        self._chosen[name] = st.select_slider(
+            label, sorted({*options, present}), present, help=explain(term), key=self._key(name)
+        )
+
+    def _share(self, name: str, label: str, highest: float, term: str, lowest: float = 0.0) -> None:
+        present = float(getattr(self._start, name))
+        self._chosen[name] = st.slider(
+            label,
+            min(lowest, present),
+            max(highest, present),
+            present,
+            0.01 if highest < 1 else 0.05,
+            help=explain(term),
+            key=self._key(name),
+        )
+
+    def _switch(self, name: str, label: str, term: str) -> None:
+        self._chosen[name] = st.toggle(
+            label, getattr(self._start, name), help=explain(term), key=self._key(name)
+        )
+
+
+def _show_class_weights(dataset: ImageDataset, config: TrainingConfig) -> None:
+    weights = class_weights(dataset, config)
+    if weights is None:
+        st.caption(_("Every photo counts the same."))
+        return
+    st.caption(_("How much a photo of each class counts:"))
+    st.dataframe(
+        {_("class"): list(weights), _("weight"): [round(weight, 2) for weight in weights.values()]},
+        hide_index=True,
+        width="content",
+    )
+
+
+def _schedule_words() -> dict[str, str]:
+    return {
+        "head_then_fine_tune": _("New layer, then fine-tuning"),
+        "head_only": _("New layer only"),
+        "one_phase": _("All at once"),
+        "gradual": _("Block by block"),
+    }
+
+
+def _optimizer_words() -> dict[str, str]:
+    return {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
+
+
+def _kind_words() -> dict[str, str]:
+    return {
+        "flip": _("Mirror"),
+        "rotation": _("Turn"),
+        "zoom": _("Zoom and shift"),
+        "color": _("Light and colour"),
+    }

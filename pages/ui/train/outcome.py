@@ -1,0 +1,185 @@
+"""What came of a run, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean, pstdev
+
+import streamlit as st
+
+from pages.ui.app.glossary import explain
+from pages.ui.app.page import guarded
+from pages.ui.app.process import run_queue, stored_evaluation, workspace
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
+from pages.ui.app.words import duration_words, plain
+from pages.ui.components.charts import show_curves
+from pages.ui.train.live import show_head_choice, show_heading, show_left_out
+from transfer_core.errors import WorkspaceError
+from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.events import RunSnapshot
+from transfer_core.language import _
+from transfer_core.runs.run_status import RunStatus
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.curves import read_curves
+
+
+def show_result(session: Session) -> None:
+    """Draw what came of a run."""
+    assert session.run_id is not None
+    run = TrainingRun.load(workspace(), session.run_id)
+    snapshot, status = run_queue().snapshot(run.id), run_queue().status(run.id)
+    show_heading(run)
+    _show_outcome(status, snapshot)
+    show_left_out(snapshot)
+    evaluation = None
+    try:
+        evaluation = stored_evaluation(run.id)
+    except WorkspaceError as error:
+        st.warning(plain(str(error)), icon=":material/warning:")
+    if snapshot.best:
+        _show_numbers(snapshot, evaluation)
+    _show_actions(session, run, status)
+    show_head_choice(snapshot)
+    for sentence in read_curves(snapshot, len(run.class_names)):
+        st.info(sentence, icon=":material/lightbulb:")
+    if snapshot.epochs:
+        show_curves(snapshot)
+
+
+def show_undo(session: Session) -> None:
+    """Offer to take back the last deletion."""
+    deleted = session.deleted_run_id
+    if deleted is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", border=True, key="deleted"):
+        st.markdown(_(":material/delete: The run was deleted."))
+        if st.button(_("Undo"), icon=":material/undo:"):
+            guarded(_undo)(session, deleted)
+
+
+def _show_outcome(status: RunStatus, snapshot: RunSnapshot) -> None:
+    match status:
+        case "finished":
+            text = plain(snapshot.message) or _("Training is done.")
+            st.success(text, icon=":material/check_circle:")
+        case "stopped":
+            st.info(plain(snapshot.message), icon=":material/stop_circle:")
+        case "failed":
+            st.error(plain(snapshot.message), icon=":material/error:")
+        case "interrupted":
+            cut_off = _("This training was cut off, for instance because the app was closed.")
+            go_on = _("Go on continues it from its last checkpoint.")
+            st.warning(f"{plain(snapshot.message) or cut_off} {go_on}", icon=":material/power_off:")
+
+
+def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None:
+    with st.container(horizontal=True):
+        if status == "interrupted" and st.button(
+            _("Go on"), type="primary", icon=":material/play_arrow:", key="resume"
+        ):
+            guarded(_resume)(run)
+        if run.has_model:
+            _link_to(session, run, Step.RESULTS, _("See where it fails"), is_next=True)
+            _link_to(session, run, Step.TEST, _("Next: test it on new photos"))
+        if st.button(
+            _("Run again with changes"),
+            icon=":material/tune:",
+            help=_("Go back to the choices of this run, change what you like, and train once more."),
+        ):
+            session.change_choices()
+            st.rerun()
+        if st.button(_("Delete"), icon=":material/delete:", type="tertiary"):
+            guarded(_delete)(session, run)
+
+
+def _link_to(session: Session, run: TrainingRun, step: Step, label: str, *, is_next: bool = False) -> None:
+    """A button that goes on to a step with this very run."""
+    if st.button(label, type="primary" if is_next else "secondary", icon=step.icon, key=f"next-{step.name}"):
+        session.picked_run_id = run.id
+        st.switch_page(step.page)
+
+
+def _resume(run: TrainingRun) -> None:
+    run_queue().resume(run.id)
+    st.rerun()
+
+
+def _delete(session: Session, run: TrainingRun) -> None:
+    run_queue().delete(run.id)
+    session.forget_deleted(run.id)
+    st.rerun()
+
+
+def _undo(session: Session, run_id: str) -> None:
+    session.deleted_run_id = None
+    run_queue().undo_delete(run_id)
+    session.run_id = run_id
+    st.rerun()
+
+
+def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
+    best = snapshot.best
+    assert best is not None
+    # Measured on the saved model from the image files, where that is known.
+    accuracy = evaluation.accuracy if evaluation else best.val_accuracy
+    num_right = round(accuracy * snapshot.num_validation_images)
+    with st.container(horizontal=True):
+        st.metric(
+            _("Right on validation"),
+            f"{accuracy:.0%}",
+            delta=_("{right} of {count} images").format(
+                right=num_right, count=snapshot.num_validation_images
+            ),
+            delta_color="off",
+            delta_arrow="off",
+            help=explain("validation"),
+            border=True,
+            height="stretch",
+        )
+        st.metric(
+            _("Right on training"),
+            f"{best.accuracy:.0%}",
+            help=explain("accuracy"),
+            border=True,
+            height="stretch",
+        )
+        st.metric(
+            _("Best epoch"),
+            _("{epoch} of {total}").format(epoch=best.epoch, total=len(snapshot.epochs)),
+            help=explain("best epoch"),
+            border=True,
+            height="stretch",
+        )
+        st.metric(_("Time"), duration_words(snapshot.seconds), border=True, height="stretch")
+    if evaluation:
+        _show_interval(evaluation)
+    if len(snapshot.fold_accuracies) > 1:
+        _show_folds(snapshot.fold_accuracies)
+
+
+def _show_interval(evaluation: Evaluation) -> None:
+    lowest, highest = evaluation.accuracy_interval
+    st.caption(
+        _(
+            "With {count} photos to check with, the accuracy on new photos of the same kind is probably between "
+            "{lowest:.0%} and {highest:.0%}; rather a little lower, since these photos also picked the best epoch."
+        ).format(count=evaluation.num_images, lowest=lowest, highest=highest)
+    )
+
+
+def _show_folds(accuracies: Sequence[float]) -> None:
+    text = _(
+        "Checked {count} times, each time with another part of the images: {mean:.0%} right on average, "
+        "{lowest:.0%} at worst and {highest:.0%} at best (standard deviation {spread:.0%})."
+    )
+    st.caption(
+        text.format(
+            count=len(accuracies),
+            mean=mean(accuracies),
+            lowest=min(accuracies),
+            highest=max(accuracies),
+            spread=pstdev(accuracies),
+        ),
+        help=explain("cross-validation"),
+    )

@@ -1,0 +1,74 @@
+"""The learning-rate finder: a button, its progress, and its chart when it is done."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui.app.glossary import explain
+from pages.ui.app.jobs import rate_search_of, start_rate_search
+from pages.ui.app.session import Session
+from pages.ui.app.words import plain
+from pages.ui.components.charts import show_rate_finder
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.language import _
+from transfer_core.runs.job import Job
+from transfer_core.training.rate_finder import RateCurve
+
+
+def show_rate_finder_button(session: Session, dataset: ImageDataset, config: TrainingConfig) -> None:
+    """Draw the button, or how far the search is, or its result.
+
+    Args:
+        session: Gets the suggested rate if the person takes it.
+        dataset: What would be learned from.
+        config: The choices, all of which the search shares with the training.
+    """
+    job = rate_search_of(dataset, config)
+    if job and not job.is_over:
+        st.fragment(_show_progress, run_every="1s")(dataset, config)
+        return
+    if job and job.result:
+        _show_found(session, config, job.result)
+        return
+    if job:
+        _say_why_there_is_none(job)
+    if st.button(_("Find a learning rate"), icon=":material/search_insights:", help=explain("rate finder")):
+        start_rate_search(dataset, config)
+        st.rerun()
+
+
+def _say_why_there_is_none(job: Job[RateCurve]) -> None:
+    if job.problem:
+        st.error(plain(job.problem), icon=":material/error:")
+    else:
+        st.caption(_("Stopped. No learning rate was found."))
+
+
+def _show_found(session: Session, config: TrainingConfig, curve: RateCurve) -> None:
+    show_rate_finder(curve)
+    rate = float(f"{curve.suggestion:.1e}")
+    st.caption(
+        _(
+            "Suggested: {rate:g}, a tenth of the rate at which the loss was lowest; there it still falls fast."
+        ).format(rate=rate)
+    )
+    if config.learning_rate != rate and st.button(_("Take it"), icon=":material/check:"):
+        session.choose_config(config.with_changes(learning_rate=rate))
+        st.rerun()
+
+
+def _show_progress(dataset: ImageDataset, config: TrainingConfig) -> None:
+    job = rate_search_of(dataset, config)
+    if job is None or job.is_over:
+        st.rerun()
+    waiting = _("Starting. A training that is under way goes first.")
+    with st.container(horizontal=True, vertical_alignment="center", key="rate-search-bar"):
+        st.progress(job.progress.share, text=job.progress.part or waiting)
+        st.button(
+            _("Stop the search"),
+            icon=":material/stop_circle:",
+            key="stop-rate-search",
+            disabled=job.should_stop(),
+            on_click=job.request_stop,
+        )
