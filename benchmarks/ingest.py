@@ -24,9 +24,9 @@ from PIL import Image
 
 from benchmarks.photos import Memory
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.data.doctor import examine
+from transfer_core.data.checks.photo_check import examine
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.workspace import Workspace
 
 _PHONE_SIZE = (4000, 3000)

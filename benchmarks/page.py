@@ -24,7 +24,7 @@ from benchmarks.filled_workspace import fill
 from benchmarks.photos import machine
 from benchmarks.server import app_server
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 

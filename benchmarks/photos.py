@@ -15,7 +15,7 @@ import psutil
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.parallel import num_usable_cores
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.workspace import Workspace
 
 Result = TypeVar("Result")

@@ -19,8 +19,9 @@ import numpy as np
 
 from benchmarks.photos import dataset_of, machine, timed
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
-from transfer_core.data.batches import pixel_batches
-from transfer_core.data.sources import SourceFile, folder_source
+from transfer_core.data.pixels import pixel_batches
+from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.evaluation.answers import answer_files
 from transfer_core.predictor import Predictor
 from transfer_core.training.advice import recommend

@@ -22,8 +22,8 @@ from benchmarks.photos import dataset_of, machine, timed
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
-from transfer_core.data.batches import pixel_batches
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.pixels import pixel_batches
 from transfer_core.data.records import Split
 from transfer_core.training.classifier import build_classifier
 from transfer_core.training.constant_graph import constant_graph

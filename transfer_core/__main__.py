@@ -23,8 +23,8 @@ from transfer_core.console import (
     run_facts,
     training_facts,
 )
+from transfer_core.data.checks.photo_check import examine
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.doctor import examine
 from transfer_core.data.records import LeftOut, Split, SplitBy
 from transfer_core.errors import IngestError, TrainingError, TransferStudioError
 from transfer_core.evaluation.certainty import Certainty

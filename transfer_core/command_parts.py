@@ -9,7 +9,7 @@ from transfer_core.console import tell
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import get_sample
-from transfer_core.data.sources import open_source
+from transfer_core.data.sources.open import open_source
 from transfer_core.errors import NotFoundError
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _

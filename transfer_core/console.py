@@ -11,9 +11,9 @@ from typing import Any, get_args
 
 import click
 
+from transfer_core.data.checks.photo_check import Problem
 from transfer_core.data.damage import damaged_photos_sentence
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.doctor import Problem
 from transfer_core.data.records import LeftOut, Split
 from transfer_core.errors import TrainingError, TransferStudioError
 from transfer_core.events import (

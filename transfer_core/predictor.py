@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.data.image_path import to_pixels
-from transfer_core.data.images import decode_image
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.image_path import to_pixels
 from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.certainty import Certainty

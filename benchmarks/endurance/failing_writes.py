@@ -25,7 +25,7 @@ from benchmarks.endurance.trials import Budget, Report, ask, run, try_often
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import TransferStudioError
 from transfer_core.export.bundle import EXPORTS_DIR, export_run
 from transfer_core.projects.open import open_project

@@ -17,9 +17,9 @@ from PIL import Image
 
 from benchmarks.endurance.mutations import damaged
 from benchmarks.endurance.trials import Budget, Report, ask, try_often
-from transfer_core.data.images import read_image
+from transfer_core.data.images.decoding import read_image
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import open_archive
+from transfer_core.data.sources.open import open_archive
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.workspace import Workspace
 

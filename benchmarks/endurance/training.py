@@ -17,7 +17,7 @@ from PIL import Image
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.runs.executor import Execute
 from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import TrainingRun

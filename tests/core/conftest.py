@@ -16,7 +16,7 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.events import TrainingEvent
 from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog

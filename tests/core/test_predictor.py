@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transfer_core.data.batches import pixel_batches
+from transfer_core.data.pixels import pixel_batches
 from transfer_core.errors import NotFoundError, UnreadableImageError, WorkspaceError
 from transfer_core.predictor import Prediction, Predictor
 

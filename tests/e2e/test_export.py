@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.conftest import Server, click_button, settle
 from transfer_core.config import TrainingConfig
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.export.formats import list_formats
 from transfer_core.export.preparation import num_bytes_to_fetch
 from transfer_core.predictor import Predictor

@@ -19,7 +19,7 @@ from tests.e2e.test_camera import KEEP_STREAMS
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog

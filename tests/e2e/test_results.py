@@ -12,7 +12,7 @@ from tests.e2e.conftest import Server, click_button, heading, settle
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.evaluation.outcomes import in_cell
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run

@@ -18,7 +18,7 @@ from tests.e2e.conftest import (
     wait_for_more_points,
 )
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.events import RunContinued, RunPaused, RunResumed
 from transfer_core.runs.training_run import TrainingRun
 

@@ -9,10 +9,10 @@ from PIL import Image
 
 from tests.conftest import MakeImage
 from tests.pages.conftest import OpenPage, texts
+from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.problems import Suspicion
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.workspace import Workspace
 
 

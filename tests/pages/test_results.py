@@ -16,9 +16,9 @@ from pages.ui.app.session import Session
 from tests.conftest import MakeImage, near_duplicate
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
+from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.problems import Suspicion
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.files import write_json

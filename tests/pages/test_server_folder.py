@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from tests.conftest import MakeImage
 from tests.pages.conftest import OpenPage, button, texts
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.server_folder import ROOT_VARIABLE
+from transfer_core.data.sources.server_folder import ROOT_VARIABLE
 from transfer_core.workspace import Workspace
 
 

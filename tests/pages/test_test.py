@@ -19,7 +19,7 @@ from tests.conftest import MakeImage, near_duplicate
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.sources import uploaded_file
+from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.predictor import Predictor
 from transfer_core.runs.event_log import EventLog

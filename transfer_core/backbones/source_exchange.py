@@ -26,7 +26,7 @@ from transfer_core.backbones.sources import (
 )
 from transfer_core.backbones.weights_file import read_weights, set_weights
 from transfer_core.backbones.zoo_weights import has_checksum, read_zoo_weights
-from transfer_core.data.zip_archive import size_of_list
+from transfer_core.data.sources.zip_archive import size_of_list
 from transfer_core.errors import NotFoundError, WeightsError, WorkspaceError
 from transfer_core.files import move, parse_json, replacing, write_json
 from transfer_core.language import _

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
-from transfer_core.data.dataset_file import facts_from_dict, facts_to_dict
+from transfer_core.data.images.similarity import groups_of
 from transfer_core.data.records import Edit, EditKind, ImageRecord, LeftOut, Split, SplitBy
-from transfer_core.data.similarity import groups_of
-from transfer_core.data.sources import clean_name
+from transfer_core.data.sources.source_file import clean_name
 from transfer_core.data.split import classes_without, split_by_fold, split_by_folders, split_by_share
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.file_cache import FileCache
@@ -90,7 +90,7 @@ class ImageDataset:
         cost = _("The photos are still in the folder “images” beside it. Restore the file from a copy.")
         facts = read_json(folder / DATASET_FILE, cost)
         try:
-            dataset = cls(id=folder.name, folder=folder, **facts_from_dict(facts))
+            dataset = cls(id=folder.name, folder=folder, **_facts_from_dict(facts))
             if not fits(dataset, cls):
                 raise TypeError("a fact is of another kind")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -109,7 +109,7 @@ class ImageDataset:
         try:
             with changing(self.folder / DATASET_FILE):
                 self._check_unchanged()
-                write_json(self.folder / DATASET_FILE, facts_to_dict(saved), indent=None)
+                write_json(self.folder / DATASET_FILE, _facts_to_dict(saved), indent=None)
         except WorkspaceError:
             self.discard()
             raise
@@ -416,3 +416,44 @@ class ImageDataset:
 
 # The photos of about fifteen datasets of 10,000; in memory they take three times as much.
 _loaded: FileCache[ImageDataset] = FileCache(max_bytes=64 * 1024**2)
+
+
+def _facts_to_dict(dataset: ImageDataset) -> dict[str, Any]:
+    """Return everything but the dataset's place, ready for JSON."""
+    names = [field.name for field in fields(dataset) if field.name not in ("id", "folder", "filling")]
+    values = {name: getattr(dataset, name) for name in names}
+    # Not asdict(), which copies every value of ten thousand images.
+    for name in ("images", "excluded", "left_out", "edits"):
+        values[name] = [vars(fact) for fact in values[name]]
+    return values
+
+
+def _facts_from_dict(values: dict[str, Any]) -> dict[str, Any]:
+    """Rebuild the facts that `_facts_to_dict` gave, also as earlier versions of the app wrote them.
+
+    Raises:
+        KeyError: If a fact is missing.
+        TypeError: If a fact is of another kind.
+    """
+    images = [ImageRecord(**image) for image in values["images"]]
+    return {
+        **values,
+        "images": tuple(images),
+        "excluded": tuple(ImageRecord(**image) for image in values.get("excluded", ())),
+        "left_out": tuple(_left_out(file) for file in values["left_out"]),
+        "edits": tuple(_edit(edit) for edit in values.get("edits", ())),
+        "class_names": tuple(values["class_names"]),
+    }
+
+
+def _left_out(values: dict[str, Any]) -> LeftOut:
+    # Version 0.1 knew only whether the operating system had put the file there.
+    values = dict(values)
+    if values.pop("is_system_file", False):
+        values["kind"] = "system"
+    return LeftOut(**values)
+
+
+def _edit(values: dict[str, Any]) -> Edit:
+    before = tuple((str(image_id), str(name), bool(out)) for image_id, name, out in values["before"])
+    return Edit(**{**values, "before": before})

@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from transfer_core.data.dataset import DATASET_FILE, IMAGES_FOLDER, ImageDataset
-from transfer_core.data.images import decode_image, image_id, read_image
+from transfer_core.data.images.decoding import decode_image, image_id, read_image
+from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind
-from transfer_core.data.similarity import fingerprint
-from transfer_core.data.sources import SourceFile, clean_name
+from transfer_core.data.sources.source_file import SourceFile, clean_name
 from transfer_core.errors import IngestError, UnreadableImageError, WorkspaceError
 from transfer_core.files import check_shortage, remove, replacing
 from transfer_core.language import _, plural

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from transfer_core.data.sources import SourceFile, folder_source
+from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import NotFoundError
 from transfer_core.language import _
 

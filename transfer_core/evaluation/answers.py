@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from transfer_core.data.image_path import to_pixels
-from transfer_core.data.images import decode_image, encode_jpeg, image_id
+from transfer_core.data.images.decoding import decode_image, encode_jpeg, image_id
+from transfer_core.data.images.image_path import to_pixels
+from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.parallel import map_ahead
-from transfer_core.data.similarity import fingerprint
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
 from transfer_core.predictor import Prediction, Predictor

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.data.batches import readable_batches
 from transfer_core.data.damage import use_readable
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.pixels import readable_batches
 from transfer_core.errors import IngestError
 from transfer_core.evaluation.intervals import wilson_standard_error
 from transfer_core.evaluation.pooled_features import pooled_features

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from transfer_core.data.batches import pixel_batches, readable_batches
 from transfer_core.data.damage import damaged_photos
+from transfer_core.data.pixels import pixel_batches, readable_batches
 from transfer_core.errors import IngestError
 from transfer_core.evaluation import metrics
 from transfer_core.evaluation.calibration import (

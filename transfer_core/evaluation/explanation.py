@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from transfer_core.data.batches import readable_batches
+from transfer_core.data.pixels import readable_batches
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
 from transfer_core.predictor import Predictor

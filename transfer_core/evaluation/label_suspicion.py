@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
+from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.damage import use_readable
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.problems import Suspicion
 from transfer_core.evaluation.pooled_features import pooled_features
 
 NUM_FOLDS = 5

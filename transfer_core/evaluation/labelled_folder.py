@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from transfer_core.data.images import decode_image, image_id
+from transfer_core.data.images.decoding import decode_image, image_id
+from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.ingest import none_usable
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import LeftOut
-from transfer_core.data.similarity import fingerprint
-from transfer_core.data.sources import SourceFile, folder_source
+from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.evaluation.evaluation import LabelledImage
 from transfer_core.language import _

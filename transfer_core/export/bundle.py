@@ -21,9 +21,9 @@ from transfer_core.backbones.sources import (
     SourceFacts,
 )
 from transfer_core.backbones.zoo_weights import checksum_of
-from transfer_core.data import image_path
-from transfer_core.data.batches import readable_batches
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images import image_path
+from transfer_core.data.pixels import readable_batches
 from transfer_core.errors import ExportError, NotFoundError, UnreadableImageError, WorkspaceError
 from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.rejection import Rejection

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import Head, TrainingConfig
-from transfer_core.data import augmentation, image_path
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images import augmentation, image_path
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training import class_balance, layer_rates

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from transfer_core.data.limits import limits, setting_of
-from transfer_core.data.members import allowed_size, unsafe_reason
-from transfer_core.data.source_file import clean_name
-from transfer_core.data.zip_archive import (
+from transfer_core.data.sources.members import allowed_size, unsafe_reason
+from transfer_core.data.sources.source_file import clean_name
+from transfer_core.data.sources.zip_archive import (
     UNPACKING_ERRORS,
     lie_over_each_other,
     size_of_list,

@@ -24,12 +24,12 @@ from transfer_core.backbones.sources import (
 )
 from transfer_core.config import check_seed
 from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
-from transfer_core.data.images import check_stored
+from transfer_core.data.images.decoding import check_stored
 from transfer_core.data.limits import limits
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord
-from transfer_core.data.source_file import clean_name
-from transfer_core.data.zip_archive import UNPACKING_ERRORS
+from transfer_core.data.sources.source_file import clean_name
+from transfer_core.data.sources.zip_archive import UNPACKING_ERRORS
 from transfer_core.errors import NotFoundError, ProjectError, TransferStudioError, UnreadableImageError
 from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.rejection import BANK_FILE, REJECTION_FILE, Rejection

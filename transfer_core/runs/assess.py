@@ -10,8 +10,8 @@ import numpy as np
 
 from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.similarity import are_alike
 from transfer_core.data.records import ImageRecord, Split
-from transfer_core.data.similarity import are_alike
 from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.evaluation.cached_looks import look_at_cached
 from transfer_core.evaluation.calibration import fit_temperature

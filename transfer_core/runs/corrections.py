@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files
-from transfer_core.data.sources import uploaded_file
+from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import IngestError, NotFoundError, TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun

@@ -10,7 +10,7 @@ from pathlib import Path
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.files import remove

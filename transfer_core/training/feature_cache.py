@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer_core.config import CacheDtype
-from transfer_core.data.augmentation import Augmentation
-from transfer_core.data.batches import readable_batches
 from transfer_core.data.damage import damaged_photos
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.augmentation import Augmentation
+from transfer_core.data.pixels import readable_batches
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import check_shortage

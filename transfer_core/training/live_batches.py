@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from transfer_core.data.augmentation import Augmentation, Pixels
+from transfer_core.data.images.augmentation import Augmentation, Pixels
 from transfer_core.data.parallel import map_ahead
 from transfer_core.training.batches import Batch, epoch_order, targets_of
 from transfer_core.training.constant_graph import Forward

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer_core.config import TrainingConfig
-from transfer_core.data.augmentation import Augmentation
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.augmentation import Augmentation
 from transfer_core.data.records import ImageRecord
 from transfer_core.training.batches import LabelledFeatures, TrainingBatches
 from transfer_core.training.classifier import split_at_boundary

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 
 if TYPE_CHECKING:
     from transfer_core.predictor import Prediction

@@ -18,9 +18,9 @@ from pages.ui.app.arrivals import LiveAnswer, Recording, Upload
 from pages.ui.app.process import workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
+from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.problems import Suspicion
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import TransferStudioError
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan

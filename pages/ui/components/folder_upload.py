@@ -16,8 +16,8 @@ from pages.ui.images.upload_outcome import show_outcome
 from pages.ui.images.upload_parts import check_outcome, expect_files, take_part, without_known
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
-from transfer_core.data.label_table import TABLE_ENDINGS
 from transfer_core.data.limits import limits
+from transfer_core.data.sources.table import TABLE_ENDINGS
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 

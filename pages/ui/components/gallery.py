@@ -14,8 +14,8 @@ from pages.ui.app.page import guarded
 from pages.ui.app.session import Session
 from pages.ui.components.component import component
 from pages.ui.components.paging import page_of
+from transfer_core.data.checks.photo_check import Problem
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.doctor import Problem
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import InvalidConfigError

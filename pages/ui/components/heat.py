@@ -16,8 +16,8 @@ from pages.ui.app.words import plain
 from pages.ui.components.component import component
 from transfer_core.data.damage import damaged_photos
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.image_path import to_pixels
-from transfer_core.data.images import decode_image
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.image_path import to_pixels
 from transfer_core.errors import UnreadableImageError
 from transfer_core.evaluation.checked_images import CheckedImage, checked_images
 from transfer_core.evaluation.explanation import METHOD, ClassAverage, GradCam, heat_sentence, overlay

@@ -13,7 +13,7 @@ import streamlit as st
 from pages.ui.app.session import Session, component_value
 from pages.ui.app.words import plain
 from pages.ui.components.component import component
-from transfer_core.data.sources import uploaded_file
+from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.language import _
 
 _KEY = "pasted-photos"

@@ -22,8 +22,9 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.limits import limits
 from transfer_core.data.samples import list_samples
-from transfer_core.data.server_folder import ROOT_VARIABLE
-from transfer_core.data.sources import open_archive, uploaded_file
+from transfer_core.data.sources.open import open_archive
+from transfer_core.data.sources.server_folder import ROOT_VARIABLE
+from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _, plural
 

@@ -12,8 +12,8 @@ from pages.ui.app.words import plain
 from pages.ui.components.gallery import thumbnails
 from pages.ui.components.paging import page_of
 from transfer_core.backbones.registry import DEFAULT_BACKBONE
+from transfer_core.data.checks.photo_check import Problem, Suspicion, examine
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.doctor import Problem, Suspicion, examine
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.language import _, plural
 

@@ -16,8 +16,9 @@ from pages.ui.images.upload_outcome import show_outcome
 from pages.ui.images.upload_parts import check_outcome, without_known
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
-from transfer_core.data.server_folder import allowed_folder, images_root, subfolders
-from transfer_core.data.sources import SourceFile, folder_source
+from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.server_folder import allowed_folder, images_root, subfolders
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 

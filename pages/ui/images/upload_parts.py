@@ -11,10 +11,10 @@ from typing import Any
 from pages.ui.app.arrivals import Upload
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import check_anything_added
-from transfer_core.data.label_table import arranged
 from transfer_core.data.limits import limits
-from transfer_core.data.source_file import SourceFile, check_count
-from transfer_core.data.sources import failing_file, uploaded_file
+from transfer_core.data.sources.source_file import SourceFile, check_count
+from transfer_core.data.sources.table import arranged
+from transfer_core.data.sources.upload import failing_file, uploaded_file
 from transfer_core.errors import UnreadableImageError
 
 

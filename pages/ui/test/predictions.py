@@ -15,8 +15,8 @@ from pages.ui.app.session import Session
 from pages.ui.app.words import duration_words, plain
 from pages.ui.components.heat import show_why
 from pages.ui.test.correction import show_correction
-from transfer_core.data.images import decode_image, encode_jpeg
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.images.decoding import decode_image, encode_jpeg
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
 from transfer_core.predictor import Prediction

@@ -6,9 +6,9 @@ import streamlit as st
 
 from pages.ui.app.words import plain
 from transfer_core.config import TrainingConfig
-from transfer_core.data.augmentation import Augmentation
-from transfer_core.data.batches import readable_batches
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.augmentation import Augmentation
+from transfer_core.data.pixels import readable_batches
 from transfer_core.language import _
 
 _NUM_PHOTOS = 4

@@ -14,11 +14,11 @@ from transfer_core.backbones.efficientnet_lite import find_weights
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.torch_weights import read_state_dict
 from transfer_core.config import TrainingConfig
-from transfer_core.data.batches import pixel_batches
-from transfer_core.data.image_path import to_pixels
-from transfer_core.data.images import decode_image
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.pixels import pixel_batches
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.errors import WeightsError
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace

@@ -13,7 +13,7 @@ from transfer_core.backbones.zoo_weights import WEIGHTS_VARIABLE
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.evaluation.audition import probe_accuracies
 from transfer_core.evaluation.pooled_features import pooled_features
 from transfer_core.runs.execute import execute_run

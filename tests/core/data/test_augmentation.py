@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from transfer_core.config import AugmentationKind, AugmentationStrength, TrainingConfig
-from transfer_core.data.augmentation import Augmentation
+from transfer_core.data.images.augmentation import Augmentation
 
 KINDS = get_args(AugmentationKind)
 

@@ -17,9 +17,11 @@ from pathlib import Path
 import pytest
 
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.images import decode_image
+from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import SourceFile, folder_source, open_archive, open_source
+from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.open import open_archive, open_source
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.workspace import Workspace
 
@@ -172,7 +174,7 @@ def test_not_enough_memory_half_way_keeps_the_small_pictures(tmp_path: Path, mak
         from pathlib import Path
         from PIL import Image
         from transfer_core.data.ingest import add_files, create_dataset
-        from transfer_core.data.sources import open_source
+        from transfer_core.data.sources.open import open_source
         from transfer_core.workspace import Workspace
         root = Path(sys.argv[1])
         # What is imported only when it is needed is there before memory becomes scarce.

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from transfer_core.data.images import decode_image, read_image
+from transfer_core.data.images.decoding import decode_image, read_image
 from transfer_core.errors import InvalidConfigError, UnreadableImageError
 
 # In the app these are left out when images.py is imported; pytest sets its own filters around each test.
@@ -227,7 +227,7 @@ class TestNotEnoughMemory:
         script = """
             import io, resource
             from PIL import Image
-            from transfer_core.data.images import decode_image
+            from transfer_core.data.images.decoding import decode_image
             from transfer_core.errors import UnreadableImageError
             buffer = io.BytesIO()
             Image.new("RGB", (8000, 8000)).save(buffer, "PNG", compress_level=1)

@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from transfer_core.data.batches import pixel_batches, readable_batches
-from transfer_core.data.image_path import to_pixels
-from transfer_core.data.images import decode_image
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.image_path import to_pixels
+from transfer_core.data.pixels import pixel_batches, readable_batches
 from transfer_core.errors import UnreadableImageError, WorkspaceError
 
 

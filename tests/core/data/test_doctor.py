@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageEnhance
 
-from transfer_core.data.class_checks import least_true_accuracy
+from transfer_core.data.checks.classes import least_true_accuracy
+from transfer_core.data.checks.photo_check import Problem, Suspicion, examine
+from transfer_core.data.checks.problems import listed
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.doctor import Problem, Suspicion, examine
+from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.problems import listed
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind, Split
 from transfer_core.data.samples import get_sample
-from transfer_core.data.similarity import fingerprint
-from transfer_core.data.sources import SourceFile, folder_source
+from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.workspace import Workspace
 
 MakePhoto = Callable[..., Image.Image]

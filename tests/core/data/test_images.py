@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
 
-from transfer_core.data import image_path
-from transfer_core.data.image_path import to_pixels
-from transfer_core.data.images import decode_image, encode_jpeg, read_image
+from transfer_core.data.images import image_path
+from transfer_core.data.images.decoding import decode_image, encode_jpeg, read_image
+from transfer_core.data.images.image_path import to_pixels
 from transfer_core.errors import UnreadableImageError
 
 # In the app these are left out when images.py is imported; pytest sets its own filters around each test.
@@ -575,7 +575,10 @@ def test_pillow_warns_about_odd_tags() -> None:
 
 
 def test_the_app_keeps_such_warnings_out_of_the_log() -> None:
-    script = "import sys; from transfer_core.data.images import decode_image; decode_image(sys.stdin.buffer.read())"
+    script = (
+        "import sys; from transfer_core.data.images.decoding import decode_image\n"
+        "decode_image(sys.stdin.buffer.read())"
+    )
     finished = subprocess.run(
         [sys.executable, "-W", "always", "-c", script],
         cwd=ROOT,

@@ -14,9 +14,11 @@ import pytest
 from PIL import Image
 
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.images import decode_image
+from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.ingest import add_files, collect_files, create_dataset
-from transfer_core.data.sources import SourceFile, folder_source, zip_source
+from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.zip_archive import zip_source
 from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.workspace import Workspace
 

@@ -6,7 +6,7 @@ import struct
 import pytest
 from PIL import Image
 
-from transfer_core.data.jpeg import jpeg_without_metadata
+from transfer_core.data.images.jpeg import jpeg_without_metadata
 
 
 @pytest.fixture(scope="module")

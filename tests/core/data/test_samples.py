@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from transfer_core.data import samples
-from transfer_core.data.images import decode_image
+from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.samples import Sample, get_sample, list_samples
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import NotFoundError
 
 PICTURES_DIR = Path(samples.__file__).parent / "sample_pictures"

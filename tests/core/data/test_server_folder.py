@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from transfer_core.data.server_folder import allowed_folder, images_root, subfolders
+from transfer_core.data.sources.server_folder import allowed_folder, images_root, subfolders
 from transfer_core.errors import IngestError
 
 

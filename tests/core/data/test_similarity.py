@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
-from transfer_core.data import similarity
-from transfer_core.data.images import decode_image
-from transfer_core.data.records import ImageRecord
-from transfer_core.data.samples import get_sample
-from transfer_core.data.similarity import (
+from transfer_core.data.images import similarity
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.similarity import (
     fingerprint,
     groups_of,
     linked,
@@ -22,6 +20,8 @@ from transfer_core.data.similarity import (
     original_name,
     similar_pairs,
 )
+from transfer_core.data.records import ImageRecord
+from transfer_core.data.samples import get_sample
 
 Change = Callable[[Image.Image], Image.Image]
 MakePhoto = Callable[..., Image.Image]

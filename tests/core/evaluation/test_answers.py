@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transfer_core.data.sources import uploaded_file
+from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.evaluation.answers import Answer, answer_files, answers_csv, least_sure_first
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.predictor import Prediction, Predictor

@@ -12,7 +12,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.errors import IngestError
 from transfer_core.evaluation.audition import (
     AuditionScore,

@@ -15,9 +15,9 @@ from PIL import Image
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.image_path import to_pixels
+from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.evaluation.explanation import GradCam, heat_sentence, overlay
 from transfer_core.predictor import Predictor
 from transfer_core.training.classifier import build_classifier

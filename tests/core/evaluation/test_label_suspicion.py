@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from transfer_core.data.checks.photo_check import examine
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.doctor import examine
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import SourceFile, folder_source
+from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.evaluation.label_suspicion import (
     likely_wrong,
     out_of_fold_probabilities,

@@ -22,7 +22,7 @@ from tests.core.export.conftest import Unpacked
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.events import HeadChosen, TrainingEvent
 from transfer_core.export.code import write_code
 from transfer_core.runs.event_log import EventLog

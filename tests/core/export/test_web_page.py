@@ -20,10 +20,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tests.core.conftest import FinishedRun
 from transfer_core.__main__ import main
 from transfer_core.config import TrainingConfig
-from transfer_core.data.image_path import to_pixels
-from transfer_core.data.images import decode_image
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.evaluation.calibration import Calibration
 from transfer_core.evaluation.rejection import Rejection
 from transfer_core.export.bundle import export_run

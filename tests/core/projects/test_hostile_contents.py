@@ -13,7 +13,7 @@ from PIL import Image
 from tests.core.conftest import FinishedRun
 from tests.core.projects.conftest import listed, members_of, opened, zipped
 from tests.core.projects.test_hostile import Change, Members, arrays, assert_refused, named
-from transfer_core.data.images import check_stored, read_image
+from transfer_core.data.images.decoding import check_stored, read_image
 from transfer_core.errors import UnreadableImageError
 from transfer_core.files import read_json, write_json
 from transfer_core.projects import texts

@@ -12,7 +12,7 @@ from tests.core.conftest import FinishedRun
 from tests.core.projects.conftest import opened
 from tests.core.projects.test_version import DATA
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import ProjectError
 from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project

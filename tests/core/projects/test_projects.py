@@ -17,7 +17,7 @@ from transfer_core.backbones.registry import get_backbone, look_for_own_models_i
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import ProjectError, WorkspaceError
 from transfer_core.files import write_json
 from transfer_core.predictor import Predictor

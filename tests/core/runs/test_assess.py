@@ -19,7 +19,8 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import SourceFile, folder_source
+from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import IngestError, WeightsError, WorkspaceError
 from transfer_core.evaluation import cached_looks
 from transfer_core.evaluation.cached_looks import look_at_cached

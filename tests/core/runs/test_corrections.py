@@ -10,7 +10,7 @@ import pytest
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.errors import IngestError, NotFoundError, UnreadableImageError
 from transfer_core.runs.corrections import add_correction, images_of
 from transfer_core.runs.training_run import TrainingRun

@@ -13,7 +13,7 @@ import pytest
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import IngestError, NotFoundError, TrainingError, WorkspaceError
 from transfer_core.events import (
     BatchEnded,

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.locks import hold
 from transfer_core.options import open_workspace
 from transfer_core.runs.leftovers import remove_leftovers
@@ -30,7 +30,7 @@ HALF_WAY = """
 import sys
 from pathlib import Path
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.workspace import Workspace
 
 workspace = Workspace(Path(sys.argv[1]))

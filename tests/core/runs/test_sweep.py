@@ -10,7 +10,7 @@ import pytest
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import folder_source
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.errors import InvalidConfigError, NotFoundError, TrainingError
 from transfer_core.events import EpochEnded, RunEnded, RunStarted, TrainingEvent
 from transfer_core.runs.run_queue import RunQueue

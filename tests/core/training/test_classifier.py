@@ -7,8 +7,8 @@ import pytest
 
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
-from transfer_core.data.image_path import to_pixels
-from transfer_core.data.images import decode_image
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.image_path import to_pixels
 from transfer_core.training.classifier import build_classifier, split_at_boundary
 from transfer_core.training.freezing import FreezePlan
 

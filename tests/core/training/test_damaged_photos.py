@@ -14,7 +14,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.damage import damaged_photos_sentence, leave_out_damaged, without_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import DamagedPhotosError, IngestError
 from transfer_core.evaluation.audition import audition
 from transfer_core.evaluation.label_suspicion import suspicious_labels

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from transfer_core.config import TrainingConfig
-from transfer_core.data.batches import pixel_batches
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.pixels import pixel_batches
 from transfer_core.training import train as train_module
 from transfer_core.training.batches import epoch_order
 from transfer_core.training.classifier import build_classifier

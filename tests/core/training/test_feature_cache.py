@@ -18,12 +18,12 @@ import pytest
 from transfer_core.backbones.backbone import RandomWeights
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
-from transfer_core.data.augmentation import Augmentation
-from transfer_core.data.batches import pixel_batches
 from transfer_core.data.damage import without_photos
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.augmentation import Augmentation
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import SourceFile
+from transfer_core.data.pixels import pixel_batches
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import DamagedPhotosError, TrainingError, WorkspaceError
 from transfer_core.events import TrainingEvent
 from transfer_core.training import feature_cache, feature_files, feature_table, limits

@@ -19,8 +19,8 @@ import pytest
 
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
-from transfer_core.data.batches import pixel_batches
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.pixels import pixel_batches
 from transfer_core.errors import (
     IngestError,
     InvalidConfigError,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
+from transfer_core.data.checks.problems import Mend, Problem, Suspicion, ids_of, taking_out
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.problems import Mend, Problem, Suspicion, ids_of, taking_out
+from transfer_core.data.images.similarity import near_duplicates
 from transfer_core.data.records import ImageRecord, Split
-from transfer_core.data.similarity import near_duplicates
 from transfer_core.language import _, plural
 
 # Pixels of the shorter side: less is blown up for every network in the list but the tiny one for tests.

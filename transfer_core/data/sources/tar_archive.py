@@ -14,10 +14,16 @@ from contextlib import contextmanager
 from functools import partial
 from typing import BinaryIO
 
-from transfer_core.data.label_table import arranged
-from transfer_core.data.members import allowed_size, check_unpacked_size, member_file
 from transfer_core.data.parallel import SharedFile
-from transfer_core.data.source_file import SourceFile, check_count, check_file_size, clean_name, refused_file
+from transfer_core.data.sources.members import allowed_size, check_unpacked_size, member_file
+from transfer_core.data.sources.source_file import (
+    SourceFile,
+    check_count,
+    check_file_size,
+    clean_name,
+    refused_file,
+)
+from transfer_core.data.sources.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from transfer_core.data.members import unsafe_reason
-from transfer_core.data.source_file import (
+from transfer_core.data.sources.members import unsafe_reason
+from transfer_core.data.sources.source_file import (
     SourceFile,
     check_count,
     clean_name,

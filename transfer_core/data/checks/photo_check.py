@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transfer_core.data.class_checks import check_classes
+from transfer_core.data.checks.classes import check_classes
+from transfer_core.data.checks.left_out import check_files
+from transfer_core.data.checks.photos import check_copies, check_labels, check_quality
+from transfer_core.data.checks.problems import Mend, Problem, Severity, Suspicion
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.file_checks import check_files
-from transfer_core.data.picture_checks import check_copies, check_labels, check_quality
-from transfer_core.data.problems import Mend, Problem, Severity, Suspicion
 
 __all__ = ["Mend", "Problem", "Severity", "Suspicion", "examine"]
 

@@ -12,10 +12,10 @@ from functools import partial
 from itertools import pairwise
 from typing import BinaryIO
 
-from transfer_core.data.label_table import arranged
 from transfer_core.data.limits import limits
-from transfer_core.data.members import check_unpacked_size, member_file
-from transfer_core.data.source_file import SourceFile, check_count, check_file_size, clean_name
+from transfer_core.data.sources.members import check_unpacked_size, member_file
+from transfer_core.data.sources.source_file import SourceFile, check_count, check_file_size, clean_name
+from transfer_core.data.sources.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 

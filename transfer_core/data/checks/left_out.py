@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from transfer_core.data.checks.problems import Problem, Severity, taking_out
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.problems import Problem, Severity, taking_out
 from transfer_core.data.records import LeftOut, LeftOutKind
 from transfer_core.language import _, plural
 

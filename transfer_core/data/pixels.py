@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from transfer_core.data.image_path import to_pixels
-from transfer_core.data.images import decode_image
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.parallel import map_ahead
 from transfer_core.errors import UnreadableImageError
 from transfer_core.files import check_shortage

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from transfer_core.data.limits import limits, setting_of
-from transfer_core.data.source_file import SourceFile, clean_name, refused_file
+from transfer_core.data.sources.source_file import SourceFile, clean_name, refused_file
 from transfer_core.errors import IngestError
 from transfer_core.language import _
 

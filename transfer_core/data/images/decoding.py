@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import pillow_heif
 from PIL import Image
 
-from transfer_core.data.image_path import (
+from transfer_core.data.images.image_path import (
     DECODER_ERRORS,
     MAX_STORED_SIDE,
     ON_ITS_SIDE,
     transform_to_srgb,
     upright_rgb,
 )
-from transfer_core.data.jpeg import jpeg_without_metadata
+from transfer_core.data.images.jpeg import jpeg_without_metadata
 from transfer_core.data.limits import limits
 from transfer_core.errors import UnreadableImageError
 from transfer_core.files import check_shortage

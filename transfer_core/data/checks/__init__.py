@@ -1,0 +1,1 @@
+"""The photo check: problems of a dataset in plain sentences, with a one-click fix for each."""

@@ -1,0 +1,84 @@
+"""The files of a folder on this machine."""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import partial
+from pathlib import Path
+
+from transfer_core.data.limits import limits
+from transfer_core.data.sources.source_file import SourceFile, check_count, check_file_size, refused_file
+from transfer_core.data.sources.table import arranged
+from transfer_core.errors import IngestError, UnreadableImageError
+from transfer_core.files import check_shortage
+from transfer_core.language import _
+
+
+def folder_source(folder: Path) -> list[SourceFile]:
+    """List the files of a folder on this machine. Links are not followed.
+
+    Args:
+        folder: Its subfolders are the classes, also below `train`, `val` and `test`, and with one more folder
+            around them all; or a table at its top tells the classes.
+
+    Raises:
+        IngestError: If it is not a folder, or holds too many files.
+    """
+    if not folder.is_dir():
+        raise IngestError(
+            _("{path} is not a folder. Give a folder whose subfolders are the classes.").format(path=folder)
+        )
+    files: list[SourceFile] = []
+
+    def note_closed(error: OSError) -> None:
+        reason = _("the folder cannot be opened ({reason})").format(reason=error.strerror or error)
+        closed = Path(error.filename or folder).relative_to(folder)
+        files.append(refused_file(closed.as_posix(), reason, "unreadable"))
+
+    for parent, folders, names in os.walk(folder, onerror=note_closed):
+        place = Path(parent).relative_to(folder).parts
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        files += [file_at(folder, (*place, name)) for name in [*names, *links]]
+        if len(place) >= limits().depth:
+            files += [_too_deep((*place, name)) for name in folders if name not in links]
+            folders.clear()
+        check_count(len(files))
+    return arranged(sorted(files, key=lambda file: file.parts))
+
+
+def file_at(folder: Path, place: tuple[str, ...]) -> SourceFile:
+    """Return one file below a folder; links and special files are refused.
+
+    Args:
+        folder: The source.
+        place: Its folders and name below it.
+    """
+    path = folder.joinpath(*place)
+    try:
+        mode = path.lstat().st_mode
+    except OSError as error:
+        return refused_file("/".join(place), _unreadable(error), "unreadable")
+    if stat.S_ISLNK(mode):
+        return refused_file("/".join(place), _("it is only a link to another file"), "unsafe")
+    if not stat.S_ISREG(mode):
+        return refused_file("/".join(place), _("it is not a plain file"), "unsafe")
+    return SourceFile(place, partial(_read_file, path), location=path)
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        check_file_size(path.stat().st_size)
+        return path.read_bytes()
+    except OSError as error:
+        check_shortage(error)
+        raise UnreadableImageError(_unreadable(error), "unreadable") from error
+
+
+def _unreadable(error: OSError) -> str:
+    return _("it cannot be read ({reason})").format(reason=error.strerror or error)
+
+
+def _too_deep(place: tuple[str, ...]) -> SourceFile:
+    reason = _("it lies in more than {limit} folders within each other").format(limit=limits().depth)
+    return refused_file("/".join(place), reason, "unreadable")

@@ -1,0 +1,117 @@
+"""Open a folder, a zip, a tar or a table as labelled files; the content tells which it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from transfer_core.data.sources.folder import file_at, folder_source
+from transfer_core.data.sources.members import unsafe_reason
+from transfer_core.data.sources.source_file import SourceFile, check_file_size, clean_name, refused_file
+from transfer_core.data.sources.table import TABLE_ENDINGS, labelled, read_table
+from transfer_core.data.sources.tar_archive import is_tar, tar_source
+from transfer_core.data.sources.zip_archive import zip_source
+from transfer_core.errors import IngestError, UnreadableImageError
+from transfer_core.language import _
+
+
+@contextmanager
+def open_source(path: Path) -> Iterator[list[SourceFile]]:
+    """List the files of whatever lies at a path, and keep it open while they are read.
+
+    Args:
+        path: A folder, a zip, a tar (also packed with gzip, bzip2 or xz), or a table of path and class. Its
+            content tells which it is, not its ending.
+
+    Raises:
+        IngestError: If it is none of them, is damaged, or holds more than is taken at once.
+    """
+    if path.is_dir():
+        yield folder_source(path)
+        return
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise IngestError(
+            _("{path} cannot be read: {reason}. Choose a folder, a zip or a tar file.").format(
+                path=path, reason=error.strerror or error
+            )
+        ) from error
+    with file:
+        if path.suffix.casefold() in TABLE_ENDINGS and not _is_archive(file):
+            yield csv_source(path)
+            return
+        with open_archive(file, path.name) as files:
+            yield files
+
+
+@contextmanager
+def open_archive(file: BinaryIO, name: str) -> Iterator[list[SourceFile]]:
+    """List the files of a zip or a tar, whatever its name ends in, and keep it open while they are read.
+
+    Args:
+        file: The open archive.
+        name: What it is called, for messages.
+
+    Raises:
+        IngestError: If it is neither, is damaged, or holds more than is taken at once.
+    """
+    if is_tar(file):
+        with tar_source(file, name) as files:
+            yield files
+    else:
+        yield zip_source(file, name)
+
+
+def csv_source(path: Path) -> list[SourceFile]:
+    """List the files that a table names, with its labels.
+
+    Args:
+        path: A table with the columns path and class, and perhaps split. The paths start at its own folder and lead
+            to files below it.
+
+    Raises:
+        IngestError: If it is no such table, or names too many files.
+    """
+    try:
+        check_file_size(path.stat().st_size)
+        rows = read_table(path.read_bytes())
+    except (OSError, UnreadableImageError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise IngestError(
+            _("{path} cannot be read: {reason}. Choose a table of path and class.").format(
+                path=path, reason=reason
+            )
+        ) from error
+    if not rows:
+        raise IngestError(
+            _(
+                "{name} is not a table of path and class. Expected were lines such as: cats/1.jpg,cat (the path "
+                "starts at the folder of the table)."
+            ).format(name=clean_name(path.name))
+        )
+    paths = dict.fromkeys(row.path for row in rows if not unsafe_reason(row.path))
+    places = [tuple(part for part in name.split("/") if part not in ("", ".")) for name in paths]
+    files = [_table_file(path.parent, place) for place in places if _is_there(path.parent.joinpath(*place))]
+    return labelled(files, rows, path.name)
+
+
+def _is_archive(file: BinaryIO) -> bool:
+    start = file.read(4)
+    file.seek(0)
+    return start.startswith((b"PK\3\4", b"PK\5\6")) or is_tar(file)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _table_file(folder: Path, place: tuple[str, ...]) -> SourceFile:
+    if any(folder.joinpath(*place[:depth]).is_symlink() for depth in range(1, len(place))):
+        return refused_file("/".join(place), _("it lies behind a link to another folder"), "unsafe")
+    return file_at(folder, place)

@@ -1,0 +1,34 @@
+"""Files that a browser sent, or could not send."""
+
+from __future__ import annotations
+
+from transfer_core.data.sources.source_file import SourceFile, too_large
+from transfer_core.errors import UnreadableImageError
+from transfer_core.language import _
+
+
+def uploaded_file(path: str, content: bytes) -> SourceFile:
+    """Wrap a file that a browser sent; the first folder of its path is the one the person picked.
+
+    Args:
+        path: Its name, with its folders when a whole folder was dropped.
+        content: Its bytes.
+    """
+    parts = tuple(part for part in path.replace("\\", "/").split("/") if part not in ("", ".", ".."))
+    return SourceFile(parts[1:] or parts or (path,), lambda: content)
+
+
+def failing_file(path: str, *, is_too_large: bool) -> SourceFile:
+    """Stand for a file that the browser could not send, so that it is listed with its reason.
+
+    Args:
+        path: Its name, with its folders when a whole folder was dropped.
+        is_too_large: Whether its size was the reason.
+    """
+
+    def read() -> bytes:
+        if is_too_large:
+            raise too_large()
+        raise UnreadableImageError(_("the browser could not read it"), "unreadable")
+
+    return SourceFile(uploaded_file(path, b"").parts, read)
