@@ -22,8 +22,8 @@ from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.pixels import pixel_batches
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.source_file import SourceFile
-from transfer_core.evaluation.answers import answer_files
-from transfer_core.predictor import Predictor
+from transfer_core.inference.answers import answer_files
+from transfer_core.inference.predictor import Predictor
 from transfer_core.training.advice import recommend
 from transfer_core.training.constant_graph import constant_graph
 from transfer_core.training.train import train

@@ -24,9 +24,9 @@ from benchmarks.photos import dataset_of, machine
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.evaluation.cached_looks import look_at_cached
-from transfer_core.evaluation.rejection import fit_rejection
-from transfer_core.predictor import Looks, load_model
+from transfer_core.inference.cached_outputs import look_at_cached
+from transfer_core.inference.predictor import Looks, load_model
+from transfer_core.inference.rejection import fit_rejection
 from transfer_core.training.advice import recommend
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace

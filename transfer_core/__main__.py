@@ -27,11 +27,12 @@ from transfer_core.data.checks.photo_check import examine
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import LeftOut, Split, SplitBy
 from transfer_core.errors import IngestError, TrainingError, TransferStudioError
-from transfer_core.evaluation.certainty import Certainty
 from transfer_core.evaluation.evaluation import met_sentence
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.evaluation.labelled_folder import labelled_folder
 from transfer_core.export_commands import export
+from transfer_core.inference.certainty import Certainty
+from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
 from transfer_core.model_commands import MODEL_COMMANDS, audition_facts, make_ready
 from transfer_core.options import (
@@ -45,7 +46,6 @@ from transfer_core.options import (
 from transfer_core.options import (
     open_workspace as _workspace,
 )
-from transfer_core.predictor import Predictor
 from transfer_core.project_commands import project
 from transfer_core.run_commands import RUN_COMMANDS
 from transfer_core.runs.assess import evaluate_new_images, evaluate_split

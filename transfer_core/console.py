@@ -28,8 +28,8 @@ from transfer_core.events import (
     RunSnapshot,
     TrainingEvent,
 )
+from transfer_core.inference.predictor import Prediction
 from transfer_core.language import _
-from transfer_core.predictor import Prediction
 from transfer_core.runs.run_status import status_of
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES

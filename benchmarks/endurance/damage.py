@@ -18,7 +18,7 @@ from benchmarks.endurance.training import COLORS, SCENARIOS, new_dataset, photo,
 from benchmarks.endurance.trials import Budget, Report, ask, run, try_often
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
-from transfer_core.predictor import Predictor
+from transfer_core.inference.predictor import Predictor
 from transfer_core.projects.manifest import MANIFEST_FILE
 from transfer_core.projects.open import open_project
 from transfer_core.projects.plan import plan_project

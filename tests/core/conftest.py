@@ -18,7 +18,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.events import TrainingEvent
-from transfer_core.predictor import Predictor
+from transfer_core.inference.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun

@@ -26,7 +26,7 @@ DIRECTION = (
     ("transfer_core.config", "transfer_core.events"),
     ("transfer_core.data", "transfer_core.workspace", "transfer_core.backbones"),
     ("transfer_core.training",),
-    ("transfer_core.evaluation", "transfer_core.predictor"),
+    ("transfer_core.evaluation", "transfer_core.inference.predictor"),
     ("transfer_core.export", "transfer_core.projects", "transfer_core.runs"),
     ("transfer_core.console", "transfer_core.options"),
     ("transfer_core.command_parts",),
@@ -170,7 +170,7 @@ def test_every_module_has_a_room() -> None:
         (
             "transfer_core/data/split.py",
             "def split():\n    from transfer_core import predictor",
-            "transfer_core.data.split imports transfer_core.predictor, against the direction",
+            "transfer_core.data.split imports transfer_core.inference.predictor, against the direction",
         ),
         (
             "transfer_core/data/split.py",
@@ -198,9 +198,9 @@ def test_every_module_has_a_room() -> None:
             "transfer_core.runs.run_queue imports streamlit",
         ),
         (
-            "transfer_core/predictor.py",
+            "transfer_core/inference/predictor.py",
             "try:\n    import keras.ops\nfinally:\n    pass",
-            "transfer_core.predictor imports keras.ops at once",
+            "transfer_core.inference.predictor imports keras.ops at once",
         ),
         (
             "pages/4_Train.py",
@@ -240,9 +240,9 @@ def test_a_planted_offence_is_found(tmp_path: Path, path: str, code: str, offenc
 @pytest.mark.parametrize(
     ("path", "code"),
     [
-        ("transfer_core/predictor.py", "def load():\n    import keras"),
-        ("transfer_core/predictor.py", "if TYPE_CHECKING:\n    import keras"),
-        ("transfer_core/predictor.py", "if typing.TYPE_CHECKING:\n    import tensorflow as tf"),
+        ("transfer_core/inference/predictor.py", "def load():\n    import keras"),
+        ("transfer_core/inference/predictor.py", "if TYPE_CHECKING:\n    import keras"),
+        ("transfer_core/inference/predictor.py", "if typing.TYPE_CHECKING:\n    import tensorflow as tf"),
         ("transfer_core/training/trainer.py", "import keras"),
         ("transfer_core/runs/run_queue.py", "import threading"),
         ("transfer_core/data/parallel.py", "from concurrent.futures import Future"),

@@ -12,7 +12,7 @@ from PIL import Image
 
 from transfer_core.data.pixels import pixel_batches
 from transfer_core.errors import NotFoundError, UnreadableImageError, WorkspaceError
-from transfer_core.predictor import Prediction, Predictor
+from transfer_core.inference.predictor import Prediction, Predictor
 
 EXIF_ORIENTATION = 0x0112
 SIX_MEANS_ROTATED = 6

@@ -14,7 +14,7 @@ from tests.conftest import MakeImage, swap_classes
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.evaluation.calibration import Calibration
+from transfer_core.inference.calibration import Calibration
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun

@@ -19,10 +19,10 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.evaluation.calibration import Calibration
-from transfer_core.evaluation.rejection import Rejection
 from transfer_core.files import write_json
-from transfer_core.predictor import Predictor
+from transfer_core.inference.calibration import Calibration
+from transfer_core.inference.predictor import Predictor
+from transfer_core.inference.rejection import Rejection
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.new_photos import add_new_photos

@@ -20,8 +20,8 @@ from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.upload import uploaded_file
-from transfer_core.evaluation.rejection import Rejection
-from transfer_core.predictor import Predictor
+from transfer_core.inference.predictor import Predictor
+from transfer_core.inference.rejection import Rejection
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun

@@ -14,15 +14,15 @@ from transfer_core.data.damage import damaged_photos
 from transfer_core.data.pixels import pixel_batches, readable_batches
 from transfer_core.errors import IngestError
 from transfer_core.evaluation import metrics
-from transfer_core.evaluation.calibration import (
+from transfer_core.evaluation.intervals import wilson_interval
+from transfer_core.inference.calibration import (
     Calibration,
     cross_fitted_temperatures,
     expected_calibration_error,
 )
-from transfer_core.evaluation.intervals import wilson_interval
-from transfer_core.evaluation.rejection import Rejection
+from transfer_core.inference.predictor import Looks, Predictor
+from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _, plural
-from transfer_core.predictor import Looks, Predictor
 from transfer_core.schema import fits
 
 FORMAT_VERSION = 2

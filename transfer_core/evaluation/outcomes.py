@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from transfer_core.evaluation.evaluation import Evaluation, ImageOutcome
-from transfer_core.evaluation.rejection import (
+from transfer_core.inference.rejection import (
     NO_ANSWER,
     TOLERANCE,
     Rejection,

@@ -25,8 +25,6 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images import image_path
 from transfer_core.data.pixels import readable_batches
 from transfer_core.errors import ExportError, NotFoundError, UnreadableImageError, WorkspaceError
-from transfer_core.evaluation.calibration import Calibration
-from transfer_core.evaluation.rejection import Rejection
 from transfer_core.export.code import write_code
 from transfer_core.export.converters import Source, labels_text, write_model
 from transfer_core.export.formats import ExportFormat, get_format
@@ -36,8 +34,10 @@ from transfer_core.export.preparation import prepare
 from transfer_core.export.web_page import write_web_page
 from transfer_core.export.web_runtime import get_runtime
 from transfer_core.files import read_json, replacing, write_json
+from transfer_core.inference.calibration import Calibration
+from transfer_core.inference.predictor import Predictor
+from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _
-from transfer_core.predictor import Predictor
 from transfer_core.runs.own_models import lineage_of, title_of
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.train import MODEL_FILE

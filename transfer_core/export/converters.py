@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer_core.export.formats import ExportFormat
-from transfer_core.predictor import load_model, with_features
+from transfer_core.inference.predictor import load_model, with_features
 from transfer_core.training.train import MODEL_FILE
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import Any
 
 from transfer_core.errors import ExportError
 from transfer_core.export.formats import Variant
+from transfer_core.inference.predictor import Prediction
 from transfer_core.language import _
-from transfer_core.predictor import Prediction
 
 MAX_IMAGES = 100
 _PATIENCE = 900  # seconds; a large network takes a second a picture on a slow machine

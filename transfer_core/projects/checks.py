@@ -31,8 +31,6 @@ from transfer_core.data.records import ImageRecord
 from transfer_core.data.sources.source_file import clean_name
 from transfer_core.data.sources.zip_archive import UNPACKING_ERRORS
 from transfer_core.errors import NotFoundError, ProjectError, TransferStudioError, UnreadableImageError
-from transfer_core.evaluation.calibration import Calibration
-from transfer_core.evaluation.rejection import BANK_FILE, REJECTION_FILE, Rejection
 from transfer_core.events import (
     BatchEnded,
     EpochEnded,
@@ -45,8 +43,10 @@ from transfer_core.events import (
 )
 from transfer_core.events.kinds import EVENT_TYPES
 from transfer_core.files import read_json
+from transfer_core.inference.calibration import Calibration
+from transfer_core.inference.predictor import read_signature
+from transfer_core.inference.rejection import BANK_FILE, REJECTION_FILE, Rejection
 from transfer_core.language import _
-from transfer_core.predictor import read_signature
 from transfer_core.projects.manifest import MODEL_FACTS_FILE, Manifest
 from transfer_core.projects.models import NetworkFacts, check_arrays
 from transfer_core.runs.distillation import DISTILLATION_FILE, Distillation

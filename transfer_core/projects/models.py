@@ -15,8 +15,8 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.backbones.sources import ARRAYS_FILE, check_outputs, kinds_of_arrays, load_arrays
 from transfer_core.errors import ProjectError
 from transfer_core.files import replacing
+from transfer_core.inference.predictor import load_model
 from transfer_core.language import _
-from transfer_core.predictor import load_model
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.classifier import build_classifier
 from transfer_core.training.freezing import FreezePlan

@@ -13,9 +13,9 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.sources import ARRAYS_FILE, FACTS_FILE
 from transfer_core.data.dataset import DATASET_FILE, ImageDataset
 from transfer_core.errors import ProjectError
-from transfer_core.evaluation.calibration import CALIBRATION_FILE
-from transfer_core.evaluation.rejection import BANK_FILE, REJECTION_FILE
 from transfer_core.file_cache import Signature, signature_of
+from transfer_core.inference.calibration import CALIBRATION_FILE
+from transfer_core.inference.rejection import BANK_FILE, REJECTION_FILE
 from transfer_core.language import _
 from transfer_core.projects.archive import check_size
 from transfer_core.projects.checks import (

@@ -13,9 +13,6 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.similarity import are_alike
 from transfer_core.data.records import ImageRecord, Split
 from transfer_core.errors import IngestError, WorkspaceError
-from transfer_core.evaluation.cached_looks import look_at_cached
-from transfer_core.evaluation.calibration import fit_temperature
-from transfer_core.evaluation.certainty import Certainty
 from transfer_core.evaluation.evaluation import (
     Evaluation,
     LabelledImage,
@@ -23,9 +20,12 @@ from transfer_core.evaluation.evaluation import (
     evaluate,
     evaluation_of,
 )
-from transfer_core.evaluation.rejection import MOST_IN_BANK, Rejection, fit_rejection
+from transfer_core.inference.cached_outputs import look_at_cached
+from transfer_core.inference.calibration import fit_temperature
+from transfer_core.inference.certainty import Certainty
+from transfer_core.inference.predictor import Predictor, read_signature
+from transfer_core.inference.rejection import MOST_IN_BANK, Rejection, fit_rejection
 from transfer_core.language import _
-from transfer_core.predictor import Predictor, read_signature
 from transfer_core.runs.training_run import TrainingRun
 
 Progress = Callable[[int], None]

@@ -19,11 +19,11 @@ from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import InvalidConfigError, NotFoundError, WorkspaceError
-from transfer_core.evaluation.cached_looks import look_at_cached
 from transfer_core.evaluation.evaluation import Evaluation, evaluate
 from transfer_core.files import read_json, write_json
+from transfer_core.inference.cached_outputs import look_at_cached
+from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
-from transfer_core.predictor import Predictor
 from transfer_core.runs.assess import images_of, labelled, model_class_names
 from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.schema import fits

@@ -25,8 +25,8 @@ from transfer_core.errors import (
 from transfer_core.evaluation.evaluation import Evaluation, evaluate
 from transfer_core.events import EpochEnded, PhaseStarted, PhotosLeftOut, RunEnded, TrainingEvent
 from transfer_core.files import write_json
+from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
-from transfer_core.predictor import Predictor
 from transfer_core.runs.assess import fit_certainty, fit_familiarity, images_of, labelled, none_left
 from transfer_core.runs.cross_validation import check_other_folds
 from transfer_core.runs.distillation import measure_both, teacher_answers

@@ -11,8 +11,8 @@ from transfer_core.backbones.registry import get_backbone, published_backbone
 from transfer_core.backbones.sources import FACTS_FILE, write_source
 from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
 from transfer_core.files import damaged_file, move, remove
+from transfer_core.inference.predictor import load_model
 from transfer_core.language import _, plural
-from transfer_core.predictor import load_model
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.runs.trash import move_source_to_trash

@@ -9,7 +9,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.source_file import SourceFile
 
 if TYPE_CHECKING:
-    from transfer_core.predictor import Prediction
+    from transfer_core.inference.predictor import Prediction
 
 
 @dataclass

@@ -16,10 +16,10 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Split
 from transfer_core.errors import NotFoundError
-from transfer_core.evaluation.calibration import CALIBRATION_FILE
 from transfer_core.evaluation.evaluation import Evaluation
-from transfer_core.evaluation.rejection import BANK_FILE, REJECTION_FILE, Rejection
 from transfer_core.files import file_version
+from transfer_core.inference.calibration import CALIBRATION_FILE
+from transfer_core.inference.rejection import BANK_FILE, REJECTION_FILE, Rejection
 from transfer_core.language import _
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.run_queue import RunQueue
@@ -32,7 +32,7 @@ from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace, default_workspace_root
 
 if TYPE_CHECKING:
-    from transfer_core.predictor import Predictor
+    from transfer_core.inference.predictor import Predictor
 
 _logger = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ def rejection(run_id: str) -> Rejection | None:
 
 @st.cache_resource(show_spinner=False, max_entries=3)
 def _loaded_predictor(run_id: str, version: tuple[int, ...]) -> Predictor:
-    from transfer_core.predictor import Predictor
+    from transfer_core.inference.predictor import Predictor
 
     return Predictor.load(workspace().run_dir(run_id))
 

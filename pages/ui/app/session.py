@@ -26,7 +26,7 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
 
 if TYPE_CHECKING:
-    from transfer_core.evaluation.answers import Answer
+    from transfer_core.inference.answers import Answer
 
 _KEY = "session"
 # No network has more than 999 blocks, and int() refuses numbers of more than 4,300 digits.

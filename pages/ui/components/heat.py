@@ -20,8 +20,8 @@ from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.errors import UnreadableImageError
 from transfer_core.evaluation.checked_images import CheckedImage, checked_images
-from transfer_core.evaluation.explanation import METHOD, ClassAverage, GradCam, heat_sentence, overlay
 from transfer_core.files import check_shortage
+from transfer_core.inference.explanation import METHOD, ClassAverage, GradCam, heat_sentence, overlay
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 

@@ -17,11 +17,11 @@ from pages.ui.components.component import component
 from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.parallel import map_ahead
-from transfer_core.evaluation.cached_looks import look_at_cached
-from transfer_core.evaluation.certainty import Certainty
 from transfer_core.evaluation.image_map import MapMethod, chosen_for_map, lay_out
+from transfer_core.inference.cached_outputs import look_at_cached
+from transfer_core.inference.certainty import Certainty
+from transfer_core.inference.predictor import Looks
 from transfer_core.language import _
-from transfer_core.predictor import Looks
 from transfer_core.runs.assess import model_class_names
 from transfer_core.runs.training_run import TrainingRun
 

@@ -18,8 +18,8 @@ from pages.ui.app.session import Session, component_value
 from pages.ui.components.component import component
 from pages.ui.test.predictions import MAX_BARS, Runs, make_ready, say_what_certainty_is
 from transfer_core.errors import UnreadableImageError
+from transfer_core.inference.predictor import Prediction
 from transfer_core.language import _
-from transfer_core.predictor import Prediction
 
 _KEY = "live-camera"
 _ID_PATTERN = re.compile(r"[0-9a-z-]{8,40}", re.ASCII)

@@ -13,7 +13,6 @@ from pages.ui.app.process import limits_version, rejection
 from pages.ui.app.session import Session, widget_value
 from pages.ui.results.photo_sets import checked_sets
 from pages.ui.results.plots import show_coverage, show_reliability
-from transfer_core.evaluation.calibration import MIN_IMAGES as MIN_IMAGES_TO_CALIBRATE
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.outcomes import (
     answered,
@@ -21,8 +20,9 @@ from transfer_core.evaluation.outcomes import (
     probability_for_coverage,
     probability_for_error,
 )
-from transfer_core.evaluation.rejection import MIN_IMAGES as MIN_IMAGES_TO_REFUSE
-from transfer_core.evaluation.rejection import REJECTION_FILE, Rejection
+from transfer_core.inference.calibration import MIN_IMAGES as MIN_IMAGES_TO_CALIBRATE
+from transfer_core.inference.rejection import MIN_IMAGES as MIN_IMAGES_TO_REFUSE
+from transfer_core.inference.rejection import REJECTION_FILE, Rejection
 from transfer_core.language import _
 from transfer_core.locks import changing
 from transfer_core.runs.training_run import TrainingRun

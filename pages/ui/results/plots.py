@@ -10,9 +10,9 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from transfer_core.evaluation.calibration import reliability
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.metrics import Curve
+from transfer_core.inference.calibration import reliability
 from transfer_core.language import _
 
 _MOST_POINTS = 300

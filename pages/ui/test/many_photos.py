@@ -21,9 +21,9 @@ from pages.ui.results.photo_sets import dataset_of
 from pages.ui.test.add_test_photos import NewPhotos
 from pages.ui.test.predictions import Runs, make_ready, say_what_certainty_is, show_card
 from transfer_core.errors import WorkspaceError
-from transfer_core.evaluation.answers import Answer, answer_files, answers_csv, least_sure_first
+from transfer_core.inference.answers import Answer, answer_files, answers_csv, least_sure_first
+from transfer_core.inference.predictor import Prediction
 from transfer_core.language import _, plural
-from transfer_core.predictor import Prediction
 from transfer_core.runs.assess import met_before
 from transfer_core.runs.training_run import TrainingRun
 

@@ -18,8 +18,8 @@ from pages.ui.test.correction import show_correction
 from transfer_core.data.images.decoding import decode_image, encode_jpeg
 from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import UnreadableImageError
+from transfer_core.inference.predictor import Prediction
 from transfer_core.language import _
-from transfer_core.predictor import Prediction
 from transfer_core.runs.training_run import TrainingRun
 
 MAX_BARS = 8

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from transfer_core.data.sources.upload import uploaded_file
-from transfer_core.evaluation.answers import Answer, answer_files, answers_csv, least_sure_first
-from transfer_core.evaluation.rejection import Rejection
-from transfer_core.predictor import Prediction, Predictor
+from transfer_core.inference.answers import Answer, answer_files, answers_csv, least_sure_first
+from transfer_core.inference.predictor import Prediction, Predictor
+from transfer_core.inference.rejection import Rejection
 
 
 def prediction(scores: tuple[float, float], *, is_known: bool = True) -> Prediction:

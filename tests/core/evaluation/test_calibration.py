@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from transfer_core.errors import WorkspaceError
-from transfer_core.evaluation.calibration import (
+from transfer_core.inference.calibration import (
     CALIBRATION_FILE,
     MIN_IMAGES,
     Calibration,

@@ -11,14 +11,14 @@ import pytest
 from sklearn import metrics
 
 from transfer_core.errors import IngestError, UnreadableImageError
-from transfer_core.evaluation.calibration import (
+from transfer_core.evaluation.evaluation import Evaluation, LabelledImage, evaluate, evaluation_of
+from transfer_core.evaluation.metrics import top2_accuracy
+from transfer_core.inference.calibration import (
     Calibration,
     cross_fitted_temperatures,
     fit_temperature,
 )
-from transfer_core.evaluation.evaluation import Evaluation, LabelledImage, evaluate, evaluation_of
-from transfer_core.evaluation.metrics import top2_accuracy
-from transfer_core.predictor import Looks, Predictor
+from transfer_core.inference.predictor import Looks, Predictor
 
 CLASS_NAMES = ("ant", "bee", "cat", "dog")
 # "cat" is never said, of "dog" there is no image.

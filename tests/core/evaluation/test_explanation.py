@@ -18,8 +18,8 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.source_file import SourceFile
-from transfer_core.evaluation.explanation import GradCam, heat_sentence, overlay
-from transfer_core.predictor import Predictor
+from transfer_core.inference.explanation import GradCam, heat_sentence, overlay
+from transfer_core.inference.predictor import Predictor
 from transfer_core.training.classifier import build_classifier
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.train import train

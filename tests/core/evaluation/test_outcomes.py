@@ -16,7 +16,7 @@ from transfer_core.evaluation.outcomes import (
     probability_for_coverage,
     probability_for_error,
 )
-from transfer_core.evaluation.rejection import Rejection
+from transfer_core.inference.rejection import Rejection
 
 
 def outcome(name: str, truth: str, cat: float, familiarity: float = 0.9) -> ImageOutcome:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 from transfer_core.errors import WorkspaceError
-from transfer_core.evaluation.rejection import (
+from transfer_core.inference.rejection import (
     BANK_FILE,
     MIN_IMAGES,
     REJECTION_FILE,

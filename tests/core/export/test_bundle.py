@@ -18,12 +18,12 @@ from tests.conftest import swap_classes
 from tests.core.conftest import FinishedRun
 from tests.core.export.conftest import Unpacked
 from transfer_core.errors import ExportError, NotFoundError
-from transfer_core.evaluation.calibration import Calibration
-from transfer_core.evaluation.rejection import Rejection
 from transfer_core.export.bundle import export_run, exported
 from transfer_core.export.formats import ExportFormat, get_format
 from transfer_core.export.parity import Parity, ScoredPhoto, compare
-from transfer_core.predictor import Predictor
+from transfer_core.inference.calibration import Calibration
+from transfer_core.inference.predictor import Predictor
+from transfer_core.inference.rejection import Rejection
 
 MODELS = ("keras", "savedmodel", "litert", "onnx")
 CLEAN_VARIABLE = "TRANSFER_STUDIO_TEST_CLEAN_ENVIRONMENTS"

@@ -24,12 +24,12 @@ from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.evaluation.calibration import Calibration
-from transfer_core.evaluation.rejection import Rejection
 from transfer_core.export.bundle import export_run
 from transfer_core.export.web_page import PAGE_FILE, write_web_page
 from transfer_core.export.web_runtime import get_runtime
-from transfer_core.predictor import Prediction, Predictor
+from transfer_core.inference.calibration import Calibration
+from transfer_core.inference.predictor import Prediction, Predictor
+from transfer_core.inference.rejection import Rejection
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun

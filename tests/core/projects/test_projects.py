@@ -20,7 +20,7 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import ProjectError, WorkspaceError
 from transfer_core.files import write_json
-from transfer_core.predictor import Predictor
+from transfer_core.inference.predictor import Predictor
 from transfer_core.projects.plan import RunLeftOut, plan_project
 from transfer_core.projects.save import save_project
 from transfer_core.runs.event_log import EventLog

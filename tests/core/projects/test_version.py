@@ -10,7 +10,7 @@ import pytest
 
 from tests.core.projects.conftest import opened
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.predictor import Predictor
+from transfer_core.inference.predictor import Predictor
 from transfer_core.projects import version
 from transfer_core.runs.distillation import Distillation
 from transfer_core.runs.notes import RunNotes

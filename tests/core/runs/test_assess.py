@@ -22,15 +22,15 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import IngestError, WeightsError, WorkspaceError
-from transfer_core.evaluation import cached_looks
-from transfer_core.evaluation.cached_looks import look_at_cached
 from transfer_core.evaluation.evaluation import evaluate, look_at_files, met_sentence
-from transfer_core.evaluation.explanation import GradCam
 from transfer_core.evaluation.outcomes import answered
-from transfer_core.evaluation.rejection import DEFAULT_SHARE, Rejection, limit_that_keeps
 from transfer_core.export.model_card import model_card
+from transfer_core.inference import cached_outputs as cached_looks
+from transfer_core.inference.cached_outputs import look_at_cached
+from transfer_core.inference.explanation import GradCam
+from transfer_core.inference.predictor import Predictor
+from transfer_core.inference.rejection import DEFAULT_SHARE, Rejection, limit_that_keeps
 from transfer_core.locks import hold
-from transfer_core.predictor import Predictor
 from transfer_core.runs.assess import evaluate_split, images_of, labelled, met_before
 from transfer_core.runs.execute import execute_run
 from transfer_core.runs.new_photos import (
@@ -79,7 +79,7 @@ def test_cached_features_give_the_answers_of_the_files(
 def test_the_limit_of_familiarity_is_one_of_the_answers_that_people_get(
     session_workspace, color_dataset: ImageDataset, tiny_config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transfer_core.evaluation.rejection.MIN_IMAGES", 4)
+    monkeypatch.setattr("transfer_core.inference.rejection.MIN_IMAGES", 4)
     config = tiny_config.with_changes(epochs=1)
     run = TrainingRun.create(session_workspace, color_dataset, config)
     execute_run(session_workspace, run, lambda event: None, lambda: False)

@@ -17,10 +17,10 @@ from transfer_core.__main__ import main
 from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
-from transfer_core.evaluation.certainty import Certainty
 from transfer_core.export.bundle import exported
 from transfer_core.files import write_json
-from transfer_core.predictor import Predictor, load_model, read_signature
+from transfer_core.inference.certainty import Certainty
+from transfer_core.inference.predictor import Predictor, load_model, read_signature
 from transfer_core.projects.plan import plan_project
 from transfer_core.runs.assess import evaluate_split
 from transfer_core.runs.cross_validation import FOLDS_DIR, _known

@@ -13,7 +13,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InvalidConfigError, NotFoundError
 from transfer_core.events import PhaseStarted, RunEnded, RunStarted, TrainingEvent
-from transfer_core.predictor import Predictor
+from transfer_core.inference.predictor import Predictor
 from transfer_core.runs import distillation
 from transfer_core.runs.distillation import (
     Distillation,

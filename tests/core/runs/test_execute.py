@@ -23,7 +23,7 @@ from transfer_core.events import (
     TrainingEvent,
     snapshot_of,
 )
-from transfer_core.predictor import Predictor
+from transfer_core.inference.predictor import Predictor
 from transfer_core.runs import execute
 from transfer_core.runs.execute import evaluate_on_dataset, execute_run, execute_run_safely
 from transfer_core.runs.training_run import TrainingRun

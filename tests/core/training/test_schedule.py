@@ -11,7 +11,7 @@ import pytest
 
 from transfer_core.config import TrainingConfig
 from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, TrainingEvent
-from transfer_core.predictor import load_model
+from transfer_core.inference.predictor import load_model
 from transfer_core.training.classifier import OUTPUT_LAYER, build_classifier
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.layer_facts import layers_by_block

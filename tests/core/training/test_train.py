@@ -38,7 +38,7 @@ from transfer_core.events import (
     TrainingEvent,
     snapshot_of,
 )
-from transfer_core.predictor import Predictor
+from transfer_core.inference.predictor import Predictor
 from transfer_core.training import phase_trainer
 from transfer_core.training.batches import LabelledFeatures
 from transfer_core.training.checkpoint import Checkpoint

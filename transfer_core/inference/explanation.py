@@ -12,8 +12,8 @@ from PIL import Image
 
 from transfer_core.data.pixels import readable_batches
 from transfer_core.errors import UnreadableImageError
+from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
-from transfer_core.predictor import Predictor
 from transfer_core.training.classifier import OUTPUT_LAYER
 from transfer_core.training.signature import recorded_last_layer
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transfer_core.errors import WorkspaceError
-from transfer_core.evaluation.calibration import Calibration
-from transfer_core.evaluation.rejection import Rejection
+from transfer_core.inference.calibration import Calibration
+from transfer_core.inference.rejection import Rejection
 
 
 @dataclass(frozen=True)

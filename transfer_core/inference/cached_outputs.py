@@ -15,8 +15,8 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import file_version
+from transfer_core.inference.predictor import Looks, load_model, with_features
 from transfer_core.language import _
-from transfer_core.predictor import Looks, load_model, with_features
 from transfer_core.training.classifier import split_at_boundary
 from transfer_core.training.feature_cache import FeaturesStoppedError, View, load_features
 from transfer_core.training.freezing import FreezePlan

@@ -14,10 +14,10 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.errors import NotFoundError, WorkspaceError
-from transfer_core.evaluation.calibration import Calibration
-from transfer_core.evaluation.certainty import Certainty
-from transfer_core.evaluation.rejection import Rejection
 from transfer_core.files import check_shortage, damaged_file, read_json
+from transfer_core.inference.calibration import Calibration
+from transfer_core.inference.certainty import Certainty
+from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _
 from transfer_core.schema import fits
 from transfer_core.training.signature import SIGNATURE_FILE

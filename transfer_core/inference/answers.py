@@ -18,8 +18,8 @@ from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import UnreadableImageError
+from transfer_core.inference.predictor import Prediction, Predictor
 from transfer_core.language import _
-from transfer_core.predictor import Prediction, Predictor
 
 _BATCH_SIZE = 32
 _THUMBNAIL_SIDE = 96

@@ -1,0 +1,1 @@
+"""From a finished run to predictions: outputs, calibrated probabilities, rejection, explanations."""
