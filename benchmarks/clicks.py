@@ -30,8 +30,8 @@ from benchmarks.photos import dataset_of, machine
 from benchmarks.server import app_server
 from transfer_core.config import TrainingConfig
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 if TYPE_CHECKING:

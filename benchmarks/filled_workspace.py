@@ -14,9 +14,9 @@ from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
 from transfer_core.data.ingest import create_dataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.training.train import MODEL_FILE
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 _CLASS_NAMES = ("daisy", "dandelion", "rose", "sunflower", "tulip")

@@ -20,7 +20,7 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.training.limits import estimate_memory
+from transfer_core.training.resources import estimate_memory
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 

@@ -25,7 +25,7 @@ from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.inference.answers import answer_files
 from transfer_core.inference.predictor import Predictor
 from transfer_core.training.advice import recommend
-from transfer_core.training.constant_graph import constant_graph
+from transfer_core.training.features.constant_graph import constant_graph
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 

@@ -26,7 +26,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.pixels import pixel_batches
 from transfer_core.data.records import Split
 from transfer_core.training.classifier import build_classifier
-from transfer_core.training.constant_graph import constant_graph
+from transfer_core.training.features.constant_graph import constant_graph
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace

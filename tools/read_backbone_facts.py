@@ -1,7 +1,7 @@
 """Read the facts of every backbone off the built network: `python -m tools.read_backbone_facts`.
 
-It builds all of them, which takes some minutes, and writes transfer_core/backbones/facts.json. Names of backbones
-as arguments read these alone anew.
+It builds all of them, which takes some minutes, and writes transfer_core/backbones/published/facts.json. Names of
+backbones as arguments read these alone again.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from transfer_core.backbones.backbone import Block
-from transfer_core.backbones.efficientnet_lite import build_efficientnet_lite
-from transfer_core.backbones.facts import FACTS_FILE
+from transfer_core.backbones.published.efficientnet_lite import build_efficientnet_lite
+from transfer_core.backbones.published.facts import FACTS_FILE
+from transfer_core.backbones.published.tiny import build_tiny
+from transfer_core.backbones.published.zoo import TINY_ZOO, ZOO
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.backbones.tiny import build_tiny
-from transfer_core.backbones.zoo import TINY_ZOO, ZOO
 from transfer_core.training.layer_facts import cuts
 
 if TYPE_CHECKING:

@@ -50,10 +50,10 @@ from transfer_core.project_commands import project
 from transfer_core.run_commands import RUN_COMMANDS
 from transfer_core.runs.assess import evaluate_new_images, evaluate_split
 from transfer_core.runs.corrections import images_of as run_images
-from transfer_core.runs.live_run import ask_to_stop
 from transfer_core.runs.run_status import ACTIVE, resumable_run, run_status
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.work.live_run import ask_to_stop
 from transfer_core.workspace import Workspace
 
 _SECONDS_BETWEEN_LOOKS = 0.1

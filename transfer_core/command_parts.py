@@ -13,9 +13,9 @@ from transfer_core.data.sources.open import open_source
 from transfer_core.errors import NotFoundError
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
-from transfer_core.runs.execute import ended_by, execute_run
-from transfer_core.runs.live_run import LiveRun
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.execute import ended_by, execute_run
+from transfer_core.work.live_run import LiveRun
 from transfer_core.workspace import Workspace
 
 SAMPLE_PREFIX = "sample:"

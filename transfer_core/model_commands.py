@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.download import download_weights
 from transfer_core.backbones.families import family_words
+from transfer_core.backbones.own.exchange import export_source, import_source, import_weights
+from transfer_core.backbones.published.weights_download import download_weights
+from transfer_core.backbones.published.zoo_weights import ZooWeights
 from transfer_core.backbones.registry import get_backbone, list_backbones
-from transfer_core.backbones.source_exchange import export_source, import_source, import_weights
-from transfer_core.backbones.zoo_weights import ZooWeights
 from transfer_core.config import TrainingConfig
 from transfer_core.console import note, noted, report
 from transfer_core.data.dataset import ImageDataset

@@ -12,9 +12,9 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WorkspaceError
 from transfer_core.events import TrainingEvent
-from transfer_core.runs.execute import Emit, execute_run_safely
-from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.execute import Emit, execute_run_safely
+from transfer_core.work.run_queue import RunQueue
 from transfer_core.workspace import Workspace
 
 _NAMES = ("head", "fine-tuning", "live augmentation", "automatic head")

@@ -22,8 +22,9 @@ from benchmarks.endurance.trials import Budget, Report, start, try_often
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import RunResumed
-from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan, continue_sweep, list_sweeps, start_sweep
+from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan, list_sweeps
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.sweep_queue import continue_sweep, start_sweep
 from transfer_core.workspace import Workspace
 
 _MOST_KILLS_OF_ONE_RUN = 3

@@ -14,8 +14,8 @@ from benchmarks.endurance.training import SCENARIOS, new_dataset, silence, weigh
 from benchmarks.endurance.trials import Budget, Report, ask, try_often
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.run_queue import RunQueue
 from transfer_core.workspace import Workspace
 
 # By then everything that is loaded once is loaded.

@@ -18,9 +18,9 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.source_file import SourceFile
-from transfer_core.runs.executor import Execute
-from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.executor import Execute
+from transfer_core.work.run_queue import RunQueue
 from transfer_core.workspace import Workspace
 
 COLORS = {"blue": (60, 90, 200), "green": (60, 180, 80), "red": (200, 70, 60)}

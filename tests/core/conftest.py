@@ -20,8 +20,8 @@ from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.events import TrainingEvent
 from transfer_core.inference.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 NUM_IMAGES_PER_CLASS = 8

@@ -26,9 +26,9 @@ from transfer_core.console import report, tell
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
 from transfer_core.events import PhaseStarted, RunEnded, RunStarted
-from transfer_core.runs.live_run import LiveRun
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import recommend
+from transfer_core.work.live_run import LiveRun
 from transfer_core.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -150,7 +150,7 @@ def test_the_rules_hold() -> None:
 
 def test_every_module_has_a_room() -> None:
     modules = {module_name(path, ROOT) for path in source_files(ROOT)}
-    assert {"transfer_core", "transfer_core.runs.run_queue"} <= modules
+    assert {"transfer_core", "transfer_core.work.run_queue"} <= modules
     homeless = {
         module
         for module in modules
@@ -179,8 +179,8 @@ def test_every_module_has_a_room() -> None:
         ),
         (
             "transfer_core/evaluation/metrics.py",
-            "import transfer_core.runs.run_queue as queue",
-            "transfer_core.evaluation.metrics imports transfer_core.runs.run_queue, against the direction",
+            "import transfer_core.work.run_queue as queue",
+            "transfer_core.evaluation.metrics imports transfer_core.work.run_queue, against the direction",
         ),
         (
             "transfer_core/__main__.py",
@@ -193,9 +193,9 @@ def test_every_module_has_a_room() -> None:
             "pages.ui.app.session imports app, against the direction",
         ),
         (
-            "transfer_core/runs/run_queue.py",
+            "transfer_core/work/run_queue.py",
             "def work():\n    import streamlit.runtime",
-            "transfer_core.runs.run_queue imports streamlit",
+            "transfer_core.work.run_queue imports streamlit",
         ),
         (
             "transfer_core/inference/predictor.py",
@@ -209,9 +209,9 @@ def test_every_module_has_a_room() -> None:
         ),
         ("app.py", "if True:\n    import keras", "app imports keras at once"),
         (
-            "transfer_core/runs/execute.py",
+            "transfer_core/work/execute.py",
             "from transfer_core.training.trainer import Trainer",
-            "transfer_core.runs.execute imports transfer_core.training.trainer at once",
+            "transfer_core.work.execute imports transfer_core.training.trainer at once",
         ),
         (
             "transfer_core/training/train.py",
@@ -244,10 +244,10 @@ def test_a_planted_offence_is_found(tmp_path: Path, path: str, code: str, offenc
         ("transfer_core/inference/predictor.py", "if TYPE_CHECKING:\n    import keras"),
         ("transfer_core/inference/predictor.py", "if typing.TYPE_CHECKING:\n    import tensorflow as tf"),
         ("transfer_core/training/trainer.py", "import keras"),
-        ("transfer_core/runs/run_queue.py", "import threading"),
+        ("transfer_core/work/run_queue.py", "import threading"),
         ("transfer_core/data/parallel.py", "from concurrent.futures import Future"),
         ("transfer_core/data/split.py", "import keras_like\nimport streamlit_like\nimport threading_like"),
-        ("transfer_core/runs/run_queue.py", "from transfer_core.errors import IngestError"),
+        ("transfer_core/work/run_queue.py", "from transfer_core.errors import IngestError"),
         ("pages/ui/app/session.py", "import streamlit as st\nst.session_state"),
         ("app.py", "import streamlit\nfrom pages.ui.app.page import run_page"),
     ],

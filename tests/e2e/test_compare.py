@@ -13,9 +13,9 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
 
 pytestmark = pytest.mark.browser
 

@@ -21,8 +21,8 @@ from transfer_core.export.formats import list_formats
 from transfer_core.export.preparation import num_bytes_to_fetch
 from transfer_core.inference.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
 
 pytestmark = pytest.mark.browser
 

@@ -23,8 +23,8 @@ from transfer_core.data.sources.folder import folder_source
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
 
 pytestmark = pytest.mark.browser
 

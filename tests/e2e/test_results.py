@@ -15,9 +15,9 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.evaluation.outcomes import in_cell
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.run_status import run_status
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
 
 pytestmark = pytest.mark.browser
 

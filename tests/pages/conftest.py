@@ -18,8 +18,8 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, RunEnded, RunStarted, TrainingEvent
-from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.run_queue import RunQueue
 from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
 
 OpenPage = Callable[..., AppTest]

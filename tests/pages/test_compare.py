@@ -12,11 +12,12 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WorkspaceError
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.notes import RunNotes
-from transfer_core.runs.run_queue import RunQueue
-from transfer_core.runs.sweep import SweepPlan, list_sweeps, start_sweep
+from transfer_core.runs.sweep import SweepPlan, list_sweeps
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
+from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.sweep_queue import start_sweep
 from transfer_core.workspace import Workspace
 
 TINY = TrainingConfig(backbone="tiny_random", epochs=2, fine_tune_epochs=1, batch_size=8)

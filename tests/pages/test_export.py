@@ -18,8 +18,8 @@ from transfer_core.export.parity import Parity
 from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB, REGISTRY_VARIABLE
 from transfer_core.files import write_json
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 PAGE = "7_Export"

@@ -9,8 +9,8 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import create_dataset
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 NAMES = (

@@ -11,18 +11,18 @@ import pages.ui.app.process
 from pages.ui.app.jobs import audition_of, downloads, forget_audition, start_audition
 from tests.pages.conftest import OpenPage, StagedRuns, submit, texts
 from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.own.exchange import export_source
 from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
-from transfer_core.backbones.source_exchange import export_source
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.evaluation.audition import AuditionScore
 from transfer_core.events import RunEnded, RunStarted
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.job import Job, JobProgress
 from transfer_core.runs.own_models import make_source
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.training.classifier import build_classifier
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.work.job import Job, JobProgress
 from transfer_core.workspace import Workspace
 
 

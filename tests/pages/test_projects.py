@@ -15,8 +15,8 @@ from pages.ui.app.jobs import opening_of, start_opening
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.projects.open import open_project
-from transfer_core.runs.job import Job
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.job import Job
 from transfer_core.workspace import Workspace
 
 PAGE = "10_Projects"

@@ -24,10 +24,10 @@ from transfer_core.inference.calibration import Calibration
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.new_photos import add_new_photos
 from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.training_run import EVALUATION_FILE, EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace, new_id
 
 PAGE = "5_Results"

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 import pages.ui.app.jobs
 import pages.ui.app.process
-import transfer_core.runs.job
+import transfer_core.work.job
 from pages.ui.app.words import plain
 from tests.pages.conftest import HALF_WAY, OpenPage, StagedRuns, button, submit, texts
 from transfer_core.backbones.registry import get_backbone
@@ -20,11 +20,11 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
 from transfer_core.events import PhotosLeftOut, RunEnded
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.live_run import LiveRun
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import recommend
-from transfer_core.training.feature_cache import FeaturesStoppedError
+from transfer_core.training.features.cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import RateCurve
+from transfer_core.work.live_run import LiveRun
 from transfer_core.workspace import Workspace
 
 
@@ -183,7 +183,7 @@ class StagedSearch:
 @pytest.fixture
 def search(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedSearch]:
     staged = StagedSearch()
-    monkeypatch.setattr(transfer_core.runs.job, "find_learning_rate", staged.find)
+    monkeypatch.setattr(transfer_core.work.job, "find_learning_rate", staged.find)
     yield staged
     staged.may_end.set()
 

@@ -5,13 +5,13 @@ from difflib import get_close_matches
 from functools import cache, partial
 
 from transfer_core.backbones.backbone import Backbone, RandomWeights
-from transfer_core.backbones.efficientnet_lite import PackageWeights, build_efficientnet_lite
-from transfer_core.backbones.facts import read_facts
 from transfer_core.backbones.families import family_words
-from transfer_core.backbones.sources import FACTS_FILE, source_backbone
-from transfer_core.backbones.tiny import build_tiny
-from transfer_core.backbones.zoo import TINY_ZOO, ZOO, ZooModel
-from transfer_core.backbones.zoo_weights import ZooWeights
+from transfer_core.backbones.own.source_model import FACTS_FILE, source_backbone
+from transfer_core.backbones.published.efficientnet_lite import PackageWeights, build_efficientnet_lite
+from transfer_core.backbones.published.facts import read_facts
+from transfer_core.backbones.published.tiny import build_tiny
+from transfer_core.backbones.published.zoo import TINY_ZOO, ZOO, ZooModel
+from transfer_core.backbones.published.zoo_weights import ZooWeights
 from transfer_core.errors import NotFoundError
 from transfer_core.language import _
 from transfer_core.workspace import Workspace

@@ -212,7 +212,7 @@ def _seconds_of(looks: Sequence[tuple[int, float]]) -> float | None:
 
 def _seconds_per_image(paths: Sequence[Path], backbone: Backbone) -> float:
     """Time a look at some images, from their files on; the best of a few, since other programs only slow it down."""
-    from transfer_core.training.constant_graph import constant_graph
+    from transfer_core.training.features.constant_graph import constant_graph
 
     forward = constant_graph(backbone.build(pretrained=False))
     timed = list(paths[:_NUM_TIMED_IMAGES])

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from transfer_core.backbones.sources import (
+from transfer_core.backbones.own.source_model import (
     BUNDLE_FACTS_FILE,
     BUNDLE_MODEL_FILE,
     SourceFacts,
 )
-from transfer_core.backbones.zoo_weights import checksum_of
+from transfer_core.backbones.published.zoo_weights import checksum_of
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images import image_path
 from transfer_core.data.pixels import readable_batches

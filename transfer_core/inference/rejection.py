@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from transfer_core.backbones.sources import NOT_ARRAYS, kinds_of_arrays
+from transfer_core.backbones.own.source_model import NOT_ARRAYS, kinds_of_arrays
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import check_shortage, damaged_file, read_json, replacing, write_json
 from transfer_core.language import _

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.registry import published_backbone
-from transfer_core.backbones.runtime import load_keras
-from transfer_core.backbones.sources import (
+from transfer_core.backbones.own.source_model import (
     ARRAYS_FILE,
     FACTS_FILE,
     MOST_CLASSES,
@@ -22,6 +20,8 @@ from transfer_core.backbones.sources import (
     SourceWeights,
     check_outputs,
 )
+from transfer_core.backbones.registry import published_backbone
+from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import check_seed
 from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
 from transfer_core.data.images.decoding import check_stored

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from transfer_core.backbones.own.source_model import ARRAYS_FILE, check_outputs, kinds_of_arrays, load_arrays
 from transfer_core.backbones.registry import published_backbone
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.backbones.sources import ARRAYS_FILE, check_outputs, kinds_of_arrays, load_arrays
 from transfer_core.errors import ProjectError
 from transfer_core.files import replacing
 from transfer_core.inference.predictor import load_model

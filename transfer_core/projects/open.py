@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from transfer_core.backbones.sources import ARRAYS_FILE, FACTS_FILE
+from transfer_core.backbones.own.source_model import ARRAYS_FILE, FACTS_FILE
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import ProjectError, TransferStudioError, WorkspaceError
 from transfer_core.files import move, read_json

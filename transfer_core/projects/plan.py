@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.sources import ARRAYS_FILE, FACTS_FILE
+from transfer_core.backbones.own.source_model import ARRAYS_FILE, FACTS_FILE
 from transfer_core.data.dataset import DATASET_FILE, ImageDataset
 from transfer_core.errors import ProjectError
 from transfer_core.file_cache import Signature, signature_of

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from transfer_core.backbones.own.source_model import ARRAYS_FILE, FACTS_FILE, SourceFacts
+from transfer_core.backbones.published.zoo_weights import has_checksum
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.backbones.sources import ARRAYS_FILE, FACTS_FILE, SourceFacts
-from transfer_core.backbones.zoo_weights import has_checksum
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import ProjectError
 from transfer_core.files import read_json, replacing

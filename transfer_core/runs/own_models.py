@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.own.source_model import FACTS_FILE, write_source
 from transfer_core.backbones.registry import get_backbone, published_backbone
-from transfer_core.backbones.sources import FACTS_FILE, write_source
 from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
 from transfer_core.files import damaged_file, move, remove
 from transfer_core.inference.predictor import load_model

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from transfer_core.backbones.sources import FACTS_FILE
+from transfer_core.backbones.own.source_model import FACTS_FILE
 from transfer_core.errors import NotFoundError, TransferStudioError, WorkspaceError
 from transfer_core.files import move, remove
 from transfer_core.language import _

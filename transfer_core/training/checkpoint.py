@@ -14,7 +14,7 @@ from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 
-from transfer_core.backbones.sources import NOT_ARRAYS
+from transfer_core.backbones.own.source_model import NOT_ARRAYS
 from transfer_core.config import TrainingConfig
 from transfer_core.data.damage import without_photos
 from transfer_core.data.dataset import ImageDataset

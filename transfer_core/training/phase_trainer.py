@@ -14,11 +14,11 @@ from transfer_core.config import TrainingConfig
 from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, TrainingEvent
 from transfer_core.training.batches import LabelledFeatures
 from transfer_core.training.checkpoint import Arrays, Checkpoint, Progress
-from transfer_core.training.distillation import accuracy, distillation_loss, labels_of
 from transfer_core.training.machine import process_memory
 from transfer_core.training.optimizers import build_optimizer, learning_rate_schedule
 from transfer_core.training.phase_data import PhaseData
 from transfer_core.training.schedule import PlannedPhase
+from transfer_core.training.soft_targets import accuracy, distillation_loss, labels_of
 
 if TYPE_CHECKING:
     import keras

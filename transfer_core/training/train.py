@@ -26,9 +26,9 @@ from transfer_core.events import (
 from transfer_core.files import replacing, write_json
 from transfer_core.language import _
 from transfer_core.training.checkpoint import delete_checkpoints, resumed_dataset, save_left_out
-from transfer_core.training.distillation import AskTeacher
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.signature import SIGNATURE_FILE, signature_of
+from transfer_core.training.soft_targets import AskTeacher
 
 if TYPE_CHECKING:
     import keras

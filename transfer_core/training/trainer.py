@@ -42,8 +42,7 @@ from transfer_core.training.checkpoint import (
 )
 from transfer_core.training.class_balance import class_weights
 from transfer_core.training.classifier import build_classifier
-from transfer_core.training.distillation import AskTeacher
-from transfer_core.training.feature_cache import FeaturesStoppedError
+from transfer_core.training.features.cache import FeaturesStoppedError
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.head_choice import (
     MOST_IMAGES,
@@ -52,10 +51,11 @@ from transfer_core.training.head_choice import (
     comparison_images,
     with_head,
 )
-from transfer_core.training.limits import assumed_looks, assumed_seconds, check_memory
 from transfer_core.training.phase_data import FeatureSource
 from transfer_core.training.phase_trainer import PhaseTrainer
+from transfer_core.training.resources import assumed_looks, assumed_seconds, check_memory
 from transfer_core.training.schedule import PlannedPhase, planned_phases
+from transfer_core.training.soft_targets import AskTeacher
 
 _ASSUMED_SECONDS_OF_TEACHER = 5.0
 

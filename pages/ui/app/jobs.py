@@ -11,8 +11,8 @@ import streamlit as st
 
 from pages.ui.app.process import run_queue, workspace
 from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.published.zoo_weights import ZooWeights
 from transfer_core.backbones.registry import get_backbone
-from transfer_core.backbones.zoo_weights import ZooWeights
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
@@ -20,7 +20,9 @@ from transfer_core.evaluation.audition import AuditionScore
 from transfer_core.export.bundle import ExportBundle
 from transfer_core.projects.open import OpenedProject
 from transfer_core.projects.plan import ProjectPlan
-from transfer_core.runs.job import (
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.rate_finder import RateCurve
+from transfer_core.work.job import (
     Job,
     audition_job,
     download_job,
@@ -29,8 +31,6 @@ from transfer_core.runs.job import (
     rate_search_job,
     save_project_job,
 )
-from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.rate_finder import RateCurve
 
 AuditionJob = Job[list[AuditionScore]]
 Key = TypeVar("Key")

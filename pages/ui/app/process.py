@@ -22,13 +22,13 @@ from transfer_core.inference.calibration import CALIBRATION_FILE
 from transfer_core.inference.rejection import BANK_FILE, REJECTION_FILE, Rejection
 from transfer_core.language import _
 from transfer_core.runs.leftovers import remove_leftovers
-from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
-from transfer_core.runs.worker import num_threads_beside_an_app
 from transfer_core.training.advice import Recommendation, recommend
 from transfer_core.training.layer_facts import layer_facts
 from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.training.train import MODEL_FILE
+from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.worker import num_threads_beside_an_app
 from transfer_core.workspace import Workspace, default_workspace_root
 
 if TYPE_CHECKING:

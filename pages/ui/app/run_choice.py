@@ -13,9 +13,9 @@ from pages.ui.app.session import Session
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.notes import RunNotes
-from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
+from transfer_core.work.run_queue import RunQueue
 
 
 def choose_run(session: Session, by_id: dict[str, TrainingRun] | None = None) -> TrainingRun | None:

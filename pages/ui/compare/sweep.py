@@ -22,13 +22,11 @@ from transfer_core.runs.sweep import (
     SweepPlan,
     SweepPoint,
     best_trade_off,
-    continue_sweep,
     list_sweeps,
     load_sweep,
-    start_sweep,
-    stop_sweep,
     usual_depths,
 )
+from transfer_core.work.sweep_queue import continue_sweep, start_sweep, stop_sweep
 
 _MARGIN = 0.1
 _BEST_COLOR, _OTHER_COLOR = "#d55e00", "#0072b2"

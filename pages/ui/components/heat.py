@@ -19,7 +19,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.errors import UnreadableImageError
-from transfer_core.evaluation.checked_images import CheckedImage, checked_images
+from transfer_core.evaluation.outcomes import CheckedImage, checked_images
 from transfer_core.files import check_shortage
 from transfer_core.inference.explanation import METHOD, ClassAverage, GradCam, heat_sentence, overlay
 from transfer_core.language import _

@@ -17,8 +17,8 @@ from transfer_core.export.parity import Parity
 from transfer_core.export.preparation import num_bytes_to_fetch
 from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB
 from transfer_core.language import _
-from transfer_core.runs.job import Job
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.job import Job
 
 
 def show_exports(run: TrainingRun) -> None:

@@ -20,8 +20,8 @@ from pages.ui.model.facts import (
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.choice import ACCURATE_SHARE, SMALL_MEGABYTES, Wish, find_backbones
 from transfer_core.backbones.families import family_words
+from transfer_core.backbones.published.zoo_weights import ZooWeights, weights_folder
 from transfer_core.backbones.registry import bundled_backbones, list_backbones
-from transfer_core.backbones.zoo_weights import ZooWeights, weights_folder
 from transfer_core.language import _, plural
 
 

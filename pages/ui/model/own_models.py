@@ -19,8 +19,8 @@ from pages.ui.images.add_photos import free_upload
 from pages.ui.model.choice import show_use_button
 from pages.ui.model.facts import lineage_words
 from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.own.exchange import export_source, import_source, import_weights
 from transfer_core.backbones.registry import get_backbone, list_backbones
-from transfer_core.backbones.source_exchange import export_source, import_source, import_weights
 from transfer_core.language import _
 from transfer_core.runs.own_models import delete_source, lineage_of, make_source, runs_to_build_on
 from transfer_core.runs.training_run import TrainingRun

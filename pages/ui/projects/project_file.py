@@ -20,7 +20,7 @@ from transfer_core.errors import TransferStudioError
 from transfer_core.language import _, plural
 from transfer_core.projects.open import OpenedProject
 from transfer_core.projects.plan import ProjectPlan, plan_project
-from transfer_core.runs.job import Job
+from transfer_core.work.job import Job
 
 # The server holds a download in memory as a whole.
 _MOST_DOWNLOAD_BYTES = 10**9

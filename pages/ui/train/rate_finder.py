@@ -12,8 +12,8 @@ from pages.ui.components.charts import show_rate_finder
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _
-from transfer_core.runs.job import Job
 from transfer_core.training.rate_finder import RateCurve
+from transfer_core.work.job import Job
 
 
 def show_rate_finder_button(session: Session, dataset: ImageDataset, config: TrainingConfig) -> None:

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from transfer_core.backbones.own.exchange import import_weights
+from transfer_core.backbones.published.zoo_weights import WEIGHTS_VARIABLE
 from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
-from transfer_core.backbones.source_exchange import import_weights
-from transfer_core.backbones.zoo_weights import WEIGHTS_VARIABLE
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.evaluation.audition import probe_accuracies
 from transfer_core.evaluation.pooled_features import pooled_features
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.own_models import make_source
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.backbones.conftest import NUM_CLASSES, Built
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.efficientnet_lite import find_weights
+from transfer_core.backbones.published.efficientnet_lite import find_weights
 from transfer_core.backbones.registry import (
     DEFAULT_BACKBONE,
     bundled_backbones,

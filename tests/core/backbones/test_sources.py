@@ -14,17 +14,17 @@ import pytest
 
 from tests.core.backbones.test_zoo import save_as_keras_publishes
 from tests.core.conftest import FinishedRun
+from transfer_core.backbones.own.exchange import export_source, import_source, import_weights
+from transfer_core.backbones.own.source_model import ARRAYS_FILE, FACTS_FILE
 from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
-from transfer_core.backbones.source_exchange import export_source, import_source, import_weights
-from transfer_core.backbones.sources import ARRAYS_FILE, FACTS_FILE
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TrainingError, WeightsError
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.own_models import make_source, runs_to_build_on
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 
@@ -78,7 +78,7 @@ def test_new_run_with_other_classes_builds_on_it_and_outlives_the_deleted_run(
 
 
 def test_cached_features_of_another_source_are_never_taken(own: FinishedRun, keras_module) -> None:
-    from transfer_core.training.feature_cache import _family
+    from transfer_core.training.features.cache import _family
 
     source = make_source(own.workspace, own.run.id)
     checksums = {source.weights.checksum, get_backbone("tiny_random").weights.checksum}

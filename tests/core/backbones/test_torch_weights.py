@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from transfer_core.backbones.torch_weights import read_state_dict
+from transfer_core.backbones.published.torch_weights import read_state_dict
 from transfer_core.errors import WeightsError
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C

@@ -12,13 +12,13 @@ import pytest
 from tests.core.backbones.conftest import Built
 from tests.core.backbones.networks import BUILT_QUICK, REPRESENTATIVES
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.facts import read_facts
+from transfer_core.backbones.published.facts import read_facts
+from transfer_core.backbones.published.zoo import ZOO
+from transfer_core.backbones.published.zoo_weights import WEIGHTS_VARIABLE
 from transfer_core.backbones.registry import get_backbone, list_backbones
-from transfer_core.backbones.zoo import ZOO
-from transfer_core.backbones.zoo_weights import WEIGHTS_VARIABLE
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.training.constant_graph import constant_graph
+from transfer_core.training.features.constant_graph import constant_graph
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.layer_facts import layer_facts
 from transfer_core.training.train import train
@@ -81,7 +81,9 @@ def test_what_the_network_sees_is_what_its_family_preprocesses(
         variance.assign([0.229, 0.224, 0.225])
     file = tmp_path / backbone.weights.download.name
     save_as_keras_publishes(theirs, file)
-    monkeypatch.setattr("transfer_core.backbones.zoo_weights.has_checksum", lambda path, _checksum: True)
+    monkeypatch.setattr(
+        "transfer_core.backbones.published.zoo_weights.has_checksum", lambda path, _checksum: True
+    )
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *_args, **_options: str(file))
     if is_divided_twice:
         theirs = keras_model(keras_module, backbone, weights="imagenet")

@@ -21,10 +21,10 @@ from transfer_core.evaluation.audition import (
     best_trade_off,
     probe_accuracies,
 )
-from transfer_core.runs.job import audition_job
-from transfer_core.runs.run_queue import RunQueue
-from transfer_core.training.feature_cache import FeaturesStoppedError
+from transfer_core.training.features.cache import FeaturesStoppedError
 from transfer_core.training.train import train
+from transfer_core.work.job import audition_job
+from transfer_core.work.run_queue import RunQueue
 from transfer_core.workspace import Workspace
 
 TINY = get_backbone("tiny_random")

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tests.core.conftest import FinishedRun
+from transfer_core.backbones.own.exchange import import_source
 from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
-from transfer_core.backbones.source_exchange import import_source
 from transfer_core.errors import WeightsError
 from transfer_core.workspace import Workspace
 

@@ -31,8 +31,8 @@ from transfer_core.inference.calibration import Calibration
 from transfer_core.inference.predictor import Prediction, Predictor
 from transfer_core.inference.rejection import Rejection
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 REAL_VARIABLE = "TRANSFER_STUDIO_TEST_REAL_WEB_PAGE"

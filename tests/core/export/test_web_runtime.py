@@ -24,8 +24,8 @@ from transfer_core.export.web_runtime import (
     get_runtime,
     is_at_hand,
 )
-from transfer_core.runs.job import export_job
-from transfer_core.runs.run_queue import RunQueue
+from transfer_core.work.job import export_job
+from transfer_core.work.run_queue import RunQueue
 from transfer_core.workspace import Workspace
 
 RUNTIME = WebRuntime(b"export const script = 1;", np.random.default_rng(0).bytes(300_000))

@@ -24,12 +24,12 @@ from transfer_core.inference.predictor import Predictor
 from transfer_core.projects.plan import RunLeftOut, plan_project
 from transfer_core.projects.save import save_project
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.new_photos import add_new_photos, new_photos_of
 from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.own_models import make_source, runs_to_build_on
 from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan, list_sweeps
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 

@@ -32,7 +32,6 @@ from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import DEFAULT_SHARE, Rejection, limit_that_keeps
 from transfer_core.locks import hold
 from transfer_core.runs.assess import evaluate_split, images_of, labelled, met_before
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.new_photos import (
     add_new_photos,
     evaluate_new_photos,
@@ -41,6 +40,7 @@ from transfer_core.runs.new_photos import (
 )
 from transfer_core.runs.own_models import lineage_of
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 # The cache keeps features as float16, which has eleven binary digits.

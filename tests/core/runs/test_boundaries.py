@@ -36,14 +36,14 @@ from transfer_core.events import (
     RunStarted,
     TrainingEvent,
 )
-from transfer_core.runs import execute
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.execute import execute_run_safely
-from transfer_core.runs.live_run import LiveRun
 from transfer_core.runs.run_status import run_status
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.training import phase_trainer
 from transfer_core.training.batches import LabelledFeatures
+from transfer_core.work import execute
+from transfer_core.work.execute import execute_run_safely
+from transfer_core.work.live_run import LiveRun
 from transfer_core.workspace import Workspace
 
 Moment = Callable[[TrainingEvent], bool]
@@ -424,7 +424,7 @@ def test_paused_at_every_boundary_nothing_changes(kind: str, here, whole, reques
 
 
 def test_too_little_room_for_a_new_run_is_no_failure(here, new_run, monkeypatch) -> None:
-    monkeypatch.setattr("transfer_core.training.limits.free_disk", lambda folder: 5_000_000)
+    monkeypatch.setattr("transfer_core.training.resources.free_disk", lambda folder: 5_000_000)
     monkeypatch.setattr(Workspace, "cache_dir", property(lambda self: new_run.folder / "cache"))
     ended = carry_out(here, new_run)[-1]
     assert run_status(new_run) == "interrupted"

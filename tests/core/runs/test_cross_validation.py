@@ -15,9 +15,9 @@ from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import TrainingError
 from transfer_core.events import FoldEnded, PhaseStarted, RunEnded, TrainingEvent, snapshot_of
 from transfer_core.runs import cross_validation
-from transfer_core.runs.execute import execute_run
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.train import TrainingResult, train
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 NUM_FOLDS = 4

@@ -23,9 +23,9 @@ from transfer_core.runs.distillation import (
     students_of,
     teacher_answers,
 )
-from transfer_core.runs.execute import execute_run, execute_run_safely
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.feature_cache import FeaturesStoppedError
+from transfer_core.training.features.cache import FeaturesStoppedError
+from transfer_core.work.execute import execute_run, execute_run_safely
 
 
 def taught(finished_run, tiny_config: TrainingConfig) -> tuple[TrainingRun, list[TrainingEvent]]:
@@ -86,7 +86,7 @@ def test_what_cannot_be_measured_costs_nothing_good(finished_run, tiny_config, m
     def gone(*_arguments: object) -> None:
         raise NotFoundError("The teacher is gone.")
 
-    monkeypatch.setattr("transfer_core.runs.execute.measure_both", gone)
+    monkeypatch.setattr("transfer_core.work.execute.measure_both", gone)
     run, events = taught(finished_run, tiny_config)
     assert events[-1].outcome == "finished"
     assert run.has_model

@@ -24,9 +24,9 @@ from transfer_core.events import (
     snapshot_of,
 )
 from transfer_core.inference.predictor import Predictor
-from transfer_core.runs import execute
-from transfer_core.runs.execute import evaluate_on_dataset, execute_run, execute_run_safely
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work import execute
+from transfer_core.work.execute import evaluate_on_dataset, execute_run, execute_run_safely
 from transfer_core.workspace import Workspace
 
 

@@ -16,10 +16,10 @@ from tests.conftest import ROOT
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import InvalidConfigError
 from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
-from transfer_core.runs.execute import execute_run_safely
-from transfer_core.runs.executor import EXECUTOR_VARIABLE, ProcessExecutor, chosen_executor
-from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.execute import execute_run_safely
+from transfer_core.work.executor import EXECUTOR_VARIABLE, ProcessExecutor, chosen_executor
+from transfer_core.work.run_queue import RunQueue
 
 NUM_EPOCHS = 60
 PATIENCE = 300  # seconds until a test gives up; nothing waits that long
@@ -27,7 +27,7 @@ PATIENCE = 300  # seconds until a test gives up; nothing waits that long
 SCRIPTED_WORKER = """
 import os, sys
 from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
-from transfer_core.runs import worker
+from transfer_core.work import worker
 
 def execute(workspace, run, emit, should_stop):
     print("a library prints")

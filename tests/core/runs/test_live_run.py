@@ -17,15 +17,15 @@ from transfer_core.errors import TrainingError, WorkspaceError
 from transfer_core.events import EpochEnded, RunContinued, RunPaused, RunStarted
 from transfer_core.locks import is_held
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.live_run import LiveRun, ask_to_stop
 from transfer_core.runs.run_status import run_status
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.live_run import LiveRun, ask_to_stop
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
 HOLD = """
 import sys
 from pathlib import Path
-from transfer_core.runs.run_lock import RunLock
+from transfer_core.work.live_run import RunLock
 lock = RunLock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
@@ -180,7 +180,7 @@ def test_run_that_cannot_be_opened_is_free_again(
         raise error
 
     with monkeypatch.context() as broken:
-        broken.setattr(f"transfer_core.runs.live_run.{step}", refuse)
+        broken.setattr(f"transfer_core.work.live_run.{step}", refuse)
         with pytest.raises(expected):
             LiveRun(run)
     assert not is_held(run.folder)

@@ -17,8 +17,8 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import IngestError, NotFoundError, TrainingError, WorkspaceError
 from transfer_core.events import EpochEnded, RunEnded, RunStarted, TrainingEvent
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.run_queue import RunQueue
 from transfer_core.workspace import Workspace
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
@@ -325,7 +325,7 @@ def test_of_a_run_that_cannot_be_queued_nothing_is_left(queue, workspace, submit
     def refuse(_run: TrainingRun) -> None:
         raise WorkspaceError("The disk is full.")
 
-    monkeypatch.setattr("transfer_core.runs.run_queue.LiveRun", refuse)
+    monkeypatch.setattr("transfer_core.work.run_queue.LiveRun", refuse)
     with pytest.raises(WorkspaceError, match="The disk is full"):
         submit()
     assert list(workspace.runs_dir.iterdir()) == []

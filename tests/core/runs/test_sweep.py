@@ -13,19 +13,17 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.errors import InvalidConfigError, NotFoundError, TrainingError
 from transfer_core.events import EpochEnded, RunEnded, RunStarted, TrainingEvent
-from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.sweep import (
     SweepPlan,
     SweepPoint,
     best_trade_off,
-    continue_sweep,
     list_sweeps,
     load_sweep,
-    start_sweep,
-    stop_sweep,
     usual_depths,
 )
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.sweep_queue import continue_sweep, start_sweep, stop_sweep
 from transfer_core.workspace import Workspace
 
 Execute = Callable[[Workspace, TrainingRun, Callable[[TrainingEvent], None], Callable[[], bool]], None]
@@ -128,7 +126,7 @@ def test_no_run_of_a_sweep_is_ever_without_its_plan(
     def die(_run: TrainingRun) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("transfer_core.runs.run_queue.LiveRun", die)
+    monkeypatch.setattr("transfer_core.work.run_queue.LiveRun", die)
     with pytest.raises(KeyboardInterrupt):
         start_sweep(waiting_queue(own_workspace), color_dataset, config, plan)
     (sweep,) = list_sweeps(own_workspace)

@@ -14,10 +14,10 @@ import pytest
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError
 from transfer_core.runs import trash
-from transfer_core.runs.live_run import LiveRun
-from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash
+from transfer_core.work.live_run import LiveRun
+from transfer_core.work.run_queue import RunQueue
 from transfer_core.workspace import Workspace
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long

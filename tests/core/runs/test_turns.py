@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from transfer_core.runs.turns import StoppedWaitingError, Turns
+from transfer_core.work.turns import StoppedWaitingError, Turns
 
 
 def wait_until_asked(turns: Turns, count: int) -> None:

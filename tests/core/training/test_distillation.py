@@ -9,7 +9,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InvalidConfigError
 from transfer_core.training.batches import LabelledFeatures
-from transfer_core.training.distillation import accuracy, distillation_loss, labels_of, with_answers
+from transfer_core.training.soft_targets import accuracy, distillation_loss, labels_of, with_answers
 from transfer_core.training.train import train
 
 LABELS = np.array([0, 2])

@@ -11,9 +11,9 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import InsufficientResourcesError
 from transfer_core.events import PhaseStarted, RunStarted
-from transfer_core.training import limits
+from transfer_core.training import resources as limits
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.training.limits import assumed_seconds, check_disk, check_memory, estimate_memory
+from transfer_core.training.resources import assumed_seconds, check_disk, check_memory, estimate_memory
 from transfer_core.training.schedule import planned_phases
 from transfer_core.training.train import train
 

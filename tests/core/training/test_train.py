@@ -473,7 +473,7 @@ class TestRefusals:
 
     def test_weights_that_are_missing(self, run_training, monkeypatch) -> None:
         from transfer_core.backbones import registry
-        from transfer_core.backbones.efficientnet_lite import PackageWeights
+        from transfer_core.backbones.published.efficientnet_lite import PackageWeights
         from transfer_core.errors import WeightsError
 
         broken = replace(

@@ -16,14 +16,14 @@ from typing import Any
 from transfer_core.errors import InvalidConfigError, WorkspaceError
 from transfer_core.events import RunEnded, TrainingEvent, event_from_dict
 from transfer_core.language import _
-from transfer_core.runs.execute import Emit, execute_run_safely
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.execute import Emit, execute_run_safely
 from transfer_core.workspace import Workspace
 
 Execute = Callable[[Workspace, TrainingRun, Emit, Callable[[], bool]], None]
 
 EXECUTOR_VARIABLE = "TRANSFER_STUDIO_EXECUTOR"
-WORKER_COMMAND = (sys.executable, "-m", "transfer_core.runs.worker")
+WORKER_COMMAND = (sys.executable, "-m", "transfer_core.work.worker")
 _ROOT = Path(__file__).resolve().parents[2]
 # A training of a whole network leaves about 10 MB behind in its process, whatever one clears.
 _RUNS_IN_ONE_PROCESS = 5

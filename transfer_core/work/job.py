@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.download import download_weights
-from transfer_core.backbones.facts import WeightsFile
+from transfer_core.backbones.published.facts import WeightsFile
+from transfer_core.backbones.published.weights_download import download_weights
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -27,11 +27,11 @@ from transfer_core.projects.archive import ProjectStoppedError
 from transfer_core.projects.open import OpenedProject, open_project
 from transfer_core.projects.plan import ProjectPlan
 from transfer_core.projects.save import save_project
-from transfer_core.runs.run_queue import RunQueue, in_background_thread
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.runs.turns import StoppedWaitingError
-from transfer_core.training.feature_cache import FeaturesStoppedError
+from transfer_core.training.features.cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import RateCurve, find_learning_rate
+from transfer_core.work.run_queue import RunQueue, in_background_thread
+from transfer_core.work.turns import StoppedWaitingError
 from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)

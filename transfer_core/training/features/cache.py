@@ -21,8 +21,8 @@ from transfer_core.data.records import ImageRecord
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import check_shortage
 from transfer_core.language import _
-from transfer_core.training.constant_graph import constant_graph, num_graph_threads
-from transfer_core.training.feature_files import (
+from transfer_core.training.features.constant_graph import constant_graph, num_graph_threads
+from transfer_core.training.features.files import (
     MOST_FILES,
     FeatureFile,
     NamedRows,
@@ -31,9 +31,9 @@ from transfer_core.training.feature_files import (
     tidy_files,
     write_files,
 )
-from transfer_core.training.feature_table import FeatureTable
+from transfer_core.training.features.table import FeatureTable
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.training.limits import check_disk
+from transfer_core.training.resources import check_disk
 
 if TYPE_CHECKING:
     import keras

@@ -15,12 +15,12 @@ from transfer_core.errors import NotFoundError, TrainingError, TransferStudioErr
 from transfer_core.events import RunEnded, RunSnapshot
 from transfer_core.files import remove
 from transfer_core.language import _
-from transfer_core.runs.executor import Execute, chosen_executor
-from transfer_core.runs.live_run import LiveRun, ask_to_stop
 from transfer_core.runs.run_status import ACTIVE, RunStatus, resumable_run, run_status
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash
-from transfer_core.runs.turns import Turns
+from transfer_core.work.executor import Execute, chosen_executor
+from transfer_core.work.live_run import LiveRun, ask_to_stop
+from transfer_core.work.turns import Turns
 from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from transfer_core.backbones.facts import WeightsFile
+from transfer_core.backbones.published.facts import WeightsFile
 from transfer_core.backbones.weights_file import Arrays, read_weights, set_weights
 from transfer_core.errors import WeightsError
 from transfer_core.language import _

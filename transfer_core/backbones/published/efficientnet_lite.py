@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transfer_core.backbones.torch_weights import read_state_dict
+from transfer_core.backbones.published.torch_weights import read_state_dict
 from transfer_core.errors import WeightsError
 from transfer_core.language import _
 

@@ -7,13 +7,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from transfer_core.errors import WorkspaceError
+from transfer_core.errors import TrainingError, WorkspaceError
 from transfer_core.events import RunContinued, RunPaused
 from transfer_core.files import remove
 from transfer_core.language import _
+from transfer_core.locks import hold
 from transfer_core.runs.cross_validation import FOLDS_DIR
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.run_lock import RunLock
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR
 from transfer_core.training.train import MODEL_FILE
@@ -139,3 +139,29 @@ def _remove_unfinished(folder: Path) -> None:
         ):
             with suppress(OSError):
                 remove(path)
+
+
+class RunLock:
+    """Holds a run for this process until `release`.
+
+    Args:
+        folder: The folder of the run.
+
+    Raises:
+        TrainingError: If another process, or another queue of this one, works on the run.
+        WorkspaceError: If the lock file cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        lock = hold(folder)
+        if lock is None:
+            raise TrainingError(
+                _(
+                    "Another program on this computer works on the run {id}. Wait for it, or stop it there."
+                ).format(id=folder.name)
+            )
+        self._lock = lock
+
+    def release(self) -> None:
+        """Let the run go. A second call changes nothing."""
+        self._lock.release()

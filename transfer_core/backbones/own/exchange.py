@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.registry import published_backbone
-from transfer_core.backbones.runtime import load_keras
-from transfer_core.backbones.sources import (
+from transfer_core.backbones.own.source_model import (
     ARRAYS_FILE,
     BUNDLE_FACTS_FILE,
     BUNDLE_MODEL_FILE,
@@ -24,8 +22,10 @@ from transfer_core.backbones.sources import (
     check_outputs,
     write_source,
 )
+from transfer_core.backbones.published.zoo_weights import has_checksum, read_zoo_weights
+from transfer_core.backbones.registry import published_backbone
+from transfer_core.backbones.runtime import load_keras
 from transfer_core.backbones.weights_file import read_weights, set_weights
-from transfer_core.backbones.zoo_weights import has_checksum, read_zoo_weights
 from transfer_core.data.sources.zip_archive import size_of_list
 from transfer_core.errors import NotFoundError, WeightsError, WorkspaceError
 from transfer_core.files import move, parse_json, replacing, write_json

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from transfer_core.backbones.facts import WeightsFile
-from transfer_core.backbones.zoo_weights import has_checksum, weights_folder
+from transfer_core.backbones.published.facts import WeightsFile
+from transfer_core.backbones.published.zoo_weights import has_checksum, weights_folder
 from transfer_core.download import DownloadFailedError, download_file
 from transfer_core.errors import WeightsError
 from transfer_core.language import _

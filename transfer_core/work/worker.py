@@ -1,4 +1,4 @@
-"""The worker process of `ProcessExecutor`: `python -m transfer_core.runs.worker`.
+"""The worker process of `ProcessExecutor`: `python -m transfer_core.work.worker`.
 
 Requests and answers come in on standard input, one JSON object a line; what it tells and asks goes out on standard
 output in the same way.
@@ -18,8 +18,8 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.parallel import num_usable_cores
 from transfer_core.errors import TransferStudioError, WorkspaceError
 from transfer_core.events import TrainingEvent, event_to_dict
-from transfer_core.runs.execute import ended_by, execute_run_safely
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.execute import ended_by, execute_run_safely
 from transfer_core.workspace import Workspace
 
 _SECONDS_BETWEEN_QUESTIONS = 0.1

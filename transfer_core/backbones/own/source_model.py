@@ -19,7 +19,7 @@ import numpy as np
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.families import family_words
-from transfer_core.backbones.zoo_weights import checksum_of, has_checksum
+from transfer_core.backbones.published.zoo_weights import checksum_of, has_checksum
 from transfer_core.data.sources.zip_archive import UNPACKING_ERRORS, size_of_list
 from transfer_core.errors import WeightsError
 from transfer_core.file_cache import FileCache

@@ -1,0 +1,1 @@
+"""The outputs of the frozen layers: computed once per photo and kept on disk."""
