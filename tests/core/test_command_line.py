@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import MakeImage, near_duplicate
-from transfer_core.__main__ import cli, main
 from transfer_core.backbones.registry import get_backbone, list_backbones
+from transfer_core.cli.main import cli, main
+from transfer_core.cli.output import report, tell
 from transfer_core.config import TrainingConfig
-from transfer_core.console import report, tell
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
 from transfer_core.events import PhaseStarted, RunEnded, RunStarted
@@ -376,7 +376,7 @@ def test_whatever_goes_wrong_is_one_line(
     error: Exception, words: str, own: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "photos.zip").touch()
-    monkeypatch.setattr("transfer_core.command_parts.open_source", raising(error))
+    monkeypatch.setattr("transfer_core.cli.datasets.open_source", raising(error))
     own("ingest", tmp_path / "photos.zip").assert_one_line_of_error(words)
 
 
@@ -406,7 +406,7 @@ def test_numbers_that_json_lacks_become_null(capfd: pytest.CaptureFixture[str]) 
 def test_words_for_the_phases_can_be_translated(
     phase: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("transfer_core.console._", str.upper)
+    monkeypatch.setattr("transfer_core.cli.output._", str.upper)
     tell(PhaseStarted(1.0, phase, 5))
     assert capfd.readouterr().err == phase.replace("_", " ").upper() + "\n"
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from transfer_core.__main__ import main
+from transfer_core.cli.main import main
+from transfer_core.cli.output import error_message, escaped, note, report
 from transfer_core.config import TrainingConfig
-from transfer_core.console import error_message, escaped, note, report
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace

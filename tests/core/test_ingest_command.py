@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import MakeImage
-from transfer_core.__main__ import main
+from transfer_core.cli.main import main
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.workspace import Workspace
 

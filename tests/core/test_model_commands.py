@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.core.conftest import FinishedRun
-from transfer_core.__main__ import main
 from transfer_core.backbones.registry import list_backbones
+from transfer_core.cli.main import main
 from transfer_core.runs.training_run import TrainingRun
 
 Command = Callable[..., tuple[int, str, str]]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.conftest import FinishedRun
-from transfer_core.__main__ import main
+from transfer_core.cli.main import main
 
 Command = Callable[..., tuple[int, str, str]]
 

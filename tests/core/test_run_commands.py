@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from transfer_core.__main__ import main
+from transfer_core.cli.main import main
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.sweep import SWEEP_FILE
 from transfer_core.runs.training_run import TrainingRun

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transfer_core.__main__ import main
 from transfer_core.backbones.published import efficientnet_lite
 from transfer_core.backbones.published.efficientnet_lite import find_weights
 from transfer_core.backbones.published.torch_weights import read_state_dict
 from transfer_core.backbones.registry import get_backbone
+from transfer_core.cli.main import main
 from transfer_core.config import TrainingConfig
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import to_pixels

@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.core.conftest import FinishedRun
-from transfer_core.__main__ import main
+from transfer_core.cli.main import main
 from transfer_core.config import TrainingConfig
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import to_pixels

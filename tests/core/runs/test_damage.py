@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tests.core.conftest import FinishedRun
-from transfer_core.__main__ import main
 from transfer_core.backbones.registry import look_for_own_models_in
+from transfer_core.cli.main import main
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.export.bundle import exported

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from transfer_core.cli.options import open_workspace
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
 from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.locks import hold
-from transfer_core.options import open_workspace
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace, new_id

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transfer_core import console
 from transfer_core.backbones.registry import get_backbone
+from transfer_core.cli import output as console
 from transfer_core.config import TrainingConfig
 from transfer_core.data.damage import damaged_photos_sentence, leave_out_damaged, without_photos
 from transfer_core.data.dataset import ImageDataset

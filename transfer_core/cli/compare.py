@@ -8,22 +8,23 @@ from typing import Any
 
 import click
 
-from transfer_core.command_parts import carry_out, dataset_from
-from transfer_core.config import TrainingConfig
-from transfer_core.console import note, report
-from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError
-from transfer_core.evaluation.comparison import compare as compare_evaluations
-from transfer_core.evaluation.evaluation import Evaluation
-from transfer_core.events import RunSnapshot
-from transfer_core.language import _
-from transfer_core.options import (
+from transfer_core.cli.datasets import dataset_from
+from transfer_core.cli.options import (
     common_options,
     config_from,
     open_workspace,
     recommended_config,
     training_options,
 )
+from transfer_core.cli.output import note, report
+from transfer_core.cli.training import carry_out
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError
+from transfer_core.evaluation.comparison import compare as compare_evaluations
+from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.events import RunSnapshot
+from transfer_core.language import _
 from transfer_core.runs.differences import difference_sentence, differences
 from transfer_core.runs.run_status import resumable_run, run_status
 from transfer_core.runs.sweep import (
@@ -223,4 +224,4 @@ def _sweep_lines(workspace: Workspace, sweep: Sweep) -> list[str]:
     ]
 
 
-RUN_COMMANDS = (compare, sweep)
+COMPARE_COMMANDS = (compare, sweep)

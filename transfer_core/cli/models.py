@@ -14,13 +14,14 @@ from transfer_core.backbones.own.exchange import export_source, import_source, i
 from transfer_core.backbones.published.weights_download import download_weights
 from transfer_core.backbones.published.zoo_weights import ZooWeights
 from transfer_core.backbones.registry import get_backbone, list_backbones
+from transfer_core.cli.datasets import dataset_from
+from transfer_core.cli.options import common_options, open_workspace
+from transfer_core.cli.output import note, noted, report
 from transfer_core.config import TrainingConfig
-from transfer_core.console import note, noted, report
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TransferStudioError
 from transfer_core.evaluation.audition import audition, best_trade_off
 from transfer_core.language import _
-from transfer_core.options import common_options, open_workspace
 from transfer_core.runs.own_models import make_source
 from transfer_core.workspace import Workspace
 
@@ -78,7 +79,23 @@ def import_one(path: Path, weights_of: str | None, root: Path | None, as_json: b
     report(as_json, facts, [_("Build on it with: train --backbone {id}").format(id=source_id)])
 
 
-MODEL_COMMANDS = (backbones, download, export_one, import_one)
+@click.command("audition")
+@click.argument("source", metavar="FOLDER_OR_DATASET")
+@click.option("--backbone", "names", multiple=True, help="Try these; those that are at hand, if not given.")
+@common_options
+def audition_command(source: str, names: tuple[str, ...], root: Path | None, as_json: bool) -> None:
+    """Try pretrained networks on images: how often each is right, how long it takes, how large it is."""
+    workspace = open_workspace(root)
+    facts = audition_facts(workspace, dataset_from(workspace, source, TrainingConfig.seed), names)
+    line = _(
+        "{name}: {accuracy:.1%} ± {spread:.1%} right, {seconds_per_100_images:.1f} s for 100 images, {megabytes} MB"
+    )
+    lines = [line.format(**score) for score in facts["scores"]]
+    lines.append(_("Best trade-off: {name}").format(name=facts["best_trade_off"]))
+    report(as_json, facts, lines)
+
+
+MODEL_COMMANDS = (backbones, download, export_one, import_one, audition_command)
 
 
 def backbone_facts(backbone: Backbone) -> dict[str, Any]:

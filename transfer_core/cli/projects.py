@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from transfer_core.console import note, report
+from transfer_core.cli.options import common_options, open_workspace
+from transfer_core.cli.output import note, report
 from transfer_core.language import _
-from transfer_core.options import common_options, open_workspace
 from transfer_core.projects.open import open_project
 from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project

@@ -1,0 +1,115 @@
+"""The command `ingest`, and the dataset that a command names."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from transfer_core.cli.options import (
+    common_options,
+    open_workspace,
+)
+from transfer_core.cli.output import (
+    dataset_facts,
+    report,
+)
+from transfer_core.data.checks.photo_check import examine
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.records import SplitBy
+from transfer_core.data.samples import get_sample
+from transfer_core.data.sources.open import open_source
+from transfer_core.errors import NotFoundError
+from transfer_core.evaluation.label_suspicion import suspicious_labels
+from transfer_core.language import _
+from transfer_core.workspace import Workspace
+
+SAMPLE_PREFIX = "sample:"
+
+
+@click.command()
+@click.argument("source")
+@click.option("--seed", default=1, show_default=True, help="Fixes which images are kept for validation.")
+@click.option(
+    "--validation-split",
+    default=ImageDataset.validation_split,
+    show_default=True,
+    help="Share kept to check with.",
+)
+@click.option("--folds", type=int, help="Part the images into this many parts that take turns, 2-10.")
+@click.option(
+    "--ignore-own-split", is_flag=True, help="Do not keep the split of folders train, val and test."
+)
+@click.option(
+    "--check-labels", is_flag=True, help="Look for labels that are likely wrong; takes a look at each image."
+)
+@common_options
+def ingest(
+    source: str,
+    seed: int,
+    validation_split: float,
+    folds: int | None,
+    ignore_own_split: bool,
+    check_labels: bool,
+    root: Path | None,
+    as_json: bool,
+) -> None:
+    """Turn a folder of class folders, a zip or tar of one, a table of path,label or sample:NAME into a dataset."""
+    workspace = open_workspace(root)
+    dataset = dataset_from(workspace, source, seed, validation_split)
+    if folds or (ignore_own_split and dataset.split_by == "folders"):
+        split_by: SplitBy = "folds" if folds else "share"
+        dataset = dataset.with_split(validation_split, seed, split_by=split_by, num_folds=folds).save()
+    suspicions = suspicious_labels(dataset, workspace.cache_dir) if check_labels else ()
+    problems = examine(dataset, suspicions)
+    lines = [_("Dataset {id}").format(id=dataset.id)]
+    lines += [f"  {name}: {count:,}" for name, count in dataset.counts().items()]
+    lines += [f"  {problem.title}. {problem.sentence}" for problem in problems]
+    lines += [
+        _("  left out: {name} ({reason})").format(name=file.name, reason=file.reason)
+        for file in dataset.left_out
+    ]
+    report(as_json, dataset_facts(dataset, problems), lines)
+    dataset.check_trainable()
+
+
+def dataset_from(
+    workspace: Workspace, source: str, seed: int, validation_split: float = ImageDataset.validation_split
+) -> ImageDataset:
+    """Return the dataset that a command names, or make it from what the command names.
+
+    Args:
+        workspace: Where datasets are.
+        source: A folder, a zip or tar file, a table, `sample:NAME`, or the id of a dataset.
+        seed: Fixes the split of a new dataset.
+        validation_split: Share that a new dataset keeps to check with.
+
+    Raises:
+        IngestError: If it cannot be read.
+        NotFoundError: If it is none of these.
+    """
+    path = Path(source)
+    empty = partial(_empty_dataset, workspace, seed=seed, validation_split=validation_split)
+    if source.startswith(SAMPLE_PREFIX):
+        sample = get_sample(source.removeprefix(SAMPLE_PREFIX))
+        return add_files(empty(sample.title), sample.files())
+    if path.exists():
+        with open_source(path) as files:
+            return add_files(empty(path.resolve().stem), files)
+    try:
+        return ImageDataset.load(workspace, source)
+    except NotFoundError as error:
+        raise NotFoundError(
+            _("{source} is neither a folder, nor a zip or tar file, nor the id of a dataset.").format(
+                source=source
+            )
+        ) from error
+
+
+def _empty_dataset(workspace: Workspace, name: str, *, seed: int, validation_split: float) -> ImageDataset:
+    return create_dataset(workspace, name).with_split(validation_split, seed)
+
+
+DATASET_COMMANDS = (ingest,)

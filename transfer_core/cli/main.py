@@ -1,0 +1,56 @@
+"""The command line on the same engine as the app: `python -m transfer_core --help`."""
+
+from __future__ import annotations
+
+import click
+
+from transfer_core.cli.compare import COMPARE_COMMANDS
+from transfer_core.cli.datasets import DATASET_COMMANDS
+from transfer_core.cli.models import MODEL_COMMANDS
+from transfer_core.cli.output import (
+    error_message,
+    note,
+)
+from transfer_core.cli.projects import project
+from transfer_core.cli.runs import RUN_COMMANDS
+from transfer_core.cli.training import TRAINING_COMMANDS
+from transfer_core.language import _
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Teach a pretrained network your own classes, from the command line."""
+
+
+for command in (
+    *DATASET_COMMANDS,
+    *TRAINING_COMMANDS,
+    *RUN_COMMANDS,
+    *MODEL_COMMANDS,
+    *COMPARE_COMMANDS,
+    project,
+):
+    cli.add_command(command)
+
+
+def main() -> int:
+    """Run the command line; every error is one clear line on standard error.
+
+    Returns:
+        The exit code: 0 when all went well.
+    """
+    try:
+        cli(prog_name="python -m transfer_core", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+    except (click.Abort, KeyboardInterrupt) as error:
+        # Click takes the end of any file that is read for the end of the input, which means to stop.
+        if isinstance(error.__cause__, EOFError):
+            note(_("Error: {message}").format(message=error_message(error.__cause__)))
+            return 1
+        note(_("Stopped."))
+        return 130
+    except Exception as error:  # noqa: BLE001  (the last resort: a traceback says nothing to a person)
+        note(_("Error: {message}").format(message=error_message(error)))
+        return error.exit_code if isinstance(error, click.ClickException) else 1
+    return 0

@@ -1,0 +1,102 @@
+"""The commands that train: `train` and `resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from transfer_core.cli.datasets import dataset_from
+from transfer_core.cli.models import make_ready
+from transfer_core.cli.options import (
+    common_options,
+    config_from,
+    open_workspace,
+    recommended_config,
+    training_options,
+)
+from transfer_core.cli.output import (
+    note,
+    report,
+    tell,
+    training_facts,
+)
+from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
+from transfer_core.language import _
+from transfer_core.runs.run_status import resumable_run
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.work.execute import ended_by, execute_run
+from transfer_core.work.live_run import LiveRun
+from transfer_core.workspace import Workspace
+
+
+@click.command()
+@click.argument("source", metavar="FOLDER_OR_DATASET")
+@training_options
+@common_options
+def train(source: str, recommended: bool, root: Path | None, as_json: bool, **choices: Any) -> None:
+    """Train a classifier on a folder, a zip, a sample or a dataset that is there already."""
+    workspace = open_workspace(root)
+    config = config_from(choices)
+    make_ready(workspace, config)
+    FreezePlan.of(config)  # complains before a thousand images are read
+    dataset = dataset_from(workspace, source, config.seed)
+    dataset.check_trainable()
+    if recommended:
+        config, reasons = recommended_config(choices, dataset)
+        for reason in reasons:
+            note(reason)
+    _train_and_report(workspace, TrainingRun.create(workspace, dataset, config), as_json)
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@common_options
+def resume(run_id: str, root: Path | None, as_json: bool) -> None:
+    """Let a run that was interrupted go on from its last checkpoint."""
+    workspace = open_workspace(root)
+    _train_and_report(workspace, resumable_run(workspace, run_id), as_json)
+
+
+def carry_out(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
+    """Train a run to its end in this process, and tell its progress.
+
+    Args:
+        workspace: Where its images are.
+        run: New or interrupted.
+
+    Raises:
+        TransferStudioError: Whatever `execute_run` raises.
+    """
+    live = LiveRun(run)
+    is_over = False
+
+    def emit(event: TrainingEvent) -> None:
+        nonlocal is_over
+        live.log.append(event)
+        is_over = isinstance(event, RunEnded)
+        tell(event)
+
+    try:
+        execute_run(workspace, run, emit, live.should_stop)
+    except BaseException as error:
+        if not is_over:
+            live.log.append(ended_by(error, has_checkpoint=run.has_checkpoint))
+        raise
+    finally:
+        live.release()
+    return live.log.snapshot
+
+
+def _train_and_report(workspace: Workspace, run: TrainingRun, as_json: bool) -> None:
+    snapshot = carry_out(workspace, run)
+    facts = training_facts(run, snapshot)
+    line = _(
+        "Run {run_id}: {val_accuracy:.1%} of {num_validation_images} validation images right, in {seconds:.0f} s"
+    )
+    report(as_json, facts, [line.format(**facts)])
+
+
+TRAINING_COMMANDS = (train, resume)
