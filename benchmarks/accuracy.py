@@ -27,7 +27,7 @@ from transfer_core.config import Head, TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.training.advice import recommend
 from transfer_core.training.classifier import build_classifier, split_at_boundary
-from transfer_core.training.features.cache import load_features
+from transfer_core.training.features.feature_cache import load_features
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace

@@ -19,7 +19,7 @@ from benchmarks.endurance.mutations import damaged
 from benchmarks.endurance.trials import Budget, Report, ask, try_often
 from transfer_core.data.images.decoding import read_image
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources.open import open_archive
+from transfer_core.data.sources.open_source import open_archive
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.workspace import Workspace
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -23,19 +25,15 @@ DIRECTION = (
         "transfer_core.locks",
         "transfer_core.schema",
     ),
-    ("transfer_core.config", "transfer_core.events"),
-    ("transfer_core.data", "transfer_core.workspace", "transfer_core.backbones"),
+    ("transfer_core.config", "transfer_core.events", "transfer_core.workspace"),
+    ("transfer_core.data", "transfer_core.backbones"),
     ("transfer_core.training",),
-    ("transfer_core.evaluation", "transfer_core.inference.predictor"),
-    ("transfer_core.export", "transfer_core.projects", "transfer_core.runs"),
-    ("transfer_core.cli.output", "transfer_core.cli.options"),
-    ("transfer_core.cli.datasets",),
-    (
-        "transfer_core.cli.models",
-        "transfer_core.cli.compare",
-        "transfer_core.export_commands",
-        "transfer_core.cli.projects",
-    ),
+    ("transfer_core.inference",),
+    ("transfer_core.evaluation",),
+    ("transfer_core.runs",),
+    ("transfer_core.export", "transfer_core.projects"),
+    ("transfer_core.work",),
+    ("transfer_core.cli",),
     ("transfer_core.__main__",),
     ("pages.ui",),
     ("pages",),
@@ -48,7 +46,8 @@ MAY_BE_SLOW = "transfer_core.training.trainer"
 THREADS = ("threading", "_thread", "concurrent", "multiprocessing", "asyncio")
 MAY_USE_THREADS = (
     "transfer_core.file_cache",
-    "transfer_core.runs",
+    "transfer_core.work",
+    "transfer_core.runs.event_log",
     "transfer_core.data.parallel",
     "transfer_core.backbones.runtime",
     "pages.ui",
@@ -144,19 +143,69 @@ def offences(root: Path) -> list[str]:
     return found
 
 
+def cycle(imports: Mapping[str, set[str]]) -> list[str]:
+    """Return names that import each other in a circle, the first again as the last, or nothing."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def module_imports(root: Path) -> dict[str, set[str]]:
+    """Return what each module imports, at once or late, even for its types alone."""
+    files = {module_name(path, root): path for path in source_files(root)}
+    return {
+        module: {imported.name for imported in imports_of(path, root)} - {module}
+        for module, path in files.items()
+    }
+
+
+def room_imports(root: Path) -> dict[str, set[str]]:
+    rooms: dict[str, set[str]] = {}
+    for module, imported in module_imports(root).items():
+        room = room_of(module) or "app"
+        rooms.setdefault(room, set()).update(filter(None, map(room_of, imported)))
+    return {room: imported - {room} for room, imported in rooms.items()}
+
+
 def test_the_rules_hold() -> None:
     assert offences(ROOT) == []
 
 
-def test_every_module_has_a_room() -> None:
+def test_no_rooms_import_each_other() -> None:
+    assert cycle(room_imports(ROOT)) == []
+
+
+def test_no_modules_import_each_other() -> None:
+    assert cycle(module_imports(ROOT)) == []
+
+
+@pytest.mark.parametrize("find", [room_imports, module_imports])
+def test_a_planted_circle_is_found(tmp_path: Path, find: Callable[[Path], dict[str, set[str]]]) -> None:
+    for path, code in (
+        ("export/bundle.py", "if TYPE_CHECKING:\n    import transfer_core.projects.save"),
+        ("projects/save.py", "def save():\n    import transfer_core.export.bundle"),
+    ):
+        (tmp_path / "transfer_core" / path).parent.mkdir(parents=True)
+        (tmp_path / "transfer_core" / path).write_text(code)
+    assert len(cycle(find(tmp_path))) == 3
+
+
+def test_every_module_has_a_room_and_every_room_a_module() -> None:
     modules = {module_name(path, ROOT) for path in source_files(ROOT)}
-    assert {"transfer_core", "transfer_core.work.run_queue"} <= modules
-    homeless = {
-        module
-        for module in modules
-        if module != "transfer_core" and room_of(module) in (None, "transfer_core")
-    }
-    assert homeless == set()
+    assert {module for module in modules if room_of(module) in (None, "transfer_core")} == {"transfer_core"}
+    assert {room_of(module) for module in modules} == set(PLACES)
+
+
+@pytest.mark.parametrize("tree", ["transfer_core", "pages/ui"])
+def test_no_two_modules_of_a_tree_have_the_same_name(tree: str) -> None:
+    names = Counter(path.name for path in source_files(ROOT) if (ROOT / tree) in path.parents)
+    assert [name for name, count in names.items() if count > 1] == ["__init__.py"]
+
+
+def test_no_file_of_the_pages_is_named_like_a_test() -> None:
+    assert not [path for path in (ROOT / "pages").rglob("*.py") if path.name.startswith("test_")]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +218,7 @@ def test_every_module_has_a_room() -> None:
         ),
         (
             "transfer_core/data/split.py",
-            "def split():\n    from transfer_core import predictor",
+            "def split():\n    from transfer_core.inference import predictor",
             "transfer_core.data.split imports transfer_core.inference.predictor, against the direction",
         ),
         (
@@ -228,9 +277,9 @@ def test_every_module_has_a_room() -> None:
     ],
 )
 def test_a_planted_offence_is_found(tmp_path: Path, path: str, code: str, offence: str) -> None:
-    for folder in ("transfer_core/training", "pages/ui"):
+    for folder in ("transfer_core/training", "transfer_core/inference", "pages/ui"):
         (tmp_path / folder).mkdir(parents=True)
-    for name in ("config", "predictor", "training/train", "training/trainer"):
+    for name in ("config", "inference/predictor", "training/train", "training/trainer"):
         (tmp_path / "transfer_core" / f"{name}.py").write_text("")
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text(code)

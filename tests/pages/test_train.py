@@ -22,7 +22,7 @@ from transfer_core.events import PhotosLeftOut, RunEnded
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import recommend
-from transfer_core.training.features.cache import FeaturesStoppedError
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import RateCurve
 from transfer_core.work.live_run import LiveRun
 from transfer_core.workspace import Workspace

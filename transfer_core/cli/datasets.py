@@ -20,7 +20,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import SplitBy
 from transfer_core.data.samples import get_sample
-from transfer_core.data.sources.open import open_source
+from transfer_core.data.sources.open_source import open_source
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.language import _

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from transfer_core.cli.backbones import MODEL_COMMANDS
 from transfer_core.cli.compare import COMPARE_COMMANDS
 from transfer_core.cli.datasets import DATASET_COMMANDS
-from transfer_core.cli.models import MODEL_COMMANDS
 from transfer_core.cli.output import (
     error_message,
     note,

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from transfer_core.cli.backbones import make_ready
 from transfer_core.cli.datasets import dataset_from
-from transfer_core.cli.models import make_ready
 from transfer_core.cli.options import (
     common_options,
     config_from,

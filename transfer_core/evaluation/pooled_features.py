@@ -41,7 +41,7 @@ def pooled_features(
     from transfer_core.backbones.runtime import load_keras
     from transfer_core.config import TrainingConfig
     from transfer_core.training.classifier import build_classifier, split_at_boundary
-    from transfer_core.training.features.cache import load_features
+    from transfer_core.training.features.feature_cache import load_features
     from transfer_core.training.freezing import FreezePlan
 
     load_keras()

@@ -18,7 +18,7 @@ from transfer_core.files import file_version
 from transfer_core.inference.predictor import Looks, load_model, with_features
 from transfer_core.language import _
 from transfer_core.training.classifier import split_at_boundary
-from transfer_core.training.features.cache import FeaturesStoppedError, View, load_features
+from transfer_core.training.features.feature_cache import FeaturesStoppedError, View, load_features
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.schedule import planned_phases
 from transfer_core.training.signature import SIGNATURE_FILE, finished_backbone, head_of

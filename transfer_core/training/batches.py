@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from transfer_core.training.class_balance import oversampled
-from transfer_core.training.features.table import FeatureTable
+from transfer_core.training.features.feature_table import FeatureTable
 from transfer_core.training.soft_targets import with_answers
 
 Batch = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]

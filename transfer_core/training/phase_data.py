@@ -17,9 +17,9 @@ from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord
 from transfer_core.training.batches import Batch, LabelledFeatures, TrainingBatches, epoch_order, targets_of
 from transfer_core.training.classifier import split_at_boundary
-from transfer_core.training.features.cache import View, load_features
 from transfer_core.training.features.constant_graph import Forward, constant_graph
-from transfer_core.training.features.table import FeatureTable
+from transfer_core.training.features.feature_cache import View, load_features
+from transfer_core.training.features.feature_table import FeatureTable
 from transfer_core.training.freezing import FreezePlan
 
 if TYPE_CHECKING:

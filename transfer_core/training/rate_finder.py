@@ -17,7 +17,7 @@ from transfer_core.data.damage import use_readable
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.training.batches import Batch, TrainingBatches
 from transfer_core.training.classifier import build_classifier
-from transfer_core.training.features.cache import FeaturesStoppedError
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.optimizers import make_optimizer
 from transfer_core.training.phase_data import FeatureSource
 from transfer_core.training.schedule import planned_phases

@@ -42,7 +42,7 @@ from transfer_core.training.checkpoint import (
 )
 from transfer_core.training.class_balance import class_weights
 from transfer_core.training.classifier import build_classifier
-from transfer_core.training.features.cache import FeaturesStoppedError
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.head_choice import (
     MOST_IMAGES,

@@ -28,7 +28,7 @@ from transfer_core.projects.open import OpenedProject, open_project
 from transfer_core.projects.plan import ProjectPlan
 from transfer_core.projects.save import save_project
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.features.cache import FeaturesStoppedError
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import RateCurve, find_learning_rate
 from transfer_core.work.run_queue import RunQueue, in_background_thread
 from transfer_core.work.turns import StoppedWaitingError

@@ -22,7 +22,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.limits import limits
 from transfer_core.data.samples import list_samples
-from transfer_core.data.sources.open import open_archive
+from transfer_core.data.sources.open_source import open_archive
 from transfer_core.data.sources.server_folder import ROOT_VARIABLE
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import TransferStudioError

@@ -10,7 +10,7 @@ from pages.ui.app.words import plain
 from pages.ui.results.photo_sets import dataset_of
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.limits import limits
-from transfer_core.data.sources.open import open_archive
+from transfer_core.data.sources.open_source import open_archive
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.language import _, plural
 from transfer_core.runs.new_photos import NewPhotos, add_new_photos, forget_new_photos, new_photos_of

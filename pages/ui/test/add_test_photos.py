@@ -15,7 +15,7 @@ from pages.ui.components.pasted_photos import show_pasted_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.limits import limits
 from transfer_core.data.samples import get_sample
-from transfer_core.data.sources.open import open_archive
+from transfer_core.data.sources.open_source import open_archive
 from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import TransferStudioError

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.core.backbones.test_zoo import save_as_keras_publishes
+from tests.core.backbones.published.test_zoo import save_as_keras_publishes
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.weights_file import _snake_case, read_weights, set_weights
 from transfer_core.errors import WeightsError

@@ -18,7 +18,7 @@ from PIL import Image, features
 
 from transfer_core.data.images.decoding import read_image
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources.open import csv_source, open_archive, open_source
+from transfer_core.data.sources.open_source import csv_source, open_archive, open_source
 from transfer_core.data.sources.table import read_table
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.workspace import Workspace

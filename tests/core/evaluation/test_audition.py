@@ -21,7 +21,7 @@ from transfer_core.evaluation.audition import (
     best_trade_off,
     probe_accuracies,
 )
-from transfer_core.training.features.cache import FeaturesStoppedError
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.train import train
 from transfer_core.work.job import audition_job
 from transfer_core.work.run_queue import RunQueue

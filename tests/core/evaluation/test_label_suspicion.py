@@ -18,7 +18,7 @@ from transfer_core.evaluation.label_suspicion import (
     out_of_fold_probabilities,
     suspicious_labels,
 )
-from transfer_core.training.features.cache import FeaturesStoppedError
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.workspace import Workspace
 
 NUM_CLASSES = 3

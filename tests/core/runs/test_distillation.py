@@ -24,7 +24,7 @@ from transfer_core.runs.distillation import (
     teacher_answers,
 )
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.features.cache import FeaturesStoppedError
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.work.execute import execute_run, execute_run_safely
 
 

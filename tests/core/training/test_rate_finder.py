@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from transfer_core.errors import IngestError
-from transfer_core.training.features.cache import FeaturesStoppedError
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import find_learning_rate, rate_curve
 
 RATES = np.geomspace(1e-6, 1, 100).tolist()

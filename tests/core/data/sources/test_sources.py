@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.data.sources.open import csv_source, open_archive, open_source
+from transfer_core.data.sources.open_source import csv_source, open_archive, open_source
 from transfer_core.data.sources.source_file import SourceFile, clean_name
 from transfer_core.data.sources.upload import failing_file, uploaded_file
 from transfer_core.data.sources.zip_archive import zip_source

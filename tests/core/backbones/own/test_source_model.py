@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.core.backbones.test_zoo import save_as_keras_publishes
+from tests.core.backbones.published.test_zoo import save_as_keras_publishes
 from tests.core.conftest import FinishedRun
 from transfer_core.backbones.own.exchange import export_source, import_source, import_weights
 from transfer_core.backbones.own.source_model import ARRAYS_FILE, FACTS_FILE
@@ -78,7 +78,7 @@ def test_new_run_with_other_classes_builds_on_it_and_outlives_the_deleted_run(
 
 
 def test_cached_features_of_another_source_are_never_taken(own: FinishedRun, keras_module) -> None:
-    from transfer_core.training.features.cache import _family
+    from transfer_core.training.features.feature_cache import _family
 
     source = make_source(own.workspace, own.run.id)
     checksums = {source.weights.checksum, get_backbone("tiny_random").weights.checksum}

@@ -23,7 +23,7 @@ from transfer_core.errors import InvalidConfigError, UnreadableImageError
 # In the app these are left out when images.py is imported; pytest sets its own filters around each test.
 pytestmark = pytest.mark.filterwarnings(r"ignore::UserWarning:PIL\.")
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 DAMAGED = ("the picture is cut off or damaged", "damaged")
 NOT_A_PICTURE = ("it is not a picture, whatever its name says", "not_an_image")
 WEB_PAGE = ("it is a web page, not a picture", "not_an_image")

@@ -28,13 +28,11 @@ from transfer_core.errors import DamagedPhotosError, TrainingError, WorkspaceErr
 from transfer_core.events import TrainingEvent
 from transfer_core.training import resources as limits
 from transfer_core.training.classifier import build_classifier, split_at_boundary
-from transfer_core.training.features import cache as feature_cache
-from transfer_core.training.features import files as feature_files
-from transfer_core.training.features import table as feature_table
-from transfer_core.training.features.cache import FeaturesStoppedError, View, load_features
+from transfer_core.training.features import feature_cache, feature_files, feature_table
 from transfer_core.training.features.constant_graph import constant_graph
-from transfer_core.training.features.files import find_files, write_files
-from transfer_core.training.features.table import FeatureTable
+from transfer_core.training.features.feature_cache import FeaturesStoppedError, View, load_features
+from transfer_core.training.features.feature_files import find_files, write_files
+from transfer_core.training.features.feature_table import FeatureTable
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace

@@ -18,7 +18,7 @@ import pytest
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources.open import open_archive, open_source
+from transfer_core.data.sources.open_source import open_archive, open_source
 from transfer_core.errors import IngestError
 from transfer_core.workspace import Workspace
 

@@ -23,7 +23,7 @@ from transfer_core.errors import UnreadableImageError
 # In the app these are left out when images.py is imported; pytest sets its own filters around each test.
 pytestmark = pytest.mark.filterwarnings(r"ignore::UserWarning:PIL\.")
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 DAMAGED = "the picture is cut off or damaged"
 NOT_A_PICTURE = "it is not a picture, whatever its name says"
 ORIENTATION, CAMERA, PLACE = 0x0112, 0x010F, 0x8825

@@ -11,7 +11,7 @@ import numpy as np
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import check_shortage
 from transfer_core.language import _
-from transfer_core.training.features.files import MOST_FILES, FeatureFile, Rows
+from transfer_core.training.features.feature_files import MOST_FILES, FeatureFile, Rows
 
 # Linux maps up to two megabytes around each row that is read, so what is mapped is a multiple of this.
 _MOST_BYTES_READ = 4 * 1024**2

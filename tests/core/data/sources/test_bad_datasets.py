@@ -20,13 +20,13 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.data.sources.open import open_archive, open_source
+from transfer_core.data.sources.open_source import open_archive, open_source
 from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.workspace import Workspace
 
 MakeImage = Callable[..., bytes]
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 NO_PICTURES = "There are no pictures in it. Choose a folder whose subfolders are the classes."
 FULL = (
     "could not be saved: No space left on device. The earlier file, if there was one, is as it was. Free some space "
@@ -174,7 +174,7 @@ def test_not_enough_memory_half_way_keeps_the_small_pictures(tmp_path: Path, mak
         from pathlib import Path
         from PIL import Image
         from transfer_core.data.ingest import add_files, create_dataset
-        from transfer_core.data.sources.open import open_source
+        from transfer_core.data.sources.open_source import open_source
         from transfer_core.workspace import Workspace
         root = Path(sys.argv[1])
         # What is imported only when it is needed is there before memory becomes scarce.

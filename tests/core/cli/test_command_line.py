@@ -31,7 +31,7 @@ from transfer_core.training.advice import recommend
 from transfer_core.work.live_run import LiveRun
 from transfer_core.workspace import Workspace
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TRAINING_KEYS = {
     "run_id",
     "run_dir",

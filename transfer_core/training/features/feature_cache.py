@@ -22,7 +22,7 @@ from transfer_core.errors import WorkspaceError
 from transfer_core.files import check_shortage
 from transfer_core.language import _
 from transfer_core.training.features.constant_graph import constant_graph, num_graph_threads
-from transfer_core.training.features.files import (
+from transfer_core.training.features.feature_files import (
     MOST_FILES,
     FeatureFile,
     NamedRows,
@@ -31,7 +31,7 @@ from transfer_core.training.features.files import (
     tidy_files,
     write_files,
 )
-from transfer_core.training.features.table import FeatureTable
+from transfer_core.training.features.feature_table import FeatureTable
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.resources import check_disk
 

@@ -9,8 +9,8 @@ import pytest
 
 from transfer_core.errors import WorkspaceError
 from transfer_core.training.batches import LabelledFeatures
-from transfer_core.training.features.files import MOST_FILES, FeatureFile, find_files, write_files
-from transfer_core.training.features.table import FeatureTable
+from transfer_core.training.features.feature_files import MOST_FILES, FeatureFile, find_files, write_files
+from transfer_core.training.features.feature_table import FeatureTable
 from transfer_core.training.machine import process_memory
 
 
