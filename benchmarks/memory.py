@@ -36,7 +36,7 @@ from transfer_core.workspace import Workspace
 @click.option("--backbone", "backbones", multiple=True, default=(DEFAULT_BACKBONE,), show_default=True)
 @click.option("--blocks", multiple=True, type=int, default=(0, 2, 5, 9), show_default=True, help="Unfrozen.")
 @click.option(
-    "--from-scratch", is_flag=True, help="Random weights, for networks whose weights are not at hand."
+    "--from-scratch", is_flag=True, help="Random weights, for networks whose weights are not available."
 )
 @click.option("--batch-size", "batch_sizes", multiple=True, type=int, default=(32,), show_default=True)
 def main(
@@ -46,7 +46,7 @@ def main(
     batch_sizes: tuple[int, ...],
     from_scratch: bool,
 ) -> None:
-    """Print for each training what was foretold and how far the memory grew."""
+    """Print for each training what was estimated and how far the memory grew."""
     click.echo(machine())
     with tempfile.TemporaryDirectory() as root:
         workspace = Workspace(Path(root))
@@ -57,10 +57,10 @@ def main(
                 for batch_size in batch_sizes:
                     with spawning.Pool(1) as worker:
                         row = (workspace, dataset, backbone, num_blocks, batch_size, from_scratch)
-                        foretold, growth = worker.apply(_measure, row)
+                        estimated, growth = worker.apply(_measure, row)
                     click.echo(
-                        f"{backbone:<20} {num_blocks:>2} blocks, batch {batch_size:>3}   foretold "
-                        f"{foretold / 1e6:6.0f} MB, grew by {growth / 1e6:6.0f} MB, ratio {growth / foretold:.2f}"
+                        f"{backbone:<20} {num_blocks:>2} blocks, batch {batch_size:>3}   estimated "
+                        f"{estimated / 1e6:6.0f} MB, grew by {growth / 1e6:6.0f} MB, ratio {growth / estimated:.2f}"
                     )
 
 
@@ -81,12 +81,12 @@ def _measure(
         epochs=1,
         fine_tune_epochs=1,
     )
-    foretold = estimate_memory(FreezePlan.of(config), config, dataset)
+    estimated = estimate_memory(FreezePlan.of(config), config, dataset)
     with Memory() as memory:
         train(
             dataset, config, workspace.root / "out" / f"{name}-{num_blocks}-{batch_size}", workspace.cache_dir
         )
-    return foretold, memory.growth
+    return estimated, memory.growth
 
 
 if __name__ == "__main__":

@@ -24,15 +24,15 @@ from benchmarks.photos import dataset_of, machine
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.inference.cached_outputs import look_at_cached
-from transfer_core.inference.predictor import Looks, load_model
+from transfer_core.inference.cached_outputs import cached_outputs
+from transfer_core.inference.predictor import ModelOutputs, load_model
 from transfer_core.inference.rejection import fit_rejection
 from transfer_core.training.advice import recommend
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 
 Array = np.ndarray[Any, Any]
-Measure = Callable[[Looks], Array]
+Measure = Callable[[ModelOutputs], Array]
 Table = dict[str, dict[tuple[str, str], list[tuple[float, ...]]]]
 _SHARES = (0.9, 0.95)
 
@@ -41,7 +41,7 @@ _SHARES = (0.9, 0.95)
 class Learned:
     """What a measure may know: the looks at the training photos, their classes, and the last layer."""
 
-    looks: Looks
+    outputs: ModelOutputs
     labels: Array
     model: Any
 
@@ -83,8 +83,8 @@ def _refused(
     folder = workspace.root / f"{name}-{seed}"
     train(dataset, config, folder, workspace.cache_dir)
 
-    def look(found: ImageDataset, images: list[ImageRecord]) -> Looks:
-        return look_at_cached(folder, config, found, images, workspace.cache_dir)
+    def look(found: ImageDataset, images: list[ImageRecord]) -> ModelOutputs:
+        return cached_outputs(folder, config, found, images, workspace.cache_dir)
 
     train_images = dataset.images_in("train")
     labels = np.array([dataset.class_index(image) for image in train_images])
@@ -94,56 +94,56 @@ def _refused(
     rows = []
     for measure, score in _measures(learned).items():
         kept = score(checked)
-        for other, looks in unknown.items():
+        for other, outputs in unknown.items():
             thresholds = [np.quantile(kept, 1 - share, method="lower") for share in _SHARES]
-            refused = tuple(float((score(looks) < threshold).mean()) for threshold in thresholds)
+            refused = tuple(float((score(outputs) < threshold).mean()) for threshold in thresholds)
             rows.append((measure, other, refused))
     return rows
 
 
 def _measures(learned: Learned) -> dict[str, Measure]:
     """Return every measure; larger is more like what was learned."""
-    assert learned.looks.features is not None
-    features = _unit(learned.looks)
+    assert learned.outputs.features is not None
+    features = _unit(learned.outputs)
     labels = np.unique(learned.labels)
     means = np.stack([features[learned.labels == label].mean(axis=0) for label in labels])
     means /= np.linalg.norm(means, axis=1, keepdims=True)
-    taken = fit_rejection(learned.looks.features, learned.looks.features[:0])
+    taken = fit_rejection(learned.outputs.features, learned.outputs.features[:0])
     measures: dict[str, Measure] = {
-        "highest probability": lambda looks: looks.probabilities.max(axis=1),
+        "highest probability": lambda outputs: outputs.probabilities.max(axis=1),
         "entropy of the probabilities": _entropy,
-        "Mahalanobis, 32 components": lambda looks: _mahalanobis(learned, looks, 32),
-        "Mahalanobis, 128 components": lambda looks: _mahalanobis(learned, looks, 128),
-        "cosine to the nearest class mean": lambda looks: (_unit(looks) @ means.T).max(axis=1),
-        "cosine, mean of the nearest 3 (taken)": lambda looks: taken.familiarity(_unit(looks)),
+        "Mahalanobis, 32 components": lambda outputs: _mahalanobis(learned, outputs, 32),
+        "Mahalanobis, 128 components": lambda outputs: _mahalanobis(learned, outputs, 128),
+        "cosine to the nearest class mean": lambda outputs: (_unit(outputs) @ means.T).max(axis=1),
+        "cosine, mean of the nearest 3 (taken)": lambda outputs: taken.familiarity(_unit(outputs)),
     }
     for count in (1, 5, 10):
         measures[f"cosine, mean of the nearest {count}"] = partial(_nearest, features, count)
     if "flatten" not in {layer.name for layer in learned.model.layers}:
-        measures["largest logit"] = lambda looks: _logits(learned.model, looks).max(axis=1)
-        measures["energy of the logits"] = lambda looks: _energy(_logits(learned.model, looks))
+        measures["largest logit"] = lambda outputs: _logits(learned.model, outputs).max(axis=1)
+        measures["energy of the logits"] = lambda outputs: _energy(_logits(learned.model, outputs))
     return measures
 
 
-def _unit(looks: Looks) -> Array:
-    rows = np.asarray(looks.features, np.float32)
+def _unit(outputs: ModelOutputs) -> Array:
+    rows = np.asarray(outputs.features, np.float32)
     units: Array = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     return units
 
 
-def _nearest(features: Array, count: int, looks: Looks) -> Array:
-    means: Array = np.sort(_unit(looks) @ features.T, axis=1)[:, -count:].mean(axis=1)
+def _nearest(features: Array, count: int, outputs: ModelOutputs) -> Array:
+    means: Array = np.sort(_unit(outputs) @ features.T, axis=1)[:, -count:].mean(axis=1)
     return means
 
 
-def _entropy(looks: Looks) -> Array:
-    sums: Array = (looks.probabilities * np.log(looks.probabilities + 1e-12)).sum(axis=1)
+def _entropy(outputs: ModelOutputs) -> Array:
+    sums: Array = (outputs.probabilities * np.log(outputs.probabilities + 1e-12)).sum(axis=1)
     return sums
 
 
-def _logits(model: Any, looks: Looks) -> Array:
+def _logits(model: Any, outputs: ModelOutputs) -> Array:
     """What the new layers make of pooled features, before the softmax."""
-    rows = np.asarray(looks.features, np.float32)
+    rows = np.asarray(outputs.features, np.float32)
     for layer in model.layers:
         if layer.name == "hidden_layer":
             kernel, bias = layer.get_weights()
@@ -160,17 +160,17 @@ def _energy(logits: Array) -> Array:
     return energies
 
 
-def _mahalanobis(learned: Learned, looks: Looks, num_components: int) -> Array:
+def _mahalanobis(learned: Learned, outputs: ModelOutputs, num_components: int) -> Array:
     """Lee, Lee, Lee and Shin, 2018, on principal components: the whole space has more dimensions than photos."""
     from sklearn.covariance import LedoitWolf
     from sklearn.decomposition import PCA
 
     num_components = min(num_components, len(learned.labels) - 1)
-    components = PCA(num_components, random_state=0).fit(learned.looks.features)
-    known = components.transform(learned.looks.features)
+    components = PCA(num_components, random_state=0).fit(learned.outputs.features)
+    known = components.transform(learned.outputs.features)
     means = np.stack([known[learned.labels == label].mean(axis=0) for label in np.unique(learned.labels)])
     precision = LedoitWolf(assume_centered=True).fit(known - means[learned.labels]).precision_
-    asked = components.transform(looks.features)
+    asked = components.transform(outputs.features)
     distances = [(((asked - mean) @ precision) * (asked - mean)).sum(axis=1) for mean in means]
     nearest: Array = -np.min(distances, axis=0)
     return nearest

@@ -61,7 +61,7 @@ class TrainingConfig:
             colour.
         num_views: Views kept of each training image when features are cached, the unchanged one among them,
             1-16. Ignored without augmentation.
-        live_augmentation: Vary images anew in every epoch instead of keeping views: more variety, but every
+        live_augmentation: Vary images again in every epoch instead of keeping views: more variety, but every
             image goes through the whole network every time.
         cache_dtype: Precision of the cached features.
         teacher: Id of a run whose answers are learned as well as the labels (Hinton et al. 2015); empty for none.

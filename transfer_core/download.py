@@ -46,7 +46,7 @@ def download_file(
     Raises:
         DownloadFailedError: If it could not be had, was cut off, or is another file.
         DownloadStoppedError: If `should_stop` said so.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     with replacing(path) as beside:
         try:

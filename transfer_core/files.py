@@ -86,7 +86,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
             come by the thousand and can be checked or had again go without.
 
     Raises:
-        WorkspaceError: If the disk refuses, for instance because it is full.
+        WorkspaceError: If writing fails, for instance because it is full.
     """
     beside = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
@@ -128,7 +128,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         content: All of it.
 
     Raises:
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     with replacing(path) as beside:
         beside.write_bytes(content)
@@ -144,7 +144,7 @@ def write_json(path: Path, values: dict[str, Any], *, indent: int | None = 1) ->
             quick to write.
 
     Raises:
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     write_bytes(path, json.dumps(values, indent=indent, ensure_ascii=False).encode())
 

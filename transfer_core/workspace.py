@@ -67,7 +67,7 @@ class Workspace:
 
     @property
     def runtimes_dir(self) -> Path:
-        """Folder of what exported web pages are made with; fetched anew when it is deleted."""
+        """Folder of what exported web pages are made with; fetched again when it is deleted."""
         return self._made("runtimes")
 
     @property

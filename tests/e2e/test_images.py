@@ -127,7 +127,7 @@ def test_more_images_join_those_that_are_there(
     (tmp_path / "more" / "grey").mkdir(parents=True)
     for number in range(3):
         (tmp_path / "more" / "grey" / f"{number}.png").write_bytes(make_image("grey", seed=number))
-    page.get_by_text("Add to the images below, rather than start anew").click()
+    page.get_by_text("Add to the images below, rather than start again").click()
     settle(page)
     choose_folder(page, tmp_path / "more")
     expect(page.get_by_text("27 images in 4 classes")).to_be_visible()
@@ -237,7 +237,7 @@ def test_the_same_folder_once_more_is_known_and_not_listed(
     page = person("/Images")
     choose_folder(page, image_folder)
     expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
-    page.get_by_text("Add to the images below, rather than start anew").click()
+    page.get_by_text("Add to the images below, rather than start again").click()
     settle(page)
     choose_folder(page, image_folder)
     expect(page.get_by_text("24 files had come in before and were not taken twice.")).to_be_visible()

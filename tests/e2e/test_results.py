@@ -1,4 +1,4 @@
-"""Mistakes found, mended and trained again, by clicking in a real browser."""
+"""Mistakes found, fixed and trained again, by clicking in a real browser."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def test_a_cell_is_clicked_a_photo_relabelled_and_the_model_trained_again(
     photos.get_by_role("button", name="Change the label").click()
     expect(page.get_by_text("1 photo has changed since this model was trained.")).to_be_visible()
     dataset = ImageDataset.load(server.workspace, run.dataset_id)
-    mended = next(image for image in dataset.images if image.id == mistakes[0].image_id)
-    assert mended.class_name == "red"
+    fixed = next(image for image in dataset.images if image.id == mistakes[0].image_id)
+    assert fixed.class_name == "red"
 
     click_button(page, "Train again with these changes")
     expect(page.get_by_text("The same settings are being trained on the changed photos.")).to_be_visible()

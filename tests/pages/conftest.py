@@ -65,7 +65,7 @@ class StagedRuns:
 
 @pytest.fixture(autouse=True)
 def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """The workspace of the pages; what the server keeps for all visitors starts anew."""
+    """The workspace of the pages; what the server keeps for all visitors starts again."""
     monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path / "workspace"))
     st.cache_resource.clear()
     yield Workspace(tmp_path / "workspace")

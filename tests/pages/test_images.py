@@ -190,9 +190,9 @@ def test_problems_are_listed_and_mended_with_one_click(
     assert len(dataset.images) == 24 + len(copies)
     page = open_page("2_Images", images=dataset.id)
     assert "Nearly the same pictures" in texts(page)
-    page.button(key="mend-near_duplicate").click().run()
-    mended = ImageDataset.load(page_workspace, dataset.id)
-    assert (len(mended.images), len(mended.excluded)) == (24, 2)
+    page.button(key="fix-near_duplicate").click().run()
+    fixed = ImageDataset.load(page_workspace, dataset.id)
+    assert (len(fixed.images), len(fixed.excluded)) == (24, 2)
     assert "2 images were left out." in texts(page)
     page.button(key="undo-edit").click().run()
     assert ImageDataset.load(page_workspace, dataset.id).images == dataset.images
@@ -261,6 +261,6 @@ def test_wrong_labels_are_looked_for(
     page = open_page("2_Images", images=dataset.id)
     next(button for button in page.button if button.label == "Look for wrong labels").click().run()
     assert "Labels that are likely wrong" in texts(page)
-    page.button(key="mend-wrong_label").click().run()
+    page.button(key="fix-wrong_label").click().run()
     assert ImageDataset.load(page_workspace, dataset.id).counts()["red"] == 9
     assert "No label looks wrong." in texts(page)

@@ -210,7 +210,7 @@ def test_an_own_model_is_deleted_and_had_back(open_page: OpenPage, finished: Tra
     page.button(key=f"delete-source-{finished.id}").click().run()
     assert "Your own model was deleted." in texts(page)
     assert "model" not in page.query_params
-    # The run can be built on anew, so nothing else is lost.
+    # The run can be built on again, so nothing else is lost.
     assert page.button(key=f"build-on-{finished.id}")
     page.button(key="undo-delete-source").click().run()
     assert "Your own model was deleted." not in texts(page)

@@ -1,4 +1,4 @@
-"""What the pages share, and the mends that let Streamlit and Keras live in one process."""
+"""What the pages share, and the fixes that let Streamlit and Keras live in one process."""
 
 import gc
 import sys
@@ -14,7 +14,7 @@ from transfer_core.backbones.runtime import load_keras
 
 
 def test_streamlit_still_has_the_function_that_clears_keras() -> None:
-    # When this fails, Streamlit has changed: see whether the mend in pages/ui/app/process.py is still needed.
+    # When this fails, Streamlit has changed: see whether the fix in pages/ui/app/process.py is still needed.
     assert hasattr(script_runner, "_clean_problem_modules")
 
 

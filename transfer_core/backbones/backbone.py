@@ -53,7 +53,7 @@ class Weights(Protocol):
         """
 
     @property
-    def are_at_hand(self) -> bool:
+    def are_available(self) -> bool:
         """Whether they are on this computer: a quick look, which does not read them."""
 
     def load(self, model: keras.Model) -> None:
@@ -75,7 +75,7 @@ class RandomWeights:
 
     checksum: str
     seed: int | None = None
-    are_at_hand: bool = True
+    are_available: bool = True
 
     def load(self, model: keras.Model) -> None:
         """Draw the kernels as He et al. (2015) did."""

@@ -32,7 +32,7 @@ def fits_wish(backbone: Backbone, wish: Wish) -> bool:
             `"accurate"` for at least 80 % on ImageNet.
     """
     return {
-        "offline": lambda: backbone.weights.are_at_hand,
+        "offline": lambda: backbone.weights.are_available,
         "small": lambda: backbone.megabytes <= SMALL_MEGABYTES,
         "fast": lambda: speed_of(backbone) == "fast",
         "accurate": lambda: (backbone.imagenet_accuracy or 0.0) >= ACCURATE_SHARE,

@@ -49,7 +49,8 @@ def family_words(family: str) -> FamilyWords:
             "DenseNet", _("Passes every early detail on to the end: often used for X-rays and microscopes.")
         ),
         "inception": FamilyWords(
-            "Inception and Xception", _("Looks at several sizes of detail at once, in larger pictures.")
+            "Inception and Xception",
+            _("ModelOutputs at several sizes of detail at once, in larger pictures."),
         ),
         "nasnet": FamilyWords(
             "NASNet",

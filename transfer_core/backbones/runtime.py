@@ -33,7 +33,7 @@ def load_keras(num_threads: int | None = None) -> None:
             import keras  # noqa: F401  (the import is the work)
             import tensorflow as tf
 
-        # Each run makes its functions anew, and Python may give a new one the id of one that is gone:
+        # Each run makes its functions again, and Python may give a new one the id of one that is gone:
         # TensorFlow then warns of one function that is traced over and over.
         logging.getLogger("tensorflow").addFilter(
             lambda record: "tf.function retracing" not in record.getMessage()

@@ -81,7 +81,7 @@ def import_one(path: Path, weights_of: str | None, root: Path | None, as_json: b
 
 @click.command("audition")
 @click.argument("source", metavar="FOLDER_OR_DATASET")
-@click.option("--backbone", "names", multiple=True, help="Try these; those that are at hand, if not given.")
+@click.option("--backbone", "names", multiple=True, help="Try these; those that are available, if not given.")
 @common_options
 def audition_command(source: str, names: tuple[str, ...], root: Path | None, as_json: bool) -> None:
     """Try pretrained networks on images: how often each is right, how long it takes, how large it is."""
@@ -117,7 +117,7 @@ def backbone_facts(backbone: Backbone) -> dict[str, Any]:
         "licence": backbone.licence,
         "weights_source": backbone.weights_source,
         "lineage": list(backbone.lineage),
-        "works_offline": backbone.weights.are_at_hand,
+        "works_offline": backbone.weights.are_available,
     }
 
 
@@ -139,7 +139,7 @@ def make_ready(workspace: Workspace, config: TrainingConfig) -> None:
         NotFoundError: If there is no such backbone and no such run.
         TrainingError: If the run has no model.
         WeightsError: If the weights cannot be had.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     try:
         backbone = get_backbone(config.backbone)
@@ -158,7 +158,7 @@ def audition_facts(workspace: Workspace, dataset: ImageDataset, names: Sequence[
     Args:
         workspace: Where features are kept, and own models.
         dataset: The images.
-        names: Which backbones; all that are at hand, if none is named.
+        names: Which backbones; all that are available, if none is named.
 
     Raises:
         TransferStudioError: As `audition` does.
@@ -167,7 +167,7 @@ def audition_facts(workspace: Workspace, dataset: ImageDataset, names: Sequence[
     tried = tried or [
         backbone
         for backbone in (*list_backbones(), *own_backbones(workspace))
-        if backbone.weights.are_at_hand
+        if backbone.weights.are_available
     ]
     told: set[str] = set()
 
@@ -199,6 +199,6 @@ def audition_facts(workspace: Workspace, dataset: ImageDataset, names: Sequence[
 
 def _download(backbone: Backbone) -> None:
     weights = backbone.weights
-    if weights.are_at_hand or not isinstance(weights, ZooWeights):
+    if weights.are_available or not isinstance(weights, ZooWeights):
         return
     download_weights(weights.download, on_progress=noted(backbone.title))

@@ -152,7 +152,7 @@ def _sweep_depths(
 
     Raises:
         TrainingError: If not one run could be finished.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     note(_("Series {id}; if it breaks off, go on with --resume {id}").format(id=plan.id))
     for depth, seed, choices in plan.configs(config):

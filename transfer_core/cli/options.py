@@ -51,7 +51,7 @@ _HELP = {
     "augmentation": "How strongly training images are varied.",
     "augmentation_kinds": "One kind of change; may be given several times, all of them if not given.",
     "num_views": "Views kept of each training image when it is varied.",
-    "live_augmentation": "Vary images anew in every epoch, without the feature cache.",
+    "live_augmentation": "Vary images again in every epoch, without the feature cache.",
     "cache_dtype": "Precision of the cached features.",
     "teacher": "Id of a run, usually a larger one, whose answers are learned as well as the labels.",
     "teacher_share": "How much its answers count beside the labels.",

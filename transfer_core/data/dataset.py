@@ -135,7 +135,7 @@ class ImageDataset:
             )
 
     def with_images(self, images: Iterable[ImageRecord], left_out: Iterable[LeftOut]) -> ImageDataset:
-        """Return the dataset with these images: classes named, like images grouped, the split drawn anew."""
+        """Return the dataset with these images: classes named, like images grouped, the split drawn again."""
         images = tuple(images)
         grouped = [
             replace(image, group=group) for image, group in zip(images, groups_of(images), strict=True)
@@ -372,7 +372,7 @@ class ImageDataset:
         """Give images their class and their place among those that count or those that are out.
 
         Each keeps its side of the split, so that a later run is checked with the same images as an earlier one;
-        only a class that would have none on one side is drawn anew.
+        only a class that would have none on one side is drawn again.
         """
         marked = [(image, False) for image in self.images] + [(image, True) for image in self.excluded]
         moved = [

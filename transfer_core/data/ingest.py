@@ -64,7 +64,7 @@ def add_files(
 
     Raises:
         IngestError: If not a single file could be used. The dataset is then as it was.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     collected = collect_files(dataset, files, class_name=class_name, burst=burst, progress=progress)
     check_anything_added(dataset, collected)

@@ -60,7 +60,7 @@ class SharedFile:
         """Return up to `size` bytes from `offset` on; fewer at the end of the file.
 
         Raises:
-            OSError: If the disk refuses.
+            OSError: If writing fails.
         """
         with self._lock:
             self._file.seek(offset)

@@ -25,7 +25,7 @@ _DIGIT_SIDE = 96
 
 @dataclass(frozen=True)
 class Sample:
-    """A labelled set that is always at hand.
+    """A labelled set that is always available.
 
     Args:
         name: Identifier on the command line.

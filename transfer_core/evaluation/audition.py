@@ -83,7 +83,7 @@ def audition(
 
     Args:
         dataset: Labelled images.
-        backbones: Whose weights are at hand.
+        backbones: Whose weights are available.
         cache_dir: Where features are kept; a training finds them there.
         on_progress: Called with the backbone and the number of images it has looked at.
         should_stop: Asked at each batch of images.
@@ -95,7 +95,7 @@ def audition(
         FeaturesStoppedError: If `should_stop` said so.
         IngestError: If there are too few images to learn from some and be checked with others.
         WeightsError: If the weights of a backbone are missing or damaged.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     return use_readable(
         dataset, lambda readable: _audition(readable, backbones, cache_dir, on_progress, should_stop)
@@ -115,16 +115,16 @@ def _audition(
     groups = [image.group or image.id for image in images]
     scores = []
     for backbone in backbones:
-        looks: list[tuple[int, float]] = []
+        passes: list[tuple[int, float]] = []
 
-        def tell(num_images: int, backbone: Backbone = backbone, looks: list[Any] = looks) -> None:
-            looks.append((num_images, time.perf_counter()))
+        def tell(num_images: int, backbone: Backbone = backbone, passes: list[Any] = passes) -> None:
+            passes.append((num_images, time.perf_counter()))
             on_progress(backbone, num_images)
 
         features = pooled_features(dataset, backbone, cache_dir, on_progress=tell, should_stop=should_stop)
         accuracies = probe_accuracies(features[rows], labels, groups)
         paths = [dataset.image_path(image) for image in images]
-        seconds = _seconds_of(looks) or _seconds_per_image(paths, backbone)
+        seconds = _seconds_of(passes) or _seconds_per_image(paths, backbone)
         scores.append(AuditionScore(backbone.name, accuracies, 100 * seconds, backbone.megabytes, len(rows)))
     return scores
 
@@ -200,10 +200,10 @@ def _probed_rows(dataset: ImageDataset) -> list[int]:
     ]
 
 
-def _seconds_of(looks: Sequence[tuple[int, float]]) -> float | None:
+def _seconds_of(passes: Sequence[tuple[int, float]]) -> float | None:
     """Return the seconds for one image from when so many had been looked at; None where the cache had most of them."""
     # What the cache had comes first; the first batch lays out the graph.
-    _cached, *batches = looks
+    _cached, *batches = passes
     if len(batches) < 2:
         return None
     (first_count, first_time), (last_count, last_time) = batches[0], batches[-1]

@@ -20,7 +20,7 @@ from transfer_core.inference.calibration import (
     cross_fitted_temperatures,
     expected_calibration_error,
 )
-from transfer_core.inference.predictor import Looks, Predictor
+from transfer_core.inference.predictor import ModelOutputs, Predictor
 from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _, plural
 from transfer_core.schema import fits
@@ -370,11 +370,11 @@ def evaluate(predictor: Predictor, images: Sequence[LabelledImage]) -> Evaluatio
         UnreadableImageError: If another file is damaged.
     """
     check_classes(predictor.class_names, images)
-    looks = look_at_files(predictor, images)
-    return evaluation_of(predictor.class_names, images, looks, predictor.calibration, predictor.rejection)
+    outputs = outputs_of_files(predictor, images)
+    return evaluation_of(predictor.class_names, images, outputs, predictor.calibration, predictor.rejection)
 
 
-def look_at_files(predictor: Predictor, images: Sequence[LabelledImage]) -> Looks:
+def outputs_of_files(predictor: Predictor, images: Sequence[LabelledImage]) -> ModelOutputs:
     """Return what the model makes of image files.
 
     Raises:
@@ -383,18 +383,18 @@ def look_at_files(predictor: Predictor, images: Sequence[LabelledImage]) -> Look
     """
     paths = [image.path for image in images]
     if not all(image.image_id for image in images):
-        return Looks.joined(
-            [predictor.look_at(batch) for batch in pixel_batches(paths, predictor.image_size)]
+        return ModelOutputs.joined(
+            [predictor.outputs(batch) for batch in pixel_batches(paths, predictor.image_size)]
         )
     damaged = {image.image_id: (image.name, image.class_name) for image in images}
     parts = []
     for positions, pixels in readable_batches(paths, predictor.image_size):
-        parts.append(predictor.look_at(pixels))
+        parts.append(predictor.outputs(pixels))
         for position in positions:
             del damaged[images[position].image_id]
     if damaged:
         raise damaged_photos(damaged)
-    return Looks.joined(parts)
+    return ModelOutputs.joined(parts)
 
 
 def check_classes(class_names: Sequence[str], images: Sequence[LabelledImage]) -> None:
@@ -417,7 +417,7 @@ def check_classes(class_names: Sequence[str], images: Sequence[LabelledImage]) -
 def evaluation_of(
     class_names: tuple[str, ...],
     images: Sequence[LabelledImage],
-    looks: Looks,
+    outputs: ModelOutputs,
     calibration: Calibration,
     rejection: Rejection | None,
 ) -> Evaluation:
@@ -426,14 +426,14 @@ def evaluation_of(
     Args:
         class_names: In the order of the outputs.
         images: Files with their true classes.
-        looks: What the model makes of each of them.
+        outputs: What the model makes of each of them.
         calibration: Applied to the probabilities.
         rejection: Says how familiar the images are, if that is known.
     """
-    probabilities = calibration.apply(looks.probabilities)
+    probabilities = calibration.apply(outputs.probabilities)
     familiarity = None
-    if rejection and looks.features is not None:
-        familiarity = rejection.familiarity(looks.features)
+    if rejection and outputs.features is not None:
+        familiarity = rejection.familiarity(outputs.features)
     outcomes = []
     for number, (image, row) in enumerate(zip(images, probabilities, strict=True)):
         shares = tuple(float(f"{share:.{_DIGITS}g}") for share in row)

@@ -53,7 +53,7 @@ def suspicious_labels(
         FeaturesStoppedError: If `should_stop` said so.
         NotFoundError: If there is no such backbone.
         WeightsError: If the weights of the backbone are missing or damaged.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     return use_readable(
         dataset, lambda readable: _suspicions(readable, cache_dir, backbone_name, on_progress, should_stop)

@@ -109,7 +109,7 @@ def _by_limit(evaluation: Evaluation) -> tuple[Array, Array, Array]:
 
 
 @dataclass(frozen=True)
-class CheckedImage:
+class ScoredImage:
     """An image of a dataset, and what became of it.
 
     Args:
@@ -121,7 +121,7 @@ class CheckedImage:
     outcome: ImageOutcome
 
 
-def checked_images(evaluation: Evaluation, dataset: ImageDataset) -> list[CheckedImage]:
+def scored_images(evaluation: Evaluation, dataset: ImageDataset) -> list[ScoredImage]:
     """Return the images of an evaluation that are still in the dataset: the mistakes first, the surest of them ahead.
 
     Args:
@@ -129,7 +129,7 @@ def checked_images(evaluation: Evaluation, dataset: ImageDataset) -> list[Checke
         dataset: Where they are.
     """
     found = [
-        CheckedImage(dataset.by_id[outcome.image_id], outcome)
+        ScoredImage(dataset.by_id[outcome.image_id], outcome)
         for outcome in evaluation.outcomes
         if outcome.image_id in dataset.by_id
     ]

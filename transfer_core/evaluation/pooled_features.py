@@ -36,7 +36,7 @@ def pooled_features(
         FeaturesStoppedError: If `should_stop` said so.
         DamagedPhotosError: If photos are damaged or missing.
         WeightsError: If the weights of the backbone are missing or damaged.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     from transfer_core.backbones.runtime import load_keras
     from transfer_core.config import TrainingConfig

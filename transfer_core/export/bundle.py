@@ -108,7 +108,7 @@ def export_run(
     Raises:
         ExportError: If a package is missing, or the model cannot be written in this format or does not run.
         NotFoundError: If there is no such format, or the run has no model.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     export_format = get_format(format_name)
     prepare(workspace, format_name)
@@ -131,7 +131,7 @@ def export_run(
         (scratch / "MODEL_CARD.md").write_text(card, encoding="utf-8")
         path = folder / f"{run.id}-{format_name}.zip"
         if not run.has_model:
-            # A folder made anew in its place would stand in the way of taking the deletion back.
+            # A folder made again in its place would stand in the way of taking the deletion back.
             raise ExportError(_("The run was deleted while it was being exported."))
         _zip(scratch, path)
         facts = {

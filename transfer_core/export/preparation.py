@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from transfer_core.errors import ExportError
 from transfer_core.export.formats import ExportFormat, get_format
-from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB, get_runtime, is_at_hand
+from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB, get_runtime, is_available
 from transfer_core.language import _
 from transfer_core.workspace import Workspace
 
@@ -30,7 +30,7 @@ def prepare(
         DownloadStoppedError: If `should_stop` said so.
         ExportError: If a package is missing, or something cannot be downloaded.
         NotFoundError: If there is no such format.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     export_format = get_format(format_name)
     _check_packages(export_format)
@@ -40,7 +40,7 @@ def prepare(
 
 def num_bytes_to_fetch(workspace: Workspace, format_name: str) -> int:
     """Return how much `prepare` would download, 0 when all is there."""
-    is_there = not get_format(format_name).has_page or is_at_hand(workspace.runtimes_dir)
+    is_there = not get_format(format_name).has_page or is_available(workspace.runtimes_dir)
     return 0 if is_there else ONNX_RUNTIME_WEB.num_bytes
 
 

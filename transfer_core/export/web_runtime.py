@@ -82,7 +82,7 @@ class WebRuntime:
     machine_code: bytes
 
 
-def is_at_hand(folder: Path, package: RuntimePackage = ONNX_RUNTIME_WEB) -> bool:
+def is_available(folder: Path, package: RuntimePackage = ONNX_RUNTIME_WEB) -> bool:
     """Whether it lies on this computer, by the names of its files.
 
     Args:
@@ -111,7 +111,7 @@ def get_runtime(
     Raises:
         DownloadStoppedError: If `should_stop` said so.
         ExportError: If it could not be had; the message says what else can be done.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     kept = _read(folder, package)
     if kept is not None:

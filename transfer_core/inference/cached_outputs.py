@@ -15,7 +15,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import file_version
-from transfer_core.inference.predictor import Looks, load_model, with_features
+from transfer_core.inference.predictor import ModelOutputs, load_model, with_features
 from transfer_core.language import _
 from transfer_core.training.classifier import split_at_boundary
 from transfer_core.training.features.feature_cache import FeaturesStoppedError, View, load_features
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _BATCH_SIZE = 64
 
 
-def look_at_cached(
+def cached_outputs(
     folder: Path,
     config: TrainingConfig,
     dataset: ImageDataset,
@@ -38,7 +38,7 @@ def look_at_cached(
     cache_dir: Path,
     on_progress: Callable[[int], None] = lambda num_done: None,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Looks:
+) -> ModelOutputs:
     """Return what a saved model makes of images: frozen layers from the cache, the rest computed.
 
     Features that are not in the cache are computed and kept there. They have the precision of the cache, so
@@ -78,8 +78,8 @@ def look_at_cached(
             raise FeaturesStoppedError
         chosen = np.arange(start, min(start + _BATCH_SIZE, len(images)))
         features, probabilities = both.predict_on_batch(rows[chosen].astype(np.float32))
-        parts.append(Looks(features, probabilities))
-    return Looks.joined(parts)
+        parts.append(ModelOutputs(features, probabilities))
+    return ModelOutputs.joined(parts)
 
 
 @lru_cache(maxsize=2)

@@ -59,7 +59,7 @@ class Calibration:
         """Write it beside the model.
 
         Raises:
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If writing fails.
         """
         write_json(folder / CALIBRATION_FILE, asdict(self))
 

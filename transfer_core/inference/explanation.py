@@ -142,7 +142,7 @@ def heat_sentence(class_name: str, heat: Heat) -> str:
     return _(
         "{name} is recognised mostly by what is {place} of its photos, away from the middle, where the thing itself "
         "usually is. It may be a shortcut: look whether something there is the same on most of them, such as a "
-        "table, a wall or a watermark. Photos in front of other backgrounds mend that."
+        "table, a wall or a watermark. Photos in front of other backgrounds fix that."
     ).format(name=class_name, place=_place_words(place))
 
 

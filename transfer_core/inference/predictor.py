@@ -33,7 +33,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Looks:
+class ModelOutputs:
     """What a model makes of images, as it comes out of the network.
 
     Args:
@@ -46,7 +46,7 @@ class Looks:
     probabilities: Array
 
     @classmethod
-    def joined(cls, parts: Sequence[Looks]) -> Looks:
+    def joined(cls, parts: Sequence[ModelOutputs]) -> ModelOutputs:
         """Return the looks at several batches, one after another."""
         features = [part.features for part in parts if part.features is not None]
         return cls(
@@ -173,11 +173,11 @@ class Predictor:
             A prediction for each, in their order; the seconds are each one's share, without decoding.
         """
         started_at = time.perf_counter()
-        looks = self.look_at(pixels)
-        scores = self.calibration.apply(looks.probabilities)
+        outputs = self.outputs(pixels)
+        scores = self.calibration.apply(outputs.probabilities)
         familiarities: list[float | None] = [None] * len(pixels)
-        if self.rejection and looks.features is not None:
-            familiarities = [float(value) for value in self.rejection.familiarity(looks.features)]
+        if self.rejection and outputs.features is not None:
+            familiarities = [float(value) for value in self.rejection.familiarity(outputs.features)]
         seconds = (time.perf_counter() - started_at) / len(pixels)
         return [
             Prediction(
@@ -205,17 +205,20 @@ class Predictor:
         Returns:
             Probabilities, calibrated where the run has a temperature, `[num_images, num_classes]`.
         """
-        return self.calibration.apply(self.look_at(pixels).probabilities)
+        return self.calibration.apply(self.outputs(pixels).probabilities)
 
-    def look_at(self, pixels: Array) -> Looks:
+    def outputs(self, pixels: Array) -> ModelOutputs:
         """Return what the network makes of pictures, before any calibration.
 
         Args:
             pixels: Raw pixels in 0-255, `[num_images, image_size, image_size, 3]`.
         """
         starts = range(0, len(pixels), _BATCH_SIZE)
-        return Looks.joined(
-            [_looks(self.model.predict_on_batch(pixels[start : start + _BATCH_SIZE])) for start in starts]
+        return ModelOutputs.joined(
+            [
+                _model_outputs(self.model.predict_on_batch(pixels[start : start + _BATCH_SIZE]))
+                for start in starts
+            ]
         )
 
 
@@ -306,6 +309,6 @@ def _cost_of_signature() -> str:
     )
 
 
-def _looks(outputs: Any) -> Looks:
+def _model_outputs(outputs: Any) -> ModelOutputs:
     features, probabilities = outputs if isinstance(outputs, list | tuple) else (None, outputs)
-    return Looks(features, probabilities)
+    return ModelOutputs(features, probabilities)

@@ -99,7 +99,7 @@ class Rejection:
         """Write it beside the model.
 
         Raises:
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If writing fails.
         """
         try:
             with replacing(folder / BANK_FILE) as beside, beside.open("wb") as file:
@@ -116,7 +116,7 @@ class Rejection:
         """Write only what a person may change.
 
         Raises:
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If writing fails.
         """
         facts = {
             "method": METHOD,

@@ -57,7 +57,7 @@ def unpack(
         The version of the project.
 
     Raises:
-        OSError: If the disk refuses.
+        OSError: If writing fails.
         ProjectError: If it is no whole project, or unsafe; the message says why.
         ProjectStoppedError: If `should_stop` said so.
     """

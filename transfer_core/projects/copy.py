@@ -27,7 +27,7 @@ def with_new_ids(unpacked: Workspace, manifest: Manifest) -> Manifest:
         What it is made of, by the new ids.
 
     Raises:
-        OSError: If the disk refuses.
+        OSError: If writing fails.
         WorkspaceError: If a file cannot be read or written.
     """
     new = {old: _renewed(old) for old in manifest.ids}

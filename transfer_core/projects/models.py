@@ -28,7 +28,7 @@ _MOST_HEADER_BYTES = 2 * 10**6
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """All that is needed to build the network of a run anew.
+    """All that is needed to build the network of a run again.
 
     Args:
         architecture: Name of the published network that its body is.
@@ -115,7 +115,7 @@ def rebuild_model(run: TrainingRun, facts: NetworkFacts) -> None:
     Raises:
         ProjectError: If the arrays are of another network.
         WeightsError: If they are damaged.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     plan, num_classes = facts.plan(), len(run.class_names)
     path = run.folder / ARRAYS_FILE

@@ -62,7 +62,7 @@ def open_project(
     Raises:
         ProjectError: If it is no whole project, or unsafe, or of a newer version; the message says why.
         ProjectStoppedError: If `should_stop` said so.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     with _scratch_folder(workspace) as folder:
         migrate(folder, unpack(content, folder, on_progress, should_stop))

@@ -106,7 +106,7 @@ def plan_project(workspace: Workspace, dataset_id: str, run_ids: Sequence[str] =
         WorkspaceError: If a file is damaged.
     """
     dataset = ImageDataset.load(workspace, dataset_id)
-    images = _checked_images(workspace, dataset_id, signature_of(dataset.folder / DATASET_FILE))
+    images = _scored_images(workspace, dataset_id, signature_of(dataset.folder / DATASET_FILE))
     if images.flaw:
         raise ProjectError(_("These images cannot go into a project: {reason}").format(reason=images.flaw))
     left_out: list[RunLeftOut] = []
@@ -220,7 +220,7 @@ def _size(files: Sequence[tuple[str, Path]]) -> _Size:
 
 
 @lru_cache(maxsize=8)
-def _checked_images(workspace: Workspace, dataset_id: str, _version: Signature) -> _Checked:
+def _scored_images(workspace: Workspace, dataset_id: str, _version: Signature) -> _Checked:
     """Check all photos, once for each version of a dataset: the files of the photos never change."""
     dataset = ImageDataset.load(workspace, dataset_id)
     try:

@@ -20,7 +20,7 @@ from transfer_core.evaluation.evaluation import (
     evaluate,
     evaluation_of,
 )
-from transfer_core.inference.cached_outputs import look_at_cached
+from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.calibration import fit_temperature
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.predictor import Predictor, read_signature
@@ -40,29 +40,29 @@ def fit_certainty(run: TrainingRun, dataset: ImageDataset, cache_dir: Path) -> N
         cache_dir: Where features are kept.
 
     Raises:
-        TransferStudioError: Whatever `look_at_cached` raises.
+        TransferStudioError: Whatever `cached_outputs` raises.
     """
     class_names = model_class_names(run)
     checked = images_of(run, dataset, "validation", class_names)
     learned = images_of(run, dataset, "train", class_names)
-    # More would not be kept, and a network that learned as a whole has to look at each anew.
+    # More would not be kept, and a network that learned as a whole has to look at each again.
     drawn = np.random.default_rng([run.config.seed, 0, 6]).permutation(len(learned))[:MOST_IN_BANK]
     learned = [learned[place] for place in sorted(drawn)]
     if not checked or not learned:
         return
-    images, looks = leave_out_damaged(
+    images, outputs = leave_out_damaged(
         [*checked, *learned],
-        lambda left: (left, look_at_cached(run.folder, run.config, dataset, left, cache_dir)),
+        lambda left: (left, cached_outputs(run.folder, run.config, dataset, left, cache_dir)),
     )
     readable = set(images)
     checked = [image for image in checked if image in readable]
     count = len(checked)
     if count in (0, len(images)):
         return
-    calibration = fit_temperature(looks.probabilities[:count], _places(checked, class_names))
+    calibration = fit_temperature(outputs.probabilities[:count], _places(checked, class_names))
     calibration.save(run.folder)
-    assert looks.features is not None
-    fit_rejection(looks.features[count:], looks.features[:count], run.config.seed).save(run.folder)
+    assert outputs.features is not None
+    fit_rejection(outputs.features[count:], outputs.features[:count], run.config.seed).save(run.folder)
 
 
 def fit_familiarity(run: TrainingRun, evaluation: Evaluation) -> None:
@@ -102,7 +102,7 @@ def evaluate_split(
 
     Raises:
         IngestError: If there are no such images.
-        TransferStudioError: Whatever `look_at_cached` raises.
+        TransferStudioError: Whatever `cached_outputs` raises.
     """
     class_names = model_class_names(run)
     images = images_of(run, dataset, split, class_names)
@@ -193,18 +193,18 @@ def evaluate_records(
         on_progress: Called with the number of images whose features are there.
 
     Raises:
-        TransferStudioError: Whatever `look_at_cached` raises.
+        TransferStudioError: Whatever `cached_outputs` raises.
     """
-    images, looks = leave_out_damaged(
+    images, outputs = leave_out_damaged(
         images,
-        lambda left: (left, look_at_cached(run.folder, run.config, dataset, left, cache_dir, on_progress)),
+        lambda left: (left, cached_outputs(run.folder, run.config, dataset, left, cache_dir, on_progress)),
     )
-    assert looks.features is not None
-    certainty = Certainty.load(run.folder, looks.features.shape[1])
+    assert outputs.features is not None
+    certainty = Certainty.load(run.folder, outputs.features.shape[1])
     return evaluation_of(
         model_class_names(run),
         [labelled(dataset, image) for image in images],
-        looks,
+        outputs,
         certainty.calibration,
         certainty.rejection,
     )

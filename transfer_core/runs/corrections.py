@@ -39,7 +39,7 @@ def add_correction(
     Raises:
         IngestError: If the photo is among the images already, was left out of them, or is no whole picture.
         NotFoundError: If the images are gone.
-        WorkspaceError: If the disk refuses, or another window has just changed the images.
+        WorkspaceError: If writing fails, or another window has just changed the images.
     """
     dataset = images_of(workspace, run)
     if dataset is None:

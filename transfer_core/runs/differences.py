@@ -104,7 +104,7 @@ def _titles() -> dict[str, str]:
         "augmentation": _("how strongly photos are varied"),
         "augmentation_kinds": _("in which ways photos are varied"),
         "num_views": _("the number of views"),
-        "live_augmentation": _("whether photos are varied anew each time"),
+        "live_augmentation": _("whether photos are varied again each time"),
         "cache_dtype": _("the precision of the cache"),
         "teacher": _("the model that taught"),
         "teacher_share": _("how much the teaching model counts"),

@@ -21,7 +21,7 @@ from transfer_core.data.records import ImageRecord
 from transfer_core.errors import InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation, evaluate
 from transfer_core.files import read_json, write_json
-from transfer_core.inference.cached_outputs import look_at_cached
+from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
 from transfer_core.runs.assess import images_of, labelled, model_class_names
@@ -175,17 +175,17 @@ def teacher_answers(
         FeaturesStoppedError: If `should_stop` said so.
         InvalidConfigError: If the teacher does not fit these images.
         NotFoundError: If the teacher is gone.
-        TransferStudioError: Whatever `look_at_cached` raises.
+        TransferStudioError: Whatever `cached_outputs` raises.
     """
     teacher = TrainingRun.load(workspace, config.teacher)
     check_teacher(teacher, dataset)
     images = dataset.images_in("train")
-    looks = look_at_cached(
+    outputs = cached_outputs(
         teacher.folder, teacher.config, dataset, images, workspace.cache_dir, on_progress, should_stop
     )
     names = model_class_names(teacher)
     columns = [names.index(name) for name in dataset.class_names]
-    return {image.id: row for image, row in zip(images, looks.probabilities[:, columns], strict=True)}
+    return {image.id: row for image, row in zip(images, outputs.probabilities[:, columns], strict=True)}
 
 
 def measure_both(

@@ -1,4 +1,4 @@
-"""Writes the events of a run to its folder and keeps their fold at hand."""
+"""Writes the events of a run to its folder and keeps their fold available."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class EventLog:
             event: What happened.
 
         Raises:
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If writing fails.
         """
         line = json.dumps(event_to_dict(event)) + "\n"
         with self._lock:

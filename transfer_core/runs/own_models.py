@@ -88,7 +88,7 @@ def delete_source(workspace: Workspace, source_id: str) -> None:
     Raises:
         NotFoundError: If there is no such model.
         TrainingError: If there are runs that build on it, which could not be repeated without it.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     names = []
     for run in runs_of(workspace):

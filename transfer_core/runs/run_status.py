@@ -25,7 +25,7 @@ def status_of(snapshot: RunSnapshot, folder: Path) -> RunStatus:
         folder: Where it lies.
 
     Raises:
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     if snapshot.outcome not in (None, "interrupted"):
         return snapshot.outcome
@@ -40,7 +40,7 @@ def run_status(run: TrainingRun) -> RunStatus:
     """Read in one word how a run is.
 
     Raises:
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     outcome = run.outcome
     return outcome if outcome not in (None, "interrupted") else status_of(run.snapshot(), run.folder)

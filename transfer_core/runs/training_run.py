@@ -85,7 +85,7 @@ class TrainingRun:
             The run, with an id of its own.
 
         Raises:
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If writing fails.
         """
         run_id = new_id()
         run = cls(
@@ -168,7 +168,7 @@ class TrainingRun:
         Raises:
             NotFoundError: If its folder was deleted while it was waiting.
             TrainingError: If it has a checkpoint, and the images have changed since.
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If writing fails.
         """
         _check_is_there(self.folder)
         self.check_resumable(dataset)

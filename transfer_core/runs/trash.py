@@ -28,7 +28,7 @@ def move_to_trash(workspace: Workspace, run_id: str) -> None:
 
     Raises:
         NotFoundError: If there is no such run.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     run_dir = workspace.run_dir(run_id)
     with workspace.moving():
@@ -46,7 +46,7 @@ def take_from_trash(workspace: Workspace, run_id: str) -> None:
 
     Raises:
         NotFoundError: If it is not in the trash any more.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     run_dir = workspace.run_dir(run_id)
     with workspace.moving():
@@ -71,7 +71,7 @@ def move_source_to_trash(workspace: Workspace, source_id: str) -> None:
 
     Raises:
         NotFoundError: If there is no such model.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     source_dir = workspace.source_dir(source_id)
     with workspace.moving():
@@ -81,7 +81,7 @@ def move_source_to_trash(workspace: Workspace, source_id: str) -> None:
 
 
 def take_source_from_trash(workspace: Workspace, source_id: str) -> None:
-    """Put a deleted own model back to where it was, unless it has been made anew meanwhile.
+    """Put a deleted own model back to where it was, unless it has been made again meanwhile.
 
     Args:
         workspace: Where the model was.
@@ -89,7 +89,7 @@ def take_source_from_trash(workspace: Workspace, source_id: str) -> None:
 
     Raises:
         NotFoundError: If it is not in the trash any more.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     source_dir = workspace.source_dir(source_id)
     with workspace.moving():

@@ -108,7 +108,7 @@ def save_checkpoint(output_dir: Path, key: str, checkpoint: Checkpoint) -> None:
         checkpoint: What to keep.
 
     Raises:
-        WorkspaceError: If the disk refuses; the one before is then as it was.
+        WorkspaceError: If writing fails; the one before is then as it was.
     """
     head = asdict(checkpoint.head) if checkpoint.head else None
     counts = {group: len(getattr(checkpoint, group)) for group in _GROUPS}

@@ -63,7 +63,7 @@ class FeatureSource:
 
     @property
     def is_live(self) -> bool:
-        """Whether images are varied anew in each epoch."""
+        """Whether images are varied again in each epoch."""
         return self.config.has_augmentation and self.config.live_augmentation
 
     @property
@@ -72,7 +72,7 @@ class FeatureSource:
         return self.config.num_views if self.config.has_augmentation and not self.is_live else 1
 
     @property
-    def looks(self) -> tuple[int, ...]:
+    def outputs(self) -> tuple[int, ...]:
         """How many rows are looked for before a phase, each time it is done."""
         train, validation = (len(self.dataset.images_in(split)) for split in ("train", "validation"))
         return (validation, train) if self.is_live else (train * self.num_views + validation,)
@@ -88,7 +88,7 @@ class FeatureSource:
             FeaturesStoppedError: If `should_stop` said so.
             TrainingError: If the disk has no room.
             DamagedPhotosError: If photos are damaged or missing.
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If writing fails.
         """
         plan.apply(model)
         prefix, tail = split_at_boundary(model, plan.boundary_layer)

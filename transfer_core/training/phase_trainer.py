@@ -37,7 +37,7 @@ _EPSILON = 1e-7
 class PhaseTrainer:
     """Trains the tail of a classifier until its epochs are over or it gets no better.
 
-    Keras's `fit` sets up its input anew for each epoch; on cached features that takes longer than the epoch
+    Keras's `fit` sets up its input again for each epoch; on cached features that takes longer than the epoch
     itself (measured in docs/training-loop.md). So this class walks through the batches with Keras's
     `train_on_batch`, in an order that depends on seed and epoch alone.
 
@@ -305,7 +305,7 @@ def set_random_states(generators: Sequence[keras.random.SeedGenerator], seed: in
 
 
 def _plus(progress: Progress, loss: float, accuracy: float, num_more: int) -> Progress:
-    """Return the means with one more batch in them. Keras starts its own anew with each `train_on_batch`."""
+    """Return the means with one more batch in them. Keras starts its own again with each `train_on_batch`."""
     num_images = progress.num_images + num_more
     share = num_more / num_images
     return replace(

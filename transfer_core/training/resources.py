@@ -135,7 +135,7 @@ def _what_fits(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset, 
 def assumed_seconds(
     phases: Sequence[PlannedPhase],
     config: TrainingConfig,
-    looks: Sequence[int],
+    passes: Sequence[int],
     num_train: int,
     num_validation: int,
 ) -> tuple[float, ...]:
@@ -144,7 +144,7 @@ def assumed_seconds(
     Args:
         phases: What is to come.
         config: For the batch size and for whether images are varied live.
-        looks: How many images and views the frozen part looks at, each time it does so before a phase.
+        passes: How many images and views the frozen part looks at, each time it does so before a phase.
         num_train: Images of one epoch.
         num_validation: Images that each epoch is checked with.
 
@@ -163,12 +163,12 @@ def assumed_seconds(
         if is_live:
             num_multiplications += num_train * (whole - tail)
         epoch = num_multiplications / _ASSUMED_RATE + steps * _ASSUMED_SECONDS_A_BATCH
-        seconds += [num_rows * (whole - tail) / _ASSUMED_RATE for num_rows in looks]
+        seconds += [num_rows * (whole - tail) / _ASSUMED_RATE for num_rows in passes]
         seconds.append(phase.num_epochs * epoch)
     return tuple(seconds)
 
 
-def assumed_looks(plan: FreezePlan, num_images: int) -> tuple[float, float]:
+def assumed_outputs(plan: FreezePlan, num_images: int) -> tuple[float, float]:
     """Guess how long the two looks take with which heads are compared; the whole network sees the images."""
     seconds = num_images * _multiplications(plan.backbone.blocks) / _ASSUMED_RATE
     return seconds, seconds

@@ -32,11 +32,11 @@ class RecordedWeights:
 
     Args:
         checksum: As `Weights.checksum`.
-        are_at_hand: Never, since only the trained model is kept.
+        are_available: Never, since only the trained model is kept.
     """
 
     checksum: str
-    are_at_hand: bool = False
+    are_available: bool = False
 
     def load(self, model: keras.Model) -> None:
         """Refuse.

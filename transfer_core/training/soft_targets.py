@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 # From what takes the number of images looked at to the answers by the id of the image.
-AskTeacher = Callable[[Callable[[int], None]], Mapping[str, Array]]
+TeacherOutputs = Callable[[Callable[[int], None]], Mapping[str, Array]]
 
 # As Keras keeps probabilities from 0 before it takes their logarithm.
 _EPSILON = 1e-7

@@ -28,7 +28,7 @@ from transfer_core.language import _
 from transfer_core.training.checkpoint import delete_checkpoints, resumed_dataset, save_left_out
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.signature import SIGNATURE_FILE, signature_of
-from transfer_core.training.soft_targets import AskTeacher
+from transfer_core.training.soft_targets import TeacherOutputs
 
 if TYPE_CHECKING:
     import keras
@@ -60,7 +60,7 @@ def train(
     emit: Callable[[TrainingEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.time,
-    ask_teacher: AskTeacher | None = None,
+    teacher_outputs: TeacherOutputs | None = None,
     reported: Sequence[EpochEnded] = (),
 ) -> TrainingResult:
     """Train new layers on a pretrained backbone, and with them whatever the config unfreezes.
@@ -82,9 +82,8 @@ def train(
         emit: Takes each event as it happens.
         should_stop: Asked after each batch; the best weights so far are kept. It may block for a pause.
         clock: Gives the time in seconds since 1970.
-        ask_teacher: Returns what the config's teacher says of each training image: probabilities in the order of the
-            dataset's classes, by the id of the image. Called with what takes the number of images it has looked at.
-            Needed where there is a teacher.
+        teacher_outputs: Returns the teacher's probabilities for each training image by its id, in the order of the
+            dataset's classes. Called with a function that takes the number of images done. Needed with a teacher.
         reported: The epochs that were reported before an interruption.
 
     Returns:
@@ -97,7 +96,7 @@ def train(
         TrainingError: If the numbers went out of bounds before anything was learned, or memory or disk
             are too small.
         WeightsError: If the pretrained weights are missing or damaged.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     resumed = {image.id for image in resumed_dataset(dataset, output_dir).images}
     left_out = [image for image in dataset.images if image.id not in resumed]
@@ -116,7 +115,7 @@ def train(
 
     def train_on(readable: ImageDataset) -> TrainingResult:
         return _train(
-            readable, config, output_dir, cache_dir, tell, should_stop, clock, ask_teacher, reported
+            readable, config, output_dir, cache_dir, tell, should_stop, clock, teacher_outputs, reported
         )
 
     return use_readable(dataset, train_on, leave_out, {image.id for image in left_out})
@@ -145,15 +144,15 @@ def _train(
     emit: Callable[[TrainingEvent], None],
     should_stop: Callable[[], bool],
     clock: Callable[[], float],
-    ask_teacher: AskTeacher | None,
+    teacher_outputs: TeacherOutputs | None,
     reported: Sequence[EpochEnded],
 ) -> TrainingResult:
     dataset.check_trainable()
     FreezePlan.of(config)  # complains before TensorFlow is loaded
-    if config.teacher and ask_teacher is None:
+    if config.teacher and teacher_outputs is None:
         raise InvalidConfigError(_("The teacher {id} cannot be asked here.").format(id=config.teacher))
     trainer = _trainer_class()(
-        dataset, config, output_dir, cache_dir, emit, should_stop, clock, ask_teacher, reported
+        dataset, config, output_dir, cache_dir, emit, should_stop, clock, teacher_outputs, reported
     )
     outcome, message = trainer.run()
     # The weights of one that was interrupted may be worse than what was reported.

@@ -53,9 +53,9 @@ from transfer_core.training.head_choice import (
 )
 from transfer_core.training.phase_data import FeatureSource
 from transfer_core.training.phase_trainer import PhaseTrainer
-from transfer_core.training.resources import assumed_looks, assumed_seconds, check_memory
+from transfer_core.training.resources import assumed_outputs, assumed_seconds, check_memory
 from transfer_core.training.schedule import PlannedPhase, planned_phases
-from transfer_core.training.soft_targets import AskTeacher
+from transfer_core.training.soft_targets import TeacherOutputs
 
 _ASSUMED_SECONDS_OF_TEACHER = 5.0
 
@@ -71,7 +71,7 @@ class Trainer:
         emit: Takes each event as it happens.
         should_stop: Asked after each batch.
         clock: Gives the time in seconds since 1970.
-        ask_teacher: Returns what the config's teacher says of each training image; None without a teacher.
+        teacher_outputs: Returns what the config's teacher says of each training image; None without a teacher.
         reported: The epochs that were reported before an interruption.
     """
 
@@ -86,7 +86,7 @@ class Trainer:
         emit: Callable[[TrainingEvent], None],
         should_stop: Callable[[], bool],
         clock: Callable[[], float],
-        ask_teacher: AskTeacher | None = None,
+        teacher_outputs: TeacherOutputs | None = None,
         reported: Sequence[EpochEnded] = (),
     ) -> None:
         self.snapshot = RunSnapshot()
@@ -98,7 +98,7 @@ class Trainer:
         self._clock = clock
         self._key = training_key(dataset, config)
         self._source = FeatureSource(dataset, config, cache_dir, self._tell_of_images, should_stop)
-        self._ask_teacher = ask_teacher
+        self._ask_teacher = teacher_outputs
         self._reported = reported
         self._has_checkpoint = False
         self._is_looking = False
@@ -221,10 +221,10 @@ class Trainer:
         progress = checkpoint.progress
         num_train, num_validation = (len(self._dataset.images_in(split)) for split in ("train", "validation"))
         left = phases[progress.phase :]
-        assumed = assumed_seconds(left, self._config, self._source.looks, num_train, num_validation)
+        assumed = assumed_seconds(left, self._config, self._source.outputs, num_train, num_validation)
         if self._config.head == "auto":
             num_compared = min(num_train, MOST_IMAGES)
-            assumed = (*assumed_looks(left[0].plan, num_compared), *assumed)
+            assumed = (*assumed_outputs(left[0].plan, num_compared), *assumed)
         if self._ask_teacher is not None:
             # Its frozen layers have looked at these images when it was trained itself.
             assumed = (_ASSUMED_SECONDS_OF_TEACHER, *assumed)

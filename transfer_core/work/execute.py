@@ -58,7 +58,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         IngestError: If its images cannot be learned from.
         TrainingError: If the numbers went out of bounds.
         WeightsError: If the pretrained weights are missing or damaged.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     look_for_own_models_in(workspace)
     all_photos = dataset = ImageDataset.load(workspace, run.dataset_id)
@@ -89,7 +89,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         workspace.cache_dir,
         emit=evaluate_before_the_end,
         should_stop=should_stop,
-        ask_teacher=ask_about_photos if run.config.teacher else None,
+        teacher_outputs=ask_about_photos if run.config.teacher else None,
         reported=reported,
     )
 

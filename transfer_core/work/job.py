@@ -141,7 +141,7 @@ def audition_job(
     Args:
         queue: Where trainings take their turns.
         dataset: The images.
-        backbones: Whose weights are at hand.
+        backbones: Whose weights are available.
     """
 
     def work(job: Job[list[AuditionScore]]) -> list[AuditionScore]:

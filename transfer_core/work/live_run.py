@@ -114,7 +114,7 @@ def ask_to_stop(run: TrainingRun) -> None:
         run: The run.
 
     Raises:
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     try:
         (run.folder / STOP_FILE).touch()

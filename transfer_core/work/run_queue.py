@@ -75,7 +75,7 @@ class RunQueue:
         Raises:
             IngestError: If the dataset cannot be learned from.
             TrainingError: If the worker cannot start.
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If writing fails.
         """
         dataset.check_trainable()
         run = TrainingRun.create(self.workspace, dataset, config, marks)
@@ -95,7 +95,7 @@ class RunQueue:
         Raises:
             NotFoundError: If there is no such run, or its images are gone.
             TrainingError: If it is not interrupted, or its images are not what they were.
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If writing fails.
         """
         self._enqueue(LiveRun(resumable_run(self.workspace, run_id)))
 
@@ -105,7 +105,7 @@ class RunQueue:
         One that is over or gone is left alone; one that another process trains is asked through its folder.
 
         Raises:
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If writing fails.
         """
         with self._lock:
             live = self._find(run_id)
@@ -136,7 +136,7 @@ class RunQueue:
         Raises:
             NotFoundError: If there is no such run.
             TrainingError: If it is being trained or waits for it.
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If writing fails.
         """
         if self.status(run_id) in ACTIVE:
             raise TrainingError(_("A run that is being trained cannot be deleted. Stop it first."))
@@ -147,7 +147,7 @@ class RunQueue:
 
         Raises:
             NotFoundError: If it is not in the trash any more.
-            WorkspaceError: If the disk refuses.
+            WorkspaceError: If writing fails.
         """
         take_from_trash(self.workspace, run_id)
 

@@ -21,7 +21,7 @@ def start_sweep(queue: RunQueue, dataset: ImageDataset, config: TrainingConfig, 
     Raises:
         IngestError: If the dataset cannot be learned from.
         TrainingError: If the worker cannot start.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     for _depth, _seed, choices in plan.configs(config):
         queue.submit(dataset, choices, plan.marks)
@@ -31,7 +31,7 @@ def stop_sweep(queue: RunQueue, sweep: Sweep) -> None:
     """Stop the run that is being trained, and take the others out of the queue.
 
     Raises:
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     # The last in the queue leaves first, or each would have its turn for a moment.
     for run in sorted(sweep.runs, key=lambda run: queue.place(run.id), reverse=True):
@@ -48,7 +48,7 @@ def continue_sweep(queue: RunQueue, sweep: Sweep) -> None:
     Raises:
         NotFoundError: If the images are gone.
         TrainingError: If the images have changed since it began, or the worker cannot start.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     dataset = check_unchanged(queue.workspace, sweep)
     for depth, seed, choices in sweep.plan.configs(sweep.runs[0].config):

@@ -43,7 +43,7 @@ class Channel:
         """Tell an event; back when it is written down.
 
         Raises:
-            WorkspaceError: If the disk refused.
+            WorkspaceError: If writing failed.
         """
         self._ask({"event": event_to_dict(event)})
 

@@ -106,7 +106,7 @@ _EXPLANATIONS = {
         "and varied copies. Each one takes as much time and disk as one photo."
     ),
     "live augmentation": (
-        "Varies the photos anew in every epoch. More variety, but nothing can be kept: every photo goes through the "
+        "Varies the photos again in every epoch. More variety, but nothing can be kept: every photo goes through the "
         "whole network every time, which takes many times as long."
     ),
     "cache dtype": (

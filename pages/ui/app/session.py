@@ -58,7 +58,7 @@ class Session:
         deleted_run_id: The run that was deleted last and can be taken back, or None.
         deleted_source_id: The own model that was deleted last and can be taken back, or None.
         results_part: The part of the Results page that is open.
-        retrained: The run that was trained again with mended photos, by the run whose mistakes were looked at.
+        retrained: The run that was trained again with fixed photos, by the run whose mistakes were looked at.
         compare_part: The part of the Compare page that is open.
         compared_run_ids: The runs that the Compare page sets side by side.
         num_notes_saved: How often notes were saved in the table of runs; a new number gives a fresh table.

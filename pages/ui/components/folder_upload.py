@@ -69,7 +69,7 @@ def _take_batch(session: Session, dataset: ImageDataset | None) -> None:
         return
     if upload is None or upload.id != batch["upload"]:
         if batch["listing"] is None:
-            return  # This server was started anew; the browser sends the batch again, with the listing.
+            return  # This server was started again; the browser sends the batch again, with the listing.
         upload = session.upload = _begin(dataset, batch)
     # The browser sends a batch again when the answer did not reach it; it is in already then.
     if batch["number"] != upload.num_batches + 1 or upload.has_failed:

@@ -19,7 +19,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.errors import UnreadableImageError
-from transfer_core.evaluation.outcomes import CheckedImage, checked_images
+from transfer_core.evaluation.outcomes import ScoredImage, scored_images
 from transfer_core.files import check_shortage
 from transfer_core.inference.explanation import METHOD, ClassAverage, GradCam, heat_sentence, overlay
 from transfer_core.language import _
@@ -74,7 +74,7 @@ def show_why(run: TrainingRun, content: bytes, said: str, key: str) -> None:
 
 def _show_photo(run: TrainingRun, dataset: ImageDataset) -> None:
     evaluation = stored_evaluation(run.id)
-    checked = checked_images(evaluation, dataset) if evaluation else []
+    checked = scored_images(evaluation, dataset) if evaluation else []
     if not checked:
         st.info(_("None of the photos that this run was checked with is left."), icon=":material/info:")
         return
@@ -130,7 +130,7 @@ def _show_classes(run: TrainingRun, dataset: ImageDataset) -> None:
     _show_heat(pictures, "class-heat")
 
 
-def _describe(checked: CheckedImage) -> str:
+def _describe(checked: ScoredImage) -> str:
     outcome = checked.outcome
     if outcome.is_right:
         return _("✓ {name}: {said}, {probability:.0%} sure").format(

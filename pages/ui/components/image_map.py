@@ -18,9 +18,9 @@ from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.parallel import map_ahead
 from transfer_core.evaluation.image_map import MapMethod, chosen_for_map, lay_out
-from transfer_core.inference.cached_outputs import look_at_cached
+from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.certainty import Certainty
-from transfer_core.inference.predictor import Looks
+from transfer_core.inference.predictor import ModelOutputs
 from transfer_core.language import _
 from transfer_core.runs.assess import model_class_names
 from transfer_core.runs.training_run import TrainingRun
@@ -71,13 +71,13 @@ def _map_data(
     class_names = model_class_names(run)
     known = [image for image in dataset.images if image.class_name in class_names]
     images = [known[place] for place in chosen_for_map(len(known))]
-    looks: Looks
-    images, looks = leave_out_damaged(
+    outputs: ModelOutputs
+    images, outputs = leave_out_damaged(
         images,
-        lambda left: (left, look_at_cached(run.folder, run.config, dataset, left, workspace().cache_dir)),
+        lambda left: (left, cached_outputs(run.folder, run.config, dataset, left, workspace().cache_dir)),
     )
-    features = np.asarray(looks.features)
-    probabilities = Certainty.load(run.folder, features.shape[1]).calibration.apply(looks.probabilities)
+    features = np.asarray(outputs.features)
+    probabilities = Certainty.load(run.folder, features.shape[1]).calibration.apply(outputs.probabilities)
     sources = map_ahead(_thumbnail, [str(dataset.image_path(image)) for image in images])
     points: list[dict[str, Any]] = []
     for image, place, row, source in zip(

@@ -175,7 +175,7 @@ def _to_extend(dataset: ImageDataset | None) -> ImageDataset | None:
     """Ask whether new images join those that are there."""
     if dataset is None or not dataset.images:
         return None
-    joins = st.toggle(_("Add to the images below, rather than start anew"), key="join-images")
+    joins = st.toggle(_("Add to the images below, rather than start again"), key="join-images")
     return dataset if joins else None
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with the images, in plain words, with a one-click mend."""
+"""What is wrong with the images, in plain words, with a one-click fix."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> 
         st.markdown(f":{color}[{icon}] **{plain(problem.title)}.** {plain(problem.sentence)}")
         _show_pictures(dataset, problem)
         with st.container(horizontal=True):
-            if problem.mend and st.button(
-                plain(problem.mend.title), icon=":material/build:", key=f"mend-{problem.kind}"
+            if problem.fix and st.button(
+                plain(problem.fix.title), icon=":material/build:", key=f"fix-{problem.kind}"
             ):
                 guarded(_mend)(dataset, problem)
             if problem.image_ids and st.button(
@@ -161,6 +161,6 @@ def _show_files(dataset: ImageDataset, problem: Problem) -> None:
 
 
 def _mend(dataset: ImageDataset, problem: Problem) -> None:
-    if problem.mend:
-        problem.mend.apply(dataset).save()
+    if problem.fix:
+        problem.fix.apply(dataset).save()
     st.rerun()

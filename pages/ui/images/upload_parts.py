@@ -93,7 +93,7 @@ def check_outcome(upload: Upload) -> None:
 
 
 def _joined(upload: Upload, awaited: SourceFile, part: dict[str, Any], content: bytes) -> SourceFile | None:
-    # The beginning is missing when the server was started anew half-way through a file.
+    # The beginning is missing when the server was started again half-way through a file.
     is_gapless = part["offset"] in (0, len(upload.begun)) and part["offset"] <= limits().file_bytes
     begun = upload.begun if part["offset"] else b""
     upload.begun = b"" if part["is_end"] or not is_gapless else begun + content

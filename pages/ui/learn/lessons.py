@@ -177,7 +177,7 @@ def lessons() -> list[Lesson]:
             _(
                 "If all photos of a class were taken on the same table, the network may learn the table. It is then "
                 "right on your photos and wrong everywhere else. Looking at where it looks gives such a shortcut away; "
-                "photos in front of other backgrounds mend it."
+                "photos in front of other backgrounds fix it."
             ),
             _see_shortcuts,
             train_first,

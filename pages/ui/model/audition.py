@@ -1,4 +1,4 @@
-"""Which model fits my images? Try those that are at hand, and see accuracy against time."""
+"""Which model fits my images? Try those that are available, and see accuracy against time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def show_audition(session: Session) -> None:
 
 
 def _show_start(dataset: ImageDataset) -> None:
-    at_hand = [backbone for backbone in (*list_backbones(), *own_sources()) if backbone.weights.are_at_hand]
+    at_hand = [backbone for backbone in (*list_backbones(), *own_sources()) if backbone.weights.are_available]
     st.markdown(
         _(
             "Let the models that are on this computer try your {count}. You see how often each is right, how long it "

@@ -100,7 +100,7 @@ def _show_family(session: Session, family: str, members: list[Backbone]) -> None
 def _show_entry(session: Session, backbone: Backbone) -> None:
     is_chosen = session.backbone_name == backbone.name
     icon = ":material/check:" if is_chosen else None
-    if not is_chosen and backbone.weights.are_at_hand:
+    if not is_chosen and backbone.weights.are_available:
         icon = ":material/wifi_off:"
     facts = f":small[{size_words(backbone)} · {backbone.imagenet_accuracy or 0:.0%}]"
     if st.button(f"{backbone.title} · {facts}", icon=icon, key=f"look-at-{backbone.name}"):
@@ -113,7 +113,7 @@ def show_details(session: Session, backbone: Backbone) -> None:
     st.markdown(backbone.when_to_pick)
     show_metrics(backbone)
     show_small_print(backbone)
-    if backbone.weights.are_at_hand:
+    if backbone.weights.are_available:
         show_use_button(session, backbone, f"details-use-{backbone.name}")
     elif isinstance(backbone.weights, ZooWeights):
         _show_ways_to_get(session, backbone, backbone.weights)

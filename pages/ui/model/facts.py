@@ -37,7 +37,7 @@ def show_badges(backbone: Backbone) -> None:
     """Draw in a row how quick it is, whether it works offline, and whether it is recommended."""
     with st.container(horizontal=True, gap="small"):
         st.badge(speed_words(backbone), color="blue")
-        if backbone.weights.are_at_hand:
+        if backbone.weights.are_available:
             st.badge(_("works offline"), icon=":material/wifi_off:", color="gray")
         else:
             st.badge(
@@ -55,7 +55,7 @@ def show_metrics(backbone: Backbone) -> None:
         st.metric(_("Size"), size_words(backbone))
         st.metric(_("Parameters"), count_words(backbone.num_parameters), help=explain("parameters"))
         st.metric(
-            _("Looks at"),
+            _("ModelOutputs at"),
             _("{size} × {size} px").format(size=backbone.image_size),
             help=explain("input size"),
         )

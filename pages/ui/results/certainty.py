@@ -11,7 +11,7 @@ from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.process import limits_version, rejection
 from pages.ui.app.session import Session, widget_value
-from pages.ui.results.photo_sets import checked_sets
+from pages.ui.results.photo_sets import photo_sets
 from pages.ui.results.plots import show_coverage, show_reliability
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.outcomes import (
@@ -36,7 +36,7 @@ _ERRORS: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
 
 def show_certainty(session: Session, run: TrainingRun) -> None:
     """Draw the third part of the Results page."""
-    sets = checked_sets(run)
+    sets = photo_sets(run)
     if "validation" not in sets:
         st.info(_("This run has not been checked on photos yet."), icon=":material/info:")
         return

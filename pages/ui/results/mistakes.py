@@ -13,7 +13,7 @@ from pages.ui.app.words import plain
 from pages.ui.components.gallery import show_tiles, thumbnails
 from pages.ui.images.edits import show_undo
 from pages.ui.images.problems import show_label_check
-from pages.ui.results.photo_sets import CheckedSet, checked_sets, choose_set
+from pages.ui.results.photo_sets import PhotoSet, choose_set, photo_sets
 from pages.ui.results.plots import show_confusion_matrix
 from pages.ui.results.retrain import show_retrain
 from transfer_core.data.dataset import ImageDataset
@@ -35,7 +35,7 @@ _CLASSES_NAMED = 2
 
 def show_mistakes(session: Session, run: TrainingRun) -> None:
     """Draw the second part of the Results page."""
-    sets = checked_sets(run)
+    sets = photo_sets(run)
     if not sets:
         st.info(_("This run has not been checked on photos yet."), icon=":material/info:")
         return
@@ -49,7 +49,7 @@ def show_mistakes(session: Session, run: TrainingRun) -> None:
         show_retrain(session, run, chosen.dataset)
 
 
-def _show_matrix(chosen: CheckedSet, evaluation: Evaluation) -> None:
+def _show_matrix(chosen: PhotoSet, evaluation: Evaluation) -> None:
     st.subheader(_("What was taken for what"), anchor=False, help=explain("confusion matrix"))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(_("Click a square to see its photos. The diagonal is right."))
@@ -73,7 +73,7 @@ def _show_matrix(chosen: CheckedSet, evaluation: Evaluation) -> None:
     _show_photos(chosen, evaluation, outcomes[:_SHOWN_IN_CELL], key="cell-photos")
 
 
-def _show_lists(session: Session, chosen: CheckedSet, evaluation: Evaluation) -> None:
+def _show_lists(session: Session, chosen: PhotoSet, evaluation: Evaluation) -> None:
     st.subheader(_("Photos worth a look"), anchor=False)
     st.caption(_("Under each photo: its label, and what the network says."))
     kinds = {
@@ -142,7 +142,7 @@ def _show_likely_wrong(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _show_photos(
-    chosen: CheckedSet, evaluation: Evaluation, outcomes: Sequence[ImageOutcome], key: str
+    chosen: PhotoSet, evaluation: Evaluation, outcomes: Sequence[ImageOutcome], key: str
 ) -> None:
     """Draw photos with what the network says about them; what can be changed about them is offered."""
     dataset = chosen.dataset

@@ -12,7 +12,7 @@ from pages.ui.app.page import guarded, link_to_next
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.results.new_photos import show_new_photos
-from pages.ui.results.photo_sets import CheckedSet, checked_sets, choose_set
+from pages.ui.results.photo_sets import PhotoSet, choose_set, photo_sets
 from pages.ui.results.plots import show_class_curves
 from transfer_core.evaluation.evaluation import Evaluation, met_sentence
 from transfer_core.language import _, plural
@@ -26,7 +26,7 @@ _FEW_IMAGES = 100
 
 def show_overview(session: Session, run: TrainingRun) -> None:
     """Draw the first part of the Results page."""
-    sets = checked_sets(run)
+    sets = photo_sets(run)
     if not sets:
         st.info(_("This run has not been checked on photos yet."), icon=":material/info:")
         return
@@ -46,15 +46,15 @@ def show_overview(session: Session, run: TrainingRun) -> None:
         _show_class_by_class(sets, evaluations)
 
 
-def _has_test_photos(found: CheckedSet) -> bool:
+def _has_test_photos(found: PhotoSet) -> bool:
     return found.dataset is not None and bool(found.dataset.images_in("test"))
 
 
-def _evaluate(found: CheckedSet, evaluations: dict[str, Evaluation]) -> None:
+def _evaluate(found: PhotoSet, evaluations: dict[str, Evaluation]) -> None:
     evaluations[found.name] = found.evaluation()
 
 
-def _show_class_by_class(sets: dict[str, CheckedSet], evaluations: dict[str, Evaluation]) -> None:
+def _show_class_by_class(sets: dict[str, PhotoSet], evaluations: dict[str, Evaluation]) -> None:
     st.subheader(_("Class by class"), anchor=False)
     chosen = choose_set({name: sets[name] for name in evaluations})
     evaluation = evaluations[chosen.name]
@@ -63,7 +63,7 @@ def _show_class_by_class(sets: dict[str, CheckedSet], evaluations: dict[str, Eva
     _show_curves(evaluation)
 
 
-def _show_side_by_side(sets: dict[str, CheckedSet], evaluations: dict[str, Evaluation]) -> None:
+def _show_side_by_side(sets: dict[str, PhotoSet], evaluations: dict[str, Evaluation]) -> None:
     helps = {
         "validation": explain("validation"),
         "train": _(
@@ -92,7 +92,7 @@ def _show_side_by_side(sets: dict[str, CheckedSet], evaluations: dict[str, Evalu
             )
 
 
-def _show_in_words(sets: dict[str, CheckedSet], evaluations: dict[str, Evaluation]) -> None:
+def _show_in_words(sets: dict[str, PhotoSet], evaluations: dict[str, Evaluation]) -> None:
     name = next(name for name in ("test", "new", "validation", "train") if name in evaluations)
     evaluation = evaluations[name]
     lowest, highest = evaluation.accuracy_interval

@@ -20,7 +20,7 @@ from transfer_core.runs.training_run import TrainingRun
 
 
 @dataclass(frozen=True)
-class CheckedSet:
+class PhotoSet:
     """Photos that a run can be scored on.
 
     Args:
@@ -36,7 +36,7 @@ class CheckedSet:
     dataset: ImageDataset | None
 
 
-def checked_sets(run: TrainingRun) -> dict[str, CheckedSet]:
+def photo_sets(run: TrainingRun) -> dict[str, PhotoSet]:
     """Return the sets that a run can be scored on, by name; nothing is scored yet."""
     dataset = dataset_of(run)
     sets = {}
@@ -46,7 +46,7 @@ def checked_sets(run: TrainingRun) -> dict[str, CheckedSet]:
     except WorkspaceError as error:
         st.warning(plain(str(error)), icon=":material/warning:")
     if stored is not None and (stored.has_probabilities or dataset is None):
-        sets["validation"] = CheckedSet("validation", _("Validation"), lambda: stored, dataset)
+        sets["validation"] = PhotoSet("validation", _("Validation"), lambda: stored, dataset)
     elif dataset is not None:
         sets["validation"] = _split_set(run, dataset, "validation", _("Validation"))
     if dataset is not None:
@@ -63,7 +63,7 @@ def checked_sets(run: TrainingRun) -> dict[str, CheckedSet]:
     return sets
 
 
-def with_new_photos(run: TrainingRun, sets: dict[str, CheckedSet], learned_from: ImageDataset | None) -> None:
+def with_new_photos(run: TrainingRun, sets: dict[str, PhotoSet], learned_from: ImageDataset | None) -> None:
     """Add the photos that were brought to test a run, where there are any."""
     try:
         photos = new_photos_of(run, learned_from)
@@ -71,7 +71,7 @@ def with_new_photos(run: TrainingRun, sets: dict[str, CheckedSet], learned_from:
         return
     if photos is not None and photos.images:
         dataset = photos.dataset
-        sets["new"] = CheckedSet(
+        sets["new"] = PhotoSet(
             "new",
             _("Your test photos"),
             lambda: new_photos_evaluation(
@@ -81,7 +81,7 @@ def with_new_photos(run: TrainingRun, sets: dict[str, CheckedSet], learned_from:
         )
 
 
-def choose_set(sets: dict[str, CheckedSet]) -> CheckedSet:
+def choose_set(sets: dict[str, PhotoSet]) -> PhotoSet:
     """Let the person pick a set; the validation photos are picked at first."""
     names = list(sets)
     chosen = names[0]
@@ -108,5 +108,5 @@ def dataset_of(run: TrainingRun) -> ImageDataset | None:
         return None
 
 
-def _split_set(run: TrainingRun, dataset: ImageDataset, name: Split, title: str) -> CheckedSet:
-    return CheckedSet(name, title, lambda: split_evaluation(run.id, name, dataset.version), dataset)
+def _split_set(run: TrainingRun, dataset: ImageDataset, name: Split, title: str) -> PhotoSet:
+    return PhotoSet(name, title, lambda: split_evaluation(run.id, name, dataset.version), dataset)

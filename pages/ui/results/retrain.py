@@ -1,4 +1,4 @@
-"""Train once more with the same settings, now that labels were mended."""
+"""Train once more with the same settings, now that labels were fixed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def show_retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> N
     """Offer to train again when labels have changed since a run, and show the way to what comes of it.
 
     Args:
-        session: Remembers which run mends which.
+        session: Remembers which run fixes which.
         run: The run that was looked at.
         dataset: Its photos as they are now.
     """
@@ -56,7 +56,7 @@ def show_retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> N
 
 
 def _run_trained_again(session: Session, run: TrainingRun) -> TrainingRun | None:
-    """Return the run that was trained after a run with mended photos; None where there is none any more."""
+    """Return the run that was trained after a run with fixed photos; None where there is none any more."""
     try:
         return TrainingRun.load(workspace(), session.retrained[run.id])
     except (KeyError, TransferStudioError):

@@ -19,7 +19,7 @@ from transfer_core.training.curves import read_curves
 
 
 def show_live(session: Session) -> None:
-    """Draw a run that waits or is being trained; called anew each second."""
+    """Draw a run that waits or is being trained; called again each second."""
     run_id = session.run_id
     if run_id is None or run_queue().status(run_id) not in ACTIVE:
         st.rerun()

@@ -51,13 +51,13 @@ def test_scores_tell_accuracy_time_and_size(color_dataset: ImageDataset, tmp_pat
 
 def test_the_time_for_an_image_is_that_of_the_batches_after_the_first() -> None:
     # 40 were cached; the first batch took 9 s, the other two 2 s for 64 images.
-    looks = [(40, 0.0), (72, 9.0), (104, 10.0), (136, 11.0)]
-    assert _seconds_of(looks) == pytest.approx(2 / 64)
+    passes = [(40, 0.0), (72, 9.0), (104, 10.0), (136, 11.0)]
+    assert _seconds_of(passes) == pytest.approx(2 / 64)
 
 
-@pytest.mark.parametrize("looks", [[(200, 0.0)], [(0, 0.0), (24, 5.0)]], ids=["all cached", "one batch"])
-def test_too_few_batches_tell_no_time(looks: list[tuple[int, float]]) -> None:
-    assert _seconds_of(looks) is None
+@pytest.mark.parametrize("passes", [[(200, 0.0)], [(0, 0.0), (24, 5.0)]], ids=["all cached", "one batch"])
+def test_too_few_batches_tell_no_time(passes: list[tuple[int, float]]) -> None:
+    assert _seconds_of(passes) is None
 
 
 def test_features_are_those_of_a_training_and_computed_once(

@@ -18,7 +18,7 @@ from transfer_core.inference.calibration import (
     cross_fitted_temperatures,
     fit_temperature,
 )
-from transfer_core.inference.predictor import Looks, Predictor
+from transfer_core.inference.predictor import ModelOutputs, Predictor
 
 CLASS_NAMES = ("ant", "bee", "cat", "dog")
 # "cat" is never said, of "dog" there is no image.
@@ -186,7 +186,7 @@ def test_calibration_is_measured_on_photos_that_did_not_choose_the_temperature()
     names = ("ant", "bee", "cat")
     images = [LabelledImage(Path(f"{row}.jpg"), str(row), names[label]) for row, label in enumerate(truth)]
     calibration = fit_temperature(raw, truth)
-    elsewhere = evaluation_of(names, images, Looks(None, raw), calibration, None)
+    elsewhere = evaluation_of(names, images, ModelOutputs(None, raw), calibration, None)
     here = replace(elsewhere, is_fitted_here=True)
     temperatures = cross_fitted_temperatures(raw, truth, [image.name for image in images])
     assert temperatures is not None and here.is_cross_fitted and not elsewhere.is_cross_fitted

@@ -63,8 +63,8 @@ def test_wrong_labels_are_found_with_the_right_suggestion(mislabelled: ImageData
     assert all(0 < each.confidence <= 1 for each in found)
     assert done[-1] == 60
     problem = next(problem for problem in examine(mislabelled, found) if problem.kind == "wrong_label")
-    assert problem.mend is not None
-    labels = {image.id: image.class_name for image in problem.mend.apply(mislabelled).images}
+    assert problem.fix is not None
+    labels = {image.id: image.class_name for image in problem.fix.apply(mislabelled).images}
     assert all(labels[each.image_id] == each.suggested for each in found)
 
 

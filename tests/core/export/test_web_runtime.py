@@ -22,7 +22,7 @@ from transfer_core.export.web_runtime import (
     RuntimePackage,
     WebRuntime,
     get_runtime,
-    is_at_hand,
+    is_available,
 )
 from transfer_core.work.job import export_job
 from transfer_core.work.run_queue import RunQueue
@@ -70,12 +70,12 @@ def test_only_the_needed_files_are_kept_and_serve_without_a_network(
     registry: Publisher, tmp_path: Path
 ) -> None:
     told = []
-    assert not is_at_hand(tmp_path, PACKAGE)
+    assert not is_available(tmp_path, PACKAGE)
     assert get_runtime(tmp_path, PACKAGE, on_progress=lambda *numbers: told.append(numbers)) == RUNTIME
     assert registry.paths == ["/npm/runtime-web/-/runtime-web-1.2.3.tgz"]
     assert told[0] == (0, len(ARCHIVE)) and told[-1] == (len(ARCHIVE), len(ARCHIVE))
     assert left_behind(tmp_path) == KEPT
-    assert is_at_hand(tmp_path, PACKAGE)
+    assert is_available(tmp_path, PACKAGE)
     registry.status = 503
     assert get_runtime(tmp_path, PACKAGE) == RUNTIME
     assert registry.num_requests == 1
@@ -110,7 +110,7 @@ def test_a_stop_leaves_nothing(registry: Publisher, tmp_path: Path) -> None:
 
 def test_an_archive_put_there_by_hand_is_taken(tmp_path: Path) -> None:
     (tmp_path / PACKAGE.archive).write_bytes(ARCHIVE)
-    assert is_at_hand(tmp_path, PACKAGE)
+    assert is_available(tmp_path, PACKAGE)
     assert get_runtime(tmp_path, PACKAGE) == RUNTIME
     assert left_behind(tmp_path) == KEPT
 

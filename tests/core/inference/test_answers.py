@@ -43,11 +43,11 @@ def test_a_batch_answers_as_one_photo_after_another_does(predictor: Predictor, m
 
 
 def test_a_batch_knows_as_little_as_one_photo(predictor: Predictor, make_image) -> None:
-    looks = predictor.look_at(np.zeros((2, predictor.image_size, predictor.image_size, 3), np.uint8))
-    assert looks.features is not None
+    outputs = predictor.outputs(np.zeros((2, predictor.image_size, predictor.image_size, 3), np.uint8))
+    assert outputs.features is not None
     content = make_image("red")
     for limit, is_known in ((1.1, False), (0.0, True)):
-        rejection = Rejection(np.asarray(looks.features), min_probability=limit)
+        rejection = Rejection(np.asarray(outputs.features), min_probability=limit)
         strict = predictor.with_rejection(rejection)
         (answer,) = answer_files(strict, [uploaded_file("a.png", content)])
         alone = strict.predict(content)

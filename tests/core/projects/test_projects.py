@@ -45,15 +45,15 @@ def saved(workspace: Workspace, dataset_id: str, path: Path) -> Path:
     return path
 
 
-def looks(run: TrainingRun, size: int = 32) -> tuple[np.ndarray, np.ndarray]:
+def outputs(run: TrainingRun, size: int = 32) -> tuple[np.ndarray, np.ndarray]:
     pixels = np.random.default_rng(5).integers(0, 256, (4, size, size, 3), np.uint8)
-    found = Predictor.load(run.folder).look_at(pixels)
+    found = Predictor.load(run.folder).outputs(pixels)
     assert found.features is not None
     return found.features, found.probabilities
 
 
 def assert_same_answers(one: TrainingRun, other: TrainingRun, size: int = 32) -> None:
-    for mine, theirs in zip(looks(one, size), looks(other, size), strict=True):
+    for mine, theirs in zip(outputs(one, size), outputs(other, size), strict=True):
         assert np.array_equal(mine, theirs)
 
 
@@ -171,7 +171,7 @@ def test_what_is_missing_here_is_filled_in(workspace: Workspace) -> None:
         workspace.source_dir(source_id) / "weights.npz",
         workspace.run_dir(run_id) / "model.keras",
     ]
-    before = looks(TrainingRun.load(workspace, run_id))
+    before = outputs(TrainingRun.load(workspace, run_id))
     contents = [path.read_bytes() for path in paths]
     for path in paths:
         path.unlink()
@@ -179,7 +179,7 @@ def test_what_is_missing_here_is_filled_in(workspace: Workspace) -> None:
     assert set(again.new_ids) == {dataset.id, source_id, run_id}
     assert not again.is_copy
     assert [path.read_bytes() for path in paths[:2]] == contents[:2]
-    for mine, theirs in zip(before, looks(TrainingRun.load(workspace, run_id)), strict=True):
+    for mine, theirs in zip(before, outputs(TrainingRun.load(workspace, run_id)), strict=True):
         assert np.array_equal(mine, theirs)
     assert opened(workspace, DATA / "version-1.zip").new_ids == ()
 

@@ -34,7 +34,7 @@ def test_a_project_of_an_earlier_version_opens_and_answers_as_then(workspace: Wo
     pixels = np.random.default_rng(5).integers(0, 256, (4, 32, 32, 3), np.uint8)
     for run_id, expected in answers.items():
         run = TrainingRun.load(workspace, run_id)
-        found = Predictor.load(run.folder).look_at(pixels).probabilities
+        found = Predictor.load(run.folder).outputs(pixels).probabilities
         # Another processor may add numbers up in another order.
         np.testing.assert_allclose(found, np.array(expected, np.float32), atol=1e-6)
         evaluation = run.evaluation()

@@ -22,11 +22,11 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import IngestError, WeightsError, WorkspaceError
-from transfer_core.evaluation.evaluation import evaluate, look_at_files, met_sentence
+from transfer_core.evaluation.evaluation import evaluate, met_sentence, outputs_of_files
 from transfer_core.evaluation.outcomes import answered
 from transfer_core.export.model_card import model_card
 from transfer_core.inference import cached_outputs as cached_looks
-from transfer_core.inference.cached_outputs import look_at_cached
+from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.explanation import GradCam
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import DEFAULT_SHARE, Rejection, limit_that_keeps
@@ -69,8 +69,8 @@ def test_cached_features_give_the_answers_of_the_files(
     run = TrainingRun.create(session_workspace, color_dataset, tiny_config.with_changes(**changes))
     execute_run(session_workspace, run, lambda event: None, lambda: False)
     images = list(color_dataset.images)
-    cached = look_at_cached(run.folder, run.config, color_dataset, images, session_workspace.cache_dir)
-    files = look_at_files(Predictor.load(run.folder), [labelled(color_dataset, image) for image in images])
+    cached = cached_outputs(run.folder, run.config, color_dataset, images, session_workspace.cache_dir)
+    files = outputs_of_files(Predictor.load(run.folder), [labelled(color_dataset, image) for image in images])
     np.testing.assert_allclose(cached.probabilities, files.probabilities, atol=TOLERANCE)
     np.testing.assert_allclose(cached.features, files.features, rtol=0.01, atol=0.01)
     assert (cached.probabilities.argmax(axis=1) == files.probabilities.argmax(axis=1)).all()
@@ -143,11 +143,11 @@ def test_a_signature_without_sound_facts_leaves_it_to_the_registry(own_run, chan
 def test_a_model_that_took_the_place_of_another_is_cut_again(finished_run, own_run, keras_module) -> None:
     images = finished_run.dataset.images[:2]
     asked = (own_run.folder, own_run.config, finished_run.dataset, images, finished_run.workspace.cache_dir)
-    before = look_at_cached(*asked).probabilities
+    before = cached_outputs(*asked).probabilities
     written_at = (own_run.folder / "model.keras").stat().st_mtime_ns
     swap_classes(keras_module, own_run.folder)
     os.utime(own_run.folder / "model.keras", ns=(written_at - 10**9, written_at - 10**9))
-    np.testing.assert_allclose(look_at_cached(*asked).probabilities, before[:, ::-1], atol=1e-6)
+    np.testing.assert_allclose(cached_outputs(*asked).probabilities, before[:, ::-1], atol=1e-6)
 
 
 def test_each_part_is_what_the_run_met(finished_run) -> None:

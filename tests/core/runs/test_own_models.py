@@ -34,7 +34,7 @@ def test_it_is_deleted_and_had_back_beside_the_run_of_the_same_id(source: Finish
     assert workspace.source_ids() == []
     with pytest.raises(NotFoundError):
         get_backbone(source_id)
-    # The run is there as before, and can become a source anew.
+    # The run is there as before, and can become a source again.
     assert [run.id for run in runs_to_build_on(workspace)] == [source_id]
     move_to_trash(workspace, source_id)
     take_source_from_trash(workspace, source_id)
@@ -49,7 +49,7 @@ def test_it_is_made_anew_and_deleted_again(source: FinishedRun) -> None:
     for _time in range(2):
         delete_source(workspace, source_id)
         make_source(workspace, source_id)
-    # What was made anew stays when the deletion is taken back.
+    # What was made again stays when the deletion is taken back.
     take_source_from_trash(workspace, source_id)
     assert get_backbone(source_id).is_own
     delete_source(workspace, source_id)

@@ -43,8 +43,8 @@ def test_what_is_foretold_for_a_whole_network_is_near_what_was_measured(
     """How it was measured stands in docs/benchmarks.md."""
     backbone = get_backbone(name)
     plan = FreezePlan(backbone, len(backbone.blocks))
-    foretold = estimate_memory(plan, TrainingConfig(backbone=name, batch_size=batch_size), color_dataset)
-    assert 1 < foretold / (measured * MEGABYTE) < 2.5
+    estimated = estimate_memory(plan, TrainingConfig(backbone=name, batch_size=batch_size), color_dataset)
+    assert 1 < estimated / (measured * MEGABYTE) < 2.5
 
 
 def test_number_of_images_does_not_matter(color_dataset, keras_module) -> None:

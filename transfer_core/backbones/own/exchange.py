@@ -63,7 +63,7 @@ def export_source(workspace: Workspace, source_id: str, path: Path) -> None:
 
     Raises:
         NotFoundError: If there is no such model.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     folder = workspace.source_dir(source_id)
     if not (folder / FACTS_FILE).is_file():
@@ -85,7 +85,7 @@ def import_source(workspace: Workspace, content: BinaryIO) -> str:
 
     Raises:
         WeightsError: If it is another kind of file, damaged, or does not fit the network that it names.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     load_keras()
     with _new_source(workspace) as (source_id, folder):
@@ -124,7 +124,7 @@ def import_weights(workspace: Workspace, backbone_name: str, content: BinaryIO, 
     Raises:
         NotFoundError: If there is no such network.
         WeightsError: If the file is damaged or of another network.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     network = published_backbone(backbone_name)
     load_keras()

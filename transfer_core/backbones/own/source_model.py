@@ -137,7 +137,7 @@ class SourceWeights:
     checksum: str
 
     @property
-    def are_at_hand(self) -> bool:
+    def are_available(self) -> bool:
         """Whether the file is there."""
         return (self.folder / ARRAYS_FILE).is_file()
 
@@ -206,7 +206,7 @@ def write_source(folder: Path, model: keras.Model, network: Backbone, facts: dic
         All facts.
 
     Raises:
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     layers = [layer for layer in network.build(pretrained=False).layers if layer.weights]
     arrays = {

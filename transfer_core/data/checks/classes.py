@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
-from transfer_core.data.checks.problems import Mend, Problem, Severity, listed
+from transfer_core.data.checks.problems import Fix, Problem, Severity, listed
 from transfer_core.data.dataset import ADVISED_IMAGES_PER_CLASS, MIN_IMAGES_PER_CLASS, ImageDataset
 from transfer_core.data.split import classes_without
 from transfer_core.language import _, plural
@@ -60,16 +60,16 @@ def _few_images(dataset: ImageDataset) -> Iterator[Problem]:
         "what they show; add more, or leave the classes out.",
         len(few),
     )
-    mend = None
+    fix = None
     if len(counts) - len(few) >= 2:
-        mend = Mend(_("Leave out the classes with few images"), lambda mended: _without_classes(mended, few))
+        fix = Fix(_("Leave out the classes with few images"), lambda fixed: _without_classes(fixed, few))
     yield Problem(
         "few_images",
         severity,
         _("Classes with few images"),
         _with_names(sentence, [f"{name} ({counts[name]:,})" for name in few]),
         image_ids=_ids_in(dataset, few),
-        mend=mend,
+        fix=fix,
     )
 
 
@@ -129,7 +129,7 @@ def _one_sided(dataset: ImageDataset) -> Iterator[Problem]:
         _("Classes on one side of the split"),
         _with_names(sentence, names),
         image_ids=_ids_in(dataset, names),
-        mend=Mend(_("Draw the split anew"), _with_drawn_split) if dataset.split_by == "folders" else None,
+        fix=Fix(_("Draw the split again"), _with_drawn_split) if dataset.split_by == "folders" else None,
     )
 
 
@@ -161,7 +161,7 @@ def _few_to_check_with(dataset: ImageDataset) -> Iterator[Problem]:
             for image in dataset.images
             if image.class_name in few and (image.split == "validation" or dataset.split_by == "folds")
         ),
-        mend=Mend(_("Let all images take turns"), _with_folds) if can_take_turns else None,
+        fix=Fix(_("Let all images take turns"), _with_folds) if can_take_turns else None,
     )
 
 

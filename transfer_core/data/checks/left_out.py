@@ -21,9 +21,9 @@ def _unusable(dataset: ImageDataset) -> Iterator[Problem]:
     if files := _files(dataset, "damaged", "unreadable"):
         sentence = plural(
             "{count} file cannot be opened: it is damaged, cut off or locked. The model learns nothing from it; "
-            "copy it anew from where it came and add it again.",
+            "copy it again from where it came and add it again.",
             "{count} files cannot be opened: they are damaged, cut off or locked. The model learns nothing from "
-            "them; copy them anew from where they came and add them again.",
+            "them; copy them again from where they came and add them again.",
             len(files),
         )
         yield _about(files, "damaged", "warning", _("Damaged files"), sentence)
@@ -129,7 +129,7 @@ def _two_labels(dataset: ImageDataset) -> Iterator[Problem]:
         sentence,
         image_ids=ids,
         files=tuple(file.name for file in files),
-        mend=taking_out(dataset, ids, _("Take these pictures out of both classes")),
+        fix=taking_out(dataset, ids, _("Take these pictures out of both classes")),
     )
 
 

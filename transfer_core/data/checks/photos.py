@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
-from transfer_core.data.checks.problems import Mend, Problem, Suspicion, ids_of, taking_out
+from transfer_core.data.checks.problems import Fix, Problem, Suspicion, ids_of, taking_out
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.similarity import near_duplicates
 from transfer_core.data.records import ImageRecord, Split
@@ -60,7 +60,7 @@ def check_labels(dataset: ImageDataset, suspicions: Sequence[Suspicion]) -> Iter
         _("Labels that are likely wrong"),
         sentence,
         image_ids=tuple(suspicion.image_id for suspicion in open_ones),
-        mend=Mend(_("Take the suggested labels"), lambda mended: _with_suggestions(mended, open_ones)),
+        fix=Fix(_("Take the suggested labels"), lambda fixed: _with_suggestions(fixed, open_ones)),
     )
 
 
@@ -84,7 +84,7 @@ def _in_one_class(dataset: ImageDataset, alike: list[list[ImageRecord]]) -> Iter
         sentence,
         image_ids=_flat(groups),
         groups=tuple(map(ids_of, groups)),
-        mend=taking_out(dataset, ids_of(spare), _("Keep the largest of each")),
+        fix=taking_out(dataset, ids_of(spare), _("Keep the largest of each")),
     )
 
 
@@ -106,7 +106,7 @@ def _across_classes(dataset: ImageDataset, groups: list[list[ImageRecord]]) -> I
         sentence,
         image_ids=ids,
         groups=tuple(map(ids_of, groups)),
-        mend=taking_out(dataset, ids, _("Take all of them out")),
+        fix=taking_out(dataset, ids, _("Take all of them out")),
     )
 
 
@@ -129,7 +129,7 @@ def _across_the_split(dataset: ImageDataset) -> Iterator[Problem]:
         sentence,
         image_ids=_flat(groups),
         groups=tuple(map(ids_of, groups)),
-        mend=taking_out(dataset, ids_of(copies), _("Leave out the copies that are learned from")),
+        fix=taking_out(dataset, ids_of(copies), _("Leave out the copies that are learned from")),
     )
 
 
@@ -192,8 +192,8 @@ def _about(
     dataset: ImageDataset, images: Collection[ImageRecord], kind: str, title: str, sentence: str
 ) -> Problem:
     ids = ids_of(images)
-    mend = taking_out(dataset, ids, _("Take these images out"))
-    return Problem(kind, "warning", title, sentence, image_ids=ids, mend=mend)
+    fix = taking_out(dataset, ids, _("Take these images out"))
+    return Problem(kind, "warning", title, sentence, image_ids=ids, fix=fix)
 
 
 def _with_suggestions(dataset: ImageDataset, suspicions: Sequence[Suspicion]) -> ImageDataset:

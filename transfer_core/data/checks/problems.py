@@ -1,4 +1,4 @@
-"""What is wrong with images: a problem in one plain sentence, and a mend for it."""
+"""What is wrong with images: a problem in one plain sentence, and a fix for it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _MAX_NAMES = 5
 
 
 @dataclass(frozen=True)
-class Mend:
+class Fix:
     """One click that does away with a problem; like every change of labels it can be undone.
 
     Args:
         title: The words on the button.
-        apply: Returns the mended dataset, which is not saved yet.
+        apply: Returns the fixed dataset, which is not saved yet.
     """
 
     title: str
@@ -34,14 +34,14 @@ class Problem:
 
     Args:
         kind: Identifier; a dataset has at most one problem of each kind.
-        severity: `"error"` when nothing can be trained before it is mended, `"warning"` when the model would be
+        severity: `"error"` when nothing can be trained before it is fixed, `"warning"` when the model would be
             worse or its accuracy less true, `"info"` when it is good to know.
         title: A few words.
         sentence: What it is, how often, and what it means for the model.
         image_ids: The images it is about.
         files: The names of files it is about that did not come in.
         groups: Images that belong together, where that is the matter; the one to keep first.
-        mend: One click that does away with it, where there is a sane one.
+        fix: One click that does away with it, where there is a sane one.
     """
 
     kind: str
@@ -51,7 +51,7 @@ class Problem:
     image_ids: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ()
-    mend: Mend | None = None
+    fix: Fix | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain values, ready for JSON."""
@@ -63,7 +63,7 @@ class Problem:
             "image_ids": list(self.image_ids),
             "files": list(self.files),
             "groups": [list(group) for group in self.groups],
-            "mend": self.mend.title if self.mend else None,
+            "fix": self.fix.title if self.fix else None,
         }
 
 
@@ -97,8 +97,8 @@ def listed(names: Collection[str]) -> str:
     return _("{names} and {count:,} more").format(names=shown, count=len(names) - _MAX_NAMES)
 
 
-def taking_out(dataset: ImageDataset, ids: Collection[str], title: str) -> Mend | None:
-    """Return the mend that excludes images, or None where it would leave a class without enough of them.
+def taking_out(dataset: ImageDataset, ids: Collection[str], title: str) -> Fix | None:
+    """Return the fix that excludes images, or None where it would leave a class without enough of them.
 
     Args:
         dataset: The images as they are.
@@ -109,4 +109,4 @@ def taking_out(dataset: ImageDataset, ids: Collection[str], title: str) -> Mend 
     left = Counter(image.class_name for image in dataset.images if image.id not in out)
     if any(left[name] < min(count, MIN_IMAGES_PER_CLASS) for name, count in dataset.counts().items()):
         return None
-    return Mend(title, lambda mended: mended.without(out))
+    return Fix(title, lambda fixed: fixed.without(out))

@@ -86,7 +86,7 @@ def _reduce_while_decoding(jpeg: Image.Image) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    # ImageOps.exif_transpose also writes the EXIF anew, which fails on the odd tags of some cameras.
+    # ImageOps.exif_transpose also writes the EXIF again, which fails on the odd tags of some cameras.
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except DECODER_ERRORS:

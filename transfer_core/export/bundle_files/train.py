@@ -42,7 +42,7 @@ OVERSAMPLE = False  # whether they are shown more often, until all classes are a
 AUGMENTATION = "off"  # how strongly training photos are varied: "off", "light", "medium" or "strong"
 AUGMENTATION_KINDS = ("flip", "rotation", "zoom", "color")
 NUM_VIEWS = 1  # versions of each training photo, the unchanged photo among them
-LIVE_AUGMENTATION = False  # whether training photos are varied anew in each epoch instead
+LIVE_AUGMENTATION = False  # whether training photos are varied again in each epoch instead
 PATIENCE = 20  # epochs without a lower validation loss until a phase ends; 0 never ends early
 SEED = 1
 

@@ -155,7 +155,7 @@ def test_missing_weights_are_told_with_what_to_do_and_never_replaced_by_others(
 ) -> None:
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path))
     backbone = get_backbone("mobilenet_v3_small")
-    assert not backbone.weights.are_at_hand
+    assert not backbone.weights.are_available
     with pytest.raises(WeightsError) as caught:
         backbone.build()
     message = str(caught.value)
@@ -171,7 +171,7 @@ def test_half_a_file_put_there_by_hand_is_not_taken(
     for name in ("mobilenet_v3_small", "mobilenet_v2"):
         backbone = get_backbone(name)
         (tmp_path / backbone.weights.download.name).write_bytes(CONTENT)
-        assert backbone.weights.are_at_hand
+        assert backbone.weights.are_available
         with pytest.raises(WeightsError, match=r"checksum is another|cannot be read"):
             backbone.build()
 

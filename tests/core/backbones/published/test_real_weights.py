@@ -56,7 +56,7 @@ def test_published_file_with_classifier_works_as_a_backbone_and_is_no_random_net
     found = {"own file": accuracy(workspace, dataset, source_id)}
     with monkeypatch.context() as environment:
         environment.setenv(WEIGHTS_VARIABLE, str(weights_dir))
-        assert get_backbone("mobilenet_v2").weights.are_at_hand
+        assert get_backbone("mobilenet_v2").weights.are_available
         found["in the folder"] = accuracy(workspace, dataset, "mobilenet_v2")
     found["random"] = accuracy(workspace, dataset, "tiny_random")
     assert found["own file"] == found["in the folder"] > 0.7

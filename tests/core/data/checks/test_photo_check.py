@@ -1,4 +1,4 @@
-"""Each problem is found, said in plain words, and gone after its mend; what is good is not called a problem."""
+"""Each problem is found, said in plain words, and gone after its fix; what is good is not called a problem."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def only_problem(dataset: ImageDataset, suspects: Iterable[Suspicion] = ()) -> P
     return problem
 
 
-def mended(dataset: ImageDataset, problem: Problem) -> ImageDataset:
-    assert problem.mend is not None
-    return problem.mend.apply(dataset)
+def fixed(dataset: ImageDataset, problem: Problem) -> ImageDataset:
+    assert problem.fix is not None
+    return problem.fix.apply(dataset)
 
 
 def jpeg(image: Image.Image, quality: int = 90) -> bytes:
@@ -114,7 +114,7 @@ def test_file_that_was_left_out(file_kind: LeftOutKind, kind: str, severity: str
     problem = only_problem(dataset_of(healthy(), [LeftOut("cat/x.jpg", "why", file_kind, "cat-1", "cat")]))
     assert (problem.kind, problem.severity, problem.files) == (kind, severity, ("cat/x.jpg",))
     assert words in problem.sentence
-    assert problem.mend is None
+    assert problem.fix is None
 
 
 def test_files_that_nobody_misses_are_no_problem() -> None:
@@ -133,10 +133,10 @@ def test_the_same_picture_under_two_labels() -> None:
     dataset = dataset_of(healthy(), [LeftOut("dog/x.jpg", "why", "other_class", "cat-1", "dog")])
     problem = only_problem(dataset)
     assert (problem.kind, problem.image_ids, problem.files) == ("other_class", ("cat-1",), ("dog/x.jpg",))
-    assert examine(mended(dataset, problem)) == []
+    assert examine(fixed(dataset, problem)) == []
     assert examine(dataset.relabelled(["cat-1"], "Dog")) == []
-    assert len(mended(dataset, problem).images) == 59
-    assert mended(dataset, problem).undone().images == dataset.images
+    assert len(fixed(dataset, problem).images) == 59
+    assert fixed(dataset, problem).undone().images == dataset.images
 
 
 # Copies
@@ -164,7 +164,7 @@ def test_near_duplicates_in_one_class(make_photo: MakePhoto) -> None:
     assert (problem.kind, problem.severity) == ("near_duplicate", "info")
     assert "2 images are nearly the same" in problem.sentence
     assert problem.groups == (("cat-7", "cat-3", "cat-9"),)
-    after = mended(dataset, problem)
+    after = fixed(dataset, problem)
     assert examine(after) == []
     assert {image.id for image in after.excluded} == {"cat-3", "cat-9"}
 
@@ -181,7 +181,7 @@ def test_near_duplicates_across_classes(make_photo: MakePhoto) -> None:
     assert (problem.kind, problem.severity) == ("label_conflict", "warning")
     assert set(problem.image_ids) == {"cat-3", "dog-3"}
     assert "1 picture is there nearly the same in two or more classes" in problem.sentence
-    assert examine(mended(dataset, problem)) == []
+    assert examine(fixed(dataset, problem)) == []
 
 
 def own_split(images: list[ImageRecord]) -> list[ImageRecord]:
@@ -203,7 +203,7 @@ def test_copies_across_the_person_s_own_split(make_photo: MakePhoto, link: str) 
     assert (problem.kind, problem.severity) == ("leak", "warning")
     assert problem.groups == (("dog-2", "dog-10"),)
     assert "1 picture to learn from" in problem.sentence
-    after = mended(dataset, problem)
+    after = fixed(dataset, problem)
     assert "leak" not in kinds(examine(after))
     assert [image.id for image in after.excluded] == ["dog-2"]
 
@@ -238,7 +238,7 @@ def test_image_that_is_hard_to_see(
     assert (problem.kind, problem.severity, problem.image_ids) == (kind, "warning", ("cat-4", "cat-5"))
     assert words in problem.sentence
     assert problem.sentence.startswith("2 images")
-    assert examine(mended(dataset, problem)) == []
+    assert examine(fixed(dataset, problem)) == []
     assert examine(dataset_of(changed(healthy(), 4, 5, **good))) == []
 
 
@@ -249,8 +249,8 @@ def test_size_that_is_not_known_is_no_problem() -> None:
 def test_no_mend_leaves_a_class_without_images() -> None:
     images = changed(healthy(), *range(29), width=32, height=32)
     problem = only_problem(dataset_of(images))
-    assert (problem.kind, problem.mend) == ("tiny", None)
-    assert only_problem(dataset_of(changed(healthy(), *range(28), width=32, height=32))).mend is not None
+    assert (problem.kind, problem.fix) == ("tiny", None)
+    assert only_problem(dataset_of(changed(healthy(), *range(28), width=32, height=32))).fix is not None
 
 
 # Classes and their split
@@ -268,7 +268,7 @@ def test_class_with_few_images() -> None:
     assert (problem.severity, len(problem.image_ids)) == ("warning", 9)
     assert "1 class has fewer than 10 images" in problem.sentence
     assert "fox (9)" in problem.sentence
-    after = mended(dataset, problem)
+    after = fixed(dataset, problem)
     assert after.class_names == ("cat", "dog")
     assert len(after.excluded) == 9
     assert "few_images" not in kinds(examine(dataset_of(records(cat=12, dog=12, fox=10))))
@@ -278,7 +278,7 @@ def test_class_with_one_image_stops_the_training() -> None:
     problem = examine(dataset_of(records(cat=30, dog=1)))[0]
     assert (problem.kind, problem.severity) == ("few_images", "error")
     # Without the dog there would be one class only.
-    assert problem.mend is None
+    assert problem.fix is None
 
 
 def test_imbalance() -> None:
@@ -304,7 +304,7 @@ def test_class_on_one_side_of_the_person_s_own_split() -> None:
     problem = only_problem(dataset)
     assert (problem.kind, problem.severity) == ("one_sided", "error")
     assert problem.sentence.endswith("It is about: dog.")
-    after = mended(dataset, problem)
+    after = fixed(dataset, problem)
     assert after.split_by == "share"
     assert examine(after) == []
 
@@ -318,7 +318,7 @@ def test_few_images_to_check_with() -> None:
         in (problem.sentence)
     )
     assert {image.split for image in dataset.images if image.id in problem.image_ids} == {"validation"}
-    after = mended(dataset, problem)
+    after = fixed(dataset, problem)
     assert (after.split_by, after.num_folds) == ("folds", 5)
     assert examine(after) == []
     assert examine(dataset_of(records(cat=30, dog=25))) == []
@@ -328,7 +328,7 @@ def test_images_cannot_take_turns_where_there_are_too_few() -> None:
     problem = next(
         problem for problem in examine(dataset_of(records(cat=12, dog=4))) if problem.kind == "few_validation"
     )
-    assert problem.mend is None
+    assert problem.fix is None
 
 
 @pytest.mark.parametrize(("num_images", "accuracy"), [(1, 0.2065), (4, 0.5101), (100, 0.9630)])
@@ -353,7 +353,7 @@ def test_labels_that_are_likely_wrong() -> None:
     # The third has another label by now, the fourth is out.
     assert problem.image_ids == ("cat-1", "dog-1")
     assert "2 images look more like another class" in problem.sentence
-    after = mended(dataset, problem)
+    after = fixed(dataset, problem)
     labels = {image.id: image.class_name for image in after.images}
     assert (labels["cat-1"], labels["dog-1"], labels["cat-2"]) == ("dog", "fox", "cat")
     assert examine(after, suspects) == []
@@ -401,7 +401,7 @@ def test_a_dropped_folder_with_everything_in_it(workspace: Workspace, make_photo
     assert [names[image_id] for image_id in found["uniform"].image_ids] == ["wall.jpg"]
     assert found["damaged"].files == ("cat/cut.jpg",)
     for problem in found.values():
-        dataset = problem.mend.apply(dataset) if problem.mend else dataset
+        dataset = problem.fix.apply(dataset) if problem.fix else dataset
     # What is left needs other files, or is good to know.
     assert set(kinds(examine(dataset))) == {"damaged", "not_an_image", "no_class", "duplicate"}
 
@@ -420,8 +420,8 @@ def test_a_problem_is_plain_values() -> None:
     tiny, text = (problem.to_dict() for problem in examine(dataset))
     assert json.loads(json.dumps(tiny)) == tiny
     assert (tiny["kind"], tiny["severity"], tiny["image_ids"]) == ("tiny", "warning", ["cat-4"])
-    assert (tiny["files"], tiny["mend"], tiny["groups"]) == ([], "Take these images out", [])
-    assert (text["files"], text["mend"]) == (["a.txt"], None)
+    assert (tiny["files"], tiny["fix"], tiny["groups"]) == ([], "Take these images out", [])
+    assert (text["files"], text["fix"]) == (["a.txt"], None)
     assert {"title", "sentence"} <= tiny.keys()
 
 

@@ -166,7 +166,7 @@ class TestUpright:
                 assert sorted(decode_image(changed).size) == [32, 48]
 
     def test_tags_that_cannot_be_written_again_do_not_hide_the_orientation(self) -> None:
-        # Some cameras write a text where a number is due; writing such EXIF anew fails.
+        # Some cameras write a text where a number is due; writing such EXIF again fails.
         make_as_text = struct.pack(">HHI4s", 0x011A, 2, 4, b"72\0\0")
         upright = struct.pack(">HHIHH", ORIENTATION, 3, 1, 6, 0)
         tags = b"MM\0*\0\0\0\x08\0\x02" + upright + make_as_text + b"\0\0\0\0"

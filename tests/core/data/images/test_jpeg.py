@@ -1,4 +1,4 @@
-"""A JPEG loses everything but its pixels, or is left to be written anew."""
+"""A JPEG loses everything but its pixels, or is left to be written again."""
 
 import io
 import struct
