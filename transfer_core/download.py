@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from transfer_core.files import replacing
 from transfer_core.language import _
+from transfer_core.types import OnProgress, ShouldStop
 
 _SECONDS_WITHOUT_A_BYTE = 30
 _CHUNK_BYTES = 2**16
@@ -31,8 +32,8 @@ def download_file(
     path: Path,
     *,
     is_right: Callable[[Path], bool],
-    on_progress: Callable[[int, int], None] = lambda num_bytes, num_all: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    on_progress: OnProgress = lambda num_bytes, num_all: None,
+    should_stop: ShouldStop = lambda: False,
 ) -> None:
     """Get a file into its place. Nothing of it is left there when it breaks off.
 
@@ -71,8 +72,8 @@ def _copy(
     answer: http.client.HTTPResponse,
     target: BinaryIO,
     num_all: int,
-    on_progress: Callable[[int, int], None],
-    should_stop: Callable[[], bool],
+    on_progress: OnProgress,
+    should_stop: ShouldStop,
 ) -> None:
     num_bytes = 0
     on_progress(num_bytes, num_all)

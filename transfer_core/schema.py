@@ -8,7 +8,9 @@ import types
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
 
 # In an annotation: infinity and NaN fit as well, such as the loss of a training that went out of bounds.
 NOT_FINITE = "may be infinity or NaN"
@@ -21,6 +23,23 @@ _LARGEST = 2**53
 _MOST_LETTERS = 100_000
 
 _Check = Callable[[Any], bool]
+_T = TypeVar("_T")
+
+
+def decoded(values: object, kind: type[_T]) -> _T:
+    """Return JSON values as a struct, checked against its declaration: types, ranges and unknown fields.
+
+    Args:
+        values: From `json.loads`.
+        kind: A `msgspec.Struct`, declared with `forbid_unknown_fields` unless a later version may add fields.
+
+    Raises:
+        ValueError: If they do not fit, with the field and the reason in English, for the log.
+    """
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
 
 
 def fits(value: object, kind: Any) -> bool:

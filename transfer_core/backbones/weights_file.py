@@ -18,12 +18,13 @@ import numpy as np
 from transfer_core.errors import WeightsError
 from transfer_core.files import check_shortage
 from transfer_core.language import _
+from transfer_core.types import Array
 
 if TYPE_CHECKING:
     import h5py
     import keras
 
-Arrays = dict[str, list[np.ndarray[Any, Any]]]
+Arrays = dict[str, list[Array]]
 
 # What reading raises on files that were cut off or changed.
 _DAMAGE = (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, MemoryError)

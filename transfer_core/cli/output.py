@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -33,6 +33,7 @@ from transfer_core.language import _
 from transfer_core.runs.run_status import status_of
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES
+from transfer_core.types import OnProgress
 
 _MAX_SHOWN = 200
 _SECONDS_BETWEEN_NOTES = 2.0
@@ -218,7 +219,7 @@ def escaped(line: str) -> str:
     return CONTROL_CHARACTERS_AND_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
-def noted(title: str) -> Callable[[int, int], None]:
+def noted(title: str) -> OnProgress:
     """Return what is told the bytes of a download, and notes them now and then.
 
     Args:

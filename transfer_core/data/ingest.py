@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -21,10 +21,10 @@ from transfer_core.errors import IngestError, UnreadableImageError, WorkspaceErr
 from transfer_core.files import check_shortage, remove, replacing
 from transfer_core.language import _, plural
 from transfer_core.locks import changing, hold
+from transfer_core.types import OnProgress
 from transfer_core.workspace import Workspace, new_id
 
 _SMALL_SIDE = 64
-Progress = Callable[[int, int], None]
 
 
 def create_dataset(workspace: Workspace, name: str, sample: str | None = None) -> ImageDataset:
@@ -45,7 +45,7 @@ def add_files(
     *,
     class_name: str | None = None,
     burst: str = "",
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> ImageDataset:
     """Add files to a dataset and save it as a new version.
 
@@ -77,7 +77,7 @@ def collect_files(
     *,
     class_name: str | None = None,
     burst: str = "",
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> ImageDataset:
     """Do the same with one part of what a person dropped: it is not saved, and may be unusable as a whole.
 

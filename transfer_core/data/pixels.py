@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,8 +14,7 @@ from transfer_core.data.parallel import map_ahead
 from transfer_core.errors import UnreadableImageError
 from transfer_core.files import check_shortage
 from transfer_core.language import _
-
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+from transfer_core.types import Pixels
 
 
 def pixel_batches(

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,6 +15,7 @@ from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import NotFoundError
 from transfer_core.language import _
+from transfer_core.types import Array
 
 _PICTURES = Path(__file__).parent / "sample_pictures"
 _DIGITS_PER_CLASS = 60
@@ -93,7 +93,7 @@ def _digits(first: int, count: int) -> list[SourceFile]:
     return files
 
 
-def _png(scan: np.ndarray[Any, Any]) -> bytes:
+def _png(scan: Array) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(scan).resize((_DIGIT_SIDE, _DIGIT_SIDE), Image.Resampling.BICUBIC).save(buffer, "PNG")
     return buffer.getvalue()

@@ -24,6 +24,7 @@ from transfer_core.errors import IngestError
 from transfer_core.evaluation.intervals import wilson_standard_error
 from transfer_core.evaluation.pooled_features import pooled_features
 from transfer_core.language import _
+from transfer_core.types import Array, ShouldStop
 
 MOST_FOLDS = 5
 # The standardised features of few images are many more than the images: measured in docs/audition.md.
@@ -32,8 +33,6 @@ _MAX_ITERATIONS = 300
 _SEED = 0
 _NUM_TIMED_IMAGES = 16
 _NUM_TIMINGS = 2
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def audition(
     cache_dir: Path,
     *,
     on_progress: Callable[[Backbone, int], None] = lambda backbone, num_images: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    should_stop: ShouldStop = lambda: False,
 ) -> list[AuditionScore]:
     """Try backbones on the images of a dataset; those kept for testing, and damaged ones, are left out.
 
@@ -107,7 +106,7 @@ def _audition(
     backbones: Sequence[Backbone],
     cache_dir: Path,
     on_progress: Callable[[Backbone, int], None],
-    should_stop: Callable[[], bool],
+    should_stop: ShouldStop,
 ) -> list[AuditionScore]:
     rows = _probed_rows(dataset)
     images = [dataset.images[row] for row in rows]

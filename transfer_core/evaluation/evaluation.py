@@ -24,6 +24,7 @@ from transfer_core.inference.predictor import ModelOutputs, Predictor
 from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _, plural
 from transfer_core.schema import fits
+from transfer_core.types import Array
 
 FORMAT_VERSION = 2
 # As many as tell every float32 from its neighbours.
@@ -31,8 +32,6 @@ _DIGITS = 9
 # Rounding adds probabilities up to a little more than 1, and unit vectors to a little more than 1 in length.
 _MOST_SHARE, _MOST_FAMILIARITY = 1 + 1e-6, 1.01
 _TEMPERATURES = (0.1, 100)
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

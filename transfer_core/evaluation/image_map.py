@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from transfer_core.errors import IngestError
 from transfer_core.language import _
+from transfer_core.types import Array
 
 MapMethod = Literal["t-sne", "pca"]
 MOST_IMAGES = 1000
@@ -16,8 +17,6 @@ _FEWEST_IMAGES = 3
 _USUAL_PERPLEXITY = 30
 _DIMENSIONS_BEFORE_TSNE = 50
 _SEED = 0
-
-Array = np.ndarray[Any, Any]
 
 
 def lay_out(features: Array, method: MapMethod) -> Array:

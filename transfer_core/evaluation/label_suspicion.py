@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,14 +17,13 @@ from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.damage import use_readable
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.evaluation.pooled_features import pooled_features
+from transfer_core.types import Array, ShouldStop
 
 NUM_FOLDS = 5
 # Strong: with a tenth of the labels wrong, a classifier that follows its examples less finds more of them.
 _INVERSE_REGULARIZATION = 0.001
 _MAX_ITERATIONS = 500
 _SEED = 0
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def suspicious_labels(
@@ -34,7 +32,7 @@ def suspicious_labels(
     *,
     backbone_name: str = DEFAULT_BACKBONE,
     on_progress: Callable[[int], None] = lambda num_done: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    should_stop: ShouldStop = lambda: False,
 ) -> list[Suspicion]:
     """Return the labels that are likely wrong, the likeliest first.
 
@@ -65,7 +63,7 @@ def _suspicions(
     cache_dir: Path,
     backbone_name: str,
     on_progress: Callable[[int], None],
-    should_stop: Callable[[], bool],
+    should_stop: ShouldStop,
 ) -> list[Suspicion]:
     checked = _checked_rows(dataset)
     images = [dataset.images[row] for row in checked]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
+from transfer_core.types import Array
 
-Array = np.ndarray[Any, Any]
 _MEASURES = ("precision", "recall", "f1", "support")
 
 

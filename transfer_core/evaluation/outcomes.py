@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,8 +16,7 @@ from transfer_core.inference.rejection import (
     limit_that_keeps,
     possible_limits,
 )
-
-Array = np.ndarray[Any, Any]
+from transfer_core.types import Array
 
 
 def in_cell(evaluation: Evaluation, class_name: str, said: str) -> list[ImageOutcome]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.types import ShouldStop
 
 
 def pooled_features(
@@ -18,7 +19,7 @@ def pooled_features(
     cache_dir: Path,
     *,
     on_progress: Callable[[int], None] = lambda num_done: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    should_stop: ShouldStop = lambda: False,
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return the features of every image, from the cache of the trainings or computed now.
 

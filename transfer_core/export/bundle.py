@@ -41,6 +41,7 @@ from transfer_core.language import _
 from transfer_core.runs.own_models import lineage_of, title_of
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.train import MODEL_FILE
+from transfer_core.types import Pixels
 from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)
@@ -254,7 +255,7 @@ def _proof(export_format: ExportFormat, parities: tuple[Parity, ...]) -> dict[st
     return {**facts, "unproved": export_format.unproved} if export_format.unproved else facts
 
 
-def _samples(dataset: ImageDataset | None, image_size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _samples(dataset: ImageDataset | None, image_size: int) -> Pixels:
     """Return some images that the model learned from, drawn evenly from all of them."""
     images = dataset.images_in("train") if dataset else []
     if dataset is None or not images:

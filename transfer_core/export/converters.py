@@ -8,18 +8,17 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from transfer_core.export.formats import ExportFormat
 from transfer_core.inference.predictor import load_model, with_features
 from transfer_core.training.train import MODEL_FILE
+from transfer_core.types import Array, Pixels
 
 if TYPE_CHECKING:
     import keras
-
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def _write_litert(source: Source, export_format: ExportFormat, folder: Path) -> 
     saved_model = folder / "saved_model"
     source.load_model().export(saved_model, verbose=False)
 
-    def examples() -> Iterator[list[np.ndarray[Any, Any]]]:
+    def examples() -> Iterator[list[Array]]:
         for sample in source.samples:
             yield [sample[np.newaxis].astype(np.float32)]
 

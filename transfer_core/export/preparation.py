@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from transfer_core.errors import ExportError
 from transfer_core.export.formats import ExportFormat, get_format
 from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB, get_runtime, is_available
 from transfer_core.language import _
+from transfer_core.types import OnProgress, ShouldStop
 from transfer_core.workspace import Workspace
 
 
@@ -15,8 +14,8 @@ def prepare(
     workspace: Workspace,
     format_name: str,
     *,
-    on_progress: Callable[[int, int], None] = lambda num_bytes, num_all: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    on_progress: OnProgress = lambda num_bytes, num_all: None,
+    should_stop: ShouldStop = lambda: False,
 ) -> None:
     """Get what a format is made with onto this computer; nothing is done when it is there.
 

@@ -7,7 +7,6 @@ import hashlib
 import os
 import tarfile
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from transfer_core.download import DownloadFailedError, download_file
 from transfer_core.errors import ExportError
 from transfer_core.files import write_bytes
 from transfer_core.language import _
+from transfer_core.types import OnProgress, ShouldStop
 
 # As npm itself reads it: another registry, such as a mirror inside a school.
 REGISTRY_VARIABLE = "npm_config_registry"
@@ -97,8 +97,8 @@ def get_runtime(
     folder: Path,
     package: RuntimePackage = ONNX_RUNTIME_WEB,
     *,
-    on_progress: Callable[[int, int], None] = lambda num_bytes, num_all: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    on_progress: OnProgress = lambda num_bytes, num_all: None,
+    should_stop: ShouldStop = lambda: False,
 ) -> WebRuntime:
     """Return the runtime, from this computer where it is kept, otherwise from the registry; its files are kept.
 

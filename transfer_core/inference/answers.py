@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import UnreadableImageError
 from transfer_core.inference.predictor import Prediction, Predictor
 from transfer_core.language import _
+from transfer_core.types import Array, OnProgress
 
 _BATCH_SIZE = 32
 _THUMBNAIL_SIDE = 96
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class _Decoded:
-    pixels: np.ndarray[Any, Any] | None
+    pixels: Array | None
     thumbnail: bytes = b""
     reason: str = ""
     image_id: str = ""
@@ -62,7 +62,7 @@ class _Decoded:
 def answer_files(
     predictor: Predictor,
     files: Iterable[SourceFile],
-    progress: Callable[[int, int], None] | None = None,
+    progress: OnProgress | None = None,
 ) -> list[Answer]:
     """Score files in batches, the next ones being decoded meanwhile; memory stays bounded.
 

@@ -23,6 +23,7 @@ from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.schedule import planned_phases
 from transfer_core.training.signature import SIGNATURE_FILE, finished_backbone, head_of
 from transfer_core.training.train import MODEL_FILE
+from transfer_core.types import ShouldStop
 
 if TYPE_CHECKING:
     import keras
@@ -37,7 +38,7 @@ def cached_outputs(
     images: Sequence[ImageRecord],
     cache_dir: Path,
     on_progress: Callable[[int], None] = lambda num_done: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    should_stop: ShouldStop = lambda: False,
 ) -> ModelOutputs:
     """Return what a saved model makes of images: frozen layers from the cache, the rest computed.
 

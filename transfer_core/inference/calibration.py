@@ -9,13 +9,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from transfer_core.files import damaged_file, read_json, write_json
 from transfer_core.language import _
 from transfer_core.schema import fits
+from transfer_core.types import Array
 
 CALIBRATION_FILE = "calibration.json"
 # With fewer photos the temperature would follow single photos.
@@ -26,8 +26,6 @@ NUM_DIAGRAM_BINS = 10
 _LOWEST, _HIGHEST = 0.25, 10.0
 _MOST_PARTS = 5
 _SMALLEST = 1e-30
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
 from transfer_core.training.classifier import OUTPUT_LAYER
 from transfer_core.training.signature import recorded_last_layer
+from transfer_core.types import Array, Pixels
 
 if TYPE_CHECKING:
     import keras
@@ -41,7 +42,7 @@ class ClassAverage:
 
     class_name: str
     heat: Heat
-    photo: np.ndarray[Any, np.dtype[np.uint8]]
+    photo: Pixels
     num_images: int
 
 
@@ -78,7 +79,7 @@ class GradCam:
         """
         return cls(predictor.model, recorded_last_layer(folder, predictor.model), predictor.class_names)
 
-    def heat_maps(self, pixels: np.ndarray[Any, Any], class_names: Sequence[str]) -> Heat:
+    def heat_maps(self, pixels: Array, class_names: Sequence[str]) -> Heat:
         """Return what speaks for a class, for each of some images.
 
         Args:
@@ -146,7 +147,7 @@ def heat_sentence(class_name: str, heat: Heat) -> str:
     ).format(name=class_name, place=_place_words(place))
 
 
-def overlay(heat: Heat) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def overlay(heat: Heat) -> Pixels:
     """Return a picture to lay over the photo: violet to yellow as the heat grows, clear where there is none.
 
     Args:

@@ -22,14 +22,13 @@ from transfer_core.language import _
 from transfer_core.schema import fits
 from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.training.train import MODEL_FILE
+from transfer_core.types import Array
 
 if TYPE_CHECKING:
     import keras
 
 _BATCH_SIZE = 32
 _LARGEST_IMAGE_SIZE = 2048
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

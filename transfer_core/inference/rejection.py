@@ -20,6 +20,7 @@ from transfer_core.errors import WorkspaceError
 from transfer_core.files import check_shortage, damaged_file, read_json, replacing, write_json
 from transfer_core.language import _
 from transfer_core.schema import fits
+from transfer_core.types import Array
 
 REJECTION_FILE = "rejection.json"
 BANK_FILE = "rejection.npz"
@@ -36,8 +37,6 @@ MOST_IN_BANK = 2000
 _MOST_FEATURES = 2**16
 # An unit vector may be a little longer than 1 in half precision.
 _MOST_SIMILARITY = 1.01
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,8 +24,7 @@ from transfer_core.language import _
 from transfer_core.projects.manifest import MANIFEST_FILE, NAMES, StoredFile, files_of, is_packed
 from transfer_core.projects.texts import check_text, most_bytes, parse_text
 from transfer_core.projects.version import version_of
-
-Progress = Callable[[int, int], None]
+from transfer_core.types import OnProgress, ShouldStop
 
 _CHUNK_BYTES = 2**20
 _LOCKED = 1
@@ -42,8 +41,8 @@ class ProjectStoppedError(Exception):
 def unpack(
     content: BinaryIO,
     folder: Path,
-    on_progress: Progress = lambda done, total: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    on_progress: OnProgress = lambda done, total: None,
+    should_stop: ShouldStop = lambda: False,
 ) -> int:
     """Unpack a project, once all about it but the facts in its files has been checked.
 

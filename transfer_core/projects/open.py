@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import ProjectError, TransferStudioError, WorkspaceError
 from transfer_core.files import move, read_json
 from transfer_core.language import _
-from transfer_core.projects.archive import Progress, ProjectStoppedError, unpack
+from transfer_core.projects.archive import ProjectStoppedError, unpack
 from transfer_core.projects.checks import check_project, model_facts_of, same_images, same_training
 from transfer_core.projects.copy import with_new_ids
 from transfer_core.projects.manifest import MANIFEST_FILE, MODEL_FACTS_FILE, Manifest
@@ -21,6 +21,7 @@ from transfer_core.projects.models import rebuild_model
 from transfer_core.projects.version import migrate
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.train import MODEL_FILE
+from transfer_core.types import OnProgress, ShouldStop
 from transfer_core.workspace import Workspace
 
 
@@ -44,8 +45,8 @@ class OpenedProject:
 def open_project(
     workspace: Workspace,
     content: BinaryIO,
-    on_progress: Progress = lambda done, total: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    on_progress: OnProgress = lambda done, total: None,
+    should_stop: ShouldStop = lambda: False,
 ) -> OpenedProject:
     """Take a project into a workspace. Nothing in it is run, and its models are built by this app.
 
@@ -129,7 +130,7 @@ def _missing_here(folder: Path, root: Path, place: str) -> list[str]:
     return [name for name in needed if not (root / name).is_file()]
 
 
-def _rebuild(unpacked: Workspace, run_ids: list[str], should_stop: Callable[[], bool]) -> None:
+def _rebuild(unpacked: Workspace, run_ids: list[str], should_stop: ShouldStop) -> None:
     for run_id in run_ids:
         if should_stop():
             raise ProjectStoppedError

@@ -7,7 +7,6 @@ import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +17,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import ProjectError
 from transfer_core.files import read_json, replacing
 from transfer_core.language import _
-from transfer_core.projects.archive import Progress, ProjectStoppedError
+from transfer_core.projects.archive import ProjectStoppedError
 from transfer_core.projects.checks import MISFITS, is_whole_picture, reason_of
 from transfer_core.projects.manifest import (
     MANIFEST_FILE,
@@ -31,6 +30,7 @@ from transfer_core.projects.models import write_arrays
 from transfer_core.projects.plan import ProjectPlan, contents, network_of
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.train import MODEL_FILE
+from transfer_core.types import OnProgress, ShouldStop
 from transfer_core.workspace import Workspace
 
 _CHUNK_BYTES = 2**20
@@ -40,8 +40,8 @@ def save_project(
     workspace: Workspace,
     plan: ProjectPlan,
     path: Path,
-    on_progress: Progress = lambda done, total: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    on_progress: OnProgress = lambda done, total: None,
+    should_stop: ShouldStop = lambda: False,
 ) -> None:
     """Write a project, whole or not at all.
 
@@ -76,7 +76,7 @@ def save_project(
 
 
 def _write_contents(
-    writer: _Writer, workspace: Workspace, plan: ProjectPlan, scratch: Path, should_stop: Callable[[], bool]
+    writer: _Writer, workspace: Workspace, plan: ProjectPlan, scratch: Path, should_stop: ShouldStop
 ) -> None:
     runs = {run.id: run for run in plan.runs}
     for name, file in contents(workspace, plan.dataset, plan.runs, plan.source_ids):
@@ -92,7 +92,7 @@ def _write_contents(
 class _Writer:
     """Adds files to a zip and notes their sizes and checksums."""
 
-    def __init__(self, archive: zipfile.ZipFile, num_bytes: int, on_progress: Progress) -> None:
+    def __init__(self, archive: zipfile.ZipFile, num_bytes: int, on_progress: OnProgress) -> None:
         self.files: list[StoredFile] = []
         self._archive = archive
         self._num_bytes = num_bytes

@@ -17,6 +17,7 @@ from transfer_core.files import read_json, write_json
 from transfer_core.schema import fits
 from transfer_core.training.checkpoint import training_key
 from transfer_core.training.train import train
+from transfer_core.types import ShouldStop
 
 _logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def check_other_folds(
     cache_dir: Path,
     first_accuracy: float,
     emit: Callable[[TrainingEvent], None],
-    should_stop: Callable[[], bool],
+    should_stop: ShouldStop,
 ) -> None:
     """Train once more for each other part, and tell how many of its images were right.
 
@@ -67,7 +68,7 @@ def _accuracy_of(
     config: TrainingConfig,
     folder: Path,
     cache_dir: Path,
-    should_stop: Callable[[], bool],
+    should_stop: ShouldStop,
 ) -> float | None:
     """Return what the training of one part reaches, or None when it was stopped or went out of bounds."""
     key = training_key(fold, config)

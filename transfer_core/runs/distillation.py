@@ -8,9 +8,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
-
-import numpy as np
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import bundled_backbones
@@ -29,6 +26,7 @@ from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.schema import fits
 from transfer_core.training.advice import recommend
 from transfer_core.training.train import MODEL_FILE
+from transfer_core.types import Array, ShouldStop
 from transfer_core.workspace import Workspace
 
 DISTILLATION_FILE = "distillation.json"
@@ -157,8 +155,8 @@ def teacher_answers(
     config: TrainingConfig,
     dataset: ImageDataset,
     on_progress: Callable[[int], None],
-    should_stop: Callable[[], bool],
-) -> dict[str, np.ndarray[Any, Any]]:
+    should_stop: ShouldStop,
+) -> dict[str, Array]:
     """Ask the teacher of a config about every training image.
 
     Args:

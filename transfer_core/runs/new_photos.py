@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from transfer_core.language import _
 from transfer_core.locks import hold
 from transfer_core.runs.assess import all_met, evaluate_records, met_before, model_class_names
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.types import OnProgress
 from transfer_core.workspace import Workspace
 
 NEW_PHOTOS_DIR = "new_photos"
@@ -43,7 +44,7 @@ class NewPhotos:
 def add_new_photos(
     run: TrainingRun,
     files: Iterable[SourceFile],
-    progress: Callable[[int, int], None] | None = None,
+    progress: OnProgress | None = None,
     learned_from: ImageDataset | None = None,
 ) -> NewPhotos:
     """Keep labelled photos for tests of a run, besides those that are there already.
@@ -73,7 +74,7 @@ def add_new_photos(
 def _add_new_photos(
     run: TrainingRun,
     files: Iterable[SourceFile],
-    progress: Callable[[int, int], None] | None,
+    progress: OnProgress | None,
     learned_from: ImageDataset | None,
 ) -> NewPhotos:
     before = _dataset(run)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from transfer_core.training.class_balance import oversampled
 from transfer_core.training.features.feature_table import FeatureTable
 from transfer_core.training.soft_targets import with_answers
+from transfer_core.types import Array
 
-Batch = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+Batch = tuple[Array, Array]
 
 
 class TrainingBatches(Protocol):
@@ -37,11 +38,11 @@ class LabelledFeatures:
         answers: What a larger model says of each image, `[num_images, num_classes]`; it is learned from as well.
     """
 
-    features: np.ndarray[Any, Any] | FeatureTable
-    rows: np.ndarray[Any, Any]
-    labels: np.ndarray[Any, Any]
+    features: Array | FeatureTable
+    rows: Array
+    labels: Array
     has_oversampling: bool = False
-    answers: np.ndarray[Any, Any] | None = None
+    answers: Array | None = None
 
     def num_batches(self, batch_size: int) -> int:
         """How many batches are one epoch."""
@@ -54,8 +55,8 @@ class LabelledFeatures:
     def batches(
         self,
         batch_size: int,
-        order: np.ndarray[Any, Any] | None = None,
-        rows: np.ndarray[Any, Any] | None = None,
+        order: Array | None = None,
+        rows: Array | None = None,
     ) -> Iterator[Batch]:
         """Yield features (float32) and targets, which are labels where there is no larger model's answer.
 
@@ -94,9 +95,7 @@ class LabelledFeatures:
         return self.batches(batch_size, order[first * batch_size :], rows)
 
 
-def targets_of(
-    labels: np.ndarray[Any, Any], answers: np.ndarray[Any, Any] | None, chosen: np.ndarray[Any, Any]
-) -> np.ndarray[Any, Any]:
+def targets_of(labels: Array, answers: Array | None, chosen: Array) -> Array:
     """Return what some images are to be learned as: their labels, with a larger model's answers where there are any.
 
     Args:
@@ -107,9 +106,7 @@ def targets_of(
     return labels[chosen] if answers is None else with_answers(labels[chosen], answers[chosen])
 
 
-def epoch_order(
-    labels: np.ndarray[Any, Any], has_oversampling: bool, seed: int, epoch: int
-) -> np.ndarray[Any, Any]:
+def epoch_order(labels: Array, has_oversampling: bool, seed: int, epoch: int) -> Array:
     """Return in which order the images of an epoch come; depends on the arguments alone.
 
     Args:

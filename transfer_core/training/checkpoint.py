@@ -23,6 +23,7 @@ from transfer_core.events import EpochEnded, HeadChosen, Outcome
 from transfer_core.files import check_shortage, read_json, replacing, write_json
 from transfer_core.language import _
 from transfer_core.schema import NOT_FINITE, fits
+from transfer_core.types import Array
 
 CHECKPOINTS_DIR = "checkpoints"
 LEFT_OUT_FILE = "left_out.json"
@@ -30,7 +31,7 @@ _FILE = "checkpoint.npz"
 # Raise it when the same choices train in another way: a checkpoint of before would end with other weights.
 _FORMAT_VERSION = 2
 
-Arrays = list[np.ndarray[Any, Any]]
+Arrays = list[Array]
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ Exported scripts carry this file, so it needs numpy alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from transfer_core.types import Array
 
 if TYPE_CHECKING:
     from transfer_core.config import TrainingConfig
@@ -43,7 +45,7 @@ def class_weights(dataset: ImageDataset, config: TrainingConfig) -> dict[str, fl
     return {name: num_images / (len(counts) * max(count, 1)) for name, count in counts.items()}
 
 
-def oversampled(labels: np.ndarray[Any, Any], draws: np.random.Generator) -> np.ndarray[Any, Any]:
+def oversampled(labels: Array, draws: np.random.Generator) -> Array:
     """Return positions in which every class comes as often as the largest, in random order.
 
     Args:

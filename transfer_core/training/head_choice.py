@@ -11,6 +11,7 @@ import numpy as np
 from transfer_core.config import Head, TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
+from transfer_core.types import Array
 
 # Enough to tell heads apart, few enough to take seconds.
 MOST_IMAGES = 300
@@ -21,8 +22,6 @@ _MAP_MARGIN = 0.03
 _RIDGE = 0.1
 # The flattened map has fifty times the inputs, so the same step changes its outputs far more.
 _MAP_RATE_SHARE = 0.1
-
-Array = np.ndarray[Any, Any]
 
 
 def comparison_images(dataset: ImageDataset, seed: int) -> list[ImageRecord]:

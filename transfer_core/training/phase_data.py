@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.images.augmentation import Augmentation, Pixels
+from transfer_core.data.images.augmentation import Augmentation
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord
 from transfer_core.training.batches import Batch, LabelledFeatures, TrainingBatches, epoch_order, targets_of
@@ -21,6 +21,7 @@ from transfer_core.training.features.constant_graph import Forward, constant_gra
 from transfer_core.training.features.feature_cache import View, load_features
 from transfer_core.training.features.feature_table import FeatureTable
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.types import Array, OnProgress, Pixels, ShouldStop
 
 if TYPE_CHECKING:
     import keras
@@ -57,9 +58,9 @@ class FeatureSource:
     dataset: ImageDataset
     config: TrainingConfig
     cache_dir: Path
-    on_progress: Callable[[int, int], None]
-    should_stop: Callable[[], bool]
-    answers: Mapping[str, np.ndarray[Any, Any]] | None = None
+    on_progress: OnProgress
+    should_stop: ShouldStop
+    answers: Mapping[str, Array] | None = None
 
     @property
     def is_live(self) -> bool:
@@ -115,7 +116,7 @@ class FeatureSource:
 
     def features_of(
         self, plan: FreezePlan, prefix: keras.Model | None, images: list[ImageRecord]
-    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    ) -> tuple[Array, Array]:
         """Return the features of a few images at the boundary of a plan, and their labels."""
         features = self._load(plan, prefix, list(map(View, images)))
         return np.asarray(features), self._labels(images)
@@ -147,10 +148,10 @@ class FeatureSource:
             dtype=self.config.cache_dtype,
         )
 
-    def _answers(self, images: list[ImageRecord]) -> np.ndarray[Any, Any] | None:
+    def _answers(self, images: list[ImageRecord]) -> Array | None:
         return None if self.answers is None else np.stack([self.answers[image.id] for image in images])
 
-    def _labels(self, images: list[ImageRecord]) -> np.ndarray[Any, Any]:
+    def _labels(self, images: list[ImageRecord]) -> Array:
         return np.array([self.dataset.class_index(image) for image in images])
 
 
@@ -170,11 +171,11 @@ class LiveBatches:
 
     pixels: FeatureTable
     image_ids: Sequence[str]
-    labels: np.ndarray[Any, Any]
+    labels: Array
     augmentation: Augmentation
     forward: Forward | None
     has_oversampling: bool = False
-    answers: np.ndarray[Any, Any] | None = None
+    answers: Array | None = None
 
     def num_batches(self, batch_size: int) -> int:
         """How many batches are one epoch."""

@@ -19,6 +19,7 @@ from transfer_core.training.optimizers import build_optimizer, learning_rate_sch
 from transfer_core.training.phase_data import PhaseData
 from transfer_core.training.schedule import PlannedPhase
 from transfer_core.training.soft_targets import accuracy, distillation_loss, labels_of
+from transfer_core.types import Array, ShouldStop
 
 if TYPE_CHECKING:
     import keras
@@ -61,7 +62,7 @@ class PhaseTrainer:
         model: keras.Model,
         class_weights: Sequence[float] | None,
         tell: Callable[[TrainingEvent], None],
-        should_stop: Callable[[], bool],
+        should_stop: ShouldStop,
         clock: Callable[[], float],
         save: Callable[[Checkpoint], None],
     ) -> None:
@@ -185,7 +186,7 @@ class PhaseTrainer:
                 self._save_if_older_than(_SECONDS_BETWEEN_CHECKPOINTS, ended.time)
         return is_in_bounds
 
-    def _train_batch(self, epoch: int, features: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> bool:
+    def _train_batch(self, epoch: int, features: Array, targets: Array) -> bool:
         labels = labels_of(targets)
         weights = None if self._class_weights is None else self._class_weights[labels]
         if self._config.label_smoothing and not self._config.teacher:

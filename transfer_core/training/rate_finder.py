@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,11 +21,11 @@ from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.optimizers import make_optimizer
 from transfer_core.training.phase_data import FeatureSource
 from transfer_core.training.schedule import planned_phases
+from transfer_core.types import OnProgress, ShouldStop
 
 if TYPE_CHECKING:
     import keras
 
-Progress = Callable[[int, int], None]
 
 _LOWEST_RATE = 1e-6
 _HIGHEST_RATE = 1.0
@@ -55,9 +55,9 @@ def find_learning_rate(
     config: TrainingConfig,
     cache_dir: Path,
     *,
-    on_features: Progress = lambda num_done, num_all: None,
-    on_step: Progress = lambda num_done, num_all: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    on_features: OnProgress = lambda num_done, num_all: None,
+    on_step: OnProgress = lambda num_done, num_all: None,
+    should_stop: ShouldStop = lambda: False,
 ) -> RateCurve:
     """Train the first phase for a hundred steps at a rate that grows from a millionth to 1.
 
@@ -86,9 +86,9 @@ def _find(
     dataset: ImageDataset,
     config: TrainingConfig,
     cache_dir: Path,
-    on_features: Progress,
-    on_step: Progress,
-    should_stop: Callable[[], bool],
+    on_features: OnProgress,
+    on_step: OnProgress,
+    should_stop: ShouldStop,
 ) -> RateCurve:
     dataset.check_trainable()
     load_keras()

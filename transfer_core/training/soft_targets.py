@@ -7,14 +7,15 @@ class tells a small one which classes look alike, which a label alone does not.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from transfer_core.types import Array
 
 if TYPE_CHECKING:
     import keras
 
-Array = np.ndarray[Any, Any]
 # From what takes the number of images looked at to the answers by the id of the image.
 TeacherOutputs = Callable[[Callable[[int], None]], Mapping[str, Array]]
 

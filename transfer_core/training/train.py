@@ -29,6 +29,7 @@ from transfer_core.training.checkpoint import delete_checkpoints, resumed_datase
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.signature import SIGNATURE_FILE, signature_of
 from transfer_core.training.soft_targets import TeacherOutputs
+from transfer_core.types import ShouldStop
 
 if TYPE_CHECKING:
     import keras
@@ -58,7 +59,7 @@ def train(
     cache_dir: Path,
     *,
     emit: Callable[[TrainingEvent], None] = lambda event: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    should_stop: ShouldStop = lambda: False,
     clock: Callable[[], float] = time.time,
     teacher_outputs: TeacherOutputs | None = None,
     reported: Sequence[EpochEnded] = (),
@@ -142,7 +143,7 @@ def _train(
     output_dir: Path,
     cache_dir: Path,
     emit: Callable[[TrainingEvent], None],
-    should_stop: Callable[[], bool],
+    should_stop: ShouldStop,
     clock: Callable[[], float],
     teacher_outputs: TeacherOutputs | None,
     reported: Sequence[EpochEnded],

@@ -56,6 +56,7 @@ from transfer_core.training.phase_trainer import PhaseTrainer
 from transfer_core.training.resources import assumed_outputs, assumed_seconds, check_memory
 from transfer_core.training.schedule import PlannedPhase, planned_phases
 from transfer_core.training.soft_targets import TeacherOutputs
+from transfer_core.types import ShouldStop
 
 _ASSUMED_SECONDS_OF_TEACHER = 5.0
 
@@ -84,7 +85,7 @@ class Trainer:
         output_dir: Path,
         cache_dir: Path,
         emit: Callable[[TrainingEvent], None],
-        should_stop: Callable[[], bool],
+        should_stop: ShouldStop,
         clock: Callable[[], float],
         teacher_outputs: TeacherOutputs | None = None,
         reported: Sequence[EpochEnded] = (),

@@ -7,9 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
 
 from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
@@ -33,6 +30,7 @@ from transfer_core.runs.distillation import measure_both, teacher_answers
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
 from transfer_core.training.checkpoint import Progress, outcome_of_stop
 from transfer_core.training.train import photos_left_out, train
+from transfer_core.types import Array, ShouldStop
 from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)
@@ -44,7 +42,7 @@ _SECONDS_BETWEEN_QUESTIONS = 0.1
 _PASSING = (WorkspaceError, InsufficientResourcesError, OSError, MemoryError, KeyboardInterrupt)
 
 
-def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: Callable[[], bool]) -> None:
+def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
     """Train a run and evaluate it. The `RunEnded` event comes last, when all files are in their place.
 
     Args:
@@ -79,7 +77,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
             run.write_split(dataset)
         emit(replace(event, time=time.time()) if isinstance(event, RunEnded) else event)
 
-    def ask_about_photos(on_progress: Callable[[int], None]) -> dict[str, np.ndarray[Any, Any]]:
+    def ask_about_photos(on_progress: Callable[[int], None]) -> dict[str, Array]:
         return teacher_answers(workspace, run.config, dataset, on_progress, should_stop)
 
     train(
@@ -100,7 +98,7 @@ def _evaluate_model(
     dataset: ImageDataset,
     ended: RunEnded,
     emit: Emit,
-    should_stop: Callable[[], bool],
+    should_stop: ShouldStop,
 ) -> None:
     """Score the saved model, set its limits, and cross-validate a training that was not stopped."""
 
@@ -143,7 +141,7 @@ def _measure_both(
         _logger.warning("Run %s was not measured beside its teacher: %s", run.id, error)
 
 
-def _load_keras_unless(should_stop: Callable[[], bool]) -> bool:
+def _load_keras_unless(should_stop: ShouldStop) -> bool:
     """Load TensorFlow, which takes seconds in which nobody could ask. False when a stop was asked for."""
     loading = threading.Thread(target=load_keras, daemon=True)
     loading.start()
@@ -152,9 +150,7 @@ def _load_keras_unless(should_stop: Callable[[], bool]) -> bool:
     return not loading.is_alive()
 
 
-def execute_run_safely(
-    workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: Callable[[], bool]
-) -> None:
+def execute_run_safely(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
     """Do the same, and turn whatever goes wrong into a `RunEnded` event: the thread must live on.
 
     Args:

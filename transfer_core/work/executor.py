@@ -17,10 +17,11 @@ from transfer_core.errors import InvalidConfigError, WorkspaceError
 from transfer_core.events import RunEnded, TrainingEvent, event_from_dict
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.types import ShouldStop
 from transfer_core.work.execute import Emit, execute_run_safely
 from transfer_core.workspace import Workspace
 
-Execute = Callable[[Workspace, TrainingRun, Emit, Callable[[], bool]], None]
+Execute = Callable[[Workspace, TrainingRun, Emit, ShouldStop], None]
 
 EXECUTOR_VARIABLE = "TRANSFER_STUDIO_EXECUTOR"
 WORKER_COMMAND = (sys.executable, "-m", "transfer_core.work.worker")
@@ -70,9 +71,7 @@ class ProcessExecutor:
         self._num_runs = 0
         self._process: subprocess.Popen[str] | None = None
 
-    def __call__(
-        self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: Callable[[], bool]
-    ) -> None:
+    def __call__(self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
         """Carry out one run.
 
         Args:
@@ -115,9 +114,7 @@ class ProcessExecutor:
         if self._process:
             self._end()
 
-    def _carry_out(
-        self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: Callable[[], bool]
-    ) -> bool:
+    def _carry_out(self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> bool:
         """Let the worker carry out a run. False when it died before the end."""
         process = self._ready_process()
         try:
@@ -158,7 +155,7 @@ class ProcessExecutor:
         return code
 
 
-def _converse(process: subprocess.Popen[str], emit: Emit, should_stop: Callable[[], bool]) -> bool:
+def _converse(process: subprocess.Popen[str], emit: Emit, should_stop: ShouldStop) -> bool:
     """Answer the worker until it is done. False when it died before that."""
     assert process.stdout is not None
     for line in process.stdout:
@@ -169,7 +166,7 @@ def _converse(process: subprocess.Popen[str], emit: Emit, should_stop: Callable[
     return False
 
 
-def _answer(message: dict[str, Any], emit: Emit, should_stop: Callable[[], bool]) -> dict[str, Any]:
+def _answer(message: dict[str, Any], emit: Emit, should_stop: ShouldStop) -> dict[str, Any]:
     try:
         if "event" in message:
             event: TrainingEvent = event_from_dict(message["event"])

@@ -30,6 +30,7 @@ from transfer_core.projects.save import save_project
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import RateCurve, find_learning_rate
+from transfer_core.types import OnProgress
 from transfer_core.work.run_queue import RunQueue, in_background_thread
 from transfer_core.work.turns import StoppedWaitingError
 from transfer_core.workspace import Workspace
@@ -245,5 +246,5 @@ def open_project_job(workspace: Workspace, content: BinaryIO) -> Job[OpenedProje
     return Job(work)
 
 
-def _teller(job: Job[Any], part: str) -> Callable[[int, int], None]:
+def _teller(job: Job[Any], part: str) -> OnProgress:
     return lambda num_done, num_all: job.report(JobProgress(part, num_done, num_all))

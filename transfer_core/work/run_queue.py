@@ -18,6 +18,7 @@ from transfer_core.language import _
 from transfer_core.runs.run_status import ACTIVE, RunStatus, resumable_run, run_status
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash
+from transfer_core.types import ShouldStop
 from transfer_core.work.executor import Execute, chosen_executor
 from transfer_core.work.live_run import LiveRun, ask_to_stop
 from transfer_core.work.turns import Turns
@@ -201,7 +202,7 @@ class RunQueue:
         return runs[0].run if runs and not self._is_lent else None
 
     @contextmanager
-    def turn(self, should_stop: Callable[[], bool]) -> Iterator[None]:
+    def turn(self, should_stop: ShouldStop) -> Iterator[None]:
         """Wait until nothing is being trained, and keep trainings waiting until the block ends.
 
         Args:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+
+from transfer_core.types import ShouldStop
 
 _SECONDS_BETWEEN_QUESTIONS = 0.1
 
@@ -27,7 +29,7 @@ class Turns:
         self._tickets: deque[object] = deque()
 
     @contextmanager
-    def taken(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    def taken(self, should_stop: ShouldStop = lambda: False) -> Iterator[None]:
         """Wait for the turn and keep it until the block ends.
 
         Args:
@@ -47,7 +49,7 @@ class Turns:
                 self._tickets.remove(ticket)
                 self._changed.notify_all()
 
-    def _wait_for(self, ticket: object, should_stop: Callable[[], bool]) -> None:
+    def _wait_for(self, ticket: object, should_stop: ShouldStop) -> None:
         with self._changed:
             while self._tickets[0] is not ticket:
                 self._changed.wait(_SECONDS_BETWEEN_QUESTIONS)

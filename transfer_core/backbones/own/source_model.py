@@ -26,6 +26,7 @@ from transfer_core.file_cache import FileCache
 from transfer_core.files import check_shortage, read_json, replacing, write_json
 from transfer_core.language import _
 from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES
+from transfer_core.types import Array
 
 if TYPE_CHECKING:
     import keras
@@ -281,7 +282,7 @@ def kinds_of_arrays(path: Path) -> dict[str, ArrayKind]:
     return kinds
 
 
-def check_finite(arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+def check_finite(arrays: Mapping[str, Array]) -> None:
     """Make sure that weights are numbers that a network can calculate with.
 
     Args:

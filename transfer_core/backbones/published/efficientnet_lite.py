@@ -11,15 +11,15 @@ import importlib.util
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from transfer_core.backbones.published.torch_weights import read_state_dict
 from transfer_core.errors import WeightsError
 from transfer_core.language import _
+from transfer_core.types import Array
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -187,9 +187,7 @@ def _normalise(x: keras.KerasTensor, name: str, *, activate: bool) -> keras.Kera
     return keras.layers.ReLU(6.0, name=name.replace("_bn", "_relu"))(x) if activate else x
 
 
-def _layer_weights(
-    state: dict[str, np.ndarray[Any, Any]], layer_name: str, part: str, block_index: int
-) -> list[np.ndarray[Any, Any]]:
+def _layer_weights(state: dict[str, Array], layer_name: str, part: str, block_index: int) -> list[Array]:
     outside = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "top_conv": "_conv_head", "top_bn": "_bn1"}
     inside = {"expand_bn": "_bn0", "depthwise_bn": "_bn1", "project_bn": "_bn2"}
     source = outside.get(layer_name) or f"_blocks.{block_index}.{inside.get(part, '_' + part)}"

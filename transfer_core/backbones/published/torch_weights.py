@@ -16,6 +16,7 @@ import numpy as np
 from transfer_core.errors import WeightsError
 from transfer_core.files import check_shortage
 from transfer_core.language import _
+from transfer_core.types import Array
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _PROTOCOL_VERSION = 1001
@@ -40,7 +41,7 @@ class _Storage:
     def __init__(self, dtype: np.dtype[Any], length: int) -> None:
         self.dtype = dtype
         self.length = length
-        self.values: np.ndarray[Any, Any] = np.empty(0, dtype)
+        self.values: Array = np.empty(0, dtype)
 
 
 class _LazyTensor:
@@ -54,7 +55,7 @@ class _LazyTensor:
         self._shape = shape
         self._stride = stride
 
-    def to_array(self) -> np.ndarray[Any, Any]:
+    def to_array(self) -> Array:
         values = self._storage.values[self._offset :]
         # as_strided believes any shape and reads whatever lies behind the storage.
         end = 1 + sum((size - 1) * step for size, step in zip(self._shape, self._stride, strict=True))
@@ -90,7 +91,7 @@ class _StateDictUnpickler(pickle.Unpickler):
         return self.storages.setdefault(key, _Storage(dtype, length))
 
 
-def read_state_dict(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+def read_state_dict(path: Path) -> dict[str, Array]:
     """Return the tensors of a legacy PyTorch state_dict file as numpy arrays, by name.
 
     Args:
@@ -112,7 +113,7 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         ) from error
 
 
-def _read(file: BinaryIO) -> dict[str, np.ndarray[Any, Any]]:
+def _read(file: BinaryIO) -> dict[str, Array]:
     header = _StateDictUnpickler(file)
     if header.load() != _MAGIC_NUMBER:
         raise ValueError("not a PyTorch file of the older kind")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from transfer_core.backbones.published.facts import WeightsFile
@@ -11,6 +10,7 @@ from transfer_core.backbones.published.zoo_weights import has_checksum, weights_
 from transfer_core.download import DownloadFailedError, download_file
 from transfer_core.errors import WeightsError
 from transfer_core.language import _
+from transfer_core.types import OnProgress, ShouldStop
 
 URL_VARIABLE = "TRANSFER_STUDIO_WEIGHTS_URL"
 
@@ -18,8 +18,8 @@ URL_VARIABLE = "TRANSFER_STUDIO_WEIGHTS_URL"
 def download_weights(
     file: WeightsFile,
     *,
-    on_progress: Callable[[int, int], None] = lambda num_bytes, num_all: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    on_progress: OnProgress = lambda num_bytes, num_all: None,
+    should_stop: ShouldStop = lambda: False,
 ) -> Path:
     """Get a file into the folder of weights. Nothing of it is left there when it breaks off.
 

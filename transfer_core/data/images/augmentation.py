@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from transfer_core.types import Pixels
+
 if TYPE_CHECKING:
     from transfer_core.config import AugmentationKind, AugmentationStrength, TrainingConfig
 
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 # Part of the key of every cached view: raise it when the same choices give other pixels.
 _VERSION = 1

@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 import imagehash
 import numpy as np
 from PIL import Image
 
 from transfer_core.data.records import ImageRecord
+from transfer_core.types import Array
 
 # Near-duplicates differ in at most so many of the 64 bits that describe the coarse shapes ...
 MAX_COARSE_DISTANCE = 8
@@ -38,8 +38,6 @@ _MADE_FROM = re.compile(
     r"|[ _-]+(?:edited|edit|copy|copie|kopie|copia|bearbeitet)(?:[ _-]?\d{1,2}| \(\d{1,2}\))?$",
     re.IGNORECASE,
 )
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def fingerprint(image: Image.Image) -> str:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer_core.data.parallel import map_ahead, num_usable_cores
+from transfer_core.types import Array
 
 if TYPE_CHECKING:
     import keras
 
-Forward = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
+Forward = Callable[[Array], Array]
 
 
 def constant_graph(model: keras.Model) -> Forward:
@@ -40,11 +41,11 @@ def constant_graph(model: keras.Model) -> Forward:
     signature = tf.TensorSpec((1, *model.input.shape[1:]), tf.float32)
     graph = tf.function(call).get_concrete_function(signature)
 
-    def forward_one(image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        output: np.ndarray[Any, Any] = graph(tf.constant(image[np.newaxis], tf.float32)).numpy()
+    def forward_one(image: Array) -> Array:
+        output: Array = graph(tf.constant(image[np.newaxis], tf.float32)).numpy()
         return output
 
-    def forward(inputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def forward(inputs: Array) -> Array:
         return np.concatenate(list(map_ahead(forward_one, inputs)))
 
     return forward

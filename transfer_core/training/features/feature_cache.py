@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from transfer_core.training.features.feature_files import (
 from transfer_core.training.features.feature_table import FeatureTable
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.resources import check_disk
+from transfer_core.types import Array, ShouldStop
 
 if TYPE_CHECKING:
     import keras
@@ -72,7 +73,7 @@ def load_features(
     cache_dir: Path,
     *,
     on_progress: Callable[[int], None],
-    should_stop: Callable[[], bool],
+    should_stop: ShouldStop,
     views: Sequence[View] | None = None,
     augmentation: Augmentation | None = None,
     dtype: CacheDtype = "float16",
@@ -190,7 +191,7 @@ def _compute(
 ) -> Iterator[NamedRows]:
     """Yield the rows of the views whose photos can be read, with their names."""
 
-    def vary(position: int, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def vary(position: int, pixels: Array) -> Array:
         view = views[position]
         return augmentation.view(pixels, view.image.id, view.number) if view.number else pixels
 
@@ -206,7 +207,7 @@ def _watched(
     computed: set[str],
     num_done: int,
     on_progress: Callable[[int], None],
-    should_stop: Callable[[], bool],
+    should_stop: ShouldStop,
 ) -> Iterator[NamedRows]:
     for names, rows in batches:
         if should_stop():

@@ -23,6 +23,7 @@ import numpy as np
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import check_shortage, replacing
 from transfer_core.training.machine import free_disk
+from transfer_core.types import Array
 
 MOST_FILES = 32
 _MAX_BYTES = 10 * 1024**3
@@ -32,8 +33,7 @@ _MOST_READINGS = 5
 _MERGE_CHUNK_BYTES = 8 * 1024**2
 _FREE_BYTES_AFTER_MERGE = 200 * 10**6
 
-Rows = np.ndarray[Any, Any]
-NamedRows = tuple[Sequence[str], Rows]
+NamedRows = tuple[Sequence[str], Array]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class FeatureFile:
         """Size of one row."""
         return math.prod(self.row_shape) * self.dtype.itemsize
 
-    def rows(self) -> Rows:
+    def rows(self) -> Array:
         """Map its array into memory. This takes a descriptor until the array is dropped.
 
         Raises:
@@ -184,7 +184,7 @@ def _write_file(path: Path, batches: Iterator[NamedRows], most_seconds: float) -
         _write_header(file, rows, len(written))
 
 
-def _write_header(file: BinaryIO, rows: Rows, num_rows: int) -> None:
+def _write_header(file: BinaryIO, rows: Array, num_rows: int) -> None:
     facts = {
         "descr": np.lib.format.dtype_to_descr(rows.dtype),
         "fortran_order": False,

@@ -1,4 +1,4 @@
-"""Rows of features that lie in several files on disk and are read as they are needed."""
+"""Array of features that lie in several files on disk and are read as they are needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import check_shortage
 from transfer_core.language import _
-from transfer_core.training.features.feature_files import MOST_FILES, FeatureFile, Rows
+from transfer_core.training.features.feature_files import MOST_FILES, FeatureFile
+from transfer_core.types import Array
 
 # Linux maps up to two megabytes around each row that is read, so what is mapped is a multiple of this.
 _MOST_BYTES_READ = 4 * 1024**2
@@ -34,7 +35,7 @@ class FeatureTable:
         OSError: If one of the files was deleted meanwhile.
     """
 
-    def __init__(self, files: Sequence[FeatureFile], places: Rows) -> None:
+    def __init__(self, files: Sequence[FeatureFile], places: Array) -> None:
         self._files = files
         self._places = places
         # Mapped at once: a file that is deleted while it is mapped can still be read.
@@ -46,7 +47,7 @@ class FeatureTable:
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, rows: Rows) -> Rows:
+    def __getitem__(self, rows: Array) -> Array:
         """Return a copy of some rows.
 
         Args:
@@ -65,11 +66,11 @@ class FeatureTable:
             self._give_pages_back()
         return taken
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Rows:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Return all rows, for those who know that they are few."""
         return self[np.arange(len(self))].astype(dtype or self.dtype)
 
-    def _rows_of(self, place: int) -> Rows:
+    def _rows_of(self, place: int) -> Array:
         rows = self._mapped.get(place)
         if rows is None:
             try:
