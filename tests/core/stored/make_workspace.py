@@ -22,14 +22,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from transfer_core.backbones.own.source_model import FACTS_FILE, SourceFacts
 from transfer_core.backbones.registry import look_for_own_models_in
-from transfer_core.backbones.sources import FACTS_FILE, SourceFacts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources import SourceFile, open_source, uploaded_file
+from transfer_core.data.sources.open_source import open_source
+from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import WorkspaceError
-from transfer_core.evaluation.rejection import Rejection
 from transfer_core.events import (
     BatchEnded,
     EpochEnded,
@@ -42,21 +43,22 @@ from transfer_core.events import (
 )
 from transfer_core.export.bundle import export_run, exported
 from transfer_core.files import read_json
-from transfer_core.predictor import Predictor
+from transfer_core.inference.predictor import Predictor
+from transfer_core.inference.rejection import Rejection
 from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project
 from transfer_core.runs.corrections import add_correction
 from transfer_core.runs.distillation import Distillation
-from transfer_core.runs.execute import execute_run_safely
-from transfer_core.runs.live_run import LiveRun
 from transfer_core.runs.new_photos import add_new_photos, new_photos_of
 from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.own_models import make_source
-from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.run_status import run_status
 from transfer_core.runs.sweep import SweepPlan, list_sweeps
 from transfer_core.runs.training_run import SPLIT_FILE, TrainingRun
 from transfer_core.training import phase_trainer
+from transfer_core.work.execute import execute_run_safely
+from transfer_core.work.live_run import LiveRun
+from transfer_core.work.run_queue import RunQueue
 from transfer_core.workspace import Workspace
 
 COLORS = {"blue": (30, 60, 200), "green": (40, 170, 60), "red": (210, 40, 40)}

@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from transfer_core.backbones.own.source_model import FACTS_FILE, SourceFacts
 from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.backbones.sources import FACTS_FILE, SourceFacts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import EpochEnded, RunResumed
 from transfer_core.export.bundle import exported
 from transfer_core.files import read_json
-from transfer_core.predictor import Predictor
+from transfer_core.inference.predictor import Predictor
 from transfer_core.projects.open import open_project
 from transfer_core.runs.distillation import Distillation, students_of
-from transfer_core.runs.execute import execute_run_safely
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.new_photos import new_photos_of
 from transfer_core.runs.notes import RunNotes
-from transfer_core.runs.run_queue import RunQueue
 from transfer_core.runs.sweep import list_sweeps
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.execute import execute_run_safely
+from transfer_core.work.run_queue import RunQueue
 from transfer_core.workspace import Workspace
 
 HERE = Path(__file__).parent
