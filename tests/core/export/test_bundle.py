@@ -151,7 +151,7 @@ def test_what_the_app_refuses_the_bundle_refuses(finished_run: FinishedRun, tmp_
     photos = validation_photos(finished_run)
     # Half of them lie below this, so the answers must part there.
     middle = sorted(photo.prediction.familiarity or 0.0 for photo in photos)[3]
-    rejection.keeping(0.5, [middle]).save_thresholds(finished_run.folder)
+    rejection.with_familiar_share(0.5, [middle]).save_thresholds(finished_run.folder)
     try:
         refused = [photo.prediction.is_known for photo in validation_photos(finished_run)]
         assert len(set(refused)) == 2
@@ -205,7 +205,7 @@ def test_the_bundle_is_found_again(finished_run: FinishedRun, keras_module: Any)
     assert bundle.has_present_limits and bundle.has_present_model
     rejection = Rejection.load(finished_run.folder)
     assert rejection is not None
-    rejection.sure_above(0.5).save_thresholds(finished_run.folder)
+    rejection.with_min_probability(0.5).save_thresholds(finished_run.folder)
     found = exported(finished_run.run, "keras")
     rejection.save_thresholds(finished_run.folder)
     assert found is not None

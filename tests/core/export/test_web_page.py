@@ -121,7 +121,9 @@ def strict_run(finished_run: FinishedRun) -> Iterator[FinishedRun]:
     Calibration(temperature=1.7).save(finished_run.folder)
     predictor = Predictor.load(finished_run.folder)
     familiarities = [predictor.predict(content).familiarity for content in photos(finished_run)]
-    rejection.keeping(0.5, [value for value in familiarities if value]).save_thresholds(finished_run.folder)
+    rejection.with_familiar_share(0.5, [value for value in familiarities if value]).save_thresholds(
+        finished_run.folder
+    )
     yield finished_run
     rejection.save_thresholds(finished_run.folder)
     before.save(finished_run.folder)
