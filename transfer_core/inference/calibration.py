@@ -69,11 +69,8 @@ class Calibration:
         cost = _("Probabilities are shown as the model gives them. Train again to calibrate them.")
         facts = read_json(path, cost)
         found = cls(facts.get("temperature", math.nan), facts.get("num_images", 0))
-        if (
-            not fits(found, cls)
-            or not _MIN_TEMPERATURE <= found.temperature <= _MAX_TEMPERATURE
-            or found.num_images < 0
-        ):
+        is_in_range = fits(found, cls) and _MIN_TEMPERATURE <= found.temperature <= _MAX_TEMPERATURE
+        if not is_in_range or found.num_images < 0:
             raise damaged_file(path, _("its temperature is out of range"), cost)
         return found
 

@@ -100,7 +100,7 @@ class Rejection:
             WorkspaceError: If writing fails.
         """
         try:
-            with replacing(folder / BANK_FILE) as beside, beside.open("wb") as file:
+            with replacing(folder / BANK_FILE) as temporary, temporary.open("wb") as file:
                 np.savez_compressed(file, bank=self.bank.astype(np.float16))
         except OSError as error:
             raise WorkspaceError(
@@ -153,7 +153,8 @@ class Rejection:
         bank = _read_bank(folder / BANK_FILE, cost)
         if num_features not in (None, bank.shape[1]):
             raise damaged_file(folder / BANK_FILE, _("it is of another model"), cost)
-        return cls(bank, *thresholds, num_neighbors)
+        min_familiarity, familiar_share, min_probability = thresholds
+        return cls(bank, min_familiarity, familiar_share, min_probability, num_neighbors)
 
 
 def fit_rejection(train_features: Array, validation_features: Array, seed: int = 0) -> Rejection:

@@ -107,7 +107,7 @@ def test_html_is_refused_also_where_no_checksum_is_known(publisher: Publisher, t
 def test_silent_server_is_given_up(
     publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_SECONDS_WITHOUT_A_BYTE", 0.2)
+    monkeypatch.setattr(download, "_TIMEOUT", 0.2)
     publisher.may_go_on.clear()
     with pytest.raises(WeightsError, match="fell silent"):
         download_weights(FILE)
