@@ -20,7 +20,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.photos import dataset_of, machine
+from benchmarks.photos import dataset_of, folders_option, machine
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import Head, TrainingConfig
@@ -48,14 +48,7 @@ class Split:
 
 
 @click.command()
-@click.option(
-    "--data",
-    "folders",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    multiple=True,
-    required=True,
-    help="Folder of class folders; may be given several times.",
-)
+@folders_option
 @click.option("--seeds", default=5, show_default=True, help="How many splits to try.")
 @click.option("--backbone", default=DEFAULT_BACKBONE, show_default=True)
 @click.option(

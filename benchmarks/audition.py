@@ -19,7 +19,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.photos import dataset_of, machine
+from benchmarks.photos import dataset_of, folders_option, machine
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -33,14 +33,7 @@ _MAX_STEPS = 50
 
 
 @click.command()
-@click.option(
-    "--data",
-    "folders",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    multiple=True,
-    required=True,
-    help="Folder of class folders; may be given several times.",
-)
+@folders_option
 @click.option("--backbone", "names", multiple=True, required=True, help="May be given several times.")
 @click.option("--seeds", default=3, show_default=True, help="Splits that heads are trained on.")
 def main(folders: tuple[Path, ...], names: tuple[str, ...], seeds: int) -> None:

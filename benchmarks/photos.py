@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: datasets of photo folders, a description of the machine, timing and memory growth."""
+"""Shared by the benchmarks: photo folders as datasets, a description of the machine, timing and memory growth."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import click
 import psutil
 
 from transfer_core.data.dataset import ImageDataset
@@ -19,6 +20,15 @@ from transfer_core.data.sources.folder import folder_source
 from transfer_core.workspace import Workspace
 
 Result = TypeVar("Result")
+
+folders_option = click.option(
+    "--data",
+    "folders",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    multiple=True,
+    required=True,
+    help="Folder of class folders; may be given several times.",
+)
 
 
 def dataset_of(workspace: Workspace, folder: Path) -> ImageDataset:

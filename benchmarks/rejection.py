@@ -20,7 +20,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.photos import dataset_of, machine
+from benchmarks.photos import dataset_of, folders_option, machine
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
@@ -47,14 +47,7 @@ class TrainingOutputs:
 
 
 @click.command()
-@click.option(
-    "--data",
-    "folders",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    multiple=True,
-    required=True,
-    help="Folder of class folders; give it at least twice.",
-)
+@folders_option
 @click.option("--seeds", default=3, show_default=True, help="How many splits to try.")
 @click.option("--backbone", default=DEFAULT_BACKBONE, show_default=True)
 def main(folders: tuple[Path, ...], seeds: int, backbone: str) -> None:

@@ -35,7 +35,7 @@ _TRIALS_OF_ONE_PROCESS = 100
 
 def damage(budget: Budget) -> Report:
     """Damage a file of a run or a dataset, and in every second trial a file in a project."""
-    workspace = Workspace(budget.folder / "whole")
+    workspace = Workspace(budget.folder / "original")
     dataset = new_dataset(workspace)
     for name in ("head", "fine-tuning"):
         run(train_new, workspace.root, dataset.id, SCENARIOS[name].to_dict())
@@ -69,7 +69,7 @@ def _damage_some(budget: Budget, first: int, last: int, seconds_left: float) -> 
 
 def _damaged_file(budget: Budget, root: Path, number: int) -> str:
     draws = budget.draws(number)
-    shutil.copytree(budget.folder / "whole", root)
+    shutil.copytree(budget.folder / "original", root)
     workspace = Workspace(root)
     victim, other = workspace.run_dir(workspace.run_ids()[0]), workspace.run_ids()[1]
     folders = (victim, workspace.dataset_dir(workspace.dataset_ids()[0]))

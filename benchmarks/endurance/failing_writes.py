@@ -40,22 +40,22 @@ _CONFIG = SCENARIOS["fine-tuning"]
 
 def failing_writes(budget: Budget) -> Report:
     """Let a write of each kind of work fail in turn."""
-    whole = Workspace(budget.folder / "whole")
-    dataset = new_dataset(whole)
-    run(train_new, whole.root, dataset.id, _CONFIG.to_dict())
-    reference = TrainingRun.load(whole, whole.run_ids()[0])
-    project = whole.root / "project.zip"
-    _save_project(whole, project)
-    call_in_process(_export, whole.root)
+    original = Workspace(budget.folder / "original")
+    dataset = new_dataset(original)
+    run(train_new, original.root, dataset.id, _CONFIG.to_dict())
+    reference = TrainingRun.load(original, original.run_ids()[0])
+    project = original.root / "project.zip"
+    _save_project(original, project)
+    call_in_process(_export, original.root)
     works: list[Callable[[Path, int], str]] = [_train, _edit, _add_photos, _save, _pack]
-    sizes = {work: _sizes_written(whole, project, work) for work in works}
+    sizes = {work: _sizes_written(original, project, work) for work in works}
 
     def trial(number: int) -> str:
         work = works[number % len(works)]
         choices = sizes[work]
         size = choices[number // len(works) % len(choices)]
         root = budget.folder / f"trial-{number}"
-        shutil.copytree(whole.root, root)
+        shutil.copytree(original.root, root)
         # The first failing byte is the last of a file of that size, or one in its middle.
         limit = size - 1 if number // len(works) < len(choices) else int(budget.draws(number).integers(size))
         message = call_in_process(_limited, work.__name__, root, limit)
@@ -66,17 +66,17 @@ def failing_writes(budget: Budget) -> Report:
     return try_often(budget, trial)
 
 
-def _sizes_written(whole: Workspace, project: Path, work: Callable[[Path, int], str]) -> list[int]:
+def _sizes_written(original: Workspace, project: Path, work: Callable[[Path, int], str]) -> list[int]:
     """Return the sizes of the files that a piece of work writes, in rising order."""
     if work is _train:
-        (folder,) = (whole.run_dir(run_id) for run_id in whole.run_ids())
-        paths = [path for path in (*folder.iterdir(), *whole.cache_dir.iterdir()) if path.is_file()]
+        (folder,) = (original.run_dir(run_id) for run_id in original.run_ids())
+        paths = [path for path in (*folder.iterdir(), *original.cache_dir.iterdir()) if path.is_file()]
     elif work in (_edit, _add_photos):
-        paths = list((whole.datasets_dir / whole.dataset_ids()[0]).rglob("*.j*"))
+        paths = list((original.datasets_dir / original.dataset_ids()[0]).rglob("*.j*"))
     elif work is _save:
         paths = [project]
     else:
-        paths = list(whole.run_dir(whole.run_ids()[0]).joinpath(EXPORTS_DIR).iterdir())
+        paths = list(original.run_dir(original.run_ids()[0]).joinpath(EXPORTS_DIR).iterdir())
     return sorted({path.stat().st_size for path in paths if path.stat().st_size})
 
 

@@ -117,20 +117,9 @@ def export_run(
     predictor = Predictor.load(run.folder)
     for notice in predictor.notices:
         on_step(notice)
-    dataset = _dataset_of(workspace, run)
-    folder = output_dir or run.folder / EXPORTS_DIR
+    path = (output_dir or run.folder / EXPORTS_DIR) / f"{run.id}-{format_name}.zip"
     with _scratch_folder(workspace) as scratch:
-        on_step(_("Writing {title}").format(title=export_format.title))
-        _write(run, export_format, predictor, dataset, scratch)
-        if export_format.has_page:
-            _write_page(workspace, run, export_format, scratch)
-        photos = _scored_photos(run, dataset, predictor) if export_format.variants else []
-        on_step(_("Asking it about photos, in a process of its own") if photos else _("Packing"))
-        parities = tuple(compare(scratch, variant, photos) for variant in export_format.variants)
-        write_json(scratch / _FACTS_FILE, _parity_facts(export_format, parities))
-        card = model_card(run, dataset, parities, export_format.unproved)
-        (scratch / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-        path = folder / f"{run.id}-{format_name}.zip"
+        parities = _write_bundle(workspace, run, export_format, predictor, scratch, on_step)
         if not run.has_model:
             # Writing would recreate the folder, and a deleted run is restored only where no folder is.
             raise ExportError(_("The run was deleted while it was being exported."))
@@ -160,6 +149,29 @@ def exported(run: TrainingRun, format_name: str) -> ExportBundle | None:
     except (WorkspaceError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile, OSError):
         return None
     return bundle if path.is_file() else None
+
+
+def _write_bundle(
+    workspace: Workspace,
+    run: TrainingRun,
+    export_format: ExportFormat,
+    predictor: Predictor,
+    folder: Path,
+    on_step: Callable[[str], None],
+) -> tuple[Parity, ...]:
+    """Write all files of a bundle and return the comparison of each model file with the app."""
+    dataset = _dataset_of(workspace, run)
+    on_step(_("Writing {title}").format(title=export_format.title))
+    _write(run, export_format, predictor, dataset, folder)
+    if export_format.has_page:
+        _write_page(workspace, run, export_format, folder)
+    photos = _scored_photos(run, dataset, predictor) if export_format.variants else []
+    on_step(_("Asking it about photos, in a process of its own") if photos else _("Packing"))
+    parities = tuple(compare(folder, variant, photos) for variant in export_format.variants)
+    write_json(folder / _FACTS_FILE, _parity_facts(export_format, parities))
+    card = model_card(run, dataset, parities, export_format.unproved)
+    (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+    return parities
 
 
 def _model_facts(run: TrainingRun) -> dict[str, Any]:
