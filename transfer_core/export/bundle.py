@@ -61,15 +61,15 @@ class ExportBundle:
         format_name: Name of the `ExportFormat`.
         path: The zip file.
         parities: Comparison with the app's predictions, one per model file.
-        has_current_thresholds: False if the run's rejection thresholds were changed after the export.
-        has_current_model: False if the run's model or temperature was changed after the export.
+        has_present_limits: False if the run's rejection thresholds were changed after the export.
+        has_present_model: False if the run's model or temperature was changed after the export.
     """
 
     format_name: str
     path: Path
     parities: tuple[Parity, ...]
-    has_current_thresholds: bool = True
-    has_current_model: bool = True
+    has_present_limits: bool = True
+    has_present_model: bool = True
 
     @property
     def is_passed(self) -> bool | None:

@@ -124,12 +124,12 @@ def _show_proof(bundle: ExportBundle) -> None:
     if len(bundle.parities) > 1:
         st.dataframe(_table(bundle.parities), hide_index=True, width="stretch")
     _show_differing(bundle.parities)
-    if not bundle.has_current_model:
+    if not bundle.has_present_model:
         st.warning(
             _("Your model has changed since this was made. Make it again to get the model of now."),
             icon=":material/update:",
         )
-    elif not bundle.has_current_thresholds:
+    elif not bundle.has_present_limits:
         st.info(
             _("Since then you have moved the limits of “I don't know”. Make it again to take them along."),
             icon=":material/update:",

@@ -204,24 +204,24 @@ def test_exported_finds_the_bundle_and_sees_changes_of_the_run(
     assert exported(finished_run.run, "keras") is None
     bundle = export_run(finished_run.workspace, finished_run.run, "keras")
     assert exported(finished_run.run, "keras") == bundle
-    assert bundle.has_current_thresholds and bundle.has_current_model
+    assert bundle.has_present_limits and bundle.has_present_model
     rejection = Rejection.load(finished_run.folder)
     assert rejection is not None
     rejection.with_min_probability(0.5).save_thresholds(finished_run.folder)
     found = exported(finished_run.run, "keras")
     rejection.save_thresholds(finished_run.folder)
     assert found is not None
-    assert not found.has_current_thresholds
+    assert not found.has_present_limits
     before = Calibration.load(finished_run.folder)
     Calibration(3.0, 40).save(finished_run.folder)
     found = exported(finished_run.run, "keras")
     before.save(finished_run.folder)
-    assert found is not None and not found.has_current_model
+    assert found is not None and not found.has_present_model
     content = (finished_run.folder / "model.keras").read_bytes()
     swap_classes(keras_module, finished_run.folder)
     found = exported(finished_run.run, "keras")
     (finished_run.folder / "model.keras").write_bytes(content)
-    assert found is not None and not found.has_current_model
+    assert found is not None and not found.has_present_model
     bundle.path.unlink()
     assert exported(finished_run.run, "keras") is None
 
