@@ -19,7 +19,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 @contextmanager
 def app_server(workspace: Workspace) -> Iterator[str]:
-    """Run the app with a workspace until the block ends; yields its URL."""
+    """Run the app with a workspace until the block ends and yield its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -90,7 +90,7 @@ class Prediction:
 
 
 class Predictor:
-    """Predict images with a saved model, with the same preprocessing as in training.
+    """A saved model with the preprocessing, calibration and rejection of its run.
 
     Args:
         model: Maps raw pixels to probabilities, or to pooled features and probabilities.
