@@ -1,1 +1,1 @@
-"""Benchmarks: one command each, ratios measured in one run."""
+"""Benchmarks, one command each. They print ratios that are measured within one run."""

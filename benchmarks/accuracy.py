@@ -1,8 +1,8 @@
-"""How accurate the recommended training is beside what textbooks do, on the same splits and the same weights.
+"""Accuracy of the recommended training compared with textbook methods, on the same splits and weights.
 
-All competitors learn from the output of the same frozen backbone, which is what a plain `fit` through the frozen
-network gives them too. Of the recommended training the epoch that it keeps is scored, which it chose by the loss of
-the validation photos; so its last epoch is given as well, which nobody chose.
+All competitors train on the output of the same frozen backbone, like a plain `fit` through the frozen network.
+The recommended training is scored at its best epoch, which it selects by validation loss; so the score of its last
+epoch, which is not selected, is printed as well.
 
 Example:
     python -m benchmarks.accuracy --data photos/flowers --data photos/clothing
@@ -20,7 +20,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.photos import dataset_of, machine
+from benchmarks.photos import dataset_of, folders_option, machine
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import Head, TrainingConfig
@@ -38,7 +38,7 @@ Competitor = tuple[Head, Callable[["Split", int], float]]
 
 @dataclass(frozen=True)
 class Split:
-    """Features of one split, and the labels that belong to them."""
+    """Features and labels of one split."""
 
     train: Array
     train_labels: Array
@@ -48,20 +48,13 @@ class Split:
 
 
 @click.command()
-@click.option(
-    "--data",
-    "folders",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    multiple=True,
-    required=True,
-    help="Folder of class folders; may be given several times.",
-)
+@folders_option
 @click.option("--seeds", default=5, show_default=True, help="How many splits to try.")
 @click.option("--backbone", default=DEFAULT_BACKBONE, show_default=True)
 @click.option(
     "--skip",
     multiple=True,
-    help="Leave out competitors whose name has this in it, such as '1024'; they are slow.",
+    help="Skip competitors whose name contains this text, such as '1024', which is slow.",
 )
 def main(folders: tuple[Path, ...], seeds: int, backbone: str, skip: tuple[str, ...]) -> None:
     """Print the mean validation accuracy of each training on each set, and over all sets."""
@@ -101,9 +94,9 @@ def _accuracies(
     rows: dict[str, list[float]] = {}
     for seed in range(1, num_seeds + 1):
         split = dataset.with_split(dataset.validation_split, seed)
-        kept, last = _ours(workspace, split, backbone, seed)
-        rows.setdefault("recommended, the epoch kept", []).append(kept)
-        rows.setdefault("recommended, the last epoch", []).append(last)
+        best, last = _ours(workspace, split, backbone, seed)
+        rows.setdefault("recommended, best epoch", []).append(best)
+        rows.setdefault("recommended, last epoch", []).append(last)
         for name, (head, compete) in competitors.items():
             rows.setdefault(name, []).append(compete(_split(split, features[head]), seed))
     return rows

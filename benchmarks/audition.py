@@ -1,8 +1,8 @@
-"""Does the audition rank networks as whole trainings do, and would LogME do as well for less time?
+"""Rank correlation of the audition with complete trainings, compared with that of LogME.
 
-For each set of photos and each network: the accuracy of the audition's probe, LogME (You et al., 2021, "LogME:
+For each set of photos and each backbone: the accuracy of the audition's probe, LogME (You et al., 2021, "LogME:
 Practical Assessment of Pre-trained Models for Transfer Learning"), and the mean accuracy of trained heads on several
-splits. The ranks that probe and LogME give are compared with those of the trainings (Kendall's tau).
+splits. Ranks are compared with Kendall's tau.
 
 Example:
     python -m benchmarks.audition --data photos/flowers --data photos/trash --backbone efficientnet_lite0 ...
@@ -19,7 +19,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.photos import dataset_of, machine
+from benchmarks.photos import dataset_of, folders_option, machine
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -29,22 +29,15 @@ from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 
 Array = np.ndarray[Any, Any]
-_MOST_STEPS = 50
+_MAX_STEPS = 50
 
 
 @click.command()
-@click.option(
-    "--data",
-    "folders",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    multiple=True,
-    required=True,
-    help="Folder of class folders; may be given several times.",
-)
+@folders_option
 @click.option("--backbone", "names", multiple=True, required=True, help="May be given several times.")
 @click.option("--seeds", default=3, show_default=True, help="Splits that heads are trained on.")
 def main(folders: tuple[Path, ...], names: tuple[str, ...], seeds: int) -> None:
-    """Print a line for each set and network, then how well the ranks agree."""
+    """Print a line per set and backbone, then the rank correlations."""
     from scipy.stats import kendalltau
 
     click.echo(machine())
@@ -59,9 +52,9 @@ def main(folders: tuple[Path, ...], names: tuple[str, ...], seeds: int) -> None:
         ):
             click.echo(
                 f"  {name:24} probe {probe:.1%} ({probe_seconds:.2f} s)  LogME {logme:+.3f} ({logme_seconds:.2f} s)"
-                f"  trained {trained:.1%}  audition in all {seconds:.1f} s"
+                f"  trained {trained:.1%}  audition in total {seconds:.1f} s"
             )
-        probes, logmes, trainings = ([row[place] for row in rows] for place in range(3))
+        probes, logmes, trainings = ([row[column] for row in rows] for column in range(3))
         click.echo(
             f"  agreement with the trainings: probe {kendalltau(probes, trainings).statistic:+.2f}, "
             f"LogME {kendalltau(logmes, trainings).statistic:+.2f}"
@@ -94,11 +87,11 @@ def _trained(workspace: Workspace, dataset: ImageDataset, name: str, seed: int) 
 
 
 def log_maximum_evidence(features: Array, labels: Array) -> float:
-    """Return the mean log evidence of Bayesian linear models, one for each class, per image.
+    """Return LogME: the mean log evidence per image of one Bayesian linear model per class.
 
     Args:
-        features: `[images, features]`.
-        labels: The class of each image, from 0.
+        features: `[num_images, num_features]`.
+        labels: Class index of each image, `[num_images]`.
     """
     left, singular, _right = np.linalg.svd(features, full_matrices=False)
     return float(
@@ -112,7 +105,7 @@ def _evidence(left: Array, singular: Array, shape: tuple[int, ...], is_class: Ar
     projected, spectrum = left.T @ target, singular**2
     outside = float(target @ target - projected @ projected)
     alpha = beta = 1.0
-    for _step in range(_MOST_STEPS):
+    for _step in range(_MAX_STEPS):
         shrunk = alpha + beta * spectrum
         weights = beta * singular * projected / shrunk
         length = float(weights @ weights)

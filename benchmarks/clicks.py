@@ -1,7 +1,7 @@
-"""Whether a page that draws itself again and again ever loses a click.
+"""Count lost clicks on pages that rerun continuously.
 
-Starts the real server and a real Chromium whose camera shows a test picture, keeps a training going and the processor
-busy, and clicks at random moments. A click is lost when the page does not show its effect within half a minute.
+Start the real server and a real Chromium with a fake camera, keep a training running and the processor busy, and click
+at random moments. A click is lost if the page does not show its effect within half a minute.
 
 Example:
     python -m benchmarks.clicks --clicks 200
@@ -37,16 +37,16 @@ from transfer_core.workspace import Workspace
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-_PATIENCE = 30_000  # milliseconds until a click counts as lost
-_LONGEST_PAUSE = 1.2  # seconds between two clicks; the pages draw themselves again each second or faster
+_TIMEOUT = 30_000  # milliseconds until a click counts as lost
+_MAX_PAUSE = 1.2  # seconds between two clicks; the pages rerun every second or faster
 _COLORS = {"blue": (30, 60, 200), "green": (40, 170, 60), "red": (210, 40, 40)}
-_NETWORK = "tiny_random"
+_BACKBONE = "tiny_random"
 _BROWSER_ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 _KEEP_TRACKS = """
     window.tracks = [];
-    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-    navigator.mediaDevices.getUserMedia = async (wanted) => {
-        const stream = await ask(wanted);
+    const request = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (constraints) => {
+        const stream = await request(constraints);
         window.tracks.push(...stream.getTracks());
         return stream;
     };
@@ -56,13 +56,13 @@ _CAMERA_IS_OFF = "() => tracks.every((track) => track.readyState === 'ended')"
 
 @dataclass(frozen=True)
 class Click:
-    """One click and its effect.
+    """A click and its visible effect.
 
     Args:
-        name: What is pressed.
-        press: Presses it.
-        effect: Returns what is visible once the click has had its effect.
-        prepare: Waits for what has to be there before the next click.
+        name: Name to print.
+        press: Performs the click.
+        effect: Returns an element that is visible after the click.
+        prepare: Waits until the next click is possible.
     """
 
     name: str
@@ -76,12 +76,16 @@ class Click:
     "--clicks", "num_clicks", type=click.IntRange(min=1), default=200, help="On all pages together."
 )
 @click.option(
-    "--load", "num_burners", type=click.IntRange(min=0), default=2, help="Processes that keep it busy."
+    "--load",
+    "num_burners",
+    type=click.IntRange(min=0),
+    default=2,
+    help="Processes that keep the processor busy.",
 )
-@click.option("--seed", type=int, default=0, help="Fixes when is clicked.")
+@click.option("--seed", type=int, default=0, help="Seed of the pauses.")
 @click.option("--browser", default=lambda: shutil.which("chromium"), help="Program file of a Chromium.")
 def main(num_clicks: int, num_burners: int, seed: int, browser: str) -> None:
-    """Click and count; ends with an error when a click was lost."""
+    """Click, print the number of lost clicks, and exit with 1 if there are any."""
     from playwright.sync_api import sync_playwright
 
     click.echo(machine())
@@ -93,7 +97,7 @@ def main(num_clicks: int, num_burners: int, seed: int, browser: str) -> None:
         chromium = playwright.chromium.launch(executable_path=browser, args=_BROWSER_ARGUMENTS)
         with app_server(workspace) as url, _busy(num_burners):
             page = chromium.new_context(base_url=url, viewport={"width": 1280, "height": 900}).new_page()
-            page.set_default_timeout(_PATIENCE)
+            page.set_default_timeout(_TIMEOUT)
             page.add_init_script(_KEEP_TRACKS)
             _resume(page, training)
             places = _places(page, model, training)
@@ -108,7 +112,7 @@ def main(num_clicks: int, num_burners: int, seed: int, browser: str) -> None:
 
 
 def _runs(workspace: Workspace, scratch: Path) -> tuple[TrainingRun, TrainingRun]:
-    """Return a finished run, and one of a thousand epochs that has not begun."""
+    """Return a finished run and a queued one of 1,000 epochs."""
     for number, (name, color) in enumerate(_COLORS.items()):
         folder = scratch / "photos" / name
         folder.mkdir(parents=True)
@@ -116,10 +120,10 @@ def _runs(workspace: Workspace, scratch: Path) -> tuple[TrainingRun, TrainingRun
             noise = np.random.default_rng(100 * number + index).integers(-24, 25, (48, 48, 3))
             Image.fromarray((noise + color).clip(0, 255).astype(np.uint8)).save(folder / f"{index}.png")
     dataset = dataset_of(workspace, scratch / "photos")
-    short = TrainingConfig(backbone=_NETWORK, epochs=20)
+    short = TrainingConfig(backbone=_BACKBONE, epochs=20)
     model = TrainingRun.create(workspace, dataset, short)
     execute_run(workspace, model, EventLog(model.folder / EVENTS_FILE).append, lambda: False)
-    # One photo at a time: the training has to outlast the clicks.
+    # Use batches of one photo, so that the training outlasts the clicks.
     long = short.with_changes(epochs=1000, fine_tune_epochs=1000, num_unfrozen_blocks=2, batch_size=1)
     return model, TrainingRun.create(workspace, dataset, long)
 
@@ -133,7 +137,7 @@ def _resume(page: Page, training: TrainingRun) -> None:
 def _places(
     page: Page, model: TrainingRun, training: TrainingRun
 ) -> list[tuple[str, str, tuple[Click, ...]]]:
-    """Return each page by its name and address, with the clicks that are repeated there."""
+    """Return name, address and repeated clicks of each page."""
 
     def button(name: str) -> Locator:
         return page.get_by_role("button", name=name, exact=True)
@@ -162,7 +166,7 @@ def _places(
     )
     drop = page.get_by_text("Paste a photo")
     test_address = f"/Test?run={training.id}&pick={model.id}"
-    choices = f"model={_NETWORK}&images={training.dataset_id}&unfrozen=0&run={training.id}"
+    choices = f"model={_BACKBONE}&images={training.dataset_id}&unfrozen=0&run={training.id}"
     learn_address = f"/Learn?run={model.id}"
     slider = page.get_by_role("slider")
     learning = page.locator(".network-learning")
@@ -211,7 +215,7 @@ def _places(
                     "Try several depths",
                     press(page.get_by_text("Try several depths")),
                     lambda: heading("Begin"),
-                    # As somebody who looks at another run than the one in training.
+                    # The button needs a page whose run is not the one in training.
                     lambda: _open(page, learn_address),
                 ),
             ),
@@ -222,14 +226,14 @@ def _places(
 def _click_often(
     page: Page, address: str, clicks: tuple[Click, ...], count: int, random_source: random.Random
 ) -> list[str]:
-    """Click so many times on a page, and return the names of those without an effect."""
+    """Click `count` times on a page and return the names of the lost clicks."""
     from playwright.sync_api import Error
 
     lost: list[str] = []
     steps = _from_the_start(page, address, clicks)
     for _number in range(count):
         step = next(steps)
-        time.sleep(random_source.uniform(0, _LONGEST_PAUSE))
+        time.sleep(random_source.uniform(0, _MAX_PAUSE))
         try:
             step.press()
             step.effect().wait_for()
@@ -254,7 +258,7 @@ def _open(page: Page, address: str) -> None:
 
 @contextmanager
 def _busy(num_processes: int) -> Iterator[None]:
-    """Keep so many processors busy meanwhile."""
+    """Run busy loops in `num_processes` processes until the block ends."""
     burners = [
         multiprocessing.get_context("spawn").Process(target=_burn, daemon=True) for _ in range(num_processes)
     ]

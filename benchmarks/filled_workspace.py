@@ -1,4 +1,4 @@
-"""A workspace with as many runs and photos as a benchmark wants: copies of one run, links to few files."""
+"""Workspaces with many runs and photos for benchmarks, made quickly from copies of one run and hard links."""
 
 from __future__ import annotations
 
@@ -25,15 +25,12 @@ _SIDE = 64
 
 
 def fill(workspace: Workspace, num_runs: int, num_photos: int) -> TrainingRun:
-    """Fill a workspace with one dataset, and runs on it that are all alike.
+    """Add a dataset and equal runs on it to a workspace, and return the newest run.
 
     Args:
-        workspace: Where it all is to be.
-        num_runs: One is trained, the others are copies of it.
-        num_photos: In five classes; up to 100 are different files, the others are links to these.
-
-    Returns:
-        The newest run.
+        workspace: Empty workspace.
+        num_runs: Number of runs; one is trained and copied.
+        num_photos: Number of photos in five classes; all but 100 are hard links.
     """
     dataset = _dataset(workspace, num_photos)
     config = TrainingConfig(backbone="tiny_random", epochs=20, fine_tune_epochs=5, num_unfrozen_blocks=1)
@@ -52,10 +49,10 @@ def _dataset(workspace: Workspace, num_photos: int) -> ImageDataset:
     images = []
     for number in range(num_photos):
         path = folder / f"{number:032x}.jpg"
-        place = number % len(_CLASS_NAMES)
+        label = number % len(_CLASS_NAMES)
         if number < _NUM_FILES:
-            # A colour for each class, so that there is something to learn.
-            tint = np.eye(len(_CLASS_NAMES), 3)[place] * 80
+            # Tint each class, so that the model can learn.
+            tint = np.eye(len(_CLASS_NAMES), 3)[label] * 80
             pixels = (draw.integers(0, 176, (_SIDE, _SIDE, 3)) + tint).astype(np.uint8)
             Image.fromarray(pixels).save(path, "JPEG")
         else:
@@ -63,7 +60,7 @@ def _dataset(workspace: Workspace, num_photos: int) -> ImageDataset:
         images.append(
             ImageRecord(
                 path.stem,
-                _CLASS_NAMES[place],
+                _CLASS_NAMES[label],
                 f"photo-{number}.jpg",
                 number=number + 1,
                 width=640,

@@ -1,9 +1,9 @@
-"""How quickly a folder becomes a checked dataset, against Keras merely reading it.
+"""Speed of ingesting and checking a folder of photos, compared with reading it with Keras.
 
-Compares, on the same photos in turn, `keras.utils.image_dataset_from_directory` doing one pass, at the size in
-which this project stores most of them, with this project's ingest: decode in full, turn upright, shrink, hash,
-look for problems, store without metadata, split. With `--phone` every photo is first enlarged to 4000 x 3000
-pixels, as a phone takes it.
+Compare, on the same photos in turns, one pass of `keras.utils.image_dataset_from_directory`, at the size in which this
+project stores most of them, with this project's ingest: decode completely, apply EXIF orientation, shrink, hash,
+find problems, store without metadata, split. With `--phone` every photo is first enlarged to 4000 x 3000 pixels, the
+size of a phone's photos.
 
 Example:
     python -m benchmarks.ingest --data photos/flowers
@@ -38,10 +38,10 @@ _BATCH_SIZE = 32
     "--data", type=click.Path(exists=True, file_okay=False), required=True, help="Folder of class folders."
 )
 @click.option("--phone", is_flag=True, help="Enlarge every photo to 4000 x 3000 pixels first.")
-@click.option("--limit", default=1000, show_default=True, help="Photos to take at most.")
+@click.option("--limit", default=1000, show_default=True, help="Maximum number of photos.")
 @click.option("--rounds", default=5, show_default=True)
 def main(data: str, phone: bool, limit: int, rounds: int) -> None:
-    """Print images a second, the ratio, and how far the memory grew."""
+    """Print images per second, their ratio, and the growth of the memory."""
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
         num_photos = _copy_photos(Path(data), photos, limit, _PHONE_SIZE if phone else None)
@@ -61,29 +61,29 @@ def main(data: str, phone: bool, limit: int, rounds: int) -> None:
     ratio = statistics.median(their / own for their, own in zip(theirs, ours, strict=True))
     click.echo(f"Keras reading the folder   {keras_rate:8.1f} images/s")
     click.echo(f"this project's ingest      {own_rate:8.1f} images/s   ratio {ratio:.2f}")
-    click.echo(f"memory grew by at most     {max(growth) / 1e6:8.0f} MB")
+    click.echo(f"largest memory growth      {max(growth) / 1e6:8.0f} MB")
 
 
 def _copy_photos(data: Path, target: Path, limit: int, size: tuple[int, int] | None) -> int:
-    """Copy photos, evenly from all classes; enlarged ones get the grain of a sensor, or they would pack too well."""
+    """Copy photos, evenly from all classes. Enlarged ones get sensor noise, or JPEG would compress them too well."""
     paths = sorted(path for path in data.glob("*/*") if path.is_file())
     chosen = paths[:: max(-(-len(paths) // limit), 1)]
     random = np.random.default_rng(1)
     for path in chosen:
-        place = target / path.parent.name / path.name
-        place.parent.mkdir(parents=True, exist_ok=True)
+        copy = target / path.parent.name / path.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
         if size is None:
-            place.write_bytes(path.read_bytes())
+            copy.write_bytes(path.read_bytes())
             continue
         with Image.open(path) as opened:
             pixels = np.asarray(opened.convert("RGB").resize(size, Image.Resampling.BICUBIC), dtype=np.int16)
         grain = random.integers(-6, 7, size=pixels.shape[:2], dtype=np.int16)[..., None]
-        Image.fromarray((pixels + grain).clip(0, 255).astype(np.uint8)).save(place, "JPEG", quality=88)
+        Image.fromarray((pixels + grain).clip(0, 255).astype(np.uint8)).save(copy, "JPEG", quality=88)
     return len(chosen)
 
 
 def _stored_size(workspace: Workspace, photos: Path) -> tuple[int, int]:
-    """Return height and width of most photos as this project stores them."""
+    """Return the most common height and width of the stored photos."""
     dataset = add_files(create_dataset(workspace, "photos"), folder_source(photos))
     sizes: Counter[tuple[int, int]] = Counter()
     for image in dataset.images:

@@ -1,6 +1,6 @@
-"""How far the memory of the app grows in a training, beside what the app says beforehand.
+"""Growth of the memory during a training, compared with the app's estimate.
 
-Each training has a process of its own, as memory that one has given back is not always given to the next.
+Each training has its own process, because freed memory is not always returned to the system.
 
 Example:
     python -m benchmarks.memory --data photos/flowers
@@ -36,7 +36,7 @@ from transfer_core.workspace import Workspace
 @click.option("--backbone", "backbones", multiple=True, default=(DEFAULT_BACKBONE,), show_default=True)
 @click.option("--blocks", multiple=True, type=int, default=(0, 2, 5, 9), show_default=True, help="Unfrozen.")
 @click.option(
-    "--from-scratch", is_flag=True, help="Random weights, for networks whose weights are not available."
+    "--from-scratch", is_flag=True, help="Use random weights, for backbones whose weights are not available."
 )
 @click.option("--batch-size", "batch_sizes", multiple=True, type=int, default=(32,), show_default=True)
 def main(
@@ -46,7 +46,7 @@ def main(
     batch_sizes: tuple[int, ...],
     from_scratch: bool,
 ) -> None:
-    """Print for each training what was estimated and how far the memory grew."""
+    """Print the estimate and the growth of the memory for each training."""
     click.echo(machine())
     with tempfile.TemporaryDirectory() as root:
         workspace = Workspace(Path(root))

@@ -1,8 +1,8 @@
-"""How quickly the pages answer: with many runs and photos, while a training goes on, and what an open page costs it.
+"""Response time of the pages with many runs and photos and during a training, and the cost of an open page for it.
 
-Starts the real server and a real Chromium. With few and with many runs and photos a click is one on the page's own link
-in the sidebar, until all is drawn. Beside a training it is a press of a key on the slider of the Layers page until the
-network is drawn again. Only the ratios of one run mean anything; the times are those of the machine.
+Start the real server and a real Chromium. With few and with many runs and photos, time a click on the page's own link
+in the sidebar until the page is drawn. During a training, time a key press on the slider of the Layers page until the
+network is drawn again. Only the ratios within one run are comparable; the times depend on the machine.
 
 Example:
     python -m benchmarks.page
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 _NUM_ROUND_TRIPS = 20
 _NUM_WINDOWS = 3
 _WINDOW_SECONDS = 6
-_PATIENCE = 60_000  # milliseconds
-# The first look at the Projects page checks all runs.
-_LONG_PATIENCE = 600_000
-# Address and the page's own link in the sidebar, by the name to print.
+_TIMEOUT = 60_000  # milliseconds
+# The first visit of the Projects page checks all runs.
+_LONG_TIMEOUT = 600_000
+# Address and sidebar link of each page, by the name to print.
 _PAGES = {
     "Welcome": ("/", "Transfer Studio"),
     "Model": ("/Model", "Model"),
@@ -53,8 +53,8 @@ _PAGES = {
     "Learn": ("/Learn", "Learn"),
     "Projects": ("/Projects", "Projects"),
 }
-# A quick page is never seen running, so the messages of the server are watched: a click is over when the last of them
-# has been drawn, and none has come for a while.
+# A quick script is never observed running, so watch the server's messages: a page is drawn when its last message has
+# been drawn and no other has arrived for half a second.
 _WATCH_MESSAGES = """
     window.WebSocket = class extends window.WebSocket {
         constructor(...options) {
@@ -66,7 +66,7 @@ _WATCH_MESSAGES = """
     };
     window.addEventListener("pointerdown", () => (window.clickedAt = performance.now()), true);
 """
-_IS_OVER = """
+_IS_DRAWN = """
     window.drawnAt > window.clickedAt && performance.now() - window.drawnAt > 500 &&
     document.querySelector("[data-testid=stApp][data-test-script-state=notRunning]") !== null
 """
@@ -76,10 +76,10 @@ _IS_OVER = """
 @click.option("--data", "folder", type=click.Path(path_type=Path, exists=True), help="Photos to train with.")
 @click.option("--runs", "num_runs", default=300, show_default=True, help="Runs of the full workspace.")
 @click.option("--photos", "num_photos", default=10_000, show_default=True, help="Photos of its dataset.")
-@click.option("--clicks", "num_clicks", default=10, show_default=True, help="On each page.")
+@click.option("--clicks", "num_clicks", default=10, show_default=True, help="Clicks on each page.")
 @click.option("--browser", default=lambda: shutil.which("chromium"), help="Program file of a Chromium.")
 def main(folder: Path | None, num_runs: int, num_photos: int, num_clicks: int, browser: str) -> None:
-    """Measure and print."""
+    """Print the times and ratios."""
     from playwright.sync_api import sync_playwright
 
     click.echo(machine())
@@ -97,7 +97,7 @@ def _measure_beside_training(chromium: Browser, workspace: Workspace, folder: Pa
     choices = f"model=efficientnet_lite0&images={dataset.id}"
     with app_server(workspace) as url:
         page = chromium.new_context(base_url=url).new_page()
-        page.set_default_timeout(_PATIENCE)
+        page.set_default_timeout(_TIMEOUT)
         page.goto(f"/Layers?{choices}&unfrozen=0")
         quiet = _round_trips(page)
         _start_long_training(page, f"/Train?{choices}&unfrozen=0")
@@ -118,7 +118,7 @@ def _measure_beside_training(chromium: Browser, workspace: Workspace, folder: Pa
 def _measure_pages(
     chromium: Browser, workspaces: list[Workspace], sizes: list[tuple[int, int]], num_clicks: int
 ) -> None:
-    """Print how long a click takes on each page of a full workspace, in times of that in a small one."""
+    """Print the time of a click on each page of a full workspace, and its ratio to that in a small one."""
     runs = [fill(workspace, *size) for workspace, size in zip(workspaces, sizes, strict=True)]
     (num_runs, num_photos) = sizes[1]
     with app_server(workspaces[0]) as small_url, app_server(workspaces[1]) as full_url:
@@ -126,7 +126,7 @@ def _measure_pages(
             pages = []
             for url, run in zip((small_url, full_url), runs, strict=True):
                 page = chromium.new_context(base_url=url).new_page()
-                page.set_default_timeout(_LONG_PATIENCE)
+                page.set_default_timeout(_LONG_TIMEOUT)
                 page.add_init_script(_WATCH_MESSAGES)
                 choices = f"model=efficientnet_lite0&images={run.dataset_id}&unfrozen=0&pick={run.id}"
                 page.goto(f"{address}{'&' if '?' in address else '?'}{choices}")
@@ -134,7 +134,7 @@ def _measure_pages(
                 page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
                 _click(page, link)
                 pages.append(page)
-            # In turns, so that what else the machine does meets both alike.
+            # Alternate, so that other load of the machine affects both.
             seconds = [[_click(page, link) for page in pages] for _number in range(num_clicks)]
             small, full = (statistics.median(times) for times in zip(*seconds, strict=True))
             for page in pages:
@@ -146,24 +146,24 @@ def _measure_pages(
 
 
 def _click(page: Page, link: str) -> float:
-    """Return how long a click on the page's own link takes until the page is drawn, in seconds."""
+    """Return the seconds from a click on the page's own link until the page is drawn."""
     page.get_by_test_id("stPageLink").get_by_text(link).first.click()
-    page.wait_for_function(_IS_OVER)
+    page.wait_for_function(_IS_DRAWN)
     return float(page.evaluate("window.drawnAt - window.clickedAt")) / 1000
 
 
 def _round_trips(page: Page) -> float:
-    """Return the median time of a round trip in seconds."""
+    """Return the median seconds of a round trip."""
     slider = page.get_by_role("slider")
     slider.wait_for()
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     seconds = []
     for number in range(_NUM_ROUND_TRIPS):
-        num_learning = (number + 1) % 2
+        num_trainable = (number + 1) % 2
         began = time.perf_counter()
-        slider.press("ArrowRight" if num_learning else "ArrowLeft")
+        slider.press("ArrowRight" if num_trainable else "ArrowLeft")
         page.wait_for_function(
-            "(count) => document.querySelectorAll('.network-learning').length === count", arg=num_learning
+            "(count) => document.querySelectorAll('.network-learning').length === count", arg=num_trainable
         )
         page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
         seconds.append(time.perf_counter() - began)
@@ -179,7 +179,7 @@ def _start_long_training(page: Page, address: str) -> None:
         field.fill(number)
         field.press("Enter")
         page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    # Small batches: a thousand epochs are to last longer than the measuring.
+    # Use small batches, so that the training outlasts the measurement.
     page.get_by_role("tab", name="Steps").click()
     page.locator("[data-testid=stSlider]", has_text="Batch size").get_by_role("slider").press("Home")
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
@@ -188,7 +188,7 @@ def _start_long_training(page: Page, address: str) -> None:
 
 
 def _epochs_a_second(page: Page, run: TrainingRun) -> tuple[float, float]:
-    """Return the median speed of the training with the Train page open and with no page, in turns."""
+    """Return the median epochs per second with the Train page open and with no page, in turns."""
     address = page.url
     watched, alone = [], []
     for _window in range(_NUM_WINDOWS):

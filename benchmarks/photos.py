@@ -1,4 +1,4 @@
-"""What the benchmarks share: a folder of photos as a dataset, the machine in words, times and memory."""
+"""Shared by the benchmarks: photo folders as datasets, a description of the machine, timing and memory growth."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import click
 import psutil
 
 from transfer_core.data.dataset import ImageDataset
@@ -20,14 +21,23 @@ from transfer_core.workspace import Workspace
 
 Result = TypeVar("Result")
 
+folders_option = click.option(
+    "--data",
+    "folders",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    multiple=True,
+    required=True,
+    help="Folder of class folders; may be given several times.",
+)
+
 
 def dataset_of(workspace: Workspace, folder: Path) -> ImageDataset:
-    """Read a folder of class folders into a workspace."""
+    """Ingest a folder of class folders into a workspace."""
     return add_files(create_dataset(workspace, folder.name), folder_source(folder))
 
 
 def machine() -> str:
-    """Describe the machine and how busy it is, in one line."""
+    """Return one line on the machine and its load."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     return (
         f"{num_usable_cores()} cores ({platform.machine()}, {platform.system()}), "
@@ -37,14 +47,14 @@ def machine() -> str:
 
 
 def timed(work: Callable[[], Result]) -> tuple[float, Result]:
-    """Return how long something took, in seconds, and what it returned."""
+    """Return the seconds that a function took, and its result."""
     started_at = time.perf_counter()
     result = work()
     return time.perf_counter() - started_at, result
 
 
 class Memory:
-    """Watches how far the memory of this process grows meanwhile; `growth` is the most, in bytes."""
+    """Measure in `growth` the peak growth of this process's resident memory within the block, in bytes."""
 
     def __enter__(self) -> Memory:
         self._process = psutil.Process()

@@ -1,8 +1,8 @@
-"""How quickly a finished model answers: one photo from its bytes, and many at once beside the fastest possible pass.
+"""Prediction speed of a trained model: a single photo, and many photos compared with the forward pass alone.
 
-Trains a model as the app recommends it first. The time for one photo is that of the machine; the rate of many is a
-ratio within one run: photos a second from their files to their rows in the table, divided by those of the network
-alone, its weights as constants of one graph, on photos that have been decoded before.
+Train a model with the recommended settings first. The time for one photo depends on the machine; the rate of many is
+a ratio within one run: photos per second from files to answers, divided by those of the forward pass alone, as a
+graph with constant weights, on decoded photos.
 
 Example:
     python -m benchmarks.predict --data photos/flowers
@@ -30,7 +30,7 @@ from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 
 _BATCH_SIZE = 32
-_NUM_WARM = 5
+_NUM_WARM_UP = 5
 
 
 @click.command()
@@ -38,10 +38,10 @@ _NUM_WARM = 5
     "--data", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True
 )
 @click.option("--backbone", default=DEFAULT_BACKBONE, show_default=True)
-@click.option("--photos", "num_photos", default=200, show_default=True, help="How many at once.")
-@click.option("--repeats", default=5, show_default=True, help="Each time is the median of so many.")
+@click.option("--photos", "num_photos", default=200, show_default=True, help="Number of photos.")
+@click.option("--repeats", default=5, show_default=True, help="Repeats of each measurement.")
 def main(folder: Path, backbone: str, num_photos: int, repeats: int) -> None:
-    """Print the time for one photo, and the rate for many beside that of the network alone."""
+    """Print the time for one photo, and the rate for many compared with the forward pass alone."""
     click.echo(machine())
     with tempfile.TemporaryDirectory() as root:
         workspace = Workspace(Path(root))
@@ -53,20 +53,20 @@ def main(folder: Path, backbone: str, num_photos: int, repeats: int) -> None:
     click.echo(f"one photo, from its bytes: {1000 * _seconds_of_one(predictor, files, repeats):.1f} ms")
     alone, whole = _seconds_of_many(predictor, files, repeats)
     click.echo(
-        f"{len(files)} photos: network alone {len(files) / alone:.1f} a second, "
+        f"{len(files)} photos: forward pass alone {len(files) / alone:.1f} a second, "
         f"from files to answers {len(files) / whole:.1f} a second, ratio {alone / whole:.2f}  (goal 0.8)"
     )
 
 
 def _seconds_of_one(predictor: Predictor, files: list[SourceFile], repeats: int) -> float:
     contents = [file.read() for file in files[: 10 * repeats]]
-    for content in contents[:_NUM_WARM]:
+    for content in contents[:_NUM_WARM_UP]:
         predictor.predict(content)
     return median(timed(lambda content=content: predictor.predict(content))[0] for content in contents)
 
 
 def _seconds_of_many(predictor: Predictor, files: list[SourceFile], repeats: int) -> tuple[float, float]:
-    """Return the seconds of the network alone and of the whole way, taken in turns so that both meet the same load."""
+    """Return the median seconds of the forward pass alone and of the whole pipeline, measured in turns."""
     import keras
 
     forward = constant_graph(keras.Model(predictor.model.input, predictor.model.outputs[-1]))
@@ -74,11 +74,11 @@ def _seconds_of_many(predictor: Predictor, files: list[SourceFile], repeats: int
     batches: list[np.ndarray] = list(pixel_batches(paths, predictor.image_size, _BATCH_SIZE))
     forward(batches[0])
     answer_files(predictor, files[:_BATCH_SIZE])
-    alone, whole = [], []
+    forward_seconds, pipeline_seconds = [], []
     for _repeat in range(repeats):
-        alone.append(timed(lambda: [forward(batch) for batch in batches])[0])
-        whole.append(timed(lambda: answer_files(predictor, files))[0])
-    return median(alone), median(whole)
+        forward_seconds.append(timed(lambda: [forward(batch) for batch in batches])[0])
+        pipeline_seconds.append(timed(lambda: answer_files(predictor, files))[0])
+    return median(forward_seconds), median(pipeline_seconds)
 
 
 if __name__ == "__main__":

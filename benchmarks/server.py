@@ -1,4 +1,4 @@
-"""The real app on a free port, for benchmarks that drive it in a browser."""
+"""Run the real app on a free port, for benchmarks that drive it in a browser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 @contextmanager
 def app_server(workspace: Workspace) -> Iterator[str]:
-    """Run the app with a workspace until the block ends; gives its address."""
+    """Run the app with a workspace until the block ends and yield its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,8 +1,8 @@
-"""How much sooner a training ends when frozen layers are computed once.
+"""Speed-up of trainings by computing frozen layers only once.
 
-Compares, on the same photos, split, weights and number of epochs: scripts as textbooks have them, a pure pass of all
-photos through the network, and this project's training, from an empty cache and with a filled one. Only the ratios of
-one run mean anything; the times are those of the machine.
+Compare, with the same photos, split, weights and number of epochs: textbook scripts, a pure forward pass of all photos,
+and this project's training, with an empty and with a filled feature cache. Only the ratios within one run are
+comparable; the times depend on the machine.
 
 Example:
     python -m benchmarks.training --data photos/flowers
@@ -46,16 +46,14 @@ _PASS_BATCH_SIZE = 16
 )
 @click.option("--epochs", default=10, show_default=True)
 @click.option("--backbone", default=DEFAULT_BACKBONE, show_default=True)
-@click.option(
-    "--depth", default=2, show_default=True, help="Blocks that learn along in the fine-tuning rows."
-)
-@click.option("--scripts/--no-scripts", default=True, help="Also train as textbooks do, which takes minutes.")
+@click.option("--depth", default=2, show_default=True, help="Trainable blocks in the fine-tuning rows.")
+@click.option("--scripts/--no-scripts", default=True, help="Also run textbook trainings, which take minutes.")
 def main(data: Path, epochs: int, backbone: str, depth: int, *, scripts: bool) -> None:
     """Print seconds, accuracies and ratios."""
     click.echo(machine())
     load_keras()
     frozen = TrainingConfig(backbone=backbone, epochs=epochs)
-    # The app's own schedule: as many epochs of the unfrozen blocks, after as many cheap ones of the new layer.
+    # The app's default schedule has a head phase before fine-tuning, here with equally many epochs.
     tuned = frozen.with_changes(num_unfrozen_blocks=depth, fine_tune_epochs=epochs)
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder))
@@ -82,10 +80,10 @@ def main(data: Path, epochs: int, backbone: str, depth: int, *, scripts: bool) -
                     4.0,
                 ),
             ]
-    for name, one, other, goal in rows:
+    for name, slow, fast, goal in rows:
         click.echo(
-            f"{name:<52} {one[0]:7.1f} s / {other[0]:6.1f} s = {one[0] / other[0]:6.2f}  (goal {goal})   "
-            f"validation accuracy {one[1]:5.1%} / {other[1]:5.1%}"
+            f"{name:<52} {slow[0]:7.1f} s / {fast[0]:6.1f} s = {slow[0] / fast[0]:6.2f}  (goal {goal})   "
+            f"validation accuracy {slow[1]:5.1%} / {fast[1]:5.1%}"
         )
 
 
@@ -100,7 +98,7 @@ def _ours(
 
 
 def _pure_pass(dataset: ImageDataset, backbone_name: str) -> tuple[float, float]:
-    """Send every photo, decoded already, through the constant graph once; nothing else is timed."""
+    """Time one forward pass of all decoded photos through the constant graph."""
     backbone = get_backbone(backbone_name)
     forward = constant_graph(backbone.build())
     paths = [dataset.image_path(image) for image in dataset.images]
@@ -111,7 +109,7 @@ def _pure_pass(dataset: ImageDataset, backbone_name: str) -> tuple[float, float]
 
 
 def _plain_fit(dataset: ImageDataset, config: TrainingConfig) -> tuple[float, float]:
-    """Train the same classifier as a Keras script does, every photo through the network in every epoch."""
+    """Train the same classifier with a plain `fit`: a forward pass of every photo in every epoch."""
 
     def work() -> float:
         plan = FreezePlan.of(config)
@@ -123,7 +121,7 @@ def _plain_fit(dataset: ImageDataset, config: TrainingConfig) -> tuple[float, fl
 
 
 def _textbook_fit(dataset: ImageDataset, config: TrainingConfig) -> tuple[float, float]:
-    """Train the head that textbooks put on a frozen network: the flattened map and a layer of 1,024."""
+    """Train the textbook head on a frozen backbone: the flattened map and a dense layer of 1,024 units."""
 
     def work() -> float:
         import keras
@@ -148,7 +146,7 @@ def _fit(
 ) -> float:
     import keras
 
-    # A fixed rate instead of a schedule: the textbook's own choice.
+    # Use a constant learning rate, like the textbooks.
     model.compile(
         keras.optimizers.Adam(learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
@@ -156,7 +154,7 @@ def _fit(
         _photos(dataset, "train", image_size, config.batch_size),
         validation_data=_photos(dataset, "validation", image_size, config.batch_size),
         epochs=config.epochs,
-        shuffle=False,  # the photos come shuffled
+        shuffle=False,  # the dataset shuffles already
         verbose=0,
     )
     return float(np.max(history.history["val_accuracy"]))

@@ -1,4 +1,4 @@
-"""What all tests share: a workspace, small pictures, the larger data sets, and whether there is a browser."""
+"""Fixtures of all tests: a workspace, small images, larger data sets, and the browser."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from transfer_core.workspace import Workspace
 ROOT = Path(__file__).resolve().parents[1]
 COLORS = {"blue": (30, 60, 200), "green": (40, 170, 60), "red": (210, 40, 40)}
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome")
-# As it is outside the tests, which take it away.
+# The value of the environment, which `no_downloads` overrides.
 NPM_REGISTRY = os.environ.get(REGISTRY_VARIABLE)
 REQUIRE_BROWSER_VARIABLE = "TRANSFER_STUDIO_REQUIRE_BROWSER"
 
@@ -32,7 +32,7 @@ MakeImage = Callable[..., bytes]
 
 @pytest.fixture(scope="session", autouse=True)
 def no_downloads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test finds weights that somebody has downloaded, and none reaches the network."""
+    """Hide downloaded weights from all tests and block their downloads."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(WEIGHTS_VARIABLE, str(tmp_path_factory.mktemp("weights")))
         environment.setenv(URL_VARIABLE, "http://127.0.0.1:9")
@@ -42,9 +42,9 @@ def no_downloads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def web_runtimes_or_reason() -> Path | str:
-    """What exported web pages are made with, or why it cannot be had.
+    """Folder with the runtime of exported web pages, or the reason why there is none.
 
-    The app's own download fetches it once; it is kept for the next time the tests run.
+    It is downloaded once with the app's own code and stored for later test runs.
     """
     folder = Path(tempfile.gettempdir()) / "transfer-studio-test-runtimes"
     folder.mkdir(exist_ok=True)
@@ -62,7 +62,7 @@ def web_runtimes_or_reason() -> Path | str:
 
 @pytest.fixture(scope="session")
 def web_runtimes(web_runtimes_or_reason: Path | str) -> Path:
-    """What exported web pages are made with; without a way to the registry of npm the test is skipped."""
+    """Folder with the runtime of exported web pages; skips the test if it cannot be downloaded."""
     if isinstance(web_runtimes_or_reason, str):
         pytest.skip(web_runtimes_or_reason)
     return web_runtimes_or_reason
@@ -70,19 +70,19 @@ def web_runtimes(web_runtimes_or_reason: Path | str) -> Path:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    """An empty workspace; nothing of it is on disk yet."""
+    """An empty workspace that is not on disk yet."""
     return Workspace(tmp_path / "workspace")
 
 
 @pytest.fixture(scope="session")
 def make_image() -> MakeImage:
-    """`make_image("red", seed=3)` gives the bytes of a small picture; another seed gives another picture."""
+    """`make_image("red", seed=3)` returns the bytes of a small image; each seed has its own pixels."""
     return _image_bytes
 
 
 @pytest.fixture
 def image_folder(tmp_path: Path) -> Path:
-    """A folder with three classes, `blue`, `green` and `red`, of eight pictures each, told apart by colour."""
+    """A folder with the classes `blue`, `green` and `red`, with eight images of that colour each."""
     folder = tmp_path / "colors"
     for class_number, color in enumerate(COLORS):
         (folder / color).mkdir(parents=True)
@@ -93,14 +93,14 @@ def image_folder(tmp_path: Path) -> Path:
 
 
 def near_duplicate(content: bytes) -> bytes:
-    """Return the same picture compressed more strongly: other pixels, the same to the eye."""
+    """Return the image with a stronger JPEG compression: other pixels, but no visible difference."""
     buffer = io.BytesIO()
     Image.open(io.BytesIO(content)).convert("RGB").save(buffer, "JPEG", quality=60)
     return buffer.getvalue()
 
 
 def swap_classes(keras: Any, folder: Path) -> None:
-    """Put another model in the place of a run's: the same, with its outputs in reverse order."""
+    """Replace the model of a run by one with its outputs in reverse order."""
     model = keras.saving.load_model(folder / "model.keras", compile=False)
     output = model.get_layer("new_layer")
     output.set_weights([array[..., ::-1] for array in output.get_weights()])
@@ -109,7 +109,7 @@ def swap_classes(keras: Any, folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of larger data sets beside the repository; without it the test is skipped."""
+    """The folder of larger data sets beside the repository; skips the test without it."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("needs the data sets in ../shared/data, which are not part of the repository")
@@ -118,7 +118,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def browser_path() -> str:
-    """The program file of a Chromium; without one the test is skipped, or fails where one is required."""
+    """Path of a Chromium; without one, skips the test, or fails it if a browser is required."""
     return _browser_path()
 
 
@@ -154,14 +154,14 @@ def _image_bytes(
     image_format: str = "PNG",
     noise: int = 24,
 ) -> bytes:
-    """Draw a picture of one colour with noise, so that each seed has pixels of its own.
+    """Return an encoded image of one colour with noise.
 
     Args:
-        color: A name in `COLORS`, or red, green and blue in 0-255.
-        seed: Fixes the noise.
+        color: Name in `COLORS`, or red, green and blue in 0-255.
+        seed: Seed of the noise.
         size: Width and height in pixels.
-        image_format: A format that Pillow writes.
-        noise: How far a channel may be off, 0-255; 0 draws one flat colour.
+        image_format: Pillow format name.
+        noise: Largest offset of a channel, 0-255; 0 gives a flat colour.
     """
     width, height = size
     base = np.array(COLORS.get(color, (128, 128, 128)) if isinstance(color, str) else color)
@@ -188,7 +188,7 @@ def _is_browser_required() -> bool:
 
 
 def _fail_when_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
-    """Where a browser is required, a browser test that does not run is no success."""
+    """Report a skipped browser test as failed if a browser is required."""
     if _is_browser_required() and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped although {REQUIRE_BROWSER_VARIABLE} is set: {report.longrepr}"

@@ -1,4 +1,4 @@
-"""Where a browser is required, no browser test passes by not running."""
+"""A required browser makes skipped browser tests fail."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ SKIPPED_MODULE = "import pytest\npytest.importorskip('there_is_no_such_module')\
 
 
 def summary(folder: Path, **environment: str) -> str:
-    """Run the browser tests of a folder and return the last line, without the time it took."""
+    """Run the browser tests of a project and return the summary line without the duration."""
     settings = {name: os.environ[name] for name in ("SYSTEMROOT", "HOME") if name in os.environ}
     finished = subprocess.run(
         [sys.executable, "-m", "pytest", *OPTIONS, "tests/e2e"],
@@ -37,7 +37,7 @@ def summary(folder: Path, **environment: str) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with this conftest.py and a few browser tests."""
+    """A project with a copy of conftest.py and a few browser tests."""
     (tmp_path / "tests" / "e2e").mkdir(parents=True)
     shutil.copy(CONFTEST, tmp_path / "tests")
     (tmp_path / "tests" / "e2e" / "test_pages.py").write_text(BROWSER_TESTS)
@@ -45,19 +45,19 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_with_a_browser_they_run(project: Path) -> None:
+def test_browser_tests_run_with_a_browser(project: Path) -> None:
     assert summary(project, CHROMIUM=sys.executable) == "1 passed, 1 skipped, 1 xfailed"
 
 
-def test_without_a_browser_they_are_skipped(project: Path) -> None:
+def test_browser_tests_are_skipped_without_a_browser(project: Path) -> None:
     assert summary(project) == "3 skipped"
 
 
-def test_where_a_browser_is_required_a_missing_one_is_a_failure(project: Path) -> None:
+def test_a_missing_required_browser_fails(project: Path) -> None:
     assert summary(project, TRANSFER_STUDIO_REQUIRE_BROWSER="1") == "1 xfailed, 2 errors"
 
 
-def test_where_a_browser_is_required_skipping_is_a_failure(project: Path) -> None:
+def test_skipping_fails_if_a_browser_is_required(project: Path) -> None:
     (project / "tests" / "e2e" / "test_skipped.py").write_text(SKIPPED_MODULE)
     counted = summary(project, CHROMIUM=sys.executable, TRANSFER_STUDIO_REQUIRE_BROWSER="1")
     assert counted == "1 passed, 1 xfailed, 2 errors"

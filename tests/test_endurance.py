@@ -1,4 +1,4 @@
-"""The endurance run, cut short: each of its checks with a few trials, so that it works and nothing is lost today."""
+"""Each check of the endurance benchmark passes with a few trials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.endurance.trials import Budget
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
 
-# Each kind of training is killed once, each is disturbed in two of four ways, each kind of writing fails once.
+# At least one trial per kind of training and of writing, and two of four interruptions per kind of training.
 NUM_TRIALS = {
     "kills": 6,
     "interruptions": 8,

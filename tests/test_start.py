@@ -1,4 +1,4 @@
-"""start.py, run as a person runs it: in a folder of its own, with stand-ins for Streamlit and pytest."""
+"""start.py in a real process and its own folder, with stand-ins for Streamlit and pytest."""
 
 import ast
 import os
@@ -28,7 +28,7 @@ Finished = subprocess.CompletedProcess[str]
 
 
 def make_project(folder: Path) -> Path:
-    """Put start.py beside requirements that name nothing; `python -m` finds the stand-ins first."""
+    """Copy start.py beside empty requirements and the stand-ins, which `python -m` finds first."""
     shutil.copy(SCRIPT, folder)
     (folder / "requirements.txt").write_text("# nothing\n")
     (folder / "requirements-dev.txt").write_text("-r requirements.txt\n")
@@ -38,7 +38,7 @@ def make_project(folder: Path) -> Path:
 
 
 def run_python(project: Path, *arguments: str) -> Finished:
-    """Run Python in the project; pip gets no network and logs each of its runs to pip.log."""
+    """Run Python in the project; pip has no index and logs each run to pip.log."""
     environment = {**os.environ, "PIP_NO_INDEX": "1", "PIP_LOG": str(project / "pip.log")}
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
@@ -53,13 +53,13 @@ def run_start_after(project: Path, preparation: str) -> Finished:
 
 
 def start_after(preparation: str) -> tuple[str, str]:
-    """Return arguments with which Python changes something about itself and then runs start.py."""
+    """Return Python arguments that run a preparation and then start.py."""
     run = "sys.argv = ['start.py']; runpy.run_path('start.py', run_name='__main__')"
     return "-c", f"import runpy, signal, sys; {preparation}; {run}"
 
 
 def assert_one_sentence(finished: Finished, *words: str) -> None:
-    """Check for exit code 1, the words in the last line, no traceback and nothing started."""
+    """Assert exit code 1, the words in the last line, no traceback and no started program."""
     assert finished.returncode == 1, finished
     assert "Traceback" not in finished.stdout + finished.stderr
     assert "started:" not in finished.stdout
@@ -77,7 +77,7 @@ def stamps(project: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def first_start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
-    """Start for the first time, where an interrupted start has left a .venv without a Python."""
+    """Start for the first time, with a .venv without Python as an interrupted start leaves it."""
     project = make_project(tmp_path_factory.mktemp("first"))
     (project / ".venv").mkdir()
     (project / ".venv" / "left_over").touch()
@@ -86,7 +86,7 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finishe
 
 @pytest.fixture
 def project(first_start: tuple[Path, Finished], tmp_path: Path) -> Path:
-    """Return a project that was started before: a new folder with a copy of the first one's .venv."""
+    """A project that was started before: a new folder with a copy of the .venv of `first_start`."""
     venv = first_start[0] / ".venv"
     shutil.copytree(venv, tmp_path / ".venv", symlinks=True, copy_function=os.link)
     return make_project(tmp_path)
@@ -94,7 +94,7 @@ def project(first_start: tuple[Path, Finished], tmp_path: Path) -> Path:
 
 @pytest.fixture
 def new_project(tmp_path: Path) -> Path:
-    """Return a project that was never started."""
+    """A project that was never started."""
     return make_project(tmp_path)
 
 
@@ -104,7 +104,7 @@ def taken_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_first_start_makes_a_broken_venv_again_installs_and_starts(
+def test_first_start_replaces_a_broken_venv_installs_and_starts(
     first_start: tuple[Path, Finished],
 ) -> None:
     project, finished = first_start
@@ -123,10 +123,10 @@ def test_second_start_installs_nothing(project: Path) -> None:
 
 def test_changed_requirements_are_installed_into_the_same_venv(project: Path) -> None:
     (project / "requirements.txt").write_text("# something else\n")
-    (project / ".venv" / "kept").touch()
+    (project / ".venv" / "marker").touch()
     run_start(project)
     assert pip_was_run(project)
-    assert (project / ".venv" / "kept").exists()
+    assert (project / ".venv" / "marker").exists()
 
 
 def test_another_python_in_the_venv_changes_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,8 +136,8 @@ def test_another_python_in_the_venv_changes_the_fingerprint(monkeypatch: pytest.
     assert start.fingerprint("requirements.txt") != before
 
 
-def test_venv_without_pip_is_made_again(new_project: Path) -> None:
-    """Python 3.11 makes the Python first and pip last: this is what an interruption leaves."""
+def test_venv_without_pip_is_replaced(new_project: Path) -> None:
+    """Python 3.11 installs pip last, so an interrupted start leaves a .venv without it."""
     run_python(new_project, "-m", "venv", "--without-pip", ".venv")
     finished = run_start_after(new_project, "sys.modules['ensurepip'] = None")
     assert_one_sentence(finished, "cannot make the folder .venv")
@@ -152,7 +152,7 @@ def test_address_is_printed_and_given_to_streamlit(project: Path) -> None:
     assert "--server.headless=true" in given
 
 
-def test_streamlit_opens_the_browser_unless_told_otherwise(project: Path) -> None:
+def test_streamlit_opens_the_browser_by_default(project: Path) -> None:
     assert "headless" not in run_start(project).stdout
 
 
@@ -164,13 +164,13 @@ def test_impossible_port_is_one_sentence(project: Path) -> None:
     assert_one_sentence(run_start(project, "--port", "99999"), "Port 99999")
 
 
-def test_taken_default_port_is_passed_over(taken_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_taken_default_port_is_skipped(taken_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "FIRST_PORT", taken_port)
     monkeypatch.setattr(start, "LAST_PORT", taken_port + 100)
     assert taken_port < start.choose_port(None) < taken_port + 100
 
 
-def test_pytest_gets_its_arguments_and_gives_the_exit_code(project: Path) -> None:
+def test_arguments_and_exit_code_are_those_of_pytest(project: Path) -> None:
     finished = run_start(project, "test", "--no-browser", "-k", "two words")
     assert "started: --no-browser -k two words" in finished.stdout, finished
     assert finished.returncode == 7
@@ -185,17 +185,17 @@ def test_failing_pip_is_one_sentence_and_leaves_no_stamp(project: Path) -> None:
     (project / "requirements.txt").write_text("./no_such_package\n")
     finished = run_start(project)
     assert_one_sentence(finished, "could not be installed", "network", "disk")
-    assert "no_such_package" in finished.stderr, "what pip says stays readable"
+    assert "no_such_package" in finished.stderr, "pip's own message is shown"
     assert stamps(project) == set()
 
 
 def test_interrupted_install_is_quiet_and_leaves_no_stamp(project: Path) -> None:
     (project / "requirements.txt").write_text("# something else\n")
     (project / "pip.py").write_text(WAIT_WHEN_INSTALLING)
-    # Where tests run in the background, Ctrl-C is switched off for them: switch it on again.
-    listens = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    # Shells ignore SIGINT in background jobs, and children inherit that: restore the handler.
+    restore_sigint = "signal.signal(signal.SIGINT, signal.default_int_handler)"
     with subprocess.Popen(
-        [sys.executable, *start_after(listens)],
+        [sys.executable, *start_after(restore_sigint)],
         cwd=project,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -213,7 +213,7 @@ def test_interrupted_install_is_quiet_and_leaves_no_stamp(project: Path) -> None
 @pytest.mark.parametrize(
     ("version", "words"), [("(3, 9, 18)", "3.9 is too old"), ("(3, 14, 0)", "TensorFlow")]
 )
-def test_unfit_python_is_one_sentence(new_project: Path, version: str, words: str) -> None:
+def test_unsupported_python_is_one_sentence(new_project: Path, version: str, words: str) -> None:
     finished = run_start_after(new_project, f"sys.version_info = {version}")
     assert_one_sentence(finished, words, "3.10 to 3.13")
     assert not (new_project / ".venv").exists()
@@ -221,10 +221,10 @@ def test_unfit_python_is_one_sentence(new_project: Path, version: str, words: st
 
 @pytest.mark.parametrize("version", [(3, 10), (3, 11), (3, 12), (3, 13)])
 def test_supported_pythons_are_accepted(version: tuple[int, int]) -> None:
-    with pytest.raises(SystemExit) as refused:
+    with pytest.raises(SystemExit) as caught:
         start.check_python(version)
         sys.exit("accepted")
-    assert refused.value.code == "accepted"
+    assert caught.value.code == "accepted"
 
 
 def test_old_pythons_can_read_the_script() -> None:
@@ -233,7 +233,9 @@ def test_old_pythons_can_read_the_script() -> None:
     arguments = [argument for function in functions for argument in function.args.args]
     annotations = [a.annotation for a in arguments] + [f.returns for f in functions]
     assert annotations
-    assert all(isinstance(a, ast.Constant | ast.Name) for a in annotations), "old Pythons evaluate the others"
+    assert all(isinstance(a, ast.Constant | ast.Name) for a in annotations), (
+        "old Pythons would evaluate other annotations"
+    )
 
 
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
@@ -255,7 +257,7 @@ def test_incomplete_folder_is_one_sentence(project: Path) -> None:
 
 
 def test_windows_waits_for_the_command_and_returns_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows has no real exec: there, start.py stays and passes the exit code on."""
+    """Windows has no real exec, so start.py waits and returns the exit code."""
     monkeypatch.setattr(os, "name", "nt")
-    monkeypatch.setattr(os, "execv", lambda *command: pytest.fail("start.py is gone"))
+    monkeypatch.setattr(os, "execv", lambda *command: pytest.fail("start.py was replaced"))
     assert start.become(sys.executable, "-c", "raise SystemExit(7)") == 7

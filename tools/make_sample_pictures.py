@@ -1,4 +1,4 @@
-"""Draws the sample pictures that ship with Transfer Studio.
+"""Draw the sample pictures that ship with Transfer Studio.
 
 Every picture is one emoji of the Noto Color Emoji font on a softly coloured background. The font is in
 Debian's package `fonts-noto-color-emoji`; `dpkg -L fonts-noto-color-emoji` names the file to pass.
@@ -22,8 +22,8 @@ JPEG_QUALITY = 88
 FONT_SIZE = 109
 GLYPH_CELL = (136, 128)
 
-# Forty training pictures a category and eight colours: each category uses each colour five times, so
-# the background says nothing about the category.
+# Each category has 40 training pictures and uses each of the eight colours five times, so that
+# the background does not identify the category.
 PALETTE = ("#e8b4b8", "#ecc8a0", "#e6dc9c", "#b9d8a6", "#a5d6cf", "#a9c8e8", "#c3b8e6", "#c9c6c0")
 
 
@@ -34,7 +34,7 @@ class Category:
     Args:
         name: The folder name, and so the class name.
         pictures: Emoji to train on, one character each.
-        new_pictures: Emoji kept aside to test a trained model with.
+        new_pictures: Emoji to test a trained model with.
     """
 
     name: str
@@ -72,11 +72,11 @@ CATEGORIES = (
 
 
 def draw_glyph(emoji: str, font: ImageFont.FreeTypeFont) -> Image.Image:
-    """Draws one emoji, cropped to its ink.
+    """Draw one emoji, cropped to its ink.
 
     Args:
-        emoji: A single character.
-        font: A colour bitmap font, loaded at `FONT_SIZE`.
+        emoji: Single character.
+        font: Colour bitmap font, loaded at `FONT_SIZE`.
 
     Returns:
         An RGBA picture on a transparent ground.
@@ -94,19 +94,19 @@ def draw_glyph(emoji: str, font: ImageFont.FreeTypeFont) -> Image.Image:
 
 
 def draw_background(color: str, rng: random.Random) -> Image.Image:
-    """Draws a gradient from `color` to a paler shade of it, in a random direction."""
+    """Draw a gradient from `color` to a paler shade of it, in a random direction."""
     size = (PICTURE_SIZE, PICTURE_SIZE)
     base = Image.new("RGB", size, color)
     paler = Image.blend(base, Image.new("RGB", size, "white"), rng.uniform(0.35, 0.6))
     gradient = Image.linear_gradient("L").rotate(rng.uniform(0, 360), Image.Resampling.BICUBIC)
-    # The middle of the turned gradient is free of the black corners that turning leaves.
+    # Crop the middle, since rotating leaves black corners.
     margin = (gradient.width - PICTURE_SIZE) // 2
     ramp = gradient.crop((margin, margin, margin + PICTURE_SIZE, margin + PICTURE_SIZE))
     return Image.composite(paler, base, ramp)
 
 
 def vary(glyph: Image.Image, rng: random.Random) -> Image.Image:
-    """Scales and turns a glyph a little, and places it near the middle of a transparent picture."""
+    """Scale and rotate a glyph slightly and place it near the middle of a transparent picture."""
     scale = rng.uniform(110, 134) / max(glyph.size)
     scaled = glyph.resize((round(glyph.width * scale), round(glyph.height * scale)), Image.Resampling.LANCZOS)
     turned = scaled.rotate(rng.uniform(-11, 11), Image.Resampling.BICUBIC, expand=True)
@@ -118,12 +118,12 @@ def vary(glyph: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def draw_picture(emoji: str, color: str, font: ImageFont.FreeTypeFont) -> Image.Image:
-    """Draws one sample picture; the same arguments always give the same picture.
+    """Draw one sample picture. The result depends only on the arguments.
 
     Args:
-        emoji: A single character.
-        color: The colour of the background, for example `"#a9c8e8"`.
-        font: A colour bitmap font, loaded at `FONT_SIZE`.
+        emoji: Single character.
+        color: Colour of the background, such as `"#a9c8e8"`.
+        font: Colour bitmap font, loaded at `FONT_SIZE`.
 
     Returns:
         An RGB picture of `PICTURE_SIZE` x `PICTURE_SIZE` pixels.
@@ -138,15 +138,15 @@ def draw_picture(emoji: str, color: str, font: ImageFont.FreeTypeFont) -> Image.
 
 
 def picture_name(emoji: str) -> str:
-    """Returns the file name of an emoji without its ending, for example `dog-face-1f436`."""
+    """Return the file name of an emoji without its extension, such as `dog-face-1f436`."""
     return f"{unicodedata.name(emoji).lower().replace(' ', '-')}-{ord(emoji):x}"
 
 
 def write_pictures(emojis: str, folder: Path, font: ImageFont.FreeTypeFont) -> None:
-    """Writes one JPEG file for each character of `emojis` into a new folder.
+    """Write one JPEG file for each character of `emojis` into a new folder.
 
     Raises:
-        click.ClickException: If the folder exists, because pictures of an older list would stay in it.
+        click.ClickException: If the folder exists, since it may hold pictures of an older list.
     """
     if folder.exists():
         raise click.ClickException(f"{folder} already exists. Delete it first, then run this again.")

@@ -1,4 +1,4 @@
-"""Get a file over the network: whole and checked, or not at all."""
+"""Atomic, verified file downloads: a file appears at its path only when it is complete and its check passes."""
 
 from __future__ import annotations
 
@@ -14,62 +14,62 @@ from transfer_core.files import replacing
 from transfer_core.language import _
 from transfer_core.types import OnProgress, ShouldStop
 
-_SECONDS_WITHOUT_A_BYTE = 30
+_TIMEOUT = 30  # seconds without a byte
 _CHUNK_BYTES = 2**16
 _RESERVE_BYTES = 100 * 10**6
 
 
 class DownloadStoppedError(Exception):
-    """The person asked to stop before the file was whole."""
+    """A download was stopped on request."""
 
 
 class DownloadFailedError(Exception):
-    """A file could not be had; its text is the reason, to stand within a sentence that says what to do."""
+    """A download failed; the message is a reason in lower case, to be embedded in a sentence."""
 
 
 def download_file(
     address: str,
     path: Path,
     *,
-    is_right: Callable[[Path], bool],
+    is_valid: Callable[[Path], bool],
     on_progress: OnProgress = lambda num_bytes, num_all: None,
     should_stop: ShouldStop = lambda: False,
 ) -> None:
-    """Get a file into its place. Nothing of it is left there when it breaks off.
+    """Download a file to `path`; a failed or stopped download leaves no file.
 
     Args:
-        address: Where it is published.
-        path: Where it is to lie.
-        is_right: Asked about the whole file before it takes its place.
-        on_progress: Called with the bytes that have come and those of the whole file, 0 if the server does not say.
-        should_stop: Asked after each piece.
+        address: URL of the file.
+        path: Target, replaced if it exists.
+        is_valid: Called with the complete temporary file; False fails the download.
+        on_progress: Called with the received and the total number of bytes; the total is 0 if the server sends none.
+        should_stop: Called after each chunk; True stops.
 
     Raises:
-        DownloadFailedError: If it could not be had, was cut off, or is another file.
-        DownloadStoppedError: If `should_stop` said so.
+        DownloadFailedError: If the connection fails or ends early, the disk is full, or `is_valid` returned False.
+        DownloadStoppedError: If `should_stop` returned True.
         WorkspaceError: If writing fails.
     """
-    with replacing(path) as beside:
+    with replacing(path) as temporary:
         try:
             with (
-                urllib.request.urlopen(address, timeout=_SECONDS_WITHOUT_A_BYTE) as answer,
-                beside.open("wb") as target,
+                urllib.request.urlopen(address, timeout=_TIMEOUT) as response,
+                temporary.open("wb") as target,
             ):
-                num_all = int(answer.headers.get("Content-Length") or 0)
-                _check_room(path.parent, num_all)
-                _copy(answer, target, num_all, on_progress, should_stop)
+                num_all = int(response.headers.get("Content-Length") or 0)
+                _check_disk_space(path.parent, num_all)
+                _copy(response, target, num_all, on_progress, should_stop)
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
             if isinstance(error, urllib.error.HTTPError):
                 error.close()
             raise DownloadFailedError(_reason(error)) from error
-        if not is_right(beside):
+        if not is_valid(temporary):
             raise DownloadFailedError(
                 _("what came is not the file that was published: its checksum is another")
             )
 
 
 def _copy(
-    answer: http.client.HTTPResponse,
+    response: http.client.HTTPResponse,
     target: BinaryIO,
     num_all: int,
     on_progress: OnProgress,
@@ -77,7 +77,7 @@ def _copy(
 ) -> None:
     num_bytes = 0
     on_progress(num_bytes, num_all)
-    while chunk := answer.read1(_CHUNK_BYTES):
+    while chunk := response.read1(_CHUNK_BYTES):
         if should_stop():
             raise DownloadStoppedError
         target.write(chunk)
@@ -87,7 +87,7 @@ def _copy(
         raise ConnectionError(_("the connection broke off"))
 
 
-def _check_room(folder: Path, num_bytes: int) -> None:
+def _check_disk_space(folder: Path, num_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < num_bytes + _RESERVE_BYTES:
         raise DownloadFailedError(

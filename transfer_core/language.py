@@ -1,4 +1,4 @@
-"""The one call that every sentence a person reads goes through, gettext style, English first."""
+"""Translation of all displayed sentences with gettext; the message ids are the English sentences."""
 
 import gettext
 from pathlib import Path
@@ -7,17 +7,17 @@ _catalog = gettext.translation("transfer_studio", localedir=Path(__file__).paren
 
 
 def _(message: str) -> str:
-    """Return `message` in the language of the person, or as it is when no catalogue has it."""
+    """Return the translation of `message`, or `message` itself if no catalogue has it."""
     return _catalog.gettext(message)
 
 
 def plural(singular: str, plural_form: str, count: int, **values: object) -> str:
-    """Return the form of a sentence that fits `count`, with `{count}` filled in.
+    """Return the translated singular or plural for `count`, with `{count}` formatted with thousands separators.
 
     Args:
-        singular: The sentence for one, such as `"{count} image"`.
-        plural_form: The sentence for any other number.
-        count: How many there are.
-        **values: Fill in the other places of the sentence.
+        singular: Sentence for one, such as `"{count} image"`.
+        plural_form: Sentence for any other number.
+        count: Number that selects the form.
+        **values: Values of the other placeholders.
     """
     return _catalog.ngettext(singular, plural_form, count).format(count=f"{count:,}", **values)

@@ -1,1 +1,1 @@
-"""The endurance run: kill, stop, starve and feed rubbish to the engine, and check that nothing is lost."""
+"""Endurance benchmark: kill, interrupt, starve and fuzz the engine, and check that no work is lost."""

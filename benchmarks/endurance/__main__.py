@@ -1,6 +1,6 @@
-"""Try for a bounded time to lose work or to get a wrong number, and print a table of what came of it.
+"""Run stress tests for a limited time and print a table of lost work and wrong results.
 
-Each check has its own seed, number of trials and share of the time, and ends early with what it has done. It needs
+Each check has its own seed, number of trials and share of the time, and reports the trials that fit into it. Needs
 processes that fork (Linux, macOS).
 
 Example:
@@ -36,13 +36,13 @@ class Check:
     """One row of the table.
 
     Args:
-        what: The row, in words.
-        run: Makes the trials.
-        num_trials: In a whole endurance run.
-        weight: Its share of the time, beside those of the other checks.
+        title: Name of the row.
+        run: Runs the trials.
+        num_trials: Trials of a complete benchmark.
+        weight: Share of the time, relative to the other checks.
     """
 
-    what: str
+    title: str
     run: Callable[[Budget], Report]
     num_trials: int
     weight: float
@@ -62,20 +62,22 @@ CHECKS = {
 
 
 @click.command()
-@click.option("--minutes", type=float, default=60.0, show_default=True, help="No trial begins later.")
-@click.option("--only", "names", multiple=True, type=click.Choice(list(CHECKS)), help="Only this check.")
-@click.option("--share", type=float, default=1.0, show_default=True, help="Share of the trials.")
+@click.option(
+    "--minutes", type=float, default=60.0, show_default=True, help="Time limit; no trial starts later."
+)
+@click.option("--only", "names", multiple=True, type=click.Choice(list(CHECKS)), help="Run only this check.")
+@click.option("--share", type=float, default=1.0, show_default=True, help="Share of the trials to run.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option(
     "--backbone", default=DEFAULT_BACKBONE, show_default=True, help="For the trainings in one server."
 )
 def main(minutes: float, names: tuple[str, ...], share: float, seed: int, backbone: str) -> None:
-    """Run the checks, print a row for each, and exit with 1 when one is not reached."""
+    """Run the checks, print a row for each, and exit with 1 if any failed or did not finish."""
     click.echo(machine())
     chosen = {name: CHECKS[name] for name in names or CHECKS}
     seconds_of_weight = 60 * minutes / sum(check.weight for check in chosen.values())
     reports = []
-    # Time that a check did not need goes to those after it.
+    # Each check starts when the previous one ends, so that unused time goes to later checks.
     ends_at = time.monotonic()
     for check in chosen.values():
         ends_at += check.weight * seconds_of_weight
@@ -83,16 +85,16 @@ def main(minutes: float, names: tuple[str, ...], share: float, seed: int, backbo
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             report = check.run(Budget(Path(folder), num_trials, seed, ends_at, backbone))
         reports.append(report)
-        click.echo(_row(check.what, report))
+        click.echo(_row(check.title, report))
         for failure in report.failures[:10]:
             click.echo(f"    {failure}")
     sys.exit(0 if all(report.is_reached for report in reports) else 1)
 
 
-def _row(what: str, report: Report) -> str:
+def _row(title: str, report: Report) -> str:
     passed = report.num_done - min(len(report.failures), report.num_done)
     verdict = "reached" if report.is_reached else "NOT reached"
-    return f"{what:<55} {passed:>6} of {report.num_wanted:<6} {verdict:<12} {report.note}".rstrip()
+    return f"{title:<55} {passed:>6} of {report.num_wanted:<6} {verdict:<12} {report.note}".rstrip()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Damaged files of runs, datasets and projects: refused or repaired with a sentence, and the rest stays usable."""
+"""Damages files of runs, datasets and projects. They must be rejected with a message, and the rest must stay usable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.endurance.mutations import damaged
 from benchmarks.endurance.training import COLORS, SCENARIOS, new_dataset, photo, silence, train_new
-from benchmarks.endurance.trials import Budget, Report, ask, run, try_often
+from benchmarks.endurance.trials import Budget, Report, call_in_process, run, try_often
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.inference.predictor import Predictor
@@ -29,58 +29,58 @@ from transfer_core.runs.sweep import list_sweeps
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
-# A process keeps a little of each model it loads.
+# Each loaded model leaks some memory, so start a new process after so many trials.
 _TRIALS_OF_ONE_PROCESS = 100
 
 
 def damage(budget: Budget) -> Report:
-    """Damage a file of a run or a dataset, and every second time one in a project."""
-    workspace = Workspace(budget.folder / "whole")
+    """Damage a file of a run or a dataset, and in every second trial a file in a project."""
+    workspace = Workspace(budget.folder / "original")
     dataset = new_dataset(workspace)
     for name in ("head", "fine-tuning"):
         run(train_new, workspace.root, dataset.id, SCENARIOS[name].to_dict())
     project = budget.folder / "project.zip"
     save_project(workspace, plan_project(workspace, dataset.id), project)
-    whole = Report(budget.num_trials)
+    total = Report(budget.num_trials)
     for first in range(0, budget.num_trials, _TRIALS_OF_ONE_PROCESS):
         last = min(first + _TRIALS_OF_ONE_PROCESS, budget.num_trials)
-        left = budget.ends_at - time.monotonic()
-        part = ask(_damage_some, budget, first, last, left)
-        whole.num_done += part.num_done
-        whole.failures += part.failures
-    return whole
+        seconds_left = budget.ends_at - time.monotonic()
+        part = call_in_process(_damage_some, budget, first, last, seconds_left)
+        total.num_done += part.num_done
+        total.failures += part.failures
+    return total
 
 
 def _damage_some(budget: Budget, first: int, last: int, seconds_left: float) -> Report:
     silence()
-    here = replace(budget, ends_at=time.monotonic() + seconds_left)
+    own_budget = replace(budget, ends_at=time.monotonic() + seconds_left)
 
     def trial(number: int) -> str:
         root = budget.folder / f"trial-{number}"
         try:
             return (_damaged_project if number % 2 else _damaged_file)(budget, root, number)
-        except Exception as error:  # noqa: BLE001  (each is what this check looks for)
+        except Exception as error:  # noqa: BLE001  (any other error is a failure of the check)
             return f"{type(error).__name__}: {error}"
         finally:
             shutil.rmtree(root, ignore_errors=True)
 
-    return try_often(here, trial, range(first, last))
+    return try_often(own_budget, trial, range(first, last))
 
 
 def _damaged_file(budget: Budget, root: Path, number: int) -> str:
     draws = budget.draws(number)
-    shutil.copytree(budget.folder / "whole", root)
+    shutil.copytree(budget.folder / "original", root)
     workspace = Workspace(root)
     victim, other = workspace.run_dir(workspace.run_ids()[0]), workspace.run_ids()[1]
     folders = (victim, workspace.dataset_dir(workspace.dataset_ids()[0]))
     files = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
-    # A dataset has many more photos than files of facts.
+    # Prefer JSON and model files: a dataset has many more photos.
     facts = [path for path in files if path.suffix not in (".jpg", ".png")]
     chosen = facts if draws.integers(8) else files
     path = chosen[int(draws.integers(len(chosen)))]
     path.write_bytes(damaged(path.read_bytes(), draws))
-    wrong = _used(workspace, victim.name) or _used(workspace, other, is_other=path.parent == victim)
-    return wrong and f"{path.name}: {wrong}"
+    problem = _use(workspace, victim.name) or _use(workspace, other, is_other=path.parent == victim)
+    return problem and f"{path.name}: {problem}"
 
 
 def _damaged_project(budget: Budget, root: Path, number: int) -> str:
@@ -99,12 +99,12 @@ def _damaged_project(budget: Budget, root: Path, number: int) -> str:
         if left:
             return f"{name}: it was refused, and {left[0]} is there"
         return "" if str(error) else f"{name}: it was refused without a sentence"
-    wrong = next(filter(None, (_used(workspace, run_id, is_other=True) for run_id in opened.run_ids)), "")
-    return wrong and f"{name}: it was accepted, and then {wrong}"
+    problem = next(filter(None, (_use(workspace, run_id, is_other=True) for run_id in opened.run_ids)), "")
+    return problem and f"{name}: it was accepted, and then {problem}"
 
 
 def _with_damaged_member(content: bytes, draws: object) -> tuple[str, bytes]:
-    """Damage one file of a project and correct its checksum, as somebody would who means harm."""
+    """Damage one file of a project and fix its checksum, like an attacker."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     names = [name for name in members if not name.endswith((".jpg", ".png"))]
@@ -119,14 +119,14 @@ def _with_damaged_member(content: bytes, draws: object) -> tuple[str, bytes]:
         members[MANIFEST_FILE] = json.dumps(manifest).encode()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for other, bytes_of_it in members.items():
-            archive.writestr(other, bytes_of_it)
+        for other, member in members.items():
+            archive.writestr(other, member)
     return name, buffer.getvalue()
 
 
-def _used(workspace: Workspace, run_id: str, *, is_other: bool = False) -> str:
-    """Do with a run what the pages do; only sentences may come of it, and of an undamaged run not even those."""
-    uses: list[Callable[[], object]] = [
+def _use(workspace: Workspace, run_id: str, *, is_other: bool = False) -> str:
+    """Use a run like the pages do and return the problem: an error without a message, or any error of another run."""
+    actions: list[Callable[[], object]] = [
         lambda: TrainingRun.load(workspace, run_id).snapshot(),
         lambda: run_status(TrainingRun.load(workspace, run_id)),
         lambda: TrainingRun.load(workspace, run_id).evaluation(),
@@ -136,9 +136,9 @@ def _used(workspace: Workspace, run_id: str, *, is_other: bool = False) -> str:
         lambda: list_sweeps(workspace),
         lambda: _check_answer(workspace, run_id),
     ]
-    for use in uses:
+    for action in actions:
         try:
-            use()
+            action()
         except TransferStudioError as error:
             if is_other:
                 return f"the other run is not usable: {error}"

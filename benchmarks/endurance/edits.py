@@ -1,4 +1,4 @@
-"""Two processes edit one dataset as fast as they can: each edit is saved, or refused with the sentence for it."""
+"""Concurrent edits of one dataset by two processes. Each must be saved, or rejected with a message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUM_PROCESSES = 2
 
 
 def edits(budget: Budget) -> Report:
-    """Let each process try half of the edits; count those that were saved and look for them afterwards."""
+    """Let each process try half of the edits, then compare the saved ones with the dataset."""
     workspace = Workspace(budget.folder)
     dataset = new_dataset(workspace)
     num_each = budget.num_trials // _NUM_PROCESSES
@@ -24,18 +24,18 @@ def edits(budget: Budget) -> Report:
         (workspace.root, dataset.id, num_each, [budget.seed, number]) for number in range(_NUM_PROCESSES)
     ]
     with processes().Pool(_NUM_PROCESSES) as pool:
-        answers = pool.starmap(_edit_often, arguments)
-    report = Report(_NUM_PROCESSES * num_each, sum(len(saved) + len(refused) for saved, refused in answers))
-    saved = [version for versions, _refused in answers for version in versions]
-    refused = [sentence for _versions, sentences in answers for sentence in sentences]
-    ended = ImageDataset.load(workspace, dataset.id)
+        results = pool.starmap(_edit_often, arguments)
+    report = Report(_NUM_PROCESSES * num_each, sum(len(saved) + len(refused) for saved, refused in results))
+    saved = [version for versions, _refused in results for version in versions]
+    refused = [sentence for _versions, sentences in results for sentence in sentences]
+    final = ImageDataset.load(workspace, dataset.id)
     expected = list(range(dataset.version + 1, dataset.version + len(saved) + 1))
-    if sorted(saved) != expected or ended.version != expected[-1]:
+    if sorted(saved) != expected or final.version != expected[-1]:
         report.failures.append(
-            f"{len(saved)} edits were saved, and {ended.version - dataset.version} are there"
+            f"{len(saved)} edits were saved, and {final.version - dataset.version} are there"
         )
-    if sum(edit.kind == "relabel" for edit in ended.edits) != len(saved):
-        report.failures.append(f"{len(saved)} edits were saved, and {len(ended.edits)} can be undone")
+    if sum(edit.kind == "relabel" for edit in final.edits) != len(saved):
+        report.failures.append(f"{len(saved)} edits were saved, and {len(final.edits)} can be undone")
     if not all(refused):
         report.failures.append("an edit was refused without a sentence")
     report.note = f"{len(saved)} saved, {len(refused)} refused with a sentence"
@@ -43,7 +43,7 @@ def edits(budget: Budget) -> Report:
 
 
 def _edit_often(root: Path, dataset_id: str, num_edits: int, seed: list[int]) -> tuple[list[int], list[str]]:
-    """Move random photos to other classes; return the versions that were saved and the refusals."""
+    """Move random photos to other classes; return the saved versions and the messages of rejected edits."""
     workspace = Workspace(root)
     draws = np.random.default_rng(seed)
     saved, refused = [], []

@@ -1,6 +1,6 @@
-"""The system refuses a write at each size that a run, a dataset, a project or an export writes.
+"""Failing writes at each file size that a run, a dataset, a project or an export writes.
 
-A limit on the size of a file (`RLIMIT_FSIZE`) makes the system itself refuse, as a full disk does.
+A file size limit (`RLIMIT_FSIZE`) makes the system itself fail the write, like a full disk.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.endurance.training import (
     silence,
     train_new,
 )
-from benchmarks.endurance.trials import Budget, Report, ask, run, try_often
+from benchmarks.endurance.trials import Budget, Report, call_in_process, run, try_often
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files
@@ -39,49 +39,49 @@ _CONFIG = SCENARIOS["fine-tuning"]
 
 
 def failing_writes(budget: Budget) -> Report:
-    """Refuse a write of each kind of work in turn."""
-    whole = Workspace(budget.folder / "whole")
-    dataset = new_dataset(whole)
-    run(train_new, whole.root, dataset.id, _CONFIG.to_dict())
-    reference = TrainingRun.load(whole, whole.run_ids()[0])
-    project = whole.root / "project.zip"
-    _save_project(whole, project)
-    ask(_export, whole.root)
+    """Let a write of each kind of work fail in turn."""
+    original = Workspace(budget.folder / "original")
+    dataset = new_dataset(original)
+    run(train_new, original.root, dataset.id, _CONFIG.to_dict())
+    reference = TrainingRun.load(original, original.run_ids()[0])
+    project = original.root / "project.zip"
+    _save_project(original, project)
+    call_in_process(_export, original.root)
     works: list[Callable[[Path, int], str]] = [_train, _edit, _add_photos, _save, _pack]
-    sizes = {work: _sizes_written(whole, project, work) for work in works}
+    sizes = {work: _sizes_written(original, project, work) for work in works}
 
     def trial(number: int) -> str:
         work = works[number % len(works)]
         choices = sizes[work]
         size = choices[number // len(works) % len(choices)]
         root = budget.folder / f"trial-{number}"
-        shutil.copytree(whole.root, root)
-        # The first byte that is refused is the last of a file of that size, or one in its middle.
+        shutil.copytree(original.root, root)
+        # The first failing byte is the last of a file of that size, or one in its middle.
         limit = size - 1 if number // len(works) < len(choices) else int(budget.draws(number).integers(size))
-        message = ask(_limited, work.__name__, root, limit)
-        wrong = _judged(work, root, message, dataset, reference, project)
+        message = call_in_process(_limited, work.__name__, root, limit)
+        problem = _problem(work, root, message, dataset, reference, project)
         shutil.rmtree(root)
-        return wrong and f"{work.__name__.strip('_')}, no file larger than {limit} bytes: {wrong}"
+        return problem and f"{work.__name__.strip('_')}, no file larger than {limit} bytes: {problem}"
 
     return try_often(budget, trial)
 
 
-def _sizes_written(whole: Workspace, project: Path, work: Callable[[Path, int], str]) -> list[int]:
-    """Return the sizes of the files that a work writes, the smallest first."""
+def _sizes_written(original: Workspace, project: Path, work: Callable[[Path, int], str]) -> list[int]:
+    """Return the sizes of the files that a piece of work writes, in rising order."""
     if work is _train:
-        (folder,) = (whole.run_dir(run_id) for run_id in whole.run_ids())
-        paths = [path for path in (*folder.iterdir(), *whole.cache_dir.iterdir()) if path.is_file()]
+        (folder,) = (original.run_dir(run_id) for run_id in original.run_ids())
+        paths = [path for path in (*folder.iterdir(), *original.cache_dir.iterdir()) if path.is_file()]
     elif work in (_edit, _add_photos):
-        paths = list((whole.datasets_dir / whole.dataset_ids()[0]).rglob("*.j*"))
+        paths = list((original.datasets_dir / original.dataset_ids()[0]).rglob("*.j*"))
     elif work is _save:
         paths = [project]
     else:
-        paths = list(whole.run_dir(whole.run_ids()[0]).joinpath(EXPORTS_DIR).iterdir())
+        paths = list(original.run_dir(original.run_ids()[0]).joinpath(EXPORTS_DIR).iterdir())
     return sorted({path.stat().st_size for path in paths if path.stat().st_size})
 
 
 def _limited(name: str, root: Path, num_bytes: int) -> str:
-    """Do a piece of work under a limit and return the sentence it ended with; nothing when it succeeded."""
+    """Run a piece of work with a file size limit and return its error message, empty on success."""
     silence()
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     try:
@@ -92,7 +92,7 @@ def _limited(name: str, root: Path, num_bytes: int) -> str:
 
 
 def _train(root: Path, num_bytes: int) -> str:
-    # Without what an earlier run left, features are written as well.
+    # Clear the cache, so that features are written as well.
     workspace = Workspace(root)
     shutil.rmtree(workspace.cache_dir)
     queue, work = queue_of(workspace)
@@ -136,7 +136,7 @@ def _save_project(workspace: Workspace, path: Path) -> None:
     save_project(workspace, plan_project(workspace, workspace.dataset_ids()[0]), path)
 
 
-def _judged(
+def _problem(
     work: Callable[[Path, int], str],
     root: Path,
     message: str,
@@ -144,7 +144,7 @@ def _judged(
     reference: TrainingRun,
     project: Path,
 ) -> str:
-    """Say what is wrong after a refused write: every earlier file must load, and a sentence must have been said."""
+    """Return the problem after a failed write: an earlier file that does not load, or an empty message."""
     workspace = Workspace(root)
     if message == "(an empty sentence)":
         return "no sentence was said"
@@ -169,15 +169,15 @@ def _judged(
 
 
 def _resumed(workspace: Workspace, reference: TrainingRun) -> str:
-    """Let the run go on that was cut off, with room on the disk, and say how it differs."""
+    """Resume the failed run without a limit and return its difference from the reference."""
     for run_id in workspace.run_ids():
         if run_id == reference.id:
             continue
         if TrainingRun.load(workspace, run_id).snapshot().outcome in (None, "interrupted"):
             run(resume, workspace.root, run_id)
-        wrong = difference(TrainingRun.load(workspace, run_id), reference)
-        if wrong:
-            return wrong
+        problem = difference(TrainingRun.load(workspace, run_id), reference)
+        if problem:
+            return problem
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Stop or pause a training at any moment, fresh or resumed: no better model and no checkpoint may be lost by it."""
+"""Stops and pauses of new and resumed trainings at random moments. No best model or checkpoint may be lost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.endurance.training import SCENARIOS, difference, new_dataset, queue_of, silence, train_new
-from benchmarks.endurance.trials import Budget, Report, ask, run, try_often
+from benchmarks.endurance.trials import Budget, Report, call_in_process, run, try_often
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WorkspaceError
@@ -19,22 +19,22 @@ from transfer_core.workspace import Workspace
 
 _NAMES = ("head", "fine-tuning", "live augmentation", "automatic head")
 _WAYS = ("stop", "pause", "cut off, resume, stop", "cut off, resume, pause")
-# Features are kept as float16 and a whole model computes in float32.
-_LARGEST_DIFFERENCE_OF_LOSS = 2e-3
+# Cached features are float16, and a saved model computes in float32.
+_MAX_LOSS_DIFFERENCE = 2e-3
 
 Act = Callable[[RunQueue, str], None]
 
 
 class CutOffError(WorkspaceError):
-    """What a full disk would raise: the run is interrupted and may go on."""
+    """Like the error of a full disk: the run is interrupted and can be resumed."""
 
 
 class _Moments:
-    """Counts each event and each question whether to stop, and acts at one of them.
+    """Count the events and `should_stop` calls of a run, and act at one of them.
 
     Args:
         act: Called once.
-        moment: At which of them; never if 0.
+        moment: Count at which to act; 0 never acts.
     """
 
     def __init__(self, act: Act, moment: int) -> None:
@@ -75,19 +75,19 @@ def interruptions(budget: Budget) -> Report:
         if name not in references:
             run(train_new, workspace.root, dataset.id, choices)
             reference = TrainingRun.load(workspace, workspace.run_ids()[0])
-            references[name] = reference, ask(_count_moments, workspace.root, dataset.id, choices)
+            references[name] = reference, call_in_process(_count_moments, workspace.root, dataset.id, choices)
         reference, num_moments = references[name]
         way = _WAYS[(number + number // len(_NAMES)) % len(_WAYS)]
-        # Twice: the second is of the resumed run, which begins anywhere in the first half.
+        # The second moment is within the resumed run, which starts anywhere in the first half.
         moments = [int(moment) for moment in budget.draws(number).integers(1, num_moments + 1, 2)]
-        run_id = ask(_interrupt, workspace.root, dataset.id, choices, way, moments)
-        wrong = _judged(TrainingRun.load(workspace, run_id))
-        if not wrong and TrainingRun.load(workspace, run_id).snapshot().outcome == "interrupted":
-            ask(_resume_quietly, workspace.root, run_id)
+        run_id = call_in_process(_interrupt, workspace.root, dataset.id, choices, way, moments)
+        problem = _problem(TrainingRun.load(workspace, run_id))
+        if not problem and TrainingRun.load(workspace, run_id).snapshot().outcome == "interrupted":
+            call_in_process(_resume_quietly, workspace.root, run_id)
         ended = TrainingRun.load(workspace, run_id)
-        if not wrong and ended.snapshot().outcome == "finished":
-            wrong = difference(ended, reference)
-        return wrong and f"{name}, {way} at {moments} of {num_moments}: {wrong}"
+        if not problem and ended.snapshot().outcome == "finished":
+            problem = difference(ended, reference)
+        return problem and f"{name}, {way} at {moments} of {num_moments}: {problem}"
 
     return try_often(budget, trial)
 
@@ -99,7 +99,7 @@ def _count_moments(root: Path, dataset_id: str, choices: dict[str, object]) -> i
 
 
 def _interrupt(root: Path, dataset_id: str, choices: dict[str, object], way: str, moments: list[int]) -> str:
-    """Train, disturb it in one way, and return the id of the run."""
+    """Train with an interruption and return the id of the run."""
     silence()
     workspace = Workspace(root)
     *cut_off, disturbance = way.split(", ")
@@ -142,8 +142,8 @@ def _cut_off(queue: RunQueue, run_id: str) -> None:
     raise CutOffError("The disk is full.")
 
 
-def _judged(run: TrainingRun) -> str:
-    """Say what was lost by an interruption; nothing when nothing was."""
+def _problem(run: TrainingRun) -> str:
+    """Return the loss that an interruption has caused, empty if there is none."""
     snapshot = run.snapshot()
     if snapshot.outcome in (None, "failed"):
         return f"the run ended as {snapshot.outcome}: {snapshot.message}"
@@ -160,7 +160,7 @@ def _judged(run: TrainingRun) -> str:
         accuracies = f"{snapshot.best.val_accuracy:.3f}, and of the saved model {evaluation.accuracy:.3f}"
         return f"the accuracy of the best epoch was {accuracies}"
     if evaluation.temperature == 1.0 and (
-        evaluation.log_loss > snapshot.best.val_loss + _LARGEST_DIFFERENCE_OF_LOSS
+        evaluation.log_loss > snapshot.best.val_loss + _MAX_LOSS_DIFFERENCE
     ):
         losses = f"{snapshot.best.val_loss:.4f}, and of the saved model {evaluation.log_loss:.4f}"
         return f"the loss of the best epoch was {losses}"

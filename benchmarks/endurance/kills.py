@@ -1,4 +1,4 @@
-"""kill -9 at random moments of a training; resumed, it must end with the weights of a run that nobody disturbed."""
+"""SIGKILL at random moments of a training. The resumed run must end with the weights of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.sweep_queue import continue_sweep, start_sweep
 from transfer_core.workspace import Workspace
 
-_MOST_KILLS_OF_ONE_RUN = 3
+_MAX_KILLS = 3
 _SWEEP = "sweep"
 _DEPTHS = (0, 1)
 
 
 @dataclass(frozen=True)
 class _Reference:
-    """Runs that nobody disturbed, by what tells them apart, and how long they took together in seconds."""
+    """Undisturbed runs by their number of unfrozen blocks, and their total duration in seconds."""
 
     runs: dict[int, TrainingRun]
     seconds: float
@@ -51,26 +51,28 @@ def kills(budget: Budget) -> Report:
         name = names[number % len(names)]
         if name not in references:
             references[name] = _undisturbed(workspace, dataset, name)
-        wrong = _killed(workspace, dataset, name, references[name], budget, number)
-        return wrong and f"{name}: {wrong}"
+        problem = _killed(workspace, dataset, name, references[name], budget, number)
+        return problem and f"{name}: {problem}"
 
     report = try_often(budget, trial)
     runs = _all_new(workspace, set())
     num_resumed = sum(
         any(isinstance(event, RunResumed) and event.epoch for event in run.events()) for run in runs
     )
-    report.note = f"{num_resumed} of {len(runs)} runs went on from the middle"
+    report.note = f"{num_resumed} of {len(runs)} runs were resumed from a checkpoint"
     return report
 
 
 def _half_written(folder: Path) -> list[Path]:
-    """Return the files of a run that have their name and are not whole."""
+    """Return the incomplete files of a run, except temporary ones."""
     return [
-        path for path in folder.rglob("*") if path.is_file() and not (path.name[0] == "." or _is_whole(path))
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not (path.name[0] == "." or _is_complete(path))
     ]
 
 
-def _is_whole(path: Path) -> bool:
+def _is_complete(path: Path) -> bool:
     try:
         if path.suffix == ".json":
             json.loads(path.read_bytes())
@@ -104,10 +106,10 @@ def _undisturbed(workspace: Workspace, dataset: ImageDataset, name: str) -> _Ref
 def _killed(
     workspace: Workspace, dataset: ImageDataset, name: str, reference: _Reference, budget: Budget, number: int
 ) -> str:
-    """Start a training, kill it once or more, let it end, and compare; return what is wrong."""
+    """Start a training, kill and resume it up to three times, and return its difference from the reference."""
     draws = budget.draws(number)
     known = set(workspace.run_ids())
-    for _kill in range(int(draws.integers(1, _MOST_KILLS_OF_ONE_RUN + 1))):
+    for _kill in range(int(draws.integers(1, _MAX_KILLS + 1))):
         process = _go_on(workspace, dataset, name, known)
         if process is None:
             break
@@ -137,7 +139,7 @@ def _end_all(workspace: Workspace, dataset: ImageDataset, name: str, known: set[
 
 
 def _go_on(workspace: Workspace, dataset: ImageDataset, name: str, known: set[str]) -> BaseProcess | None:
-    """Start or resume the training of a trial; None when there is nothing left to do."""
+    """Start or resume the training of a trial in a process; return None if it is finished."""
     root = workspace.root
     if name == _SWEEP:
         is_over = all(run.snapshot().outcome == "finished" for run in _all_new(workspace, known))
@@ -153,7 +155,7 @@ def _go_on(workspace: Workspace, dataset: ImageDataset, name: str, known: set[st
 
 
 def _sweep(root: Path, dataset_id: str, known: frozenset[str]) -> None:
-    """Begin the sweep of a trial, or let it go on."""
+    """Start or resume the sweep of a trial."""
     workspace = Workspace(root)
     queue, work = queue_of(workspace)
     begun = [sweep for sweep in list_sweeps(workspace) if not {run.id for run in sweep.runs} & known]
@@ -170,5 +172,5 @@ def _all_new(workspace: Workspace, known: set[str]) -> list[TrainingRun]:
 
 
 def _new_runs(workspace: Workspace, known: set[str]) -> dict[int, TrainingRun]:
-    """Return the runs of a trial by their depth."""
+    """Return the runs of a trial by their number of unfrozen blocks."""
     return {run.config.num_unfrozen_blocks: run for run in _all_new(workspace, known)}

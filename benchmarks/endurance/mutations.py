@@ -1,4 +1,4 @@
-"""Ways in which bytes get damaged: flipped, cut, emptied, overwritten, or another kind of JSON in their place."""
+"""Random damage of files: flipped, overwritten or missing bytes, and JSON values of other types."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _OTHER_JSON: tuple[object, ...] = ([], {}, None, "text", 7, -1.5, True, [[[]]], 
 
 
 def damaged(content: bytes, draws: np.random.Generator) -> bytes:
-    """Damage bytes in one of several ways.
+    """Return damaged bytes, in one of six random ways.
 
     Args:
-        content: What is whole.
-        draws: Decides how.
+        content: Undamaged bytes.
+        draws: Source of all random choices.
     """
     way = draws.integers(6)
     if way == 0:
@@ -27,25 +27,25 @@ def damaged(content: bytes, draws: np.random.Generator) -> bytes:
     if way == 3 and content[:1] == b"{":
         return _with_wrong_value(content, draws)
     changed = bytearray(content)
-    for place in draws.integers(max(len(content), 1), size=int(draws.integers(1, 9))):
-        if place < len(changed):
-            changed[place] = (
-                changed[place] ^ (1 << int(draws.integers(8))) if way == 4 else int(draws.integers(256))
+    for index in draws.integers(max(len(content), 1), size=int(draws.integers(1, 9))):
+        if index < len(changed):
+            changed[index] = (
+                changed[index] ^ (1 << int(draws.integers(8))) if way == 4 else int(draws.integers(256))
             )
     return bytes(changed)
 
 
 def _with_wrong_value(content: bytes, draws: np.random.Generator) -> bytes:
-    """Replace one value anywhere in the JSON, line by line where there are several."""
+    """Replace one value anywhere in a JSON document, or in one line of JSON lines."""
     lines = content.splitlines()
     number = int(draws.integers(len(lines)))
     try:
         values = json.loads(lines[number] if len(lines) > 1 and lines[0].endswith(b"}") else content)
     except ValueError:
         return content[:-1]
-    places = list(_places(values))
-    if places:
-        holder, key = places[int(draws.integers(len(places)))]
+    items = list(_items(values))
+    if items:
+        holder, key = items[int(draws.integers(len(items)))]
         holder[key] = _OTHER_JSON[int(draws.integers(len(_OTHER_JSON)))]
     replaced = json.dumps(values).encode()
     if len(lines) > 1 and lines[0].endswith(b"}"):
@@ -53,7 +53,7 @@ def _with_wrong_value(content: bytes, draws: np.random.Generator) -> bytes:
     return replaced
 
 
-def _places(values: Any) -> list[tuple[Any, Any]]:
+def _items(values: Any) -> list[tuple[Any, Any]]:
     if isinstance(values, dict):
         pairs = list(values.items())
     elif isinstance(values, list):
@@ -61,5 +61,5 @@ def _places(values: Any) -> list[tuple[Any, Any]]:
     else:
         return []
     return [(values, key) for key, _value in pairs] + [
-        place for _key, value in pairs for place in _places(value)
+        item for _key, value in pairs for item in _items(value)
     ]

@@ -1,6 +1,6 @@
-"""Loaded once by the process that all others are forked from, so that each starts at once with TensorFlow.
+"""Preload TensorFlow in the fork server, so that forked processes start without delay.
 
-One thread, and a checkpoint after every epoch: tiny trainings would otherwise be over before their first.
+Use one thread and a checkpoint after every epoch, because tiny trainings would end before their first checkpoint.
 """
 
 from transfer_core.backbones.runtime import load_keras

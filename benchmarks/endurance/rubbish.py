@@ -1,4 +1,4 @@
-"""Photos and archives of anything: taken or refused in words, nothing written elsewhere, memory bounded."""
+"""Fuzzing with damaged photos and archives. They must be read or rejected with a message, in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import psutil
 from PIL import Image
 
 from benchmarks.endurance.mutations import damaged
-from benchmarks.endurance.trials import Budget, Report, ask, try_often
+from benchmarks.endurance.trials import Budget, Report, call_in_process, try_often
 from transfer_core.data.images.decoding import read_image
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.open_source import open_archive
@@ -41,9 +41,9 @@ _NAMES = (
     "__MACOSX",
     "train",
 )
-# The first trials load codecs and fill caches once.
+# The first trials load codecs and fill caches.
 _WARM_UP_TRIALS = 200
-_MOST_GROWTH = 300 * 10**6
+_MAX_GROWTH = 300 * 10**6
 
 
 def images(budget: Budget) -> Report:
@@ -52,29 +52,29 @@ def images(budget: Budget) -> Report:
 
 
 def archives(budget: Budget) -> Report:
-    """Bring damaged zips and tars with odd names."""
+    """Ingest damaged zips and tars with odd names."""
     return _in_one_process(_read_archives, budget)
 
 
 def _in_one_process(work: object, budget: Budget) -> Report:
-    left = budget.ends_at - time.monotonic()
-    report = ask(work, budget, left)
+    seconds_left = budget.ends_at - time.monotonic()
+    report = call_in_process(work, budget, seconds_left)
     growth = report.note
     report.note = f"memory grew by {int(growth) / 1e6:.0f} MB"
-    if int(growth) > _MOST_GROWTH:
+    if int(growth) > _MAX_GROWTH:
         report.failures.append(report.note)
     return report
 
 
 class _Growth:
-    """How far the memory of this process has grown at most since the warm-up, in bytes."""
+    """Peak growth of this process's memory since the warm-up, in bytes."""
 
     def __init__(self) -> None:
         self.most = 0
         self._first = 0
         self._process = psutil.Process()
 
-    def note(self, number: int) -> None:
+    def record(self, number: int) -> None:
         now = self._process.memory_info().rss
         if number <= _WARM_UP_TRIALS:
             self._first = now
@@ -88,7 +88,7 @@ def _read_images(budget: Budget, seconds_left: float) -> Report:
     def trial(number: int) -> str:
         draws = budget.draws(number)
         content = damaged(samples[int(draws.integers(len(samples)))], draws)
-        growth.note(number)
+        growth.record(number)
         try:
             decoded = read_image(content)
         except UnreadableImageError as error:
@@ -107,34 +107,34 @@ def _read_archives(budget: Budget, seconds_left: float) -> Report:
         content = _archive(samples, draws)
         if draws.integers(2):
             content = damaged(content, draws)
-        growth.note(number)
+        growth.record(number)
         outer = budget.folder / "archive"
-        wrong = _brought(content, outer)
-        shutil.rmtree(outer, ignore_errors=True)  # nothing is made when all is refused
-        return wrong
+        problem = _ingest(content, outer)
+        shutil.rmtree(outer, ignore_errors=True)  # there is no folder if everything was rejected
+        return problem
 
     return _watched(budget, seconds_left, trial, growth)
 
 
 def _watched(budget: Budget, seconds_left: float, trial: object, growth: _Growth) -> Report:
-    """Make the trials with warnings left out as the app leaves them out, and any traceback as a failure."""
+    """Run the trials without warnings, like the app, and report any other exception as a failure."""
 
     def guarded(number: int) -> str:
         try:
             return trial(number)  # type: ignore[operator]
-        except Exception as error:  # noqa: BLE001  (each is what this check looks for)
+        except Exception as error:  # noqa: BLE001  (any other error is a failure of the check)
             return f"{type(error).__name__}: {error}"
 
-    here = replace(budget, ends_at=time.monotonic() + seconds_left)
+    own_budget = replace(budget, ends_at=time.monotonic() + seconds_left)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        report = try_often(here, guarded)
+        report = try_often(own_budget, guarded)
     report.note = str(growth.most)
     return report
 
 
-def _brought(content: bytes, outer: Path) -> str:
-    """Bring an archive into a workspace below `outer`, and say what is wrong with what came of it."""
+def _ingest(content: bytes, outer: Path) -> str:
+    """Ingest an archive into a workspace below `outer` and return the problem with the result."""
     dataset = create_dataset(Workspace(outer / "deep" / "below"), "Fuzz")
     try:
         with open_archive(io.BytesIO(content), "fuzz") as files:

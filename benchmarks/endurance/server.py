@@ -1,4 +1,4 @@
-"""A server that trains all day: its memory after many trainings, and two trainings at once with equal results."""
+"""Long-running server: memory growth over many trainings, and equal results of two concurrent trainings."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import numpy as np
 import psutil
 
 from benchmarks.endurance.training import SCENARIOS, new_dataset, silence, weights_of
-from benchmarks.endurance.trials import Budget, Report, ask, try_often
+from benchmarks.endurance.trials import Budget, Report, call_in_process, try_often
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.run_queue import RunQueue
 from transfer_core.workspace import Workspace
 
-# By then everything that is loaded once is loaded.
+# Libraries and caches are loaded during the first trainings.
 _WARM_UP_TRAININGS = 10
-_MOST_GROWTH = 50 * 10**6
-_SECONDS_BETWEEN_LOOKS = 0.02
+_MAX_GROWTH = 50 * 10**6
+_POLL_SECONDS = 0.02
 
 
 def many_trainings(budget: Budget) -> Report:
-    """Train one run after another in one process, each with other choices, as a class would."""
-    report: Report = ask(_train_all_day, budget, budget.ends_at - time.monotonic())
+    """Train one run after another in one process, each with another seed."""
+    report: Report = call_in_process(_train_all_day, budget, budget.ends_at - time.monotonic())
     return report
 
 
@@ -44,19 +44,19 @@ def _train_all_day(budget: Budget, seconds_left: float) -> Report:
         outcome = queue.snapshot(run_id).outcome
         return "" if outcome == "finished" else f"it ended as {outcome}"
 
-    here = replace(budget, ends_at=time.monotonic() + seconds_left)
-    report = try_often(here, trial)
-    settled = min(_WARM_UP_TRAININGS, len(memory))
-    growth = memory[-1] - memory[settled - 1]
-    report.note = f"{budget.backbone}: memory grew by {growth / 1e6:.0f} MB after training {settled}"
-    if growth > _MOST_GROWTH:
+    own_budget = replace(budget, ends_at=time.monotonic() + seconds_left)
+    report = try_often(own_budget, trial)
+    num_warm_up = min(_WARM_UP_TRAININGS, len(memory))
+    growth = memory[-1] - memory[num_warm_up - 1]
+    report.note = f"{budget.backbone}: memory grew by {growth / 1e6:.0f} MB after training {num_warm_up}"
+    if growth > _MAX_GROWTH:
         report.failures.append(report.note)
     return report
 
 
 def two_at_once(budget: Budget) -> Report:
-    """Train the same run twice at the same time in one process; both must end with the same bits."""
-    report: Report = ask(_train_pairs, budget, budget.ends_at - time.monotonic())
+    """Train the same run twice concurrently in one process; both must end with equal weights."""
+    report: Report = call_in_process(_train_pairs, budget, budget.ends_at - time.monotonic())
     return report
 
 
@@ -80,10 +80,10 @@ def _train_pairs(budget: Budget, seconds_left: float) -> Report:
         is_equal = all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
         return "" if is_equal else "the weights differ"
 
-    here = replace(budget, ends_at=time.monotonic() + seconds_left)
-    return try_often(here, trial)
+    own_budget = replace(budget, ends_at=time.monotonic() + seconds_left)
+    return try_often(own_budget, trial)
 
 
 def _wait(queue: RunQueue, run_id: str) -> None:
     while queue.is_here(run_id):
-        threading.Event().wait(_SECONDS_BETWEEN_LOOKS)
+        threading.Event().wait(_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Tiny trainings for the checks: photos made of colour and noise, runs carried out as the app does it."""
+"""Tiny trainings for the checks: synthetic photos, and runs through the app's own queue."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BASE = TrainingConfig(
     dropout=0.5,
     fine_tune_learning_rate=0.01,
 )
-# By what they train; the teacher of the last is named when there is a run to teach.
+# The distillation scenario gets its teacher when the head scenario has run.
 SCENARIOS = {
     "head": BASE,
     "fine-tuning": BASE.with_changes(num_unfrozen_blocks=1, augmentation="light", num_views=2),
@@ -46,7 +46,7 @@ SCENARIOS = {
 
 
 def photo(color: tuple[int, int, int], seed: int, side: int = 48) -> bytes:
-    """Return a PNG of one colour with noise on it."""
+    """Return a PNG of one colour with noise."""
     noise = np.random.default_rng(seed).integers(-60, 61, (side, side, 3))
     buffer = io.BytesIO()
     Image.fromarray(np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)).save(buffer, "PNG")
@@ -54,7 +54,7 @@ def photo(color: tuple[int, int, int], seed: int, side: int = 48) -> bytes:
 
 
 def new_dataset(workspace: Workspace, name: str = "Colours") -> ImageDataset:
-    """Put the photos of three classes into a workspace."""
+    """Create a dataset with three classes of eight photos."""
     files = [
         SourceFile((color, f"{color}-{number}.png"), partial(photo, COLORS[color], number))
         for color in COLORS
@@ -64,7 +64,7 @@ def new_dataset(workspace: Workspace, name: str = "Colours") -> ImageDataset:
 
 
 def queue_of(workspace: Workspace, execute: Execute | None = None) -> tuple[RunQueue, Callable[[], None]]:
-    """Return a queue and what carries out all that waits in it, in this thread."""
+    """Return a queue and a function that runs its waiting tasks in the calling thread."""
     waiting: list[Callable[[], None]] = []
 
     def work() -> None:
@@ -90,12 +90,12 @@ def resume(root: Path, run_id: str) -> None:
 
 
 def silence() -> None:
-    """Keep what a process is bound to complain about out of the table."""
+    """Discard the standard error output of this process, to keep expected warnings out of the table."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def weights_of(run: TrainingRun) -> dict[str, np.ndarray[Any, Any]]:
-    """Read the weights of a saved model, without Keras."""
+    """Return the weights of a saved model by their path in its HDF5 file."""
     found: dict[str, np.ndarray[Any, Any]] = {}
 
     def collect(name: str, item: object) -> None:
@@ -110,7 +110,7 @@ def weights_of(run: TrainingRun) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def difference(run: TrainingRun, reference: TrainingRun) -> str:
-    """Say how a finished run differs from one that was never disturbed; nothing when it is equal."""
+    """Return the difference of a finished run from an undisturbed one, empty if there is none."""
     outcome = run.snapshot().outcome
     if outcome != "finished":
         return f"the run ended as {outcome}: {run.snapshot().message}"
@@ -118,6 +118,6 @@ def difference(run: TrainingRun, reference: TrainingRun) -> str:
     if weights.keys() != expected.keys():
         return "the model has other layers"
     if not all(np.array_equal(weights[name], expected[name]) for name in expected):
-        furthest = max(float(np.abs(weights[name] - expected[name]).max()) for name in expected)
-        return f"the weights differ by up to {furthest:.1e}"
+        max_difference = max(float(np.abs(weights[name] - expected[name]).max()) for name in expected)
+        return f"the weights differ by up to {max_difference:.1e}"
     return "" if run.evaluation() == reference.evaluation() else "the evaluation differs"

@@ -1,4 +1,4 @@
-"""What every check shares: its trials, its time, and processes that start at once."""
+"""Shared by all checks: trials within a time budget, and processes forked with TensorFlow loaded."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a check may do.
+    """Limits of a check.
 
     Args:
-        folder: Empty, for whatever the check writes.
-        num_trials: How often it tries.
-        seed: Fixes every random choice of it.
-        ends_at: By `time.monotonic`; no trial begins later.
-        backbone: Of the trainings that are to be as large as a person's.
+        folder: Empty folder for the files of the check.
+        num_trials: Number of trials.
+        seed: Seed of all random choices.
+        ends_at: Time of `time.monotonic` after which no trial starts.
+        backbone: Backbone of the trainings in one server.
     """
 
     folder: Path
@@ -32,19 +32,19 @@ class Budget:
     backbone: str
 
     def draws(self, trial: int) -> np.random.Generator:
-        """Return the random choices of one trial, so that it can be repeated alone."""
+        """Return the random generator of one trial, so that the trial can be repeated alone."""
         return np.random.default_rng([self.seed, trial])
 
 
 @dataclass
 class Report:
-    """What a check saw.
+    """Result of a check.
 
     Args:
-        num_wanted: Trials that were asked for.
-        num_done: Trials that were made before the time was over.
-        failures: One sentence for each trial that went wrong.
-        note: Whatever else was measured.
+        num_wanted: Requested trials.
+        num_done: Trials that were run within the time.
+        failures: One sentence per failed trial.
+        note: Other measurements, for the table.
     """
 
     num_wanted: int
@@ -54,46 +54,46 @@ class Report:
 
     @property
     def is_reached(self) -> bool:
-        """Whether every trial was made and none went wrong."""
+        """Whether all requested trials were run and none failed."""
         return self.num_done >= self.num_wanted and not self.failures
 
 
 def try_often(budget: Budget, trial: Callable[[int], str], numbers: range | None = None) -> Report:
-    """Make trials until all are done or the time is over.
+    """Run trials until all are done or the time is over.
 
     Args:
-        budget: How many, how long.
-        trial: Takes its number; returns what went wrong, or nothing.
-        numbers: Of the trials; all from 0 if not given.
+        budget: Number of trials and time limit.
+        trial: Function of the trial number that returns the failure, or an empty string.
+        numbers: Trial numbers; by default all from 0.
     """
     numbers = range(budget.num_trials) if numbers is None else numbers
     report = Report(len(numbers))
     for number in numbers:
         if time.monotonic() > budget.ends_at:
             break
-        wrong = trial(number)
+        problem = trial(number)
         report.num_done += 1
-        if wrong:
-            report.failures.append(f"trial {number}: {wrong}")
+        if problem:
+            report.failures.append(f"trial {number}: {problem}")
     return report
 
 
 def processes() -> Any:
-    """Return the `multiprocessing` context whose processes are forked with TensorFlow in them."""
+    """Return a `multiprocessing` context that forks processes with TensorFlow loaded."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.endurance.preload"])
     return context
 
 
 def start(work: Callable[..., object], *arguments: object) -> BaseProcess:
-    """Start a function in a process of its own."""
+    """Start a function in a new process."""
     process: BaseProcess = processes().Process(target=work, args=arguments)
     process.start()
     return process
 
 
 def run(work: Callable[..., object], *arguments: object) -> int:
-    """Run a function in a process of its own and return its exit code."""
+    """Run a function in a new process and return the exit code."""
     process = start(work, *arguments)
     process.join()
     code: int | None = process.exitcode
@@ -102,14 +102,14 @@ def run(work: Callable[..., object], *arguments: object) -> int:
     return code
 
 
-def ask(work: Callable[..., Any], *arguments: object) -> Any:
-    """Run a function in a process of its own and return what it returned, which JSON must be able to hold.
+def call_in_process(work: Callable[..., Any], *arguments: object) -> Any:
+    """Run a function in a new process and return its result, which must be picklable.
 
     Raises:
-        ChildProcessError: If the process ended without an answer.
+        ChildProcessError: If the process ended without a result.
     """
     receiver, sender = processes().Pipe(duplex=False)
-    process = processes().Process(target=_answer, args=(sender, work, arguments))
+    process = processes().Process(target=_send_result, args=(sender, work, arguments))
     process.start()
     sender.close()
     try:
@@ -122,6 +122,6 @@ def ask(work: Callable[..., Any], *arguments: object) -> Any:
         process.close()
 
 
-def _answer(sender: Any, work: Callable[..., Any], arguments: tuple[object, ...]) -> None:
+def _send_result(sender: Any, work: Callable[..., Any], arguments: tuple[object, ...]) -> None:
     sender.send(work(*arguments))
     sender.close()

@@ -53,7 +53,7 @@ def run(server: Server, image_folder: Path) -> TrainingRun:
     execute_run(server.workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
     rejection = Rejection.load(run.folder)
     assert rejection is not None
-    rejection.keeping(1, []).save(run.folder)
+    rejection.with_familiar_share(1, []).save(run.folder)
     return run
 
 

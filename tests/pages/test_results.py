@@ -166,7 +166,7 @@ def test_a_chosen_limit_is_kept_with_the_model_and_the_test_page_obeys(
     assert not page.exception
     stored = Rejection.load(run.folder)
     assert stored is not None and stored.min_probability > 0
-    strict = stored.sure_above(1.0)
+    strict = stored.with_min_probability(1.0)
     strict.save_thresholds(run.folder)
     test = open_page("6_Test", run=run.id)
     content = make_image("red", seed=901)
@@ -228,7 +228,7 @@ def test_only_a_moved_slider_changes_a_limit(open_page: OpenPage, run: TrainingR
     stored = Rejection.load(run.folder)
     assert stored is not None
     # Chosen in another window, while this one is open.
-    stored.sure_above(1.0).save_thresholds(run.folder)
+    stored.with_min_probability(1.0).save_thresholds(run.folder)
     elsewhere = path.read_bytes()
     page.run()
     page.toggle[0].set_value(False).run()

@@ -228,7 +228,7 @@ def test_what_is_not_known_gets_no_answer(
 ) -> None:
     strict = Rejection.load(trained_run.folder)
     assert strict is not None
-    strict.sure_above(1.01).save(trained_run.folder)
+    strict.with_min_probability(1.01).save(trained_run.folder)
     page = open_page("6_Test", run=trained_run.id)
     choose_way(page, "many")
     page.file_uploader[1].upload("a.zip", archive_of({"a/b.png": make_image("red")}), "application/zip").run()

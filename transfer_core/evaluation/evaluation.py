@@ -382,7 +382,7 @@ def outputs_of_files(predictor: Predictor, images: Sequence[LabelledImage]) -> M
     """
     paths = [image.path for image in images]
     if not all(image.image_id for image in images):
-        return ModelOutputs.joined(
+        return ModelOutputs.concatenate(
             [predictor.outputs(batch) for batch in pixel_batches(paths, predictor.image_size)]
         )
     damaged = {image.image_id: (image.name, image.class_name) for image in images}
@@ -393,7 +393,7 @@ def outputs_of_files(predictor: Predictor, images: Sequence[LabelledImage]) -> M
             del damaged[images[position].image_id]
     if damaged:
         raise damaged_photos(damaged)
-    return ModelOutputs.joined(parts)
+    return ModelOutputs.concatenate(parts)
 
 
 def check_classes(class_names: Sequence[str], images: Sequence[LabelledImage]) -> None:

@@ -13,8 +13,8 @@ from transfer_core.inference.rejection import (
     NO_ANSWER,
     TOLERANCE,
     Rejection,
-    limit_that_keeps,
-    possible_limits,
+    distinct_thresholds,
+    threshold_for_share,
 )
 from transfer_core.types import Array
 
@@ -75,7 +75,7 @@ def probability_for_coverage(evaluation: Evaluation, coverage: float) -> float:
     """
     if coverage >= 1:
         return 0.0
-    return limit_that_keeps(coverage, evaluation.confidences)
+    return threshold_for_share(coverage, evaluation.confidences)
 
 
 def probability_for_error(evaluation: Evaluation, error: float) -> float:
@@ -99,7 +99,7 @@ def _by_limit(evaluation: Evaluation) -> tuple[Array, Array, Array]:
     """Each limit that can be set, from low to high, with how many images get an answer and how many are right."""
     ranked = least_sure(evaluation)
     sure = np.array([outcome.probability for outcome in ranked])
-    limits = possible_limits(sure)
+    limits = distinct_thresholds(sure)
     # As `Rejection.is_known` compares.
     starts = np.searchsorted(sure + TOLERANCE, limits)
     right_from = np.cumsum([outcome.is_right for outcome in reversed(ranked)])[::-1]

@@ -1,1 +1,1 @@
-"""What a person takes away: a trained model in other programs' formats, with a proof that it answers the same."""
+"""Export of trained models to other formats, each compared with the app's own predictions."""

@@ -1,4 +1,4 @@
-"""The files a person takes away: a zip with the model, how to ask it, what it is, and the proof."""
+"""Export of a run as a zip: model, code to run it, model card, and a comparison with the app's predictions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from transfer_core.data.images import image_path
 from transfer_core.data.pixels import readable_batches
 from transfer_core.errors import ExportError, NotFoundError, UnreadableImageError, WorkspaceError
 from transfer_core.export.code import write_code
-from transfer_core.export.converters import Source, labels_text, write_model
+from transfer_core.export.converters import ExportInput, labels_text, write_model
 from transfer_core.export.formats import ExportFormat, get_format
 from transfer_core.export.model_card import model_card
 from transfer_core.export.parity import MAX_IMAGES, Parity, ScoredPhoto, compare
@@ -55,14 +55,14 @@ _FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class ExportBundle:
-    """A zip that is ready to be taken away.
+    """A finished export.
 
     Args:
-        format_name: Which format.
-        path: The zip.
-        parities: The proof, for each model file in it.
-        has_present_limits: Whether it refuses what the app refuses now; the limits may have been moved since.
-        has_present_model: Whether it holds the model that the run has now; another may have been put in its place.
+        format_name: Name of the `ExportFormat`.
+        path: The zip file.
+        parities: Comparison with the app's predictions, one per model file.
+        has_present_limits: False if the run's rejection thresholds were changed after the export.
+        has_present_model: False if the run's model or temperature was changed after the export.
     """
 
     format_name: str
@@ -73,11 +73,11 @@ class ExportBundle:
 
     @property
     def is_passed(self) -> bool | None:
-        """Whether every model file in it answers as the app does, as far as its format can; None without any."""
+        """Whether every model file predicts within the tolerance of its format; None without model files."""
         return all(parity.is_passed for parity in self.parities) if self.parities else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the facts as plain values, ready for JSON."""
+        """Return the fields, the size of the zip in bytes and `is_passed` as JSON values."""
         return {
             "format": self.format_name,
             "path": str(self.path),
@@ -95,20 +95,20 @@ def export_run(
     *,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> ExportBundle:
-    """Write a run in a format, prove it, and put it into a zip.
+    """Convert a run's model, compare its predictions with the app's in a fresh process, and write a zip.
 
-    What `prepare` fetches is fetched here too, if that has not been done.
+    Calls `prepare`, which may download a runtime.
 
     Args:
-        workspace: Where the images of the run are.
-        run: A run with a model.
-        format_name: Which format.
-        output_dir: Where the zip goes; the run's own folder, where the page finds it, if not given.
-        on_step: Called with what is being done now, in words.
+        workspace: Workspace of the run's dataset.
+        run: Run with a model.
+        format_name: Name of the `ExportFormat`.
+        output_dir: Folder for the zip. By default `exports/` in the run folder, where `exported` finds it.
+        on_step: Called with a sentence for display at the start of each step.
 
     Raises:
-        ExportError: If a package is missing, or the model cannot be written in this format or does not run.
-        NotFoundError: If there is no such format, or the run has no model.
+        ExportError: If a package is missing, the conversion fails, or the exported model does not run.
+        NotFoundError: If the format is unknown or the run has no model.
         WorkspaceError: If writing fails.
     """
     export_format = get_format(format_name)
@@ -117,27 +117,16 @@ def export_run(
     predictor = Predictor.load(run.folder)
     for notice in predictor.notices:
         on_step(notice)
-    dataset = _dataset_of(workspace, run)
-    folder = output_dir or run.folder / EXPORTS_DIR
+    path = (output_dir or run.folder / EXPORTS_DIR) / f"{run.id}-{format_name}.zip"
     with _scratch_folder(workspace) as scratch:
-        on_step(_("Writing {title}").format(title=export_format.title))
-        _write(run, export_format, predictor, dataset, scratch)
-        if export_format.has_page:
-            _write_page(workspace, run, export_format, scratch)
-        photos = _scored_photos(run, dataset, predictor) if export_format.variants else []
-        on_step(_("Asking it about photos, in a process of its own") if photos else _("Packing"))
-        parities = tuple(compare(scratch, variant, photos) for variant in export_format.variants)
-        write_json(scratch / _FACTS_FILE, _proof(export_format, parities))
-        card = model_card(run, dataset, parities, export_format.unproved)
-        (scratch / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-        path = folder / f"{run.id}-{format_name}.zip"
+        parities = _write_bundle(workspace, run, export_format, predictor, scratch, on_step)
         if not run.has_model:
-            # A folder made again in its place would stand in the way of taking the deletion back.
+            # Writing would recreate the folder, and a deleted run is restored only where no folder is.
             raise ExportError(_("The run was deleted while it was being exported."))
         _zip(scratch, path)
         facts = {
             "parity": [parity.to_dict() for parity in parities],
-            "refuses": _refuses(predictor.rejection),
+            "refuses": _thresholds(predictor.rejection),
             "model": _model_facts(run),
         }
         write_json(path.with_suffix(".json"), facts)
@@ -145,7 +134,7 @@ def export_run(
 
 
 def exported(run: TrainingRun, format_name: str) -> ExportBundle | None:
-    """Return the bundle that was made before, or None."""
+    """Return the existing export in the run folder, or None."""
     path = run.folder / EXPORTS_DIR / f"{run.id}-{format_name}.zip"
     try:
         facts = read_json(path.with_suffix(".json"))
@@ -153,8 +142,8 @@ def exported(run: TrainingRun, format_name: str) -> ExportBundle | None:
             format_name,
             path,
             tuple(Parity.from_dict(values) for values in facts["parity"]),
-            facts["refuses"] == _refuses(Rejection.load(run.folder)),
-            # Earlier versions did not note it.
+            facts["refuses"] == _thresholds(Rejection.load(run.folder)),
+            # Exports of earlier versions have no such entry.
             facts.get("model") in (None, _model_facts(run)),
         )
     except (WorkspaceError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile, OSError):
@@ -162,8 +151,31 @@ def exported(run: TrainingRun, format_name: str) -> ExportBundle | None:
     return bundle if path.is_file() else None
 
 
+def _write_bundle(
+    workspace: Workspace,
+    run: TrainingRun,
+    export_format: ExportFormat,
+    predictor: Predictor,
+    folder: Path,
+    on_step: Callable[[str], None],
+) -> tuple[Parity, ...]:
+    """Write all files of a bundle and return the comparison of each model file with the app."""
+    dataset = _dataset_of(workspace, run)
+    on_step(_("Writing {title}").format(title=export_format.title))
+    _write(run, export_format, predictor, dataset, folder)
+    if export_format.has_page:
+        _write_page(workspace, run, export_format, folder)
+    photos = _scored_photos(run, dataset, predictor) if export_format.variants else []
+    on_step(_("Asking it about photos, in a process of its own") if photos else _("Packing"))
+    parities = tuple(compare(folder, variant, photos) for variant in export_format.variants)
+    write_json(folder / _FACTS_FILE, _parity_facts(export_format, parities))
+    card = model_card(run, dataset, parities, export_format.unproved)
+    (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+    return parities
+
+
 def _model_facts(run: TrainingRun) -> dict[str, Any]:
-    """What identifies a model with its calibration, also in a copy of its folder: checksums that its file holds."""
+    """Return the CRCs inside `model.keras` and the temperature: they identify a model, also in a copied folder."""
     with zipfile.ZipFile(run.folder / MODEL_FILE) as file:
         checksums = {member.filename: member.CRC for member in file.infolist()}
     return {"checksums": checksums, "temperature": Calibration.load(run.folder).temperature}
@@ -196,13 +208,13 @@ def _write(
     dataset: ImageDataset | None,
     folder: Path,
 ) -> None:
-    source = Source(run.folder, predictor.class_names, _samples(dataset, predictor.image_size))
+    export_input = ExportInput(run.folder, predictor.class_names, _samples(dataset, predictor.image_size))
     try:
         if export_format.variants:
-            write_model(source, export_format, folder)
+            write_model(export_input, export_format, folder)
         else:
             write_code(run, dataset, folder)
-    # Converters raise whatever their libraries raise.
+    # Converters raise errors of many libraries.
     except Exception as error:
         raise ExportError(
             _("This model cannot be written as {title}: {reason}").format(
@@ -211,12 +223,12 @@ def _write(
         ) from error
     (folder / "requirements.txt").write_text("\n".join(export_format.requirements) + "\n", encoding="utf-8")
     if export_format.variants:
-        _write_how_to_ask(run, export_format, predictor, folder)
+        _write_inference_files(run, export_format, predictor, folder)
     if (folder / BUNDLE_MODEL_FILE).is_file():
         _write_source_facts(run, predictor, folder)
 
 
-def _write_how_to_ask(
+def _write_inference_files(
     run: TrainingRun, export_format: ExportFormat, predictor: Predictor, folder: Path
 ) -> None:
     write_json(folder / "signature.json", _signature(run, export_format, predictor))
@@ -229,8 +241,8 @@ def _write_how_to_ask(
 
 
 def _write_source_facts(run: TrainingRun, predictor: Predictor, folder: Path) -> None:
-    """Say what `import_source` needs to know, so that the bundle can be built on."""
-    # One with more classes or ancestors than a source may have is a whole bundle all the same.
+    """Write the facts that `import_source` needs to use the bundle as a source model."""
+    # Without them the bundle still predicts: it only has too many classes or ancestors for a source model.
     with suppress(ValueError):
         facts = SourceFacts(
             run.backbone.network,
@@ -250,21 +262,19 @@ def _write_page(workspace: Workspace, run: TrainingRun, export_format: ExportFor
     write_web_page(folder, export_format.variants[0].file, run.dataset_name, origin, runtime)
 
 
-def _proof(export_format: ExportFormat, parities: tuple[Parity, ...]) -> dict[str, Any]:
+def _parity_facts(export_format: ExportFormat, parities: tuple[Parity, ...]) -> dict[str, Any]:
     facts = {"format": export_format.name, "parity": [parity.to_dict() for parity in parities]}
     return {**facts, "unproved": export_format.unproved} if export_format.unproved else facts
 
 
 def _samples(dataset: ImageDataset | None, image_size: int) -> Pixels:
-    """Return some images that the model learned from, drawn evenly from all of them."""
+    """Return up to 100 evenly spaced training images, `[num_images, size, size, 3]`; noise without a dataset."""
     images = dataset.images_in("train") if dataset else []
     if dataset is None or not images:
-        # Better than nothing for a quantiser: every brightness occurs.
+        # Uniform noise still shows the quantiser the full input range.
         return np.random.default_rng(0).integers(0, 256, (8, image_size, image_size, 3), np.uint8)
-    drawn = [
-        images[place] for place in np.linspace(0, len(images) - 1, min(_NUM_SAMPLES, len(images)), dtype=int)
-    ]
-    paths = [dataset.image_path(image) for image in drawn]
+    indices = np.linspace(0, len(images) - 1, min(_NUM_SAMPLES, len(images)), dtype=int)
+    paths = [dataset.image_path(images[index]) for index in indices]
     return np.concatenate([pixels for _positions, pixels in readable_batches(paths, image_size)])
 
 
@@ -277,7 +287,7 @@ def _signature(run: TrainingRun, export_format: ExportFormat, predictor: Predict
         "value_range": [0, 255],
         "resize": "squeeze to a square, bicubic with antialiasing (image_path.py)",
         "temperature": predictor.calibration.temperature,
-        "refuses": _refuses(predictor.rejection),
+        "refuses": _thresholds(predictor.rejection),
         "models": [{"name": variant.name, "file": variant.file} for variant in export_format.variants],
         "backbone": run.backbone.title,
         "run": run.id,
@@ -288,7 +298,7 @@ def _signature(run: TrainingRun, export_format: ExportFormat, predictor: Predict
     }
 
 
-def _refuses(rejection: Rejection | None) -> dict[str, float] | None:
+def _thresholds(rejection: Rejection | None) -> dict[str, float] | None:
     if rejection is None:
         return None
     return {
@@ -299,26 +309,26 @@ def _refuses(rejection: Rejection | None) -> dict[str, float] | None:
 
 
 def _scored_photos(run: TrainingRun, dataset: ImageDataset | None, predictor: Predictor) -> list[ScoredPhoto]:
-    """Return photos that the model has not learned from, evenly drawn, with the app's own answers."""
+    """Return up to 100 evenly spaced validation photos with the app's predictions, without unreadable ones."""
     if dataset is None:
         return []
-    kept_aside = run.validation_ids()
-    images = [image for image in dataset.images if image.id in kept_aside]
-    places = np.linspace(0, len(images) - 1, min(MAX_IMAGES, len(images)), dtype=int)
+    validation_ids = run.validation_ids()
+    images = [image for image in dataset.images if image.id in validation_ids]
+    indices = np.linspace(0, len(images) - 1, min(MAX_IMAGES, len(images)), dtype=int)
     photos = []
-    for image in (images[place] for place in places):
+    for image in (images[index] for index in indices):
         path = dataset.image_path(image)
         try:
             prediction = predictor.predict(path.read_bytes())
         except (OSError, UnreadableImageError):
-            _logger.warning("Left out of the proof: %s is missing or damaged", path)
+            _logger.warning("Comparing without %s: it is missing or damaged", path)
             continue
         photos.append(ScoredPhoto(path, image.name, image.class_name, prediction))
     return photos
 
 
 def _zip(folder: Path, path: Path) -> None:
-    with replacing(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(folder.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 archive.write(file, Path(path.stem, file.relative_to(folder)))

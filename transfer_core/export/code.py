@@ -1,4 +1,4 @@
-"""A plain Keras script, and the same as a notebook, that trains the model of a run again."""
+"""Export of a run as a plain Keras script and notebook that train the same model again."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _MARKDOWN_MARK = "# %% [markdown]"
 
 
 def write_code(run: TrainingRun, dataset: ImageDataset | None, folder: Path) -> None:
-    """Write script, notebook, the network that the training began with, and the split.
+    """Write the training script, the notebook, the initial backbone, its modules, and the split.
 
     Args:
-        run: Whose choices are written into the script.
-        dataset: Its images, where they are still there.
-        folder: Where the files go.
+        run: Run whose configuration is written into the script.
+        dataset: Dataset of the run; None leaves the split empty.
+        folder: Existing output folder.
 
     Raises:
-        NotFoundError: If the backbone is gone.
+        NotFoundError: If the backbone is no longer registered.
         WeightsError: If its weights are missing or damaged.
     """
     config = _as_trained(run)
@@ -63,11 +63,11 @@ def write_code(run: TrainingRun, dataset: ImageDataset | None, folder: Path) -> 
 
 
 def _as_trained(run: TrainingRun) -> TrainingConfig:
-    """Return the choices with the head that the training took in the place of "auto", and its learning rate."""
+    """Return the configuration with "auto" replaced by the head that the training chose, and its learning rate."""
     if run.config.head != "auto":
         return run.config
     chosen = run.snapshot().head
-    # Only a training from random weights compares none.
+    # Training from random weights compares no heads and uses the linear one.
     return with_head(run.config, cast(Head, chosen.head) if chosen else "linear")
 
 
@@ -117,7 +117,7 @@ def _with_choices(script: str, choices: dict[str, Any]) -> str:
 
 
 def _remarks(config: TrainingConfig) -> list[str]:
-    """Say where the script begins, and what it leaves out to stay readable."""
+    """Return sentences on the differences of the script from the app's training."""
     sentences = []
     if config.teacher:
         sentences.append(_("The app also learned from a larger model's answers; this script does not."))
@@ -127,7 +127,7 @@ def _remarks(config: TrainingConfig) -> list[str]:
 
 
 def _write_split(run: TrainingRun, dataset: ImageDataset | None, path: Path) -> None:
-    """Write class, file name, split and id of each photo that the run used, in its order."""
+    """Write class, file name, split and id of each photo of the run as CSV, in the order of the dataset."""
     images = dataset.images if dataset else ()
     splits = {"train": run.train_ids(), "validation": run.validation_ids()} if dataset else {}
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -140,7 +140,7 @@ def _write_split(run: TrainingRun, dataset: ImageDataset | None, path: Path) -> 
 
 
 def _notebook(script: str) -> dict[str, Any]:
-    """Return the cells of a script that marks them with `# %%`, as Jupyter's format 4.5 has it."""
+    """Return a Jupyter notebook (format 4.5) of a script whose cells begin with `# %%`."""
     cells: list[dict[str, Any]] = []
     for number, part in enumerate(re.split(rf"^(?={_CELL_MARK})", script, flags=re.M)):
         if not part.strip():

@@ -1,4 +1,4 @@
-"""A saved Keras model written in another format. Each writer gets a model and leaves its files in a folder."""
+"""Converters from a saved Keras model to each export format: SavedModel, LiteRT, ONNX."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Source:
-    """What is exported.
+class ExportInput:
+    """A model to convert.
 
     Args:
-        folder: Of the run, with its `model.keras`.
+        folder: Run folder with `model.keras`.
         labels: Class names in the order of the outputs.
-        samples: A few of the images it learned from, `[num_images, size, size, 3]` in 0-255; they show the
-            quantiser which numbers occur.
+        samples: Training images, `[num_images, size, size, 3]` in 0-255, to calibrate the quantisation.
     """
 
     folder: Path
@@ -37,7 +36,7 @@ class Source:
     samples: Pixels
 
     def load_model(self) -> keras.Model:
-        """Load it, with the features it sees as an output of their own: what is unlike them all is refused."""
+        """Load the model with its pooled features as a named output, which rejection needs."""
         import keras
 
         model = with_features(load_model(self.folder))
@@ -45,43 +44,37 @@ class Source:
         return keras.Model(model.input, {"features": features, "probabilities": probabilities})
 
 
-def write_model(source: Source, export_format: ExportFormat, folder: Path) -> None:
-    """Write every variant of a format.
-
-    Args:
-        source: What is exported.
-        export_format: In which format.
-        folder: Where the files go; it is there.
-    """
-    _WRITERS[export_format.model_format](source, export_format, folder)
+def write_model(export_input: ExportInput, export_format: ExportFormat, folder: Path) -> None:
+    """Write every variant of a format into an existing folder."""
+    _WRITERS[export_format.model_format](export_input, export_format, folder)
 
 
-def _write_keras(source: Source, export_format: ExportFormat, folder: Path) -> None:
-    shutil.copyfile(source.folder / MODEL_FILE, folder / export_format.variants[0].file)
+def _write_keras(export_input: ExportInput, export_format: ExportFormat, folder: Path) -> None:
+    shutil.copyfile(export_input.folder / MODEL_FILE, folder / export_format.variants[0].file)
 
 
-def _write_saved_model(source: Source, export_format: ExportFormat, folder: Path) -> None:
-    source.load_model().export(folder / export_format.variants[0].file, verbose=False)
+def _write_saved_model(export_input: ExportInput, export_format: ExportFormat, folder: Path) -> None:
+    export_input.load_model().export(folder / export_format.variants[0].file, verbose=False)
 
 
-def _write_onnx(source: Source, export_format: ExportFormat, folder: Path) -> None:
-    model = source.load_model()
-    # Keras asks that a model has been called once.
-    model(source.samples[:1].astype(np.float32))
+def _write_onnx(export_input: ExportInput, export_format: ExportFormat, folder: Path) -> None:
+    model = export_input.load_model()
+    # Keras exports only models that were called once.
+    model(export_input.samples[:1].astype(np.float32))
     with warnings.catch_warnings():
-        # Keras looks for a name that numpy has taken away.
+        # Keras accesses `np.object`, which NumPy has removed.
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
         model.export(folder / export_format.variants[0].file, format="onnx", verbose=False)
 
 
-def _write_litert(source: Source, export_format: ExportFormat, folder: Path) -> None:
+def _write_litert(export_input: ExportInput, export_format: ExportFormat, folder: Path) -> None:
     import tensorflow as tf
 
     saved_model = folder / "saved_model"
-    source.load_model().export(saved_model, verbose=False)
+    export_input.load_model().export(saved_model, verbose=False)
 
     def examples() -> Iterator[list[Array]]:
-        for sample in source.samples:
+        for sample in export_input.samples:
             yield [sample[np.newaxis].astype(np.float32)]
 
     for variant in export_format.variants:
@@ -96,22 +89,22 @@ def _write_litert(source: Source, export_format: ExportFormat, folder: Path) -> 
             converter.inference_input_type = tf.uint8
         path = folder / variant.file
         path.write_bytes(converter.convert())
-        _append_labels(path, source.labels)
+        _append_labels(path, export_input.labels)
     shutil.rmtree(saved_model)
 
 
 def _append_labels(path: Path, labels: Sequence[str]) -> None:
-    """Put the labels into the file, as TensorFlow Lite's metadata does: a zip archive behind the model."""
+    """Append the labels in the way of TensorFlow Lite's metadata: as a zip archive after the model."""
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("labels.txt", labels_text(labels))
 
 
 def labels_text(labels: Sequence[str]) -> str:
-    """Return labels one a line, as readers of `labels.txt` count them: line breaks in a label become spaces."""
+    """Return one label per line; line breaks within a label become spaces, since readers count lines."""
     return "".join(f"{' '.join(label.split())}\n" for label in labels)
 
 
-_WRITERS: dict[str, Callable[[Source, ExportFormat, Path], None]] = {
+_WRITERS: dict[str, Callable[[ExportInput, ExportFormat, Path], None]] = {
     "keras": _write_keras,
     "savedmodel": _write_saved_model,
     "litert": _write_litert,

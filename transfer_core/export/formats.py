@@ -1,4 +1,4 @@
-"""The formats a model can be taken away in: adding one is one entry here, one writer and one runtime file."""
+"""Registry of export formats. To add one, add an entry here, a writer in `converters` and a `runtime_*.py` file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from transfer_core.language import _
 
 @dataclass(frozen=True)
 class Variant:
-    """One model file of a bundle, and how far its answers may be off.
+    """One model file of a bundle, with the tolerances for its predictions.
 
     Args:
-        name: Short name, unique in its format.
+        name: Unique within the format.
         file: File or folder in the bundle.
-        max_difference: Largest difference of a probability from the app's, 0-1, that is no defect.
-        min_same: Smallest share of photos with the same top class that is no defect, 0-1.
-        min_same_refusals: Smallest share of photos that both know, or both do not, that is no defect, 0-1.
+        max_difference: Largest accepted difference of a probability from the app's, 0-1.
+        min_same: Smallest accepted share of photos with the same predicted class, 0-1.
+        min_same_refusals: Smallest accepted share of photos that both accept or both reject, 0-1.
     """
 
     name: str
@@ -31,20 +31,19 @@ class Variant:
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """A format, as plain data.
+    """Description of an export format.
 
     Args:
         name: Identifier on the command line and in file names.
-        title: Name for people.
-        purpose: What it is good for, one plain sentence.
-        variants: The model files that a bundle of it holds; the first is what `predict.py` takes by itself. Code
-            has none: it trains a model.
-        runtime: The packages that `predict.py` needs besides Pillow and numpy, by their names in the registry.
-        needs: Packages that making a bundle needs beyond those of this project, as module and package name.
-        written_as: The format whose model file it holds, if that is another one.
-        has_page: Whether a page comes with it that runs the model in a browser.
-        note: What else to know before choosing it.
-        unproved: What the proof says nothing about.
+        title: Display name.
+        purpose: Use of the format, one sentence for display.
+        variants: Model files in the bundle; the first is the default of `predict.py`. Empty for the code format.
+        runtime: PyPI packages that `predict.py` needs besides Pillow and NumPy.
+        needs: Optional packages for the export, as pairs of module name and PyPI name.
+        written_as: Name of the format that writes the model file, if not this one.
+        has_page: Whether the bundle has a web page that runs the model in a browser.
+        note: Limitation to display before the choice.
+        unproved: Sentence for display on the part that the comparison with the app does not cover.
     """
 
     name: str
@@ -60,17 +59,17 @@ class ExportFormat:
 
     @property
     def model_format(self) -> str:
-        """Name of the format that its model file is in."""
+        """Name of the format of the model file."""
         return self.written_as or self.name
 
     @property
     def missing_packages(self) -> list[str]:
-        """Packages that have to be installed before a bundle can be made and proved."""
+        """Packages of `needs` that are not installed."""
         return [package for module, package in self.needs if importlib.util.find_spec(module) is None]
 
     @property
     def requirements(self) -> list[str]:
-        """What to install beside a bundle, pinned to what it was proved with."""
+        """Lines of `requirements.txt`, pinned to the installed versions that the bundle is tested with."""
         return [f"{package}=={version(package)}" for package in (*self.runtime, "pillow", "numpy")]
 
 
@@ -95,7 +94,7 @@ _FORMATS = (
         name="litert",
         title="LiteRT (TensorFlow Lite)",
         purpose=_("For phones and small computers, in four sizes from exact to a quarter."),
-        # Rounding moves probabilities; how far is what the proof shows, and beyond this it is a defect.
+        # Quantisation changes probabilities; larger differences than these are defects.
         variants=(
             Variant("float32", "model_float32.tflite"),
             Variant("float16", "model_float16.tflite", 0.1, 0.98, 0.95),
@@ -147,15 +146,15 @@ _FORMATS = (
 
 
 def list_formats() -> list[ExportFormat]:
-    """Return every format, in the order of the page."""
+    """Return every format in display order."""
     return list(_FORMATS)
 
 
 def get_format(name: str) -> ExportFormat:
-    """Return the format of that name.
+    """Return the format called `name`.
 
     Raises:
-        NotFoundError: If there is none; the message lists those there are.
+        NotFoundError: If there is none; the message lists the known formats.
     """
     for export_format in _FORMATS:
         if export_format.name == name:

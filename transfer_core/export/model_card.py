@@ -1,4 +1,4 @@
-"""What a model is, what it was made from and what it cannot do, for whoever gets it (Mitchell et al. 2019)."""
+"""Model card of an exported model: training data, metrics, limits and origin (Mitchell et al. 2019)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _LONGEST_NAME = 200
 def model_card(
     run: TrainingRun, dataset: ImageDataset | None, parities: Sequence[Parity], unproved: str = ""
 ) -> str:
-    """Return the card as Markdown.
+    """Return the model card as Markdown.
 
     Args:
-        run: What is exported.
-        dataset: Its images, where they are still there.
-        parities: The proof of the bundle that the card goes into.
-        unproved: What the proof says nothing about.
+        run: The exported run.
+        dataset: Dataset of the run; None if it was deleted.
+        parities: Comparison of the exported model files with the app.
+        unproved: Sentence on the part that the comparison does not cover.
     """
     sections = [
         (_("What it is"), _what_it_is(run)),
@@ -53,25 +53,25 @@ def _what_it_is(run: TrainingRun) -> str:
 
 
 def _as_text(name: str) -> str:
-    """Return a name that a person gave as one line of Markdown that shows it and does nothing else."""
+    """Return a user-given name as one line of Markdown without any markup."""
     line = re.sub(r"([\\`*_\[\]<>&|~$:#])", r"\\\1", clean_name(name, _LONGEST_NAME))
-    # At the start of a line these would begin a list, a rule or a heading.
+    # At the start of a line, these characters begin a list, a rule or a heading.
     return re.sub(r"^(\d+(?=[.)])|(?=[-+=]))", r"\1\\", line)
 
 
 def _images(run: TrainingRun, dataset: ImageDataset | None) -> str:
     if dataset is None:
         return _("The images are no longer there.")
-    parts = {_("learned from"): run.train_ids(), _("checked with"): run.validation_ids()}
-    head = f"| {_('class')} | {' | '.join(parts)} |\n| --- | --- | --- |\n"
+    splits = {_("learned from"): run.train_ids(), _("checked with"): run.validation_ids()}
+    header = f"| {_('class')} | {' | '.join(splits)} |\n| --- | --- | --- |\n"
     counts = [
-        Counter(image.class_name for image in dataset.images if image.id in ids) for ids in parts.values()
+        Counter(image.class_name for image in dataset.images if image.id in ids) for ids in splits.values()
     ]
     rows = "".join(
         f"| {_as_text(name)} | {' | '.join(str(count[name]) for count in counts)} |\n"
         for name in run.class_names
     )
-    return head + rows
+    return header + rows
 
 
 def _numbers(run: TrainingRun) -> str:
@@ -90,8 +90,8 @@ def _numbers(run: TrainingRun) -> str:
         f"| {_as_text(name)} | {numbers['precision']:.2f} | {numbers['recall']:.2f} | {numbers['f1']:.2f} |\n"
         for name, numbers in evaluation.per_class.items()
     )
-    head = f"| {_('class')} | {_('precision')} | {_('recall')} | F1 |\n| --- | --- | --- | --- |\n"
-    return f"{sentence}\n\n{head}{rows}"
+    header = f"| {_('class')} | {_('precision')} | {_('recall')} | F1 |\n| --- | --- | --- | --- |\n"
+    return f"{sentence}\n\n{header}{rows}"
 
 
 def _limits(run: TrainingRun) -> str:

@@ -1,4 +1,4 @@
-"""The proof that an exported model answers as the app did: same files, a fresh process, its own `predict.py`."""
+"""Comparison of an exported model with the app: run the bundle's `predict.py` in a fresh process on the same photos."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from transfer_core.inference.predictor import Prediction
 from transfer_core.language import _
 
 MAX_IMAGES = 100
-_PATIENCE = 900  # seconds; a large network takes a second a picture on a slow machine
-_MOST_LINES_OF_ERROR = 5
+_TIMEOUT = 900  # seconds; a large model takes about a second per photo on a slow machine
+_MAX_ERROR_LINES = 5
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How one model file compares with the app.
+    """Comparison of the predictions of one model file with the app's.
 
     Args:
-        variant: Name of the model file in its format.
-        num_bytes: Its size.
-        num_images: How many photos both have scored.
-        num_same: How many of them have the same top class.
-        num_right: How many of them it names right.
-        num_same_refusals: About how many of them both say that they know them, or both that they do not.
+        variant: Name of the `Variant`.
+        num_bytes: Size of the model file.
+        num_images: Number of compared photos.
+        num_same: Photos with the same predicted class.
+        num_right: Photos whose exported prediction is correct.
+        num_same_refusals: Photos that both accept or both reject.
         max_difference: Largest difference of a probability, 0-1.
-        limit: Largest difference that is no defect.
-        differing: Names of the photos whose top class is another one.
-        is_passed: Whether it is as good as this format can be.
+        limit: Largest accepted difference of a probability, 0-1.
+        differing: Names of the photos with another predicted class.
+        is_passed: Whether all differences are within the variant's tolerances.
     """
 
     variant: str
@@ -50,32 +50,33 @@ class Parity:
 
     @property
     def accuracy(self) -> float | None:
-        """Share of the photos that it names right, 0-1; None without photos."""
+        """Accuracy of the exported model on the compared photos, 0-1; None without photos."""
         return self.num_right / self.num_images if self.num_images else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values, ready for JSON."""
+        """Return all fields as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Parity:
-        """Rebuild what `to_dict` gave.
+        """Rebuild a `Parity` from the values of `to_dict`.
 
         Raises:
-            TypeError: If something is missing.
+            KeyError: If `differing` is missing.
+            TypeError: If another field is missing.
         """
         return cls(**{**values, "differing": tuple(values["differing"])})
 
 
 @dataclass(frozen=True)
 class ScoredPhoto:
-    """A photo with the app's own answer.
+    """A photo with its true class and the app's prediction.
 
     Args:
-        path: Its file.
-        name: What to call it.
-        class_name: Its true class.
-        prediction: What the app says.
+        path: Image file.
+        name: Display name.
+        class_name: True class.
+        prediction: The app's prediction.
     """
 
     path: Path
@@ -85,15 +86,15 @@ class ScoredPhoto:
 
 
 def compare(folder: Path, variant: Variant, photos: Sequence[ScoredPhoto]) -> Parity:
-    """Run the bundle's own `predict.py` in a fresh process and compare its answers with the app's.
+    """Run the bundle's own `predict.py` in a fresh process and compare its predictions with the app's.
 
     Args:
-        folder: The bundle, unpacked.
-        variant: Which of its models.
-        photos: What is asked about; without any nothing is proved.
+        folder: The unpacked bundle.
+        variant: Model file to compare.
+        photos: Photos to predict; without any, the result is not passed.
 
     Raises:
-        ExportError: If the bundle does not run at all.
+        ExportError: If the bundle does not run, or takes longer than 15 minutes.
     """
     answers = _answers(folder, variant.file, [photo.path for photo in photos]) if photos else []
     differences, differing, num_right, num_same_refusals = [0.0], [], 0, 0
@@ -106,10 +107,10 @@ def compare(folder: Path, variant: Variant, photos: Sequence[ScoredPhoto]) -> Pa
         if answer["best_guess"] != photo.prediction.class_name:
             differing.append(photo.name)
     num_same = len(photos) - len(differing)
-    is_as_close = (
+    is_within_tolerance = (
         max(differences) <= variant.max_difference
         and num_same >= variant.min_same * len(photos)
-        # One photo may lie right at a limit, which was measured on one of these very photos.
+        # Accept one difference: the threshold equals the familiarity of one of these photos.
         and num_same_refusals >= min(variant.min_same_refusals * len(photos), len(photos) - 1)
     )
     return Parity(
@@ -122,34 +123,34 @@ def compare(folder: Path, variant: Variant, photos: Sequence[ScoredPhoto]) -> Pa
         max(differences),
         variant.max_difference,
         tuple(differing),
-        bool(photos) and is_as_close,
+        bool(photos) and is_within_tolerance,
     )
 
 
 def _answers(folder: Path, model_file: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    names = "".join(f"{path.resolve()}\n" for path in paths)
+    paths_input = "".join(f"{path.resolve()}\n" for path in paths)
     command = [sys.executable, str(folder / "predict.py"), "--model", model_file, "--json"]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
-            input=names,
+            input=paths_input,
             capture_output=True,
             text=True,
             encoding="utf-8",
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
             cwd=folder,
         )
     except subprocess.TimeoutExpired as error:
         raise ExportError(
             _("The exported model took longer than {minutes} minutes, so it was not kept.").format(
-                minutes=_PATIENCE // 60
+                minutes=_TIMEOUT // 60
             )
         ) from error
-    lines = done.stdout.splitlines()
-    if done.returncode or len(lines) != len(paths):
+    lines = process.stdout.splitlines()
+    if process.returncode or len(lines) != len(paths):
         raise ExportError(
             _("The exported model does not run, so it was not kept: {reason}").format(
-                reason=" ".join(done.stderr.splitlines()[-_MOST_LINES_OF_ERROR:])
+                reason=" ".join(process.stderr.splitlines()[-_MAX_ERROR_LINES:])
             )
         )
     return [json.loads(line) for line in lines]

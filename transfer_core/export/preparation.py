@@ -1,4 +1,4 @@
-"""What has to be on this computer before a model can be written in a format: packages, and a runtime to fetch."""
+"""Requirements of an export: check optional packages and download the web runtime before a model is converted."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def prepare(
     on_progress: OnProgress = lambda num_bytes, num_all: None,
     should_stop: ShouldStop = lambda: False,
 ) -> None:
-    """Get what a format is made with onto this computer; nothing is done when it is there.
+    """Check the packages that a format needs and download its runtime if the workspace does not have it.
 
     Args:
-        workspace: Where it is kept.
-        format_name: Which format.
-        on_progress: Called with the bytes that have come and all bytes, while something is downloaded.
-        should_stop: Asked after each piece of it.
+        workspace: Workspace that keeps the runtime.
+        format_name: Name of the `ExportFormat`.
+        on_progress: Called during the download with the received and the total number of bytes.
+        should_stop: Called after each chunk; True stops.
 
     Raises:
-        DownloadStoppedError: If `should_stop` said so.
-        ExportError: If a package is missing, or something cannot be downloaded.
-        NotFoundError: If there is no such format.
+        DownloadStoppedError: If `should_stop` returned True.
+        ExportError: If a package is missing or the download fails.
+        NotFoundError: If the format is unknown.
         WorkspaceError: If writing fails.
     """
     export_format = get_format(format_name)
@@ -38,9 +38,9 @@ def prepare(
 
 
 def num_bytes_to_fetch(workspace: Workspace, format_name: str) -> int:
-    """Return how much `prepare` would download, 0 when all is there."""
-    is_there = not get_format(format_name).has_page or is_available(workspace.runtimes_dir)
-    return 0 if is_there else ONNX_RUNTIME_WEB.num_bytes
+    """Return the number of bytes that `prepare` would download, 0 if the runtime is available or not needed."""
+    is_complete = not get_format(format_name).has_page or is_available(workspace.runtimes_dir)
+    return 0 if is_complete else ONNX_RUNTIME_WEB.num_bytes
 
 
 def _check_packages(export_format: ExportFormat) -> None:

@@ -1,4 +1,4 @@
-"""The model as one HTML file that runs in a browser, without a server and without a network."""
+"""Web page export: one HTML file that embeds the model and its runtime and works offline, without a server."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from transfer_core.language import _
 PAGE_FILE = "index.html"
 _FILES = Path(__file__).with_name("bundle_files") / "web"
 _LICENCES = ("LICENSE", "ThirdPartyNotices.txt")
-_PLACE = re.compile(r"\{\{([A-Z_]+)\}\}")
+_PLACEHOLDER = re.compile(r"\{\{([A-Z_]+)\}\}")
 
 
 def write_web_page(folder: Path, model: str, title: str, origin: str, runtime: WebRuntime) -> None:
-    """Put everything a browser needs into one file.
+    """Write `index.html` with all resources embedded into a bundle.
 
     Args:
-        folder: A bundle with an ONNX model, `signature.json` and, where the model refuses photos, `known.npz`.
-        model: Name of the model's file.
-        title: What the page is called.
-        origin: What the model is and where it comes from, in a sentence.
-        runtime: What runs the model.
+        folder: Bundle with an ONNX model, `signature.json` and, if the model has a rejection, `known.npz`.
+        model: File name of the ONNX model.
+        title: Title of the page.
+        origin: Sentence for display on the run and its backbone.
+        runtime: ONNX Runtime Web.
     """
     licence = _copy_licences(folder)
     signature = read_json(folder / "signature.json")
-    places = {
+    contents = {
         "TITLE": html.escape(title),
         "STYLE": _text("page.css"),
         "FACTS": _as_json(_facts(signature, origin, licence)),
@@ -49,7 +49,7 @@ def write_web_page(folder: Path, model: str, title: str, origin: str, runtime: W
         "MODEL_SCRIPT": _text("model.js"),
         "PAGE_SCRIPT": _text("page.js"),
     }
-    page = _PLACE.sub(lambda place: places[place[1]], _text("index.html"))
+    page = _PLACEHOLDER.sub(lambda match: contents[match[1]], _text("index.html"))
     (folder / PAGE_FILE).write_text(page, encoding="utf-8")
 
 
@@ -58,12 +58,12 @@ def _text(name: str) -> str:
 
 
 def _packed(content: bytes) -> str:
-    """Return bytes as text that a page can hold; the machine code becomes a third of its size."""
+    """Return gzipped bytes as base64; gzip shrinks the WebAssembly to a third."""
     return base64.b64encode(gzip.compress(content, mtime=0)).decode()
 
 
 def _bank(folder: Path) -> bytes:
-    """Return the features that refusing compares with, row by row: numbers of 16 bits, the lowest byte first."""
+    """Return the feature bank of the rejection as row-major little-endian float16; empty without a rejection."""
     path = folder / "known.npz"
     if not path.is_file():
         return b""
@@ -72,13 +72,13 @@ def _bank(folder: Path) -> bytes:
 
 
 def _copy_licences(folder: Path) -> str:
-    """Take along the licences of the runtime, which its Python package carries; return the first."""
+    """Copy the licence files of the onnxruntime package into the bundle and return the text of the first."""
     found = importlib.util.find_spec("onnxruntime")
     package = Path(str(found.origin)).parent if found else folder
-    kept = [name for name in _LICENCES if (package / name).is_file()]
-    for name in kept:
+    available = [name for name in _LICENCES if (package / name).is_file()]
+    for name in available:
         shutil.copyfile(package / name, folder / f"onnxruntime-{name}")
-    return (package / kept[0]).read_text("utf-8") if kept else ""
+    return (package / available[0]).read_text("utf-8") if available else ""
 
 
 def _facts(signature: Mapping[str, Any], origin: str, licence: str) -> dict[str, Any]:
@@ -92,12 +92,12 @@ def _facts(signature: Mapping[str, Any], origin: str, licence: str) -> dict[str,
 
 
 def _as_json(values: Mapping[str, Any]) -> str:
-    # No name of a class may end the element that the text stands in.
+    # Escape "<", so that no class name can close the script element.
     return json.dumps(values, ensure_ascii=False).replace("<", "\\u003c")
 
 
 def _words(class_names: list[str], origin: str, licence: str) -> dict[str, str]:
-    """The page's sentences; those for the browser's errors are under the names of these."""
+    """Return the page's sentences; those for camera errors are keyed by the DOMException name."""
     return {
         "classes": _("It tells apart: {names}.").format(names=", ".join(class_names)),
         "loading": _("Getting the model ready …"),

@@ -1,4 +1,4 @@
-"""ONNX Runtime Web, which runs a model inside a browser: fetched once from the npm registry, then kept."""
+"""Download and cache of ONNX Runtime Web, which runs exported models in a browser."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from transfer_core.files import write_bytes
 from transfer_core.language import _
 from transfer_core.types import OnProgress, ShouldStop
 
-# As npm itself reads it: another registry, such as a mirror inside a school.
+# The variable that npm itself reads, for registries such as a school's mirror.
 REGISTRY_VARIABLE = "npm_config_registry"
 _REGISTRY = "https://registry.npmjs.org"
 
 
 @dataclass(frozen=True)
 class RuntimePackage:
-    """One release of a package of the npm registry, and the files of it that are needed.
+    """One release of an npm package, and its two files that are used.
 
     Args:
-        name: In the registry.
-        version: Pinned, since the files are.
-        num_bytes: What has to be downloaded.
-        integrity: SHA-512 of the archive, base64, as the registry states it.
-        script: The JavaScript module, by its path in the archive.
-        machine_code: The WebAssembly that it runs, likewise.
-        checksums: SHA-256 of these two, in that order, hexadecimal.
+        name: npm package name.
+        version: Exact version.
+        num_bytes: Size of the archive.
+        integrity: Base64 SHA-512 of the archive, as the registry states it.
+        script: Path of the JavaScript module in the archive.
+        machine_code: Path of the WebAssembly in the archive.
+        checksums: Hexadecimal SHA-256 of `script` and `machine_code`.
     """
 
     name: str
@@ -50,7 +50,7 @@ class RuntimePackage:
 
     @property
     def address(self) -> str:
-        """Where the archive is published."""
+        """URL of the archive."""
         registry = os.environ.get(REGISTRY_VARIABLE) or _REGISTRY
         return f"{registry.rstrip('/')}/{self.name}/-/{self.archive}"
 
@@ -71,26 +71,16 @@ ONNX_RUNTIME_WEB = RuntimePackage(
 
 @dataclass(frozen=True)
 class WebRuntime:
-    """What runs a model inside a browser.
-
-    Args:
-        script: A JavaScript module.
-        machine_code: The WebAssembly that it runs.
-    """
+    """Contents of the JavaScript module and its WebAssembly, which run a model in a browser."""
 
     script: bytes
     machine_code: bytes
 
 
 def is_available(folder: Path, package: RuntimePackage = ONNX_RUNTIME_WEB) -> bool:
-    """Whether it lies on this computer, by the names of its files.
-
-    Args:
-        folder: Where runtimes are kept.
-        package: Which one.
-    """
-    kept = all(path.is_file() for path in _kept(folder, package))
-    return kept or (folder / package.archive).is_file()
+    """Return whether the files of a package, or its archive, are in a folder. Their content is not verified."""
+    is_stored = all(path.is_file() for path in _paths(folder, package))
+    return is_stored or (folder / package.archive).is_file()
 
 
 def get_runtime(
@@ -100,35 +90,35 @@ def get_runtime(
     on_progress: OnProgress = lambda num_bytes, num_all: None,
     should_stop: ShouldStop = lambda: False,
 ) -> WebRuntime:
-    """Return the runtime, from this computer where it is kept, otherwise from the registry; its files are kept.
+    """Return the runtime from a folder, downloading it into the folder first if it is missing or damaged.
 
     Args:
-        folder: Where runtimes are kept; it is there. An archive that a person has put into it is taken.
-        package: Which one.
-        on_progress: Called with the bytes that have come and those of the whole archive.
-        should_stop: Asked after each piece.
+        folder: Existing folder of runtimes. An archive that a person has put there is used and deleted.
+        package: Release to return.
+        on_progress: Called with the received and the total number of bytes.
+        should_stop: Called after each chunk; True stops.
 
     Raises:
-        DownloadStoppedError: If `should_stop` said so.
-        ExportError: If it could not be had; the message says what else can be done.
+        DownloadStoppedError: If `should_stop` returned True.
+        ExportError: If the download fails; the message explains how to add the file by hand.
         WorkspaceError: If writing fails.
     """
-    kept = _read(folder, package)
-    if kept is not None:
-        return kept
+    stored = _read(folder, package)
+    if stored is not None:
+        return stored
     archive = folder / package.archive
     if archive.is_file() and _has_integrity(archive, package):
         runtime = _unpack(archive, folder, package)
         archive.unlink(missing_ok=True)
         return runtime
-    # In a folder of its own: two pages may be made at once.
+    # Use a separate folder, because two exports may download at once.
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         fetched = Path(scratch) / package.archive
         try:
             download_file(
                 package.address,
                 fetched,
-                is_right=lambda path: _has_integrity(path, package),
+                is_valid=lambda path: _has_integrity(path, package),
                 on_progress=on_progress,
                 should_stop=should_stop,
             )
@@ -137,15 +127,15 @@ def get_runtime(
         return _unpack(fetched, folder, package)
 
 
-def _kept(folder: Path, package: RuntimePackage) -> tuple[Path, Path]:
+def _paths(folder: Path, package: RuntimePackage) -> tuple[Path, Path]:
     place = folder / f"{package.name}-{package.version}"
     return place / Path(package.script).name, place / Path(package.machine_code).name
 
 
 def _read(folder: Path, package: RuntimePackage) -> WebRuntime | None:
-    """Return what is kept, if it is whole."""
+    """Return the stored runtime, or None if a file is missing or its checksum differs."""
     try:
-        contents = [path.read_bytes() for path in _kept(folder, package)]
+        contents = [path.read_bytes() for path in _paths(folder, package)]
     except OSError:
         return None
     checksums = tuple(hashlib.sha256(content).hexdigest() for content in contents)
@@ -153,9 +143,9 @@ def _read(folder: Path, package: RuntimePackage) -> WebRuntime | None:
 
 
 def _unpack(archive: Path, folder: Path, package: RuntimePackage) -> WebRuntime:
-    """Keep the two files and let the rest go: the archive holds builds for other machines, twice the size of all."""
+    """Extract only the two files: the archive's builds for other environments are far larger."""
     with tarfile.open(archive) as opened:
-        for name, path in zip((package.script, package.machine_code), _kept(folder, package), strict=True):
+        for name, path in zip((package.script, package.machine_code), _paths(folder, package), strict=True):
             member = opened.extractfile(name)
             write_bytes(path, member.read() if member else b"")
     runtime = _read(folder, package)

@@ -1,1 +1,1 @@
-"""From a finished run to predictions: outputs, calibrated probabilities, rejection, explanations."""
+"""Predictions of a finished run: model outputs, calibrated probabilities, rejection, explanations."""

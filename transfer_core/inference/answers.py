@@ -1,4 +1,4 @@
-"""What a model says about many files at once, as a table to look at and to take away."""
+"""Batch prediction for many image files, with thumbnails for a page and a CSV export."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from transfer_core.types import Array, OnProgress
 
 _BATCH_SIZE = 32
 _THUMBNAIL_SIDE = 96
-# A spreadsheet takes a cell that begins so for a formula, and would act on it.
+# A spreadsheet runs a cell that begins with one of these as a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says about one file.
+    """Prediction for one file, or the reason why there is none.
 
     Args:
-        position: Of the file among all that were given, from 0.
-        path: Its place in the source, for people.
-        prediction: None where the file is no whole picture.
-        reason: Why it was left out; empty where it was not.
-        thumbnail: A small JPEG of it; empty where there is no picture.
-        image_id: Hash of its pixels, as of an image of a dataset.
-        fingerprint: Perceptual hash in hexadecimal digits, as of an image of a dataset.
+        position: Index among all given files, from 0.
+        path: Path inside the upload, for display.
+        prediction: None if the file is no readable image.
+        reason: Why the file was left out; empty if it has a prediction.
+        thumbnail: JPEG of at most 96 px; empty without an image.
+        image_id: Hash of the decoded pixels, comparable with `ImageRecord.id`.
+        fingerprint: Perceptual hash in hexadecimal digits, comparable with `ImageRecord.fingerprint`.
     """
 
     position: int
@@ -62,63 +62,62 @@ class _Decoded:
 def answer_files(
     predictor: Predictor,
     files: Iterable[SourceFile],
-    progress: OnProgress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> list[Answer]:
-    """Score files in batches, the next ones being decoded meanwhile; memory stays bounded.
+    """Score files in batches of 32 and decode the next batches meanwhile, which bounds memory.
 
     Args:
-        predictor: A finished run.
-        files: From one of the sources. What an operating system put there is passed over.
-        progress: Called with the number of files done and their number in all.
+        predictor: Predictor of a finished run.
+        files: Uploaded files; system files such as `.DS_Store` are skipped.
+        on_progress: Called after each batch with the number of files done and the total.
 
     Returns:
-        An answer for each other file, in their order.
+        One answer per file that is not skipped, in the given order.
     """
     wanted = [(position, file) for position, file in enumerate(files) if not file.is_system_file]
     decode = partial(_decode, image_size=predictor.image_size)
     decoded = map_ahead(decode, [file for _position, file in wanted], num_ahead=2 * _BATCH_SIZE)
     answers: list[Answer] = []
     while batch := list(islice(decoded, _BATCH_SIZE)):
-        pixels = [one.pixels for one in batch if one.pixels is not None]
+        pixels = [image.pixels for image in batch if image.pixels is not None]
         predictions = iter(predictor.predict_pixels(np.stack(pixels)) if pixels else [])
-        for one, (position, file) in zip(batch, wanted[len(answers) :], strict=False):
-            prediction = None if one.pixels is None else next(predictions)
-            known_by = one.image_id, one.fingerprint
-            answers.append(Answer(position, file.path, prediction, one.reason, one.thumbnail, *known_by))
-        if progress:
-            progress(len(answers), len(wanted))
+        for image, (position, file) in zip(batch, wanted[len(answers) :], strict=False):
+            prediction = None if image.pixels is None else next(predictions)
+            hashes = image.image_id, image.fingerprint
+            answers.append(Answer(position, file.path, prediction, image.reason, image.thumbnail, *hashes))
+        if on_progress:
+            on_progress(len(answers), len(wanted))
     return answers
 
 
 def least_sure_first(answers: Iterable[Answer]) -> list[tuple[Answer, Prediction]]:
-    """Return those that are pictures, first what the model does not know, then the least certain."""
+    """Return the answers that have a prediction, rejected ones first, then by rising probability."""
     scored = [(answer, answer.prediction) for answer in answers if answer.prediction]
     return sorted(scored, key=lambda pair: (pair[1].is_known, pair[1].probability))
 
 
 def answers_csv(class_names: Sequence[str], answers: Iterable[Answer]) -> bytes:
-    """Write answers as a table for a spreadsheet: UTF-8 with a mark that Excel knows it by, certainties in 0-1.
+    """Return answers as CSV with one column per class: UTF-8 with the BOM that Excel needs, probabilities in 0-1.
 
-    Args:
-        class_names: Each gets a column, in this order.
-        answers: Also those of files that were left out, with the reason.
+    Cells that a spreadsheet would run as a formula are quoted. Files without a prediction keep a row with the reason.
     """
     buffer = io.StringIO()
     table = csv.writer(buffer)
-    heads = [_("File"), _("Answer"), _("Best guess"), _("Certainty"), *class_names, _("Left out because")]
-    table.writerow(map(_as_text, heads))
+    header = [_("File"), _("Answer"), _("Best guess"), _("Certainty"), *class_names, _("Left out because")]
+    table.writerow(map(_as_text, header))
     for answer in answers:
         table.writerow(_row(class_names, answer))
     return buffer.getvalue().encode("utf-8-sig")
 
 
 def _row(class_names: Sequence[str], answer: Answer) -> list[str]:
-    found = answer.prediction
-    if found is None:
+    prediction = answer.prediction
+    if prediction is None:
         return [_as_text(answer.path), *[""] * (3 + len(class_names)), _as_text(answer.reason)]
-    said = found.class_name if found.is_known else _("I don't know")
-    scores = [f"{found.probabilities[name]:.6f}" for name in class_names]
-    return [*map(_as_text, (answer.path, said, found.class_name)), f"{found.probability:.6f}", *scores, ""]
+    shown_class = prediction.class_name if prediction.is_known else _("I don't know")
+    names = map(_as_text, (answer.path, shown_class, prediction.class_name))
+    scores = [f"{prediction.probabilities[name]:.6f}" for name in class_names]
+    return [*names, f"{prediction.probability:.6f}", *scores, ""]
 
 
 def _as_text(cell: str) -> str:
@@ -130,6 +129,6 @@ def _decode(file: SourceFile, image_size: int) -> _Decoded:
         image = decode_image(file.read())
     except UnreadableImageError as error:
         return _Decoded(None, reason=str(error))
-    pixels, known_by = to_pixels(image, image_size), (image_id(image), fingerprint(image))
+    pixels, hashes = to_pixels(image, image_size), (image_id(image), fingerprint(image))
     image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-    return _Decoded(pixels, encode_jpeg(image, quality=80), "", *known_by)
+    return _Decoded(pixels, encode_jpeg(image, quality=80), "", *hashes)

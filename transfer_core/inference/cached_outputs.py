@@ -1,4 +1,4 @@
-"""What a finished model makes of the images of a dataset, by way of the features that its training has cached."""
+"""Outputs of a saved model for dataset images, computed from the feature cache to skip its frozen layers."""
 
 from __future__ import annotations
 
@@ -40,29 +40,29 @@ def cached_outputs(
     on_progress: Callable[[int], None] = lambda num_done: None,
     should_stop: ShouldStop = lambda: False,
 ) -> ModelOutputs:
-    """Return what a saved model makes of images: frozen layers from the cache, the rest computed.
+    """Return the outputs of a saved model, reading the features of its frozen layers from the cache.
 
-    Features that are not in the cache are computed and kept there. They have the precision of the cache, so
-    probabilities differ a little from those of the whole model; docs/results.md says by how much.
+    Missing features are computed and added to the cache. Cached features may have half precision, so that
+    probabilities differ slightly from those of the whole model; docs/results.md has the measured difference.
 
     Args:
-        folder: Where `model.keras` lies.
-        config: The choices of its training.
-        dataset: Where the images are.
-        images: Which of them.
-        cache_dir: Where features are kept.
-        on_progress: Called with the number of images whose features are there.
-        should_stop: Asked at each batch.
+        folder: Run folder with `model.keras` and `signature.json`.
+        config: Configuration that the model was trained with.
+        dataset: Dataset of the images.
+        images: Images to compute, in the order of the result.
+        cache_dir: Root of the feature cache.
+        on_progress: Called with the number of images whose features are available.
+        should_stop: Called before each batch; True stops.
 
     Raises:
-        FeaturesStoppedError: If `should_stop` said so.
-        NotFoundError: If there is no model in the folder.
-        TrainingError: If the disk has no room for features.
-        DamagedPhotosError: If photos are damaged or missing whose features are not in the cache.
-        WorkspaceError: If the model is damaged, or the disk refuses.
+        FeaturesStoppedError: If `should_stop` returned True.
+        NotFoundError: If the folder has no model.
+        TrainingError: If there is too little disk space for features.
+        DamagedPhotosError: If uncached photos are damaged or missing.
+        WorkspaceError: If the model is damaged or writing fails.
     """
     versions = (file_version(folder / MODEL_FILE), file_version(folder / SIGNATURE_FILE))
-    plan, prefix, both = _parts(folder, config, versions)
+    plan, prefix, tail = _split_model(folder, config, versions)
     rows = load_features(
         dataset,
         plan,
@@ -78,16 +78,16 @@ def cached_outputs(
         if should_stop():
             raise FeaturesStoppedError
         chosen = np.arange(start, min(start + _BATCH_SIZE, len(images)))
-        features, probabilities = both.predict_on_batch(rows[chosen].astype(np.float32))
+        features, probabilities = tail.predict_on_batch(rows[chosen].astype(np.float32))
         parts.append(ModelOutputs(features, probabilities))
-    return ModelOutputs.joined(parts)
+    return ModelOutputs.concatenate(parts)
 
 
 @lru_cache(maxsize=2)
-def _parts(
+def _split_model(
     folder: Path, config: TrainingConfig, versions: tuple[tuple[int, int], ...]
 ) -> tuple[FreezePlan, keras.Model | None, keras.Model]:
-    """Load a model and cut it where its frozen part ends; kept, since that takes longer than a thousand images."""
+    """Load a model and split it at its frozen boundary. Cached: loading takes longer than scoring 1,000 images."""
     load_keras()
     model = load_model(folder)
     backbone = finished_backbone(folder, config.backbone)

@@ -1,4 +1,4 @@
-"""How sure a model may be: temperature scaling, and how far "80 % sure" is from being right in 80 % of cases.
+"""Temperature scaling, and the calibration error that shows whether a model's probabilities can be trusted.
 
 Guo, Pleiss, Sun and Weinberger, 2017, "On Calibration of Modern Neural Networks".
 """
@@ -18,43 +18,38 @@ from transfer_core.schema import fits
 from transfer_core.types import Array
 
 CALIBRATION_FILE = "calibration.json"
-# With fewer photos the temperature would follow single photos.
+# With fewer images, single photos would decide the temperature.
 MIN_IMAGES = 30
-# As many as in the tables and as in the diagrams of the paper.
 NUM_BINS = 15
 NUM_DIAGRAM_BINS = 10
-_LOWEST, _HIGHEST = 0.25, 10.0
-_MOST_PARTS = 5
-_SMALLEST = 1e-30
+_MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.25, 10.0
+_MAX_FOLDS = 5
+_MIN_PROBABILITY = 1e-30
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Makes probabilities milder or bolder. Which class is the most probable never changes.
+    """Temperature scaling of probabilities. The most probable class never changes.
 
     Args:
-        temperature: What the logits are divided by: above 1 milder, below 1 bolder, 1 as they are.
-        num_images: The validation images that it was fitted on.
+        temperature: Divisor of the logits, 0.25-10: above 1 lowers confidence, below 1 raises it, 1 changes nothing.
+        num_images: Number of validation images that the temperature was fitted on.
     """
 
     temperature: float = 1.0
     num_images: int = 0
 
     def apply(self, probabilities: Array) -> Array:
-        """Return calibrated probabilities.
-
-        Args:
-            probabilities: What the model gives, `[..., num_classes]`.
-        """
+        """Return calibrated probabilities for the model's own, both `[..., num_classes]`."""
         if self.temperature == 1.0:
             return probabilities
-        logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)) / self.temperature
+        logits = np.log(np.maximum(probabilities.astype(np.float64), _MIN_PROBABILITY)) / self.temperature
         raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
         scaled: Array = raised / raised.sum(axis=-1, keepdims=True)
         return scaled
 
     def save(self, folder: Path) -> None:
-        """Write it beside the model.
+        """Write `calibration.json` into a run folder.
 
         Raises:
             WorkspaceError: If writing fails.
@@ -63,7 +58,7 @@ class Calibration:
 
     @classmethod
     def load(cls, folder: Path) -> Calibration:
-        """Read what lies beside a model; probabilities stay as they are where there is nothing.
+        """Read `calibration.json` from a run folder; without the file, return a temperature of 1.
 
         Raises:
             WorkspaceError: If the file is damaged.
@@ -74,19 +69,20 @@ class Calibration:
         cost = _("Probabilities are shown as the model gives them. Train again to calibrate them.")
         facts = read_json(path, cost)
         found = cls(facts.get("temperature", math.nan), facts.get("num_images", 0))
-        if not fits(found, cls) or not _LOWEST <= found.temperature <= _HIGHEST or found.num_images < 0:
+        is_in_range = fits(found, cls) and _MIN_TEMPERATURE <= found.temperature <= _MAX_TEMPERATURE
+        if not is_in_range or found.num_images < 0:
             raise damaged_file(path, _("its temperature is out of range"), cost)
         return found
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Images about which a model is about equally sure.
+    """One bin of a reliability diagram: images of similar confidence.
 
     Args:
-        confidence: How sure it is of them on average, 0-1.
-        accuracy: Share of them that is right, 0-1.
-        num_images: How many they are.
+        confidence: Mean probability of the predicted class, 0-1.
+        accuracy: Share of correct predictions, 0-1.
+        num_images: Number of images in the bin.
     """
 
     confidence: float
@@ -97,12 +93,12 @@ class ReliabilityBin:
 def fit_temperature(probabilities: Array, truth: Array) -> Calibration:
     """Fit a temperature on validation images.
 
-    So that few images, all of them right, do not make a model all too sure, the true class counts for
-    (n + 1) / (n + 2) only, as in Platt, 1999; and with fewer than 30 images nothing is changed.
+    The target of the true class is (n + 1) / (n + 2), as in Platt, 1999, so that a few correct images do not make a
+    model overconfident. With fewer than 30 images the temperature is 1.
 
     Args:
-        probabilities: What the model gives, `[num_images, num_classes]`.
-        truth: The true class of each image, from 0.
+        probabilities: Uncalibrated, `[num_images, num_classes]`.
+        truth: Index of the true class of each image, `[num_images]`.
     """
     num_images = len(probabilities)
     if num_images < MIN_IMAGES:
@@ -111,30 +107,30 @@ def fit_temperature(probabilities: Array, truth: Array) -> Calibration:
 
 
 def cross_fitted_temperatures(probabilities: Array, truth: Array, groups: Sequence[str]) -> Array | None:
-    """Return for each image a temperature that was fitted without it, for measuring what a temperature brings.
+    """Return for each image a temperature fitted without it, to measure the effect of calibration.
 
-    The images are drawn into up to five parts; the temperature of a part is fitted on the others (cross-fitting).
-    Images of one group, such as near-duplicates, are in one part.
+    Cross-fitting with up to five folds: the temperature of a fold is fitted on the other folds. Images of one group,
+    such as near-duplicates, share a fold.
 
     Args:
-        probabilities: What the model gives, `[num_images, num_classes]`.
-        truth: The true class of each image, from 0.
-        groups: The group of each image.
+        probabilities: Uncalibrated, `[num_images, num_classes]`.
+        truth: Index of the true class of each image, `[num_images]`.
+        groups: Group of each image.
 
     Returns:
-        `[num_images]`; None where a temperature is not fitted, or too few images are in other groups.
+        `[num_images]`; None with fewer than 30 images, a single group, or fewer than 15 images outside a fold.
     """
     from sklearn.model_selection import GroupKFold
 
-    num_parts = min(_MOST_PARTS, len(set(groups)))
-    if len(probabilities) < MIN_IMAGES or num_parts < 2:
+    num_folds = min(_MAX_FOLDS, len(set(groups)))
+    if len(probabilities) < MIN_IMAGES or num_folds < 2:
         return None
     temperatures = np.empty(len(probabilities))
-    parts = GroupKFold(num_parts, shuffle=True, random_state=0)
-    for others, part in parts.split(probabilities, groups=groups):
+    folds = GroupKFold(num_folds, shuffle=True, random_state=0)
+    for others, fold in folds.split(probabilities, groups=groups):
         if len(others) < MIN_IMAGES // 2:
             return None
-        temperatures[part] = _fitted(probabilities[others], truth[others])
+        temperatures[fold] = _fitted(probabilities[others], truth[others])
     return temperatures
 
 
@@ -142,45 +138,47 @@ def _fitted(probabilities: Array, truth: Array) -> float:
     from scipy.optimize import minimize_scalar
 
     num_images, num_classes = probabilities.shape
-    share = (num_images + 1) / (num_images + 2)
-    targets = np.full(probabilities.shape, (1 - share) / (num_classes - 1))
-    targets[np.arange(num_images), truth] = share
+    true_target = (num_images + 1) / (num_images + 2)
+    targets = np.full(probabilities.shape, (1 - true_target) / (num_classes - 1))
+    targets[np.arange(num_images), truth] = true_target
 
     def loss(log_temperature: float) -> float:
         scaled = Calibration(float(np.exp(log_temperature))).apply(probabilities)
-        return float(-(targets * np.log(np.maximum(scaled, _SMALLEST))).sum(axis=1).mean())
+        return float(-(targets * np.log(np.maximum(scaled, _MIN_PROBABILITY))).sum(axis=1).mean())
 
-    found = minimize_scalar(loss, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded")
-    return float(np.clip(np.exp(found.x), _LOWEST, _HIGHEST))
+    found = minimize_scalar(
+        loss, bounds=(np.log(_MIN_TEMPERATURE), np.log(_MAX_TEMPERATURE)), method="bounded"
+    )
+    return float(np.clip(np.exp(found.x), _MIN_TEMPERATURE, _MAX_TEMPERATURE))
 
 
 def reliability(
     confidences: Sequence[float] | Array, is_right: Sequence[bool] | Array, num_bins: int = NUM_DIAGRAM_BINS
 ) -> list[ReliabilityBin]:
-    """Return the bins of a reliability diagram that hold any image, from unsure to sure.
+    """Return the non-empty bins of a reliability diagram, by rising confidence.
 
     Args:
-        confidences: The probability of the class that the model says, for each image.
-        is_right: Whether that is the true class.
-        num_bins: In how many bins of equal width 0-1 is parted.
+        confidences: Probability of the predicted class of each image, 0-1.
+        is_right: Whether each prediction is correct.
+        num_bins: Number of equally wide bins in 0-1, each closed above: (0, 1/M], (1/M, 2/M] ...
     """
-    sure, right = np.asarray(confidences, float), np.asarray(is_right, float)
-    # Closed above, as in the paper: (0, 1/M], (1/M, 2/M] ...
-    places = np.clip(np.ceil(sure * num_bins).astype(int) - 1, 0, num_bins - 1)
+    confidence, right = np.asarray(confidences, float), np.asarray(is_right, float)
+    bins = np.clip(np.ceil(confidence * num_bins).astype(int) - 1, 0, num_bins - 1)
     return [
         ReliabilityBin(
-            float(sure[places == place].mean()),
-            float(right[places == place].mean()),
-            int((places == place).sum()),
+            float(confidence[bins == index].mean()),
+            float(right[bins == index].mean()),
+            int((bins == index).sum()),
         )
-        for place in np.unique(places)
+        for index in np.unique(bins)
     ]
 
 
 def expected_calibration_error(
     confidences: Sequence[float] | Array, is_right: Sequence[bool] | Array
 ) -> float:
-    """Return the ECE: the mean gap between how sure a model is and how often it is right, 0-1, in 15 bins."""
+    """Return the expected calibration error (ECE), 0-1: the mean gap of confidence and accuracy over 15 bins."""
     bins = reliability(confidences, is_right, NUM_BINS)
-    num_images = sum(one.num_images for one in bins)
-    return sum(one.num_images * abs(one.accuracy - one.confidence) for one in bins) / max(num_images, 1)
+    num_images = sum(group.num_images for group in bins)
+    gaps = sum(group.num_images * abs(group.accuracy - group.confidence) for group in bins)
+    return gaps / max(num_images, 1)

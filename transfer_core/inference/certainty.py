@@ -1,4 +1,4 @@
-"""What lies beside a model about its certainty. Damage there never costs the model itself, only that part of it."""
+"""Calibration and rejection of a run, loaded together so that a damaged file disables only its own feature."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from transfer_core.inference.rejection import Rejection
 
 @dataclass(frozen=True)
 class Certainty:
-    """How sure a model may be, and what it should refuse.
+    """Calibration and rejection of a model.
 
     Args:
-        calibration: Leaves probabilities unchanged where its file is missing or damaged.
-        rejection: None where its files are missing or damaged.
-        notices: Which file is damaged and what that costs, in sentences for a person.
+        calibration: Temperature 1 if its file is missing or damaged.
+        rejection: None if its files are missing or damaged.
+        notices: One sentence per damaged file, for display: the file and the feature it disables.
     """
 
     calibration: Calibration
@@ -26,11 +26,11 @@ class Certainty:
 
     @classmethod
     def load(cls, folder: Path, num_features: int | None = None) -> Certainty:
-        """Read all that can be read.
+        """Load both files of a run folder, with a notice in place of an error for each damaged one.
 
         Args:
-            folder: Of the run.
-            num_features: Pooled features of the model, where they are known.
+            folder: Run folder.
+            num_features: Width of the model's pooled features; a rejection bank of another width is damaged.
         """
         calibration, rejection, notices = Calibration(), None, []
         try:

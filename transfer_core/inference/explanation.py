@@ -1,4 +1,4 @@
-"""Where in a photo the network sees a class: Grad-CAM for any backbone, any head and any class."""
+"""Grad-CAM heat maps for any backbone, head and class, to show which parts of a photo support a class."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ Heat = np.ndarray[Any, np.dtype[np.float32]]
 
 @dataclass(frozen=True)
 class ClassAverage:
-    """What photos of one class have in common, and where the network sees the class.
+    """Average photo and average heat map of one class.
 
     Args:
-        class_name: The class.
-        heat: In 0-1, `[image_size, image_size]`, each photo counting the same.
-        photo: The mean of the photos, in 0-255, `[image_size, image_size, 3]`.
-        num_images: How many photos that is.
+        class_name: The class that the heat supports.
+        heat: Sum over all photos, scaled to 0-1, `[image_size, image_size]`.
+        photo: Mean pixels, 0-255, `[image_size, image_size, 3]`.
+        num_images: Number of averaged photos.
     """
 
     class_name: str
@@ -47,16 +47,14 @@ class ClassAverage:
 
 
 class GradCam:
-    """Shows which parts of a photo speak for a class.
+    """Grad-CAM of a classifier (Selvaraju et al., 2017).
 
-    The map that leaves the last block has a channel for each thing the network looks for. Each is weighed by the
-    mean gradient of the score of the class (before softmax) with respect to it; the positive part of the sum is
-    the heat (Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
-    Localization", 2017).
+    Each channel of the last feature map is weighted by the mean gradient of the class logit with respect to that
+    channel; the heat is the positive part of the weighted sum.
 
     Args:
-        model: What `build_classifier` returned, trained.
-        layer_name: The layer whose map is read.
+        model: Trained model of `build_classifier`.
+        layer_name: Layer whose feature map is used.
         class_names: In the order of the outputs.
 
     Raises:
@@ -71,35 +69,30 @@ class GradCam:
 
     @classmethod
     def of(cls, predictor: Predictor, folder: Path) -> GradCam:
-        """Return what explains a finished run, by the layer that was recorded with its model.
-
-        Args:
-            predictor: The run, loaded.
-            folder: Where its model and signature are.
-        """
+        """Return the Grad-CAM of a finished run, at the layer that the signature in its folder names."""
         return cls(predictor.model, recorded_last_layer(folder, predictor.model), predictor.class_names)
 
     def heat_maps(self, pixels: Array, class_names: Sequence[str]) -> Heat:
-        """Return what speaks for a class, for each of some images.
+        """Return the heat map of a class for each image.
 
         Args:
             pixels: Raw pixels in 0-255, `[num_images, image_size, image_size, 3]`.
-            class_names: The class to look for in each image; it need not be the one the network says.
+            class_names: Class to explain in each image; it may differ from the predicted class.
 
         Returns:
-            Heat in 0-1, `[num_images, image_size, image_size]`. The hottest place of each image is 1; where
-            nothing at all speaks for the class, all is 0.
+            Heat in 0-1, `[num_images, image_size, image_size]`. The maximum of each image is 1, or 0 if no part
+            supports the class.
         """
         labels = np.array([self.class_names.index(name) for name in class_names], np.int32)
         coarse = self._heat(np.asarray(pixels, np.float32), labels).numpy()
         return np.stack([_resized(cells, self.image_size) for cells in coarse])
 
     def average(self, paths: Sequence[Path], class_name: str) -> ClassAverage:
-        """Return where the network sees a class on average, over those images of that class that can be read.
+        """Return the average heat map of a class over its readable images.
 
         Args:
-            paths: Image files, at least one.
-            class_name: The class.
+            paths: Image files of the class, at least one.
+            class_name: The class to explain.
 
         Raises:
             UnreadableImageError: If all files are missing or damaged.
@@ -121,14 +114,14 @@ class GradCam:
 
 
 def heat_sentence(class_name: str, heat: Heat) -> str:
-    """Say where a class is seen, and whether that looks like a shortcut.
+    """Return a sentence for display: the part of the photos that supports a class, and whether it may be a shortcut.
 
-    Measured: on three sets of real photos the hottest part was the middle for all 16 classes; a mark in a corner
-    that was planted in one class was 1.6 times as hot as the middle, a table below 7 times.
+    The threshold of 1.5 was measured: on three sets of real photos the middle was hottest for all 16 classes; a mark
+    planted in a corner was 1.6 times as hot as the middle, a table below 7 times.
 
     Args:
         class_name: The class.
-        heat: Its average, `[size, size]`.
+        heat: Its average heat map, `[size, size]`.
     """
     if not heat.any():
         return _("No part of the photos speaks for {name} more than others.").format(name=class_name)
@@ -148,14 +141,12 @@ def heat_sentence(class_name: str, heat: Heat) -> str:
 
 
 def overlay(heat: Heat) -> Pixels:
-    """Return a picture to lay over the photo: violet to yellow as the heat grows, clear where there is none.
+    """Return an RGBA overlay for a photo, 0-255, `[size, size, 4]`: violet to yellow, transparent without heat.
+
+    The colours are Plotly's Plasma, a perceptually uniform scale.
 
     Args:
         heat: In 0-1, `[size, size]`.
-
-    Returns:
-        Red, green, blue and opacity, each 0-255, `[size, size, 4]`. The colours are Plotly's Plasma, which is
-        perceptually even.
     """
     from plotly.colors import get_colorscale, hex_to_rgb
 
@@ -170,16 +161,16 @@ def _heat_function(model: keras.Model, layer_name: str) -> Any:
     import tensorflow as tf
 
     output = model.get_layer(OUTPUT_LAYER)
-    seen = model.get_layer(layer_name).output
-    prefix, tail = keras.Model(model.input, seen), keras.Model(seen, output.input)
+    boundary = model.get_layer(layer_name).output
+    prefix, tail = keras.Model(model.input, boundary), keras.Model(boundary, output.input)
 
     def heat(pixels: Any, labels: Any) -> Any:
         maps = prefix(pixels, training=False)
         with tf.GradientTape() as tape:
             tape.watch(maps)
-            # Softmax would mix in what speaks against the other classes.
-            scores = tail(maps, training=False) @ output.kernel + output.bias
-            chosen = tf.gather(scores, labels, axis=1, batch_dims=1)
+            # Use logits: the softmax gradient also depends on the other classes.
+            logits = tail(maps, training=False) @ output.kernel + output.bias
+            chosen = tf.gather(logits, labels, axis=1, batch_dims=1)
         weights = tf.reduce_mean(tape.gradient(chosen, maps), axis=(1, 2), keepdims=True)
         return tf.nn.relu(tf.reduce_sum(maps * weights, axis=-1))
 
@@ -198,7 +189,7 @@ def _scaled(heat: Heat) -> Heat:
 
 
 def _parts(heat: Heat) -> Heat:
-    """The heat in each of the nine parts of the photo, row by row; the fifth is the middle."""
+    """Return the heat summed over each cell of a 3 x 3 grid, `[9]`, row by row; the fifth is the middle."""
     side = heat.shape[0] // 3
     parts: Heat = heat[: 3 * side, : 3 * side].reshape(3, side, 3, side).sum(axis=(1, 3)).ravel()
     return parts

@@ -1,4 +1,4 @@
-"""A finished run that scores new images."""
+"""Inference with a finished run: load its model and predict classes for new images."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ _LARGEST_IMAGE_SIZE = 2048
 
 @dataclass(frozen=True)
 class ModelOutputs:
-    """What a model makes of images, as it comes out of the network.
+    """Raw model outputs for a batch, before calibration.
 
     Args:
-        features: What the last layer but those on top sees, pooled, `[num_images, num_features]`; None where it is
-            not known.
-        probabilities: Before any calibration, `[num_images, num_classes]`.
+        features: Pooled features that the head receives, `[num_images, num_features]`; None if the model has no
+            such output.
+        probabilities: Softmax outputs, `[num_images, num_classes]`.
     """
 
     features: Array | None
     probabilities: Array
 
     @classmethod
-    def joined(cls, parts: Sequence[ModelOutputs]) -> ModelOutputs:
-        """Return the looks at several batches, one after another."""
+    def concatenate(cls, parts: Sequence[ModelOutputs]) -> ModelOutputs:
+        """Return the outputs of several batches as one."""
         features = [part.features for part in parts if part.features is not None]
         return cls(
             np.concatenate(features) if features else None,
@@ -56,14 +56,14 @@ class ModelOutputs:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model makes of one image.
+    """Class probabilities of one image, and whether the prediction is rejected.
 
     Args:
-        class_names: In the order of the network's outputs.
-        scores: A probability for each class, 0-1, summing to 1; calibrated where the run has a temperature.
-        seconds: From the bytes of the file to the probabilities.
-        is_known: False when the picture is so unlike what was learned that the honest answer is "I don't know".
-        familiarity: How much it is like what was learned; None where that is not known.
+        class_names: In the order of the model's outputs.
+        scores: Calibrated probability of each class, 0-1, summing to 1.
+        seconds: Time for decoding, resizing and the forward pass.
+        is_known: False if the prediction is rejected ("I don't know").
+        familiarity: Mean cosine similarity to the nearest training images, -1 to 1; None without a rejection.
     """
 
     class_names: tuple[str, ...]
@@ -74,34 +74,31 @@ class Prediction:
 
     @property
     def class_name(self) -> str:
-        """The most probable class, the best guess where the picture is not known."""
+        """The most probable class, also for a rejected prediction."""
         return self.class_names[int(np.argmax(self.scores))]
 
     @property
     def probability(self) -> float:
-        """How probable it is, 0-1."""
+        """Probability of `class_name`, 0-1."""
         return max(self.scores)
 
     @property
     def probabilities(self) -> dict[str, float]:
-        """Every class with its probability, the most probable first."""
+        """Probability of every class, the most probable first."""
         ranked = sorted(zip(self.class_names, self.scores, strict=True), key=lambda pair: -pair[1])
         return dict(ranked)
 
 
 class Predictor:
-    """Scores images with a saved model, by the very image path that training used.
+    """A saved model with the preprocessing, calibration and rejection of its run.
 
     Args:
-        model: From raw pixels to probabilities, or to pooled features and probabilities.
+        model: Maps raw pixels to probabilities, or to pooled features and probabilities.
         class_names: In the order of the outputs.
         image_size: Side of the input, in pixels.
         calibration: Applied to the probabilities.
-        rejection: Says which pictures are unlike what was learned; without it none are.
-        notices: Files beside the model that are damaged, and what that costs, in sentences for a person.
-
-    Attributes:
-        model: As given; what explains it looks inside.
+        rejection: Without it, no prediction is rejected.
+        notices: One sentence per damaged file beside the model, for display: the file and the feature it disables.
     """
 
     def __init__(
@@ -122,12 +119,12 @@ class Predictor:
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
-        """Load what `train` saved in a folder.
+        """Load the model of a run folder with its calibration and rejection, and warm it up.
 
-        Damage in what lies beside the model is in `notices`: it costs no answers.
+        A damaged calibration or rejection is reported in `notices`, not raised.
 
         Raises:
-            NotFoundError: If there is no model in it.
+            NotFoundError: If the folder has no model.
             WorkspaceError: If the model or its signature is damaged.
         """
         model = load_model(folder)
@@ -141,7 +138,7 @@ class Predictor:
             both = with_features(model)
             found = Certainty.load(folder, both.outputs[0].shape[-1])
             predictor = cls(both, class_names, image_size, found.calibration, found.rejection, found.notices)
-            # The first picture makes TensorFlow lay out its graph; a person should not wait for that.
+            # Trace the graph now, so that the first prediction is not slow.
             scores = predictor.score(np.zeros((1, image_size, image_size, 3), np.uint8))
         except ValueError as error:
             raise _damaged_model(folder) from error
@@ -150,26 +147,23 @@ class Predictor:
         return predictor
 
     def predict(self, content: bytes) -> Prediction:
-        """Score one picture.
-
-        Args:
-            content: The bytes of the file.
+        """Predict one encoded image file.
 
         Raises:
-            UnreadableImageError: If it is no whole picture.
+            UnreadableImageError: If the bytes are no complete image.
         """
         started_at = time.perf_counter()
         (prediction,) = self.predict_pixels(to_pixels(decode_image(content), self.image_size)[np.newaxis])
         return replace(prediction, seconds=time.perf_counter() - started_at)
 
     def predict_pixels(self, pixels: Array) -> list[Prediction]:
-        """Score several pictures at once, which takes less time than one after another.
+        """Predict a batch of decoded images.
 
         Args:
             pixels: Raw pixels in 0-255, `[num_images, image_size, image_size, 3]`; at least one image.
 
         Returns:
-            A prediction for each, in their order; the seconds are each one's share, without decoding.
+            One prediction per image, in order; `seconds` is the batch time divided by the number of images.
         """
         started_at = time.perf_counter()
         outputs = self.outputs(pixels)
@@ -190,30 +184,27 @@ class Predictor:
         ]
 
     def with_rejection(self, rejection: Rejection | None) -> Predictor:
-        """Return the same model with other thresholds."""
+        """Return a predictor of the same model with another rejection."""
         return Predictor(
             self.model, self.class_names, self.image_size, self.calibration, rejection, self.notices
         )
 
     def score(self, pixels: Array) -> Array:
-        """Score pictures that have been decoded and resized.
+        """Return calibrated probabilities, `[num_images, num_classes]`.
 
         Args:
             pixels: Raw pixels in 0-255, `[num_images, image_size, image_size, 3]`.
-
-        Returns:
-            Probabilities, calibrated where the run has a temperature, `[num_images, num_classes]`.
         """
         return self.calibration.apply(self.outputs(pixels).probabilities)
 
     def outputs(self, pixels: Array) -> ModelOutputs:
-        """Return what the network makes of pictures, before any calibration.
+        """Return the raw model outputs, before calibration, computed in batches of 32.
 
         Args:
             pixels: Raw pixels in 0-255, `[num_images, image_size, image_size, 3]`.
         """
         starts = range(0, len(pixels), _BATCH_SIZE)
-        return ModelOutputs.joined(
+        return ModelOutputs.concatenate(
             [
                 _model_outputs(self.model.predict_on_batch(pixels[start : start + _BATCH_SIZE]))
                 for start in starts
@@ -222,10 +213,10 @@ class Predictor:
 
 
 def load_model(folder: Path) -> keras.Model:
-    """Load the Keras model that `train` saved in a folder: from raw pixels to probabilities.
+    """Load the Keras model of a run folder, which maps raw pixels in 0-255 to probabilities.
 
     Raises:
-        NotFoundError: If there is no model in it.
+        NotFoundError: If the folder has no model.
         WorkspaceError: If the model is damaged.
     """
     if not (folder / MODEL_FILE).is_file():
@@ -243,20 +234,20 @@ def load_model(folder: Path) -> keras.Model:
                 folder=folder.name
             )
         ) from error
-    # Keras, h5py and zipfile raise a dozen kinds of errors on a file that was cut off or changed.
+    # Keras, h5py and zipfile raise a dozen error types for a truncated or changed file.
     except Exception as error:
         check_shortage(error)
         raise _damaged_model(folder) from error
 
 
 def with_features(model: keras.Model) -> keras.Model:
-    """Return a classifier that also tells the pooled features which its new layers weigh.
+    """Return a classifier with its pooled features as a second output, sharing all layers.
 
     Args:
-        model: A whole classifier that ends in the layers of `build_classifier`.
+        model: Classifier that ends in the layers of `build_classifier`.
 
     Returns:
-        The same layers with two outputs: features `[batch, num_features]` and probabilities.
+        Model with the outputs features `[batch, num_features]` and probabilities `[batch, num_classes]`.
     """
     import keras
 
@@ -264,19 +255,16 @@ def with_features(model: keras.Model) -> keras.Model:
     if "flatten" in names:
         features = keras.layers.GlobalAveragePooling2D()(model.get_layer("flatten").input)
     else:
-        # A layer of its own, so that the features may also be the input of a tail.
+        # An extra layer, because a tail split at the features has them as its input tensor.
         features = keras.layers.Identity()(model.get_layer("dropout").input)
     return keras.Model(model.input, [features, model.output])
 
 
 def read_signature(folder: Path) -> tuple[tuple[str, ...], int]:
-    """Return the classes of a model, in the order of its outputs, and the side of its input, in pixels.
-
-    Args:
-        folder: Of the run.
+    """Return the class names of a run's model, in output order, and the side of its input in pixels.
 
     Raises:
-        WorkspaceError: If the file beside the model is missing or damaged.
+        WorkspaceError: If the signature is missing or damaged.
     """
     path = folder / SIGNATURE_FILE
     values = read_json(path, _cost_of_signature())

@@ -1,9 +1,9 @@
-"""When the honest answer is "I don't know": pictures unlike all that was learned, and answers that are not sure.
+"""Rejection: the answer "I don't know" for out-of-distribution images and for predictions of low confidence.
 
-Unlike what was learned: a low cosine similarity to the nearest training images in the space of the pooled features
-(Sun, Ming, Zhu and Li, 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors"). Not sure: a low
-probability of the class that is said (Hendrycks and Gimpel, 2017). How they were chosen: docs/rejection.md.
-Scoring needs NumPy alone, so that exported models can do the same.
+Out of distribution: a low cosine similarity of the pooled features to the nearest training images (Sun, Ming, Zhu and
+Li, 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors"). Low confidence: a low maximum softmax
+probability (Hendrycks and Gimpel, 2017). docs/rejection.md explains the choice. Scoring needs only NumPy, so that
+exported models reject the same images.
 """
 
 from __future__ import annotations
@@ -25,31 +25,30 @@ from transfer_core.types import Array
 REJECTION_FILE = "rejection.json"
 BANK_FILE = "rejection.npz"
 METHOD = "nearest_neighbors_cosine"
-# With fewer validation images a share of 95 % means nothing.
+# With fewer validation images, the 5 % to reject would be less than one image.
 MIN_IMAGES = 20
 DEFAULT_SHARE = 0.95
 _NUM_NEIGHBORS = 3
-# A runtime that adds up in another order moves values by less. The exported predict.py and model.js allow the same.
+# Runtimes that sum in another order differ by less. Keep equal to the exported predict.py and model.js.
 TOLERANCE = 1e-5
-# Above every probability: no answer is given.
+# A minimum probability that rejects every prediction.
 NO_ANSWER = 1.01
-MOST_IN_BANK = 2000
-_MOST_FEATURES = 2**16
-# An unit vector may be a little longer than 1 in half precision.
-_MOST_SIMILARITY = 1.01
+MAX_BANK_SIZE = 2000
+_MAX_FEATURES = 2**16
+# Rounding to half precision can make a unit vector slightly longer than 1.
+_MAX_SIMILARITY = 1.01
 
 
 @dataclass(frozen=True, eq=False)
 class Rejection:
-    """Tells pictures that a model can judge from those that it should not.
+    """Thresholds and reference features that decide whether a prediction is given or rejected.
 
     Args:
-        bank: Features of training images, each of length 1, `[num_images, num_features]`.
-        min_familiarity: Mean cosine similarity to the nearest of them below which a picture is not known; -1
-            knows every picture.
-        familiar_share: Share of the validation images that this keeps, 0-1.
-        min_probability: Probability of the most probable class below which the answer is not given, 0-1.
-        num_neighbors: How many nearest ones count.
+        bank: L2-normalised features of training images, `[num_images, num_features]`.
+        min_familiarity: Lowest accepted mean cosine similarity to the nearest bank images; -1 accepts every image.
+        familiar_share: Share of the validation images that reach `min_familiarity`, 0-1.
+        min_probability: Lowest accepted probability of the predicted class, 0-1; above 1 rejects every prediction.
+        num_neighbors: Number of nearest bank images that are averaged.
     """
 
     bank: Array
@@ -59,7 +58,7 @@ class Rejection:
     num_neighbors: int = _NUM_NEIGHBORS
 
     def familiarity(self, features: Array) -> Array:
-        """Return how much pictures are like what was learned, from -1 to 1.
+        """Return the mean cosine similarity to the nearest training images, -1 to 1, `[num_images]`.
 
         Args:
             features: Pooled features, `[num_images, num_features]`.
@@ -70,38 +69,38 @@ class Rejection:
         return nearest
 
     def is_known(self, probability: float, familiarity: float | None) -> bool:
-        """Whether an answer can be given.
+        """Return whether a prediction passes both thresholds.
 
         Args:
-            probability: Of the most probable class, calibrated, 0-1.
-            familiarity: What `familiarity` gave, or None where it is not known.
+            probability: Calibrated probability of the predicted class, 0-1.
+            familiarity: Value of `familiarity`; None skips that threshold.
         """
         is_familiar = familiarity is None or familiarity + TOLERANCE >= self.min_familiarity
         return is_familiar and probability + TOLERANCE >= self.min_probability
 
-    def keeping(self, share: float, familiarities: Sequence[float] | Array) -> Rejection:
-        """Return one that finds at least this share of images familiar.
+    def with_familiar_share(self, share: float, familiarities: Sequence[float] | Array) -> Rejection:
+        """Return a copy whose familiarity threshold accepts at least `share` of the given images.
 
         Args:
-            share: 0-1; 1 or more refuses no picture for being unlike the others.
-            familiarities: Of the validation images.
+            share: 0-1; 1 or more removes the threshold.
+            familiarities: Familiarity of each validation image.
         """
         if share >= 1:
             return replace(self, min_familiarity=-1.0, familiar_share=1.0)
-        return replace(self, min_familiarity=limit_that_keeps(share, familiarities), familiar_share=share)
+        return replace(self, min_familiarity=threshold_for_share(share, familiarities), familiar_share=share)
 
-    def sure_above(self, min_probability: float) -> Rejection:
-        """Return one that gives an answer only from a probability on."""
+    def with_min_probability(self, min_probability: float) -> Rejection:
+        """Return a copy that rejects predictions below `min_probability`."""
         return replace(self, min_probability=min_probability)
 
     def save(self, folder: Path) -> None:
-        """Write it beside the model.
+        """Write the feature bank (half precision) and the thresholds into a run folder.
 
         Raises:
             WorkspaceError: If writing fails.
         """
         try:
-            with replacing(folder / BANK_FILE) as beside, beside.open("wb") as file:
+            with replacing(folder / BANK_FILE) as temporary, temporary.open("wb") as file:
                 np.savez_compressed(file, bank=self.bank.astype(np.float16))
         except OSError as error:
             raise WorkspaceError(
@@ -112,7 +111,7 @@ class Rejection:
         self.save_thresholds(folder)
 
     def save_thresholds(self, folder: Path) -> None:
-        """Write only what a person may change.
+        """Write only the thresholds, which a person may change after the training.
 
         Raises:
             WorkspaceError: If writing fails.
@@ -128,11 +127,11 @@ class Rejection:
 
     @classmethod
     def load(cls, folder: Path, num_features: int | None = None) -> Rejection | None:
-        """Read what lies beside a model, or None where there is nothing.
+        """Read the rejection of a run, or return None if the run has none.
 
         Args:
-            folder: Of the run.
-            num_features: Pooled features of the model, where they are known.
+            folder: Run folder.
+            num_features: Width of the model's pooled features; a bank of another width is damaged.
 
         Raises:
             WorkspaceError: If a file is damaged.
@@ -143,76 +142,75 @@ class Rejection:
         facts = read_json(folder / REJECTION_FILE, cost)
         names = ("min_familiarity", "familiar_share", "min_probability", "num_neighbors")
         values: list[Any] = [facts.get(name) for name in names]
-        *limits, num_neighbors = values
+        *thresholds, num_neighbors = values
         is_sound = (
-            all(fits(limit, float) and abs(limit) <= _MOST_SIMILARITY for limit in limits)
+            all(fits(value, float) and abs(value) <= _MAX_SIMILARITY for value in thresholds)
             and fits(num_neighbors, int)
-            and 1 <= num_neighbors <= MOST_IN_BANK
+            and 1 <= num_neighbors <= MAX_BANK_SIZE
         )
         if not is_sound:
             raise damaged_file(folder / REJECTION_FILE, _("a limit is out of range"), cost)
         bank = _read_bank(folder / BANK_FILE, cost)
         if num_features not in (None, bank.shape[1]):
             raise damaged_file(folder / BANK_FILE, _("it is of another model"), cost)
-        least, share, surest = limits
-        return cls(bank, least, share, surest, num_neighbors)
+        min_familiarity, familiar_share, min_probability = thresholds
+        return cls(bank, min_familiarity, familiar_share, min_probability, num_neighbors)
 
 
-def fit_rejection(learned: Array, checked: Array, seed: int = 0) -> Rejection:
-    """Return what tells pictures like the training images from others.
+def fit_rejection(train_features: Array, validation_features: Array, seed: int = 0) -> Rejection:
+    """Fit the familiarity threshold so that it accepts 95 % of the validation images.
+
+    With fewer than 20 validation images, the result accepts every image.
 
     Args:
-        learned: Pooled features of training images, `[num_images, num_features]`; at most 2,000 are kept.
-        checked: Those of the validation images, of which it keeps 95 %; of fewer than 20 all.
-        seed: Draws those that are kept.
+        train_features: Pooled features of training images, `[num_images, num_features]`; the bank holds at most 2,000.
+        validation_features: Pooled features of validation images, `[num_images, num_features]`.
+        seed: Seed of the draw when there are more than 2,000 training images.
     """
-    drawn = np.random.default_rng([seed, 0, 6]).permutation(len(learned))[:MOST_IN_BANK]
-    # As it is read back later: stored thresholds must fit the stored features.
-    bank = _unit(learned[np.sort(drawn)]).astype(np.float16).astype(np.float32)
+    drawn = np.random.default_rng([seed, 0, 6]).permutation(len(train_features))[:MAX_BANK_SIZE]
+    # Round as `save` does, so that the threshold fits the stored features.
+    bank = _unit(train_features[np.sort(drawn)]).astype(np.float16).astype(np.float32)
     rejection = Rejection(bank)
-    if len(checked) < MIN_IMAGES:
+    if len(validation_features) < MIN_IMAGES:
         return rejection
-    return rejection.keeping(DEFAULT_SHARE, rejection.familiarity(checked))
+    return rejection.with_familiar_share(DEFAULT_SHARE, rejection.familiarity(validation_features))
 
 
-def possible_limits(values: Sequence[float] | Array) -> Array:
-    """Return the limits that separate values without splitting a group of equal ones: the lowest of each group.
+def distinct_thresholds(values: Sequence[float] | Array) -> Array:
+    """Return, in rising order, the thresholds that separate groups of equal values: the lowest value of each group.
 
     Args:
-        values: Probabilities or familiarities, at least one. Those within twice `TOLERANCE` of the next one are
-            equal, since a limit between them could fall on either side of both.
-
-    Returns:
-        From low to high.
+        values: Probabilities or familiarities, at least one. Neighbours within twice `TOLERANCE` count as equal,
+            since rounding could put both on either side of a threshold between them.
     """
     ranked = np.sort(np.asarray(values, float))
-    limits: Array = ranked[np.diff(ranked, prepend=-np.inf) > 2 * TOLERANCE]
-    return limits
+    thresholds: Array = ranked[np.diff(ranked, prepend=-np.inf) > 2 * TOLERANCE]
+    return thresholds
 
 
-def limit_that_keeps(share: float, values: Sequence[float] | Array) -> float:
-    """Return the highest limit that at least a share of values reaches.
+def threshold_for_share(share: float, values: Sequence[float] | Array) -> float:
+    """Return the highest threshold that at least `share` of the values reach.
 
     Args:
         share: 0-1.
         values: Probabilities or familiarities, at least one.
     """
     lowest = np.quantile(np.asarray(values, float), 1 - share, method="lower")
-    limits = possible_limits(values)
-    return float(limits[limits <= lowest].max())
+    thresholds = distinct_thresholds(values)
+    return float(thresholds[thresholds <= lowest].max())
 
 
 def _read_bank(path: Path, cost: str) -> Array:
     if not path.is_file():
         raise damaged_file(path, _("it is missing"), cost)
     try:
-        # The file says how many numbers it holds before any is read.
+        # Check the declared shape first: a damaged header could ask for more memory than there is.
         kinds = kinds_of_arrays(path)
         shape, dtype = kinds.get("bank", ((), np.dtype(np.float16)))
-        is_sound = len(shape) == 2 and 1 <= shape[0] <= MOST_IN_BANK and 1 <= shape[1] <= _MOST_FEATURES
+        is_sound = len(shape) == 2 and 1 <= shape[0] <= MAX_BANK_SIZE and 1 <= shape[1] <= _MAX_FEATURES
         if len(kinds) != 1 or not is_sound or dtype != np.float16:
             raise ValueError("other arrays")
-        # Opened here: NumPy leaves a damaged file open.
+        # Pass an open file: given a path, NumPy leaves a damaged file open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             bank: Array = arrays["bank"].astype(np.float32)
     except NOT_ARRAYS as error:

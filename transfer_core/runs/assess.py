@@ -24,7 +24,7 @@ from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.calibration import fit_temperature
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.predictor import Predictor, read_signature
-from transfer_core.inference.rejection import MOST_IN_BANK, Rejection, fit_rejection
+from transfer_core.inference.rejection import MAX_BANK_SIZE, Rejection, fit_rejection
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 
@@ -46,7 +46,7 @@ def fit_certainty(run: TrainingRun, dataset: ImageDataset, cache_dir: Path) -> N
     checked = images_of(run, dataset, "validation", class_names)
     learned = images_of(run, dataset, "train", class_names)
     # More would not be kept, and a network that learned as a whole has to look at each again.
-    drawn = np.random.default_rng([run.config.seed, 0, 6]).permutation(len(learned))[:MOST_IN_BANK]
+    drawn = np.random.default_rng([run.config.seed, 0, 6]).permutation(len(learned))[:MAX_BANK_SIZE]
     learned = [learned[place] for place in sorted(drawn)]
     if not checked or not learned:
         return
@@ -80,7 +80,7 @@ def fit_familiarity(run: TrainingRun, evaluation: Evaluation) -> None:
     rejection = Rejection.load(run.folder)
     found = [outcome.familiarity for outcome in evaluation.outcomes if outcome.familiarity is not None]
     if rejection and rejection.familiar_share < 1 and found:
-        rejection.keeping(rejection.familiar_share, found).save_thresholds(run.folder)
+        rejection.with_familiar_share(rejection.familiar_share, found).save_thresholds(run.folder)
 
 
 def evaluate_split(

@@ -158,7 +158,7 @@ def _choose_share(run: TrainingRun, evaluation: Evaluation, thresholds: Rejectio
         help=explain("familiarity"),
         key=key,
         on_change=guarded(_save),
-        args=(run, key, lambda stored, share: stored.keeping(share, familiarities)),
+        args=(run, key, lambda stored, share: stored.with_familiar_share(share, familiarities)),
     )
 
 
@@ -183,7 +183,7 @@ def _choose_sureness(run: TrainingRun, evaluation: Evaluation, thresholds: Rejec
         help=None if by_error else explain("coverage"),
         key=key,
         on_change=guarded(_save),
-        args=(run, key, lambda stored, share: stored.sure_above(probability(evaluation, share))),
+        args=(run, key, lambda stored, share: stored.with_min_probability(probability(evaluation, share))),
     )
 
 

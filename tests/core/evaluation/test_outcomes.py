@@ -104,4 +104,4 @@ def test_unfamiliar_photos_get_no_answer(evaluation: Evaluation) -> None:
 
 
 def _sure(probability: float) -> Rejection:
-    return Rejection(np.ones((1, 2))).sure_above(probability)
+    return Rejection(np.ones((1, 2))).with_min_probability(probability)

@@ -1,4 +1,4 @@
-"""Bundles of the tiny run, each made once and unpacked."""
+"""Exported bundles of the tiny run, each exported once per session and unpacked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMATS = ("keras", "savedmodel", "litert", "onnx", "code")
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A bundle, and the folder that a person gets from its zip."""
+    """A bundle and the folder of its unpacked zip."""
 
     bundle: ExportBundle
     folder: Path
@@ -27,7 +27,7 @@ class Unpacked:
 def unpacked(
     finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Unpacked]:
-    """`unpacked("onnx")` exports the tiny run, once, and opens the zip."""
+    """`unpacked("onnx")` exports the tiny run once and returns the unpacked bundle."""
     made: dict[str, Unpacked] = {}
 
     def make(format_name: str) -> Unpacked:

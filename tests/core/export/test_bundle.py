@@ -1,4 +1,4 @@
-"""What is taken away answers as the app did, says so honestly, and stands on its own."""
+"""Exported bundles predict like the app, report failed comparisons, and run on their own."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ CLEAN_VARIABLE = "TRANSFER_STUDIO_TEST_CLEAN_ENVIRONMENTS"
 Unpack = Callable[[str], Unpacked]
 
 
-def ask(folder: Path, *arguments: str, python: str = sys.executable) -> list[dict]:
-    """Run the bundle's own program and return its answers."""
+def predict(folder: Path, *arguments: str, python: str = sys.executable) -> list[dict]:
+    """Run the bundle's `predict.py` and return its predictions."""
     command = [python, str(folder / "predict.py"), "--json", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder.parent)
     assert done.returncode == 0, done.stderr
@@ -40,7 +40,7 @@ def ask(folder: Path, *arguments: str, python: str = sys.executable) -> list[dic
 
 
 def own_copy(made: Unpacked, place: Path) -> Path:
-    """Unpack a bundle once more, for a test that changes it, and return its folder."""
+    """Unpack another copy of a bundle, to be changed, and return its folder."""
     with zipfile.ZipFile(made.bundle.path) as archive:
         archive.extractall(place)
     return place / made.folder.name
@@ -57,7 +57,7 @@ def validation_photos(finished: FinishedRun) -> list[ScoredPhoto]:
 
 
 @pytest.mark.parametrize("format_name", MODELS)
-def test_the_proof_is_passed_and_the_same_when_asked_again(
+def test_the_comparison_passes_and_is_reproducible(
     unpacked: Unpack, finished_run: FinishedRun, format_name: str
 ) -> None:
     made = unpacked(format_name)
@@ -67,16 +67,14 @@ def test_the_proof_is_passed_and_the_same_when_asked_again(
         assert parity.num_images == len(photos) == 6
     exact = made.bundle.parities[0]
     assert exact.num_same == 6
-    answers = ask(made.folder, *(str(photo.path) for photo in photos))
+    answers = predict(made.folder, *(str(photo.path) for photo in photos))
     for photo, answer in zip(photos, answers, strict=True):
         assert answer["best_guess"] == photo.prediction.class_name
         assert answer["probabilities"] == pytest.approx(photo.prediction.probabilities, abs=1e-4)
 
 
 @pytest.mark.parametrize("format_name", MODELS)
-def test_a_bundle_holds_all_that_is_needed(
-    unpacked: Unpack, finished_run: FinishedRun, format_name: str
-) -> None:
+def test_a_bundle_has_all_files(unpacked: Unpack, finished_run: FinishedRun, format_name: str) -> None:
     made = unpacked(format_name)
     files = {path.name for path in made.folder.iterdir()}
     expected = {
@@ -102,12 +100,12 @@ def test_a_bundle_holds_all_that_is_needed(
     assert evaluation is not None
     assert f"{evaluation.accuracy:.1%} of 6 validation photos right" in card
     blue = [image for image in finished_run.dataset.images if image.class_name == "blue"]
-    num_learned = sum(image.split == "train" for image in blue)
-    assert f"| blue | {num_learned} | {len(blue) - num_learned} |" in card
+    num_train = sum(image.split == "train" for image in blue)
+    assert f"| blue | {num_train} | {len(blue) - num_train} |" in card
     assert "Colours ← Tiny network for tests" in card
 
 
-def test_a_model_with_other_answers_does_not_pass(
+def test_a_model_with_other_predictions_does_not_pass(
     unpacked: Unpack, finished_run: FinishedRun, tmp_path: Path
 ) -> None:
     folder = own_copy(unpacked("onnx"), tmp_path)
@@ -120,16 +118,16 @@ def test_a_model_with_other_answers_does_not_pass(
     assert len(parity.differing) == parity.num_images - parity.num_same
 
 
-def test_a_model_that_does_not_run_is_not_kept(
+def test_a_model_that_does_not_run_raises(
     unpacked: Unpack, finished_run: FinishedRun, tmp_path: Path
 ) -> None:
     folder = own_copy(unpacked("onnx"), tmp_path)
-    (folder / "model.onnx").write_bytes(b"no model")
+    (folder / "model.onnx").write_bytes(b"not a model")
     with pytest.raises(ExportError, match="does not run"):
         compare(folder, get_format("onnx").variants[0], validation_photos(finished_run))
 
 
-def test_a_model_that_refuses_everything_does_not_pass(
+def test_a_model_that_rejects_everything_does_not_pass(
     unpacked: Unpack, finished_run: FinishedRun, tmp_path: Path
 ) -> None:
     folder = own_copy(unpacked("onnx"), tmp_path)
@@ -140,39 +138,41 @@ def test_a_model_that_refuses_everything_does_not_pass(
     assert (parity.num_same, parity.num_same_refusals, parity.is_passed) == (6, 0, False)
 
 
-def test_without_photos_nothing_counts_as_proved(unpacked: Unpack) -> None:
+def test_without_photos_the_comparison_does_not_pass(unpacked: Unpack) -> None:
     parity = compare(unpacked("onnx").folder, get_format("onnx").variants[0], [])
     assert (parity.num_images, parity.is_passed, parity.accuracy) == (0, False, None)
 
 
-def test_what_the_app_refuses_the_bundle_refuses(finished_run: FinishedRun, tmp_path: Path) -> None:
+def test_the_bundle_rejects_the_photos_that_the_app_rejects(
+    finished_run: FinishedRun, tmp_path: Path
+) -> None:
     rejection = Rejection.load(finished_run.folder)
     assert rejection is not None
     photos = validation_photos(finished_run)
-    # Half of them lie below this, so the answers must part there.
+    # Half of the photos are below this threshold, so both outcomes occur.
     middle = sorted(photo.prediction.familiarity or 0.0 for photo in photos)[3]
-    rejection.keeping(0.5, [middle]).save_thresholds(finished_run.folder)
+    rejection.with_familiar_share(0.5, [middle]).save_thresholds(finished_run.folder)
     try:
-        refused = [photo.prediction.is_known for photo in validation_photos(finished_run)]
-        assert len(set(refused)) == 2
+        is_known = [photo.prediction.is_known for photo in validation_photos(finished_run)]
+        assert len(set(is_known)) == 2
         bundle = export_run(finished_run.workspace, finished_run.run, "onnx", tmp_path)
         with zipfile.ZipFile(bundle.path) as archive:
             archive.extractall(tmp_path)
-        answers = ask(tmp_path / bundle.path.stem, *(str(photo.path) for photo in photos))
-        assert [answer["class_name"] is not None for answer in answers] == refused
+        answers = predict(tmp_path / bundle.path.stem, *(str(photo.path) for photo in photos))
+        assert [answer["class_name"] is not None for answer in answers] == is_known
         assert bundle.parities[0].num_same_refusals == len(photos)
     finally:
         rejection.save_thresholds(finished_run.folder)
 
 
-def test_smaller_versions_are_smaller(unpacked: Unpack) -> None:
+def test_quantised_variants_are_smaller_and_carry_labels(unpacked: Unpack) -> None:
     sizes = {parity.variant: parity.num_bytes for parity in unpacked("litert").bundle.parities}
     assert sizes["float16"] < sizes["float32"]
     with zipfile.ZipFile(unpacked("litert").folder / "model_int8.tflite") as labels:
         assert labels.read("labels.txt").decode().split() == ["blue", "green", "red"]
 
 
-def test_the_saved_model_answers_like_a_server(unpacked: Unpack, finished_run: FinishedRun) -> None:
+def test_the_saved_model_has_a_serving_signature(unpacked: Unpack, finished_run: FinishedRun) -> None:
     import tensorflow as tf
 
     served = tf.saved_model.load(str(unpacked("savedmodel").folder / "saved_model"))
@@ -184,10 +184,10 @@ def test_the_saved_model_answers_like_a_server(unpacked: Unpack, finished_run: F
     assert answer.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_damaged_picture_is_named_and_the_others_are_answered(
+def test_a_damaged_photo_is_reported_and_the_others_are_predicted(
     unpacked: Unpack, finished_run: FinishedRun, tmp_path: Path
 ) -> None:
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    (tmp_path / "bad.jpg").write_bytes(b"not an image")
     good = finished_run.dataset.image_path(finished_run.dataset.images[0])
     folder = unpacked("onnx").folder
     command = [sys.executable, str(folder / "predict.py"), str(tmp_path / "bad.jpg"), str(good)]
@@ -198,14 +198,16 @@ def test_a_damaged_picture_is_named_and_the_others_are_answered(
     assert "sure" in done.stdout
 
 
-def test_the_bundle_is_found_again(finished_run: FinishedRun, keras_module: Any) -> None:
+def test_exported_finds_the_bundle_and_sees_changes_of_the_run(
+    finished_run: FinishedRun, keras_module: Any
+) -> None:
     assert exported(finished_run.run, "keras") is None
     bundle = export_run(finished_run.workspace, finished_run.run, "keras")
     assert exported(finished_run.run, "keras") == bundle
     assert bundle.has_present_limits and bundle.has_present_model
     rejection = Rejection.load(finished_run.folder)
     assert rejection is not None
-    rejection.sure_above(0.5).save_thresholds(finished_run.folder)
+    rejection.with_min_probability(0.5).save_thresholds(finished_run.folder)
     found = exported(finished_run.run, "keras")
     rejection.save_thresholds(finished_run.folder)
     assert found is not None
@@ -224,12 +226,12 @@ def test_the_bundle_is_found_again(finished_run: FinishedRun, keras_module: Any)
     assert exported(finished_run.run, "keras") is None
 
 
-def test_an_unknown_format_is_named(finished_run: FinishedRun, tmp_path: Path) -> None:
+def test_an_unknown_format_raises(finished_run: FinishedRun, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"tfjs.*keras, savedmodel"):
         export_run(finished_run.workspace, finished_run.run, "tfjs", tmp_path)
 
 
-def test_a_missing_package_is_named_with_its_install_line(
+def test_a_missing_package_raises_with_the_pip_command(
     finished_run: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ExportFormat, "missing_packages", ["onnx", "tf2onnx"])
@@ -243,7 +245,7 @@ def test_a_missing_package_is_named_with_its_install_line(
     reason=f"downloads up to a gigabyte of packages; set {CLEAN_VARIABLE}=1 to try it",
 )
 @pytest.mark.parametrize("format_name", MODELS)
-def test_a_bundle_runs_with_nothing_but_its_own_requirements(
+def test_a_bundle_runs_with_only_its_own_requirements(
     unpacked: Unpack, finished_run: FinishedRun, tmp_path: Path, format_name: str
 ) -> None:
     made = unpacked(format_name)
@@ -252,6 +254,6 @@ def test_a_bundle_runs_with_nothing_but_its_own_requirements(
     install = [python, "-m", "pip", "install", "-q", "-r", str(made.folder / "requirements.txt")]
     subprocess.run(install, check=True)
     photos = validation_photos(finished_run)
-    answers = ask(made.folder, *(str(photo.path) for photo in photos), python=python)
+    answers = predict(made.folder, *(str(photo.path) for photo in photos), python=python)
     for photo, answer in zip(photos, answers, strict=True):
         assert answer["probabilities"] == pytest.approx(photo.prediction.probabilities, abs=1e-4)

@@ -1,4 +1,4 @@
-"""An exported Keras model is built on elsewhere: its arrays are read, its model file is never loaded."""
+"""An exported Keras bundle can be imported as a source model, without ever loading its model file."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def zipped(members: dict[str, bytes]) -> io.BytesIO:
 
 
 def with_model(members: dict[str, bytes], model: bytes, **facts: object) -> io.BytesIO:
-    """The bundle with another model file and, as a forger would write them, facts that fit it."""
+    """Return the bundle with another model file and, like an attacker, with the matching checksum."""
     place = next(name for name in members if name.endswith("source.json"))
     found = json.loads(members[place]) | {"weights_sha256": hashlib.sha256(model).hexdigest()} | facts
     name = place.replace("source.json", "model.keras")
     return zipped({**members, place: json.dumps(found).encode(), name: model})
 
 
-def test_the_bundle_can_be_built_on_and_its_model_is_never_loaded(
+def test_import_reads_the_arrays_and_never_loads_the_model(
     members: dict[str, bytes],
     finished_run: FinishedRun,
     workspace: Workspace,
@@ -64,15 +64,13 @@ def test_the_bundle_can_be_built_on_and_its_model_is_never_loaded(
     assert names == {"facts.json", "weights.npz"}
 
 
-def test_a_bundle_that_was_changed_or_is_of_another_network_is_refused(
-    members: dict[str, bytes], workspace: Workspace
-) -> None:
+def test_changed_or_foreign_bundles_are_rejected(members: dict[str, bytes], workspace: Workspace) -> None:
     place = next(name for name in members if name.endswith("model.keras"))
     model = members[place]
     with zipfile.ZipFile(io.BytesIO(model)) as archive:
         inside = {name: archive.read(name) for name in archive.namelist()}
     forged = {name: content for name, content in inside.items() if name != "model.weights.h5"}
-    refused = {
+    rejected = {
         "checksum is another": zipped({**members, place: model[:-1] + b"x"}),
         "another network": with_model(members, model, architecture="mobilenet_tiny"),
         "does not know the network": with_model(members, model, architecture="no_such_network"),
@@ -87,7 +85,7 @@ def test_a_bundle_that_was_changed_or_is_of_another_network_is_refused(
             {name: content for name, content in members.items() if "source" not in name}
         ),
     }
-    for reason, content in refused.items():
+    for reason, content in rejected.items():
         with pytest.raises(WeightsError, match=reason):
             import_source(workspace, content)
     bomb = zipped({**forged, "model.weights.h5": bytes(30_000_000)}).getvalue()
@@ -97,5 +95,5 @@ def test_a_bundle_that_was_changed_or_is_of_another_network_is_refused(
     assert not list(workspace.sources_dir.glob(".*"))
 
 
-def test_only_the_format_that_holds_a_keras_model_has_the_facts(unpacked) -> None:
+def test_other_formats_have_no_source_facts(unpacked) -> None:
     assert not (Path(unpacked("code").folder) / "source.json").exists()

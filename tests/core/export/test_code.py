@@ -1,4 +1,4 @@
-"""The script that a person takes away runs with Keras alone and trains as the run did."""
+"""The exported script runs with Keras alone and trains like the run."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 
 REAL_VARIABLE = "TRANSFER_STUDIO_TEST_REAL_SCRIPT"
-CARRIED = ("image_path", "augmentation", "class_balance", "layer_rates")
+MODULES = ("image_path", "augmentation", "class_balance", "layer_rates")
 
 Unpack = Callable[[str], Unpacked]
 
 
 @pytest.fixture
 def photo_folder(finished_run: FinishedRun, tmp_path: Path) -> Path:
-    """The pictures of the run as the folder that they once came from."""
+    """The photos of the run as a folder of class folders."""
     return folder_of(finished_run.dataset, tmp_path / "photos")
 
 
@@ -57,7 +57,7 @@ def folder_of(dataset: ImageDataset, folder: Path) -> Path:
 
 @pytest.fixture
 def script_of(workspace: Workspace, color_dataset, tiny_config, tmp_path, monkeypatch):
-    """`script_of(dropout=0.5)` exports a run with this choice and imports its script."""
+    """`script_of(dropout=0.5)` exports a run with this setting and imports its script."""
 
     def make(
         *events: TrainingEvent, dataset: ImageDataset = color_dataset, **choices: Any
@@ -76,21 +76,21 @@ def script_of(workspace: Workspace, color_dataset, tiny_config, tmp_path, monkey
 
 @pytest.fixture(scope="module")
 def uneven(color_dataset: ImageDataset) -> ImageDataset:
-    """The coloured pictures, with fewer red ones."""
+    """The colour dataset with half of the red photos."""
     images = [image for image in color_dataset.images if image.class_name != "red" or image.number % 2]
     return replace(color_dataset, images=tuple(images))
 
 
 def imported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Import the script, with the modules beside it and none of the app's."""
+    """Import the script with the modules in its folder instead of the app's."""
     monkeypatch.syspath_prepend(str(folder))
-    for name in CARRIED:
+    for name in MODULES:
         monkeypatch.delitem(sys.modules, name, raising=False)
     spec = importlib.util.spec_from_file_location("exported_script", folder / "train.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # The bytecode of a carried module would lie in the bundle.
+    # Otherwise, importing a module writes bytecode into the bundle.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     spec.loader.exec_module(module)
     return module
@@ -156,13 +156,13 @@ UNFROZEN = {"num_unfrozen_blocks": 2}
     ],
     ids=str,
 )
-def test_the_numbers_are_those_of_the_run(choices: dict[str, Any], script_of, color_dataset) -> None:
+def test_the_settings_are_those_of_the_run(choices: dict[str, Any], script_of, color_dataset) -> None:
     script, config = script_of(**choices)
-    assert_numbers(script, config, color_dataset)
+    assert_settings(script, config, color_dataset)
 
 
-def assert_numbers(script: ModuleType, config: TrainingConfig, dataset: ImageDataset) -> None:
-    """Compare what the script ends up with to what the run is planned with."""
+def assert_settings(script: ModuleType, config: TrainingConfig, dataset: ImageDataset) -> None:
+    """Compare settings, model, phases and optimizers of the script with those of the run."""
     import keras
 
     is_live = config.has_augmentation and config.live_augmentation
@@ -185,29 +185,29 @@ def assert_numbers(script: ModuleType, config: TrainingConfig, dataset: ImageDat
     assert {name: getattr(script, name) for name in expected} == expected
     phases = planned_phases(config)
     body = keras.models.load_model(script.HERE / "backbone.keras", compile=False)
-    theirs = script.build_classifier(body, 3)
+    script_model = script.build_classifier(body, 3)
     ours = build_classifier(phases[-1].plan, 3, config)
     for layer in body.layers:
         for weight, start in zip(layer.weights, ours.get_layer(layer.name).weights, strict=True):
             np.testing.assert_array_equal(weight.numpy(), start.numpy())
-    theirs.set_weights(ours.get_weights())
+    script_model.set_weights(ours.get_weights())
     assert len(script.PHASES) == len(phases)
     for phase, facts in zip(phases, script.PHASES, strict=True):
         assert (facts["epochs"], facts["learning_rate"]) == (phase.num_epochs, phase.learning_rate)
         assert facts["frozen_up_to"] == phase.plan.boundary_layer
         phase.plan.apply(ours)
-        learn = {layer.name for layer in ours.layers if layer.trainable and layer.weights}
-        assert set(facts["layers"]) == learn & {layer.name for layer in body.layers}
-        for mine, layer in zip(ours.layers, theirs.layers, strict=True):
+        trainable = {layer.name for layer in ours.layers if layer.trainable and layer.weights}
+        assert set(facts["layers"]) == trainable & {layer.name for layer in body.layers}
+        for mine, layer in zip(ours.layers, script_model.layers, strict=True):
             layer.trainable = mine.trainable
         assert_same_optimizer(
             (build_optimizer(phase, config, ours, 15), ours),
-            (script.make_optimizer(theirs, facts, 15), theirs),
+            (script.make_optimizer(script_model, facts, 15), script_model),
         )
 
 
 def assert_same_optimizer(our_pair: tuple[Any, Any], their_pair: tuple[Any, Any]) -> None:
-    """Compare the choices of two optimizers, and what a step of each does to the weights of its model."""
+    """Compare the configs of two optimizers, and the weights of their models after one step."""
     import keras
 
     facts = []
@@ -222,24 +222,24 @@ def assert_same_optimizer(our_pair: tuple[Any, Any], their_pair: tuple[Any, Any]
 
 
 @pytest.mark.parametrize("head", ["linear", "hidden", "flattened_map"])
-def test_the_head_is_the_one_that_was_chosen(head: str, script_of, color_dataset) -> None:
+def test_the_script_has_the_automatically_chosen_head(head: str, script_of, color_dataset) -> None:
     script, config = script_of(HeadChosen(1.0, head, {}), head="auto", num_unfrozen_blocks=1)
     trained = with_head(config, head)
     assert trained.head == script.HEAD == head
-    assert_numbers(script, trained, color_dataset)
+    assert_settings(script, trained, color_dataset)
 
 
-def test_from_random_weights_the_script_begins_with_the_same(script_of, color_dataset) -> None:
-    """Nothing is compared then, so no event names the head."""
+def test_a_run_from_random_weights_exports_its_initial_weights(script_of, color_dataset) -> None:
+    """Training from random weights compares no heads, so no event names one."""
     script, config = script_of(weights="random", head="auto")
     assert script.HEAD == "linear"
-    assert_numbers(script, with_head(config, "linear"), color_dataset)
+    assert_settings(script, with_head(config, "linear"), color_dataset)
     text = (script.HERE / "train.py").read_text()
     assert "began with random weights: those in backbone.keras" in text
     assert "pretrained" not in text
 
 
-def test_photos_that_the_run_did_not_use_stay_out(script_of, color_dataset, tmp_path) -> None:
+def test_photos_that_the_run_did_not_use_are_left_out(script_of, color_dataset, tmp_path) -> None:
     images = [image for image in color_dataset.images if not image.name.endswith("-0.png")]
     dataset = color_dataset.with_images(images, ())
     script, _config = script_of(dataset=dataset)
@@ -251,7 +251,7 @@ def test_photos_that_the_run_did_not_use_stay_out(script_of, color_dataset, tmp_
     assert is_validation.tolist() == [image.split == "validation" for image in dataset.images]
 
 
-def test_of_other_photos_every_fifth_is_for_validation(script_of, color_dataset, tmp_path) -> None:
+def test_a_fifth_of_unknown_photos_is_for_validation(script_of, color_dataset, tmp_path) -> None:
     script, _config = script_of()
     folder = folder_of(color_dataset, tmp_path / "photos")
     for path in list(folder.glob("*/*.png")):
@@ -282,11 +282,11 @@ def test_of_other_photos_every_fifth_is_for_validation(script_of, color_dataset,
     ],
     ids=["gradual", "random", "live"],
 )
-def test_the_script_ends_with_the_weights_of_the_run(
+def test_the_script_trains_to_the_weights_of_the_run(
     choices: dict[str, Any], uneven, script_of, tmp_path: Path, monkeypatch, keras_module
 ) -> None:
     script, config = script_of(dataset=uneven, cache_dtype="float32", dropout=0.5, **choices)
-    assert_numbers(script, config, uneven)
+    assert_settings(script, config, uneven)
     snapshot = train(uneven, config, tmp_path, tmp_path / "cache").snapshot
     monkeypatch.chdir(tmp_path)
     script.main(folder_of(uneven, tmp_path / "photos"))
@@ -301,12 +301,12 @@ def test_the_script_ends_with_the_weights_of_the_run(
 
 @pytest.mark.skipif(
     os.environ.get(REAL_VARIABLE) != "1",
-    reason=f"takes a minute for a network of full size; set {REAL_VARIABLE}=1 to try it",
+    reason=f"takes a minute with a full-size backbone; set {REAL_VARIABLE}=1 to run it",
 )
 @pytest.mark.parametrize(
     "choices", [{}, {"num_unfrozen_blocks": 1, "fine_tune_epochs": 3, "layer_decay": 0.5}], ids=str
 )
-def test_on_real_flowers_it_is_as_good_as_the_run(
+def test_accuracy_on_real_flowers_equals_the_run(
     choices: dict[str, Any], shared_data: Path, workspace: Workspace, tmp_path: Path, monkeypatch
 ) -> None:
     dataset = add_files(create_dataset(workspace, "flowers"), folder_source(shared_data / "flowers"))
@@ -325,7 +325,7 @@ def test_on_real_flowers_it_is_as_good_as_the_run(
     assert accuracy == pytest.approx(best.val_accuracy, abs=0.03)
 
 
-def test_the_notebook_is_the_script_in_cells(unpacked: Unpack) -> None:
+def test_the_notebook_has_the_cells_of_the_script(unpacked: Unpack) -> None:
     notebook = json.loads((unpacked("code").folder / "train.ipynb").read_text())
     assert notebook["nbformat"] == 4
     code = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]

@@ -1,4 +1,4 @@
-"""Names that a person gave are only text in every file of a bundle, whatever they hold."""
+"""User-given names with markup or code are only text in every file of a bundle."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NAMES = [HOSTILE[color] for color in ("blue", "green", "red")]
 
 
 def renamed(value: Any) -> Any:
-    """Return a value of JSON with each name of the tiny run in its hostile form."""
+    """Return a JSON value with the names of the tiny run replaced by hostile ones."""
     if isinstance(value, dict):
         return {HOSTILE.get(key, key): renamed(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -47,7 +47,7 @@ def renamed(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def hostile_run(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """The tiny run in a workspace of its own, where all its names are hostile."""
+    """A copy of the tiny run in another workspace, with hostile names."""
     workspace = Workspace(tmp_path_factory.mktemp("hostile"))
     for folder in (finished_run.folder, finished_run.dataset.folder):
         copy = workspace.root / folder.relative_to(finished_run.workspace.root)
@@ -73,15 +73,15 @@ def bundle_of(hostile_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory
 
 
 def shown(name: str) -> str:
-    """Return what is to be read of a name: without what is invisible, on one line."""
+    """Return the visible text of a name: one line without control characters."""
     return " ".join(re.sub(r"[\n\u2028\x1b]", "", name).split())
 
 
-def test_the_model_card_shows_them_and_nothing_more(hostile_run: FinishedRun) -> None:
-    markdown_it = pytest.importorskip("markdown_it", reason="needs a reader of Markdown")
+def test_the_model_card_shows_names_as_text(hostile_run: FinishedRun) -> None:
+    markdown_it = pytest.importorskip("markdown_it", reason="needs markdown-it-py")
     markdown = markdown_it.MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    taught = replace(hostile_run.run, config=hostile_run.run.config.with_changes(teacher=HOSTILE["red"]))
-    tokens = markdown.parse(model_card(taught, hostile_run.dataset, ()))
+    distilled = replace(hostile_run.run, config=hostile_run.run.config.with_changes(teacher=HOSTILE["red"]))
+    tokens = markdown.parse(model_card(distilled, hostile_run.dataset, ()))
     kinds = {token.type for token in tokens}
     assert kinds.isdisjoint({"html_block", "hr", "fence", "code_block", "blockquote_open", "list_item_open"})
     inline = [token for token in tokens if token.type == "inline"]
@@ -105,21 +105,21 @@ def test_the_model_card_shows_them_and_nothing_more(hostile_run: FinishedRun) ->
 @pytest.mark.parametrize(
     "start", ["- a", "+ a", "1. a", "1) a", "2026-x", "# a", "=", "---", "> a", "    a", "```"]
 )
-def test_the_line_that_begins_with_a_name_stays_a_line(start: str, hostile_run: FinishedRun) -> None:
-    markdown_it = pytest.importorskip("markdown_it", reason="needs a reader of Markdown")
+def test_a_name_at_the_start_of_a_line_is_a_paragraph(start: str, hostile_run: FinishedRun) -> None:
+    markdown_it = pytest.importorskip("markdown_it", reason="needs markdown-it-py")
     card = model_card(replace(hostile_run.run, dataset_name=start), None, ())
     last = markdown_it.MarkdownIt("commonmark").parse(card)[-3:]
     assert [token.type for token in last] == ["paragraph_open", "inline", "paragraph_close"]
     assert "".join(child.content for child in last[1].children).startswith(f"{shown(start)} ←")
 
 
-def test_a_bundle_with_a_model_answers_with_them(bundle_of: Callable[[str], Path]) -> None:
-    """The proof of the export has asked the bundle's own program, and compared the names."""
+def test_a_model_bundle_predicts_hostile_class_names(bundle_of: Callable[[str], Path]) -> None:
+    """The export itself has already compared the names that the bundle's `predict.py` returns."""
     folder = bundle_of("keras")
     for file in folder.glob("*.json"):
         json.loads(file.read_text("utf-8"))
     assert json.loads((folder / "signature.json").read_text("utf-8"))["class_names"] == NAMES
-    # Nothing builds on a model whose names hold control characters, which an import would refuse.
+    # An import would reject control characters in names, so the bundle is no source model.
     assert not (folder / "source.json").exists()
     assert (folder / "labels.txt").read_text("utf-8") == labels_text(NAMES)
     assert labels_text(NAMES).count("\n") == len(labels_text(NAMES).splitlines()) == 3
@@ -150,7 +150,7 @@ def test_a_bundle_with_a_model_answers_with_them(bundle_of: Callable[[str], Path
     assert facts["words"]["origin"] == HOSTILE["Colours"]
 
 
-def test_the_code_has_them_in_its_split_alone(
+def test_the_code_has_names_only_in_its_split(
     bundle_of: Callable[[str], Path], hostile_run: FinishedRun
 ) -> None:
     folder = bundle_of("code")
@@ -164,8 +164,8 @@ def test_the_code_has_them_in_its_split_alone(
     assert rows == expected
 
 
-def test_names_of_layers_are_only_text_in_script_and_notebook() -> None:
-    """The body of a person's own model may come from elsewhere, and its layers have any names."""
+def test_layer_names_are_only_text_in_script_and_notebook() -> None:
+    """An imported source model may have layers of any name."""
     layers = dict.fromkeys(HOSTILE.values(), 0.5)
     phases = [{"epochs": 1, "learning_rate": 0.1, "frozen_up_to": HOSTILE["red"], "layers": layers}]
     script = _with_choices(SCRIPT.read_text("utf-8"), {"PHASES": phases, "HEAD": HOSTILE["blue"]})

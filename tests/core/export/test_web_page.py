@@ -1,4 +1,4 @@
-"""The exported page, opened from its file in a real browser: the same pixels, the same answers, nothing sent."""
+"""The exported page in a real browser: the same pixels and predictions as the app, and no network requests."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 REAL_VARIABLE = "TRANSFER_STUDIO_TEST_REAL_WEB_PAGE"
-LONG = 120_000  # milliseconds; a busy machine may need them, a test never waits for their end
+TIMEOUT = 120_000  # milliseconds; long enough for a busy machine
 HOSTILE = "</script><script>window.isTaken = 1</script>"
-ASK = "async (content) => ask(await decodePicture(await blobOf(content)))"
-SEE = """async ([content, size]) => {
+PREDICT = "async (content) => predict(await decodePicture(await blobOf(content)))"
+PREPROCESS = """async ([content, size]) => {
     const square = toSquare(await decodePicture(await blobOf(content)), size);
     return btoa(Array.from(square, (value) => String.fromCharCode(value)).join(""));
 }"""
-HELP = """
+INIT_SCRIPT = """
     window.tracks = [];
     const request = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
     navigator.mediaDevices.getUserMedia = async (wanted) => {
@@ -58,18 +58,18 @@ HELP = """
 
 @dataclass
 class Opened:
-    """A page in the browser, with what it asked for and complained about."""
+    """A page in the browser, with its requests, errors and console messages."""
 
     page: Page
     requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
-    def ask(self, content: bytes) -> dict[str, Any]:
-        answer: dict[str, Any] = self.page.evaluate(ASK, base64.b64encode(content).decode())
+    def predict(self, content: bytes) -> dict[str, Any]:
+        answer: dict[str, Any] = self.page.evaluate(PREDICT, base64.b64encode(content).decode())
         return answer
 
     def pixels(self, content: bytes, size: int) -> np.ndarray:
-        packed = self.page.evaluate(SEE, [base64.b64encode(content).decode(), size])
+        packed = self.page.evaluate(PREPROCESS, [base64.b64encode(content).decode(), size])
         return np.frombuffer(base64.b64decode(packed), np.uint8).reshape(size, size, 3)
 
 
@@ -80,7 +80,7 @@ OpenFile = Callable[..., Opened]
 def open_file(
     browser_path: str, tmp_path_factory: pytest.TempPathFactory, make_image: Callable[..., bytes]
 ) -> Iterator[OpenFile]:
-    """Opens a file as a double click does; its camera sees something red."""
+    """Open a page from its file, in a browser whose camera films something red."""
     film = tmp_path_factory.mktemp("camera") / "red.mjpeg"
     film.write_bytes(make_image("red", size=(320, 240), image_format="JPEG", noise=6) * 3)
     arguments = [
@@ -89,39 +89,41 @@ def open_file(
         "--use-fake-ui-for-media-stream",
         f"--use-file-for-fake-video-capture={film}",
     ]
-    everything: list[Opened] = []
+    all_opened: list[Opened] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=arguments)
 
-        def open_it(path: Path, until: str = "body[data-ready=yes]") -> Opened:
+        def open_page(path: Path, until: str = "body[data-ready=yes]") -> Opened:
             opened = Opened(browser.new_page())
-            everything.append(opened)
-            opened.page.set_default_timeout(LONG)
-            opened.page.add_init_script(HELP)
+            all_opened.append(opened)
+            opened.page.set_default_timeout(TIMEOUT)
+            opened.page.add_init_script(INIT_SCRIPT)
             opened.page.on("request", lambda request: opened.requests.append(request.url))
-            opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
-            opened.page.on("console", lambda line: opened.complaints.append(line.text))
+            opened.page.on("pageerror", lambda error: opened.messages.append(str(error)))
+            opened.page.on("console", lambda line: opened.messages.append(line.text))
             opened.page.goto(path.as_uri())
             opened.page.wait_for_selector(until)
             return opened
 
-        yield open_it
+        yield open_page
         browser.close()
-    for opened in everything:
+    for opened in all_opened:
         assert {url.split(":")[0] for url in opened.requests} <= {"file", "blob"}
-        assert opened.complaints == []
+        assert opened.messages == []
 
 
 @pytest.fixture(scope="module")
 def strict_run(finished_run: FinishedRun) -> Iterator[FinishedRun]:
-    """The tiny run with a temperature, and limits that it passes with some photos and not with others."""
+    """The tiny run with a temperature, and with thresholds that reject half of its validation photos."""
     rejection = Rejection.load(finished_run.folder)
     assert rejection is not None
     before = Calibration.load(finished_run.folder)
     Calibration(temperature=1.7).save(finished_run.folder)
     predictor = Predictor.load(finished_run.folder)
     familiarities = [predictor.predict(content).familiarity for content in photos(finished_run)]
-    rejection.keeping(0.5, [value for value in familiarities if value]).save_thresholds(finished_run.folder)
+    rejection.with_familiar_share(0.5, [value for value in familiarities if value]).save_thresholds(
+        finished_run.folder
+    )
     yield finished_run
     rejection.save_thresholds(finished_run.folder)
     before.save(finished_run.folder)
@@ -129,7 +131,7 @@ def strict_run(finished_run: FinishedRun) -> Iterator[FinishedRun]:
 
 @pytest.fixture(scope="module")
 def bundle(strict_run: FinishedRun, web_runtimes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle that the command line makes, unpacked."""
+    """The unpacked bundle of an export on the command line."""
     shutil.copytree(web_runtimes, strict_run.workspace.runtimes_dir, dirs_exist_ok=True)
     folder = tmp_path_factory.mktemp("web")
     run = strict_run.run
@@ -143,7 +145,7 @@ def bundle(strict_run: FinishedRun, web_runtimes: Path, tmp_path_factory: pytest
 
 @pytest.fixture(scope="module")
 def opened(open_file: OpenFile, bundle: Path) -> Opened:
-    # Alone in a folder: nothing beside it is needed.
+    # Move the page into a folder of its own, to show that it needs no other file.
     alone = bundle.parent / "alone"
     alone.mkdir()
     return open_file(Path(shutil.copy(bundle / PAGE_FILE, alone)))
@@ -160,12 +162,12 @@ def assert_same(answer: dict[str, Any], expected: Prediction) -> None:
     assert answer["isKnown"] == expected.is_known
 
 
-def test_the_page_answers_as_the_app_does(opened: Opened, strict_run: FinishedRun) -> None:
+def test_the_page_predicts_like_the_app(opened: Opened, strict_run: FinishedRun) -> None:
     predictor = Predictor.load(strict_run.folder)
     known = set()
     for content in photos(strict_run):
         expected = predictor.predict(content)
-        assert_same(opened.ask(content), expected)
+        assert_same(opened.predict(content), expected)
         known.add(expected.is_known)
     assert known == {True, False}
 
@@ -173,28 +175,28 @@ def test_the_page_answers_as_the_app_does(opened: Opened, strict_run: FinishedRu
 @pytest.mark.parametrize(
     "size", [(300, 200), (40, 32), (100, 1100), (1025, 769), (2300, 1500), (700, 4200)], ids=str
 )
-def test_the_same_pixels_in_are_the_same_pixels_out(opened: Opened, size: tuple[int, int]) -> None:
+def test_preprocessing_is_equal_to_the_app(opened: Opened, size: tuple[int, int]) -> None:
     width, height = size
-    # Lines that come again make a small file.
+    # Repeated lines make a small file.
     noise = np.random.default_rng(0).integers(0, 256, (7, width, 3), np.uint8)
     lines = np.tile(noise, (height // 7 + 1, 1, 1))[:height]
     content = encoded(Image.fromarray(lines), "PNG")
     assert np.array_equal(opened.pixels(content, 224), to_pixels(decode_image(content), 224))
 
 
-def test_photos_that_lie_on_their_side_and_transparent_ones_look_as_in_the_app(opened: Opened) -> None:
+def test_rotated_and_transparent_photos_are_preprocessed_like_in_the_app(opened: Opened) -> None:
     slope = np.linspace(0, 255, 120 * 160 * 3).reshape(120, 160, 3).astype(np.uint8)
     picture = Image.fromarray(slope)
     exif = Image.Exif()
     exif[0x0112] = 6
-    see_through = Image.merge("RGBA", (*picture.split(), Image.linear_gradient("L").resize((160, 120))))
-    for content, furthest in (
+    transparent = Image.merge("RGBA", (*picture.split(), Image.linear_gradient("L").resize((160, 120))))
+    for content, max_difference in (
         (encoded(picture, "JPEG", exif=exif), 4),
-        (encoded(see_through, "PNG"), 4),
+        (encoded(transparent, "PNG"), 4),
         (encoded(picture.resize((2400, 1800)), "JPEG"), 4),
     ):
-        seen, expected = opened.pixels(content, 64), to_pixels(decode_image(content), 64)
-        assert np.abs(seen.astype(int) - expected).max() <= furthest
+        actual, expected = opened.pixels(content, 64), to_pixels(decode_image(content), 64)
+        assert np.abs(actual.astype(int) - expected).max() <= max_difference
 
 
 def test_photos_are_picked_dropped_and_pasted(
@@ -206,7 +208,7 @@ def test_photos_are_picked_dropped_and_pasted(
     page.locator("#files").set_input_files(
         [
             {"name": name, "mimeType": "image/png", "buffer": red},
-            {"name": "bad.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"},
+            {"name": "bad.jpg", "mimeType": "image/jpeg", "buffer": b"not an image"},
         ]
     )
     expected = Predictor.load(strict_run.folder).predict(red)
@@ -231,11 +233,11 @@ def test_photos_are_picked_dropped_and_pasted(
     expect(page.locator(".card")).to_have_count(0)
 
 
-def test_the_live_camera_answers_and_is_let_go_of(opened: Opened, strict_run: FinishedRun) -> None:
+def test_the_live_camera_predicts_and_is_released(opened: Opened, strict_run: FinishedRun) -> None:
     page = opened.page
     for ending in ("click", "hidden"):
         page.get_by_role("button", name="Switch the camera on").click()
-        # Until the camera has opened, the answers of the turn before are still in the hidden part.
+        # Wait for the camera: the hidden section still has the predictions of the previous turn.
         expect(page.locator("#live")).to_be_visible()
         expect(page.locator("#live .label")).to_have_text(["blue", "green", "red"])
         expect(page.locator("#rate")).to_contain_text("answers a second")
@@ -259,7 +261,7 @@ def test_the_live_camera_answers_and_is_let_go_of(opened: Opened, strict_run: Fi
         assert page.evaluate("tracks.every((track) => track.readyState === 'ended')")
 
 
-def test_the_bundle_says_what_was_proved_and_carries_the_licences(bundle: Path) -> None:
+def test_the_bundle_documents_its_comparison_and_licences(bundle: Path) -> None:
     proof = json.loads((bundle / "parity.json").read_text())
     assert proof["parity"][0]["is_passed"]
     assert "Asked was the ONNX file" in proof["unproved"]
@@ -269,7 +271,7 @@ def test_the_bundle_says_what_was_proved_and_carries_the_licences(bundle: Path) 
     assert (bundle / "predict.py").is_file()
 
 
-def test_names_from_outside_are_only_text(
+def test_user_given_names_are_only_text(
     bundle: Path, web_runtimes: Path, open_file: OpenFile, tmp_path: Path, make_image: Callable[..., bytes]
 ) -> None:
     folder = shutil.copytree(bundle, tmp_path / "hostile")
@@ -286,7 +288,7 @@ def test_names_from_outside_are_only_text(
     assert opened.page.evaluate("window.isTaken") is None
 
 
-def test_what_keeps_the_model_from_running_is_told(bundle: Path, open_file: OpenFile, tmp_path: Path) -> None:
+def test_a_model_that_cannot_run_shows_an_error(bundle: Path, open_file: OpenFile, tmp_path: Path) -> None:
     page = (bundle / PAGE_FILE).read_text("utf-8")
     start = page.index(">", page.index('id="packed-model"')) + 1
     page = page[:start] + page[page.index("</script>", start) :]
@@ -299,9 +301,9 @@ def test_what_keeps_the_model_from_running_is_told(bundle: Path, open_file: Open
 
 @pytest.mark.skipif(
     os.environ.get(REAL_VARIABLE) != "1",
-    reason=f"takes a minute for a network of full size; set {REAL_VARIABLE}=1 to try it",
+    reason=f"takes a minute with a full-size backbone; set {REAL_VARIABLE}=1 to run it",
 )
-def test_a_real_network_knows_real_flowers(
+def test_a_full_size_model_predicts_real_flowers_like_the_app(
     shared_data: Path, web_runtimes: Path, open_file: OpenFile, tmp_path: Path
 ) -> None:
     workspace = Workspace(tmp_path)
@@ -315,7 +317,7 @@ def test_a_real_network_knows_real_flowers(
     predictor = Predictor.load(run.folder)
     for image in dataset.images_in("validation"):
         content = dataset.image_path(image).read_bytes()
-        assert_same(opened.ask(content), predictor.predict(content))
+        assert_same(opened.predict(content), predictor.predict(content))
 
 
 def encoded(picture: Image.Image, image_format: str, **choices: object) -> bytes:

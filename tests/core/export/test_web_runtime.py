@@ -1,4 +1,4 @@
-"""The runtime of exported pages: fetched once from a real server on this machine, checked, kept, never half there."""
+"""The web runtime is downloaded once from a real local server, verified, stored, and never half-written."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ PACKAGE = RuntimePackage(
     "package/run.wasm",
     (hashlib.sha256(RUNTIME.script).hexdigest(), hashlib.sha256(RUNTIME.machine_code).hexdigest()),
 )
-KEPT = ["runtime-web-1.2.3", "runtime-web-1.2.3/run.mjs", "runtime-web-1.2.3/run.wasm"]
+STORED = ["runtime-web-1.2.3", "runtime-web-1.2.3/run.mjs", "runtime-web-1.2.3/run.wasm"]
 
 
 @pytest.fixture
@@ -62,19 +62,17 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
         yield found
 
 
-def left_behind(folder: Path) -> list[str]:
+def files_in(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
-def test_only_the_needed_files_are_kept_and_serve_without_a_network(
-    registry: Publisher, tmp_path: Path
-) -> None:
-    told = []
+def test_only_the_used_files_are_stored_and_work_offline(registry: Publisher, tmp_path: Path) -> None:
+    reports = []
     assert not is_available(tmp_path, PACKAGE)
-    assert get_runtime(tmp_path, PACKAGE, on_progress=lambda *numbers: told.append(numbers)) == RUNTIME
+    assert get_runtime(tmp_path, PACKAGE, on_progress=lambda *numbers: reports.append(numbers)) == RUNTIME
     assert registry.paths == ["/npm/runtime-web/-/runtime-web-1.2.3.tgz"]
-    assert told[0] == (0, len(ARCHIVE)) and told[-1] == (len(ARCHIVE), len(ARCHIVE))
-    assert left_behind(tmp_path) == KEPT
+    assert reports[0] == (0, len(ARCHIVE)) and reports[-1] == (len(ARCHIVE), len(ARCHIVE))
+    assert files_in(tmp_path) == STORED
     assert is_available(tmp_path, PACKAGE)
     registry.status = 503
     assert get_runtime(tmp_path, PACKAGE) == RUNTIME
@@ -90,7 +88,7 @@ def test_only_the_needed_files_are_kept_and_serve_without_a_network(
         ({"status": 404}, "the server answered 404"),
     ],
 )
-def test_what_goes_wrong_is_told_with_what_to_do_and_leaves_nothing(
+def test_a_failed_download_explains_the_way_out_and_leaves_no_file(
     registry: Publisher, tmp_path: Path, changes: dict[str, object], reason: str
 ) -> None:
     vars(registry).update(changes)
@@ -99,33 +97,31 @@ def test_what_goes_wrong_is_told_with_what_to_do_and_leaves_nothing(
     message = str(caught.value)
     assert "put it into the folder" in message and str(tmp_path) in message
     assert f"the file runtime-web-1.2.3.tgz on another computer from {PACKAGE.address}" in message
-    assert left_behind(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
-def test_a_stop_leaves_nothing(registry: Publisher, tmp_path: Path) -> None:
+def test_a_stopped_download_leaves_no_file(registry: Publisher, tmp_path: Path) -> None:
     with pytest.raises(DownloadStoppedError):
         get_runtime(tmp_path, PACKAGE, should_stop=lambda: True)
-    assert left_behind(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
-def test_an_archive_put_there_by_hand_is_taken(tmp_path: Path) -> None:
+def test_an_archive_added_by_hand_is_used(tmp_path: Path) -> None:
     (tmp_path / PACKAGE.archive).write_bytes(ARCHIVE)
     assert is_available(tmp_path, PACKAGE)
     assert get_runtime(tmp_path, PACKAGE) == RUNTIME
-    assert left_behind(tmp_path) == KEPT
+    assert files_in(tmp_path) == STORED
 
 
 @pytest.mark.parametrize("name", ["run.mjs", "run.wasm"])
-def test_a_kept_file_that_was_changed_is_fetched_anew(registry: Publisher, tmp_path: Path, name: str) -> None:
+def test_a_changed_file_is_downloaded_again(registry: Publisher, tmp_path: Path, name: str) -> None:
     get_runtime(tmp_path, PACKAGE)
     (tmp_path / "runtime-web-1.2.3" / name).write_bytes(b"other")
     assert get_runtime(tmp_path, PACKAGE) == RUNTIME
     assert registry.num_requests == 2
 
 
-def test_offline_the_making_of_a_page_says_what_to_do_and_makes_nothing(
-    finished_run: FinishedRun, tmp_path: Path
-) -> None:
+def test_exporting_a_page_offline_explains_the_way_out(finished_run: FinishedRun, tmp_path: Path) -> None:
     assert num_bytes_to_fetch(Workspace(tmp_path), "onnx") == 0
     assert num_bytes_to_fetch(Workspace(tmp_path), "web") == 33_106_585
     job = export_job(RunQueue(Workspace(tmp_path)), finished_run.run, "web").start()
@@ -133,4 +129,4 @@ def test_offline_the_making_of_a_page_says_what_to_do_and_makes_nothing(
         pass
     assert "no way to the server" in job.problem
     assert f"put it into the folder {tmp_path / 'runtimes'}" in job.problem
-    assert left_behind(tmp_path / "runtimes") == []
+    assert files_in(tmp_path / "runtimes") == []

@@ -1,4 +1,4 @@
-"""Many files at once: the same answers as one by one, and a table that can be taken away."""
+"""Batch predictions equal single predictions, and the CSV export is safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def prediction(scores: tuple[float, float], *, is_known: bool = True) -> Predict
     return Prediction(("ant", "bee"), scores, 0.01, is_known)
 
 
-def test_a_batch_answers_as_one_photo_after_another_does(predictor: Predictor, make_image) -> None:
-    # More than one batch, with a damaged file inside it, so that places could be mixed up.
+def test_batch_predictions_equal_single_predictions(predictor: Predictor, make_image) -> None:
+    # More than one batch, and a damaged file within the first, to catch shifted positions.
     contents = [make_image(color, seed=seed) for seed in range(12) for color in ("red", "green", "blue")]
-    contents.insert(7, b"no picture")
+    contents.insert(7, b"not an image")
     files = [uploaded_file(f"photos/{number}.png", content) for number, content in enumerate(contents)]
     files.insert(3, uploaded_file("photos/.DS_Store", b"x"))
-    told: list[tuple[int, int]] = []
-    answers = answer_files(predictor, files, lambda done, total: told.append((done, total)))
-    assert told == [(32, 37), (37, 37)]
+    reports: list[tuple[int, int]] = []
+    answers = answer_files(predictor, files, lambda done, total: reports.append((done, total)))
+    assert reports == [(32, 37), (37, 37)]
     assert [answer.path for answer in answers] == [f"{number}.png" for number in range(37)]
     assert [files[answer.position].path for answer in answers] == [answer.path for answer in answers]
     damaged = answers.pop(7)
@@ -42,18 +42,18 @@ def test_a_batch_answers_as_one_photo_after_another_does(predictor: Predictor, m
         assert small.format == "JPEG" and max(small.size) <= 96
 
 
-def test_a_batch_knows_as_little_as_one_photo(predictor: Predictor, make_image) -> None:
+def test_batch_rejects_like_a_single_prediction(predictor: Predictor, make_image) -> None:
     outputs = predictor.outputs(np.zeros((2, predictor.image_size, predictor.image_size, 3), np.uint8))
     assert outputs.features is not None
     content = make_image("red")
-    for limit, is_known in ((1.1, False), (0.0, True)):
-        rejection = Rejection(np.asarray(outputs.features), min_probability=limit)
+    for threshold, is_known in ((1.1, False), (0.0, True)):
+        rejection = Rejection(np.asarray(outputs.features), min_probability=threshold)
         strict = predictor.with_rejection(rejection)
         (answer,) = answer_files(strict, [uploaded_file("a.png", content)])
-        alone = strict.predict(content)
+        single = strict.predict(content)
         assert answer.prediction is not None
-        assert answer.prediction.is_known is alone.is_known is is_known
-        assert answer.prediction.familiarity == pytest.approx(alone.familiarity, abs=1e-5)
+        assert answer.prediction.is_known is single.is_known is is_known
+        assert answer.prediction.familiarity == pytest.approx(single.familiarity, abs=1e-5)
 
 
 def test_only_damaged_files(predictor: Predictor) -> None:
@@ -61,17 +61,17 @@ def test_only_damaged_files(predictor: Predictor) -> None:
     assert [answer.reason for answer in answers] == ["the file is empty (0 bytes)"]
 
 
-def test_least_sure_come_first() -> None:
+def test_rejected_and_unsure_answers_come_first() -> None:
     answers = [
         Answer(0, "sure", prediction((0.1, 0.9))),
         Answer(1, "damaged", None, "it is damaged"),
         Answer(2, "unsure", prediction((0.5, 0.5))),
         Answer(3, "unknown", prediction((0.05, 0.95), is_known=False)),
     ]
-    assert [answer.path for answer, _found in least_sure_first(answers)] == ["unknown", "unsure", "sure"]
+    assert [answer.path for answer, _prediction in least_sure_first(answers)] == ["unknown", "unsure", "sure"]
 
 
-def test_table_for_a_spreadsheet() -> None:
+def test_csv_has_a_row_per_file_and_quotes_formulas() -> None:
     answers = [
         Answer(0, "ä, b.jpg", prediction((0.25, 0.75))),
         Answer(1, "=HYPERLINK(1)", prediction((0.9, 0.1), is_known=False)),
@@ -88,7 +88,7 @@ def test_table_for_a_spreadsheet() -> None:
     ]
 
 
-def test_names_of_classes_are_no_formulas_either() -> None:
+def test_csv_quotes_class_names_that_begin_like_formulas() -> None:
     found = replace(prediction((0.2, 0.8)), class_names=("ant", "@bee"))
-    head, row = answers_csv(found.class_names, [Answer(0, "a.jpg", found)]).decode("utf-8-sig").splitlines()
-    assert ",'@bee," in head and ",'@bee," in row
+    header, row = answers_csv(found.class_names, [Answer(0, "a.jpg", found)]).decode("utf-8-sig").splitlines()
+    assert ",'@bee," in header and ",'@bee," in row

@@ -1,4 +1,4 @@
-"""Temperature scaling finds a temperature that is known, and does no harm where photos are few."""
+"""Temperature scaling recovers a known temperature, and changes nothing with few photos."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def drawn(temperature: float, num_images: int = 4000) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of a network whose logits are `temperature` times too large, and what is true."""
+    """Return probabilities of logits that are `temperature` times too large, and the true classes."""
     draws = np.random.default_rng(3)
     logits = draws.normal(0, 2, (num_images, 4))
     truth = np.array([draws.choice(4, p=row) for row in softmax(logits)])
@@ -40,7 +40,7 @@ def test_a_known_temperature_is_found(temperature: float) -> None:
     assert calibration.num_images == 4000
 
 
-def test_the_gap_closes_and_the_class_stays() -> None:
+def test_scaling_lowers_the_ece_and_keeps_the_predicted_class() -> None:
     probabilities, truth = drawn(2.5)
     scaled = fit_temperature(probabilities, truth).apply(probabilities)
     assert (scaled.argmax(axis=1) == probabilities.argmax(axis=1)).all()
@@ -52,23 +52,23 @@ def test_the_gap_closes_and_the_class_stays() -> None:
     assert after < 0.02
 
 
-def test_a_temperature_to_measure_with_is_fitted_on_photos_of_other_groups() -> None:
+def test_cross_fitted_temperatures_never_use_the_own_group() -> None:
     probabilities, truth = drawn(2.5, 100)
     groups = [str(number // 2) for number in range(100)]
     temperatures = cross_fitted_temperatures(probabilities, truth, groups)
     assert temperatures is not None
     assert len(np.unique(temperatures)) == 5
     assert (temperatures[::2] == temperatures[1::2]).all()
-    # Labels of one part change the temperatures of the others, never its own.
-    part = temperatures == temperatures[0]
-    other = np.where(part, (truth + 1) % 4, truth)
+    # Changing the labels of one fold changes the temperatures of the others, never its own.
+    fold = temperatures == temperatures[0]
+    other = np.where(fold, (truth + 1) % 4, truth)
     changed = cross_fitted_temperatures(probabilities, other, groups)
     assert changed is not None
-    assert (changed[part] == temperatures[part]).all()
-    assert (changed[~part] != temperatures[~part]).all()
+    assert (changed[fold] == temperatures[fold]).all()
+    assert (changed[~fold] != temperatures[~fold]).all()
 
 
-def test_too_few_different_photos_are_not_parted() -> None:
+def test_no_cross_fitting_with_too_few_images_or_groups() -> None:
     probabilities, truth = drawn(2.5, MIN_IMAGES)
     alone = [str(number) for number in range(MIN_IMAGES)]
     assert cross_fitted_temperatures(probabilities, truth, alone) is not None
@@ -77,17 +77,17 @@ def test_too_few_different_photos_are_not_parted() -> None:
     assert cross_fitted_temperatures(probabilities, truth, ["one", *["other"] * (MIN_IMAGES - 1)]) is None
 
 
-def test_few_photos_change_nothing() -> None:
+def test_few_photos_keep_temperature_one() -> None:
     probabilities, truth = drawn(2.5, MIN_IMAGES - 1)
     calibration = fit_temperature(probabilities, truth)
     assert calibration.temperature == 1.0
     assert calibration.apply(probabilities) is probabilities
 
 
-def test_all_right_does_not_make_it_all_too_sure() -> None:
+def test_an_accuracy_of_one_does_not_give_certainty() -> None:
     probabilities = np.tile([0.8, 0.1, 0.1], (MIN_IMAGES, 1))
     scaled = fit_temperature(probabilities, np.zeros(MIN_IMAGES, int)).apply(probabilities)
-    # Thirty of thirty right speaks for about 31 of 32, not for certainty.
+    # With 30 of 30 correct, the expected accuracy is 31 of 32.
     assert scaled[0, 0] == pytest.approx((MIN_IMAGES + 1) / (MIN_IMAGES + 2), abs=0.005)
 
 
@@ -97,23 +97,23 @@ def test_ece_by_hand() -> None:
     assert expected_calibration_error(confidences, is_right) == pytest.approx(
         0.5 * (1 - 0.95) + 0.5 * (0.55 - 0.5)
     )
-    sure, surest = reliability(confidences, is_right)
-    assert (sure.confidence, sure.accuracy, sure.num_images) == (pytest.approx(0.55), 0.5, 2)
-    assert (surest.confidence, surest.accuracy, surest.num_images) == (pytest.approx(0.95), 1.0, 2)
+    middle, highest = reliability(confidences, is_right)
+    assert (middle.confidence, middle.accuracy, middle.num_images) == (pytest.approx(0.55), 0.5, 2)
+    assert (highest.confidence, highest.accuracy, highest.num_images) == (pytest.approx(0.95), 1.0, 2)
 
 
 def test_a_probability_of_exactly_one_has_a_bin() -> None:
     assert reliability([1.0, 0.0], [True, False])[-1].num_images == 1
 
 
-def test_is_kept_beside_the_model(tmp_path: Path) -> None:
+def test_save_and_load(tmp_path: Path) -> None:
     Calibration(1.7, 40).save(tmp_path)
     assert Calibration.load(tmp_path) == Calibration(1.7, 40)
     assert Calibration.load(tmp_path / "elsewhere") == Calibration()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"temperature": "hot"}', '{"temperature": 1e9}'])
-def test_a_damaged_file_is_told(tmp_path: Path, content: str) -> None:
+def test_a_damaged_file_raises(tmp_path: Path, content: str) -> None:
     (tmp_path / CALIBRATION_FILE).write_text(content)
     with pytest.raises(WorkspaceError):
         Calibration.load(tmp_path)

@@ -1,4 +1,4 @@
-"""Grad-CAM shows where a class is, for any head and any class, and depends on what was learned."""
+"""Grad-CAM localises a class, for any head and any class, and depends on the trained weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIDES = ("left", "right")
 
 
 def composed(path: Path, side: str) -> Image.Image:
-    """One picture on one side of a plain square."""
+    """Paste a photo onto the left or right half of a plain square."""
     canvas = Image.new("RGB", (224, 224), (236, 236, 236))
     with Image.open(path) as opened:
         canvas.paste(opened.convert("RGB").resize((110, 110)), (0 if side == "left" else 114, 57))
@@ -45,7 +45,7 @@ def png(image: Image.Image) -> bytes:
 
 @pytest.fixture(scope="module")
 def one_sided_files() -> list[tuple[str, Path, str]]:
-    """Class, picture and the side on which it is shown; both classes on both sides."""
+    """Class, photo and side of each composed image; both classes appear on both sides."""
     return [
         (class_name, path, SIDES[number % 2])
         for class_name in ("animals", "vehicles")
@@ -57,7 +57,7 @@ def one_sided_files() -> list[tuple[str, Path, str]]:
 def explained(
     one_sided_files: list[tuple[str, Path, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Predictor:
-    """EfficientNet-Lite0 with a new layer that tells animals from vehicles."""
+    """EfficientNet-Lite0 trained to classify animals and vehicles."""
     workspace = Workspace(tmp_path_factory.mktemp("explained"))
     files = [
         SourceFile((class_name, f"{number}.png"), lambda p=path, s=side: png(composed(p, s)))
@@ -81,7 +81,7 @@ def heat(
     return grad_cam.heat_maps(pixels, [class_name for class_name, _path, _side in one_sided_files])
 
 
-def test_the_heat_lies_on_the_side_of_the_object(
+def test_heat_is_on_the_side_of_the_object(
     heat: np.ndarray, one_sided_files: list[tuple[str, Path, str]]
 ) -> None:
     assert heat.shape == (32, 224, 224) and heat.dtype == np.float32
@@ -93,18 +93,18 @@ def test_the_heat_lies_on_the_side_of_the_object(
 
 
 def test_random_weights_change_the_map(explained: Predictor, pixels: np.ndarray, heat: np.ndarray) -> None:
-    """Adebayo et al. (2018), "Sanity Checks for Saliency Maps": what shows edges only would stay the same."""
+    """Adebayo et al. (2018), "Sanity Checks for Saliency Maps": a mere edge detector would give the same map."""
     backbone = get_backbone("efficientnet_lite0")
     plan = FreezePlan(backbone, len(backbone.blocks), is_from_scratch=True)
     random = build_classifier(plan, 2, TrainingConfig())
     other = GradCam(random, backbone.blocks[-1].last_layer, explained.class_names).heat_maps(
         pixels[:8], ["animals"] * 8
     )
-    likeness = [
-        np.corrcoef(one.ravel(), two.ravel())[0, 1] if two.any() else 0.0
-        for one, two in zip(heat, other, strict=False)
+    correlations = [
+        np.corrcoef(trained.ravel(), untrained.ravel())[0, 1] if untrained.any() else 0.0
+        for trained, untrained in zip(heat, other, strict=False)
     ]
-    assert np.mean(np.abs(likeness)) < 0.5
+    assert np.mean(np.abs(correlations)) < 0.5
 
 
 def test_another_class_has_another_map(explained: Predictor, pixels: np.ndarray, heat: np.ndarray) -> None:
@@ -128,23 +128,23 @@ def test_every_head_is_explained_for_every_class(
         ]
     )
     maps = [grad_cam.heat_maps(pixels, [name] * 3) for name in predictor.class_names]
-    assert all(one.shape == (3, 32, 32) and one.min() >= 0 and one.max() <= 1 for one in maps)
-    assert any(one.any() for one in maps)
+    assert all(heat.shape == (3, 32, 32) and heat.min() >= 0 and heat.max() <= 1 for heat in maps)
+    assert any(heat.any() for heat in maps)
     assert not np.array_equal(maps[0], maps[1])
 
 
-def test_a_signature_of_before_is_made_up_for_by_the_model(
+def test_a_signature_without_last_layer_uses_the_model(
     finished_run, predictor: Predictor, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(finished_run.folder, tmp_path / "run")
     signature = json.loads((folder / "signature.json").read_text())
     assert GradCam.of(predictor, folder).layer_name == signature.pop("last_layer") == "block2_relu"
-    # The recorded layer counts, also where it is not the one that the new layers build on.
+    # A recorded layer takes precedence, even if the head is built on another.
     for recorded, used in (
         ("block1_relu", "block1_relu"),
         (None, "block2_relu"),
         ([], "block2_relu"),
-        ("gone", "block2_relu"),
+        ("unknown", "block2_relu"),
     ):
         (folder / "signature.json").write_text(json.dumps({**signature, "last_layer": recorded}))
         assert GradCam.of(predictor, folder).layer_name == used
@@ -152,7 +152,7 @@ def test_a_signature_of_before_is_made_up_for_by_the_model(
     assert GradCam.of(predictor, folder).layer_name == "block2_relu"
 
 
-def test_the_mean_counts_every_photo_alike(finished_run, predictor: Predictor) -> None:
+def test_average_weights_every_photo_equally(finished_run, predictor: Predictor) -> None:
     grad_cam = GradCam.of(predictor, finished_run.folder)
     dataset = finished_run.dataset
     paths = [dataset.image_path(image) for image in dataset.images if image.class_name == "red"]
@@ -170,7 +170,7 @@ def spot(rows: slice, columns: slice) -> np.ndarray:
     return heat
 
 
-def test_a_sentence_tells_where_a_class_is_seen_and_warns_of_a_shortcut() -> None:
+def test_heat_sentence_names_the_part_and_warns_of_a_shortcut() -> None:
     middle = heat_sentence("cats", spot(slice(25, 45), slice(25, 45)))
     assert middle == "cats is recognised mostly by what is in the middle of its photos."
     corner = heat_sentence("cats", spot(slice(0, 9), slice(60, 70)))
@@ -180,7 +180,7 @@ def test_a_sentence_tells_where_a_class_is_seen_and_warns_of_a_shortcut() -> Non
     assert "No part" in heat_sentence("cats", spot(slice(0, 0), slice(0, 0)))
 
 
-def test_the_overlay_is_clear_where_nothing_speaks_for_the_class() -> None:
+def test_overlay_is_transparent_without_heat() -> None:
     colors = overlay(np.array([[0, 0.25], [0.5, 1]], np.float32))
     assert colors.dtype == np.uint8 and colors.shape == (2, 2, 4)
     assert colors[..., 3].tolist() == [[0, 128], [180, 255]]

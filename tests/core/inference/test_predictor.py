@@ -1,4 +1,4 @@
-"""A finished run scores a picture the same, however the picture comes."""
+"""Predictions do not depend on batching or EXIF rotation, and damaged models and signatures are rejected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIX_MEANS_ROTATED = 6
 
 @pytest.fixture
 def copy_of_run(finished_run, tmp_path: Path) -> Path:
-    """A run folder that a test may damage."""
+    """Copy of a run folder, to be damaged."""
     return Path(shutil.copytree(finished_run.folder, tmp_path / "run"))
 
 
@@ -35,13 +35,13 @@ def png(image: Image.Image, orientation: int | None = None) -> bytes:
 
 @pytest.fixture
 def upright(make_image) -> Image.Image:
-    """Red on one side and blue on the other: another picture when it is turned."""
+    """An image without rotational symmetry: blue with a red corner."""
     image = Image.new("RGB", (60, 40), (20, 40, 220))
     image.paste((230, 30, 30), (0, 0, 35, 12))
     return image
 
 
-def test_one_picture_alone_scores_as_in_a_batch(finished_run, predictor: Predictor) -> None:
+def test_single_and_batch_scores_are_equal(finished_run, predictor: Predictor) -> None:
     dataset = finished_run.dataset
     paths = [dataset.image_path(image) for image in dataset.images]
     (pixels,) = pixel_batches(paths, predictor.image_size)
@@ -50,14 +50,14 @@ def test_one_picture_alone_scores_as_in_a_batch(finished_run, predictor: Predict
     np.testing.assert_allclose(alone, together, atol=1e-5)
 
 
-def test_more_pictures_than_one_batch_keep_their_order(predictor: Predictor, noise_pixels) -> None:
+def test_images_of_several_batches_keep_their_order(predictor: Predictor, noise_pixels) -> None:
     many = np.concatenate([noise_pixels + 10 * number for number in range(9)])
     scores = predictor.score(many)
     assert scores.shape == (72, 3)
     np.testing.assert_allclose(scores[64:], predictor.score(many[64:]), atol=1e-5)
 
 
-def test_picture_that_lies_on_its_side_is_turned_upright(predictor: Predictor, upright: Image.Image) -> None:
+def test_exif_orientation_is_applied(predictor: Predictor, upright: Image.Image) -> None:
     expected = predictor.predict(png(upright))
     sideways = upright.transpose(Image.Transpose.ROTATE_90)
     turned = predictor.predict(png(sideways, SIX_MEANS_ROTATED))
@@ -67,7 +67,7 @@ def test_picture_that_lies_on_its_side_is_turned_upright(predictor: Predictor, u
     assert not_turned.scores != pytest.approx(expected.scores, abs=1e-3)
 
 
-def test_rotated_copies_of_dataset_pictures_keep_their_class(finished_run, predictor: Predictor) -> None:
+def test_copies_rotated_by_exif_keep_their_class(finished_run, predictor: Predictor) -> None:
     for record in finished_run.dataset.images[::5]:
         path = finished_run.dataset.image_path(record)
         with Image.open(path) as image:
@@ -76,7 +76,7 @@ def test_rotated_copies_of_dataset_pictures_keep_their_class(finished_run, predi
         assert prediction.class_name == predictor.predict(path.read_bytes()).class_name
 
 
-def test_scores_are_probabilities_of_all_classes(predictor: Predictor, make_image) -> None:
+def test_scores_sum_to_one_over_all_classes(predictor: Predictor, make_image) -> None:
     prediction = predictor.predict(make_image("red"))
     assert prediction.class_names == ("blue", "green", "red")
     assert sum(prediction.scores) == pytest.approx(1, abs=1e-5)
@@ -90,12 +90,12 @@ def test_prediction_ranks_the_classes() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\xff\xd8\xff\xe0 cut off"])
-def test_what_is_no_picture_is_refused(content: bytes, predictor: Predictor) -> None:
+def test_content_that_is_no_image_raises(content: bytes, predictor: Predictor) -> None:
     with pytest.raises(UnreadableImageError):
         predictor.predict(content)
 
 
-def test_cut_off_picture_is_refused(predictor: Predictor, make_image) -> None:
+def test_truncated_image_raises(predictor: Predictor, make_image) -> None:
     with pytest.raises(UnreadableImageError, match="cut off or damaged"):
         predictor.predict(make_image("red", image_format="JPEG")[:-200])
 
@@ -112,13 +112,13 @@ def test_model_without_its_signature(copy_of_run: Path) -> None:
         Predictor.load(copy_of_run)
 
 
-def test_signature_with_something_missing(copy_of_run: Path) -> None:
+def test_signature_without_fields(copy_of_run: Path) -> None:
     (copy_of_run / "signature.json").write_text("{}")
     with pytest.raises(WorkspaceError, match="damaged"):
         Predictor.load(copy_of_run)
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut off", "changed inside", "no archive"])
+@pytest.mark.parametrize("damage", ["empty", "truncated", "changed inside", "no archive"])
 def test_damaged_model(damage: str, copy_of_run: Path) -> None:
     path = copy_of_run / "model.keras"
     content = path.read_bytes()
@@ -126,7 +126,7 @@ def test_damaged_model(damage: str, copy_of_run: Path) -> None:
     path.write_bytes(
         {
             "empty": b"",
-            "cut off": content[:middle],
+            "truncated": content[:middle],
             "changed inside": content[:middle] + b"\xff" * 64 + content[middle + 64 :],
             "no archive": b"this is no model",
         }[damage]

@@ -25,11 +25,11 @@ from transfer_core.errors import IngestError, WeightsError, WorkspaceError
 from transfer_core.evaluation.evaluation import evaluate, met_sentence, outputs_of_files
 from transfer_core.evaluation.outcomes import answered
 from transfer_core.export.model_card import model_card
-from transfer_core.inference import cached_outputs as cached_looks
+from transfer_core.inference import cached_outputs as cached_outputs_module
 from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.explanation import GradCam
 from transfer_core.inference.predictor import Predictor
-from transfer_core.inference.rejection import DEFAULT_SHARE, Rejection, limit_that_keeps
+from transfer_core.inference.rejection import DEFAULT_SHARE, Rejection, threshold_for_share
 from transfer_core.locks import hold
 from transfer_core.runs.assess import evaluate_split, images_of, labelled, met_before
 from transfer_core.runs.new_photos import (
@@ -86,7 +86,7 @@ def test_the_limit_of_familiarity_is_one_of_the_answers_that_people_get(
     rejection, evaluation = Rejection.load(run.folder), run.evaluation()
     assert rejection is not None and evaluation is not None
     found = [outcome.familiarity for outcome in evaluation.outcomes]
-    assert rejection.min_familiarity == limit_that_keeps(DEFAULT_SHARE, found)
+    assert rejection.min_familiarity == threshold_for_share(DEFAULT_SHARE, found)
     # With six photos 95 % are all of them.
     assert len(answered(evaluation, rejection)) == 6
 
@@ -108,7 +108,7 @@ def test_a_finished_run_does_not_depend_on_the_registry_of_now(
     card = model_card(own_run, dataset, ())
     now = entries()
     monkeypatch.setattr(registry, "_entries", lambda: now)
-    cached_looks._parts.cache_clear()
+    cached_outputs_module._split_model.cache_clear()
     facts = own_run.backbone
     assert (facts.title, facts.blocks, facts.image_size) == (before.title, before.blocks, 32)
     assert evaluate_split(own_run, dataset, "validation", cache_dir) == expected

@@ -272,7 +272,7 @@ class Maker:
         notes.save(run.folder)
         rejection = Rejection.load(run.folder)
         assert rejection
-        rejection.sure_above(0.4).save_thresholds(run.folder)
+        rejection.with_min_probability(0.4).save_thresholds(run.folder)
         export_run(self.workspace, run, "keras")
         files = [SourceFile((color, "new.png"), partial(photo, color, 400)) for color in ("blue", "Rosso")]
         add_new_photos(run, files, learned_from=self.datasets["Colours"])

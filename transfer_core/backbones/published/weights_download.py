@@ -42,7 +42,7 @@ def download_weights(
         download_file(
             _address(file),
             path,
-            is_right=lambda beside: _is_right(beside, file),
+            is_valid=lambda path: _is_right(path, file),
             on_progress=on_progress,
             should_stop=should_stop,
         )

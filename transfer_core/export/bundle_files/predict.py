@@ -1,10 +1,10 @@
-"""Ask the model in this folder what is on a picture.
+"""Classify photos with the model in this folder.
 
     pip install -r requirements.txt
     python predict.py photo.jpg [more.jpg ...] [--model FILE] [--json]
 
-Needs only what requirements.txt names. The pixels are made by image_path.py, which is the very file that the app
-uses, so the answers are those of the app.
+Needs only the packages in requirements.txt. The app preprocesses photos with the same image_path.py, so the predictions
+are those of the app.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ Model = Callable[[Array], tuple[Array, Array]]
 
 HERE = Path(__file__).resolve().parent
 SIGNATURE = json.loads((HERE / "signature.json").read_text(encoding="utf-8"))
-# Features of photos that the model learned from, each of length 1: what is unlike all of them is refused.
+# L2-normalised features of training photos. Photos unlike all of them are rejected.
 BANK = np.load(HERE / "known.npz")["bank"].astype(np.float32) if SIGNATURE["refuses"] else None
-# Another runtime adds up in another order; a photo right at a limit is not to change sides for that.
+# Runtimes sum in different orders; the tolerance keeps photos at a threshold accepted.
 TOLERANCE = 1e-5
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 
 def read_pixels(path: str) -> Array:
-    """Return a picture as the model wants it: `[1, size, size, 3]`, 0-255."""
+    """Read a photo as the model's input: `[1, size, size, 3]`, 0-255."""
     with Image.open(path, formats=FORMATS) as opened:
         picture, _orientation = image_path.upright_rgb(opened)
     pixels: Array = image_path.to_pixels(picture, SIGNATURE["image_size"])
@@ -43,7 +43,7 @@ def read_pixels(path: str) -> Array:
 
 
 def calibrated(probabilities: Array) -> Array:
-    """Apply the temperature that was fitted on validation photos; the top class stays the same."""
+    """Apply the temperature that was fitted on validation photos. It never changes the predicted class."""
     temperature = SIGNATURE["temperature"]
     if temperature == 1:
         return probabilities
@@ -54,22 +54,22 @@ def calibrated(probabilities: Array) -> Array:
 
 
 def familiarity(features: Array) -> float:
-    """Return how much a picture is like the nearest photos that the model learned from, -1 to 1."""
+    """Return the mean cosine similarity to the nearest training photos, -1 to 1."""
     similarities = BANK @ features / max(float(np.linalg.norm(features)), 1e-9)
     return float(np.sort(similarities)[-SIGNATURE["refuses"]["num_neighbors"] :].mean())
 
 
 def is_known(features: Array, probability: float) -> bool:
-    """Whether an answer can be given, by the limits that were set in the app."""
-    limits = SIGNATURE["refuses"]
-    if limits is None:
+    """Return whether a prediction passes the thresholds that were set in the app."""
+    thresholds = SIGNATURE["refuses"]
+    if thresholds is None:
         return True
-    is_familiar: bool = familiarity(features) + TOLERANCE >= limits["min_familiarity"]
-    return bool(is_familiar and probability + TOLERANCE >= limits["min_probability"])
+    is_familiar: bool = familiarity(features) + TOLERANCE >= thresholds["min_familiarity"]
+    return bool(is_familiar and probability + TOLERANCE >= thresholds["min_probability"])
 
 
 def predict(model: Model, path: str, pixels: Array) -> dict[str, Any]:
-    """Return the answer about one picture; its class is None where the model should not judge."""
+    """Return the prediction for one photo; `class_name` is None if it is rejected."""
     features, raw = model(pixels)
     probabilities = calibrated(raw[0])
     best = int(probabilities.argmax())
@@ -90,7 +90,7 @@ def printable(name: str) -> str:
 
 
 def main() -> int:
-    """Read the command line, answer, and return the exit code."""
+    """Classify the photos of the command line and return the exit code."""
     parser = argparse.ArgumentParser(description="Say what is on pictures.")
     parser.add_argument(
         "pictures", nargs="*", help="picture files; none: their names are read from the input"
@@ -110,7 +110,7 @@ def main() -> int:
             continue
         answer = predict(model, path, pixels)
         if options.json:
-            # Without letters beyond ASCII, some of which end a line or are missing in a terminal's character set.
+            # ASCII only: some other characters break lines or are missing in a terminal's encoding.
             print(json.dumps(answer))
         else:
             name = answer["class_name"] or f"I do not know (perhaps {answer['best_guess']})"

@@ -16,7 +16,7 @@ Array = np.ndarray[Any, Any]
 
 
 def load_model(path: Path) -> Callable[[Array], tuple[Array, Array]]:
-    """Return a function from pixels, `[1, size, size, 3]` in 0-255, to features and probabilities of that picture."""
+    """Return a function that maps pixels, `[1, size, size, 3]` in 0-255, to pooled features and probabilities."""
     classifier = keras.saving.load_model(path, compile=False)
     if "flatten" in {layer.name for layer in classifier.layers}:
         features = keras.layers.GlobalAveragePooling2D()(classifier.get_layer("flatten").input)
@@ -25,7 +25,7 @@ def load_model(path: Path) -> Callable[[Array], tuple[Array, Array]]:
     model = keras.Model(classifier.input, [features, classifier.output])
 
     def run(pixels: Array) -> tuple[Array, Array]:
-        described, scores = model.predict_on_batch(pixels)
-        return described, scores
+        pooled, probabilities = model.predict_on_batch(pixels)
+        return pooled, probabilities
 
     return run

@@ -16,11 +16,11 @@ Array = np.ndarray[Any, Any]
 
 
 def load_model(path: Path) -> Callable[[Array], tuple[Array, Array]]:
-    """Return a function from pixels, `[1, size, size, 3]` in 0-255, to features and probabilities of that picture."""
+    """Return a function that maps pixels, `[1, size, size, 3]` in 0-255, to pooled features and probabilities."""
     served = tf.saved_model.load(str(path))
 
     def run(pixels: Array) -> tuple[Array, Array]:
-        answer = served.serve(tf.constant(pixels, tf.float32))
-        return answer["features"].numpy(), answer["probabilities"].numpy()
+        outputs = served.serve(tf.constant(pixels, tf.float32))
+        return outputs["features"].numpy(), outputs["probabilities"].numpy()
 
     return run

@@ -4,9 +4,9 @@
 #     pip install -r requirements.txt
 #     python train.py FOLDER
 #
-# FOLDER holds a folder of photos for each class. backbone.keras beside this script is the network that the training
-# in the app began with; it takes raw pixels in 0-255. split.csv names the photos for training and for validation. With
-# these photos the script draws what the app drew, so that the model is the same but for rounding.
+# FOLDER holds a folder of photos for each class. backbone.keras beside this script is the pretrained model that the
+# training in the app started from; it takes raw pixels in 0-255. split.csv lists the training and validation photos.
+# With these photos the script uses the same random numbers as the app, so the model is the same except for rounding.
 
 # %%
 import csv
@@ -24,42 +24,42 @@ from PIL import Image
 HERE = Path(__file__).resolve().parent if "__file__" in globals() else Path.cwd()
 
 # %% [markdown]
-# ## The choices
-# Change any of them and see what happens.
+# ## Settings
+# Change any of them and see the effect.
 
 # %%
-IMAGE_SIZE = 224  # side of the square that every photo is squeezed to, in pixels
+IMAGE_SIZE = 224  # side of the square that every photo is resized to, in pixels
 HEAD = "hidden"  # the new layers: "linear", "hidden" (one more layer between) or "flattened_map"
 HIDDEN_UNITS = 128
-DROPOUT = 0.2  # share of the features hidden at random in each step
+DROPOUT = 0.2  # share of the features set to zero at random in each step
 OPTIMIZER = "adamw"  # "adam", "adamw" or "sgd"
 WEIGHT_DECAY = 1.0
 MOMENTUM = 0.9
 BATCH_SIZE = 32
 LABEL_SMOOTHING = 0.0
-WEIGH_CLASSES = False  # whether photos of small classes count more
-OVERSAMPLE = False  # whether they are shown more often, until all classes are as large as the largest
-AUGMENTATION = "off"  # how strongly training photos are varied: "off", "light", "medium" or "strong"
+WEIGH_CLASSES = False  # whether photos of small classes have a larger weight in the loss
+OVERSAMPLE = False  # whether photos of small classes repeat until all classes are equally large
+AUGMENTATION = "off"  # strength of the augmentation of training photos: "off", "light", "medium" or "strong"
 AUGMENTATION_KINDS = ("flip", "rotation", "zoom", "color")
-NUM_VIEWS = 1  # versions of each training photo, the unchanged photo among them
-LIVE_AUGMENTATION = False  # whether training photos are varied again in each epoch instead
+NUM_VIEWS = 1  # versions of each training photo, including the unchanged photo
+LIVE_AUGMENTATION = False  # whether each epoch has new versions of the training photos instead
 PATIENCE = 20  # epochs without a lower validation loss until a phase ends; 0 never ends early
 SEED = 1
 
-# The phases, one after another. In "layers" are the layers of the backbone that are trained beside the new ones, each
-# at this share of the learning rate. Everything up to the layer "frozen_up_to" is frozen; None is no layer.
+# The phases, in order. "layers" are the trainable layers of the backbone, each with its share of the learning rate.
+# Everything up to the layer "frozen_up_to" is frozen; None freezes nothing.
 PHASES = [{"epochs": 50, "learning_rate": 0.003, "frozen_up_to": "pooling", "layers": {}}]
 
 # %% [markdown]
-# ## The photos
-# Each is put upright and squeezed to a square, by the very code that the app uses.
+# ## Photos
+# Each photo is turned upright and resized to a square, with the same code as in the app.
 
 
 # %%
 def read_photos(folder):
-    """Return pixels `[num, size, size, 3]` in 0-255, class indices, names of the photos, and which are for validation.
+    """Return pixels, class indices and names of the photos, a mask of the validation photos, and the class names.
 
-    The class names come last.
+    Pixels are `[num_photos, size, size, 3]` in 0-255.
     """
     with (HERE / "split.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
@@ -88,13 +88,13 @@ def read_photos(folder):
         names = np.array([photo_id for *_others, photo_id in known])
         is_validation = np.array([split == "validation" for _class_name, _name, split, _id in known])
         return pixels[used], labels[used], names, is_validation, class_names
-    # Other photos than those of the app: every fifth is for validation, drawn at random.
+    # With photos that the app does not know, a random fifth is for validation.
     is_validation = np.random.default_rng(SEED).permutation(len(labels)) % 5 == 0
     return pixels, labels, names, is_validation, class_names
 
 
 class Batches(keras.utils.PyDataset):
-    """Training photos in another order in each epoch, each in one of its versions."""
+    """Training batches, with a new random order and random versions of the photos in each epoch."""
 
     def __init__(self, inputs, labels, num_classes):
         super().__init__()
@@ -122,7 +122,7 @@ class Batches(keras.utils.PyDataset):
 
 
 def varied(photo, name, version):
-    """Return a version of a photo; where versions are kept, 0 is the photo itself."""
+    """Return an augmented version of a photo. Without live augmentation, version 0 is the photo itself."""
     if not (version or LIVE_AUGMENTATION):
         return photo
     draw = (SEED, version) if LIVE_AUGMENTATION else (version,)
@@ -130,13 +130,13 @@ def varied(photo, name, version):
 
 
 # %% [markdown]
-# ## The network
-# The new layers turn what the backbone makes of a photo into a probability for each class.
+# ## Model
+# The new layers turn the features of the backbone into a probability for each class.
 
 
 # %%
 def build_classifier(backbone, num_classes):
-    """Put new layers on the backbone: pixels in, one probability for each class out."""
+    """Add the new layers to the backbone: the model maps pixels to one probability per class."""
     if HEAD == "flattened_map":
         x = keras.layers.Flatten()(backbone.output)
     else:
@@ -151,9 +151,9 @@ def build_classifier(backbone, num_classes):
 
 
 def make_optimizer(model, phase, num_steps):
-    """Return the optimizer of a phase: its steps grow at first, then fade out."""
+    """Return the optimizer of a phase, with a linear warm-up and a cosine decay of the learning rate."""
     peak = phase["learning_rate"]
-    # Large first steps would undo what is learned already.
+    # Warm up, because large first steps would destroy the pretrained weights.
     num_warm_up_steps = max(round(num_steps * 0.1), 1)
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=peak / num_warm_up_steps,
@@ -181,13 +181,13 @@ def make_optimizer(model, phase, num_steps):
 
 # %% [markdown]
 # ## Training
-# The frozen part computes its features of each photo once where they stay the same; then the new layers train in
+# The frozen layers compute the features of each photo only once if they cannot change; then the new layers train in
 # seconds.
 
 
 # %%
 def split_at(model, layer_name):
-    """Return the frozen part of the network, None where there is none, and the part that is trained."""
+    """Split the model into its frozen part (None without one) and its trainable part."""
     if layer_name is None:
         return None, model
     boundary = model.get_layer(layer_name).output
@@ -195,13 +195,13 @@ def split_at(model, layer_name):
 
 
 def features_of(frozen, pixels):
-    """Return what the frozen part makes of photos."""
+    """Return the output of the frozen part for photos."""
     pixels = np.asarray(pixels, np.float32)
     return pixels if frozen is None else frozen.predict(pixels, batch_size=BATCH_SIZE, verbose=0)
 
 
-def training_inputs(frozen, pixels, names, is_kept):
-    """Return a function from the numbers of photos and their versions to what the trained part takes."""
+def training_inputs(frozen, pixels, names, is_cached):
+    """Return a function that maps indices of photos and their versions to inputs of the trainable part."""
 
     def inputs(chosen, versions):
         photos = [
@@ -210,15 +210,15 @@ def training_inputs(frozen, pixels, names, is_kept):
         ]
         return features_of(frozen, photos)
 
-    if not is_kept:
+    if not is_cached:
         return inputs
-    everything = np.arange(len(pixels))
-    kept = np.stack([inputs(everything, np.full(len(pixels), version)) for version in range(NUM_VIEWS)])
-    return lambda chosen, versions: kept[versions, chosen]
+    indices = np.arange(len(pixels))
+    cache = np.stack([inputs(indices, np.full(len(pixels), version)) for version in range(NUM_VIEWS)])
+    return lambda chosen, versions: cache[versions, chosen]
 
 
 def begin_epoch(batches, tail, epoch):
-    """Draw what the app draws for an epoch: the order, the versions, and what dropout hides."""
+    """Draw the same order, versions and dropout seeds for an epoch as the app."""
     batches.begin_epoch(epoch)
     draws = np.random.default_rng([SEED, epoch, 2])
     for layer in tail.layers:
@@ -227,15 +227,15 @@ def begin_epoch(batches, tail, epoch):
 
 
 def train_phase(model, backbone_layers, phase, batches_of, validation, num_epochs_before):
-    """Train one phase up to the weights of its best epoch; return the validation loss of each epoch.
+    """Train one phase, restore the weights of its best epoch, and return the validation loss of each epoch.
 
     Args:
-        model: The whole network.
+        model: The complete classifier.
         backbone_layers: Names of the layers of the backbone.
         phase: One of PHASES.
-        batches_of: Returns the `Batches` for the frozen part of the network.
+        batches_of: Function of the frozen part and the phase that returns its `Batches`.
         validation: Pixels and class indices.
-        num_epochs_before: Epochs of the phases before.
+        num_epochs_before: Number of epochs of the previous phases.
     """
     for layer in model.layers:
         layer.trainable = layer.name in phase["layers"] or layer.name not in backbone_layers
@@ -247,7 +247,7 @@ def train_phase(model, backbone_layers, phase, batches_of, validation, num_epoch
         metrics=["accuracy", keras.metrics.CategoricalCrossentropy(name="cross_entropy")],
     )
     best = keras.callbacks.EarlyStopping(
-        # The loss without label smoothing.
+        # The validation loss itself includes label smoothing.
         monitor="val_cross_entropy",
         mode="min",
         patience=PATIENCE or phase["epochs"],
@@ -265,7 +265,7 @@ def train_phase(model, backbone_layers, phase, batches_of, validation, num_epoch
         ),
         validation_batch_size=BATCH_SIZE,
         epochs=phase["epochs"],
-        # The order is drawn already.
+        # `Batches` shuffles already.
         shuffle=False,
         class_weight=weights_of_classes(batches) if WEIGH_CLASSES else None,
         callbacks=[draw, best],
@@ -275,7 +275,7 @@ def train_phase(model, backbone_layers, phase, batches_of, validation, num_epoch
 
 
 def weights_of_classes(batches):
-    """Return how much a photo of each class counts: all classes count the same together."""
+    """Return the loss weight of each class: inversely proportional to its number of photos."""
     counts = np.bincount(batches.labels, minlength=batches.num_classes)
     return {label: counts.sum() / (len(counts) * max(count, 1)) for label, count in enumerate(counts)}
 
@@ -286,13 +286,13 @@ def main(folder):
     pixels, labels, names, is_validation, class_names = read_photos(folder)
     print(f"{len(labels)} photos of {class_names}, {is_validation.sum()} of them for validation")
     validation = pixels[is_validation], labels[is_validation]
-    learned = ~is_validation
+    is_train = ~is_validation
 
     def batches_of(frozen, phase):
-        # Where only the new layers are trained, the features of a version never change.
-        is_kept = not phase["layers"] and not LIVE_AUGMENTATION
-        inputs = training_inputs(frozen, pixels[learned], names[learned], is_kept)
-        return Batches(inputs, labels[learned], len(class_names))
+        # If the backbone is frozen, the features of a version never change.
+        is_cached = not phase["layers"] and not LIVE_AUGMENTATION
+        inputs = training_inputs(frozen, pixels[is_train], names[is_train], is_cached)
+        return Batches(inputs, labels[is_train], len(class_names))
 
     backbone = keras.models.load_model(HERE / "backbone.keras", compile=False)
     backbone_layers = {layer.name for layer in backbone.layers}
@@ -308,7 +308,7 @@ def main(folder):
 
     scores = model.predict(features_of(None, validation[0]), batch_size=BATCH_SIZE, verbose=0)
     accuracy = float(np.mean(scores.argmax(axis=1) == validation[1]))
-    # Without the optimizer, which a model needs for training alone.
+    # Save a model without the optimizer state, which only training needs.
     keras.Model(model.input, model.output).save("my_model.keras")
     print(f"validation accuracy: {accuracy:.4f}")
     return model

@@ -61,7 +61,7 @@ def test_whole_file_comes_with_its_progress_and_lies_under_its_name(
 
 
 def test_length_need_not_be_told(publisher: Publisher, tmp_path: Path) -> None:
-    publisher.tells_length = False
+    publisher.sends_length = False
     assert download_weights(FILE).read_bytes() == CONTENT
 
 
@@ -107,7 +107,7 @@ def test_html_is_refused_also_where_no_checksum_is_known(publisher: Publisher, t
 def test_silent_server_is_given_up(
     publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_SECONDS_WITHOUT_A_BYTE", 0.2)
+    monkeypatch.setattr(download, "_TIMEOUT", 0.2)
     publisher.may_go_on.clear()
     with pytest.raises(WeightsError, match="fell silent"):
         download_weights(FILE)
@@ -179,7 +179,7 @@ def test_half_a_file_put_there_by_hand_is_not_taken(
 def test_what_breaks_off_without_a_length_and_a_checksum_is_not_taken_for_whole(
     publisher: Publisher, tmp_path: Path
 ) -> None:
-    publisher.tells_length, publisher.num_sent = False, len(CONTENT) - 1000
+    publisher.sends_length, publisher.num_sent = False, len(CONTENT) - 1000
     with pytest.raises(WeightsError):
         download_weights(WeightsFile("weights.h5", "", ""))
     assert left_behind(tmp_path) == []

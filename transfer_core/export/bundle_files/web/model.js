@@ -1,17 +1,17 @@
 "use strict";
-// Asks the model: what predict.py does, in the browser. Everything it needs lies packed in this very page.
+// Classification in the browser, equal to predict.py. The runtime and the model are embedded in the page.
 
 const facts = JSON.parse(document.getElementById("facts").textContent);
-const TOLERANCE = 1e-5; // another runtime adds up in another order; right at a limit that is not to matter
+const TOLERANCE = 1e-5; // runtimes sum in different orders; keeps photos at a threshold accepted
 
 let session = null;
-let bank = null; // features of photos that the model learned from, each of length 1, one after another
+let bank = null; // L2-normalised features of training photos, row by row
 let queue = Promise.resolve();
 
 async function loadModel() {
     const script = new Blob([await unpacked("runtime")], { type: "text/javascript" });
     const runtime = await import(URL.createObjectURL(script));
-    runtime.env.wasm.numThreads = 1; // several would need a server that sends special headers
+    runtime.env.wasm.numThreads = 1; // more threads need a server that sends cross-origin isolation headers
     runtime.env.wasm.wasmBinary = await unpacked("machine-code");
     bank = facts.refuses && fromHalfFloats(new Uint16Array((await unpacked("bank")).buffer));
     session = await runtime.InferenceSession.create(await unpacked("model"), { executionProviders: ["wasm"] });
@@ -35,14 +35,14 @@ function fromHalfFloats(halves) {
     });
 }
 
-// One picture after another: the runtime does not take two at once.
-function ask(picture) {
-    const answer = queue.then(() => answerAbout(toSquare(picture, facts.imageSize)));
-    queue = answer.catch(() => {});
-    return answer;
+// Queue the calls, because the runtime cannot run two at once.
+function predict(picture) {
+    const prediction = queue.then(() => run(toSquare(picture, facts.imageSize)));
+    queue = prediction.catch(() => {});
+    return prediction;
 }
 
-async function answerAbout(pixels) {
+async function run(pixels) {
     const size = facts.imageSize;
     const input = new session.Tensor("float32", Float32Array.from(pixels), [1, size, size, 3]);
     const outputs = await session.run({ [session.inputNames[0]]: input });
@@ -67,7 +67,7 @@ function isKnown(features, probability) {
     return isFamiliar && probability + TOLERANCE >= facts.refuses.min_probability;
 }
 
-// How much a picture is like the nearest photos that the model learned from, -1 to 1.
+// The mean cosine similarity to the nearest training photos, -1 to 1.
 function familiarity(features) {
     const length = Math.max(Math.hypot(...features), 1e-9);
     const similarities = new Float64Array(bank.length / features.length);

@@ -1,10 +1,10 @@
 "use strict";
-// The page around the model: photos that are picked, dropped or pasted, and the live camera.
-// Names from outside are only ever written as text.
+// User interface of the exported page: photos that are picked, dropped or pasted, and the live camera.
+// Write user-given names only as text, never as HTML.
 
-const MOST_BARS = 8;
-const SHOWN_SIDE = 480; // pixels of the small pictures on the cards
-const RATE_OVER = 3_000; // milliseconds
+const MAX_BARS = 8;
+const MAX_THUMBNAIL_SIDE = 480; // pixels
+const RATE_WINDOW = 3_000; // milliseconds
 const { words } = facts;
 const find = (selector) => document.querySelector(selector);
 let stream = null;
@@ -50,23 +50,23 @@ function open() {
 
 async function take(files) {
     for (const file of files) {
-        const card = part("article", "card");
+        const card = newElement("article", "card");
         find("#cards").prepend(card);
         find("#clear").hidden = false;
         const picture = await decodePicture(file).catch(() => null);
         if (!picture) {
-            card.append(part("p", "broken", words.broken.replace("{name}", () => file.name)));
+            card.append(newElement("p", "broken", words.broken.replace("{name}", () => file.name)));
             continue;
         }
-        const side = part("div", "side");
-        side.append(part("p", "name", file.name), part("div", "answer"));
+        const side = newElement("div", "side");
+        side.append(newElement("p", "name", file.name), newElement("div", "answer"));
         card.append(thumbnail(picture.canvas, file.name), side);
-        await ask(picture).then((answer) => showAnswer(side.lastChild, answer, true), giveUp);
+        await predict(picture).then((prediction) => showPrediction(side.lastChild, prediction, true), giveUp);
     }
 }
 
 function thumbnail(picture, name) {
-    const shrink = Math.min(SHOWN_SIDE / Math.max(picture.width, picture.height), 1);
+    const shrink = Math.min(MAX_THUMBNAIL_SIDE / Math.max(picture.width, picture.height), 1);
     const canvas = document.createElement("canvas");
     canvas.width = Math.max(Math.round(picture.width * shrink), 1);
     canvas.height = Math.max(Math.round(picture.height * shrink), 1);
@@ -79,11 +79,11 @@ function thumbnail(picture, name) {
 async function startCamera() {
     find("#problem").textContent = "";
     if (!navigator.mediaDevices) return explain(words.insecure);
-    const wanted = { facingMode: { ideal: "environment" }, width: { ideal: 640 } };
-    // While the browser asks for leave, a second click would open a second stream that nothing stops.
+    const constraints = { facingMode: { ideal: "environment" }, width: { ideal: 640 } };
+    // Disable the button during the permission prompt: a second click would open a stream that nothing stops.
     find("#start").disabled = true;
     try {
-        stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+        stream = await navigator.mediaDevices.getUserMedia({ video: constraints, audio: false });
     } catch (error) {
         return explain(words[error.name] ?? words.NotReadableError);
     } finally {
@@ -112,45 +112,45 @@ function explain(problem) {
     find("#problem").textContent = problem;
 }
 
-// The next frame is taken when the last one has its answer; those between are dropped, never queued.
+// Take the next frame only after a prediction, so that frames are dropped instead of queued.
 async function watch(watched) {
     const video = find("video");
-    const answeredAt = [];
+    const predictedAt = [];
     while (stream === watched) {
         await nextFrame(video);
         if (stream !== watched || !video.videoWidth) continue;
-        const answer = await ask(pixelsOf(video, video.videoWidth, video.videoHeight));
+        const prediction = await predict(pixelsOf(video, video.videoWidth, video.videoHeight));
         if (stream !== watched) return;
-        showAnswer(find("#live .answer"), answer, false);
-        showRate(answeredAt);
+        showPrediction(find("#live .answer"), prediction, false);
+        showRate(predictedAt);
     }
 }
 
 function nextFrame(video) {
     return new Promise((resolve) => {
-        // Without a picture (a camera that was pulled out) the page is not to wait for ever.
+        // Resolve anyway, because an unplugged camera sends no more frames.
         setTimeout(resolve, 1_000);
         if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(resolve);
         else requestAnimationFrame(resolve);
     });
 }
 
-function showRate(answeredAt) {
+function showRate(predictedAt) {
     const now = performance.now();
-    answeredAt.push(now);
-    while (now - answeredAt[0] > RATE_OVER) answeredAt.shift();
-    if (now - answeredAt[0] < RATE_OVER / 3) return;
-    const rate = ((answeredAt.length - 1) * 1_000) / (now - answeredAt[0]);
+    predictedAt.push(now);
+    while (now - predictedAt[0] > RATE_WINDOW) predictedAt.shift();
+    if (now - predictedAt[0] < RATE_WINDOW / 3) return;
+    const rate = ((predictedAt.length - 1) * 1_000) / (now - predictedAt[0]);
     write(find("#rate"), words.rate.replace("{count}", rate.toFixed(rate < 3 ? 1 : 0)));
 }
 
-// Bars keep their places while the camera runs; those of a photo stand in the order of their lengths.
-function showAnswer(place, { best, probabilities, isKnown }, isRanked) {
+// Bars of the live camera keep their order; those of a photo are sorted by probability.
+function showPrediction(place, { best, probabilities, isKnown }, isRanked) {
     const ranked = probabilities.map((_, index) => index).sort((a, b) => probabilities[b] - probabilities[a]);
-    const shown = ranked.slice(0, MOST_BARS);
+    const shown = ranked.slice(0, MAX_BARS);
     if (!isRanked) shown.sort((a, b) => a - b);
     if (!place.firstChild) {
-        place.append(part("p", "said"), part("p", "guess"), part("div", "bars"));
+        place.append(newElement("p", "said"), newElement("p", "guess"), newElement("div", "bars"));
         if (!isRanked) place.firstChild.setAttribute("role", "status");
     }
     const [said, guess, bars] = place.children;
@@ -168,19 +168,19 @@ function showAnswer(place, { best, probabilities, isKnown }, isRanked) {
 }
 
 function newBar() {
-    const bar = part("div", "bar");
-    const track = part("span", "track");
+    const bar = newElement("div", "bar");
+    const track = newElement("span", "track");
     track.setAttribute("aria-hidden", "true");
-    track.append(part("span", "fill"));
-    bar.append(part("span", "label"), track, part("span", "number"));
+    track.append(newElement("span", "fill"));
+    bar.append(newElement("span", "label"), track, newElement("span", "number"));
     return bar;
 }
 
-function part(tag, className, textContent = "") {
+function newElement(tag, className, textContent = "") {
     return Object.assign(document.createElement(tag), { className, textContent });
 }
 
-// A status that is written anew is read out anew, though it says the same.
+// Skip equal texts, because screen readers announce a status again whenever it is written.
 function write(element, text) {
     if (element.textContent !== text) element.textContent = text;
 }

@@ -1,10 +1,10 @@
 "use strict";
-// From a picture to the pixels a network sees: image_path.py once more, for the browser's own decoder.
-// The resampling is Pillow's, with its fixed-point numbers, so that equal pixels in are equal pixels out.
+// Preprocessing of photos for the model: a port of image_path.py that uses the browser's decoder.
+// Resample in fixed-point numbers like Pillow, so that equal inputs give bit-equal outputs.
 
-const LONGEST_SIDE = 1024; // MAX_STORED_SIDE of image_path.py
-const SHORTEST_REDUCED_SIDE = 768; // _MIN_REDUCED_SIDE
-const MOST_PIXELS = 16_000_000; // larger canvases stay empty on some phones
+const MAX_SIDE = 1024; // MAX_STORED_SIDE of image_path.py
+const MIN_REDUCED_SIDE = 768; // _MIN_REDUCED_SIDE
+const MAX_PIXELS = 16_000_000; // some phones leave larger canvases empty
 const PRECISION_BITS = 22;
 
 // `pixels` are red, green and blue in 0-255, row by row, without gaps.
@@ -12,7 +12,7 @@ async function decodePicture(blob) {
     const start = new Uint8Array(await blob.slice(0, 3).arrayBuffer());
     const isJpeg = start[0] === 0xff && start[1] === 0xd8 && start[2] === 0xff;
     const bitmap = await createImageBitmap(blob, { imageOrientation: "from-image" });
-    const shrink = Math.min(Math.sqrt(MOST_PIXELS / (bitmap.width * bitmap.height)), 1);
+    const shrink = Math.min(Math.sqrt(MAX_PIXELS / (bitmap.width * bitmap.height)), 1);
     const picture = pixelsOf(bitmap, Math.round(bitmap.width * shrink), Math.round(bitmap.height * shrink));
     bitmap.close();
     return { ...limited(isJpeg ? reducedAsJpeg(picture) : picture), canvas: picture.canvas };
@@ -21,7 +21,7 @@ async function decodePicture(blob) {
 function pixelsOf(source, width, height) {
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.fillStyle = "#fff"; // under what is transparent
+    context.fillStyle = "#fff"; // behind transparent pixels
     context.fillRect(0, 0, width, height);
     context.drawImage(source, 0, 0, width, height);
     const { data } = context.getImageData(0, 0, width, height);
@@ -38,22 +38,22 @@ function toSquare(picture, size) {
     return resized(picture, size, size).pixels;
 }
 
-// A large JPEG is decoded at a half, a quarter or an eighth of its size there; here blocks of pixels are averaged.
+// Pillow decodes a large JPEG at a half, a quarter or an eighth of its size; average blocks of pixels instead.
 function reducedAsJpeg(picture) {
     const longest = Math.max(picture.width, picture.height);
-    const scale = [8, 4, 2].find((scale) => Math.floor(longest / scale) >= SHORTEST_REDUCED_SIDE) ?? 1;
+    const scale = [8, 4, 2].find((scale) => Math.floor(longest / scale) >= MIN_REDUCED_SIDE) ?? 1;
     return scale === 1 ? picture : reduced(picture, scale, scale);
 }
 
 function limited(picture) {
     const { width, height } = picture;
-    if (Math.max(width, height) <= LONGEST_SIDE) return picture;
+    if (Math.max(width, height) <= MAX_SIDE) return picture;
     const shape = width / height;
     const [newWidth, newHeight] =
         shape <= 1
-            ? [nearest(LONGEST_SIDE * shape, (side) => Math.abs(shape - side / LONGEST_SIDE)), LONGEST_SIDE]
-            : [LONGEST_SIDE, nearest(LONGEST_SIDE / shape, (side) => side && Math.abs(shape - LONGEST_SIDE / side))];
-    // Pillow's reducing_gap of 2: blocks first, as long as twice the wanted size remains.
+            ? [nearest(MAX_SIDE * shape, (side) => Math.abs(shape - side / MAX_SIDE)), MAX_SIDE]
+            : [MAX_SIDE, nearest(MAX_SIDE / shape, (side) => side && Math.abs(shape - MAX_SIDE / side))];
+    // Like Pillow with a reducing_gap of 2: average blocks first while twice the target size remains.
     const stepX = Math.max(Math.floor(width / newWidth / 2), 1);
     const stepY = Math.max(Math.floor(height / newHeight / 2), 1);
     if (stepX === 1 && stepY === 1) return resized(picture, newWidth, newHeight);
@@ -90,8 +90,8 @@ function reduced({ pixels, width, height }, stepX, stepY) {
     return { pixels: result, width: newWidth, height: newHeight };
 }
 
-// Bicubic with antialiasing. The picture may end within its last pixel (`endX`, `endY`), where blocks were averaged
-// before. The rows come first, unless the height shrinks much more than the width, as in Pillow 13.
+// Bicubic with antialiasing. After averaging blocks, the picture may end within its last pixel (`endX`, `endY`).
+// Like Pillow 13, resample rows first, unless the height shrinks much more than the width.
 function resized(picture, newWidth, newHeight, endX = picture.width, endY = picture.height) {
     const { width, height } = picture;
     if (height > newHeight && height - newHeight > 2 * (width - newWidth)) {
