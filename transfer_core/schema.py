@@ -1,9 +1,10 @@
-"""Check facts from files against the annotations of the app's own dataclasses, and find control characters in text."""
+"""The types that facts on disk are declared with, and the one way from JSON values to a struct."""
 
 from __future__ import annotations
 
 import math
 import re
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -12,6 +13,17 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
+# JSON readers in other languages keep whole numbers exact up to here.
+_LARGEST = 2**53
+_MOST_LETTERS = 100_000
+
+Text = Annotated[str, msgspec.Meta(max_length=_MOST_LETTERS)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
+Number = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+Positive = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
+# A mean of float32 numbers can be a little above 1.
+Share = Annotated[float, msgspec.Meta(ge=0, le=1 + 1e-6)]
+
 # In an annotation: infinity and NaN fit as well, such as the loss of a training that went out of bounds.
 NOT_FINITE = "may be infinity or NaN"
 # Control characters, marks that turn the direction of text, line separators and halves of surrogate pairs. The joiners
@@ -19,8 +31,6 @@ NOT_FINITE = "may be infinity or NaN"
 _CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 CONTROL_CHARACTERS = re.compile(f"[{_CONTROL}]")
 CONTROL_CHARACTERS_AND_LINES = re.compile(f"[\t\n{_CONTROL}]")
-_LARGEST = 2**53
-_MOST_LETTERS = 100_000
 
 _Check = Callable[[Any], bool]
 _T = TypeVar("_T")

@@ -1,6 +1,5 @@
 """Every choice of a run is checked when it is made, and survives the way to disk and back."""
 
-import dataclasses
 import json
 import math
 from typing import Any
@@ -48,7 +47,7 @@ CHOICES = {
 
 
 def test_every_choice_has_its_range_here() -> None:
-    names = {field.name for field in dataclasses.fields(TrainingConfig)} - {"backbone", "teacher"}
+    names = set(TrainingConfig.__struct_fields__) - {"backbone", "teacher"}
     assert names == set(BOUNDS) | set(CHOICES)
 
 
@@ -134,7 +133,7 @@ def test_the_message_names_the_choice_the_value_and_the_range(changes: dict[str,
 
 def test_it_cannot_be_changed_but_copied_with_changes() -> None:
     config = TrainingConfig()
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         config.epochs = 3  # type: ignore[misc]
     changed = config.with_changes(epochs=3)
     assert (config.epochs, changed.epochs) == (50, 3)

@@ -1,7 +1,6 @@
 """The fold of the events of a run: pure, and everything a chart shows can be derived from it."""
 
 import copy
-import dataclasses
 import json
 import math
 from typing import Any
@@ -105,7 +104,7 @@ def test_the_fold_is_pure() -> None:
 
 def test_events_and_snapshots_cannot_be_changed() -> None:
     for value, field in ((STORY[0], "time"), (snapshot_of(STORY), "step")):
-        with pytest.raises(dataclasses.FrozenInstanceError):
+        with pytest.raises(AttributeError):
             setattr(value, field, 0)
 
 

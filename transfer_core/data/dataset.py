@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from filelock import FileLock
+from msgspec import structs
+from msgspec.structs import replace
 
 from transfer_core.data.images.similarity import groups_of
-from transfer_core.data.records import Edit, EditKind, ImageRecord, LeftOut, Split, SplitBy
+from transfer_core.data.records import DatasetFacts, Edit, EditKind, ImageRecord, LeftOut, Split, SplitBy
 from transfer_core.data.sources.source_file import clean_name
 from transfer_core.data.split import classes_without, split_by_fold, split_by_folders, split_by_share
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
@@ -21,7 +23,7 @@ from transfer_core.file_cache import FileCache
 from transfer_core.files import damaged_file, read_json, remove, write_json
 from transfer_core.language import _
 from transfer_core.locks import changing, let_go
-from transfer_core.schema import fits
+from transfer_core.schema import decoded
 from transfer_core.workspace import Workspace
 
 DATASET_FILE = "dataset.json"
@@ -30,47 +32,22 @@ MIN_IMAGES_PER_CLASS = 2
 ADVISED_IMAGES_PER_CLASS = 10
 
 
-@dataclass(frozen=True)
-class ImageDataset:
-    """Class names, the images on disk, the split, and what was left out.
+# `dict` is where its cached properties lie.
+class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
+    """Class names, the images on disk, the split, and the files that were left out.
 
     Every change returns another dataset; `save` makes it the next version on disk.
 
     Args:
         id: Names its folder in the workspace.
-        name: For people.
-        folder: Where it lies.
-        class_names: In the order of the network's outputs.
-        images: All images that count, in the order in which they came.
-        excluded: Images that the person took out, with the class they had; their files stay.
-        left_out: Files that did not come in, with the reason.
-        validation_split: Share of each class that is kept for validation, above 0 and below 1.
-        seed: Fixes which images those are, 0 to 2147483647.
-        split_by: What decides the split: a `"share"`, the person's own `"folders"`, or `"folds"` that take
-            turns.
-        num_folds: In how many parts the images are parted by `"folds"`, 2-10.
-        version: Grows by one each time the dataset is saved.
-        edits: Changes of labels that can be undone, the latest last.
-        sample: Name of the built-in sample it came from, if any.
-        filling: Holds the folder of a new dataset from its first photo until `save`, so that what a killed process
-            leaves can be told from what another one is still making.
+        folder: Where it is.
+        filling: Holds the folder of a new dataset from its first photo until `save`, so that the leftovers of a killed
+            process can be told from a dataset that another process is still filling.
     """
 
     id: str
-    name: str
     folder: Path
-    class_names: tuple[str, ...] = ()
-    images: tuple[ImageRecord, ...] = ()
-    excluded: tuple[ImageRecord, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-    validation_split: float = 0.2
-    seed: int = 1
-    split_by: SplitBy = "share"
-    num_folds: int = 5
-    version: int = 0
-    edits: tuple[Edit, ...] = ()
-    sample: str | None = None
-    filling: FileLock | None = field(default=None, compare=False, repr=False)
+    filling: FileLock | None = None
 
     @classmethod
     def load(cls, workspace: Workspace, dataset_id: str) -> ImageDataset:
@@ -88,15 +65,13 @@ class ImageDataset:
         if not (folder / DATASET_FILE).is_file():
             raise NotFoundError(_("There are no images with the id {id} any more.").format(id=folder.name))
         cost = _("The photos are still in the folder “images” beside it. Restore the file from a copy.")
-        facts = read_json(folder / DATASET_FILE, cost)
+        values = read_json(folder / DATASET_FILE, cost)
         try:
-            dataset = cls(id=folder.name, folder=folder, **_facts_from_dict(facts))
-            if not fits(dataset, cls):
-                raise TypeError("a fact is of another kind")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            facts = decoded(_of_this_version(values), DatasetFacts)
+        except (TypeError, ValueError) as error:
             reason = _("it does not hold what was expected")
             raise damaged_file(folder / DATASET_FILE, reason, cost) from error
-        return dataset
+        return cls(id=folder.name, folder=folder, **structs.asdict(facts))
 
     def save(self) -> ImageDataset:
         """Write the dataset's facts and return it with its new version number.
@@ -109,7 +84,8 @@ class ImageDataset:
         try:
             with changing(self.folder / DATASET_FILE):
                 self._check_unchanged()
-                write_json(self.folder / DATASET_FILE, _facts_to_dict(saved), indent=None)
+                facts = {name: getattr(saved, name) for name in DatasetFacts.__struct_fields__}
+                write_json(self.folder / DATASET_FILE, msgspec.to_builtins(facts), indent=None)
         except WorkspaceError:
             self.discard()
             raise
@@ -418,42 +394,9 @@ class ImageDataset:
 _loaded: FileCache[ImageDataset] = FileCache(max_bytes=64 * 1024**2)
 
 
-def _facts_to_dict(dataset: ImageDataset) -> dict[str, Any]:
-    """Return everything but the dataset's place, ready for JSON."""
-    names = [field.name for field in fields(dataset) if field.name not in ("id", "folder", "filling")]
-    values = {name: getattr(dataset, name) for name in names}
-    # Not asdict(), which copies every value of ten thousand images.
-    for name in ("images", "excluded", "left_out", "edits"):
-        values[name] = [vars(fact) for fact in values[name]]
+def _of_this_version(values: dict[str, Any]) -> dict[str, Any]:
+    """Rename in place what version 0.1 wrote: it knew only whether the operating system had put a file there."""
+    for file in values.get("left_out", ()):
+        if isinstance(file, dict) and file.pop("is_system_file", False):
+            file["kind"] = "system"
     return values
-
-
-def _facts_from_dict(values: dict[str, Any]) -> dict[str, Any]:
-    """Rebuild the facts that `_facts_to_dict` gave, also as earlier versions of the app wrote them.
-
-    Raises:
-        KeyError: If a fact is missing.
-        TypeError: If a fact is of another kind.
-    """
-    images = [ImageRecord(**image) for image in values["images"]]
-    return {
-        **values,
-        "images": tuple(images),
-        "excluded": tuple(ImageRecord(**image) for image in values.get("excluded", ())),
-        "left_out": tuple(_left_out(file) for file in values["left_out"]),
-        "edits": tuple(_edit(edit) for edit in values.get("edits", ())),
-        "class_names": tuple(values["class_names"]),
-    }
-
-
-def _left_out(values: dict[str, Any]) -> LeftOut:
-    # Version 0.1 knew only whether the operating system had put the file there.
-    values = dict(values)
-    if values.pop("is_system_file", False):
-        values["kind"] = "system"
-    return LeftOut(**values)
-
-
-def _edit(values: dict[str, Any]) -> Edit:
-    before = tuple((str(image_id), str(name), bool(out)) for image_id, name, out in values["before"])
-    return Edit(**{**values, "before": before})

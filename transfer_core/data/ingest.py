@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from PIL import Image
 
 from transfer_core.data.dataset import DATASET_FILE, IMAGES_FOLDER, ImageDataset
@@ -36,7 +36,8 @@ def create_dataset(workspace: Workspace, name: str, sample: str | None = None) -
         sample: Name of the built-in sample it will hold, if any.
     """
     dataset_id, title = new_id(), clean_name(name) or _("My images")
-    return ImageDataset(dataset_id, title, workspace.dataset_dir(dataset_id), sample=sample)
+    folder = workspace.dataset_dir(dataset_id)
+    return ImageDataset(title, (), (), (), sample=sample, id=dataset_id, folder=folder)
 
 
 def add_files(

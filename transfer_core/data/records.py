@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from transfer_core.config import MAX_FOLDS, MIN_FOLDS, Seed
+from transfer_core.schema import Count, Text
 
 Split = Literal["train", "validation", "test"]
 SplitBy = Literal["share", "folders", "folds"]
@@ -25,8 +30,12 @@ LeftOutKind = Literal[
 ]
 
 
-@dataclass(frozen=True)
-class ImageRecord:
+_Pixels = Annotated[int, Meta(ge=0, le=10**7)]
+_Version = Annotated[int, Meta(ge=1, le=2**53)]
+
+
+# Without the garbage collector, which would walk through a hundred thousand of them.
+class ImageRecord(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One image of a dataset.
 
     Args:
@@ -46,19 +55,19 @@ class ImageRecord:
         is_confirmed: Whether a person has looked at it and found its label right.
     """
 
-    id: str
-    class_name: str
-    name: str
+    id: Text
+    class_name: Text
+    name: Text
     split: Split = "train"
-    number: int = 0
-    width: int = 0
-    height: int = 0
-    brightness: float = 127.5
-    contrast: float = 50.0
-    fingerprint: str = ""
-    burst: str = ""
+    number: Count = 0
+    width: _Pixels = 0
+    height: _Pixels = 0
+    brightness: Annotated[float, Meta(ge=0, le=255)] = 127.5
+    contrast: Annotated[float, Meta(ge=0, le=128)] = 50.0
+    fingerprint: Text = ""
+    burst: Text = ""
     given_split: Split | None = None
-    group: str = ""
+    group: Text = ""
     is_confirmed: bool = False
 
     def labelled(self, class_name: str) -> ImageRecord:
@@ -67,8 +76,7 @@ class ImageRecord:
         return replace(self, class_name=class_name, is_confirmed=is_confirmed)
 
 
-@dataclass(frozen=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A file that did not become part of the dataset.
 
     Args:
@@ -79,11 +87,11 @@ class LeftOut:
         class_name: The label under which the file came, where that matters.
     """
 
-    name: str
-    reason: str
+    name: Text
+    reason: Text
     kind: LeftOutKind = "unreadable"
-    image_id: str = ""
-    class_name: str = ""
+    image_id: Text = ""
+    class_name: Text = ""
 
     @property
     def is_expected(self) -> bool:
@@ -91,8 +99,7 @@ class LeftOut:
         return self.kind in ("system", "again")
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(Struct, frozen=True, forbid_unknown_fields=True):
     """A change that a person made to the labels, with all that undoes it.
 
     Args:
@@ -103,8 +110,40 @@ class Edit:
         before: Id, class and whether it was left out, for each image that changed.
     """
 
-    version: int
+    version: _Version
     kind: EditKind
-    class_name: str
-    new_name: str = ""
-    before: tuple[tuple[str, str, bool], ...] = ()
+    class_name: Text
+    new_name: Text = ""
+    before: tuple[tuple[Text, Text, bool], ...] = ()
+
+
+class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
+    """All that the file of a dataset holds.
+
+    Args:
+        name: For people.
+        class_names: In the order of the network's outputs.
+        images: All images that count, in the order in which they came.
+        left_out: Files that did not come in, with the reason.
+        excluded: Images that the person took out, with the class they had; their files stay.
+        validation_split: Share of each class that is kept for validation, above 0 and below 1.
+        seed: Fixes which images those are, 0 to 2147483647.
+        split_by: What decides the split: a `"share"`, the person's own `"folders"`, or `"folds"` that take turns.
+        num_folds: In how many parts `"folds"` split the images, 2-10.
+        version: Grows by one each time the dataset is saved; 0 before the first time.
+        edits: Changes of labels that can be undone, the latest last.
+        sample: Name of the built-in sample it came from, if any.
+    """
+
+    name: Text
+    class_names: tuple[Text, ...]
+    images: tuple[ImageRecord, ...]
+    left_out: tuple[LeftOut, ...]
+    excluded: tuple[ImageRecord, ...] = ()
+    validation_split: Annotated[float, Meta(gt=0, lt=1)] = 0.2
+    seed: Seed = 1
+    split_by: SplitBy = "share"
+    num_folds: Annotated[int, Meta(ge=MIN_FOLDS, le=MAX_FOLDS)] = 5
+    version: _Version = 0
+    edits: tuple[Edit, ...] = ()
+    sample: Text | None = None

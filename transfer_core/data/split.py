@@ -6,14 +6,13 @@ import hashlib
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from transfer_core.config import check_seed
+from msgspec.structs import replace
+
+from transfer_core.config import MAX_FOLDS, MIN_FOLDS, checked_choice
 from transfer_core.data.records import ImageRecord, Split
 from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _
-
-MIN_FOLDS, MAX_FOLDS = 2, 10
 
 
 def split_by_share(
@@ -36,7 +35,7 @@ def split_by_share(
     Raises:
         InvalidConfigError: If the share or the seed is out of range.
     """
-    check_seed(seed)
+    checked_choice("seed", seed)
     if not 0 < validation_split < 1:
         raise InvalidConfigError(
             _("The validation share is {share}. Expected was a number between 0 and 1, such as 0.2.").format(
@@ -88,7 +87,7 @@ def split_by_fold(
     Raises:
         InvalidConfigError: If the number of folds or the seed is out of range.
     """
-    check_seed(seed)
+    checked_choice("seed", seed)
     if not MIN_FOLDS <= num_folds <= MAX_FOLDS:
         raise InvalidConfigError(
             _(

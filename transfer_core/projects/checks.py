@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+
+from msgspec import structs
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.own.source_model import (
@@ -22,21 +23,15 @@ from transfer_core.backbones.own.source_model import (
 )
 from transfer_core.backbones.registry import published_backbone
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.config import check_seed
 from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
 from transfer_core.data.images.decoding import check_stored
 from transfer_core.data.limits import limits
 from transfer_core.data.parallel import map_ahead
-from transfer_core.data.records import ImageRecord
 from transfer_core.data.sources.source_file import clean_name
 from transfer_core.data.sources.zip_archive import UNPACKING_ERRORS
 from transfer_core.errors import NotFoundError, ProjectError, TransferStudioError, UnreadableImageError
 from transfer_core.events import (
-    BatchEnded,
     EpochEnded,
-    FoldEnded,
-    HeadChosen,
-    RunStarted,
     TrainingEvent,
     event_from_dict,
     snapshot_of,
@@ -55,7 +50,7 @@ from transfer_core.runs.new_photos import NEW_PHOTOS_DIR
 from transfer_core.runs.notes import NOTES_FILE, RunNotes
 from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan
 from transfer_core.runs.training_run import EVALUATION_FILE, EVENTS_FILE, SPLIT_FILE, TrainingRun
-from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES, fits
+from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES, decoded, fits
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.workspace import ID_PATTERN, Workspace
@@ -64,10 +59,8 @@ _IMAGE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _OUTCOMES = ("finished", "stopped")
 _FINGERPRINT = re.compile(r"([0-9a-f]{256})?", re.ASCII)
 _LONGEST_NAME = 300
-_LONGEST_SIDE = 10**7
 # A run has at most two phases of 1,000 epochs each, which may begin again once or twice.
 _MOST_EPOCHS = 10_000
-_MOST_GUESSES = 1000
 # What the readers of this app raise on facts that are not theirs.
 MISFITS = (
     TransferStudioError,
@@ -148,35 +141,20 @@ def check_dataset(dataset: ImageDataset) -> None:
     Raises:
         Exception: One of `MISFITS`, if one is not what this app writes.
     """
-    _require(fits(dataset, ImageDataset), "dataset.json")
     images = (*dataset.images, *dataset.excluded)
-    ids = [image.id for image in images]
-    _require(_are_image_ids(ids), "dataset.json")
-    _require(all(map(_is_possible_image, images)), "dataset.json")
+    _require(_are_image_ids([image.id for image in images]), "dataset.json")
+    _require(all(_FINGERPRINT.fullmatch(image.fingerprint) for image in images), "dataset.json")
     files = [file.name for file in dataset.left_out]
-    _require(_is_name(dataset.name) and all(map(_is_short_line, files)), "dataset.json")
+    names = [dataset.name, *(image.name for image in images), *files]
+    _require(dataset.name and all(map(_is_short_line, names)), "dataset.json")
     _require(len(files) <= limits().files, "dataset.json")
-    _require(all(0 < edit.version <= dataset.version for edit in dataset.edits), "dataset.json")
+    _require(all(edit.version <= dataset.version for edit in dataset.edits), "dataset.json")
     _require(
         all(_IMAGE_ID.fullmatch(before[0]) for edit in dataset.edits for before in edit.before),
         "dataset.json",
     )
     _check_class_names(dataset.class_names, limits().files)
     _require({image.class_name for image in dataset.images} <= set(dataset.class_names), "dataset.json")
-    _require(0 < dataset.validation_split < 1 and 2 <= dataset.num_folds <= 10, "dataset.json")
-    _require(dataset.version >= 1, "dataset.json")
-    check_seed(dataset.seed)
-
-
-def _is_possible_image(image: ImageRecord) -> bool:
-    return (
-        _is_short_line(image.name)
-        and image.number >= 0
-        and 0 <= min(image.width, image.height) <= max(image.width, image.height) <= _LONGEST_SIDE
-        and 0 <= image.brightness <= 255
-        and 0 <= image.contrast <= 128
-        and _FINGERPRINT.fullmatch(image.fingerprint) is not None
-    )
 
 
 def _are_image_ids(ids: list[str]) -> bool:
@@ -305,9 +283,10 @@ def model_facts_of(run: TrainingRun) -> NetworkFacts:
     Raises:
         ProjectError: If its file is not what this app writes.
     """
-    facts = NetworkFacts(**read_json(run.folder / MODEL_FACTS_FILE))
-    _require(fits(facts, NetworkFacts) and 1 <= facts.hidden_units <= 4096, MODEL_FACTS_FILE)
-    return facts
+    try:
+        return decoded(read_json(run.folder / MODEL_FACTS_FILE), NetworkFacts)
+    except ValueError as error:
+        raise ProjectError(_not_as_expected(MODEL_FACTS_FILE)) from error
 
 
 def _checked_events(run: TrainingRun) -> Iterator[TrainingEvent]:
@@ -323,36 +302,13 @@ def _checked_events(run: TrainingRun) -> Iterator[TrainingEvent]:
             _require(isinstance(values, dict), EVENTS_FILE)
             # Another kind is of a later version, and passed over as well.
             if values.get("event") in EVENT_TYPES:
-                event = _checked_event(values)
+                try:
+                    event = event_from_dict(values)
+                except ValueError as error:
+                    raise ProjectError(_not_as_expected(EVENTS_FILE)) from error
                 num_epochs += isinstance(event, EpochEnded)
                 _require(num_epochs <= _MOST_EPOCHS, EVENTS_FILE)
                 yield event
-
-
-def _checked_event(values: dict[str, Any]) -> TrainingEvent:
-    try:
-        event = event_from_dict(values)
-    except ValueError as error:
-        raise ProjectError(_not_as_expected(EVENTS_FILE)) from error
-    numbers = [
-        value for name, value in vars(event).items() if "loss" not in name and isinstance(value, int | float)
-    ]
-    is_sound = all(number >= 0 for number in numbers)
-    match event:
-        case RunStarted(assumed_seconds=guesses):
-            is_sound &= len(guesses) <= _MOST_GUESSES
-        case HeadChosen(accuracies=accuracies):
-            is_sound &= len(accuracies) <= _MOST_GUESSES and all(
-                0 <= share <= 1 for share in accuracies.values()
-            )
-        case BatchEnded():
-            is_sound &= max(event.accuracy, event.epoch_share) <= 1
-        case EpochEnded():
-            is_sound &= max(event.accuracy, event.val_accuracy) <= 1
-        case FoldEnded():
-            is_sound &= event.val_accuracy <= 1 and 1 <= event.fold <= event.num_folds <= 10
-    _require(is_sound, EVENTS_FILE)
-    return event
 
 
 def _check_split(run: TrainingRun, dataset: ImageDataset) -> None:
@@ -401,7 +357,7 @@ def _new_photos_of(run: TrainingRun) -> Iterator[ImageDataset]:
 
 def same_images(one: ImageDataset, other: ImageDataset) -> bool:
     """Whether two datasets hold the same, wherever they lie."""
-    return replace(one, folder=other.folder) == other
+    return structs.replace(one, folder=other.folder) == other
 
 
 def same_training(one: TrainingRun, other: TrainingRun) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from transfer_core.files import move, read_json, write_json
 from transfer_core.projects.manifest import Manifest

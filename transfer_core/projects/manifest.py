@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import platform
 import re
-from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, structs
 
 import transfer_core
 from transfer_core.errors import ProjectError
 from transfer_core.language import _
 from transfer_core.projects.version import PROJECT_FORMAT, PROJECT_VERSION
-from transfer_core.schema import fits
+from transfer_core.schema import Count, Text, decoded
 from transfer_core.workspace import ID_PATTERN
 
 MANIFEST_FILE = "project.json"
@@ -33,8 +34,7 @@ NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class StoredFile:
+class StoredFile(Struct, frozen=True, forbid_unknown_fields=True):
     """A file in a project.
 
     Args:
@@ -43,13 +43,15 @@ class StoredFile:
         sha256: Of its content.
     """
 
-    name: str
-    num_bytes: int
-    sha256: str
+    name: Text
+    num_bytes: Count
+    sha256: Text
 
 
-@dataclass(frozen=True)
-class Manifest:
+_Id = Annotated[str, Meta(pattern=rf"\A(?a:{ID_PATTERN.pattern})\Z")]
+
+
+class Manifest(Struct, frozen=True):
     """What a project is made of.
 
     Args:
@@ -59,10 +61,14 @@ class Manifest:
         sources: Ids of the own models that the runs build on.
     """
 
-    title: str
-    dataset: str
-    runs: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
+    title: Text
+    dataset: _Id
+    runs: tuple[_Id, ...]
+    sources: tuple[_Id, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.places)) < len(self.places):
+            raise ValueError("an id that is there twice")
 
     def to_dict(self, files: list[StoredFile]) -> dict[str, Any]:
         """Return all that `project.json` holds, as plain values.
@@ -78,8 +84,8 @@ class Manifest:
                 "python": platform.python_version(),
                 **{name: version(name) for name in ("keras", "tensorflow", "numpy", "pillow")},
             },
-            **asdict(self),
-            "files": [asdict(file) for file in files],
+            **structs.asdict(self),
+            "files": [structs.asdict(file) for file in files],
         }
 
     @classmethod
@@ -90,14 +96,9 @@ class Manifest:
             ProjectError: If it is not what this app writes.
         """
         try:
-            given = cls(values["title"], values["dataset"], tuple(values["runs"]), tuple(values["sources"]))
-        except (KeyError, TypeError) as error:
+            return decoded(values, cls)
+        except ValueError as error:
             raise ProjectError(_not_as_expected()) from error
-        ids = given.ids if fits(given, Manifest) else ("",)
-        is_sound = all(ID_PATTERN.fullmatch(one) for one in ids)
-        if not is_sound or len(set(given.places)) < len(given.places):
-            raise ProjectError(_not_as_expected())
-        return given
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -126,10 +127,10 @@ def files_of(values: dict[str, Any]) -> dict[str, StoredFile]:
         ProjectError: If the list is not what this app writes.
     """
     try:
-        files = [StoredFile(**file) for file in values["files"]]
-    except (KeyError, TypeError) as error:
+        files = decoded(values.get("files"), tuple[StoredFile, ...])
+    except ValueError as error:
         raise ProjectError(_not_as_expected()) from error
-    by_name = {file.name: file for file in files if fits(file, StoredFile) and file.num_bytes >= 0}
+    by_name = {file.name: file for file in files}
     if len(by_name) < len(files):
         raise ProjectError(_not_as_expected())
     return by_name

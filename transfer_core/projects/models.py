@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 import zipfile
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from msgspec import Struct, structs
 
 from transfer_core.backbones.own.source_model import ARRAYS_FILE, check_outputs, kinds_of_arrays, load_arrays
 from transfer_core.backbones.registry import published_backbone
 from transfer_core.backbones.runtime import load_keras
+from transfer_core.config import HiddenUnits
 from transfer_core.errors import ProjectError
 from transfer_core.files import replacing
 from transfer_core.inference.predictor import load_model
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.schema import Text
 from transfer_core.training.classifier import build_classifier
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.train import MODEL_FILE
@@ -26,8 +28,7 @@ from transfer_core.training.train import MODEL_FILE
 _MOST_HEADER_BYTES = 2 * 10**6
 
 
-@dataclass(frozen=True)
-class NetworkFacts:
+class NetworkFacts(Struct, frozen=True, forbid_unknown_fields=True):
     """All that is needed to build the network of a run again.
 
     Args:
@@ -36,9 +37,9 @@ class NetworkFacts:
         hidden_units: Size of the hidden layer, where the head has one, 1-4096.
     """
 
-    architecture: str
+    architecture: Text
     head: Literal["linear", "hidden", "flattened_map"]
-    hidden_units: int = 1
+    hidden_units: HiddenUnits = 1
 
     def plan(self) -> FreezePlan:
         """Return the body and the head.
@@ -52,7 +53,7 @@ class NetworkFacts:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain values, ready for JSON."""
-        return asdict(self)
+        return structs.asdict(self)
 
 
 def write_arrays(run: TrainingRun, architecture: str, path: Path) -> NetworkFacts:

@@ -6,9 +6,9 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
+from transfer_core.config import MAX_FOLDS, MIN_FOLDS
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import SplitBy
-from transfer_core.data.split import MAX_FOLDS, MIN_FOLDS
 from transfer_core.language import _
 
 

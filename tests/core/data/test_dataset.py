@@ -1,9 +1,9 @@
 """A dataset on disk: what it holds, what it can be learned from, and what happens when its file is damaged."""
 
-import dataclasses
 import json
 
 import pytest
+from msgspec import structs
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord, LeftOut
@@ -23,7 +23,7 @@ def records(**counts: int) -> list[ImageRecord]:
 
 def empty_dataset(workspace: Workspace) -> ImageDataset:
     identifier = new_id()
-    return ImageDataset(identifier, "Füchse 狐", workspace.dataset_dir(identifier))
+    return ImageDataset("Füchse 狐", (), (), (), id=identifier, folder=workspace.dataset_dir(identifier))
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_first_and_last_seed(dataset: ImageDataset, seed: int) -> None:
 
 def test_new_images_are_split_by_the_datasets_own_share(dataset: ImageDataset) -> None:
     changed = dataset.with_split(0.4, seed=5)
-    assert changed.with_images(changed.images, ()) == dataclasses.replace(changed, left_out=())
+    assert changed.with_images(changed.images, ()) == structs.replace(changed, left_out=())
 
 
 def test_an_image_lies_under_its_hash(dataset: ImageDataset) -> None:
@@ -283,7 +283,7 @@ class TestEdits:
 class TestWaysToSplit:
     def test_own_folders(self, workspace: Workspace) -> None:
         images = [
-            dataclasses.replace(image, given_split=split)
+            structs.replace(image, given_split=split)
             for image, split in zip(
                 records(cat=6), ["train", "train", "train", "validation", "validation", "test"], strict=True
             )
@@ -308,14 +308,14 @@ class TestWaysToSplit:
         assert dataset.folds() == [dataset]
 
     def test_one_recording_cannot_be_parted(self, workspace: Workspace) -> None:
-        images = [*records(cat=4), *(dataclasses.replace(image, burst="b1") for image in records(dog=6))]
+        images = [*records(cat=4), *(structs.replace(image, burst="b1") for image in records(dog=6))]
         dataset = empty_dataset(workspace).with_images(images, ())
         with pytest.raises(IngestError, match=r"one recording, so they cannot be parted.*: dog\. Add images"):
             dataset.check_trainable()
 
     def test_folders_without_a_class_are_told(self, workspace: Workspace) -> None:
         images = [
-            dataclasses.replace(image, given_split="validation" if image.class_name == "cat" else "train")
+            structs.replace(image, given_split="validation" if image.class_name == "cat" else "train")
             for image in records(cat=4, dog=4)
         ]
         dataset = empty_dataset(workspace).with_images(images, ()).with_split(0.2, 1, split_by="folders")

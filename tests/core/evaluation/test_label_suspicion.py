@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from transfer_core.data.checks.photo_check import examine
 from transfer_core.data.dataset import ImageDataset

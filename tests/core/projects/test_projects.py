@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from tests.core.conftest import FinishedRun
 from tests.core.projects.conftest import members_of, opened
@@ -64,7 +65,7 @@ def test_everything_is_there_on_another_computer(
     assert (taken.dataset_id, taken.run_ids) == (finished_run.dataset.id, (finished_run.run.id,))
     assert set(taken.new_ids) == {taken.dataset_id, *taken.run_ids}
     dataset = ImageDataset.load(workspace, taken.dataset_id)
-    assert replace(dataset, folder=finished_run.dataset.folder) == finished_run.dataset
+    assert structs.replace(dataset, folder=finished_run.dataset.folder) == finished_run.dataset
     for image in dataset.images:
         assert dataset.image_path(image).read_bytes() == finished_run.dataset.image_path(image).read_bytes()
     run = TrainingRun.load(workspace, finished_run.run.id)

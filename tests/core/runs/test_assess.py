@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from tests.conftest import near_duplicate, swap_classes
 from transfer_core.backbones import registry
@@ -166,10 +167,12 @@ def test_each_part_is_what_the_run_met(finished_run) -> None:
 
 def test_images_for_tests_that_were_learned_from_do_not_count(finished_run) -> None:
     run, dataset = finished_run.run, finished_run.dataset
-    all_for_tests = replace(dataset, images=tuple(replace(image, split="test") for image in dataset.images))
+    all_for_tests = structs.replace(
+        dataset, images=tuple(structs.replace(image, split="test") for image in dataset.images)
+    )
     assert images_of(run, all_for_tests, "test", run.class_names) == []
-    other = replace(dataset.images[0], id="f" * 32, split="test", fingerprint="")
-    with_other = replace(dataset, images=(*dataset.images, other))
+    other = structs.replace(dataset.images[0], id="f" * 32, split="test", fingerprint="")
+    with_other = structs.replace(dataset, images=(*dataset.images, other))
     assert images_of(run, with_other, "test", run.class_names) == [other]
 
 
@@ -182,21 +185,21 @@ def test_near_duplicates_in_a_test_folder_are_counted_apart(finished_run, make_i
         SourceFile(("test", "red", "new.png"), lambda: make_image("red", seed=606, noise=90)),
     ]
     brought = add_files(create_dataset(Workspace(tmp_path), "Test"), files)
-    near, new = (replace(image, split="test") for image in brought.images)
+    near, new = (structs.replace(image, split="test") for image in brought.images)
     for image in (near, new):
         shutil.copy(brought.image_path(image), dataset.image_path(image))
-    both = replace(dataset, images=(*dataset.images, near, new))
+    both = structs.replace(dataset, images=(*dataset.images, near, new))
     evaluation = evaluate_split(run, both, "test", finished_run.workspace.cache_dir)
     assert [outcome.image_id for outcome in evaluation.outcomes] == [new.id]
     assert evaluation.num_met == 1
     assert met_sentence(evaluation).startswith(
         "1 of 2 photos looks like a photo from its training; without it "
     )
-    only_near = replace(dataset, images=(*dataset.images, near))
+    only_near = structs.replace(dataset, images=(*dataset.images, near))
     with pytest.raises(IngestError, match="never met"):
         evaluate_split(run, only_near, "test", finished_run.workspace.cache_dir)
     # One that was left out since is still known by its likeness.
-    without = replace(dataset, images=dataset.images[1:], excluded=dataset.images[:1])
+    without = structs.replace(dataset, images=dataset.images[1:], excluded=dataset.images[:1])
     assert met_before(run, without, [(near.id, near.fingerprint), (new.id, new.fingerprint)]) == [True, False]
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from PIL import Image
 
 from transfer_core.backbones.own.source_model import FACTS_FILE, SourceFacts
@@ -380,10 +381,12 @@ def answers_of(run: TrainingRun) -> list[dict[str, Any]]:
 
 
 def facts_of(value: Any) -> Any:
-    """Return the fields of a dataclass, and of all in it, as plain values."""
-    if is_dataclass(value):
-        names = (field.name for field in fields(value) if field.name not in NOT_STORED)
-        return {name: facts_of(getattr(value, name)) for name in names}
+    """Return the fields of a dataclass or struct, and of all in it, as plain values."""
+    if is_dataclass(value) or isinstance(value, Struct):
+        names = (
+            value.__struct_fields__ if isinstance(value, Struct) else [field.name for field in fields(value)]
+        )
+        return {name: facts_of(getattr(value, name)) for name in names if name not in NOT_STORED}
     if isinstance(value, tuple | list):
         return [facts_of(part) for part in value]
     return value

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -252,12 +253,12 @@ class TestCheckpointFile:
         first, *others = color_dataset.images
         other_class = next(name for name in color_dataset.class_names if name != first.class_name)
         other_split = "train" if first.split == "validation" else "validation"
-        changed = [replace(first, class_name=other_class), replace(first, split=other_split)]
-        datasets = [replace(color_dataset, images=(image, *others)) for image in changed]
+        changed = [structs.replace(first, class_name=other_class), structs.replace(first, split=other_split)]
+        datasets = [structs.replace(color_dataset, images=(image, *others)) for image in changed]
         keys = {training_key(dataset, config) for dataset in (color_dataset, *datasets)}
         keys |= {training_key(color_dataset, config.with_changes(seed=2))}
         assert len(keys) == 4
-        assert training_key(replace(color_dataset, name="x", version=9), config) in keys
+        assert training_key(structs.replace(color_dataset, name="x", version=9), config) in keys
 
     def test_key_of_another_format_is_another(self, color_dataset, config, monkeypatch) -> None:
         """Version 1 trained at other rates: going on from it would end with weights of no training."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from tests.conftest import MakeImage
 from transfer_core.config import TrainingConfig
@@ -66,7 +67,7 @@ class Nth:
 
         def is_moment(event: TrainingEvent) -> bool:
             nonlocal num_seen
-            is_of_kind = isinstance(event, self.kind) and self.facts.items() <= vars(event).items()
+            is_of_kind = isinstance(event, self.kind) and self.facts.items() <= structs.asdict(event).items()
             num_seen += is_of_kind
             return is_of_kind and num_seen == self.number
 

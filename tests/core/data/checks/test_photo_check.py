@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from PIL import Image, ImageEnhance
 
 from transfer_core.data.checks.classes import least_true_accuracy
@@ -17,7 +17,7 @@ from transfer_core.data.checks.problems import listed
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind, Split
+from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind, Split, SplitBy
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.source_file import SourceFile
@@ -39,7 +39,8 @@ def records(**counts: int) -> list[ImageRecord]:
 def dataset_of(
     images: Iterable[ImageRecord], left_out: Iterable[LeftOut] = (), *, is_own_split: bool = False
 ) -> ImageDataset:
-    empty = ImageDataset("id", "Pets", Path("nowhere"), split_by="folders" if is_own_split else "share")
+    split_by: SplitBy = "folders" if is_own_split else "share"
+    empty = ImageDataset("Pets", (), (), (), split_by=split_by, id="id", folder=Path("nowhere"))
     return empty.with_images(images, left_out)
 
 
