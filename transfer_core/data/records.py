@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -30,6 +31,8 @@ LeftOutKind = Literal[
 ]
 
 
+# A hash of the pixels.
+IMAGE_ID_PATTERN = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _Pixels = Annotated[int, Meta(ge=0, le=10**7)]
 _Version = Annotated[int, Meta(ge=1, le=2**53)]
 

@@ -27,6 +27,7 @@ from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
 from transfer_core.data.images.decoding import check_stored
 from transfer_core.data.limits import limits
 from transfer_core.data.parallel import map_ahead
+from transfer_core.data.records import IMAGE_ID_PATTERN
 from transfer_core.data.sources.source_file import clean_name
 from transfer_core.data.sources.zip_archive import UNPACKING_ERRORS
 from transfer_core.errors import NotFoundError, ProjectError, TransferStudioError, UnreadableImageError
@@ -55,7 +56,6 @@ from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.workspace import ID_PATTERN, Workspace
 
-_IMAGE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _OUTCOMES = ("finished", "stopped")
 _FINGERPRINT = re.compile(r"([0-9a-f]{256})?", re.ASCII)
 _LONGEST_NAME = 300
@@ -150,7 +150,7 @@ def check_dataset(dataset: ImageDataset) -> None:
     _require(len(files) <= limits().files, "dataset.json")
     _require(all(edit.version <= dataset.version for edit in dataset.edits), "dataset.json")
     _require(
-        all(_IMAGE_ID.fullmatch(before[0]) for edit in dataset.edits for before in edit.before),
+        all(IMAGE_ID_PATTERN.fullmatch(before[0]) for edit in dataset.edits for before in edit.before),
         "dataset.json",
     )
     _check_class_names(dataset.class_names, limits().files)
@@ -158,7 +158,7 @@ def check_dataset(dataset: ImageDataset) -> None:
 
 
 def _are_image_ids(ids: list[str]) -> bool:
-    return all(map(_IMAGE_ID.fullmatch, ids)) and len(set(ids)) == len(ids)
+    return all(map(IMAGE_ID_PATTERN.fullmatch, ids)) and len(set(ids)) == len(ids)
 
 
 def _is_name(name: str) -> bool:

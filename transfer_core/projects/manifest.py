@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, structs
 
 import transfer_core
+from transfer_core.data.records import IMAGE_ID_PATTERN
 from transfer_core.errors import ProjectError
 from transfer_core.language import _
 from transfer_core.projects.version import PROJECT_FORMAT, PROJECT_VERSION
@@ -20,7 +21,7 @@ MANIFEST_FILE = "project.json"
 MODEL_FACTS_FILE = "model.json"
 
 _ID = ID_PATTERN.pattern
-_IMAGES = rf"datasets/{_ID}/(dataset\.json|images/[0-9a-f]{{32}}\.jpg)"
+_IMAGES = rf"datasets/{_ID}/(dataset\.json|images/{IMAGE_ID_PATTERN.pattern}\.jpg)"
 _RUN = (
     r"(config|split|signature|model|evaluation|calibration|rejection|notes|sweep|distillation)\.json"
     r"|events\.jsonl|(weights|rejection)\.npz"

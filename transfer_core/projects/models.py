@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from msgspec import Struct, structs
 
+from transfer_core.backbones.own.exchange import MOST_HEADER_BYTES
 from transfer_core.backbones.own.source_model import ARRAYS_FILE, check_outputs, kinds_of_arrays, load_arrays
 from transfer_core.backbones.registry import published_backbone
 from transfer_core.backbones.runtime import load_keras
@@ -23,9 +24,6 @@ from transfer_core.schema import Text
 from transfer_core.training.classifier import build_classifier
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.train import MODEL_FILE
-
-# Names and shapes of the arrays, beside their numbers.
-_MOST_HEADER_BYTES = 2 * 10**6
 
 
 class NetworkFacts(Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,7 +99,7 @@ def check_arrays(path: Path, num_values: int) -> None:
     with zipfile.ZipFile(path) as file:
         is_packed = any(member.compress_type != zipfile.ZIP_STORED for member in file.infolist())
     num_bytes = 4 * num_values
-    is_large_enough = num_bytes <= path.stat().st_size <= num_bytes + _MOST_HEADER_BYTES
+    is_large_enough = num_bytes <= path.stat().st_size <= num_bytes + MOST_HEADER_BYTES
     if held != num_values or is_packed or not is_large_enough:
         raise ProjectError(_("its weights are not as many as its network has"))
 
