@@ -1,4 +1,4 @@
-"""Every choice of a training run, in one immutable value."""
+"""The choices of a training run: types, ranges and defaults, declared once."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ _LearningRate = Annotated[float, Meta(ge=1e-9, le=1.0)]
 
 
 class TrainingConfig(Struct, frozen=True):
-    """The choices of one run, checked when made.
+    """The choices of one run. Making one with a bad value raises an error.
 
     Args:
         backbone: Name of the pretrained network in the registry.
-        num_unfrozen_blocks: How many blocks, counted from the output, learn along. 0 freezes them all.
+        num_unfrozen_blocks: How many blocks, counted from the output, are fine-tuned, 0-1000. 0 freezes them all.
         epochs: Times the new layer sees every training image while the whole backbone is frozen, 1-1000.
         fine_tune_epochs: Times the unfrozen blocks see every training image afterwards, 1-1000. Ignored
             when nothing is unfrozen.
-        learning_rate: Largest step size for the new layer, above 0 and up to 1.
-        fine_tune_learning_rate: Largest step size while fine-tuning, above 0 and up to 1.
+        learning_rate: Largest step size for the new layer, 1e-9 to 1.
+        fine_tune_learning_rate: Largest step size while fine-tuning, 1e-9 to 1.
         batch_size: Images in one step, 1-1024.
-        dropout: Share of the features hidden at random in each step, from 0 to below 1.
-        seed: Fixes every random choice of the training.
+        dropout: Share of the features hidden at random in each step, 0-0.95.
+        seed: Fixes every random choice of the training, 0 to 2147483647.
         schedule: `"head_then_fine_tune"` trains the head on frozen features, then the unfrozen blocks with it
             (LP-FT, Kumar et al. 2022); `"head_only"` stops before that; `"one_phase"` trains all that is
             unfrozen from the start, as textbooks do; `"gradual"` unfreezes one block after another (Howard
             and Ruder 2018).
-        unfrozen_layers: Names of single backbone layers that learn along as well.
+        unfrozen_layers: Names of single backbone layers that are fine-tuned as well.
         weights: Where training starts: `"imagenet"` for pretrained weights, `"random"` to train the whole
             network from scratch, in one phase.
         optimizer: Adam, AdamW (Adam with decoupled weight decay) or SGD with momentum.
@@ -56,26 +56,25 @@ class TrainingConfig(Struct, frozen=True):
         oversampling: Show images of small classes more than once an epoch, until all classes are as large
             as the largest.
         head: The new layers: `"linear"` on pooled features, with a `"hidden"` layer between, or
-            `"flattened_map"`, which knows where in the picture something is. `"auto"` takes the one that does
-            best in a cross-validation on the training images.
+            `"flattened_map"`, which keeps positions in the image. `"auto"` takes the best in a cross-validation on
+            the training images.
         hidden_units: Size of the hidden layer, 1-4096.
-        early_stopping_patience: Epochs without a better validation loss after which a phase ends; 0 never.
+        early_stopping_patience: Epochs without a better validation loss after which a phase ends, 0-1000; 0 for never.
         layer_decay: Discriminative learning rates: each block learns at this multiple of the rate of the
             block behind it (Howard and Ruder 2018), 0.01-1; 1 is the same rate for all.
-        augmentation: How strongly training images are varied.
-        augmentation_kinds: Which changes that means: mirroring, turning, zooming with a shift, light and
-            colour.
+        augmentation: Strength of the augmentation of training images.
+        augmentation_kinds: Mirroring, turning, zooming with a shift, brightness and colour.
         num_views: Views kept of each training image when features are cached, the unchanged one among them,
             1-16. Ignored without augmentation.
-        live_augmentation: Vary images again in every epoch instead of keeping views: more variety, but every
-            image goes through the whole network every time.
+        live_augmentation: Augment images again in every epoch instead of caching views: more variety, but each epoch
+            takes a forward pass of every image through the whole network.
         cache_dtype: Precision of the cached features.
-        teacher: Id of a run whose answers are learned as well as the labels (Hinton et al. 2015); empty for none.
-        teacher_share: How much its answers count beside the labels, 0-1.
-        teacher_temperature: How much its answers are softened, 1-20.
+        teacher: Id of a run whose outputs are targets beside the labels (Hinton et al. 2015); empty for none.
+        teacher_share: Weight of its outputs beside the labels, 0-1.
+        teacher_temperature: Softens its outputs, 1-20.
 
     Raises:
-        InvalidConfigError: If a value is out of its range.
+        InvalidConfigError: If a value is out of its range or of another type.
 
     Example:
         >>> TrainingConfig(epochs=20).learning_rate
@@ -120,12 +119,12 @@ class TrainingConfig(Struct, frozen=True):
 
     @property
     def has_augmentation(self) -> bool:
-        """Whether training images are varied at all."""
+        """Whether training images are augmented."""
         return self.augmentation != "off" and bool(self.augmentation_kinds)
 
     @property
     def unfreezes(self) -> bool:
-        """Whether anything of the backbone is to learn along."""
+        """Whether any part of the backbone is trainable."""
         return bool(self.num_unfrozen_blocks or self.unfrozen_layers) or self.weights == "random"
 
     @property
@@ -206,7 +205,7 @@ def _refusal(choice: str, value: object) -> str:
 
 def _titles() -> dict[str, str]:
     return {
-        "backbone": _("The network"),
+        "backbone": _("The pretrained model"),
         "num_unfrozen_blocks": _("The number of unfrozen blocks"),
         "epochs": _("The number of epochs"),
         "fine_tune_epochs": _("The number of fine-tuning epochs"),

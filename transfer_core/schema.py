@@ -24,7 +24,7 @@ Positive = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
 # A mean of float32 numbers can be a little above 1.
 Share = Annotated[float, msgspec.Meta(ge=0, le=1 + 1e-6)]
 
-# In an annotation: infinity and NaN fit as well, such as the loss of a training that went out of bounds.
+# In an annotation: infinity and NaN fit as well, such as the loss of a training that diverged.
 NOT_FINITE = "may be infinity or NaN"
 # Control characters, marks that turn the direction of text, line separators and halves of surrogate pairs. The joiners
 # of emoji and of Persian words are none of these.
@@ -53,18 +53,18 @@ def decoded(values: object, kind: type[_T]) -> _T:
 
 
 def fits(value: object, kind: Any) -> bool:
-    """Return whether a value is of a kind, down to the last part of it. Numbers have to be finite.
+    """Return whether a value and all its parts are of a type. Numbers have to be finite.
 
     Args:
         value: Made from JSON.
-        kind: A dataclass, a plain type, or what is written in the annotations of the dataclasses.
+        kind: A dataclass, or a type as in annotations.
     """
     return _check_of(kind)(value)
 
 
 @lru_cache(maxsize=256)
 def _check_of(kind: Any) -> _Check:
-    """Return the check of a kind, put together once: datasets have a hundred thousand facts."""
+    """Return the check of a type, built once: datasets have a hundred thousand facts."""
     if isinstance(kind, type) and is_dataclass(kind):
         return _check_of_dataclass(kind)
     origin, parts = get_origin(kind), get_args(kind)

@@ -79,9 +79,25 @@ def test_nan_survives_the_log() -> None:
         {"event": "ImagesSeen", "time": 1.0},
         {"event": "ImagesSeen", "time": 1.0, "num_done": 1, "more": 2},
         {"event": ["ImagesSeen"], "time": 1.0},
+        {"event": "ImagesSeen", "time": 1.0, "num_done": -1},
+        {"event": "ImagesSeen", "time": 1.0, "num_done": 1.0},
+        {"event": "ImagesSeen", "time": 1.0, "num_done": True},
+        {"event": "ImagesSeen", "time": 1.0, "num_done": 2**53 + 1},
+        {"event": "ImagesSeen", "time": -1.0, "num_done": 1},
+        {"event": "ImagesSeen", "time": 1e11, "num_done": 1},
+        {"event": "ImagesSeen", "time": math.nan, "num_done": 1},
+        {"event": "RunEnded", "time": 1.0, "outcome": "lost"},
+        {"event": "RunResumed", "time": 1.0, "epoch": 1, "assumed_seconds": [math.inf]},
+        {"event": "HeadChosen", "time": 1.0, "head": "linear", "accuracies": {"linear": 1.5}},
+        {"event": "FoldEnded", "time": 1.0, "fold": 0, "num_folds": 5, "val_accuracy": 1},
+        {"event": "FoldEnded", "time": 1.0, "fold": 3, "num_folds": 2, "val_accuracy": 1},
+        {"event": "FoldEnded", "time": 1.0, "fold": 3, "num_folds": 11, "val_accuracy": 1},
+        [],
+        None,
     ],
+    ids=str,
 )
-def test_what_is_no_event_is_refused(values: dict[str, Any]) -> None:
+def test_a_damaged_event_is_refused(values: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         event_from_dict(values)
 

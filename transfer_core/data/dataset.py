@@ -1,4 +1,4 @@
-"""A labelled set of images on disk, its split, and what was left out of it."""
+"""A labelled set of images on disk: reading, saving, splitting and editing it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         return saved
 
     def discard(self) -> None:
-        """Delete the photos of a new dataset that was never saved; a saved one stays."""
+        """Delete the photos of a new dataset that was never saved. A saved dataset is kept."""
         if self.filling:
             self.filling.release()
             with suppress(OSError):
@@ -111,12 +111,12 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
             )
 
     def with_images(self, images: Iterable[ImageRecord], left_out: Iterable[LeftOut]) -> ImageDataset:
-        """Return the dataset with these images: classes named, like images grouped, the split drawn again."""
+        """Return the dataset with these images: near-duplicates grouped, the split drawn again."""
         images = tuple(images)
         grouped = [
             replace(image, group=group) for image, group in zip(images, groups_of(images), strict=True)
         ]
-        return self._with_classes(grouped, left_out=tuple(left_out))._split_anew()
+        return self._with_classes(grouped, left_out=tuple(left_out))._split_again()
 
     def with_split(
         self,
@@ -131,8 +131,8 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         Args:
             validation_split: Share of each class that is kept for validation, above 0 and below 1.
             seed: Fixes which images those are, 0 to 2147483647.
-            split_by: What decides; as before if not given.
-            num_folds: In how many parts, 2-10; as before if not given.
+            split_by: As before if not given.
+            num_folds: 2-10; as before if not given.
 
         Raises:
             InvalidConfigError: If one of them is out of range, or no folder was called train, validation or test.
@@ -151,7 +151,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
             seed=seed,
             split_by=split_by,
             num_folds=num_folds or self.num_folds,
-        )._split_anew()
+        )._split_again()
 
     @cached_property
     def has_given_split(self) -> bool:
@@ -160,22 +160,22 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def by_id(self) -> Mapping[str, ImageRecord]:
-        """The images that count, by their id."""
+        """The images that are not excluded, by id."""
         return {image.id: image for image in self.images}
 
     def find(self, image_id: str) -> ImageRecord | None:
-        """Return an image, also one that the person took out; None where there is no such image."""
+        """Return an image, excluded or not; None if there is no such image."""
         return self.by_id.get(image_id) or self.excluded_by_id.get(image_id)
 
     @cached_property
     def excluded_by_id(self) -> Mapping[str, ImageRecord]:
-        """The images that the person took out, by their id."""
+        """The excluded images by id."""
         return {image.id: image for image in self.excluded}
 
     def folds(self) -> list[ImageDataset]:
-        """Return the dataset once for each part that takes its turn to be checked with; the first is itself.
+        """Return the dataset once for each fold that takes its turn as validation images; the first is itself.
 
-        A dataset that is not split by folds is one part.
+        A dataset that is not split by folds is one fold.
         """
         if self.split_by != "folds":
             return [self]
@@ -206,17 +206,17 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         return self._edited("relabel", places, names.popitem()[1] if len(names) == 1 else "")
 
     def without(self, ids: Collection[str]) -> ImageDataset:
-        """Return the dataset without some images; their files stay and they can be restored."""
+        """Return the dataset without some images. Their files are kept, so they can be restored."""
         places = {image.id: (image.class_name, True) for image in self.images if image.id in set(ids)}
         return self._edited("exclude", places)
 
     def confirmed(self, ids: Collection[str]) -> ImageDataset:
-        """Return the dataset with some labels marked as found right; the mark goes when the label changes."""
+        """Return the dataset with some labels confirmed, until they change."""
         images = (replace(image, is_confirmed=True) if image.id in ids else image for image in self.images)
         return replace(self, images=tuple(images))
 
     def restored(self, ids: Collection[str]) -> ImageDataset:
-        """Return the dataset with images that were excluded, under the label they had."""
+        """Return the dataset with excluded images back under the label they had."""
         places = {image.id: (image.class_name, False) for image in self.excluded if image.id in set(ids)}
         return self._edited("restore", places)
 
@@ -245,11 +245,11 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         return replace(self._moved(places), edits=tuple(earlier))
 
     def image_path(self, image: ImageRecord) -> Path:
-        """Where the file of an image lies."""
+        """Return the path of an image's file."""
         return self.folder / IMAGES_FOLDER / f"{image.id}.jpg"
 
     def images_in(self, split: Split) -> list[ImageRecord]:
-        """The images of one split."""
+        """Return the images of one split."""
         return list(self._by_split.get(split, ()))
 
     @cached_property
@@ -260,11 +260,11 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         return by_split
 
     def class_index(self, image: ImageRecord) -> int:
-        """Position of the image's class among the network's outputs."""
+        """Return the position of the image's class among the model's outputs."""
         return self.class_names.index(image.class_name)
 
     def counts(self, split: Split | None = None) -> dict[str, int]:
-        """Number of images by class, in one split or in all."""
+        """Return the number of images by class, in one split or in all."""
         parts = [self._counts.get(split, Counter())] if split else [*self._counts.values()]
         return {name: sum(counted[name] for counted in parts) for name in self.class_names}
 
@@ -276,11 +276,11 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         return counts
 
     def check_trainable(self) -> None:
-        """Make sure that a network can learn from this dataset.
+        """Raise an error unless a model can be trained on this dataset.
 
         Raises:
-            IngestError: If there are fewer than two classes, a class has too few images, or a class has none to
-                learn from or none to check with.
+            IngestError: If there are fewer than two classes, a class has too few images, or a class has no training
+                or no validation images.
         """
         if len(self.class_names) < 2:
             raise IngestError(
@@ -323,7 +323,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         )
 
     def _class_called(self, name: str, renamed: str = "") -> str:
-        """Return a cleaned class name, in the spelling it has here already."""
+        """Return a cleaned class name, in the spelling that the dataset has already."""
         cleaned = clean_name(name)
         if not cleaned:
             raise InvalidConfigError(
@@ -335,7 +335,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
     def _edited(
         self, kind: EditKind, places: dict[str, tuple[str, bool]], class_name: str = "", new_name: str = ""
     ) -> ImageDataset:
-        """Move images, and note how to undo it. A change that changes nothing is none."""
+        """Move images and record how to undo it. A change without effect is not recorded."""
         now = {image.id: (image.class_name, False) for image in self.images}
         now |= {image.id: (image.class_name, True) for image in self.excluded}
         before = tuple((key, *now[key]) for key, place in places.items() if now[key] != place)
@@ -345,10 +345,10 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         return replace(self._moved(places), edits=(*self.edits, edit))
 
     def _moved(self, places: dict[str, tuple[str, bool]]) -> ImageDataset:
-        """Give images their class and their place among those that count or those that are out.
+        """Give images their class, and exclude or restore them.
 
-        Each keeps its side of the split, so that a later run is checked with the same images as an earlier one;
-        only a class that would have none on one side is drawn again.
+        Each keeps its side of the split, so that a later run is validated on the same images as an earlier one; the
+        split is drawn again only if a class would have no image on one side.
         """
         marked = [(image, False) for image in self.images] + [(image, True) for image in self.excluded]
         moved = [
@@ -362,7 +362,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         changed = self._with_classes([image for image, is_out in moved if not is_out], excluded=excluded)
         sides: tuple[Split, ...] = ("train", "validation")
         is_one_sided = any(classes_without(changed.images, side) for side in sides)
-        return changed._split_anew() if is_one_sided and self.split_by != "folders" else changed
+        return changed._split_again() if is_one_sided and self.split_by != "folders" else changed
 
     def _with_classes(
         self,
@@ -380,8 +380,8 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
             class_names=tuple(sorted({image.class_name for image in images})),
         )
 
-    def _split_anew(self) -> ImageDataset:
-        # The share and the seed are checked in any case: they are kept for when they are used.
+    def _split_again(self) -> ImageDataset:
+        # Whatever decides the split: share and seed are checked here, and used when the person goes back to a share.
         images = split_by_share(self.images, self.validation_split, self.seed)
         if self.split_by == "folders":
             images = split_by_folders(self.images, self.validation_split, self.seed)

@@ -1,4 +1,4 @@
-"""Turn dropped files into a dataset: keep everything good, name everything else with its reason."""
+"""Add files to a dataset: store every readable photo, and list every other file with the reason."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def create_dataset(workspace: Workspace, name: str, sample: str | None = None) -
     """Return a dataset without images; nothing is on disk until images are added.
 
     Args:
-        workspace: Where it will lie.
-        name: For people.
+        workspace: Where it will be stored.
+        name: Shown to people.
         sample: Name of the built-in sample it will hold, if any.
     """
     dataset_id, title = new_id(), clean_name(name) or _("My images")
@@ -50,12 +50,12 @@ def add_files(
 ) -> ImageDataset:
     """Add files to a dataset and save it as a new version.
 
-    Each picture is decoded in full, turned upright, stored without metadata and known by a hash of its
-    pixels, so that the same picture is never counted twice.
+    Each photo is decoded in full, turned upright and stored without metadata. Its id is a hash of its pixels, so
+    that the same photo is never counted twice.
 
     Args:
-        dataset: The dataset as it is.
-        files: From one of the sources.
+        dataset: The dataset before.
+        files: Of a folder, an archive, a table or an upload.
         class_name: Label for all of them; without it each file's folder is its class.
         burst: Names the camera recording that all of them are frames of, if they are.
         progress: Called with the number of files done and their number in all.
@@ -64,7 +64,7 @@ def add_files(
         The dataset with the new images and with the files that were left out.
 
     Raises:
-        IngestError: If not a single file could be used. The dataset is then as it was.
+        IngestError: If no file could be used. The dataset is then unchanged.
         WorkspaceError: If writing fails.
     """
     collected = collect_files(dataset, files, class_name=class_name, burst=burst, progress=progress)
@@ -80,11 +80,11 @@ def collect_files(
     burst: str = "",
     progress: OnProgress | None = None,
 ) -> ImageDataset:
-    """Do the same with one part of what a person dropped: it is not saved, and may be unusable as a whole.
+    """Add one part of an upload to a dataset without saving it. All its files may be unusable.
 
     Args:
-        dataset: The dataset with the parts before.
-        files: From one of the sources.
+        dataset: The dataset with the earlier parts.
+        files: Of a folder, an archive, a table or an upload.
         class_name: Label for all of them; without it each file's folder is its class.
         burst: Names the camera recording that all of them are frames of, if they are.
         progress: Called with the number of files done and their number in all.
@@ -115,13 +115,13 @@ def collect_files(
     # The person's own split is kept as soon as there is one, until they choose otherwise.
     if any(image.given_split for image in intake.images) and not dataset.has_given_split:
         dataset = replace(dataset, split_by="folders")
-    # A folder that is brought once more tells the same again.
+    # A folder that is added once more has the same files left out.
     left_out = dict.fromkeys((*dataset.left_out, *intake.left_out))
     return dataset.with_images(intake.images, left_out)
 
 
 def _held_if_new(dataset: ImageDataset) -> ImageDataset:
-    """Hold the folder of a dataset that has no file yet, or the next start of the app would clear it away."""
+    """Lock the folder of a dataset that has no file yet, or the next start of the app would delete it."""
     if dataset.version or dataset.filling:
         return dataset
     lock = hold(dataset.folder)
@@ -134,9 +134,9 @@ def _held_if_new(dataset: ImageDataset) -> ImageDataset:
 
 @contextmanager
 def _kept_if_whole(dataset: ImageDataset) -> Iterator[list[Path]]:
-    """Give a list for the photos that are written; when the block fails they are deleted.
+    """Yield a list for the paths of photos that are written, and delete these photos when the block fails.
 
-    A full disk would stay full otherwise, with photos that no page or command lists.
+    Otherwise a full disk would stay full, with photos that no page or command lists.
     """
     written: list[Path] = []
     try:
@@ -150,7 +150,7 @@ def _kept_if_whole(dataset: ImageDataset) -> Iterator[list[Path]]:
 
 
 def _remove_unlisted(folder: Path, paths: Iterable[Path]) -> None:
-    """Delete photos but for those that another window has added to the dataset meanwhile."""
+    """Delete photos except those that another window has added to the dataset meanwhile."""
     with suppress(OSError, WorkspaceError), changing(folder / DATASET_FILE):
         listed = (folder / DATASET_FILE).read_text("utf-8")
         for path in paths:
@@ -159,14 +159,14 @@ def _remove_unlisted(folder: Path, paths: Iterable[Path]) -> None:
 
 
 def check_anything_added(before: ImageDataset, after: ImageDataset) -> None:
-    """Make sure that at least one image came in.
+    """Raise an error unless at least one image was added.
 
     Args:
         before: The dataset without the files.
-        after: What `collect_files` made of it.
+        after: The dataset that `collect_files` returned.
 
     Raises:
-        IngestError: If none did; the message says why.
+        IngestError: If none was added; the message says why.
     """
     if len(after.images) > len(before.images):
         return
@@ -186,10 +186,10 @@ def check_anything_added(before: ImageDataset, after: ImageDataset) -> None:
 
 
 def none_usable(left_out: Sequence[LeftOut]) -> str:
-    """Say that not one file could be used, and why not the first.
+    """Return the sentence that no file could be used, with the reason of the first.
 
     Args:
-        left_out: All of them, at least one.
+        left_out: At least one.
     """
     return plural(
         "The only file, {name}, cannot be used: {reason}.",
@@ -201,7 +201,7 @@ def none_usable(left_out: Sequence[LeftOut]) -> str:
 
 
 class _Intake:
-    """Collects the images of one call, with the reasons of those it does not take."""
+    """Collects the images of one call, and the files that it leaves out."""
 
     def __init__(self, dataset: ImageDataset, label: str | None, burst: str) -> None:
         self.images = list(dataset.images)
@@ -257,7 +257,7 @@ class _Intake:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the picture is stored already; a stored file that was damaged or deleted since is stored again."""
+    """Return whether a file is there and can be decoded; a damaged or deleted one is stored again."""
     try:
         decode_image(path.read_bytes())
     except (OSError, UnreadableImageError) as error:
@@ -269,7 +269,7 @@ def _is_whole(path: Path) -> bool:
 def _store(
     folder: Path, label: str | None, written: list[Path], file: SourceFile
 ) -> ImageRecord | UnreadableImageError:
-    """Decode a file and put the picture on disk under the hash of its pixels, in a thread of its own."""
+    """Decode a file and store the photo under the hash of its pixels. Runs on a worker thread."""
     if file.is_system_file or not (label or file.class_name):
         return UnreadableImageError()
     try:
@@ -283,7 +283,7 @@ def _store(
         with replacing(path, durable=False) as beside:
             beside.write_bytes(decoded.to_jpeg())
         written.append(path)
-    # To describe the whole picture this is enough; reading every pixel again takes longer than decoding.
+    # Enough to describe the whole photo; reading every pixel again takes longer than decoding.
     small = image.resize((_SMALL_SIDE, _SMALL_SIDE), Image.Resampling.BOX)
     grey = np.asarray(small.convert("L"))
     return ImageRecord(

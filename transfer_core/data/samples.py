@@ -1,4 +1,4 @@
-"""Sample images that ship with the app and need no network."""
+"""Sample datasets that ship with the app and need no network."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Sample:
 
     Args:
         name: Identifier on the command line.
-        title: Name for people.
-        description: What is in it, in one sentence.
+        title: Shown to people.
+        description: Its content in one sentence.
         files: Returns the labelled files.
-        new_files: Returns files that are kept aside to test a trained model with.
+        new_files: Returns test files, which are not among `files`.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Sample:
 
 
 def list_samples() -> list[Sample]:
-    """Return every sample, the most inviting first."""
+    """Return every sample, the recommended one first."""
     return [
         Sample(
             "pictures",

@@ -19,10 +19,10 @@ _AssumedSeconds = Annotated[tuple[Positive, ...], _FEW]
 
 
 class TrainingEvent(Struct, frozen=True, forbid_unknown_fields=True, tag_field="event", tag=True):
-    """Something that happened.
+    """Something that happened in a training.
 
     Args:
-        time: When, in seconds since 1970.
+        time: Seconds since 1970.
     """
 
     # Up to the year 5138.
@@ -30,13 +30,11 @@ class TrainingEvent(Struct, frozen=True, forbid_unknown_fields=True, tag_field="
 
 
 class RunStarted(TrainingEvent, frozen=True):
-    """The training left the queue. Told once more, it began from nothing again.
+    """The training left the queue. A second one in a log means that it started from the beginning again.
 
     Args:
-        num_train_images: Images that the network learns from.
-        num_validation_images: Images that it is checked with.
         num_epochs: Epochs of all phases together, if none ends early.
-        assumed_seconds: A guess for each phase that is to come, made before anything could be measured.
+        assumed_seconds: An estimate for each phase to come, made before anything could be measured.
     """
 
     num_train_images: Count
@@ -46,10 +44,10 @@ class RunStarted(TrainingEvent, frozen=True):
 
 
 class RunResumed(TrainingEvent, frozen=True):
-    """An interrupted training goes on from its checkpoint; what came after that is void.
+    """An interrupted training went on from its checkpoint; events after that checkpoint are void.
 
     Args:
-        epoch: The last epoch that counts, over all phases; 0 when none does.
+        epoch: The last valid epoch, over all phases; 0 for none.
         assumed_seconds: As in `RunStarted`, for the phases that are left.
     """
 
@@ -58,19 +56,18 @@ class RunResumed(TrainingEvent, frozen=True):
 
 
 class RunPaused(TrainingEvent, frozen=True):
-    """The training waits until it is told to go on; this time does not count as work."""
+    """The training was paused; the time until `RunContinued` does not count as work."""
 
 
 class RunContinued(TrainingEvent, frozen=True):
-    """The person ended the pause."""
+    """The pause ended."""
 
 
 class PhotosLeftOut(TrainingEvent, frozen=True):
-    """Photos turned out to be damaged or missing, and the run goes on without them.
+    """Photos turned out to be damaged or missing, and the run went on without them.
 
     Args:
-        image_ids: Their ids.
-        names: What their files were called when they were added.
+        names: Of their files when they were added.
         class_names: Their labels.
     """
 
@@ -83,13 +80,12 @@ class PhaseStarted(TrainingEvent, frozen=True):
     """A part of the training began.
 
     Args:
-        phase: `"teacher"` asks another model about the images, `"features"` looks at the images once, `"head"`
-            trains the new layer, `"fine_tune"` the unfrozen blocks with it, `"evaluation"` scores the model that was
-            kept, `"cross_validation"` trains once more for each other part of the images.
-        num_steps: Images in the phases `"teacher"`, `"features"` and `"evaluation"`, parts in
+        phase: `"teacher"` computes the outputs of the teacher, `"features"` the features of the images, `"head"` trains
+            the new layer, `"fine_tune"` the unfrozen blocks with it, `"evaluation"` scores the model that was kept,
+            `"cross_validation"` trains once more for each other fold.
+        num_steps: Images in the phases `"teacher"`, `"features"` and `"evaluation"`, folds in
             `"cross_validation"`, batches otherwise.
-        first_step: Steps that were done before: images in the cache, or batches before the training was
-            resumed in the middle of the phase.
+        first_step: Steps done before: images in the cache, or batches before the training was resumed within the phase.
     """
 
     phase: Phase
@@ -98,21 +94,20 @@ class PhaseStarted(TrainingEvent, frozen=True):
 
 
 class ImagesSeen(TrainingEvent, frozen=True):
-    """Frozen layers have looked at some more images.
+    """Some more images have passed through the frozen layers.
 
     Args:
-        num_done: In all, with those that were kept from an earlier run.
+        num_done: In all, with cached ones.
     """
 
     num_done: Count
 
 
 class HeadChosen(TrainingEvent, frozen=True):
-    """A cross-validation on the training images has decided which new layers suit them.
+    """A cross-validation on the training images has chosen the head.
 
     Args:
-        head: The kind of head.
-        accuracies: What each kind reached, 0-1; empty when there were too few images to compare.
+        accuracies: Of each kind of head, 0-1; empty when there were too few images to compare.
     """
 
     head: Text
@@ -128,9 +123,9 @@ class BatchEnded(TrainingEvent, frozen=True):
         loss: Mean loss of the epoch so far.
         accuracy: Mean accuracy of the epoch so far, 0-1.
         num_images: Images seen since this phase was started or resumed.
-        batch_loss: Loss of this batch alone; None in logs of earlier versions, as what follows.
-        learning_rate: Step size of this batch.
-        epoch_share: How much of the epoch is done, 0-1.
+        batch_loss: Loss of this batch alone; None in logs of earlier versions.
+        learning_rate: Of this batch; None in logs of earlier versions.
+        epoch_share: Share of the epoch that is done, 0-1.
     """
 
     epoch: Count
@@ -148,8 +143,7 @@ class EpochEnded(TrainingEvent, frozen=True):
 
     Args:
         epoch: Counted from 1 over all phases.
-        phase: The part of the training it belongs to.
-        loss: Mean loss of the training images, as the network learned from them.
+        loss: Mean loss of the training images during the epoch.
         accuracy: Their accuracy, 0-1.
         val_loss: Mean cross-entropy of the validation images.
         val_accuracy: Their accuracy, 0-1.
@@ -168,12 +162,12 @@ class EpochEnded(TrainingEvent, frozen=True):
 
 
 class FoldEnded(TrainingEvent, frozen=True):
-    """One part of the images has been checked by a training on all the others.
+    """One fold has been scored by a training on all the others.
 
     Args:
-        fold: Which part, from 1.
-        num_folds: How many there are.
-        val_accuracy: Share of its images that were right, 0-1.
+        fold: From 1.
+        num_folds: Up to 10.
+        val_accuracy: Of its images, 0-1.
     """
 
     fold: Annotated[int, Meta(ge=1)]
@@ -189,9 +183,8 @@ class RunEnded(TrainingEvent, frozen=True):
     """The training is over.
 
     Args:
-        outcome: How it ended.
-        message: What happened, for a person; empty when it simply finished.
-        best_epoch: The epoch whose weights were kept; 0 when none were.
+        message: The reason, for a person; empty for a training that finished.
+        best_epoch: The epoch whose weights were kept; 0 for none.
     """
 
     outcome: Outcome
@@ -199,23 +192,7 @@ class RunEnded(TrainingEvent, frozen=True):
     best_epoch: Count = 0
 
 
-EVENT_TYPES: dict[str, type[TrainingEvent]] = {
-    event_type.__name__: event_type
-    for event_type in (
-        RunStarted,
-        RunResumed,
-        RunPaused,
-        RunContinued,
-        PhotosLeftOut,
-        PhaseStarted,
-        ImagesSeen,
-        HeadChosen,
-        BatchEnded,
-        EpochEnded,
-        FoldEnded,
-        RunEnded,
-    )
-}
+EVENT_TYPES = {event_type.__name__: event_type for event_type in TrainingEvent.__subclasses__()}
 
 
 def event_to_dict(event: TrainingEvent) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What lies in a project file: its manifest, and the only names that files in it can have."""
+"""The manifest of a project, and the only names that files in a project can have."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class StoredFile(Struct, frozen=True, forbid_unknown_fields=True):
     """A file in a project.
 
     Args:
-        name: Its place, with `/` between folders.
-        num_bytes: Its size, unpacked.
+        name: Its folders and name, with `/` between them.
+        num_bytes: Unpacked.
         sha256: Of its content.
     """
 
@@ -53,13 +53,13 @@ _Id = Annotated[str, Meta(pattern=rf"\A(?a:{ID_PATTERN.pattern})\Z")]
 
 
 class Manifest(Struct, frozen=True):
-    """What a project is made of.
+    """The content of a project.
 
     Args:
-        title: Name of the images.
-        dataset: Id of the images.
+        title: Name of the dataset.
+        dataset: Id of the dataset.
         runs: Ids of the runs.
-        sources: Ids of the own models that the runs build on.
+        sources: Ids of the own models that the runs start from.
     """
 
     title: Text
@@ -72,7 +72,7 @@ class Manifest(Struct, frozen=True):
             raise ValueError("an id that is there twice")
 
     def to_dict(self, files: list[StoredFile]) -> dict[str, Any]:
-        """Return all that `project.json` holds, as plain values.
+        """Return the content of `project.json` as plain values.
 
         Args:
             files: Every other file of the project.
@@ -91,7 +91,7 @@ class Manifest(Struct, frozen=True):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Manifest:
-        """Check and take what `to_dict` gave, of the present version.
+        """Return the manifest that `to_dict` gave, of the present version.
 
         Raises:
             ProjectError: If it is not what this app writes.
@@ -103,12 +103,12 @@ class Manifest(Struct, frozen=True):
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Of everything in it."""
+        """Ids of everything in the project."""
         return (self.dataset, *self.runs, *self.sources)
 
     @property
     def places(self) -> list[str]:
-        """Its folders in the order in which they are to appear: a run comes after what it needs."""
+        """Its folders in the order in which they are moved in: a run comes after its dataset and its own model."""
         return [
             *(f"sources/{source_id}" for source_id in self.sources),
             f"datasets/{self.dataset}",
@@ -117,7 +117,7 @@ class Manifest(Struct, frozen=True):
 
 
 def is_packed(name: str) -> bool:
-    """Whether a file is packed in a project: JSON is; pictures and weights, which get no smaller, are not."""
+    """Return whether a file is compressed in a project: JSON is; photos and weights would get no smaller."""
     return name.endswith((".json", ".jsonl"))
 
 

@@ -1,4 +1,4 @@
-"""The model of a run on its way: facts and arrays. What arrives is put into a network that this app builds itself."""
+"""Move the model of a run as facts and arrays. The receiving app builds the network itself and loads the arrays."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from transfer_core.training.train import MODEL_FILE
 
 
 class NetworkFacts(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is needed to build the network of a run again.
+    """The facts from which the network of a run is built again.
 
     Args:
-        architecture: Name of the published network that its body is.
+        architecture: Name of its published backbone.
         head: The new layers.
-        hidden_units: Size of the hidden layer, where the head has one, 1-4096.
+        hidden_units: Size of the hidden layer, if the head has one, 1-4096.
     """
 
     architecture: Text
@@ -40,7 +40,7 @@ class NetworkFacts(Struct, frozen=True, forbid_unknown_fields=True):
     hidden_units: HiddenUnits = 1
 
     def plan(self) -> FreezePlan:
-        """Return the body and the head.
+        """Return the plan of backbone and head.
 
         Raises:
             NotFoundError: If this app has no such network.
@@ -55,16 +55,16 @@ class NetworkFacts(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def write_arrays(run: TrainingRun, architecture: str, path: Path) -> NetworkFacts:
-    """Write the numbers of a run's model, and return what else there is to know about it.
+    """Write the weights of a run's model, and return the facts of its network.
 
     Args:
-        run: A run of this computer with a model.
-        architecture: Name of the published network that its body is.
-        path: Where the arrays are to be.
+        run: A run of the workspace with a model.
+        architecture: Name of its published backbone.
+        path: The target.
 
     Raises:
         NotFoundError: If it has no model.
-        WorkspaceError: If the model is damaged, or the disk refuses.
+        WorkspaceError: If the model is damaged, or writing fails.
     """
     model = load_model(run.folder)
     layers = {layer.name: layer for layer in model.layers}
@@ -84,15 +84,15 @@ def write_arrays(run: TrainingRun, architecture: str, path: Path) -> NetworkFact
 
 
 def check_arrays(path: Path, num_values: int) -> None:
-    """Make sure, before a network is built, that a file is as large as its numbers: no small one has a large built.
+    """Raise an error unless a file has as many weights as the network, so that no small file causes a large build.
 
     Args:
         path: The arrays.
-        num_values: How many numbers the network has.
+        num_values: Weights of the network.
 
     Raises:
         OSError: If there is no such file.
-        ProjectError: If it holds another number of them, or holds them packed, which this app does not.
+        ProjectError: If it has another number of weights, or compressed ones, which this app does not write.
         ValueError: If it is no file of arrays.
     """
     held = sum(math.prod(shape) for shape, _dtype in kinds_of_arrays(path).values())
@@ -105,11 +105,11 @@ def check_arrays(path: Path, num_values: int) -> None:
 
 
 def rebuild_model(run: TrainingRun, facts: NetworkFacts) -> None:
-    """Build the network of a run, put its numbers in, and save it as `train` would have.
+    """Build the network of a run, load its weights, and save it as `train` does.
 
     Args:
-        run: It has arrays, which are deleted once the model is there. The facts beside them have been checked.
-        facts: What the network is.
+        run: Unpacked. Its arrays are deleted once the model is saved.
+        facts: Of its network, checked.
 
     Raises:
         ProjectError: If the arrays are of another network.

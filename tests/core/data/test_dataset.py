@@ -1,6 +1,7 @@
-"""A dataset on disk: what it holds, what it can be learned from, and what happens when its file is damaged."""
+"""A dataset on disk: its facts, its split, its edits, and damaged files."""
 
 import json
+import math
 
 import pytest
 from msgspec import structs
@@ -156,10 +157,24 @@ def test_an_id_that_is_none(workspace: Workspace) -> None:
         {"left_out": [1]},
         {"class_names": None},
         {"of_another_version": 1},
+        {"validation_split": 0},
+        {"validation_split": 1.0},
+        {"validation_split": math.nan},
+        {"seed": -1},
+        {"seed": 1.0},
+        {"split_by": "luck"},
+        {"num_folds": 11},
+        {"version": 0},
+        {"version": True},
+        {"sample": 1},
+        {"name": "a" * 100_001},
+        {"edits": [{"version": 1, "kind": "relabel", "class_name": "a", "before": [["a", "b", 1]]}]},
+        {"edits": [{"version": 1, "kind": "repaint", "class_name": "a"}]},
+        {"left_out": [{"name": "a", "reason": "b", "kind": "odd"}]},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:60],
 )
-def test_a_damaged_file_is_told(
+def test_a_damaged_file_is_reported(
     workspace: Workspace, dataset: ImageDataset, change: dict[str, object]
 ) -> None:
     path = dataset.folder / "dataset.json"
@@ -171,13 +186,42 @@ def test_a_damaged_file_is_told(
     )
 
 
-def test_a_file_that_lacks_a_fact_is_told(workspace: Workspace, dataset: ImageDataset) -> None:
-    (dataset.folder / "dataset.json").write_text('{"name": "a"}')
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"number": -1},
+        {"width": 10**7 + 1},
+        {"brightness": 255.5},
+        {"contrast": math.inf},
+        {"split": "both"},
+        {"is_confirmed": 1},
+        {"more": 1},
+        {"id": None},
+    ],
+    ids=str,
+)
+def test_a_damaged_image_record_is_reported(
+    workspace: Workspace, dataset: ImageDataset, change: dict[str, object]
+) -> None:
+    path = dataset.folder / "dataset.json"
+    facts = json.loads(path.read_bytes())
+    facts["images"][0] |= change
+    path.write_text(json.dumps(facts))
+    with pytest.raises(WorkspaceError, match="is damaged: it does not hold what was expected"):
+        ImageDataset.load(workspace, dataset.id)
+
+
+@pytest.mark.parametrize("name", ["name", "class_names", "images", "left_out"])
+def test_a_file_that_lacks_a_fact_is_reported(workspace: Workspace, dataset: ImageDataset, name: str) -> None:
+    path = dataset.folder / "dataset.json"
+    facts = json.loads(path.read_bytes())
+    del facts[name]
+    path.write_text(json.dumps(facts))
     with pytest.raises(WorkspaceError, match="is damaged"):
         ImageDataset.load(workspace, dataset.id)
 
 
-def test_a_half_written_file_is_told(workspace: Workspace, dataset: ImageDataset) -> None:
+def test_a_half_written_file_is_reported(workspace: Workspace, dataset: ImageDataset) -> None:
     path = dataset.folder / "dataset.json"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(

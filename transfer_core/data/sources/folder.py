@@ -1,4 +1,4 @@
-"""The files of a folder on this machine."""
+"""List the files of a folder on this machine."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def folder_source(folder: Path) -> list[SourceFile]:
     """List the files of a folder on this machine. Links are not followed.
 
     Args:
-        folder: Its subfolders are the classes, also below `train`, `val` and `test`, and with one more folder
-            around them all; or a table at its top tells the classes.
+        folder: Its subfolders are the classes, also below `train`, `val` and `test`, and below one more folder
+            around them all; or a table at its top names the classes.
 
     Raises:
         IngestError: If it is not a folder, or holds too many files.
@@ -31,12 +31,12 @@ def folder_source(folder: Path) -> list[SourceFile]:
         )
     files: list[SourceFile] = []
 
-    def note_closed(error: OSError) -> None:
+    def add_unreadable(error: OSError) -> None:
         reason = _("the folder cannot be opened ({reason})").format(reason=error.strerror or error)
         closed = Path(error.filename or folder).relative_to(folder)
         files.append(refused_file(closed.as_posix(), reason, "unreadable"))
 
-    for parent, folders, names in os.walk(folder, onerror=note_closed):
+    for parent, folders, names in os.walk(folder, onerror=add_unreadable):
         place = Path(parent).relative_to(folder).parts
         links = [name for name in folders if Path(parent, name).is_symlink()]
         files += [file_at(folder, (*place, name)) for name in [*names, *links]]
@@ -51,8 +51,8 @@ def file_at(folder: Path, place: tuple[str, ...]) -> SourceFile:
     """Return one file below a folder; links and special files are refused.
 
     Args:
-        folder: The source.
-        place: Its folders and name below it.
+        folder: The folder that is added.
+        place: Folders and name of the file below it.
     """
     path = folder.joinpath(*place)
     try:

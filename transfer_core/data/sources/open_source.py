@@ -1,4 +1,4 @@
-"""Open a folder, a zip, a tar or a table as labelled files; the content tells which it is."""
+"""Open a folder, zip, tar or table as labelled files. The content decides which it is, not the ending."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from transfer_core.language import _
 
 @contextmanager
 def open_source(path: Path) -> Iterator[list[SourceFile]]:
-    """List the files of whatever lies at a path, and keep it open while they are read.
+    """List the files at a path, and keep an archive open while they are read.
 
     Args:
-        path: A folder, a zip, a tar (also packed with gzip, bzip2 or xz), or a table of path and class. Its
-            content tells which it is, not its ending.
+        path: A folder, a zip, a tar (also packed with gzip, bzip2 or xz), or a table of path and class.
 
     Raises:
-        IngestError: If it is none of them, is damaged, or holds more than is taken at once.
+        IngestError: If it is none of them, is damaged, or holds more than the limits allow.
     """
     if path.is_dir():
         yield folder_source(path)
@@ -53,10 +52,10 @@ def open_archive(file: BinaryIO, name: str) -> Iterator[list[SourceFile]]:
 
     Args:
         file: The open archive.
-        name: What it is called, for messages.
+        name: Of the archive, for messages.
 
     Raises:
-        IngestError: If it is neither, is damaged, or holds more than is taken at once.
+        IngestError: If it is neither, is damaged, or holds more than the limits allow.
     """
     if is_tar(file):
         with tar_source(file, name) as files:

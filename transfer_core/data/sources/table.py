@@ -1,4 +1,4 @@
-"""Labels from a table: lines of path and class, as spreadsheets save them (CSV)."""
+"""Read labels from a table: lines of path and class, as spreadsheets save them (CSV)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LabelRow:
 
     Args:
         path: Of the image, below the folder of the table, with `/` between folders.
-        label: Its class; empty when the table leaves it out.
+        label: Its class; may be empty.
         split: Its split, if the table has a column for it.
     """
 
@@ -49,13 +49,13 @@ class LabelRow:
 
 
 def arranged(files: list[SourceFile]) -> list[SourceFile]:
-    """Give the files of a folder or an archive their classes.
+    """Return the files of a folder or an archive with their classes.
 
-    A table at its top tells them, if there is exactly one; otherwise the folders do, below the one folder around
+    These come from a table at the top, if there is exactly one; otherwise from the folders, below the one folder around
     them all.
 
     Args:
-        files: All files, each with its place below the top.
+        files: All files of the folder or archive.
     """
     tables = [found for file in files if (found := _table_in(file, files))]
     if len(tables) != 1:
@@ -67,16 +67,16 @@ def arranged(files: list[SourceFile]) -> list[SourceFile]:
 def read_table(content: bytes) -> list[LabelRow]:
     """Read lines of path, class and, if there is a third column, split.
 
-    The columns may be parted by commas, semicolons or tabs, and may have headers such as `filename` and `class`.
+    The columns may be separated by commas, semicolons or tabs, and may have headers such as `filename` and `class`.
 
     Args:
         content: The bytes of the file: UTF-8, UTF-16 as some spreadsheets write it, or Western European letters.
 
     Returns:
-        Its lines; none when it is no such table.
+        Its lines; none if it is no such table.
 
     Raises:
-        IngestError: If it names more files than are taken at once.
+        IngestError: If it names more files than the limit.
     """
     text = _decoded(content)
     first_line = text.lstrip().partition("\n")[0]
@@ -92,16 +92,16 @@ def read_table(content: bytes) -> list[LabelRow]:
 
 
 def labelled(files: Iterable[SourceFile], rows: Iterable[LabelRow], table: str) -> list[SourceFile]:
-    """Give files the labels of a table.
+    """Return files with the labels of a table.
 
     Args:
         files: Files that may be named in it.
         rows: Its lines.
-        table: What it is called, for messages.
+        table: Its name, for messages.
 
     Returns:
-        The files that it names in the order of its lines, those of them that are not there or have no clear
-        class as refused ones; then the others, refused as well.
+        The files that it names in the order of its lines; missing ones and those without one clear class are refused
+        files. Then the files that it does not name, refused as well.
     """
     files = list(files)
     find = _finder(files)
@@ -126,7 +126,7 @@ def labelled(files: Iterable[SourceFile], rows: Iterable[LabelRow], table: str) 
 def _table_in(
     file: SourceFile, files: list[SourceFile]
 ) -> tuple[SourceFile, list[LabelRow], list[SourceFile]] | None:
-    """Return the table, its lines and all files as seen from its folder, if the file is one that names others."""
+    """Return the table, its lines and all files relative to its folder, if the file is a table that names others."""
     if file.is_system_file or not file.parts[-1].casefold().endswith(TABLE_ENDINGS) or len(file.parts) > 2:
         return None
     root = file.parts[:-1]
@@ -172,7 +172,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _finder(files: list[SourceFile]) -> Callable[[str], SourceFile | None]:
-    """Return a search for a path: as it is written, in other cases of letters, then by the name alone."""
+    """Return a search for a path: as written, then without case, then by the name alone."""
     spellings: tuple[Callable[[str], str], ...] = (
         _normal,
         lambda path: _normal(path).casefold(),

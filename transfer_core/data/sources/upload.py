@@ -1,4 +1,4 @@
-"""Files that a browser sent, or could not send."""
+"""Files that a browser sent, or failed to send."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MAX_UPLOADED_FILES = 500
 
 
 def uploaded_file(path: str, content: bytes) -> SourceFile:
-    """Wrap a file that a browser sent; the first folder of its path is the one the person picked.
+    """Return a file that a browser sent, without the folder that the person picked.
 
     Args:
-        path: Its name, with its folders when a whole folder was dropped.
+        path: Its name, with its folders if a whole folder was dropped.
         content: Its bytes.
     """
     parts = tuple(part for part in path.replace("\\", "/").split("/") if part not in ("", ".", ".."))
@@ -24,10 +24,10 @@ def uploaded_file(path: str, content: bytes) -> SourceFile:
 
 
 def failing_file(path: str, *, is_too_large: bool) -> SourceFile:
-    """Stand for a file that the browser could not send, so that it is listed with its reason.
+    """Return a file that the browser could not send: reading it fails with the reason.
 
     Args:
-        path: Its name, with its folders when a whole folder was dropped.
+        path: Its name, with its folders if a whole folder was dropped.
         is_too_large: Whether its size was the reason.
     """
 
