@@ -85,7 +85,7 @@ def test_another_split(dataset: ImageDataset) -> None:
 
 
 @pytest.mark.parametrize("seed", [-1, 2**31, 1.5, True])
-def test_seed_that_is_out_of_range_is_told(dataset: ImageDataset, seed: object) -> None:
+def test_seed_that_is_out_of_range_is_reported(dataset: ImageDataset, seed: object) -> None:
     with pytest.raises(
         InvalidConfigError, match=rf"The seed is {seed}\. Expected was a number from 0 to 2147483647\."
     ):
@@ -102,7 +102,7 @@ def test_new_images_are_split_by_the_datasets_own_share(dataset: ImageDataset) -
     assert changed.with_images(changed.images, ()) == structs.replace(changed, left_out=())
 
 
-def test_an_image_lies_under_its_hash(dataset: ImageDataset) -> None:
+def test_an_image_is_stored_under_its_hash(dataset: ImageDataset) -> None:
     image = dataset.images[0]
     assert dataset.image_path(image) == dataset.folder / "images" / f"{image.id}.jpg"
 
@@ -123,7 +123,7 @@ def test_an_image_lies_under_its_hash(dataset: ImageDataset) -> None:
         ),
     ],
 )
-def test_what_cannot_be_learned_from_is_told(
+def test_untrainable_datasets_are_reported(
     workspace: Workspace, counts: dict[str, int], message: str
 ) -> None:
     with pytest.raises(IngestError) as caught:
@@ -137,7 +137,7 @@ def test_two_classes_of_two_are_enough(workspace: Workspace) -> None:
     assert {image.split for image in dataset.images} == {"train", "validation"}
 
 
-def test_a_dataset_that_is_gone(workspace: Workspace) -> None:
+def test_a_deleted_dataset(workspace: Workspace) -> None:
     with pytest.raises(NotFoundError) as caught:
         ImageDataset.load(workspace, MISSING_ID)
     assert str(caught.value) == f"There are no images with the id {MISSING_ID} any more."
@@ -265,7 +265,7 @@ class TestEdits:
         assert without.excluded == (image,)
         assert without.restored([image.id]).images == dataset.images
 
-    def test_their_files_stay(self, dataset: ImageDataset) -> None:
+    def test_their_files_are_kept(self, dataset: ImageDataset) -> None:
         image = dataset.images[0]
         dataset.image_path(image).parent.mkdir()
         dataset.image_path(image).write_bytes(b"pixels")
@@ -314,7 +314,7 @@ class TestEdits:
         changed = dataset.without([image.id for image in dataset.images[:5]])
         assert all(image.split == sides[image.id] for image in changed.images)
 
-    def test_a_class_that_would_lack_a_side_is_drawn_anew(self, dataset: ImageDataset) -> None:
+    def test_a_class_that_would_lack_a_side_is_drawn_again(self, dataset: ImageDataset) -> None:
         checked_with = [image.id for image in dataset.images_in("validation") if image.class_name == "fox"]
         assert dataset.without(checked_with).counts("validation")["fox"] > 0
 
@@ -351,13 +351,13 @@ class TestWaysToSplit:
     def test_a_share_is_one_fold(self, dataset: ImageDataset) -> None:
         assert dataset.folds() == [dataset]
 
-    def test_one_recording_cannot_be_parted(self, workspace: Workspace) -> None:
+    def test_one_recording_cannot_be_split(self, workspace: Workspace) -> None:
         images = [*records(cat=4), *(structs.replace(image, burst="b1") for image in records(dog=6))]
         dataset = empty_dataset(workspace).with_images(images, ())
         with pytest.raises(IngestError, match=r"one recording, so they cannot be parted.*: dog\. Add images"):
             dataset.check_trainable()
 
-    def test_folders_without_a_class_are_told(self, workspace: Workspace) -> None:
+    def test_folders_without_a_class_are_reported(self, workspace: Workspace) -> None:
         images = [
             structs.replace(image, given_split="validation" if image.class_name == "cat" else "train")
             for image in records(cat=4, dog=4)

@@ -381,7 +381,7 @@ class TestFullDisk:
             add_files(filled, files)
         assert files_below(filled.folder) == before
 
-    def test_photos_of_another_window_stay(
+    def test_photos_of_another_window_are_kept(
         self,
         workspace: Workspace,
         filled: ImageDataset,

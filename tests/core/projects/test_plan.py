@@ -1,4 +1,4 @@
-"""What goes into a project is what would be opened; what stays behind is told with its reason."""
+"""Only content that can be opened again goes into a project; the rest is reported with its reason."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_model_that_cannot_be_loaded_is_named(two_runs: Workspace, tmp_path: P
     assert not list(tmp_path.glob("*.zip"))
 
 
-def test_an_own_model_that_is_gone_or_damaged(two_runs: Workspace, tmp_path: Path) -> None:
+def test_a_deleted_or_damaged_own_model(two_runs: Workspace, tmp_path: Path) -> None:
     (source_id,) = two_runs.source_ids()
     weights = two_runs.source_dir(source_id) / "weights.npz"
     student = next(

@@ -185,7 +185,7 @@ def test_what_is_missing_here_is_filled_in(workspace: Workspace) -> None:
     assert opened(workspace, DATA / "version-1.zip").new_ids == ()
 
 
-def test_what_was_changed_here_stays_and_the_project_comes_in_as_a_copy(
+def test_local_changes_are_kept_and_the_project_comes_in_as_a_copy(
     project_path: Path, workspace: Workspace, finished_run: FinishedRun
 ) -> None:
     first = opened(workspace, project_path)
@@ -202,7 +202,7 @@ def test_what_was_changed_here_stays_and_the_project_comes_in_as_a_copy(
     assert_same_answers(finished_run.run, run)
 
 
-def test_a_copy_names_its_own_models_and_series_anew(
+def test_a_copy_gives_own_models_and_sweeps_new_ids(
     color_dataset: ImageDataset, tiny_config: TrainingConfig, tmp_path: Path
 ) -> None:
     here = Workspace(tmp_path / "here")
@@ -250,17 +250,17 @@ def test_runs_that_are_not_over_stay_behind_and_it_is_said(
     assert opened(Workspace(tmp_path / "there"), tmp_path / "images.zip").run_ids == ()
 
 
-def test_the_size_is_told_before_and_the_same_project_gives_the_same_file(
+def test_the_size_is_estimated_and_the_same_project_gives_the_same_file(
     finished_run: FinishedRun, project_path: Path, tmp_path: Path
 ) -> None:
     plan = plan_project(finished_run.workspace, finished_run.dataset.id, [finished_run.run.id])
     assert plan.num_bytes == pytest.approx(project_path.stat().st_size, rel=0.5)
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     for name in ("one.zip", "other.zip"):
         save_project(
-            finished_run.workspace, plan, tmp_path / name, lambda done, total: told.append((done, total))
+            finished_run.workspace, plan, tmp_path / name, lambda done, total: progress.append((done, total))
         )
-    assert all(0 <= done <= total for done, total in told)
+    assert all(0 <= done <= total for done, total in progress)
     one, other = (members_of(tmp_path / name) for name in ("one.zip", "other.zip"))
     # NumPy puts the time into its file of arrays.
     weights = f"runs/{finished_run.run.id}/weights.npz"

@@ -1,4 +1,4 @@
-"""Each problem is found, said in plain words, and gone after its fix; what is good is not called a problem."""
+"""Each problem is found, described, and solved by its fix; good images have no problem."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_size_that_is_not_known_is_no_problem() -> None:
     assert examine(dataset_of(changed(healthy(), 4, width=0, height=0))) == []
 
 
-def test_no_mend_leaves_a_class_without_images() -> None:
+def test_no_fix_leaves_a_class_without_images() -> None:
     images = changed(healthy(), *range(29), width=32, height=32)
     problem = only_problem(dataset_of(images))
     assert (problem.kind, problem.fix) == ("tiny", None)
@@ -310,7 +310,7 @@ def test_class_on_one_side_of_the_person_s_own_split() -> None:
     assert examine(after) == []
 
 
-def test_few_images_to_check_with() -> None:
+def test_few_validation_images() -> None:
     dataset = dataset_of(records(cat=30, dog=20))
     problem = only_problem(dataset)
     assert (problem.kind, problem.severity) == ("few_validation", "warning")

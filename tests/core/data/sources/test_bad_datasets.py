@@ -1,4 +1,4 @@
-"""Sets that cannot be learned from, sets that are too much, and disks that are full: told, and nothing good is lost."""
+"""Untrainable and oversized datasets and full disks: reported, without losing readable photos."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_not_enough_memory_half_way_keeps_the_small_pictures(tmp_path: Path, mak
     )
 
 
-def test_what_is_there_stays_when_nothing_can_be_used(
+def test_existing_images_are_kept_when_nothing_can_be_used(
     tmp_path: Path, workspace: Workspace, dataset: ImageDataset, make_image: MakeImage
 ) -> None:
     filled = add_files(dataset, [file_of("cat/1.png", make_image(seed=1))])
