@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from transfer_core.data.images.similarity import groups_of
 from transfer_core.data.records import DatasetFacts, Edit, EditKind, ImageRecord, LeftOut, Split, SplitBy
-from transfer_core.data.sources.source_file import clean_name
+from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.data.split import classes_without, split_by_fold, split_by_folders, split_by_share
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.file_cache import FileCache

@@ -16,7 +16,7 @@ from transfer_core.data.images.decoding import decode_image, image_id, read_imag
 from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind
-from transfer_core.data.sources.source_file import SourceFile, clean_name
+from transfer_core.data.sources.imported_file import ImportedFile, clean_name
 from transfer_core.errors import IngestError, UnreadableImageError, WorkspaceError
 from transfer_core.files import check_shortage, remove, replacing
 from transfer_core.language import _, plural
@@ -42,7 +42,7 @@ def create_dataset(workspace: Workspace, name: str, sample: str | None = None) -
 
 def add_files(
     dataset: ImageDataset,
-    files: Iterable[SourceFile],
+    files: Iterable[ImportedFile],
     *,
     class_name: str | None = None,
     burst: str = "",
@@ -74,7 +74,7 @@ def add_files(
 
 def collect_files(
     dataset: ImageDataset,
-    files: Iterable[SourceFile],
+    files: Iterable[ImportedFile],
     *,
     class_name: str | None = None,
     burst: str = "",
@@ -213,7 +213,7 @@ class _Intake:
         self._number = max((image.number for image in (*dataset.images, *dataset.excluded)), default=0)
         self._spelling = {name.casefold(): name for name in dataset.class_names}
 
-    def take(self, file: SourceFile, stored: ImageRecord | UnreadableImageError) -> None:
+    def take(self, file: ImportedFile, stored: ImageRecord | UnreadableImageError) -> None:
         class_name = self._label or file.class_name
         if file.is_system_file:
             self._leave_out(file, _("it belongs to the operating system"), "system")
@@ -228,7 +228,7 @@ class _Intake:
         else:
             self._add(file, stored, class_name)
 
-    def _add(self, file: SourceFile, stored: ImageRecord, class_name: str) -> None:
+    def _add(self, file: ImportedFile, stored: ImageRecord, class_name: str) -> None:
         # "Cat" and "cat" are one class for a person, under its first spelling.
         class_name = self._spelling.setdefault(class_name.casefold(), class_name)
         self._number += 1
@@ -238,7 +238,7 @@ class _Intake:
         self.images.append(image)
         self._by_id[image.id] = image
 
-    def _meet_again(self, file: SourceFile, known: ImageRecord, class_name: str) -> None:
+    def _meet_again(self, file: ImportedFile, known: ImageRecord, class_name: str) -> None:
         if known.class_name.casefold() != class_name.casefold():
             reason = _("the same picture is already in the class {class_name} ({name})").format(
                 class_name=known.class_name, name=known.name
@@ -251,7 +251,7 @@ class _Intake:
             self._leave_out(file, reason, "duplicate", known.id, class_name)
 
     def _leave_out(
-        self, file: SourceFile, reason: str, kind: LeftOutKind, image_id: str = "", class_name: str = ""
+        self, file: ImportedFile, reason: str, kind: LeftOutKind, image_id: str = "", class_name: str = ""
     ) -> None:
         self.left_out.append(LeftOut(file.path, reason, kind, image_id, class_name))
 
@@ -267,7 +267,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def _store(
-    folder: Path, label: str | None, written: list[Path], file: SourceFile
+    folder: Path, label: str | None, written: list[Path], file: ImportedFile
 ) -> ImageRecord | UnreadableImageError:
     """Decode a file and store the photo under the hash of its pixels. Runs on a worker thread."""
     if file.is_system_file or not (label or file.class_name):

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from transfer_core.data.limits import limits, setting_of
+from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.data.sources.members import allowed_size, unsafe_reason
-from transfer_core.data.sources.source_file import clean_name
 from transfer_core.data.sources.zip_archive import (
     UNPACKING_ERRORS,
     lie_over_each_other,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transfer_core.data.sources.source_file import clean_name
+from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.errors import ProjectError
 from transfer_core.language import _
 

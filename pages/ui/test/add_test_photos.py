@@ -15,8 +15,8 @@ from pages.ui.components.pasted_photos import show_pasted_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.limits import limits
 from transfer_core.data.samples import get_sample
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.open_source import open_archive
-from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.data.sources.upload import ARCHIVE_TYPES, MAX_UPLOADED_FILES, uploaded_file
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
@@ -36,7 +36,7 @@ class NewPhotos:
     """
 
     key: tuple[str, ...] = ()
-    files: Sequence[SourceFile] = ()
+    files: Sequence[ImportedFile] = ()
     archive: UploadedFile | None = None
 
     def __bool__(self) -> bool:
@@ -48,7 +48,7 @@ class NewPhotos:
         """Whether they are too many to be drawn one by one."""
         return self.archive is not None or len(self.files) > _MOST_AS_CARDS
 
-    def with_pasted(self, pasted: Mapping[str, SourceFile]) -> NewPhotos:
+    def with_pasted(self, pasted: Mapping[str, ImportedFile]) -> NewPhotos:
         """Return these and some from the clipboard."""
         return replace(
             self,
@@ -57,7 +57,7 @@ class NewPhotos:
         )
 
     @contextmanager
-    def opened(self) -> Iterator[Sequence[SourceFile]]:
+    def opened(self) -> Iterator[Sequence[ImportedFile]]:
         """List the files, and keep the archive open meanwhile.
 
         Raises:

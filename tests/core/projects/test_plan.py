@@ -12,7 +12,7 @@ from tests.core.conftest import FinishedRun
 from tests.core.projects.conftest import opened
 from tests.core.projects.test_version import DATA
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import ProjectError
 from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project
@@ -96,7 +96,7 @@ def test_labelled_photos_count_and_are_listed_once(
     dataset_id, run_id = finished_run.dataset.id, finished_run.run.id
     before = plan_project(workspace, dataset_id, [run_id]).num_bytes
     photo = make_image("red", seed=77, noise=90)
-    add_new_photos(TrainingRun.load(workspace, run_id), [SourceFile(("red", "new.png"), lambda: photo)])
+    add_new_photos(TrainingRun.load(workspace, run_id), [ImportedFile(("red", "new.png"), lambda: photo)])
     (kept,) = workspace.run_dir(run_id).glob("new_photos/datasets/*/images/*.jpg")
     after = plan_project(workspace, dataset_id, [run_id]).num_bytes
     assert after - before > kept.stat().st_size

@@ -18,7 +18,7 @@ from transfer_core.backbones.registry import get_backbone, look_for_own_models_i
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import ProjectError, WorkspaceError
 from transfer_core.files import write_json
 from transfer_core.inference.predictor import Predictor
@@ -128,7 +128,7 @@ def test_own_models_notes_series_and_test_photos_come_along(
     plan = SweepPlan("20260101-000000-0123456789abcdef", (0, 1), (1,))
     write_json(second.folder / SWEEP_FILE, plan.marks[SWEEP_FILE])
     photo = make_image("red", seed=77, noise=90)
-    add_new_photos(second, [SourceFile(("red", "new.png"), lambda: photo)])
+    add_new_photos(second, [ImportedFile(("red", "new.png"), lambda: photo)])
     path = saved(here, dataset.id, tmp_path / "project.zip")
 
     taken = opened(there, path)
@@ -241,7 +241,7 @@ def test_runs_that_are_not_over_stay_behind_and_it_is_said(
         plan_project(workspace, color_dataset.id, [waiting.id])
     other = create_dataset(workspace, "other")
     other = add_files(
-        other, [SourceFile(("a", "x.png"), color_dataset.image_path(color_dataset.images[0]).read_bytes)]
+        other, [ImportedFile(("a", "x.png"), color_dataset.image_path(color_dataset.images[0]).read_bytes)]
     )
     with pytest.raises(ProjectError, match="other images"):
         plan_project(workspace, other.id, [waiting.id])

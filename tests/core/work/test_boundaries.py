@@ -16,7 +16,7 @@ from tests.conftest import MakeImage
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import (
     NotFoundError,
     TrainingError,
@@ -121,7 +121,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.fixture(scope="module")
 def dataset(here: Workspace, make_image: MakeImage) -> ImageDataset:
     files = [
-        SourceFile((color, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=n, noise=90))
+        ImportedFile((color, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=n, noise=90))
         for color in ("blue", "red")
         for n in range(8)
     ]

@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from transfer_core.data.limits import limits
-from transfer_core.data.sources.source_file import SourceFile, check_count, check_file_size, refused_file
+from transfer_core.data.sources.imported_file import ImportedFile, check_count, check_file_size, refused_file
 from transfer_core.data.sources.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.files import check_shortage
 from transfer_core.language import _
 
 
-def folder_source(folder: Path) -> list[SourceFile]:
+def folder_source(folder: Path) -> list[ImportedFile]:
     """List the files of a folder on this machine. Links are not followed.
 
     Args:
@@ -29,7 +29,7 @@ def folder_source(folder: Path) -> list[SourceFile]:
         raise IngestError(
             _("{path} is not a folder. Give a folder whose subfolders are the classes.").format(path=folder)
         )
-    files: list[SourceFile] = []
+    files: list[ImportedFile] = []
 
     def add_unreadable(error: OSError) -> None:
         reason = _("the folder cannot be opened ({reason})").format(reason=error.strerror or error)
@@ -47,7 +47,7 @@ def folder_source(folder: Path) -> list[SourceFile]:
     return arranged(sorted(files, key=lambda file: file.parts))
 
 
-def file_at(folder: Path, place: tuple[str, ...]) -> SourceFile:
+def file_at(folder: Path, place: tuple[str, ...]) -> ImportedFile:
     """Return one file below a folder; links and special files are refused.
 
     Args:
@@ -63,7 +63,7 @@ def file_at(folder: Path, place: tuple[str, ...]) -> SourceFile:
         return refused_file("/".join(place), _("it is only a link to another file"), "unsafe")
     if not stat.S_ISREG(mode):
         return refused_file("/".join(place), _("it is not a plain file"), "unsafe")
-    return SourceFile(place, partial(_read_file, path), location=path)
+    return ImportedFile(place, partial(_read_file, path), location=path)
 
 
 def _read_file(path: Path) -> bytes:
@@ -79,6 +79,6 @@ def _unreadable(error: OSError) -> str:
     return _("it cannot be read ({reason})").format(reason=error.strerror or error)
 
 
-def _too_deep(place: tuple[str, ...]) -> SourceFile:
+def _too_deep(place: tuple[str, ...]) -> ImportedFile:
     reason = _("it lies in more than {limit} folders within each other").format(limit=limits().depth)
     return refused_file("/".join(place), reason, "unreadable")

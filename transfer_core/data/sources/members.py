@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from transfer_core.data.limits import limits, setting_of
-from transfer_core.data.sources.source_file import SourceFile, clean_name, refused_file
+from transfer_core.data.sources.imported_file import ImportedFile, clean_name, refused_file
 from transfer_core.errors import IngestError
 from transfer_core.language import _
 
@@ -19,7 +19,7 @@ _DEVICES = {
 }
 
 
-def member_file(path: str, read: Callable[[], bytes]) -> SourceFile:
+def member_file(path: str, read: Callable[[], bytes]) -> ImportedFile:
     """Return a member of an archive as a file. An unsafe name makes it a refused file.
 
     No file is ever written under the name of a member. Unsafe names come from people who hope that it is, so the
@@ -33,7 +33,7 @@ def member_file(path: str, read: Callable[[], bytes]) -> SourceFile:
     reason = _unsafe_member_reason(path)
     if reason:
         return refused_file(path, reason, "unsafe")
-    return SourceFile(tuple(part for part in path.split("/") if part not in ("", ".")), read)
+    return ImportedFile(tuple(part for part in path.split("/") if part not in ("", ".")), read)
 
 
 def unsafe_reason(path: str) -> str:

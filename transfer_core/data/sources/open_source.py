@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from transfer_core.data.sources.folder import file_at, folder_source
+from transfer_core.data.sources.imported_file import ImportedFile, check_file_size, clean_name, refused_file
 from transfer_core.data.sources.members import unsafe_reason
-from transfer_core.data.sources.source_file import SourceFile, check_file_size, clean_name, refused_file
 from transfer_core.data.sources.table import TABLE_ENDINGS, labelled, read_table
 from transfer_core.data.sources.tar_archive import is_tar, tar_source
 from transfer_core.data.sources.zip_archive import zip_source
@@ -18,7 +18,7 @@ from transfer_core.language import _
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[list[SourceFile]]:
+def open_source(path: Path) -> Iterator[list[ImportedFile]]:
     """List the files at a path, and keep an archive open while they are read.
 
     Args:
@@ -47,7 +47,7 @@ def open_source(path: Path) -> Iterator[list[SourceFile]]:
 
 
 @contextmanager
-def open_archive(file: BinaryIO, name: str) -> Iterator[list[SourceFile]]:
+def open_archive(file: BinaryIO, name: str) -> Iterator[list[ImportedFile]]:
     """List the files of a zip or a tar, whatever its name ends in, and keep it open while they are read.
 
     Args:
@@ -64,7 +64,7 @@ def open_archive(file: BinaryIO, name: str) -> Iterator[list[SourceFile]]:
         yield zip_source(file, name)
 
 
-def csv_source(path: Path) -> list[SourceFile]:
+def csv_source(path: Path) -> list[ImportedFile]:
     """List the files that a table names, with its labels.
 
     Args:
@@ -110,7 +110,7 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _table_file(folder: Path, place: tuple[str, ...]) -> SourceFile:
+def _table_file(folder: Path, place: tuple[str, ...]) -> ImportedFile:
     if any(folder.joinpath(*place[:depth]).is_symlink() for depth in range(1, len(place))):
         return refused_file("/".join(place), _("it lies behind a link to another folder"), "unsafe")
     return file_at(folder, place)

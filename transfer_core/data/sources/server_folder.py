@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.data.sources.members import unsafe_reason
-from transfer_core.data.sources.source_file import clean_name
 from transfer_core.errors import IngestError
 from transfer_core.language import _
 

@@ -15,14 +15,14 @@ from functools import partial
 from typing import BinaryIO
 
 from transfer_core.data.parallel import SharedFile
-from transfer_core.data.sources.members import allowed_size, check_unpacked_size, member_file
-from transfer_core.data.sources.source_file import (
-    SourceFile,
+from transfer_core.data.sources.imported_file import (
+    ImportedFile,
     check_count,
     check_file_size,
     clean_name,
     refused_file,
 )
+from transfer_core.data.sources.members import allowed_size, check_unpacked_size, member_file
 from transfer_core.data.sources.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
@@ -59,7 +59,7 @@ def is_tar(file: BinaryIO) -> bool:
 
 
 @contextmanager
-def tar_source(file: BinaryIO, name: str) -> Iterator[list[SourceFile]]:
+def tar_source(file: BinaryIO, name: str) -> Iterator[list[ImportedFile]]:
     """List the files of a tar, which may be compressed with gzip, bzip2 or xz.
 
     A compressed tar can only be read from its start, so it is decompressed as a whole into a temporary file without a
@@ -111,11 +111,11 @@ def _write(plain: BinaryIO, chunk: bytes, name: str) -> None:
         ) from error
 
 
-def _files(file: BinaryIO, name: str) -> list[SourceFile]:
+def _files(file: BinaryIO, name: str) -> list[ImportedFile]:
     check_unpacked_size(file.seek(0, os.SEEK_END), file.tell(), name)
     file.seek(0)
     shared = SharedFile(file)
-    files: list[SourceFile] = []
+    files: list[ImportedFile] = []
     try:
         with tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
             while member := archive.next():
@@ -131,7 +131,7 @@ def _files(file: BinaryIO, name: str) -> list[SourceFile]:
     return arranged(files)
 
 
-def _file(shared: SharedFile, member: tarfile.TarInfo) -> SourceFile:
+def _file(shared: SharedFile, member: tarfile.TarInfo) -> ImportedFile:
     if member.issym() or member.islnk():
         return refused_file(member.name, _("it is only a link to another file"), "unsafe")
     if not member.isreg() or member.issparse():

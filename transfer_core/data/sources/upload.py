@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transfer_core.data.sources.source_file import SourceFile, too_large
+from transfer_core.data.sources.imported_file import ImportedFile, too_large
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
 
@@ -12,7 +12,7 @@ ARCHIVE_TYPES = ("zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz")
 MAX_UPLOADED_FILES = 500
 
 
-def uploaded_file(path: str, content: bytes) -> SourceFile:
+def uploaded_file(path: str, content: bytes) -> ImportedFile:
     """Return a file that a browser sent, without the folder that the person picked.
 
     Args:
@@ -20,10 +20,10 @@ def uploaded_file(path: str, content: bytes) -> SourceFile:
         content: Its bytes.
     """
     parts = tuple(part for part in path.replace("\\", "/").split("/") if part not in ("", ".", ".."))
-    return SourceFile(parts[1:] or parts or (path,), lambda: content)
+    return ImportedFile(parts[1:] or parts or (path,), lambda: content)
 
 
-def failing_file(path: str, *, is_too_large: bool) -> SourceFile:
+def failing_file(path: str, *, is_too_large: bool) -> ImportedFile:
     """Return a file that the browser could not send: reading it fails with the reason.
 
     Args:
@@ -36,4 +36,4 @@ def failing_file(path: str, *, is_too_large: bool) -> SourceFile:
             raise too_large()
         raise UnreadableImageError(_("the browser could not read it"), "unreadable")
 
-    return SourceFile(uploaded_file(path, b"").parts, read)
+    return ImportedFile(uploaded_file(path, b"").parts, read)

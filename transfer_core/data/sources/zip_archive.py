@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import BinaryIO
 
 from transfer_core.data.limits import limits
+from transfer_core.data.sources.imported_file import ImportedFile, check_count, check_file_size, clean_name
 from transfer_core.data.sources.members import check_unpacked_size, member_file
-from transfer_core.data.sources.source_file import SourceFile, check_count, check_file_size, clean_name
 from transfer_core.data.sources.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
@@ -37,7 +37,7 @@ MAX_BYTES_PER_ENTRY = 1024
 _LOCKED, _UTF8 = 1, 0x800
 
 
-def zip_source(file: BinaryIO, name: str) -> list[SourceFile]:
+def zip_source(file: BinaryIO, name: str) -> list[ImportedFile]:
     """List the files of a zip. Nothing is unpacked to disk and no member's name becomes a path.
 
     Args:

@@ -20,7 +20,7 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind, Split, SplitBy
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.workspace import Workspace
 
 MakePhoto = Callable[..., Image.Image]
@@ -380,7 +380,7 @@ def test_a_dropped_folder_with_everything_in_it(workspace: Workspace, make_photo
         "cat/.DS_Store": b"",
         "outside.jpg": content["cat/6.jpg"],
     }
-    files = [SourceFile(tuple(path.split("/")), lambda data=data: data) for path, data in content.items()]
+    files = [ImportedFile(tuple(path.split("/")), lambda data=data: data) for path, data in content.items()]
     dataset = add_files(create_dataset(workspace, "Pets"), files)
     found = {problem.kind: problem for problem in examine(dataset)}
     assert set(found) == {

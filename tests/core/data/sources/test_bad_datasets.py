@@ -20,8 +20,8 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.open_source import open_archive, open_source
-from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.workspace import Workspace
 
@@ -34,8 +34,8 @@ FULL = (
 )
 
 
-def file_of(path: str, content: bytes) -> SourceFile:
-    return SourceFile(tuple(path.split("/")), lambda: content)
+def file_of(path: str, content: bytes) -> ImportedFile:
+    return ImportedFile(tuple(path.split("/")), lambda: content)
 
 
 def why_refused(read: Callable[[], object]) -> str:

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.imported_file import ImportedFile, clean_name
 from transfer_core.data.sources.open_source import csv_source, open_archive, open_source
-from transfer_core.data.sources.source_file import SourceFile, clean_name
 from transfer_core.data.sources.upload import failing_file, uploaded_file
 from transfer_core.data.sources.zip_archive import zip_source
 from transfer_core.errors import IngestError, UnreadableImageError
@@ -42,7 +42,7 @@ def zipped(members: Mapping[str, bytes], compression: int = zipfile.ZIP_STORED) 
     return buffer.getvalue()
 
 
-def opened(content: bytes) -> list[SourceFile]:
+def opened(content: bytes) -> list[ImportedFile]:
     return zip_source(io.BytesIO(content), "photos.zip")
 
 
@@ -52,7 +52,7 @@ def parts_in(members: Mapping[str, bytes] | list[str]) -> list[tuple[str, ...]]:
     return [file.parts for file in opened(zipped(members))]
 
 
-def why_unreadable(file: SourceFile) -> str:
+def why_unreadable(file: ImportedFile) -> str:
     with pytest.raises(UnreadableImageError) as caught:
         file.read()
     return str(caught.value)
@@ -64,11 +64,11 @@ def why_refused(read: Callable[[], object]) -> str:
     return str(caught.value)
 
 
-def file_at(path: str) -> SourceFile:
-    return SourceFile(tuple(path.split("/")), lambda: b"")
+def file_at(path: str) -> ImportedFile:
+    return ImportedFile(tuple(path.split("/")), lambda: b"")
 
 
-class TestSourceFile:
+class TestImportedFile:
     @pytest.mark.parametrize(
         ("path", "class_name"),
         [
@@ -108,9 +108,9 @@ class TestSourceFile:
         assert file_at(path).split == split
 
     def test_a_label_counts_more_than_the_folder(self) -> None:
-        file = SourceFile(("train", "cat", "1.jpg"), lambda: b"", " big\ncat ", "test")
+        file = ImportedFile(("train", "cat", "1.jpg"), lambda: b"", " big\ncat ", "test")
         assert (file.class_name, file.split) == ("bigcat", "test")
-        assert SourceFile(("cat", "1.jpg"), lambda: b"", "").class_name is None
+        assert ImportedFile(("cat", "1.jpg"), lambda: b"", "").class_name is None
 
     @pytest.mark.parametrize(
         "path",
@@ -581,7 +581,7 @@ class TestTable:
             (folder / name).write_text(name)
         return folder
 
-    def labels(self, files: list[SourceFile]) -> dict[str, str | None]:
+    def labels(self, files: list[ImportedFile]) -> dict[str, str | None]:
         return {file.path: file.class_name for file in files if file.read()}
 
     @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.augmentation import Augmentation
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.pixels import pixel_batches
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import DamagedPhotosError, TrainingError, WorkspaceError
 from transfer_core.events import TrainingEvent
 from transfer_core.training import resources as limits
@@ -93,7 +93,7 @@ def cache(tmp_path: Path, tiny_classifier, monkeypatch: pytest.MonkeyPatch) -> C
 def own_dataset(workspace: Workspace, make_image) -> ImageDataset:
     """Forty images, more than one batch, that a test may damage."""
     files = [
-        SourceFile((color, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=n))
+        ImportedFile((color, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=n))
         for color in ("blue", "red")
         for n in range(20)
     ]

@@ -28,7 +28,7 @@ _MAX_NAME_LENGTH = 60
 
 
 @dataclass(frozen=True)
-class SourceFile:
+class ImportedFile:
     """A file of an upload or import, which may become an image.
 
     Args:
@@ -78,7 +78,7 @@ class SourceFile:
         return split_named(self.parts[0]) if len(self.parts) > 2 else None
 
 
-def refused_file(path: str, reason: str, kind: UnreadableKind, label: str | None = None) -> SourceFile:
+def refused_file(path: str, reason: str, kind: UnreadableKind, label: str | None = None) -> ImportedFile:
     """Return a file that fails when it is read, so that it is listed with its reason.
 
     Args:
@@ -92,7 +92,7 @@ def refused_file(path: str, reason: str, kind: UnreadableKind, label: str | None
         raise UnreadableImageError(reason, kind)
 
     # Always with a class: this reason must be shown, not that it is in no class folder.
-    return SourceFile(tuple(path.split("/")), read, clean_name(label or "") or "?")
+    return ImportedFile(tuple(path.split("/")), read, clean_name(label or "") or "?")
 
 
 def clean_name(name: str, max_length: int = _MAX_NAME_LENGTH) -> str:
@@ -115,7 +115,7 @@ def split_named(name: str) -> Split | None:
     return SPLIT_FOLDERS.get(clean_name(name).casefold())
 
 
-def without_common_root(files: list[SourceFile]) -> list[SourceFile]:
+def without_common_root(files: list[ImportedFile]) -> list[ImportedFile]:
     """Drop the one folder around all class folders, if there is one.
 
     A folder that names a split is kept, and so is a folder with photos of its own and a single subfolder: that is a
