@@ -32,7 +32,7 @@ MIN_IMAGES_PER_CLASS = 2
 ADVISED_IMAGES_PER_CLASS = 10
 
 
-# `dict` is where its cached properties lie.
+# `dict` holds the cached properties.
 class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
     """Class names, the images on disk, the split, and the files that were left out.
 
@@ -390,7 +390,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         return replace(self, images=images)
 
 
-# The photos of about fifteen datasets of 10,000; in memory they take three times as much.
+# About a dozen datasets of 10,000 photos; in memory they take one and a half times as much.
 _loaded: FileCache[ImageDataset] = FileCache(max_bytes=64 * 1024**2)
 
 
