@@ -189,7 +189,9 @@ def test_quick_epochs_save_every_few_seconds_only(
 
 class TestCheckpointFile:
     CHECKPOINT = Checkpoint(
-        Progress(phase=1, epoch=2, step=3, best_loss=0.5, epochs=(EpochEnded(1.0, 1, "head", 1.0, 1.0, 1.0, 1.0),)),
+        Progress(
+            phase=1, epoch=2, step=3, best_loss=0.5, epochs=(EpochEnded(1.0, 1, "head", 1.0, 1.0, 1.0, 1.0),)
+        ),
         weights=[np.arange(3.0), np.eye(2)],
         best_weights=[np.ones(1)],
         optimizer=[np.array(7)],
