@@ -21,7 +21,7 @@ from benchmarks.photos import dataset_of, machine, timed
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.pixels import pixel_batches
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.inference.answers import answer_files
 from transfer_core.inference.predictor import Predictor
 from transfer_core.training.advice import recommend
@@ -58,14 +58,14 @@ def main(folder: Path, backbone: str, num_photos: int, repeats: int) -> None:
     )
 
 
-def _seconds_of_one(predictor: Predictor, files: list[SourceFile], repeats: int) -> float:
+def _seconds_of_one(predictor: Predictor, files: list[ImportedFile], repeats: int) -> float:
     contents = [file.read() for file in files[: 10 * repeats]]
     for content in contents[:_NUM_WARM_UP]:
         predictor.predict(content)
     return median(timed(lambda content=content: predictor.predict(content))[0] for content in contents)
 
 
-def _seconds_of_many(predictor: Predictor, files: list[SourceFile], repeats: int) -> tuple[float, float]:
+def _seconds_of_many(predictor: Predictor, files: list[ImportedFile], repeats: int) -> tuple[float, float]:
     """Return the median seconds of the forward pass alone and of the whole pipeline, measured in turns."""
     import keras
 

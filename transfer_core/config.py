@@ -1,13 +1,15 @@
-"""Every choice of a training run, in one immutable value."""
+"""The choices of a training run: types, ranges and defaults, declared once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args
+from functools import lru_cache
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from msgspec import Meta, Struct, ValidationError, convert, structs
 
 from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _
+from transfer_core.schema import Text
 
 Schedule = Literal["head_then_fine_tune", "head_only", "one_phase", "gradual"]
 WeightsSource = Literal["imagenet", "random"]
@@ -17,28 +19,32 @@ Head = Literal["auto", "linear", "hidden", "flattened_map"]
 AugmentationStrength = Literal["off", "light", "medium", "strong"]
 AugmentationKind = Literal["flip", "rotation", "zoom", "color"]
 CacheDtype = Literal["float16", "float32"]
+Seed = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+HiddenUnits = Annotated[int, Meta(ge=1, le=4096)]
+MIN_FOLDS, MAX_FOLDS = 2, 10
+_Epochs = Annotated[int, Meta(ge=1, le=1000)]
+_LearningRate = Annotated[float, Meta(ge=1e-9, le=1.0)]
 
 
-@dataclass(frozen=True)
-class TrainingConfig:
-    """The choices of one run, checked when made.
+class TrainingConfig(Struct, frozen=True):
+    """The choices of one run. Making one with a bad value raises an error.
 
     Args:
         backbone: Name of the pretrained network in the registry.
-        num_unfrozen_blocks: How many blocks, counted from the output, learn along. 0 freezes them all.
+        num_unfrozen_blocks: How many blocks, counted from the output, are fine-tuned, 0-1000. 0 freezes them all.
         epochs: Times the new layer sees every training image while the whole backbone is frozen, 1-1000.
         fine_tune_epochs: Times the unfrozen blocks see every training image afterwards, 1-1000. Ignored
             when nothing is unfrozen.
-        learning_rate: Largest step size for the new layer, above 0 and up to 1.
-        fine_tune_learning_rate: Largest step size while fine-tuning, above 0 and up to 1.
+        learning_rate: Largest step size for the new layer, 1e-9 to 1.
+        fine_tune_learning_rate: Largest step size while fine-tuning, 1e-9 to 1.
         batch_size: Images in one step, 1-1024.
-        dropout: Share of the features hidden at random in each step, from 0 to below 1.
-        seed: Fixes every random choice of the training.
+        dropout: Share of the features hidden at random in each step, 0-0.95.
+        seed: Fixes every random choice of the training, 0 to 2147483647.
         schedule: `"head_then_fine_tune"` trains the head on frozen features, then the unfrozen blocks with it
             (LP-FT, Kumar et al. 2022); `"head_only"` stops before that; `"one_phase"` trains all that is
             unfrozen from the start, as textbooks do; `"gradual"` unfreezes one block after another (Howard
             and Ruder 2018).
-        unfrozen_layers: Names of single backbone layers that learn along as well.
+        unfrozen_layers: Names of single backbone layers that are fine-tuned as well.
         weights: Where training starts: `"imagenet"` for pretrained weights, `"random"` to train the whole
             network from scratch, in one phase.
         optimizer: Adam, AdamW (Adam with decoupled weight decay) or SGD with momentum.
@@ -50,113 +56,75 @@ class TrainingConfig:
         oversampling: Show images of small classes more than once an epoch, until all classes are as large
             as the largest.
         head: The new layers: `"linear"` on pooled features, with a `"hidden"` layer between, or
-            `"flattened_map"`, which knows where in the picture something is. `"auto"` takes the one that does
-            best in a cross-validation on the training images.
+            `"flattened_map"`, which keeps positions in the image. `"auto"` takes the best in a cross-validation on
+            the training images.
         hidden_units: Size of the hidden layer, 1-4096.
-        early_stopping_patience: Epochs without a better validation loss after which a phase ends; 0 never.
+        early_stopping_patience: Epochs without a better validation loss after which a phase ends, 0-1000; 0 for never.
         layer_decay: Discriminative learning rates: each block learns at this multiple of the rate of the
             block behind it (Howard and Ruder 2018), 0.01-1; 1 is the same rate for all.
-        augmentation: How strongly training images are varied.
-        augmentation_kinds: Which changes that means: mirroring, turning, zooming with a shift, light and
-            colour.
+        augmentation: Strength of the augmentation of training images.
+        augmentation_kinds: Mirroring, turning, zooming with a shift, brightness and colour.
         num_views: Views kept of each training image when features are cached, the unchanged one among them,
             1-16. Ignored without augmentation.
-        live_augmentation: Vary images again in every epoch instead of keeping views: more variety, but every
-            image goes through the whole network every time.
+        live_augmentation: Augment images again in every epoch instead of caching views: more variety, but each epoch
+            takes a forward pass of every image through the whole network.
         cache_dtype: Precision of the cached features.
-        teacher: Id of a run whose answers are learned as well as the labels (Hinton et al. 2015); empty for none.
-        teacher_share: How much its answers count beside the labels, 0-1.
-        teacher_temperature: How much its answers are softened, 1-20.
+        teacher: Id of a run whose outputs are targets beside the labels (Hinton et al. 2015); empty for none.
+        teacher_share: Weight of its outputs beside the labels, 0-1.
+        teacher_temperature: Softens its outputs, 1-20.
 
     Raises:
-        InvalidConfigError: If a value is out of its range.
+        InvalidConfigError: If a value is out of its range or of another type.
 
     Example:
         >>> TrainingConfig(epochs=20).learning_rate
         0.01
     """
 
-    backbone: str = "efficientnet_lite0"
-    num_unfrozen_blocks: int = 0
-    epochs: int = 50
-    fine_tune_epochs: int = 10
-    learning_rate: float = 0.01
-    fine_tune_learning_rate: float = 1e-4
-    batch_size: int = 32
-    dropout: float = 0.2
-    seed: int = 1
+    backbone: Text = "efficientnet_lite0"
+    num_unfrozen_blocks: Annotated[int, Meta(ge=0, le=1000)] = 0
+    epochs: _Epochs = 50
+    fine_tune_epochs: _Epochs = 10
+    learning_rate: _LearningRate = 0.01
+    fine_tune_learning_rate: _LearningRate = 1e-4
+    batch_size: Annotated[int, Meta(ge=1, le=1024)] = 32
+    dropout: Annotated[float, Meta(ge=0.0, le=0.95)] = 0.2
+    seed: Seed = 1
     schedule: Schedule = "head_then_fine_tune"
-    unfrozen_layers: tuple[str, ...] = ()
+    unfrozen_layers: tuple[Text, ...] = ()
     weights: WeightsSource = "imagenet"
     optimizer: OptimizerName = "adam"
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
+    momentum: Annotated[float, Meta(ge=0.0, le=0.999)] = 0.9
+    weight_decay: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
+    label_smoothing: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.0
     class_weights: ClassWeights = "auto"
     oversampling: bool = False
     head: Head = "linear"
-    hidden_units: int = 128
-    early_stopping_patience: int = 0
-    layer_decay: float = 1.0
+    hidden_units: HiddenUnits = 128
+    early_stopping_patience: Annotated[int, Meta(ge=0, le=1000)] = 0
+    layer_decay: Annotated[float, Meta(ge=0.01, le=1.0)] = 1.0
     augmentation: AugmentationStrength = "off"
     augmentation_kinds: tuple[AugmentationKind, ...] = get_args(AugmentationKind)
-    num_views: int = 4
+    num_views: Annotated[int, Meta(ge=1, le=16)] = 4
     live_augmentation: bool = False
     cache_dtype: CacheDtype = "float16"
-    teacher: str = ""
-    teacher_share: float = 0.8
-    teacher_temperature: float = 3.0
+    teacher: Text = ""
+    teacher_share: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.8
+    teacher_temperature: Annotated[float, Meta(ge=1.0, le=20.0)] = 3.0
 
     def __post_init__(self) -> None:
-        # JSON has no tuples.
-        for name in ("unfrozen_layers", "augmentation_kinds"):
-            if isinstance(getattr(self, name), list):
-                object.__setattr__(self, name, tuple(getattr(self, name)))
-        self._check_numbers()
-        self._check_choices()
-        check_seed(self.seed)
-
-    def _check_numbers(self) -> None:
-        _check_number(_("The number of epochs"), self.epochs, 1, 1000)
-        _check_number(_("The number of fine-tuning epochs"), self.fine_tune_epochs, 1, 1000)
-        _check_number(_("The batch size"), self.batch_size, 1, 1024)
-        _check_number(_("The number of unfrozen blocks"), self.num_unfrozen_blocks, 0, 1000)
-        _check_number(_("The learning rate"), self.learning_rate, 1e-9, 1.0)
-        _check_number(_("The fine-tuning learning rate"), self.fine_tune_learning_rate, 1e-9, 1.0)
-        _check_number(_("Dropout"), self.dropout, 0.0, 0.95)
-        _check_number(_("The momentum"), self.momentum, 0.0, 0.999)
-        _check_number(_("The weight decay"), self.weight_decay, 0.0, 1.0)
-        _check_number(_("The label smoothing"), self.label_smoothing, 0.0, 0.5)
-        _check_number(_("The size of the hidden layer"), self.hidden_units, 1, 4096)
-        _check_number(_("The patience of early stopping"), self.early_stopping_patience, 0, 1000)
-        _check_number(_("The layer decay"), self.layer_decay, 0.01, 1.0)
-        _check_number(_("The number of views"), self.num_views, 1, 16)
-        _check_number(_("The share of the teacher"), self.teacher_share, 0.0, 1.0)
-        _check_number(_("The temperature of the teacher"), self.teacher_temperature, 1.0, 20.0)
-
-    def _check_choices(self) -> None:
-        _check_choice(_("The schedule"), self.schedule, get_args(Schedule))
-        _check_choice(_("The source of the weights"), self.weights, get_args(WeightsSource))
-        _check_choice(_("The optimizer"), self.optimizer, get_args(OptimizerName))
-        _check_choice(_("The class weights"), self.class_weights, get_args(ClassWeights))
-        _check_choice(_("The head"), self.head, get_args(Head))
-        _check_choice(_("The augmentation"), self.augmentation, get_args(AugmentationStrength))
-        _check_choice(_("The precision of the cache"), self.cache_dtype, get_args(CacheDtype))
-        _check_choice(_("Oversampling"), self.oversampling, (True, False))
-        _check_choice(_("Live augmentation"), self.live_augmentation, (True, False))
-        for kind in _checked_texts(_("The kinds of augmentation"), self.augmentation_kinds):
-            _check_choice(_("A kind of augmentation"), kind, get_args(AugmentationKind))
-        _checked_texts(_("The unfrozen layers"), self.unfrozen_layers)
-        _checked_texts(_("The teacher"), (self.teacher,))
+        # msgspec checks types and ranges only where it decodes.
+        for choice in self.__struct_fields__:
+            structs.force_setattr(self, choice, checked_choice(choice, getattr(self, choice)))
 
     @property
     def has_augmentation(self) -> bool:
-        """Whether training images are varied at all."""
+        """Whether training images are augmented."""
         return self.augmentation != "off" and bool(self.augmentation_kinds)
 
     @property
     def unfreezes(self) -> bool:
-        """Whether anything of the backbone is to learn along."""
+        """Whether any part of the backbone is trainable."""
         return bool(self.num_unfrozen_blocks or self.unfrozen_layers) or self.weights == "random"
 
     @property
@@ -171,59 +139,100 @@ class TrainingConfig:
 
     def with_changes(self, **changes: Any) -> TrainingConfig:
         """Return a copy with some choices changed."""
-        return replace(self, **changes)
+        return structs.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the choices as plain values, ready for JSON."""
-        return asdict(self)
+        return structs.asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
-        """Build from what `to_dict` gave. Names that this version does not know are passed over.
+        """Build a config from the values that `to_dict` gave. Names that this version does not know are ignored.
 
         Raises:
-            InvalidConfigError: If a value is out of its range or of another kind.
+            InvalidConfigError: If a value is out of its range or of another type.
         """
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        return cls(**{name: values[name] for name in cls.__struct_fields__ if name in values})
 
 
-def check_seed(value: object) -> None:
-    """Make sure that a seed is one that every random generator takes.
+def bounds_of(choice: str) -> tuple[float, float]:
+    """Return the lowest and the highest value of a choice that is a number."""
+    _number, limits = get_args(_types()[choice])
+    return limits.ge, limits.le
+
+
+def checked_choice(choice: str, value: object) -> Any:
+    """Return a value in the type of a choice: lists as tuples, whole numbers as floats where these are declared.
 
     Args:
-        value: What is to be a seed.
+        choice: A field of `TrainingConfig`.
+        value: Of any type.
 
     Raises:
-        InvalidConfigError: If it is no whole number from 0 to 2147483647.
+        InvalidConfigError: If it is out of range or of another type; the message says what was expected.
     """
-    _check_number(_("The seed"), value, 0, 2**31 - 1)
+    try:
+        return convert(value, _types()[choice])
+    except ValidationError as error:
+        raise InvalidConfigError(_refusal(choice, value)) from error
 
 
-def _check_number(title: str, value: object, lowest: float, highest: float) -> None:
-    # Where the bounds are whole numbers it is a count: there is no half epoch.
-    kinds = (int,) if isinstance(lowest, int) else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not lowest <= value <= highest:
-        raise InvalidConfigError(
-            _("{title} is {value}. Expected was a number from {lowest} to {highest}.").format(
-                title=title, value=value, lowest=lowest, highest=highest
-            )
+@lru_cache(maxsize=1)
+def _types() -> dict[str, Any]:
+    return get_type_hints(TrainingConfig, include_extras=True)
+
+
+def _refusal(choice: str, value: object) -> str:
+    title, kind = _titles()[choice], _types()[choice]
+    if get_origin(kind) is tuple:
+        kind, _ellipsis = get_args(kind)
+        if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+            kind = Text
+        elif get_origin(kind) is Literal:
+            title = _("A kind of augmentation")
+            value = next(part for part in value if part not in get_args(kind))
+    if kind is bool or get_origin(kind) is Literal:
+        return _("{title}: {value} is not known. Pick one of: {known}.").format(
+            title=title, value=value, known=", ".join(map(str, get_args(kind) or (True, False)))
         )
+    if kind is Text:
+        return _("{title}: {value} is not a list of names.").format(title=title, value=value)
+    lowest, highest = bounds_of(choice)
+    return _("{title} is {value}. Expected was a number from {lowest} to {highest}.").format(
+        title=title, value=value, lowest=lowest, highest=highest
+    )
 
 
-def _check_choice(title: str, value: object, known: Sequence[object]) -> None:
-    # By type as well: 1 equals True.
-    if not any(type(value) is type(choice) and value == choice for choice in known):
-        raise InvalidConfigError(
-            _("{title}: {value} is not known. Pick one of: {known}.").format(
-                title=title, value=value, known=", ".join(map(str, known))
-            )
-        )
-
-
-def _checked_texts(title: str, values: object) -> tuple[str, ...]:
-    if not isinstance(values, tuple) or not all(isinstance(value, str) for value in values):
-        raise InvalidConfigError(
-            _("{title}: {value} is not a list of names.").format(title=title, value=values)
-        )
-    return values
+def _titles() -> dict[str, str]:
+    return {
+        "backbone": _("The pretrained model"),
+        "num_unfrozen_blocks": _("The number of unfrozen blocks"),
+        "epochs": _("The number of epochs"),
+        "fine_tune_epochs": _("The number of fine-tuning epochs"),
+        "learning_rate": _("The learning rate"),
+        "fine_tune_learning_rate": _("The fine-tuning learning rate"),
+        "batch_size": _("The batch size"),
+        "dropout": _("Dropout"),
+        "seed": _("The seed"),
+        "schedule": _("The schedule"),
+        "unfrozen_layers": _("The unfrozen layers"),
+        "weights": _("The source of the weights"),
+        "optimizer": _("The optimizer"),
+        "momentum": _("The momentum"),
+        "weight_decay": _("The weight decay"),
+        "label_smoothing": _("The label smoothing"),
+        "class_weights": _("The class weights"),
+        "oversampling": _("Oversampling"),
+        "head": _("The head"),
+        "hidden_units": _("The size of the hidden layer"),
+        "early_stopping_patience": _("The patience of early stopping"),
+        "layer_decay": _("The layer decay"),
+        "augmentation": _("The augmentation"),
+        "augmentation_kinds": _("The kinds of augmentation"),
+        "num_views": _("The number of views"),
+        "live_augmentation": _("Live augmentation"),
+        "cache_dtype": _("The precision of the cache"),
+        "teacher": _("The teacher"),
+        "teacher_share": _("The share of the teacher"),
+        "teacher_temperature": _("The temperature of the teacher"),
+    }

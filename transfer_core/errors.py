@@ -3,7 +3,7 @@
 ```
 TransferStudioError
 ├── InvalidConfigError      a choice of a run is out of its range
-├── IngestError             what was dropped cannot become a dataset
+├── IngestError             files cannot be added to a dataset
 │   ├── UnreadableImageError    one file is not a picture we can read
 │   └── DamagedPhotosError      stored photos can no longer be read
 ├── NotFoundError           no dataset, run or backbone has this id
@@ -32,15 +32,15 @@ class InvalidConfigError(TransferStudioError):
 
 
 class IngestError(TransferStudioError):
-    """What was dropped cannot become a dataset."""
+    """Files cannot be added to a dataset."""
 
 
 class UnreadableImageError(IngestError):
     """One file is not a picture that can be read.
 
     Args:
-        message: Why, in words that continue "left out because ...".
-        kind: The sort of reason, for lists that group and count.
+        message: In words that continue "left out because ...".
+        kind: The reason as a code, for lists that group and count.
     """
 
     def __init__(self, message: str = "", kind: UnreadableKind = "damaged") -> None:

@@ -1,4 +1,4 @@
-"""What was read from files, kept in memory until a file changes: a page asks for the same files at every click."""
+"""Keep the content of files in memory until they change. A page reads the same files at every click."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class _Entry(Generic[Content]):
 
 
 class FileCache(Generic[Content]):
-    """Reads a file once for each version of it. The least recently used are forgotten first. Thread-safe.
+    """Least-recently-used cache of file contents, one read for each version of a file. Thread-safe.
 
-    Files are replaced as a whole, so that another version has another inode, size or time; a change by another process
-    is seen at the next call. A file written within the last tenth of a second is read each time.
+    Files are replaced as a whole, so a new version has another inode, size or time, and a change by another process is
+    seen at the next call. A file written within the last tenth of a second is read each time.
 
     Args:
-        max_bytes: Size of all files together whose content is kept. The content of one larger file is kept alone.
-        clock: Returns the time in nanoseconds since 1970.
+        max_bytes: Size of all files whose content is kept. A single larger file is kept alone.
+        clock: Returns nanoseconds since 1970.
     """
 
     def __init__(self, max_bytes: int, clock: Callable[[], int] = time.time_ns) -> None:
@@ -52,12 +52,12 @@ class FileCache(Generic[Content]):
 
         Args:
             path: The file.
-            read: Reads it, also where there is no such file: what it returns or raises then is not kept. The content
-                is shared by all callers, so it must be immutable.
+            read: Reads it. The content is shared by all callers, so it must be immutable. Called for a missing file
+                as well; that result is not kept.
         """
         key = os.fspath(path)
         try:
-            # Before the reading: if the file is replaced meanwhile, the next call reads it again.
+            # Taken before reading: if the file is replaced meanwhile, the next call reads it again.
             signature = signature_of(path)
         except OSError:
             return read()
@@ -84,7 +84,7 @@ class FileCache(Generic[Content]):
 
 
 def signature_of(path: Path) -> Signature:
-    """Return numbers that change with a file: when it was written, its size in bytes, and its inode.
+    """Return the time a file was written, in nanoseconds, its size in bytes and its inode.
 
     Raises:
         OSError: If there is no such file.

@@ -17,7 +17,7 @@ from transfer_core.language import _
 # Together 1.3 s, far longer than this app, a virus scanner or a backup reads a file.
 _SECONDS_BETWEEN_TRIES = tuple(0.01 * 2**number for number in range(7))
 _LONGEST_REASON = 300
-# What the system lacks at the moment; it says nothing about the file that was to be opened or read.
+# The system is short of something; the file that was to be opened may be sound.
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
@@ -31,7 +31,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder with all its files. One that is deleted already is no error.
+    """Delete a file or a folder with all its files, if it exists.
 
     Raises:
         OSError: If part of it cannot be deleted.
@@ -48,7 +48,7 @@ def remove(path: Path) -> None:
 
 
 def _retry(change: Callable[[], object]) -> None:
-    """Repeat what Windows refuses while another program has the file open, even only for reading."""
+    """Repeat a change that Windows refuses while another program has the file open, even for reading."""
     for seconds in _SECONDS_BETWEEN_TRIES:
         with suppress(PermissionError):
             change()
@@ -58,13 +58,15 @@ def _retry(change: Callable[[], object]) -> None:
 
 
 def check_shortage(error: BaseException) -> None:
-    """Keep a file from being called damaged or missing when the system had no descriptor or memory left for it.
+    """Raise an error if a file could not be read because the system had no descriptor or memory left.
+
+    Otherwise a sound file would be called damaged or missing.
 
     Args:
-        error: What was raised while a file was opened or read.
+        error: Raised while a file was opened or read.
 
     Raises:
-        WorkspaceError: If the system lacked something.
+        WorkspaceError: If the system was short of something.
     """
     if isinstance(error, OSError) and error.errno in _SHORTAGES:
         raise WorkspaceError(
@@ -76,17 +78,17 @@ def check_shortage(error: BaseException) -> None:
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
-    """Give a path beside `path` to write to, and move it in when the block ends without an error.
+    """Yield a temporary path beside `path`, and move the file to `path` when the block ends without an error.
 
-    The folder is made when it is not there.
+    The folder is created if needed.
 
     Args:
-        path: Where the file is to be. Its ending is kept, since some writers look at it.
-        durable: Wait until the disk has it, so that not even a power cut leaves half a file. Files that
-            come by the thousand and can be checked or had again go without.
+        path: The target. The temporary path has the same ending, since some writers depend on it.
+        durable: Wait until the disk has the file, so that not even a power cut leaves half of it. Not needed for files
+            that come by the thousand and can be checked or restored.
 
     Raises:
-        WorkspaceError: If writing fails, for instance because it is full.
+        WorkspaceError: If writing fails, for instance because the disk is full.
     """
     beside = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
@@ -109,7 +111,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 def file_version(path: Path) -> tuple[int, int]:
-    """Return when a file was written, in nanoseconds, and its size in bytes; zeros where there is none.
+    """Return the time a file was written, in nanoseconds, and its size in bytes; zeros if there is none.
 
     Both change when another file takes its place, also an older one that is restored.
     """
@@ -121,10 +123,10 @@ def file_version(path: Path) -> tuple[int, int]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file atomically.
 
     Args:
-        path: Where it is to be. The folder is made when it is not there.
+        path: The folder is created if needed.
         content: All of it.
 
     Raises:
@@ -135,13 +137,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, values: dict[str, Any], *, indent: int | None = 1) -> None:
-    """Write plain values as JSON, whole or not at all.
+    """Write plain values as JSON, atomically.
 
     Args:
-        path: Where the file is to be. The folder is made when it is not there.
-        values: Whatever JSON can hold.
-        indent: Spaces by which inner values move in, for people; None for large files, which is many times as
-            quick to write.
+        path: The folder is created if needed.
+        values: Values that JSON can hold.
+        indent: Spaces of indentation, for people; None for large files, which is many times as fast.
 
     Raises:
         WorkspaceError: If writing fails.
@@ -150,11 +151,11 @@ def write_json(path: Path, values: dict[str, Any], *, indent: int | None = 1) ->
 
 
 def read_json(path: Path, cost: str = "") -> dict[str, Any]:
-    """Return what `write_json` wrote.
+    """Return the values of a file that `write_json` wrote.
 
     Args:
         path: The file.
-        cost: What is lost without it and what to do, in whole sentences; general advice if not given.
+        cost: Sentences on what is lost without the file and what to do; general advice if not given.
 
     Raises:
         WorkspaceError: If the file is missing or damaged; the message names it and its folder.
@@ -174,10 +175,10 @@ def read_json(path: Path, cost: str = "") -> dict[str, Any]:
 
 
 def parse_json(content: bytes) -> dict[str, Any]:
-    """Return the facts in a file of JSON.
+    """Return the values of a JSON file that holds an object.
 
     Raises:
-        ValueError: If it is something else; the message says why, to stand behind a colon.
+        ValueError: If it holds something else; the message is a reason in lower case.
     """
     if not content.strip():
         raise ValueError(_("it is empty"))
@@ -199,12 +200,12 @@ def parse_json(content: bytes) -> dict[str, Any]:
 
 
 def damaged_file(path: Path, reason: str, cost: str = "") -> WorkspaceError:
-    """Return the error about a file that does not hold what this app writes.
+    """Return the error about a file whose content this app did not write.
 
     Args:
         path: The file, in the folder of its run or dataset.
-        reason: Why, to stand behind a colon.
-        cost: What is lost without it and what to do, in whole sentences; general advice if not given.
+        reason: In lower case, to stand behind a colon.
+        cost: Sentences on what is lost without the file and what to do; general advice if not given.
     """
     return WorkspaceError(
         _("{file} of {folder} is damaged: {reason}. {cost}").format(

@@ -14,25 +14,22 @@ from transfer_core.language import _
 
 LOCK_FILE = "lock"
 _SECONDS_BETWEEN_TRIES = 0.01
-# Somebody who only looks whether a folder is held holds it for a moment.
+# `is_held` holds a folder for a moment.
 _SECONDS_FOR_ONLOOKERS = 0.2
 # Writing the facts of 50,000 photos to a slow disk takes seconds.
 _SECONDS_FOR_A_CHANGE = 30.0
 
 
 def hold(folder: Path) -> FileLock | None:
-    """Hold a folder, which is made when it is not there, until the lock is released or this process ends.
+    """Lock a folder until the lock is released or this process ends. The folder is created if needed.
 
-    Any thread may release the lock. Another holder in this process is refused as one in another process is.
-
-    Args:
-        folder: What this process alone is going to work on.
+    Any thread may release the lock. A second holder in the same process is refused too.
 
     Returns:
-        The lock, or None when somebody else holds the folder.
+        The lock, or None if the folder is locked already.
 
     Raises:
-        WorkspaceError: If the lock file cannot be made, for instance because the disk is full.
+        WorkspaceError: If the lock file cannot be created, for instance because the disk is full.
     """
     lock = _lock(folder / LOCK_FILE, _SECONDS_FOR_ONLOOKERS)
     try:
@@ -45,17 +42,17 @@ def hold(folder: Path) -> FileLock | None:
 
 
 def let_go(lock: FileLock) -> None:
-    """Release a folder and delete its lock file: a lock file that nobody holds marks a folder as unfinished."""
+    """Release a folder and delete its lock file: a lock file without a holder marks a folder as unfinished."""
     lock.release()
     with suppress(OSError):
         Path(lock.lock_file).unlink()
 
 
 def is_held(folder: Path) -> bool:
-    """Return whether any process holds a folder. Nothing is written, so it may be read-only.
+    """Return whether any process has locked a folder. Nothing is written, so it may be read-only.
 
     Raises:
-        WorkspaceError: If that cannot be found out.
+        WorkspaceError: If the lock file cannot be opened.
     """
     path = folder / LOCK_FILE
     try:
@@ -70,15 +67,15 @@ def is_held(folder: Path) -> bool:
 
 @contextmanager
 def changing(path: Path) -> Iterator[None]:
-    """Let nobody else change a file until the block ends, so that it can be read, compared and written in one.
+    """Lock a file against changes until the block ends, so that it can be read, compared and written in one step.
 
-    All who change the file have to use this; those who only read it need not, since files are replaced whole.
+    Every writer of the file has to use this. Readers need not, since files are replaced as a whole.
 
     Args:
-        path: The file, which may not exist yet. Its folder is made when it is not there.
+        path: The file, which may not exist yet. Its folder is created if needed.
 
     Raises:
-        WorkspaceError: If another program keeps it for 30 s, or the lock file cannot be made.
+        WorkspaceError: If another program holds the lock for 30 s, or the lock file cannot be created.
     """
     lock = _lock(path.with_name(f"{path.name}.lock"), _SECONDS_FOR_A_CHANGE)
     try:

@@ -1,9 +1,10 @@
-"""Check facts from files against the annotations of the app's own dataclasses, and find control characters in text."""
+"""The types that facts on disk are declared with, and the one way from JSON values to a struct."""
 
 from __future__ import annotations
 
 import math
 import re
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -12,15 +13,24 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-# In an annotation: infinity and NaN fit as well, such as the loss of a training that went out of bounds.
+# JSON readers in other languages keep whole numbers exact up to here.
+_LARGEST = 2**53
+_MOST_LETTERS = 100_000
+
+Text = Annotated[str, msgspec.Meta(max_length=_MOST_LETTERS)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
+Number = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+Positive = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
+# A mean of float32 numbers can be a little above 1.
+Share = Annotated[float, msgspec.Meta(ge=0, le=1 + 1e-6)]
+
+# In an annotation: infinity and NaN fit as well, such as the loss of a training that diverged.
 NOT_FINITE = "may be infinity or NaN"
 # Control characters, marks that turn the direction of text, line separators and halves of surrogate pairs. The joiners
 # of emoji and of Persian words are none of these.
 _CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 CONTROL_CHARACTERS = re.compile(f"[{_CONTROL}]")
 CONTROL_CHARACTERS_AND_LINES = re.compile(f"[\t\n{_CONTROL}]")
-_LARGEST = 2**53
-_MOST_LETTERS = 100_000
 
 _Check = Callable[[Any], bool]
 _T = TypeVar("_T")
@@ -43,18 +53,18 @@ def decoded(values: object, kind: type[_T]) -> _T:
 
 
 def fits(value: object, kind: Any) -> bool:
-    """Return whether a value is of a kind, down to the last part of it. Numbers have to be finite.
+    """Return whether a value and all its parts are of a type. Numbers have to be finite.
 
     Args:
         value: Made from JSON.
-        kind: A dataclass, a plain type, or what is written in the annotations of the dataclasses.
+        kind: A dataclass, or a type as in annotations.
     """
     return _check_of(kind)(value)
 
 
 @lru_cache(maxsize=256)
 def _check_of(kind: Any) -> _Check:
-    """Return the check of a kind, put together once: datasets have a hundred thousand facts."""
+    """Return the check of a type, built once: datasets have a hundred thousand facts."""
     if isinstance(kind, type) and is_dataclass(kind):
         return _check_of_dataclass(kind)
     origin, parts = get_origin(kind), get_args(kind)

@@ -37,10 +37,10 @@ def default_workspace_root() -> Path:
 
 @dataclass(frozen=True)
 class Workspace:
-    """Knows where things are on disk, and lets no foreign id near a path.
+    """Paths of datasets, runs and caches on disk. Ids are validated before they become part of a path.
 
     Args:
-        root: The folder. It is made when something is first written.
+        root: The folder. It is created when something is first written.
     """
 
     root: Path
@@ -62,42 +62,42 @@ class Workspace:
 
     @property
     def sources_dir(self) -> Path:
-        """Folder of a person's own models that new ones build on."""
+        """Folder of own models, from which new trainings can start."""
         return self._made("sources")
 
     @property
     def runtimes_dir(self) -> Path:
-        """Folder of what exported web pages are made with; fetched again when it is deleted."""
+        """Folder of the runtimes for exported web pages; downloaded again when it is deleted."""
         return self._made("runtimes")
 
     @property
     def trash_dir(self) -> Path:
-        """Folder of deleted runs and own models, and of scratch folders; safe to delete when nothing is under way."""
+        """Folder of deleted runs and own models, and of scratch folders; safe to delete while nothing runs."""
         return self._made("trash")
 
     def moving(self) -> AbstractContextManager[None]:
-        """Let one window at a time look where runs and own models are, and move them.
+        """Lock the places of runs and own models while they are looked up and moved.
 
-        Of two that delete the same run at once, the second would take the first one's for an older one in the trash.
+        Without it, of two windows that delete the same run, the second would find the first one's copy in the trash and
+        take it for an older one.
 
         Raises:
-            WorkspaceError: If another program keeps on moving for 30 s, or the lock file cannot be made.
+            WorkspaceError: If another program holds the lock for 30 s, or the lock file cannot be created.
         """
         return changing(self.root / "moving")
 
     @contextmanager
     def scratch_folder(self) -> Iterator[Path]:
-        """Give an empty folder on the disk of the workspace, and delete it when the block ends.
+        """Yield an empty folder on the disk of the workspace, and delete it when the block ends.
 
-        It is held meanwhile, so that what a killed process left is known and deleted at the next start.
+        It is locked meanwhile, so that the next start recognizes and deletes the folder of a killed process.
 
         Raises:
-            WorkspaceError: If it cannot be made.
+            WorkspaceError: If it cannot be created.
         """
         lock = None
-        while (
-            lock is None
-        ):  # another process may hold a new folder for a moment, to see whether it is left over
+        # Another process may hold a new folder for a moment, to see whether it is left over.
+        while lock is None:
             folder = self.trash_dir.resolve() / SCRATCH_PATTERN.replace("*", new_id())
             lock = hold(folder)
         try:
@@ -125,7 +125,7 @@ class Workspace:
         return self.runs_dir / _checked_id(run_id)
 
     def source_dir(self, source_id: str) -> Path:
-        """Return the folder of an own model that new ones build on; it may not exist yet.
+        """Return the folder of an own model, which may not exist yet.
 
         Raises:
             NotFoundError: If the id is not one this app gives.
@@ -141,7 +141,7 @@ class Workspace:
         return _ids_in(self.runs_dir, "config.json")
 
     def source_ids(self) -> list[str]:
-        """Return the ids of all own models that new ones build on, newest first."""
+        """Return the ids of all own models, newest first."""
         return _ids_in(self.root / "sources", "facts.json")
 
     def _made(self, name: str) -> Path:
@@ -185,6 +185,6 @@ def _is_id(name: str) -> bool:
     try:
         datetime.strptime(name[:15], "%Y%m%d-%H%M%S")
     except ValueError:
-        # A day that never was.
+        # No such day or time.
         return False
     return True

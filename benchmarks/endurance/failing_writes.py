@@ -25,7 +25,7 @@ from benchmarks.endurance.trials import Budget, Report, call_in_process, run, tr
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import TransferStudioError
 from transfer_core.export.bundle import EXPORTS_DIR, export_run
 from transfer_core.projects.open import open_project
@@ -113,7 +113,7 @@ def _edit(root: Path, num_bytes: int) -> str:
 def _add_photos(root: Path, num_bytes: int) -> str:
     workspace = Workspace(root)
     dataset = ImageDataset.load(workspace, workspace.dataset_ids()[0])
-    add_files(dataset, [SourceFile(("blue", "new.png"), lambda: photo(COLORS["blue"], 99))])
+    add_files(dataset, [ImportedFile(("blue", "new.png"), lambda: photo(COLORS["blue"], 99))])
     return ""
 
 

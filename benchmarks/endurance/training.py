@@ -17,7 +17,7 @@ from PIL import Image
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.executor import Execute
 from transfer_core.work.run_queue import RunQueue
@@ -56,7 +56,7 @@ def photo(color: tuple[int, int, int], seed: int, side: int = 48) -> bytes:
 def new_dataset(workspace: Workspace, name: str = "Colours") -> ImageDataset:
     """Create a dataset with three classes of eight photos."""
     files = [
-        SourceFile((color, f"{color}-{number}.png"), partial(photo, COLORS[color], number))
+        ImportedFile((color, f"{color}-{number}.png"), partial(photo, COLORS[color], number))
         for color in COLORS
         for number in range(_NUM_PHOTOS_PER_CLASS)
     ]

@@ -16,7 +16,7 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.events import TrainingEvent
 from transfer_core.inference.predictor import Predictor
 from transfer_core.runs.event_log import EventLog
@@ -51,7 +51,7 @@ def session_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def color_dataset(session_workspace: Workspace, make_image) -> ImageDataset:
     """Eight pictures each of `blue`, `green` and `red`; six of the 24 are for validation."""
     files = [
-        SourceFile(
+        ImportedFile(
             (color, f"{color}-{number}.png"), lambda c=color, n=number: make_image(c, seed=n, noise=90)
         )
         for color in ("blue", "green", "red")

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.file_cache import FileCache
@@ -112,7 +113,8 @@ def test_a_file_above_the_limit_is_kept_alone(file: CountedFile) -> None:
 def test_a_dataset_is_shared_until_another_process_changes_it(
     workspace: Workspace, color_dataset: ImageDataset
 ) -> None:
-    dataset = ImageDataset(color_dataset.id, "Colours", workspace.dataset_dir(color_dataset.id)).save()
+    folder = workspace.dataset_dir(color_dataset.id)
+    dataset = ImageDataset("Colours", (), (), (), id=color_dataset.id, folder=folder).save()
     os.utime(dataset.folder / "dataset.json", (1, 1))  # a file that was just written is read each time
     loaded = ImageDataset.load(workspace, dataset.id)
     assert ImageDataset.load(workspace, dataset.id) is loaded == dataset
@@ -123,8 +125,6 @@ def test_a_dataset_is_shared_until_another_process_changes_it(
 
 def test_what_a_dataset_derives_is_not_saved(color_dataset: ImageDataset, workspace: Workspace) -> None:
     color_dataset.counts(), color_dataset.by_id, color_dataset.has_given_split
-    saved = ImageDataset(
-        color_dataset.id, "Copy", workspace.dataset_dir(color_dataset.id), images=color_dataset.images
-    )
+    saved = structs.replace(color_dataset, name="Copy", folder=workspace.dataset_dir(color_dataset.id))
     assert saved.find(color_dataset.images[0].id) == color_dataset.images[0]
     assert saved.save() == ImageDataset.load(workspace, saved.id)

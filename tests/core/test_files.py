@@ -85,7 +85,7 @@ def test_a_full_disk_leaves_the_old_file(
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_folder_that_cannot_be_made_is_told_the_same_way(path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported_the_same_way(path: Path) -> None:
     with pytest.raises(WorkspaceError, match=r"^new.bin could not be saved: Not a directory\."):
         write_bytes(path / "below" / "new.bin", b"1")
 
@@ -167,7 +167,7 @@ def test_a_file_that_is_being_read_is_replaced_a_little_later(
     assert len(waited) == 3 and sorted(waited) == waited
 
 
-def test_a_file_that_stays_open_elsewhere_is_told(
+def test_a_file_that_another_program_keeps_open_is_reported(
     path: Path, monkeypatch: pytest.MonkeyPatch, waited: list[float]
 ) -> None:
     refused_at_first(monkeypatch, Path, "replace", float("inf"))

@@ -220,7 +220,7 @@ def test_a_disk_that_is_full_is_said(
         use(tmp_path)
 
 
-def test_who_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_too_long_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "_SECONDS_FOR_A_CHANGE", 0.0)
     with (
         changing(tmp_path / "facts.json"),

@@ -1,20 +1,73 @@
-"""What facts from files have to be, down to the last number and letter."""
+"""The types of facts from files, down to the last number and character."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 import pytest
 
 from transfer_core.schema import (
     CONTROL_CHARACTERS,
     CONTROL_CHARACTERS_AND_LINES,
     NOT_FINITE,
+    Count,
+    Number,
+    Positive,
+    Share,
+    Text,
+    decoded,
     fits,
 )
+
+
+class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    count: Count = 0
+    number: Number = 0.0
+    positive: Positive = 0.0
+    share: Share = 0.0
+    text: Text = ""
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"count": 2**53, "number": -1e308, "positive": 1e308, "share": 1.0, "text": "a" * 100_000},
+        {"number": 1, "share": 1.0000005},
+    ],
+)
+def test_values_in_range_are_decoded(values: dict[str, Any]) -> None:
+    assert msgspec.structs.asdict(decoded(values, Facts)).items() >= values.items()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"count": -1},
+        {"count": 2**53 + 1},
+        {"count": 1.0},
+        {"count": True},
+        *({name: math.nan} for name in ("number", "positive", "share")),
+        *({name: math.inf} for name in ("number", "positive", "share")),
+        {"number": 10**400},
+        {"number": "1"},
+        {"positive": -1.0},
+        {"share": 1.1},
+        {"text": "a" * 100_001},
+        {"text": None},
+        {"unknown": 1},
+        [],
+        None,
+    ],
+    ids=lambda values: str(values)[:40],
+)
+def test_other_values_are_refused(values: Any) -> None:
+    with pytest.raises(ValueError, match=r"Expected|unknown field|out of range"):
+        decoded(values, Facts)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def test_a_foreign_id_is_refused(workspace: Workspace, identifier: str) -> None:
         )
 
 
-def test_the_folders_are_made_when_asked_for(workspace: Workspace) -> None:
+def test_folders_are_created_on_access(workspace: Workspace) -> None:
     assert not workspace.root.exists()
     for folder in (workspace.datasets_dir, workspace.runs_dir, workspace.cache_dir):
         assert folder.is_dir()
@@ -82,7 +82,7 @@ def test_an_empty_workspace_lists_nothing(workspace: Workspace) -> None:
     assert workspace.dataset_ids() == workspace.run_ids() == []
 
 
-def test_a_root_that_cannot_be_used_is_told_with_the_way_out(tmp_path: Path) -> None:
+def test_a_root_that_cannot_be_used_is_reported_with_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WorkspaceError) as caught:
         _ = Workspace(tmp_path / "file").runs_dir

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.app import process
@@ -338,10 +339,11 @@ def test_test_photos_that_were_all_met_are_no_silent_gap(
     dataset = ImageDataset.load(page_workspace, run.dataset_id)
     learned = next(image for image in dataset.images if image.id in run.train_ids())
     images = [
-        replace(image, fingerprint=met.fingerprint) if image == learned else image for image in dataset.images
+        structs.replace(image, fingerprint=met.fingerprint) if image == learned else image
+        for image in dataset.images
     ]
-    for_test = replace(learned, id="f" * 32, split="test", fingerprint=met.fingerprint)
-    replace(dataset, images=(*images, for_test)).save()
+    for_test = structs.replace(learned, id="f" * 32, split="test", fingerprint=met.fingerprint)
+    structs.replace(dataset, images=(*images, for_test)).save()
     page = open_part(open_page, run, "overview")
     assert "There are no photos to test with that this run has never met." in texts(page)
     assert "0 photos are here. 1 more is not counted" in texts(page)

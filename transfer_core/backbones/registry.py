@@ -12,11 +12,12 @@ from transfer_core.backbones.published.facts import read_facts
 from transfer_core.backbones.published.tiny import build_tiny
 from transfer_core.backbones.published.zoo import TINY_ZOO, ZOO, ZooModel
 from transfer_core.backbones.published.zoo_weights import ZooWeights
+from transfer_core.config import TrainingConfig
 from transfer_core.errors import NotFoundError
 from transfer_core.language import _
 from transfer_core.workspace import Workspace
 
-DEFAULT_BACKBONE = "efficientnet_lite0"
+DEFAULT_BACKBONE = TrainingConfig().backbone
 
 _TINY = "tiny_random"
 _FLOAT_BYTES = 4

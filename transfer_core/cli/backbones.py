@@ -86,7 +86,7 @@ def import_one(path: Path, weights_of: str | None, root: Path | None, as_json: b
 def audition_command(source: str, names: tuple[str, ...], root: Path | None, as_json: bool) -> None:
     """Try pretrained networks on images: how often each is right, how long it takes, how large it is."""
     workspace = open_workspace(root)
-    facts = audition_facts(workspace, dataset_from(workspace, source, TrainingConfig.seed), names)
+    facts = audition_facts(workspace, dataset_from(workspace, source, TrainingConfig().seed), names)
     line = _(
         "{name}: {accuracy:.1%} ± {spread:.1%} right, {seconds_per_100_images:.1f} s for 100 images, {megabytes} MB"
     )

@@ -18,7 +18,7 @@ from transfer_core.cli.output import (
 from transfer_core.data.checks.photo_check import examine
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.records import SplitBy
+from transfer_core.data.records import DEFAULT_VALIDATION_SPLIT, SplitBy
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.open_source import open_source
 from transfer_core.errors import NotFoundError
@@ -34,7 +34,7 @@ SAMPLE_PREFIX = "sample:"
 @click.option("--seed", default=1, show_default=True, help="Fixes which images are kept for validation.")
 @click.option(
     "--validation-split",
-    default=ImageDataset.validation_split,
+    default=DEFAULT_VALIDATION_SPLIT,
     show_default=True,
     help="Share kept to check with.",
 )
@@ -76,7 +76,7 @@ def ingest(
 
 
 def dataset_from(
-    workspace: Workspace, source: str, seed: int, validation_split: float = ImageDataset.validation_split
+    workspace: Workspace, source: str, seed: int, validation_split: float = DEFAULT_VALIDATION_SPLIT
 ) -> ImageDataset:
     """Return the dataset that a command names, or make it from what the command names.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -86,8 +85,8 @@ def training_options(command: Command) -> Command:
         help="Let the images decide the choices that are not given, and say why.",
     )(command)
     kinds = get_type_hints(TrainingConfig)
-    for choice in reversed(fields(TrainingConfig)):
-        command = _option(choice.name, kinds[choice.name], choice.default)(command)
+    for choice, default in reversed(TrainingConfig().to_dict().items()):
+        command = _option(choice, kinds[choice], default)(command)
     return command
 
 
@@ -104,7 +103,7 @@ def config_from(choices: dict[str, Any]) -> TrainingConfig:
     config = TrainingConfig(**given)
     if "fine_tune_epochs" in given:
         return config
-    return config.with_changes(fine_tune_epochs=min(TrainingConfig.fine_tune_epochs, config.epochs))
+    return config.with_changes(fine_tune_epochs=min(TrainingConfig().fine_tune_epochs, config.epochs))
 
 
 def recommended_config(choices: dict[str, Any], dataset: ImageDataset) -> tuple[TrainingConfig, list[str]]:
@@ -119,12 +118,12 @@ def recommended_config(choices: dict[str, Any], dataset: ImageDataset) -> tuple[
     """
     from transfer_core.training.advice import recommend
 
-    recommendation = recommend(dataset, get_backbone(choices["backbone"] or TrainingConfig.backbone))
+    recommendation = recommend(dataset, get_backbone(choices["backbone"] or TrainingConfig().backbone))
     return recommendation.config.with_changes(**_given(choices)), list(recommendation.reasons)
 
 
 def _given(choices: dict[str, Any]) -> dict[str, Any]:
-    names = {choice.name for choice in fields(TrainingConfig)}
+    names = TrainingConfig.__struct_fields__
     return {name: value for name, value in choices.items() if name in names and value not in (None, ())}
 
 

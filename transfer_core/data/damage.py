@@ -1,10 +1,11 @@
-"""Stored photos that can no longer be read: work goes on without them, and people hear which to add again."""
+"""Go on without stored photos that can no longer be read, and name them so that they can be added again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
@@ -20,7 +21,7 @@ def damaged_photos(photos: Mapping[str, tuple[str, str]]) -> DamagedPhotosError:
     """Return the error that names photos which are damaged or missing.
 
     Args:
-        photos: Original name and class by the id of each, at least one.
+        photos: Original name and class by id, at least one.
     """
     message = plural(
         "{names} is damaged. Add it again, or exclude it.",
@@ -32,7 +33,7 @@ def damaged_photos(photos: Mapping[str, tuple[str, str]]) -> DamagedPhotosError:
 
 
 def damaged_photos_sentence(photos: Sequence[tuple[str, str]]) -> str:
-    """Say which photos were left out because they are damaged or missing, and how to use them again.
+    """Return the sentence about photos that were left out because they are damaged or missing.
 
     Args:
         photos: Original name and class of each, at least one.
@@ -46,10 +47,10 @@ def damaged_photos_sentence(photos: Sequence[tuple[str, str]]) -> str:
 
 
 def without_photos(dataset: ImageDataset, image_ids: Collection[str]) -> ImageDataset:
-    """Return a dataset as if some photos had been excluded by hand, but with all its classes.
+    """Return a dataset without some photos, but with all its classes.
 
-    A class that would have none left for training or for validation is split again; one that has too few left is
-    found by `check_trainable`.
+    A class with no photo left for training or for validation is split again; `check_trainable` finds a class with too
+    few.
     """
     return replace(dataset.without(image_ids), class_names=dataset.class_names)
 
@@ -60,16 +61,16 @@ def use_readable(
     on_left_out: Callable[[list[ImageRecord]], None] = lambda images: None,
     known: Collection[str] = (),
 ) -> Result:
-    """Do something with a dataset; where photos turn out to be damaged, do it again without them.
+    """Call `work` with a dataset, and again without the photos that turn out to be damaged.
 
     Args:
         dataset: The photos.
-        work: Called with the dataset, then with what is left of it.
-        on_left_out: Called with photos that turned out to be damaged.
-        known: Ids of photos that are left out from the beginning.
+        work: Called with the dataset, then without the damaged photos.
+        on_left_out: Called with the photos that turned out to be damaged.
+        known: Ids of photos that are left out from the start.
 
     Returns:
-        What `work` returned.
+        The result of `work`.
 
     Raises:
         DamagedPhotosError: If no photo would be left.
@@ -88,15 +89,15 @@ def leave_out_damaged(
     work: Callable[[list[ImageRecord]], Result],
     on_left_out: Callable[[list[ImageRecord]], None] = lambda images: None,
 ) -> Result:
-    """Do the same with photos alone, whose split does not matter.
+    """Call `work` with photos whose split does not matter, and again without the damaged ones.
 
     Args:
         images: The photos.
-        work: Called with those that are left.
-        on_left_out: Called with photos that turned out to be damaged.
+        work: Called with the photos that are left.
+        on_left_out: Called with the photos that turned out to be damaged.
 
     Returns:
-        What `work` returned.
+        The result of `work`.
 
     Raises:
         DamagedPhotosError: If no photo would be left.

@@ -1,27 +1,29 @@
-"""A labelled set of images on disk, its split, and what was left out of it."""
+"""A labelled set of images on disk: reading, saving, splitting and editing it."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from filelock import FileLock
+from msgspec import structs
+from msgspec.structs import replace
 
 from transfer_core.data.images.similarity import groups_of
-from transfer_core.data.records import Edit, EditKind, ImageRecord, LeftOut, Split, SplitBy
-from transfer_core.data.sources.source_file import clean_name
+from transfer_core.data.records import DatasetFacts, Edit, EditKind, ImageRecord, LeftOut, Split, SplitBy
+from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.data.split import classes_without, split_by_fold, split_by_folders, split_by_share
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.file_cache import FileCache
 from transfer_core.files import damaged_file, read_json, remove, write_json
 from transfer_core.language import _
 from transfer_core.locks import changing, let_go
-from transfer_core.schema import fits
+from transfer_core.schema import decoded
 from transfer_core.workspace import Workspace
 
 DATASET_FILE = "dataset.json"
@@ -30,47 +32,22 @@ MIN_IMAGES_PER_CLASS = 2
 ADVISED_IMAGES_PER_CLASS = 10
 
 
-@dataclass(frozen=True)
-class ImageDataset:
-    """Class names, the images on disk, the split, and what was left out.
+# `dict` holds the cached properties.
+class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
+    """Class names, the images on disk, the split, and the files that were left out.
 
     Every change returns another dataset; `save` makes it the next version on disk.
 
     Args:
         id: Names its folder in the workspace.
-        name: For people.
-        folder: Where it lies.
-        class_names: In the order of the network's outputs.
-        images: All images that count, in the order in which they came.
-        excluded: Images that the person took out, with the class they had; their files stay.
-        left_out: Files that did not come in, with the reason.
-        validation_split: Share of each class that is kept for validation, above 0 and below 1.
-        seed: Fixes which images those are, 0 to 2147483647.
-        split_by: What decides the split: a `"share"`, the person's own `"folders"`, or `"folds"` that take
-            turns.
-        num_folds: In how many parts the images are parted by `"folds"`, 2-10.
-        version: Grows by one each time the dataset is saved.
-        edits: Changes of labels that can be undone, the latest last.
-        sample: Name of the built-in sample it came from, if any.
-        filling: Holds the folder of a new dataset from its first photo until `save`, so that what a killed process
-            leaves can be told from what another one is still making.
+        folder: Where it is.
+        filling: Holds the folder of a new dataset from its first photo until `save`, so that the leftovers of a killed
+            process can be told from a dataset that another process is still filling.
     """
 
     id: str
-    name: str
     folder: Path
-    class_names: tuple[str, ...] = ()
-    images: tuple[ImageRecord, ...] = ()
-    excluded: tuple[ImageRecord, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-    validation_split: float = 0.2
-    seed: int = 1
-    split_by: SplitBy = "share"
-    num_folds: int = 5
-    version: int = 0
-    edits: tuple[Edit, ...] = ()
-    sample: str | None = None
-    filling: FileLock | None = field(default=None, compare=False, repr=False)
+    filling: FileLock | None = None
 
     @classmethod
     def load(cls, workspace: Workspace, dataset_id: str) -> ImageDataset:
@@ -88,15 +65,13 @@ class ImageDataset:
         if not (folder / DATASET_FILE).is_file():
             raise NotFoundError(_("There are no images with the id {id} any more.").format(id=folder.name))
         cost = _("The photos are still in the folder “images” beside it. Restore the file from a copy.")
-        facts = read_json(folder / DATASET_FILE, cost)
+        values = read_json(folder / DATASET_FILE, cost)
         try:
-            dataset = cls(id=folder.name, folder=folder, **_facts_from_dict(facts))
-            if not fits(dataset, cls):
-                raise TypeError("a fact is of another kind")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            facts = decoded(_of_this_version(values), DatasetFacts)
+        except (TypeError, ValueError) as error:
             reason = _("it does not hold what was expected")
             raise damaged_file(folder / DATASET_FILE, reason, cost) from error
-        return dataset
+        return cls(id=folder.name, folder=folder, **structs.asdict(facts))
 
     def save(self) -> ImageDataset:
         """Write the dataset's facts and return it with its new version number.
@@ -109,7 +84,8 @@ class ImageDataset:
         try:
             with changing(self.folder / DATASET_FILE):
                 self._check_unchanged()
-                write_json(self.folder / DATASET_FILE, _facts_to_dict(saved), indent=None)
+                facts = {name: getattr(saved, name) for name in DatasetFacts.__struct_fields__}
+                write_json(self.folder / DATASET_FILE, msgspec.to_builtins(facts), indent=None)
         except WorkspaceError:
             self.discard()
             raise
@@ -118,7 +94,7 @@ class ImageDataset:
         return saved
 
     def discard(self) -> None:
-        """Delete the photos of a new dataset that was never saved; a saved one stays."""
+        """Delete the photos of a new dataset that was never saved. A saved dataset is kept."""
         if self.filling:
             self.filling.release()
             with suppress(OSError):
@@ -135,12 +111,12 @@ class ImageDataset:
             )
 
     def with_images(self, images: Iterable[ImageRecord], left_out: Iterable[LeftOut]) -> ImageDataset:
-        """Return the dataset with these images: classes named, like images grouped, the split drawn again."""
+        """Return the dataset with these images: near-duplicates grouped, the split drawn again."""
         images = tuple(images)
         grouped = [
             replace(image, group=group) for image, group in zip(images, groups_of(images), strict=True)
         ]
-        return self._with_classes(grouped, left_out=tuple(left_out))._split_anew()
+        return self._with_classes(grouped, left_out=tuple(left_out))._split_again()
 
     def with_split(
         self,
@@ -155,8 +131,8 @@ class ImageDataset:
         Args:
             validation_split: Share of each class that is kept for validation, above 0 and below 1.
             seed: Fixes which images those are, 0 to 2147483647.
-            split_by: What decides; as before if not given.
-            num_folds: In how many parts, 2-10; as before if not given.
+            split_by: As before if not given.
+            num_folds: 2-10; as before if not given.
 
         Raises:
             InvalidConfigError: If one of them is out of range, or no folder was called train, validation or test.
@@ -175,7 +151,7 @@ class ImageDataset:
             seed=seed,
             split_by=split_by,
             num_folds=num_folds or self.num_folds,
-        )._split_anew()
+        )._split_again()
 
     @cached_property
     def has_given_split(self) -> bool:
@@ -184,22 +160,22 @@ class ImageDataset:
 
     @cached_property
     def by_id(self) -> Mapping[str, ImageRecord]:
-        """The images that count, by their id."""
+        """The images that are not excluded, by id."""
         return {image.id: image for image in self.images}
 
     def find(self, image_id: str) -> ImageRecord | None:
-        """Return an image, also one that the person took out; None where there is no such image."""
+        """Return an image, excluded or not; None if there is no such image."""
         return self.by_id.get(image_id) or self.excluded_by_id.get(image_id)
 
     @cached_property
     def excluded_by_id(self) -> Mapping[str, ImageRecord]:
-        """The images that the person took out, by their id."""
+        """The excluded images by id."""
         return {image.id: image for image in self.excluded}
 
     def folds(self) -> list[ImageDataset]:
-        """Return the dataset once for each part that takes its turn to be checked with; the first is itself.
+        """Return the dataset once for each fold that takes its turn as validation images; the first is itself.
 
-        A dataset that is not split by folds is one part.
+        A dataset that is not split by folds is one fold.
         """
         if self.split_by != "folds":
             return [self]
@@ -230,17 +206,17 @@ class ImageDataset:
         return self._edited("relabel", places, names.popitem()[1] if len(names) == 1 else "")
 
     def without(self, ids: Collection[str]) -> ImageDataset:
-        """Return the dataset without some images; their files stay and they can be restored."""
+        """Return the dataset without some images. Their files are kept, so they can be restored."""
         places = {image.id: (image.class_name, True) for image in self.images if image.id in set(ids)}
         return self._edited("exclude", places)
 
     def confirmed(self, ids: Collection[str]) -> ImageDataset:
-        """Return the dataset with some labels marked as found right; the mark goes when the label changes."""
+        """Return the dataset with some labels confirmed, until they change."""
         images = (replace(image, is_confirmed=True) if image.id in ids else image for image in self.images)
         return replace(self, images=tuple(images))
 
     def restored(self, ids: Collection[str]) -> ImageDataset:
-        """Return the dataset with images that were excluded, under the label they had."""
+        """Return the dataset with excluded images back under the label they had."""
         places = {image.id: (image.class_name, False) for image in self.excluded if image.id in set(ids)}
         return self._edited("restore", places)
 
@@ -269,11 +245,11 @@ class ImageDataset:
         return replace(self._moved(places), edits=tuple(earlier))
 
     def image_path(self, image: ImageRecord) -> Path:
-        """Where the file of an image lies."""
+        """Return the path of an image's file."""
         return self.folder / IMAGES_FOLDER / f"{image.id}.jpg"
 
     def images_in(self, split: Split) -> list[ImageRecord]:
-        """The images of one split."""
+        """Return the images of one split."""
         return list(self._by_split.get(split, ()))
 
     @cached_property
@@ -284,11 +260,11 @@ class ImageDataset:
         return by_split
 
     def class_index(self, image: ImageRecord) -> int:
-        """Position of the image's class among the network's outputs."""
+        """Return the position of the image's class among the model's outputs."""
         return self.class_names.index(image.class_name)
 
     def counts(self, split: Split | None = None) -> dict[str, int]:
-        """Number of images by class, in one split or in all."""
+        """Return the number of images by class, in one split or in all."""
         parts = [self._counts.get(split, Counter())] if split else [*self._counts.values()]
         return {name: sum(counted[name] for counted in parts) for name in self.class_names}
 
@@ -300,11 +276,11 @@ class ImageDataset:
         return counts
 
     def check_trainable(self) -> None:
-        """Make sure that a network can learn from this dataset.
+        """Raise an error unless a model can be trained on this dataset.
 
         Raises:
-            IngestError: If there are fewer than two classes, a class has too few images, or a class has none to
-                learn from or none to check with.
+            IngestError: If there are fewer than two classes, a class has too few images, or a class has no training
+                or no validation images.
         """
         if len(self.class_names) < 2:
             raise IngestError(
@@ -347,7 +323,7 @@ class ImageDataset:
         )
 
     def _class_called(self, name: str, renamed: str = "") -> str:
-        """Return a cleaned class name, in the spelling it has here already."""
+        """Return a cleaned class name, in the spelling that the dataset has already."""
         cleaned = clean_name(name)
         if not cleaned:
             raise InvalidConfigError(
@@ -359,7 +335,7 @@ class ImageDataset:
     def _edited(
         self, kind: EditKind, places: dict[str, tuple[str, bool]], class_name: str = "", new_name: str = ""
     ) -> ImageDataset:
-        """Move images, and note how to undo it. A change that changes nothing is none."""
+        """Move images and record how to undo it. A change without effect is not recorded."""
         now = {image.id: (image.class_name, False) for image in self.images}
         now |= {image.id: (image.class_name, True) for image in self.excluded}
         before = tuple((key, *now[key]) for key, place in places.items() if now[key] != place)
@@ -369,10 +345,10 @@ class ImageDataset:
         return replace(self._moved(places), edits=(*self.edits, edit))
 
     def _moved(self, places: dict[str, tuple[str, bool]]) -> ImageDataset:
-        """Give images their class and their place among those that count or those that are out.
+        """Give images their class, and exclude or restore them.
 
-        Each keeps its side of the split, so that a later run is checked with the same images as an earlier one;
-        only a class that would have none on one side is drawn again.
+        Each keeps its side of the split, so that a later run is validated on the same images as an earlier one; the
+        split is drawn again only if a class would have no image on one side.
         """
         marked = [(image, False) for image in self.images] + [(image, True) for image in self.excluded]
         moved = [
@@ -386,7 +362,7 @@ class ImageDataset:
         changed = self._with_classes([image for image, is_out in moved if not is_out], excluded=excluded)
         sides: tuple[Split, ...] = ("train", "validation")
         is_one_sided = any(classes_without(changed.images, side) for side in sides)
-        return changed._split_anew() if is_one_sided and self.split_by != "folders" else changed
+        return changed._split_again() if is_one_sided and self.split_by != "folders" else changed
 
     def _with_classes(
         self,
@@ -404,8 +380,8 @@ class ImageDataset:
             class_names=tuple(sorted({image.class_name for image in images})),
         )
 
-    def _split_anew(self) -> ImageDataset:
-        # The share and the seed are checked in any case: they are kept for when they are used.
+    def _split_again(self) -> ImageDataset:
+        # Whatever decides the split: share and seed are checked here, and used when the person goes back to a share.
         images = split_by_share(self.images, self.validation_split, self.seed)
         if self.split_by == "folders":
             images = split_by_folders(self.images, self.validation_split, self.seed)
@@ -414,46 +390,13 @@ class ImageDataset:
         return replace(self, images=images)
 
 
-# The photos of about fifteen datasets of 10,000; in memory they take three times as much.
+# About a dozen datasets of 10,000 photos; in memory they take one and a half times as much.
 _loaded: FileCache[ImageDataset] = FileCache(max_bytes=64 * 1024**2)
 
 
-def _facts_to_dict(dataset: ImageDataset) -> dict[str, Any]:
-    """Return everything but the dataset's place, ready for JSON."""
-    names = [field.name for field in fields(dataset) if field.name not in ("id", "folder", "filling")]
-    values = {name: getattr(dataset, name) for name in names}
-    # Not asdict(), which copies every value of ten thousand images.
-    for name in ("images", "excluded", "left_out", "edits"):
-        values[name] = [vars(fact) for fact in values[name]]
+def _of_this_version(values: dict[str, Any]) -> dict[str, Any]:
+    """Rename in place what version 0.1 wrote: it knew only whether the operating system had put a file there."""
+    for file in values.get("left_out", ()):
+        if isinstance(file, dict) and file.pop("is_system_file", False):
+            file["kind"] = "system"
     return values
-
-
-def _facts_from_dict(values: dict[str, Any]) -> dict[str, Any]:
-    """Rebuild the facts that `_facts_to_dict` gave, also as earlier versions of the app wrote them.
-
-    Raises:
-        KeyError: If a fact is missing.
-        TypeError: If a fact is of another kind.
-    """
-    images = [ImageRecord(**image) for image in values["images"]]
-    return {
-        **values,
-        "images": tuple(images),
-        "excluded": tuple(ImageRecord(**image) for image in values.get("excluded", ())),
-        "left_out": tuple(_left_out(file) for file in values["left_out"]),
-        "edits": tuple(_edit(edit) for edit in values.get("edits", ())),
-        "class_names": tuple(values["class_names"]),
-    }
-
-
-def _left_out(values: dict[str, Any]) -> LeftOut:
-    # Version 0.1 knew only whether the operating system had put the file there.
-    values = dict(values)
-    if values.pop("is_system_file", False):
-        values["kind"] = "system"
-    return LeftOut(**values)
-
-
-def _edit(values: dict[str, Any]) -> Edit:
-    before = tuple((str(image_id), str(name), bool(out)) for image_id, name, out in values["before"])
-    return Edit(**{**values, "before": before})

@@ -1,14 +1,14 @@
-"""Turn dropped files into a dataset: keep everything good, name everything else with its reason."""
+"""Add files to a dataset: store every readable photo, and list every other file with the reason."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from PIL import Image
 
 from transfer_core.data.dataset import DATASET_FILE, IMAGES_FOLDER, ImageDataset
@@ -16,7 +16,7 @@ from transfer_core.data.images.decoding import decode_image, image_id, read_imag
 from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind
-from transfer_core.data.sources.source_file import SourceFile, clean_name
+from transfer_core.data.sources.imported_file import ImportedFile, clean_name
 from transfer_core.errors import IngestError, UnreadableImageError, WorkspaceError
 from transfer_core.files import check_shortage, remove, replacing
 from transfer_core.language import _, plural
@@ -31,17 +31,18 @@ def create_dataset(workspace: Workspace, name: str, sample: str | None = None) -
     """Return a dataset without images; nothing is on disk until images are added.
 
     Args:
-        workspace: Where it will lie.
-        name: For people.
+        workspace: Where it will be stored.
+        name: Shown to people.
         sample: Name of the built-in sample it will hold, if any.
     """
     dataset_id, title = new_id(), clean_name(name) or _("My images")
-    return ImageDataset(dataset_id, title, workspace.dataset_dir(dataset_id), sample=sample)
+    folder = workspace.dataset_dir(dataset_id)
+    return ImageDataset(title, (), (), (), sample=sample, id=dataset_id, folder=folder)
 
 
 def add_files(
     dataset: ImageDataset,
-    files: Iterable[SourceFile],
+    files: Iterable[ImportedFile],
     *,
     class_name: str | None = None,
     burst: str = "",
@@ -49,12 +50,12 @@ def add_files(
 ) -> ImageDataset:
     """Add files to a dataset and save it as a new version.
 
-    Each picture is decoded in full, turned upright, stored without metadata and known by a hash of its
-    pixels, so that the same picture is never counted twice.
+    Each photo is decoded in full, turned upright and stored without metadata. Its id is a hash of its pixels, so
+    that the same photo is never counted twice.
 
     Args:
-        dataset: The dataset as it is.
-        files: From one of the sources.
+        dataset: The dataset before.
+        files: Of a folder, an archive, a table or an upload.
         class_name: Label for all of them; without it each file's folder is its class.
         burst: Names the camera recording that all of them are frames of, if they are.
         progress: Called with the number of files done and their number in all.
@@ -63,7 +64,7 @@ def add_files(
         The dataset with the new images and with the files that were left out.
 
     Raises:
-        IngestError: If not a single file could be used. The dataset is then as it was.
+        IngestError: If no file could be used. The dataset is then unchanged.
         WorkspaceError: If writing fails.
     """
     collected = collect_files(dataset, files, class_name=class_name, burst=burst, progress=progress)
@@ -73,17 +74,17 @@ def add_files(
 
 def collect_files(
     dataset: ImageDataset,
-    files: Iterable[SourceFile],
+    files: Iterable[ImportedFile],
     *,
     class_name: str | None = None,
     burst: str = "",
     progress: OnProgress | None = None,
 ) -> ImageDataset:
-    """Do the same with one part of what a person dropped: it is not saved, and may be unusable as a whole.
+    """Add one part of an upload to a dataset without saving it. All its files may be unusable.
 
     Args:
-        dataset: The dataset with the parts before.
-        files: From one of the sources.
+        dataset: The dataset with the earlier parts.
+        files: Of a folder, an archive, a table or an upload.
         class_name: Label for all of them; without it each file's folder is its class.
         burst: Names the camera recording that all of them are frames of, if they are.
         progress: Called with the number of files done and their number in all.
@@ -114,13 +115,13 @@ def collect_files(
     # The person's own split is kept as soon as there is one, until they choose otherwise.
     if any(image.given_split for image in intake.images) and not dataset.has_given_split:
         dataset = replace(dataset, split_by="folders")
-    # A folder that is brought once more tells the same again.
+    # A folder that is added once more has the same files left out.
     left_out = dict.fromkeys((*dataset.left_out, *intake.left_out))
     return dataset.with_images(intake.images, left_out)
 
 
 def _held_if_new(dataset: ImageDataset) -> ImageDataset:
-    """Hold the folder of a dataset that has no file yet, or the next start of the app would clear it away."""
+    """Lock the folder of a dataset that has no file yet, or the next start of the app would delete it."""
     if dataset.version or dataset.filling:
         return dataset
     lock = hold(dataset.folder)
@@ -133,9 +134,9 @@ def _held_if_new(dataset: ImageDataset) -> ImageDataset:
 
 @contextmanager
 def _kept_if_whole(dataset: ImageDataset) -> Iterator[list[Path]]:
-    """Give a list for the photos that are written; when the block fails they are deleted.
+    """Yield a list for the paths of photos that are written, and delete these photos when the block fails.
 
-    A full disk would stay full otherwise, with photos that no page or command lists.
+    Otherwise a full disk would stay full, with photos that no page or command lists.
     """
     written: list[Path] = []
     try:
@@ -149,7 +150,7 @@ def _kept_if_whole(dataset: ImageDataset) -> Iterator[list[Path]]:
 
 
 def _remove_unlisted(folder: Path, paths: Iterable[Path]) -> None:
-    """Delete photos but for those that another window has added to the dataset meanwhile."""
+    """Delete photos except those that another window has added to the dataset meanwhile."""
     with suppress(OSError, WorkspaceError), changing(folder / DATASET_FILE):
         listed = (folder / DATASET_FILE).read_text("utf-8")
         for path in paths:
@@ -158,14 +159,14 @@ def _remove_unlisted(folder: Path, paths: Iterable[Path]) -> None:
 
 
 def check_anything_added(before: ImageDataset, after: ImageDataset) -> None:
-    """Make sure that at least one image came in.
+    """Raise an error unless at least one image was added.
 
     Args:
         before: The dataset without the files.
-        after: What `collect_files` made of it.
+        after: The dataset that `collect_files` returned.
 
     Raises:
-        IngestError: If none did; the message says why.
+        IngestError: If none was added; the message says why.
     """
     if len(after.images) > len(before.images):
         return
@@ -185,10 +186,10 @@ def check_anything_added(before: ImageDataset, after: ImageDataset) -> None:
 
 
 def none_usable(left_out: Sequence[LeftOut]) -> str:
-    """Say that not one file could be used, and why not the first.
+    """Return the sentence that no file could be used, with the reason of the first.
 
     Args:
-        left_out: All of them, at least one.
+        left_out: At least one.
     """
     return plural(
         "The only file, {name}, cannot be used: {reason}.",
@@ -200,7 +201,7 @@ def none_usable(left_out: Sequence[LeftOut]) -> str:
 
 
 class _Intake:
-    """Collects the images of one call, with the reasons of those it does not take."""
+    """Collects the images of one call, and the files that it leaves out."""
 
     def __init__(self, dataset: ImageDataset, label: str | None, burst: str) -> None:
         self.images = list(dataset.images)
@@ -212,7 +213,7 @@ class _Intake:
         self._number = max((image.number for image in (*dataset.images, *dataset.excluded)), default=0)
         self._spelling = {name.casefold(): name for name in dataset.class_names}
 
-    def take(self, file: SourceFile, stored: ImageRecord | UnreadableImageError) -> None:
+    def take(self, file: ImportedFile, stored: ImageRecord | UnreadableImageError) -> None:
         class_name = self._label or file.class_name
         if file.is_system_file:
             self._leave_out(file, _("it belongs to the operating system"), "system")
@@ -227,7 +228,7 @@ class _Intake:
         else:
             self._add(file, stored, class_name)
 
-    def _add(self, file: SourceFile, stored: ImageRecord, class_name: str) -> None:
+    def _add(self, file: ImportedFile, stored: ImageRecord, class_name: str) -> None:
         # "Cat" and "cat" are one class for a person, under its first spelling.
         class_name = self._spelling.setdefault(class_name.casefold(), class_name)
         self._number += 1
@@ -237,7 +238,7 @@ class _Intake:
         self.images.append(image)
         self._by_id[image.id] = image
 
-    def _meet_again(self, file: SourceFile, known: ImageRecord, class_name: str) -> None:
+    def _meet_again(self, file: ImportedFile, known: ImageRecord, class_name: str) -> None:
         if known.class_name.casefold() != class_name.casefold():
             reason = _("the same picture is already in the class {class_name} ({name})").format(
                 class_name=known.class_name, name=known.name
@@ -250,13 +251,13 @@ class _Intake:
             self._leave_out(file, reason, "duplicate", known.id, class_name)
 
     def _leave_out(
-        self, file: SourceFile, reason: str, kind: LeftOutKind, image_id: str = "", class_name: str = ""
+        self, file: ImportedFile, reason: str, kind: LeftOutKind, image_id: str = "", class_name: str = ""
     ) -> None:
         self.left_out.append(LeftOut(file.path, reason, kind, image_id, class_name))
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the picture is stored already; a stored file that was damaged or deleted since is stored again."""
+    """Return whether a file is there and can be decoded; a damaged or deleted one is stored again."""
     try:
         decode_image(path.read_bytes())
     except (OSError, UnreadableImageError) as error:
@@ -266,9 +267,9 @@ def _is_whole(path: Path) -> bool:
 
 
 def _store(
-    folder: Path, label: str | None, written: list[Path], file: SourceFile
+    folder: Path, label: str | None, written: list[Path], file: ImportedFile
 ) -> ImageRecord | UnreadableImageError:
-    """Decode a file and put the picture on disk under the hash of its pixels, in a thread of its own."""
+    """Decode a file and store the photo under the hash of its pixels. Runs on a worker thread."""
     if file.is_system_file or not (label or file.class_name):
         return UnreadableImageError()
     try:
@@ -282,7 +283,7 @@ def _store(
         with replacing(path, durable=False) as beside:
             beside.write_bytes(decoded.to_jpeg())
         written.append(path)
-    # To describe the whole picture this is enough; reading every pixel again takes longer than decoding.
+    # Enough to describe the whole photo; reading every pixel again takes longer than decoding.
     small = image.resize((_SMALL_SIDE, _SMALL_SIDE), Image.Resampling.BOX)
     grey = np.asarray(small.convert("L"))
     return ImageRecord(

@@ -1,4 +1,4 @@
-"""How much is taken in at once: one place for every limit, each a setting of whoever starts the app."""
+"""Limits on what is read from people: files, bytes, pixels. An environment variable sets each."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _LARGEST = 1_000_000_000
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken in at once. Each limit is read from `TRANSFER_STUDIO_MAX_` and its name in capitals.
+    """Limits of one upload or import. `TRANSFER_STUDIO_MAX_` and the name in capitals set each.
 
     Args:
         files: Files of one folder or archive.
         file_mb: Size of one file, in megabytes (1,048,576 bytes).
         total_mb: Size of all files of one archive together, unpacked, in megabytes.
         megapixels: Width times height of a picture, in millions.
-        ratio: How many times smaller than its content an archive may be. Pictures are packed already, so an
-            archive of them hardly shrinks; a thousandfold is a trap.
-        depth: Folders within each other.
+        ratio: How many times smaller than its content an archive may be. Photos are compressed already, so an
+            archive of them hardly shrinks; a ratio of a thousand is a zip bomb.
+        depth: Nested folders.
     """
 
     files: int = 50_000
@@ -76,7 +76,7 @@ _SETTINGS = tuple(_PREFIX + field.name.upper() for field in fields(Limits))
 
 
 def limits() -> Limits:
-    """Return the limits that hold now.
+    """Return the current limits.
 
     Raises:
         InvalidConfigError: If one of the settings is no whole number of at least 1.
@@ -84,14 +84,14 @@ def limits() -> Limits:
     return _limits_of(tuple((name, os.environ[name]) for name in _SETTINGS if name in os.environ))
 
 
-# Asked for with every picture, and each time the environment says the same.
+# Called for every photo, mostly with the same environment.
 @lru_cache(maxsize=8)
 def _limits_of(settings: tuple[tuple[str, str], ...]) -> Limits:
     return Limits.from_environment(dict(settings))
 
 
 def setting_of(limit: str) -> str:
-    """Return the name of the setting behind a limit, for messages.
+    """Return the environment variable of a limit, for messages.
 
     Args:
         limit: Name of a field of `Limits`.

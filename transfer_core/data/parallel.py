@@ -1,4 +1,4 @@
-"""Use all cores for decoding, in order, with only a few results in memory at a time."""
+"""Decode on all cores, in order, with only a few results in memory at a time."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 @lru_cache(maxsize=1)
 def num_usable_cores() -> int:
     """Return how many cores this process may use: its affinity and a container's CPU quota count."""
-    # It takes a sixth of a second to import, which a command that decodes nothing should not wait for.
+    # Its import takes a sixth of a second, which a command that decodes nothing should not pay.
     from joblib import cpu_count
 
     return int(cpu_count())
@@ -46,10 +46,10 @@ def map_ahead(
 
 
 class SharedFile:
-    """An open file that several threads read, each at places of its own.
+    """An open file that several threads read at different offsets.
 
     Args:
-        file: The open file; nobody else moves in it meanwhile.
+        file: The open file; nothing else may seek in it meanwhile.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -60,7 +60,7 @@ class SharedFile:
         """Return up to `size` bytes from `offset` on; fewer at the end of the file.
 
         Raises:
-            OSError: If writing fails.
+            OSError: If reading fails.
         """
         with self._lock:
             self._file.seek(offset)

@@ -1,4 +1,4 @@
-"""Images of a dataset as pixels, decoded ahead on all cores."""
+"""Batches of pixels of stored images, decoded ahead on all cores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pixel_batches(
         paths: Image files.
         image_size: Side of the square, in pixels.
         batch_size: Images in one batch; the last may be smaller.
-        vary: Makes another picture of the one at a position; called on several threads.
+        vary: Returns an augmented view of the image at a position; called on several threads.
 
     Raises:
         UnreadableImageError: If a file is missing or damaged; the message names it.
@@ -50,13 +50,13 @@ def readable_batches(
     batch_size: int = 32,
     vary: Callable[[int, Pixels], Pixels] | None = None,
 ) -> Iterator[tuple[list[int], Pixels]]:
-    """Do the same, but pass over files that are missing or damaged; yield the positions of the others as well.
+    """Yield positions and pixels as `pixel_batches` does, but skip files that are missing or damaged.
 
     Args:
         paths: Image files.
         image_size: Side of the square, in pixels.
-        batch_size: Files in one batch, read or passed over.
-        vary: Makes another picture of the one at a position; called on several threads.
+        batch_size: Files in one batch, read or skipped.
+        vary: Returns an augmented view of the image at a position; called on several threads.
     """
 
     def read(position: int) -> Pixels | None:

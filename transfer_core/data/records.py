@@ -1,9 +1,15 @@
-"""The facts that a dataset keeps: of each image, of each file that did not come in, of each change."""
+"""The stored facts of a dataset: images, files that were left out, edits, and its split."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+import re
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from transfer_core.config import MAX_FOLDS, MIN_FOLDS, Seed
+from transfer_core.schema import Count, Text
 
 Split = Literal["train", "validation", "test"]
 SplitBy = Literal["share", "folders", "folds"]
@@ -25,86 +31,123 @@ LeftOutKind = Literal[
 ]
 
 
-@dataclass(frozen=True)
-class ImageRecord:
+DEFAULT_VALIDATION_SPLIT = 0.2
+# A hash of the pixels.
+IMAGE_ID_PATTERN = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_Pixels = Annotated[int, Meta(ge=0, le=10**7)]
+_Version = Annotated[int, Meta(ge=1, le=2**53)]
+
+
+# Without the garbage collector, which would walk through a hundred thousand of them.
+class ImageRecord(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One image of a dataset.
 
     Args:
         id: Hash of its pixels; also the name of its file.
         class_name: Its label.
-        name: What its file was called when it came in.
-        split: Whether the network learns from it, is checked with it, or is tested with it at the very end.
-        number: Its place in the order in which images came in.
+        name: Of its file when it was added.
+        split: Whether it is a training, a validation or a test image.
+        number: Its place in the order in which images were added.
         width: Of the original, upright, in pixels; 0 when not known.
         height: Of the original, upright, in pixels; 0 when not known.
         brightness: Mean grey, 0-255.
         contrast: Standard deviation of the greys, 0-128.
-        fingerprint: Perceptual hash in hexadecimal digits; like pictures have like ones.
-        burst: Names the camera recording it is a frame of, if any.
+        fingerprint: Perceptual hash in hexadecimal digits; similar images have similar ones.
+        burst: Id of the camera recording it is a frame of, if any.
         given_split: The split of the person's own folders, if there was one.
         group: Shared by images that must stay on one side of the split; empty when it is alone.
-        is_confirmed: Whether a person has looked at it and found its label right.
+        is_confirmed: Whether a person has found its label right.
     """
 
-    id: str
-    class_name: str
-    name: str
+    id: Text
+    class_name: Text
+    name: Text
     split: Split = "train"
-    number: int = 0
-    width: int = 0
-    height: int = 0
-    brightness: float = 127.5
-    contrast: float = 50.0
-    fingerprint: str = ""
-    burst: str = ""
+    number: Count = 0
+    width: _Pixels = 0
+    height: _Pixels = 0
+    brightness: Annotated[float, Meta(ge=0, le=255)] = 127.5
+    contrast: Annotated[float, Meta(ge=0, le=128)] = 50.0
+    fingerprint: Text = ""
+    burst: Text = ""
     given_split: Split | None = None
-    group: str = ""
+    group: Text = ""
     is_confirmed: bool = False
 
     def labelled(self, class_name: str) -> ImageRecord:
-        """Return it with a label; another one than before has not been found right by anybody."""
+        """Return the record with a label; a label that differs is not confirmed."""
         is_confirmed = self.is_confirmed and class_name == self.class_name
         return replace(self, class_name=class_name, is_confirmed=is_confirmed)
 
 
-@dataclass(frozen=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A file that did not become part of the dataset.
 
     Args:
-        name: What the file was called, with its folder.
-        reason: Why, in words that continue "left out because ...".
-        kind: Why, for programs.
-        image_id: The image that is there already, where that is the reason.
+        name: Of the file, with its folders.
+        reason: In words that continue "left out because ...".
+        kind: The reason as a code.
+        image_id: The image that is in the dataset already, where that is the reason.
         class_name: The label under which the file came, where that matters.
     """
 
-    name: str
-    reason: str
+    name: Text
+    reason: Text
     kind: LeftOutKind = "unreadable"
-    image_id: str = ""
-    class_name: str = ""
+    image_id: Text = ""
+    class_name: Text = ""
 
     @property
     def is_expected(self) -> bool:
-        """Whether nobody misses it: a file of the operating system, or one that came in before."""
+        """Whether it is a file of the operating system, or one that was added before."""
         return self.kind in ("system", "again")
 
 
-@dataclass(frozen=True)
-class Edit:
-    """A change that a person made to the labels, with all that undoes it.
+class Edit(Struct, frozen=True, forbid_unknown_fields=True):
+    """A change of labels by a person, with the facts that undo it.
 
     Args:
-        version: The version of the dataset that it made.
-        kind: What was done.
+        version: Of the dataset after the change.
+        kind: Of the change.
         class_name: The new label, empty when there are several; or the class that was renamed or deleted.
-        new_name: What a renamed class is called since.
-        before: Id, class and whether it was left out, for each image that changed.
+        new_name: Of a renamed class.
+        before: Id, class and whether it was excluded, for each image that changed.
     """
 
-    version: int
+    version: _Version
     kind: EditKind
-    class_name: str
-    new_name: str = ""
-    before: tuple[tuple[str, str, bool], ...] = ()
+    class_name: Text
+    new_name: Text = ""
+    before: tuple[tuple[Text, Text, bool], ...] = ()
+
+
+class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of the file of a dataset.
+
+    Args:
+        name: Shown to people.
+        class_names: In the order of the model's outputs.
+        images: All that are not excluded, in the order in which they were added.
+        left_out: Files that were not added, with the reason.
+        excluded: Images that the person excluded, with the class they had; their files are kept.
+        validation_split: Share of each class that is kept for validation, above 0 and below 1.
+        seed: Fixes which images those are, 0 to 2147483647.
+        split_by: Whether a `"share"` is drawn, the person's own `"folders"` count, or `"folds"` take turns.
+        num_folds: Of `"folds"`, 2-10.
+        version: Grows by one each time the dataset is saved; 0 before the first time.
+        edits: Changes of labels that can be undone, the latest last.
+        sample: Name of the built-in sample it came from, if any.
+    """
+
+    name: Text
+    class_names: tuple[Text, ...]
+    images: tuple[ImageRecord, ...]
+    left_out: tuple[LeftOut, ...]
+    excluded: tuple[ImageRecord, ...] = ()
+    validation_split: Annotated[float, Meta(gt=0, lt=1)] = DEFAULT_VALIDATION_SPLIT
+    seed: Seed = 1
+    split_by: SplitBy = "share"
+    num_folds: Annotated[int, Meta(ge=MIN_FOLDS, le=MAX_FOLDS)] = 5
+    version: _Version = 0
+    edits: tuple[Edit, ...] = ()
+    sample: Text | None = None

@@ -1,4 +1,4 @@
-"""Sample images that ship with the app and need no network."""
+"""Sample datasets that ship with the app and need no network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import NotFoundError
 from transfer_core.language import _
 from transfer_core.types import Array
@@ -29,21 +29,21 @@ class Sample:
 
     Args:
         name: Identifier on the command line.
-        title: Name for people.
-        description: What is in it, in one sentence.
+        title: Shown to people.
+        description: Its content in one sentence.
         files: Returns the labelled files.
-        new_files: Returns files that are kept aside to test a trained model with.
+        new_files: Returns test files, which are not among `files`.
     """
 
     name: str
     title: str
     description: str
-    files: Callable[[], list[SourceFile]]
-    new_files: Callable[[], list[SourceFile]]
+    files: Callable[[], list[ImportedFile]]
+    new_files: Callable[[], list[ImportedFile]]
 
 
 def list_samples() -> list[Sample]:
-    """Return every sample, the most inviting first."""
+    """Return every sample, the recommended one first."""
     return [
         Sample(
             "pictures",
@@ -79,7 +79,7 @@ def get_sample(name: str) -> Sample:
 
 
 @lru_cache(maxsize=2)
-def _digits(first: int, count: int) -> list[SourceFile]:
+def _digits(first: int, count: int) -> list[ImportedFile]:
     """Return `count` scans of each digit, from the `first` one on, as enlarged PNG files."""
     from sklearn.datasets import load_digits
 
@@ -89,7 +89,7 @@ def _digits(first: int, count: int) -> list[SourceFile]:
         places = (scans.target == digit).nonzero()[0][first : first + count]
         for place in places:
             scan = (255 - scans.images[place] * 255 / 16).astype(np.uint8)
-            files.append(SourceFile((str(digit), f"digit-{digit}-{place:04d}.png"), partial(_png, scan)))
+            files.append(ImportedFile((str(digit), f"digit-{digit}-{place:04d}.png"), partial(_png, scan)))
     return files
 
 

@@ -1,4 +1,4 @@
-"""Which images the network learns from and which it is checked with. Images that belong together stay together."""
+"""Split images into training, validation and test images. Images of one group stay on one side."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import hashlib
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from transfer_core.config import check_seed
+from msgspec.structs import replace
+
+from transfer_core.config import MAX_FOLDS, MIN_FOLDS, checked_choice
 from transfer_core.data.records import ImageRecord, Split
 from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _
-
-MIN_FOLDS, MAX_FOLDS = 2, 10
 
 
 def split_by_share(
@@ -21,8 +20,8 @@ def split_by_share(
 ) -> tuple[ImageRecord, ...]:
     """Split each class by the same share; images of one group stay on one side.
 
-    The draw orders images by a hash of seed and pixels. So it is the same on every machine, and images that
-    are added later leave nearly all others on the side where they were.
+    The draw orders images by a hash of seed and pixels, so it is the same on every machine, and images that are added
+    later leave nearly all others on their side.
 
     Args:
         images: Any number of images.
@@ -36,7 +35,7 @@ def split_by_share(
     Raises:
         InvalidConfigError: If the share or the seed is out of range.
     """
-    check_seed(seed)
+    checked_choice("seed", seed)
     if not 0 < validation_split < 1:
         raise InvalidConfigError(
             _("The validation share is {share}. Expected was a number between 0 and 1, such as 0.2.").format(
@@ -50,7 +49,7 @@ def split_by_share(
 def split_by_folders(
     images: Sequence[ImageRecord], validation_split: float, seed: int
 ) -> tuple[ImageRecord, ...]:
-    """Take over the split of the person's own folders; what has none is learned from.
+    """Take over the split of the person's own folders; images without one are training images.
 
     Args:
         images: Any number of images.
@@ -66,21 +65,21 @@ def split_by_folders(
     given = tuple(replace(image, split=image.given_split or "train") for image in images)
     if any(image.split == "validation" for image in given):
         return given
-    learned_from = [image for image in given if image.split == "train"]
-    drawn = {image.id: image.split for image in split_by_share(learned_from, validation_split, seed)}
+    training = [image for image in given if image.split == "train"]
+    drawn = {image.id: image.split for image in split_by_share(training, validation_split, seed)}
     return tuple(replace(image, split=drawn.get(image.id, image.split)) for image in given)
 
 
 def split_by_fold(
     images: Sequence[ImageRecord], num_folds: int, seed: int, fold: int = 0
 ) -> tuple[ImageRecord, ...]:
-    """Part the images into folds and keep one of them for validation.
+    """Split the images into folds and keep one of them for validation.
 
     Args:
         images: Any number of images.
-        num_folds: In how many parts, 2-10.
+        num_folds: 2-10.
         seed: Another seed gives another draw; 0 to 2147483647.
-        fold: The part that is kept for validation, from 0.
+        fold: The fold that is kept for validation, from 0.
 
     Returns:
         The same images in the same order, with their split.
@@ -88,7 +87,7 @@ def split_by_fold(
     Raises:
         InvalidConfigError: If the number of folds or the seed is out of range.
     """
-    check_seed(seed)
+    checked_choice("seed", seed)
     if not MIN_FOLDS <= num_folds <= MAX_FOLDS:
         raise InvalidConfigError(
             _(
@@ -97,13 +96,13 @@ def split_by_fold(
         )
     labels = [image.class_name for image in images]
     if not labels or max(Counter(labels).values()) < num_folds:
-        # Too few to part: all are learned from, and the check for training says what is missing.
+        # Too few to split: all are training images, and `check_trainable` says what is missing.
         return tuple(replace(image, split="train") for image in images)
     from sklearn.model_selection import StratifiedGroupKFold
 
     parts = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # A class with fewer images than parts: shown on the page with the counts.
+        # About a class with fewer images than folds: the page shows it with the counts.
         warnings.simplefilter("ignore", UserWarning)
         folds = list(parts.split(labels, labels, [image.group or image.id for image in images]))
     kept = {int(row) for row in folds[fold][1]}
@@ -120,7 +119,7 @@ def classes_without(images: Iterable[ImageRecord], split: Split) -> list[str]:
 
 
 def _groups(images: Sequence[ImageRecord], seed: int) -> list[list[ImageRecord]]:
-    """Return the images that belong together, in the order of the draw."""
+    """Return the images by group, in the order of the draw."""
     groups: dict[str, list[ImageRecord]] = defaultdict(list)
     for image in images:
         groups[image.group or image.id].append(image)
@@ -132,7 +131,7 @@ def _groups(images: Sequence[ImageRecord], seed: int) -> list[list[ImageRecord]]
 
 
 def _draw(groups: list[list[ImageRecord]], validation_split: float) -> set[str]:
-    """Draw whole groups until each class has its share, and at least one where it can be parted."""
+    """Draw whole groups until each class has its share, and at least one image where it can be split."""
     counts = Counter(image.class_name for group in groups for image in group)
     wanted = {name: min(max(round(count * validation_split), 1), count - 1) for name, count in counts.items()}
     drawn: Counter[str] = Counter()

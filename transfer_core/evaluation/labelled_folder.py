@@ -11,7 +11,7 @@ from transfer_core.data.ingest import none_usable
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import LeftOut
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.evaluation.evaluation import LabelledImage
 from transfer_core.language import _
@@ -48,7 +48,7 @@ def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[Labe
     return images, left_out
 
 
-def _look_at(file: SourceFile) -> tuple[str, str] | UnreadableImageError:
+def _look_at(file: ImportedFile) -> tuple[str, str] | UnreadableImageError:
     """What a picture is known by, the very pixels and their likeness; or why it cannot be used."""
     if not file.class_name:
         return UnreadableImageError(_("it is not in a class folder"), "no_class")
@@ -59,7 +59,7 @@ def _look_at(file: SourceFile) -> tuple[str, str] | UnreadableImageError:
     return image_id(image), fingerprint(image)
 
 
-def _nothing_to_score(folder: Path, in_class_folders: list[SourceFile], left_out: list[LeftOut]) -> str:
+def _nothing_to_score(folder: Path, in_class_folders: list[ImportedFile], left_out: list[LeftOut]) -> str:
     if not in_class_folders:
         return _(
             "There are no images in subfolders of {folder}. Put the pictures of each class into a folder with "

@@ -1,4 +1,4 @@
-"""What happens during a training, as immutable events, and the fold of them that a chart draws."""
+"""The events of a training, immutable, and their fold, the snapshot that charts draw."""
 
 from transfer_core.events.kinds import (
     BatchEnded,

@@ -1,131 +1,120 @@
-"""What happens during a training, as immutable facts that go to JSON and back."""
+"""The events of a training: immutable structs that are one line of JSON each."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
-from transfer_core.schema import NOT_FINITE, fits
+from msgspec import Meta, Struct, structs
+
+from transfer_core.config import MAX_FOLDS
+from transfer_core.schema import Count, Positive, Share, Text, decoded
 
 Phase = Literal["teacher", "features", "head", "fine_tune", "evaluation", "cross_validation"]
 Outcome = Literal["finished", "stopped", "failed", "interrupted"]
-# Of a training that goes out of bounds it is no finite number.
-Loss = Annotated[float, NOT_FINITE]
-# In seconds since 1970, the year 5138.
-_LATEST = 1e11
+# Infinity and NaN included: the loss of a training that goes out of bounds.
+Loss = float
+# Phases and kinds of head are few; a stranger's file may hold any number.
+_FEW = Meta(max_length=1000)
+_AssumedSeconds = Annotated[tuple[Positive, ...], _FEW]
 
 
-@dataclass(frozen=True)
-class TrainingEvent:
-    """Something that happened.
+class TrainingEvent(Struct, frozen=True, forbid_unknown_fields=True, tag_field="event", tag=True):
+    """Something that happened in a training.
 
     Args:
-        time: When, in seconds since 1970.
+        time: Seconds since 1970.
     """
 
-    time: float
+    # Up to the year 5138.
+    time: Annotated[float, Meta(ge=0, lt=1e11)]
 
 
-@dataclass(frozen=True)
-class RunStarted(TrainingEvent):
-    """The training left the queue. Told once more, it began from nothing again.
+class RunStarted(TrainingEvent, frozen=True):
+    """The training left the queue. A second one in a log means that it started from the beginning again.
 
     Args:
-        num_train_images: Images that the network learns from.
-        num_validation_images: Images that it is checked with.
         num_epochs: Epochs of all phases together, if none ends early.
-        assumed_seconds: A guess for each phase that is to come, made before anything could be measured.
+        assumed_seconds: An estimate for each phase to come, made before anything could be measured.
     """
 
-    num_train_images: int
-    num_validation_images: int
-    num_epochs: int
-    assumed_seconds: tuple[float, ...] = ()
+    num_train_images: Count
+    num_validation_images: Count
+    num_epochs: Count
+    assumed_seconds: _AssumedSeconds = ()
 
 
-@dataclass(frozen=True)
-class RunResumed(TrainingEvent):
-    """An interrupted training goes on from its checkpoint; what came after that is void.
+class RunResumed(TrainingEvent, frozen=True):
+    """An interrupted training went on from its checkpoint; events after that checkpoint are void.
 
     Args:
-        epoch: The last epoch that counts, over all phases; 0 when none does.
+        epoch: The last valid epoch, over all phases; 0 for none.
         assumed_seconds: As in `RunStarted`, for the phases that are left.
     """
 
-    epoch: int
-    assumed_seconds: tuple[float, ...] = ()
+    epoch: Count
+    assumed_seconds: _AssumedSeconds = ()
 
 
-@dataclass(frozen=True)
-class RunPaused(TrainingEvent):
-    """The training waits until it is told to go on; this time does not count as work."""
+class RunPaused(TrainingEvent, frozen=True):
+    """The training was paused; the time until `RunContinued` does not count as work."""
 
 
-@dataclass(frozen=True)
-class RunContinued(TrainingEvent):
-    """The person ended the pause."""
+class RunContinued(TrainingEvent, frozen=True):
+    """The pause ended."""
 
 
-@dataclass(frozen=True)
-class PhotosLeftOut(TrainingEvent):
-    """Photos turned out to be damaged or missing, and the run goes on without them.
+class PhotosLeftOut(TrainingEvent, frozen=True):
+    """Photos turned out to be damaged or missing, and the run went on without them.
 
     Args:
-        image_ids: Their ids.
-        names: What their files were called when they were added.
+        names: Of their files when they were added.
         class_names: Their labels.
     """
 
-    image_ids: tuple[str, ...]
-    names: tuple[str, ...]
-    class_names: tuple[str, ...]
+    image_ids: tuple[Text, ...]
+    names: tuple[Text, ...]
+    class_names: tuple[Text, ...]
 
 
-@dataclass(frozen=True)
-class PhaseStarted(TrainingEvent):
+class PhaseStarted(TrainingEvent, frozen=True):
     """A part of the training began.
 
     Args:
-        phase: `"teacher"` asks another model about the images, `"features"` looks at the images once, `"head"`
-            trains the new layer, `"fine_tune"` the unfrozen blocks with it, `"evaluation"` scores the model that was
-            kept, `"cross_validation"` trains once more for each other part of the images.
-        num_steps: Images in the phases `"teacher"`, `"features"` and `"evaluation"`, parts in
+        phase: `"teacher"` computes the outputs of the teacher, `"features"` the features of the images, `"head"` trains
+            the new layer, `"fine_tune"` the unfrozen blocks with it, `"evaluation"` scores the model that was kept,
+            `"cross_validation"` trains once more for each other fold.
+        num_steps: Images in the phases `"teacher"`, `"features"` and `"evaluation"`, folds in
             `"cross_validation"`, batches otherwise.
-        first_step: Steps that were done before: images in the cache, or batches before the training was
-            resumed in the middle of the phase.
+        first_step: Steps done before: images in the cache, or batches before the training was resumed within the phase.
     """
 
     phase: Phase
-    num_steps: int
-    first_step: int = 0
+    num_steps: Count
+    first_step: Count = 0
 
 
-@dataclass(frozen=True)
-class ImagesSeen(TrainingEvent):
-    """Frozen layers have looked at some more images.
-
-    Args:
-        num_done: In all, with those that were kept from an earlier run.
-    """
-
-    num_done: int
-
-
-@dataclass(frozen=True)
-class HeadChosen(TrainingEvent):
-    """A cross-validation on the training images has decided which new layers suit them.
+class ImagesSeen(TrainingEvent, frozen=True):
+    """Some more images have passed through the frozen layers.
 
     Args:
-        head: The kind of head.
-        accuracies: What each kind reached, 0-1; empty when there were too few images to compare.
+        num_done: In all, with cached ones.
     """
 
-    head: str
-    accuracies: dict[str, float]
+    num_done: Count
 
 
-@dataclass(frozen=True)
-class BatchEnded(TrainingEvent):
+class HeadChosen(TrainingEvent, frozen=True):
+    """A cross-validation on the training images has chosen the head.
+
+    Args:
+        accuracies: Of each kind of head, 0-1; empty when there were too few images to compare.
+    """
+
+    head: Text
+    accuracies: Annotated[dict[Text, Share], _FEW]
+
+
+class BatchEnded(TrainingEvent, frozen=True):
     """One step of gradient descent is done.
 
     Args:
@@ -134,29 +123,27 @@ class BatchEnded(TrainingEvent):
         loss: Mean loss of the epoch so far.
         accuracy: Mean accuracy of the epoch so far, 0-1.
         num_images: Images seen since this phase was started or resumed.
-        batch_loss: Loss of this batch alone; None in logs of earlier versions, as what follows.
-        learning_rate: Step size of this batch.
-        epoch_share: How much of the epoch is done, 0-1.
+        batch_loss: Loss of this batch alone; None in logs of earlier versions.
+        learning_rate: Of this batch; None in logs of earlier versions.
+        epoch_share: Share of the epoch that is done, 0-1.
     """
 
-    epoch: int
-    step: int
+    epoch: Count
+    step: Count
     loss: Loss
-    accuracy: float
-    num_images: int
+    accuracy: Share
+    num_images: Count
     batch_loss: Loss | None = None
-    learning_rate: float | None = None
-    epoch_share: float = 1.0
+    learning_rate: Positive | None = None
+    epoch_share: Share = 1.0
 
 
-@dataclass(frozen=True)
-class EpochEnded(TrainingEvent):
+class EpochEnded(TrainingEvent, frozen=True):
     """Every training image was seen once more and the validation images were scored.
 
     Args:
         epoch: Counted from 1 over all phases.
-        phase: The part of the training it belongs to.
-        loss: Mean loss of the training images, as the network learned from them.
+        loss: Mean loss of the training images during the epoch.
         accuracy: Their accuracy, 0-1.
         val_loss: Mean cross-entropy of the validation images.
         val_accuracy: Their accuracy, 0-1.
@@ -164,86 +151,63 @@ class EpochEnded(TrainingEvent):
         memory_bytes: Memory of the whole process; None where it is not known.
     """
 
-    epoch: int
+    epoch: Count
     phase: Phase
     loss: Loss
-    accuracy: float
+    accuracy: Share
     val_loss: Loss
-    val_accuracy: float
-    learning_rate: float | None = None
-    memory_bytes: int | None = None
+    val_accuracy: Share
+    learning_rate: Positive | None = None
+    memory_bytes: Count | None = None
 
 
-@dataclass(frozen=True)
-class FoldEnded(TrainingEvent):
-    """One part of the images has been checked by a training on all the others.
+class FoldEnded(TrainingEvent, frozen=True):
+    """One fold has been scored by a training on all the others.
 
     Args:
-        fold: Which part, from 1.
-        num_folds: How many there are.
-        val_accuracy: Share of its images that were right, 0-1.
+        fold: From 1.
+        num_folds: Up to 10.
+        val_accuracy: Of its images, 0-1.
     """
 
-    fold: int
-    num_folds: int
-    val_accuracy: float
+    fold: Annotated[int, Meta(ge=1)]
+    num_folds: Annotated[int, Meta(le=MAX_FOLDS)]
+    val_accuracy: Share
+
+    def __post_init__(self) -> None:
+        if self.fold > self.num_folds:
+            raise ValueError("a fold beyond the last")
 
 
-@dataclass(frozen=True)
-class RunEnded(TrainingEvent):
+class RunEnded(TrainingEvent, frozen=True):
     """The training is over.
 
     Args:
-        outcome: How it ended.
-        message: What happened, for a person; empty when it simply finished.
-        best_epoch: The epoch whose weights were kept; 0 when none were.
+        message: The reason, for a person; empty for a training that finished.
+        best_epoch: The epoch whose weights were kept; 0 for none.
     """
 
     outcome: Outcome
-    message: str = ""
-    best_epoch: int = 0
+    message: Text = ""
+    best_epoch: Count = 0
 
 
-EVENT_TYPES: dict[str, type[TrainingEvent]] = {
-    event_type.__name__: event_type
-    for event_type in (
-        RunStarted,
-        RunResumed,
-        RunPaused,
-        RunContinued,
-        PhotosLeftOut,
-        PhaseStarted,
-        ImagesSeen,
-        HeadChosen,
-        BatchEnded,
-        EpochEnded,
-        FoldEnded,
-        RunEnded,
-    )
-}
+EVENT_TYPES = {event_type.__name__: event_type for event_type in TrainingEvent.__subclasses__()}
 
 
 def event_to_dict(event: TrainingEvent) -> dict[str, Any]:
     """Return an event as plain values with its kind, ready for one line of JSON."""
-    return {"event": type(event).__name__, **asdict(event)}
+    return {"event": type(event).__name__, **structs.asdict(event)}
 
 
 def event_from_dict(values: object) -> TrainingEvent:
-    """Rebuild what `event_to_dict` gave.
+    """Return the event that `event_to_dict` gave.
 
     Raises:
-        ValueError: If the kind or a value is not what this app writes.
+        ValueError: If its kind is unknown or a value is not what this app writes.
     """
-    if not isinstance(values, dict):
-        raise ValueError("an event is an object")
-    try:
-        # JSON has no tuples.
-        facts: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-        }
-        event = EVENT_TYPES[facts.pop("event")](**facts)
-    except (KeyError, TypeError) as error:
-        raise ValueError("unknown event") from error
-    if not fits(event, type(event)) or not 0 <= event.time < _LATEST:
-        raise ValueError("a value of the event is of another kind")
-    return event
+    name = values.get("event") if isinstance(values, dict) else None
+    kind = EVENT_TYPES.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise ValueError("no event of a known kind")
+    return decoded(values, kind)

@@ -46,7 +46,7 @@ class BatchLoss:
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """Everything a page shows of a run: the fold of its events. Raw facts are stored, the rest derived.
+    """The state of a run: the fold of its events. Raw facts are stored, the rest is derived.
 
     `left_out` holds the original name and the class of each photo that is damaged and was left out.
     All durations leave out the time in which the training was paused or not running at all.

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.sources.source_file import clean_name
+from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.errors import WorkspaceError
 from transfer_core.export.parity import Parity
 from transfer_core.language import _

@@ -15,7 +15,7 @@ from transfer_core.data.images.decoding import decode_image, encode_jpeg, image_
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.parallel import map_ahead
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import UnreadableImageError
 from transfer_core.inference.predictor import Prediction, Predictor
 from transfer_core.language import _
@@ -61,7 +61,7 @@ class _Decoded:
 
 def answer_files(
     predictor: Predictor,
-    files: Iterable[SourceFile],
+    files: Iterable[ImportedFile],
     on_progress: OnProgress | None = None,
 ) -> list[Answer]:
     """Score files in batches of 32 and decode the next batches meanwhile, which bounds memory.
@@ -124,7 +124,7 @@ def _as_text(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
 
 
-def _decode(file: SourceFile, image_size: int) -> _Decoded:
+def _decode(file: ImportedFile, image_size: int) -> _Decoded:
     try:
         image = decode_image(file.read())
     except UnreadableImageError as error:

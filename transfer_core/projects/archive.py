@@ -1,4 +1,4 @@
-"""The zip of a project, read as a stranger's: each name, size and checksum is looked at before anything is used."""
+"""Unpack the zip of a project, which may be hostile: check each name, size and checksum before anything is used."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from transfer_core.data.limits import limits, setting_of
+from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.data.sources.members import allowed_size, unsafe_reason
-from transfer_core.data.sources.source_file import clean_name
 from transfer_core.data.sources.zip_archive import (
     UNPACKING_ERRORS,
     lie_over_each_other,
@@ -29,7 +29,7 @@ from transfer_core.types import OnProgress, ShouldStop
 _CHUNK_BYTES = 2**20
 _LOCKED = 1
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# In the list of members: the longest name that a project has, and what is noted with it.
+# One entry of the central directory: the longest name in a project, and its fields.
 _MAX_BYTES_PER_ENTRY = 256
 _PROGRAMS = (".keras", ".h5", ".hdf5", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".pb", ".py", ".pyc")
 
@@ -44,13 +44,13 @@ def unpack(
     on_progress: OnProgress = lambda done, total: None,
     should_stop: ShouldStop = lambda: False,
 ) -> int:
-    """Unpack a project, once all about it but the facts in its files has been checked.
+    """Unpack a project, after checking everything but the facts in its files.
 
     Args:
         content: The zip.
-        folder: Where its files are to be. No name of a stranger's choice gets there.
-        on_progress: Called with the bytes unpacked and all bytes.
-        should_stop: Asked before each file.
+        folder: The target. Only names that this app gives to files of a project are written.
+        on_progress: Called with the unpacked bytes and all bytes.
+        should_stop: Called before each file.
 
     Returns:
         The version of the project.
@@ -58,7 +58,7 @@ def unpack(
     Raises:
         OSError: If writing fails.
         ProjectError: If it is no whole project, or unsafe; the message says why.
-        ProjectStoppedError: If `should_stop` said so.
+        ProjectStoppedError: If `should_stop` returned True.
     """
     with _archive(content) as archive:
         members = _checked_members(archive.infolist())
@@ -83,14 +83,14 @@ def unpack(
 
 
 def check_size(num_files: int, num_bytes: int) -> None:
-    """Make sure that a project is not larger than what is opened.
+    """Raise an error for a project that is larger than the limits.
 
     Args:
-        num_files: Files in it.
-        num_bytes: Their size together, unpacked.
+        num_files: In the project.
+        num_bytes: Of all its files, unpacked.
 
     Raises:
-        ProjectError: If it is.
+        ProjectError: If it is too large.
     """
     if num_files > limits().files:
         raise ProjectError(
@@ -119,10 +119,10 @@ def _archive(content: BinaryIO) -> Iterator[zipfile.ZipFile]:
 
 
 def _checked_members(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
-    """Refuse what no project of this app has, whatever its manifest says."""
+    """Return the members by name; refuse members that no project of this app has."""
     by_name: dict[str, zipfile.ZipInfo] = {}
     for member in members:
-        # zipfile cuts the name at a zero character; the rest is looked at here.
+        # zipfile cuts the name at a zero character; check the rest as well.
         name = member.orig_filename
         reason = _refusal(member, name) or (_("its name is there twice") if name in by_name else "")
         if reason:
@@ -167,7 +167,7 @@ def _refusal(member: zipfile.ZipInfo, name: str) -> str:
 
 def _read_manifest(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> dict[str, Any]:
     try:
-        # It says a quarter as much of a file as the facts of the photos say of a photo.
+        # The manifest has a quarter as many bytes for a file as dataset.json has for a photo.
         num_like_photos = len(archive.infolist()) // 4
         if member.file_size > most_bytes(MANIFEST_FILE, num_like_photos):
             raise ValueError
@@ -224,7 +224,7 @@ def _check_names(members: dict[str, zipfile.ZipInfo], files: dict[str, StoredFil
 
 
 def _unpack_file(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: StoredFile, path: Path) -> None:
-    """Write a file piece by piece, and stop as soon as it is longer than the manifest says."""
+    """Write a file in chunks, and stop as soon as it is longer than the manifest says."""
     path.parent.mkdir(parents=True, exist_ok=True)
     digest, num_bytes = hashlib.sha256(), 0
     with path.open("wb") as target:

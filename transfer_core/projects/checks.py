@@ -1,4 +1,7 @@
-"""Whether the facts in an unpacked project are what this app writes: each kind, each range, each reference."""
+"""Check an unpacked project: texts, references between its files, photos, and weights of own models.
+
+Types and ranges are checked where the structs are decoded.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+
+from msgspec import structs
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.own.source_model import (
@@ -22,21 +26,16 @@ from transfer_core.backbones.own.source_model import (
 )
 from transfer_core.backbones.registry import published_backbone
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.config import check_seed
 from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
 from transfer_core.data.images.decoding import check_stored
 from transfer_core.data.limits import limits
 from transfer_core.data.parallel import map_ahead
-from transfer_core.data.records import ImageRecord
-from transfer_core.data.sources.source_file import clean_name
+from transfer_core.data.records import IMAGE_ID_PATTERN
+from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.data.sources.zip_archive import UNPACKING_ERRORS
 from transfer_core.errors import NotFoundError, ProjectError, TransferStudioError, UnreadableImageError
 from transfer_core.events import (
-    BatchEnded,
     EpochEnded,
-    FoldEnded,
-    HeadChosen,
-    RunStarted,
     TrainingEvent,
     event_from_dict,
     snapshot_of,
@@ -55,20 +54,17 @@ from transfer_core.runs.new_photos import NEW_PHOTOS_DIR
 from transfer_core.runs.notes import NOTES_FILE, RunNotes
 from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan
 from transfer_core.runs.training_run import EVALUATION_FILE, EVENTS_FILE, SPLIT_FILE, TrainingRun
-from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES, fits
+from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES, decoded, fits
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.workspace import ID_PATTERN, Workspace
 
-_IMAGE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _OUTCOMES = ("finished", "stopped")
 _FINGERPRINT = re.compile(r"([0-9a-f]{256})?", re.ASCII)
 _LONGEST_NAME = 300
-_LONGEST_SIDE = 10**7
 # A run has at most two phases of 1,000 epochs each, which may begin again once or twice.
 _MOST_EPOCHS = 10_000
-_MOST_GUESSES = 1000
-# What the readers of this app raise on facts that are not theirs.
+# Errors that the readers of this app raise on files that it did not write.
 MISFITS = (
     TransferStudioError,
     *UNPACKING_ERRORS,
@@ -83,15 +79,15 @@ MISFITS = (
 def check_project(
     unpacked: Workspace, manifest: Manifest, on_picture: Callable[[], None] = lambda: None
 ) -> None:
-    """Check all facts and all pictures of an unpacked project.
+    """Check all facts and all photos of an unpacked project.
 
     Args:
-        unpacked: Where it lies.
-        manifest: What it says it is made of.
-        on_picture: Called before each picture is read; what it raises ends the check.
+        unpacked: The unpacked project.
+        manifest: Its manifest.
+        on_picture: Called before each photo is read; its errors end the check.
 
     Raises:
-        ProjectError: If a fact is not what this app writes, or a picture is none; the message says where.
+        ProjectError: If a fact is not what this app writes, or a photo cannot be decoded; the message says where.
     """
     found = {f"{path.parent.name}/{path.name}" for path in unpacked.root.glob("*/*")}
     if found != set(manifest.places):
@@ -118,7 +114,7 @@ def check_project(
 
 @contextmanager
 def _refusing(what: str) -> Iterator[None]:
-    """Say in which part of the project something is not as it should be."""
+    """Turn any of `MISFITS` into an error that names the part of the project."""
     try:
         yield
     except MISFITS as error:
@@ -128,7 +124,7 @@ def _refusing(what: str) -> Iterator[None]:
 
 
 def reason_of(error: Exception) -> str:
-    """Say for a person what was found by a check in this module."""
+    """Return the reason in an error of a check, for a person."""
     is_told = isinstance(error, TransferStudioError) and not isinstance(error, NotFoundError)
     return str(error) if is_told else _("it does not hold what was expected")
 
@@ -148,39 +144,24 @@ def check_dataset(dataset: ImageDataset) -> None:
     Raises:
         Exception: One of `MISFITS`, if one is not what this app writes.
     """
-    _require(fits(dataset, ImageDataset), "dataset.json")
     images = (*dataset.images, *dataset.excluded)
-    ids = [image.id for image in images]
-    _require(_are_image_ids(ids), "dataset.json")
-    _require(all(map(_is_possible_image, images)), "dataset.json")
+    _require(_are_image_ids([image.id for image in images]), "dataset.json")
+    _require(all(_FINGERPRINT.fullmatch(image.fingerprint) for image in images), "dataset.json")
     files = [file.name for file in dataset.left_out]
-    _require(_is_name(dataset.name) and all(map(_is_short_line, files)), "dataset.json")
+    names = [dataset.name, *(image.name for image in images), *files]
+    _require(dataset.name and all(map(_is_short_line, names)), "dataset.json")
     _require(len(files) <= limits().files, "dataset.json")
-    _require(all(0 < edit.version <= dataset.version for edit in dataset.edits), "dataset.json")
+    _require(all(edit.version <= dataset.version for edit in dataset.edits), "dataset.json")
     _require(
-        all(_IMAGE_ID.fullmatch(before[0]) for edit in dataset.edits for before in edit.before),
+        all(IMAGE_ID_PATTERN.fullmatch(before[0]) for edit in dataset.edits for before in edit.before),
         "dataset.json",
     )
     _check_class_names(dataset.class_names, limits().files)
     _require({image.class_name for image in dataset.images} <= set(dataset.class_names), "dataset.json")
-    _require(0 < dataset.validation_split < 1 and 2 <= dataset.num_folds <= 10, "dataset.json")
-    _require(dataset.version >= 1, "dataset.json")
-    check_seed(dataset.seed)
-
-
-def _is_possible_image(image: ImageRecord) -> bool:
-    return (
-        _is_short_line(image.name)
-        and image.number >= 0
-        and 0 <= min(image.width, image.height) <= max(image.width, image.height) <= _LONGEST_SIDE
-        and 0 <= image.brightness <= 255
-        and 0 <= image.contrast <= 128
-        and _FINGERPRINT.fullmatch(image.fingerprint) is not None
-    )
 
 
 def _are_image_ids(ids: list[str]) -> bool:
-    return all(map(_IMAGE_ID.fullmatch, ids)) and len(set(ids)) == len(ids)
+    return all(map(IMAGE_ID_PATTERN.fullmatch, ids)) and len(set(ids)) == len(ids)
 
 
 def _is_name(name: str) -> bool:
@@ -188,12 +169,12 @@ def _is_name(name: str) -> bool:
 
 
 def _is_short_line(text: str) -> bool:
-    """Whether a text can be shown within a line. Nothing may be left of the cleaned name of a file."""
+    """Return whether a text can be shown within a line. The cleaned name of a file may be empty."""
     return len(text) <= _LONGEST_NAME and not CONTROL_CHARACTERS_AND_LINES.search(text)
 
 
 def _check_pictures(dataset: ImageDataset, on_picture: Callable[[], None]) -> None:
-    """Decode every picture, as when it first came in; one that is missing is missing here as well."""
+    """Decode every photo, as when it was added. A photo may be missing, as it may where the project was saved."""
     records = {dataset.image_path(image): image for image in (*dataset.images, *dataset.excluded)}
     paths = sorted((dataset.folder / IMAGES_FOLDER).glob("*"))
     _require(records.keys() >= set(paths), _("The folder of pictures"))
@@ -208,7 +189,7 @@ def _check_pictures(dataset: ImageDataset, on_picture: Callable[[], None]) -> No
 
 
 def is_whole_picture(path: Path) -> bool:
-    """Whether a stored picture can be decoded."""
+    """Return whether a stored photo can be decoded."""
     return not _why_no_picture(path)
 
 
@@ -235,13 +216,13 @@ def _checked_source(folder: Path) -> Backbone:
 
 
 def check_source(folder: Path) -> tuple[Backbone, SourceWeights]:
-    """Check the facts of an own model, and what its weights say they are, before any of them is read.
+    """Check the facts of an own model and the headers of its weights, before any weight is read.
 
     Args:
-        folder: Where it lies.
+        folder: Of the own model.
 
     Returns:
-        Its published network, and its weights.
+        Its published backbone, and its weights.
 
     Raises:
         Exception: One of `MISFITS`, if something is not what this app writes.
@@ -255,7 +236,7 @@ def check_source(folder: Path) -> tuple[Backbone, SourceWeights]:
 
 
 def known_network(name: str) -> Backbone:
-    """Return a published network.
+    """Return a published backbone.
 
     Raises:
         ProjectError: If this app does not know it.
@@ -271,12 +252,12 @@ def known_network(name: str) -> Backbone:
 
 
 def check_run(run: TrainingRun, dataset: ImageDataset, network: Backbone) -> None:
-    """Check all facts of a run but those of its model.
+    """Check all facts of a run except its model.
 
     Args:
-        run: On this computer, or unpacked.
-        dataset: The images that it has to have learned from.
-        network: The published network that it has.
+        run: Of the workspace, or unpacked.
+        dataset: The images that it must have been trained on.
+        network: Its published backbone.
 
     Raises:
         Exception: One of `MISFITS`, if one is not what this app writes.
@@ -300,63 +281,41 @@ def check_run(run: TrainingRun, dataset: ImageDataset, network: Backbone) -> Non
 
 
 def model_facts_of(run: TrainingRun) -> NetworkFacts:
-    """Read what the network of an unpacked run is.
+    """Return the facts of an unpacked run's model.
 
     Raises:
         ProjectError: If its file is not what this app writes.
     """
-    facts = NetworkFacts(**read_json(run.folder / MODEL_FACTS_FILE))
-    _require(fits(facts, NetworkFacts) and 1 <= facts.hidden_units <= 4096, MODEL_FACTS_FILE)
-    return facts
+    try:
+        return decoded(read_json(run.folder / MODEL_FACTS_FILE), NetworkFacts)
+    except ValueError as error:
+        raise ProjectError(_not_as_expected(MODEL_FACTS_FILE)) from error
 
 
 def _checked_events(run: TrainingRun) -> Iterator[TrainingEvent]:
-    """Yield the events, none of which is kept here: a log may have a hundred thousand."""
+    """Yield the events one by one: a log may have a hundred thousand."""
     num_epochs = 0
     with (run.folder / EVENTS_FILE).open("rb") as file:
         for line in file:
             try:
                 values = json.loads(line)
             except (ValueError, RecursionError):
-                # A line that was cut off by a crash, which every reader passes over.
+                # A line that was cut off by a crash, which every reader skips.
                 continue
             _require(isinstance(values, dict), EVENTS_FILE)
-            # Another kind is of a later version, and passed over as well.
+            # An unknown kind is of a later version, and skipped as well.
             if values.get("event") in EVENT_TYPES:
-                event = _checked_event(values)
+                try:
+                    event = event_from_dict(values)
+                except ValueError as error:
+                    raise ProjectError(_not_as_expected(EVENTS_FILE)) from error
                 num_epochs += isinstance(event, EpochEnded)
                 _require(num_epochs <= _MOST_EPOCHS, EVENTS_FILE)
                 yield event
 
 
-def _checked_event(values: dict[str, Any]) -> TrainingEvent:
-    try:
-        event = event_from_dict(values)
-    except ValueError as error:
-        raise ProjectError(_not_as_expected(EVENTS_FILE)) from error
-    numbers = [
-        value for name, value in vars(event).items() if "loss" not in name and isinstance(value, int | float)
-    ]
-    is_sound = all(number >= 0 for number in numbers)
-    match event:
-        case RunStarted(assumed_seconds=guesses):
-            is_sound &= len(guesses) <= _MOST_GUESSES
-        case HeadChosen(accuracies=accuracies):
-            is_sound &= len(accuracies) <= _MOST_GUESSES and all(
-                0 <= share <= 1 for share in accuracies.values()
-            )
-        case BatchEnded():
-            is_sound &= max(event.accuracy, event.epoch_share) <= 1
-        case EpochEnded():
-            is_sound &= max(event.accuracy, event.val_accuracy) <= 1
-        case FoldEnded():
-            is_sound &= event.val_accuracy <= 1 and 1 <= event.fold <= event.num_folds <= 10
-    _require(is_sound, EVENTS_FILE)
-    return event
-
-
 def _check_split(run: TrainingRun, dataset: ImageDataset) -> None:
-    """Check that no photo is on both sides, and that the results are those of the validation photos."""
+    """Check that no photo is on both sides, and that the evaluation is of the validation photos."""
     split = read_json(run.folder / SPLIT_FILE)
     ids = [*split["train"], *split["validation"]]
     _require(split["train"] and split["validation"] and _are_image_ids(ids), SPLIT_FILE)
@@ -378,7 +337,7 @@ def _check_certainty(run: TrainingRun, network: Backbone) -> None:
 
 
 def _check_words(run: TrainingRun, network: Backbone) -> None:
-    """Check what the person wrote, and the series that the run belongs to."""
+    """Check the notes of a person, and the sweep that the run belongs to."""
     if (run.folder / NOTES_FILE).is_file():
         _require(fits(RunNotes(**read_json(run.folder / NOTES_FILE)), RunNotes), NOTES_FILE)
     if (run.folder / SWEEP_FILE).is_file():
@@ -400,13 +359,13 @@ def _new_photos_of(run: TrainingRun) -> Iterator[ImageDataset]:
 
 
 def same_images(one: ImageDataset, other: ImageDataset) -> bool:
-    """Whether two datasets hold the same, wherever they lie."""
-    return replace(one, folder=other.folder) == other
+    """Return whether two datasets are equal, apart from their folders."""
+    return structs.replace(one, folder=other.folder) == other
 
 
 def same_training(one: TrainingRun, other: TrainingRun) -> bool:
-    """Whether two runs are the same training: same choices, same course to the millisecond; notes may differ."""
+    """Return whether two runs are the same training: equal choices and equal events; notes may differ."""
     courses = (events_of(run.folder / EVENTS_FILE) for run in (one, other))
-    # As text: a loss that is not a number equals nothing, not even itself.
+    # Compare reprs because NaN != NaN.
     is_same_course = all(repr(event) == repr(its) for event, its in zip_longest(*courses))
     return is_same_course and replace(one, folder=other.folder) == other

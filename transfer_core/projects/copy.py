@@ -1,10 +1,11 @@
-"""An unpacked project under new ids, so that it can lie beside what has the old ones."""
+"""Give an unpacked project new ids, so that it can be moved into a workspace that has the old ones."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from transfer_core.files import move, read_json, write_json
 from transfer_core.projects.manifest import Manifest
@@ -17,14 +18,14 @@ _TIME = slice(15)
 
 
 def with_new_ids(unpacked: Workspace, manifest: Manifest) -> Manifest:
-    """Give everything in an unpacked project another id, wherever it is named. The times in the ids stay.
+    """Give everything in an unpacked project another id, wherever it is named. The times in the ids are kept.
 
     Args:
-        unpacked: Where it lies.
-        manifest: What it is made of, by the old ids.
+        unpacked: The unpacked project.
+        manifest: With the old ids.
 
     Returns:
-        What it is made of, by the new ids.
+        The manifest with the new ids.
 
     Raises:
         OSError: If writing fails.
@@ -59,7 +60,7 @@ def _rename_in(folder: Path, new: dict[str, str]) -> None:
     write_json(folder / SIGNATURE_FILE, {**signature, "backbone": _name(signature.get("backbone"), new)})
     if (folder / SWEEP_FILE).is_file():
         sweep = read_json(folder / SWEEP_FILE)
-        # Known to its runs alone, so its new id is made when the first of them is met.
+        # Only the runs name the sweep, so its new id is made with the first of them.
         new.setdefault(sweep["id"], _renewed(sweep["id"]))
         write_json(folder / SWEEP_FILE, {**sweep, "id": new[sweep["id"]]})
 

@@ -1,25 +1,27 @@
-"""What lies in a project file: its manifest, and the only names that files in it can have."""
+"""The manifest of a project, and the only names that files in a project can have."""
 
 from __future__ import annotations
 
 import platform
 import re
-from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, structs
 
 import transfer_core
+from transfer_core.data.records import IMAGE_ID_PATTERN
 from transfer_core.errors import ProjectError
 from transfer_core.language import _
 from transfer_core.projects.version import PROJECT_FORMAT, PROJECT_VERSION
-from transfer_core.schema import fits
+from transfer_core.schema import Count, Text, decoded
 from transfer_core.workspace import ID_PATTERN
 
 MANIFEST_FILE = "project.json"
 MODEL_FACTS_FILE = "model.json"
 
 _ID = ID_PATTERN.pattern
-_IMAGES = rf"datasets/{_ID}/(dataset\.json|images/[0-9a-f]{{32}}\.jpg)"
+_IMAGES = rf"datasets/{_ID}/(dataset\.json|images/{IMAGE_ID_PATTERN.pattern}\.jpg)"
 _RUN = (
     r"(config|split|signature|model|evaluation|calibration|rejection|notes|sweep|distillation)\.json"
     r"|events\.jsonl|(weights|rejection)\.npz"
@@ -33,39 +35,44 @@ NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class StoredFile:
+class StoredFile(Struct, frozen=True, forbid_unknown_fields=True):
     """A file in a project.
 
     Args:
-        name: Its place, with `/` between folders.
-        num_bytes: Its size, unpacked.
+        name: Its folders and name, with `/` between them.
+        num_bytes: Unpacked.
         sha256: Of its content.
     """
 
-    name: str
-    num_bytes: int
-    sha256: str
+    name: Text
+    num_bytes: Count
+    sha256: Text
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What a project is made of.
+_Id = Annotated[str, Meta(pattern=rf"\A(?a:{ID_PATTERN.pattern})\Z")]
+
+
+class Manifest(Struct, frozen=True):
+    """The content of a project.
 
     Args:
-        title: Name of the images.
-        dataset: Id of the images.
+        title: Name of the dataset.
+        dataset: Id of the dataset.
         runs: Ids of the runs.
-        sources: Ids of the own models that the runs build on.
+        sources: Ids of the own models that the runs start from.
     """
 
-    title: str
-    dataset: str
-    runs: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
+    title: Text
+    dataset: _Id
+    runs: tuple[_Id, ...]
+    sources: tuple[_Id, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.places)) < len(self.places):
+            raise ValueError("an id that is there twice")
 
     def to_dict(self, files: list[StoredFile]) -> dict[str, Any]:
-        """Return all that `project.json` holds, as plain values.
+        """Return the content of `project.json` as plain values.
 
         Args:
             files: Every other file of the project.
@@ -78,35 +85,30 @@ class Manifest:
                 "python": platform.python_version(),
                 **{name: version(name) for name in ("keras", "tensorflow", "numpy", "pillow")},
             },
-            **asdict(self),
-            "files": [asdict(file) for file in files],
+            **structs.asdict(self),
+            "files": [structs.asdict(file) for file in files],
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Manifest:
-        """Check and take what `to_dict` gave, of the present version.
+        """Return the manifest that `to_dict` gave, of the present version.
 
         Raises:
             ProjectError: If it is not what this app writes.
         """
         try:
-            given = cls(values["title"], values["dataset"], tuple(values["runs"]), tuple(values["sources"]))
-        except (KeyError, TypeError) as error:
+            return decoded(values, cls)
+        except ValueError as error:
             raise ProjectError(_not_as_expected()) from error
-        ids = given.ids if fits(given, Manifest) else ("",)
-        is_sound = all(ID_PATTERN.fullmatch(one) for one in ids)
-        if not is_sound or len(set(given.places)) < len(given.places):
-            raise ProjectError(_not_as_expected())
-        return given
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Of everything in it."""
+        """Ids of everything in the project."""
         return (self.dataset, *self.runs, *self.sources)
 
     @property
     def places(self) -> list[str]:
-        """Its folders in the order in which they are to appear: a run comes after what it needs."""
+        """Its folders in the order in which they are moved in: a run comes after its dataset and its own model."""
         return [
             *(f"sources/{source_id}" for source_id in self.sources),
             f"datasets/{self.dataset}",
@@ -115,7 +117,7 @@ class Manifest:
 
 
 def is_packed(name: str) -> bool:
-    """Whether a file is packed in a project: JSON is; pictures and weights, which get no smaller, are not."""
+    """Return whether a file is compressed in a project: JSON is; photos and weights would get no smaller."""
     return name.endswith((".json", ".jsonl"))
 
 
@@ -126,10 +128,10 @@ def files_of(values: dict[str, Any]) -> dict[str, StoredFile]:
         ProjectError: If the list is not what this app writes.
     """
     try:
-        files = [StoredFile(**file) for file in values["files"]]
-    except (KeyError, TypeError) as error:
+        files = decoded(values.get("files"), tuple[StoredFile, ...])
+    except ValueError as error:
         raise ProjectError(_not_as_expected()) from error
-    by_name = {file.name: file for file in files if fits(file, StoredFile) and file.num_bytes >= 0}
+    by_name = {file.name: file for file in files}
     if len(by_name) < len(files):
         raise ProjectError(_not_as_expected())
     return by_name

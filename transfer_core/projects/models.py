@@ -1,47 +1,46 @@
-"""The model of a run on its way: facts and arrays. What arrives is put into a network that this app builds itself."""
+"""Move the model of a run as facts and arrays. The receiving app builds the network itself and loads the arrays."""
 
 from __future__ import annotations
 
 import math
 import zipfile
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from msgspec import Struct, structs
 
+from transfer_core.backbones.own.exchange import MOST_HEADER_BYTES
 from transfer_core.backbones.own.source_model import ARRAYS_FILE, check_outputs, kinds_of_arrays, load_arrays
 from transfer_core.backbones.registry import published_backbone
 from transfer_core.backbones.runtime import load_keras
+from transfer_core.config import HiddenUnits
 from transfer_core.errors import ProjectError
 from transfer_core.files import replacing
 from transfer_core.inference.predictor import load_model
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.schema import Text
 from transfer_core.training.classifier import build_classifier
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.train import MODEL_FILE
 
-# Names and shapes of the arrays, beside their numbers.
-_MOST_HEADER_BYTES = 2 * 10**6
 
-
-@dataclass(frozen=True)
-class NetworkFacts:
-    """All that is needed to build the network of a run again.
+class NetworkFacts(Struct, frozen=True, forbid_unknown_fields=True):
+    """The facts from which the network of a run is built again.
 
     Args:
-        architecture: Name of the published network that its body is.
+        architecture: Name of its published backbone.
         head: The new layers.
-        hidden_units: Size of the hidden layer, where the head has one, 1-4096.
+        hidden_units: Size of the hidden layer, if the head has one, 1-4096.
     """
 
-    architecture: str
+    architecture: Text
     head: Literal["linear", "hidden", "flattened_map"]
-    hidden_units: int = 1
+    hidden_units: HiddenUnits = 1
 
     def plan(self) -> FreezePlan:
-        """Return the body and the head.
+        """Return the plan of backbone and head.
 
         Raises:
             NotFoundError: If this app has no such network.
@@ -52,20 +51,20 @@ class NetworkFacts:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain values, ready for JSON."""
-        return asdict(self)
+        return structs.asdict(self)
 
 
 def write_arrays(run: TrainingRun, architecture: str, path: Path) -> NetworkFacts:
-    """Write the numbers of a run's model, and return what else there is to know about it.
+    """Write the weights of a run's model, and return the facts of its network.
 
     Args:
-        run: A run of this computer with a model.
-        architecture: Name of the published network that its body is.
-        path: Where the arrays are to be.
+        run: A run of the workspace with a model.
+        architecture: Name of its published backbone.
+        path: The target.
 
     Raises:
         NotFoundError: If it has no model.
-        WorkspaceError: If the model is damaged, or the disk refuses.
+        WorkspaceError: If the model is damaged, or writing fails.
     """
     model = load_model(run.folder)
     layers = {layer.name: layer for layer in model.layers}
@@ -85,32 +84,32 @@ def write_arrays(run: TrainingRun, architecture: str, path: Path) -> NetworkFact
 
 
 def check_arrays(path: Path, num_values: int) -> None:
-    """Make sure, before a network is built, that a file is as large as its numbers: no small one has a large built.
+    """Raise an error unless a file has as many weights as the network, so that no small file causes a large build.
 
     Args:
         path: The arrays.
-        num_values: How many numbers the network has.
+        num_values: Weights of the network.
 
     Raises:
         OSError: If there is no such file.
-        ProjectError: If it holds another number of them, or holds them packed, which this app does not.
+        ProjectError: If it has another number of weights, or compressed ones, which this app does not write.
         ValueError: If it is no file of arrays.
     """
     held = sum(math.prod(shape) for shape, _dtype in kinds_of_arrays(path).values())
     with zipfile.ZipFile(path) as file:
         is_packed = any(member.compress_type != zipfile.ZIP_STORED for member in file.infolist())
     num_bytes = 4 * num_values
-    is_large_enough = num_bytes <= path.stat().st_size <= num_bytes + _MOST_HEADER_BYTES
+    is_large_enough = num_bytes <= path.stat().st_size <= num_bytes + MOST_HEADER_BYTES
     if held != num_values or is_packed or not is_large_enough:
         raise ProjectError(_("its weights are not as many as its network has"))
 
 
 def rebuild_model(run: TrainingRun, facts: NetworkFacts) -> None:
-    """Build the network of a run, put its numbers in, and save it as `train` would have.
+    """Build the network of a run, load its weights, and save it as `train` does.
 
     Args:
-        run: It has arrays, which are deleted once the model is there. The facts beside them have been checked.
-        facts: What the network is.
+        run: Unpacked. Its arrays are deleted once the model is saved.
+        facts: Of its network, checked.
 
     Raises:
         ProjectError: If the arrays are of another network.

@@ -1,4 +1,4 @@
-"""Open a project that was saved here or elsewhere: all of it appears, or nothing."""
+"""Open a project file: everything in it is added to the workspace, or nothing."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from transfer_core.workspace import Workspace
 
 @dataclass(frozen=True)
 class OpenedProject:
-    """What came of opening a project.
+    """The result of opening a project.
 
     Args:
-        dataset_id: The images, as they are named here.
-        run_ids: All its runs, as they are named here, newest first.
-        new_ids: Images, runs and own models that were not here before, or not whole.
-        is_copy: Whether all of it came in under new ids, since something else has the old ones here.
+        dataset_id: Of its dataset in the workspace.
+        run_ids: Of all its runs in the workspace, newest first.
+        new_ids: Of the dataset, runs and own models that were not in the workspace before, or not whole.
+        is_copy: Whether everything got new ids, since other content has the old ones in the workspace.
     """
 
     dataset_id: str
@@ -48,21 +48,21 @@ def open_project(
     on_progress: OnProgress = lambda done, total: None,
     should_stop: ShouldStop = lambda: False,
 ) -> OpenedProject:
-    """Take a project into a workspace. Nothing in it is run, and its models are built by this app.
+    """Add a project to a workspace. No code in it is run, and this app builds its models.
 
-    What is here already with the same content stays as it is; a picture, a model or weights that are missing here are
-    filled in. If anything in the project is here with other content, such as images that were changed since, the
-    whole project comes in as a copy with new ids.
+    Content that the workspace has already is kept; missing photos, models and weights are filled in. If anything of the
+    project is in the workspace with other content, such as a dataset that was edited since, the whole project is added
+    as a copy with new ids.
 
     Args:
-        workspace: Where it is to be.
+        workspace: The target.
         content: The zip.
-        on_progress: Called with the bytes unpacked and all bytes.
-        should_stop: Asked before each file and each model.
+        on_progress: Called with the unpacked bytes and all bytes.
+        should_stop: Called before each file and each model.
 
     Raises:
         ProjectError: If it is no whole project, or unsafe, or of a newer version; the message says why.
-        ProjectStoppedError: If `should_stop` said so.
+        ProjectStoppedError: If `should_stop` returned True.
         WorkspaceError: If writing fails.
     """
     with _scratch_folder(workspace) as folder:
@@ -91,7 +91,7 @@ def open_project(
 
 @contextmanager
 def _scratch_folder(workspace: Workspace) -> Iterator[Path]:
-    """Give a folder on the same disk."""
+    """Yield a folder on the disk of the workspace."""
     try:
         with workspace.scratch_folder() as folder:
             yield folder
@@ -117,12 +117,12 @@ def _is_same(unpacked: Workspace, workspace: Workspace, place: str) -> bool:
             )
         return same_training(TrainingRun.load(unpacked, identifier), TrainingRun.load(workspace, identifier))
     except TransferStudioError:
-        # Damaged here: what comes in is to be whole.
+        # Damaged in the workspace: the project comes in whole, as a copy.
         return False
 
 
 def _missing_here(folder: Path, root: Path, place: str) -> list[str]:
-    """Name the files of something that is here with the same facts, but without these files."""
+    """Return the files that are missing in the workspace, of a part that has the same facts there."""
     if place.startswith("datasets/"):
         needed = [f"{place}/images/{path.name}" for path in (folder / place / "images").glob("*.jpg")]
     else:

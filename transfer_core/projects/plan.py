@@ -1,4 +1,4 @@
-"""What a project is to hold, and why some runs stay behind."""
+"""Plan a project: its content and size, and the runs that cannot go in, with reasons."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class RunLeftOut:
 
     Args:
         id: Of the run.
-        reason: Why, for a person.
+        reason: For a person.
     """
 
     id: str
@@ -75,14 +75,14 @@ class RunLeftOut:
 
 @dataclass(frozen=True)
 class ProjectPlan:
-    """What a project is to hold.
+    """The content of a project that is to be saved.
 
     Args:
-        dataset: The images, as they are now.
-        runs: Runs on them that can go in, newest first.
-        source_ids: The own models that these runs build on.
-        left_out: The runs on these images that do not go in.
-        num_bytes: About the size of the file.
+        dataset: In its present version.
+        runs: On the dataset, newest first.
+        source_ids: Own models that these runs start from.
+        left_out: Runs on the dataset that cannot go in.
+        num_bytes: Approximate size of the file.
     """
 
     dataset: ImageDataset
@@ -93,16 +93,16 @@ class ProjectPlan:
 
 
 def plan_project(workspace: Workspace, dataset_id: str, run_ids: Sequence[str] = ()) -> ProjectPlan:
-    """Say what a project would hold, and how large it would be. What would not be opened does not go in.
+    """Return the content and the size of a project. Everything is checked as when a project is opened.
 
     Args:
-        workspace: Where everything is.
-        dataset_id: The images.
-        run_ids: Which runs on them; all that can go in, if none is named.
+        workspace: Of the dataset and the runs.
+        dataset_id: The dataset.
+        run_ids: Runs on it; all that can go in, if empty.
 
     Raises:
-        NotFoundError: If there are no such images, or no such run.
-        ProjectError: If the images or a run that is named cannot go in, or there is too much.
+        NotFoundError: If there is no such dataset or run.
+        ProjectError: If the dataset or a run in `run_ids` cannot go in, or the project is too large.
         WorkspaceError: If a file is damaged.
     """
     dataset = ImageDataset.load(workspace, dataset_id)
@@ -123,7 +123,7 @@ def plan_project(workspace: Workspace, dataset_id: str, run_ids: Sequence[str] =
         *(size for _run, size in checked),
     ]
     num_bytes = sum(part.num_bytes for part in parts)
-    # Beside the weights of each run there is what its network is.
+    # Each run has one more file, the facts of its network.
     check_size(sum(part.num_files for part in parts) + len(runs), num_bytes)
     return ProjectPlan(dataset, tuple(runs), source_ids, tuple(left_out), num_bytes)
 
@@ -131,15 +131,9 @@ def plan_project(workspace: Workspace, dataset_id: str, run_ids: Sequence[str] =
 def contents(
     workspace: Workspace, dataset: ImageDataset, runs: Sequence[TrainingRun], source_ids: Sequence[str]
 ) -> list[tuple[str, Path]]:
-    """List everything that goes into a project: its name there, and where it comes from.
+    """Return the names of all files in a project, each with the path it comes from.
 
     The weights of a run come from its `model.keras`, which does not go in itself.
-
-    Args:
-        workspace: Where everything is.
-        dataset: The images.
-        runs: Runs on them.
-        source_ids: Own models.
 
     Raises:
         WorkspaceError: If a file is damaged.
@@ -153,11 +147,11 @@ def contents(
 
 
 def network_of(workspace: Workspace, run: TrainingRun) -> Backbone:
-    """Return the published network that the body of a run's model is.
+    """Return the published backbone of a run's model.
 
     Raises:
-        Exception: One of `MISFITS`, if this app does not know it, or the own model that it builds on is damaged.
-        ProjectError: If that, or its file of weights, is gone.
+        Exception: One of `MISFITS`, if this app does not know it, or the own model that it starts from is damaged.
+        ProjectError: If the own model or its weights were deleted.
     """
     source_id = run.config.backbone
     if not ID_PATTERN.fullmatch(source_id):
@@ -184,7 +178,7 @@ def _source_files(workspace: Workspace, source_id: str) -> list[tuple[str, Path]
 
 
 def _image_files(dataset: ImageDataset, place: str) -> list[tuple[str, Path]]:
-    """Name the files of images; a picture that is missing is missing in the project as well."""
+    """Return the files of a dataset, without the photos that are missing."""
     paths = [dataset.image_path(image) for image in (*dataset.images, *dataset.excluded)]
     pictures = [(f"{place}/images/{path.name}", path) for path in paths if path.is_file()]
     return [(f"{place}/{DATASET_FILE}", dataset.folder / DATASET_FILE), *pictures]
@@ -209,7 +203,7 @@ class _Size:
 
 @dataclass(frozen=True)
 class _Checked:
-    """What a check of all files found: why they cannot go in (empty if they can), and how large they are."""
+    """The result of a check: the reason why files cannot go in (empty if they can), and their size."""
 
     flaw: str
     size: _Size
@@ -246,7 +240,7 @@ def _checked(workspace: Workspace, run: TrainingRun, _version: tuple[object, ...
 
 
 def _version_of(workspace: Workspace, run: TrainingRun) -> tuple[object, ...]:
-    """Return what changes with any file of a run, its dataset, the photos to test it, and the own model below it."""
+    """Return a value that changes with any file of a run, its dataset, its new photos and its own model."""
     files = _versions_in(run.folder)
     if any(name == NEW_PHOTOS_DIR for name, *_version in files):
         for folder in (run.folder / NEW_PHOTOS_DIR / "datasets").glob("*"):
@@ -283,7 +277,7 @@ def _runs_that_can_go(
     workspace: Workspace, dataset_id: str
 ) -> tuple[list[tuple[TrainingRun, _Size]], list[RunLeftOut]]:
     runs, left_out = [], []
-    # Of one whose facts cannot be read nobody knows which images it is on.
+    # Without readable facts nobody knows which dataset a run is on; `runs_of` skips such a run.
     for run in runs_of(workspace):
         if run.dataset_id != dataset_id:
             continue
@@ -296,7 +290,7 @@ def _runs_that_can_go(
 
 
 def _check_run(workspace: Workspace, run: TrainingRun) -> _Checked:
-    """Say why a run cannot go into a project, if so, and how large it is."""
+    """Return the reason why a run cannot go into a project, if any, and its size."""
     try:
         status = run_status(run)
         if status in ACTIVE:

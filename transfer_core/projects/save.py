@@ -1,4 +1,4 @@
-"""Save images with their runs and settings as one file."""
+"""Save a dataset with its runs and own models as one file."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ def save_project(
     on_progress: OnProgress = lambda done, total: None,
     should_stop: ShouldStop = lambda: False,
 ) -> None:
-    """Write a project, whole or not at all.
+    """Write a project file atomically.
 
     Args:
-        workspace: Where everything is.
-        plan: What goes in.
-        path: Where the file is to be.
-        on_progress: Called with the bytes written, and about how many there will be.
-        should_stop: Asked before each file.
+        workspace: Of the dataset and the runs.
+        plan: The content.
+        path: The target.
+        on_progress: Called with the written bytes and the approximate number of all bytes.
+        should_stop: Called before each file.
 
     Raises:
         NotFoundError: If something was deleted meanwhile.
         ProjectError: If something was deleted or changed meanwhile.
-        ProjectStoppedError: If `should_stop` said so.
-        WorkspaceError: If a model is damaged, or the disk refuses.
+        ProjectStoppedError: If `should_stop` returned True.
+        WorkspaceError: If a model is damaged, or writing fails.
     """
     if ImageDataset.load(workspace, plan.dataset.id) != plan.dataset:
         raise ProjectError(_("The images have just been changed. Save the project once more."))
@@ -85,12 +85,12 @@ def _write_contents(
         if file.name == MODEL_FILE:
             _write_model(writer, workspace, runs[file.parent.name], scratch / ARRAYS_FILE)
         elif file.suffix != ".jpg" or is_whole_picture(file):
-            # A damaged picture is missing in the project, as one is that was deleted.
+            # A damaged photo is left out of the project, like a deleted one.
             writer.add_file(name, file)
 
 
 class _Writer:
-    """Adds files to a zip and notes their sizes and checksums."""
+    """Adds files to a zip and records their sizes and checksums."""
 
     def __init__(self, archive: zipfile.ZipFile, num_bytes: int, on_progress: OnProgress) -> None:
         self.files: list[StoredFile] = []
@@ -100,7 +100,7 @@ class _Writer:
         self._on_progress = on_progress
 
     def add_file(self, name: str, path: Path) -> None:
-        """Copy a file in, piece by piece."""
+        """Copy a file in chunks."""
         with path.open("rb") as content:
             self._add(name, content, path.stat().st_size)
 
@@ -110,7 +110,7 @@ class _Writer:
         self._add(name, io.BytesIO(content), len(content))
 
     def _add(self, name: str, content: BinaryIO, num_bytes: int) -> None:
-        # No date of this computer: the same project gives the same file.
+        # Without a date, the same project gives the same file.
         member = zipfile.ZipInfo(name)
         member.file_size = num_bytes
         member.compress_type = zipfile.ZIP_DEFLATED if is_packed(name) else zipfile.ZIP_STORED

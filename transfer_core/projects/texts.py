@@ -1,4 +1,4 @@
-"""The JSON in a stranger's project: measured before it is parsed, and looked through before anything believes it.
+"""Check the JSON in a project that may be hostile: sizes before it is parsed, nesting and characters afterwards.
 
 A list or an object takes thirty times as much memory as its characters, so 95 MB of `[],` would take 2.5 GB.
 """
@@ -24,16 +24,16 @@ _MOST_EVENTS = 200_000
 # Ten events a second and up to 300 bytes each.
 _MOST_BYTES_OF_EVENTS = 300 * _MOST_EVENTS
 _DEEPEST = 20
-# What a person wrote: control characters are removed whenever it is read.
+# Written by a person: control characters are removed whenever it is read.
 _WRITTEN_BY_HAND = "notes.json"
 
 
 def most_bytes(name: str, num_photos: int) -> int:
-    """Return how large a file of JSON can be.
+    """Return the largest size of a JSON file in a project, in bytes.
 
     Args:
         name: Of the file, with or without its folders.
-        num_photos: Pictures in the project.
+        num_photos: In the project.
     """
     kind = name.rpartition("/")[2]
     if kind not in _LARGE_FILES:
@@ -44,15 +44,15 @@ def most_bytes(name: str, num_photos: int) -> int:
 
 
 def check_text(path: Path, num_photos: int) -> None:
-    """Make sure that a file of JSON is no larger, deeper or odder than this app writes them.
+    """Raise an error for a JSON file that is larger or deeper than this app writes, or has control characters.
 
     Args:
-        path: The file, here or unpacked.
-        num_photos: Pictures in the project.
+        path: Of the workspace, or unpacked.
+        num_photos: In the project.
 
     Raises:
         OSError: If it cannot be read.
-        ProjectError: If it is.
+        ProjectError: If it is not what this app writes.
     """
     if path.stat().st_size > most_bytes(path.name, num_photos):
         raise ProjectError(_too_large(path.name))
@@ -63,12 +63,12 @@ def check_text(path: Path, num_photos: int) -> None:
 
 
 def parse_text(content: bytes, name: str, num_photos: int) -> dict[str, Any]:
-    """Return the facts in a file of JSON, none of which can harm by its size or its characters.
+    """Return the values of a JSON file whose size, nesting and characters are harmless.
 
     Args:
         content: Of the file; not larger than `most_bytes`.
         name: Of the file, for messages.
-        num_photos: Pictures in the project.
+        num_photos: In the project.
 
     Raises:
         ProjectError: If a value is not what this app writes.
@@ -102,7 +102,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _look_through(values: object, has_any_character: bool) -> None:
-    """Refuse control characters, and values that are nested deeper than any this app writes."""
+    """Raise an error for control characters, and for values nested more deeply than this app writes them."""
     if not isinstance(values, dict):
         raise TypeError("no object")
     layer: list[Any] = [values]

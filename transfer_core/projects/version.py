@@ -1,7 +1,7 @@
-"""The version of project files, and how older ones become present ones.
+"""The version of project files, and the migrations of older ones.
 
-Whenever a file in a project changes so that the app before could not read it, `PROJECT_VERSION` grows by one and
-`MIGRATIONS` gets a step. A project of the version before lies in the tests from then on.
+Whenever a file in a project changes so that the last release could not read it, `PROJECT_VERSION` grows by one and
+`MIGRATIONS` gets a step. A project of the previous version is kept in the tests from then on.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transfer_core.data.sources.source_file import clean_name
+from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.errors import ProjectError
 from transfer_core.language import _
 
 PROJECT_VERSION = 1
 PROJECT_FORMAT = "transfer-studio-project"
 
-# A step takes the unpacked files of one version, by which it is found here, and makes them those of the next.
+# By version: a step that changes the unpacked files of that version into those of the next.
 MIGRATIONS: dict[int, Callable[[Path], None]] = {}
 
 
@@ -25,10 +25,10 @@ def version_of(values: dict[str, Any]) -> int:
     """Return the version of a project.
 
     Args:
-        values: What its `project.json` holds.
+        values: The content of its `project.json`.
 
     Raises:
-        ProjectError: If it is no project, or of a version that this app does not know yet.
+        ProjectError: If it is no project, or of a newer version than this app knows.
     """
     version, made_with = values.get("version"), values.get("made_with")
     if values.get("format") != PROJECT_FORMAT or type(version) is not int or version < 1:
@@ -49,11 +49,11 @@ def version_of(values: dict[str, Any]) -> int:
 
 
 def migrate(folder: Path, version: int) -> None:
-    """Make the unpacked files of an older project those of a present one, one version after the other.
+    """Migrate the unpacked files of an older project to the present version, one version after the other.
 
     Args:
-        folder: Where they lie, with `project.json`.
-        version: Which version they are of.
+        folder: Of the files, with `project.json`.
+        version: Of the files.
     """
     for number in range(version, PROJECT_VERSION):
         MIGRATIONS[number](folder)

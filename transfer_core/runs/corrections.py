@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files

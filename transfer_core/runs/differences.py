@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from transfer_core.config import TrainingConfig
@@ -40,10 +40,10 @@ def differences(runs: Sequence[TrainingRun]) -> list[Difference]:
     if len({(run.dataset_id, run.dataset_version) for run in runs}) > 1:
         found.append(Difference("dataset", _("the images"), images))
     titles = _titles()
-    for choice in fields(TrainingConfig):
-        values = tuple(getattr(run.config, choice.name) for run in runs)
-        if len(set(values)) > 1 and any(_counts(choice.name, run.config) for run in runs):
-            found.append(Difference(choice.name, titles[choice.name], values))
+    for choice in TrainingConfig.__struct_fields__:
+        values = tuple(getattr(run.config, choice) for run in runs)
+        if len(set(values)) > 1 and any(_counts(choice, run.config) for run in runs):
+            found.append(Difference(choice, titles[choice], values))
     return found
 
 

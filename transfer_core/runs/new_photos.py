@@ -10,7 +10,7 @@ from pathlib import Path
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.files import remove
@@ -43,7 +43,7 @@ class NewPhotos:
 
 def add_new_photos(
     run: TrainingRun,
-    files: Iterable[SourceFile],
+    files: Iterable[ImportedFile],
     progress: OnProgress | None = None,
     learned_from: ImageDataset | None = None,
 ) -> NewPhotos:
@@ -73,7 +73,7 @@ def add_new_photos(
 
 def _add_new_photos(
     run: TrainingRun,
-    files: Iterable[SourceFile],
+    files: Iterable[ImportedFile],
     progress: OnProgress | None,
     learned_from: ImageDataset | None,
 ) -> NewPhotos:

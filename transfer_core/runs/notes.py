@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from transfer_core.data.sources.source_file import clean_name
+from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.file_cache import FileCache
 from transfer_core.files import read_json, write_json

@@ -8,10 +8,11 @@ import math
 import shutil
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Any, BinaryIO
 
+import msgspec
 import numpy as np
 
 from transfer_core.backbones.own.source_model import NOT_ARRAYS
@@ -20,9 +21,10 @@ from transfer_core.data.damage import without_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WorkspaceError
 from transfer_core.events import EpochEnded, HeadChosen, Outcome
+from transfer_core.events.kinds import Loss
 from transfer_core.files import check_shortage, read_json, replacing, write_json
 from transfer_core.language import _
-from transfer_core.schema import NOT_FINITE, fits
+from transfer_core.schema import Count, Share, decoded
 from transfer_core.types import Array
 
 CHECKPOINTS_DIR = "checkpoints"
@@ -34,8 +36,7 @@ _FORMAT_VERSION = 2
 Arrays = list[Array]
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far a training is.
 
     Args:
@@ -51,15 +52,15 @@ class Progress:
         epochs: Every epoch that ended.
     """
 
-    phase: int = 0
-    epoch: int = 0
-    step: int = 0
-    num_images: int = 0
-    loss: Annotated[float, NOT_FINITE] = 0.0
-    accuracy: float = 0.0
-    best_loss: Annotated[float, NOT_FINITE] = math.inf
-    phase_best_loss: Annotated[float, NOT_FINITE] = math.inf
-    num_worse_epochs: int = 0
+    phase: Count = 0
+    epoch: Count = 0
+    step: Count = 0
+    num_images: Count = 0
+    loss: Loss = 0.0
+    accuracy: Share = 0.0
+    best_loss: Loss = math.inf
+    phase_best_loss: Loss = math.inf
+    num_worse_epochs: Count = 0
     epochs: tuple[EpochEnded, ...] = ()
 
 
@@ -111,10 +112,14 @@ def save_checkpoint(output_dir: Path, key: str, checkpoint: Checkpoint) -> None:
     Raises:
         WorkspaceError: If writing fails; the one before is then as it was.
     """
-    head = asdict(checkpoint.head) if checkpoint.head else None
     counts = {group: len(getattr(checkpoint, group)) for group in _GROUPS}
     facts = json.dumps(
-        {"key": key, "progress": asdict(checkpoint.progress), "head": head, "num_arrays": counts}
+        {
+            "key": key,
+            "progress": msgspec.to_builtins(checkpoint.progress),
+            "head": msgspec.to_builtins(checkpoint.head),
+            "num_arrays": counts,
+        }
     )
     arrays = {
         f"{group}-{number}": array
@@ -161,11 +166,8 @@ def _read(opened: BinaryIO, key: str) -> Checkpoint | None:
         if facts["key"] != key:
             return None
         groups = {group: _arrays(file, group, facts["num_arrays"][group]) for group in _GROUPS}
-        progress = facts["progress"]
-        progress["epochs"] = tuple(EpochEnded(**epoch) for epoch in progress["epochs"])
-        head = HeadChosen(**facts["head"]) if facts["head"] else None
-        checkpoint = Checkpoint(Progress(**progress), **groups, head=head)
-        return checkpoint if fits(checkpoint.progress, Progress) and fits(head, HeadChosen | None) else None
+        head = decoded(facts["head"], HeadChosen) if facts["head"] else None
+        return Checkpoint(decoded(facts["progress"], Progress), **groups, head=head)
 
 
 def _arrays(file: Any, group: str, count: int) -> Arrays:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import structs
 
 from transfer_core.config import TrainingConfig
 from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, TrainingEvent
@@ -309,7 +309,7 @@ def _plus(progress: Progress, loss: float, accuracy: float, num_more: int) -> Pr
     """Return the means with one more batch in them. Keras starts its own again with each `train_on_batch`."""
     num_images = progress.num_images + num_more
     share = num_more / num_images
-    return replace(
+    return structs.replace(
         progress,
         step=progress.step + 1,
         num_images=num_images,

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from msgspec import structs
+
 from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.damage import leave_out_damaged, without_photos
@@ -75,7 +77,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         if isinstance(event, PhotosLeftOut):
             dataset = without_photos(all_photos, event.image_ids)
             run.write_split(dataset)
-        emit(replace(event, time=time.time()) if isinstance(event, RunEnded) else event)
+        emit(structs.replace(event, time=time.time()) if isinstance(event, RunEnded) else event)
 
     def ask_about_photos(on_progress: Callable[[int], None]) -> dict[str, Array]:
         return teacher_answers(workspace, run.config, dataset, on_progress, should_stop)
@@ -105,7 +107,9 @@ def _evaluate_model(
     def leave_out(damaged: list[ImageRecord]) -> None:
         nonlocal dataset
         # Nothing is split again here: the model has learned from the others.
-        dataset = replace(dataset, images=tuple(image for image in dataset.images if image not in damaged))
+        dataset = structs.replace(
+            dataset, images=tuple(image for image in dataset.images if image not in damaged)
+        )
         run.write_split(dataset)
         emit(photos_left_out(time.time(), damaged))
 
@@ -171,7 +175,7 @@ def execute_run_safely(workspace: Workspace, run: TrainingRun, emit: Emit, shoul
         _logger.exception("Run %s failed", run.id)
         ended = ended_by(error, has_checkpoint=run.has_checkpoint)
         message = _("{message} The log has the details.").format(message=ended.message)
-        emit(replace(ended, message=message))
+        emit(structs.replace(ended, message=message))
 
 
 def ended_by(error: BaseException, *, has_checkpoint: bool = False) -> RunEnded:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 
 if TYPE_CHECKING:
     from transfer_core.inference.predictor import Prediction
@@ -40,11 +40,11 @@ class Upload:
     after: ImageDataset
     num_batches: int = 0
     num_saved: int = 0
-    waiting: list[SourceFile] = field(default_factory=list)
+    waiting: list[ImportedFile] = field(default_factory=list)
     num_waiting_bytes: int = 0
     is_resumed: bool = False
     begun: bytes = b""
-    awaited: dict[str, SourceFile] = field(default_factory=dict)
+    awaited: dict[str, ImportedFile] = field(default_factory=dict)
     num_known: int = 0
     is_complete: bool = False
     is_stopped: bool = False

@@ -25,7 +25,7 @@ def start_sample_run(session: Session) -> None:
         return
     dataset = take_sample(session, list_samples()[0].name)
     session.has_own_choices = False
-    recommended = recommendation(dataset.id, dataset.version, TrainingConfig.backbone).config
+    recommended = recommendation(dataset.id, dataset.version, TrainingConfig().backbone).config
     # The first model is to be there in seconds, and on these drawings fine-tuning gained nothing (a sweep over
     # depths 0 to 2 with two seeds: 80.0 % at each).
     session.config = recommended.with_changes(num_unfrozen_blocks=0)

@@ -20,7 +20,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import TransferStudioError
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
@@ -100,7 +100,7 @@ class Session:
     answered_photos: tuple[str, ...] = ()
     answers: dict[tuple[str, tuple[int, ...]], Sequence[Answer]] = field(default_factory=dict)
     live: LiveAnswer | None = None
-    pasted: dict[str, SourceFile] = field(default_factory=dict)
+    pasted: dict[str, ImportedFile] = field(default_factory=dict)
     pasted_id: str = ""
     num_pasted: int = 0
     opened_file: str | None = None

@@ -18,7 +18,7 @@ from pages.ui.app.words import plain
 from pages.ui.components.component import component
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
-from transfer_core.data.sources.source_file import clean_name
+from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import IngestError, TransferStudioError
 from transfer_core.language import _, plural

@@ -17,8 +17,8 @@ from pages.ui.images.upload_parts import check_outcome, without_known
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.server_folder import allowed_folder, images_root, subfolders
-from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 
@@ -102,7 +102,7 @@ def _take_in(session: Session, upload: Upload, root: Path) -> None:
 def _add_batch(
     session: Session,
     upload: Upload,
-    files: Sequence[SourceFile],
+    files: Sequence[ImportedFile],
     start: int,
     bar: st.delta_generator.DeltaGenerator,
 ) -> None:

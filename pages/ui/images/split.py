@@ -6,9 +6,9 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
+from transfer_core.config import MAX_FOLDS, MIN_FOLDS, bounds_of
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import SplitBy
-from transfer_core.data.split import MAX_FOLDS, MIN_FOLDS
 from transfer_core.language import _
 
 
@@ -35,7 +35,8 @@ def show_split_choice(dataset: ImageDataset) -> None:
             )
         seed = dataset.seed
         if split_by != "folders":
-            seed = int(st.number_input(_("Draw number"), 0, 2**31 - 1, seed, help=explain("seed")))
+            lowest, highest = map(int, bounds_of("seed"))
+            seed = int(st.number_input(_("Draw number"), lowest, highest, seed, help=explain("seed")))
         st.caption(
             _("Images that show the same, or come from one recording, always stay together on one side.")
         )

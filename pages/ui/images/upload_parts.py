@@ -12,13 +12,13 @@ from pages.ui.app.arrivals import Upload
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import check_anything_added
 from transfer_core.data.limits import limits
-from transfer_core.data.sources.source_file import SourceFile, check_count
+from transfer_core.data.sources.imported_file import ImportedFile, check_count
 from transfer_core.data.sources.table import arranged
 from transfer_core.data.sources.upload import failing_file, uploaded_file
 from transfer_core.errors import UnreadableImageError
 
 
-def expect_files(upload: Upload, listing: dict[str, Any]) -> list[SourceFile]:
+def expect_files(upload: Upload, listing: dict[str, Any]) -> list[ImportedFile]:
     """Give each file that will come its class: a table, and folders within folders, are only clear as a whole.
 
     Args:
@@ -43,7 +43,7 @@ def expect_files(upload: Upload, listing: dict[str, Any]) -> list[SourceFile]:
     return settled
 
 
-def take_part(upload: Upload, part: dict[str, Any]) -> SourceFile | None:
+def take_part(upload: Upload, part: dict[str, Any]) -> ImportedFile | None:
     """Return the file that a part completes.
 
     Args:
@@ -92,7 +92,9 @@ def check_outcome(upload: Upload) -> None:
         check_anything_added(upload.before, upload.after)
 
 
-def _joined(upload: Upload, awaited: SourceFile, part: dict[str, Any], content: bytes) -> SourceFile | None:
+def _joined(
+    upload: Upload, awaited: ImportedFile, part: dict[str, Any], content: bytes
+) -> ImportedFile | None:
     # The beginning is missing when the server was started again half-way through a file.
     is_gapless = part["offset"] in (0, len(upload.begun)) and part["offset"] <= limits().file_bytes
     begun = upload.begun if part["offset"] else b""
@@ -104,7 +106,7 @@ def _joined(upload: Upload, awaited: SourceFile, part: dict[str, Any], content: 
     return replace(awaited, read=lambda: begun + content)
 
 
-def _decoded(path: str, part: dict[str, Any]) -> SourceFile:
+def _decoded(path: str, part: dict[str, Any]) -> ImportedFile:
     try:
         return uploaded_file(path, base64.b64decode(part["content"], validate=True))
     except (binascii.Error, TypeError):

@@ -16,7 +16,7 @@ from pages.ui.app.words import duration_words, plain
 from pages.ui.components.heat import show_why
 from pages.ui.test.correction import show_correction
 from transfer_core.data.images.decoding import decode_image, encode_jpeg
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import UnreadableImageError
 from transfer_core.inference.predictor import Prediction
 from transfer_core.language import _
@@ -29,7 +29,7 @@ _SHOWN_SIDE = 320
 Runs = tuple[TrainingRun, ...]
 
 
-def show_predictions(session: Session, runs: Runs, photos: Sequence[SourceFile]) -> None:
+def show_predictions(session: Session, runs: Runs, photos: Sequence[ImportedFile]) -> None:
     """Score photos and draw the answers.
 
     Args:
@@ -70,7 +70,7 @@ def say_what_certainty_is() -> None:
     )
 
 
-def show_card(session: Session, runs: Runs, photo: SourceFile, number: int) -> None:
+def show_card(session: Session, runs: Runs, photo: ImportedFile, number: int) -> None:
     """Draw one photo with the answer of each run, why, and a way to say that it is wrong.
 
     Args:

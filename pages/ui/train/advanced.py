@@ -22,6 +22,7 @@ from transfer_core.config import (
     OptimizerName,
     Schedule,
     TrainingConfig,
+    bounds_of,
 )
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.augmentation import Augmentation
@@ -91,11 +92,11 @@ class _Form:
         self._pick("schedule", _("Schedule"), get_args(Schedule), _schedule_words())
         left, middle, right = st.columns(3)
         with left:
-            self._count("epochs", _("Epochs"), 1, 1000, "epoch")
+            self._count("epochs", _("Epochs"), "epoch")
         with middle:
-            self._count("fine_tune_epochs", _("Fine-tuning epochs"), 1, 1000, "fine-tuning")
+            self._count("fine_tune_epochs", _("Fine-tuning epochs"), "fine-tuning")
         with right:
-            self._count("early_stopping_patience", _("Early stopping"), 0, 1000, "early stopping")
+            self._count("early_stopping_patience", _("Early stopping"), "early stopping")
         self._show_single_layers(plan)
 
     def show_steps(self) -> None:
@@ -115,7 +116,7 @@ class _Form:
             self._share("momentum", _("Momentum (SGD)"), 0.99, "momentum")
         with right:
             self._share("layer_decay", _("Rate of each block before"), 1.0, "layer decay", lowest=0.05)
-        self._count("seed", _("Seed"), 0, 2**31 - 1, "seed")
+        self._count("seed", _("Seed"), "seed")
 
     def show_head(self) -> None:
         """The new layers."""
@@ -145,7 +146,7 @@ class _Form:
         self._chosen["augmentation_kinds"] = tuple(kinds)
         left, middle, right = st.columns(3)
         with left:
-            self._count("num_views", _("Views of each photo"), 1, 16, "views")
+            self._count("num_views", _("Views of each photo"), "views")
         with middle:
             self._switch("live_augmentation", _("New views in every epoch"), "live augmentation")
         with right:
@@ -193,7 +194,8 @@ class _Form:
         )
         self._chosen[name] = chosen or present
 
-    def _count(self, name: str, label: str, lowest: int, highest: int, term: str) -> None:
+    def _count(self, name: str, label: str, term: str) -> None:
+        lowest, highest = map(int, bounds_of(name))
         value = st.number_input(
             label, lowest, highest, getattr(self._start, name), help=explain(term), key=self._key(name)
         )

@@ -125,7 +125,7 @@ def test_network_for_tests_is_hidden() -> None:
 
 def test_default_is_the_first_a_person_sees() -> None:
     assert list_backbones()[0] is get_backbone(DEFAULT_BACKBONE)
-    assert TrainingConfig.backbone == DEFAULT_BACKBONE
+    assert TrainingConfig().backbone == DEFAULT_BACKBONE
 
 
 def test_unknown_name_names_the_nearest_or_those_that_come_with_the_app() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from transfer_core.cli.main import main
 from transfer_core.cli.output import error_message, escaped, note, report

@@ -1,4 +1,4 @@
-"""Pictures that are told apart as photos are."""
+"""Images with different fingerprints, as photos have."""
 
 from __future__ import annotations
 

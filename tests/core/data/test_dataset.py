@@ -1,9 +1,10 @@
-"""A dataset on disk: what it holds, what it can be learned from, and what happens when its file is damaged."""
+"""A dataset on disk: its facts, its split, its edits, and damaged files."""
 
-import dataclasses
 import json
+import math
 
 import pytest
+from msgspec import structs
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord, LeftOut
@@ -23,7 +24,7 @@ def records(**counts: int) -> list[ImageRecord]:
 
 def empty_dataset(workspace: Workspace) -> ImageDataset:
     identifier = new_id()
-    return ImageDataset(identifier, "Füchse 狐", workspace.dataset_dir(identifier))
+    return ImageDataset("Füchse 狐", (), (), (), id=identifier, folder=workspace.dataset_dir(identifier))
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_another_split(dataset: ImageDataset) -> None:
 
 
 @pytest.mark.parametrize("seed", [-1, 2**31, 1.5, True])
-def test_seed_that_is_out_of_range_is_told(dataset: ImageDataset, seed: object) -> None:
+def test_seed_that_is_out_of_range_is_reported(dataset: ImageDataset, seed: object) -> None:
     with pytest.raises(
         InvalidConfigError, match=rf"The seed is {seed}\. Expected was a number from 0 to 2147483647\."
     ):
@@ -98,10 +99,10 @@ def test_first_and_last_seed(dataset: ImageDataset, seed: int) -> None:
 
 def test_new_images_are_split_by_the_datasets_own_share(dataset: ImageDataset) -> None:
     changed = dataset.with_split(0.4, seed=5)
-    assert changed.with_images(changed.images, ()) == dataclasses.replace(changed, left_out=())
+    assert changed.with_images(changed.images, ()) == structs.replace(changed, left_out=())
 
 
-def test_an_image_lies_under_its_hash(dataset: ImageDataset) -> None:
+def test_an_image_is_stored_under_its_hash(dataset: ImageDataset) -> None:
     image = dataset.images[0]
     assert dataset.image_path(image) == dataset.folder / "images" / f"{image.id}.jpg"
 
@@ -122,7 +123,7 @@ def test_an_image_lies_under_its_hash(dataset: ImageDataset) -> None:
         ),
     ],
 )
-def test_what_cannot_be_learned_from_is_told(
+def test_untrainable_datasets_are_reported(
     workspace: Workspace, counts: dict[str, int], message: str
 ) -> None:
     with pytest.raises(IngestError) as caught:
@@ -136,7 +137,7 @@ def test_two_classes_of_two_are_enough(workspace: Workspace) -> None:
     assert {image.split for image in dataset.images} == {"train", "validation"}
 
 
-def test_a_dataset_that_is_gone(workspace: Workspace) -> None:
+def test_a_deleted_dataset(workspace: Workspace) -> None:
     with pytest.raises(NotFoundError) as caught:
         ImageDataset.load(workspace, MISSING_ID)
     assert str(caught.value) == f"There are no images with the id {MISSING_ID} any more."
@@ -156,10 +157,24 @@ def test_an_id_that_is_none(workspace: Workspace) -> None:
         {"left_out": [1]},
         {"class_names": None},
         {"of_another_version": 1},
+        {"validation_split": 0},
+        {"validation_split": 1.0},
+        {"validation_split": math.nan},
+        {"seed": -1},
+        {"seed": 1.0},
+        {"split_by": "luck"},
+        {"num_folds": 11},
+        {"version": 0},
+        {"version": True},
+        {"sample": 1},
+        {"name": "a" * 100_001},
+        {"edits": [{"version": 1, "kind": "relabel", "class_name": "a", "before": [["a", "b", 1]]}]},
+        {"edits": [{"version": 1, "kind": "repaint", "class_name": "a"}]},
+        {"left_out": [{"name": "a", "reason": "b", "kind": "odd"}]},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:60],
 )
-def test_a_damaged_file_is_told(
+def test_a_damaged_file_is_reported(
     workspace: Workspace, dataset: ImageDataset, change: dict[str, object]
 ) -> None:
     path = dataset.folder / "dataset.json"
@@ -171,13 +186,42 @@ def test_a_damaged_file_is_told(
     )
 
 
-def test_a_file_that_lacks_a_fact_is_told(workspace: Workspace, dataset: ImageDataset) -> None:
-    (dataset.folder / "dataset.json").write_text('{"name": "a"}')
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"number": -1},
+        {"width": 10**7 + 1},
+        {"brightness": 255.5},
+        {"contrast": math.inf},
+        {"split": "both"},
+        {"is_confirmed": 1},
+        {"more": 1},
+        {"id": None},
+    ],
+    ids=str,
+)
+def test_a_damaged_image_record_is_reported(
+    workspace: Workspace, dataset: ImageDataset, change: dict[str, object]
+) -> None:
+    path = dataset.folder / "dataset.json"
+    facts = json.loads(path.read_bytes())
+    facts["images"][0] |= change
+    path.write_text(json.dumps(facts))
+    with pytest.raises(WorkspaceError, match="is damaged: it does not hold what was expected"):
+        ImageDataset.load(workspace, dataset.id)
+
+
+@pytest.mark.parametrize("name", ["name", "class_names", "images", "left_out"])
+def test_a_file_that_lacks_a_fact_is_reported(workspace: Workspace, dataset: ImageDataset, name: str) -> None:
+    path = dataset.folder / "dataset.json"
+    facts = json.loads(path.read_bytes())
+    del facts[name]
+    path.write_text(json.dumps(facts))
     with pytest.raises(WorkspaceError, match="is damaged"):
         ImageDataset.load(workspace, dataset.id)
 
 
-def test_a_half_written_file_is_told(workspace: Workspace, dataset: ImageDataset) -> None:
+def test_a_half_written_file_is_reported(workspace: Workspace, dataset: ImageDataset) -> None:
     path = dataset.folder / "dataset.json"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(
@@ -221,7 +265,7 @@ class TestEdits:
         assert without.excluded == (image,)
         assert without.restored([image.id]).images == dataset.images
 
-    def test_their_files_stay(self, dataset: ImageDataset) -> None:
+    def test_their_files_are_kept(self, dataset: ImageDataset) -> None:
         image = dataset.images[0]
         dataset.image_path(image).parent.mkdir()
         dataset.image_path(image).write_bytes(b"pixels")
@@ -270,7 +314,7 @@ class TestEdits:
         changed = dataset.without([image.id for image in dataset.images[:5]])
         assert all(image.split == sides[image.id] for image in changed.images)
 
-    def test_a_class_that_would_lack_a_side_is_drawn_anew(self, dataset: ImageDataset) -> None:
+    def test_a_class_that_would_lack_a_side_is_drawn_again(self, dataset: ImageDataset) -> None:
         checked_with = [image.id for image in dataset.images_in("validation") if image.class_name == "fox"]
         assert dataset.without(checked_with).counts("validation")["fox"] > 0
 
@@ -283,7 +327,7 @@ class TestEdits:
 class TestWaysToSplit:
     def test_own_folders(self, workspace: Workspace) -> None:
         images = [
-            dataclasses.replace(image, given_split=split)
+            structs.replace(image, given_split=split)
             for image, split in zip(
                 records(cat=6), ["train", "train", "train", "validation", "validation", "test"], strict=True
             )
@@ -307,15 +351,15 @@ class TestWaysToSplit:
     def test_a_share_is_one_fold(self, dataset: ImageDataset) -> None:
         assert dataset.folds() == [dataset]
 
-    def test_one_recording_cannot_be_parted(self, workspace: Workspace) -> None:
-        images = [*records(cat=4), *(dataclasses.replace(image, burst="b1") for image in records(dog=6))]
+    def test_one_recording_cannot_be_split(self, workspace: Workspace) -> None:
+        images = [*records(cat=4), *(structs.replace(image, burst="b1") for image in records(dog=6))]
         dataset = empty_dataset(workspace).with_images(images, ())
         with pytest.raises(IngestError, match=r"one recording, so they cannot be parted.*: dog\. Add images"):
             dataset.check_trainable()
 
-    def test_folders_without_a_class_are_told(self, workspace: Workspace) -> None:
+    def test_folders_without_a_class_are_reported(self, workspace: Workspace) -> None:
         images = [
-            dataclasses.replace(image, given_split="validation" if image.class_name == "cat" else "train")
+            structs.replace(image, given_split="validation" if image.class_name == "cat" else "train")
             for image in records(cat=4, dog=4)
         ]
         dataset = empty_dataset(workspace).with_images(images, ()).with_split(0.2, 1, split_by="folders")

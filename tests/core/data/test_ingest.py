@@ -17,7 +17,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.ingest import add_files, collect_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.zip_archive import zip_source
 from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.workspace import Workspace
@@ -43,8 +43,8 @@ ODD_NAMES = [
 ]
 
 
-def file_of(path: str, content: bytes) -> SourceFile:
-    return SourceFile(tuple(path.split("/")), lambda: content)
+def file_of(path: str, content: bytes) -> ImportedFile:
+    return ImportedFile(tuple(path.split("/")), lambda: content)
 
 
 def reasons(dataset: ImageDataset) -> dict[str, str]:
@@ -162,7 +162,7 @@ class TestClasses:
         self, tmp_path: Path, dataset: ImageDataset, make_image: MakeImage, name: str
     ) -> None:
         before = files_below(tmp_path)
-        added = add_files(dataset, [SourceFile((name, f"{name}.png"), lambda: make_image())])
+        added = add_files(dataset, [ImportedFile((name, f"{name}.png"), lambda: make_image())])
         assert len(added.class_names) == 1
         assert added.class_names[0].isprintable()
         new = {path.relative_to(dataset.folder).as_posix() for path in files_below(tmp_path) - before}
@@ -202,7 +202,7 @@ class TestLeftOut:
             file_of("loose.png", make_image(seed=5)),
             file_of("cat/.DS_Store", b"x"),
             file_of("__MACOSX/cat/._good.png", good),
-            SourceFile(("cat", "Thumbs.db"), fail),
+            ImportedFile(("cat", "Thumbs.db"), fail),
             file_of("cat/good.png", good),
         ]
         added = add_files(dataset, files)
@@ -381,7 +381,7 @@ class TestFullDisk:
             add_files(filled, files)
         assert files_below(filled.folder) == before
 
-    def test_photos_of_another_window_stay(
+    def test_photos_of_another_window_are_kept(
         self,
         workspace: Workspace,
         filled: ImageDataset,

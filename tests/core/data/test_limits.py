@@ -1,4 +1,4 @@
-"""Every limit is a setting with a default, and what is no number is told."""
+"""Each limit has a default and a setting; a setting that is no number is reported."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_each_is_a_setting(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1.5", "many", "²", "1e6", "1000000001", "9" * 5000])
-def test_what_is_no_number_is_told(text: str) -> None:
+def test_what_is_no_number_is_reported(text: str) -> None:
     with pytest.raises(InvalidConfigError) as caught:
         Limits.from_environment({"TRANSFER_STUDIO_MAX_FILES": text})
     assert str(caught.value) == (

@@ -1,4 +1,4 @@
-"""Results come in order, computed a little ahead, and only a little."""
+"""Results are in order and computed a few items ahead."""
 
 import os
 import threading

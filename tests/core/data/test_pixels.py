@@ -1,4 +1,4 @@
-"""Image files come back as batches of raw pixels, in order."""
+"""Batches of raw pixels, in the order of the files."""
 
 import errno
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def test_no_files_give_no_batches() -> None:
     assert list(pixel_batches([], image_size=24)) == []
 
 
-def test_a_damaged_file_is_told(paths: list[Path], make_image: Callable[..., bytes]) -> None:
+def test_a_damaged_file_is_reported(paths: list[Path], make_image: Callable[..., bytes]) -> None:
     paths[2].write_bytes(make_image()[:100])
     with pytest.raises(UnreadableImageError, match="cut off or damaged"):
         list(pixel_batches(paths, image_size=24, batch_size=3))

@@ -10,17 +10,17 @@ import pytest
 from transfer_core.data import samples
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.samples import Sample, get_sample, list_samples
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import NotFoundError
 
 PICTURES_DIR = Path(samples.__file__).parent / "sample_pictures"
 
 
-def counts(files: list[SourceFile]) -> Counter[str | None]:
+def counts(files: list[ImportedFile]) -> Counter[str | None]:
     return Counter(file.class_name for file in files)
 
 
-def pixel_hashes(files: list[SourceFile]) -> set[str]:
+def pixel_hashes(files: list[ImportedFile]) -> set[str]:
     return {hashlib.sha256(decode_image(file.read()).tobytes()).hexdigest() for file in files}
 
 

@@ -1,10 +1,10 @@
 """The split is the same on every machine, fair to each class, and steady when images are added."""
 
 from collections import Counter
-from dataclasses import replace
 from hashlib import sha256
 
 import pytest
+from msgspec.structs import replace
 
 from transfer_core.data.records import ImageRecord
 from transfer_core.data.split import split_by_fold, split_by_folders, split_by_share

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from transfer_core.data.checks.photo_check import examine
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.evaluation.label_suspicion import (
     likely_wrong,
     out_of_fold_probabilities,
@@ -42,7 +42,7 @@ def names_of(labels: np.ndarray) -> list[str]:
 def mislabelled(session_workspace: Workspace, make_image) -> ImageDataset:
     """Twenty pictures each of three colors; two blue and two red ones are called green."""
     files = [
-        SourceFile(
+        ImportedFile(
             (color, f"{color}-{number}.png"), lambda c=color, n=number: make_image(c, seed=n, noise=30)
         )
         for color in ("blue", "green", "red")

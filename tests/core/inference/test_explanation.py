@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from transfer_core.backbones.registry import get_backbone
@@ -17,7 +17,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.inference.explanation import GradCam, heat_sentence, overlay
 from transfer_core.inference.predictor import Predictor
 from transfer_core.training.classifier import build_classifier
@@ -60,7 +60,7 @@ def explained(
     """EfficientNet-Lite0 trained to classify animals and vehicles."""
     workspace = Workspace(tmp_path_factory.mktemp("explained"))
     files = [
-        SourceFile((class_name, f"{number}.png"), lambda p=path, s=side: png(composed(p, s)))
+        ImportedFile((class_name, f"{number}.png"), lambda p=path, s=side: png(composed(p, s)))
         for number, (class_name, path, side) in enumerate(one_sided_files)
     ]
     dataset = add_files(create_dataset(workspace, "Sides"), files)

@@ -1,4 +1,4 @@
-"""What goes into a project is what would be opened; what stays behind is told with its reason."""
+"""Only content that can be opened again goes into a project; the rest is reported with its reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.core.conftest import FinishedRun
 from tests.core.projects.conftest import opened
 from tests.core.projects.test_version import DATA
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import ProjectError
 from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project
@@ -66,7 +66,7 @@ def test_a_model_that_cannot_be_loaded_is_named(two_runs: Workspace, tmp_path: P
     assert not list(tmp_path.glob("*.zip"))
 
 
-def test_an_own_model_that_is_gone_or_damaged(two_runs: Workspace, tmp_path: Path) -> None:
+def test_a_deleted_or_damaged_own_model(two_runs: Workspace, tmp_path: Path) -> None:
     (source_id,) = two_runs.source_ids()
     weights = two_runs.source_dir(source_id) / "weights.npz"
     student = next(
@@ -96,7 +96,7 @@ def test_labelled_photos_count_and_are_listed_once(
     dataset_id, run_id = finished_run.dataset.id, finished_run.run.id
     before = plan_project(workspace, dataset_id, [run_id]).num_bytes
     photo = make_image("red", seed=77, noise=90)
-    add_new_photos(TrainingRun.load(workspace, run_id), [SourceFile(("red", "new.png"), lambda: photo)])
+    add_new_photos(TrainingRun.load(workspace, run_id), [ImportedFile(("red", "new.png"), lambda: photo)])
     (kept,) = workspace.run_dir(run_id).glob("new_photos/datasets/*/images/*.jpg")
     after = plan_project(workspace, dataset_id, [run_id]).num_bytes
     assert after - before > kept.stat().st_size

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from tests.core.conftest import FinishedRun
 from tests.core.projects.conftest import members_of, opened
@@ -17,7 +18,7 @@ from transfer_core.backbones.registry import get_backbone, look_for_own_models_i
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import ProjectError, WorkspaceError
 from transfer_core.files import write_json
 from transfer_core.inference.predictor import Predictor
@@ -64,7 +65,7 @@ def test_everything_is_there_on_another_computer(
     assert (taken.dataset_id, taken.run_ids) == (finished_run.dataset.id, (finished_run.run.id,))
     assert set(taken.new_ids) == {taken.dataset_id, *taken.run_ids}
     dataset = ImageDataset.load(workspace, taken.dataset_id)
-    assert replace(dataset, folder=finished_run.dataset.folder) == finished_run.dataset
+    assert structs.replace(dataset, folder=finished_run.dataset.folder) == finished_run.dataset
     for image in dataset.images:
         assert dataset.image_path(image).read_bytes() == finished_run.dataset.image_path(image).read_bytes()
     run = TrainingRun.load(workspace, finished_run.run.id)
@@ -127,7 +128,7 @@ def test_own_models_notes_series_and_test_photos_come_along(
     plan = SweepPlan("20260101-000000-0123456789abcdef", (0, 1), (1,))
     write_json(second.folder / SWEEP_FILE, plan.marks[SWEEP_FILE])
     photo = make_image("red", seed=77, noise=90)
-    add_new_photos(second, [SourceFile(("red", "new.png"), lambda: photo)])
+    add_new_photos(second, [ImportedFile(("red", "new.png"), lambda: photo)])
     path = saved(here, dataset.id, tmp_path / "project.zip")
 
     taken = opened(there, path)
@@ -184,7 +185,7 @@ def test_what_is_missing_here_is_filled_in(workspace: Workspace) -> None:
     assert opened(workspace, DATA / "version-1.zip").new_ids == ()
 
 
-def test_what_was_changed_here_stays_and_the_project_comes_in_as_a_copy(
+def test_local_changes_are_kept_and_the_project_comes_in_as_a_copy(
     project_path: Path, workspace: Workspace, finished_run: FinishedRun
 ) -> None:
     first = opened(workspace, project_path)
@@ -201,7 +202,7 @@ def test_what_was_changed_here_stays_and_the_project_comes_in_as_a_copy(
     assert_same_answers(finished_run.run, run)
 
 
-def test_a_copy_names_its_own_models_and_series_anew(
+def test_a_copy_gives_own_models_and_sweeps_new_ids(
     color_dataset: ImageDataset, tiny_config: TrainingConfig, tmp_path: Path
 ) -> None:
     here = Workspace(tmp_path / "here")
@@ -240,7 +241,7 @@ def test_runs_that_are_not_over_stay_behind_and_it_is_said(
         plan_project(workspace, color_dataset.id, [waiting.id])
     other = create_dataset(workspace, "other")
     other = add_files(
-        other, [SourceFile(("a", "x.png"), color_dataset.image_path(color_dataset.images[0]).read_bytes)]
+        other, [ImportedFile(("a", "x.png"), color_dataset.image_path(color_dataset.images[0]).read_bytes)]
     )
     with pytest.raises(ProjectError, match="other images"):
         plan_project(workspace, other.id, [waiting.id])
@@ -249,17 +250,17 @@ def test_runs_that_are_not_over_stay_behind_and_it_is_said(
     assert opened(Workspace(tmp_path / "there"), tmp_path / "images.zip").run_ids == ()
 
 
-def test_the_size_is_told_before_and_the_same_project_gives_the_same_file(
+def test_the_size_is_estimated_and_the_same_project_gives_the_same_file(
     finished_run: FinishedRun, project_path: Path, tmp_path: Path
 ) -> None:
     plan = plan_project(finished_run.workspace, finished_run.dataset.id, [finished_run.run.id])
     assert plan.num_bytes == pytest.approx(project_path.stat().st_size, rel=0.5)
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     for name in ("one.zip", "other.zip"):
         save_project(
-            finished_run.workspace, plan, tmp_path / name, lambda done, total: told.append((done, total))
+            finished_run.workspace, plan, tmp_path / name, lambda done, total: progress.append((done, total))
         )
-    assert all(0 <= done <= total for done, total in told)
+    assert all(0 <= done <= total for done, total in progress)
     one, other = (members_of(tmp_path / name) for name in ("one.zip", "other.zip"))
     # NumPy puts the time into its file of arrays.
     weights = f"runs/{finished_run.run.id}/weights.npz"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from tests.conftest import near_duplicate, swap_classes
 from transfer_core.backbones import registry
@@ -20,7 +21,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, WeightsError, WorkspaceError
 from transfer_core.evaluation.evaluation import evaluate, met_sentence, outputs_of_files
 from transfer_core.evaluation.outcomes import answered
@@ -166,42 +167,44 @@ def test_each_part_is_what_the_run_met(finished_run) -> None:
 
 def test_images_for_tests_that_were_learned_from_do_not_count(finished_run) -> None:
     run, dataset = finished_run.run, finished_run.dataset
-    all_for_tests = replace(dataset, images=tuple(replace(image, split="test") for image in dataset.images))
+    all_for_tests = structs.replace(
+        dataset, images=tuple(structs.replace(image, split="test") for image in dataset.images)
+    )
     assert images_of(run, all_for_tests, "test", run.class_names) == []
-    other = replace(dataset.images[0], id="f" * 32, split="test", fingerprint="")
-    with_other = replace(dataset, images=(*dataset.images, other))
+    other = structs.replace(dataset.images[0], id="f" * 32, split="test", fingerprint="")
+    with_other = structs.replace(dataset, images=(*dataset.images, other))
     assert images_of(run, with_other, "test", run.class_names) == [other]
 
 
 def test_near_duplicates_in_a_test_folder_are_counted_apart(finished_run, make_image, tmp_path: Path) -> None:
     run, dataset = finished_run.run, finished_run.dataset
     files = [
-        SourceFile(
+        ImportedFile(
             ("test", "blue", "near.jpg"), lambda: near_duplicate(make_image("blue", seed=0, noise=90))
         ),
-        SourceFile(("test", "red", "new.png"), lambda: make_image("red", seed=606, noise=90)),
+        ImportedFile(("test", "red", "new.png"), lambda: make_image("red", seed=606, noise=90)),
     ]
     brought = add_files(create_dataset(Workspace(tmp_path), "Test"), files)
-    near, new = (replace(image, split="test") for image in brought.images)
+    near, new = (structs.replace(image, split="test") for image in brought.images)
     for image in (near, new):
         shutil.copy(brought.image_path(image), dataset.image_path(image))
-    both = replace(dataset, images=(*dataset.images, near, new))
+    both = structs.replace(dataset, images=(*dataset.images, near, new))
     evaluation = evaluate_split(run, both, "test", finished_run.workspace.cache_dir)
     assert [outcome.image_id for outcome in evaluation.outcomes] == [new.id]
     assert evaluation.num_met == 1
     assert met_sentence(evaluation).startswith(
         "1 of 2 photos looks like a photo from its training; without it "
     )
-    only_near = replace(dataset, images=(*dataset.images, near))
+    only_near = structs.replace(dataset, images=(*dataset.images, near))
     with pytest.raises(IngestError, match="never met"):
         evaluate_split(run, only_near, "test", finished_run.workspace.cache_dir)
     # One that was left out since is still known by its likeness.
-    without = replace(dataset, images=dataset.images[1:], excluded=dataset.images[:1])
+    without = structs.replace(dataset, images=dataset.images[1:], excluded=dataset.images[:1])
     assert met_before(run, without, [(near.id, near.fingerprint), (new.id, new.fingerprint)]) == [True, False]
 
 
 def test_two_windows_do_not_add_new_photos_at_once(own_run, make_image) -> None:
-    files = [SourceFile(("red", "new.png"), lambda: make_image("red", seed=501, noise=90))]
+    files = [ImportedFile(("red", "new.png"), lambda: make_image("red", seed=501, noise=90))]
     other_window = hold(own_run.folder / "new_photos")
     assert other_window is not None
     with pytest.raises(WorkspaceError, match="Another window is adding photos to test this run"):
@@ -212,7 +215,7 @@ def test_two_windows_do_not_add_new_photos_at_once(own_run, make_image) -> None:
 
 def test_new_photos_are_scored_kept_and_forgotten(own_run, finished_run, make_image) -> None:
     files = [
-        SourceFile((name, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=500 + n, noise=90))
+        ImportedFile((name, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=500 + n, noise=90))
         for name, color in (("Blue", "blue"), ("red", "red"))
         for n in range(3)
     ]
@@ -232,13 +235,13 @@ def test_new_photos_are_scored_kept_and_forgotten(own_run, finished_run, make_im
 
 def test_photos_that_the_run_has_met_are_passed_over(own_run, finished_run, make_image) -> None:
     met = [
-        SourceFile(("blue", f"again-{n}.png"), lambda n=n: make_image("blue", seed=n, noise=90))
+        ImportedFile(("blue", f"again-{n}.png"), lambda n=n: make_image("blue", seed=n, noise=90))
         for n in (0, 1)
     ]
     with pytest.raises(IngestError, match="has met all of these photos"):
         add_new_photos(own_run, met)
     assert new_photos_of(own_run) is None
-    new = SourceFile(("blue", "new.png"), lambda: make_image("blue", seed=777, noise=90))
+    new = ImportedFile(("blue", "new.png"), lambda: make_image("blue", seed=777, noise=90))
     photos = add_new_photos(own_run, [*met, new])
     assert (len(photos.images), photos.num_met) == (1, 2)
 
@@ -247,12 +250,12 @@ def test_near_duplicates_of_photos_that_the_run_has_met_are_passed_over(
     own_run, finished_run, make_image
 ) -> None:
     near = [
-        SourceFile(("blue", f"{n}.jpg"), lambda n=n: near_duplicate(make_image("blue", seed=n, noise=90)))
+        ImportedFile(("blue", f"{n}.jpg"), lambda n=n: near_duplicate(make_image("blue", seed=n, noise=90)))
         for n in range(3)
     ]
     with pytest.raises(IngestError, match="or photos that look the same"):
         add_new_photos(own_run, near, learned_from=finished_run.dataset)
-    new = SourceFile(("blue", "new.png"), lambda: make_image("blue", seed=777, noise=90))
+    new = ImportedFile(("blue", "new.png"), lambda: make_image("blue", seed=777, noise=90))
     photos = add_new_photos(own_run, [*near, new], learned_from=finished_run.dataset)
     assert (len(photos.images), photos.num_met) == (1, 3)
     evaluation = evaluate_new_photos(own_run, photos, finished_run.workspace.cache_dir)

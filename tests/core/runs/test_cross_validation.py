@@ -11,7 +11,7 @@ from tests.conftest import MakeImage
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import TrainingError
 from transfer_core.events import FoldEnded, PhaseStarted, RunEnded, TrainingEvent, snapshot_of
 from transfer_core.runs import cross_validation
@@ -26,7 +26,7 @@ NUM_FOLDS = 4
 @pytest.fixture
 def run(workspace: Workspace, make_image: MakeImage, tiny_config: TrainingConfig) -> TrainingRun:
     files = [
-        SourceFile((color, f"{number}.png"), lambda c=color, n=number: make_image(c, seed=n))
+        ImportedFile((color, f"{number}.png"), lambda c=color, n=number: make_image(c, seed=n))
         for color in ("blue", "red")
         for number in range(8)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 from transfer_core.config import TrainingConfig
@@ -43,4 +42,4 @@ def test_values_are_in_the_order_of_the_runs() -> None:
 
 
 def test_every_choice_has_a_title() -> None:
-    assert titles().keys() == {field.name for field in fields(TrainingConfig)}
+    assert titles().keys() == set(TrainingConfig.__struct_fields__)

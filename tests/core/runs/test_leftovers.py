@@ -16,7 +16,7 @@ from transfer_core.cli.options import open_workspace
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.locks import hold
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.training_run import TrainingRun
@@ -83,7 +83,9 @@ def test_an_ingest_that_is_killed_leaves_nothing_after_the_next_start(
 
 
 def test_photos_that_are_not_saved_yet_stay(workspace: Workspace, make_image) -> None:
-    files = [SourceFile(("cat", f"{seed}.png"), lambda seed=seed: make_image(seed=seed)) for seed in range(2)]
+    files = [
+        ImportedFile(("cat", f"{seed}.png"), lambda seed=seed: make_image(seed=seed)) for seed in range(2)
+    ]
     collected = collect_files(create_dataset(workspace, "Cats"), files)
     remove_leftovers(workspace)
     saved = collected.save()

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from PIL import Image
 
 from transfer_core.backbones.own.source_model import FACTS_FILE, SourceFacts
@@ -27,8 +28,8 @@ from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.open_source import open_source
-from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import WorkspaceError
 from transfer_core.events import (
@@ -143,7 +144,7 @@ class Maker:
             file.writestr("grey/grey-1.png", photo((128, 128, 128), 21))
         dataset = self.added(dataset, archive)
         dataset = add_files(dataset, [uploaded_file("photo of me.png", photo("red", 30))], class_name="Red")
-        frames = [SourceFile((f"frame-{n}.png",), partial(photo, "green", 40, shift=n)) for n in range(4)]
+        frames = [ImportedFile((f"frame-{n}.png",), partial(photo, "green", 40, shift=n)) for n in range(4)]
         dataset = add_files(dataset, frames, class_name="green", burst="recording 1")
         dataset = dataset.with_split(0.65, 7).save()
         ids = {image.name: image.id for image in dataset.images}
@@ -274,7 +275,7 @@ class Maker:
         assert rejection
         rejection.with_min_probability(0.4).save_thresholds(run.folder)
         export_run(self.workspace, run, "keras")
-        files = [SourceFile((color, "new.png"), partial(photo, color, 400)) for color in ("blue", "Rosso")]
+        files = [ImportedFile((color, "new.png"), partial(photo, color, 400)) for color in ("blue", "Rosso")]
         add_new_photos(run, files, learned_from=self.datasets["Colours"])
         content = photo("green", 500)
         self.datasets["Colours"] = add_correction(self.workspace, run, "wrong.png", content, "green")
@@ -380,10 +381,12 @@ def answers_of(run: TrainingRun) -> list[dict[str, Any]]:
 
 
 def facts_of(value: Any) -> Any:
-    """Return the fields of a dataclass, and of all in it, as plain values."""
-    if is_dataclass(value):
-        names = (field.name for field in fields(value) if field.name not in NOT_STORED)
-        return {name: facts_of(getattr(value, name)) for name in names}
+    """Return the fields of a dataclass or struct, and of all in it, as plain values."""
+    if is_dataclass(value) or isinstance(value, Struct):
+        names = (
+            value.__struct_fields__ if isinstance(value, Struct) else [field.name for field in fields(value)]
+        )
+        return {name: facts_of(getattr(value, name)) for name in names if name not in NOT_STORED}
     if isinstance(value, tuple | list):
         return [facts_of(part) for part in value]
     return value

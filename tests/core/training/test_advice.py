@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset

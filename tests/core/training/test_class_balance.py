@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset

@@ -14,7 +14,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.damage import damaged_photos_sentence, leave_out_damaged, without_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import DamagedPhotosError, IngestError
 from transfer_core.evaluation.audition import audition
 from transfer_core.evaluation.label_suspicion import suspicious_labels
@@ -39,7 +39,7 @@ class CutOffError(BaseException):
 def dataset(workspace: Workspace, make_image) -> ImageDataset:
     """Seven photos each of two classes."""
     files = [
-        SourceFile(
+        ImportedFile(
             (color, f"{color}-{number}.png"), lambda c=color, n=number: make_image(c, seed=n, noise=90)
         )
         for color in ("blue", "red")
@@ -121,7 +121,7 @@ def test_a_resumed_training_goes_on_without_the_same_photos(
             dataset, tiny_config, run, cache, emit=die_in_the_second_epoch, clock=lambda: float(next(clock))
         )
     if is_repaired:
-        again = SourceFile(("blue", "blue-0.png"), lambda: make_image("blue", seed=0, noise=90))
+        again = ImportedFile(("blue", "blue-0.png"), lambda: make_image("blue", seed=0, noise=90))
         with pytest.raises(IngestError, match="came in before"):
             add_files(dataset, [again])
         assert dataset.image_path(dataset.images_in("train")[0]).stat().st_size > 200
@@ -137,7 +137,7 @@ def test_a_photo_that_was_added_again_is_used_again(
     dataset: ImageDataset, damaged: list[str], tiny_config: TrainingConfig, tmp_path: Path, make_image
 ) -> None:
     files = [
-        SourceFile(
+        ImportedFile(
             (color, f"{color}-{number}.png"), lambda c=color, n=number: make_image(c, seed=n, noise=90)
         )
         for color, number in (("blue", 0), ("red", 6))

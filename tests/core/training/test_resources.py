@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -188,7 +189,9 @@ def test_quick_epochs_save_every_few_seconds_only(
 
 class TestCheckpointFile:
     CHECKPOINT = Checkpoint(
-        Progress(phase=1, epoch=2, step=3, best_loss=0.5, epochs=(EpochEnded(1.0, 1, "head", 1, 1, 1, 1),)),
+        Progress(
+            phase=1, epoch=2, step=3, best_loss=0.5, epochs=(EpochEnded(1.0, 1, "head", 1.0, 1.0, 1.0, 1.0),)
+        ),
         weights=[np.arange(3.0), np.eye(2)],
         best_weights=[np.ones(1)],
         optimizer=[np.array(7)],
@@ -252,12 +255,12 @@ class TestCheckpointFile:
         first, *others = color_dataset.images
         other_class = next(name for name in color_dataset.class_names if name != first.class_name)
         other_split = "train" if first.split == "validation" else "validation"
-        changed = [replace(first, class_name=other_class), replace(first, split=other_split)]
-        datasets = [replace(color_dataset, images=(image, *others)) for image in changed]
+        changed = [structs.replace(first, class_name=other_class), structs.replace(first, split=other_split)]
+        datasets = [structs.replace(color_dataset, images=(image, *others)) for image in changed]
         keys = {training_key(dataset, config) for dataset in (color_dataset, *datasets)}
         keys |= {training_key(color_dataset, config.with_changes(seed=2))}
         assert len(keys) == 4
-        assert training_key(replace(color_dataset, name="x", version=9), config) in keys
+        assert training_key(structs.replace(color_dataset, name="x", version=9), config) in keys
 
     def test_key_of_another_format_is_another(self, color_dataset, config, monkeypatch) -> None:
         """Version 1 trained at other rates: going on from it would end with weights of no training."""

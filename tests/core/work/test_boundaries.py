@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from tests.conftest import MakeImage
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import (
     NotFoundError,
     TrainingError,
@@ -66,7 +67,7 @@ class Nth:
 
         def is_moment(event: TrainingEvent) -> bool:
             nonlocal num_seen
-            is_of_kind = isinstance(event, self.kind) and self.facts.items() <= vars(event).items()
+            is_of_kind = isinstance(event, self.kind) and self.facts.items() <= structs.asdict(event).items()
             num_seen += is_of_kind
             return is_of_kind and num_seen == self.number
 
@@ -120,7 +121,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.fixture(scope="module")
 def dataset(here: Workspace, make_image: MakeImage) -> ImageDataset:
     files = [
-        SourceFile((color, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=n, noise=90))
+        ImportedFile((color, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=n, noise=90))
         for color in ("blue", "red")
         for n in range(8)
     ]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, NotFoundError, TrainingError, WorkspaceError
 from transfer_core.events import (
     BatchEnded,
@@ -33,7 +33,7 @@ from transfer_core.workspace import Workspace
 @pytest.fixture
 def own_dataset(workspace: Workspace, make_image) -> ImageDataset:
     files = [
-        SourceFile((color, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=n))
+        ImportedFile((color, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=n))
         for color in ("blue", "red")
         for n in range(4)
     ]
@@ -150,7 +150,7 @@ def test_split_that_is_not_known_is_told(content, run) -> None:
 def test_run_that_waited_takes_the_dataset_as_it_is_when_it_starts(
     workspace, run, own_dataset, make_image
 ) -> None:
-    files = [SourceFile(("green", f"{n}.png"), lambda n=n: make_image("green", seed=n)) for n in range(4)]
+    files = [ImportedFile(("green", f"{n}.png"), lambda n=n: make_image("green", seed=n)) for n in range(4)]
     changed = replace(add_files(own_dataset, files), name="Renamed").save()
     assert run.class_names == ("blue", "red")
     execute_run(workspace, run, lambda event: None, lambda: False)

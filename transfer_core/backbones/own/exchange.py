@@ -26,6 +26,7 @@ from transfer_core.backbones.published.zoo_weights import has_checksum, read_zoo
 from transfer_core.backbones.registry import published_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.backbones.weights_file import read_weights, set_weights
+from transfer_core.config import bounds_of
 from transfer_core.data.sources.zip_archive import size_of_list
 from transfer_core.errors import NotFoundError, WeightsError, WorkspaceError
 from transfer_core.files import move, parse_json, replacing, write_json
@@ -37,7 +38,7 @@ _MOST_FACTS_BYTES = 10**6
 _MOST_BYTES_OF_LIST = 2**20
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # Names and shapes of the arrays, beside their numbers.
-_MOST_HEADER_BYTES = 2 * 10**6
+MOST_HEADER_BYTES = 2 * 10**6
 _CHUNK_BYTES = 2**20
 # What zipfile raises on files that were cut off or changed; an OSError is about the disk.
 _NOT_A_ZIP = (
@@ -50,7 +51,7 @@ _NOT_A_ZIP = (
     zlib.error,
 )
 _KERAS_WEIGHTS_FILE = "model.weights.h5"
-_MOST_HIDDEN_UNITS = 4096
+_MOST_HIDDEN_UNITS = int(bounds_of("hidden_units")[1])
 
 
 def export_source(workspace: Workspace, source_id: str, path: Path) -> None:
@@ -230,7 +231,7 @@ def _copy_out(file: zipfile.ZipFile, name: str, path: Path, network: Backbone, m
     with file.open(name) as source, path.open("wb") as target:
         while chunk := source.read(_CHUNK_BYTES):
             num_bytes += len(chunk)
-            if num_bytes > most_bytes + _MOST_HEADER_BYTES:
+            if num_bytes > most_bytes + MOST_HEADER_BYTES:
                 raise WeightsError(
                     _(
                         "The weights in this file are larger than those of {network}. Save the model again."

@@ -1,1 +1,1 @@
-"""The photo check: problems of a dataset in plain sentences, with a one-click fix for each."""
+"""The photo check: find problems of a dataset, with a sentence and a one-click fix for each."""

@@ -1,4 +1,4 @@
-"""Problems with the classes: how many images each has, and on which side of the split."""
+"""Find problems of classes: too few images, imbalance, and classes on one side of the split."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Z_95_PERCENT = 1.96
 
 
 def check_classes(dataset: ImageDataset) -> Iterator[Problem]:
-    """Yield what is wrong with the classes and their split."""
+    """Yield the problems of the classes and their split."""
     counts = dataset.counts()
     if not counts:
         return
@@ -33,16 +33,13 @@ def check_classes(dataset: ImageDataset) -> Iterator[Problem]:
     yield from _imbalance(counts)
     yield from _one_recording(dataset)
     yield from _one_sided(dataset)
-    yield from _few_to_check_with(dataset)
+    yield from _few_for_validation(dataset)
 
 
 def least_true_accuracy(num_images: int) -> float:
-    """Return how low the true accuracy may be, 0-1, when every one of a few images was told rightly.
+    """Return the lower end of the 95 % interval of the accuracy, 0-1, when all of `num_images` were right.
 
-    The lower end of the 95 % interval of Wilson (1927), which for no error comes down to n / (n + z^2).
-
-    Args:
-        num_images: How many images were checked, 1 or more.
+    The interval of Wilson (1927), which for no error is n / (n + z^2).
     """
     return num_images / (num_images + _Z_95_PERCENT**2)
 
@@ -111,7 +108,7 @@ def _one_recording(dataset: ImageDataset) -> Iterator[Problem]:
 def _one_sided(dataset: ImageDataset) -> Iterator[Problem]:
     counts = dataset.counts()
     without = {*classes_without(dataset.images, "train"), *classes_without(dataset.images, "validation")}
-    # Those have a problem of their own, which says more.
+    # Classes of one group have a problem of their own, which says more.
     names = sorted(
         name for name in without - set(_of_one_group(dataset)) if counts[name] >= MIN_IMAGES_PER_CLASS
     )
@@ -133,10 +130,10 @@ def _one_sided(dataset: ImageDataset) -> Iterator[Problem]:
     )
 
 
-def _few_to_check_with(dataset: ImageDataset) -> Iterator[Problem]:
-    # By folds every image has its turn to be checked with.
-    checked = dataset.counts(None if dataset.split_by == "folds" else "validation")
-    few = {name: count for name, count in checked.items() if 0 < count < MIN_VALIDATION_IMAGES}
+def _few_for_validation(dataset: ImageDataset) -> Iterator[Problem]:
+    # With folds every image is a validation image once.
+    counts = dataset.counts(None if dataset.split_by == "folds" else "validation")
+    few = {name: count for name, count in counts.items() if 0 < count < MIN_VALIDATION_IMAGES}
     if not few:
         return
     name, least = min(few.items(), key=lambda item: item[1])

@@ -1,4 +1,4 @@
-"""Problems with files that did not come in."""
+"""Find problems of the files that were left out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transfer_core.language import _, plural
 
 
 def check_files(dataset: ImageDataset) -> Iterator[Problem]:
-    """Yield the problems of the files that were left out; those that nobody misses are none."""
+    """Yield the problems of the files that were left out. Expected ones, such as system files, are no problem."""
     yield from _unusable(dataset)
     yield from _same_picture(dataset)
     yield from _two_labels(dataset)
@@ -106,7 +106,7 @@ def _same_picture(dataset: ImageDataset) -> Iterator[Problem]:
 
 def _two_labels(dataset: ImageDataset) -> Iterator[Problem]:
     labels = {image.id: image.class_name.casefold() for image in dataset.images}
-    # Once the person has taken the picture out, or given it the other label, it is decided.
+    # Decided once the person has excluded the photo or given it the other label.
     files = [
         file
         for file in _files(dataset, "other_class")

@@ -1,4 +1,4 @@
-"""The data doctor: what is wrong with a dataset, in plain words, and what one click can do about it.
+"""The photo check: all problems of a dataset in plain sentences, each with a fix where there is one.
 
 How the thresholds were chosen is in docs/photo-check.md.
 """
@@ -19,9 +19,7 @@ _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
 def examine(dataset: ImageDataset, suspects: Sequence[Suspicion] = ()) -> list[Problem]:
-    """Return what is wrong with a dataset, the gravest first, at most one problem of each kind.
-
-    Nothing is changed: each problem carries its fix, for the person to choose.
+    """Return the problems of a dataset, errors first, at most one of each kind. The dataset is not changed.
 
     Args:
         dataset: The images, their split, and the files that were left out.

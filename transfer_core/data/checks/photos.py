@@ -1,4 +1,4 @@
-"""Problems with the images themselves: what they show, how alike they are, and what they are called."""
+"""Find problems of images: near-duplicates, poor quality, and labels that are likely wrong."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from transfer_core.data.images.similarity import near_duplicates
 from transfer_core.data.records import ImageRecord, Split
 from transfer_core.language import _, plural
 
-# Pixels of the shorter side: less is blown up for every network in the list but the tiny one for tests.
+# Pixels of the shorter side: every model in the list but the tiny one for tests would enlarge less.
 MIN_SHARP_SIDE = 64
-# Longer side by shorter side: squeezed into a square, such a picture is beyond recognition.
+# Longer side by shorter side: squeezed into a square, such an image is beyond recognition.
 MAX_SIDE_RATIO = 3.0
 # Half of what the dullest and the darkest of 835 real photos have (11.3 and 22.4 of 255): docs/photo-check.md.
 MIN_CONTRAST = 6.0
 MIN_BRIGHTNESS = 11.0
-# Where copies lie on several sides, the side that the model is judged by keeps its own.
+# Where copies are on several sides, the side with the strictest use keeps its own.
 _MOST_HELD_BACK: tuple[Split, ...] = ("test", "validation", "train")
 
 
 def check_copies(dataset: ImageDataset) -> Iterator[Problem]:
-    """Yield what is wrong with images that are nearly the same."""
+    """Yield the problems of near-duplicates."""
     in_one_class: list[list[ImageRecord]] = []
     in_several: list[list[ImageRecord]] = []
     for group in near_duplicates(dataset.images):
@@ -35,14 +35,14 @@ def check_copies(dataset: ImageDataset) -> Iterator[Problem]:
 
 
 def check_quality(dataset: ImageDataset) -> Iterator[Problem]:
-    """Yield what is wrong with single images."""
+    """Yield the problems of single images."""
     yield from _tiny(dataset)
     yield from _long(dataset)
     yield from _empty_and_dark(dataset)
 
 
 def check_labels(dataset: ImageDataset, suspicions: Sequence[Suspicion]) -> Iterator[Problem]:
-    """Yield the labels that are likely wrong and have not been looked after yet."""
+    """Yield the problem of labels that are likely wrong and have not been changed yet."""
     labels = {image.id: image.class_name for image in dataset.images}
     open_ones = [suspicion for suspicion in suspicions if labels.get(suspicion.image_id) == suspicion.given]
     if not open_ones:
@@ -65,7 +65,7 @@ def check_labels(dataset: ImageDataset, suspicions: Sequence[Suspicion]) -> Iter
 
 
 def _in_one_class(dataset: ImageDataset, alike: list[list[ImageRecord]]) -> Iterator[Problem]:
-    # Frames that a person recorded in one go are meant to be alike; the split keeps them together.
+    # Frames of one recording are meant to be alike; the split keeps them together.
     groups = [group for group in alike if len({image.burst or image.id for image in group}) > 1]
     spare = [image for group in groups for image in group[1:]]
     if not spare:
@@ -164,7 +164,7 @@ def _long(dataset: ImageDataset) -> Iterator[Problem]:
 
 
 def _empty_and_dark(dataset: ImageDataset) -> Iterator[Problem]:
-    # In the dark everything looks the same, so that says more.
+    # A dark image has little contrast as well; that it is dark says more.
     dark = [image for image in dataset.images if image.brightness < MIN_BRIGHTNESS]
     empty = [
         image

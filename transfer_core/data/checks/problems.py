@@ -1,4 +1,4 @@
-"""What is wrong with images: a problem in one plain sentence, and a fix for it."""
+"""The types of the photo check: problems, fixes and suspicious labels."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MAX_NAMES = 5
 
 @dataclass(frozen=True)
 class Fix:
-    """One click that does away with a problem; like every change of labels it can be undone.
+    """A one-click fix of a problem, which can be undone like every change of labels.
 
     Args:
-        title: The words on the button.
+        title: Of the button.
         apply: Returns the fixed dataset, which is not saved yet.
     """
 
@@ -30,18 +30,18 @@ class Fix:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong with the images.
+    """A problem of a dataset.
 
     Args:
         kind: Identifier; a dataset has at most one problem of each kind.
         severity: `"error"` when nothing can be trained before it is fixed, `"warning"` when the model would be
             worse or its accuracy less true, `"info"` when it is good to know.
         title: A few words.
-        sentence: What it is, how often, and what it means for the model.
-        image_ids: The images it is about.
-        files: The names of files it is about that did not come in.
-        groups: Images that belong together, where that is the matter; the one to keep first.
-        fix: One click that does away with it, where there is a sane one.
+        sentence: The problem, how often it occurs, and what it means for the model.
+        image_ids: The images concerned.
+        files: The names of the files concerned that were left out.
+        groups: Ids of images that belong together, in each the one to keep first.
+        fix: None where there is no safe one.
     """
 
     kind: str
@@ -72,10 +72,9 @@ class Suspicion:
     """A label that is likely wrong.
 
     Args:
-        image_id: The image.
         given: Its label.
-        suggested: The class it looks like.
-        confidence: How sure a classifier that never saw it with its label is of that class, 0-1.
+        suggested: The class that a classifier predicts, which was not trained on the image.
+        confidence: The probability of that class, 0-1.
     """
 
     image_id: str
@@ -85,7 +84,7 @@ class Suspicion:
 
 
 def ids_of(images: Iterable[ImageRecord]) -> tuple[str, ...]:
-    """The ids of images, in their order."""
+    """Return the ids of images, in their order."""
     return tuple(image.id for image in images)
 
 
@@ -98,12 +97,12 @@ def listed(names: Collection[str]) -> str:
 
 
 def taking_out(dataset: ImageDataset, ids: Collection[str], title: str) -> Fix | None:
-    """Return the fix that excludes images, or None where it would leave a class without enough of them.
+    """Return the fix that excludes images, or None if it would leave a class with too few.
 
     Args:
-        dataset: The images as they are.
-        ids: What is to be excluded.
-        title: The words on the button.
+        dataset: The dataset before.
+        ids: Of the images to exclude.
+        title: Of the button.
     """
     out = frozenset(ids)
     left = Counter(image.class_name for image in dataset.images if image.id not in out)

@@ -1,1 +1,1 @@
-"""From the bytes of a photo to pixels: decoding, resizing, augmentation, similarity."""
+"""Decode, resize, augment and compare images."""

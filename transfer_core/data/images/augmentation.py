@@ -1,6 +1,6 @@
-"""Varied views of a training image, so that a network does not learn a photo by heart.
+"""Augmented views of training images, against overfitting.
 
-Exported scripts carry this file, so it needs Pillow and numpy alone.
+Exported scripts contain this file, so it needs only Pillow and NumPy.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from transfer_core.types import Pixels
-
 if TYPE_CHECKING:
     from transfer_core.config import AugmentationKind, AugmentationStrength, TrainingConfig
-
+    from transfer_core.types import Pixels
 
 # Part of the key of every cached view: raise it when the same choices give other pixels.
 _VERSION = 1
@@ -25,7 +23,7 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class _Range:
-    """How far a view may be from the picture: degrees, and shares of zoom, light and colour."""
+    """Largest changes of a view: degrees, and shares of zoom, brightness and colour."""
 
     degrees: float
     zoom: float
@@ -42,11 +40,11 @@ _RANGES: dict[AugmentationStrength, _Range] = {
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Which changes a view may have, and how strong.
+    """Kinds and strength of augmentation.
 
     Args:
-        strength: How far a view may be from the picture.
-        kinds: Mirroring left and right, turning, zooming with a shift, light and colour.
+        strength: Of the changes.
+        kinds: Mirroring left and right, turning, zooming with a shift, brightness and colour.
 
     Example:
         >>> Augmentation("light", ("flip",)).key
@@ -58,21 +56,21 @@ class Augmentation:
 
     @classmethod
     def of(cls, config: TrainingConfig) -> Augmentation:
-        """Return what the choices of a run mean."""
+        """Return the augmentation of a run."""
         return cls(config.augmentation, config.augmentation_kinds)
 
     @property
     def key(self) -> str:
-        """Names the choices in the keys of cached views."""
+        """The part of the key of cached views that names these choices."""
         return f"{self.strength}:{'+'.join(sorted(self.kinds))}:{_VERSION}"
 
     def view(self, pixels: Pixels, image_id: str, *draw: int) -> Pixels:
-        """Return one view of a picture, the same for the same arguments on every machine.
+        """Return one view of an image, the same for the same arguments on every machine.
 
         Args:
             pixels: Raw pixels in 0-255, `[size, size, 3]`, uint8.
-            image_id: Names the picture.
-            draw: Numbers that name the view, such as its place, or seed and epoch.
+            image_id: Id of the image.
+            draw: Numbers that identify the view, such as its place, or seed and epoch.
 
         Returns:
             Pixels of the same shape.
@@ -98,7 +96,7 @@ class Augmentation:
 
 
 def _moved(pixels: Pixels, degrees: float, zoom: float, shift: tuple[float, float]) -> Pixels:
-    """Turn, enlarge and shift a picture about its middle; what comes in from outside is its mirror image."""
+    """Turn, zoom and shift an image about its centre; its mirror image fills the edges."""
     if (degrees, zoom, *shift) == (0, 1, 0, 0):
         return pixels
     size = len(pixels)
@@ -106,7 +104,7 @@ def _moved(pixels: Pixels, degrees: float, zoom: float, shift: tuple[float, floa
     wide = Image.fromarray(np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="reflect"))
     cosine, sine = (function(math.radians(degrees)) / zoom for function in (math.cos, math.sin))
     middle = size / 2
-    # Pillow asks where in the source each pixel of the result comes from.
+    # Pillow's coefficients map each pixel of the result to its place in the input.
     across = middle + margin + shift[0] * size - cosine * middle - sine * middle
     down = middle + margin + shift[1] * size + sine * middle - cosine * middle
     coefficients = (cosine, sine, across, -sine, cosine, down)

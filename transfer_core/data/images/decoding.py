@@ -1,7 +1,7 @@
-"""The one way from the bytes of a picture to the pixels a network sees.
+"""Decode images safely: the only way from the bytes of a file to the pixels that a model gets.
 
-Training, evaluation and testing all come through here, so that a picture means the same everywhere. Only
-Pillow decodes, with a list of allowed formats: other decoders are neither as strict nor as safe.
+Training, evaluation and testing share it, so that an image gives the same pixels everywhere. Only Pillow decodes, with
+a list of allowed formats: other decoders are neither as strict nor as safe.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from transfer_core.language import _
 ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF")
 MIN_SIDE = 8
 JPEG_QUALITY = 95
-# A progressive JPEG of a camera has about ten. Each decodes the whole picture once more, and takes a few bytes.
+# A progressive JPEG of a camera has about ten. Each takes a few bytes and decodes the whole image once more.
 _MOST_SCANS = 100
 _SCAN = b"\xff\xda"
 
 # Pillow registers most formats only after a first failure, and `formats=` needs them registered.
 Image.init()
-# One thread a picture: the pictures themselves are decoded side by side.
+# One thread for each image: several images are decoded in parallel.
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 # Pillow warns about large pictures after the fact; the limit on pixels refuses them before they are decoded.
 Image.MAX_IMAGE_PIXELS = None
-# Notes about odd tags and palettes; what cannot be decoded fails, and the person is told of that.
+# Warnings about odd tags and palettes; an image that cannot be decoded raises an error anyway.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _HEIF_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -52,13 +52,13 @@ _CODED_SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """A picture as a network sees it, and what its file says about it.
+    """A decoded image with the size of its original.
 
     Args:
         image: Upright, RGB, at most 1,024 pixels on its longer side, without metadata.
-        width: Pixels of the original from left to right when it is upright, before it was shrunk.
-        height: Pixels of the original from top to bottom, likewise.
-        original: The file, when its compressed pixels can be stored as they are.
+        width: Of the original when it is upright, in pixels.
+        height: Of the original when it is upright, in pixels.
+        original: The content of the file, if its compressed pixels can be stored unchanged.
     """
 
     image: Image.Image
@@ -67,16 +67,16 @@ class DecodedImage:
     original: bytes | None = None
 
     def to_jpeg(self) -> bytes:
-        """Return the bytes to store: a JPEG file without any metadata (no place, no camera, no date)."""
+        """Return the bytes of a JPEG file without any metadata (no location, camera or date)."""
         as_it_came = jpeg_without_metadata(self.original) if self.original else None
         return as_it_came or encode_jpeg(self.image)
 
 
 def decode_image(content: bytes) -> Image.Image:
-    """Decode a picture: upright, RGB, at most 1,024 pixels on its longer side.
+    """Decode an image: upright, RGB, at most 1,024 pixels on its longer side.
 
-    The EXIF orientation is applied, transparency is laid over white, 16-bit greys are scaled, colours are
-    converted to sRGB, and of an animation the first frame counts.
+    Applies the EXIF orientation, lays transparency over white, scales 16-bit greys, converts colours to sRGB, and takes
+    the first frame of an animation.
 
     Args:
         content: The bytes of the file.
@@ -91,13 +91,10 @@ def decode_image(content: bytes) -> Image.Image:
 
 
 def read_image(content: bytes) -> DecodedImage:
-    """Decode a picture as `decode_image` does, and keep what its file says about it.
+    """Decode an image as `decode_image` does, and keep the size of the original.
 
     Args:
         content: The bytes of the file.
-
-    Returns:
-        The decoded picture and the size of the original.
 
     Raises:
         UnreadableImageError: If the bytes are not a whole picture in an allowed format; the message says why.
@@ -122,10 +119,10 @@ def read_image(content: bytes) -> DecodedImage:
 
 
 def image_id(image: Image.Image) -> str:
-    """Return what a picture is known by: a hash of its size and pixels, as 32 hexadecimal digits.
+    """Return the id of an image: a hash of its size and pixels, as 32 hexadecimal digits.
 
     Args:
-        image: What `decode_image` returned.
+        image: From `decode_image`.
     """
     digest = hashlib.sha256(f"{image.width}x{image.height}".encode())
     digest.update(image.tobytes())
@@ -133,13 +130,13 @@ def image_id(image: Image.Image) -> str:
 
 
 def check_stored(content: bytes) -> None:
-    """Make sure that bytes are a picture as a dataset stores it, by decoding all of it.
+    """Raise an error unless the bytes are an image as a dataset stores it. Decodes all of it.
 
     Args:
         content: The bytes of the file.
 
     Raises:
-        UnreadableImageError: If they are no whole JPEG, or larger than any that is stored; the message says why.
+        UnreadableImageError: If they are no whole JPEG, or larger than a stored one can be; the message says why.
     """
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as opened:
@@ -162,11 +159,11 @@ def check_stored(content: bytes) -> None:
 
 
 def encode_jpeg(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
-    """Encode a picture without any metadata (no place, no camera, no date).
+    """Encode an image as JPEG without any metadata (no location, camera or date).
 
     Args:
-        image: What `decode_image` returned.
-        quality: 1-100; the higher, the truer and the larger.
+        image: From `decode_image`.
+        quality: 1-100.
 
     Returns:
         The bytes of a JPEG file.
@@ -214,7 +211,7 @@ def _check_pixels(size: tuple[int, int]) -> None:
 
 
 def _coded_sizes(image: Image.Image, content: bytes) -> list[tuple[int, int]]:
-    """Return the sizes of what is decoded before a HEIC or AVIF is cropped to the size that it shows."""
+    """Return the sizes that a HEIC or AVIF is decoded to before it is cropped to its size."""
     if image.format not in ("HEIF", "AVIF"):
         return []
     return [struct.unpack(">II", size) for size in _CODED_SIZE.findall(content)]
@@ -233,7 +230,7 @@ def _check_checksums(image: Image.Image, content: bytes) -> None:
 
 
 def _explained(content: bytes) -> UnreadableImageError:
-    """Say in words why bytes are no picture, from how they begin."""
+    """Return the error about bytes that are no image, with the reason that their start suggests."""
     start = content[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         reason = _("it is a web page, not a picture")

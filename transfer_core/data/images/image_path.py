@@ -1,7 +1,7 @@
-"""From an opened picture to the pixels a network sees: upright, RGB, resized.
+"""Turn an opened image into the pixels that a model gets: upright, RGB, resized.
 
-Needs nothing but Pillow and numpy, because every exported model carries this very file with it: a picture has to
-mean the same there as in the app.
+Exported models contain this file, so that an image gives the same pixels there as in the app. It needs only Pillow and
+NumPy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_STORED_SIDE = 1024
 # A JPEG decodes at a half, a quarter or an eighth of its size for a fraction of the time. When that leaves
 # at least so many pixels it is small enough as it is: resizing once more takes longer than decoding.
 _MIN_REDUCED_SIDE = 768
-# What Pillow's decoders raise on damaged or hostile bytes (seen by feeding them mutated files).
+# Errors of Pillow's decoders on damaged or hostile bytes (found by feeding them mutated files).
 DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -46,13 +46,13 @@ ON_ITS_SIDE = {5, 6, 7, 8}
 
 
 def upright_rgb(opened: Image.Image) -> tuple[Image.Image, int]:
-    """Decode a picture that was opened: upright, RGB, at most 1,024 pixels on its longer side.
+    """Decode an opened image: upright, RGB, at most 1,024 pixels on its longer side.
 
     Args:
-        opened: What `PIL.Image.open` returned, not yet loaded.
+        opened: From `PIL.Image.open`, not yet loaded.
 
     Returns:
-        A picture in mode RGB without metadata, and the EXIF orientation that its file had, 1 when it said nothing.
+        An image in mode RGB without metadata, and the EXIF orientation of its file, 1 by default.
     """
     if opened.format in ("JPEG", "MPO"):
         _reduce_while_decoding(opened)
@@ -64,13 +64,13 @@ def upright_rgb(opened: Image.Image) -> tuple[Image.Image, int]:
 
 
 def to_pixels(image: Image.Image, image_size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Resize a decoded picture to the input of a network.
+    """Resize a decoded image to the input of a model.
 
-    The whole picture is kept and squeezed into a square, with antialiasing (bicubic): measured against
-    cropping and padding in docs/image-path.md.
+    The whole image is squeezed into a square, with antialiasing (bicubic): compared with cropping and padding in
+    docs/image-path.md.
 
     Args:
-        image: What `decode_image` returned.
+        image: From `decode_image`.
         image_size: Side of the square, in pixels.
 
     Returns:
@@ -121,11 +121,11 @@ def _shrunk(image: Image.Image, mode: str) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def transform_to_srgb(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the way from the colours of a profile to sRGB; None when they are that already or unknown.
+    """Return the transform from the colours of a profile to sRGB; None if they are sRGB already or unknown.
 
     Args:
-        profile: The ICC profile of a picture.
-        mode: Pillow's name of the colours that it is for, such as `"RGB"`.
+        profile: The ICC profile of an image.
+        mode: Pillow's mode of the image, such as `"RGB"`.
     """
     if not isinstance(profile, bytes):
         return None

@@ -1,4 +1,4 @@
-"""JPEG files without what cameras and programs add to the pixels."""
+"""Remove metadata from JPEG files without decoding them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 def jpeg_without_metadata(content: bytes) -> bytes | None:
     """Copy a JPEG without metadata, embedded previews and whatever follows its end.
 
-    The compressed pixels are copied as they are, so the result decodes to the very same picture.
+    The compressed pixels are copied unchanged, so the result decodes to the same pixels.
 
     Args:
         content: The bytes of a JPEG file that has been decoded without an error.
 
     Returns:
-        The bytes of a JPEG file, or None when the file is put together in an unusual way.
+        The bytes of a JPEG file, or None if its structure is unusual.
     """
     try:
         return b"".join(_pixel_segments(content))

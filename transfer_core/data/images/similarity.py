@@ -1,4 +1,4 @@
-"""Which images show the same: copies of one picture, frames of one recording, files of one original.
+"""Find images that belong together: near-duplicates, frames of one recording, files of one original.
 
 The thresholds, and what they find and do not find, are measured in docs/photo-check.md.
 """
@@ -41,16 +41,16 @@ _MADE_FROM = re.compile(
 
 
 def fingerprint(image: Image.Image) -> str:
-    """Return what stays of a picture when it is compressed, resized or brightened.
+    """Return a perceptual hash, which compressing, resizing and brightening an image hardly change.
 
     The bits of a perceptual hash (the signs of the lowest 16 x 16 frequencies; Zauner, 2010) with those of the
     coarse 8 x 8 first, then 8 x 8 greys and 4 x 4 tints.
 
     Args:
-        image: A decoded picture.
+        image: A decoded image.
 
     Returns:
-        128 bytes as 256 hexadecimal digits; empty for a picture with nothing on it, which is like no other.
+        128 bytes as 256 hexadecimal digits; empty for an image of one colour, which is similar to no other.
     """
     small = image.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX)
     if np.asarray(small).std(axis=(0, 1)).max() < _MIN_CONTRAST:
@@ -64,13 +64,13 @@ def fingerprint(image: Image.Image) -> str:
 
 
 def similar_pairs(fingerprints: Sequence[str]) -> list[tuple[int, int]]:
-    """Return pairs of near-duplicates: all that it takes to link those that belong together.
+    """Return pairs of near-duplicates, enough to link each group.
 
-    Two pictures are in one group when a chain of pairs leads from one to the other; not every pair of a group
-    is listed, so that memory stays bounded when thousands are alike.
+    Two images are in one group if a chain of pairs links them. Not every pair of a group is listed, so that memory
+    stays bounded when thousands are alike.
 
     Args:
-        fingerprints: What `fingerprint` returned; an empty one is like no other.
+        fingerprints: From `fingerprint`; an empty one is similar to no other.
 
     Returns:
         Places in the sequence.
@@ -86,14 +86,14 @@ def similar_pairs(fingerprints: Sequence[str]) -> list[tuple[int, int]]:
 
 @lru_cache(maxsize=4)
 def are_alike(fingerprints: tuple[str, ...], others: tuple[str, ...]) -> tuple[bool, ...]:
-    """Return for each picture whether it is a near-duplicate of any of some others.
+    """Return for each image whether it is a near-duplicate of any of some others.
 
-    A chain of near-duplicates that leads to one of them counts, as in a group of images. Pages ask for the same
-    pictures again and again, so the latest answers are kept.
+    A chain of near-duplicates counts, as in a group of images. Pages call it with the same images again and again, so
+    the latest results are cached.
 
     Args:
-        fingerprints: What `fingerprint` returned for each picture; an empty one is like no other.
-        others: Those of the others.
+        fingerprints: From `fingerprint`, one for each image; an empty one is similar to no other.
+        others: Fingerprints of the others.
     """
     labels = _labels(len(others) + len(fingerprints), similar_pairs([*others, *fingerprints])).tolist()
     known = set(labels[: len(others)])
@@ -101,9 +101,9 @@ def are_alike(fingerprints: tuple[str, ...], others: tuple[str, ...]) -> tuple[b
 
 
 def groups_of(images: Sequence[ImageRecord]) -> list[str]:
-    """Return the group of each image: what belongs to one group must stay on one side of the split.
+    """Return the group of each image: all images of a group must stay on one side of the split.
 
-    Together are near-duplicates, frames of one recording, and files of one original.
+    A group holds near-duplicates, frames of one recording, and files of one original.
 
     Args:
         images: Any number of images.
@@ -124,7 +124,7 @@ def near_duplicates(images: Iterable[ImageRecord]) -> list[list[ImageRecord]]:
     """Return the groups of images that look nearly the same, the largest image of each first.
 
     Args:
-        images: With their `group`: what is in none has no near-duplicates.
+        images: With their `group`: an image without one has no near-duplicates.
     """
     grouped = [image for image in images if image.group]
     found = _alike(tuple(image.fingerprint for image in grouped))
@@ -135,7 +135,7 @@ def near_duplicates(images: Iterable[ImageRecord]) -> list[list[ImageRecord]]:
 
 
 def linked(count: int, pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Return the places that pairs link with each other, for two places and more.
+    """Return the groups of two and more places that pairs link.
 
     Args:
         count: Number of places.
@@ -156,7 +156,7 @@ def original_name(name: str) -> str:
     Args:
         name: The name of a file, without folders.
     """
-    # First without its ending: of a long name that was cut, the ending is gone.
+    # First without its ending: a long name that was cut has none.
     stem = _MADE_FROM.sub("", _ENDING.sub("", name))
     while (shorter := _MADE_FROM.sub("", stem)) != stem:
         stem = shorter
@@ -179,7 +179,7 @@ def _same_source(images: Sequence[ImageRecord]) -> Iterator[tuple[int, int]]:
             yield from pairwise(places)
 
 
-# A page asks for the same images again and again.
+# A page calls it with the same images again and again.
 @lru_cache(maxsize=4)
 def _alike(fingerprints: tuple[str, ...]) -> list[list[int]]:
     return linked(len(fingerprints), similar_pairs(fingerprints))
@@ -196,7 +196,7 @@ def _labels(count: int, pairs: Sequence[tuple[int, int]]) -> Array:
 
 
 def _links(fingerprints: Sequence[str]) -> list[tuple[int, int]]:
-    """Compare all with all, but none that are linked already: then thousands alike cost little."""
+    """Compare all pairs but those that are linked already: then thousands of similar images cost little."""
     count = len(fingerprints)
     if not count:
         return []

@@ -1,1 +1,1 @@
-"""Labelled files from folders, archives, tables and uploads, without unpacking anything to disk."""
+"""List labelled files of folders, archives, tables and uploads, without unpacking anything to disk."""

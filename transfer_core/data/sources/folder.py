@@ -1,4 +1,4 @@
-"""The files of a folder on this machine."""
+"""List the files of a folder on this machine."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from functools import partial
 from pathlib import Path
 
 from transfer_core.data.limits import limits
-from transfer_core.data.sources.source_file import SourceFile, check_count, check_file_size, refused_file
+from transfer_core.data.sources.imported_file import ImportedFile, check_count, check_file_size, refused_file
 from transfer_core.data.sources.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.files import check_shortage
 from transfer_core.language import _
 
 
-def folder_source(folder: Path) -> list[SourceFile]:
+def folder_source(folder: Path) -> list[ImportedFile]:
     """List the files of a folder on this machine. Links are not followed.
 
     Args:
-        folder: Its subfolders are the classes, also below `train`, `val` and `test`, and with one more folder
-            around them all; or a table at its top tells the classes.
+        folder: Its subfolders are the classes, also below `train`, `val` and `test`, and below one more folder
+            around them all; or a table at its top names the classes.
 
     Raises:
         IngestError: If it is not a folder, or holds too many files.
@@ -29,14 +29,14 @@ def folder_source(folder: Path) -> list[SourceFile]:
         raise IngestError(
             _("{path} is not a folder. Give a folder whose subfolders are the classes.").format(path=folder)
         )
-    files: list[SourceFile] = []
+    files: list[ImportedFile] = []
 
-    def note_closed(error: OSError) -> None:
+    def add_unreadable(error: OSError) -> None:
         reason = _("the folder cannot be opened ({reason})").format(reason=error.strerror or error)
         closed = Path(error.filename or folder).relative_to(folder)
         files.append(refused_file(closed.as_posix(), reason, "unreadable"))
 
-    for parent, folders, names in os.walk(folder, onerror=note_closed):
+    for parent, folders, names in os.walk(folder, onerror=add_unreadable):
         place = Path(parent).relative_to(folder).parts
         links = [name for name in folders if Path(parent, name).is_symlink()]
         files += [file_at(folder, (*place, name)) for name in [*names, *links]]
@@ -47,12 +47,12 @@ def folder_source(folder: Path) -> list[SourceFile]:
     return arranged(sorted(files, key=lambda file: file.parts))
 
 
-def file_at(folder: Path, place: tuple[str, ...]) -> SourceFile:
+def file_at(folder: Path, place: tuple[str, ...]) -> ImportedFile:
     """Return one file below a folder; links and special files are refused.
 
     Args:
-        folder: The source.
-        place: Its folders and name below it.
+        folder: The folder that is added.
+        place: Folders and name of the file below it.
     """
     path = folder.joinpath(*place)
     try:
@@ -63,7 +63,7 @@ def file_at(folder: Path, place: tuple[str, ...]) -> SourceFile:
         return refused_file("/".join(place), _("it is only a link to another file"), "unsafe")
     if not stat.S_ISREG(mode):
         return refused_file("/".join(place), _("it is not a plain file"), "unsafe")
-    return SourceFile(place, partial(_read_file, path), location=path)
+    return ImportedFile(place, partial(_read_file, path), location=path)
 
 
 def _read_file(path: Path) -> bytes:
@@ -79,6 +79,6 @@ def _unreadable(error: OSError) -> str:
     return _("it cannot be read ({reason})").format(reason=error.strerror or error)
 
 
-def _too_deep(place: tuple[str, ...]) -> SourceFile:
+def _too_deep(place: tuple[str, ...]) -> ImportedFile:
     reason = _("it lies in more than {limit} folders within each other").format(limit=limits().depth)
     return refused_file("/".join(place), reason, "unreadable")

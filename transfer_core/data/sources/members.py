@@ -1,4 +1,4 @@
-"""What zip and tar files have in common: names that must lead nowhere, and sizes that must not surprise."""
+"""Checks that zip and tar share: unsafe names of members, and the unpacked size."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 
 from transfer_core.data.limits import limits, setting_of
-from transfer_core.data.sources.source_file import SourceFile, clean_name, refused_file
+from transfer_core.data.sources.imported_file import ImportedFile, clean_name, refused_file
 from transfer_core.errors import IngestError
 from transfer_core.language import _
 
-# Below this size nothing is a trap, however well it is packed: a white drawing is.
+# Below this size no archive is a bomb, however well it is packed: a white drawing is packed as well.
 _HARMLESS_BYTES = 10 * 1024**2
 _DRIVE = re.compile(r"[A-Za-z]:")
 _DEVICES = {
@@ -19,25 +19,25 @@ _DEVICES = {
 }
 
 
-def member_file(path: str, read: Callable[[], bytes]) -> SourceFile:
-    """Return a member of an archive as a file; one whose name could do harm is refused.
+def member_file(path: str, read: Callable[[], bytes]) -> ImportedFile:
+    """Return a member of an archive as a file. An unsafe name makes it a refused file.
 
-    No file is ever written by the name of a member. Such names come from people who hope that it is, so what
-    they pack is not taken in either.
+    No file is ever written under the name of a member. Unsafe names come from people who hope that it is, so the
+    content of such members is not read either.
 
     Args:
-        path: Its name in the archive; both `/` and the backslash part folders.
+        path: Its name in the archive, with `/` or backslashes between folders.
         read: Returns its bytes.
     """
     path = path.replace("\\", "/")
     reason = _unsafe_member_reason(path)
     if reason:
         return refused_file(path, reason, "unsafe")
-    return SourceFile(tuple(part for part in path.split("/") if part not in ("", ".")), read)
+    return ImportedFile(tuple(part for part in path.split("/") if part not in ("", ".")), read)
 
 
 def unsafe_reason(path: str) -> str:
-    """Say in words why a path may lead elsewhere; empty when it may not.
+    """Return why a path may lead out of its folder; empty if it cannot.
 
     Args:
         path: Folders and name, with `/` between them.
@@ -54,7 +54,7 @@ def unsafe_reason(path: str) -> str:
 
 
 def _unsafe_member_reason(path: str) -> str:
-    """Say why nobody packs a file by that name with good intent; empty when people do."""
+    """Return why a name in an archive is unsafe or odd; empty if it is neither."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if not parts:
         return _("it has no name")
@@ -72,24 +72,20 @@ def _unsafe_member_reason(path: str) -> str:
 
 
 def allowed_size(packed: int) -> int:
-    """Return how many bytes an archive may have when it is unpacked.
-
-    Args:
-        packed: Its bytes as it is.
-    """
+    """Return how many bytes an archive of `packed` bytes may have when it is unpacked."""
     return min(limits().total_bytes, max(packed * limits().ratio, _HARMLESS_BYTES))
 
 
 def check_unpacked_size(unpacked: int, packed: int, name: str) -> None:
-    """Make sure that an archive is not larger than one of pictures can be.
+    """Raise an error for an archive that is larger than one of photos can be.
 
     Args:
         unpacked: Bytes of its content, as far as known.
-        packed: Its bytes as it is.
-        name: What it is called, for messages.
+        packed: Bytes of the archive.
+        name: Of the archive, for messages.
 
     Raises:
-        IngestError: If it is.
+        IngestError: If it is too large.
     """
     if unpacked > limits().total_bytes:
         raise IngestError(

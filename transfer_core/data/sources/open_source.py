@@ -1,4 +1,4 @@
-"""Open a folder, a zip, a tar or a table as labelled files; the content tells which it is."""
+"""Open a folder, zip, tar or table as labelled files. The content decides which it is, not the ending."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from transfer_core.data.sources.folder import file_at, folder_source
+from transfer_core.data.sources.imported_file import ImportedFile, check_file_size, clean_name, refused_file
 from transfer_core.data.sources.members import unsafe_reason
-from transfer_core.data.sources.source_file import SourceFile, check_file_size, clean_name, refused_file
 from transfer_core.data.sources.table import TABLE_ENDINGS, labelled, read_table
 from transfer_core.data.sources.tar_archive import is_tar, tar_source
 from transfer_core.data.sources.zip_archive import zip_source
@@ -18,15 +18,14 @@ from transfer_core.language import _
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[list[SourceFile]]:
-    """List the files of whatever lies at a path, and keep it open while they are read.
+def open_source(path: Path) -> Iterator[list[ImportedFile]]:
+    """List the files at a path, and keep an archive open while they are read.
 
     Args:
-        path: A folder, a zip, a tar (also packed with gzip, bzip2 or xz), or a table of path and class. Its
-            content tells which it is, not its ending.
+        path: A folder, a zip, a tar (also packed with gzip, bzip2 or xz), or a table of path and class.
 
     Raises:
-        IngestError: If it is none of them, is damaged, or holds more than is taken at once.
+        IngestError: If it is none of them, is damaged, or holds more than the limits allow.
     """
     if path.is_dir():
         yield folder_source(path)
@@ -48,15 +47,15 @@ def open_source(path: Path) -> Iterator[list[SourceFile]]:
 
 
 @contextmanager
-def open_archive(file: BinaryIO, name: str) -> Iterator[list[SourceFile]]:
+def open_archive(file: BinaryIO, name: str) -> Iterator[list[ImportedFile]]:
     """List the files of a zip or a tar, whatever its name ends in, and keep it open while they are read.
 
     Args:
         file: The open archive.
-        name: What it is called, for messages.
+        name: Of the archive, for messages.
 
     Raises:
-        IngestError: If it is neither, is damaged, or holds more than is taken at once.
+        IngestError: If it is neither, is damaged, or holds more than the limits allow.
     """
     if is_tar(file):
         with tar_source(file, name) as files:
@@ -65,7 +64,7 @@ def open_archive(file: BinaryIO, name: str) -> Iterator[list[SourceFile]]:
         yield zip_source(file, name)
 
 
-def csv_source(path: Path) -> list[SourceFile]:
+def csv_source(path: Path) -> list[ImportedFile]:
     """List the files that a table names, with its labels.
 
     Args:
@@ -111,7 +110,7 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _table_file(folder: Path, place: tuple[str, ...]) -> SourceFile:
+def _table_file(folder: Path, place: tuple[str, ...]) -> ImportedFile:
     if any(folder.joinpath(*place[:depth]).is_symlink() for depth in range(1, len(place))):
         return refused_file("/".join(place), _("it lies behind a link to another folder"), "unsafe")
     return file_at(folder, place)

@@ -1,12 +1,12 @@
-"""Folders on the server's own disk, below the one that the person who starts it allows."""
+"""Folders on the server's disk that people may add, below the one that the environment allows."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.data.sources.members import unsafe_reason
-from transfer_core.data.sources.source_file import clean_name
 from transfer_core.errors import IngestError
 from transfer_core.language import _
 
@@ -17,7 +17,7 @@ def images_root() -> Path | None:
     """Return the folder below which folders may be chosen, or None when none is allowed.
 
     Raises:
-        IngestError: If the setting names something else than a folder.
+        IngestError: If the setting is not a folder.
     """
     named = os.environ.get(ROOT_VARIABLE, "")
     if not named:
@@ -33,10 +33,10 @@ def images_root() -> Path | None:
 
 
 def allowed_folder(root: Path, relative: str = "") -> Path:
-    """Return a folder below the root; nothing leads out of it, neither `..` nor a link.
+    """Return a folder below the root. Neither `..` nor a link leads out of it.
 
     Args:
-        root: What `images_root` returned.
+        root: From `images_root`.
         relative: Folders below it with `/` between them; empty for the root itself.
 
     Raises:
@@ -48,17 +48,17 @@ def allowed_folder(root: Path, relative: str = "") -> Path:
         raise IngestError(_not_allowed(relative))
     for part in relative.split("/"):
         folder = folder / part
-        # A junction of Windows is no link for is_symlink, but leads elsewhere all the same.
+        # A junction of Windows is no link for is_symlink, but can lead out of the root.
         if not _is_plain_folder(folder) or folder.resolve() != folder:
             raise IngestError(_not_allowed(relative))
     return folder
 
 
 def subfolders(root: Path, relative: str = "") -> list[str]:
-    """List the folders that can be chosen next, by name. Hidden ones and links are left out.
+    """List the folders directly below a folder, by name, without hidden ones and links.
 
     Args:
-        root: What `images_root` returned.
+        root: From `images_root`.
         relative: Folders below it with `/` between them; empty for the root itself.
 
     Raises:

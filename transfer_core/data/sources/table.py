@@ -1,4 +1,4 @@
-"""Labels from a table: lines of path and class, as spreadsheets save them (CSV)."""
+"""Read labels from a table: lines of path and class, as spreadsheets save them (CSV)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from transfer_core.data.sources.members import unsafe_reason
-from transfer_core.data.sources.source_file import (
-    SourceFile,
+from transfer_core.data.sources.imported_file import (
+    ImportedFile,
     check_count,
     clean_name,
     refused_file,
     split_named,
     without_common_root,
 )
+from transfer_core.data.sources.members import unsafe_reason
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
 
@@ -39,7 +39,7 @@ class LabelRow:
 
     Args:
         path: Of the image, below the folder of the table, with `/` between folders.
-        label: Its class; empty when the table leaves it out.
+        label: Its class; may be empty.
         split: Its split, if the table has a column for it.
     """
 
@@ -48,14 +48,14 @@ class LabelRow:
     split: Split | None = None
 
 
-def arranged(files: list[SourceFile]) -> list[SourceFile]:
-    """Give the files of a folder or an archive their classes.
+def arranged(files: list[ImportedFile]) -> list[ImportedFile]:
+    """Return the files of a folder or an archive with their classes.
 
-    A table at its top tells them, if there is exactly one; otherwise the folders do, below the one folder around
+    These come from a table at the top, if there is exactly one; otherwise from the folders, below the one folder around
     them all.
 
     Args:
-        files: All files, each with its place below the top.
+        files: All files of the folder or archive.
     """
     tables = [found for file in files if (found := _table_in(file, files))]
     if len(tables) != 1:
@@ -67,16 +67,16 @@ def arranged(files: list[SourceFile]) -> list[SourceFile]:
 def read_table(content: bytes) -> list[LabelRow]:
     """Read lines of path, class and, if there is a third column, split.
 
-    The columns may be parted by commas, semicolons or tabs, and may have headers such as `filename` and `class`.
+    The columns may be separated by commas, semicolons or tabs, and may have headers such as `filename` and `class`.
 
     Args:
         content: The bytes of the file: UTF-8, UTF-16 as some spreadsheets write it, or Western European letters.
 
     Returns:
-        Its lines; none when it is no such table.
+        Its lines; none if it is no such table.
 
     Raises:
-        IngestError: If it names more files than are taken at once.
+        IngestError: If it names more files than the limit.
     """
     text = _decoded(content)
     first_line = text.lstrip().partition("\n")[0]
@@ -91,22 +91,22 @@ def read_table(content: bytes) -> list[LabelRow]:
     return _rows(lines)
 
 
-def labelled(files: Iterable[SourceFile], rows: Iterable[LabelRow], table: str) -> list[SourceFile]:
-    """Give files the labels of a table.
+def labelled(files: Iterable[ImportedFile], rows: Iterable[LabelRow], table: str) -> list[ImportedFile]:
+    """Return files with the labels of a table.
 
     Args:
         files: Files that may be named in it.
         rows: Its lines.
-        table: What it is called, for messages.
+        table: Its name, for messages.
 
     Returns:
-        The files that it names in the order of its lines, those of them that are not there or have no clear
-        class as refused ones; then the others, refused as well.
+        The files that it names in the order of its lines; missing ones and those without one clear class are refused
+        files. Then the files that it does not name, refused as well.
     """
     files = list(files)
     find = _finder(files)
-    chosen: dict[int, SourceFile] = {}
-    absent: list[SourceFile] = []
+    chosen: dict[int, ImportedFile] = {}
+    absent: list[ImportedFile] = []
     for row in rows:
         file = find(row.path)
         if file is None:
@@ -124,9 +124,9 @@ def labelled(files: Iterable[SourceFile], rows: Iterable[LabelRow], table: str) 
 
 
 def _table_in(
-    file: SourceFile, files: list[SourceFile]
-) -> tuple[SourceFile, list[LabelRow], list[SourceFile]] | None:
-    """Return the table, its lines and all files as seen from its folder, if the file is one that names others."""
+    file: ImportedFile, files: list[ImportedFile]
+) -> tuple[ImportedFile, list[LabelRow], list[ImportedFile]] | None:
+    """Return the table, its lines and all files relative to its folder, if the file is a table that names others."""
     if file.is_system_file or not file.parts[-1].casefold().endswith(TABLE_ENDINGS) or len(file.parts) > 2:
         return None
     root = file.parts[:-1]
@@ -171,22 +171,22 @@ def _decoded(content: bytes) -> str:
         return content.decode("latin-1")
 
 
-def _finder(files: list[SourceFile]) -> Callable[[str], SourceFile | None]:
-    """Return a search for a path: as it is written, in other cases of letters, then by the name alone."""
+def _finder(files: list[ImportedFile]) -> Callable[[str], ImportedFile | None]:
+    """Return a search for a path: as written, then without case, then by the name alone."""
     spellings: tuple[Callable[[str], str], ...] = (
         _normal,
         lambda path: _normal(path).casefold(),
         lambda path: _normal(path).casefold().rpartition("/")[2],
     )
-    found: list[dict[str, SourceFile | None]] = []
+    found: list[dict[str, ImportedFile | None]] = []
     for spell in spellings:
-        by_path: dict[str, SourceFile | None] = {}
+        by_path: dict[str, ImportedFile | None] = {}
         for file in files:
             spelled = spell("/".join(file.parts))
             by_path[spelled] = None if spelled in by_path else file
         found.append(by_path)
 
-    def find(path: str) -> SourceFile | None:
+    def find(path: str) -> ImportedFile | None:
         usable = spellings if "/" not in path.strip("./") else spellings[:2]
         if unsafe_reason(path):
             return None
@@ -200,23 +200,23 @@ def _normal(path: str) -> str:
     return unicodedata.normalize("NFC", "/".join(part for part in path.split("/") if part not in ("", ".")))
 
 
-def _with_label(file: SourceFile, row: LabelRow, table: str) -> SourceFile:
+def _with_label(file: ImportedFile, row: LabelRow, table: str) -> ImportedFile:
     if not clean_name(row.label):
         return _refused(file, _("{table} gives it no class"), table)
     return replace(file, label=row.label, table_split=row.split)
 
 
-def _with_second_label(file: SourceFile, known: SourceFile, row: LabelRow, table: str) -> SourceFile:
+def _with_second_label(file: ImportedFile, known: ImportedFile, row: LabelRow, table: str) -> ImportedFile:
     if known.class_name == clean_name(row.label):
         return known
     return _refused(file, _("{table} gives it more than one class"), table)
 
 
-def _refused(file: SourceFile, reason: str, table: str) -> SourceFile:
+def _refused(file: ImportedFile, reason: str, table: str) -> ImportedFile:
     return refused_file("/".join(file.parts), reason.format(table=clean_name(table)), "no_class")
 
 
-def _absent(row: LabelRow, table: str) -> SourceFile:
+def _absent(row: LabelRow, table: str) -> ImportedFile:
     unsafe = unsafe_reason(row.path)
     reason = unsafe or _("{table} names it, but it is not there").format(table=clean_name(table))
     return refused_file(row.path, reason, "unsafe" if unsafe else "unreadable", row.label)

@@ -1,4 +1,4 @@
-"""The files in a tar, packed or not, read without writing any of them to disk."""
+"""List the files in a tar, compressed or not, without writing any of them to disk."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from functools import partial
 from typing import BinaryIO
 
 from transfer_core.data.parallel import SharedFile
-from transfer_core.data.sources.members import allowed_size, check_unpacked_size, member_file
-from transfer_core.data.sources.source_file import (
-    SourceFile,
+from transfer_core.data.sources.imported_file import (
+    ImportedFile,
     check_count,
     check_file_size,
     clean_name,
     refused_file,
 )
+from transfer_core.data.sources.members import allowed_size, check_unpacked_size, member_file
 from transfer_core.data.sources.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
@@ -45,11 +45,7 @@ _DAMAGES = (
 
 
 def is_tar(file: BinaryIO) -> bool:
-    """Tell from its first bytes whether a file is a tar, or packed as tars are.
-
-    Args:
-        file: The open file; it is at its beginning afterwards.
-    """
+    """Return whether a file starts like a tar, or is compressed as tars are. Seeks to the start of the file."""
     file.seek(0)
     start = file.read(tarfile.BLOCKSIZE)
     file.seek(0)
@@ -63,18 +59,18 @@ def is_tar(file: BinaryIO) -> bool:
 
 
 @contextmanager
-def tar_source(file: BinaryIO, name: str) -> Iterator[list[SourceFile]]:
-    """List the files of a tar, or of one that is packed with gzip, bzip2 or xz.
+def tar_source(file: BinaryIO, name: str) -> Iterator[list[ImportedFile]]:
+    """List the files of a tar, which may be compressed with gzip, bzip2 or xz.
 
-    A packed tar can only be read from its beginning on. So it is unpacked, as one, into a temporary file that has
-    no name; memory stays bounded. No member's name touches a path.
+    A compressed tar can only be read from its start, so it is decompressed as a whole into a temporary file without a
+    name; memory stays bounded. No member's name becomes a path.
 
     Args:
-        file: The open tar; it must stay open while the files are read.
-        name: What it is called, for messages.
+        file: The open tar, which must stay open while the files are read.
+        name: Of the tar, for messages.
 
     Raises:
-        IngestError: If it is not a whole tar, is larger than a tar of pictures can be, or the disk is full.
+        IngestError: If it is not a whole tar, is larger than a tar of photos can be, or the disk is full.
     """
     file.seek(0)
     start = file.read(6)
@@ -115,15 +111,15 @@ def _write(plain: BinaryIO, chunk: bytes, name: str) -> None:
         ) from error
 
 
-def _files(file: BinaryIO, name: str) -> list[SourceFile]:
+def _files(file: BinaryIO, name: str) -> list[ImportedFile]:
     check_unpacked_size(file.seek(0, os.SEEK_END), file.tell(), name)
     file.seek(0)
     shared = SharedFile(file)
-    files: list[SourceFile] = []
+    files: list[ImportedFile] = []
     try:
         with tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
             while member := archive.next():
-                # It would keep them all, with all that is noted of each.
+                # tarfile would keep the headers of all members in memory.
                 archive.members.clear()
                 if member.size < 0:
                     raise tarfile.ReadError("size below zero")
@@ -135,7 +131,7 @@ def _files(file: BinaryIO, name: str) -> list[SourceFile]:
     return arranged(files)
 
 
-def _file(shared: SharedFile, member: tarfile.TarInfo) -> SourceFile:
+def _file(shared: SharedFile, member: tarfile.TarInfo) -> ImportedFile:
     if member.issym() or member.islnk():
         return refused_file(member.name, _("it is only a link to another file"), "unsafe")
     if not member.isreg() or member.issparse():
@@ -157,7 +153,7 @@ def _read(shared: SharedFile, offset: int, size: int) -> bytes:
 
 
 class _Headers:
-    """Lets tarfile read headers only: one that claims to be longer than any is cannot fill the memory."""
+    """Bounds the reads of tarfile, so that a header that claims any length cannot fill the memory."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

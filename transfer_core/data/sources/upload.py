@@ -1,28 +1,33 @@
-"""Files that a browser sent, or could not send."""
+"""Files that a browser sent, or failed to send."""
 
 from __future__ import annotations
 
-from transfer_core.data.sources.source_file import SourceFile, too_large
+from transfer_core.data.sources.imported_file import ImportedFile, too_large
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
 
+# Endings that the browser offers; what a file is, its content decides.
+ARCHIVE_TYPES = ("zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz")
+# A browser starts all uploads of single files at once and loses some beyond about a thousand.
+MAX_UPLOADED_FILES = 500
 
-def uploaded_file(path: str, content: bytes) -> SourceFile:
-    """Wrap a file that a browser sent; the first folder of its path is the one the person picked.
+
+def uploaded_file(path: str, content: bytes) -> ImportedFile:
+    """Return a file that a browser sent, without the folder that the person picked.
 
     Args:
-        path: Its name, with its folders when a whole folder was dropped.
+        path: Its name, with its folders if a whole folder was dropped.
         content: Its bytes.
     """
     parts = tuple(part for part in path.replace("\\", "/").split("/") if part not in ("", ".", ".."))
-    return SourceFile(parts[1:] or parts or (path,), lambda: content)
+    return ImportedFile(parts[1:] or parts or (path,), lambda: content)
 
 
-def failing_file(path: str, *, is_too_large: bool) -> SourceFile:
-    """Stand for a file that the browser could not send, so that it is listed with its reason.
+def failing_file(path: str, *, is_too_large: bool) -> ImportedFile:
+    """Return a file that the browser could not send: reading it fails with the reason.
 
     Args:
-        path: Its name, with its folders when a whole folder was dropped.
+        path: Its name, with its folders if a whole folder was dropped.
         is_too_large: Whether its size was the reason.
     """
 
@@ -31,4 +36,4 @@ def failing_file(path: str, *, is_too_large: bool) -> SourceFile:
             raise too_large()
         raise UnreadableImageError(_("the browser could not read it"), "unreadable")
 
-    return SourceFile(uploaded_file(path, b"").parts, read)
+    return ImportedFile(uploaded_file(path, b"").parts, read)

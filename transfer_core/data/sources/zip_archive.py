@@ -1,4 +1,4 @@
-"""The files in a zip, without unpacking it."""
+"""List the files in a zip, without unpacking it to disk."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from itertools import pairwise
 from typing import BinaryIO
 
 from transfer_core.data.limits import limits
+from transfer_core.data.sources.imported_file import ImportedFile, check_count, check_file_size, clean_name
 from transfer_core.data.sources.members import check_unpacked_size, member_file
-from transfer_core.data.sources.source_file import SourceFile, check_count, check_file_size, clean_name
 from transfer_core.data.sources.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 
-# What zipfile raises on damaged or hostile archives (seen by feeding it mutated files).
+# Errors of zipfile on damaged or hostile archives (found by feeding it mutated files).
 UNPACKING_ERRORS = (
     zipfile.BadZipFile,
     OSError,
@@ -32,20 +32,20 @@ UNPACKING_ERRORS = (
 )
 _END, _END_SIZE, _MAX_COMMENT = b"PK\5\6", 22, 65_535
 _END_64, _END_64_SIZE, _LOCATOR_SIZE = b"PK\6\6", 56, 20
-# A name and what is noted with it; with the limit on files it bounds the list of members in memory.
+# One entry of the central directory: with the limit on files it bounds the memory for the list of members.
 MAX_BYTES_PER_ENTRY = 1024
 _LOCKED, _UTF8 = 1, 0x800
 
 
-def zip_source(file: BinaryIO, name: str) -> list[SourceFile]:
-    """List the files of a zip. Nothing is unpacked to disk and no member's name touches a path.
+def zip_source(file: BinaryIO, name: str) -> list[ImportedFile]:
+    """List the files of a zip. Nothing is unpacked to disk and no member's name becomes a path.
 
     Args:
-        file: The open zip; it must stay open while the files are read.
-        name: What it is called, for messages.
+        file: The open zip, which must stay open while the files are read.
+        name: Of the zip, for messages.
 
     Raises:
-        IngestError: If it is not a whole zip, or is larger than a zip of pictures can be.
+        IngestError: If it is not a whole zip, or is larger than a zip of photos can be.
     """
     try:
         if size_of_list(file) > limits().files * MAX_BYTES_PER_ENTRY:
@@ -63,11 +63,7 @@ def zip_source(file: BinaryIO, name: str) -> list[SourceFile]:
 
 
 def size_of_list(file: BinaryIO) -> int:
-    """Return the bytes of the list of members, which zipfile reads into memory as a whole.
-
-    Args:
-        file: The open zip.
-    """
+    """Return the size in bytes of the central directory, which zipfile reads into memory as a whole."""
     size = file.seek(0, os.SEEK_END)
     start = max(0, size - _END_SIZE - _MAX_COMMENT - _LOCATOR_SIZE - _END_64_SIZE)
     file.seek(start)
@@ -87,7 +83,7 @@ def _sizes(members: list[zipfile.ZipInfo]) -> tuple[list[int], list[int]]:
 
 
 def lie_over_each_other(members: list[zipfile.ZipInfo]) -> bool:
-    """Whether members share packed bytes, by which a small file can hold any amount."""
+    """Return whether members share compressed bytes, which lets a small file hold any amount."""
     ordered = sorted(members, key=lambda member: member.header_offset)
     return any(
         first.header_offset + first.compress_size > second.header_offset
@@ -106,11 +102,11 @@ def _check_overlaps(members: list[zipfile.ZipInfo], name: str) -> None:
 
 
 def _name_of(member: zipfile.ZipInfo) -> str:
-    # zipfile cuts the name at a zero character; the rest is kept here, so that it is noticed.
+    # zipfile cuts the name at a zero character; keep the rest, so that the check of names sees it.
     name = member.orig_filename
     if member.flag_bits & _UTF8:
         return name
-    # Many programs write UTF-8 without saying so; zipfile then takes the bytes for letters of 1981.
+    # Many programs write UTF-8 without its flag; zipfile then decodes the bytes as code page 437.
     try:
         return name.encode("cp437").decode("utf-8")
     except UnicodeError:
@@ -124,7 +120,7 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         raise UnreadableImageError(_("it is only a link to another file"), "unsafe")
     check_file_size(member.file_size)
     try:
-        # No more than the size that was checked comes out, whatever is packed.
+        # zipfile returns no more than the size that was checked, whatever is packed.
         return archive.read(member)
     except UNPACKING_ERRORS as error:
         raise UnreadableImageError(_("it is damaged inside the zip file")) from error

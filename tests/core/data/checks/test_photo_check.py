@@ -1,14 +1,14 @@
-"""Each problem is found, said in plain words, and gone after its fix; what is good is not called a problem."""
+"""Each problem is found, described, and solved by its fix; good images have no problem."""
 
 from __future__ import annotations
 
 import io
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from PIL import Image, ImageEnhance
 
 from transfer_core.data.checks.classes import least_true_accuracy
@@ -17,10 +17,10 @@ from transfer_core.data.checks.problems import listed
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind, Split
+from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind, Split, SplitBy
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.workspace import Workspace
 
 MakePhoto = Callable[..., Image.Image]
@@ -39,7 +39,8 @@ def records(**counts: int) -> list[ImageRecord]:
 def dataset_of(
     images: Iterable[ImageRecord], left_out: Iterable[LeftOut] = (), *, is_own_split: bool = False
 ) -> ImageDataset:
-    empty = ImageDataset("id", "Pets", Path("nowhere"), split_by="folders" if is_own_split else "share")
+    split_by: SplitBy = "folders" if is_own_split else "share"
+    empty = ImageDataset("Pets", (), (), (), split_by=split_by, id="id", folder=Path("nowhere"))
     return empty.with_images(images, left_out)
 
 
@@ -246,7 +247,7 @@ def test_size_that_is_not_known_is_no_problem() -> None:
     assert examine(dataset_of(changed(healthy(), 4, width=0, height=0))) == []
 
 
-def test_no_mend_leaves_a_class_without_images() -> None:
+def test_no_fix_leaves_a_class_without_images() -> None:
     images = changed(healthy(), *range(29), width=32, height=32)
     problem = only_problem(dataset_of(images))
     assert (problem.kind, problem.fix) == ("tiny", None)
@@ -309,7 +310,7 @@ def test_class_on_one_side_of_the_person_s_own_split() -> None:
     assert examine(after) == []
 
 
-def test_few_images_to_check_with() -> None:
+def test_few_validation_images() -> None:
     dataset = dataset_of(records(cat=30, dog=20))
     problem = only_problem(dataset)
     assert (problem.kind, problem.severity) == ("few_validation", "warning")
@@ -379,7 +380,7 @@ def test_a_dropped_folder_with_everything_in_it(workspace: Workspace, make_photo
         "cat/.DS_Store": b"",
         "outside.jpg": content["cat/6.jpg"],
     }
-    files = [SourceFile(tuple(path.split("/")), lambda data=data: data) for path, data in content.items()]
+    files = [ImportedFile(tuple(path.split("/")), lambda data=data: data) for path, data in content.items()]
     dataset = add_files(create_dataset(workspace, "Pets"), files)
     found = {problem.kind: problem for problem in examine(dataset)}
     assert set(found) == {

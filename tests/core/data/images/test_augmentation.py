@@ -22,7 +22,7 @@ def pixels() -> np.ndarray:
 
 
 @pytest.mark.parametrize("strength", get_args(AugmentationStrength))
-def test_shape_and_kind_stay(strength, pixels: np.ndarray) -> None:
+def test_shape_and_dtype_are_kept(strength, pixels: np.ndarray) -> None:
     view = Augmentation(strength, KINDS).view(pixels, "a", 1)
     assert (view.shape, view.dtype) == (pixels.shape, np.uint8)
 

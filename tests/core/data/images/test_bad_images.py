@@ -116,7 +116,7 @@ class TestTooLarge:
             "too_large",
         )
 
-    def test_a_size_that_lies_does_not_get_more_memory(self) -> None:
+    def test_a_false_size_does_not_get_more_memory(self) -> None:
         content = bytearray(saved(Image.new("RGB", (640, 480)), "HEIF"))
         struct.pack_into(">II", content, content.index(b"ispe") + 8, 64, 64)
         assert why_refused(bytes(content)) == DAMAGED
@@ -130,7 +130,7 @@ class TestTooLarge:
             "too_large",
         )
 
-    def test_a_setting_that_is_no_number_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_setting_that_is_no_number_is_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TRANSFER_STUDIO_MAX_MEGAPIXELS", "many")
         with pytest.raises(InvalidConfigError) as caught:
             decode_image(saved(photo(), "PNG"))
@@ -188,10 +188,10 @@ DISGUISES = [
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), DISGUISES, ids=[repr(content[:12]) for content, _told in DISGUISES]
+    ("content", "refusal"), DISGUISES, ids=[repr(content[:12]) for content, _refusal in DISGUISES]
 )
-def test_what_is_no_picture(content: bytes, told: tuple[str, str]) -> None:
-    assert why_refused(content) == told
+def test_what_is_no_picture(content: bytes, refusal: tuple[str, str]) -> None:
+    assert why_refused(content) == refusal
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF", "WEBP"])

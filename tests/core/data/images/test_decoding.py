@@ -260,7 +260,7 @@ class TestMetadata:
     @pytest.mark.parametrize(
         "image_format", ["JPEG", "MPO", "PNG", "WEBP", "TIFF", "HEIF", pytest.param("AVIF", marks=needs_avif)]
     )
-    def test_it_is_gone_from_the_image_and_from_what_is_stored(self, image_format: str) -> None:
+    def test_it_is_removed_from_the_image_and_the_stored_file(self, image_format: str) -> None:
         options: dict[str, Any] = {"exif": self.exif(), "icc_profile": b"SecretProfile" * 9, "dpi": (72, 72)}
         content = saved(noise(), image_format, **options)
         assert b"Secret" in content
@@ -273,12 +273,12 @@ class TestMetadata:
             assert not dict(reopened.getexif())
             assert set(reopened.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
-    def test_a_comment_is_gone(self) -> None:
+    def test_a_comment_is_removed(self) -> None:
         content = saved(noise(), "JPEG", comment=b"SecretComment")
         assert b"Secret" in content
         assert b"Secret" not in read_image(content).to_jpeg()
 
-    def test_gps_in_xmp_is_gone(self) -> None:
+    def test_gps_in_xmp_is_removed(self) -> None:
         content = saved(noise(), "JPEG", xmp=b"<x:xmpmeta>SecretPlace</x:xmpmeta>")
         assert b"Secret" in content
         assert b"Secret" not in read_image(content).to_jpeg()
@@ -370,7 +370,7 @@ class TestSize:
         assert (decoded.width, decoded.height) == size
 
     @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF"])
-    def test_the_size_of_the_original_is_told_upright(self, image_format: str) -> None:
+    def test_the_size_of_the_original_is_upright(self, image_format: str) -> None:
         exif = Image.Exif()
         exif[ORIENTATION] = 6
         decoded = read_image(saved(Image.new("RGB", (3000, 2000)), image_format, exif=exif))
@@ -381,7 +381,7 @@ class TestSize:
 class TestWhatIsStored:
     @pytest.mark.parametrize("mode", ["L", "RGB"])
     @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}], ids=str)
-    def test_the_pixels_of_a_small_jpeg_stay_as_they_came(self, mode: str, options: dict[str, Any]) -> None:
+    def test_the_pixels_of_a_small_jpeg_are_unchanged(self, mode: str, options: dict[str, Any]) -> None:
         content = saved(noise(mode, (90, 70)), "JPEG", quality=80, comment=b"Secret", **options)
         decoded = read_image(content)
         stored = decoded.to_jpeg()
@@ -398,7 +398,7 @@ class TestWhatIsStored:
         [four_corners().convert("CMYK"), four_corners((2048, 1024))],
         ids=["cmyk", "large"],
     )
-    def test_other_jpegs_are_written_anew(self, image: Image.Image) -> None:
+    def test_other_jpegs_are_encoded_again(self, image: Image.Image) -> None:
         stored = read_image(saved(image, "JPEG")).to_jpeg()
         with Image.open(io.BytesIO(stored)) as opened:
             assert (opened.mode, max(opened.size) <= 1024) == ("RGB", True)
@@ -433,7 +433,7 @@ class TestColorProfile:
         assert corner_names(decoded.image) == ["lime", "red", "blue", "yellow"]
         assert corner_names(decode_image(decoded.to_jpeg())) == ["lime", "red", "blue", "yellow"]
 
-    def test_srgb_stays_as_it_is(self) -> None:
+    def test_srgb_is_not_converted(self) -> None:
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         plain = decode_image(saved(noise(), "PNG"))
         assert decode_image(saved(noise(), "PNG", icc_profile=profile)).tobytes() == plain.tobytes()

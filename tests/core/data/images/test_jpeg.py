@@ -1,4 +1,4 @@
-"""A JPEG loses everything but its pixels, or is left to be written again."""
+"""A JPEG loses everything but its pixels; an unusual one has to be encoded again."""
 
 import io
 import struct
@@ -26,14 +26,14 @@ def segment(marker: int, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("marker", [*range(0xE1, 0xF0), 0xFE], ids=hex)
-def test_what_programs_add_is_gone(jpeg: bytes, marker: int) -> None:
+def test_metadata_is_removed(jpeg: bytes, marker: int) -> None:
     stripped = jpeg_without_metadata(jpeg[:2] + segment(marker, b"Secret" * 9) + jpeg[2:])
     assert stripped == jpeg_without_metadata(jpeg)
     assert stripped is not None
     assert pixels(stripped) == pixels(jpeg)
 
 
-def test_a_preview_in_the_header_is_gone(jpeg: bytes) -> None:
+def test_a_preview_in_the_header_is_removed(jpeg: bytes) -> None:
     start = jpeg.index(b"JFIF") - 4
     header = segment(0xE0, b"JFIF\0\1\2\0\0\1\0\1\2\2" + b"Secret preview"[:12])
     stripped = jpeg_without_metadata(jpeg[:start] + header + jpeg[start + 18 :])

@@ -1,4 +1,4 @@
-"""What counts as nearly the same picture, as one recording, and as files of one original."""
+"""Near-duplicates, frames of one recording, and files of one original."""
 
 from __future__ import annotations
 
@@ -168,14 +168,14 @@ def test_thousands_of_frames_of_one_still_scene_take_few_pairs(make_photo: MakeP
         "beach.jpg",
     ],
 )
-def test_names_that_tell_of_one_original(name: str) -> None:
+def test_names_of_one_original(name: str) -> None:
     assert original_name(name) == "beach"
 
 
 @pytest.mark.parametrize(
     "name", ["beach (1).jpg", "beach1.jpg", "beach_2.jpg", "photocopy.jpg", "edited.jpg"]
 )
-def test_names_that_tell_nothing(name: str) -> None:
+def test_names_without_an_original(name: str) -> None:
     assert original_name(name) == name.removesuffix(".jpg")
 
 

@@ -26,9 +26,9 @@ MakeImage = Callable[..., bytes]
 Members = Mapping[str, bytes]
 # The largest that a name may be on common disks, in bytes.
 LONG_NAME = "狐" * 83 + ".png"
-PACK_ANEW = "Pack the folder with the class folders again and choose the new file."
-NOT_A_ZIP = f"photos is not a zip file, or it is damaged. {PACK_ANEW}"
-NOT_A_TAR = f"photos is not a tar file, or it is damaged. {PACK_ANEW}"
+PACK_AGAIN = "Pack the folder with the class folders again and choose the new file."
+NOT_A_ZIP = f"photos is not a zip file, or it is damaged. {PACK_AGAIN}"
+NOT_A_TAR = f"photos is not a tar file, or it is damaged. {PACK_AGAIN}"
 RATIO = (
     "photos was not opened: unpacked it is more than 200 times as large, as no archive of pictures is. Pack only the "
     "pictures and choose the new file. (The limit is the setting TRANSFER_STUDIO_MAX_RATIO.)"
@@ -87,7 +87,7 @@ def good(make_image: MakeImage) -> dict[str, bytes]:
     return {"cat/good.png": make_image(seed=1), "dog/good.png": make_image(seed=2)}
 
 
-def told(dataset: ImageDataset) -> list[tuple[str, str, str]]:
+def left_out(dataset: ImageDataset) -> list[tuple[str, str, str]]:
     return [(file.name, file.reason, file.kind) for file in dataset.left_out]
 
 
@@ -139,7 +139,7 @@ def test_a_name_that_could_do_harm_is_refused_alone(
     reason: str,
 ) -> None:
     added = ingested(dataset, pack({name: make_image(seed=3), **good(make_image)}))
-    assert told(added) == [(shown, reason, "unsafe")]
+    assert left_out(added) == [(shown, reason, "unsafe")]
     assert added.counts() == {"cat": 1, "dog": 1}
     written = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
     facts = [dataset.folder / name for name in ("dataset.json", "dataset.json.lock")]
@@ -149,7 +149,7 @@ def test_a_name_that_could_do_harm_is_refused_alone(
 def test_a_zero_character_hides_nothing(dataset: ImageDataset, make_image: MakeImage) -> None:
     content = zipped({"cat/1.pngX.exe": make_image(seed=3), **good(make_image)})
     added = ingested(dataset, content.replace(b"1.pngX.exe", b"1.png\0.exe"))
-    assert told(added) == [
+    assert left_out(added) == [
         ("cat/1.png.exe", "its name holds a zero character, which hides what follows", "unsafe")
     ]
 
@@ -190,7 +190,7 @@ def test_an_odd_name_is_only_a_name(
     class_name: str,
 ) -> None:
     added = ingested(dataset, pack({name: make_image(seed=3), **good(make_image)}))
-    assert told(added) == []
+    assert left_out(added) == []
     assert class_name in added.class_names
     assert all(image.name.isprintable() for image in added.images)
 
@@ -222,7 +222,7 @@ def test_names_that_look_alike_are_both_kept(
     counts: dict[str, int],
 ) -> None:
     added = ingested(dataset, pack({name: make_image(seed=number) for number, name in enumerate(names)}))
-    assert (added.counts(), told(added)) == (counts, [])
+    assert (added.counts(), left_out(added)) == (counts, [])
 
 
 def test_the_same_name_twice_is_kept_twice(dataset: ImageDataset, make_image: MakeImage) -> None:
@@ -280,7 +280,7 @@ class TestBombs:
             dataset, pack({"cat/inner.zip": inner, "cat/inner.tgz": gzip.compress(b"1"), **good(make_image)})
         )
         reason = "it is an archive, not a picture; unpack it and add what is in it"
-        assert told(added) == [
+        assert left_out(added) == [
             ("cat/inner.zip", reason, "not_an_image"),
             ("cat/inner.tgz", reason, "not_an_image"),
         ]
@@ -300,7 +300,7 @@ class TestBombs:
         assert why_refused(dataset, bytes(content)) == OVERLAP
 
     @pytest.mark.parametrize("claimed", [0, 10, 2**31])
-    def test_a_zip_that_lies_about_a_size(
+    def test_a_zip_with_a_false_size(
         self, dataset: ImageDataset, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch, claimed: int
     ) -> None:
         monkeypatch.setenv("TRANSFER_STUDIO_MAX_RATIO", "1000000000")
@@ -312,10 +312,10 @@ class TestBombs:
             if claimed > 10**9
             else ("it is damaged inside the zip file", "damaged")
         )
-        assert told(added) == [("cat/1.jpg", *expected)]
+        assert left_out(added) == [("cat/1.jpg", *expected)]
         assert len(added.images) == 2
 
-    def test_a_tar_that_lies_about_a_size(self, dataset: ImageDataset, make_image: MakeImage) -> None:
+    def test_a_tar_with_a_false_size(self, dataset: ImageDataset, make_image: MakeImage) -> None:
         member = tarfile.TarInfo("cat/last.png")
         member.size = 1_000_000
         content = tarred(good(make_image)).rstrip(b"\0")
@@ -343,7 +343,7 @@ class TestBombs:
         header[483:495] = b"%011o\0" % 2**32
         header[148:156] = b"%06o\0 " % (sum(header[:148]) + 256 + sum(header[156:]))
         added = ingested(dataset, bytes(header) + tarred(good(make_image)))
-        assert told(added) == [("cat/holes.png", "it is not a plain file", "unsafe")]
+        assert left_out(added) == [("cat/holes.png", "it is not a plain file", "unsafe")]
         assert len(added.images) == 2
 
 
@@ -355,7 +355,7 @@ class TestLinksAndDevices:
             link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
             archive.writestr(link, "/etc/passwd")
         added = ingested(dataset, buffer.getvalue())
-        assert told(added) == [("cat/link.png", "it is only a link to another file", "unsafe")]
+        assert left_out(added) == [("cat/link.png", "it is only a link to another file", "unsafe")]
         assert len(added.images) == 2
 
     @pytest.mark.parametrize(
@@ -373,7 +373,7 @@ class TestLinksAndDevices:
         member = tarfile.TarInfo("cat/odd.png")
         member.type, member.linkname = kind, "/etc/passwd"
         added = ingested(dataset, member.tobuf() + tarred(good(make_image)))
-        assert told(added) == [("cat/odd.png", reason, "unsafe")]
+        assert left_out(added) == [("cat/odd.png", reason, "unsafe")]
         assert len(added.images) == 2
 
 
@@ -382,7 +382,7 @@ class TestLockedAndCutOff:
         content = bytearray(zipped({"cat/locked.png": make_image(seed=3), **good(make_image)}))
         content[content.index(b"PK\1\2") + 8] |= 1
         added = ingested(dataset, bytes(content))
-        assert told(added) == [("cat/locked.png", "it is locked with a password", "unreadable")]
+        assert left_out(added) == [("cat/locked.png", "it is locked with a password", "unreadable")]
         assert len(added.images) == 2
 
     @pytest.mark.parametrize("tenth", range(10))
@@ -434,7 +434,7 @@ class TestLockedAndCutOff:
         start = content.index(original) + 2000
         content[start : start + 50] = b"\xff" * 50
         added = ingested(dataset, bytes(content))
-        assert told(added) == [("cat/bad.png", reason, "damaged")]
+        assert left_out(added) == [("cat/bad.png", reason, "damaged")]
         assert len(added.images) == 2
 
 

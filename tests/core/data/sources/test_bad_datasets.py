@@ -1,4 +1,4 @@
-"""Sets that cannot be learned from, sets that are too much, and disks that are full: told, and nothing good is lost."""
+"""Untrainable and oversized datasets and full disks: reported, without losing readable photos."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.open_source import open_archive, open_source
-from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.workspace import Workspace
 
@@ -34,8 +34,8 @@ FULL = (
 )
 
 
-def file_of(path: str, content: bytes) -> SourceFile:
-    return SourceFile(tuple(path.split("/")), lambda: content)
+def file_of(path: str, content: bytes) -> ImportedFile:
+    return ImportedFile(tuple(path.split("/")), lambda: content)
 
 
 def why_refused(read: Callable[[], object]) -> str:
@@ -201,7 +201,7 @@ def test_not_enough_memory_half_way_keeps_the_small_pictures(tmp_path: Path, mak
     )
 
 
-def test_what_is_there_stays_when_nothing_can_be_used(
+def test_existing_images_are_kept_when_nothing_can_be_used(
     tmp_path: Path, workspace: Workspace, dataset: ImageDataset, make_image: MakeImage
 ) -> None:
     filled = add_files(dataset, [file_of("cat/1.png", make_image(seed=1))])

@@ -1,4 +1,4 @@
-"""Folders of the server can be chosen below the root that is allowed, and nowhere else."""
+"""Only folders of the server below the allowed root can be chosen."""
 
 import os
 from pathlib import Path
@@ -32,7 +32,7 @@ class TestRoot:
         monkeypatch.setenv("TRANSFER_STUDIO_IMAGES_ROOT", str(root / "b" / ".."))
         assert images_root() == root
 
-    def test_what_is_no_folder_is_told(self, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    def test_what_is_no_folder_is_reported(self, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
         monkeypatch.setenv("TRANSFER_STUDIO_IMAGES_ROOT", str(root / "file.txt"))
         with pytest.raises(IngestError) as caught:
             images_root()
@@ -86,7 +86,7 @@ def test_the_next_folders_are_listed(root: Path) -> None:
     assert subfolders(root, "a") == []
 
 
-def test_a_folder_that_cannot_be_opened_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_opened_is_reported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_path: object) -> None:
         raise PermissionError(13, "Permission denied")
 

@@ -1,4 +1,4 @@
-"""Folders, zips and uploads list their files; what is hostile or broken is refused in plain words."""
+"""Files of folders, zips and uploads are listed; hostile and broken ones are refused with a reason."""
 
 import errno
 import io
@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.imported_file import ImportedFile, clean_name
 from transfer_core.data.sources.open_source import csv_source, open_archive, open_source
-from transfer_core.data.sources.source_file import SourceFile, clean_name
 from transfer_core.data.sources.upload import failing_file, uploaded_file
 from transfer_core.data.sources.zip_archive import zip_source
 from transfer_core.errors import IngestError, UnreadableImageError
@@ -42,7 +42,7 @@ def zipped(members: Mapping[str, bytes], compression: int = zipfile.ZIP_STORED) 
     return buffer.getvalue()
 
 
-def opened(content: bytes) -> list[SourceFile]:
+def opened(content: bytes) -> list[ImportedFile]:
     return zip_source(io.BytesIO(content), "photos.zip")
 
 
@@ -52,7 +52,7 @@ def parts_in(members: Mapping[str, bytes] | list[str]) -> list[tuple[str, ...]]:
     return [file.parts for file in opened(zipped(members))]
 
 
-def why_unreadable(file: SourceFile) -> str:
+def why_unreadable(file: ImportedFile) -> str:
     with pytest.raises(UnreadableImageError) as caught:
         file.read()
     return str(caught.value)
@@ -64,11 +64,11 @@ def why_refused(read: Callable[[], object]) -> str:
     return str(caught.value)
 
 
-def file_at(path: str) -> SourceFile:
-    return SourceFile(tuple(path.split("/")), lambda: b"")
+def file_at(path: str) -> ImportedFile:
+    return ImportedFile(tuple(path.split("/")), lambda: b"")
 
 
-class TestSourceFile:
+class TestImportedFile:
     @pytest.mark.parametrize(
         ("path", "class_name"),
         [
@@ -108,9 +108,9 @@ class TestSourceFile:
         assert file_at(path).split == split
 
     def test_a_label_counts_more_than_the_folder(self) -> None:
-        file = SourceFile(("train", "cat", "1.jpg"), lambda: b"", " big\ncat ", "test")
+        file = ImportedFile(("train", "cat", "1.jpg"), lambda: b"", " big\ncat ", "test")
         assert (file.class_name, file.split) == ("bigcat", "test")
-        assert SourceFile(("cat", "1.jpg"), lambda: b"", "").class_name is None
+        assert ImportedFile(("cat", "1.jpg"), lambda: b"", "").class_name is None
 
     @pytest.mark.parametrize(
         "path",
@@ -152,7 +152,7 @@ class TestCleanName:
         ],
         ids=ascii,
     )
-    def test_only_what_can_be_seen_stays(self, name: str, clean: str) -> None:
+    def test_only_visible_characters_are_kept(self, name: str, clean: str) -> None:
         assert clean_name(name) == clean
 
     def test_both_forms_of_an_umlaut_are_one_name(self) -> None:
@@ -180,7 +180,7 @@ class TestFolder:
             f"{tmp_path / name} is not a folder. Give a folder whose subfolders are the classes."
         )
 
-    def test_links_are_told_and_not_followed(self, tmp_path: Path) -> None:
+    def test_links_are_reported_and_not_followed(self, tmp_path: Path) -> None:
         outside = tmp_path / "outside"
         outside.mkdir()
         (outside / "secret.jpg").write_bytes(b"1")
@@ -194,13 +194,13 @@ class TestFolder:
         assert [file.path for file in files] == ["cat/file.jpg", "cat/gone.jpg", "dog", "loop"]
         assert {why_unreadable(file) for file in files} == {"it is only a link to another file"}
 
-    def test_a_pipe_is_told_and_not_waited_for(self, tmp_path: Path) -> None:
+    def test_a_pipe_is_reported_and_not_waited_for(self, tmp_path: Path) -> None:
         if not hasattr(os, "mkfifo"):
             pytest.skip("needs named pipes as Linux and macOS have them")
         os.mkfifo(tmp_path / "pipe.jpg")
         assert why_unreadable(folder_source(tmp_path)[0]) == "it is not a plain file"
 
-    def test_a_folder_that_cannot_be_opened_is_told(
+    def test_a_folder_that_cannot_be_opened_is_reported(
         self, image_folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         original = os.scandir
@@ -216,7 +216,7 @@ class TestFolder:
         assert why_unreadable(files[8]) == "the folder cannot be opened (Permission denied)"
         assert len(files) == 17
 
-    def test_folders_too_deep_are_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_folders_too_deep_are_reported(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "a" / "b" / "c").mkdir(parents=True)
         for folder in ("a", "a/b", "a/b/c"):
             (tmp_path / folder / "1.jpg").write_bytes(b"1")
@@ -250,7 +250,7 @@ class TestFolder:
         found = [file.class_name and file.class_name.strip("_") for file in folder_source(tmp_path)]
         assert sorted(found, key=str) == sorted(classes, key=str)
 
-    def test_each_file_knows_where_it_lies(self, tmp_path: Path, image_folder: Path) -> None:
+    def test_each_file_has_its_location(self, tmp_path: Path, image_folder: Path) -> None:
         files = folder_source(tmp_path)
         assert [file.parts[0] for file in files[::8]] == ["blue", "green", "red"]
         assert {file.location for file in files} == set(image_folder.glob("*/*.jpg"))
@@ -261,7 +261,7 @@ class TestFolder:
             (tmp_path / path).write_bytes(b"1")
         assert [file.split for file in folder_source(tmp_path)] == ["train", "train"]
 
-    def test_a_file_that_is_gone_meanwhile(self, image_folder: Path) -> None:
+    def test_a_file_that_was_deleted_meanwhile(self, image_folder: Path) -> None:
         file = folder_source(image_folder)[0]
         (image_folder / "blue" / "blue-0.jpg").unlink()
         assert why_unreadable(file) == "it cannot be read (No such file or directory)"
@@ -296,7 +296,7 @@ class TestUpload:
         assert file.parts == parts
         assert file.read() == b"content"
 
-    def test_a_file_that_could_not_be_sent_is_told(self) -> None:
+    def test_a_file_that_could_not_be_sent_is_reported(self) -> None:
         file = failing_file("photos/cat/1.jpg", is_too_large=True)
         assert (file.path, why_unreadable(file)) == ("cat/1.jpg", "the file is larger than 100 MB")
         file = failing_file("photos/cat/1.jpg", is_too_large=False)
@@ -327,11 +327,11 @@ class TestZip:
         assert [file.parts[0] for file in files] == ["cat", "dog", "__MACOSX", ".DS_Store"]
         assert [file.is_system_file for file in files] == [False, False, True, True]
 
-    def test_classes_at_the_top_stay(self) -> None:
+    def test_class_folders_at_the_top_are_kept(self) -> None:
         names = ["cat/1.jpg", "dog/1.jpg", "dog/more/2.jpg"]
         assert parts_in(names) == [tuple(name.split("/")) for name in names]
 
-    def test_a_single_class_stays(self) -> None:
+    def test_a_single_class_folder_is_kept(self) -> None:
         assert parts_in(["cat/1.jpg", "cat/2.jpg"]) == [("cat", "1.jpg"), ("cat", "2.jpg")]
 
     @pytest.mark.parametrize("root", ["", "data/"])
@@ -378,7 +378,7 @@ class TestZip:
         message = why_refused(lambda: zip_source(io.BytesIO(b""), "a\u202epiz.\n" + "x" * 900))
         assert message.startswith("apiz." + "x" * 55 + " is not a zip file")
 
-    def test_a_locked_member_is_told_and_the_others_are_read(self) -> None:
+    def test_a_locked_member_is_reported_and_the_others_are_read(self) -> None:
         content = bytearray(zipped({"cat/1.jpg": b"one", "cat/2.jpg": b"two"}))
         for signature, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
             content[content.index(signature) + flags] |= 1
@@ -386,7 +386,7 @@ class TestZip:
         assert why_unreadable(locked) == "it is locked with a password"
         assert free.read() == b"two"
 
-    def test_a_link_is_told(self) -> None:
+    def test_a_link_is_reported(self) -> None:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             link = zipfile.ZipInfo("cat/1.jpg")
@@ -399,7 +399,9 @@ class TestZip:
     @pytest.mark.parametrize(
         "compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
     )
-    def test_a_damaged_member_is_told_and_the_others_are_read(self, compression: int, offset: int) -> None:
+    def test_a_damaged_member_is_reported_and_the_others_are_read(
+        self, compression: int, offset: int
+    ) -> None:
         original = bytes(range(256)) * 4
         content = bytearray(zipped({"cat/1.jpg": original, "cat/2.jpg": original}, compression))
         start = content.index(b"cat/1.jpg") + len(b"cat/1.jpg")
@@ -421,7 +423,7 @@ class TestZip:
         monkeypatch.setattr(zipfile.ZipFile, "open", fail)
         assert why_unreadable(file) == DAMAGED_INSIDE
 
-    def test_an_unknown_compression_is_told(self) -> None:
+    def test_an_unknown_compression_is_reported(self) -> None:
         content = bytearray(zipped({"cat/1.jpg": b"one"}))
         struct.pack_into("<H", content, content.index(b"PK\3\4") + 8, 97)
         struct.pack_into("<H", content, content.index(b"PK\1\2") + 10, 97)
@@ -446,12 +448,12 @@ class TestZip:
             "setting TRANSFER_STUDIO_MAX_TOTAL_MB.)"
         )
 
-    def test_a_size_that_lies_is_found_while_reading(self) -> None:
+    def test_a_false_size_is_found_while_reading(self) -> None:
         content = bytearray(zipped({"cat/1.jpg": bytes(5_000_000)}, zipfile.ZIP_DEFLATED))
         struct.pack_into("<I", content, content.index(b"PK\1\2") + 24, 10)
         assert why_unreadable(opened(bytes(content))[0]) == DAMAGED_INSIDE
 
-    def test_one_large_member_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_one_large_member_is_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TRANSFER_STUDIO_MAX_FILE_MB", "2")
         large, small = opened(zipped({"cat/1.jpg": bytes(2 * 1024**2 + 1), "cat/2.jpg": bytes(2 * 1024**2)}))
         assert why_unreadable(large) == "the file is larger than 2 MB"
@@ -518,7 +520,7 @@ class TestTar:
         with open_archive(io.BytesIO(content), "photos.tgz") as files, ThreadPoolExecutor(4) as pool:
             assert list(pool.map(lambda file: set(file.read()), files)) == [{number} for number in range(100)]
 
-    def test_nothing_stays_open_or_on_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_file_is_left_open_or_on_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         with open_archive(io.BytesIO(tarred({"cat/1.jpg": b"1"}, "w:xz")), "a.tar.xz") as files:
             pass
@@ -537,7 +539,7 @@ class TestTar:
 
 
 class TestOpenSource:
-    def test_the_content_tells_what_it_is(self, tmp_path: Path) -> None:
+    def test_the_content_decides_the_kind(self, tmp_path: Path) -> None:
         members = {"cat/1.jpg": b"1", "dog/2.jpg": b"2"}
         for number, content in enumerate([zipped(members), tarred(members), tarred(members, "w:gz")]):
             for ending in (".jpg", ".csv"):
@@ -579,7 +581,7 @@ class TestTable:
             (folder / name).write_text(name)
         return folder
 
-    def labels(self, files: list[SourceFile]) -> dict[str, str | None]:
+    def labels(self, files: list[ImportedFile]) -> dict[str, str | None]:
         return {file.path: file.class_name for file in files if file.read()}
 
     @pytest.mark.parametrize(
@@ -611,7 +613,7 @@ class TestTable:
         (photos / "labels.csv").write_text(header + "a.jpg,cat,train\nb.jpg,cat,VAL\nmore/c.jpg,dog,test\n")
         assert [file.split for file in folder_source(photos)[:3]] == ["train", "validation", "test"]
 
-    def test_everything_else_is_told(self, photos: Path) -> None:
+    def test_everything_else_is_reported(self, photos: Path) -> None:
         (photos / "labels.csv").write_text(
             "a.jpg,cat\nb.jpg,\ngone.jpg,cat\nmore/c.jpg,cat\nmore/c.jpg,dog\na.jpg,cat\n../x.jpg,cat\n"
         )
@@ -684,7 +686,7 @@ class TestTable:
             "starts at the folder of the table)."
         )
 
-    def test_one_that_is_gone_or_too_large_is_refused(
+    def test_a_deleted_or_too_large_table_is_refused(
         self, photos: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         table = photos / "labels.csv"

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 import psutil
 import pytest
+from msgspec import structs
 
 from transfer_core.backbones.backbone import RandomWeights
 from transfer_core.backbones.registry import get_backbone
@@ -23,7 +24,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.augmentation import Augmentation
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.pixels import pixel_batches
-from transfer_core.data.sources.source_file import SourceFile
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import DamagedPhotosError, TrainingError, WorkspaceError
 from transfer_core.events import TrainingEvent
 from transfer_core.training import resources as limits
@@ -92,7 +93,7 @@ def cache(tmp_path: Path, tiny_classifier, monkeypatch: pytest.MonkeyPatch) -> C
 def own_dataset(workspace: Workspace, make_image) -> ImageDataset:
     """Forty images, more than one batch, that a test may damage."""
     files = [
-        SourceFile((color, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=n))
+        ImportedFile((color, f"{n}.png"), lambda c=color, n=n: make_image(c, seed=n))
         for color in ("blue", "red")
         for n in range(20)
     ]
@@ -129,7 +130,7 @@ def test_constant_graph_of_a_real_backbone_equals_the_model(
 ) -> None:
     backbone, prefix = get_backbone("efficientnet_lite0"), real_prefix
     plan = FreezePlan(backbone)
-    some = replace(color_dataset, images=color_dataset.images[::8])
+    some = structs.replace(color_dataset, images=color_dataset.images[::8])
     features = load_features(
         some, plan, prefix, tmp_path, on_progress=lambda num_done: None, should_stop=lambda: False
     )
@@ -164,7 +165,7 @@ def test_rows_do_not_depend_on_which_were_computed_before(
     at_once = np.array(cache.load(own_dataset, dtype="float32"))
     cache.folder = tmp_path / "in parts"
     for count in (2, 3, 8, 13):
-        cache.load(replace(own_dataset, images=own_dataset.images[-count:]), dtype="float32")
+        cache.load(structs.replace(own_dataset, images=own_dataset.images[-count:]), dtype="float32")
     np.testing.assert_array_equal(cache.load(own_dataset, dtype="float32"), at_once)
 
 
@@ -204,22 +205,22 @@ def test_progress_counts_up_to_all_images(cache: Cache, own_dataset: ImageDatase
 
 def test_new_labels_and_a_new_split_use_the_same_features(cache: Cache, own_dataset: ImageDataset) -> None:
     cache.load(own_dataset)
-    relabelled = [replace(image, class_name="other") for image in own_dataset.images]
+    relabelled = [structs.replace(image, class_name="other") for image in own_dataset.images]
     cache.load(own_dataset.with_images(relabelled, ()))
     cache.load(own_dataset.with_split(0.5, seed=9))
-    cache.load(replace(own_dataset, name="Another name", version=7))
+    cache.load(structs.replace(own_dataset, name="Another name", version=7))
     assert cache.num_computed == 1
 
 
 def test_without_an_image_nothing_is_computed(cache: Cache, own_dataset: ImageDataset) -> None:
     all_rows = np.array(cache.load(own_dataset))
-    fewer = replace(own_dataset, images=own_dataset.images[1:])
+    fewer = structs.replace(own_dataset, images=own_dataset.images[1:])
     np.testing.assert_array_equal(cache.load(fewer), all_rows[1:])
     assert cache.num_computed == 1
 
 
 def test_only_images_that_are_new_are_computed(cache: Cache, own_dataset: ImageDataset) -> None:
-    fewer = replace(own_dataset, images=own_dataset.images[7:])
+    fewer = structs.replace(own_dataset, images=own_dataset.images[7:])
     known = np.array(cache.load(fewer))
     progress: list[int] = []
     rows = np.array(cache.load(own_dataset, on_progress=progress.append))
@@ -233,7 +234,7 @@ def test_only_images_that_are_new_are_computed(cache: Cache, own_dataset: ImageD
 
 def test_another_order_gives_rows_in_that_order(cache: Cache, own_dataset: ImageDataset) -> None:
     features = cache.load(own_dataset)
-    backwards = replace(own_dataset, images=own_dataset.images[::-1])
+    backwards = structs.replace(own_dataset, images=own_dataset.images[::-1])
     np.testing.assert_array_equal(cache.load(backwards), np.array(features)[::-1])
 
 
@@ -467,7 +468,7 @@ class TestManySmallFiles:
     @pytest.fixture
     def rows(self, cache: Cache, own_dataset: ImageDataset) -> np.ndarray:
         for image in own_dataset.images[:-1]:
-            cache.load(replace(own_dataset, images=(image,)), PIXELS_ONLY)
+            cache.load(structs.replace(own_dataset, images=(image,)), PIXELS_ONLY)
         return np.array(cache.load(own_dataset, PIXELS_ONLY))
 
     def test_are_merged_without_losing_or_changing_a_row(
@@ -486,7 +487,7 @@ class TestManySmallFiles:
         with monkeypatch.context() as without_merging:
             without_merging.setattr(feature_files, "free_disk", lambda folder: 0)
             for image in own_dataset.images:
-                cache.load(replace(own_dataset, images=(image,)), PIXELS_ONLY)
+                cache.load(structs.replace(own_dataset, images=(image,)), PIXELS_ONLY)
         assert len(cache.files()) == 40
         unlink, num_left = Path.unlink, {"before deleting": 0, "while deleting": 3}.get(moment, 99)
 
@@ -514,8 +515,8 @@ class TestManySmallFiles:
         self, cache: Cache, own_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for image in own_dataset.images[:5]:
-            cache.load(replace(own_dataset, images=(image,)), PIXELS_ONLY)
-        some = replace(own_dataset, images=own_dataset.images[:5])
+            cache.load(structs.replace(own_dataset, images=(image,)), PIXELS_ONLY)
+        some = structs.replace(own_dataset, images=own_dataset.images[:5])
         family = cache.files()[0].name.split("-")[0]
         monkeypatch.setattr(feature_files, "MOST_FILES", 2)
         read = feature_files._facts_of
@@ -534,7 +535,7 @@ class TestManySmallFiles:
     ) -> None:
         monkeypatch.setattr(feature_files, "free_disk", lambda folder: 10**6)
         for image in own_dataset.images:
-            cache.load(replace(own_dataset, images=(image,)), PIXELS_ONLY)
+            cache.load(structs.replace(own_dataset, images=(image,)), PIXELS_ONLY)
         assert cache.load(own_dataset, PIXELS_ONLY).shape[0] == 40
         assert cache.num_rows_computed == len(cache.files()) == 40
 

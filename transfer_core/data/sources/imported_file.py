@@ -1,4 +1,4 @@
-"""One file that may become an image: where it lies in its source, its class, and a way to read it."""
+"""A file of an upload or import: its path and class, and a way to read it."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _MAX_NAME_LENGTH = 60
 
 
 @dataclass(frozen=True)
-class SourceFile:
-    """A file that may become an image.
+class ImportedFile:
+    """A file of an upload or import, which may become an image.
 
     Args:
-        parts: Its folders below the top of the source, and its name.
+        parts: Its folders below the top of the folder or archive, and its name.
         read: Returns its bytes; raises `UnreadableImageError` when it cannot.
-        label: Its class where a table says so; without it the folder is the class.
-        table_split: Its split where a table says so; without it the folder may tell.
-        location: Where it lies when it is a file on this machine.
+        label: Its class from a table; without one the folder is the class.
+        table_split: Its split from a table; without one a top folder such as `train` is the split.
+        location: Its path if it is a file on this machine.
     """
 
     parts: tuple[str, ...]
@@ -47,13 +47,13 @@ class SourceFile:
 
     @property
     def path(self) -> str:
-        """Its place in the source, for people."""
+        """Its folders and name, cleaned for messages."""
         return clean_name("/".join(self.parts), max_length=200)
 
     @property
     def is_system_file(self) -> bool:
-        """Whether an operating system put it there and nobody misses it."""
-        # A name of dots alone is hidden from nobody: it leads elsewhere.
+        """Whether it belongs to an operating system."""
+        # A name of dots alone is no hidden file: it leads to another folder.
         return any(
             (part.startswith(".") and part.strip(".") != "") or part.casefold() in _SYSTEM_NAMES
             for part in self.parts
@@ -69,7 +69,7 @@ class SourceFile:
 
     @property
     def split(self) -> Split | None:
-        """The side that its table, or a top folder such as `train` or `val`, puts it on, or None."""
+        """The split from a table or a top folder such as `train` or `val`, or None."""
         return self.table_split or self._split_of_folder
 
     @property
@@ -78,29 +78,29 @@ class SourceFile:
         return split_named(self.parts[0]) if len(self.parts) > 2 else None
 
 
-def refused_file(path: str, reason: str, kind: UnreadableKind, label: str | None = None) -> SourceFile:
-    """Stand for a file that is not taken in, so that it is listed with its reason.
+def refused_file(path: str, reason: str, kind: UnreadableKind, label: str | None = None) -> ImportedFile:
+    """Return a file that fails when it is read, so that it is listed with its reason.
 
     Args:
-        path: Its place in the source, with `/` between folders.
-        reason: Why, in words that continue "left out because ...".
-        kind: The sort of reason.
-        label: Its class where a table says so.
+        path: Its folders and name, with `/` between them.
+        reason: In words that continue "left out because ...".
+        kind: The reason as a code.
+        label: Its class from a table.
     """
 
     def read() -> NoReturn:
         raise UnreadableImageError(reason, kind)
 
-    # It always has a class: this reason is to be told, not that it lies in no class folder.
-    return SourceFile(tuple(path.split("/")), read, clean_name(label or "") or "?")
+    # Always with a class: this reason must be shown, not that it is in no class folder.
+    return ImportedFile(tuple(path.split("/")), read, clean_name(label or "") or "?")
 
 
 def clean_name(name: str, max_length: int = _MAX_NAME_LENGTH) -> str:
     """Return a name that is safe to show: composed Unicode, nothing invisible, of bounded length.
 
     Args:
-        name: What a file, a folder or a person calls it.
-        max_length: Letters that are kept.
+        name: From a file, a folder or a person.
+        max_length: In characters; the rest is cut off.
 
     Returns:
         The name on one line; empty when nothing in it is visible.
@@ -115,11 +115,11 @@ def split_named(name: str) -> Split | None:
     return SPLIT_FOLDERS.get(clean_name(name).casefold())
 
 
-def without_common_root(files: list[SourceFile]) -> list[SourceFile]:
+def without_common_root(files: list[ImportedFile]) -> list[ImportedFile]:
     """Drop the one folder around all class folders, if there is one.
 
-    A folder that names a split stays, and so does one with pictures of its own and a single subfolder: that
-    is a class.
+    A folder that names a split is kept, and so is a folder with photos of its own and a single subfolder: that is a
+    class.
 
     Args:
         files: All files of a folder or an archive.
@@ -140,10 +140,10 @@ def without_common_root(files: list[SourceFile]) -> list[SourceFile]:
 
 
 def check_count(num_files: int) -> None:
-    """Make sure that there are not more files than are taken at once.
+    """Raise an error for more files than the limit.
 
     Args:
-        num_files: Files found so far.
+        num_files: Found so far.
 
     Raises:
         IngestError: If there are too many.
@@ -158,20 +158,17 @@ def check_count(num_files: int) -> None:
 
 
 def check_file_size(num_bytes: int) -> None:
-    """Make sure that one file is not larger than a picture can be.
-
-    Args:
-        num_bytes: Its size.
+    """Raise an error for a file that is larger than the limit.
 
     Raises:
-        UnreadableImageError: If it is.
+        UnreadableImageError: If it is too large.
     """
     if num_bytes > limits().file_bytes:
         raise too_large()
 
 
 def too_large() -> UnreadableImageError:
-    """Say that one file is larger than a picture can be."""
+    """Return the error about a file that is larger than the limit."""
     return UnreadableImageError(
         _("the file is larger than {limit} MB").format(limit=limits().file_mb), "too_large"
     )
