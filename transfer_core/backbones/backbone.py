@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
 
 if TYPE_CHECKING:
     import keras
@@ -62,31 +59,6 @@ class Weights(Protocol):
         Raises:
             WeightsError: If they are missing, damaged or those of another network.
         """
-
-
-@dataclass(frozen=True)
-class RandomWeights:
-    """Random numbers, the same every time: for tests.
-
-    Args:
-        checksum: Names them.
-        seed: Fixes them; None leaves those that the network was built with.
-    """
-
-    checksum: str
-    seed: int | None = None
-    are_available: bool = True
-
-    def load(self, model: keras.Model) -> None:
-        """Draw the kernels as He et al. (2015) did."""
-        if self.seed is None:
-            return
-        draws = np.random.default_rng(self.seed)
-        for weight in model.weights:
-            if weight.name.endswith("kernel"):
-                # A depthwise kernel, with one output for each channel, sees one channel at a time.
-                num_inputs = math.prod(weight.shape[:2] if weight.shape[-1] == 1 else weight.shape[:-1])
-                weight.assign(draws.normal(0, math.sqrt(2 / num_inputs), weight.shape))
 
 
 @dataclass(frozen=True)

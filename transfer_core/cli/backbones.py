@@ -11,8 +11,7 @@ import click
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.families import family_words
 from transfer_core.backbones.own.exchange import export_source, import_source, import_weights
-from transfer_core.backbones.published.weights_download import download_weights
-from transfer_core.backbones.published.zoo_weights import ZooWeights
+from transfer_core.backbones.published.zoo_weights import ZooWeights, download_weights
 from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.cli.datasets import dataset_from
 from transfer_core.cli.options import common_options, open_workspace

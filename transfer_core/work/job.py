@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.published.facts import WeightsFile
-from transfer_core.backbones.published.weights_download import download_weights
+from transfer_core.backbones.published.zoo_weights import WeightsFile, download_weights
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset

@@ -79,10 +79,11 @@ class PackageWeights:
             layer.set_weights(_layer_weights(state, layer.name, part, index))
 
 
-def build_efficientnet_lite(*, image_size: int, width: float, depth: float) -> keras.Model:
+def build_efficientnet_lite(*, name: str, image_size: int, width: float, depth: float) -> keras.Model:
     """Build one EfficientNet-Lite without its classifier and with fresh weights.
 
     Args:
+        name: Of the model.
         image_size: Side of the square input, in pixels.
         width: Factor on the number of filters.
         depth: Factor on the number of layers in a stage.
@@ -101,11 +102,11 @@ def build_efficientnet_lite(*, image_size: int, width: float, depth: float) -> k
         num_repeats = stage.num_repeats if last_or_first else math.ceil(stage.num_repeats * depth)
         for repeat in range(num_repeats):
             stride = stage.stride if repeat == 0 else 1
-            name = f"block{index + 1}{chr(ord('a') + repeat)}"
-            x = _mbconv(x, stage, _round_filters(stage.num_filters * width), stride, name)
+            block = f"block{index + 1}{chr(ord('a') + repeat)}"
+            x = _mbconv(x, stage, _round_filters(stage.num_filters * width), stride, block)
     x = _convolution(x, _TOP_FILTERS, 1, stride=1, name="top_conv")
     x = _normalise(x, "top_bn", activate=True)
-    return keras.Model(inputs, x, name="efficientnet_lite")
+    return keras.Model(inputs, x, name=name)
 
 
 def find_weights(package: str, sha256: str) -> Path:

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from transfer_core.backbones.published.facts import WeightsFile
 from transfer_core.backbones.weights_file import Arrays, read_weights, set_weights
+from transfer_core.download import DownloadFailedError, download_file
 from transfer_core.errors import WeightsError
 from transfer_core.language import _
+from transfer_core.types import OnProgress, ShouldStop
 
 if TYPE_CHECKING:
     import keras
 
 WEIGHTS_VARIABLE = "TRANSFER_STUDIO_WEIGHTS"
+URL_VARIABLE = "TRANSFER_STUDIO_WEIGHTS_URL"
 _CHUNK_BYTES = 2**20
 
 
@@ -27,6 +29,21 @@ def weights_folder() -> Path:
         return Path(named)
     keras_home = os.environ.get("KERAS_HOME")
     return (Path(keras_home) if keras_home else Path.home() / ".keras") / "models"
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A weights file as Keras publishes it.
+
+    Args:
+        name: What Keras calls it on disk.
+        url: Where it is published.
+        checksum: MD5 (32 digits) or SHA-256 (64 digits), or empty where Keras has none.
+    """
+
+    name: str
+    url: str
+    checksum: str
 
 
 @dataclass(frozen=True)
@@ -104,6 +121,63 @@ def read_zoo_weights(
         first = next(layer.name for layer in model.layers if layer.weights)
         arrays[first][0] = arrays[first][0][:, :, ::-1]
     return arrays
+
+
+def download_weights(
+    file: WeightsFile,
+    *,
+    on_progress: OnProgress = lambda num_bytes, num_all: None,
+    should_stop: ShouldStop = lambda: False,
+) -> Path:
+    """Get a file into the folder of weights. Nothing of it is left there when it breaks off.
+
+    Args:
+        file: Which one.
+        on_progress: Called with the bytes that have come and those of the whole file, 0 if the server does not say.
+        should_stop: Asked after each piece.
+
+    Returns:
+        Where it lies.
+
+    Raises:
+        DownloadStoppedError: If `should_stop` said so.
+        WeightsError: If it could not be had, was cut off, or has another checksum; the message says what else
+            can be done.
+        WorkspaceError: If writing fails.
+    """
+    path = weights_folder() / file.name
+    try:
+        download_file(
+            _address(file),
+            path,
+            is_right=lambda beside: _is_right(beside, file),
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
+    except DownloadFailedError as error:
+        raise WeightsError(
+            _(
+                "The weights could not be downloaded ({reason}): use a model that works offline, or try again later, "
+                "or put the file {file} into the folder {folder}."
+            ).format(reason=error, file=file.name, folder=weights_folder())
+        ) from error
+    return path
+
+
+def _address(file: WeightsFile) -> str:
+    mirror = os.environ.get(URL_VARIABLE)
+    return f"{mirror.rstrip('/')}/{file.name}" if mirror else file.url
+
+
+def _is_right(path: Path, file: WeightsFile) -> bool:
+    """Whether it is an HDF5 file to its end: not every server tells a length, nor Keras every checksum."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r"):
+            return not file.checksum or has_checksum(path, file.checksum)
+    except OSError:
+        return False
 
 
 def missing_message(title: str, file: WeightsFile) -> str:

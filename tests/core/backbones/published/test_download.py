@@ -13,9 +13,12 @@ import pytest
 
 from tests.core.publisher import Publisher, publishing
 from transfer_core import download
-from transfer_core.backbones.published.facts import WeightsFile
-from transfer_core.backbones.published.weights_download import URL_VARIABLE, download_weights
-from transfer_core.backbones.published.zoo_weights import WEIGHTS_VARIABLE
+from transfer_core.backbones.published.zoo_weights import (
+    URL_VARIABLE,
+    WEIGHTS_VARIABLE,
+    WeightsFile,
+    download_weights,
+)
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.download import DownloadStoppedError
 from transfer_core.errors import WeightsError

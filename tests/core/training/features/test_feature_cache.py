@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from transfer_core.backbones.backbone import RandomWeights
+from transfer_core.backbones.published.tiny import RandomWeights
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.damage import without_photos
