@@ -37,7 +37,6 @@ _BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "tiny": build_tiny,
 }
 _FLOAT_BYTES = 4
-_workspaces: list[Workspace] = []
 
 
 def list_backbones(*, include_hidden: bool = False) -> list[Backbone]:
@@ -54,34 +53,25 @@ def bundled_backbones() -> list[Backbone]:
     return [backbone for backbone in list_backbones() if isinstance(backbone.weights, PackageWeights)]
 
 
-def get_backbone(name: str) -> Backbone:
+def get_backbone(name: str, workspace: Workspace | None = None) -> Backbone:
     """Return the backbone of that name.
 
     Args:
-        name: That of a published network, or the id of a person's own model.
+        name: Name of a published backbone, or id of an own model.
+        workspace: Where own models are looked up; without it only published backbones are found.
 
     Raises:
-        NotFoundError: If there is none; the message names the nearest, or those there are.
+        NotFoundError: If there is none; the message names the nearest, or those that come with the app.
         WorkspaceError: If the files of an own model are damaged.
     """
-    if name in _published():
-        return _published()[name]
-    for workspace in _workspaces:
+    published = _published()
+    if name in published:
+        return published[name]
+    if workspace is not None:
         with suppress(NotFoundError):
             folder = workspace.source_dir(name)
             if (folder / FACTS_FILE).is_file():
-                return source_backbone(folder, published_backbone)
-    return published_backbone(name)
-
-
-def published_backbone(name: str) -> Backbone:
-    """Return the published backbone of that name.
-
-    Raises:
-        NotFoundError: If there is none; the message names the nearest, or those there are.
-    """
-    if name in _published():
-        return _published()[name]
+                return source_backbone(folder, get_backbone)
     near = get_close_matches(name, [backbone.name for backbone in list_backbones()])
     known = near or [backbone.name for backbone in bundled_backbones()]
     raise NotFoundError(
@@ -89,11 +79,6 @@ def published_backbone(name: str) -> Backbone:
             "There is no backbone called {name}. Pick another, such as {known}; the Model page has all."
         ).format(name=name[:60], known=", ".join(known))
     )
-
-
-def look_for_own_models_in(workspace: Workspace) -> None:
-    """Find a person's own models in a workspace as well, from now on; first in the one that was named last."""
-    _workspaces[:] = [workspace, *(other for other in _workspaces if other != workspace)]
 
 
 @cache

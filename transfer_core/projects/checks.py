@@ -20,7 +20,7 @@ from transfer_core.backbones.own.source_model import (
     SourceWeights,
     check_outputs,
 )
-from transfer_core.backbones.registry import published_backbone
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import check_seed
 from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
@@ -261,7 +261,7 @@ def known_network(name: str) -> Backbone:
         ProjectError: If this app does not know it.
     """
     try:
-        return published_backbone(name)
+        return get_backbone(name)
     except NotFoundError as error:
         raise ProjectError(
             _("this version of the app does not know the network {name}. Update the app.").format(

@@ -63,11 +63,11 @@ class FreezePlan:
 
         Args:
             config: The choices.
-            backbone: As a finished model recorded it; the registry's if not given.
+            backbone: The one that the config names; the published one of that name if not given.
 
         Raises:
             InvalidConfigError: If the backbone has fewer blocks or no such layers.
-            NotFoundError: If there is no such backbone.
+            NotFoundError: If it is not given and there is no such published backbone.
         """
         backbone = backbone or get_backbone(config.backbone)
         is_from_scratch = config.weights == "random"

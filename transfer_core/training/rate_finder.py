@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.damage import use_readable
@@ -53,6 +54,7 @@ class RateCurve:
 def find_learning_rate(
     dataset: ImageDataset,
     config: TrainingConfig,
+    backbone: Backbone,
     cache_dir: Path,
     *,
     on_features: OnProgress = lambda num_done, num_all: None,
@@ -67,6 +69,7 @@ def find_learning_rate(
     Args:
         dataset: Labelled images with their split.
         config: The choices of the run that is to come; its learning rate is of no matter.
+        backbone: The one that the config names.
         cache_dir: Where features are kept, for this and for the training.
         on_features: Called with the number of images whose features are there, and their number in all.
         on_step: Called with the number of steps done, and their number in all.
@@ -78,13 +81,15 @@ def find_learning_rate(
         TrainingError: If the disk has no room for the features.
     """
     return use_readable(
-        dataset, lambda readable: _find(readable, config, cache_dir, on_features, on_step, should_stop)
+        dataset,
+        lambda readable: _find(readable, config, backbone, cache_dir, on_features, on_step, should_stop),
     )
 
 
 def _find(
     dataset: ImageDataset,
     config: TrainingConfig,
+    backbone: Backbone,
     cache_dir: Path,
     on_features: OnProgress,
     on_step: OnProgress,
@@ -92,7 +97,7 @@ def _find(
 ) -> RateCurve:
     dataset.check_trainable()
     load_keras()
-    phase = planned_phases(config)[0]
+    phase = planned_phases(config, backbone)[0]
     model = build_classifier(phase.plan, len(dataset.class_names), config)
     source = FeatureSource(dataset, config, cache_dir, on_features, should_stop)
     data = source.prepare(model, phase.plan)

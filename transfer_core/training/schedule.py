@@ -36,11 +36,11 @@ def planned_phases(config: TrainingConfig, backbone: Backbone | None = None) -> 
 
     Args:
         config: Its schedule, depth and epochs count.
-        backbone: As a finished model recorded it; the registry's if not given.
+        backbone: The one that the config names; the published one of that name if not given.
 
     Raises:
         InvalidConfigError: If the backbone has no such blocks or layers.
-        NotFoundError: If there is no such backbone.
+        NotFoundError: If it is not given and there is no such published backbone.
     """
     plan = FreezePlan.of(config, backbone)
     head = PlannedPhase("head", plan.with_unfrozen(0), config.epochs, config.learning_rate)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.damage import use_readable
@@ -58,6 +60,7 @@ def train(
     output_dir: Path,
     cache_dir: Path,
     *,
+    backbone: Backbone | None = None,
     emit: Callable[[TrainingEvent], None] = lambda event: None,
     should_stop: ShouldStop = lambda: False,
     clock: Callable[[], float] = time.time,
@@ -80,6 +83,7 @@ def train(
         config: Every choice of the run.
         output_dir: Where checkpoints, `model.keras` and `signature.json` go.
         cache_dir: Where features are kept for later runs.
+        backbone: The one that the config names; the published one of that name if not given.
         emit: Takes each event as it happens.
         should_stop: Asked after each batch; the best weights so far are kept. It may block for a pause.
         clock: Gives the time in seconds since 1970.
@@ -92,13 +96,14 @@ def train(
 
     Raises:
         IngestError: If the dataset cannot be learned from.
-        NotFoundError: If there is no such backbone.
+        NotFoundError: If `backbone` is not given and there is no such published backbone.
         InvalidConfigError: If the backbone has no such blocks or layers, or a teacher cannot be asked.
         TrainingError: If the numbers went out of bounds before anything was learned, or memory or disk
             are too small.
         WeightsError: If the pretrained weights are missing or damaged.
         WorkspaceError: If writing fails.
     """
+    chosen = backbone or get_backbone(config.backbone)
     resumed = {image.id for image in resumed_dataset(dataset, output_dir).images}
     left_out = [image for image in dataset.images if image.id not in resumed]
 
@@ -116,7 +121,16 @@ def train(
 
     def train_on(readable: ImageDataset) -> TrainingResult:
         return _train(
-            readable, config, output_dir, cache_dir, tell, should_stop, clock, teacher_outputs, reported
+            readable,
+            config,
+            chosen,
+            output_dir,
+            cache_dir,
+            tell,
+            should_stop,
+            clock,
+            teacher_outputs,
+            reported,
         )
 
     return use_readable(dataset, train_on, leave_out, {image.id for image in left_out})
@@ -140,6 +154,7 @@ def photos_left_out(now: float, images: Sequence[ImageRecord]) -> PhotosLeftOut:
 def _train(
     dataset: ImageDataset,
     config: TrainingConfig,
+    backbone: Backbone,
     output_dir: Path,
     cache_dir: Path,
     emit: Callable[[TrainingEvent], None],
@@ -149,16 +164,16 @@ def _train(
     reported: Sequence[EpochEnded],
 ) -> TrainingResult:
     dataset.check_trainable()
-    FreezePlan.of(config)  # complains before TensorFlow is loaded
+    FreezePlan.of(config, backbone)  # raises before TensorFlow is loaded
     if config.teacher and teacher_outputs is None:
         raise InvalidConfigError(_("The teacher {id} cannot be asked here.").format(id=config.teacher))
     trainer = _trainer_class()(
-        dataset, config, output_dir, cache_dir, emit, should_stop, clock, teacher_outputs, reported
+        dataset, config, backbone, output_dir, cache_dir, emit, should_stop, clock, teacher_outputs, reported
     )
     outcome, message = trainer.run()
     # The weights of one that was interrupted may be worse than what was reported.
     best = None if outcome == "interrupted" else trainer.snapshot.best
-    model_path = _save(trainer.model, dataset, config, output_dir) if best else None
+    model_path = _save(trainer.model, dataset, backbone, output_dir) if best else None
     trainer.tell(RunEnded(clock(), outcome, message, best.epoch if best else 0))
     if outcome != "interrupted":
         delete_checkpoints(output_dir)
@@ -173,9 +188,9 @@ def _trainer_class() -> type[Trainer]:
     return Trainer
 
 
-def _save(model: keras.Model, dataset: ImageDataset, config: TrainingConfig, output_dir: Path) -> Path:
+def _save(model: keras.Model, dataset: ImageDataset, backbone: Backbone, output_dir: Path) -> Path:
     """Save a model whole or not at all, and before it what a `Predictor` has to know."""
-    write_json(output_dir / SIGNATURE_FILE, signature_of(model, dataset, config))
+    write_json(output_dir / SIGNATURE_FILE, signature_of(model, dataset, backbone))
     path = output_dir / MODEL_FILE
     with replacing(path) as beside:
         model.save(beside)

@@ -15,6 +15,7 @@ from typing import cast
 import keras
 import numpy as np
 
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import Head, TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
@@ -67,6 +68,7 @@ class Trainer:
     Args:
         dataset: Labelled images with their split.
         config: Every choice of the run.
+        backbone: The one that the config names.
         output_dir: Where checkpoints go, and where one may be.
         cache_dir: Where features are kept for later runs.
         emit: Takes each event as it happens.
@@ -82,6 +84,7 @@ class Trainer:
         self,
         dataset: ImageDataset,
         config: TrainingConfig,
+        backbone: Backbone,
         output_dir: Path,
         cache_dir: Path,
         emit: Callable[[TrainingEvent], None],
@@ -93,6 +96,7 @@ class Trainer:
         self.snapshot = RunSnapshot()
         self._dataset = dataset
         self._config = config
+        self._backbone = backbone
         self._output_dir = output_dir
         self._emit = emit
         self._should_stop = should_stop
@@ -124,7 +128,7 @@ class Trainer:
         checkpoint = checkpoint or Checkpoint(Progress())
         if checkpoint.head:
             self._config = with_head(self._config, cast(Head, checkpoint.head.head))
-        phases = planned_phases(self._config)
+        phases = planned_phases(self._config, self._backbone)
         self._tell_of_start(phases, checkpoint)
         check_memory(phases[-1].plan, self._config, self._dataset)
         reached, is_in_bounds = Progress(), True
@@ -157,7 +161,7 @@ class Trainer:
         body = plan.backbone.build(pretrained=not plan.is_from_scratch)
         if self._config.head == "auto":
             self._config = self._with_best_head(phases[0].plan, body)
-            phases = planned_phases(self._config)
+            phases = planned_phases(self._config, self._backbone)
         num_classes = len(self._dataset.class_names)
         self.model = build_classifier(phases[-1].plan, num_classes, self._config, body)
         return phases

@@ -154,8 +154,8 @@ def test_all_others_who_read_photos_leave_them_out(
 ) -> None:
     (score,) = audition(dataset, [get_backbone("tiny_random")], tmp_path / "audition")
     assert score.num_images == len(dataset.images) - 2
-    assert suspicious_labels(dataset, tmp_path / "labels", backbone_name="tiny_random") is not None
-    assert find_learning_rate(dataset, tiny_config, tmp_path / "rate").losses
+    assert suspicious_labels(dataset, tmp_path / "labels", backbone=get_backbone("tiny_random")) is not None
+    assert find_learning_rate(dataset, tiny_config, get_backbone("tiny_random"), tmp_path / "rate").losses
 
 
 def test_work_that_would_be_left_with_no_photo_fails(dataset: ImageDataset) -> None:

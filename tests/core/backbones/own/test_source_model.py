@@ -16,7 +16,7 @@ from tests.core.backbones.published.test_zoo import save_as_keras_publishes
 from tests.core.conftest import FinishedRun
 from transfer_core.backbones.own.exchange import export_source, import_source, import_weights
 from transfer_core.backbones.own.source_model import ARRAYS_FILE, FACTS_FILE
-from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TrainingError, WeightsError
@@ -99,15 +99,22 @@ def test_run_without_a_model_cannot_be_built_on(
         make_source(workspace, "../../etc/passwd")
 
 
+def test_own_models_are_found_in_their_workspace_alone(own: FinishedRun, tmp_path: Path) -> None:
+    source = make_source(own.workspace, own.run.id)
+    assert get_backbone(source.name, own.workspace) == source
+    for workspace in (None, Workspace(tmp_path / "of another person")):
+        with pytest.raises(NotFoundError, match="no backbone called"):
+            get_backbone(source.name, workspace)
+
+
 def test_taken_to_another_computer_it_is_the_same(
     exported: Path, own: FinishedRun, tmp_path: Path, keras_module
 ) -> None:
     elsewhere = Workspace(tmp_path / "elsewhere")
-    look_for_own_models_in(elsewhere)
     with exported.open("rb") as content:
         source_id = import_source(elsewhere, content)
     assert source_id != own.run.id
-    taken, original = get_backbone(source_id), get_backbone(own.run.id)
+    taken, original = get_backbone(source_id, elsewhere), get_backbone(own.run.id, own.workspace)
     assert taken.weights_source == original.weights_source
     for found, expected in zip(taken.build().get_weights(), original.build().get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -226,11 +233,11 @@ def test_other_peoples_model_files_are_refused_with_the_reason(
 
 
 def test_plain_weights_become_an_own_model(tmp_path: Path, workspace: Workspace, keras_module) -> None:
-    look_for_own_models_in(workspace)
     network = get_backbone("mobilenet_tiny").build()
     save_as_keras_publishes(network, tmp_path / "birds.h5")
     with (tmp_path / "birds.h5").open("rb") as content:
-        source = get_backbone(import_weights(workspace, "mobilenet_tiny", content, "birds.h5"))
+        source_id = import_weights(workspace, "mobilenet_tiny", content, "birds.h5")
+    source = get_backbone(source_id, workspace)
     assert source.weights_source == "birds ← Tiny network for tests"
     for found, expected in zip(source.build().get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
