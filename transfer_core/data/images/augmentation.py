@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from transfer_core.types import Pixels
-
 if TYPE_CHECKING:
     from transfer_core.config import AugmentationKind, AugmentationStrength, TrainingConfig
+    from transfer_core.types import Pixels
 
 
 # Part of the key of every cached view: raise it when the same choices give other pixels.
