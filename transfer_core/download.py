@@ -1,4 +1,4 @@
-"""Get a file over the network: whole and checked, or not at all."""
+"""Download a file completely and verified, or not at all."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _RESERVE_BYTES = 100 * 10**6
 
 
 class DownloadStoppedError(Exception):
-    """The person asked to stop before the file was whole."""
+    """A download was stopped on request."""
 
 
 class DownloadFailedError(Exception):
-    """A file could not be had; its text is the reason, to stand within a sentence that says what to do."""
+    """A download failed. The text is the reason, to be put into a sentence that says what to do."""
 
 
 def download_file(
@@ -35,18 +35,18 @@ def download_file(
     on_progress: OnProgress = lambda num_bytes, num_all: None,
     should_stop: ShouldStop = lambda: False,
 ) -> None:
-    """Get a file into its place. Nothing of it is left there when it breaks off.
+    """Download a file atomically: a failed or stopped download leaves nothing.
 
     Args:
-        address: Where it is published.
-        path: Where it is to lie.
-        is_right: Asked about the whole file before it takes its place.
-        on_progress: Called with the bytes that have come and those of the whole file, 0 if the server does not say.
-        should_stop: Asked after each piece.
+        address: URL of the file.
+        path: Destination.
+        is_right: Called with the whole file before it is moved to its destination; false rejects it.
+        on_progress: Called with the bytes received and those of the whole file, 0 if the server does not send it.
+        should_stop: Called after each chunk of 64 KB.
 
     Raises:
-        DownloadFailedError: If it could not be had, was cut off, or is another file.
-        DownloadStoppedError: If `should_stop` said so.
+        DownloadFailedError: If the server cannot be reached, the connection broke, or the file is another.
+        DownloadStoppedError: If `should_stop` returned true.
         WorkspaceError: If writing fails.
     """
     with replacing(path) as beside:

@@ -12,12 +12,7 @@ from transfer_core.language import _
 
 @dataclass(frozen=True)
 class FamilyWords:
-    """A family of networks.
-
-    Args:
-        title: Its name for people.
-        when_to_pick: What it is good for, in one plain sentence.
-    """
+    """Name of a family of networks and a sentence about what it is good for, both shown on screen."""
 
     title: str
     when_to_pick: str

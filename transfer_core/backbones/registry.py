@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfer_core.backbones.backbone import Backbone, Block
 from transfer_core.backbones.families import when_to_pick
-from transfer_core.backbones.own.source_model import FACTS_FILE, source_backbone
+from transfer_core.backbones.own.source_model import FACTS_FILE, source_model_backbone
 from transfer_core.backbones.published.efficientnet_lite import PackageWeights, build_efficientnet_lite
 from transfer_core.backbones.published.tiny import RandomWeights, build_tiny
 from transfer_core.backbones.published.zoo import build_zoo_network
@@ -71,7 +71,7 @@ def get_backbone(name: str, workspace: Workspace | None = None) -> Backbone:
         with suppress(NotFoundError):
             folder = workspace.source_dir(name)
             if (folder / FACTS_FILE).is_file():
-                return source_backbone(folder, get_backbone)
+                return source_model_backbone(folder, get_backbone)
     near = get_close_matches(name, [backbone.name for backbone in list_backbones()])
     known = near or [backbone.name for backbone in bundled_backbones()]
     raise NotFoundError(

@@ -18,7 +18,7 @@ import numpy as np
 from transfer_core.backbones.own.source_model import (
     BUNDLE_FACTS_FILE,
     BUNDLE_MODEL_FILE,
-    SourceFacts,
+    SourceModelFacts,
 )
 from transfer_core.backbones.published.zoo_weights import checksum_of
 from transfer_core.data.dataset import ImageDataset
@@ -232,7 +232,7 @@ def _write_source_facts(run: TrainingRun, predictor: Predictor, folder: Path) ->
     """Say what `import_source` needs to know, so that the bundle can be built on."""
     # One with more classes or ancestors than a source may have is a whole bundle all the same.
     with suppress(ValueError):
-        facts = SourceFacts(
+        facts = SourceModelFacts(
             run.backbone.network,
             title_of(run),
             predictor.class_names,

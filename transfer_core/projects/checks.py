@@ -16,8 +16,8 @@ from transfer_core.backbones.own.source_model import (
     ARRAYS_FILE,
     FACTS_FILE,
     MOST_CLASSES,
-    SourceFacts,
-    SourceWeights,
+    SourceModelFacts,
+    SourceModelWeights,
     check_outputs,
 )
 from transfer_core.backbones.registry import get_backbone
@@ -234,7 +234,7 @@ def _checked_source(folder: Path) -> Backbone:
     return network
 
 
-def check_source(folder: Path) -> tuple[Backbone, SourceWeights]:
+def check_source(folder: Path) -> tuple[Backbone, SourceModelWeights]:
     """Check the facts of an own model, and what its weights say they are, before any of them is read.
 
     Args:
@@ -246,12 +246,12 @@ def check_source(folder: Path) -> tuple[Backbone, SourceWeights]:
     Raises:
         Exception: One of `MISFITS`, if something is not what this app writes.
     """
-    facts = SourceFacts.from_dict(read_json(folder / FACTS_FILE))
+    facts = SourceModelFacts.from_dict(read_json(folder / FACTS_FILE))
     _require(all(map(_is_name, (facts.title, *facts.lineage))), FACTS_FILE)
     network = known_network(facts.architecture)
     _check_class_names(facts.class_names)
     check_arrays(folder / ARRAYS_FILE, network.num_parameters)
-    return network, SourceWeights(folder, facts.weights_sha256)
+    return network, SourceModelWeights(folder, facts.weights_sha256)
 
 
 def known_network(name: str) -> Backbone:

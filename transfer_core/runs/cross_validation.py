@@ -44,7 +44,7 @@ def check_other_folds(
     Args:
         dataset: The images, of which the first part was kept to check with. Split otherwise, nothing is done.
         config: Every choice of the run.
-        backbone: The one that the config names.
+        backbone: The backbone that the config names.
         output_dir: The folder of the run.
         cache_dir: Where features are kept.
         first_accuracy: What the run itself reached on the first part, 0-1.

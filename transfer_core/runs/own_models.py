@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.own.source_model import FACTS_FILE, write_source
+from transfer_core.backbones.own.source_model import FACTS_FILE, write_source_model
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
 from transfer_core.files import damaged_file, move, remove
@@ -53,7 +53,7 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
         }
         try:
             with workspace.scratch_folder() as scratch:
-                write_source(scratch, model, network, facts)
+                write_source_model(scratch, model, network, facts)
                 _move_in(workspace, scratch, workspace.sources_dir / run_id)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise damaged_file(

@@ -87,7 +87,7 @@ def test_of_one_that_cannot_be_written_nothing_is_left(
         (folder / "weights.npz").write_bytes(b"half")
         raise WorkspaceError("The disk is full.")
 
-    monkeypatch.setattr(own_models, "write_source", write_half)
+    monkeypatch.setattr(own_models, "write_source_model", write_half)
     with pytest.raises(WorkspaceError, match="The disk is full"):
         make_source(own.workspace, own.run.id)
     assert list(own.workspace.sources_dir.iterdir()) == []
@@ -97,15 +97,15 @@ def test_of_one_that_cannot_be_written_nothing_is_left(
 def test_two_windows_that_make_it_at_once_get_the_same(
     own: FinishedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = own_models.write_source
+    write = own_models.write_source_model
 
     def be_slower(folder: Path, *arguments: Any) -> object:
         with monkeypatch.context() as other_window:
-            other_window.setattr(own_models, "write_source", write)
+            other_window.setattr(own_models, "write_source_model", write)
             make_source(own.workspace, own.run.id)
         return write(folder, *arguments)
 
-    monkeypatch.setattr(own_models, "write_source", be_slower)
+    monkeypatch.setattr(own_models, "write_source_model", be_slower)
     assert make_source(own.workspace, own.run.id).name == own.run.id
     assert own.workspace.source_ids() == [own.run.id]
     assert list(own.workspace.trash_dir.iterdir()) == []

@@ -63,7 +63,7 @@ def test_stops_between_two_steps(color_dataset, tiny_config, tmp_path) -> None:
     assert steps == [(1, 100), (2, 100), (3, 100)]
 
 
-def test_one_class_is_refused(color_dataset, tiny_config, tmp_path) -> None:
+def test_one_class_is_rejected(color_dataset, tiny_config, tmp_path) -> None:
     images = [image for image in color_dataset.images if image.class_name == "red"]
     with pytest.raises(IngestError):
         find_learning_rate(color_dataset.with_images(images, ()), tiny_config, TINY, tmp_path)

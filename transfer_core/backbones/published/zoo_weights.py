@@ -1,4 +1,4 @@
-"""The weights files of the Keras zoo on this computer: where they lie, and whether they are whole."""
+"""Find, download and verify the weights files that Keras publishes for `keras.applications`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CHUNK_BYTES = 2**20
 
 
 def weights_folder() -> Path:
-    """Return the folder of downloaded weights: TRANSFER_STUDIO_WEIGHTS, or the one that Keras itself uses."""
+    """Return the folder of downloaded weights: TRANSFER_STUDIO_WEIGHTS, or Keras's own."""
     named = os.environ.get(WEIGHTS_VARIABLE)
     if named:
         return Path(named)
@@ -33,12 +33,12 @@ def weights_folder() -> Path:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A weights file as Keras publishes it.
+    """A weights file that Keras publishes.
 
     Args:
-        name: What Keras calls it on disk.
-        url: Where it is published.
-        checksum: MD5 (32 digits) or SHA-256 (64 digits), or empty where Keras has none.
+        name: File name in Keras's cache.
+        url: Address of the download.
+        checksum: MD5 (32 digits) or SHA-256 (64 digits); empty where Keras publishes none.
     """
 
     name: str
@@ -52,8 +52,8 @@ class ZooWeights:
 
     Args:
         title: Name of the network, for messages.
-        files: The file without classifier and the one with it; either will do.
-        is_blue_first: Whether the network was trained on pixels with blue first. Here it gets red first.
+        files: The file without classifier and the one with it; either can be loaded.
+        is_blue_first: Whether the network was trained on BGR pixels. Loading converts it to RGB.
     """
 
     title: str
@@ -62,25 +62,25 @@ class ZooWeights:
 
     @property
     def download(self) -> WeightsFile:
-        """The file to get."""
+        """The file to download."""
         return self.files[0]
 
     @property
     def are_available(self) -> bool:
-        """Whether a file of the right name is there."""
+        """Whether a file of the right name exists; it may be damaged."""
         return self._found() is not None
 
     @property
     def checksum(self) -> str:
-        """Keras's checksum of the file that is there, or where Keras has none, one of its content."""
+        """Keras's checksum of the existing file; SHA-256 of its content where Keras publishes none."""
         file = self._found() or self.download
         return file.checksum or checksum_of(self._path(file))
 
     def load(self, model: keras.Model) -> None:
-        """Check the file and put its numbers into the network.
+        """Verify the file and set the weights of the network.
 
         Raises:
-            WeightsError: If it is missing, damaged or of another network.
+            WeightsError: If the file is missing, damaged or of another network.
         """
         file = self._found()
         if file is None:
@@ -105,13 +105,13 @@ class ZooWeights:
 def read_zoo_weights(
     content: Path | BinaryIO, model: keras.Model, name: str, *, is_blue_first: bool
 ) -> Arrays:
-    """Read a weights file of a network of the zoo, made ready for pixels with red first.
+    """Read a weights file of `keras.applications` for a network on RGB pixels.
 
     Args:
         content: The file.
         model: The network.
         name: Of the file, for messages.
-        is_blue_first: Whether the network was trained on pixels with blue first.
+        is_blue_first: Whether the network was trained on BGR pixels; its first kernel is then reversed.
 
     Raises:
         WeightsError: If the file is missing, damaged, or of another network.
@@ -129,20 +129,19 @@ def download_weights(
     on_progress: OnProgress = lambda num_bytes, num_all: None,
     should_stop: ShouldStop = lambda: False,
 ) -> Path:
-    """Get a file into the folder of weights. Nothing of it is left there when it breaks off.
+    """Download a file into the folder of weights, completely or not at all.
 
     Args:
-        file: Which one.
-        on_progress: Called with the bytes that have come and those of the whole file, 0 if the server does not say.
-        should_stop: Asked after each piece.
+        file: The file.
+        on_progress: Called with the bytes received and those of the whole file, 0 if the server does not send it.
+        should_stop: Called after each chunk of 64 KB.
 
     Returns:
-        Where it lies.
+        Path of the file.
 
     Raises:
-        DownloadStoppedError: If `should_stop` said so.
-        WeightsError: If it could not be had, was cut off, or has another checksum; the message says what else
-            can be done.
+        DownloadStoppedError: If `should_stop` returned true.
+        WeightsError: If the download failed or has the wrong checksum; the message names alternatives.
         WorkspaceError: If writing fails.
     """
     path = weights_folder() / file.name
@@ -150,7 +149,7 @@ def download_weights(
         download_file(
             _address(file),
             path,
-            is_right=lambda beside: _is_right(beside, file),
+            is_right=lambda beside: _is_complete(beside, file),
             on_progress=on_progress,
             should_stop=should_stop,
         )
@@ -169,8 +168,8 @@ def _address(file: WeightsFile) -> str:
     return f"{mirror.rstrip('/')}/{file.name}" if mirror else file.url
 
 
-def _is_right(path: Path, file: WeightsFile) -> bool:
-    """Whether it is an HDF5 file to its end: not every server tells a length, nor Keras every checksum."""
+def _is_complete(path: Path, file: WeightsFile) -> bool:
+    """Return whether it is a whole HDF5 file: some servers send no length, and Keras has no checksum for some."""
     import h5py
 
     try:
@@ -181,7 +180,7 @@ def _is_right(path: Path, file: WeightsFile) -> bool:
 
 
 def missing_message(title: str, file: WeightsFile) -> str:
-    """Say what to do about weights that are not here, in one sentence."""
+    """Return the sentence about missing weights and what to do."""
     return _(
         "The weights of {title} are not on this computer: download them on the Model page, or use a model that "
         "works offline, or put the file {file} into the folder {folder}."
@@ -189,11 +188,7 @@ def missing_message(title: str, file: WeightsFile) -> str:
 
 
 def has_checksum(path: Path, checksum: str) -> bool:
-    """Say whether a file has a checksum as Keras gives them.
-
-    Args:
-        path: The file.
-        checksum: MD5 (32 digits) or SHA-256 (64 digits).
+    """Return whether a file has a checksum: MD5 (32 digits) or SHA-256 (64 digits).
 
     Raises:
         WeightsError: If the file cannot be read.

@@ -40,7 +40,7 @@ def body_kernels(model) -> list[np.ndarray]:
     return [layer.kernel.numpy() for layer in model.layers if layer.name.endswith("_conv")]
 
 
-def test_source_has_the_trained_body_and_tells_where_it_comes_from(own: FinishedRun, keras_module) -> None:
+def test_source_model_has_the_trained_body_and_its_lineage(own: FinishedRun, keras_module) -> None:
     assert [run.id for run in runs_to_build_on(own.workspace)] == [own.run.id]
     source = make_source(own.workspace, own.run.id)
     trained = keras_module.saving.load_model(own.folder / "model.keras", compile=False)
@@ -197,7 +197,7 @@ def test_archives_of_another_kind_are_refused(
     assert len(workspace.source_ids()) == 1
 
 
-def test_array_that_says_it_is_huge_is_refused_before_it_is_read(
+def test_array_with_a_huge_shape_is_rejected_before_it_is_read(
     exported: Path, workspace: Workspace, keras_module
 ) -> None:
     """Also with a checksum that fits: the shape is compared before any number is read."""
@@ -232,7 +232,7 @@ def test_other_peoples_model_files_are_refused_with_the_reason(
             import_source(workspace, io.BytesIO(content))
 
 
-def test_plain_weights_become_an_own_model(tmp_path: Path, workspace: Workspace, keras_module) -> None:
+def test_weights_file_becomes_a_source_model(tmp_path: Path, workspace: Workspace, keras_module) -> None:
     network = get_backbone("mobilenet_tiny").build()
     save_as_keras_publishes(network, tmp_path / "birds.h5")
     with (tmp_path / "birds.h5").open("rb") as content:

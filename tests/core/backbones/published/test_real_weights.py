@@ -43,7 +43,7 @@ def accuracy(workspace: Workspace, dataset: ImageDataset, name: str) -> float:
     )
 
 
-def test_published_file_with_classifier_works_as_a_backbone_and_is_no_random_network(
+def test_published_file_with_classifier_beats_random_weights(
     weights_dir: Path, shared_data: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, keras_module
 ) -> None:
     """Put into the folder, and brought as an own file, it gives the same; random weights are far below."""
@@ -62,7 +62,7 @@ def test_published_file_with_classifier_works_as_a_backbone_and_is_no_random_net
     assert found["random"] < found["own file"] - 0.2
 
 
-def test_a_model_of_flowers_is_the_start_of_one_of_clothing(
+def test_model_of_flowers_is_fine_tuned_on_clothing(
     shared_data: Path, workspace: Workspace, keras_module
 ) -> None:
     """From one real set to another: the fine-tuned body comes along, and still sees."""

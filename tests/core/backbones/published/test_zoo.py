@@ -58,7 +58,7 @@ def test_registry_has_every_network_of_the_library(keras_module) -> None:
     assert len(ZOO) == 40
 
 
-def test_what_the_network_sees_is_what_its_family_preprocesses(
+def test_preprocessing_and_weights_give_the_feature_map_of_keras(
     built: Built, keras_module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a weights file on, on known pixels: the same feature map as Keras gives with that file."""
@@ -116,7 +116,7 @@ def test_saved_and_loaded_it_gives_the_same_map_and_a_gradient_to_explain_with(
     size, last_block = built.backbone.image_size, built.backbone.blocks[-1]
     pixels = tf.constant(np.random.default_rng(5).integers(0, 256, (1, size, size, 3)), tf.float32)
     with tf.GradientTape() as tape:
-        # Grad-CAM asks how the answer changes with the map that leaves the last block.
+        # Grad-CAM needs the gradient of the answer by the output of the last block.
         activation = keras_module.Model(loaded.input, loaded.get_layer(last_block.last_layer).output)(pixels)
         tape.watch(activation)
         answer = tf.reduce_mean(activation**2)
@@ -125,7 +125,7 @@ def test_saved_and_loaded_it_gives_the_same_map_and_a_gradient_to_explain_with(
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "convnext_tiny"])
-def test_constant_graph_gives_what_the_network_gives(name: str, keras_module) -> None:
+def test_constant_graph_equals_the_network(name: str, keras_module) -> None:
     backbone = get_backbone(name)
     model = backbone.build(pretrained=False)
     size = backbone.image_size
