@@ -2,7 +2,7 @@
 
 A model is trained on each set as the app recommends it; then every photo of the other sets is unknown to it. For each
 measure the threshold is set so that it keeps a share of the validation photos; printed is the share of unknown photos
-that it refuses. How the method was chosen is in docs/i-dont-know.md.
+that it refuses. How the method was chosen is in docs/rejection.md.
 
 Example:
     python -m benchmarks.rejection --data photos/flowers --data photos/clothing --data photos/trash

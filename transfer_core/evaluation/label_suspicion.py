@@ -1,7 +1,7 @@
 """Which labels are likely wrong: what a classifier that never saw an image with its label says about it.
 
 Confident learning (Northcutt, Jiang, Chuang, 2021, "Confident Learning: Estimating Uncertainty in Dataset
-Labels"). How well it finds wrong labels is measured in docs/data-doctor.md.
+Labels"). How well it finds wrong labels is measured in docs/photo-check.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Unlike what was learned: a low cosine similarity to the nearest training images in the space of the pooled features
 (Sun, Ming, Zhu and Li, 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors"). Not sure: a low
-probability of the class that is said (Hendrycks and Gimpel, 2017). How they were chosen: docs/i-dont-know.md.
+probability of the class that is said (Hendrycks and Gimpel, 2017). How they were chosen: docs/rejection.md.
 Scoring needs NumPy alone, so that exported models can do the same.
 """
 

@@ -145,7 +145,7 @@ def test_the_likeliest_comes_first() -> None:
 
 
 def test_a_tenth_of_wrong_labels_on_real_photos(shared_data: Path, tmp_path: Path) -> None:
-    """Measured over five draws in docs/data-doctor.md: four in five named are wrong, three in five are named."""
+    """Measured over five draws in docs/photo-check.md: four in five named are wrong, three in five are named."""
     dataset = add_files(
         create_dataset(Workspace(tmp_path), "clothing"), folder_source(shared_data / "clothing")
     )

@@ -1,6 +1,6 @@
 """The data doctor: what is wrong with a dataset, in plain words, and what one click can do about it.
 
-How the thresholds were chosen is in docs/data-doctor.md.
+How the thresholds were chosen is in docs/photo-check.md.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from transfer_core.language import _, plural
 MIN_SHARP_SIDE = 64
 # Longer side by shorter side: squeezed into a square, such a picture is beyond recognition.
 MAX_SIDE_RATIO = 3.0
-# Half of what the dullest and the darkest of 835 real photos have (11.3 and 22.4 of 255): docs/data-doctor.md.
+# Half of what the dullest and the darkest of 835 real photos have (11.3 and 22.4 of 255): docs/photo-check.md.
 MIN_CONTRAST = 6.0
 MIN_BRIGHTNESS = 11.0
 # Where copies lie on several sides, the side that the model is judged by keeps its own.

@@ -1,6 +1,6 @@
 """Which images show the same: copies of one picture, frames of one recording, files of one original.
 
-The thresholds, and what they find and do not find, are measured in docs/data-doctor.md.
+The thresholds, and what they find and do not find, are measured in docs/photo-check.md.
 """
 
 from __future__ import annotations
