@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import link_to_next, run_page
+from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.model.audition import show_audition
@@ -34,7 +35,7 @@ def show_choice(session: Session) -> None:
     """Say which network is chosen, where it is none of the cards below."""
     name = session.backbone_name
     if name and name not in [backbone.name for backbone in bundled_backbones()]:
-        lineage = lineage_words(get_backbone(name))
+        lineage = lineage_words(get_backbone(name, workspace()))
         st.success(_("Chosen: {lineage}").format(lineage=lineage), icon=":material/check_circle:")
 
 

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transfer_core.backbones.published.weights_download import URL_VARIABLE
-from transfer_core.backbones.published.zoo_weights import WEIGHTS_VARIABLE
+from transfer_core.backbones.published.zoo_weights import URL_VARIABLE, WEIGHTS_VARIABLE
 from transfer_core.errors import ExportError
 from transfer_core.export.web_runtime import REGISTRY_VARIABLE, get_runtime
 from transfer_core.workspace import Workspace

@@ -45,6 +45,11 @@ class Workspace:
 
     root: Path
 
+    @classmethod
+    def of_run(cls, folder: Path) -> Workspace:
+        """Return the workspace that the folder of a run is in."""
+        return cls(folder.parents[1])
+
     @property
     def datasets_dir(self) -> Path:
         """Folder of all datasets."""

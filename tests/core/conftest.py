@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -98,7 +97,6 @@ def finished_run(
 @pytest.fixture
 def own(finished_run: FinishedRun, workspace: Workspace) -> FinishedRun:
     """The finished run, alone in a workspace of its own."""
-    look_for_own_models_in(workspace)
     run_dir = workspace.run_dir(finished_run.run.id)
     shutil.copytree(finished_run.folder, run_dir)
     run = TrainingRun.load(workspace, finished_run.run.id)

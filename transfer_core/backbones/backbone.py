@@ -1,13 +1,10 @@
-"""The facts about a pretrained network, apart from the code that builds it."""
+"""A pretrained network as plain data: sizes, counts and origin, apart from the code that builds it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
 
 if TYPE_CHECKING:
     import keras
@@ -15,19 +12,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Block:
-    """A natural piece of a network: the unit in which a person freezes.
+    """A part of a network between two cuts: the unit of freezing.
 
     Args:
-        name: Short name, unique in its backbone, such as `"block3"`.
-        last_layer: Name of the Keras layer whose output leaves the block. Everything behind it depends on that
-            output alone.
-        output_size: Side of the square feature map that leaves it, in cells.
-        num_channels: Depth of that feature map.
-        num_parameters: All its weights, as Keras counts them.
-        num_trainable_parameters: Those that learn when the block is unfrozen. BatchNormalization stays
-            in inference mode while fine-tuning, so its weights are not among them.
-        num_scratch_parameters: Those that learn when the network starts from random weights;
-            BatchNormalization learns then.
+        name: Unique in its backbone, such as `"block3"`.
+        last_layer: Name of the Keras layer that ends the block. All later layers depend on its output alone.
+        output_size: Side of the square output feature map, in cells.
+        num_channels: Channels of that feature map.
+        num_parameters: All weights, as Keras counts them.
+        num_trainable_parameters: Weights that train when the block is unfrozen. Without those of
+            BatchNormalization, which runs in inference mode while fine-tuning.
+        num_scratch_parameters: Weights that train when the network starts from random weights, those of
+            BatchNormalization included.
         num_multiplications: Multiplications for one image.
     """
 
@@ -42,51 +38,26 @@ class Block:
 
 
 class Weights(Protocol):
-    """Where the pretrained weights of a backbone come from."""
+    """The weights source of a backbone: identifies, finds and loads its pretrained weights."""
 
     @property
     def checksum(self) -> str:
-        """Names the very numbers; part of the key of every cached feature.
+        """Identifies the exact weights; part of the key of every cached feature.
 
         Raises:
-            WeightsError: If it can only be told from the file, and the file is missing.
+            WeightsError: If it is computed from the file, and the file is missing.
         """
 
     @property
     def are_available(self) -> bool:
-        """Whether they are on this computer: a quick look, which does not read them."""
+        """Whether the weights are on this computer. Quick: reads no weights."""
 
     def load(self, model: keras.Model) -> None:
-        """Put them into the backbone.
+        """Set the weights of a built backbone.
 
         Raises:
-            WeightsError: If they are missing, damaged or those of another network.
+            WeightsError: If the weights are missing, damaged or of another network.
         """
-
-
-@dataclass(frozen=True)
-class RandomWeights:
-    """Random numbers, the same every time: for tests.
-
-    Args:
-        checksum: Names them.
-        seed: Fixes them; None leaves those that the network was built with.
-    """
-
-    checksum: str
-    seed: int | None = None
-    are_available: bool = True
-
-    def load(self, model: keras.Model) -> None:
-        """Draw the kernels as He et al. (2015) did."""
-        if self.seed is None:
-            return
-        draws = np.random.default_rng(self.seed)
-        for weight in model.weights:
-            if weight.name.endswith("kernel"):
-                # A depthwise kernel, with one output for each channel, sees one channel at a time.
-                num_inputs = math.prod(weight.shape[:2] if weight.shape[-1] == 1 else weight.shape[:-1])
-                weight.assign(draws.normal(0, math.sqrt(2 / num_inputs), weight.shape))
 
 
 @dataclass(frozen=True)
@@ -95,28 +66,26 @@ class Backbone:
 
     Args:
         name: Identifier used in files and on the command line.
-        title: Name for people.
-        family: Key of the family it belongs to, as `families.py` has it.
-        when_to_pick: One plain sentence.
+        title: Name on screen.
+        family: Key in `families.py`.
+        when_to_pick: A sentence on screen about what it is good for.
         image_size: Side of the square input, in pixels.
-        smallest_image_size: The least that the network can be built for, in pixels.
-        preprocessing: What turns raw pixels into what the network was trained with; it sits inside the built
-            network: `"caffe"`, `"tf"`, `"torch"` as Keras calls them, or `"inside"` where the network's own
-            layers do it.
+        smallest_image_size: Smallest side that the network can be built for, in pixels.
+        preprocessing: How the built network scales raw pixels: `"caffe"`, `"tf"` or `"torch"` as in Keras, or
+            `"inside"` where the network's own layers do it.
         blocks: From input to output; together they cover every layer.
-        megabytes: Size of the weights file, in MB (10^6 bytes); of a file that is not here yet, four bytes for
-            each parameter.
-        imagenet_accuracy: Top-1 accuracy on the ImageNet validation photos, between 0 and 1, or None when it has
-            none.
+        megabytes: Size of the weights file, in MB (10^6 bytes). Four bytes for each parameter where Keras does
+            not publish the size.
+        imagenet_accuracy: Top-1 accuracy on the ImageNet validation set, 0-1; None if unknown.
         accuracy_source: Who published that accuracy.
         licence: SPDX identifier of the licence of the weights.
-        weights_source: Where the weights come from, in words.
-        weights: Gets them.
+        weights_source: A sentence on screen about where the weights come from.
+        weights: Loads the weights.
         architecture: Returns the Keras model with fresh weights: raw RGB pixels in 0-255,
             `[batch, image_size, image_size, 3]`, to a feature map. Scaling happens inside.
-        network: Name of the published network that it is built as, for a person's own model; its own otherwise.
-        lineage: What it learned before, the latest first, such as `("ImageNet",)`.
-        hidden: Kept out of the pages (a tiny network for tests).
+        network: Name of the published backbone with the same architecture; `name` for a published one.
+        lineage: What it was trained on before, the latest first, such as `("ImageNet",)`.
+        hidden: Whether only tests use it.
     """
 
     name: str
@@ -142,10 +111,10 @@ class Backbone:
         """Build the network.
 
         Args:
-            pretrained: Whether it gets the pretrained weights; otherwise its weights are fresh.
+            pretrained: Whether to load the pretrained weights.
 
         Returns:
-            A flat functional model; its layers have the same names every time.
+            A flat functional model. Layer names are the same every time.
 
         Raises:
             WeightsError: If the pretrained weights are missing or damaged.
@@ -162,15 +131,15 @@ class Backbone:
 
     @property
     def num_parameters(self) -> int:
-        """All weights of the network, without a classifier."""
+        """All weights, without a classifier."""
         return sum(block.num_parameters for block in self.blocks)
 
     @property
     def num_multiplications(self) -> int:
-        """Multiplications for one image: what decides how long a look takes."""
+        """Multiplications for one image; the time of a forward pass grows with it."""
         return sum(block.num_multiplications for block in self.blocks)
 
     @property
     def num_features(self) -> int:
-        """Length of the vector that describes one image after pooling."""
+        """Length of the feature vector of one image, after pooling."""
         return self.blocks[-1].num_channels

@@ -1,4 +1,4 @@
-"""Which backbones fit what a person asks for: the filters and the search of the Model page."""
+"""Filter and search backbones for the Model page."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ Speed = Literal["fast", "medium", "slow", "very_slow"]
 
 SMALL_MEGABYTES = 40
 ACCURATE_SHARE = 0.80
-# Multiplications for one photo; EfficientNet-Lite0, the quickest that comes with the app, has 385 million.
+# Multiplications for one photo. EfficientNet-Lite0, the fastest bundled backbone, has 385 million.
 _SPEEDS: tuple[tuple[Speed, float], ...] = (("fast", 0.75e9), ("medium", 2e9), ("slow", 8e9))
 
 
 def speed_of(backbone: Backbone) -> Speed:
-    """Say how quick a network is for its computations, before anything was measured on this machine."""
+    """Estimate the speed of a backbone from its multiplications, before any measurement on this machine."""
     return next((speed for speed, most in _SPEEDS if backbone.num_multiplications <= most), "very_slow")
 
 
 def fits_wish(backbone: Backbone, wish: Wish) -> bool:
-    """Say whether a network has what a person asks for.
+    """Return whether a backbone passes a filter.
 
     Args:
-        backbone: The network.
-        wish: `"offline"` for weights on this computer, `"small"` for at most 40 MB, `"fast"` for few computations,
-            `"accurate"` for at least 80 % on ImageNet.
+        backbone: The backbone.
+        wish: `"offline"` for weights on this computer, `"small"` for at most 40 MB, `"fast"` for at most 0.75
+            billion multiplications, `"accurate"` for at least 80 % on ImageNet.
     """
     return {
         "offline": lambda: backbone.weights.are_available,
@@ -40,12 +40,12 @@ def fits_wish(backbone: Backbone, wish: Wish) -> bool:
 
 
 def find_backbones(backbones: Iterable[Backbone], text: str, wishes: Sequence[Wish]) -> list[Backbone]:
-    """Return those that have everything a person asks for, in the order given.
+    """Return the backbones that match a search text and pass all filters, in the order given.
 
     Args:
-        backbones: To choose from.
-        text: Letters of the name or the family; capitals, spaces and dashes do not matter.
-        wishes: All must be met.
+        backbones: The candidates.
+        text: Part of the title or the family; case, spaces and dashes do not matter.
+        wishes: The filters.
     """
     wanted = _bare(text)
     return [

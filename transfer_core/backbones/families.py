@@ -1,4 +1,7 @@
-"""The families of networks, in the words a person needs to choose between them."""
+"""Words that help a person to choose a backbone: for each family, and for the backbones that come with the app.
+
+They are in Python rather than in the records of the backbones because message catalogues are extracted from Python.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,14 @@ from transfer_core.language import _
 
 @dataclass(frozen=True)
 class FamilyWords:
-    """A family of networks.
-
-    Args:
-        title: Its name for people.
-        when_to_pick: What it is good for, in one plain sentence.
-    """
+    """Name of a family of networks and a sentence about what it is good for, both shown on screen."""
 
     title: str
     when_to_pick: str
 
 
 def family_words(family: str) -> FamilyWords:
-    """Return the words for a family.
-
-    Args:
-        family: Its key, as the registry has it.
-    """
+    """Return the words for a family, by its key in the records of the backbones."""
     return {
         "efficientnet_lite": FamilyWords(
             "EfficientNet-Lite", _("Comes with the app. Made for phones: quick and small.")
@@ -65,3 +59,19 @@ def family_words(family: str) -> FamilyWords:
         ),
         "tests": FamilyWords(_("For tests"), _("Only for tests: its weights are random.")),
     }[family]
+
+
+def when_to_pick(name: str, family: str) -> str:
+    """Return a sentence about what a backbone is good for: its own, or else that of its family."""
+    own = {
+        "efficientnet_lite0": _(
+            "Start here. It looks at your photos fastest and is right nearly as often as its bigger sisters."
+        ),
+        "efficientnet_lite1": _(
+            "Pick it when Lite0 mixes up classes that look alike and you can wait a little longer."
+        ),
+        "efficientnet_lite2": _(
+            "Pick it when small details decide and the best answer matters more than the wait."
+        ),
+    }
+    return own.get(name) or family_words(family).when_to_pick

@@ -1,4 +1,4 @@
-"""Bring TensorFlow and Keras into the process, once, with settings that leave room for the pages."""
+"""Import TensorFlow and Keras once per process, with a thread count that keeps the pages responsive."""
 
 import ctypes
 import gc
@@ -19,42 +19,41 @@ _loaded = threading.Event()
 
 
 def load_keras(num_threads: int | None = None) -> None:
-    """Import TensorFlow and Keras. Later calls return at once, and a call during the import waits for it.
+    """Import TensorFlow and Keras. Later calls return at once; a call during the import waits for it.
 
     Args:
-        num_threads: Cores that TensorFlow may use, all usable ones if not given. An app that has to answer while
-            it trains leaves one free.
+        num_threads: Threads of TensorFlow; all usable cores if not given. The app leaves one core to its pages.
     """
     with _lock:
         if _loaded.is_set():
             return
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with _without_start_up_notes():
+        with _without_gpu_warnings():
             import keras  # noqa: F401  (the import is the work)
             import tensorflow as tf
 
-        # Each run makes its functions again, and Python may give a new one the id of one that is gone:
-        # TensorFlow then warns of one function that is traced over and over.
+        # Each run creates its functions again. Python may reuse the id of a deleted one, and TensorFlow then
+        # warns that a function is traced too often.
         logging.getLogger("tensorflow").addFilter(
             lambda record: "tf.function retracing" not in record.getMessage()
         )
         usable = num_usable_cores()
-        # TensorFlow knows nothing of a container's quota.
+        # TensorFlow ignores a container's CPU quota.
         if num_threads is not None or usable < (os.cpu_count() or 1):
             tf.config.threading.set_intra_op_parallelism_threads(num_threads or usable)
             tf.config.threading.set_inter_op_parallelism_threads(num_threads or usable)
-        # Half a million objects that live for ever: out of every later collection.
+        # The import leaves half a million permanent objects; freezing them spares every later collection.
         gc.collect()
         gc.freeze()
         _loaded.set()
 
 
 @contextmanager
-def _without_start_up_notes() -> Iterator[None]:
-    """Keep TensorFlow's notes about a missing GPU out of the log; everything else still gets there.
+def _without_gpu_warnings() -> Iterator[None]:
+    """Filter TensorFlow's messages about a missing GPU out of the log.
 
-    Its libraries write them while they are loaded, before any setting counts, through the C library's `stderr`. So
-    this stream alone gets another file meanwhile: descriptor 2, which Python and its threads write to, stays.
+    Its libraries write them to the C library's `stderr` while they are loaded, before any log setting applies. So
+    this stream alone is redirected during the import; descriptor 2, which Python writes to, is not.
     """
     stream = _c_stderr()
     if stream is None:
@@ -70,7 +69,7 @@ def _without_start_up_notes() -> Iterator[None]:
             yield
         finally:
             stream.value = original
-            # A library may have kept the other stream: what it writes later on gets to the log.
+            # A library may have kept the redirected stream; its later output must reach the log.
             os.dup2(2, descriptor)
             written.seek(0)
             for line in written:
@@ -79,7 +78,7 @@ def _without_start_up_notes() -> Iterator[None]:
 
 
 def _c_stderr() -> ctypes.c_void_p | None:
-    """Return the C library's variable `stderr`; None where it cannot be set. There are no notes on macOS."""
+    """Return the C library's variable `stderr`; None where it cannot be set (macOS has no such messages)."""
     if sys.platform != "linux":
         return None
     try:

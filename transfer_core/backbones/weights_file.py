@@ -1,7 +1,7 @@
-"""Read Keras weights files as plain arrays, checked against a network before anything is taken from them.
+"""Read Keras weights files (HDF5) safely: plain arrays only, validated against a network before they are read.
 
-Only HDF5's own arrays are read; nothing in the file is run. Links and storage that lead out of the file are refused,
-and no array is read before its shape is the one that is expected.
+Nothing in the file is executed. Links and external storage are rejected, and no array is read before its shape
+matches.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, list[Array]]
 
-# What reading raises on files that were cut off or changed.
+# Raised by reading truncated or modified files.
 _DAMAGE = (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, MemoryError)
-# The names of weights, by what they end in; networks of older files have other words before it.
+# Weights by the end of their names; older files have other prefixes.
 _KINDS = ("kernel", "bias", "gamma", "beta", "mean", "variance", "count")
 _MOST_LAYERS = 10_000
 
 
 @dataclass(frozen=True)
 class _Stored:
-    """The weights of one layer as they lie in a file."""
+    """The weights of one layer in a file, not read yet."""
 
     layer: str
     names: list[str]
@@ -47,14 +47,14 @@ class _Stored:
 
 
 def read_weights(content: Path | BinaryIO, model: keras.Model, name: str) -> Arrays:
-    """Return what a Keras weights file (`.h5` or `.weights.h5`) holds for each layer of a network.
+    """Return the arrays of a Keras weights file (`.h5` or `.weights.h5`) for each layer of a network.
 
-    The file may be of the network with its classifier; what lies behind the last layer of `model` is passed over.
-    Layers are found by name, or in order where the file has other names, as Keras does itself.
+    Weights of later layers, such as a classifier, are ignored. Layers are matched by name or, if the file has
+    other names, in order, as Keras does.
 
     Args:
         content: The file.
-        model: The network; what it holds does not matter.
+        model: The network; its present weights do not matter.
         name: Of the file, for messages.
 
     Returns:
@@ -80,12 +80,7 @@ def read_weights(content: Path | BinaryIO, model: keras.Model, name: str) -> Arr
 
 
 def set_weights(model: keras.Model, arrays: Arrays) -> None:
-    """Put arrays into the layers of a network.
-
-    Args:
-        model: The network.
-        arrays: As `read_weights` returned them for the same network.
-    """
+    """Set the weights of a network to what `read_weights` returned for it."""
     for layer in model.layers:
         if layer.weights:
             layer.set_weights(arrays[layer.name])
@@ -106,7 +101,7 @@ def _stored_layers(file: h5py.File, model: keras.Model) -> Iterator[_Stored]:
 
 
 def _stored_by_class(file: h5py.File, model: keras.Model) -> Iterator[_Stored]:
-    """Read what `save_weights` of Keras 3 writes: layers by their class and their place among those of that class."""
+    """Read the format of Keras 3's `save_weights`: layers by class and number within the class."""
     for layer, place in _places_of(model):
         if layer.weights and place in _member(file, "layers"):
             arrays = _arrays_of(_member(file, f"layers/{place}"), layer)
@@ -123,7 +118,7 @@ def _places_of(model: Any) -> Iterator[tuple[Any, str]]:
 
 def _arrays_of(group: h5py.Group, layer: Any) -> list[h5py.Dataset]:
     if hasattr(layer, "layers"):
-        # A layer made of layers, such as the stem of ConvNeXt, has their weights one after the other.
+        # A composite layer, such as the stem of ConvNeXt, holds the weights of its layers in order.
         return [
             array
             for part, place in _places_of(layer)
@@ -139,7 +134,7 @@ def _snake_case(class_name: str) -> str:
 
 
 def _member(group: h5py.Group, path: str) -> h5py.Group:
-    """Return what lies at a path, if it lies in this very file."""
+    """Return the member at a path; raise if a link leads elsewhere."""
     import h5py
 
     for part in path.split("/"):

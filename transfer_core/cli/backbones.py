@@ -11,8 +11,7 @@ import click
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.families import family_words
 from transfer_core.backbones.own.exchange import export_source, import_source, import_weights
-from transfer_core.backbones.published.weights_download import download_weights
-from transfer_core.backbones.published.zoo_weights import ZooWeights
+from transfer_core.backbones.published.zoo_weights import ZooWeights, download_weights
 from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.cli.datasets import dataset_from
 from transfer_core.cli.options import common_options, open_workspace
@@ -44,8 +43,7 @@ def backbones(root: Path | None, as_json: bool) -> None:
 @common_options
 def download(name: str, root: Path | None, as_json: bool) -> None:
     """Get the weights of a published network onto this computer."""
-    open_workspace(root)
-    backbone = get_backbone(name)
+    backbone = get_backbone(name, open_workspace(root))
     _download(backbone)
     report(as_json, backbone_facts(backbone), [_("The weights of {name} are here.").format(name=name)])
 
@@ -75,7 +73,7 @@ def import_one(path: Path, weights_of: str | None, root: Path | None, as_json: b
             source_id = import_weights(workspace, weights_of, content, path.name)
         else:
             source_id = import_source(workspace, content)
-    facts = backbone_facts(get_backbone(source_id))
+    facts = backbone_facts(get_backbone(source_id, workspace))
     report(as_json, facts, [_("Build on it with: train --backbone {id}").format(id=source_id)])
 
 
@@ -126,14 +124,14 @@ def own_backbones(workspace: Workspace) -> list[Backbone]:
     found = []
     for source_id in workspace.source_ids():
         try:
-            found.append(get_backbone(source_id))
+            found.append(get_backbone(source_id, workspace))
         except TransferStudioError as error:
             note(_("The own model {id} is damaged: {reason}").format(id=source_id, reason=error))
     return found
 
 
-def make_ready(workspace: Workspace, config: TrainingConfig) -> None:
-    """Have the backbone of a training ready: a run becomes a source, missing weights are downloaded.
+def make_ready(workspace: Workspace, config: TrainingConfig) -> Backbone:
+    """Return the backbone of a training with its weights: make a run a source model, download missing weights.
 
     Raises:
         NotFoundError: If there is no such backbone and no such run.
@@ -142,7 +140,7 @@ def make_ready(workspace: Workspace, config: TrainingConfig) -> None:
         WorkspaceError: If writing fails.
     """
     try:
-        backbone = get_backbone(config.backbone)
+        backbone = get_backbone(config.backbone, workspace)
     except NotFoundError as error:
         # A slip of the keyboard is not to leave an empty workspace behind.
         if not workspace.root.is_dir() or config.backbone not in workspace.run_ids():
@@ -150,6 +148,7 @@ def make_ready(workspace: Workspace, config: TrainingConfig) -> None:
         backbone = make_source(workspace, config.backbone)
     if config.weights != "random":
         _download(backbone)
+    return backbone
 
 
 def audition_facts(workspace: Workspace, dataset: ImageDataset, names: Sequence[str]) -> dict[str, Any]:
@@ -163,7 +162,7 @@ def audition_facts(workspace: Workspace, dataset: ImageDataset, names: Sequence[
     Raises:
         TransferStudioError: As `audition` does.
     """
-    tried = [get_backbone(name) for name in names]
+    tried = [get_backbone(name, workspace) for name in names]
     tried = tried or [
         backbone
         for backbone in (*list_backbones(), *own_backbones(workspace))
@@ -176,11 +175,12 @@ def audition_facts(workspace: Workspace, dataset: ImageDataset, names: Sequence[
             told.add(backbone.name)
             note(backbone.title)
 
+    titles = {backbone.name: backbone.title for backbone in tried}
     scores = audition(dataset, tried, workspace.cache_dir, on_progress=tell)
     facts = [
         {
             "name": score.backbone_name,
-            "title": get_backbone(score.backbone_name).title,
+            "title": titles[score.backbone_name],
             "accuracy": score.accuracy,
             "spread": score.spread,
             "fold_accuracies": list(score.accuracies),

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.cli.datasets import dataset_from
 from transfer_core.cli.options import (
     common_options,
@@ -77,10 +78,11 @@ def sweep(
     else:
         config = config_from(choices)
         dataset = dataset_from(workspace, source, config.seed)
+        backbone = get_backbone(config.backbone, workspace)
         if recommended:
-            config, _reasons = recommended_config(choices, dataset)
-        usual = usual_depths(len(FreezePlan.of(config).backbone.blocks))
-        plan = SweepPlan.of(dataset, config, depths or usual, repeats)
+            config, _reasons = recommended_config(choices, dataset, backbone)
+        usual = usual_depths(len(FreezePlan.of(config, backbone).backbone.blocks))
+        plan = SweepPlan.of(dataset, config, depths or usual, repeats, backbone)
     _sweep_depths(workspace, dataset, config, plan, as_json)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
-from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.leftovers import remove_leftovers
@@ -70,9 +70,8 @@ def common_options(command: Command) -> Command:
 
 
 def open_workspace(root: Path | None) -> Workspace:
-    """Return the workspace in a folder, or the person's own, with the models in it."""
+    """Return the workspace in a folder, or the person's own."""
     workspace = Workspace(root or default_workspace_root())
-    look_for_own_models_in(workspace)
     remove_leftovers(workspace)
     return workspace
 
@@ -106,19 +105,22 @@ def config_from(choices: dict[str, Any]) -> TrainingConfig:
     return config.with_changes(fine_tune_epochs=min(TrainingConfig().fine_tune_epochs, config.epochs))
 
 
-def recommended_config(choices: dict[str, Any], dataset: ImageDataset) -> tuple[TrainingConfig, list[str]]:
+def recommended_config(
+    choices: dict[str, Any], dataset: ImageDataset, backbone: Backbone
+) -> tuple[TrainingConfig, list[str]]:
     """Let the images decide what was not given.
 
     Args:
         choices: What `training_options` passes to the command.
         dataset: What the training learns from.
+        backbone: What it builds on.
 
     Returns:
         The config, and why it is like that: sentences for a person.
     """
     from transfer_core.training.advice import recommend
 
-    recommendation = recommend(dataset, get_backbone(choices["backbone"] or TrainingConfig().backbone))
+    recommendation = recommend(dataset, backbone)
     return recommendation.config.with_changes(**_given(choices)), list(recommendation.reasons)
 
 

@@ -40,12 +40,12 @@ def train(source: str, recommended: bool, root: Path | None, as_json: bool, **ch
     """Train a classifier on a folder, a zip, a sample or a dataset that is there already."""
     workspace = open_workspace(root)
     config = config_from(choices)
-    make_ready(workspace, config)
-    FreezePlan.of(config)  # complains before a thousand images are read
+    backbone = make_ready(workspace, config)
+    FreezePlan.of(config, backbone)  # raises before a thousand images are read
     dataset = dataset_from(workspace, source, config.seed)
     dataset.check_trainable()
     if recommended:
-        config, reasons = recommended_config(choices, dataset)
+        config, reasons = recommended_config(choices, dataset, backbone)
         for reason in reasons:
             note(reason)
     _train_and_report(workspace, TrainingRun.create(workspace, dataset, config), as_json)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.damage import use_readable
@@ -30,7 +31,7 @@ def suspicious_labels(
     dataset: ImageDataset,
     cache_dir: Path,
     *,
-    backbone_name: str = DEFAULT_BACKBONE,
+    backbone: Backbone | None = None,
     on_progress: Callable[[int], None] = lambda num_done: None,
     should_stop: ShouldStop = lambda: False,
 ) -> list[Suspicion]:
@@ -43,25 +44,25 @@ def suspicious_labels(
     Args:
         dataset: The images with their labels.
         cache_dir: Where features are kept; those of an earlier training of the same images are used.
-        backbone_name: The network that looks at the images.
+        backbone: What computes the features; the default one if not given.
         on_progress: Called with the number of images looked at.
         should_stop: Asked at each batch of images.
 
     Raises:
         FeaturesStoppedError: If `should_stop` said so.
-        NotFoundError: If there is no such backbone.
         WeightsError: If the weights of the backbone are missing or damaged.
         WorkspaceError: If writing fails.
     """
+    chosen = backbone or get_backbone(DEFAULT_BACKBONE)
     return use_readable(
-        dataset, lambda readable: _suspicions(readable, cache_dir, backbone_name, on_progress, should_stop)
+        dataset, lambda readable: _suspicions(readable, cache_dir, chosen, on_progress, should_stop)
     )
 
 
 def _suspicions(
     dataset: ImageDataset,
     cache_dir: Path,
-    backbone_name: str,
+    backbone: Backbone,
     on_progress: Callable[[int], None],
     should_stop: ShouldStop,
 ) -> list[Suspicion]:
@@ -71,7 +72,7 @@ def _suspicions(
     if len(class_names) < 2:
         return []
     features = pooled_features(
-        dataset, get_backbone(backbone_name), cache_dir, on_progress=on_progress, should_stop=should_stop
+        dataset, backbone, cache_dir, on_progress=on_progress, should_stop=should_stop
     )[checked]
     given = np.array([class_names.index(image.class_name) for image in images])
     probabilities = out_of_fold_probabilities(features, given, [image.group or image.id for image in images])

@@ -18,7 +18,7 @@ import numpy as np
 from transfer_core.backbones.own.source_model import (
     BUNDLE_FACTS_FILE,
     BUNDLE_MODEL_FILE,
-    SourceFacts,
+    SourceModelFacts,
 )
 from transfer_core.backbones.published.zoo_weights import checksum_of
 from transfer_core.data.dataset import ImageDataset
@@ -244,7 +244,7 @@ def _write_source_facts(run: TrainingRun, predictor: Predictor, folder: Path) ->
     """Write the facts that `import_source` needs to use the bundle as a source model."""
     # Without them the bundle still predicts: it only has too many classes or ancestors for a source model.
     with suppress(ValueError):
-        facts = SourceFacts(
+        facts = SourceModelFacts(
             run.backbone.network,
             title_of(run),
             predictor.class_names,

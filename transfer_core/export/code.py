@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import Head, TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -22,6 +23,7 @@ from transfer_core.training.classifier import build_classifier
 from transfer_core.training.head_choice import with_head
 from transfer_core.training.optimizers import layer_rate_shares
 from transfer_core.training.schedule import PlannedPhase, planned_phases
+from transfer_core.workspace import Workspace
 
 if TYPE_CHECKING:
     import keras
@@ -44,12 +46,13 @@ def write_code(run: TrainingRun, dataset: ImageDataset | None, folder: Path) -> 
         WeightsError: If its weights are missing or damaged.
     """
     config = _as_trained(run)
-    phases = planned_phases(config)
+    backbone = get_backbone(config.backbone, Workspace.of_run(run.folder))
+    phases = planned_phases(config, backbone)
     plan = phases[-1].plan
-    body = plan.backbone.build(pretrained=not plan.is_from_scratch)
+    body = backbone.build(pretrained=not plan.is_from_scratch)
     model = build_classifier(plan, len(run.class_names), config, body)
     body.save(folder / "backbone.keras")
-    choices = _choices(config, [_phase_facts(phase, config, model, body) for phase in phases])
+    choices = _choices(config, backbone, [_phase_facts(phase, config, model, body) for phase in phases])
     choices["WEIGH_CLASSES"] = dataset is not None and class_weights(dataset, config) is not None
     script = _with_choices(SCRIPT.read_text("utf-8"), choices)
     for sentence in _remarks(config):
@@ -86,10 +89,10 @@ def _phase_facts(
     }
 
 
-def _choices(config: TrainingConfig, phases: list[dict[str, Any]]) -> dict[str, Any]:
+def _choices(config: TrainingConfig, backbone: Backbone, phases: list[dict[str, Any]]) -> dict[str, Any]:
     is_live = config.has_augmentation and config.live_augmentation
     return {
-        "IMAGE_SIZE": get_backbone(config.backbone).image_size,
+        "IMAGE_SIZE": backbone.image_size,
         "HEAD": config.head,
         "HIDDEN_UNITS": config.hidden_units,
         "DROPOUT": config.dropout,

@@ -20,11 +20,11 @@ from transfer_core.backbones.own.source_model import (
     ARRAYS_FILE,
     FACTS_FILE,
     MOST_CLASSES,
-    SourceFacts,
-    SourceWeights,
+    SourceModelFacts,
+    SourceModelWeights,
     check_outputs,
 )
-from transfer_core.backbones.registry import published_backbone
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
 from transfer_core.data.images.decoding import check_stored
@@ -215,8 +215,8 @@ def _checked_source(folder: Path) -> Backbone:
     return network
 
 
-def check_source(folder: Path) -> tuple[Backbone, SourceWeights]:
-    """Check the facts of an own model and the headers of its weights, before any weight is read.
+def check_source(folder: Path) -> tuple[Backbone, SourceModelWeights]:
+    """Check the facts of an own model, and what its weights say they are, before any of them is read.
 
     Args:
         folder: Of the own model.
@@ -227,12 +227,12 @@ def check_source(folder: Path) -> tuple[Backbone, SourceWeights]:
     Raises:
         Exception: One of `MISFITS`, if something is not what this app writes.
     """
-    facts = SourceFacts.from_dict(read_json(folder / FACTS_FILE))
+    facts = SourceModelFacts.from_dict(read_json(folder / FACTS_FILE))
     _require(all(map(_is_name, (facts.title, *facts.lineage))), FACTS_FILE)
     network = known_network(facts.architecture)
     _check_class_names(facts.class_names)
     check_arrays(folder / ARRAYS_FILE, network.num_parameters)
-    return network, SourceWeights(folder, facts.weights_sha256)
+    return network, SourceModelWeights(folder, facts.weights_sha256)
 
 
 def known_network(name: str) -> Backbone:
@@ -242,7 +242,7 @@ def known_network(name: str) -> Backbone:
         ProjectError: If this app does not know it.
     """
     try:
-        return published_backbone(name)
+        return get_backbone(name)
     except NotFoundError as error:
         raise ProjectError(
             _("this version of the app does not know the network {name}. Update the app.").format(

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from transfer_core.backbones.own.exchange import MOST_HEADER_BYTES
 from transfer_core.backbones.own.source_model import ARRAYS_FILE, check_outputs, kinds_of_arrays, load_arrays
-from transfer_core.backbones.registry import published_backbone
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import HiddenUnits
 from transfer_core.errors import ProjectError
@@ -45,9 +45,7 @@ class NetworkFacts(Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             NotFoundError: If this app has no such network.
         """
-        return FreezePlan(
-            published_backbone(self.architecture), head=self.head, hidden_units=self.hidden_units
-        )
+        return FreezePlan(get_backbone(self.architecture), head=self.head, hidden_units=self.hidden_units)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain values, ready for JSON."""

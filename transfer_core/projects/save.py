@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from transfer_core.backbones.own.source_model import ARRAYS_FILE, FACTS_FILE, SourceFacts
+from transfer_core.backbones.own.source_model import ARRAYS_FILE, FACTS_FILE, SourceModelFacts
 from transfer_core.backbones.published.zoo_weights import has_checksum
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
@@ -127,7 +127,7 @@ class _Writer:
 
 def _check_weights(workspace: Workspace, source_id: str) -> None:
     folder = workspace.source_dir(source_id)
-    facts = SourceFacts.from_dict(read_json(folder / FACTS_FILE))
+    facts = SourceModelFacts.from_dict(read_json(folder / FACTS_FILE))
     if not has_checksum(folder / ARRAYS_FILE, facts.weights_sha256):
         raise ProjectError(
             _(

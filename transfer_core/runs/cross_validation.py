@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InsufficientResourcesError, TrainingError, WorkspaceError
@@ -28,6 +29,7 @@ _FILE = "fold.json"
 def check_other_folds(
     dataset: ImageDataset,
     config: TrainingConfig,
+    backbone: Backbone,
     output_dir: Path,
     cache_dir: Path,
     first_accuracy: float,
@@ -42,6 +44,7 @@ def check_other_folds(
     Args:
         dataset: The images, of which the first part was kept to check with. Split otherwise, nothing is done.
         config: Every choice of the run.
+        backbone: The backbone that the config names.
         output_dir: The folder of the run.
         cache_dir: Where features are kept.
         first_accuracy: What the run itself reached on the first part, 0-1.
@@ -57,7 +60,8 @@ def check_other_folds(
     emit(PhaseStarted(time.time(), "cross_validation", len(folds)))
     emit(FoldEnded(time.time(), 1, len(folds), first_accuracy))
     for number, fold in enumerate(folds[1:], 2):
-        accuracy = _accuracy_of(fold, config, output_dir / FOLDS_DIR / str(number), cache_dir, should_stop)
+        folder = output_dir / FOLDS_DIR / str(number)
+        accuracy = _accuracy_of(fold, config, backbone, folder, cache_dir, should_stop)
         if accuracy is None:
             return
         emit(FoldEnded(time.time(), number, len(folds), accuracy))
@@ -66,6 +70,7 @@ def check_other_folds(
 def _accuracy_of(
     fold: ImageDataset,
     config: TrainingConfig,
+    backbone: Backbone,
     folder: Path,
     cache_dir: Path,
     should_stop: ShouldStop,
@@ -76,7 +81,7 @@ def _accuracy_of(
     if known is not None:
         return known
     try:
-        snapshot = train(fold, config, folder, cache_dir, should_stop=should_stop).snapshot
+        snapshot = train(fold, config, folder, cache_dir, backbone=backbone, should_stop=should_stop).snapshot
     except InsufficientResourcesError:
         raise
     except TrainingError as error:

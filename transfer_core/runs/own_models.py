@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.own.source_model import FACTS_FILE, write_source
-from transfer_core.backbones.registry import get_backbone, published_backbone
+from transfer_core.backbones.own.source_model import FACTS_FILE, write_source_model
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
 from transfer_core.files import damaged_file, move, remove
 from transfer_core.inference.predictor import load_model
@@ -43,7 +43,7 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
             raise TrainingError(
                 _("Only a run that is over and has kept a model can be built on. Train it to its end first.")
             )
-        network = published_backbone(run.backbone.network)
+        network = get_backbone(run.backbone.network)
         model = load_model(run.folder)
         facts = {
             "architecture": network.name,
@@ -53,13 +53,13 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
         }
         try:
             with workspace.scratch_folder() as scratch:
-                write_source(scratch, model, network, facts)
+                write_source_model(scratch, model, network, facts)
                 _move_in(workspace, scratch, workspace.sources_dir / run_id)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise damaged_file(
                 run.folder / MODEL_FILE, _("it is another network than the run says")
             ) from error
-    return get_backbone(run_id)
+    return get_backbone(run_id, workspace)
 
 
 def _move_in(workspace: Workspace, made: Path, folder: Path) -> None:

@@ -50,7 +50,12 @@ class SweepPlan:
 
     @classmethod
     def of(
-        cls, dataset: ImageDataset, config: TrainingConfig, depths: Sequence[int], num_repeats: int
+        cls,
+        dataset: ImageDataset,
+        config: TrainingConfig,
+        depths: Sequence[int],
+        num_repeats: int,
+        backbone: Backbone | None = None,
     ) -> SweepPlan:
         """Return a new plan.
 
@@ -60,6 +65,7 @@ class SweepPlan:
             config: Gives the first seed, and the network, which has to have as many blocks.
             depths: How many blocks are to learn along; any order.
             num_repeats: Seeds for each depth, 1-10.
+            backbone: The network; the published one that the config names, if not given.
 
         Raises:
             InvalidConfigError: If the network has fewer blocks.
@@ -70,7 +76,7 @@ class SweepPlan:
         num_seeds = 1 if dataset.split_by == "folds" else num_repeats
         plan = cls(new_id(), tuple(sorted(set(depths))), tuple(range(config.seed, config.seed + num_seeds)))
         for _depth, _seed, choices in plan.configs(config):
-            FreezePlan.of(choices)
+            FreezePlan.of(choices, backbone)
         return plan
 
     def configs(self, config: TrainingConfig) -> Iterator[tuple[int, int, TrainingConfig]]:

@@ -1,4 +1,4 @@
-"""What suits a set of images: all choices of a training with a reason for each, and how deep to unfreeze."""
+"""Recommend a config for a dataset, with a reason for each choice, and advise on the number of unfrozen blocks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transfer_core.training.class_balance import UNEVEN_RATIO, imbalance
 from transfer_core.training.freezing import FreezePlan
 
 # Yosinski et al., "How transferable are features in deep neural networks?" (2014): the fewer the target's
-# images, the more layers are better left as they are. The numbers are this project's rule of thumb.
+# images, the more layers should remain frozen. The numbers are this project's rule of thumb.
 _FEW_IMAGES = 80
 _SOME_IMAGES = 2000
 _SOME_BLOCKS = 3
@@ -25,11 +25,11 @@ _FINE_TUNE_EPOCHS = 5
 
 @dataclass(frozen=True)
 class DepthAdvice:
-    """What to say about a depth.
+    """Advice on a number of unfrozen blocks.
 
     Args:
-        fits: Whether the depth suits the number of images.
-        text: One or two sentences.
+        fits: Whether it suits the number of images.
+        text: One or two sentences on screen.
     """
 
     fits: bool
@@ -38,11 +38,11 @@ class DepthAdvice:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What a newcomer gets.
+    """A recommended config.
 
     Args:
         config: Every choice of the training.
-        reasons: Why, one sentence for each choice that the images decided.
+        reasons: Sentences on screen, one for each choice that depends on the images.
     """
 
     config: TrainingConfig
@@ -50,13 +50,9 @@ class Recommendation:
 
 
 def recommend(dataset: ImageDataset, backbone: Backbone) -> Recommendation:
-    """Choose everything from the number of images, the classes and how uneven they are.
+    """Recommend a config from the number of images and the balance of the classes.
 
-    The head is left to the training, which compares heads by cross-validation as soon as it has the features.
-
-    Args:
-        dataset: The images with their split.
-        backbone: The network that was picked.
+    The head is `"auto"`: the training compares heads by cross-validation once it has the features.
     """
     num_images = len(dataset.images_in("train"))
     config = TrainingConfig(
@@ -90,16 +86,11 @@ def recommend(dataset: ImageDataset, backbone: Backbone) -> Recommendation:
 
 
 def recommended_depth(backbone: Backbone, num_train_images: int) -> int:
-    """Return how many blocks are recommended to learn: the one rule that all pages, commands and texts follow.
-
-    Args:
-        backbone: The network that was picked.
-        num_train_images: Images that it learns from.
-    """
+    """Return the recommended number of unfrozen blocks: the one rule behind all pages, commands and texts."""
     last = backbone.blocks[-_NUM_FINE_TUNED_BLOCKS:]
     are_light = sum(block.num_trainable_parameters for block in last) <= _MOST_FINE_TUNED_PARAMETERS
     is_enough = num_train_images >= _FEW_IMAGES
-    # Of a network with hardly more blocks than that, nothing general would stay frozen.
+    # In a network of few blocks nothing general would remain frozen.
     has_more = len(backbone.blocks) > 2 * _NUM_FINE_TUNED_BLOCKS
     return _NUM_FINE_TUNED_BLOCKS if is_enough and are_light and has_more else 0
 
@@ -129,12 +120,7 @@ def _reason_for_balance(dataset: ImageDataset) -> str:
 
 
 def depth_advice(plan: FreezePlan, num_train_images: int) -> DepthAdvice:
-    """Say which depth is recommended, and whether the chosen one suits the number of training images.
-
-    Args:
-        plan: What learns and what stays.
-        num_train_images: Images that the network learns from.
-    """
+    """Return the recommended depth as a sentence, and whether the planned one suits the number of images."""
     most = _most_blocks(plan.backbone, num_train_images)
     sentences = [_recommended_words(recommended_depth(plan.backbone, num_train_images), num_train_images)]
     if plan.num_unfrozen_blocks > most:
@@ -149,7 +135,7 @@ def depth_advice(plan: FreezePlan, num_train_images: int) -> DepthAdvice:
 
 
 def _most_blocks(backbone: Backbone, num_train_images: int) -> int:
-    """Return how many blocks may learn without much risk that the network memorizes its photos."""
+    """Return how many blocks can be unfrozen without much risk of overfitting."""
     if num_train_images < _FEW_IMAGES:
         return 0
     num_blocks = len(backbone.blocks)

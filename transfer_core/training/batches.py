@@ -1,4 +1,4 @@
-"""Batches of cached features, in an order that a seed fixes."""
+"""Batches of cached features in an order that depends on seed and epoch alone."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 from transfer_core.training.class_balance import oversampled
 from transfer_core.training.features.feature_table import FeatureTable
-from transfer_core.training.soft_targets import with_answers
+from transfer_core.training.soft_targets import soft_targets
 from transfer_core.types import Array
 
 Batch = tuple[Array, Array]
 
 
 class TrainingBatches(Protocol):
-    """What a training learns from: the same batches for the same seed and epoch, whatever other threads do."""
+    """Training data of a phase. The same seed and epoch give the same batches."""
 
     def num_batches(self, batch_size: int) -> int:
-        """How many batches are one epoch."""
+        """Return the number of batches in one epoch."""
 
     def shuffled_batches(self, batch_size: int, seed: int, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the features (float32) and targets of one epoch, from the batch `first` on."""
@@ -28,24 +28,24 @@ class TrainingBatches(Protocol):
 
 @dataclass(frozen=True)
 class LabelledFeatures:
-    """The features of one split with their labels; rows are read from disk as they are needed.
+    """Features and labels of one split.
 
     Args:
         features: One row for each view of each image.
-        rows: Which rows belong to the split; `[num_images, num_views]` where there are several views.
+        rows: Rows of the split, `[num_images]` or `[num_images, num_views]`.
         labels: Class index of each image.
-        has_oversampling: Whether small classes come as often as the largest.
-        answers: What a larger model says of each image, `[num_images, num_classes]`; it is learned from as well.
+        has_oversampling: Whether images of small classes are repeated to match the largest class.
+        teacher_outputs: Probabilities of the teacher, `[num_images, num_classes]`; None without a teacher.
     """
 
     features: Array | FeatureTable
     rows: Array
     labels: Array
     has_oversampling: bool = False
-    answers: Array | None = None
+    teacher_outputs: Array | None = None
 
     def num_batches(self, batch_size: int) -> int:
-        """How many batches are one epoch."""
+        """Return the number of batches in one epoch."""
         num_images = len(self.labels)
         if self.has_oversampling:
             counts = np.unique(self.labels, return_counts=True)[1]
@@ -58,14 +58,14 @@ class LabelledFeatures:
         order: Array | None = None,
         rows: Array | None = None,
     ) -> Iterator[Batch]:
-        """Yield features (float32) and targets, which are labels where there is no larger model's answer.
+        """Yield features (float32) and targets: labels, or `soft_targets` with a teacher.
 
         The last batch may be smaller.
 
         Args:
             batch_size: Rows in one batch.
-            order: Positions among the images; as they are if not given.
-            rows: The row to take for each image; its first view if not given.
+            order: Positions of the images; all in order if not given.
+            rows: Row of `features` for each image; that of its first view if not given.
         """
         if rows is None:
             rows = self.rows.reshape(len(self.labels), -1)[:, 0]
@@ -74,19 +74,17 @@ class LabelledFeatures:
             chosen = positions[start : start + batch_size]
             yield (
                 self.features[rows[chosen]].astype(np.float32),
-                targets_of(self.labels, self.answers, chosen),
+                targets_of(self.labels, self.teacher_outputs, chosen),
             )
 
     def shuffled_batches(self, batch_size: int, seed: int, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """Yield batches in the order that belongs to this seed and epoch, whatever other threads do.
-
-        Of several views of an image one is drawn.
+        """Yield shuffled batches with one drawn view of each image.
 
         Args:
             batch_size: Rows in one batch.
             seed: Of the training.
             epoch: Counted from 1 over all phases.
-            first: Batches to leave out, because they were learned from before.
+            first: Number of batches to skip when an epoch is resumed.
         """
         order = epoch_order(self.labels, self.has_oversampling, seed, epoch)
         views = self.rows.reshape(len(self.labels), -1)
@@ -95,23 +93,25 @@ class LabelledFeatures:
         return self.batches(batch_size, order[first * batch_size :], rows)
 
 
-def targets_of(labels: Array, answers: Array | None, chosen: Array) -> Array:
-    """Return what some images are to be learned as: their labels, with a larger model's answers where there are any.
+def targets_of(labels: Array, teacher_outputs: Array | None, chosen: Array) -> Array:
+    """Return the targets of some images: labels, or `soft_targets` with a teacher.
 
     Args:
         labels: Class index of each image.
-        answers: Probabilities for each image, or None.
-        chosen: Positions among the images.
+        teacher_outputs: Probabilities of the teacher for each image, or None.
+        chosen: Positions of the images.
     """
-    return labels[chosen] if answers is None else with_answers(labels[chosen], answers[chosen])
+    if teacher_outputs is None:
+        return labels[chosen]
+    return soft_targets(labels[chosen], teacher_outputs[chosen])
 
 
 def epoch_order(labels: Array, has_oversampling: bool, seed: int, epoch: int) -> Array:
-    """Return in which order the images of an epoch come; depends on the arguments alone.
+    """Return the shuffled positions of the images in an epoch; depends on the arguments alone.
 
     Args:
         labels: Class index of each image.
-        has_oversampling: Whether small classes come as often as the largest.
+        has_oversampling: Whether images of small classes are repeated to match the largest class.
         seed: Of the training.
         epoch: Counted from 1 over all phases.
     """

@@ -1,4 +1,4 @@
-"""Everything a training needs to go on as if it had never been interrupted, in one file that is whole or not there."""
+"""Checkpoints: the complete state of a training in one atomically written file, so that it can resume bit for bit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from transfer_core.types import Array
 CHECKPOINTS_DIR = "checkpoints"
 LEFT_OUT_FILE = "left_out.json"
 _FILE = "checkpoint.npz"
-# Raise it when the same choices train in another way: a checkpoint of before would end with other weights.
+# Increase it when the same config trains differently: an old checkpoint would lead to other weights.
 _FORMAT_VERSION = 2
 
 Arrays = list[Array]
@@ -40,15 +40,15 @@ class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far a training is.
 
     Args:
-        phase: Position of the present phase in the schedule; its length when all are done.
+        phase: Index of the present phase; the number of phases when all are done.
         epoch: Whole epochs done in this phase.
-        step: Batches done of the epoch that is under way.
+        step: Batches done in the present epoch.
         num_images: Images in these batches.
-        loss: Their mean loss.
-        accuracy: Their mean accuracy.
-        best_loss: Lowest validation loss so far, of any phase.
-        phase_best_loss: The same, of this phase.
-        num_worse_epochs: Epochs since then in this phase.
+        loss: Mean loss of these images.
+        accuracy: Mean accuracy of these images.
+        best_loss: Lowest validation loss so far.
+        phase_best_loss: Lowest validation loss of this phase.
+        num_worse_epochs: Epochs of this phase since `phase_best_loss`.
         epochs: Every epoch that ended.
     """
 
@@ -66,15 +66,15 @@ class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training at one moment.
+    """State of a training.
 
     Args:
         progress: How far it is.
-        weights: Of the part that learns in this phase.
-        best_weights: Of the same part, at the best epoch so far.
-        optimizer: The optimizer's own variables.
-        random_states: Of the generators behind dropout.
-        head: The head that a comparison chose; None where the config names one.
+        weights: Weights of the tail in this phase.
+        best_weights: Weights of the tail at the best epoch so far.
+        optimizer: Variables of the optimizer.
+        random_states: States of the seed generators of dropout.
+        head: The head that a comparison chose; None if the config names one.
     """
 
     progress: Progress
@@ -90,27 +90,22 @@ _DAMAGED = (*NOT_ARRAYS, AttributeError, RecursionError, RuntimeError)
 
 
 def training_key(dataset: ImageDataset, config: TrainingConfig) -> str:
-    """Return a name for what is trained: another config, image, label or split gives another.
-
-    Args:
-        dataset: The images with their labels and split.
-        config: The choices.
-    """
+    """Return a hash of config, images, labels and split. A checkpoint resumes only a training of the same key."""
     images = [(image.id, image.class_name, image.split) for image in dataset.images]
     facts = (_FORMAT_VERSION, config.to_dict(), dataset.class_names, images)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def save_checkpoint(output_dir: Path, key: str, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint in place of the one before.
+    """Replace the checkpoint of a run.
 
     Args:
-        output_dir: The folder of the run.
-        key: What `training_key` returned.
-        checkpoint: What to keep.
+        output_dir: Folder of the run.
+        key: The `training_key`.
+        checkpoint: The new state.
 
     Raises:
-        WorkspaceError: If writing fails; the one before is then as it was.
+        WorkspaceError: If writing fails; the previous checkpoint is then unchanged.
     """
     counts = {group: len(getattr(checkpoint, group)) for group in _GROUPS}
     facts = json.dumps(
@@ -131,14 +126,14 @@ def save_checkpoint(output_dir: Path, key: str, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(output_dir: Path, key: str) -> Checkpoint | None:
-    """Return the checkpoint of a training, or None when there is none, or only a damaged one or that of another.
+    """Return the checkpoint of a training; None if it is missing, damaged or has another key.
 
     Args:
-        output_dir: The folder of the run.
-        key: What `training_key` returned.
+        output_dir: Folder of the run.
+        key: The `training_key`.
 
     Raises:
-        WorkspaceError: If the system does not let it be opened now: beginning again would overwrite it.
+        WorkspaceError: If the file exists but cannot be opened: starting over would overwrite it.
     """
     try:
         opened = (output_dir / CHECKPOINTS_DIR / _FILE).open("rb")
@@ -150,13 +145,13 @@ def load_checkpoint(output_dir: Path, key: str) -> Checkpoint | None:
                 reason=error.strerror or error
             )
         ) from error
-    # Opened here: NumPy leaves a damaged file open.
+    # Open it here, because NumPy does not close a damaged file.
     with opened:
         try:
             return _read(opened, key)
         except _DAMAGED as error:
             check_shortage(error)
-            # Nothing is lost by it but time: the training starts from the beginning.
+            # The training starts from the beginning, which costs only time.
             return None
 
 
@@ -175,11 +170,11 @@ def _arrays(file: Any, group: str, count: int) -> Arrays:
 
 
 def save_left_out(output_dir: Path, image_ids: Collection[str]) -> None:
-    """Write down which photos a training leaves out because they are damaged, for when it is resumed.
+    """Save which damaged photos a training leaves out, so that a resumed training leaves out the same.
 
     Args:
-        output_dir: The folder of the run.
-        image_ids: Their ids.
+        output_dir: Folder of the run.
+        image_ids: Ids of the photos.
 
     Raises:
         WorkspaceError: If writing fails.
@@ -188,11 +183,11 @@ def save_left_out(output_dir: Path, image_ids: Collection[str]) -> None:
 
 
 def resumed_dataset(dataset: ImageDataset, output_dir: Path) -> ImageDataset:
-    """Return the dataset without the photos that the checkpoint in a folder has left out because they were damaged.
+    """Return the dataset without the damaged photos that a checkpoint has left out.
 
     Args:
         dataset: The images.
-        output_dir: The folder of the run. Without a checkpoint in it every photo is tried again.
+        output_dir: Folder of the run. Without a checkpoint in it every photo is tried again.
     """
     path = output_dir / LEFT_OUT_FILE
     if not (output_dir / CHECKPOINTS_DIR / _FILE).is_file() or not path.is_file():
@@ -204,7 +199,7 @@ def resumed_dataset(dataset: ImageDataset, output_dir: Path) -> ImageDataset:
 
 
 def delete_checkpoints(output_dir: Path) -> None:
-    """Delete what a finished training no longer needs."""
+    """Delete the checkpoints of a run. Errors are ignored."""
     with suppress(OSError):
         shutil.rmtree(output_dir / CHECKPOINTS_DIR)
 
@@ -212,16 +207,16 @@ def delete_checkpoints(output_dir: Path) -> None:
 def outcome_of_stop(
     reached: Progress, reported: Sequence[EpochEnded], *, has_checkpoint: bool
 ) -> tuple[Outcome, str]:
-    """Return how a training ends that was asked to stop, and a sentence for the person.
+    """Return the outcome of a stopped training and a sentence on screen.
 
-    A model is kept if no better one was ever reported. Otherwise the training is interrupted: it may stop before
-    the weights of its checkpoint are back, and a checkpoint may be older than the last epoch that was reported
-    before a process died. Going on reaches that epoch again.
+    The model is kept if no better epoch was ever reported. Otherwise the training counts as interrupted, because
+    resuming can reach that epoch again: a stop may come before the weights of the checkpoint are restored, and a
+    checkpoint may be older than the last epoch reported before a crash.
 
     Args:
-        reached: What the weights in the model stand for.
-        reported: The epochs that were reported before the training was interrupted, with those that are void.
-        has_checkpoint: Whether one is on disk.
+        reached: Progress of the weights in the model.
+        reported: All epochs that were reported before the interruption, repeated ones included.
+        has_checkpoint: Whether a checkpoint is on disk.
     """
     num_epochs = len(reached.epochs)
     is_behind = any(epoch.val_loss < reached.best_loss for epoch in reported if epoch.epoch >= num_epochs)

@@ -1,6 +1,6 @@
-"""Small classes beside large ones: weights in the loss, or their images shown more often.
+"""Handle imbalanced classes: class weights in the loss, or oversampling of small classes.
 
-Exported scripts carry this file, so it needs numpy alone.
+Exported scripts include this file, so it needs numpy alone.
 """
 
 from __future__ import annotations
@@ -9,31 +9,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transfer_core.types import Array
-
 if TYPE_CHECKING:
     from transfer_core.config import TrainingConfig
     from transfer_core.data.dataset import ImageDataset
+    from transfer_core.types import Array
 
-# Below this the classes are as good as equal.
+# Below this ratio the classes count as balanced.
 UNEVEN_RATIO = 1.5
 
 
 def imbalance(dataset: ImageDataset) -> float:
-    """Return how many times the training images of the smallest class the largest has."""
+    """Return the ratio of the training images of the largest and the smallest class, at least 1."""
     counts = dataset.counts("train").values()
     return max(counts) / max(min(counts), 1)
 
 
 def class_weights(dataset: ImageDataset, config: TrainingConfig) -> dict[str, float] | None:
-    """Return how much an image of each class weighs in the loss, or None when all weigh the same.
+    """Return the weight of an image of each class in the loss, or None if all are equal.
 
-    A class weighs the inverse of its share, so that all classes weigh the same together and the mean weight of
-    an image is 1.
+    Weights are inversely proportional to the size of the class, with a mean of 1 over all training images.
 
     Args:
-        dataset: Its training images count.
-        config: Says whether; with oversampling the classes are even already.
+        dataset: Its training images are counted.
+        config: Whether to weigh classes; with oversampling they are balanced already.
     """
     is_wanted = config.class_weights == "on" or (
         config.class_weights == "auto" and imbalance(dataset) > UNEVEN_RATIO
@@ -46,11 +44,11 @@ def class_weights(dataset: ImageDataset, config: TrainingConfig) -> dict[str, fl
 
 
 def oversampled(labels: Array, draws: np.random.Generator) -> Array:
-    """Return positions in which every class comes as often as the largest, in random order.
+    """Return shuffled positions of images in which every class occurs as often as the largest.
 
     Args:
         labels: Class index of each image.
-        draws: Decides which images of a small class come once more than the others.
+        draws: Random generator for the order and for the images that are repeated once more than others.
     """
     by_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     largest = max(map(len, by_class))

@@ -1,4 +1,4 @@
-"""A backbone with new layers on top, cut in two where the frozen part ends."""
+"""Build a classifier from a backbone and a new head, and split it at the boundary of the frozen layers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ OUTPUT_LAYER = "new_layer"
 def build_classifier(
     plan: FreezePlan, num_classes: int, config: TrainingConfig, body: keras.Model | None = None
 ) -> keras.Model:
-    """Build the whole network: raw pixels in, one probability for each class out.
+    """Build the backbone with a new head. Its layers are frozen by `plan.apply`, not here.
 
     Args:
-        plan: The backbone and the head; which of its blocks learn is decided by `plan.apply`.
+        plan: The backbone and the head.
         num_classes: Number of outputs.
         config: For dropout and the seed.
-        body: The backbone, where it is built already; without its weights if the plan is from scratch.
+        body: The built backbone, if it exists already. Its weights are replaced if the plan is from scratch.
 
     Returns:
         A flat functional model from pixels in 0-255, `[batch, size, size, 3]`, to `[batch, num_classes]`.
@@ -73,32 +73,32 @@ def split_at_boundary(
     """Return the frozen prefix and the trainable tail of a classifier. They share its layers.
 
     Args:
-        model: What `build_classifier` returned.
-        boundary_layer: The plan's; with None there is no prefix and the tail is the whole network.
+        model: The classifier.
+        boundary_layer: The plan's; None gives no prefix, and the whole network as the tail.
     """
     import keras
 
     if boundary_layer is None:
-        # A model of its own: what is compiled is saved with its optimizer, and the tail is never saved.
+        # Not `model` itself: the tail is compiled, and a compiled model is saved with its optimizer.
         return None, keras.Model(model.input, model.output)
     boundary = model.get_layer(boundary_layer).output
     return keras.Model(model.input, boundary), keras.Model(boundary, model.output)
 
 
 def _randomise(body: keras.Model, seed: int) -> None:
-    """Draw the kernels of a fresh network from a seed, as He et al. (2015) did; normalisation is at rest."""
+    """Draw the kernels of a fresh network from a seed, as in He et al. (2015)."""
     import keras
 
     draws = np.random.default_rng([seed, 0])
     for layer in body.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            # The usual 0.99 takes hundreds of steps to follow; few photos give a handful in an epoch.
+            # Keras's 0.99 needs hundreds of steps to adapt; few photos give a handful per epoch.
             layer.momentum = 0.9
         for weight in layer.weights:
             if weight.name.endswith("kernel"):
                 initializer = keras.initializers.HeNormal(seed=int(draws.integers(2**31)))
                 shape = weight.shape
                 if isinstance(layer, keras.layers.DepthwiseConv2D) or weight.name == "depthwise_kernel":
-                    # Each channel is filtered by itself; Keras would count all of them as inputs of each.
+                    # A depthwise kernel has one input channel; Keras would count all channels as inputs.
                     shape = (*shape[:2], 1, math.prod(shape[2:]))
                 weight.assign(keras.ops.reshape(initializer(shape), weight.shape))

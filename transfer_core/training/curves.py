@@ -1,7 +1,7 @@
-"""What the curves of a training say, in plain sentences.
+"""Explain loss and accuracy curves in plain sentences: overfitting, underfitting, divergence, convergence.
 
-The rules are those that a teacher points out on a blackboard: Goodfellow, Bengio and Courville, "Deep Learning" (2016),
-chapters 5.2, 7.8 and 11.4. Their thresholds are this project's rules of thumb.
+Rules: Goodfellow, Bengio and Courville, "Deep Learning" (2016), chapters 5.2, 7.8 and 11.4. The thresholds are this
+project's rules of thumb.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _EPOCHS_TO_BE_DONE = 8
 _HARDLY = 0.03
 _CLEARLY = 0.05
 _JUMP = 0.15
-# Below this a change of a loss is noise, however large beside a loss near zero.
+# Smaller absolute changes are noise, even if they are large relative to a loss near zero.
 _NOISE = 0.05
 _WIDE_GAP = 0.15
 _LOW_TRAINING_ACCURACY = 0.7
@@ -30,14 +30,14 @@ Rule = Callable[[RunSnapshot, int], str | None]
 
 
 def read_curves(snapshot: RunSnapshot, num_classes: int) -> list[str]:
-    """Say what loss and accuracy by epoch mean and what would help.
+    """Explain loss and accuracy by epoch and suggest what would help.
 
     Args:
-        snapshot: The fold of the events so far; the run may be going on.
-        num_classes: Between how many classes the network chooses.
+        snapshot: The fold of the events so far; the run may be active.
+        num_classes: Number of classes.
 
     Returns:
-        The most important sentence first; none while there is too little to tell.
+        Sentences, the most important first; empty for fewer than four epochs.
     """
     if any(not math.isfinite(epoch.loss) for epoch in snapshot.epochs):
         return [
@@ -64,7 +64,7 @@ def _first(snapshot: RunSnapshot, num_classes: int, rules: Sequence[Rule]) -> st
 def _is_guessing(snapshot: RunSnapshot, num_classes: int) -> str | None:
     best = max(max(epoch.accuracy, epoch.val_accuracy) for epoch in snapshot.epochs)
     chance = 1 / num_classes
-    # Two standard errors of a guess on the validation images.
+    # Two standard errors of a random guess on the validation images.
     margin = 2 * math.sqrt(chance * (1 - chance) / max(snapshot.num_validation_images, 1))
     first, *later = (epoch.loss for epoch in snapshot.epochs)
     if best > chance + min(margin, 0.2) or min(later) < first * (1 - _CLEARLY):
@@ -167,19 +167,12 @@ def _rises(before: float, after: float, share: float) -> bool:
 
 
 def _validation_losses(snapshot: RunSnapshot) -> list[float]:
-    """By epoch; what is not a number is worse than any."""
+    """Return the validation loss of each epoch, with NaN as infinity."""
     return [epoch.val_loss if math.isfinite(epoch.val_loss) else math.inf for epoch in snapshot.epochs]
 
 
 def smoothed(losses: Sequence[float]) -> list[float]:
-    """Return the mean of each batch loss and its neighbours, a twentieth of the curve wide.
-
-    Args:
-        losses: Of one batch after the other.
-
-    Returns:
-        As many numbers. What is not a number is passed over.
-    """
+    """Return a moving average of batch losses over a twentieth of the curve. NaN is skipped."""
     reach = max(len(losses) // 40, 2)
     neighbours = (losses[max(place - reach, 0) : place + reach + 1] for place in range(len(losses)))
     finite = ([loss for loss in near if math.isfinite(loss)] for near in neighbours)

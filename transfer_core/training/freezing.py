@@ -1,4 +1,4 @@
-"""Which parts of a network learn, and what follows from it."""
+"""Decide which layers are frozen, and derive the boundary and the parameter counts from it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ POOLING_LAYER = "pooling"
 
 @dataclass(frozen=True)
 class FreezePlan:
-    """Says which layers stay as they are.
+    """Which layers of a backbone are frozen while a new head is trained.
 
-    BatchNormalization stays in inference mode in unfrozen blocks too: on few images its running statistics
-    would drift away from what the other layers expect. Only a network that starts from random weights has
-    nothing to drift away from; there it learns.
+    BatchNormalization runs in inference mode in unfrozen blocks too: on few images its running statistics would
+    drift away from what the other layers expect. It is trained only in a network with random weights, which
+    expects nothing yet.
 
     Args:
         backbone: The pretrained network.
-        num_unfrozen_blocks: How many blocks learn along, counted from the output.
-        unfrozen_layers: Names of single layers that learn along as well.
+        num_unfrozen_blocks: How many blocks are trainable, counted from the output.
+        unfrozen_layers: Names of further trainable layers.
         is_from_scratch: Whether the network starts from random weights.
         head: The new layers on top.
-        hidden_units: Size of the hidden layer, where the head has one.
+        hidden_units: Size of the hidden layer of the head `"hidden"`.
 
     Raises:
         InvalidConfigError: If the backbone has fewer blocks.
@@ -59,15 +59,15 @@ class FreezePlan:
 
     @classmethod
     def of(cls, config: TrainingConfig, backbone: Backbone | None = None) -> FreezePlan:
-        """Return what the choices of a run mean for its backbone.
+        """Return the plan that a config describes.
 
         Args:
             config: The choices.
-            backbone: As a finished model recorded it; the registry's if not given.
+            backbone: The backbone that the config names; the published one of that name if not given.
 
         Raises:
             InvalidConfigError: If the backbone has fewer blocks or no such layers.
-            NotFoundError: If there is no such backbone.
+            NotFoundError: If it is not given and there is no such published backbone.
         """
         backbone = backbone or get_backbone(config.backbone)
         is_from_scratch = config.weights == "random"
@@ -76,7 +76,7 @@ class FreezePlan:
             len(backbone.blocks) if is_from_scratch else config.num_unfrozen_blocks,
             () if is_from_scratch else config.unfrozen_layers,
             is_from_scratch,
-            # Until it is chosen: the one that is chosen most often.
+            # Until the training has chosen one, the head that it chooses most often.
             "hidden" if config.head == "auto" else config.head,
             config.hidden_units,
         )
@@ -84,14 +84,14 @@ class FreezePlan:
         return plan
 
     def with_unfrozen(self, num_blocks: int, layers: tuple[str, ...] = ()) -> FreezePlan:
-        """Return the plan with another depth."""
+        """Return the plan with other unfrozen blocks and layers."""
         return replace(self, num_unfrozen_blocks=num_blocks, unfrozen_layers=layers)
 
     def check_layers(self) -> None:
-        """Make sure that the single layers are there and can learn.
+        """Raise unless every layer in `unfrozen_layers` exists and has weights to train.
 
         Raises:
-            InvalidConfigError: If one is not; the message names some that can.
+            InvalidConfigError: If not; the message names some that can be trained.
         """
         if not self.unfrozen_layers:
             return
@@ -106,24 +106,24 @@ class FreezePlan:
 
     @property
     def frozen_blocks(self) -> tuple[Block, ...]:
-        """Blocks that stay as they are, from the input on, but for single layers."""
+        """Frozen blocks from the input on; single layers in them may be unfrozen."""
         return self.backbone.blocks[: len(self.backbone.blocks) - self.num_unfrozen_blocks]
 
     @property
     def unfrozen_blocks(self) -> tuple[Block, ...]:
-        """Blocks that learn along with the new layers."""
+        """Trainable blocks."""
         return self.backbone.blocks[len(self.frozen_blocks) :]
 
     @property
     def is_all_frozen(self) -> bool:
-        """Whether only the new layers learn."""
+        """Whether only the head is trainable."""
         return not (self.unfrozen_blocks or self.unfrozen_layers)
 
     @property
     def boundary_layer(self) -> str | None:
-        """The layer whose output is the last that depends on frozen layers alone; None if there is none.
+        """Name of the last layer whose output depends on frozen layers alone; None if there is none.
 
-        Pooling has no weights, so with every block frozen it is computed once as well.
+        With every block frozen it is the pooling layer, which has no weights.
         """
         if self.unfrozen_layers:
             return self._boundary_before_layers()
@@ -134,19 +134,19 @@ class FreezePlan:
     def _boundary_before_layers(self) -> str | None:
         boundary = None
         for layer in layer_facts(self.backbone):
-            if self._learns(layer):
+            if self._is_trainable(layer):
                 break
-            # What has no weight before it is as good as the pixels, and larger.
+            # Don't cut before the first weighted layer: that would only cache larger copies of the pixels.
             if layer.is_cut and (boundary or layer.num_parameters):
                 boundary = layer.name
         return boundary
 
-    def _learns(self, layer: LayerFacts) -> bool:
+    def _is_trainable(self, layer: LayerFacts) -> bool:
         is_in_block = layer.block_name in {block.name for block in self.unfrozen_blocks}
         return layer.can_learn and (is_in_block or layer.name in self.unfrozen_layers)
 
     def num_head_parameters(self, num_classes: int) -> int:
-        """Weights of the new layers: of each, one for each input and output, and one more for each output."""
+        """Count the weights of the head, biases included."""
         num_inputs = self.backbone.num_features
         if self.head == "flattened_map":
             num_inputs *= self.backbone.blocks[-1].output_size ** 2
@@ -155,10 +155,10 @@ class FreezePlan:
         return (num_inputs + 1) * num_classes
 
     def num_trainable_parameters(self, num_classes: int) -> int:
-        """Weights that learn, as Keras counts them."""
+        """Count the trainable weights, as Keras does."""
         if self.unfrozen_layers:
             layers = layer_facts(self.backbone)
-            unfrozen = sum(layer.num_parameters for layer in layers if self._learns(layer))
+            unfrozen = sum(layer.num_parameters for layer in layers if self._is_trainable(layer))
         else:
             unfrozen = sum(self._num_trainable(block) for block in self.unfrozen_blocks)
         return unfrozen + self.num_head_parameters(num_classes)
@@ -167,12 +167,12 @@ class FreezePlan:
         return block.num_scratch_parameters if self.is_from_scratch else block.num_trainable_parameters
 
     def num_frozen_parameters(self, num_classes: int) -> int:
-        """Weights that stay as they are, as Keras counts them."""
+        """Count the frozen weights, as Keras does."""
         total = self.backbone.num_parameters + self.num_head_parameters(num_classes)
         return total - self.num_trainable_parameters(num_classes)
 
     def apply(self, model: keras.Model) -> None:
-        """Freeze and unfreeze the layers of a classifier. Compile it afterwards, or Keras ignores it."""
+        """Set `trainable` of each layer of a classifier. Keras applies it at the next `compile`."""
         import keras
 
         by_block = layers_by_block(model, self.backbone)

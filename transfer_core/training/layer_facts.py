@@ -1,4 +1,4 @@
-"""The single layers of a backbone, for those who choose what learns layer by layer."""
+"""The single layers of a backbone: where it can be cut, and which layers can be unfrozen one by one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import keras
 
 
-# Activations of several steps: TensorFlow keeps what leaves each of them (docs/benchmarks.md).
-_STEPS = {"gelu": 6, "silu": 2, "hard_silu": 2}
+# Activation functions of several operations: TensorFlow keeps the output of each (docs/benchmarks.md).
+_NUM_OPERATIONS = {"gelu": 6, "silu": 2, "hard_silu": 2}
 
 
 @dataclass(frozen=True)
@@ -24,27 +24,27 @@ class LayerFacts:
     """One layer of a backbone.
 
     Args:
-        name: Keras's name of it, unique in its backbone.
-        block_name: The block it is in.
-        kind: What it is, such as `"Conv2D"`.
-        num_parameters: Its weights, as Keras counts them.
-        num_kept: Numbers that stay in memory for one image until its gradients are known.
-        can_learn: Whether it has weights that may be unfrozen. BatchNormalization stays in inference mode.
-        is_cut: Whether everything behind it depends on its output alone.
+        name: Keras's name, unique in its backbone.
+        block_name: The block that it belongs to.
+        kind: Keras class, such as `"Conv2D"`.
+        num_parameters: Weights, as Keras counts them.
+        num_activations: Values kept in memory for one image until the backward pass.
+        can_learn: Whether it has weights that may be unfrozen; false for BatchNormalization.
+        is_cut: Whether all later layers depend on its output alone.
     """
 
     name: str
     block_name: str
     kind: str
     num_parameters: int
-    num_kept: int
+    num_activations: int
     can_learn: bool
     is_cut: bool
 
 
 @lru_cache
 def layer_facts(backbone: Backbone) -> tuple[LayerFacts, ...]:
-    """Return every layer of a backbone, from input to output. Builds it once, which takes a second or two."""
+    """Return every layer of a backbone, from input to output. The first call builds it, in about a second."""
     load_keras()
     import keras
 
@@ -58,7 +58,7 @@ def layer_facts(backbone: Backbone) -> tuple[LayerFacts, ...]:
             block_name=block_names[layer.name],
             kind=type(layer).__name__,
             num_parameters=layer.count_params(),
-            num_kept=math.prod(layer.output.shape[1:]) * _num_steps(layer),
+            num_activations=math.prod(layer.output.shape[1:]) * _num_operations(layer),
             can_learn=bool(layer.trainable_weights)
             and not isinstance(layer, keras.layers.BatchNormalization),
             is_cut=is_cut,
@@ -67,12 +67,12 @@ def layer_facts(backbone: Backbone) -> tuple[LayerFacts, ...]:
     )
 
 
-def _num_steps(layer: keras.Layer) -> int:
-    return _STEPS.get(getattr(getattr(layer, "activation", None), "__name__", ""), 1)
+def _num_operations(layer: keras.Layer) -> int:
+    return _NUM_OPERATIONS.get(getattr(getattr(layer, "activation", None), "__name__", ""), 1)
 
 
 def layers_by_block(model: keras.Model, backbone: Backbone) -> dict[Block, list[str]]:
-    """Return the names of the layers of each block: what its last layer depends on, less the blocks before.
+    """Return the names of the layers of each block: all inputs of its last layer that are in no earlier block.
 
     Args:
         model: The backbone, or a classifier on it.
@@ -93,10 +93,10 @@ def layers_by_block(model: keras.Model, backbone: Backbone) -> dict[Block, list[
 
 
 def cuts(model: keras.Model) -> Iterator[bool]:
-    """Say of each layer of a flat model whether no tensor from before it is used behind it."""
+    """Yield for each layer of a flat model whether no earlier tensor is used behind it."""
     import keras
 
-    # Some networks add and multiply between their layers: these steps are no layers, but count.
+    # Some networks add and multiply between their layers: operations that are no layers, but use tensors.
     steps = model.operations
     position = {id(step.output): index for index, step in enumerate(steps)}
     last_use = dict.fromkeys(range(len(steps)), 0)

@@ -1,4 +1,4 @@
-"""A learning rate of its own for each weight. Exported scripts carry this file, so it needs Keras alone."""
+"""Optimizers with a learning rate for each weight. Exported scripts include this file, so it needs Keras alone."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 
 def with_rate_shares(kind: Any, shares: Mapping[str, float]) -> Any:
-    """Return a kind of optimizer in which each weight learns and decays at its share of the learning rate.
+    """Return a subclass of an optimizer that scales the learning rate and the decay of each weight.
 
     Args:
         kind: A class of `keras.optimizers`.
-        shares: From 0 to 1, by the `path` of the weight; weights that are not named learn at the whole rate.
+        shares: Factors from 0 to 1 by the `path` of the weight; 1 for other weights.
     """
 
     class Layerwise(kind):  # type: ignore[misc]
-        """The optimizer with a learning rate of its own for each weight."""
+        """The optimizer with a learning rate for each weight."""
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             super().update_step(gradient, variable, learning_rate * self._share(variable))
 
-        # Private in Keras, which shrinks every weight at the whole rate and has no public place to change that.
+        # Private in Keras, which decays all weights at the same rate and offers no public hook to change that.
         def _apply_weight_decay(self, variables: Any) -> None:
             if self.weight_decay is None:
                 return

@@ -1,4 +1,4 @@
-"""What the machine has: memory of this process, memory and disk space that are free."""
+"""Measure the memory of this process, and the free memory and disk space of the machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
-# Limit, usage, and the part of the usage that is given up on demand; of cgroups version 2, then of version 1.
+# Limit, usage, statistics and the reclaimable part of the usage: of cgroups version 2, then of version 1.
 _MEMORY_FILES = (
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
     (
@@ -20,24 +20,24 @@ _MEMORY_FILES = (
 
 
 def process_memory() -> int:
-    """Return the memory that this process uses now, in bytes."""
+    """Return the resident memory of this process, in bytes."""
     import psutil
 
     return int(psutil.Process().memory_info().rss)
 
 
 def free_memory() -> int:
-    """Return the memory that programs can still have without swapping, in bytes; a container's limit counts."""
+    """Return the memory available without swapping, in bytes, within the limit of a container."""
     import psutil
 
     return min([int(psutil.virtual_memory().available), *_free_in_container()])
 
 
 def _free_in_container() -> list[int]:
-    """Return what the memory limits of a container leave, in bytes; nothing where there is no limit."""
+    """Return what each memory limit of a container leaves, in bytes; empty without a limit."""
     found = []
     for limit, usage, statistics, cached in _MEMORY_FILES:
-        # Not there on other systems, and not a number ("max") where nothing is limited.
+        # The files are missing on other systems, and hold "max" where nothing is limited.
         with suppress(OSError, ValueError):
             facts = dict(line.split() for line in (_CGROUPS / statistics).read_text().splitlines())
             used = int((_CGROUPS / usage).read_text()) - int(facts.get(cached, 0))
@@ -46,11 +46,7 @@ def _free_in_container() -> list[int]:
 
 
 def free_disk(folder: Path) -> int:
-    """Return the space that is free on the disk of a folder, in bytes.
-
-    Args:
-        folder: It need not be there yet.
-    """
+    """Return the free space on the disk of a folder, in bytes. The folder need not exist yet."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free

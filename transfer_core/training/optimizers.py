@@ -1,4 +1,4 @@
-"""The optimizer of a phase: warm-up and cosine decay, weight decay, and a rate for each layer."""
+"""Build the optimizer of a phase: warm-up and cosine decay, weight decay, layer-wise learning rates."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _WARM_UP_SHARE = 0.1
 def learning_rate_schedule(
     learning_rate: float, num_steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return a learning rate that rises for a tenth of the steps and then fades as a cosine.
+    """Return a schedule of linear warm-up for a tenth of the steps, then cosine decay.
 
-    Large first steps would undo what is learned already, large last ones keep the loss from settling. The rate of
-    every step is above 0, also of the first and the last; a single step has the whole rate.
+    Large first steps would damage pretrained weights, and large last steps keep the loss from converging. The rate
+    of every step is above 0, the first and last included; a single step has the full rate.
 
     Args:
-        learning_rate: Of the last step of the warm-up, which is the largest.
+        learning_rate: Peak, reached by the last step of the warm-up.
         num_steps: Batches in the phase, at least 1.
     """
     import keras
 
     num_warm_up_steps = max(round(num_steps * _WARM_UP_SHARE), 1)
     return keras.optimizers.schedules.CosineDecay(
-        # Keras counts steps from 0, so a warm-up from 0 would give the first step no rate at all.
+        # Keras counts steps from 0, so a warm-up from 0 would give the first step a rate of 0.
         initial_learning_rate=learning_rate / num_warm_up_steps,
         warmup_target=learning_rate,
         warmup_steps=num_warm_up_steps - 1,
-        # One more than there are: the cosine is 0 at its end.
+        # One step more than there are, because the cosine ends at 0.
         decay_steps=num_steps - num_warm_up_steps + 1,
     )
 
@@ -46,9 +46,9 @@ def build_optimizer(
     """Return the optimizer of a phase, with `learning_rate_schedule`.
 
     Args:
-        phase: For its learning rate.
+        phase: For its learning rate and what is trainable.
         config: For the kind of optimizer.
-        model: The whole classifier, for the names of its layers.
+        model: The whole classifier.
         num_steps: Batches in the phase.
     """
     return make_optimizer(learning_rate_schedule(phase.learning_rate, num_steps), phase, config, model)
@@ -57,7 +57,7 @@ def build_optimizer(
 def make_optimizer(
     learning_rate: Any, phase: PlannedPhase, config: TrainingConfig, model: keras.Model
 ) -> keras.optimizers.Optimizer:
-    """Return an optimizer with any learning rate or schedule of it."""
+    """Return the optimizer of a phase with a learning rate or a schedule."""
     import keras
 
     kinds: dict[str, tuple[Any, dict[str, float | None]]] = {
@@ -83,14 +83,14 @@ def make_optimizer(
 
 
 def _skip_sum_over_replicas(optimizer: keras.optimizers.Optimizer) -> None:
-    """Leave out a sum over one replica: TensorFlow keeps each graph that has it in a registry, for ever."""
-    # Private in Keras, which offers no other way to train without that sum.
+    """Skip the sum of gradients over replicas, which makes TensorFlow keep every graph in a registry forever."""
+    # Private in Keras, which offers no public way to skip that sum.
     if hasattr(optimizer, "_all_reduce_sum_gradients"):
         optimizer._all_reduce_sum_gradients = list
 
 
 def layer_rate_shares(phase: PlannedPhase, config: TrainingConfig, model: keras.Model) -> dict[str, float]:
-    """Return at which share of the rate each layer of the backbone learns: the nearer to the input, the less.
+    """Return the factor on the learning rate of each layer of the backbone, smaller towards the input.
 
     Args:
         phase: For its backbone.

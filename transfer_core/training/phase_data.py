@@ -1,4 +1,4 @@
-"""What one phase learns from: the part of the network that learns, and its batches."""
+"""Prepare the data of one phase: extract features with the frozen layers, or send varied images through them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PhaseData:
-    """Ready to be trained.
+    """The trainable part of a classifier and its data.
 
     Args:
-        tail: The part of the classifier that learns; it shares its layers.
-        train: What it learns from.
-        validation: What it is checked with.
+        tail: The layers behind the boundary, shared with the classifier.
+        train: Batches of the training split.
+        validation: Features of the validation split.
     """
 
     tail: keras.Model
@@ -43,16 +43,16 @@ class PhaseData:
 
 
 @dataclass(frozen=True)
-class FeatureSource:
-    """Where the features of a training come from.
+class FeatureExtractor:
+    """Extracts the features of a training with its frozen layers.
 
     Args:
         dataset: Labelled images with their split.
         config: For augmentation, oversampling and the precision of the cache.
         cache_dir: Where features are kept for later runs.
-        on_progress: Called with the number of rows done and of all, at first with those in the cache.
-        should_stop: Asked at each batch.
-        answers: By the id of each training image, what a larger model says of it; None where there is none.
+        on_progress: Called with the number of rows done and the total, first with the rows in the cache.
+        should_stop: Called at each batch.
+        teacher_outputs: Probabilities of the teacher by id of the training image; None without a teacher.
     """
 
     dataset: ImageDataset
@@ -60,34 +60,34 @@ class FeatureSource:
     cache_dir: Path
     on_progress: OnProgress
     should_stop: ShouldStop
-    answers: Mapping[str, Array] | None = None
+    teacher_outputs: Mapping[str, Array] | None = None
 
     @property
     def is_live(self) -> bool:
-        """Whether images are varied again in each epoch."""
+        """Whether images are augmented again in each epoch."""
         return self.config.has_augmentation and self.config.live_augmentation
 
     @property
     def num_views(self) -> int:
-        """Views kept of each training image."""
+        """Number of cached views of each training image."""
         return self.config.num_views if self.config.has_augmentation and not self.is_live else 1
 
     @property
-    def outputs(self) -> tuple[int, ...]:
-        """How many rows are looked for before a phase, each time it is done."""
+    def num_extracted(self) -> tuple[int, ...]:
+        """Number of rows in each feature extraction before a phase."""
         train, validation = (len(self.dataset.images_in(split)) for split in ("train", "validation"))
         return (validation, train) if self.is_live else (train * self.num_views + validation,)
 
     def prepare(self, model: keras.Model, plan: FreezePlan) -> PhaseData:
-        """Freeze what the plan freezes, and have the frozen part look at the images.
+        """Freeze layers as planned and extract the features of both splits.
 
         Args:
             model: The whole classifier.
-            plan: What learns.
+            plan: What is trainable.
 
         Raises:
-            FeaturesStoppedError: If `should_stop` said so.
-            TrainingError: If the disk has no room.
+            FeaturesStoppedError: If `should_stop` returned true.
+            TrainingError: If the disk space is too small.
             DamagedPhotosError: If photos are damaged or missing.
             WorkspaceError: If writing fails.
         """
@@ -96,10 +96,10 @@ class FeatureSource:
         train = self.dataset.images_in("train")
         validation = self.dataset.images_in("validation")
         if self.is_live:
-            checked = self._load(plan, prefix, [View(image) for image in validation])
-            learned = self._live(model, plan, prefix, train)
+            features = self._load(plan, prefix, [View(image) for image in validation])
+            batches = self._live(model, plan, prefix, train)
             rows = np.arange(len(validation))
-            return PhaseData(tail, learned, LabelledFeatures(checked, rows, self._labels(validation)))
+            return PhaseData(tail, batches, LabelledFeatures(features, rows, self._labels(validation)))
         images = [*train, *validation]
         varied = [View(image, number) for number in range(1, self.num_views) for image in train]
         features = self._load(plan, prefix, [*map(View, images), *varied])
@@ -109,7 +109,7 @@ class FeatureSource:
         return PhaseData(
             tail,
             LabelledFeatures(
-                features, rows, self._labels(train), self.config.oversampling, self._answers(train)
+                features, rows, self._labels(train), self.config.oversampling, self._outputs_of_teacher(train)
             ),
             LabelledFeatures(features, first_views[len(train) :], self._labels(validation)),
         )
@@ -117,7 +117,7 @@ class FeatureSource:
     def features_of(
         self, plan: FreezePlan, prefix: keras.Model | None, images: list[ImageRecord]
     ) -> tuple[Array, Array]:
-        """Return the features of a few images at the boundary of a plan, and their labels."""
+        """Return features at the boundary of a plan, and labels, of a few images."""
         features = self._load(plan, prefix, list(map(View, images)))
         return np.asarray(features), self._labels(images)
 
@@ -132,7 +132,7 @@ class FeatureSource:
             Augmentation.of(self.config),
             constant_graph(prefix) if prefix is not None else None,
             self.config.oversampling,
-            self._answers(images),
+            self._outputs_of_teacher(images),
         )
 
     def _load(self, plan: FreezePlan, prefix: keras.Model | None, views: list[View]) -> Any:
@@ -148,8 +148,9 @@ class FeatureSource:
             dtype=self.config.cache_dtype,
         )
 
-    def _answers(self, images: list[ImageRecord]) -> Array | None:
-        return None if self.answers is None else np.stack([self.answers[image.id] for image in images])
+    def _outputs_of_teacher(self, images: list[ImageRecord]) -> Array | None:
+        outputs = self.teacher_outputs
+        return None if outputs is None else np.stack([outputs[image.id] for image in images])
 
     def _labels(self, images: list[ImageRecord]) -> Array:
         return np.array([self.dataset.class_index(image) for image in images])
@@ -157,16 +158,17 @@ class FeatureSource:
 
 @dataclass(frozen=True)
 class LiveBatches:
-    """Batches of images that are varied and sent through the frozen part when they are asked for.
+    """Batches of images that are augmented and sent through the frozen layers again in each epoch.
 
     Args:
         pixels: Raw pixels in 0-255, one row for each image.
-        image_ids: Names of the images.
-        labels: Class index of each.
-        augmentation: How they are varied.
-        forward: The frozen part, None when nothing is frozen.
-        has_oversampling: Whether small classes come as often as the largest.
-        answers: What a larger model says of each image as it is, `[num_images, num_classes]`, or None.
+        image_ids: Id of each image.
+        labels: Class index of each image.
+        augmentation: How images are varied.
+        forward: The frozen layers; None if nothing is frozen.
+        has_oversampling: Whether images of small classes are repeated to match the largest class.
+        teacher_outputs: Probabilities of the teacher for each unchanged image, `[num_images, num_classes]`, or
+            None.
     """
 
     pixels: FeatureTable
@@ -175,14 +177,14 @@ class LiveBatches:
     augmentation: Augmentation
     forward: Forward | None
     has_oversampling: bool = False
-    answers: Array | None = None
+    teacher_outputs: Array | None = None
 
     def num_batches(self, batch_size: int) -> int:
-        """How many batches are one epoch."""
+        """Return the number of batches in one epoch."""
         return -(-len(epoch_order(self.labels, self.has_oversampling, 0, 0)) // batch_size)
 
     def shuffled_batches(self, batch_size: int, seed: int, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """Yield batches whose order and views belong to this seed and epoch, from the batch `first` on."""
+        """Yield batches whose order and views depend on seed and epoch alone, from the batch `first` on."""
         order = epoch_order(self.labels, self.has_oversampling, seed, epoch)[first * batch_size :]
 
         def view(position: int) -> Pixels:
@@ -193,4 +195,4 @@ class LiveBatches:
         for start in range(0, len(order), batch_size):
             pixels = np.stack(list(islice(views, batch_size)))
             features = self.forward(pixels) if self.forward else pixels.astype(np.float32)
-            yield features, targets_of(self.labels, self.answers, order[start : start + batch_size])
+            yield features, targets_of(self.labels, self.teacher_outputs, order[start : start + batch_size])

@@ -1,4 +1,4 @@
-"""One phase of a training: epoch after epoch on its batches, the best weights kept, checkpoints on the way."""
+"""Train one phase: loop over epochs and batches, keep the best weights, save checkpoints."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
     import keras
 
 _SECONDS_BETWEEN_BATCH_EVENTS = 0.1
-# A checkpoint costs a few milliseconds for a new layer and half a second for a whole network.
+# Saving a checkpoint takes a few milliseconds for a head and half a second for a whole network.
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 _MOST_SECONDS_WITHOUT_CHECKPOINT = 20.0
-# A stop waits for a batch; those of a deep tail take longer.
+# A stop waits for the current batch; batches of a deep tail take longer.
 _VALIDATION_BATCH_SIZES = {True: 64, False: 16}
 _MOST_SECONDS_OF_VALIDATION_AFTER_STOP = 1.0
-# Keras keeps probabilities this far from 0 before it takes their logarithm.
+# Keras clips probabilities at this value before the logarithm.
 _EPSILON = 1e-7
 
 
 class PhaseTrainer:
-    """Trains the tail of a classifier until its epochs are over or it gets no better.
+    """Trains the tail of a classifier for a number of epochs, or until early stopping.
 
-    Keras's `fit` sets up its input again for each epoch; on cached features that takes longer than the epoch
-    itself (measured in docs/training-loop.md). So this class walks through the batches with Keras's
-    `train_on_batch`, in an order that depends on seed and epoch alone.
+    Keras's `fit` sets up its input pipeline again in each epoch; on cached features that takes longer than the
+    epoch itself (measured in docs/training-loop.md). This class calls `train_on_batch` instead, with batches whose
+    order depends on seed and epoch alone.
 
     Args:
-        phase: What is trained, for how long and how fast.
-        data: The part that learns, and its batches.
+        phase: What is trainable, number of epochs and learning rate.
+        data: The tail of the model and its batches.
         config: For optimizer, loss and early stopping.
         model: The whole classifier.
-        class_weights: How much an image of each class weighs; None when all weigh the same.
-        tell: Takes each event as it happens.
-        should_stop: Asked after each batch.
-        clock: Gives the time in seconds since 1970.
+        class_weights: Weight of an image of each class in the loss; None if all are equal.
+        emit: Called with each event as it happens.
+        should_stop: Called after each batch; may block while the run is paused.
+        clock: Returns the time in seconds since 1970.
         save: Writes a checkpoint.
     """
 
@@ -61,7 +61,7 @@ class PhaseTrainer:
         config: TrainingConfig,
         model: keras.Model,
         class_weights: Sequence[float] | None,
-        tell: Callable[[TrainingEvent], None],
+        emit: Callable[[TrainingEvent], None],
         should_stop: ShouldStop,
         clock: Callable[[], float],
         save: Callable[[Checkpoint], None],
@@ -69,7 +69,7 @@ class PhaseTrainer:
         self._phase = phase
         self._data = data
         self._config = config
-        self._tell = tell
+        self._emit = emit
         self._should_stop = should_stop
         self._clock = clock
         self._save = save
@@ -83,32 +83,32 @@ class PhaseTrainer:
         self._best_weights: Arrays = []
         self._saved_at = 0.0
         self._paused_seconds = 0.0
-        self._told_at = -math.inf
+        self._emitted_at = -math.inf
         self._first_image = 0
         self._validation_seconds = 0.0
         self._compile(model)
 
     def run(self, checkpoint: Checkpoint) -> tuple[Progress, bool]:
-        """Train the phase and put the best weights so far into the network.
+        """Train the phase and set the best weights of the training so far.
 
         Args:
-            checkpoint: Where to go on; without weights in it the phase begins.
+            checkpoint: Where to resume; one without weights begins the phase.
 
         Returns:
-            How far the training is now, and whether its loss is still a number.
+            Progress, and whether the loss is still a finite number.
         """
         self._restore(checkpoint)
         num_steps = self._phase.num_epochs * self._num_batches
         now = self._clock()
         self._saved_at = now - self._paused_seconds
-        self._tell(PhaseStarted(now, self._phase.name, num_steps, self._step))
+        self._emit(PhaseStarted(now, self._phase.name, num_steps, self._step))
         is_in_bounds = True
-        while self._is_wanted and is_in_bounds:
+        while self._has_next_epoch and is_in_bounds:
             is_in_bounds = self._train_epoch()
             if self._is_to_stop():
                 break
         self._tail.set_weights(self._best_weights)
-        if is_in_bounds and not self._is_wanted:
+        if is_in_bounds and not self._has_next_epoch:
             self._progress = Progress(
                 phase=self._progress.phase + 1,
                 best_loss=self._progress.best_loss,
@@ -121,17 +121,17 @@ class PhaseTrainer:
         return self._progress.epoch * self._num_batches + self._progress.step
 
     @property
-    def _is_wanted(self) -> bool:
-        """Whether another epoch may make the model better."""
+    def _has_next_epoch(self) -> bool:
+        """Whether epochs are left and early stopping has not ended the phase."""
         patience = self._config.early_stopping_patience
         is_worse = 0 < patience <= self._progress.num_worse_epochs
         return self._progress.epoch < self._phase.num_epochs and not is_worse
 
     def _is_to_stop(self) -> bool:
-        """Ask whether to stop. The answer of a paused run comes late, and that time is not work."""
-        asked_at = time.monotonic()
+        """Return whether to stop. `should_stop` blocks during a pause, which does not count as work."""
+        called_at = time.monotonic()
         is_to_stop = self._should_stop()
-        self._paused_seconds += time.monotonic() - asked_at
+        self._paused_seconds += time.monotonic() - called_at
         return is_to_stop
 
     def _compile(self, model: keras.Model) -> None:
@@ -165,7 +165,7 @@ class PhaseTrainer:
         self._best_weights = checkpoint.best_weights or self._tail.get_weights()
 
     def _train_epoch(self) -> bool:
-        """Show every training image once, then score the validation images; False when out of bounds."""
+        """Train on every image once, then validate. Return whether the loss is finite."""
         progress = self._progress
         config = self._config
         epoch = len(progress.epochs) + 1
@@ -181,7 +181,7 @@ class PhaseTrainer:
         scored = self._validate()
         if scored is not None:
             ended = self._end_epoch(epoch, *scored, is_whole=is_whole)
-            # Going on behind a part of an epoch would lead to other weights.
+            # Resuming behind a partial epoch would lead to other weights.
             if is_whole and is_in_bounds and math.isfinite(ended.val_loss):
                 self._save_if_older_than(_SECONDS_BETWEEN_CHECKPOINTS, ended.time)
         return is_in_bounds
@@ -196,10 +196,10 @@ class PhaseTrainer:
         self._progress = _plus(self._progress, loss, float(logs["accuracy"]), len(labels))
         self._first_image += len(labels)
         now = self._clock()
-        # A thousand steps a second would only fill the log: a person sees ten.
-        if now - self._told_at >= _SECONDS_BETWEEN_BATCH_EVENTS:
-            self._told_at = now
-            self._tell(self._batch_ended(now, epoch, loss))
+        # Ten events a second are enough for a chart; a thousand would fill the log.
+        if now - self._emitted_at >= _SECONDS_BETWEEN_BATCH_EVENTS:
+            self._emitted_at = now
+            self._emit(self._batch_ended(now, epoch, loss))
         is_last = self._progress.step == self._num_batches
         if math.isfinite(loss) and not is_last:
             self._save_if_older_than(_MOST_SECONDS_WITHOUT_CHECKPOINT, now)
@@ -220,7 +220,7 @@ class PhaseTrainer:
         )
 
     def _validate(self) -> tuple[float, float] | None:
-        """Return loss and accuracy of the validation images, or None when a stop cannot wait for them."""
+        """Return validation loss and accuracy, or None if a stop cannot wait for them."""
         validation: LabelledFeatures = self._data.validation
         losses: list[float] = []
         hits: list[bool] = []
@@ -241,7 +241,7 @@ class PhaseTrainer:
         return float(np.mean(losses)), float(np.mean(hits))
 
     def _end_epoch(self, epoch: int, val_loss: float, val_accuracy: float, *, is_whole: bool) -> EpochEnded:
-        """Keep the weights if they are the best. A part of an epoch, after a stop, does not count as one done."""
+        """Keep the weights if they are the best. A partial epoch, after a stop, is not counted as done."""
         progress = self._progress
         now = self._clock()
         ended = EpochEnded(
@@ -255,7 +255,7 @@ class PhaseTrainer:
             self._learning_rate(),
             process_memory(),
         )
-        # Not a number is not less than anything.
+        # NaN compares as not less, so it is never the best.
         if val_loss < progress.best_loss:
             self._best_weights = self._tail.get_weights()
         is_better = val_loss < progress.phase_best_loss
@@ -267,11 +267,11 @@ class PhaseTrainer:
             num_worse_epochs=0 if is_better else progress.num_worse_epochs + is_whole,
             epochs=(*progress.epochs, ended),
         )
-        self._tell(ended)
+        self._emit(ended)
         return ended
 
     def _save_if_older_than(self, seconds: float, now: float) -> None:
-        """Save a checkpoint if the last one is so many seconds of work old."""
+        """Save a checkpoint if the last one is `seconds` of work old."""
         if now - self._paused_seconds - self._saved_at < seconds:
             return
         self._saved_at = now - self._paused_seconds
@@ -286,17 +286,17 @@ class PhaseTrainer:
         )
 
     def _learning_rate(self) -> float:
-        # The optimizer's own property gives the rate of the next step, not of the one just taken.
+        # The optimizer's own property is the rate of the next step.
         num_steps = self._phase.num_epochs * self._num_batches
         schedule = learning_rate_schedule(self._phase.learning_rate, num_steps)
         return float(schedule(self._tail.optimizer.iterations - 1))
 
 
 def set_random_states(generators: Sequence[keras.random.SeedGenerator], seed: int, epoch: int) -> None:
-    """Set what dropout draws from to what belongs to a seed and an epoch, whatever was drawn before.
+    """Seed the generators of dropout for one epoch, so that a resumed training draws the same numbers.
 
     Args:
-        generators: Of the layers that draw.
+        generators: Of the layers with randomness.
         seed: Of the training.
         epoch: Counted from 1 over all phases.
     """
@@ -306,7 +306,7 @@ def set_random_states(generators: Sequence[keras.random.SeedGenerator], seed: in
 
 
 def _plus(progress: Progress, loss: float, accuracy: float, num_more: int) -> Progress:
-    """Return the means with one more batch in them. Keras starts its own again with each `train_on_batch`."""
+    """Update the running means by one batch. Keras resets its own with each `train_on_batch`."""
     num_images = progress.num_images + num_more
     share = num_more / num_images
     return structs.replace(

@@ -1,4 +1,4 @@
-"""Which learning rate suits: a hundred steps at growing rates, after Smith (2017)."""
+"""Learning-rate range test after Smith (2017): a hundred steps at increasing learning rates."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.damage import use_readable
@@ -19,7 +20,7 @@ from transfer_core.training.batches import Batch, TrainingBatches
 from transfer_core.training.classifier import build_classifier
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.optimizers import make_optimizer
-from transfer_core.training.phase_data import FeatureSource
+from transfer_core.training.phase_data import FeatureExtractor
 from transfer_core.training.schedule import planned_phases
 from transfer_core.types import OnProgress, ShouldStop
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _LOWEST_RATE = 1e-6
 _HIGHEST_RATE = 1.0
 _NUM_STEPS = 100
-# A batch is a noisy measure: each point is a mean over about this many steps.
+# The loss of one batch is noisy; each point averages about this many steps.
 _SMOOTHING_STEPS = 10
 _EXPLODED = 4.0
 
@@ -40,9 +41,9 @@ class RateCurve:
     """Loss by learning rate.
 
     Args:
-        rates: Learning rates, growing.
-        losses: Smoothed loss at each.
-        suggestion: A tenth of the rate at which the loss was lowest: there it still falls fast.
+        rates: Increasing learning rates.
+        losses: Smoothed loss at each rate.
+        suggestion: A tenth of the rate with the lowest loss, where the loss still falls steeply.
     """
 
     rates: tuple[float, ...]
@@ -53,38 +54,42 @@ class RateCurve:
 def find_learning_rate(
     dataset: ImageDataset,
     config: TrainingConfig,
+    backbone: Backbone,
     cache_dir: Path,
     *,
     on_features: OnProgress = lambda num_done, num_all: None,
     on_step: OnProgress = lambda num_done, num_all: None,
     should_stop: ShouldStop = lambda: False,
 ) -> RateCurve:
-    """Train the first phase for a hundred steps at a rate that grows from a millionth to 1.
+    """Train the first phase for a hundred steps at rates from a millionth to 1, and suggest a learning rate.
 
-    Method: Smith, "Cyclical Learning Rates for Training Neural Networks" (2017). The curve ends early when
-    the loss explodes. Nothing of it is kept. Photos that are damaged or missing are left out.
+    Method: Smith, "Cyclical Learning Rates for Training Neural Networks" (2017). The curve ends early if the loss
+    explodes. The model is discarded. Damaged or missing photos are left out.
 
     Args:
         dataset: Labelled images with their split.
-        config: The choices of the run that is to come; its learning rate is of no matter.
+        config: Config of the planned run; its learning rate does not matter.
+        backbone: The backbone that the config names.
         cache_dir: Where features are kept, for this and for the training.
-        on_features: Called with the number of images whose features are there, and their number in all.
-        on_step: Called with the number of steps done, and their number in all.
+        on_features: Called with the number of images with features, and the total.
+        on_step: Called with the number of steps done, and the total.
         should_stop: Called after each batch of images and after each step.
 
     Raises:
-        FeaturesStoppedError: If `should_stop` said so.
-        IngestError: If the dataset cannot be learned from.
-        TrainingError: If the disk has no room for the features.
+        FeaturesStoppedError: If `should_stop` returned true.
+        IngestError: If the dataset cannot be trained on.
+        TrainingError: If the disk space is too small for the features.
     """
     return use_readable(
-        dataset, lambda readable: _find(readable, config, cache_dir, on_features, on_step, should_stop)
+        dataset,
+        lambda readable: _find(readable, config, backbone, cache_dir, on_features, on_step, should_stop),
     )
 
 
 def _find(
     dataset: ImageDataset,
     config: TrainingConfig,
+    backbone: Backbone,
     cache_dir: Path,
     on_features: OnProgress,
     on_step: OnProgress,
@@ -92,10 +97,10 @@ def _find(
 ) -> RateCurve:
     dataset.check_trainable()
     load_keras()
-    phase = planned_phases(config)[0]
+    phase = planned_phases(config, backbone)[0]
     model = build_classifier(phase.plan, len(dataset.class_names), config)
-    source = FeatureSource(dataset, config, cache_dir, on_features, should_stop)
-    data = source.prepare(model, phase.plan)
+    extractor = FeatureExtractor(dataset, config, cache_dir, on_features, should_stop)
+    data = extractor.prepare(model, phase.plan)
     data.tail.compile(
         make_optimizer(_LOWEST_RATE, phase, config, model),
         loss="sparse_categorical_crossentropy",
@@ -119,7 +124,7 @@ def _endless(train: TrainingBatches, config: TrainingConfig) -> itertools.chain[
 
 
 def _losses(tail: keras.Model, rates: list[float], batches: itertools.chain[Batch]) -> Iterator[float]:
-    """Train a step at each rate, and yield the loss of each until it explodes."""
+    """Train a step at each rate and yield its loss, until the loss explodes."""
     first = math.inf
     for rate, (features, labels) in zip(rates, batches, strict=False):
         tail.optimizer.learning_rate = rate
@@ -132,11 +137,11 @@ def _losses(tail: keras.Model, rates: list[float], batches: itertools.chain[Batc
 
 
 def rate_curve(rates: list[float], losses: list[float]) -> RateCurve:
-    """Smooth a curve and read a rate from it.
+    """Smooth the losses and suggest a learning rate.
 
     Args:
-        rates: Learning rates, growing; those beyond the losses are left out.
-        losses: Of each batch. Without any, nothing can be suggested but the lowest rate.
+        rates: Increasing learning rates; rates beyond the losses are ignored.
+        losses: Loss of each batch. Without losses the lowest rate is suggested.
     """
     smoothed = _smoothed(losses)
     lowest = rates[int(np.argmin(smoothed))] if smoothed else rates[0]
@@ -144,7 +149,7 @@ def rate_curve(rates: list[float], losses: list[float]) -> RateCurve:
 
 
 def _smoothed(losses: list[float]) -> list[float]:
-    """Return exponential means, corrected for their start."""
+    """Return bias-corrected exponential moving averages."""
     share = 1 / _SMOOTHING_STEPS
     mean, smoothed = 0.0, []
     for count, loss in enumerate(losses, 1):

@@ -1,4 +1,4 @@
-"""What a training will need of this machine, told before it begins, and refused with what would fit."""
+"""Estimate a run's memory, disk and time needs up front; reject runs that do not fit and say what would."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from transfer_core.training.schedule import PlannedPhase
 
 _FLOAT_BYTES = 4
 _MEGABYTE = 10**6
-# Room that the system and the results of the run need on the disk.
+# Disk space for the system and the results of the run.
 _DISK_RESERVE_BYTES = 200 * _MEGABYTE
-# Below it the system begins to swap, and everything on the computer slows down.
+# With less, the system begins to swap and everything on the computer slows down.
 _MEMORY_RESERVE_BYTES = 200 * _MEGABYTE
-# TensorFlow's own buffers and graphs: measured beside small trainings.
+# TensorFlow's own buffers and graphs, as measured with small trainings.
 _FIXED_BYTES = 300 * _MEGABYTE
 _PREFIX_BATCH_SIZE = 16
-# Inside an inverted residual there are six times the channels that leave it.
+# An inverted residual expands its channels by six inside.
 _EXPANSION = 6
-# Multiplications in a second that a small laptop manages; corrected as soon as something is measured.
+# Multiplications per second of a small laptop, until the first phase has been measured.
 _ASSUMED_RATE = 30e9
 _ASSUMED_SECONDS_A_BATCH = 0.006
 
 
 def check_disk(folder: Path, num_bytes: int, make_room: Callable[[], object]) -> None:
-    """Make sure that features find room on the disk.
+    """Raise unless features fit on the disk.
 
     Args:
-        folder: Where they go.
-        num_bytes: What they take.
-        make_room: Deletes what can be had again; called only when there is too little.
+        folder: Where the features will be stored.
+        num_bytes: Their size.
+        make_room: Deletes other cached features; called only if the space is too small.
 
     Raises:
-        InsufficientResourcesError: If there is too little all the same.
+        InsufficientResourcesError: If the space is too small even then.
     """
     if free_disk(folder) < num_bytes + _DISK_RESERVE_BYTES:
         make_room()
@@ -59,14 +59,14 @@ def check_disk(folder: Path, num_bytes: int, make_room: Callable[[], object]) ->
 
 
 def estimate_memory(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset) -> int:
-    """Return what a training needs at its fullest moment beyond what the app uses already, in bytes.
+    """Return the peak memory of a training beyond what the app uses already, in bytes.
 
-    Batches in flight count: what the layers that learn pass on, their weights with the optimizer's notes and the
-    best ones kept. Gradients of what is passed on come and go. Features stay on the disk, however many there are.
-    docs/benchmarks.md has it beside what was measured.
+    Counted are the activations of one batch in the trainable layers, the weights, their gradients, the optimizer's
+    variables and the best weights kept. Gradients of activations are short-lived, and features are read from disk.
+    docs/benchmarks.md compares the estimate with measurements.
 
     Args:
-        plan: What learns.
+        plan: What is trainable.
         config: For the batch size.
         dataset: For the number of classes.
 
@@ -75,33 +75,33 @@ def estimate_memory(plan: FreezePlan, config: TrainingConfig, dataset: ImageData
     """
     backbone = plan.backbone
     largest_map = max(block.output_size**2 * block.num_channels for block in backbone.blocks)
-    looking = 2 * _PREFIX_BATCH_SIZE * largest_map * _EXPANSION
+    extraction = 2 * _PREFIX_BATCH_SIZE * largest_map * _EXPANSION
     num_numbers = _numbers_in_tail(plan) if not plan.is_all_frozen else backbone.num_features
-    learning = config.batch_size * num_numbers
+    training = config.batch_size * num_numbers
     num_classes = len(dataset.class_names)
-    # The weights, their gradients, two notes of the optimizer, and the best weights kept.
+    # Trainable weights count five times: the weights, gradients, two optimizer variables and the best weights.
     weights = backbone.num_parameters + 5 * plan.num_trainable_parameters(num_classes)
-    return _FIXED_BYTES + _FLOAT_BYTES * (max(looking, learning) + weights)
+    return _FIXED_BYTES + _FLOAT_BYTES * (max(extraction, training) + weights)
 
 
 def _numbers_in_tail(plan: FreezePlan) -> int:
-    """Count what all layers behind the boundary pass on for one image."""
+    """Count the activations of all layers behind the boundary for one image."""
     layers = layer_facts(plan.backbone)
     boundary = plan.boundary_layer
     position = next((index for index, layer in enumerate(layers) if layer.name == boundary), -1)
-    return sum(layer.num_kept for layer in layers[position + 1 :])
+    return sum(layer.num_activations for layer in layers[position + 1 :])
 
 
 def check_memory(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset) -> None:
-    """Make sure that a training fits into the memory that is free.
+    """Raise unless a training fits into the free memory.
 
     Args:
-        plan: What learns.
+        plan: What is trainable.
         config: For the batch size.
         dataset: For the number of classes.
 
     Raises:
-        InsufficientResourcesError: If it cannot; the message says what would.
+        InsufficientResourcesError: If it does not fit; the message says what would.
     """
     free = free_memory()
     needed = estimate_memory(plan, config, dataset)
@@ -135,21 +135,21 @@ def _what_fits(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset, 
 def assumed_seconds(
     phases: Sequence[PlannedPhase],
     config: TrainingConfig,
-    passes: Sequence[int],
+    num_extracted: Sequence[int],
     num_train: int,
     num_validation: int,
 ) -> tuple[float, ...]:
-    """Guess how long each part of a training takes, before anything could be measured.
+    """Estimate how long each part of a training takes, before anything has been measured.
 
     Args:
-        phases: What is to come.
-        config: For the batch size and for whether images are varied live.
-        passes: How many images and views the frozen part looks at, each time it does so before a phase.
-        num_train: Images of one epoch.
-        num_validation: Images that each epoch is checked with.
+        phases: The phases to come.
+        config: For the batch size and live augmentation.
+        num_extracted: Images and views in each feature extraction before a phase.
+        num_train: Training images.
+        num_validation: Validation images.
 
     Returns:
-        Seconds, for each phase first those of every look and then those of learning.
+        Seconds: for each phase first every feature extraction, then the training.
     """
     seconds: list[float] = []
     is_live = config.has_augmentation and config.live_augmentation
@@ -158,29 +158,29 @@ def assumed_seconds(
         blocks = phase.plan.backbone.blocks
         whole = _multiplications(blocks)
         tail = _multiplications(phase.plan.unfrozen_blocks)
-        # Backwards costs twice as much as forwards.
+        # The backward pass costs twice as much as the forward pass.
         num_multiplications = (3 * num_train + num_validation) * tail
         if is_live:
             num_multiplications += num_train * (whole - tail)
         epoch = num_multiplications / _ASSUMED_RATE + steps * _ASSUMED_SECONDS_A_BATCH
-        seconds += [num_rows * (whole - tail) / _ASSUMED_RATE for num_rows in passes]
+        seconds += [num_rows * (whole - tail) / _ASSUMED_RATE for num_rows in num_extracted]
         seconds.append(phase.num_epochs * epoch)
     return tuple(seconds)
 
 
-def assumed_outputs(plan: FreezePlan, num_images: int) -> tuple[float, float]:
-    """Guess how long the two looks take with which heads are compared; the whole network sees the images."""
+def assumed_comparison_seconds(plan: FreezePlan, num_images: int) -> tuple[float, float]:
+    """Estimate how long the two feature extractions of the head comparison take, in seconds."""
     seconds = num_images * _multiplications(plan.backbone.blocks) / _ASSUMED_RATE
     return seconds, seconds
 
 
 def _multiplications(blocks: Sequence[Block]) -> int:
-    """Count those for one image."""
+    """Return the multiplications for one image."""
     return sum(block.num_multiplications for block in blocks)
 
 
 def _size(num_bytes: int, rounded: Callable[[float], int] = math.ceil) -> str:
-    """Return an amount in the unit that fits; what is free is rounded down, so that the numbers add up."""
+    """Format bytes in a suitable unit. Free space is rounded down so that the numbers on screen add up."""
     if num_bytes >= 1000 * _MEGABYTE:
         return _("{count} GB").format(count=f"{rounded(num_bytes / 10**8) / 10:.1f}")
     if num_bytes >= _MEGABYTE:

@@ -1,4 +1,4 @@
-"""Which phases a training has, what learns in each, and how fast."""
+"""Plan the phases of a training: what is trainable in each, for how many epochs, at which learning rate."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from transfer_core.training.freezing import FreezePlan
 
 @dataclass(frozen=True)
 class PlannedPhase:
-    """One phase that is to come.
+    """One phase of a training, before it begins.
 
     Args:
-        name: What the phase is called.
-        plan: What learns in it.
-        num_epochs: Times it shows every training image, unless it ends early.
-        learning_rate: Largest step size.
+        name: Kind of phase.
+        plan: What is trainable.
+        num_epochs: Maximum; early stopping may end the phase before.
+        learning_rate: Peak of the schedule.
     """
 
     name: Phase
@@ -28,19 +28,19 @@ class PlannedPhase:
 
 
 def planned_phases(config: TrainingConfig, backbone: Backbone | None = None) -> list[PlannedPhase]:
-    """Return the phases of a training, each unfreezing what the one before did and more.
+    """Return the phases of a training, each unfreezing at least as much as the one before.
 
     Head first, then the rest: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
     Out-of-Distribution" (2022). One block after another: Howard and Ruder, "Universal Language Model
     Fine-tuning for Text Classification" (2018).
 
     Args:
-        config: Its schedule, depth and epochs count.
-        backbone: As a finished model recorded it; the registry's if not given.
+        config: Its schedule, depth and epochs matter.
+        backbone: The backbone that the config names; the published one of that name if not given.
 
     Raises:
         InvalidConfigError: If the backbone has no such blocks or layers.
-        NotFoundError: If there is no such backbone.
+        NotFoundError: If it is not given and there is no such published backbone.
     """
     plan = FreezePlan.of(config, backbone)
     head = PlannedPhase("head", plan.with_unfrozen(0), config.epochs, config.learning_rate)
@@ -62,7 +62,7 @@ def planned_phases(config: TrainingConfig, backbone: Backbone | None = None) -> 
 
 
 def _shares(num_epochs: int, num_phases: int) -> list[int]:
-    """Divide epochs into phases of at least one; what is left over goes to the last, deepest ones."""
+    """Split epochs into phases of at least one; the remainder goes to the last, deepest phases."""
     num_epochs = max(num_epochs, num_phases)
-    least, left_over = divmod(num_epochs, num_phases)
-    return [least + (number >= num_phases - left_over) for number in range(num_phases)]
+    least, remainder = divmod(num_epochs, num_phases)
+    return [least + (number >= num_phases - remainder) for number in range(num_phases)]

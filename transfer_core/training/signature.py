@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from transfer_core.backbones.backbone import Backbone, Block
-from transfer_core.backbones.registry import get_backbone, published_backbone
-from transfer_core.config import Head, TrainingConfig
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.config import Head
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TransferStudioError, WeightsError
 from transfer_core.files import read_json
 from transfer_core.language import _
 from transfer_core.training.freezing import POOLING_LAYER
+from transfer_core.workspace import Workspace
 
 if TYPE_CHECKING:
     import keras
@@ -49,18 +50,14 @@ class RecordedWeights:
         )
 
 
-def signature_of(model: keras.Model, dataset: ImageDataset, config: TrainingConfig) -> dict[str, Any]:
+def signature_of(model: keras.Model, dataset: ImageDataset, backbone: Backbone) -> dict[str, Any]:
     """Return everything that whoever uses a trained model has to know about it, ready for JSON.
 
     Args:
         model: What `build_classifier` returned, trained.
         dataset: Its class names are those of the outputs.
-        config: Every choice of the run.
-
-    Raises:
-        NotFoundError: If the backbone has been deleted.
+        backbone: What the model was built on.
     """
-    backbone = get_backbone(config.backbone)
     return {
         "class_names": list(dataset.class_names),
         "image_size": backbone.image_size,
@@ -113,7 +110,7 @@ def finished_backbone(folder: Path, name: str) -> Backbone:
     """Return the facts of a finished model's backbone as they were when it was trained.
 
     Args:
-        folder: Where the model and its signature are.
+        folder: Folder of a run, where the model and its signature are.
         name: Of the backbone in the choices of the run. It is asked of the registry where the signature is missing
             or, as in earlier versions, lacks these facts.
 
@@ -126,7 +123,7 @@ def finished_backbone(folder: Path, name: str) -> Backbone:
     try:
         return _recorded(read_json(folder / SIGNATURE_FILE), name)
     except (TransferStudioError, KeyError, TypeError, ValueError):
-        return get_backbone(name)
+        return get_backbone(name, Workspace.of_run(folder))
 
 
 def _recorded(signature: dict[str, Any], name: str) -> Backbone:
@@ -162,7 +159,7 @@ def _block(values: dict[str, Any]) -> Block:
 def _template(network: str) -> Backbone:
     """Return the published network for what is not recorded; a stand-in where this version no longer has it."""
     try:
-        return published_backbone(network)
+        return get_backbone(network)
     except NotFoundError:
         return Backbone(
             name=network,
@@ -179,7 +176,7 @@ def _template(network: str) -> Backbone:
             licence="",
             weights_source="",
             weights=RecordedWeights(""),
-            architecture=partial(published_backbone, network),
+            architecture=partial(get_backbone, network),
             network=network,
             lineage=(),
         )

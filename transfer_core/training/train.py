@@ -1,4 +1,4 @@
-"""Train a classifier: one plain function that any script can call."""
+"""Train a classifier with one function call that needs no app, no workspace and no thread."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.damage import use_readable
@@ -41,11 +43,11 @@ MODEL_FILE = "model.keras"
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training left behind.
+    """Result of `train`.
 
     Args:
         snapshot: The fold of its events.
-        model_path: The saved model, or None if it was stopped before there was one to keep.
+        model_path: The saved model; None if it was stopped before the first epoch ended.
     """
 
     snapshot: RunSnapshot
@@ -58,75 +60,84 @@ def train(
     output_dir: Path,
     cache_dir: Path,
     *,
+    backbone: Backbone | None = None,
     emit: Callable[[TrainingEvent], None] = lambda event: None,
     should_stop: ShouldStop = lambda: False,
     clock: Callable[[], float] = time.time,
     teacher_outputs: TeacherOutputs | None = None,
     reported: Sequence[EpochEnded] = (),
 ) -> TrainingResult:
-    """Train new layers on a pretrained backbone, and with them whatever the config unfreezes.
+    """Train a new head on a pretrained backbone, and the layers that the config unfreezes.
 
-    When `output_dir` holds a checkpoint of the same config, images and split, the training goes on from there and
-    ends with the weights that it would have had without the interruption, bit for bit (on the same machine with
-    the same number of threads). Checkpoints are deleted once `emit` has returned from `RunEnded`: what must not
-    be lost before that can be done in it. Stopped before it has reached again what was reported before an
-    interruption, the training ends as interrupted: no model is saved, and the checkpoint stays.
+    If `output_dir` holds a checkpoint of the same config, images and split, the training resumes there and ends
+    with the weights of an uninterrupted training, bit for bit (on the same machine with the same number of
+    threads). Checkpoints are deleted after `emit` has returned from `RunEnded`, so a crash inside `emit` loses
+    nothing. If it is stopped before it has reached again what was reported before an interruption, the training
+    ends as interrupted: no model is saved, and the checkpoint is kept.
 
-    A photo that turns out to be damaged or missing is left out, and the training begins without it; after
-    `RunStarted` or `RunResumed` a `PhotosLeftOut` says so. A training that is resumed leaves the same photos out.
+    Damaged or missing photos are left out and reported as `PhotosLeftOut` after `RunStarted` or `RunResumed`. A
+    resumed training leaves the same photos out.
 
     Args:
         dataset: Labelled images with their split.
         config: Every choice of the run.
-        output_dir: Where checkpoints, `model.keras` and `signature.json` go.
+        output_dir: Destination of checkpoints, `model.keras` and `signature.json`.
         cache_dir: Where features are kept for later runs.
-        emit: Takes each event as it happens.
-        should_stop: Asked after each batch; the best weights so far are kept. It may block for a pause.
-        clock: Gives the time in seconds since 1970.
-        teacher_outputs: Returns the teacher's probabilities for each training image by its id, in the order of the
-            dataset's classes. Called with a function that takes the number of images done. Needed with a teacher.
+        backbone: The backbone that the config names; the published one of that name if not given.
+        emit: Called with each event as it happens.
+        should_stop: Called after each batch; on true the best weights so far are kept. It may block for a pause.
+        clock: Returns the time in seconds since 1970.
+        teacher_outputs: Returns the teacher's probabilities by id of the training image, in the order of the
+            dataset's classes, given a progress callback (number of images done). Required with a teacher.
         reported: The epochs that were reported before an interruption.
 
-    Returns:
-        The course of the training and where the model is.
-
     Raises:
-        IngestError: If the dataset cannot be learned from.
-        NotFoundError: If there is no such backbone.
-        InvalidConfigError: If the backbone has no such blocks or layers, or a teacher cannot be asked.
-        TrainingError: If the numbers went out of bounds before anything was learned, or memory or disk
-            are too small.
+        IngestError: If the dataset cannot be trained on.
+        NotFoundError: If `backbone` is not given and there is no such published backbone.
+        InvalidConfigError: If the backbone has no such blocks or layers, or `teacher_outputs` is missing.
+        TrainingError: If the loss became NaN before the first epoch ended, or memory or disk space is too
+            small.
         WeightsError: If the pretrained weights are missing or damaged.
         WorkspaceError: If writing fails.
     """
+    chosen = backbone or get_backbone(config.backbone)
     resumed = {image.id for image in resumed_dataset(dataset, output_dir).images}
     left_out = [image for image in dataset.images if image.id not in resumed]
 
-    def tell(event: TrainingEvent) -> None:
+    def emit_with_left_out(event: TrainingEvent) -> None:
         emit(event)
         if left_out and isinstance(event, RunStarted | RunResumed):
             emit(photos_left_out(clock(), left_out))
 
     def leave_out(damaged: list[ImageRecord]) -> None:
         nonlocal reported
-        # With fewer photos the training never reaches again what was reported with all of them.
+        # With fewer photos the training cannot reach again what was reported with all of them.
         reported = ()
         left_out.extend(damaged)
         save_left_out(output_dir, [image.id for image in left_out])
 
     def train_on(readable: ImageDataset) -> TrainingResult:
         return _train(
-            readable, config, output_dir, cache_dir, tell, should_stop, clock, teacher_outputs, reported
+            readable,
+            config,
+            chosen,
+            output_dir,
+            cache_dir,
+            emit_with_left_out,
+            should_stop,
+            clock,
+            teacher_outputs,
+            reported,
         )
 
     return use_readable(dataset, train_on, leave_out, {image.id for image in left_out})
 
 
 def photos_left_out(now: float, images: Sequence[ImageRecord]) -> PhotosLeftOut:
-    """Return the event for photos that are damaged.
+    """Return the event for damaged photos.
 
     Args:
-        now: The time in seconds since 1970.
+        now: Time in seconds since 1970.
         images: The photos.
     """
     return PhotosLeftOut(
@@ -140,6 +151,7 @@ def photos_left_out(now: float, images: Sequence[ImageRecord]) -> PhotosLeftOut:
 def _train(
     dataset: ImageDataset,
     config: TrainingConfig,
+    backbone: Backbone,
     output_dir: Path,
     cache_dir: Path,
     emit: Callable[[TrainingEvent], None],
@@ -149,33 +161,33 @@ def _train(
     reported: Sequence[EpochEnded],
 ) -> TrainingResult:
     dataset.check_trainable()
-    FreezePlan.of(config)  # complains before TensorFlow is loaded
+    FreezePlan.of(config, backbone)  # raises before TensorFlow is loaded
     if config.teacher and teacher_outputs is None:
         raise InvalidConfigError(_("The teacher {id} cannot be asked here.").format(id=config.teacher))
     trainer = _trainer_class()(
-        dataset, config, output_dir, cache_dir, emit, should_stop, clock, teacher_outputs, reported
+        dataset, config, backbone, output_dir, cache_dir, emit, should_stop, clock, teacher_outputs, reported
     )
     outcome, message = trainer.run()
-    # The weights of one that was interrupted may be worse than what was reported.
+    # An interrupted training may hold worse weights than were reported.
     best = None if outcome == "interrupted" else trainer.snapshot.best
-    model_path = _save(trainer.model, dataset, config, output_dir) if best else None
-    trainer.tell(RunEnded(clock(), outcome, message, best.epoch if best else 0))
+    model_path = _save(trainer.model, dataset, backbone, output_dir) if best else None
+    trainer.emit(RunEnded(clock(), outcome, message, best.epoch if best else 0))
     if outcome != "interrupted":
         delete_checkpoints(output_dir)
     return TrainingResult(trainer.snapshot, model_path)
 
 
 def _trainer_class() -> type[Trainer]:
-    # Its module imports Keras, which a wrong choice should not have to wait for.
+    # Its module imports Keras; an invalid config should fail before that.
     load_keras()
     from transfer_core.training.trainer import Trainer
 
     return Trainer
 
 
-def _save(model: keras.Model, dataset: ImageDataset, config: TrainingConfig, output_dir: Path) -> Path:
-    """Save a model whole or not at all, and before it what a `Predictor` has to know."""
-    write_json(output_dir / SIGNATURE_FILE, signature_of(model, dataset, config))
+def _save(model: keras.Model, dataset: ImageDataset, backbone: Backbone, output_dir: Path) -> Path:
+    """Write signature and model atomically; the signature first, so that every model on disk has one."""
+    write_json(output_dir / SIGNATURE_FILE, signature_of(model, dataset, backbone))
     path = output_dir / MODEL_FILE
     with replacing(path) as beside:
         model.save(beside)

@@ -1,4 +1,4 @@
-"""The course of one training: its phases one after another, from the first look at the images or a checkpoint.
+"""Run the phases of one training in order, from the first feature extraction or from a checkpoint.
 
 Importing this module imports Keras.
 """
@@ -15,6 +15,7 @@ from typing import cast
 import keras
 import numpy as np
 
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import Head, TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
@@ -51,28 +52,29 @@ from transfer_core.training.head_choice import (
     comparison_images,
     with_head,
 )
-from transfer_core.training.phase_data import FeatureSource
+from transfer_core.training.phase_data import FeatureExtractor
 from transfer_core.training.phase_trainer import PhaseTrainer
-from transfer_core.training.resources import assumed_outputs, assumed_seconds, check_memory
+from transfer_core.training.resources import assumed_comparison_seconds, assumed_seconds, check_memory
 from transfer_core.training.schedule import PlannedPhase, planned_phases
 from transfer_core.training.soft_targets import TeacherOutputs
 from transfer_core.types import ShouldStop
 
-_ASSUMED_SECONDS_OF_TEACHER = 5.0
+_ASSUMED_TEACHER_SECONDS = 5.0
 
 
 class Trainer:
-    """One training, from the first look at the images to the best weights.
+    """Trains one model, from the first feature extraction to its best weights.
 
     Args:
         dataset: Labelled images with their split.
         config: Every choice of the run.
+        backbone: The backbone that the config names.
         output_dir: Where checkpoints go, and where one may be.
         cache_dir: Where features are kept for later runs.
-        emit: Takes each event as it happens.
-        should_stop: Asked after each batch.
-        clock: Gives the time in seconds since 1970.
-        teacher_outputs: Returns what the config's teacher says of each training image; None without a teacher.
+        emit: Called with each event as it happens.
+        should_stop: Called after each batch.
+        clock: Returns the time in seconds since 1970.
+        teacher_outputs: Returns the teacher's probabilities for each training image; None without a teacher.
         reported: The epochs that were reported before an interruption.
     """
 
@@ -82,6 +84,7 @@ class Trainer:
         self,
         dataset: ImageDataset,
         config: TrainingConfig,
+        backbone: Backbone,
         output_dir: Path,
         cache_dir: Path,
         emit: Callable[[TrainingEvent], None],
@@ -93,43 +96,44 @@ class Trainer:
         self.snapshot = RunSnapshot()
         self._dataset = dataset
         self._config = config
+        self._backbone = backbone
         self._output_dir = output_dir
-        self._emit = emit
+        self._on_event = emit
         self._should_stop = should_stop
         self._clock = clock
         self._key = training_key(dataset, config)
-        self._source = FeatureSource(dataset, config, cache_dir, self._tell_of_images, should_stop)
-        self._ask_teacher = teacher_outputs
+        self._extractor = FeatureExtractor(dataset, config, cache_dir, self._report_extraction, should_stop)
+        self._teacher_outputs = teacher_outputs
         self._reported = reported
         self._has_checkpoint = False
-        self._is_looking = False
+        self._is_extracting = False
 
-    def tell(self, event: TrainingEvent) -> None:
-        """Fold an event into the snapshot and pass it on."""
+    def emit(self, event: TrainingEvent) -> None:
+        """Fold an event into the snapshot and pass it to the caller."""
         self.snapshot = reduce(self.snapshot, event)
-        self._emit(event)
+        self._on_event(event)
 
     def run(self) -> tuple[Outcome, str]:
-        """Train every phase and leave the best weights in the model, unless it was interrupted.
+        """Train every phase and set the best weights, unless it was interrupted.
 
         Returns:
-            How it ended, and a sentence for a person where there is something to say.
+            Outcome, and a sentence on screen; empty if there is nothing to say.
 
         Raises:
-            InsufficientResourcesError: If the memory or the disk is too small.
-            TrainingError: If the loss was never a number.
+            InsufficientResourcesError: If memory or disk space is too small.
+            TrainingError: If the loss became NaN before the first epoch ended.
         """
         checkpoint = load_checkpoint(self._output_dir, self._key)
         self._has_checkpoint = checkpoint is not None
         checkpoint = checkpoint or Checkpoint(Progress())
         if checkpoint.head:
             self._config = with_head(self._config, cast(Head, checkpoint.head.head))
-        phases = planned_phases(self._config)
-        self._tell_of_start(phases, checkpoint)
+        phases = planned_phases(self._config, self._backbone)
+        self._emit_start(phases, checkpoint)
         check_memory(phases[-1].plan, self._config, self._dataset)
         reached, is_in_bounds = Progress(), True
         with suppress(FeaturesStoppedError):
-            self._learn_answers()
+            self._run_teacher()
             phases = self._build(phases)
             while checkpoint.progress.phase < len(phases) and not self._should_stop():
                 position = checkpoint.progress.phase
@@ -143,27 +147,27 @@ class Trainer:
             return "finished", ""
         return outcome_of_stop(reached, self._reported, has_checkpoint=self._has_checkpoint)
 
-    def _learn_answers(self) -> None:
-        if self._ask_teacher is None:
+    def _run_teacher(self) -> None:
+        if self._teacher_outputs is None:
             return
         num_images = len(self._dataset.images_in("train"))
-        self.tell(PhaseStarted(self._clock(), "teacher", num_images))
-        answers = self._ask_teacher(lambda num_done: self.tell(ImagesSeen(self._clock(), num_done)))
-        self._source = replace(self._source, answers=answers)
+        self.emit(PhaseStarted(self._clock(), "teacher", num_images))
+        outputs = self._teacher_outputs(lambda num_done: self.emit(ImagesSeen(self._clock(), num_done)))
+        self._extractor = replace(self._extractor, teacher_outputs=outputs)
 
     def _build(self, phases: list[PlannedPhase]) -> list[PlannedPhase]:
-        """Build the network; where the head is to be chosen, do that first. Returns the phases with the head."""
+        """Build the model, after choosing a head if the config leaves it open; return the phases with that head."""
         plan = phases[-1].plan
         body = plan.backbone.build(pretrained=not plan.is_from_scratch)
         if self._config.head == "auto":
             self._config = self._with_best_head(phases[0].plan, body)
-            phases = planned_phases(self._config)
+            phases = planned_phases(self._config, self._backbone)
         num_classes = len(self._dataset.class_names)
         self.model = build_classifier(phases[-1].plan, num_classes, self._config, body)
         return phases
 
     def _with_best_head(self, plan: FreezePlan, body: keras.Model) -> TrainingConfig:
-        """Compare heads on features of some training images; the same images give the same head."""
+        """Choose a head by comparing heads on features of some training images."""
         if plan.is_from_scratch:
             return with_head(self._config, "linear")
         images = comparison_images(self._dataset, self._config.seed)
@@ -172,20 +176,20 @@ class Trainer:
         frozen = plan.with_unfrozen(0)
         found = {}
         for head, prefix in parts.items():
-            self._is_looking = False
-            found[head], labels = self._source.features_of(replace(frozen, head=head), prefix, images)
+            self._is_extracting = False
+            found[head], labels = self._extractor.features_of(replace(frozen, head=head), prefix, images)
         accuracies = compare_heads(
             found["linear"].astype(np.float32), found["flattened_map"], labels, self._config.seed
         )
         head = best_head(accuracies)
-        self.tell(
+        self.emit(
             HeadChosen(self._clock(), head, {str(name): value for name, value in (accuracies or {}).items()})
         )
         return with_head(self._config, head)
 
     def _out_of_bounds(self, phase: PlannedPhase, reached: Progress) -> tuple[Outcome, str]:
         if not math.isfinite(reached.best_loss):
-            # It would only lead there again.
+            # Resuming from it would diverge again.
             delete_checkpoints(self._output_dir)
             raise TrainingError(
                 _(
@@ -199,15 +203,15 @@ class Trainer:
         ).format(epoch=len(reached.epochs), rate=phase.learning_rate)
 
     def _train_phase(self, phase: PlannedPhase, checkpoint: Checkpoint) -> tuple[Progress, bool]:
-        self._is_looking = False
+        self._is_extracting = False
         weights = class_weights(self._dataset, self._config)
         trainer = PhaseTrainer(
             phase,
-            self._source.prepare(self.model, phase.plan),
+            self._extractor.prepare(self.model, phase.plan),
             self._config,
             self.model,
             [weights[name] for name in self._dataset.class_names] if weights else None,
-            self.tell,
+            self.emit,
             self._should_stop,
             self._clock,
             self._save_checkpoint,
@@ -218,32 +222,34 @@ class Trainer:
         save_checkpoint(self._output_dir, self._key, replace(checkpoint, head=self.snapshot.head))
         self._has_checkpoint = True
 
-    def _tell_of_start(self, phases: list[PlannedPhase], checkpoint: Checkpoint) -> None:
+    def _emit_start(self, phases: list[PlannedPhase], checkpoint: Checkpoint) -> None:
         progress = checkpoint.progress
         num_train, num_validation = (len(self._dataset.images_in(split)) for split in ("train", "validation"))
         left = phases[progress.phase :]
-        assumed = assumed_seconds(left, self._config, self._source.outputs, num_train, num_validation)
+        assumed = assumed_seconds(
+            left, self._config, self._extractor.num_extracted, num_train, num_validation
+        )
         if self._config.head == "auto":
             num_compared = min(num_train, MOST_IMAGES)
-            assumed = (*assumed_outputs(left[0].plan, num_compared), *assumed)
-        if self._ask_teacher is not None:
-            # Its frozen layers have looked at these images when it was trained itself.
-            assumed = (_ASSUMED_SECONDS_OF_TEACHER, *assumed)
+            assumed = (*assumed_comparison_seconds(left[0].plan, num_compared), *assumed)
+        if self._teacher_outputs is not None:
+            # The features of these images are usually cached from the teacher's own training.
+            assumed = (_ASSUMED_TEACHER_SECONDS, *assumed)
         num_epochs = self._config.num_epochs_in_all
         started = RunStarted(self._clock(), num_train, num_validation, num_epochs, assumed)
         if progress == Progress():
-            self.tell(started)
+            self.emit(started)
             return
-        # The log of the run has these already.
+        # These events are in the log of the run already.
         heads = [checkpoint.head] if checkpoint.head else []
         for event in (started, *heads, *progress.epochs):
             self.snapshot = reduce(self.snapshot, event)
-        self.tell(RunResumed(self._clock(), len(progress.epochs), assumed))
+        self.emit(RunResumed(self._clock(), len(progress.epochs), assumed))
 
-    def _tell_of_images(self, num_done: int, num_images: int) -> None:
-        if not self._is_looking or num_done < self.snapshot.step:
-            self._is_looking = True
-            self.tell(PhaseStarted(self._clock(), "features", num_images, first_step=num_done))
+    def _report_extraction(self, num_done: int, num_images: int) -> None:
+        if not self._is_extracting or num_done < self.snapshot.step:
+            self._is_extracting = True
+            self.emit(PhaseStarted(self._clock(), "features", num_images, first_step=num_done))
             if not num_done:
                 return
-        self.tell(ImagesSeen(self._clock(), num_done))
+        self.emit(ImagesSeen(self._clock(), num_done))

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from transfer_core.backbones.registry import look_for_own_models_in
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.damage import leave_out_damaged, without_photos
 from transfer_core.data.dataset import ImageDataset
@@ -60,7 +60,6 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         WeightsError: If the pretrained weights are missing or damaged.
         WorkspaceError: If writing fails.
     """
-    look_for_own_models_in(workspace)
     all_photos = dataset = ImageDataset.load(workspace, run.dataset_id)
     reported = _reported_epochs(run, dataset)
     run = run.begin(dataset)
@@ -87,6 +86,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         run.config,
         run.folder,
         workspace.cache_dir,
+        backbone=get_backbone(run.config.backbone, workspace),
         emit=evaluate_before_the_end,
         should_stop=should_stop,
         teacher_outputs=ask_about_photos if run.config.teacher else None,
@@ -123,7 +123,14 @@ def _evaluate_model(
     # A teacher has learned from the other parts: only the first is kept from both models.
     elif ended.outcome == "finished":
         check_other_folds(
-            dataset, run.config, run.folder, workspace.cache_dir, evaluation.accuracy, emit, should_stop
+            dataset,
+            run.config,
+            get_backbone(run.config.backbone, workspace),
+            run.folder,
+            workspace.cache_dir,
+            evaluation.accuracy,
+            emit,
+            should_stop,
         )
 
 

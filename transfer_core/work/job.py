@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.published.facts import WeightsFile
-from transfer_core.backbones.published.weights_download import download_weights
+from transfer_core.backbones.published.zoo_weights import WeightsFile, download_weights
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -182,6 +182,7 @@ def rate_search_job(queue: RunQueue, dataset: ImageDataset, config: TrainingConf
             return find_learning_rate(
                 dataset,
                 config,
+                get_backbone(config.backbone, queue.workspace),
                 queue.workspace.cache_dir,
                 on_features=partial(report, _("Reading the photos"), 0),
                 on_step=partial(report, _("Trying learning rates"), 1),

@@ -95,7 +95,7 @@ def own_sources() -> list[Backbone]:
     found = []
     for source_id in workspace().source_ids():
         try:
-            found.append(get_backbone(source_id))
+            found.append(get_backbone(source_id, workspace()))
         except TransferStudioError:
             continue
     return found

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import script_runner
 
 from pages.ui.app.reruns import keep_every_click
-from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Split
@@ -61,7 +61,6 @@ def prepare_process() -> None:
 def workspace() -> Workspace:
     """The folder of all datasets and runs."""
     found = Workspace(default_workspace_root())
-    look_for_own_models_in(found)
     remove_leftovers(found)
     return found
 
@@ -199,13 +198,17 @@ def recommendation(dataset_id: str, version: int, backbone_name: str) -> Recomme
         version: Which version of them: another one may need other choices.
         backbone_name: The network.
     """
-    return recommend(ImageDataset.load(workspace(), dataset_id), get_backbone(backbone_name))
+    return recommend(ImageDataset.load(workspace(), dataset_id), get_backbone(backbone_name, workspace()))
 
 
 @st.cache_data(show_spinner=False)
 def layer_names(backbone_name: str) -> list[str]:
     """The layers of a network that can learn by themselves, from output to input."""
-    return [layer.name for layer in reversed(layer_facts(get_backbone(backbone_name))) if layer.can_learn]
+    return [
+        layer.name
+        for layer in reversed(layer_facts(get_backbone(backbone_name, workspace())))
+        if layer.can_learn
+    ]
 
 
 def _load_keras(num_threads: int) -> None:

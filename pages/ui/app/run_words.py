@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from pages.ui.app.process import workspace
 from pages.ui.app.words import depth_words
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.errors import TransferStudioError
@@ -15,7 +16,7 @@ _UNKNOWN = -1
 def backbone_title(name: str) -> str:
     """Return the title of a network; its bare name where it is gone, such as an own model that was deleted."""
     with suppress(TransferStudioError):
-        return get_backbone(name).title
+        return get_backbone(name, workspace()).title
     return name
 
 
@@ -23,5 +24,5 @@ def run_depth_words(run: TrainingRun) -> str:
     """Say what learned; how many blocks there are in all may be gone with the network."""
     num_blocks = _UNKNOWN
     with suppress(TransferStudioError):
-        num_blocks = len(get_backbone(run.config.backbone).blocks)
+        num_blocks = len(get_backbone(run.config.backbone, workspace()).blocks)
     return depth_words(run.config.num_unfrozen_blocks, num_blocks)

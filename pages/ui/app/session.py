@@ -116,7 +116,7 @@ class Session:
         """What learns and what stays, once a network is chosen."""
         if self.backbone_name is None:
             return None
-        backbone = get_backbone(self.backbone_name)
+        backbone = get_backbone(self.backbone_name, workspace())
         if self.is_from_scratch:
             return FreezePlan(backbone, len(backbone.blocks), is_from_scratch=True)
         return FreezePlan(backbone, self.num_unfrozen_blocks or 0)
@@ -233,11 +233,11 @@ def _from_address(values: dict[str, str]) -> Session:
     """Take over each choice that is valid; an address may be old, shortened or made up."""
     session = Session()
     with suppress(TransferStudioError):
-        session.backbone_name = get_backbone(values.get("model", "")).name
+        session.backbone_name = get_backbone(values.get("model", ""), workspace()).name
         depth = values.get("unfrozen", "")
         if _DEPTH.fullmatch(depth):
             session.num_unfrozen_blocks = FreezePlan(
-                get_backbone(values["model"]), int(depth)
+                get_backbone(values["model"], workspace()), int(depth)
             ).num_unfrozen_blocks
             session.is_from_scratch = "scratch" in values
     with suppress(TransferStudioError):
@@ -260,7 +260,7 @@ def _from_address(values: dict[str, str]) -> Session:
 def _forget_what_is_gone(session: Session) -> None:
     try:
         if session.backbone_name:
-            get_backbone(session.backbone_name)
+            get_backbone(session.backbone_name, workspace())
     except TransferStudioError:
         session.backbone_name = None
         session.num_unfrozen_blocks, session.is_from_scratch = None, False

@@ -90,7 +90,9 @@ def _show_form(session: Session) -> None:
         config = session.config if session.has_own_choices else None
         config = config or recommendation(dataset.id, dataset.version, plan.backbone.name).config
         config = config.with_changes(backbone=plan.backbone.name)
-        start_sweep(run_queue(), dataset, config, SweepPlan.of(dataset, config, depths, repeats))
+        start_sweep(
+            run_queue(), dataset, config, SweepPlan.of(dataset, config, depths, repeats, plan.backbone)
+        )
         st.rerun()
 
 

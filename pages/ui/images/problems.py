@@ -11,7 +11,7 @@ from pages.ui.app.session import Session
 from pages.ui.app.words import plain
 from pages.ui.components.gallery import thumbnails
 from pages.ui.components.paging import page_of
-from transfer_core.backbones.registry import DEFAULT_BACKBONE
+from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.checks.photo_check import Problem, Suspicion, examine
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.evaluation.label_suspicion import suspicious_labels
@@ -94,7 +94,7 @@ def _check_labels(session: Session, dataset: ImageDataset) -> None:
         suspicious_labels(
             dataset,
             workspace().cache_dir,
-            backbone_name=session.backbone_name or DEFAULT_BACKBONE,
+            backbone=get_backbone(session.backbone_name or DEFAULT_BACKBONE, workspace()),
             on_progress=show_progress,
         )
     )

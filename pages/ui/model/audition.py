@@ -11,6 +11,7 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.jobs import audition_of, forget_audition, own_sources, start_audition
 from pages.ui.app.page import guarded
+from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.words import duration_words, plain
 from transfer_core.backbones.backbone import Backbone
@@ -60,7 +61,7 @@ def _show_start(dataset: ImageDataset) -> None:
     if st.button(
         _("Try them on my images"), icon=":material/speed:", disabled=not chosen, key="start-audition"
     ):
-        start_audition(dataset, [get_backbone(name) for name in titles if name in chosen])
+        start_audition(dataset, [get_backbone(name, workspace()) for name in titles if name in chosen])
         st.rerun()
 
 
@@ -84,7 +85,7 @@ def _show_progress(dataset: ImageDataset) -> None:
 
 def _show_result(session: Session, dataset: ImageDataset, scores: list[AuditionScore]) -> None:
     ranked = sorted(scores, key=lambda score: -score.accuracy)
-    backbones = {score.backbone_name: get_backbone(score.backbone_name) for score in ranked}
+    backbones = {score.backbone_name: get_backbone(score.backbone_name, workspace()) for score in ranked}
     best = best_trade_off(ranked)
     st.markdown(
         _("**Best trade-off: {title}**, right about {accuracy:.0%} of your images.").format(

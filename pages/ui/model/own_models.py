@@ -158,5 +158,5 @@ def _take(session: Session, file: UploadedFile, network: str | None) -> None:
     finally:
         free_upload(file)
     session.num_files_taken += 1
-    session.choose_backbone(get_backbone(source_id).name)
+    session.choose_backbone(get_backbone(source_id, workspace()).name)
     st.rerun()

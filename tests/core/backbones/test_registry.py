@@ -1,4 +1,4 @@
-"""What the registry says about each backbone is what Keras says about it."""
+"""The facts of each backbone agree with its network in Keras."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_number_of_trainable_parameters_of_each_block(built: Built, keras_module
 def test_trainable_and_frozen_parameters_at_every_depth(built: Built) -> None:
     num_blocks = len(built.backbone.blocks)
     depths = range(0, num_blocks + 1, max(num_blocks // 3, 1))
-    # Back to the first at last: a plan must also take back what an earlier one did to the same model.
+    # Ends with smaller depths: a plan must also freeze what an earlier one unfroze.
     for depth in (*depths, num_blocks, 2, 0):
         plan = FreezePlan(built.backbone, depth)
         plan.apply(built.classifier)
@@ -66,7 +66,7 @@ def test_trainable_and_frozen_parameters_at_every_depth(built: Built) -> None:
         assert counts == expected, depth
 
 
-def test_size_and_channels_that_leave_each_block(built: Built) -> None:
+def test_output_size_and_channels_of_each_block(built: Built) -> None:
     for block in built.backbone.blocks:
         shape = tuple(built.body.get_layer(block.last_layer).output.shape)
         assert shape == (None, block.output_size, block.output_size, block.num_channels), block.name
@@ -99,13 +99,13 @@ def test_lite_parameters_without_classifier(name: str, num_parameters: int) -> N
 
 
 @pytest.mark.parametrize("backbone", bundled_backbones(), ids=lambda entry: entry.name)
-def test_megabytes_and_checksum_are_those_of_the_weights_file(backbone: Backbone) -> None:
+def test_megabytes_and_checksum_match_the_weights_file(backbone: Backbone) -> None:
     path = find_weights(backbone.weights.package, backbone.weights.checksum)
     assert round(path.stat().st_size / 1e6, 1) == backbone.megabytes
 
 
 @pytest.mark.parametrize("backbone", list_backbones(), ids=lambda entry: entry.name)
-def test_every_entry_tells_a_person_what_it_is(backbone: Backbone) -> None:
+def test_every_entry_describes_itself_on_screen(backbone: Backbone) -> None:
     facts = (
         backbone.title,
         backbone.family,
@@ -128,7 +128,7 @@ def test_default_is_the_first_a_person_sees() -> None:
     assert TrainingConfig().backbone == DEFAULT_BACKBONE
 
 
-def test_unknown_name_names_the_nearest_or_those_that_come_with_the_app() -> None:
+def test_unknown_name_suggests_the_nearest_or_the_bundled_backbones() -> None:
     with pytest.raises(NotFoundError) as caught:
         get_backbone("resnet9000")
     message = str(caught.value)
@@ -143,7 +143,7 @@ def _count(weights: list[Any]) -> int:
     return sum(weight.numpy().size for weight in weights)
 
 
-def test_accuracies_are_those_that_the_authors_published() -> None:
+def test_accuracies_are_as_published_by_the_authors() -> None:
     """tensorflow/tpu, models/official/efficientnet/lite/README.md, column FP32 accuracy."""
     accuracies = {backbone.name: backbone.imagenet_accuracy for backbone in list_backbones()}
     assert {name: accuracies[name] for name in accuracies if "lite" in name} == {

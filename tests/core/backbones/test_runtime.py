@@ -69,7 +69,7 @@ def run(code: str, path: Path | None = None, **environment: str) -> subprocess.C
 
 
 in_c_stream = pytest.mark.skipif(
-    sys.platform != "linux", reason="the notes are written, and left out, on Linux alone"
+    sys.platform != "linux", reason="the warnings are printed and hidden on Linux alone"
 )
 
 
@@ -87,7 +87,7 @@ def test_real_import_is_silent_keeps_to_its_threads_and_happens_once() -> None:
 
 
 @in_c_stream
-def test_notes_are_hidden_and_other_lines_survive(stand_ins: Path) -> None:
+def test_gpu_warnings_are_hidden_and_other_lines_survive(stand_ins: Path) -> None:
     code = "import os; from transfer_core.backbones.runtime import load_keras; load_keras(); os.write(2, b'after')"
     finished = run(code, stand_ins)
     assert finished.returncode == 0, finished
@@ -118,7 +118,7 @@ def test_lines_of_other_threads_arrive_at_once_and_in_order(ending: str, stand_i
 
 
 @in_c_stream
-def test_what_a_library_writes_later_to_the_stream_it_kept_gets_to_the_log(stand_ins: Path) -> None:
+def test_later_output_to_the_redirected_stream_reaches_the_log(stand_ins: Path) -> None:
     with (stand_ins / "keras.py").open("a") as stand_in:
         stand_in.write("kept = ctypes.c_void_p(ctypes.c_void_p.in_dll(library, 'stderr').value)\n")
     code = """
@@ -136,7 +136,7 @@ def test_a_quota_of_the_container_limits_the_threads(stand_ins: Path) -> None:
     assert finished.stdout.splitlines() == ["intra 1", "inter 1"], finished
 
 
-def test_number_of_threads_is_left_alone_unless_given(stand_ins: Path) -> None:
+def test_number_of_threads_is_unchanged_unless_given(stand_ins: Path) -> None:
     code = "from transfer_core.backbones.runtime import load_keras; load_keras({})"
     assert run(code.format(""), stand_ins).stdout == ""
     assert run(code.format("num_threads=3"), stand_ins).stdout.splitlines() == ["intra 3", "inter 3"]

@@ -47,9 +47,7 @@ def test_file_with_and_without_classifier_gives_the_same_network(
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_what_keras_3_saves_is_read_with_and_without_classifier(
-    network, tmp_path: Path, keras_module
-) -> None:
+def test_keras_3_weights_are_read_with_and_without_classifier(network, tmp_path: Path, keras_module) -> None:
     for number, model in enumerate((network, with_top(keras_module, network))):
         path = tmp_path / f"{number}.weights.h5"
         model.save_weights(path)
@@ -128,7 +126,7 @@ def test_file_of_another_network_is_refused_with_the_layer(network, tmp_path: Pa
         read(tmp_path / "half.h5", network)
 
 
-def test_damage_and_strange_files_are_one_sentence(network, published: Path, tmp_path: Path) -> None:
+def test_damaged_and_foreign_files_raise_one_sentence(network, published: Path, tmp_path: Path) -> None:
     content = published.read_bytes()
     for bad in (
         b"",
@@ -146,7 +144,7 @@ def test_damage_and_strange_files_are_one_sentence(network, published: Path, tmp
 
 
 def hostile(path: Path, kind: str) -> None:
-    """Let the first kernel lie elsewhere, or be what no kernel is."""
+    """Replace the first kernel with a link or an object of another kind."""
     import h5py
 
     (path.parent / "secret.bin").write_bytes(bytes(10_000))
@@ -177,9 +175,7 @@ def hostile(path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     "kind", ["external link", "soft link", "external storage", "virtual", "huge", "objects", "group"]
 )
-def test_what_leads_out_of_the_file_or_into_the_memory_is_refused(
-    kind: str, network, published: Path
-) -> None:
+def test_external_links_and_huge_arrays_are_rejected(kind: str, network, published: Path) -> None:
     hostile(published, kind)
     with pytest.raises(WeightsError):
         read(published, network)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.checks.photo_check import examine
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
@@ -55,7 +56,9 @@ def mislabelled(session_workspace: Workspace, make_image) -> ImageDataset:
 
 def test_wrong_labels_are_found_with_the_right_suggestion(mislabelled: ImageDataset, tmp_path: Path) -> None:
     done: list[int] = []
-    found = suspicious_labels(mislabelled, tmp_path, backbone_name="tiny_random", on_progress=done.append)
+    found = suspicious_labels(
+        mislabelled, tmp_path, backbone=get_backbone("tiny_random"), on_progress=done.append
+    )
     names = {image.id: image.name for image in mislabelled.images}
     assert len(found) >= 2
     assert all(each.suggested == WRONG[names[each.image_id]] for each in found)
@@ -71,13 +74,13 @@ def test_wrong_labels_are_found_with_the_right_suggestion(mislabelled: ImageData
 def test_right_labels_are_left_in_peace(mislabelled: ImageDataset, tmp_path: Path) -> None:
     right = mislabelled.undone()
     assert right.counts() == {"blue": 20, "green": 20, "red": 20}
-    assert suspicious_labels(right, tmp_path, backbone_name="tiny_random") == []
+    assert suspicious_labels(right, tmp_path, backbone=get_backbone("tiny_random")) == []
 
 
 def test_a_small_class_is_neither_checked_nor_suggested(mislabelled: ImageDataset, tmp_path: Path) -> None:
     green = [image for image in mislabelled.images if image.class_name == "green"]
     few = mislabelled.without([image.id for image in green[4:]])
-    assert suspicious_labels(few, tmp_path, backbone_name="tiny_random") == []
+    assert suspicious_labels(few, tmp_path, backbone=get_backbone("tiny_random")) == []
 
 
 def test_images_of_one_group_count_as_one(mislabelled: ImageDataset, tmp_path: Path) -> None:
@@ -86,18 +89,20 @@ def test_images_of_one_group_count_as_one(mislabelled: ImageDataset, tmp_path: P
         for image in mislabelled.images
     )
     dataset = replace(mislabelled, images=images)
-    assert suspicious_labels(dataset, tmp_path, backbone_name="tiny_random") == []
+    assert suspicious_labels(dataset, tmp_path, backbone=get_backbone("tiny_random")) == []
 
 
 def test_one_class_has_no_wrong_labels(mislabelled: ImageDataset, tmp_path: Path) -> None:
     blue = mislabelled.without_class("red").without_class("green")
-    assert suspicious_labels(blue, tmp_path, backbone_name="tiny_random") == []
+    assert suspicious_labels(blue, tmp_path, backbone=get_backbone("tiny_random")) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_it_can_be_stopped(mislabelled: ImageDataset, tmp_path: Path) -> None:
     with pytest.raises(FeaturesStoppedError):
-        suspicious_labels(mislabelled, tmp_path, backbone_name="tiny_random", should_stop=lambda: True)
+        suspicious_labels(
+            mislabelled, tmp_path, backbone=get_backbone("tiny_random"), should_stop=lambda: True
+        )
 
 
 def test_each_image_is_judged_without_itself_and_without_its_group() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.core.conftest import FinishedRun
 from transfer_core.backbones.own.exchange import import_source
-from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.errors import WeightsError
 from transfer_core.workspace import Workspace
 
@@ -51,8 +51,7 @@ def test_import_reads_the_arrays_and_never_loads_the_model(
     trained = keras.saving.load_model(finished_run.folder / "model.keras", compile=False)
     monkeypatch.setattr(keras.saving, "load_model", lambda *args, **kwargs: pytest.fail("was loaded"))
     monkeypatch.setattr(keras.models, "load_model", lambda *args, **kwargs: pytest.fail("was loaded"))
-    look_for_own_models_in(workspace)
-    source = get_backbone(import_source(workspace, zipped(members)))
+    source = get_backbone(import_source(workspace, zipped(members)), workspace)
     assert source.weights_source == "Colours ← Tiny network for tests ← random weights"
     body = source.build()
     for layer in body.layers:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from tests.core.conftest import FinishedRun
-from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.projects.open import OpenedProject, open_project
 from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project
@@ -30,7 +29,6 @@ def project_path(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFac
 
 def opened(workspace: Workspace, project: Path | io.BytesIO) -> OpenedProject:
     """Open a project in a workspace."""
-    look_for_own_models_in(workspace)
     if isinstance(project, io.BytesIO):
         return open_project(workspace, project)
     with project.open("rb") as content:

@@ -14,7 +14,7 @@ from msgspec import structs
 from tests.core.conftest import FinishedRun
 from tests.core.projects.conftest import members_of, opened
 from tests.core.projects.test_version import DATA
-from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
@@ -35,7 +35,6 @@ from transfer_core.workspace import Workspace
 
 
 def trained(workspace: Workspace, dataset: ImageDataset, config: TrainingConfig) -> TrainingRun:
-    look_for_own_models_in(workspace)
     run = TrainingRun.create(workspace, dataset, config)
     execute_run(workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
     return run
@@ -139,7 +138,7 @@ def test_own_models_notes_series_and_test_photos_come_along(
     photos = new_photos_of(run)
     assert photos is not None
     assert [image.name for image in photos.images] == ["new.png"]
-    assert get_backbone(source.name).lineage == source.lineage
+    assert get_backbone(source.name, there).lineage == source.lineage
     assert_same_answers(second, run)
     # What came in can be built on, as what was trained here.
     assert [one.id for one in runs_to_build_on(there)] == [second.id]

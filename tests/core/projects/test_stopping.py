@@ -9,7 +9,6 @@ import pytest
 
 from tests.core.conftest import FinishedRun
 from tests.core.projects.conftest import members_of
-from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.projects import open as opening
 from transfer_core.projects.archive import ProjectStoppedError
 from transfer_core.projects.open import open_project
@@ -54,7 +53,6 @@ def test_an_opening_that_is_stopped_leaves_nothing(
 def test_it_is_stopped_before_a_model_is_built(
     project_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look_for_own_models_in(workspace)
     checked: list[object] = []
     monkeypatch.setattr(opening, "check_project", lambda *facts: checked.append(facts))
     monkeypatch.setattr(opening, "rebuild_model", lambda *_: pytest.fail("a model was built"))

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from tests.core.conftest import FinishedRun
-from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.cli.main import main
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
@@ -128,7 +127,6 @@ def run_command(
     def run(*arguments: object) -> tuple[int, str, str]:
         words = [str(argument) for argument in arguments]
         monkeypatch.setattr(sys, "argv", ["x", *words, "--workspace", str(damaged_workspace.root)])
-        look_for_own_models_in(damaged_workspace)
         code = main()
         captured = capsys.readouterr()
         return code, captured.out, captured.err

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.core.conftest import FinishedRun
-from transfer_core.backbones import registry
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import NotFoundError, TrainingError, WorkspaceError
@@ -20,10 +19,8 @@ from transfer_core.runs.trash import move_to_trash, take_from_trash, take_source
 
 
 @pytest.fixture
-def source(own: FinishedRun, monkeypatch: pytest.MonkeyPatch) -> FinishedRun:
+def source(own: FinishedRun) -> FinishedRun:
     """The finished run, from which an own model has been made."""
-    # Other tests have made one of the same id in their workspaces.
-    monkeypatch.setattr(registry, "_workspaces", [own.workspace])
     make_source(own.workspace, own.run.id)
     return own
 
@@ -33,13 +30,13 @@ def test_it_is_deleted_and_had_back_beside_the_run_of_the_same_id(source: Finish
     delete_source(workspace, source_id)
     assert workspace.source_ids() == []
     with pytest.raises(NotFoundError):
-        get_backbone(source_id)
+        get_backbone(source_id, workspace)
     # The run is there as before, and can become a source again.
     assert [run.id for run in runs_to_build_on(workspace)] == [source_id]
     move_to_trash(workspace, source_id)
     take_source_from_trash(workspace, source_id)
     take_from_trash(workspace, source_id)
-    assert get_backbone(source_id).is_own
+    assert get_backbone(source_id, workspace).is_own
     assert workspace.run_ids() == [source_id]
     assert list(workspace.trash_dir.iterdir()) == []
 
@@ -51,10 +48,10 @@ def test_it_is_made_anew_and_deleted_again(source: FinishedRun) -> None:
         make_source(workspace, source_id)
     # What was made again stays when the deletion is taken back.
     take_source_from_trash(workspace, source_id)
-    assert get_backbone(source_id).is_own
+    assert get_backbone(source_id, workspace).is_own
     delete_source(workspace, source_id)
     take_source_from_trash(workspace, source_id)
-    assert get_backbone(source_id).is_own
+    assert get_backbone(source_id, workspace).is_own
     with pytest.raises(NotFoundError, match="There is no own model with the id"):
         delete_source(workspace, "20260101-000000-0123456789abcdef")
     with pytest.raises(NotFoundError, match="There is no own model with the id"):
@@ -72,7 +69,7 @@ def test_it_is_kept_while_a_run_builds_on_it(source: FinishedRun) -> None:
     assert workspace.source_ids() == []
     # A run that is taken back brings along what it needs.
     take_from_trash(workspace, run.id)
-    assert get_backbone(source_id).is_own
+    assert get_backbone(source_id, workspace).is_own
 
 
 def test_after_a_week_it_is_gone_for_good(source: FinishedRun) -> None:
@@ -90,7 +87,7 @@ def test_of_one_that_cannot_be_written_nothing_is_left(
         (folder / "weights.npz").write_bytes(b"half")
         raise WorkspaceError("The disk is full.")
 
-    monkeypatch.setattr(own_models, "write_source", write_half)
+    monkeypatch.setattr(own_models, "write_source_model", write_half)
     with pytest.raises(WorkspaceError, match="The disk is full"):
         make_source(own.workspace, own.run.id)
     assert list(own.workspace.sources_dir.iterdir()) == []
@@ -100,16 +97,15 @@ def test_of_one_that_cannot_be_written_nothing_is_left(
 def test_two_windows_that_make_it_at_once_get_the_same(
     own: FinishedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "_workspaces", [own.workspace])
-    write = own_models.write_source
+    write = own_models.write_source_model
 
     def be_slower(folder: Path, *arguments: Any) -> object:
         with monkeypatch.context() as other_window:
-            other_window.setattr(own_models, "write_source", write)
+            other_window.setattr(own_models, "write_source_model", write)
             make_source(own.workspace, own.run.id)
         return write(folder, *arguments)
 
-    monkeypatch.setattr(own_models, "write_source", be_slower)
+    monkeypatch.setattr(own_models, "write_source_model", be_slower)
     assert make_source(own.workspace, own.run.id).name == own.run.id
     assert own.workspace.source_ids() == [own.run.id]
     assert list(own.workspace.trash_dir.iterdir()) == []

@@ -23,8 +23,7 @@ import numpy as np
 from msgspec import Struct
 from PIL import Image
 
-from transfer_core.backbones.own.source_model import FACTS_FILE, SourceFacts
-from transfer_core.backbones.registry import look_for_own_models_in
+from transfer_core.backbones.own.source_model import FACTS_FILE, SourceModelFacts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
@@ -86,7 +85,6 @@ def main(output_dir: Path) -> None:
     """Make the three files."""
     with tempfile.TemporaryDirectory() as scratch:
         workspace = Workspace(Path(scratch) / "workspace")
-        look_for_own_models_in(workspace)
         maker = Maker(workspace, Path(scratch) / "photos", output_dir / "version-1-project.zip")
         maker.make()
         pack(workspace.root, output_dir / "version-1-workspace.zip")
@@ -326,7 +324,7 @@ class Maker:
             "runs": {role: self.facts_of_run(role, run) for role, run in runs.items()},
             "models": {role: facts_of_model(run) for role, run in runs.items() if run.has_model},
             "source": facts_of(
-                SourceFacts.from_dict(read_json(self.workspace.source_dir(finished.id) / FACTS_FILE))
+                SourceModelFacts.from_dict(read_json(self.workspace.source_dir(finished.id) / FACTS_FILE))
             ),
             "sweep": facts_of(sweep.plan),
             "sweep_points": facts_of(

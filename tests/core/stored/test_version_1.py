@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from transfer_core.backbones.own.source_model import FACTS_FILE, SourceFacts
-from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
+from transfer_core.backbones.own.source_model import FACTS_FILE, SourceModelFacts
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import EpochEnded, RunResumed
@@ -47,9 +47,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def unpacked(folder: Path) -> Workspace:
     with zipfile.ZipFile(HERE / "version-1-workspace.zip") as archive:
         archive.extractall(folder)
-    workspace = Workspace(folder)
-    look_for_own_models_in(workspace)
-    return workspace
+    return Workspace(folder)
 
 
 def load_run(workspace: Workspace, role: str) -> TrainingRun:
@@ -185,9 +183,9 @@ def test_model_answers_as_it_did(stored: Workspace, role: str) -> None:
 
 def test_own_model_is_the_start_of_another_run(stored: Workspace) -> None:
     source_id = RUN_IDS["finished"]
-    facts = SourceFacts.from_dict(read_json(stored.source_dir(source_id) / FACTS_FILE))
+    facts = SourceModelFacts.from_dict(read_json(stored.source_dir(source_id) / FACTS_FILE))
     assert_holds(facts, EXPECTED["source"], "source")
-    backbone = get_backbone(load_run(stored, "on_own_model").config.backbone)
+    backbone = get_backbone(load_run(stored, "on_own_model").config.backbone, stored)
     assert (backbone.name, backbone.title) == (source_id, "Colours")
     # Loading compares the checksum.
     assert backbone.build(pretrained=True).output_shape == (None, 4, 4, 32)

@@ -1,4 +1,4 @@
-"""What is recommended follows from the images, and says why."""
+"""Recommendations follow from the images, with reasons."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def dataset_of(color_dataset: ImageDataset):
     return make
 
 
-def test_a_newcomer_gets_what_was_measured_best(dataset_of) -> None:
+def test_recommendation_is_the_measured_best(dataset_of) -> None:
     config = recommend(dataset_of(blue=50, red=50), LITE0).config
     assert (config.backbone, config.head, config.optimizer) == ("efficientnet_lite0", "auto", "adamw")
     assert config.weight_decay > 0
@@ -47,7 +47,7 @@ def test_a_newcomer_gets_what_was_measured_best(dataset_of) -> None:
         ("tiny_random", 5000, 0),  # has hardly more blocks than that
     ],
 )
-def test_blocks_learn_along_where_it_was_measured_to_pay(
+def test_blocks_are_unfrozen_where_measurements_favour_it(
     dataset_of, backbone_name: str, num_images: int, depth: int
 ) -> None:
     recommended = recommend(dataset_of(blue=num_images), get_backbone(backbone_name))

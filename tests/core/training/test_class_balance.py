@@ -85,7 +85,7 @@ def test_each_epoch_draws_one_view_of_each_image() -> None:
     assert all(row in rows[image] for epoch in epochs for image, row in epoch.items())
     assert {epoch[0] for epoch in epochs} == {0, 1, 2}
     assert seen(3) == epochs[2]
-    # What is checked with is the image as it is.
+    # Validation uses the unchanged image.
     assert [int(f[0, 0]) for f, _labels in labelled.batches(1)] == [0, 3, 6, 9]
 
 

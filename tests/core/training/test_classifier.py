@@ -1,4 +1,4 @@
-"""A classifier and its two parts: together they compute what the whole computes."""
+"""Prefix and tail of a classifier together equal the whole."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_parts_of_the_tiny_network_compose_to_the_whole(depth: int, tiny_classif
 
 
 @pytest.mark.parametrize("depth", range(1, 4))
-def test_everything_that_learns_is_in_the_tail(depth: int, tiny_classifier, keras_module) -> None:
+def test_every_trainable_layer_is_in_the_tail(depth: int, tiny_classifier, keras_module) -> None:
     plan = FreezePlan(TINY, depth)
     plan.apply(tiny_classifier)
     prefix, tail = split_at_boundary(tiny_classifier, plan.boundary_layer)

@@ -1,4 +1,4 @@
-"""What the curves say: each rule on curves that a teacher would draw for it."""
+"""Explanations of curves: each rule on an idealized curve."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ def read(*arguments: object, **options: object) -> list[str]:
     return read_curves(snapshot(*arguments, **options), num_classes=5)
 
 
-def test_too_little_to_tell() -> None:
+def test_too_few_epochs_for_a_sentence() -> None:
     assert read_curves(RunSnapshot(), 5) == []
     assert read(FALLING[:3], FALLING[:3]) == []
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 @pytest.mark.parametrize("num_before", [0, 6])
-def test_loss_that_is_no_number(loss: float, num_before: int) -> None:
+def test_loss_of_nan(loss: float, num_before: int) -> None:
     (sentence,) = read([*FALLING[:num_before], loss], FALLING)
     assert "no longer a number" in sentence
     assert "a tenth of the learning rate" in sentence
 
 
-def test_validation_loss_that_is_no_number_for_once_is_passed_over() -> None:
+def test_single_validation_loss_of_nan_is_ignored() -> None:
     val_losses = [*FALLING[:4], float("nan"), *FALLING[5:]]
     assert "no longer a number" not in " ".join(read(FALLING, val_losses))
 
@@ -128,7 +128,7 @@ def test_half_right_is_a_guess_between_two_classes_and_an_achievement_among_ten(
     assert "guessing" not in " ".join(read_curves(curves, 10))
 
 
-def test_it_fits_not_even_what_it_learns_from() -> None:
+def test_underfitting() -> None:
     flat = [1.5, 1.1, 1.0, *[0.99] * 9]
     assert any("let more blocks learn along" in found for found in read(flat, flat, [0.6], [0.58]))
     assert not any("let more blocks" in found for found in read(FALLING, FALLING, [0.6], [0.58]))
@@ -153,7 +153,7 @@ def test_at_most_two_sentences() -> None:
             assert len(read(course, course, [accuracy], [0.5 * accuracy], num_validation_images=20)) <= 2
 
 
-def test_validation_loss_that_was_never_a_number() -> None:
+def test_validation_loss_always_nan() -> None:
     assert read(FALLING, [float("nan")]) == []
 
 

@@ -69,7 +69,7 @@ def assert_same_weights(folder: Path, other: Path) -> None:
         np.testing.assert_array_equal(one, another)
 
 
-def test_a_training_leaves_them_out_and_ends_as_one_without_them(
+def test_training_with_damaged_photos_equals_one_without_them(
     dataset: ImageDataset, damaged: list[str], tiny_config: TrainingConfig, tmp_path: Path
 ) -> None:
     events: list[TrainingEvent] = []
@@ -84,7 +84,7 @@ def test_a_training_leaves_them_out_and_ends_as_one_without_them(
     assert kinds[kinds.index(PhotosLeftOut) - 1] is RunStarted
 
 
-def test_damage_that_shows_in_a_later_phase_is_left_out_as_well(
+def test_photo_damaged_before_a_later_phase_is_left_out(
     dataset: ImageDataset, tiny_config: TrainingConfig, tmp_path: Path
 ) -> None:
     train(dataset, tiny_config.with_changes(epochs=1), tmp_path / "before", tmp_path / "cache")
@@ -154,11 +154,11 @@ def test_all_others_who_read_photos_leave_them_out(
 ) -> None:
     (score,) = audition(dataset, [get_backbone("tiny_random")], tmp_path / "audition")
     assert score.num_images == len(dataset.images) - 2
-    assert suspicious_labels(dataset, tmp_path / "labels", backbone_name="tiny_random") is not None
-    assert find_learning_rate(dataset, tiny_config, tmp_path / "rate").losses
+    assert suspicious_labels(dataset, tmp_path / "labels", backbone=get_backbone("tiny_random")) is not None
+    assert find_learning_rate(dataset, tiny_config, get_backbone("tiny_random"), tmp_path / "rate").losses
 
 
-def test_work_that_would_be_left_with_no_photo_fails(dataset: ImageDataset) -> None:
+def test_training_without_a_readable_photo_fails(dataset: ImageDataset) -> None:
     def work(images: list) -> None:
         raise DamagedPhotosError("all", frozenset(image.id for image in images))
 

@@ -1,4 +1,4 @@
-"""Freezing: what a plan says, and that frozen weights do not move by a single bit."""
+"""Freeze plans: boundary and counts, and frozen weights are unchanged to the bit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_blocks_are_unfrozen_from_the_output(depth: int, boundary_layer: str | N
 
 
 @pytest.mark.parametrize("depth", [-1, 4])
-def test_impossible_depth_says_what_is_possible(depth: int) -> None:
+def test_impossible_depth_names_the_possible_range(depth: int) -> None:
     with pytest.raises(InvalidConfigError, match=r"has 3 blocks.*Choose 0 to 3"):
         FreezePlan(TINY, depth)
 
@@ -49,7 +49,7 @@ def test_whole_network_is_counted_at_every_depth() -> None:
         assert total == TINY.num_parameters + plan.num_head_parameters(4)
 
 
-def test_batch_normalization_stays_frozen_in_unfrozen_blocks(keras_module) -> None:
+def test_batch_normalization_is_frozen_in_unfrozen_blocks(keras_module) -> None:
     model = build_classifier(FreezePlan(TINY), 3, TrainingConfig())
     FreezePlan(TINY, 3).apply(model)
     assert [layer.name for layer in model.layers if layer.weights and not layer.trainable] == [
@@ -105,7 +105,7 @@ def test_layers_are_frozen_before_the_model_is_compiled(
 
 
 class TestSingleLayers:
-    def test_boundary_is_the_last_cut_before_the_first_that_learns(self, keras_module) -> None:
+    def test_boundary_is_the_last_cut_before_the_first_trainable_layer(self, keras_module) -> None:
         def boundary(*layers: str) -> str | None:
             return FreezePlan(TINY, 0, layers).boundary_layer
 
@@ -121,13 +121,13 @@ class TestSingleLayers:
         assert FreezePlan(lite0, 1, ("block6c_project_conv",)).boundary_layer == "block6b_add"
 
     @pytest.mark.parametrize("name", ["block9_conv", "stem_bn", "stem_relu", ""])
-    def test_what_cannot_learn_is_refused_with_what_can(self, name: str, keras_module) -> None:
+    def test_layers_without_weights_are_rejected_with_suggestions(self, name: str, keras_module) -> None:
         config = TrainingConfig(backbone="tiny_random", unfrozen_layers=(name,))
         with pytest.raises(InvalidConfigError, match=r"can learn.*block2_conv"):
             FreezePlan.of(config)
 
     @pytest.mark.parametrize("backbone", BUILT_QUICK, ids=lambda entry: entry.name)
-    def test_counts_are_those_of_keras_in_every_network(self, backbone, keras_module) -> None:
+    def test_counts_equal_those_of_keras(self, backbone, keras_module) -> None:
         learners = [layer.name for layer in layer_facts(backbone) if layer.can_learn]
         model = build_classifier(FreezePlan(backbone), 5, TrainingConfig(), backbone.build(pretrained=False))
         for depth, layers in ((0, learners[-2:]), (1, [learners[1], learners[-1]])):
@@ -152,7 +152,7 @@ class TestSingleLayers:
 class TestFromScratch:
     CONFIG = TrainingConfig(backbone="tiny_random", weights="random")
 
-    def test_everything_learns_normalisation_as_well(self, keras_module) -> None:
+    def test_everything_is_trainable_including_normalization(self, keras_module) -> None:
         plan = FreezePlan.of(self.CONFIG)
         model = build_classifier(plan, 3, self.CONFIG)
         plan.apply(model)
@@ -165,7 +165,7 @@ class TestFromScratch:
         assert counts == [plan.num_trainable_parameters(3), plan.num_frozen_parameters(3)]
 
     @pytest.mark.parametrize("backbone", BUILT_QUICK, ids=lambda entry: entry.name)
-    def test_counts_are_those_of_keras_in_every_network(self, backbone, keras_module) -> None:
+    def test_counts_equal_those_of_keras(self, backbone, keras_module) -> None:
         config = self.CONFIG.with_changes(backbone=backbone.name)
         plan = FreezePlan.of(config)
         model = build_classifier(plan, 3, config)

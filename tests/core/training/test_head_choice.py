@@ -1,4 +1,4 @@
-"""The head is chosen by what it does on the training images, not by habit."""
+"""The head is chosen by cross-validation on the training images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def compared(maps: np.ndarray) -> dict[str, float]:
     return accuracies
 
 
-def test_where_the_place_decides_the_map_is_taken() -> None:
+def test_flattened_map_is_chosen_if_the_position_matters() -> None:
     accuracies = compared(maps_told_apart_by(place=True, content=False))
     assert accuracies["linear"] < 0.7
     assert best_head(accuracies) == "flattened_map"
@@ -54,7 +54,7 @@ def test_same_seed_gives_the_same_accuracies() -> None:
         ({"linear": 0.8, "hidden": 0.82, "flattened_map": 0.9}, "flattened_map"),
     ],
 )
-def test_differences_that_may_be_chance_do_not_decide(accuracies, head: str) -> None:
+def test_differences_within_chance_do_not_decide(accuracies, head: str) -> None:
     assert best_head(accuracies) == head
 
 
@@ -72,7 +72,7 @@ def test_only_training_images_are_compared_and_not_too_many(color_dataset, monke
     assert few == comparison_images(color_dataset, seed=1) != comparison_images(color_dataset, seed=2)
 
 
-def test_a_head_on_the_map_learns_in_smaller_steps(tiny_config) -> None:
+def test_head_on_the_map_gets_a_lower_learning_rate(tiny_config) -> None:
     assert with_head(tiny_config, "hidden").learning_rate == tiny_config.learning_rate
     assert with_head(tiny_config, "flattened_map").learning_rate < tiny_config.learning_rate
 
@@ -80,7 +80,7 @@ def test_a_head_on_the_map_learns_in_smaller_steps(tiny_config) -> None:
 @pytest.mark.parametrize(
     ("best", "layer"), [("linear", None), ("hidden", "hidden_layer"), ("flattened_map", "flatten")]
 )
-def test_a_training_takes_the_head_that_does_best(
+def test_training_uses_the_best_head(
     best: str, layer: str | None, color_dataset, tiny_config, tmp_path, keras_module, monkeypatch
 ) -> None:
     shapes = []

@@ -1,4 +1,4 @@
-"""Free memory: what the system has, unless a container is allowed less."""
+"""Free memory of the system, within the limit of a container."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from transfer_core.training import machine
 MEGABYTE = 10**6
 
 
-def test_without_a_limit_it_is_what_the_system_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_limit_it_is_that_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_CGROUPS", tmp_path)
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.current").write_text("5000000\n")

@@ -8,10 +8,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.errors import IngestError
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import find_learning_rate, rate_curve
 
+TINY = get_backbone("tiny_random")
 RATES = np.geomspace(1e-6, 1, 100).tolist()
 
 
@@ -32,17 +34,17 @@ def test_without_a_loss_the_lowest_rate_is_suggested() -> None:
 
 
 def test_of_a_real_training(color_dataset, tiny_config, tmp_path) -> None:
-    curve = find_learning_rate(color_dataset, tiny_config, tmp_path)
+    curve = find_learning_rate(color_dataset, tiny_config, TINY, tmp_path)
     assert 20 < len(curve.rates) == len(curve.losses) <= 100
     assert all(lower < higher for lower, higher in pairwise(curve.rates))
     assert min(curve.losses) < curve.losses[0]
     assert 1e-4 < curve.suggestion <= 0.1
-    assert curve == find_learning_rate(color_dataset, tiny_config, tmp_path)
+    assert curve == find_learning_rate(color_dataset, tiny_config, TINY, tmp_path)
 
 
 def test_stops_on_request(color_dataset, tiny_config, tmp_path) -> None:
     with pytest.raises(FeaturesStoppedError):
-        find_learning_rate(color_dataset, tiny_config, tmp_path, should_stop=lambda: True)
+        find_learning_rate(color_dataset, tiny_config, TINY, tmp_path, should_stop=lambda: True)
 
 
 def test_stops_between_two_steps(color_dataset, tiny_config, tmp_path) -> None:
@@ -51,6 +53,7 @@ def test_stops_between_two_steps(color_dataset, tiny_config, tmp_path) -> None:
         find_learning_rate(
             color_dataset,
             tiny_config,
+            TINY,
             tmp_path,
             on_features=lambda *done: photos.append(done),
             on_step=lambda *done: steps.append(done),
@@ -60,7 +63,7 @@ def test_stops_between_two_steps(color_dataset, tiny_config, tmp_path) -> None:
     assert steps == [(1, 100), (2, 100), (3, 100)]
 
 
-def test_one_class_is_refused(color_dataset, tiny_config, tmp_path) -> None:
+def test_one_class_is_rejected(color_dataset, tiny_config, tmp_path) -> None:
     images = [image for image in color_dataset.images if image.class_name == "red"]
     with pytest.raises(IngestError):
-        find_learning_rate(color_dataset.with_images(images, ()), tiny_config, tmp_path)
+        find_learning_rate(color_dataset.with_images(images, ()), tiny_config, TINY, tmp_path)

@@ -1,4 +1,4 @@
-"""What a training will need is told before, and what cannot fit is refused with what would."""
+"""Runs that do not fit into memory or disk are rejected up front, with suggestions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def estimate(dataset, depth: int, batch_size: int = 32) -> int:
     return estimate_memory(FreezePlan(LITE0, depth), TrainingConfig(batch_size=batch_size), dataset)
 
 
-def test_more_that_learns_and_larger_batches_need_more(color_dataset, keras_module) -> None:
+def test_more_trainable_layers_and_larger_batches_need_more_memory(color_dataset, keras_module) -> None:
     by_depth = [estimate(color_dataset, depth) for depth in (0, 2, 5, 9)]
     assert by_depth == sorted(set(by_depth))
     assert estimate(color_dataset, 9, batch_size=64) > 1.8 * by_depth[-1] - 400 * MEGABYTE
@@ -37,7 +37,7 @@ def test_more_that_learns_and_larger_batches_need_more(color_dataset, keras_modu
     ("name", "batch_size", "measured"),
     [("efficientnet_lite0", 32, 1238), ("convnext_tiny", 16, 5162), ("efficientnet_b0", 16, 2100)],
 )
-def test_what_is_foretold_for_a_whole_network_is_near_what_was_measured(
+def test_estimate_for_a_whole_network_is_near_the_measurement(
     name: str, batch_size: int, measured: float, color_dataset, keras_module
 ) -> None:
     """How it was measured stands in docs/benchmarks.md."""
@@ -59,7 +59,7 @@ def refusal(monkeypatch, dataset, depth: int, free: int) -> str:
     return str(caught.value)
 
 
-def test_batch_size_that_would_fit_is_named_and_fits(color_dataset, monkeypatch, keras_module) -> None:
+def test_message_names_a_batch_size_that_fits(color_dataset, monkeypatch, keras_module) -> None:
     free = estimate(color_dataset, 9) - 100 * MEGABYTE
     message = refusal(monkeypatch, color_dataset, 9, free)
     assert re.search(r"needs about [\d.]+ GB of memory\. Another 200 MB must stay free", message)
@@ -68,9 +68,7 @@ def test_batch_size_that_would_fit_is_named_and_fits(color_dataset, monkeypatch,
     check_memory(FreezePlan(LITE0, 9), TrainingConfig(batch_size=batch_size), color_dataset)
 
 
-def test_depth_that_would_fit_is_named_where_no_batch_is_small_enough(
-    color_dataset, monkeypatch, keras_module
-) -> None:
+def test_message_names_a_depth_if_no_batch_size_fits(color_dataset, monkeypatch, keras_module) -> None:
     # With the reserve that is left to the system.
     free = estimate(color_dataset, 0) + 201 * MEGABYTE
     monkeypatch.setattr(
@@ -80,7 +78,7 @@ def test_depth_that_would_fit_is_named_where_no_batch_is_small_enough(
     assert "Unfreezing 0 blocks would fit" in message
 
 
-def test_without_any_choice_it_says_what_else_helps(color_dataset, monkeypatch, keras_module) -> None:
+def test_message_suggests_other_help_if_no_choice_fits(color_dataset, monkeypatch, keras_module) -> None:
     assert "Close other programs" in refusal(monkeypatch, color_dataset, 0, 10 * MEGABYTE)
 
 
@@ -102,7 +100,7 @@ def test_need_reserve_and_free_space_are_said_apart(
     assert [figure for figure in figures if f"{figure} " not in str(caught.value)] == []
 
 
-def test_training_is_refused_before_it_looks_at_an_image(
+def test_training_is_rejected_before_features_are_extracted(
     color_dataset, tiny_config, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setattr(limits, "free_memory", lambda: 10 * MEGABYTE)

@@ -63,7 +63,7 @@ class CutOffError(BaseException):
 
 
 class Clock:
-    """A clock on which each look takes so many seconds."""
+    """A clock that advances by a number of seconds at each call."""
 
     def __init__(self, seconds: float) -> None:
         self._times = itertools.count(1000, seconds)
@@ -182,7 +182,7 @@ def test_quick_epochs_save_every_few_seconds_only(
         "transfer_core.training.trainer.save_checkpoint",
         lambda output_dir, key, moment: saved_at.append(len(moment.progress.epochs)),
     )
-    # One second for each look at the clock, of which an epoch of three batches has four.
+    # The clock advances a second per call; an epoch of three batches calls it four times.
     train(color_dataset, tiny_config.with_changes(epochs=6), tmp_path, cache, clock=Clock(1.0))
     assert saved_at == [2, 4, 6]
 
@@ -199,7 +199,7 @@ class TestCheckpointFile:
         head=HeadChosen(1.0, "hidden", {"linear": 0.5}),
     )
 
-    def test_gives_back_what_it_was_given(self, tmp_path: Path) -> None:
+    def test_checkpoint_round_trips(self, tmp_path: Path) -> None:
         save_checkpoint(tmp_path, "key", self.CHECKPOINT)
         loaded = load_checkpoint(tmp_path, "key")
         assert (loaded.progress, loaded.head) == (self.CHECKPOINT.progress, self.CHECKPOINT.head)
@@ -232,7 +232,7 @@ class TestCheckpointFile:
                 loaded = load_checkpoint(tmp_path, "key")
                 assert loaded is None or repr(loaded) == repr(self.CHECKPOINT)
 
-    def test_that_cannot_be_opened_now_is_not_overwritten(self, tmp_path: Path, monkeypatch) -> None:
+    def test_unreadable_checkpoint_is_not_overwritten(self, tmp_path: Path, monkeypatch) -> None:
         save_checkpoint(tmp_path, "key", self.CHECKPOINT)
 
         def refuse(*_arguments: Any) -> None:
@@ -244,7 +244,7 @@ class TestCheckpointFile:
                 load_checkpoint(tmp_path, "key")
         assert load_checkpoint(tmp_path, "key")
 
-    def test_full_disk_leaves_the_one_before(self, tmp_path: Path, file_size_limit) -> None:
+    def test_full_disk_keeps_the_previous_checkpoint(self, tmp_path: Path, file_size_limit) -> None:
         save_checkpoint(tmp_path, "key", self.CHECKPOINT)
         larger = replace(self.CHECKPOINT, weights=[np.zeros(10_000)])
         with file_size_limit(5000), pytest.raises(WorkspaceError, match="as it was"):
@@ -293,7 +293,7 @@ def progress(*losses: float) -> Progress:
         # A part of an epoch that had been better as a whole.
         (progress(0.5, 0.45), ended(0.5, 0.4), True, "interrupted", "can still go on"),
         (progress(0.5, 0.4), ended(0.5, 0.4), True, "stopped", "was kept"),
-        # Another computer rounds otherwise: what is behind does not come again.
+        # Another computer rounds differently, so the reported epochs may not come again.
         (progress(0.5, 0.41, 0.6), ended(0.5, 0.4), True, "stopped", "was kept"),
         (progress(0.5), ended(0.5, np.nan), True, "stopped", "was kept"),
     ],

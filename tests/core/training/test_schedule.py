@@ -1,4 +1,4 @@
-"""Which phases a training has, what learns in each, and at which rate."""
+"""The phases of a training: trainable layers, epochs and learning rates."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class TestOptimizers:
         assert 0 < rates[-1] < phase.learning_rate / 1000
 
     @pytest.mark.parametrize("num_steps", [1, 2, 3, 4, 9, 10, 15, 24, 25, 1000])
-    def test_every_step_learns_and_one_has_the_whole_rate(self, num_steps: int, keras_module) -> None:
+    def test_every_step_has_a_rate_and_a_single_one_the_full_rate(self, num_steps: int, keras_module) -> None:
         schedule = learning_rate_schedule(0.01, num_steps)
         restored = keras_module.optimizers.schedules.deserialize(
             keras_module.optimizers.schedules.serialize(schedule)
@@ -163,7 +163,7 @@ class TestOptimizers:
         assert rates == pytest.approx([phase.learning_rate * share for share in shares], rel=1e-5)
 
     @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
-    def test_blocks_near_the_input_learn_more_slowly(self, name: str, parts, keras_module) -> None:
+    def test_blocks_near_the_input_have_lower_rates(self, name: str, parts, keras_module) -> None:
         phase, config, model = parts(layer_decay=0.5, optimizer=name, momentum=0.0)
         optimizer = make_optimizer(0.1, phase, config, model)
         before = [weight.numpy() for weight in model.trainable_variables]
@@ -249,7 +249,7 @@ class TestLearningChoices:
         best = min(range(len(epochs)), key=lambda place: epochs[place].val_loss)
         assert len(epochs) - 1 - best == 4
 
-    def test_label_smoothing_raises_the_loss_learned_from_and_not_the_one_checked_with(self, losses) -> None:
+    def test_label_smoothing_raises_training_loss_only(self, losses) -> None:
         plain = losses(epochs=30, dropout=0.0, learning_rate=0.05)
         smooth = losses(epochs=30, dropout=0.0, learning_rate=0.05, label_smoothing=0.2)
         assert smooth[-1].loss > 0.4 > plain[-1].loss

@@ -1,4 +1,4 @@
-"""The loss of a training that has a teacher, by hand and at its limits."""
+"""The distillation loss: computed by hand, and at its limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InvalidConfigError
 from transfer_core.training.batches import LabelledFeatures
-from transfer_core.training.soft_targets import accuracy, distillation_loss, labels_of, with_answers
+from transfer_core.training.soft_targets import accuracy, distillation_loss, labels_of, soft_targets
 from transfer_core.training.train import train
 
 LABELS = np.array([0, 2])
@@ -24,11 +24,11 @@ def softened(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 def loss_of(temperature: float, share: float, smoothing: float = 0.0, mine: np.ndarray = MINE) -> np.ndarray:
     loss = distillation_loss(temperature, share, smoothing)
-    return np.asarray(loss(with_answers(LABELS, ANSWERS), mine))
+    return np.asarray(loss(soft_targets(LABELS, ANSWERS), mine))
 
 
 def test_targets_hold_labels_and_answers() -> None:
-    targets = with_answers(LABELS, ANSWERS)
+    targets = soft_targets(LABELS, ANSWERS)
     assert targets.shape == (2, 6)
     assert targets.dtype == np.float32
     assert labels_of(targets).tolist() == LABELS.tolist()
@@ -44,7 +44,7 @@ def test_the_teachers_part_is_the_divergence_from_its_softened_answers(temperatu
 
 
 @pytest.mark.usefixtures("keras_module")
-def test_who_answers_as_the_teacher_has_nothing_to_learn_from_it() -> None:
+def test_loss_is_zero_for_the_outputs_of_the_teacher() -> None:
     assert loss_of(2.0, share=1.0, mine=ANSWERS.astype(np.float32)) == pytest.approx([0, 0], abs=1e-6)
 
 
@@ -58,13 +58,13 @@ def test_without_a_share_the_labels_alone_count(keras_module) -> None:
 
 @pytest.mark.usefixtures("keras_module")
 def test_accuracy_is_by_the_labels() -> None:
-    assert np.asarray(accuracy(with_answers(LABELS, ANSWERS), MINE)).tolist() == [1.0, 0.0]
+    assert np.asarray(accuracy(soft_targets(LABELS, ANSWERS), MINE)).tolist() == [1.0, 0.0]
 
 
 def test_batches_bring_each_image_its_own_answers() -> None:
     features = np.arange(4, dtype=np.float32).reshape(4, 1)
     answers = np.eye(4)[[3, 2, 1, 0]]
-    labelled = LabelledFeatures(features, np.arange(4), np.arange(4), answers=answers)
+    labelled = LabelledFeatures(features, np.arange(4), np.arange(4), teacher_outputs=answers)
     batches = list(labelled.shuffled_batches(3, seed=1, epoch=1))
     for rows, targets in batches:
         assert targets[:, :4].argmax(axis=1).tolist() == rows[:, 0].astype(int).tolist()

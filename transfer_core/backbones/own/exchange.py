@@ -1,4 +1,4 @@
-"""Take a person's own models out of the app and into another: as one zip, or as a weights file of Keras."""
+"""Export source models as a zip, and import them from a zip, an exported Keras model or a Keras weights file."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from transfer_core.backbones.own.source_model import (
     BUNDLE_FACTS_FILE,
     BUNDLE_MODEL_FILE,
     FACTS_FILE,
-    SourceFacts,
-    SourceWeights,
+    SourceModelFacts,
+    SourceModelWeights,
     check_outputs,
-    write_source,
+    write_source_model,
 )
 from transfer_core.backbones.published.zoo_weights import has_checksum, read_zoo_weights
-from transfer_core.backbones.registry import published_backbone
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.backbones.weights_file import read_weights, set_weights
 from transfer_core.config import bounds_of
@@ -34,13 +34,13 @@ from transfer_core.language import _
 from transfer_core.workspace import Workspace, new_id
 
 _MOST_FACTS_BYTES = 10**6
-# A source has two files, and an exported model some twenty.
+# Of the directory of a zip: a source model has two files, an exported model about twenty.
 _MOST_BYTES_OF_LIST = 2**20
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # Names and shapes of the arrays, beside their numbers.
 MOST_HEADER_BYTES = 2 * 10**6
 _CHUNK_BYTES = 2**20
-# What zipfile raises on files that were cut off or changed; an OSError is about the disk.
+# Raised by zipfile on truncated or modified files. An OSError is about the disk.
 _NOT_A_ZIP = (
     zipfile.BadZipFile,
     EOFError,
@@ -55,12 +55,12 @@ _MOST_HIDDEN_UNITS = int(bounds_of("hidden_units")[1])
 
 
 def export_source(workspace: Workspace, source_id: str, path: Path) -> None:
-    """Write an own model as one zip, which `import_source` takes on another computer.
+    """Write a source model as a zip that `import_source` reads on another computer.
 
     Args:
-        workspace: Where it is.
+        workspace: Where the source model is.
         source_id: Its id.
-        path: Where the zip is to lie.
+        path: Destination.
 
     Raises:
         NotFoundError: If there is no such model.
@@ -75,17 +75,17 @@ def export_source(workspace: Workspace, source_id: str, path: Path) -> None:
 
 
 def import_source(workspace: Workspace, content: BinaryIO) -> str:
-    """Take in a model that this app saved as a source or exported for Keras, here or on another computer.
+    """Import a source model, or a model exported for Keras, from a zip of this app on any computer.
 
     Args:
-        workspace: Where it is to be.
-        content: The zip. It is looked at without running anything in it.
+        workspace: Where the source model is created.
+        content: The zip. Nothing in it is executed.
 
     Returns:
-        The id of the new source.
+        Id of the new source model.
 
     Raises:
-        WeightsError: If it is another kind of file, damaged, or does not fit the network that it names.
+        WeightsError: If it is another kind of file, damaged, or does not match the architecture that it names.
         WorkspaceError: If writing fails.
     """
     load_keras()
@@ -94,11 +94,11 @@ def import_source(workspace: Workspace, content: BinaryIO) -> str:
             if size_of_list(content) > _MOST_BYTES_OF_LIST:
                 raise WeightsError(_not_ours())
             with zipfile.ZipFile(content) as file:
-                place = _place_of_bundle(file)
+                place = _bundle_folder(file)
                 if place is None:
-                    _take_source(file, folder)
+                    _import_zip(file, folder)
                 else:
-                    _take_bundle(file, place, folder)
+                    _import_bundle(file, place, folder)
         except NotFoundError as error:
             raise WeightsError(
                 _(
@@ -111,23 +111,23 @@ def import_source(workspace: Workspace, content: BinaryIO) -> str:
 
 
 def import_weights(workspace: Workspace, backbone_name: str, content: BinaryIO, name: str) -> str:
-    """Take in a weights file of Keras (`.h5`, with or without classifier) as an own model.
+    """Import a Keras weights file (`.h5`, with or without classifier) as a source model.
 
     Args:
-        workspace: Where it is to be.
-        backbone_name: The published network that it belongs to.
+        workspace: Where the source model is created.
+        backbone_name: Name of the published backbone that the weights belong to.
         content: The file. Only its arrays are read.
-        name: Of the file; what the model is called.
+        name: Of the file; becomes the title of the model.
 
     Returns:
-        The id of the new source.
+        Id of the new source model.
 
     Raises:
-        NotFoundError: If there is no such network.
+        NotFoundError: If there is no such published backbone.
         WeightsError: If the file is damaged or of another network.
         WorkspaceError: If writing fails.
     """
-    network = published_backbone(backbone_name)
+    network = get_backbone(backbone_name)
     load_keras()
     model = network.build(pretrained=False)
     set_weights(model, read_zoo_weights(content, model, name, is_blue_first=network.preprocessing == "caffe"))
@@ -139,13 +139,13 @@ def import_weights(workspace: Workspace, backbone_name: str, content: BinaryIO, 
         "lineage": (network.title,),
     }
     with _new_source(workspace) as (source_id, folder):
-        write_source(folder, model, network, facts)
+        write_source_model(folder, model, network, facts)
     return source_id
 
 
 @contextmanager
 def _new_source(workspace: Workspace) -> Iterator[tuple[str, Path]]:
-    """Give an id and a folder to fill, which gets its name when the block ends without an error."""
+    """Yield an id and a scratch folder, and move the folder into the workspace if the block raises nothing."""
     source_id = new_id()
     try:
         with workspace.scratch_folder() as folder:
@@ -159,30 +159,30 @@ def _new_source(workspace: Workspace) -> Iterator[tuple[str, Path]]:
         ) from error
 
 
-def _place_of_bundle(file: zipfile.ZipFile) -> str | None:
-    """Return the folder in a zip, with its slash, that holds an exported Keras model with the facts of a source."""
+def _bundle_folder(file: zipfile.ZipFile) -> str | None:
+    """Return the folder in a zip, with its slash, that holds an exported Keras model with its facts."""
     names = set(file.namelist())
     places = [name.removesuffix(BUNDLE_FACTS_FILE) for name in names if name.endswith(BUNDLE_FACTS_FILE)]
     found = [place for place in places if place.count("/") <= 1 and place + BUNDLE_MODEL_FILE in names]
     return found[0] if len(found) == 1 else None
 
 
-def _take_source(file: zipfile.ZipFile, folder: Path) -> None:
+def _import_zip(file: zipfile.ZipFile, folder: Path) -> None:
     if {member.filename for member in file.infolist()} != {FACTS_FILE, ARRAYS_FILE}:
         raise WeightsError(_not_ours())
-    facts = _taken_facts(file, FACTS_FILE)
-    network = published_backbone(facts.architecture)
-    _copy_out(file, ARRAYS_FILE, folder / ARRAYS_FILE, network, 4 * network.num_parameters)
+    facts = _read_facts(file, FACTS_FILE)
+    network = get_backbone(facts.architecture)
+    _extract(file, ARRAYS_FILE, folder / ARRAYS_FILE, network, 4 * network.num_parameters)
     body = network.build(pretrained=False)
-    SourceWeights(folder, facts.weights_sha256).load(body)
+    SourceModelWeights(folder, facts.weights_sha256).load(body)
     check_outputs(body)
     write_json(folder / FACTS_FILE, facts.to_dict())
 
 
-def _take_bundle(file: zipfile.ZipFile, place: str, folder: Path) -> None:
-    """Read the arrays out of a Keras model file. The file itself is never given to Keras: it may be anybody's."""
-    facts = _taken_facts(file, place + BUNDLE_FACTS_FILE)
-    network = published_backbone(facts.architecture)
+def _import_bundle(file: zipfile.ZipFile, place: str, folder: Path) -> None:
+    """Read the arrays of a Keras model file without loading it with Keras, which could execute foreign code."""
+    facts = _read_facts(file, place + BUNDLE_FACTS_FILE)
+    network = get_backbone(facts.architecture)
     largest_head = network.num_features * network.blocks[-1].output_size ** 2 + _MOST_HIDDEN_UNITS + 1
     most_bytes = 4 * (
         network.num_parameters
@@ -190,7 +190,7 @@ def _take_bundle(file: zipfile.ZipFile, place: str, folder: Path) -> None:
         + (network.num_features + 1) * _MOST_HIDDEN_UNITS
     )
     model_path, weights_path = folder / BUNDLE_MODEL_FILE, folder / _KERAS_WEIGHTS_FILE
-    _copy_out(file, place + BUNDLE_MODEL_FILE, model_path, network, most_bytes)
+    _extract(file, place + BUNDLE_MODEL_FILE, model_path, network, most_bytes)
     if not has_checksum(model_path, facts.weights_sha256):
         raise WeightsError(
             _("The model in this file has been changed or damaged: its checksum is another. Export it again.")
@@ -198,18 +198,18 @@ def _take_bundle(file: zipfile.ZipFile, place: str, folder: Path) -> None:
     with zipfile.ZipFile(model_path) as inside:
         if _KERAS_WEIGHTS_FILE not in inside.namelist():
             raise WeightsError(_not_ours())
-        _copy_out(inside, _KERAS_WEIGHTS_FILE, weights_path, network, most_bytes)
+        _extract(inside, _KERAS_WEIGHTS_FILE, weights_path, network, most_bytes)
     body = network.build(pretrained=False)
     set_weights(body, read_weights(weights_path, body, BUNDLE_MODEL_FILE))
     check_outputs(body)
     given = {field.name: getattr(facts, field.name) for field in fields(facts)}
     del given["weights_sha256"]
-    write_source(folder, body, network, given)
+    write_source_model(folder, body, network, given)
     model_path.unlink()
     weights_path.unlink()
 
 
-def _taken_facts(file: zipfile.ZipFile, name: str) -> SourceFacts:
+def _read_facts(file: zipfile.ZipFile, name: str) -> SourceModelFacts:
     member = file.getinfo(name)
     if member.file_size > _MOST_FACTS_BYTES or member.compress_type not in _PACKINGS:
         raise WeightsError(_not_ours())
@@ -219,17 +219,17 @@ def _taken_facts(file: zipfile.ZipFile, name: str) -> SourceFacts:
         values = parse_json(content)
     except ValueError as error:
         raise WeightsError(_not_ours()) from error
-    return SourceFacts.from_dict(values)
+    return SourceModelFacts.from_dict(values)
 
 
-def _copy_out(file: zipfile.ZipFile, name: str, path: Path, network: Backbone, most_bytes: int) -> None:
-    """Copy a file out of a zip; never more than the network could need, whatever the zip says."""
-    # Others take as much memory to unpack as their maker likes.
+def _extract(file: zipfile.ZipFile, name: str, path: Path, network: Backbone, most_bytes: int) -> None:
+    """Extract a file from a zip; stop at the size that the network can need, whatever the zip claims."""
+    # Other compressions can be crafted to need any amount of memory.
     if file.getinfo(name).compress_type not in _PACKINGS:
         raise WeightsError(_not_ours())
     num_bytes = 0
-    with file.open(name) as source, path.open("wb") as target:
-        while chunk := source.read(_CHUNK_BYTES):
+    with file.open(name) as packed, path.open("wb") as target:
+        while chunk := packed.read(_CHUNK_BYTES):
             num_bytes += len(chunk)
             if num_bytes > most_bytes + MOST_HEADER_BYTES:
                 raise WeightsError(

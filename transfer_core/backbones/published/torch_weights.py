@@ -1,8 +1,8 @@
-"""Read a PyTorch state_dict without PyTorch, and without running anything that the file asks for.
+"""Read a PyTorch state_dict without PyTorch and without executing code from the file.
 
-The format is the one `torch.save` wrote before version 1.6: five pickles in a row (magic number, protocol
-version, system facts, the state_dict, the storage keys), then for each storage an int64 length and its raw
-numbers. The unpickler below admits the four names such a file needs and refuses every other.
+The format is that of `torch.save` before version 1.6: five pickles in a row (magic number, protocol version,
+system facts, the state_dict, the storage keys), then for each storage an int64 length and the raw values. The
+unpickler admits the four names that such a file needs and rejects all others.
 """
 
 import math
@@ -27,7 +27,7 @@ _STORAGE_DTYPES = {
     "LongStorage": np.dtype("<i8"),
     "IntStorage": np.dtype("<i4"),
 }
-# What reading raises on bytes that were changed (seen by changing each one).
+# Raised on modified files (found by changing each byte in turn).
 _DAMAGE = (OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, OverflowError, MemoryError)
 
 
@@ -36,7 +36,7 @@ class _StateDict(OrderedDict[str, Any]):
 
 
 class _Storage:
-    """A flat run of numbers that is filled after the pickles have been read."""
+    """A flat array, filled after the pickles have been read."""
 
     def __init__(self, dtype: np.dtype[Any], length: int) -> None:
         self.dtype = dtype
@@ -45,7 +45,7 @@ class _Storage:
 
 
 class _LazyTensor:
-    """A view into a storage that is not read yet."""
+    """A view into a storage that has not been read yet."""
 
     def __init__(
         self, storage: _Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]
@@ -57,7 +57,7 @@ class _LazyTensor:
 
     def to_array(self) -> Array:
         values = self._storage.values[self._offset :]
-        # as_strided believes any shape and reads whatever lies behind the storage.
+        # as_strided checks no bounds and would read memory behind the storage.
         end = 1 + sum((size - 1) * step for size, step in zip(self._shape, self._stride, strict=True))
         is_negative = min((self._offset, *self._shape, *self._stride)) < 0
         if is_negative or max(end, math.prod(self._shape)) > len(values):
@@ -92,13 +92,10 @@ class _StateDictUnpickler(pickle.Unpickler):
 
 
 def read_state_dict(path: Path) -> dict[str, Array]:
-    """Return the tensors of a legacy PyTorch state_dict file as numpy arrays, by name.
-
-    Args:
-        path: The `.pth` file.
+    """Return the tensors of a legacy PyTorch state_dict file (`.pth`) as NumPy arrays, by name.
 
     Raises:
-        WeightsError: If the file is missing, cut off, or asks for anything but plain tensors.
+        WeightsError: If the file is missing, truncated, or holds anything but plain tensors.
     """
     try:
         with path.open("rb") as file:

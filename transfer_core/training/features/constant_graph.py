@@ -1,4 +1,4 @@
-"""The fastest way through a frozen network: its weights as constants of one graph."""
+"""Fast inference of a frozen network: its weights become constants of one TensorFlow graph."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ Forward = Callable[[Array], Array]
 
 
 def constant_graph(model: keras.Model) -> Forward:
-    """Put the weights into the graph itself: TensorFlow then folds them and runs a network about twice as fast.
+    """Return a forward pass with constant weights, which TensorFlow folds: about twice as fast as the model.
 
-    The outputs of an image are the same to the bit whatever other images are in its batch, and wherever it is among
-    them: the graph sees one image at a time, several side by side on the cores. In a batch its last bits would
-    depend on both.
+    Images are computed one at a time, several in parallel. The outputs of an image are thus identical to the bit
+    in any batch, so they can be cached; computed as a batch, their last bits would depend on the other images.
 
     Args:
-        model: Used in inference mode, with its present weights.
+        model: Runs in inference mode, with its present weights.
 
     Returns:
-        A function from a batch of inputs of any real type, at least one, to a batch of float32 outputs.
+        A function from a batch of at least one input, of any real dtype, to a batch of float32 outputs.
     """
     import keras
     import tensorflow as tf
@@ -52,7 +51,7 @@ def constant_graph(model: keras.Model) -> Forward:
 
 
 def num_graph_threads() -> int:
-    """Return among how many threads TensorFlow divides one operation; sums of another division differ a little."""
+    """Return the number of threads of one TensorFlow operation. It affects the last bits of sums."""
     import tensorflow as tf
 
     return int(tf.config.threading.get_intra_op_parallelism_threads()) or num_usable_cores()

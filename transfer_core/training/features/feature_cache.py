@@ -1,4 +1,4 @@
-"""What the frozen layers make of each image: computed once, kept on disk, safe to delete at any time."""
+"""Feature cache: run the frozen layers once per image and keep their outputs on disk. Safe to delete at any time."""
 
 from __future__ import annotations
 
@@ -40,29 +40,29 @@ if TYPE_CHECKING:
     import keras
 
 _FORMAT_VERSION = 3
-# A stop waits for one batch.
+# A stop waits for the current batch.
 _BATCH_SIZE = 16
 _MOST_READINGS = 5
 
 
 class FeaturesStoppedError(Exception):
-    """The person asked to stop before every image had been looked at."""
+    """A feature extraction was stopped on request."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What one row of features is computed from.
+    """An image, or an augmented variant of it: the input of one row of features.
 
     Args:
-        image: The picture.
-        number: 0 for the picture as it is; others are varied.
+        image: The image.
+        number: 0 for the unchanged image; other numbers select a random variant.
     """
 
     image: ImageRecord
     number: int = 0
 
     def name(self, augmentation: Augmentation) -> str:
-        """Names the row: the same pixels have the same name, whatever their label and their dataset."""
+        """Return the name of the row. Equal pixels have equal names, whatever their label and dataset."""
         return f"{self.image.id}:{self.number}:{augmentation.key}" if self.number else self.image.id
 
 
@@ -78,27 +78,27 @@ def load_features(
     augmentation: Augmentation | None = None,
     dtype: CacheDtype = "float16",
 ) -> FeatureTable:
-    """Return the activations at the boundary, from the cache or computed now.
+    """Return the activations at the boundary; compute the rows that are not in the cache.
 
     Args:
         dataset: The images.
         plan: Where the boundary is.
-        prefix: The frozen part; None when nothing is frozen, then the features are the pixels themselves.
-        cache_dir: Where features are kept.
-        on_progress: Called with the number of rows done, at first with those that were in the cache.
-        should_stop: Asked before the first and at each batch.
-        views: Which rows; every image of the dataset as it is, if not given.
-        augmentation: How varied views are made.
+        prefix: The frozen layers; None if nothing is frozen: the features are then the pixels themselves.
+        cache_dir: Folder of the cache.
+        on_progress: Called with the number of rows done, first with the rows in the cache.
+        should_stop: Called first and at each batch.
+        views: The rows; every unchanged image of the dataset if not given.
+        augmentation: How views are augmented.
         dtype: Precision of the activations.
 
     Returns:
-        One row for each view, read from disk when asked for: activations, or uint8 pixels without a prefix.
+        One row for each view, read from disk on access: activations, or uint8 pixels without a prefix.
 
     Raises:
-        FeaturesStoppedError: If `should_stop` said so.
-        TrainingError: If the disk has no room for them; the message says what would fit.
-        DamagedPhotosError: If photos are damaged or missing that were not when they were added. The features of
-            all others are in the cache then.
+        FeaturesStoppedError: If `should_stop` returned true.
+        TrainingError: If the disk space is too small; the message says what would fit.
+        DamagedPhotosError: If photos have been damaged or deleted since they were added. The features of all
+            others are then in the cache.
         WorkspaceError: If writing fails, or the system has no descriptor left.
     """
     if should_stop():
@@ -115,7 +115,7 @@ def load_features(
         check_disk(cache_dir, num_bytes, lambda: tidy_files(cache_dir, found.paths, max_bytes=0))
         rows = _compute(dataset, plan, prefix, list(missing.values()), augmentation, dtype)
         computed: set[str] = set()
-        counted = _watched(rows, computed, len(wanted) - len(missing), on_progress, should_stop)
+        counted = _with_progress(rows, computed, len(wanted) - len(missing), on_progress, should_stop)
         write_files(cache_dir, family, counted)
         tidy_files(cache_dir, _Found(cache_dir, family, names).paths)
         damaged = [view.image for name, view in missing.items() if name not in computed]
@@ -125,7 +125,7 @@ def load_features(
 
 
 class _Found:
-    """The wanted rows of a family that are on disk: where each lies, by its name."""
+    """The wanted rows of a family on disk: the file and row of each name."""
 
     def __init__(self, cache_dir: Path, family: str, names: Sequence[str]) -> None:
         self.files: list[FeatureFile] = []
@@ -152,7 +152,7 @@ def _table(cache_dir: Path, family: str, names: Sequence[str]) -> FeatureTable:
         try:
             return FeatureTable(found.files, np.array([found.places[name] for name in names]))
         except (OSError, ValueError) as error:
-            # Another process may merge files between finding and opening them.
+            # Another process may merge files between listing and opening.
             check_shortage(error)
     raise WorkspaceError(
         _("Some of the features were deleted while others were computed. Start the training again.")
@@ -160,11 +160,11 @@ def _table(cache_dir: Path, family: str, names: Sequence[str]) -> FeatureTable:
 
 
 def _family(plan: FreezePlan, dtype: CacheDtype) -> str:
-    """Everything the features depend on but for the pixels: weights, boundary, size, precision, threads."""
+    """Return a key of everything but the pixels that features depend on: weights, boundary, size, dtype, threads."""
     backbone = plan.backbone
     facts: tuple[object, ...] = (_FORMAT_VERSION, backbone.image_size)
     if plan.boundary_layer is not None:
-        # The number of threads decides about the last bits: a training finds only what it would compute itself.
+        # The number of threads changes the last bits; features must equal what the training would compute.
         facts += (
             backbone.name,
             backbone.weights.checksum,
@@ -189,7 +189,7 @@ def _compute(
     augmentation: Augmentation,
     dtype: CacheDtype,
 ) -> Iterator[NamedRows]:
-    """Yield the rows of the views whose photos can be read, with their names."""
+    """Yield names and rows of the views whose photos can be read."""
 
     def vary(position: int, pixels: Array) -> Array:
         view = views[position]
@@ -202,7 +202,7 @@ def _compute(
         yield names, pixels if forward is None else forward(pixels).astype(dtype)
 
 
-def _watched(
+def _with_progress(
     batches: Iterator[NamedRows],
     computed: set[str],
     num_done: int,

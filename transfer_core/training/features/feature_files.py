@@ -1,7 +1,7 @@
-"""The files of the feature cache: whole or not there, found by what is in them, the oldest deleted first.
+"""Files of the feature cache: written atomically, merged when they are many, evicted least recently used first.
 
-A file is an ordinary `.npy` array followed by the names of its rows as JSON, so that one move brings both into place.
-Small files are merged, since each that is read from holds a descriptor and a system gives few of them (256 on macOS).
+A file is a `.npy` array followed by the names of its rows as JSON, so that one rename publishes both. Small files are
+merged because each open file holds a descriptor, and macOS gives a process 256 of them.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ NamedRows = tuple[Sequence[str], Array]
 
 @dataclass(frozen=True)
 class FeatureFile:
-    """One whole file of the cache.
+    """One complete file of the cache.
 
     Args:
-        path: Where it is.
-        names: Of each row.
+        path: Path of the file.
+        names: Name of each row.
         row_shape: Shape of one row.
-        dtype: Type of its numbers.
+        dtype: Dtype of the rows.
     """
 
     path: Path
@@ -54,24 +54,24 @@ class FeatureFile:
 
     @property
     def row_bytes(self) -> int:
-        """Size of one row."""
+        """Size of one row, in bytes."""
         return math.prod(self.row_shape) * self.dtype.itemsize
 
     def rows(self) -> Array:
-        """Map its array into memory. This takes a descriptor until the array is dropped.
+        """Map the array into memory. The mapping holds a descriptor until the array is garbage-collected.
 
         Raises:
-            OSError: If it was deleted meanwhile.
+            OSError: If the file has been deleted.
         """
         return np.lib.format.open_memmap(self.path, mode="r")
 
 
 def find_files(cache_dir: Path, family: str) -> list[FeatureFile]:
-    """Return every whole file of a family, and note that it was used.
+    """Return every complete file of a family, and mark each as used now.
 
     Args:
-        cache_dir: The folder of the cache.
-        family: What all rows of a file have in common; the start of its name.
+        cache_dir: Folder of the cache.
+        family: Key that all rows share; the file names begin with it.
 
     Raises:
         WorkspaceError: If the system has no descriptor left.
@@ -81,14 +81,14 @@ def find_files(cache_dir: Path, family: str) -> list[FeatureFile]:
         paths = sorted(cache_dir.glob(f"{family}-*.npy"))
         read = [_facts_of(path) for path in paths]
         found = [file for file in read if file is not None]
-        # A file may vanish because another process has merged it: its rows are in one that was not listed yet.
+        # Another process may have merged a listed file: its rows are then in a file that was not listed.
         if all(path.exists() for path in paths):
             break
     return found
 
 
 def _facts_of(path: Path) -> FeatureFile | None:
-    """Read what a file holds but for its rows; None when it was deleted a moment ago or is damaged."""
+    """Read header and row names of a file; None if it has just been deleted or is damaged."""
     try:
         with path.open("rb") as file:
             np.lib.format.read_magic(file)
@@ -106,12 +106,12 @@ def _facts_of(path: Path) -> FeatureFile | None:
 
 
 def write_files(cache_dir: Path, family: str, batches: Iterator[NamedRows]) -> None:
-    """Write rows as they come, in files of about ten seconds of work: no more than that is ever lost.
+    """Write rows to files of about ten seconds of work each, so that a crash loses no more than that.
 
     Args:
-        cache_dir: The folder of the cache, made when it is not there.
-        family: What all rows have in common.
-        batches: The rows, a few at a time, with their names.
+        cache_dir: Folder of the cache; created if needed.
+        family: Key that all rows share.
+        batches: Rows with their names.
 
     Raises:
         WorkspaceError: If writing fails.
@@ -122,14 +122,14 @@ def write_files(cache_dir: Path, family: str, batches: Iterator[NamedRows]) -> N
 
 
 def merge_files(cache_dir: Path, family: str, files: Sequence[FeatureFile]) -> None:
-    """Merge the smallest files of a family, until half of `MOST_FILES` are left.
+    """Merge the smallest files of a family until half of `MOST_FILES` are left.
 
-    They are deleted only when the merged file is in its place, so no row is lost whenever the process is killed, or
-    if another one merges the same files. Where the disk has no room for it, nothing is done.
+    The old files are deleted after the merged file has been published, so no row is lost if the process is killed
+    or another process merges the same files. Without enough disk space nothing is done.
 
     Args:
-        cache_dir: The folder of the cache.
-        family: What all rows have in common.
+        cache_dir: Folder of the cache.
+        family: Key that all rows share.
         files: All files of the family.
     """
     by_size = sorted(files, key=lambda file: len(file.names))
@@ -137,28 +137,28 @@ def merge_files(cache_dir: Path, family: str, files: Sequence[FeatureFile]) -> N
     num_bytes = sum(len(file.names) * file.row_bytes for file in merged)
     if free_disk(cache_dir) < num_bytes + _FREE_BYTES_AFTER_MERGE:
         return
-    # Features can be read without it, too; another process may have merged these files first.
+    # Merging is optional, and another process may have merged these files first.
     with suppress(WorkspaceError):
         with replacing(_new_path(cache_dir, family)) as beside:
             _write_file(beside, _rows_of(merged), math.inf)
         for file in merged:
-            # Another program may hold it open, or may have deleted it first.
+            # Another process may hold it open (Windows) or have deleted it.
             with suppress(OSError):
                 file.path.unlink()
 
 
 def _rows_of(files: Sequence[FeatureFile]) -> Iterator[NamedRows]:
-    """Yield the rows of several files, a few megabytes at a time, each name once."""
+    """Yield the rows of several files in chunks of a few megabytes, each name once."""
     seen: set[str] = set()
     for file in files:
         is_new = np.array([name not in seen for name in file.names])
         seen.update(file.names)
         rows = file.rows()
         chunk = max(_MERGE_CHUNK_BYTES // max(file.row_bytes, 1), 1)
-        places = np.flatnonzero(is_new)
-        for start in range(0, len(places), chunk):
-            chosen = places[start : start + chunk]
-            yield [file.names[place] for place in chosen], rows[chosen]
+        positions = np.flatnonzero(is_new)
+        for start in range(0, len(positions), chunk):
+            chosen = positions[start : start + chunk]
+            yield [file.names[position] for position in chosen], rows[chosen]
 
 
 def _new_path(cache_dir: Path, family: str) -> Path:
@@ -166,10 +166,10 @@ def _new_path(cache_dir: Path, family: str) -> Path:
 
 
 def _write_file(path: Path, batches: Iterator[NamedRows], most_seconds: float) -> None:
-    """Write until the time for one file is over or there are no more rows."""
+    """Write rows until `most_seconds` have passed or no rows are left."""
     began_at = time.monotonic()
     written: list[str] = []
-    # Written in a row: writing through a memory map ends the whole process when the disk is full.
+    # Not through a memory map: on a full disk that would kill the process with a bus error.
     with path.open("wb") as file:
         for names, rows in batches:
             if not written:
@@ -179,7 +179,7 @@ def _write_file(path: Path, batches: Iterator[NamedRows], most_seconds: float) -
             if time.monotonic() - began_at > most_seconds:
                 break
         file.write(json.dumps(written).encode())
-        # NumPy leaves room in a header for a larger count, so that it can be corrected in place.
+        # NumPy pads its headers, so the final count fits in place.
         file.seek(0)
         _write_header(file, rows, len(written))
 
@@ -194,12 +194,12 @@ def _write_header(file: BinaryIO, rows: Array, num_rows: int) -> None:
 
 
 def tidy_files(cache_dir: Path, in_use: set[Path], max_bytes: int | None = None) -> None:
-    """Delete what was not used for longest beyond the budget, and what killed processes left.
+    """Delete the least recently used files beyond a budget, and the leftovers of killed processes.
 
     Args:
-        cache_dir: The folder of the cache.
-        in_use: Files that stay, whatever the budget.
-        max_bytes: The budget; the usual one of 10 GB if not given.
+        cache_dir: Folder of the cache.
+        in_use: Files that are never deleted.
+        max_bytes: Budget; 10 GB if not given.
     """
     budget = _MAX_BYTES if max_bytes is None else max_bytes
     found = []
@@ -215,6 +215,6 @@ def tidy_files(cache_dir: Path, in_use: set[Path], max_bytes: int | None = None)
             num_bytes += size
             is_wanted = is_in_use or num_bytes <= budget
         if not is_wanted:
-            # Another program may hold it open, or may have deleted it first.
+            # Another process may hold it open (Windows) or have deleted it.
             with suppress(OSError):
                 path.unlink()

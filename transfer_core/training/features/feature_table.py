@@ -1,4 +1,4 @@
-"""Array of features that lie in several files on disk and are read as they are needed."""
+"""One array of features over several files, read row by row so that large datasets need little memory."""
 
 from __future__ import annotations
 
@@ -14,31 +14,30 @@ from transfer_core.language import _
 from transfer_core.training.features.feature_files import MOST_FILES, FeatureFile
 from transfer_core.types import Array
 
-# Linux maps up to two megabytes around each row that is read, so what is mapped is a multiple of this.
+# Linux maps up to two megabytes around each row that is read, so the mapped memory is a multiple of this.
 _MOST_BYTES_READ = 4 * 1024**2
 
 
 class FeatureTable:
-    """Behaves like one array whose rows are read from disk when they are asked for.
+    """Array-like whose rows are read from memory-mapped files on access.
 
-    Pages of a mapped file count as memory of the process until the system wants them back. So that a large
-    table does not look like a full memory, it gives them back itself from time to time; they stay in the
-    system's own cache as long as there is room.
+    Pages of a mapped file count as memory of the process until the system reclaims them. The table releases them
+    regularly, so that reading a large table does not look like full memory; they remain in the page cache.
 
-    No more than `MOST_FILES` files are mapped at one time: each holds a descriptor.
+    At most `MOST_FILES` files are mapped at a time, because each holds a descriptor.
 
     Args:
-        files: Files whose rows have the same shape and type, at least one.
-        places: File and row in it for each row of the table, `[num_rows, 2]`.
+        files: At least one file; all have the same row shape and dtype.
+        places: Index of the file and row in it for each row of the table, `[num_rows, 2]`.
 
     Raises:
-        OSError: If one of the files was deleted meanwhile.
+        OSError: If one of the files has been deleted.
     """
 
     def __init__(self, files: Sequence[FeatureFile], places: Array) -> None:
         self._files = files
         self._places = places
-        # Mapped at once: a file that is deleted while it is mapped can still be read.
+        # Map now: a mapped file can be read even after it has been deleted.
         self._mapped = {place: file.rows() for place, file in enumerate(files[:MOST_FILES])}
         self._num_bytes_read = 0
         self.shape = (len(places), *files[0].row_shape)
@@ -48,10 +47,7 @@ class FeatureTable:
         return len(self._places)
 
     def __getitem__(self, rows: Array) -> Array:
-        """Return a copy of some rows.
-
-        Args:
-            rows: Their positions in the table.
+        """Return a copy of the rows at some positions.
 
         Raises:
             WorkspaceError: If a file that was not mapped has been deleted.
@@ -63,11 +59,11 @@ class FeatureTable:
             taken[is_here] = self._rows_of(int(part))[places[is_here, 1]]
         self._num_bytes_read += taken.nbytes
         if self._num_bytes_read > _MOST_BYTES_READ:
-            self._give_pages_back()
+            self._release_pages()
         return taken
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """Return all rows, for those who know that they are few."""
+        """Return all rows; only for small tables."""
         return self[np.arange(len(self))].astype(dtype or self.dtype)
 
     def _rows_of(self, place: int) -> Array:
@@ -80,16 +76,16 @@ class FeatureTable:
                 raise WorkspaceError(
                     _("Some of the features were deleted while they were needed. Start the training again.")
                 ) from error
-            # Several threads read: a new dictionary takes nothing from those that look into the old one.
+            # Other threads may be reading the old dictionary: replace it instead of clearing it.
             if len(self._mapped) >= MOST_FILES:
                 self._mapped = {}
             self._mapped[place] = rows
         return rows
 
-    def _give_pages_back(self) -> None:
+    def _release_pages(self) -> None:
         self._num_bytes_read = 0
         for rows in list(self._mapped.values()):
             mapped: object = rows.base
-            # Windows takes pages back by itself.
+            # Windows reclaims pages itself and has no madvise.
             if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
                 mapped.madvise(mmap.MADV_DONTNEED)

