@@ -87,14 +87,12 @@ class RunSnapshot:
     @cached_property
     def best(self) -> EpochEnded | None:
         """The epoch whose weights are kept: the one with the lowest validation loss so far."""
-        finite = (epoch for epoch in self.epochs if math.isfinite(epoch.val_loss))
-        return min(finite, key=lambda epoch: (epoch.val_loss, epoch.epoch), default=None)
+        return best_of(self.epochs)
 
     @property
     def history(self) -> dict[str, list[float]]:
         """Loss and accuracy by epoch, under Keras's names."""
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        return {name: [getattr(epoch, name) for epoch in self.epochs] for name in names}
+        return history_of(self.epochs)
 
     @property
     def is_paused(self) -> bool:
@@ -151,6 +149,19 @@ class RunSnapshot:
         if end is None or self.started_at is None:
             return 0.0
         return max(end - self.started_at - self.idle_seconds, 0.0)
+
+
+def best_of(epochs: Iterable[EpochEnded]) -> EpochEnded | None:
+    """Return the epoch with the lowest finite validation loss, of equal ones the first; None without any."""
+    finite = (epoch for epoch in epochs if math.isfinite(epoch.val_loss))
+    return min(finite, key=lambda epoch: (epoch.val_loss, epoch.epoch), default=None)
+
+
+def history_of(epochs: Iterable[EpochEnded]) -> dict[str, list[float]]:
+    """Return loss and accuracy by epoch, under Keras's names."""
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    epochs = tuple(epochs)
+    return {name: [getattr(epoch, name) for epoch in epochs] for name in names}
 
 
 def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:

@@ -76,19 +76,18 @@ def _accuracy_of(
     if known is not None:
         return known
     try:
-        snapshot = train(fold, config, folder, cache_dir, should_stop=should_stop).snapshot
+        result = train(fold, config, folder, cache_dir, should_stop=should_stop)
     except InsufficientResourcesError:
         raise
     except TrainingError as error:
         # The run itself is trained and scored: that must not be lost with a part.
         _logger.warning("A part of %s was not checked: %s", folder.parent.parent.name, error)
         return None
-    best = snapshot.best
     shutil.rmtree(folder, ignore_errors=True)
-    if best is None or (snapshot.outcome != "finished" and should_stop()):
+    if result.best is None or (result.outcome != "finished" and should_stop()):
         return None
-    write_json(folder / _FILE, {"key": key, "val_accuracy": best.val_accuracy})
-    return best.val_accuracy
+    write_json(folder / _FILE, {"key": key, "val_accuracy": result.best.val_accuracy})
+    return result.best.val_accuracy
 
 
 def _known(folder: Path, key: str) -> float | None:

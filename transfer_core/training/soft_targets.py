@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from transfer_core.data.dataset import ImageDataset
 from transfer_core.types import Array
 
 if TYPE_CHECKING:
     import keras
 
-# From what takes the number of images looked at to the answers by the id of the image.
-TeacherOutputs = Callable[[Callable[[int], None]], Mapping[str, Array]]
+# From the images, and a function that takes the number of images done, to the teacher's probabilities by image id, in
+# the order of the dataset's classes.
+TeacherOutputs = Callable[[ImageDataset, Callable[[int], None]], Mapping[str, Array]]
 
 # As Keras keeps probabilities from 0 before it takes their logarithm.
 _EPSILON = 1e-7

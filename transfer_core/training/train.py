@@ -16,12 +16,14 @@ from transfer_core.data.records import ImageRecord
 from transfer_core.errors import InvalidConfigError
 from transfer_core.events import (
     EpochEnded,
+    HeadChosen,
+    Outcome,
     PhotosLeftOut,
-    RunEnded,
     RunResumed,
-    RunSnapshot,
     RunStarted,
     TrainingEvent,
+    best_of,
+    history_of,
 )
 from transfer_core.files import replacing, write_json
 from transfer_core.language import _
@@ -41,15 +43,38 @@ MODEL_FILE = "model.keras"
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training left behind.
+    """How a training ended and what it left behind.
 
     Args:
-        snapshot: The fold of its events.
-        model_path: The saved model, or None if it was stopped before there was one to keep.
+        outcome: `"finished"`, `"stopped"` or `"interrupted"`.
+        message: What happened, for a person; empty when it simply finished.
+        epochs: Every epoch that counts, also those from before a resume.
+        head: What a comparison of heads chose; None where the config names the head.
+        dataset: The images it was trained on, without those that are damaged.
+        model_path: The saved model, or None if there was none to keep.
     """
 
-    snapshot: RunSnapshot
+    outcome: Outcome
+    message: str
+    epochs: tuple[EpochEnded, ...]
+    head: HeadChosen | None
+    dataset: ImageDataset
     model_path: Path | None
+
+    @property
+    def best(self) -> EpochEnded | None:
+        """The epoch with the lowest validation loss."""
+        return best_of(self.epochs)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights are in the saved model; 0 without one."""
+        return self.best.epoch if self.best and self.model_path else 0
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """Loss and accuracy by epoch, under Keras's names."""
+        return history_of(self.epochs)
 
 
 def train(
@@ -63,17 +88,18 @@ def train(
     clock: Callable[[], float] = time.time,
     teacher_outputs: TeacherOutputs | None = None,
     reported: Sequence[EpochEnded] = (),
+    keep_checkpoint: bool = False,
 ) -> TrainingResult:
     """Train new layers on a pretrained backbone, and with them whatever the config unfreezes.
 
     When `output_dir` holds a checkpoint of the same config, images and split, the training goes on from there and
     ends with the weights that it would have had without the interruption, bit for bit (on the same machine with
-    the same number of threads). Checkpoints are deleted once `emit` has returned from `RunEnded`: what must not
-    be lost before that can be done in it. Stopped before it has reached again what was reported before an
-    interruption, the training ends as interrupted: no model is saved, and the checkpoint stays.
+    the same number of threads). Stopped before it has reached again what was reported before an interruption, the
+    training ends as interrupted: no model is saved, and the checkpoint stays.
 
     A photo that turns out to be damaged or missing is left out, and the training begins without it; after
-    `RunStarted` or `RunResumed` a `PhotosLeftOut` says so. A training that is resumed leaves the same photos out.
+    `RunStarted` or `RunResumed` an event names all that are left out. `RunEnded` is for the caller to emit, who may
+    have more to do with the model.
 
     Args:
         dataset: Labelled images with their split.
@@ -81,19 +107,17 @@ def train(
         output_dir: Where checkpoints, `model.keras` and `signature.json` go.
         cache_dir: Where features are kept for later runs.
         emit: Takes each event as it happens.
-        should_stop: Asked after each batch; the best weights so far are kept. It may block for a pause.
+        should_stop: Called after each batch; the best weights so far are kept. It may block for a pause.
         clock: Gives the time in seconds since 1970.
-        teacher_outputs: Returns the teacher's probabilities for each training image by its id, in the order of the
-            dataset's classes. Called with a function that takes the number of images done. Needed with a teacher.
+        teacher_outputs: Returns the teacher's probabilities for the training images. Needed with a teacher.
         reported: The epochs that were reported before an interruption.
-
-    Returns:
-        The course of the training and where the model is.
+        keep_checkpoint: Leave the last checkpoint there, so that a caller that is cut off after the training can go
+            on from it. The caller then calls `delete_checkpoints`.
 
     Raises:
         IngestError: If the dataset cannot be learned from.
         NotFoundError: If there is no such backbone.
-        InvalidConfigError: If the backbone has no such blocks or layers, or a teacher cannot be asked.
+        InvalidConfigError: If the backbone has no such blocks or layers, or the teacher is not available.
         TrainingError: If the numbers went out of bounds before anything was learned, or memory or disk
             are too small.
         WeightsError: If the pretrained weights are missing or damaged.
@@ -102,7 +126,7 @@ def train(
     resumed = {image.id for image in resumed_dataset(dataset, output_dir).images}
     left_out = [image for image in dataset.images if image.id not in resumed]
 
-    def tell(event: TrainingEvent) -> None:
+    def emit_with_left_out(event: TrainingEvent) -> None:
         emit(event)
         if left_out and isinstance(event, RunStarted | RunResumed):
             emit(photos_left_out(clock(), left_out))
@@ -115,11 +139,31 @@ def train(
         save_left_out(output_dir, [image.id for image in left_out])
 
     def train_on(readable: ImageDataset) -> TrainingResult:
-        return _train(
-            readable, config, output_dir, cache_dir, tell, should_stop, clock, teacher_outputs, reported
+        readable.check_trainable()
+        FreezePlan.of(config)  # complains before TensorFlow is loaded
+        if config.teacher and teacher_outputs is None:
+            raise InvalidConfigError(_("The teacher {id} cannot be asked here.").format(id=config.teacher))
+        trainer = _trainer_class()(
+            readable,
+            config,
+            output_dir,
+            cache_dir,
+            emit_with_left_out,
+            should_stop,
+            clock,
+            teacher_outputs,
+            reported,
         )
+        outcome, message = trainer.run()
+        # The weights of an interrupted training may be worse than what was reported.
+        is_kept = outcome != "interrupted" and best_of(trainer.epochs) is not None
+        model_path = _save(trainer.model, readable, config, output_dir) if is_kept else None
+        return TrainingResult(outcome, message, trainer.epochs, trainer.head, readable, model_path)
 
-    return use_readable(dataset, train_on, leave_out, {image.id for image in left_out})
+    result = use_readable(dataset, train_on, leave_out, {image.id for image in left_out})
+    if result.outcome != "interrupted" and not keep_checkpoint:
+        delete_checkpoints(output_dir)
+    return result
 
 
 def photos_left_out(now: float, images: Sequence[ImageRecord]) -> PhotosLeftOut:
@@ -135,34 +179,6 @@ def photos_left_out(now: float, images: Sequence[ImageRecord]) -> PhotosLeftOut:
         tuple(image.name for image in images),
         tuple(image.class_name for image in images),
     )
-
-
-def _train(
-    dataset: ImageDataset,
-    config: TrainingConfig,
-    output_dir: Path,
-    cache_dir: Path,
-    emit: Callable[[TrainingEvent], None],
-    should_stop: ShouldStop,
-    clock: Callable[[], float],
-    teacher_outputs: TeacherOutputs | None,
-    reported: Sequence[EpochEnded],
-) -> TrainingResult:
-    dataset.check_trainable()
-    FreezePlan.of(config)  # complains before TensorFlow is loaded
-    if config.teacher and teacher_outputs is None:
-        raise InvalidConfigError(_("The teacher {id} cannot be asked here.").format(id=config.teacher))
-    trainer = _trainer_class()(
-        dataset, config, output_dir, cache_dir, emit, should_stop, clock, teacher_outputs, reported
-    )
-    outcome, message = trainer.run()
-    # The weights of one that was interrupted may be worse than what was reported.
-    best = None if outcome == "interrupted" else trainer.snapshot.best
-    model_path = _save(trainer.model, dataset, config, output_dir) if best else None
-    trainer.tell(RunEnded(clock(), outcome, message, best.epoch if best else 0))
-    if outcome != "interrupted":
-        delete_checkpoints(output_dir)
-    return TrainingResult(trainer.snapshot, model_path)
 
 
 def _trainer_class() -> type[Trainer]:

@@ -25,10 +25,8 @@ from transfer_core.events import (
     Outcome,
     PhaseStarted,
     RunResumed,
-    RunSnapshot,
     RunStarted,
     TrainingEvent,
-    reduce,
 )
 from transfer_core.language import _
 from transfer_core.training.checkpoint import (
@@ -70,10 +68,15 @@ class Trainer:
         output_dir: Where checkpoints go, and where one may be.
         cache_dir: Where features are kept for later runs.
         emit: Takes each event as it happens.
-        should_stop: Asked after each batch.
+        should_stop: Called after each batch.
         clock: Gives the time in seconds since 1970.
-        teacher_outputs: Returns what the config's teacher says of each training image; None without a teacher.
+        teacher_outputs: Returns the teacher's probabilities for the training images; None without a teacher.
         reported: The epochs that were reported before an interruption.
+
+    Attributes:
+        model: The classifier, once it is built.
+        epochs: Every epoch that counts, also those of a checkpoint.
+        head: What a comparison of heads chose; None where the config names the head.
     """
 
     model: keras.Model
@@ -90,7 +93,8 @@ class Trainer:
         teacher_outputs: TeacherOutputs | None = None,
         reported: Sequence[EpochEnded] = (),
     ) -> None:
-        self.snapshot = RunSnapshot()
+        self.epochs: tuple[EpochEnded, ...] = ()
+        self.head: HeadChosen | None = None
         self._dataset = dataset
         self._config = config
         self._output_dir = output_dir
@@ -98,16 +102,12 @@ class Trainer:
         self._should_stop = should_stop
         self._clock = clock
         self._key = training_key(dataset, config)
-        self._source = FeatureSource(dataset, config, cache_dir, self._tell_of_images, should_stop)
-        self._ask_teacher = teacher_outputs
+        self._source = FeatureSource(dataset, config, cache_dir, self._emit_images_seen, should_stop)
+        self._teacher_outputs = teacher_outputs
         self._reported = reported
         self._has_checkpoint = False
-        self._is_looking = False
-
-    def tell(self, event: TrainingEvent) -> None:
-        """Fold an event into the snapshot and pass it on."""
-        self.snapshot = reduce(self.snapshot, event)
-        self._emit(event)
+        # Images of the present features phase that are done; None before it begins.
+        self._num_images_seen: int | None = None
 
     def run(self) -> tuple[Outcome, str]:
         """Train every phase and leave the best weights in the model, unless it was interrupted.
@@ -122,14 +122,15 @@ class Trainer:
         checkpoint = load_checkpoint(self._output_dir, self._key)
         self._has_checkpoint = checkpoint is not None
         checkpoint = checkpoint or Checkpoint(Progress())
-        if checkpoint.head:
-            self._config = with_head(self._config, cast(Head, checkpoint.head.head))
+        self.head = checkpoint.head
+        if self.head:
+            self._config = with_head(self._config, cast(Head, self.head.head))
         phases = planned_phases(self._config)
-        self._tell_of_start(phases, checkpoint)
+        self._emit_start(phases, checkpoint.progress)
         check_memory(phases[-1].plan, self._config, self._dataset)
         reached, is_in_bounds = Progress(), True
         with suppress(FeaturesStoppedError):
-            self._learn_answers()
+            self._compute_teacher_outputs()
             phases = self._build(phases)
             while checkpoint.progress.phase < len(phases) and not self._should_stop():
                 position = checkpoint.progress.phase
@@ -137,18 +138,21 @@ class Trainer:
                 if reached.phase == position:
                     break
                 checkpoint = Checkpoint(reached)
+        self.epochs = reached.epochs
         if not is_in_bounds:
             return self._out_of_bounds(phases[reached.phase], reached)
         if reached.phase == len(phases):
             return "finished", ""
         return outcome_of_stop(reached, self._reported, has_checkpoint=self._has_checkpoint)
 
-    def _learn_answers(self) -> None:
-        if self._ask_teacher is None:
+    def _compute_teacher_outputs(self) -> None:
+        if self._teacher_outputs is None:
             return
         num_images = len(self._dataset.images_in("train"))
-        self.tell(PhaseStarted(self._clock(), "teacher", num_images))
-        answers = self._ask_teacher(lambda num_done: self.tell(ImagesSeen(self._clock(), num_done)))
+        self._emit(PhaseStarted(self._clock(), "teacher", num_images))
+        answers = self._teacher_outputs(
+            self._dataset, lambda num_done: self._emit(ImagesSeen(self._clock(), num_done))
+        )
         self._source = replace(self._source, answers=answers)
 
     def _build(self, phases: list[PlannedPhase]) -> list[PlannedPhase]:
@@ -172,15 +176,15 @@ class Trainer:
         frozen = plan.with_unfrozen(0)
         found = {}
         for head, prefix in parts.items():
-            self._is_looking = False
+            self._num_images_seen = None
             found[head], labels = self._source.features_of(replace(frozen, head=head), prefix, images)
         accuracies = compare_heads(
             found["linear"].astype(np.float32), found["flattened_map"], labels, self._config.seed
         )
         head = best_head(accuracies)
-        self.tell(
-            HeadChosen(self._clock(), head, {str(name): value for name, value in (accuracies or {}).items()})
-        )
+        shares = {str(name): value for name, value in (accuracies or {}).items()}
+        self.head = HeadChosen(self._clock(), head, shares)
+        self._emit(self.head)
         return with_head(self._config, head)
 
     def _out_of_bounds(self, phase: PlannedPhase, reached: Progress) -> tuple[Outcome, str]:
@@ -199,7 +203,7 @@ class Trainer:
         ).format(epoch=len(reached.epochs), rate=phase.learning_rate)
 
     def _train_phase(self, phase: PlannedPhase, checkpoint: Checkpoint) -> tuple[Progress, bool]:
-        self._is_looking = False
+        self._num_images_seen = None
         weights = class_weights(self._dataset, self._config)
         trainer = PhaseTrainer(
             phase,
@@ -207,7 +211,7 @@ class Trainer:
             self._config,
             self.model,
             [weights[name] for name in self._dataset.class_names] if weights else None,
-            self.tell,
+            self._emit,
             self._should_stop,
             self._clock,
             self._save_checkpoint,
@@ -215,35 +219,30 @@ class Trainer:
         return trainer.run(checkpoint)
 
     def _save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        save_checkpoint(self._output_dir, self._key, replace(checkpoint, head=self.snapshot.head))
+        save_checkpoint(self._output_dir, self._key, replace(checkpoint, head=self.head))
         self._has_checkpoint = True
 
-    def _tell_of_start(self, phases: list[PlannedPhase], checkpoint: Checkpoint) -> None:
-        progress = checkpoint.progress
+    def _emit_start(self, phases: list[PlannedPhase], progress: Progress) -> None:
         num_train, num_validation = (len(self._dataset.images_in(split)) for split in ("train", "validation"))
         left = phases[progress.phase :]
         assumed = assumed_seconds(left, self._config, self._source.outputs, num_train, num_validation)
         if self._config.head == "auto":
             num_compared = min(num_train, MOST_IMAGES)
             assumed = (*assumed_outputs(left[0].plan, num_compared), *assumed)
-        if self._ask_teacher is not None:
-            # Its frozen layers have looked at these images when it was trained itself.
+        if self._teacher_outputs is not None:
+            # Its own training has cached the features of these images.
             assumed = (_ASSUMED_SECONDS_OF_TEACHER, *assumed)
-        num_epochs = self._config.num_epochs_in_all
-        started = RunStarted(self._clock(), num_train, num_validation, num_epochs, assumed)
         if progress == Progress():
-            self.tell(started)
-            return
-        # The log of the run has these already.
-        heads = [checkpoint.head] if checkpoint.head else []
-        for event in (started, *heads, *progress.epochs):
-            self.snapshot = reduce(self.snapshot, event)
-        self.tell(RunResumed(self._clock(), len(progress.epochs), assumed))
+            num_epochs = self._config.num_epochs_in_all
+            self._emit(RunStarted(self._clock(), num_train, num_validation, num_epochs, assumed))
+        else:
+            self._emit(RunResumed(self._clock(), len(progress.epochs), assumed))
 
-    def _tell_of_images(self, num_done: int, num_images: int) -> None:
-        if not self._is_looking or num_done < self.snapshot.step:
-            self._is_looking = True
-            self.tell(PhaseStarted(self._clock(), "features", num_images, first_step=num_done))
+    def _emit_images_seen(self, num_done: int, num_images: int) -> None:
+        is_new_phase = self._num_images_seen is None or num_done < self._num_images_seen
+        self._num_images_seen = num_done
+        if is_new_phase:
+            self._emit(PhaseStarted(self._clock(), "features", num_images, first_step=num_done))
             if not num_done:
                 return
-        self.tell(ImagesSeen(self._clock(), num_done))
+        self._emit(ImagesSeen(self._clock(), num_done))

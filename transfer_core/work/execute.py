@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.data.damage import leave_out_damaged, without_photos
+from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import (
@@ -20,7 +21,7 @@ from transfer_core.errors import (
     WorkspaceError,
 )
 from transfer_core.evaluation.evaluation import Evaluation, evaluate
-from transfer_core.events import EpochEnded, PhaseStarted, PhotosLeftOut, RunEnded, TrainingEvent
+from transfer_core.events import EpochEnded, PhaseStarted, RunEnded, TrainingEvent
 from transfer_core.files import write_json
 from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
@@ -28,9 +29,10 @@ from transfer_core.runs.assess import fit_certainty, fit_familiarity, images_of,
 from transfer_core.runs.cross_validation import check_other_folds
 from transfer_core.runs.distillation import measure_both, teacher_answers
 from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
-from transfer_core.training.checkpoint import Progress, outcome_of_stop
+from transfer_core.training.checkpoint import Progress, delete_checkpoints, outcome_of_stop
+from transfer_core.training.soft_targets import TeacherOutputs
 from transfer_core.training.train import photos_left_out, train
-from transfer_core.types import Array, ShouldStop
+from transfer_core.types import ShouldStop
 from transfer_core.workspace import Workspace
 
 _logger = logging.getLogger(__name__)
@@ -43,64 +45,71 @@ _PASSING = (WorkspaceError, InsufficientResourcesError, OSError, MemoryError, Ke
 
 
 def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
-    """Train a run and evaluate it. The `RunEnded` event comes last, when all files are in their place.
+    """Train, evaluate and cross-validate a run, then emit `RunEnded`, when all files are in their place.
+
+    The last checkpoint is kept until then: a run that is cut off in any step goes on from it.
 
     Args:
         workspace: Where its dataset and the cache are.
         run: What to train.
         emit: Takes each event.
-        should_stop: Asked after each batch.
+        should_stop: Called after each batch.
 
     Raises:
-        NotFoundError: If its images or its backbone are gone.
+        NotFoundError: If its images or its backbone were deleted.
         IngestError: If its images cannot be learned from.
         TrainingError: If the numbers went out of bounds.
         WeightsError: If the pretrained weights are missing or damaged.
         WorkspaceError: If writing fails.
     """
     look_for_own_models_in(workspace)
-    all_photos = dataset = ImageDataset.load(workspace, run.dataset_id)
+    dataset = ImageDataset.load(workspace, run.dataset_id)
     reported = _reported_epochs(run, dataset)
     run = run.begin(dataset)
     if not _load_keras_unless(should_stop):
         outcome, message = outcome_of_stop(Progress(), reported, has_checkpoint=run.has_checkpoint)
         emit(RunEnded(time.time(), outcome, message))
         return
-
-    def evaluate_before_the_end(event: TrainingEvent) -> None:
-        nonlocal dataset
-        # The checkpoints are still there: a run cut off in here goes on from the last one.
-        if isinstance(event, RunEnded) and event.best_epoch:
-            _evaluate_model(workspace, run, dataset, event, emit, should_stop)
-        if isinstance(event, PhotosLeftOut):
-            dataset = without_photos(all_photos, event.image_ids)
-            run.write_split(dataset)
-        emit(replace(event, time=time.time()) if isinstance(event, RunEnded) else event)
-
-    def ask_about_photos(on_progress: Callable[[int], None]) -> dict[str, Array]:
-        return teacher_answers(workspace, run.config, dataset, on_progress, should_stop)
-
-    train(
+    result = train(
         dataset,
         run.config,
         run.folder,
         workspace.cache_dir,
-        emit=evaluate_before_the_end,
+        emit=emit,
         should_stop=should_stop,
-        teacher_outputs=ask_about_photos if run.config.teacher else None,
+        teacher_outputs=_teacher_outputs(workspace, run, should_stop),
         reported=reported,
+        keep_checkpoint=True,
     )
+    run.write_split(result.dataset)
+    if result.model_path:
+        evaluation, readable = _evaluate(workspace, run, result.dataset, emit)
+        # A teacher has learned from the other folds: only the first is kept from both models.
+        if result.outcome == "finished" and not run.config.teacher:
+            check_other_folds(
+                readable, run.config, run.folder, workspace.cache_dir, evaluation.accuracy, emit, should_stop
+            )
+    emit(RunEnded(time.time(), result.outcome, result.message, result.best_epoch))
+    if result.outcome != "interrupted":
+        delete_checkpoints(run.folder)
 
 
-def _evaluate_model(
-    workspace: Workspace,
-    run: TrainingRun,
-    dataset: ImageDataset,
-    ended: RunEnded,
-    emit: Emit,
-    should_stop: ShouldStop,
-) -> None:
-    """Score the saved model, set its limits, and cross-validate a training that was not stopped."""
+def _teacher_outputs(
+    workspace: Workspace, run: TrainingRun, should_stop: ShouldStop
+) -> TeacherOutputs | None:
+    if not run.config.teacher:
+        return None
+    return partial(teacher_answers, workspace, run.config, should_stop=should_stop)
+
+
+def _evaluate(
+    workspace: Workspace, run: TrainingRun, dataset: ImageDataset, emit: Emit
+) -> tuple[Evaluation, ImageDataset]:
+    """Score the saved model on its validation images, set its thresholds, and measure it beside its teacher.
+
+    Returns:
+        The stored evaluation, and the images without those that turned out to be damaged.
+    """
 
     def leave_out(damaged: list[ImageRecord]) -> None:
         nonlocal dataset
@@ -109,18 +118,14 @@ def _evaluate_model(
         run.write_split(dataset)
         emit(photos_left_out(time.time(), damaged))
 
-    emit(PhaseStarted(ended.time, "evaluation", len(run.validation_ids())))
+    emit(PhaseStarted(time.time(), "evaluation", len(run.validation_ids())))
     fit_certainty(run, dataset, workspace.cache_dir)
     evaluation = evaluate_on_dataset(Predictor.load(run.folder), run, dataset, leave_out)
     fit_familiarity(run, evaluation)
     write_json(run.folder / EVALUATION_FILE, evaluation.to_dict())
     if run.config.teacher:
         _measure_both(workspace, run, dataset, evaluation)
-    # A teacher has learned from the other parts: only the first is kept from both models.
-    elif ended.outcome == "finished":
-        check_other_folds(
-            dataset, run.config, run.folder, workspace.cache_dir, evaluation.accuracy, emit, should_stop
-        )
+    return evaluation, dataset
 
 
 def _reported_epochs(run: TrainingRun, dataset: ImageDataset) -> list[EpochEnded]:

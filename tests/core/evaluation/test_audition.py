@@ -173,6 +173,6 @@ def test_on_flowers_lite2_is_at_or_above_lite0_and_near_a_whole_training(
     names = ("efficientnet_lite0", "efficientnet_lite2")
     lite0, lite2 = audition(flowers, [get_backbone(name) for name in names], workspace.cache_dir)
     assert lite2.accuracy >= lite0.accuracy
-    best = train(flowers, TrainingConfig(schedule="head_only"), tmp_path, workspace.cache_dir).snapshot.best
+    best = train(flowers, TrainingConfig(schedule="head_only"), tmp_path, workspace.cache_dir).best
     assert best is not None
     assert abs(lite0.accuracy - best.val_accuracy) <= 0.04
