@@ -5,16 +5,16 @@ Guo, Pleiss, Sun and Weinberger, 2017, "On Calibration of Modern Neural Networks
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 import numpy as np
 
-from transfer_core.files import damaged_file, read_json, write_json
+from transfer_core.facts_file import FactsFile
 from transfer_core.language import _
-from transfer_core.schema import fits
 from transfer_core.types import Array
 
 CALIBRATION_FILE = "calibration.json"
@@ -28,17 +28,16 @@ _MOST_PARTS = 5
 _SMALLEST = 1e-30
 
 
-@dataclass(frozen=True)
-class Calibration:
+class Calibration(msgspec.Struct, frozen=True):
     """Makes probabilities milder or bolder. Which class is the most probable never changes.
 
     Args:
-        temperature: What the logits are divided by: above 1 milder, below 1 bolder, 1 as they are.
+        temperature: What the logits are divided by: above 1 milder, below 1 bolder, 1 leaves them unchanged.
         num_images: The validation images that it was fitted on.
     """
 
-    temperature: float = 1.0
-    num_images: int = 0
+    temperature: Annotated[float, msgspec.Meta(ge=_LOWEST, le=_HIGHEST)]
+    num_images: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
 
     def apply(self, probabilities: Array) -> Array:
         """Return calibrated probabilities.
@@ -59,24 +58,25 @@ class Calibration:
         Raises:
             WorkspaceError: If writing fails.
         """
-        write_json(folder / CALIBRATION_FILE, asdict(self))
+        _FILE.write(folder, self)
 
     @classmethod
     def load(cls, folder: Path) -> Calibration:
-        """Read what lies beside a model; probabilities stay as they are where there is nothing.
+        """Read the calibration beside a model; without one, probabilities stay unchanged.
 
         Raises:
             WorkspaceError: If the file is damaged.
         """
-        path = folder / CALIBRATION_FILE
-        if not path.is_file():
-            return cls()
-        cost = _("Probabilities are shown as the model gives them. Train again to calibrate them.")
-        facts = read_json(path, cost)
-        found = cls(facts.get("temperature", math.nan), facts.get("num_images", 0))
-        if not fits(found, cls) or not _LOWEST <= found.temperature <= _HIGHEST or found.num_images < 0:
-            raise damaged_file(path, _("its temperature is out of range"), cost)
-        return found
+        return _FILE.read(folder) if _FILE.exists(folder) else UNCALIBRATED
+
+
+UNCALIBRATED = Calibration(1.0)
+_FILE = FactsFile(
+    CALIBRATION_FILE,
+    Calibration,
+    lambda: _("Probabilities are shown as the model gives them. Train again to calibrate them."),
+    lambda: _("its temperature is out of range"),
+)
 
 
 @dataclass(frozen=True)

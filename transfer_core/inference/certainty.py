@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transfer_core.errors import WorkspaceError
-from transfer_core.inference.calibration import Calibration
+from transfer_core.inference.calibration import UNCALIBRATED, Calibration
 from transfer_core.inference.rejection import Rejection
 
 
@@ -32,7 +32,7 @@ class Certainty:
             folder: Of the run.
             num_features: Pooled features of the model, where they are known.
         """
-        calibration, rejection, notices = Calibration(), None, []
+        calibration, rejection, notices = UNCALIBRATED, None, []
         try:
             calibration = Calibration.load(folder)
         except WorkspaceError as error:

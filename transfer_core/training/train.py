@@ -25,11 +25,11 @@ from transfer_core.events import (
     best_of,
     history_of,
 )
-from transfer_core.files import replacing, write_json
+from transfer_core.files import replacing
 from transfer_core.language import _
 from transfer_core.training.checkpoint import delete_checkpoints, resumed_dataset, save_left_out
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.training.signature import SIGNATURE_FILE, signature_of
+from transfer_core.training.signature import ModelSignature
 from transfer_core.training.soft_targets import TeacherOutputs
 from transfer_core.types import ShouldStop
 
@@ -191,7 +191,7 @@ def _trainer_class() -> type[Trainer]:
 
 def _save(model: keras.Model, dataset: ImageDataset, config: TrainingConfig, output_dir: Path) -> Path:
     """Save a model whole or not at all, and before it what a `Predictor` has to know."""
-    write_json(output_dir / SIGNATURE_FILE, signature_of(model, dataset, config))
+    ModelSignature.of(model, dataset, config).save(output_dir)
     path = output_dir / MODEL_FILE
     with replacing(path) as beside:
         model.save(beside)

@@ -1,4 +1,4 @@
-"""Carry out one run: train, evaluate, and leave everything in its folder."""
+"""Execute one run: train, evaluate, cross-validate, end."""
 
 from __future__ import annotations
 
@@ -11,24 +11,17 @@ from functools import partial
 
 from transfer_core.backbones.registry import look_for_own_models_in
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.errors import (
-    IngestError,
-    InsufficientResourcesError,
-    TransferStudioError,
-    WorkspaceError,
-)
-from transfer_core.evaluation.evaluation import Evaluation, evaluate
+from transfer_core.errors import InsufficientResourcesError, TransferStudioError, WorkspaceError
+from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import EpochEnded, PhaseStarted, RunEnded, TrainingEvent
-from transfer_core.files import write_json
 from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
-from transfer_core.runs.assess import fit_certainty, fit_familiarity, images_of, labelled, none_left
-from transfer_core.runs.cross_validation import check_other_folds
+from transfer_core.runs.cross_validation import cross_validate
 from transfer_core.runs.distillation import measure_both, teacher_answers
-from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
+from transfer_core.runs.run_evaluation import evaluate_validation, fit_certainty, fit_familiarity
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import Progress, delete_checkpoints, outcome_of_stop
 from transfer_core.training.soft_targets import TeacherOutputs
 from transfer_core.training.train import photos_left_out, train
@@ -39,9 +32,9 @@ _logger = logging.getLogger(__name__)
 
 Emit = Callable[[TrainingEvent], None]
 
-_SECONDS_BETWEEN_QUESTIONS = 0.1
-# These may not come again.
-_PASSING = (WorkspaceError, InsufficientResourcesError, OSError, MemoryError, KeyboardInterrupt)
+_SECONDS_BETWEEN_STOP_CHECKS = 0.1
+# Another try may succeed.
+_TRANSIENT = (WorkspaceError, InsufficientResourcesError, OSError, MemoryError, KeyboardInterrupt)
 
 
 def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
@@ -86,7 +79,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         evaluation, readable = _evaluate(workspace, run, result.dataset, emit)
         # A teacher has learned from the other folds: only the first is kept from both models.
         if result.outcome == "finished" and not run.config.teacher:
-            check_other_folds(
+            cross_validate(
                 readable, run.config, run.folder, workspace.cache_dir, evaluation.accuracy, emit, should_stop
             )
     emit(RunEnded(time.time(), result.outcome, result.message, result.best_epoch))
@@ -120,11 +113,11 @@ def _evaluate(
 
     emit(PhaseStarted(time.time(), "evaluation", len(run.validation_ids())))
     fit_certainty(run, dataset, workspace.cache_dir)
-    evaluation = evaluate_on_dataset(Predictor.load(run.folder), run, dataset, leave_out)
+    evaluation = evaluate_validation(run, dataset, Predictor.load(run.folder), leave_out)
     fit_familiarity(run, evaluation)
-    write_json(run.folder / EVALUATION_FILE, evaluation.to_dict())
+    run.files.write_evaluation(evaluation)
     if run.config.teacher:
-        _measure_both(workspace, run, dataset, evaluation)
+        _measure_teacher_too(workspace, run, dataset, evaluation)
     return evaluation, dataset
 
 
@@ -136,36 +129,36 @@ def _reported_epochs(run: TrainingRun, dataset: ImageDataset) -> list[EpochEnded
     return [event for event in run.events() if isinstance(event, EpochEnded)]
 
 
-def _measure_both(
+def _measure_teacher_too(
     workspace: Workspace, run: TrainingRun, dataset: ImageDataset, evaluation: Evaluation
 ) -> None:
     try:
         measure_both(workspace, run, dataset, evaluation)
     except TransferStudioError as error:
-        # The teacher was deleted meanwhile: what it has taught is there all the same.
+        # A teacher that was deleted meanwhile is no reason to lose its student.
         _logger.warning("Run %s was not measured beside its teacher: %s", run.id, error)
 
 
 def _load_keras_unless(should_stop: ShouldStop) -> bool:
-    """Load TensorFlow, which takes seconds in which nobody could ask. False when a stop was asked for."""
+    """Load TensorFlow, which takes seconds; return False if a stop was requested meanwhile."""
     loading = threading.Thread(target=load_keras, daemon=True)
     loading.start()
     while loading.is_alive() and not should_stop():
-        loading.join(_SECONDS_BETWEEN_QUESTIONS)
+        loading.join(_SECONDS_BETWEEN_STOP_CHECKS)
     return not loading.is_alive()
 
 
 def execute_run_safely(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
-    """Do the same, and turn whatever goes wrong into a `RunEnded` event: the thread must live on.
+    """Run `execute_run`, converting any exception to a `RunEnded` event so that the worker thread survives.
 
     Args:
         workspace: Where its dataset and the cache are.
         run: What to train.
         emit: Takes each event.
-        should_stop: Asked after each batch.
+        should_stop: Called after each batch.
 
     Raises:
-        WorkspaceError: If `emit` could not even write down that the run failed.
+        WorkspaceError: If `emit` could not even write that the run failed.
     """
     try:
         execute_run(workspace, run, emit, should_stop)
@@ -187,10 +180,10 @@ def ended_by(error: BaseException, *, has_checkpoint: bool = False) -> RunEnded:
         has_checkpoint: Whether the run can go on from one.
 
     Returns:
-        That it was interrupted and may go on later, when disk, memory or the person cut it off, or when a failure
-        would lose what it has learned; otherwise that it failed, because it would fail again.
+        `"interrupted"` when disk, memory or the person cut it off, or when it has a checkpoint to resume from;
+        otherwise `"failed"`, because it would fail again.
     """
-    may_go_on = isinstance(error, _PASSING) or has_checkpoint
+    may_go_on = isinstance(error, _TRANSIENT) or has_checkpoint
     return RunEnded(time.time(), "interrupted" if may_go_on else "failed", _failure_message(error))
 
 
@@ -205,36 +198,3 @@ def _failure_message(error: BaseException) -> str:
                 "The memory of this computer was not enough. A smaller batch size or fewer unfrozen blocks help."
             )
     return _("Something went wrong that the app did not expect ({kind}).").format(kind=type(error).__name__)
-
-
-def evaluate_on_dataset(
-    predictor: Predictor,
-    run: TrainingRun,
-    dataset: ImageDataset,
-    on_left_out: Callable[[list[ImageRecord]], None] = lambda images: None,
-) -> Evaluation:
-    """Score the images that a run was checked with, whatever the split of the dataset is by now.
-
-    Args:
-        predictor: The model of the run.
-        run: It knows which images it has not learned from.
-        dataset: Where these images are, with their present classes.
-        on_left_out: Called with photos that are damaged; they are left out.
-
-    Returns:
-        The numbers on those of them that are still there and have a class that the model knows.
-
-    Raises:
-        IngestError: If none is left, or none can be read.
-        WorkspaceError: If it is not known which images the run was checked with.
-    """
-    images = images_of(run, dataset, "validation", predictor.class_names)
-    if not images:
-        raise IngestError(none_left("validation"))
-    evaluation = leave_out_damaged(
-        images,
-        lambda left: evaluate(predictor, [labelled(dataset, image) for image in left]),
-        on_left_out,
-    )
-    # `fit_certainty` fitted the temperature on the same images.
-    return replace(evaluation, is_fitted_here=True)
