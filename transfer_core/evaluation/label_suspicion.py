@@ -43,9 +43,9 @@ def suspicious_labels(
     Args:
         dataset: The images with their labels.
         cache_dir: Where features are kept; those of an earlier training of the same images are used.
-        backbone_name: The network that looks at the images.
+        backbone_name: Of the feature extractor.
         on_progress: Called with the number of images looked at.
-        should_stop: Asked at each batch of images.
+        should_stop: Called at each batch of images.
 
     Raises:
         FeaturesStoppedError: If `should_stop` said so.

@@ -1,4 +1,4 @@
-"""Writes the events of a run to its folder and keeps their fold available."""
+"""The log of a run's events: appended to a file, and folded into a snapshot that readers take without a lock."""
 
 from __future__ import annotations
 
