@@ -1,4 +1,4 @@
-"""Evaluate a model on labelled images: what became of each image, and the metrics that follow."""
+"""Evaluate a model on labelled images: the outcome of each image, and the metrics."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _PLACES_OF_TEMPORARY_FILES = (
 
 
 def remove_leftovers(workspace: Workspace) -> None:
-    """Delete half-made datasets, runs and scratch folders, old temporary files, and what is in the trash too long.
+    """Delete half-written datasets, runs and scratch folders, old temporary files, and expired trash.
 
     Files that a living process is writing are locked by it and kept. So is a dataset or run that was ever complete: a
     lost file of facts is no reason to delete its photos or its model. Called when the app or a command starts, it

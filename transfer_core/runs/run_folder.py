@@ -1,4 +1,4 @@
-"""The folder of a run: which files it may hold, what is in each, and how each is read and written."""
+"""The folder of a run: the names and contents of its files, their typed reads and writes, and their versions."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class DatasetFacts(msgspec.Struct, frozen=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True):
-    """What a run is to do.
+    """The choices of a run and its dataset.
 
     Args:
         config: Every choice, as `TrainingConfig.to_dict` gives it.
         dataset: The images.
-        class_names: The classes of these images. Once there is a model, only its signature says what it knows.
+        class_names: The classes of these images. The classes of a trained model are in its signature.
     """
 
     config: dict[str, Any]
@@ -64,7 +64,7 @@ class RunSplit(msgspec.Struct, frozen=True):
 
 
 class ModelCost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a model costs and reaches.
+    """Accuracy, size and speed of a model.
 
     Args:
         accuracy: On the validation photos of the small model, 0-1.
@@ -133,8 +133,8 @@ PORTABLE_FILES = (
 class RunFolder:
     """The files of one run. Each is read once for each version of it, and written whole or not at all.
 
-    What reads a file that the run cannot do without raises a `WorkspaceError` if it is missing or damaged; what writes
-    raises one if writing fails.
+    Reading a file that the run needs raises a `WorkspaceError` if it is missing or damaged, and so does every write
+    that fails.
 
     Args:
         path: The folder.
@@ -152,11 +152,11 @@ class RunFolder:
             raise NotFoundError(_("There is no run with the id {id} any more.").format(id=self.path.name))
 
     def facts(self) -> RunFacts:
-        """Read what the run is to do."""
+        """Read its choices and its dataset."""
         return RUN.read(self.path)
 
     def write_facts(self, facts: RunFacts) -> None:
-        """Write what the run is to do."""
+        """Write its choices and its dataset."""
         RUN.write(self.path, facts)
 
     def train_ids(self) -> frozenset[str]:
@@ -177,11 +177,11 @@ class RunFolder:
         SPLIT.write(self.path, split)
 
     def signature(self) -> ModelSignature:
-        """Read what its model is."""
+        """Read the signature of its model."""
         return ModelSignature.load(self.path)
 
     def evaluation(self) -> Evaluation | None:
-        """Read how it did on its validation images; None where that is not known.
+        """Read its evaluation on the validation images; None before there is one.
 
         Raises:
             WorkspaceError: If the file is damaged.
@@ -189,17 +189,17 @@ class RunFolder:
         return EVALUATION.read(self.path) if EVALUATION.exists(self.path) else None
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
-        """Write how it did on its validation images."""
+        """Write its evaluation on the validation images."""
         EVALUATION.write(self.path, evaluation)
 
     def notes(self) -> RunNotes:
-        """Read what a person wrote about it. A missing or damaged file counts as nothing written."""
+        """Read the person's notes. A missing or damaged file counts as no notes."""
         with suppress(WorkspaceError):
             return NOTES.read(self.path) if NOTES.exists(self.path) else RunNotes()
         return RunNotes()
 
     def write_notes(self, notes: RunNotes) -> None:
-        """Write notes in place of those before, whatever they were."""
+        """Replace the person's notes."""
         NOTES.write(self.path, notes)
 
     def change_notes(self, seen: RunNotes, changes: Mapping[str, Any]) -> None:
@@ -235,13 +235,13 @@ class RunFolder:
         return None
 
     def distillation(self) -> Distillation | None:
-        """Read what was measured beside its teacher; None where there is nothing, or only damage."""
+        """Read the comparison with its teacher; None where there is none, or only a damaged one."""
         with suppress(WorkspaceError):
             return DISTILLATION.read(self.path) if DISTILLATION.exists(self.path) else None
         return None
 
     def write_distillation(self, distillation: Distillation) -> None:
-        """Write what was measured beside its teacher."""
+        """Write the comparison with its teacher."""
         DISTILLATION.write(self.path, distillation)
 
     @property
@@ -270,7 +270,7 @@ class RunFolder:
 
     @property
     def rejection_version(self) -> tuple[int, ...]:
-        """Numbers that change with these thresholds and with what they are compared with."""
+        """Numbers that change with these thresholds and with the features of the training images beside them."""
         return self._versions(REJECTION_FILE, BANK_FILE)
 
     def _versions(self, *names: str) -> tuple[int, ...]:

@@ -152,7 +152,7 @@ class TrainingRun:
         """Store which images it is trained and validated on.
 
         Args:
-            dataset: The images, without those that are damaged.
+            dataset: Without damaged images.
 
         Raises:
             WorkspaceError: If writing fails.
@@ -187,7 +187,7 @@ class TrainingRun:
 
     @property
     def signature(self) -> ModelSignature:
-        """What its model is.
+        """The signature of its model.
 
         Raises:
             WorkspaceError: If the file beside the model is missing or damaged.

@@ -1,4 +1,4 @@
-"""What a finished model is, kept beside it: the registry may know its backbone differently by then, or not at all."""
+"""The signature of a trained model, stored beside it: the registry may change its backbone later, or drop it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class RecordedWeights:
 
 
 class RecordedNetwork(msgspec.Struct, frozen=True):
-    """The facts of a backbone that say what a model of it is; the others only help to choose one."""
+    """The facts of a backbone that define a model of it; the others only help to choose one."""
 
     title: str
     preprocessing: str
@@ -81,7 +81,7 @@ class _Essentials(msgspec.Struct, frozen=True):
 
 
 class ModelSignature(_Essentials, frozen=True, kw_only=True):
-    """What a trained model is. Written beside it at the end of its training; the only truth about it from then on.
+    """The definition of a trained model, written beside it and the only truth about it from then on.
 
     Args:
         class_names: In the order of the outputs.
@@ -195,7 +195,7 @@ _ESSENTIALS = FactsFile(SIGNATURE_FILE, _Essentials, _cost)
 
 
 def head_of(model: keras.Model) -> Head:
-    """Return which new layers the training has put on top; the choices may have left that to it."""
+    """Return the kind of head of a classifier; the choices may have left it to a comparison."""
     names = {layer.name for layer in model.layers}
     if "flatten" in names:
         return "flattened_map"
@@ -242,7 +242,7 @@ def finished_backbone(folder: Path, name: str) -> Backbone:
 
 
 def _template(network: str) -> Backbone:
-    """Return the published network for what is not recorded; a stand-in where this version no longer has it."""
+    """Return the published network for facts that are not recorded; a stand-in if this version lacks it."""
     try:
         return published_backbone(network)
     except NotFoundError:

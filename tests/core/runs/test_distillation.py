@@ -28,7 +28,7 @@ from transfer_core.work.execute import execute_run, execute_run_safely
 
 
 def taught(finished_run, tiny_config: TrainingConfig) -> tuple[TrainingRun, list[TrainingEvent]]:
-    config = tiny_config.with_changes(teacher=finished_run.run.id)
+    config = tiny_config.with_changes(teacher=finished_run.run.id, epochs=1)
     run = TrainingRun.create(finished_run.workspace, finished_run.dataset, config)
     events: list[TrainingEvent] = []
     execute_run(finished_run.workspace, run, events.append, lambda: False)
