@@ -104,8 +104,8 @@ def _accuracies(
 
 def _ours(workspace: Workspace, dataset: ImageDataset, backbone: str, seed: int) -> tuple[float, float]:
     config = recommend(dataset, get_backbone(backbone)).config.with_changes(seed=seed)
-    snapshot = train(dataset, config, workspace.root / "out", workspace.cache_dir).snapshot
-    return (snapshot.best.val_accuracy if snapshot.best else 0.0), snapshot.epochs[-1].val_accuracy
+    result = train(dataset, config, workspace.root / "out", workspace.cache_dir)
+    return (result.best.val_accuracy if result.best else 0.0), result.epochs[-1].val_accuracy
 
 
 def _features(workspace: Workspace, dataset: ImageDataset, plan: FreezePlan) -> Array:

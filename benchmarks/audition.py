@@ -82,7 +82,7 @@ def _trained(workspace: Workspace, dataset: ImageDataset, name: str, seed: int) 
     config = TrainingConfig(backbone=name, schedule="head_only", seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         split = dataset.with_split(0.3, seed)
-        best = train(split, config, Path(folder), workspace.cache_dir).snapshot.best
+        best = train(split, config, Path(folder), workspace.cache_dir).best
     return best.val_accuracy if best else 0.0
 
 

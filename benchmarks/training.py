@@ -93,7 +93,7 @@ def _ours(
     if not keep_cache:
         shutil.rmtree(workspace.cache_dir)
     seconds, result = timed(lambda: train(dataset, config, workspace.root / "out", workspace.cache_dir))
-    best = result.snapshot.best
+    best = result.best
     return seconds, best.val_accuracy if best else 0.0
 
 

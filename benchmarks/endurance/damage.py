@@ -23,7 +23,7 @@ from transfer_core.projects.manifest import MANIFEST_FILE
 from transfer_core.projects.open import open_project
 from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project
-from transfer_core.runs.notes import RunNotes
+from transfer_core.runs.run_folder import RunFolder
 from transfer_core.runs.run_status import run_status
 from transfer_core.runs.sweep import list_sweeps
 from transfer_core.runs.training_run import TrainingRun
@@ -132,7 +132,7 @@ def _use(workspace: Workspace, run_id: str, *, is_other: bool = False) -> str:
         lambda: TrainingRun.load(workspace, run_id).evaluation(),
         lambda: TrainingRun.load(workspace, run_id).validation_ids(),
         lambda: ImageDataset.load(workspace, workspace.dataset_ids()[0]).counts(),
-        lambda: RunNotes.load(workspace.run_dir(run_id)),
+        lambda: RunFolder(workspace.run_dir(run_id)).notes(),
         lambda: list_sweeps(workspace),
         lambda: _check_answer(workspace, run_id),
     ]

@@ -22,7 +22,8 @@ from benchmarks.endurance.trials import Budget, Report, start, try_often
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import RunResumed
-from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan, list_sweeps
+from transfer_core.runs.sweep import list_sweeps
+from transfer_core.runs.sweep_plan import SWEEP, SweepPlan
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.sweep_queue import continue_sweep, start_sweep
 from transfer_core.workspace import Workspace
@@ -124,7 +125,7 @@ def _killed(
     runs = _new_runs(workspace, known)
     if runs.keys() != reference.runs.keys():
         return f"{len(runs)} runs came of it, not {len(reference.runs)}"
-    if name == _SWEEP and not all((run.folder / SWEEP_FILE).is_file() for run in runs.values()):
+    if name == _SWEEP and not all((run.folder / SWEEP.name).is_file() for run in runs.values()):
         return "a run of the sweep does not know its sweep"
     return next(filter(None, (difference(runs[key], reference.runs[key]) for key in runs)), "")
 

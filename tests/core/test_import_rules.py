@@ -20,6 +20,7 @@ DIRECTION = (
     ("transfer_core", "transfer_core.errors", "transfer_core.language", "transfer_core.types"),
     (
         "transfer_core.files",
+        "transfer_core.facts_file",
         "transfer_core.file_cache",
         "transfer_core.download",
         "transfer_core.locks",

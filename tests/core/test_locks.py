@@ -23,6 +23,7 @@ from transfer_core.data.records import ImageRecord
 from transfer_core.errors import WorkspaceError
 from transfer_core.locks import LOCK_FILE, changing, hold, is_held, let_go
 from transfer_core.runs.notes import RunNotes
+from transfer_core.runs.run_folder import RunFolder
 from transfer_core.workspace import Workspace
 
 PATIENCE = 60  # seconds until a test gives up; nothing waits that long
@@ -49,14 +50,14 @@ for number in range({NUM_EDITS}):
 EDIT_NOTES = """
 import sys
 from pathlib import Path
-from transfer_core.runs.notes import RunNotes
+from transfer_core.runs.run_folder import RunFolder
 
-folder, field = Path(sys.argv[1]), sys.argv[2]
+files, field = RunFolder(Path(sys.argv[1])), sys.argv[2]
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(100):
-    RunNotes.load(folder).save_changes(folder, **{field: str(number)})
-    assert getattr(RunNotes.load(folder), field) == str(number), "the other process undid it"
+    files.change_notes(files.notes(), {field: str(number)})
+    assert getattr(files.notes(), field) == str(number), "the other process undid it"
 """
 HOLD = """
 import sys
@@ -136,7 +137,7 @@ def test_two_threads_lose_no_edit_of_a_dataset(workspace: Workspace, dataset: Im
 
 def test_two_processes_lose_no_note(tmp_path: Path) -> None:
     run_at_once(*(started(EDIT_NOTES, tmp_path, field) for field in ("name", "note")))
-    assert RunNotes.load(tmp_path) == RunNotes("99", "99")
+    assert RunFolder(tmp_path).notes() == RunNotes("99", "99")
 
 
 def test_a_folder_has_one_holder_until_it_lets_go(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.work.execute import execute_run
 
@@ -78,7 +77,7 @@ def test_two_runs_are_picked_compared_and_one_is_deleted_and_had_back(
     assert box is not None
     page.mouse.click(box["x"] + 22, box["y"] + 52)
     expect(page.get_by_text("Saved in the folder of the run.")).to_be_visible()
-    starred = [run for run in runs if RunNotes.load(run.folder).is_starred]
+    starred = [run for run in runs if run.files.notes().is_starred]
     assert len(starred) == 1
 
     page.locator(f".st-key-delete-{runs[0].id}").get_by_role("button").click()

@@ -44,7 +44,7 @@ def test_without_runs_it_says_what_to_do(open_page: OpenPage) -> None:
 def test_all_runs_are_in_the_table_with_their_status(
     open_page: OpenPage, two_runs: list[TrainingRun], dataset: ImageDataset, page_workspace: Workspace
 ) -> None:
-    RunNotes("Best so far", is_starred=True).save(two_runs[0].folder)
+    two_runs[0].files.write_notes(RunNotes("Best so far", is_starred=True))
     unfinished = TrainingRun.create(page_workspace, dataset, TINY)
     damaged = TrainingRun.create(page_workspace, dataset, TINY)
     (damaged.folder / "config.json").write_text("{")
@@ -72,13 +72,13 @@ def test_only_the_cells_that_were_changed_are_saved(
     first, second = two_runs
     session = Session()
     # Another window has named both meanwhile.
-    RunNotes("Mine").save(first.folder)
-    RunNotes("Yours", "kept").save(second.folder)
+    first.files.write_notes(RunNotes("Mine"))
+    second.files.write_notes(RunNotes("Yours", "kept"))
     edits = {"edited_rows": {1: {"starred": True, "note": None}}}
     monkeypatch.setattr(compare_table, "widget_value", lambda _key: edits)
     compare_table._save_notes(session, rows_as_seen(two_runs, RunNotes(), RunNotes("", "kept")), "key")
-    assert RunNotes.load(first.folder) == RunNotes("Mine")
-    assert RunNotes.load(second.folder) == RunNotes("Yours", "", is_starred=True)
+    assert first.files.notes() == RunNotes("Mine")
+    assert second.files.notes() == RunNotes("Yours", "", is_starred=True)
     assert session.num_notes_saved == 1
 
 
@@ -87,13 +87,13 @@ def test_a_cell_that_another_window_changed_is_not_overwritten(
 ) -> None:
     first, second = two_runs
     session = Session()
-    RunNotes("Theirs").save(first.folder)
+    first.files.write_notes(RunNotes("Theirs"))
     edits = {"edited_rows": {0: {"name": "Mine"}, 1: {"name": "Mine"}}}
     monkeypatch.setattr(compare_table, "widget_value", lambda _key: edits)
     with pytest.raises(WorkspaceError, match="changed in another window"):
         compare_table._save_notes(session, rows_as_seen(two_runs, RunNotes(), RunNotes()), "key")
-    assert RunNotes.load(first.folder).name == "Theirs"
-    assert RunNotes.load(second.folder).name == "Mine"
+    assert first.files.notes().name == "Theirs"
+    assert second.files.notes().name == "Mine"
     # The table is drawn with what is stored.
     assert session.num_notes_saved == 1
 

@@ -19,7 +19,15 @@ from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.workspace import Workspace
 
 # What may be large, or is there once for each run.
-READ_ONCE = {"dataset.json", "config.json", "events.jsonl", "notes.json", "evaluation.json", "split.json"}
+READ_ONCE = {
+    "dataset.json",
+    "config.json",
+    "events.jsonl",
+    "notes.json",
+    "evaluation.json",
+    "split.json",
+    "signature.json",
+}
 PAGES = ["", *sorted(path.stem for path in (ROOT / "pages").glob("*.py"))]
 NUM_RUNS = 5
 
@@ -38,7 +46,7 @@ def run(
     """The newest run; the pages show the full workspace."""
     monkeypatch.setenv("TRANSFER_STUDIO_WORKSPACE", str(full_workspace.root))
     newest = next(runs_of(full_workspace))
-    RunNotes(note="a note").save(newest.folder)
+    newest.files.write_notes(RunNotes(note="a note"))
     yield newest
 
 
@@ -84,7 +92,7 @@ def test_a_changed_dataset_is_read_once_for_all_pages(
 def test_the_table_of_runs_follows_a_change_in_the_folders(run: TrainingRun, open_page: OpenPage) -> None:
     page = open_page("8_Compare")
     assert len(page.dataframe[0].value) == NUM_RUNS
-    RunNotes(name="the best one").save(run.folder)
+    run.files.write_notes(RunNotes(name="the best one"))
     page.run()
     assert "the best one" in page.dataframe[0].value["name"].to_list()
     hidden = run.folder.with_name("hidden")

@@ -27,7 +27,7 @@ from transfer_core.inference.rejection import Rejection
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.new_photos import add_new_photos
 from transfer_core.runs.notes import RunNotes
-from transfer_core.runs.training_run import EVALUATION_FILE, EVENTS_FILE, TrainingRun
+from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace, new_id
 
@@ -215,7 +215,7 @@ def make_the_least_sure_two_wrong(run: TrainingRun) -> None:
                 probabilities=tuple(shares),
             )
         )
-    write_json(run.folder / EVALUATION_FILE, replace(stored, outcomes=tuple(outcomes)).to_dict())
+    run.files.write_evaluation(replace(stored, outcomes=tuple(outcomes)))
 
 
 def test_only_a_moved_slider_changes_a_limit(open_page: OpenPage, run: TrainingRun) -> None:
@@ -252,7 +252,7 @@ def test_runs_of_one_minute_are_told_apart_by_name_or_second(open_page: OpenPage
     (label,) = open_page(PAGE).selectbox(key="picked-run").options
     assert label.startswith("colors · ")
     assert label.endswith(f"{run.created_at:%Y-%m-%d %H:%M:%S}")
-    RunNotes("the careful one").save(run.folder)
+    run.files.write_notes(RunNotes("the careful one"))
     (label,) = open_page(PAGE).selectbox(key="picked-run").options
     assert label.startswith("the careful one · ")
 

@@ -31,12 +31,12 @@ from transfer_core.runs.run_status import resumable_run, run_status
 from transfer_core.runs.sweep import (
     NUM_REPEATS,
     Sweep,
-    SweepPlan,
     best_trade_off,
     check_unchanged,
     load_sweep,
     usual_depths,
 )
+from transfer_core.runs.sweep_plan import SweepPlan
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.workspace import Workspace

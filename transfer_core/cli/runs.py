@@ -25,7 +25,7 @@ from transfer_core.cli.output import (
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import LeftOut, Split
 from transfer_core.errors import IngestError, TrainingError, TransferStudioError
-from transfer_core.evaluation.evaluation import met_sentence
+from transfer_core.evaluation.evaluation import seen_in_training_sentence
 from transfer_core.evaluation.labelled_folder import labelled_folder
 from transfer_core.export.bundle import export_run
 from transfer_core.export.formats import list_formats
@@ -33,8 +33,8 @@ from transfer_core.export.preparation import prepare
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
-from transfer_core.runs.assess import evaluate_new_images, evaluate_split
-from transfer_core.runs.corrections import images_of as run_images
+from transfer_core.runs.corrections import dataset_of
+from transfer_core.runs.run_evaluation import evaluate_new_images, evaluate_split
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.live_run import ask_to_stop
@@ -101,7 +101,7 @@ def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | No
     else:
         predictor = _predictor(run)
         images, left_out = labelled_folder(folder, predictor.class_names)
-        evaluation = evaluate_new_images(run, run_images(workspace, run), predictor, images)
+        evaluation = evaluate_new_images(run, dataset_of(workspace, run), predictor, images)
     lowest, highest = evaluation.accuracy_interval
     line = _(
         "{accuracy:.1%} of {count} images right, probably {lowest:.0%} to {highest:.0%} of new ones"
@@ -109,7 +109,7 @@ def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | No
     for file in left_out:
         note(_("Left out: {name} ({reason})").format(name=file.name, reason=file.reason))
     facts = {"run_id": run.id, "left_out": left_out_facts(left_out), **evaluation.to_dict()}
-    report(as_json, facts, [line, *filter(None, [met_sentence(evaluation)])])
+    report(as_json, facts, [line, *filter(None, [seen_in_training_sentence(evaluation)])])
 
 
 @click.command()

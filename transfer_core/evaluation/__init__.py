@@ -1,1 +1,1 @@
-"""How good a finished run is, in numbers that can be trusted."""
+"""Metrics of trained models, comparisons between them, and linear probes of backbones."""

@@ -1,6 +1,6 @@
-"""Which backbone fits these images? A quick linear probe of each one, with what it costs on this machine.
+"""Which backbone fits these images? A quick linear probe of each one, with its time and size.
 
-A linear probe on frozen features tells how well a network suits other images (Alain and Bengio, 2016; Kornblith,
+A linear probe on frozen features estimates how well a network suits other images (Alain and Bengio, 2016; Kornblith,
 Shlens, Le, "Do Better ImageNet Models Transfer Better?", 2019). Measured against trainings in docs/audition.md.
 """
 
@@ -37,14 +37,14 @@ _NUM_TIMINGS = 2
 
 @dataclass(frozen=True)
 class AuditionScore:
-    """How one backbone did.
+    """The linear probe of one backbone.
 
     Args:
         backbone_name: Its name.
-        accuracies: Share of right answers in each fold, on images that the probe had not seen.
-        seconds_per_100_images: For one look at a hundred images on this machine, decoding included.
+        accuracies: Of each fold, on images that the probe had not seen, 0-1.
+        seconds_per_100_images: For one forward pass on this machine, decoding included.
         megabytes: Size of its weights.
-        num_images: How many images the folds are made of.
+        num_images: In all folds.
     """
 
     backbone_name: str
@@ -65,7 +65,7 @@ class AuditionScore:
 
     @property
     def standard_error(self) -> float:
-        """How far the mean is likely off; where all folds agree, as far as so few images can tell."""
+        """Standard error of the mean; where all folds agree, the one that so few images leave."""
         between_folds = self.spread / math.sqrt(len(self.accuracies))
         return max(between_folds, wilson_standard_error(self.accuracy, self.num_images))
 
@@ -84,15 +84,15 @@ def audition(
         dataset: Labelled images.
         backbones: Whose weights are available.
         cache_dir: Where features are kept; a training finds them there.
-        on_progress: Called with the backbone and the number of images it has looked at.
-        should_stop: Asked at each batch of images.
+        on_progress: Called with the backbone and the number of images whose features are ready.
+        should_stop: Called at each batch of images.
 
     Returns:
         A score for each, in the order given.
 
     Raises:
         FeaturesStoppedError: If `should_stop` said so.
-        IngestError: If there are too few images to learn from some and be checked with others.
+        IngestError: If there are too few images to train on some and validate on others.
         WeightsError: If the weights of a backbone are missing or damaged.
         WorkspaceError: If writing fails.
     """
@@ -116,11 +116,11 @@ def _audition(
     for backbone in backbones:
         passes: list[tuple[int, float]] = []
 
-        def tell(num_images: int, backbone: Backbone = backbone, passes: list[Any] = passes) -> None:
+        def record(num_images: int, backbone: Backbone = backbone, passes: list[Any] = passes) -> None:
             passes.append((num_images, time.perf_counter()))
             on_progress(backbone, num_images)
 
-        features = pooled_features(dataset, backbone, cache_dir, on_progress=tell, should_stop=should_stop)
+        features = pooled_features(dataset, backbone, cache_dir, on_progress=record, should_stop=should_stop)
         accuracies = probe_accuracies(features[rows], labels, groups)
         paths = [dataset.image_path(image) for image in images]
         seconds = _seconds_of(passes) or _seconds_per_image(paths, backbone)
@@ -143,12 +143,12 @@ def best_trade_off(scores: Sequence[AuditionScore]) -> AuditionScore:
 
 
 def probe_accuracies(features: Array, labels: Array, groups: Sequence[str]) -> tuple[float, ...]:
-    """Return how often a logistic regression is right in each fold about images it has not seen.
+    """Return the accuracy of a logistic regression on the held-out images of each fold.
 
     Args:
         features: `[images, features]`.
         labels: The class of each image, from 0.
-        groups: Images with the same word are never parted.
+        groups: Images of one group are never split.
     """
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
@@ -161,7 +161,7 @@ def probe_accuracies(features: Array, labels: Array, groups: Sequence[str]) -> t
     for seen, unseen in folds.split(features, labels, groups):
         probe = make_pipeline(
             StandardScaler(),
-            # Turns the features so that there are no more than images: the same answer, several times sooner.
+            # Rotates the features into no more dimensions than images: the same answer, several times sooner.
             PCA(svd_solver="full"),
             LogisticRegression(C=_INVERSE_REGULARIZATION, max_iter=_MAX_ITERATIONS),
         )
@@ -200,8 +200,8 @@ def _probed_rows(dataset: ImageDataset) -> list[int]:
 
 
 def _seconds_of(passes: Sequence[tuple[int, float]]) -> float | None:
-    """Return the seconds for one image from when so many had been looked at; None where the cache had most of them."""
-    # What the cache had comes first; the first batch lays out the graph.
+    """Return the seconds per image of the forward passes; None where the cache had most features."""
+    # Cached images come first; the first batch builds the graph.
     _cached, *batches = passes
     if len(batches) < 2:
         return None
@@ -210,7 +210,7 @@ def _seconds_of(passes: Sequence[tuple[int, float]]) -> float | None:
 
 
 def _seconds_per_image(paths: Sequence[Path], backbone: Backbone) -> float:
-    """Time a look at some images, from their files on; the best of a few, since other programs only slow it down."""
+    """Time forward passes of some images, with decoding; the best of a few, since other programs only slow them."""
     from transfer_core.training.features.constant_graph import constant_graph
 
     forward = constant_graph(backbone.build(pretrained=False))
@@ -221,5 +221,5 @@ def _seconds_per_image(paths: Sequence[Path], backbone: Backbone) -> float:
         for _positions, pixels in readable_batches(timed, backbone.image_size, _NUM_TIMED_IMAGES):
             forward(pixels)
         seconds.append(time.perf_counter() - started_at)
-    # The first one lays out the graph.
+    # The first one builds the graph.
     return min(seconds[1:]) / len(timed)

@@ -1,4 +1,4 @@
-"""Whether one run is better than another: the same photos, what changed, and whether it may be chance."""
+"""Compare two runs on the same photos: which changed sides, and whether that may be chance."""
 
 from __future__ import annotations
 
@@ -9,18 +9,13 @@ from typing import Any
 from transfer_core.evaluation.evaluation import Evaluation, ImageOutcome
 from transfer_core.language import _, plural
 
-# The usual bound: one comparison in twenty of equally good models comes out as uneven as this.
+# The usual level: one comparison in twenty of equally good models is as uneven as this.
 SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True)
 class ChangedPhoto:
-    """A photo on which two runs do not agree.
-
-    Args:
-        before: What the first run says of it.
-        after: What the second says.
-    """
+    """The outcomes of one photo in the first and in the second run."""
 
     before: ImageOutcome
     after: ImageOutcome
@@ -28,7 +23,7 @@ class ChangedPhoto:
 
 @dataclass(frozen=True)
 class ClassChange:
-    """How a class fares in both runs, on the photos that both were checked with.
+    """Right answers for one class in both runs, on their shared validation photos.
 
     Args:
         class_name: The class.
@@ -45,14 +40,14 @@ class ClassChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs on the photos that both were checked with.
+    """Two runs on their shared validation photos.
 
     Args:
         both_right: Photos on which both are right.
         both_wrong: Photos on which both are wrong.
         lost: Photos on which only the first is right.
         won: Photos on which only the second is right.
-        num_left_out: Photos that only one of them was checked with, or whose label differs.
+        num_left_out: Photos that only one of them was validated on, or whose label differs.
     """
 
     both_right: tuple[ChangedPhoto, ...]
@@ -77,9 +72,9 @@ class Comparison:
 
     @property
     def p_value(self) -> float:
-        """How often two equally good models come out at least as uneven by chance, 0-1.
+        """Probability that two equally good models differ at least as much, 0-1.
 
-        The exact test of McNemar (1947) on the photos that changed sides, two-sided; the number is SciPy's.
+        Two-sided exact test of McNemar (1947) on the photos that changed sides.
         """
         from scipy.stats import binomtest
 
@@ -88,12 +83,12 @@ class Comparison:
 
     @property
     def is_beyond_chance(self) -> bool:
-        """Whether chance alone would hardly do that."""
+        """Whether the difference is significant."""
         return self.p_value < SIGNIFICANCE
 
     @property
     def per_class(self) -> list[ClassChange]:
-        """How each class fares, in the order of the names."""
+        """The change of each class, in the order of the names."""
         totals = Counter(photo.before.class_name for photo in self.photos)
         before = Counter(photo.before.class_name for photo in self.both_right + self.lost)
         after = Counter(photo.before.class_name for photo in self.both_right + self.won)
@@ -121,7 +116,7 @@ class Comparison:
 
 
 def compare(before: Evaluation, after: Evaluation) -> Comparison:
-    """Set two runs side by side, on the photos that both were checked with under the same label.
+    """Compare two evaluations on the photos that are in both under the same label.
 
     Args:
         before: The first run.

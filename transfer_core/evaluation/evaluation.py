@@ -1,13 +1,14 @@
-"""Score labelled images with a finished run."""
+"""Evaluate a model on labelled images: the outcome of each image, and the metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
 from transfer_core.data.damage import damaged_photos
@@ -23,15 +24,16 @@ from transfer_core.inference.calibration import (
 from transfer_core.inference.predictor import ModelOutputs, Predictor
 from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _, plural
-from transfer_core.schema import fits
+from transfer_core.schema import decoded
 from transfer_core.types import Array
 
 FORMAT_VERSION = 2
-# As many as tell every float32 from its neighbours.
+# As many as distinguish every float32.
 _DIGITS = 9
 # Rounding adds probabilities up to a little more than 1, and unit vectors to a little more than 1 in length.
-_MOST_SHARE, _MOST_FAMILIARITY = 1 + 1e-6, 1.01
-_TEMPERATURES = (0.1, 100)
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1 + 1e-6)]
+_Familiarity = Annotated[float, msgspec.Meta(ge=-1.01, le=1.01)]
+_Text = Annotated[str, msgspec.Meta(max_length=100_000)]
 
 
 @dataclass(frozen=True)
@@ -57,55 +59,55 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class ImageOutcome:
-    """What became of one image.
+    """The outcome of one image.
 
     Args:
         name: The image.
         class_name: Its true class.
-        predicted_class_name: What the model says.
-        probability: How sure the model is of that, 0-1.
-        true_probability: The probability it gives the true class, 0-1.
+        predicted_class_name: The most probable class.
+        probability: Of the predicted class, 0-1.
+        true_probability: Of the true class, 0-1.
         probabilities: Of all classes, in the order of the model; empty in files of version 0.1.
         image_id: Hash of its pixels, as of an image of a dataset; empty where it is not known.
-        familiarity: How much it is like what was learned; larger is more like it. None where that is not known.
+        familiarity: Similarity to the training images, from -1 to 1. None where that is not known.
         group: Shared by images that are near-duplicates or belong to one recording; empty when it is alone.
     """
 
-    name: str
-    class_name: str
-    predicted_class_name: str
-    probability: float
-    true_probability: float
-    probabilities: tuple[float, ...] = ()
-    image_id: str = ""
-    familiarity: float | None = None
-    group: str = ""
+    name: _Text
+    class_name: _Text
+    predicted_class_name: _Text
+    probability: _Share
+    true_probability: _Share
+    probabilities: tuple[_Share, ...] = ()
+    image_id: _Text = ""
+    familiarity: _Familiarity | None = None
+    group: _Text = ""
 
     @property
     def is_right(self) -> bool:
-        """Whether the model says its true class."""
+        """Whether the prediction is its true class."""
         return self.predicted_class_name == self.class_name
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One run on one set of images: what became of each, and the numbers that follow. They are scikit-learn's.
+    """One run on one set of images: the outcome of each, and scikit-learn's metrics.
 
     Args:
         class_names: In the order of the outputs of the model, and of the rows and columns of the matrix.
         outcomes: Every image.
-        temperature: What the logits were divided by before the probabilities of the outcomes.
-        is_fitted_here: Whether the temperature was fitted on these very images. What it brings is then measured by
+        temperature: Of the outcomes' probabilities.
+        is_fitted_here: Whether the temperature was fitted on these very images. Its effect is then measured by
             cross-fitting: each image gets a temperature that was fitted without it.
-        num_met: How many more images there were that are, or look like, images from the training of the model. They
-            are in no other number.
+        num_seen_in_training: How many more images there were that are, or look like, images from the training of
+            the model. They are in no other number.
     """
 
-    class_names: tuple[str, ...]
-    outcomes: tuple[ImageOutcome, ...]
-    temperature: float = 1.0
+    class_names: tuple[_Text, ...]
+    outcomes: Annotated[tuple[ImageOutcome, ...], msgspec.Meta(min_length=1)]
+    temperature: Annotated[float, msgspec.Meta(ge=0.1, le=100)] = 1.0
     is_fitted_here: bool = False
-    num_met: int = 0
+    num_seen_in_training: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
 
     @property
     def num_images(self) -> int:
@@ -182,12 +184,12 @@ class Evaluation:
 
     @cached_property
     def confidences(self) -> list[float]:
-        """The probability of what the model says, for each image, as shown to people."""
+        """The probability of the predicted class of each image, as shown to people."""
         return [outcome.probability for outcome in self.outcomes]
 
     @cached_property
     def measured_confidences(self) -> list[float]:
-        """What `confidences` are to be compared with the truth as: cross-fitted where that is needed."""
+        """The confidences to measure calibration with: cross-fitted where that is needed."""
         if not self.is_cross_fitted:
             return self.confidences
         return [float(value) for value in self._measured_probabilities.max(axis=1)]
@@ -209,7 +211,7 @@ class Evaluation:
 
     @cached_property
     def uncalibrated_confidences(self) -> list[float]:
-        """What `confidences` were before temperature scaling."""
+        """The confidences before temperature scaling."""
         if self.temperature == 1.0 or not self.has_probabilities:
             return self.confidences
         return [float(value) for value in self._uncalibrated_probabilities.max(axis=1)]
@@ -224,7 +226,8 @@ class Evaluation:
         return {
             "version": FORMAT_VERSION,
             "num_images": self.num_images,
-            "num_met": self.num_met,
+            # The name in files and in the command line's JSON since version 0.2.
+            "num_met": self.num_seen_in_training,
             "class_names": list(self.class_names),
             "accuracy": self.accuracy,
             "accuracy_interval": list(self.accuracy_interval),
@@ -252,42 +255,19 @@ class Evaluation:
     def from_dict(cls, values: dict[str, Any]) -> Evaluation:
         """Rebuild what `to_dict` gave, also in earlier versions. Names that this one does not know are passed over.
 
-        Raises:
-            AttributeError, TypeError: If something is of another kind.
-            KeyError: If something is missing.
-            ValueError: If a number is out of its range, or a class is not in the list.
-        """
-        known = {field.name for field in fields(ImageOutcome)}
-        outcomes = []
-        for outcome in values["outcomes"]:
-            facts = {name: value for name, value in outcome.items() if name in known}
-            facts["probabilities"] = tuple(facts.get("probabilities", ()))
-            outcomes.append(ImageOutcome(**facts))
-        evaluation = cls(
-            tuple(values["class_names"]),
-            tuple(outcomes),
-            values.get("temperature", 1.0),
-            # Earlier versions kept none but those of the validation images.
-            values.get("is_fitted_here", True),
-            values.get("num_met", 0),
-        )
-        if not fits(evaluation, cls):
-            raise TypeError("a fact is of another kind")
-        evaluation._check_ranges()
-        return evaluation
+        Earlier versions stored only evaluations of validation images.
 
-    def _check_ranges(self) -> None:
-        """Raise a ValueError if a number from a file is out of its range."""
-        names = set(self.class_names)
-        is_sound = (
-            len(self.outcomes) > 0
-            and self.num_met >= 0
-            and len(names) == len(self.class_names)
-            and _TEMPERATURES[0] <= self.temperature <= _TEMPERATURES[1]
-            and all(_is_possible(outcome, names) for outcome in self.outcomes)
-        )
-        if not is_sound:
-            raise ValueError("a number is out of its range, or a class is not in the list")
+        Raises:
+            ValueError: If something is missing, of another kind or out of its range, or a class is not in the list.
+        """
+        earlier = {"is_fitted_here": True, "num_seen_in_training": values.get("num_met", 0)}
+        evaluation = decoded({**earlier, **values}, cls)
+        names = set(evaluation.class_names)
+        if len(names) < len(evaluation.class_names):
+            raise ValueError("a class is there twice")
+        if not all(_fits_classes(outcome, names) for outcome in evaluation.outcomes):
+            raise ValueError("an outcome is of other classes")
+        return evaluation
 
     @cached_property
     def _truth(self) -> Array:
@@ -328,33 +308,29 @@ class Evaluation:
         return np.array([place[name] for name in names])
 
 
-def met_sentence(evaluation: Evaluation) -> str:
-    """Say how many images were not counted because the model had met them; empty where there were none."""
-    if not evaluation.num_met:
+def seen_in_training_sentence(evaluation: Evaluation) -> str:
+    """Say how many images do not count because the model saw them in training; empty where there were none."""
+    if not evaluation.num_seen_in_training:
         return ""
     return plural(
         "{count} of {total} photos looks like a photo from its training; without it {accuracy:.0%} are right.",
         "{count} of {total} photos look like photos from its training; without them {accuracy:.0%} are right.",
-        evaluation.num_met,
-        total=evaluation.num_met + evaluation.num_images,
+        evaluation.num_seen_in_training,
+        total=evaluation.num_seen_in_training + evaluation.num_images,
         accuracy=evaluation.accuracy,
     )
 
 
-def _is_possible(outcome: ImageOutcome, class_names: Set[str]) -> bool:
-    shares = (outcome.probability, outcome.true_probability, *outcome.probabilities)
+def _fits_classes(outcome: ImageOutcome, class_names: Set[str]) -> bool:
     return (
-        min(shares) >= 0
-        and max(shares) <= _MOST_SHARE
-        and len(outcome.probabilities) in (0, len(class_names))
+        len(outcome.probabilities) in (0, len(class_names))
         and outcome.class_name in class_names
         and outcome.predicted_class_name in class_names
-        and abs(outcome.familiarity or 0.0) <= _MOST_FAMILIARITY
     )
 
 
 def evaluate(predictor: Predictor, images: Sequence[LabelledImage]) -> Evaluation:
-    """Score images from their files, through the saved model, as a person would.
+    """Evaluate images from their files, through the saved model.
 
     Args:
         predictor: A finished run.
@@ -374,7 +350,7 @@ def evaluate(predictor: Predictor, images: Sequence[LabelledImage]) -> Evaluatio
 
 
 def outputs_of_files(predictor: Predictor, images: Sequence[LabelledImage]) -> ModelOutputs:
-    """Return what the model makes of image files.
+    """Return the raw model outputs for image files.
 
     Raises:
         DamagedPhotosError: If photos of a dataset are damaged or missing.
@@ -420,14 +396,14 @@ def evaluation_of(
     calibration: Calibration,
     rejection: Rejection | None,
 ) -> Evaluation:
-    """Put together what became of images.
+    """Return the evaluation of raw model outputs.
 
     Args:
         class_names: In the order of the outputs.
-        images: Files with their true classes.
-        outputs: What the model makes of each of them.
+        images: Files with their true classes, in the order of the outputs.
+        outputs: Of the model for these images.
         calibration: Applied to the probabilities.
-        rejection: Says how familiar the images are, if that is known.
+        rejection: Gives the familiarity of the images; None where it was not fitted.
     """
     probabilities = calibration.apply(outputs.probabilities)
     familiarity = None

@@ -1,4 +1,4 @@
-"""A map of the images: those that look alike to the network lie close together."""
+"""A map of the images: the projection of their features onto a plane."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def lay_out(features: Array, method: MapMethod) -> Array:
     """Return a place for each image on a plane.
 
     Args:
-        features: What the network makes of each image, `[num_images, num_features]`, three or more images.
+        features: Pooled features, `[num_images, num_features]`, three or more images.
         method: `"pca"`, the two directions in which the features differ most (Pearson 1901), or `"t-sne"`, which
             keeps neighbours together and lets far distances go (van der Maaten and Hinton 2008). Both are
             scikit-learn's.

@@ -1,4 +1,4 @@
-"""How far a share that was counted on a few photos is likely off."""
+"""Confidence intervals of a proportion that was measured on a few photos."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ def wilson_interval(share: float, num_images: int) -> tuple[float, float]:
     """Return the 95 % confidence interval of a share (Wilson, 1927).
 
     Args:
-        share: What was counted, 0-1.
-        num_images: On how many photos, 1 or more.
+        share: The measured proportion, 0-1.
+        num_images: It was measured on, 1 or more.
     """
     from scipy.stats import binomtest
 
@@ -19,11 +19,11 @@ def wilson_interval(share: float, num_images: int) -> tuple[float, float]:
 
 
 def wilson_standard_error(share: float, num_images: int) -> float:
-    """Return a standard error that stays above 0 where every photo was told rightly: the interval's half by 1.96.
+    """Return half the Wilson interval by 1.96: a standard error that is above 0 even at 100 % accuracy.
 
     Args:
-        share: What was counted, 0-1.
-        num_images: On how many photos, 1 or more.
+        share: The measured proportion, 0-1.
+        num_images: It was measured on, 1 or more.
     """
     lowest, highest = wilson_interval(share, num_images)
     return (highest - lowest) / 2 / _Z_95_PERCENT

@@ -1,4 +1,4 @@
-"""Which labels are likely wrong: what a classifier that never saw an image with its label says about it.
+"""Find likely wrong labels from out-of-fold predictions.
 
 Confident learning (Northcutt, Jiang, Chuang, 2021, "Confident Learning: Estimating Uncertainty in Dataset
 Labels"). How well it finds wrong labels is measured in docs/photo-check.md.
@@ -37,16 +37,15 @@ def suspicious_labels(
 ) -> list[Suspicion]:
     """Return the labels that are likely wrong, the likeliest first.
 
-    A label that a person has found right is not named. A class that is too small to be learned without a part of
-    it, with fewer than five images that do not belong together, is neither checked nor suggested. Photos that are
-    damaged or missing are left out.
+    Labels that a person has confirmed are left out, as are damaged or missing photos. Classes with fewer than five
+    groups of images are too small for cross-validation: they are neither examined nor suggested.
 
     Args:
         dataset: The images with their labels.
         cache_dir: Where features are kept; those of an earlier training of the same images are used.
-        backbone: What computes the features; the default one if not given.
-        on_progress: Called with the number of images looked at.
-        should_stop: Asked at each batch of images.
+        backbone: Feature extractor; the default backbone if not given.
+        on_progress: Called with the number of images whose features are ready.
+        should_stop: Called at each batch of images.
 
     Raises:
         FeaturesStoppedError: If `should_stop` said so.
@@ -66,14 +65,14 @@ def _suspicions(
     on_progress: Callable[[int], None],
     should_stop: ShouldStop,
 ) -> list[Suspicion]:
-    checked = _checked_rows(dataset)
-    images = [dataset.images[row] for row in checked]
+    rows = _examined_rows(dataset)
+    images = [dataset.images[row] for row in rows]
     class_names = sorted({image.class_name for image in images})
     if len(class_names) < 2:
         return []
     features = pooled_features(
         dataset, backbone, cache_dir, on_progress=on_progress, should_stop=should_stop
-    )[checked]
+    )[rows]
     given = np.array([class_names.index(image.class_name) for image in images])
     probabilities = out_of_fold_probabilities(features, given, [image.group or image.id for image in images])
     suspicions = []
@@ -87,12 +86,12 @@ def _suspicions(
 
 
 def out_of_fold_probabilities(features: Array, given: Array, groups: list[str]) -> Array:
-    """Return what a logistic regression that has not seen an image, nor one that belongs to it, says about it.
+    """Return the class probabilities of each image from a logistic regression that has seen nothing of its group.
 
     Args:
         features: `[images, features]`.
         given: The class of each image, from 0.
-        groups: Images with the same word are never parted.
+        groups: Images of one group are never split.
 
     Returns:
         Probabilities, `[images, classes]`.
@@ -117,9 +116,9 @@ def out_of_fold_probabilities(features: Array, given: Array, groups: list[str]) 
 def likely_wrong(probabilities: Array, given: Array) -> list[int]:
     """Return the places of likely wrong labels, the likeliest first.
 
-    How many there are is counted by confident learning: an image counts when its likeliest class is another one,
-    and is at least as likely as that class is on average for the images that carry it. Which they are is decided
-    by the margin by which the given label falls behind, because that is right more often.
+    Their number comes from confident learning: an image counts when its most probable class is another one, with at
+    least the mean probability of that class on its own images. They are ranked by the margin by which the given label
+    falls behind, because that ranking is right more often.
 
     Args:
         probabilities: Out of fold, `[images, classes]`.
@@ -136,7 +135,7 @@ def likely_wrong(probabilities: Array, given: Array) -> list[int]:
     return [int(place) for place in order if margins[place] < 0]
 
 
-def _checked_rows(dataset: ImageDataset) -> list[int]:
+def _examined_rows(dataset: ImageDataset) -> list[int]:
     """The places of images of classes with enough groups for each fold to have one."""
     groups: dict[str, set[str]] = defaultdict(set)
     for image in dataset.images:

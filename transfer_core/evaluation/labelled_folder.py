@@ -1,4 +1,4 @@
-"""A folder of class folders as images to score a model with."""
+"""Read a folder of class folders as labelled images to evaluate a model on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[Labe
     spelling = {name.casefold(): name for name in class_names}
     files = [file for file in folder_source(folder) if not file.is_system_file]
     images, left_out = [], []
-    for file, found in zip(files, map_ahead(_look_at, files), strict=True):
+    for file, found in zip(files, map_ahead(_identify, files), strict=True):
         if isinstance(found, UnreadableImageError):
             left_out.append(LeftOut(file.path, str(found), found.kind))
         elif file.location is not None:
@@ -48,8 +48,8 @@ def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[Labe
     return images, left_out
 
 
-def _look_at(file: ImportedFile) -> tuple[str, str] | UnreadableImageError:
-    """What a picture is known by, the very pixels and their likeness; or why it cannot be used."""
+def _identify(file: ImportedFile) -> tuple[str, str] | UnreadableImageError:
+    """Return the id and the fingerprint of a picture, or why it cannot be used."""
     if not file.class_name:
         return UnreadableImageError(_("it is not in a class folder"), "no_class")
     try:

@@ -1,4 +1,4 @@
-"""The usual measures of a classifier. All of them are scikit-learn's."""
+"""The usual metrics of a classifier, from scikit-learn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which photos are worth a look, and what it costs to answer only when sure."""
+"""Rank the outcomes of an evaluation, and find the thresholds below which to give no answer."""
 
 from __future__ import annotations
 
@@ -108,11 +108,11 @@ def _by_limit(evaluation: Evaluation) -> tuple[Array, Array, Array]:
 
 @dataclass(frozen=True)
 class ScoredImage:
-    """An image of a dataset, and what became of it.
+    """An image of a dataset and its outcome.
 
     Args:
-        image: The image as it is in the dataset now.
-        outcome: What the model said of it.
+        image: In the present dataset.
+        outcome: Of the evaluation.
     """
 
     image: ImageRecord

@@ -1,4 +1,4 @@
-"""What a whole frozen backbone makes of each image: computed once, shared with every training."""
+"""Pooled features of a whole frozen backbone: computed once an image, shared with every training."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def pooled_features(
 
     Args:
         dataset: The images.
-        backbone: The network that looks at them, all of it frozen.
+        backbone: All of it frozen.
         cache_dir: Where features are kept.
-        on_progress: Called with the number of images looked at.
-        should_stop: Asked at each batch of images.
+        on_progress: Called with the number of images whose features are ready.
+        should_stop: Called at each batch of images.
 
     Returns:
         `[images, features]`, in the order of the dataset.

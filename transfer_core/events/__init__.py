@@ -19,7 +19,7 @@ from transfer_core.events.kinds import (
     event_from_dict,
     event_to_dict,
 )
-from transfer_core.events.snapshot import BatchLoss, RunSnapshot, reduce, snapshot_of
+from transfer_core.events.snapshot import BatchLoss, RunSnapshot, best_of, history_of, reduce, snapshot_of
 
 __all__ = [
     "BatchEnded",
@@ -39,8 +39,10 @@ __all__ = [
     "RunSnapshot",
     "RunStarted",
     "TrainingEvent",
+    "best_of",
     "event_from_dict",
     "event_to_dict",
+    "history_of",
     "reduce",
     "snapshot_of",
 ]

@@ -1,4 +1,4 @@
-"""The fold of the events of a run: everything a page shows of it."""
+"""The snapshot of a run: the fold of its events, from which pages draw."""
 
 from __future__ import annotations
 
@@ -87,14 +87,12 @@ class RunSnapshot:
     @cached_property
     def best(self) -> EpochEnded | None:
         """The epoch whose weights are kept: the one with the lowest validation loss so far."""
-        finite = (epoch for epoch in self.epochs if math.isfinite(epoch.val_loss))
-        return min(finite, key=lambda epoch: (epoch.val_loss, epoch.epoch), default=None)
+        return best_of(self.epochs)
 
     @property
     def history(self) -> dict[str, list[float]]:
         """Loss and accuracy by epoch, under Keras's names."""
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        return {name: [getattr(epoch, name) for epoch in self.epochs] for name in names}
+        return history_of(self.epochs)
 
     @property
     def is_paused(self) -> bool:
@@ -114,15 +112,15 @@ class RunSnapshot:
 
     @property
     def images_per_second(self) -> float | None:
-        """Rate of the present phase, or None before it can be told."""
+        """Rate of the present phase, or None before it can be estimated."""
         return self.num_images / self.phase_seconds if self.num_images and self.phase_seconds else None
 
     @property
     def seconds_left(self) -> float | None:
-        """Time until the end of the run, or None before it can be told.
+        """Estimated time until the end of the run, or None before it can be estimated.
 
-        The present phase goes on at its rate so far. Of the later ones only a guess is known, which is
-        corrected by how wrong the guesses were until now.
+        The present phase is extrapolated at its rate so far. Later phases have only a prior estimate, scaled by how
+        wrong the estimates were until now.
         """
         if self.outcome is not None:
             return None
@@ -137,7 +135,7 @@ class RunSnapshot:
 
     @property
     def _pace(self) -> float:
-        """Seconds that an assumed second really takes."""
+        """Seconds that an estimated second really takes."""
         begun = self.assumed_seconds[: self.phase_number]
         share = (self.step - self.first_step) / self.num_steps if self.num_steps else 0.0
         assumed = sum(begun[:-1]) + sum(begun[-1:]) * share
@@ -146,11 +144,24 @@ class RunSnapshot:
 
     @property
     def seconds(self) -> float:
-        """How long the training was at work, until now or in all, in seconds."""
+        """Time at work in seconds, without pauses and interruptions."""
         end = self.ended_at if self.ended_at is not None else self.updated_at
         if end is None or self.started_at is None:
             return 0.0
         return max(end - self.started_at - self.idle_seconds, 0.0)
+
+
+def best_of(epochs: Iterable[EpochEnded]) -> EpochEnded | None:
+    """Return the epoch with the lowest finite validation loss, of equal ones the first; None without any."""
+    finite = (epoch for epoch in epochs if math.isfinite(epoch.val_loss))
+    return min(finite, key=lambda epoch: (epoch.val_loss, epoch.epoch), default=None)
+
+
+def history_of(epochs: Iterable[EpochEnded]) -> dict[str, list[float]]:
+    """Return loss and accuracy by epoch, under Keras's names."""
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    epochs = tuple(epochs)
+    return {name: [getattr(epoch, name) for epoch in epochs] for name in names}
 
 
 def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
@@ -201,7 +212,7 @@ def _continued(snapshot: RunSnapshot, time: float) -> RunSnapshot:
 
 
 def _resumed(snapshot: RunSnapshot, event: RunResumed) -> RunSnapshot:
-    """Forget what came after the checkpoint, and the time in which nothing ran."""
+    """Drop what came after the checkpoint, and count the time since then as idle."""
     idle = max(event.time - (snapshot.updated_at or event.time), 0.0)
     return replace(
         snapshot,
@@ -229,7 +240,7 @@ def _resumed(snapshot: RunSnapshot, event: RunResumed) -> RunSnapshot:
 
 
 def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
-    """Do the same for what begins a phase and for the steps inside one."""
+    """Fold an event that begins a phase or is a step inside one."""
     match event:
         case PhaseStarted():
             return _phase_started(snapshot, event)
@@ -286,7 +297,7 @@ def _with_point(points: tuple[BatchLoss, ...], event: BatchEnded) -> tuple[Batch
 
 
 def snapshot_of(events: Iterable[TrainingEvent], before: RunSnapshot | None = None) -> RunSnapshot:
-    """Fold events into a snapshot, many times as quickly as one by one where batches follow each other.
+    """Fold events into a snapshot, many times as fast as one by one where batches follow each other.
 
     Args:
         events: In the order in which they happened.
@@ -297,7 +308,7 @@ def snapshot_of(events: Iterable[TrainingEvent], before: RunSnapshot | None = No
         if kind is BatchEnded:
             snapshot = _batches_ended(snapshot, cast("list[BatchEnded]", list(group)))
         elif kind is ImagesSeen:
-            # Each says all that the one before it said.
+            # Each replaces the one before it.
             *_earlier, last = group
             snapshot = reduce(snapshot, last)
         else:
@@ -306,7 +317,7 @@ def snapshot_of(events: Iterable[TrainingEvent], before: RunSnapshot | None = No
 
 
 def _batches_ended(snapshot: RunSnapshot, events: list[BatchEnded]) -> RunSnapshot:
-    """Take the points of all batches; what else they say holds until the next."""
+    """Fold consecutive batches at once: only their points accumulate, the last batch replaces the rest."""
     *earlier, last = events
     points = snapshot.batch_losses
     for event in earlier:

@@ -5,16 +5,16 @@ Guo, Pleiss, Sun and Weinberger, 2017, "On Calibration of Modern Neural Networks
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 import numpy as np
 
-from transfer_core.files import damaged_file, read_json, write_json
+from transfer_core.facts_file import FactsFile
 from transfer_core.language import _
-from transfer_core.schema import fits
 from transfer_core.types import Array
 
 CALIBRATION_FILE = "calibration.json"
@@ -27,8 +27,7 @@ _MAX_FOLDS = 5
 _MIN_PROBABILITY = 1e-30
 
 
-@dataclass(frozen=True)
-class Calibration:
+class Calibration(msgspec.Struct, frozen=True):
     """Temperature scaling of probabilities. The most probable class never changes.
 
     Args:
@@ -36,8 +35,8 @@ class Calibration:
         num_images: Number of validation images that the temperature was fitted on.
     """
 
-    temperature: float = 1.0
-    num_images: int = 0
+    temperature: Annotated[float, msgspec.Meta(ge=_MIN_TEMPERATURE, le=_MAX_TEMPERATURE)]
+    num_images: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
 
     def apply(self, probabilities: Array) -> Array:
         """Return calibrated probabilities for the model's own, both `[..., num_classes]`."""
@@ -54,7 +53,7 @@ class Calibration:
         Raises:
             WorkspaceError: If writing fails.
         """
-        write_json(folder / CALIBRATION_FILE, asdict(self))
+        _FILE.write(folder, self)
 
     @classmethod
     def load(cls, folder: Path) -> Calibration:
@@ -63,16 +62,16 @@ class Calibration:
         Raises:
             WorkspaceError: If the file is damaged.
         """
-        path = folder / CALIBRATION_FILE
-        if not path.is_file():
-            return cls()
-        cost = _("Probabilities are shown as the model gives them. Train again to calibrate them.")
-        facts = read_json(path, cost)
-        found = cls(facts.get("temperature", math.nan), facts.get("num_images", 0))
-        is_in_range = fits(found, cls) and _MIN_TEMPERATURE <= found.temperature <= _MAX_TEMPERATURE
-        if not is_in_range or found.num_images < 0:
-            raise damaged_file(path, _("its temperature is out of range"), cost)
-        return found
+        return _FILE.read(folder) if _FILE.exists(folder) else UNCALIBRATED
+
+
+UNCALIBRATED = Calibration(1.0)
+_FILE = FactsFile(
+    CALIBRATION_FILE,
+    Calibration,
+    lambda: _("Probabilities are shown as the model gives them. Train again to calibrate them."),
+    lambda: _("its temperature is out of range"),
+)
 
 
 @dataclass(frozen=True)

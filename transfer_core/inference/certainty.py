@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transfer_core.errors import WorkspaceError
-from transfer_core.inference.calibration import Calibration
+from transfer_core.inference.calibration import UNCALIBRATED, Calibration
 from transfer_core.inference.rejection import Rejection
 
 
@@ -32,7 +32,7 @@ class Certainty:
             folder: Run folder.
             num_features: Width of the model's pooled features; a rejection bank of another width is damaged.
         """
-        calibration, rejection, notices = Calibration(), None, []
+        calibration, rejection, notices = UNCALIBRATED, None, []
         try:
             calibration = Calibration.load(folder)
         except WorkspaceError as error:

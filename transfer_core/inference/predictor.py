@@ -14,13 +14,12 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.errors import NotFoundError, WorkspaceError
-from transfer_core.files import check_shortage, damaged_file, read_json
-from transfer_core.inference.calibration import Calibration
+from transfer_core.files import check_shortage, damaged_file
+from transfer_core.inference.calibration import UNCALIBRATED, Calibration
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _
-from transfer_core.schema import fits
-from transfer_core.training.signature import SIGNATURE_FILE
+from transfer_core.training.signature import ModelSignature, signature_damaged
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.types import Array
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     import keras
 
 _BATCH_SIZE = 32
-_LARGEST_IMAGE_SIZE = 2048
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ class Predictor:
     ) -> None:
         self.class_names = tuple(class_names)
         self.image_size = image_size
-        self.calibration = calibration or Calibration()
+        self.calibration = calibration or UNCALIBRATED
         self.rejection = rejection
         self.notices = notices
         self.model = model
@@ -128,12 +126,13 @@ class Predictor:
             WorkspaceError: If the model or its signature is damaged.
         """
         model = load_model(folder)
-        class_names, image_size = read_signature(folder)
+        signature = ModelSignature.load(folder)
+        class_names, image_size = signature.class_names, signature.image_size
         if model.input_shape[1:] != (image_size, image_size, 3) or model.output_shape != (
             None,
             len(class_names),
         ):
-            raise damaged_file(folder / SIGNATURE_FILE, _("it is of another model"), _cost_of_signature())
+            raise signature_damaged(folder, _("it is of another model"))
         try:
             both = with_features(model)
             found = Certainty.load(folder, both.outputs[0].shape[-1])
@@ -260,40 +259,12 @@ def with_features(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, [features, model.output])
 
 
-def read_signature(folder: Path) -> tuple[tuple[str, ...], int]:
-    """Return the class names of a run's model, in output order, and the side of its input in pixels.
-
-    Raises:
-        WorkspaceError: If the signature is missing or damaged.
-    """
-    path = folder / SIGNATURE_FILE
-    values = read_json(path, _cost_of_signature())
-    class_names: Any = values.get("class_names")
-    image_size: Any = values.get("image_size")
-    is_sound = (
-        isinstance(class_names, list)
-        and fits(tuple(class_names), tuple[str, ...])
-        and len(set(class_names)) == len(class_names) >= 2
-        and fits(image_size, int)
-        and 1 <= image_size <= _LARGEST_IMAGE_SIZE
-    )
-    if not is_sound:
-        raise damaged_file(path, _("it does not hold what was expected"), _cost_of_signature())
-    return tuple(class_names), image_size
-
-
 def _damaged_model(folder: Path) -> WorkspaceError:
     return damaged_file(folder / MODEL_FILE, _("it is no whole model"), _cost_of_model())
 
 
 def _cost_of_model() -> str:
     return _("The run keeps its results, but it cannot answer. Train again to have a model.")
-
-
-def _cost_of_signature() -> str:
-    return _(
-        "It names the classes of the model, which cannot answer without it. Restore the file from a copy."
-    )
 
 
 def _model_outputs(outputs: Any) -> ModelOutputs:

@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
 from transfer_core.backbones.own.source_model import NOT_ARRAYS, kinds_of_arrays
 from transfer_core.errors import WorkspaceError
-from transfer_core.files import check_shortage, damaged_file, read_json, replacing, write_json
+from transfer_core.facts_file import FactsFile
+from transfer_core.files import check_shortage, damaged_file, replacing
 from transfer_core.language import _
-from transfer_core.schema import fits
 from transfer_core.types import Array
 
 REJECTION_FILE = "rejection.json"
@@ -37,6 +38,7 @@ MAX_BANK_SIZE = 2000
 _MAX_FEATURES = 2**16
 # Rounding to half precision can make a unit vector slightly longer than 1.
 _MAX_SIMILARITY = 1.01
+_Limit = Annotated[float, msgspec.Meta(ge=-_MAX_SIMILARITY, le=_MAX_SIMILARITY)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,14 +118,13 @@ class Rejection:
         Raises:
             WorkspaceError: If writing fails.
         """
-        facts = {
-            "method": METHOD,
-            "min_familiarity": self.min_familiarity,
-            "familiar_share": self.familiar_share,
-            "min_probability": self.min_probability,
-            "num_neighbors": self.num_neighbors,
-        }
-        write_json(folder / REJECTION_FILE, facts)
+        thresholds = _Thresholds(
+            min_familiarity=self.min_familiarity,
+            familiar_share=self.familiar_share,
+            min_probability=self.min_probability,
+            num_neighbors=self.num_neighbors,
+        )
+        _FILE.write(folder, thresholds)
 
     @classmethod
     def load(cls, folder: Path, num_features: int | None = None) -> Rejection | None:
@@ -136,25 +137,30 @@ class Rejection:
         Raises:
             WorkspaceError: If a file is damaged.
         """
-        if not (folder / REJECTION_FILE).is_file():
+        if not _FILE.exists(folder):
             return None
-        cost = _("The model no longer says “I don't know”; its answers stay. Train again to get that back.")
-        facts = read_json(folder / REJECTION_FILE, cost)
-        names = ("min_familiarity", "familiar_share", "min_probability", "num_neighbors")
-        values: list[Any] = [facts.get(name) for name in names]
-        *thresholds, num_neighbors = values
-        is_sound = (
-            all(fits(value, float) and abs(value) <= _MAX_SIMILARITY for value in thresholds)
-            and fits(num_neighbors, int)
-            and 1 <= num_neighbors <= MAX_BANK_SIZE
-        )
-        if not is_sound:
-            raise damaged_file(folder / REJECTION_FILE, _("a limit is out of range"), cost)
-        bank = _read_bank(folder / BANK_FILE, cost)
+        found = _FILE.read(folder)
+        bank = _read_bank(folder / BANK_FILE, _cost())
         if num_features not in (None, bank.shape[1]):
-            raise damaged_file(folder / BANK_FILE, _("it is of another model"), cost)
-        min_familiarity, familiar_share, min_probability = thresholds
-        return cls(bank, min_familiarity, familiar_share, min_probability, num_neighbors)
+            raise damaged_file(folder / BANK_FILE, _("it is of another model"), _cost())
+        return cls(
+            bank, found.min_familiarity, found.familiar_share, found.min_probability, found.num_neighbors
+        )
+
+
+class _Thresholds(msgspec.Struct, frozen=True, kw_only=True):
+    method: Any = METHOD
+    min_familiarity: _Limit
+    familiar_share: _Limit
+    min_probability: _Limit
+    num_neighbors: Annotated[int, msgspec.Meta(ge=1, le=MAX_BANK_SIZE)]
+
+
+def _cost() -> str:
+    return _("The model no longer says “I don't know”; its answers stay. Train again to get that back.")
+
+
+_FILE = FactsFile(REJECTION_FILE, _Thresholds, _cost, lambda: _("a limit is out of range"))
 
 
 def fit_rejection(train_features: Array, validation_features: Array, seed: int = 0) -> Rejection:

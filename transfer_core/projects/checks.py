@@ -33,7 +33,13 @@ from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import IMAGE_ID_PATTERN
 from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.data.sources.zip_archive import UNPACKING_ERRORS
-from transfer_core.errors import NotFoundError, ProjectError, TransferStudioError, UnreadableImageError
+from transfer_core.errors import (
+    NotFoundError,
+    ProjectError,
+    TransferStudioError,
+    UnreadableImageError,
+    WorkspaceError,
+)
 from transfer_core.events import (
     EpochEnded,
     TrainingEvent,
@@ -41,20 +47,20 @@ from transfer_core.events import (
     snapshot_of,
 )
 from transfer_core.events.kinds import EVENT_TYPES
+from transfer_core.facts_file import Facts, FactsFile
 from transfer_core.files import read_json
 from transfer_core.inference.calibration import Calibration
-from transfer_core.inference.predictor import read_signature
 from transfer_core.inference.rejection import BANK_FILE, REJECTION_FILE, Rejection
 from transfer_core.language import _
 from transfer_core.projects.manifest import MODEL_FACTS_FILE, Manifest
 from transfer_core.projects.models import NetworkFacts, check_arrays
-from transfer_core.runs.distillation import DISTILLATION_FILE, Distillation
 from transfer_core.runs.event_log import events_of
 from transfer_core.runs.new_photos import NEW_PHOTOS_DIR
-from transfer_core.runs.notes import NOTES_FILE, RunNotes
-from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan
-from transfer_core.runs.training_run import EVALUATION_FILE, EVENTS_FILE, SPLIT_FILE, TrainingRun
-from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES, decoded, fits
+from transfer_core.runs.notes import NOTES, RunNotes
+from transfer_core.runs.run_folder import DISTILLATION, EVALUATION, EVENTS_FILE, RUN, SPLIT
+from transfer_core.runs.sweep_plan import SWEEP
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.workspace import ID_PATTERN, Workspace
@@ -132,6 +138,13 @@ def reason_of(error: Exception) -> str:
 def _require(is_sound: object, what: str) -> None:
     if not is_sound:
         raise ProjectError(_not_as_expected(what))
+
+
+def _facts_in(file: FactsFile[Facts], run: TrainingRun) -> Facts:
+    try:
+        return file.read(run.folder)
+    except WorkspaceError as error:
+        raise ProjectError(_not_as_expected(file.name)) from error
 
 
 def _not_as_expected(what: str) -> str:
@@ -264,13 +277,15 @@ def check_run(run: TrainingRun, dataset: ImageDataset, network: Backbone) -> Non
     """
     _require(run.dataset_id == dataset.id and _is_name(run.dataset_name), "config.json")
     _require(
-        run.dataset_version >= 1 and run.created_at.year >= 2000 and len(run.class_names) >= 2, "config.json"
+        run.dataset_version >= 1 and run.created_at.year >= 2000 and len(run.dataset_class_names) >= 2,
+        RUN.name,
     )
-    _check_class_names(run.class_names)
+    _check_class_names(run.dataset_class_names)
     FreezePlan(network, run.config.num_unfrozen_blocks, run.config.unfrozen_layers).check_layers()
-    _require(read_signature(run.folder) == (run.class_names, network.image_size), SIGNATURE_FILE)
-    backbone = read_json(run.folder / SIGNATURE_FILE).get("backbone", run.config.backbone)
-    _require(backbone == run.config.backbone, SIGNATURE_FILE)
+    signature = run.signature
+    _require(signature.class_names == run.dataset_class_names, SIGNATURE_FILE)
+    _require(signature.image_size == network.image_size, SIGNATURE_FILE)
+    _require(signature.backbone in ("", run.config.backbone), SIGNATURE_FILE)
     _require(snapshot_of(_checked_events(run)).outcome in _OUTCOMES, EVENTS_FILE)
     _check_split(run, dataset)
     _check_certainty(run, network)
@@ -315,18 +330,18 @@ def _checked_events(run: TrainingRun) -> Iterator[TrainingEvent]:
 
 
 def _check_split(run: TrainingRun, dataset: ImageDataset) -> None:
-    """Check that no photo is on both sides, and that the evaluation is of the validation photos."""
-    split = read_json(run.folder / SPLIT_FILE)
-    ids = [*split["train"], *split["validation"]]
-    _require(split["train"] and split["validation"] and _are_image_ids(ids), SPLIT_FILE)
+    """Check that no photo is on both sides, and that the results are those of the validation photos."""
+    split = _facts_in(SPLIT, run)
+    ids = [*(split.train or ()), *(split.validation or ())]
+    _require(split.train and split.validation and _are_image_ids(ids), SPLIT.name)
     known = {image.id for image in (*dataset.images, *dataset.excluded)}
-    _require(known >= set(ids), SPLIT_FILE)
+    _require(known >= set(ids), SPLIT.name)
     evaluation = run.evaluation()
     if evaluation:
         scored = [outcome.image_id for outcome in evaluation.outcomes if outcome.image_id]
-        _require(evaluation.class_names == run.class_names, EVALUATION_FILE)
-        _require(_are_image_ids(scored) and run.validation_ids() >= set(scored), EVALUATION_FILE)
-        _require(all(_is_short_line(outcome.name) for outcome in evaluation.outcomes), EVALUATION_FILE)
+        _require(evaluation.class_names == run.class_names, EVALUATION.name)
+        _require(_are_image_ids(scored) and run.validation_ids() >= set(scored), EVALUATION.name)
+        _require(all(_is_short_line(outcome.name) for outcome in evaluation.outcomes), EVALUATION.name)
 
 
 def _check_certainty(run: TrainingRun, network: Backbone) -> None:
@@ -337,18 +352,19 @@ def _check_certainty(run: TrainingRun, network: Backbone) -> None:
 
 
 def _check_words(run: TrainingRun, network: Backbone) -> None:
-    """Check the notes of a person, and the sweep that the run belongs to."""
-    if (run.folder / NOTES_FILE).is_file():
-        _require(fits(RunNotes(**read_json(run.folder / NOTES_FILE)), RunNotes), NOTES_FILE)
-    if (run.folder / SWEEP_FILE).is_file():
-        plan = SweepPlan.from_dict(read_json(run.folder / SWEEP_FILE))
-        _require(all(depth <= len(network.blocks) for depth in plan.depths), SWEEP_FILE)
+    """Check what the person wrote, and the series that the run belongs to."""
+    if NOTES.exists(run.folder):
+        _facts_in(NOTES, run)
+        _require(read_json(run.folder / NOTES.name).keys() <= set(RunNotes.__struct_fields__), NOTES.name)
+    if SWEEP.exists(run.folder):
+        depths = _facts_in(SWEEP, run).depths
+        _require(all(depth <= len(network.blocks) for depth in depths), SWEEP.name)
 
 
 def _check_teaching(run: TrainingRun) -> None:
     _require(not run.config.teacher or ID_PATTERN.fullmatch(run.config.teacher), "config.json")
-    if (run.folder / DISTILLATION_FILE).is_file():
-        _require(Distillation.load(run), DISTILLATION_FILE)
+    if DISTILLATION.exists(run.folder):
+        _facts_in(DISTILLATION, run)
 
 
 def _new_photos_of(run: TrainingRun) -> Iterator[ImageDataset]:

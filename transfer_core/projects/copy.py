@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from transfer_core.files import move, read_json, write_json
 from transfer_core.projects.manifest import Manifest
-from transfer_core.runs.sweep import SWEEP_FILE
-from transfer_core.runs.training_run import CONFIG_FILE
+from transfer_core.runs.run_folder import RUN
+from transfer_core.runs.sweep_plan import SWEEP
 from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.workspace import Workspace, new_id
 
@@ -51,18 +51,18 @@ def _renewed(identifier: str) -> str:
 
 
 def _rename_in(folder: Path, new: dict[str, str]) -> None:
-    config = read_json(folder / CONFIG_FILE)
+    config = read_json(folder / RUN.name)
     config["dataset"]["id"] = new[config["dataset"]["id"]]
     for name in ("backbone", "teacher"):
         config["config"][name] = _name(config["config"].get(name, ""), new)
-    write_json(folder / CONFIG_FILE, config)
+    write_json(folder / RUN.name, config)
     signature = read_json(folder / SIGNATURE_FILE)
     write_json(folder / SIGNATURE_FILE, {**signature, "backbone": _name(signature.get("backbone"), new)})
-    if (folder / SWEEP_FILE).is_file():
-        sweep = read_json(folder / SWEEP_FILE)
+    if (folder / SWEEP.name).is_file():
+        sweep = read_json(folder / SWEEP.name)
         # Only the runs name the sweep, so its new id is made with the first of them.
         new.setdefault(sweep["id"], _renewed(sweep["id"]))
-        write_json(folder / SWEEP_FILE, {**sweep, "id": new[sweep["id"]]})
+        write_json(folder / SWEEP.name, {**sweep, "id": new[sweep["id"]]})
 
 
 def _name(backbone: Any, new: dict[str, str]) -> Any:

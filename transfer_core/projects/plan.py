@@ -14,8 +14,6 @@ from transfer_core.backbones.own.source_model import ARRAYS_FILE, FACTS_FILE
 from transfer_core.data.dataset import DATASET_FILE, ImageDataset
 from transfer_core.errors import ProjectError
 from transfer_core.file_cache import Signature, signature_of
-from transfer_core.inference.calibration import CALIBRATION_FILE
-from transfer_core.inference.rejection import BANK_FILE, REJECTION_FILE
 from transfer_core.language import _
 from transfer_core.projects.archive import check_size
 from transfer_core.projects.checks import (
@@ -28,36 +26,12 @@ from transfer_core.projects.checks import (
 )
 from transfer_core.projects.manifest import is_packed
 from transfer_core.projects.texts import check_text
-from transfer_core.runs.distillation import DISTILLATION_FILE
 from transfer_core.runs.new_photos import NEW_PHOTOS_DIR, new_photos_of
-from transfer_core.runs.notes import NOTES_FILE
+from transfer_core.runs.run_folder import PORTABLE_FILES
 from transfer_core.runs.run_status import ACTIVE, run_status
-from transfer_core.runs.sweep import SWEEP_FILE
-from transfer_core.runs.training_run import (
-    CONFIG_FILE,
-    EVALUATION_FILE,
-    EVENTS_FILE,
-    SPLIT_FILE,
-    TrainingRun,
-    runs_of,
-)
-from transfer_core.training.signature import SIGNATURE_FILE
+from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import ID_PATTERN, Workspace
-
-_RUN_FILES = (
-    CONFIG_FILE,
-    EVENTS_FILE,
-    SPLIT_FILE,
-    SIGNATURE_FILE,
-    EVALUATION_FILE,
-    CALIBRATION_FILE,
-    REJECTION_FILE,
-    BANK_FILE,
-    NOTES_FILE,
-    SWEEP_FILE,
-    DISTILLATION_FILE,
-)
 
 
 @dataclass(frozen=True)
@@ -165,7 +139,9 @@ def network_of(workspace: Workspace, run: TrainingRun) -> Backbone:
 def _files_of_run(run: TrainingRun) -> list[tuple[str, Path]]:
     place = f"runs/{run.id}"
     files = [(f"{place}/{ARRAYS_FILE}", run.folder / MODEL_FILE)]
-    files += [(f"{place}/{name}", run.folder / name) for name in _RUN_FILES if (run.folder / name).is_file()]
+    files += [
+        (f"{place}/{name}", run.folder / name) for name in PORTABLE_FILES if (run.folder / name).is_file()
+    ]
     photos = new_photos_of(run)
     if photos:
         files += _image_files(photos.dataset, f"{place}/{NEW_PHOTOS_DIR}/datasets/{photos.dataset.id}")
@@ -230,7 +206,7 @@ def _checked(workspace: Workspace, run: TrainingRun, _version: tuple[object, ...
     """Check all files of a run, once for each version of them: it takes up to a tenth of a second."""
     try:
         dataset = ImageDataset.load(workspace, run.dataset_id)
-        for name in _RUN_FILES:
+        for name in PORTABLE_FILES:
             if is_packed(name) and (run.folder / name).is_file():
                 check_text(run.folder / name, len(dataset.images))
         check_run(run, dataset, network_of(workspace, run))

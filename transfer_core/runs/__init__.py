@@ -1,1 +1,1 @@
-"""Runs on disk, the queue they wait in, and the thread that trains them."""
+"""Runs on disk: their choices, events, models and results."""

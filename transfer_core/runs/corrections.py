@@ -1,4 +1,4 @@
-"""Photos that a model got wrong: with their right label they join the images it learns from next time."""
+"""Corrections: a misclassified photo joins the training images of the next run under its true label."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
 
-def images_of(workspace: Workspace, run: TrainingRun) -> ImageDataset | None:
-    """Return the images that a run learned from as they are now; None when they are gone."""
+def dataset_of(workspace: Workspace, run: TrainingRun) -> ImageDataset | None:
+    """Return the dataset of a run in its present state; None if it was deleted or is damaged."""
     try:
         return ImageDataset.load(workspace, run.dataset_id)
     except TransferStudioError:
@@ -24,29 +24,29 @@ def images_of(workspace: Workspace, run: TrainingRun) -> ImageDataset | None:
 def add_correction(
     workspace: Workspace, run: TrainingRun, name: str, content: bytes, class_name: str
 ) -> ImageDataset:
-    """Add a photo to the images of a run, as an ordinary new image; the run itself stays as it is.
+    """Add a photo to the dataset of a run, like any new image. The run itself does not change.
 
     Args:
-        workspace: Where the images lie.
-        run: The run that got it wrong.
-        name: What the photo is called.
+        workspace: Where the dataset is.
+        run: The run that misclassified the photo.
+        name: The name of its file.
         content: The bytes of its file.
-        class_name: What it really shows.
+        class_name: Its true class.
 
     Returns:
-        The images with the photo, saved.
+        The saved dataset with the photo.
 
     Raises:
-        IngestError: If the photo is among the images already, was left out of them, or is no whole picture.
-        NotFoundError: If the images are gone.
+        IngestError: If the photo is in the dataset already, was excluded from it, or cannot be decoded.
+        NotFoundError: If the dataset was deleted.
         WorkspaceError: If writing fails, or another window has just changed the images.
     """
-    dataset = images_of(workspace, run)
+    dataset = dataset_of(workspace, run)
     if dataset is None:
         raise NotFoundError(
             _("The images that this model learned from are gone, so the photo cannot be put among them.")
         )
-    # Without earlier refusals, so that a new one is told even when it is the same as one of them.
+    # Without earlier refusals, or one that repeats would not be reported again.
     collected = collect_files(
         replace(dataset, left_out=()), [uploaded_file(name, content)], class_name=class_name
     )

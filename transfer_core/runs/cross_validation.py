@@ -1,4 +1,4 @@
-"""k-fold cross-validation: the same training with each other part of the images kept to check with."""
+"""k-fold cross-validation: the same training again, validated on each other fold of the images."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import msgspec
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InsufficientResourcesError, TrainingError, WorkspaceError
 from transfer_core.events import FoldEnded, PhaseStarted, TrainingEvent
-from transfer_core.files import read_json, write_json
-from transfer_core.schema import fits
+from transfer_core.facts_file import FactsFile
 from transfer_core.training.checkpoint import training_key
 from transfer_core.training.train import train
 from transfer_core.types import ShouldStop
@@ -23,10 +25,24 @@ from transfer_core.types import ShouldStop
 _logger = logging.getLogger(__name__)
 
 FOLDS_DIR = "folds"
-_FILE = "fold.json"
 
 
-def check_other_folds(
+class FoldResult(msgspec.Struct, frozen=True):
+    """The accuracy that a finished fold reached, kept for when the cross-validation is cut off.
+
+    Args:
+        key: What `training_key` gives for the fold.
+        val_accuracy: 0-1.
+    """
+
+    key: str
+    val_accuracy: Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+FOLD = FactsFile("fold.json", FoldResult)
+
+
+def cross_validate(
     dataset: ImageDataset,
     config: TrainingConfig,
     backbone: Backbone,
@@ -36,20 +52,20 @@ def check_other_folds(
     emit: Callable[[TrainingEvent], None],
     should_stop: ShouldStop,
 ) -> None:
-    """Train once more for each other part, and tell how many of its images were right.
+    """Train once more for each other fold, and emit the accuracy on its images.
 
-    The frozen layers have looked at all images already, so this costs little. Models are not kept, only what they
-    reached; a part that was done before an interruption is not done again.
+    The features of all images are cached already, so this costs little. Models are not kept, only their accuracies; a
+    fold that was finished before an interruption is not trained again.
 
     Args:
-        dataset: The images, of which the first part was kept to check with. Split otherwise, nothing is done.
+        dataset: The images, validated on the first fold so far. Split otherwise, nothing is done.
         config: Every choice of the run.
         backbone: The backbone that the config names.
         output_dir: The folder of the run.
         cache_dir: Where features are kept.
-        first_accuracy: What the run itself reached on the first part, 0-1.
+        first_accuracy: The accuracy of the run itself on the first fold, 0-1.
         emit: Takes the events.
-        should_stop: Asked after each batch; the parts that are left are then not checked.
+        should_stop: Called after each batch; the folds that are left are then not trained.
 
     Raises:
         TransferStudioError: Whatever `train` raises.
@@ -75,32 +91,34 @@ def _accuracy_of(
     cache_dir: Path,
     should_stop: ShouldStop,
 ) -> float | None:
-    """Return what the training of one part reaches, or None when it was stopped or went out of bounds."""
+    """Return the accuracy of one fold, or None when its training was stopped or went out of bounds."""
     key = training_key(fold, config)
-    known = _known(folder, key)
+    known = finished_fold(folder, key)
     if known is not None:
         return known
     try:
-        snapshot = train(fold, config, folder, cache_dir, backbone=backbone, should_stop=should_stop).snapshot
+        result = train(fold, config, folder, cache_dir, backbone=backbone, should_stop=should_stop)
     except InsufficientResourcesError:
         raise
     except TrainingError as error:
-        # The run itself is trained and scored: that must not be lost with a part.
-        _logger.warning("A part of %s was not checked: %s", folder.parent.parent.name, error)
+        # The run itself is trained and evaluated: that must not be lost with a fold.
+        _logger.warning("A fold of %s was not trained: %s", folder.parent.parent.name, error)
         return None
-    best = snapshot.best
     shutil.rmtree(folder, ignore_errors=True)
-    if best is None or (snapshot.outcome != "finished" and should_stop()):
+    if result.best is None or (result.outcome != "finished" and should_stop()):
         return None
-    write_json(folder / _FILE, {"key": key, "val_accuracy": best.val_accuracy})
-    return best.val_accuracy
+    FOLD.write(folder, FoldResult(key, result.best.val_accuracy))
+    return result.best.val_accuracy
 
 
-def _known(folder: Path, key: str) -> float | None:
-    try:
-        facts = read_json(folder / _FILE)
-    except WorkspaceError:
-        return None
-    accuracy: Any = facts.get("val_accuracy")
-    is_sound = facts.get("key") == key and fits(accuracy, float) and 0 <= accuracy <= 1
-    return float(accuracy) if is_sound else None
+def finished_fold(folder: Path, key: str) -> float | None:
+    """Return the accuracy that a fold reached before an interruption; None if it was not finished.
+
+    Args:
+        folder: Of the fold.
+        key: What `training_key` gives for it: the result of another training does not count.
+    """
+    with suppress(WorkspaceError):
+        result = FOLD.read(folder)
+        return result.val_accuracy if result.key == key else None
+    return None

@@ -1,4 +1,4 @@
-"""What was different about some runs, in plain words."""
+"""Describe in words which choices differ between runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Difference:
 
     Args:
         choice: Its name in the config, or `"dataset"`.
-        title: What it is called in a sentence.
+        title: Its name within a sentence.
         values: The value in each run.
     """
 
@@ -48,7 +48,7 @@ def differences(runs: Sequence[TrainingRun]) -> list[Difference]:
 
 
 def difference_sentence(found: Sequence[Difference]) -> str:
-    """Say what was different.
+    """Return a sentence that names the differences.
 
     Args:
         found: What `differences` returned.

@@ -1,4 +1,4 @@
-"""Writes the events of a run to its folder and keeps their fold available."""
+"""The log of a run's events: appended to a file, and folded into a snapshot that readers take without a lock."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MOST_FOLLOWED = 1000
 
 
 class EventLog:
-    """Appends events to a file and folds those that others append; readers take `snapshot` without a lock.
+    """Append events to a file, and fold them and those of other processes; `snapshot` is read without a lock.
 
     Args:
         path: The `events.jsonl` of a run.
@@ -54,7 +54,7 @@ class EventLog:
         self._synced_at = 0.0
 
     def append(self, event: TrainingEvent) -> None:
-        """Write an event, then show it. One that cannot be written leaves nothing behind.
+        """Write an event, then fold it. If writing fails, nothing of it is left in the file.
 
         Args:
             event: What happened.
@@ -127,7 +127,7 @@ class EventLog:
 
 
 def followed_snapshot(path: Path) -> RunSnapshot:
-    """Return the fold of a log, of which only what was added since the last call is read. Thread-safe.
+    """Return the fold of a log; only lines added since the last call are read. Thread-safe.
 
     Args:
         path: The `events.jsonl` of a run; without one nothing has happened yet.
@@ -201,5 +201,5 @@ def _ends_whole(file: BinaryIO, size: int) -> bool:
 
 _followed: OrderedDict[str, EventLog] = OrderedDict()
 _followed_lock = threading.Lock()
-# The files of a run are large, what is kept of each is one word.
+# Of each file, which may be large, one word is kept.
 _outcomes: FileCache[Outcome | None] = FileCache(max_bytes=1024**3)

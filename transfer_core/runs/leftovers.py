@@ -1,4 +1,4 @@
-"""Delete what killed processes left half made: no page or command lists it, and it fills the disk."""
+"""Delete half-written files of killed processes: no page or command lists them, and they fill the disk."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from transfer_core.errors import WorkspaceError
 from transfer_core.files import remove
 from transfer_core.locks import LOCK_FILE, hold
 from transfer_core.runs.new_photos import NEW_PHOTOS_DIR
-from transfer_core.runs.training_run import CONFIG_FILE, EVENTS_FILE
+from transfer_core.runs.run_folder import EVENTS_FILE, RUN
 from transfer_core.runs.trash import SECONDS_KEPT, delete_expired
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import ID_PATTERN, SCRATCH_PATTERN, Workspace
 
-# What is being written changes all the time, so a day without a change is long enough.
+# A file that is being written changes all the time, so a day without a change is long enough.
 _SECONDS_UNTIL_LEFT = 24 * 60 * 60
 _PLACES_OF_TEMPORARY_FILES = (
     "datasets/*/.*",
@@ -33,11 +33,11 @@ _PLACES_OF_TEMPORARY_FILES = (
 
 
 def remove_leftovers(workspace: Workspace) -> None:
-    """Delete half-made datasets, runs and scratch folders, old temporary files, and what is in the trash too long.
+    """Delete half-written datasets, runs and scratch folders, old temporary files, and expired trash.
 
-    What a living process is making is held by it and stays. So does a dataset or run that was ever whole: a lost file
-    of facts is no reason to delete its photos or its model. Called when the app or a command starts, it raises
-    nothing: what cannot be deleted now is tried again at the next start.
+    Files that a living process is writing are locked by it and kept. So is a dataset or run that was ever complete: a
+    lost file of facts is no reason to delete its photos or its model. Called when the app or a command starts, it
+    raises nothing: the next start tries again.
     """
     root = workspace.root
     for folder in root.glob(f"trash/{SCRATCH_PATTERN}"):
@@ -47,7 +47,7 @@ def remove_leftovers(workspace: Workspace) -> None:
         if (folder / LOCK_FILE).is_file():
             _remove_unless_held(folder, (DATASET_FILE,))
     for folder in _folders(root, "runs/*"):
-        _remove_unless_held(folder, (CONFIG_FILE, EVENTS_FILE, MODEL_FILE))
+        _remove_unless_held(folder, (RUN.name, EVENTS_FILE, MODEL_FILE))
     for pattern in _PLACES_OF_TEMPORARY_FILES:
         _remove_older(root.glob(pattern), _SECONDS_UNTIL_LEFT)
     # They can be made again, and after a start no page offers them any more.

@@ -1,4 +1,4 @@
-"""Labelled photos that a person brings only to test a run; they lie in its folder and are never trained on."""
+"""Labelled photos that a person brings only to test a run. They are kept in its folder and never trained on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.files import remove
 from transfer_core.language import _
 from transfer_core.locks import hold
-from transfer_core.runs.assess import all_met, evaluate_records, met_before, model_class_names
+from transfer_core.runs.leakage import all_seen, seen_in_training
+from transfer_core.runs.run_evaluation import evaluate_records
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.types import OnProgress
 from transfer_core.workspace import Workspace
@@ -29,15 +30,15 @@ class NewPhotos:
     """Photos to test a run with.
 
     Args:
-        dataset: All that were brought and could be read.
+        dataset: All that could be read.
         images: Those that count.
-        num_met: How many more there are that the run has met in its training, or that look like such a photo.
-        unknown_classes: Classes of others, which the model does not know.
+        num_seen_in_training: How many more there are that were in its training, or look like a photo that was.
+        unknown_classes: Classes that the model does not know.
     """
 
     dataset: ImageDataset
     images: tuple[ImageRecord, ...]
-    num_met: int
+    num_seen_in_training: int
     unknown_classes: tuple[str, ...]
 
 
@@ -47,17 +48,17 @@ def add_new_photos(
     progress: OnProgress | None = None,
     learned_from: ImageDataset | None = None,
 ) -> NewPhotos:
-    """Keep labelled photos for tests of a run, besides those that are there already.
+    """Add labelled photos to test a run with to those that are there already.
 
     Args:
         run: A run with a model.
         files: Photos in class folders. A folder `Cats` holds photos of the model's class `cats`.
         progress: Called with the number of files done and their number in all.
-        learned_from: The images of the run, where they are still there: near-duplicates of them do not count.
+        learned_from: The images of the run, where they still exist: near-duplicates of them do not count.
 
     Raises:
-        IngestError: If not a single file could be used, or the model has met all of them or knows none of
-            their classes.
+        IngestError: If not a single file could be used, or all of them were in the training of the model, or it knows
+            none of their classes.
         WorkspaceError: If writing fails, or another window is adding photos to the same run.
     """
     lock = hold(run.folder / NEW_PHOTOS_DIR)
@@ -79,7 +80,7 @@ def _add_new_photos(
 ) -> NewPhotos:
     before = _dataset(run)
     dataset = add_files(before or create_dataset(_workspace(run), run.dataset_name), files, progress=progress)
-    spelling = {name.casefold(): name for name in model_class_names(run)}
+    spelling = {name.casefold(): name for name in run.signature.class_names}
     for name in dataset.class_names:
         if spelling.get(name.casefold(), name) != name:
             dataset = dataset.renamed_class(name, spelling[name.casefold()]).save()
@@ -92,11 +93,11 @@ def _add_new_photos(
 
 
 def new_photos_of(run: TrainingRun, learned_from: ImageDataset | None = None) -> NewPhotos | None:
-    """Return the photos that were brought to test a run, or None. It may be that none of them counts any more.
+    """Return the photos to test a run with, or None. It may be that none of them counts any more.
 
     Args:
         run: The run.
-        learned_from: The images of the run, where they are still there: near-duplicates of them do not count.
+        learned_from: The images of the run, where they still exist: near-duplicates of them do not count.
 
     Raises:
         WorkspaceError: If their file is damaged.
@@ -106,23 +107,23 @@ def new_photos_of(run: TrainingRun, learned_from: ImageDataset | None = None) ->
 
 
 def evaluate_new_photos(run: TrainingRun, photos: NewPhotos, cache_dir: Path) -> Evaluation:
-    """Score a run on photos that were brought to test it.
+    """Evaluate a run on the photos to test it with.
 
     Raises:
         TransferStudioError: Whatever `evaluate_records` raises.
     """
     evaluation = evaluate_records(run, photos.dataset, photos.images, cache_dir)
-    return replace(evaluation, num_met=photos.num_met)
+    return replace(evaluation, num_seen_in_training=photos.num_seen_in_training)
 
 
 def forget_new_photos(run: TrainingRun) -> None:
-    """Delete the photos that were brought to test a run."""
+    """Delete the photos to test a run with."""
     with suppress(OSError):
         remove(_workspace(run).root)
 
 
 def _workspace(run: TrainingRun) -> Workspace:
-    # A workspace of its own: what lies there is not among the images that can be trained on.
+    # A workspace of its own, so that these photos are never offered for a training.
     return Workspace(run.folder / NEW_PHOTOS_DIR)
 
 
@@ -134,18 +135,18 @@ def _dataset(run: TrainingRun) -> ImageDataset | None:
 
 
 def _sorted_out(run: TrainingRun, dataset: ImageDataset, learned_from: ImageDataset | None) -> NewPhotos:
-    known = model_class_names(run)
+    known = run.signature.class_names
     fitting = [image for image in dataset.images if image.class_name in known]
-    is_met = met_before(run, learned_from, [(image.id, image.fingerprint) for image in fitting])
-    images = tuple(image for image, is_known in zip(fitting, is_met, strict=True) if not is_known)
-    num_met = sum(is_met)
+    is_seen = seen_in_training(run, learned_from, [(image.id, image.fingerprint) for image in fitting])
+    images = tuple(image for image, was_there in zip(fitting, is_seen, strict=True) if not was_there)
+    num_seen_in_training = sum(is_seen)
     unknown = tuple(name for name in dataset.class_names if name not in known)
-    return NewPhotos(dataset, images, num_met, unknown)
+    return NewPhotos(dataset, images, num_seen_in_training, unknown)
 
 
 def _none_counts(run: TrainingRun, found: NewPhotos) -> str:
-    if found.num_met:
-        return all_met()
+    if found.num_seen_in_training:
+        return all_seen()
     return _("The model does not know the classes of these photos ({found}). It knows: {known}.").format(
-        found=", ".join(found.unknown_classes), known=", ".join(model_class_names(run))
+        found=", ".join(found.unknown_classes), known=", ".join(run.signature.class_names)
     )

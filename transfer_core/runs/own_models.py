@@ -24,9 +24,9 @@ _MOST_NAMED = 3
 
 
 def make_source(workspace: Workspace, run_id: str) -> Backbone:
-    """Make the model of a run a backbone for new ones; one that is a source already is taken as it is.
+    """Make the model of a run a backbone for new runs, unless it is one already.
 
-    The body of the model is copied, so that the source stays when the run is deleted.
+    The body of the model is copied, so that the backbone outlives the run.
 
     Args:
         workspace: Where the run is.
@@ -35,7 +35,7 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
     Raises:
         NotFoundError: If there is no such run.
         TrainingError: If it is not over, or has no model.
-        WorkspaceError: If its model is damaged, or the disk refuses.
+        WorkspaceError: If its model is damaged, or writing fails.
     """
     if not (workspace.source_dir(run_id) / FACTS_FILE).is_file():
         run = TrainingRun.load(workspace, run_id)
@@ -63,7 +63,7 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
 
 
 def _move_in(workspace: Workspace, made: Path, folder: Path) -> None:
-    """Put a whole source into its place, unless another window was first."""
+    """Move a complete source into its place, unless another window was first."""
     with workspace.moving():
         if (folder / FACTS_FILE).is_file():
             return
@@ -79,7 +79,7 @@ def _move_in(workspace: Workspace, made: Path, folder: Path) -> None:
 
 
 def delete_source(workspace: Workspace, source_id: str) -> None:
-    """Move an own model to the trash; `take_source_from_trash` takes it back for some days.
+    """Move an own model to the trash; `take_source_from_trash` restores it for some days.
 
     Args:
         workspace: Where it is.
@@ -107,15 +107,15 @@ def delete_source(workspace: Workspace, source_id: str) -> None:
 
 
 def title_of(run: TrainingRun) -> str:
-    """Return what the model of a run is called as a source: the name of its images."""
+    """Return the title of a run's model as a source: the name of its dataset."""
     return run.dataset_name[:100] or _("Without a name")
 
 
 def lineage_of(run: TrainingRun) -> tuple[str, ...]:
-    """Return what the backbone of a run learned before the run, the latest first.
+    """Return what the backbone of a run was trained on before the run, the latest first.
 
     Raises:
-        NotFoundError: If its backbone is gone.
+        NotFoundError: If its backbone was deleted before its facts were recorded.
     """
     backbone = run.backbone
     before = (_("random weights"),) if run.config.weights == "random" else backbone.lineage
@@ -123,7 +123,7 @@ def lineage_of(run: TrainingRun) -> tuple[str, ...]:
 
 
 def runs_to_build_on(workspace: Workspace) -> Iterator[TrainingRun]:
-    """Yield the runs that could become a source and are none yet, newest first."""
+    """Yield the runs whose model could become a source but is not one yet, newest first."""
     known = set(workspace.source_ids())
     for run in runs_of(workspace):
         # A damaged run is no reason not to show the others.

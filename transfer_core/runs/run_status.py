@@ -1,4 +1,4 @@
-"""How a run is, told from its folder alone, whichever process works on it."""
+"""The status of a run, derived from its folder alone, whichever process trains it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ACTIVE: tuple[RunStatus, ...] = ("queued", "running", "paused")
 
 
 def status_of(snapshot: RunSnapshot, folder: Path) -> RunStatus:
-    """Return in one word how a run is.
+    """Return the status of a run.
 
     Args:
         snapshot: The fold of its events.
-        folder: Where it lies.
+        folder: Of the run.
 
     Raises:
         WorkspaceError: If writing fails.
@@ -37,7 +37,7 @@ def status_of(snapshot: RunSnapshot, folder: Path) -> RunStatus:
 
 
 def run_status(run: TrainingRun) -> RunStatus:
-    """Read in one word how a run is.
+    """Read the status of a run.
 
     Raises:
         WorkspaceError: If writing fails.
@@ -47,14 +47,10 @@ def run_status(run: TrainingRun) -> RunStatus:
 
 
 def resumable_run(workspace: Workspace, run_id: str) -> TrainingRun:
-    """Load a run whose training is to go on.
-
-    Args:
-        workspace: Where it is.
-        run_id: Its id.
+    """Load a run whose training is to be resumed.
 
     Raises:
-        NotFoundError: If there is no such run, or its images are gone.
+        NotFoundError: If there is no such run, or its dataset was deleted.
         TrainingError: If it was not interrupted, or its images have changed since.
         WorkspaceError: If a file is damaged.
     """

@@ -1,142 +1,46 @@
-"""The freeze sweep: the same images at several freeze depths, as ordinary runs that know they belong together.
+"""The freeze sweep: the same dataset trained at several freeze depths, as ordinary runs that share a plan.
 
-Nothing about a sweep is stored but its plan, in the folder of each of its runs: what is done and what is left is read
-from the runs themselves, so it goes on after any interruption.
+Only the plan is stored, in the folder of each run: progress is derived from the runs themselves, so a sweep can be
+resumed after any interruption.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import Any
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError
+from transfer_core.errors import NotFoundError, TrainingError
 from transfer_core.evaluation.intervals import wilson_standard_error
 from transfer_core.events import RunSnapshot
-from transfer_core.files import read_json
 from transfer_core.language import _
+from transfer_core.runs.sweep_plan import SweepPlan
 from transfer_core.runs.training_run import TrainingRun, runs_of
-from transfer_core.schema import fits
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.workspace import ID_PATTERN, Workspace, new_id
+from transfer_core.workspace import Workspace
 
-SWEEP_FILE = "sweep.json"
 NUM_REPEATS = 3
-_MOST_VALUES = 100
 _USUAL_DEPTHS = (0, 1, 2, 3)
 
 SnapshotOf = Callable[[str], RunSnapshot]
 
 
 @dataclass(frozen=True)
-class SweepPlan:
-    """What a sweep tries.
-
-    Args:
-        id: Common to all its runs.
-        depths: How many blocks learn along, from the shallowest.
-        seeds: Each depth is trained once with each of them.
-    """
-
-    id: str
-    depths: tuple[int, ...]
-    seeds: tuple[int, ...]
-
-    @classmethod
-    def of(
-        cls,
-        dataset: ImageDataset,
-        config: TrainingConfig,
-        depths: Sequence[int],
-        num_repeats: int,
-        backbone: Backbone | None = None,
-    ) -> SweepPlan:
-        """Return a new plan.
-
-        Args:
-            dataset: The images. Where their parts take turns, each run checks itself on all of them, and is not
-                repeated.
-            config: Gives the first seed, and the network, which has to have as many blocks.
-            depths: How many blocks are to learn along; any order.
-            num_repeats: Seeds for each depth, 1-10.
-            backbone: The network; the published one that the config names, if not given.
-
-        Raises:
-            InvalidConfigError: If the network has fewer blocks.
-            TrainingError: If there is nothing to compare.
-        """
-        if len(set(depths)) < 2:
-            raise TrainingError(_("Choose at least two depths: one alone has nothing to be compared with."))
-        num_seeds = 1 if dataset.split_by == "folds" else num_repeats
-        plan = cls(new_id(), tuple(sorted(set(depths))), tuple(range(config.seed, config.seed + num_seeds)))
-        for _depth, _seed, choices in plan.configs(config):
-            FreezePlan.of(choices, backbone)
-        return plan
-
-    def configs(self, config: TrainingConfig) -> Iterator[tuple[int, int, TrainingConfig]]:
-        """Yield depth, seed and choices of each run: first all depths once, so that there is soon something to see.
-
-        Args:
-            config: All other choices. What would make depth mean nothing is replaced: training from scratch, single
-                layers, and a schedule without fine-tuning.
-        """
-        schedule = "head_then_fine_tune" if config.schedule == "head_only" else config.schedule
-        for seed in self.seeds:
-            for depth in self.depths:
-                choices = config.with_changes(
-                    seed=seed,
-                    num_unfrozen_blocks=depth,
-                    weights="imagenet",
-                    unfrozen_layers=(),
-                    schedule=schedule,
-                )
-                yield depth, seed, choices
-
-    @property
-    def marks(self) -> dict[str, dict[str, Any]]:
-        """The file in the folder of a run that says it belongs here, for `TrainingRun.create`."""
-        return {SWEEP_FILE: asdict(self)}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> SweepPlan:
-        """Rebuild what `marks` holds.
-
-        Raises:
-            ValueError: If it is not what this app writes.
-        """
-        try:
-            plan = cls(values["id"], tuple(values["depths"]), tuple(values["seeds"]))
-        except (KeyError, TypeError) as error:
-            raise ValueError("not the plan of a series") from error
-        lists = (plan.depths, plan.seeds)
-        is_sound = (
-            fits(plan, cls)
-            and ID_PATTERN.fullmatch(plan.id)
-            and all(1 <= len(values) <= _MOST_VALUES and min(values) >= 0 for values in lists)
-        )
-        if not is_sound:
-            raise ValueError("not the plan of a series")
-        return plan
-
-
-@dataclass(frozen=True)
 class SweepPoint:
-    """One depth.
+    """The results of one depth.
 
     Args:
-        num_unfrozen_blocks: How many blocks learn along.
-        num_trainable_parameters: Weights that learn, the new layers included.
-        accuracies: On validation, 0-1, of each run or part that is finished.
-        seconds: The longest of its finished runs: the others found its features in the cache. None before one is
+        num_unfrozen_blocks: The depth.
+        num_trainable_parameters: With the new layers.
+        accuracies: Validation accuracy, 0-1, of each finished run or fold.
+        seconds: Of its longest finished run, since the others found its features in the cache. None before one is
             finished.
-        num_images: Photos that each accuracy was measured on, taken together where parts take turns.
-        num_planned: Runs that this depth is to have.
+        num_images: Photos that each accuracy was measured on; of all folds together.
+        num_planned: Runs in the plan.
         num_finished: Runs that are finished.
     """
 
@@ -155,7 +59,7 @@ class SweepPoint:
 
     @property
     def spread(self) -> float:
-        """Standard deviation between the accuracies; 0 where there is one alone."""
+        """Standard deviation of the accuracies; 0 for a single one."""
         return stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -165,12 +69,7 @@ class SweepPoint:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep as it is on disk.
-
-    Args:
-        plan: What it tries.
-        runs: Its runs.
-    """
+    """A sweep on disk."""
 
     plan: SweepPlan
     runs: tuple[TrainingRun, ...]
@@ -181,12 +80,12 @@ class Sweep:
         return self.runs[0].backbone
 
     def run_at(self, depth: int, seed: int, snapshot_of: SnapshotOf) -> TrainingRun | None:
-        """Return the run of a depth and a seed: the finished one, else one that is or can be trained, else any.
+        """Return the run of a depth and a seed: a finished one, else one that is or can be trained, else any.
 
         Args:
-            depth: How many blocks learn along.
+            depth: Number of unfrozen blocks.
             seed: Its seed.
-            snapshot_of: Tells how a run is, by its id.
+            snapshot_of: Returns the snapshot of a run by its id.
         """
 
         def rank(run: TrainingRun) -> int:
@@ -198,10 +97,10 @@ class Sweep:
         return min(found, key=rank, default=None)
 
     def points(self, snapshot_of: SnapshotOf) -> list[SweepPoint]:
-        """Return what each depth has come to so far, from the shallowest.
+        """Return the results of each depth so far, from the shallowest.
 
         Args:
-            snapshot_of: Tells how a run is, by its id.
+            snapshot_of: Returns the snapshot of a run by its id.
         """
         return [self._point(depth, snapshot_of) for depth in self.plan.depths]
 
@@ -228,10 +127,10 @@ class Sweep:
 
 
 def best_trade_off(points: Sequence[SweepPoint]) -> SweepPoint | None:
-    """Return the shallowest depth that is as good as the best, as far as these photos can tell.
+    """Return the shallowest depth whose accuracy is within one standard error of the best.
 
-    The one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984): what is less than one
-    standard error of the best accuracy below it is taken for equal, and of equals the simplest is taken.
+    The one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984): a smaller difference may
+    be chance, and of equals the simplest is best.
 
     Args:
         points: All depths; those without a finished run do not count.
@@ -249,15 +148,12 @@ def best_trade_off(points: Sequence[SweepPoint]) -> SweepPoint | None:
 
 
 def list_sweeps(workspace: Workspace) -> list[Sweep]:
-    """Return all sweeps, the newest first. Runs that are damaged are passed over."""
+    """Return all sweeps, the newest first, without damaged runs."""
     plans: dict[str, SweepPlan] = {}
     runs: dict[str, list[TrainingRun]] = {}
     for run in runs_of(workspace):
-        path = run.folder / SWEEP_FILE
-        if not path.is_file():
-            continue
-        with suppress(TransferStudioError, ValueError):
-            plan = SweepPlan.from_dict(read_json(path))
+        plan = run.files.sweep_plan()
+        if plan:
             plans[plan.id] = plan
             runs.setdefault(plan.id, []).append(run)
     return [Sweep(plans[sweep_id], tuple(runs[sweep_id])) for sweep_id in sorted(plans, reverse=True)]
@@ -276,11 +172,11 @@ def load_sweep(workspace: Workspace, sweep_id: str) -> Sweep:
 
 
 def check_unchanged(workspace: Workspace, sweep: Sweep) -> ImageDataset:
-    """Return the images of a sweep, as they were when it began.
+    """Return the dataset of a sweep, unchanged since it began.
 
     Raises:
-        NotFoundError: If they are gone.
-        TrainingError: If they have changed: its runs could not be compared with each other.
+        NotFoundError: If it was deleted.
+        TrainingError: If it has changed, so that further runs could not be compared with the earlier ones.
     """
     dataset = ImageDataset.load(workspace, sweep.runs[0].dataset_id)
     if any(run.dataset_version != dataset.version for run in sweep.runs):
@@ -294,9 +190,9 @@ def check_unchanged(workspace: Workspace, sweep: Sweep) -> ImageDataset:
 
 
 def usual_depths(num_blocks: int) -> list[int]:
-    """Return the depths that are tried when nothing else is asked for: none, one, two and three blocks.
+    """Return the default depths: none, one, two and three blocks.
 
     Args:
-        num_blocks: How many the network has.
+        num_blocks: Of the backbone.
     """
     return [depth for depth in _USUAL_DEPTHS if depth <= num_blocks]

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import (
     InvalidConfigError,
-    NotFoundError,
     TrainingError,
     TransferStudioError,
     WorkspaceError,
@@ -23,38 +22,27 @@ from transfer_core.errors import (
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import Outcome, RunSnapshot, TrainingEvent
 from transfer_core.file_cache import FileCache
-from transfer_core.files import damaged_file, move, read_json, write_json
+from transfer_core.files import move, write_json
 from transfer_core.language import _
 from transfer_core.runs.event_log import events_of, followed_snapshot, last_outcome
-from transfer_core.schema import fits
-from transfer_core.training.checkpoint import (
-    CHECKPOINTS_DIR,
-    load_checkpoint,
-    resumed_dataset,
-    training_key,
-)
-from transfer_core.training.signature import finished_backbone
-from transfer_core.training.train import MODEL_FILE
+from transfer_core.runs.run_folder import EVENTS_FILE, RUN, DatasetFacts, RunFacts, RunFolder, RunSplit
+from transfer_core.training.checkpoint import load_checkpoint, resumed_dataset, training_key
+from transfer_core.training.signature import ModelSignature, finished_backbone
 from transfer_core.workspace import Workspace, new_id
-
-CONFIG_FILE = "config.json"
-EVENTS_FILE = "events.jsonl"
-EVALUATION_FILE = "evaluation.json"
-SPLIT_FILE = "split.json"
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """The facts of a run, and where the rest is. Once its training has begun they never change.
+    """A run and its choices, which never change once its training has begun.
 
     Args:
         id: Names its folder in the workspace.
-        folder: Where everything lies.
+        folder: Where its files are.
         config: Every choice.
-        dataset_id: The images it learns from.
-        dataset_version: Which version of them.
-        dataset_name: Their name at that time.
-        class_names: Their classes at that time.
+        dataset_id: The dataset it is trained on.
+        dataset_version: Of the dataset.
+        dataset_name: At that version.
+        dataset_class_names: At that version.
     """
 
     id: str
@@ -63,7 +51,7 @@ class TrainingRun:
     dataset_id: str
     dataset_version: int
     dataset_name: str
-    class_names: tuple[str, ...]
+    dataset_class_names: tuple[str, ...]
 
     @classmethod
     def create(
@@ -73,16 +61,13 @@ class TrainingRun:
         config: TrainingConfig,
         marks: Mapping[str, dict[str, Any]] | None = None,
     ) -> TrainingRun:
-        """Put a new run on disk, with all its files or not at all.
+        """Create a run on disk, with all its files or not at all.
 
         Args:
-            workspace: Where its folder will lie.
-            dataset: The images it is to learn from.
+            workspace: Where its folder will be.
+            dataset: The images to train on.
             config: Every choice.
-            marks: Other facts of the run, as JSON files by their names.
-
-        Returns:
-            The run, with an id of its own.
+            marks: Further JSON files by their names.
 
         Raises:
             WorkspaceError: If writing fails.
@@ -99,8 +84,9 @@ class TrainingRun:
         )
         try:
             with workspace.scratch_folder() as scratch:
-                for name, facts in {**(marks or {}), CONFIG_FILE: run._to_dict()}.items():
+                for name, facts in (marks or {}).items():
                     write_json(scratch / name, facts)
+                RunFolder(scratch).write_facts(run._facts())
                 move(scratch, workspace.runs_dir / run_id)
         except OSError as error:
             raise WorkspaceError(
@@ -114,94 +100,69 @@ class TrainingRun:
     def load(cls, workspace: Workspace, run_id: str) -> TrainingRun:
         """Return a run, read once for each version of its file.
 
-        Args:
-            workspace: Where its folder lies.
-            run_id: What `create` named it.
-
-        Returns:
-            The run with the facts on disk.
-
         Raises:
             NotFoundError: If the workspace has no such run.
             WorkspaceError: If its file is damaged.
         """
         folder = workspace.run_dir(run_id)
-        return _loaded.get(folder / CONFIG_FILE, lambda: cls._read(folder))
+        return _loaded.get(folder / RUN.name, lambda: cls._read(folder))
 
     @classmethod
     def _read(cls, folder: Path) -> TrainingRun:
-        _check_is_there(folder)
-        cost = _(
-            "Without its choices the run cannot be used. Delete the run or restore the file from a copy."
-        )
-        facts = read_json(folder / CONFIG_FILE, cost)
+        files = RunFolder(folder)
+        files.check_exists()
+        facts = files.facts()
         try:
-            dataset = facts["dataset"]
-            run = cls(
-                folder.name,
-                folder,
-                TrainingConfig.from_dict(facts["config"]),
-                dataset["id"],
-                dataset["version"],
-                dataset["name"],
-                tuple(facts["class_names"]),
-            )
+            config = TrainingConfig.from_dict(facts.config)
         except InvalidConfigError as error:
-            raise damaged_file(folder / CONFIG_FILE, str(error).rstrip("."), cost) from error
-        except (KeyError, TypeError, AttributeError) as error:
-            raise damaged_file(folder / CONFIG_FILE, _not_as_expected(), cost) from error
-        if not fits(run, cls):
-            raise damaged_file(folder / CONFIG_FILE, _not_as_expected(), cost)
-        return run
+            raise RUN.damaged(folder, str(error).rstrip(".")) from error
+        dataset = facts.dataset
+        return cls(folder.name, folder, config, dataset.id, dataset.version, dataset.name, facts.class_names)
 
     def begin(self, dataset: ImageDataset) -> TrainingRun:
-        """Write down what it learns from and what it is checked with, now that its training begins.
+        """Store the dataset version and the split that the training begins with.
 
-        A person may have changed the images while the run was waiting, and may change them later on.
+        The dataset may have changed while the run was waiting, and may change again later.
 
         Args:
-            dataset: The images as they are now.
+            dataset: In its present version.
 
         Returns:
-            The run with the facts of these images.
+            The run with the facts of this dataset.
 
         Raises:
             NotFoundError: If its folder was deleted while it was waiting.
             TrainingError: If it has a checkpoint, and the images have changed since.
             WorkspaceError: If writing fails.
         """
-        _check_is_there(self.folder)
+        self.files.check_exists()
         self.check_resumable(dataset)
         run = replace(
             self,
             dataset_version=dataset.version,
             dataset_name=dataset.name,
-            class_names=dataset.class_names,
+            dataset_class_names=dataset.class_names,
         )
         if run != self:
-            write_json(self.folder / CONFIG_FILE, run._to_dict())
+            self.files.write_facts(run._facts())
         self.write_split(dataset)
         return run
 
     def write_split(self, dataset: ImageDataset) -> None:
-        """Write down which images it learns from and which it is validated on.
+        """Store which images it is trained and validated on.
 
         Args:
-            dataset: The images, without those that are damaged.
+            dataset: Without damaged images.
 
         Raises:
             WorkspaceError: If writing fails.
         """
-        split = {
-            "dataset_version": dataset.version,
-            "class_names": list(dataset.class_names),
-            "train": [image.id for image in dataset.images_in("train")],
-            "validation": [image.id for image in dataset.images_in("validation")],
-        }
-        write_json(self.folder / SPLIT_FILE, split)
+        train = tuple(image.id for image in dataset.images_in("train"))
+        validation = tuple(image.id for image in dataset.images_in("validation"))
+        self.files.write_split(RunSplit(train, validation, dataset.version))
 
     def check_resumable(self, dataset: ImageDataset) -> None:
-        """Make sure that an interrupted training can go on with these images.
+        """Make sure that an interrupted training can be resumed with these images.
 
         Raises:
             TrainingError: If it has a checkpoint, and the images have changed since.
@@ -219,64 +180,75 @@ class TrainingRun:
                 )
             )
 
+    @property
+    def files(self) -> RunFolder:
+        """Its files."""
+        return RunFolder(self.folder)
+
+    @property
+    def signature(self) -> ModelSignature:
+        """The signature of its model.
+
+        Raises:
+            WorkspaceError: If the file beside the model is missing or damaged.
+        """
+        return self.files.signature()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes of its model, in the order of the outputs; without a model those of its images."""
+        try:
+            return self.signature.class_names
+        except WorkspaceError:
+            return self.dataset_class_names
+
     def validation_ids(self) -> frozenset[str]:
-        """Read the ids of the images that it is checked with and has not learned from.
+        """Read the ids of the images that it is validated on and not trained on.
 
         Raises:
             WorkspaceError: If they are not known, because the file is missing or damaged.
         """
-        return self._ids("validation")
+        return self.files.validation_ids()
 
     def train_ids(self) -> frozenset[str]:
-        """Read the ids of the images that it learned from.
+        """Read the ids of the images that it is trained on.
 
         Raises:
-            WorkspaceError: If they are not known: version 0.1 did not note them.
+            WorkspaceError: If they are not known: version 0.1 did not store them.
         """
-        return self._ids("train")
-
-    def _ids(self, split: Literal["train", "validation"]) -> frozenset[str]:
-        cost = _(
-            "So it is unknown which photos the run learned from. Test it on new photos, or train again to score it on "
-            "its own."
-        )
-        path = self.folder / SPLIT_FILE
-        ids = _splits.get(path, lambda: read_json(path, cost)).get(split)
-        if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
-            raise damaged_file(path, _not_as_expected(), cost)
-        return frozenset(ids)
+        return self.files.train_ids()
 
     @cached_property
     def created_at(self) -> datetime:
-        """When it was made, in local time."""
+        """When it was created, in local time."""
         return datetime.strptime(self.id[:15], "%Y%m%d-%H%M%S")
 
     @property
     def has_model(self) -> bool:
         """Whether there is a trained model to test."""
-        return (self.folder / MODEL_FILE).is_file()
+        return self.files.has_model
 
     @property
     def backbone(self) -> Backbone:
-        """The facts of its network as they were when it was trained; today's where they were not recorded.
+        """The facts of its backbone as they were when it was trained; without a model those of the registry.
 
         Raises:
-            NotFoundError: If they were not recorded and the network has been deleted.
+            NotFoundError: If they were not recorded and the backbone was deleted.
         """
         return finished_backbone(self.folder, self.config.backbone)
 
     @property
     def outcome(self) -> Outcome | None:
-        """How its training ended; None where it has not, or went on since."""
+        """How its training ended; None if it has not, or was resumed since."""
         return last_outcome(self.folder / EVENTS_FILE)
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether a training that was cut off can go on from where it was."""
-        return any((self.folder / CHECKPOINTS_DIR).glob("[!.]*"))
+        """Whether an interrupted training can be resumed from its last checkpoint."""
+        return self.files.has_checkpoint
 
     def events(self) -> list[TrainingEvent]:
-        """Read its events. Lines that are cut off or damaged are passed over.
+        """Read its events, without lines that are cut off or damaged.
 
         Raises:
             WorkspaceError: If the file cannot be read.
@@ -284,7 +256,7 @@ class TrainingRun:
         return list(events_of(self.folder / EVENTS_FILE))
 
     def snapshot(self) -> RunSnapshot:
-        """Fold its events; only those are read that have been added since the last call.
+        """Fold its events; only those added since the last call are read.
 
         Raises:
             WorkspaceError: If the file cannot be read.
@@ -292,53 +264,24 @@ class TrainingRun:
         return followed_snapshot(self.folder / EVENTS_FILE)
 
     def evaluation(self) -> Evaluation | None:
-        """Read how it did on its validation images, or None when that is not known.
+        """Read its evaluation on the validation images; None before there is one.
 
         Raises:
             WorkspaceError: If the file is damaged.
         """
-        path = self.folder / EVALUATION_FILE
-        if not path.is_file():
-            return None
-        cost = _("The results on the validation photos are lost; the model itself still works.")
-        try:
-            return Evaluation.from_dict(read_json(path, cost))
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise damaged_file(path, _not_as_expected(), cost) from error
+        return self.files.evaluation()
 
-    def _to_dict(self) -> dict[str, Any]:
-        return {
-            "config": self.config.to_dict(),
-            "dataset": {
-                "id": self.dataset_id,
-                "version": self.dataset_version,
-                "name": self.dataset_name,
-            },
-            "class_names": list(self.class_names),
-        }
+    def _facts(self) -> RunFacts:
+        dataset = DatasetFacts(self.dataset_id, self.dataset_version, self.dataset_name)
+        return RunFacts(self.config.to_dict(), dataset, self.dataset_class_names)
 
 
 def runs_of(workspace: Workspace) -> Iterator[TrainingRun]:
-    """Yield all runs of a workspace, newest first. One that cannot be read is passed over.
-
-    Args:
-        workspace: Where they are.
-    """
+    """Yield all runs of a workspace that can be read, newest first."""
     for run_id in workspace.run_ids():
         with suppress(TransferStudioError):
             yield TrainingRun.load(workspace, run_id)
 
 
-def _not_as_expected() -> str:
-    return _("it does not hold what was expected")
-
-
-def _check_is_there(folder: Path) -> None:
-    if not (folder / CONFIG_FILE).is_file():
-        raise NotFoundError(_("There is no run with the id {id} any more.").format(id=folder.name))
-
-
 # A few thousand runs.
 _loaded: FileCache[TrainingRun] = FileCache(max_bytes=8 * 1024**2)
-# Of the runs that are looked at: a split of 10,000 photos takes half a megabyte.
-_splits: FileCache[dict[str, Any]] = FileCache(max_bytes=16 * 1024**2)

@@ -1,4 +1,4 @@
-"""Deleted runs and own models, which can be had back for some days."""
+"""Deleted runs and own models, which can be restored for some days."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from transfer_core.backbones.own.source_model import FACTS_FILE
 from transfer_core.errors import NotFoundError, TransferStudioError, WorkspaceError
 from transfer_core.files import move, remove
 from transfer_core.language import _
-from transfer_core.runs.training_run import CONFIG_FILE, TrainingRun
+from transfer_core.runs.run_folder import RUN
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
 SECONDS_KEPT = 7 * 24 * 60 * 60
@@ -20,11 +21,7 @@ _SOURCE = "source-"
 
 
 def move_to_trash(workspace: Workspace, run_id: str) -> None:
-    """Take a run out of the workspace, and for good what was deleted more than seven days ago.
-
-    Args:
-        workspace: Where the run is.
-        run_id: Its id.
+    """Move a run to the trash, and delete for good what was moved there more than seven days ago.
 
     Raises:
         NotFoundError: If there is no such run.
@@ -38,11 +35,7 @@ def move_to_trash(workspace: Workspace, run_id: str) -> None:
 
 
 def take_from_trash(workspace: Workspace, run_id: str) -> None:
-    """Put a deleted run back to where it was, and with it the own model that it builds on.
-
-    Args:
-        workspace: Where the run was.
-        run_id: Its id.
+    """Restore a deleted run, and with it the own model that it builds on.
 
     Raises:
         NotFoundError: If it is not in the trash any more.
@@ -52,8 +45,8 @@ def take_from_trash(workspace: Workspace, run_id: str) -> None:
     with workspace.moving():
         if not (workspace.trash_dir / run_id).is_dir():
             raise NotFoundError(_no_run(run_id))
-        if not (run_dir / CONFIG_FILE).is_file():
-            # What somebody wrote there after the deletion, such as an export, belongs to no run.
+        if not (run_dir / RUN.name).is_file():
+            # Files that were written there after the deletion, such as an export, belong to no run.
             with suppress(OSError):
                 remove(run_dir)
         _move(workspace.trash_dir / run_id, run_dir)
@@ -63,11 +56,7 @@ def take_from_trash(workspace: Workspace, run_id: str) -> None:
 
 
 def move_source_to_trash(workspace: Workspace, source_id: str) -> None:
-    """Take an own model out of the workspace, and for good what was deleted more than seven days ago.
-
-    Args:
-        workspace: Where the model is.
-        source_id: Its id.
+    """Move an own model to the trash, and delete for good what was moved there more than seven days ago.
 
     Raises:
         NotFoundError: If there is no such model.
@@ -81,11 +70,7 @@ def move_source_to_trash(workspace: Workspace, source_id: str) -> None:
 
 
 def take_source_from_trash(workspace: Workspace, source_id: str) -> None:
-    """Put a deleted own model back to where it was, unless it has been made again meanwhile.
-
-    Args:
-        workspace: Where the model was.
-        source_id: Its id.
+    """Restore a deleted own model, unless it was made again meanwhile.
 
     Raises:
         NotFoundError: If it is not in the trash any more.

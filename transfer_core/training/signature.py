@@ -1,19 +1,22 @@
-"""What a finished model is, kept beside it: the registry may know its backbone differently by then, or not at all."""
+"""The signature of a trained model, stored beside it: the registry may change its backbone later, or drop it."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
 
 from transfer_core.backbones.backbone import Backbone, Block
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import Head
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import NotFoundError, TransferStudioError, WeightsError
-from transfer_core.files import read_json
+from transfer_core.errors import NotFoundError, WeightsError, WorkspaceError
+from transfer_core.facts_file import FactsFile
 from transfer_core.language import _
 from transfer_core.training.freezing import POOLING_LAYER
 from transfer_core.workspace import Workspace
@@ -22,9 +25,8 @@ if TYPE_CHECKING:
     import keras
 
 SIGNATURE_FILE = "signature.json"
-# The facts of a backbone that say what a model of it is; the others only help to choose one.
-_TEXTS = ("title", "preprocessing", "licence", "network")
-_BLOCK_KINDS = get_type_hints(Block)
+_LARGEST_IMAGE_SIZE = 2048
+_Text = Annotated[str, msgspec.Meta(max_length=100_000)]
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class RecordedWeights:
 
     Args:
         checksum: As `Weights.checksum`.
-        are_available: Never, since only the trained model is kept.
+        are_available: False, since only the trained model is kept.
     """
 
     checksum: str
@@ -50,34 +52,147 @@ class RecordedWeights:
         )
 
 
-def signature_of(model: keras.Model, dataset: ImageDataset, backbone: Backbone) -> dict[str, Any]:
-    """Return everything that whoever uses a trained model has to know about it, ready for JSON.
+class RecordedNetwork(msgspec.Struct, frozen=True):
+    """The facts of a backbone that define a model of it; the others only help to choose one."""
+
+    title: str
+    preprocessing: str
+    licence: str
+    network: str
+    lineage: tuple[str, ...]
+    weights_checksum: str
+    blocks: tuple[Block, ...]
+
+    def __post_init__(self) -> None:
+        # A project from elsewhere may hold anything.
+        texts = (self.title, self.preprocessing, self.licence, self.network, *self.lineage)
+        if not all(text.isprintable() for text in (*texts, self.weights_checksum)):
+            raise ValueError("a text cannot be printed")
+
+
+class _Essentials(msgspec.Struct, frozen=True):
+    """The part of a signature without which a model cannot answer."""
+
+    class_names: Annotated[tuple[_Text, ...], msgspec.Meta(min_length=2)]
+    image_size: Annotated[int, msgspec.Meta(ge=1, le=_LARGEST_IMAGE_SIZE)]
+
+    def __post_init__(self) -> None:
+        if len(set(self.class_names)) < len(self.class_names):
+            raise ValueError("a class is there twice")
+
+
+class ModelSignature(_Essentials, frozen=True, kw_only=True):
+    """The definition of a trained model, written beside it and the only truth about it from then on.
 
     Args:
-        model: What `build_classifier` returned, trained.
-        dataset: Its class names are those of the outputs.
-        backbone: What the model was built on.
+        class_names: In the order of the outputs.
+        image_size: Side of the square input, in pixels.
+        resize: How a photo becomes such a square, for people who read the file.
+        value_range: Lowest and highest value of the input.
+        backbone: The name of the backbone in the choices of the run; empty in files of earlier versions.
+        head: The layers on top of the backbone; None in files of earlier versions.
+        last_layer: The layer of the backbone whose feature map the head gets; empty in files of earlier versions.
+        network: The facts of the backbone as they were; None in files of earlier versions.
+        versions: Of the libraries that trained it.
     """
-    return {
-        "class_names": list(dataset.class_names),
-        "image_size": backbone.image_size,
-        "resize": "squeeze to a square, bicubic with antialiasing",
-        "value_range": [0, 255],
-        "backbone": backbone.name,
-        "head": head_of(model),
-        "last_layer": last_feature_layer(model),
-        "network": {
-            **{name: getattr(backbone, name) for name in _TEXTS},
-            "lineage": list(backbone.lineage),
-            "weights_checksum": backbone.weights.checksum,
-            "blocks": [asdict(block) for block in backbone.blocks],
-        },
-        "versions": {name: version(name) for name in ("keras", "tensorflow")},
-    }
+
+    resize: str = "squeeze to a square, bicubic with antialiasing"
+    value_range: tuple[int, int] = (0, 255)
+    backbone: str = ""
+    head: Head | None = None
+    last_layer: str = ""
+    network: RecordedNetwork | None = None
+    versions: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, model: keras.Model, dataset: ImageDataset, backbone: Backbone) -> ModelSignature:
+        """Return the signature of a model that has just been trained.
+
+        Args:
+            model: What `build_classifier` returned, trained.
+            dataset: Its class names are those of the outputs.
+            backbone: What the model was built on.
+        """
+        return cls(
+            dataset.class_names,
+            backbone.image_size,
+            backbone=backbone.name,
+            head=head_of(model),
+            last_layer=last_feature_layer(model),
+            network=RecordedNetwork(
+                backbone.title,
+                backbone.preprocessing,
+                backbone.licence,
+                backbone.network,
+                backbone.lineage,
+                backbone.weights.checksum,
+                backbone.blocks,
+            ),
+            versions={name: version(name) for name in ("keras", "tensorflow")},
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> ModelSignature:
+        """Read the signature of the model in a folder, once for each version of the file.
+
+        A signature of an earlier version lacks optional facts. When one of them is damaged, all count as lacking:
+        the model still answers.
+
+        Raises:
+            WorkspaceError: If the file is missing, or its class names or image size are damaged.
+        """
+        try:
+            return _SIGNATURE.read(folder)
+        except WorkspaceError:
+            essentials = _ESSENTIALS.read(folder)
+        return cls(essentials.class_names, essentials.image_size)
+
+    def save(self, folder: Path) -> None:
+        """Write it beside the model.
+
+        Raises:
+            WorkspaceError: If writing fails.
+        """
+        _SIGNATURE.write(folder, self)
+
+    def trained_backbone(self) -> Backbone | None:
+        """Return the facts of the backbone as they were when it was trained; None where they were not recorded.
+
+        Its weights cannot be loaded, since they have changed in the training.
+        """
+        if self.network is None:
+            return None
+        return replace(
+            _template(self.network.network),
+            title=self.network.title,
+            preprocessing=self.network.preprocessing,
+            licence=self.network.licence,
+            network=self.network.network,
+            name=self.backbone,
+            image_size=self.image_size,
+            blocks=self.network.blocks,
+            weights=RecordedWeights(self.network.weights_checksum),
+            lineage=self.network.lineage,
+        )
+
+
+def signature_damaged(folder: Path, reason: str) -> WorkspaceError:
+    """Return the error about a signature that does not fit the model beside it."""
+    return _SIGNATURE.damaged(folder, reason)
+
+
+def _cost() -> str:
+    return _(
+        "It names the classes of the model, which cannot answer without it. Restore the file from a copy."
+    )
+
+
+_SIGNATURE = FactsFile(SIGNATURE_FILE, ModelSignature, _cost)
+_ESSENTIALS = FactsFile(SIGNATURE_FILE, _Essentials, _cost)
 
 
 def head_of(model: keras.Model) -> Head:
-    """Return which new layers the training has put on top; the choices may have left that to it."""
+    """Return the kind of head of a classifier; the choices may have left it to a comparison."""
     names = {layer.name for layer in model.layers}
     if "flatten" in names:
         return "flattened_map"
@@ -92,72 +207,39 @@ def last_feature_layer(model: keras.Model) -> str:
 
 
 def recorded_last_layer(folder: Path, model: keras.Model) -> str:
-    """Return the layer whose feature map the new layers of a saved model get, as its signature recorded it.
+    """Return the layer whose feature map the head of a saved model gets, as its signature recorded it.
 
     Args:
-        folder: Where the signature is. Earlier versions did not record the layer; then the model itself says it.
+        folder: Where the signature is. Where it did not record the layer, the model itself says it.
         model: The saved model.
     """
-    try:
-        recorded = read_json(folder / SIGNATURE_FILE).get("last_layer")
-    except TransferStudioError:
-        recorded = None
+    recorded = ""
+    with suppress(WorkspaceError):
+        recorded = ModelSignature.load(folder).last_layer
     is_there = any(layer.name == recorded for layer in model.layers)
-    return str(recorded) if is_there else last_feature_layer(model)
+    return recorded if is_there else last_feature_layer(model)
 
 
 def finished_backbone(folder: Path, name: str) -> Backbone:
     """Return the facts of a finished model's backbone as they were when it was trained.
 
     Args:
-        folder: Folder of a run, where the model and its signature are.
-        name: Of the backbone in the choices of the run. It is asked of the registry where the signature is missing
-            or, as in earlier versions, lacks these facts.
-
-    Returns:
-        The facts. Its weights cannot be loaded, since they have changed in the training.
+        folder: Where the model and its signature are.
+        name: Of the backbone in the choices of the run. Only where the signature is missing or, as in earlier
+            versions, did not record the facts, the registry gives today's.
 
     Raises:
         NotFoundError: If neither the signature nor the registry has it.
     """
-    try:
-        return _recorded(read_json(folder / SIGNATURE_FILE), name)
-    except (TransferStudioError, KeyError, TypeError, ValueError):
-        return get_backbone(name, Workspace.of_run(folder))
-
-
-def _recorded(signature: dict[str, Any], name: str) -> Backbone:
-    facts, image_size = signature["network"], signature["image_size"]
-    if signature["backbone"] != name:
-        raise ValueError
-    texts = {key: facts[key] for key in _TEXTS}
-    lineage, checksum = facts["lineage"], facts["weights_checksum"]
-    # A project from elsewhere may hold anything.
-    if not all(
-        isinstance(text, str) and text.isprintable() for text in (*texts.values(), *lineage, checksum)
-    ):
-        raise TypeError
-    if type(image_size) is not int or image_size <= 0:
-        raise TypeError
-    return replace(
-        _template(facts["network"]),
-        **texts,
-        name=name,
-        image_size=image_size,
-        blocks=tuple(_block(values) for values in facts["blocks"]),
-        weights=RecordedWeights(checksum),
-        lineage=tuple(lineage),
-    )
-
-
-def _block(values: dict[str, Any]) -> Block:
-    if any(type(values[name]) is not kind for name, kind in _BLOCK_KINDS.items()):
-        raise TypeError
-    return Block(**values)
+    with suppress(WorkspaceError):
+        signature = ModelSignature.load(folder)
+        if signature.backbone == name and (backbone := signature.trained_backbone()):
+            return backbone
+    return get_backbone(name, Workspace.of_run(folder))
 
 
 def _template(network: str) -> Backbone:
-    """Return the published network for what is not recorded; a stand-in where this version no longer has it."""
+    """Return the published network for facts that are not recorded; a stand-in if this version lacks it."""
     try:
         return get_backbone(network)
     except NotFoundError:

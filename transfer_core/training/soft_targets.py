@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from transfer_core.data.dataset import ImageDataset
 from transfer_core.types import Array
 
 if TYPE_CHECKING:
     import keras
 
-# Called with a progress callback (number of images done); returns probabilities by image id.
-TeacherOutputs = Callable[[Callable[[int], None]], Mapping[str, Array]]
+# From the images, and a function that takes the number of images done, to the teacher's probabilities by image id, in
+# the order of the dataset's classes.
+TeacherOutputs = Callable[[ImageDataset, Callable[[int], None]], Mapping[str, Array]]
 
 # Keras clips probabilities at this value before the logarithm.
 _EPSILON = 1e-7

@@ -18,18 +18,20 @@ from transfer_core.data.records import ImageRecord
 from transfer_core.errors import InvalidConfigError
 from transfer_core.events import (
     EpochEnded,
+    HeadChosen,
+    Outcome,
     PhotosLeftOut,
-    RunEnded,
     RunResumed,
-    RunSnapshot,
     RunStarted,
     TrainingEvent,
+    best_of,
+    history_of,
 )
-from transfer_core.files import replacing, write_json
+from transfer_core.files import replacing
 from transfer_core.language import _
 from transfer_core.training.checkpoint import delete_checkpoints, resumed_dataset, save_left_out
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.training.signature import SIGNATURE_FILE, signature_of
+from transfer_core.training.signature import ModelSignature
 from transfer_core.training.soft_targets import TeacherOutputs
 from transfer_core.types import ShouldStop
 
@@ -43,15 +45,38 @@ MODEL_FILE = "model.keras"
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Result of `train`.
+    """How a training ended and what it left behind.
 
     Args:
-        snapshot: The fold of its events.
-        model_path: The saved model; None if it was stopped before the first epoch ended.
+        outcome: `"finished"`, `"stopped"` or `"interrupted"`.
+        message: What happened, for a person; empty when it simply finished.
+        epochs: Every epoch that counts, also those from before a resume.
+        head: What a comparison of heads chose; None where the config names the head.
+        dataset: The images it was trained on, without those that are damaged.
+        model_path: The saved model, or None if there was none to keep.
     """
 
-    snapshot: RunSnapshot
+    outcome: Outcome
+    message: str
+    epochs: tuple[EpochEnded, ...]
+    head: HeadChosen | None
+    dataset: ImageDataset
     model_path: Path | None
+
+    @property
+    def best(self) -> EpochEnded | None:
+        """The epoch with the lowest validation loss."""
+        return best_of(self.epochs)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights are in the saved model; 0 without one."""
+        return self.best.epoch if self.best and self.model_path else 0
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """Loss and accuracy by epoch, under Keras's names."""
+        return history_of(self.epochs)
 
 
 def train(
@@ -66,17 +91,17 @@ def train(
     clock: Callable[[], float] = time.time,
     teacher_outputs: TeacherOutputs | None = None,
     reported: Sequence[EpochEnded] = (),
+    keep_checkpoint: bool = False,
 ) -> TrainingResult:
     """Train a new head on a pretrained backbone, and the layers that the config unfreezes.
 
     If `output_dir` holds a checkpoint of the same config, images and split, the training resumes there and ends
     with the weights of an uninterrupted training, bit for bit (on the same machine with the same number of
-    threads). Checkpoints are deleted after `emit` has returned from `RunEnded`, so a crash inside `emit` loses
-    nothing. If it is stopped before it has reached again what was reported before an interruption, the training
+    threads). If it is stopped before it has reached again what was reported before an interruption, the training
     ends as interrupted: no model is saved, and the checkpoint is kept.
 
     Damaged or missing photos are left out and reported as `PhotosLeftOut` after `RunStarted` or `RunResumed`. A
-    resumed training leaves the same photos out.
+    resumed training leaves the same photos out. The caller emits `RunEnded`, after its own work on the model.
 
     Args:
         dataset: Labelled images with their split.
@@ -87,9 +112,10 @@ def train(
         emit: Called with each event as it happens.
         should_stop: Called after each batch; on true the best weights so far are kept. It may block for a pause.
         clock: Returns the time in seconds since 1970.
-        teacher_outputs: Returns the teacher's probabilities by id of the training image, in the order of the
-            dataset's classes, given a progress callback (number of images done). Required with a teacher.
+        teacher_outputs: Returns the teacher's probabilities for the training images. Needed with a teacher.
         reported: The epochs that were reported before an interruption.
+        keep_checkpoint: Keep the last checkpoint, so that a caller that is interrupted after the training can
+            resume from it. The caller then calls `delete_checkpoints`.
 
     Raises:
         IngestError: If the dataset cannot be trained on.
@@ -117,7 +143,11 @@ def train(
         save_left_out(output_dir, [image.id for image in left_out])
 
     def train_on(readable: ImageDataset) -> TrainingResult:
-        return _train(
+        readable.check_trainable()
+        FreezePlan.of(config, chosen)  # raises before TensorFlow is loaded
+        if config.teacher and teacher_outputs is None:
+            raise InvalidConfigError(_("The teacher {id} cannot be asked here.").format(id=config.teacher))
+        trainer = _trainer_class()(
             readable,
             config,
             chosen,
@@ -129,8 +159,16 @@ def train(
             teacher_outputs,
             reported,
         )
+        outcome, message = trainer.run()
+        # The weights of an interrupted training may be worse than what was reported.
+        is_kept = outcome != "interrupted" and best_of(trainer.epochs) is not None
+        model_path = _save(trainer.model, readable, chosen, output_dir) if is_kept else None
+        return TrainingResult(outcome, message, trainer.epochs, trainer.head, readable, model_path)
 
-    return use_readable(dataset, train_on, leave_out, {image.id for image in left_out})
+    result = use_readable(dataset, train_on, leave_out, {image.id for image in left_out})
+    if result.outcome != "interrupted" and not keep_checkpoint:
+        delete_checkpoints(output_dir)
+    return result
 
 
 def photos_left_out(now: float, images: Sequence[ImageRecord]) -> PhotosLeftOut:
@@ -148,35 +186,6 @@ def photos_left_out(now: float, images: Sequence[ImageRecord]) -> PhotosLeftOut:
     )
 
 
-def _train(
-    dataset: ImageDataset,
-    config: TrainingConfig,
-    backbone: Backbone,
-    output_dir: Path,
-    cache_dir: Path,
-    emit: Callable[[TrainingEvent], None],
-    should_stop: ShouldStop,
-    clock: Callable[[], float],
-    teacher_outputs: TeacherOutputs | None,
-    reported: Sequence[EpochEnded],
-) -> TrainingResult:
-    dataset.check_trainable()
-    FreezePlan.of(config, backbone)  # raises before TensorFlow is loaded
-    if config.teacher and teacher_outputs is None:
-        raise InvalidConfigError(_("The teacher {id} cannot be asked here.").format(id=config.teacher))
-    trainer = _trainer_class()(
-        dataset, config, backbone, output_dir, cache_dir, emit, should_stop, clock, teacher_outputs, reported
-    )
-    outcome, message = trainer.run()
-    # An interrupted training may hold worse weights than were reported.
-    best = None if outcome == "interrupted" else trainer.snapshot.best
-    model_path = _save(trainer.model, dataset, backbone, output_dir) if best else None
-    trainer.emit(RunEnded(clock(), outcome, message, best.epoch if best else 0))
-    if outcome != "interrupted":
-        delete_checkpoints(output_dir)
-    return TrainingResult(trainer.snapshot, model_path)
-
-
 def _trainer_class() -> type[Trainer]:
     # Its module imports Keras; an invalid config should fail before that.
     load_keras()
@@ -187,7 +196,7 @@ def _trainer_class() -> type[Trainer]:
 
 def _save(model: keras.Model, dataset: ImageDataset, backbone: Backbone, output_dir: Path) -> Path:
     """Write signature and model atomically; the signature first, so that every model on disk has one."""
-    write_json(output_dir / SIGNATURE_FILE, signature_of(model, dataset, backbone))
+    ModelSignature.of(model, dataset, backbone).save(output_dir)
     path = output_dir / MODEL_FILE
     with replacing(path) as beside:
         model.save(beside)

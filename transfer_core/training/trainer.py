@@ -26,10 +26,8 @@ from transfer_core.events import (
     Outcome,
     PhaseStarted,
     RunResumed,
-    RunSnapshot,
     RunStarted,
     TrainingEvent,
-    reduce,
 )
 from transfer_core.language import _
 from transfer_core.training.checkpoint import (
@@ -76,6 +74,11 @@ class Trainer:
         clock: Returns the time in seconds since 1970.
         teacher_outputs: Returns the teacher's probabilities for each training image; None without a teacher.
         reported: The epochs that were reported before an interruption.
+
+    Attributes:
+        model: The classifier, once it is built.
+        epochs: Every epoch that counts, also those of a checkpoint.
+        head: The head that cross-validation chose; None if the config names the head.
     """
 
     model: keras.Model
@@ -93,25 +96,22 @@ class Trainer:
         teacher_outputs: TeacherOutputs | None = None,
         reported: Sequence[EpochEnded] = (),
     ) -> None:
-        self.snapshot = RunSnapshot()
+        self.epochs: tuple[EpochEnded, ...] = ()
+        self.head: HeadChosen | None = None
         self._dataset = dataset
         self._config = config
         self._backbone = backbone
         self._output_dir = output_dir
-        self._on_event = emit
+        self._emit = emit
         self._should_stop = should_stop
         self._clock = clock
         self._key = training_key(dataset, config)
-        self._extractor = FeatureExtractor(dataset, config, cache_dir, self._report_extraction, should_stop)
+        self._extractor = FeatureExtractor(dataset, config, cache_dir, self._emit_images_seen, should_stop)
         self._teacher_outputs = teacher_outputs
         self._reported = reported
         self._has_checkpoint = False
-        self._is_extracting = False
-
-    def emit(self, event: TrainingEvent) -> None:
-        """Fold an event into the snapshot and pass it to the caller."""
-        self.snapshot = reduce(self.snapshot, event)
-        self._on_event(event)
+        # Images done in the current features phase; None before it begins.
+        self._num_images_seen: int | None = None
 
     def run(self) -> tuple[Outcome, str]:
         """Train every phase and set the best weights, unless it was interrupted.
@@ -126,14 +126,15 @@ class Trainer:
         checkpoint = load_checkpoint(self._output_dir, self._key)
         self._has_checkpoint = checkpoint is not None
         checkpoint = checkpoint or Checkpoint(Progress())
-        if checkpoint.head:
-            self._config = with_head(self._config, cast(Head, checkpoint.head.head))
+        self.head = checkpoint.head
+        if self.head:
+            self._config = with_head(self._config, cast(Head, self.head.head))
         phases = planned_phases(self._config, self._backbone)
-        self._emit_start(phases, checkpoint)
+        self._emit_start(phases, checkpoint.progress)
         check_memory(phases[-1].plan, self._config, self._dataset)
         reached, is_in_bounds = Progress(), True
         with suppress(FeaturesStoppedError):
-            self._run_teacher()
+            self._compute_teacher_outputs()
             phases = self._build(phases)
             while checkpoint.progress.phase < len(phases) and not self._should_stop():
                 position = checkpoint.progress.phase
@@ -141,18 +142,21 @@ class Trainer:
                 if reached.phase == position:
                     break
                 checkpoint = Checkpoint(reached)
+        self.epochs = reached.epochs
         if not is_in_bounds:
             return self._out_of_bounds(phases[reached.phase], reached)
         if reached.phase == len(phases):
             return "finished", ""
         return outcome_of_stop(reached, self._reported, has_checkpoint=self._has_checkpoint)
 
-    def _run_teacher(self) -> None:
+    def _compute_teacher_outputs(self) -> None:
         if self._teacher_outputs is None:
             return
         num_images = len(self._dataset.images_in("train"))
-        self.emit(PhaseStarted(self._clock(), "teacher", num_images))
-        outputs = self._teacher_outputs(lambda num_done: self.emit(ImagesSeen(self._clock(), num_done)))
+        self._emit(PhaseStarted(self._clock(), "teacher", num_images))
+        outputs = self._teacher_outputs(
+            self._dataset, lambda num_done: self._emit(ImagesSeen(self._clock(), num_done))
+        )
         self._extractor = replace(self._extractor, teacher_outputs=outputs)
 
     def _build(self, phases: list[PlannedPhase]) -> list[PlannedPhase]:
@@ -176,15 +180,15 @@ class Trainer:
         frozen = plan.with_unfrozen(0)
         found = {}
         for head, prefix in parts.items():
-            self._is_extracting = False
+            self._num_images_seen = None
             found[head], labels = self._extractor.features_of(replace(frozen, head=head), prefix, images)
         accuracies = compare_heads(
             found["linear"].astype(np.float32), found["flattened_map"], labels, self._config.seed
         )
         head = best_head(accuracies)
-        self.emit(
-            HeadChosen(self._clock(), head, {str(name): value for name, value in (accuracies or {}).items()})
-        )
+        shares = {str(name): value for name, value in (accuracies or {}).items()}
+        self.head = HeadChosen(self._clock(), head, shares)
+        self._emit(self.head)
         return with_head(self._config, head)
 
     def _out_of_bounds(self, phase: PlannedPhase, reached: Progress) -> tuple[Outcome, str]:
@@ -203,7 +207,7 @@ class Trainer:
         ).format(epoch=len(reached.epochs), rate=phase.learning_rate)
 
     def _train_phase(self, phase: PlannedPhase, checkpoint: Checkpoint) -> tuple[Progress, bool]:
-        self._is_extracting = False
+        self._num_images_seen = None
         weights = class_weights(self._dataset, self._config)
         trainer = PhaseTrainer(
             phase,
@@ -211,7 +215,7 @@ class Trainer:
             self._config,
             self.model,
             [weights[name] for name in self._dataset.class_names] if weights else None,
-            self.emit,
+            self._emit,
             self._should_stop,
             self._clock,
             self._save_checkpoint,
@@ -219,11 +223,10 @@ class Trainer:
         return trainer.run(checkpoint)
 
     def _save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        save_checkpoint(self._output_dir, self._key, replace(checkpoint, head=self.snapshot.head))
+        save_checkpoint(self._output_dir, self._key, replace(checkpoint, head=self.head))
         self._has_checkpoint = True
 
-    def _emit_start(self, phases: list[PlannedPhase], checkpoint: Checkpoint) -> None:
-        progress = checkpoint.progress
+    def _emit_start(self, phases: list[PlannedPhase], progress: Progress) -> None:
         num_train, num_validation = (len(self._dataset.images_in(split)) for split in ("train", "validation"))
         left = phases[progress.phase :]
         assumed = assumed_seconds(
@@ -235,21 +238,17 @@ class Trainer:
         if self._teacher_outputs is not None:
             # The features of these images are usually cached from the teacher's own training.
             assumed = (_ASSUMED_TEACHER_SECONDS, *assumed)
-        num_epochs = self._config.num_epochs_in_all
-        started = RunStarted(self._clock(), num_train, num_validation, num_epochs, assumed)
         if progress == Progress():
-            self.emit(started)
-            return
-        # These events are in the log of the run already.
-        heads = [checkpoint.head] if checkpoint.head else []
-        for event in (started, *heads, *progress.epochs):
-            self.snapshot = reduce(self.snapshot, event)
-        self.emit(RunResumed(self._clock(), len(progress.epochs), assumed))
+            num_epochs = self._config.num_epochs_in_all
+            self._emit(RunStarted(self._clock(), num_train, num_validation, num_epochs, assumed))
+        else:
+            self._emit(RunResumed(self._clock(), len(progress.epochs), assumed))
 
-    def _report_extraction(self, num_done: int, num_images: int) -> None:
-        if not self._is_extracting or num_done < self.snapshot.step:
-            self._is_extracting = True
-            self.emit(PhaseStarted(self._clock(), "features", num_images, first_step=num_done))
+    def _emit_images_seen(self, num_done: int, num_images: int) -> None:
+        is_new_phase = self._num_images_seen is None or num_done < self._num_images_seen
+        self._num_images_seen = num_done
+        if is_new_phase:
+            self._emit(PhaseStarted(self._clock(), "features", num_images, first_step=num_done))
             if not num_done:
                 return
-        self.emit(ImagesSeen(self._clock(), num_done))
+        self._emit(ImagesSeen(self._clock(), num_done))

@@ -14,7 +14,8 @@ from transfer_core.language import _
 from transfer_core.locks import hold
 from transfer_core.runs.cross_validation import FOLDS_DIR
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
+from transfer_core.runs.run_folder import EVENTS_FILE
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR
 from transfer_core.training.train import MODEL_FILE
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.run_status import ACTIVE
-from transfer_core.runs.sweep import Sweep, SweepPlan, check_unchanged
+from transfer_core.runs.sweep import Sweep, check_unchanged
+from transfer_core.runs.sweep_plan import SweepPlan
 from transfer_core.work.run_queue import RunQueue
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import backbone_title, run_depth_words
+from pages.ui.app.run_words import run_backbone_title, run_depth_words
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import duration_words, plain
@@ -52,7 +52,7 @@ def _show_run(session: Session, run: TrainingRun) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"run-{run.id}"):
         with st.container(gap=None):
             st.markdown(f"**{plain(run.dataset_name)}** · {status_words(status)}")
-            title = plain(backbone_title(run.config.backbone))
+            title = plain(run_backbone_title(run))
             st.caption(f"{run.created_at:%Y-%m-%d %H:%M} · {title} · {run_depth_words(run)}")
         if snapshot.best:
             right = _("{accuracy:.0%} right on {count} validation images, {time}").format(

@@ -17,16 +17,13 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Split
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.evaluation import Evaluation
-from transfer_core.files import file_version
-from transfer_core.inference.calibration import CALIBRATION_FILE
-from transfer_core.inference.rejection import BANK_FILE, REJECTION_FILE, Rejection
+from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _
 from transfer_core.runs.leftovers import remove_leftovers
-from transfer_core.runs.training_run import EVALUATION_FILE, TrainingRun
+from transfer_core.runs.run_folder import RunFolder
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import Recommendation, recommend
 from transfer_core.training.layer_facts import layer_facts
-from transfer_core.training.signature import SIGNATURE_FILE
-from transfer_core.training.train import MODEL_FILE
 from transfer_core.work.run_queue import RunQueue
 from transfer_core.work.worker import num_threads_beside_an_app
 from transfer_core.workspace import Workspace, default_workspace_root
@@ -87,20 +84,18 @@ def model_version(run_id: str) -> tuple[int, ...]:
 
     A training that ends writes the model first, then its calibration, then what it does not know.
     """
-    folder = workspace().run_dir(run_id)
-    names = (MODEL_FILE, SIGNATURE_FILE, CALIBRATION_FILE, BANK_FILE)
-    versions = [number for name in names for number in file_version(folder / name)]
-    return (*versions, int((folder / REJECTION_FILE).is_file()))
+    return RunFolder(workspace().run_dir(run_id)).model_version
 
 
 def answer_version(run_id: str) -> tuple[int, ...]:
     """Return numbers that change with anything that decides what a run answers, its limits included."""
-    return (*model_version(run_id), *file_version(workspace().run_dir(run_id) / REJECTION_FILE))
+    files = RunFolder(workspace().run_dir(run_id))
+    return (*files.model_version, *files.thresholds_version)
 
 
 def limits_version(run_id: str) -> int:
     """Return a number that changes with the stored limits of a run, below which it gives no answer."""
-    return file_version(workspace().run_dir(run_id) / REJECTION_FILE)[0]
+    return RunFolder(workspace().run_dir(run_id)).thresholds_version[0]
 
 
 def rejection(run_id: str) -> Rejection | None:
@@ -109,10 +104,8 @@ def rejection(run_id: str) -> Rejection | None:
     Raises:
         WorkspaceError: If a file of it is damaged.
     """
-    folder = workspace().run_dir(run_id)
-    written_at, size = file_version(folder / REJECTION_FILE)
-    versions = (written_at, size, *file_version(folder / BANK_FILE))
-    return _read_rejection(run_id, versions) if written_at else None
+    files = RunFolder(workspace().run_dir(run_id))
+    return _read_rejection(run_id, files.rejection_version) if any(files.thresholds_version) else None
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)
@@ -133,13 +126,7 @@ def stored_evaluation(run_id: str) -> Evaluation | None:
     Raises:
         WorkspaceError: If the file is damaged.
     """
-    version = file_version(workspace().run_dir(run_id) / EVALUATION_FILE)
-    return _read_evaluation(run_id, version) if any(version) else None
-
-
-@st.cache_resource(show_spinner=False, max_entries=20)
-def _read_evaluation(run_id: str, version: tuple[int, int]) -> Evaluation | None:
-    return TrainingRun.load(workspace(), run_id).evaluation()
+    return RunFolder(workspace().run_dir(run_id)).evaluation()
 
 
 def split_evaluation(run_id: str, split: Split, version: int) -> Evaluation:
@@ -153,7 +140,7 @@ def split_evaluation(run_id: str, split: Split, version: int) -> Evaluation:
 
 @st.cache_resource(show_spinner=False, max_entries=12)
 def _score_split(run_id: str, of_model: tuple[int, ...], split: Split, version: int) -> Evaluation:
-    from transfer_core.runs.assess import evaluate_split
+    from transfer_core.runs.run_evaluation import evaluate_split
 
     run = TrainingRun.load(workspace(), run_id)
     dataset = ImageDataset.load(workspace(), run.dataset_id)
@@ -179,11 +166,11 @@ def new_photos_evaluation(run_id: str, dataset_id: str, version: int, images_ver
 def _score_new_photos(
     run_id: str, of_model: tuple[int, ...], dataset_id: str, version: int, images_version: int
 ) -> Evaluation:
-    from transfer_core.runs.corrections import images_of
+    from transfer_core.runs.corrections import dataset_of
     from transfer_core.runs.new_photos import evaluate_new_photos, new_photos_of
 
     run = TrainingRun.load(workspace(), run_id)
-    photos = new_photos_of(run, images_of(workspace(), run))
+    photos = new_photos_of(run, dataset_of(workspace(), run))
     if photos is None or not photos.images:
         raise NotFoundError(_("There are no photos to test this run with any more."))
     return evaluate_new_photos(run, photos, workspace().cache_dir)

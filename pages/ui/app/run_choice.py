@@ -8,11 +8,10 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import backbone_title, run_depth_words
+from pages.ui.app.run_words import run_backbone_title, run_depth_words
 from pages.ui.app.session import Session
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
-from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.work.run_queue import RunQueue
@@ -95,7 +94,7 @@ def _has_whole_model(queue: RunQueue, run: TrainingRun) -> bool:
 
 def describe_run(run: TrainingRun) -> str:
     """What a person calls a run or what it learned from, with which network and when."""
-    name = RunNotes.load(run.folder).name or run.dataset_name
-    title = backbone_title(run.config.backbone)
+    name = run.files.notes().name or run.dataset_name
+    title = run_backbone_title(run)
     # To the second: the runs of a sweep begin within a minute.
     return f"{name} · {title} · {run_depth_words(run)} · {run.created_at:%Y-%m-%d %H:%M:%S}"

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded, require
 from pages.ui.app.process import recommendation, run_queue, workspace
-from pages.ui.app.run_words import backbone_title
+from pages.ui.app.run_words import run_backbone_title
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import count_words, depth_words, duration_words, plain
@@ -19,13 +19,13 @@ from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.sweep import (
     NUM_REPEATS,
     Sweep,
-    SweepPlan,
     SweepPoint,
     best_trade_off,
     list_sweeps,
     load_sweep,
     usual_depths,
 )
+from transfer_core.runs.sweep_plan import SweepPlan
 from transfer_core.work.sweep_queue import continue_sweep, start_sweep, stop_sweep
 
 _MARGIN = 0.1
@@ -239,4 +239,4 @@ def _is_active(sweep: Sweep) -> bool:
 
 def _describe(sweep: Sweep) -> str:
     run = sweep.runs[0]
-    return f"{run.dataset_name} · {backbone_title(run.config.backbone)} · {run.created_at:%Y-%m-%d %H:%M}"
+    return f"{run.dataset_name} · {run_backbone_title(run)} · {run.created_at:%Y-%m-%d %H:%M}"

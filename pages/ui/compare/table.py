@@ -12,7 +12,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from pages.ui.app.page import guarded
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import backbone_title, run_depth_words
+from pages.ui.app.run_words import run_backbone_title, run_depth_words
 from pages.ui.app.session import Session, widget_value
 from pages.ui.app.steps import Step
 from pages.ui.app.words import plain
@@ -92,7 +92,7 @@ def _rows() -> list[RunRow]:
             is_here = queue.is_here(run.id)
             status = queue.status(run.id) if is_here else run_status(run)
             snapshot = queue.snapshot(run.id) if is_here else run.snapshot()
-            rows.append(RunRow(run, status, snapshot, RunNotes.load(run.folder)))
+            rows.append(RunRow(run, status, snapshot, run.files.notes()))
     return rows
 
 
@@ -140,7 +140,7 @@ def _save_notes(session: Session, rows: list[RunRow], key: str) -> None:
             _EDITABLE[name]: "" if value is None else value for name, value in cells.items()
         }
         try:
-            row.notes.save_changes(row.run.folder, **changes)
+            row.run.files.change_notes(row.notes, changes)
         except TransferStudioError as error:
             problem = error
     if problem:
@@ -156,7 +156,7 @@ def _cells(row: RunRow) -> dict[str, object]:
         "right": None if row.accuracy is None else 100 * row.accuracy,
         "status": _status_word(row.status),
         "learns": row.depth,
-        "network": backbone_title(row.run.config.backbone),
+        "network": run_backbone_title(row.run),
         "seconds": round(row.snapshot.seconds),
         "begun": row.run.created_at,
         "note": row.notes.note,

@@ -22,7 +22,6 @@ from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.predictor import ModelOutputs
 from transfer_core.language import _
-from transfer_core.runs.assess import model_class_names
 from transfer_core.runs.training_run import TrainingRun
 
 _THUMBNAIL_SIDE = 96
@@ -68,7 +67,7 @@ def _map_data(
     """Everything the browser draws."""
     run = TrainingRun.load(workspace(), run_id)
     dataset = ImageDataset.load(workspace(), dataset_id)
-    class_names = model_class_names(run)
+    class_names = run.signature.class_names
     known = [image for image in dataset.images if image.class_name in class_names]
     images = [known[place] for place in chosen_for_map(len(known))]
     outputs: ModelOutputs

@@ -8,7 +8,7 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import backbone_title
+from pages.ui.app.run_words import run_backbone_title
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import duration_words, memory_words
@@ -16,12 +16,11 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _, plural
 from transfer_core.runs.distillation import (
-    Distillation,
-    ModelFacts,
     smaller_backbones,
     student_config,
     students_of,
 )
+from transfer_core.runs.run_folder import Distillation, ModelCost
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
 
@@ -82,7 +81,7 @@ def _show_outcome(session: Session, run: TrainingRun, student: TrainingRun) -> N
         st.info(_("The small model is being taught."), icon=":material/school:")
         _link(session, student, Step.TRAIN, _("Watch it learn"))
         return
-    found = Distillation.load(student)
+    found = student.files.distillation()
     if found is None:
         return
     titles = (_("Large model"), _("Small model"))
@@ -97,9 +96,7 @@ def _show_outcome(session: Session, run: TrainingRun, student: TrainingRun) -> N
         )
     )
     if student.id != run.id:
-        label = _("Take away the small model ({network})").format(
-            network=backbone_title(student.config.backbone)
-        )
+        label = _("Take away the small model ({network})").format(network=run_backbone_title(student))
         _link(session, student, Step.EXPORT, label)
 
 
@@ -115,7 +112,7 @@ def _compared(found: Distillation) -> str:
     )
 
 
-def _row(title: str, facts: ModelFacts) -> dict[str, str]:
+def _row(title: str, facts: ModelCost) -> dict[str, str]:
     return {
         _("Model"): title,
         _("Right"): f"{facts.accuracy:.1%}",

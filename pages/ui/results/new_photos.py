@@ -49,12 +49,12 @@ def show_new_photos(run: TrainingRun) -> None:
 
 def _show_what_is_there(run: TrainingRun, photos: NewPhotos) -> None:
     sentences = [plural("{count} photo is here.", "{count} photos are here.", len(photos.images))]
-    if photos.num_met:
+    if photos.num_seen_in_training:
         sentences.append(
             plural(
                 "{count} more is not counted: it looks like a photo from the training.",
                 "{count} more are not counted: they look like photos from the training.",
-                photos.num_met,
+                photos.num_seen_in_training,
             )
         )
     if photos.unknown_classes:

@@ -14,9 +14,9 @@ from pages.ui.app.steps import Step
 from pages.ui.results.new_photos import show_new_photos
 from pages.ui.results.photo_sets import PhotoSet, choose_set, photo_sets
 from pages.ui.results.plots import show_class_curves
-from transfer_core.evaluation.evaluation import Evaluation, met_sentence
+from transfer_core.evaluation.evaluation import Evaluation, seen_in_training_sentence
 from transfer_core.language import _, plural
-from transfer_core.runs.assess import none_left
+from transfer_core.runs.run_evaluation import none_left
 from transfer_core.runs.training_run import TrainingRun
 
 # A larger gap than this between photos it knows and photos it does not is worth a word.
@@ -107,8 +107,10 @@ def _show_in_words(sets: dict[str, PhotoSet], evaluations: dict[str, Evaluation]
     if evaluation.num_images < _FEW_IMAGES:
         sentences.append(_("More test photos would narrow this down."))
     st.markdown(" ".join(sentences), help=explain("confidence interval"))
-    for title, scored in ((sets[name].title, one) for name, one in evaluations.items() if one.num_met):
-        st.caption(f"{title}: {met_sentence(scored)}")
+    for title, scored in (
+        (sets[name].title, one) for name, one in evaluations.items() if one.num_seen_in_training
+    ):
+        st.caption(f"{title}: {seen_in_training_sentence(scored)}")
     if {"train", "validation"} <= evaluations.keys():
         gap = evaluations["train"].accuracy - evaluations["validation"].accuracy
         if gap > _GAP:

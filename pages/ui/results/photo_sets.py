@@ -14,8 +14,8 @@ from transfer_core.data.records import Split
 from transfer_core.errors import NotFoundError, TransferStudioError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.language import _
-from transfer_core.runs.assess import images_of, model_class_names
 from transfer_core.runs.new_photos import new_photos_of
+from transfer_core.runs.run_evaluation import split_images
 from transfer_core.runs.training_run import TrainingRun
 
 
@@ -51,10 +51,9 @@ def photo_sets(run: TrainingRun) -> dict[str, PhotoSet]:
         sets["validation"] = _split_set(run, dataset, "validation", _("Validation"))
     if dataset is not None:
         try:
-            class_names = model_class_names(run)
-            if images_of(run, dataset, "train", class_names):
+            if split_images(run, dataset, "train"):
                 sets["train"] = _split_set(run, dataset, "train", _("Training"))
-            if images_of(run, dataset, "test", class_names):
+            if split_images(run, dataset, "test"):
                 sets["test"] = _split_set(run, dataset, "test", _("Test folder"))
         except WorkspaceError:
             # A run of version 0.1, which did not note what it learned from.

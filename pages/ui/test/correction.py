@@ -12,7 +12,7 @@ from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import plain
 from transfer_core.language import _
-from transfer_core.runs.corrections import add_correction, images_of
+from transfer_core.runs.corrections import add_correction, dataset_of
 from transfer_core.runs.training_run import TrainingRun
 
 
@@ -34,7 +34,7 @@ def show_correction(
         _show_thanks(session, run, session.corrections[photo_id], number)
         return
     with st.popover(_("This is wrong"), icon=":material/thumb_down:", type="tertiary"):
-        dataset = images_of(workspace(), run)
+        dataset = dataset_of(workspace(), run)
         if dataset is None:
             st.markdown(
                 _("The images that this model learned from are gone, so the photo cannot be put among them.")

@@ -24,7 +24,7 @@ from transfer_core.errors import WorkspaceError
 from transfer_core.inference.answers import Answer, answer_files, answers_csv, least_sure_first
 from transfer_core.inference.predictor import Prediction
 from transfer_core.language import _, plural
-from transfer_core.runs.assess import met_before
+from transfer_core.runs.leakage import seen_in_training
 from transfer_core.runs.training_run import TrainingRun
 
 _ROWS_A_PAGE = 100
@@ -110,13 +110,13 @@ def _say_how_many_were_met(run: TrainingRun, answers: Sequence[Answer]) -> None:
     known_by = [(answer.image_id, answer.fingerprint) for answer in answers]
     # A run of version 0.1 did not note what it has met.
     with suppress(WorkspaceError):
-        num_met = sum(met_before(run, dataset_of(run), known_by))
-        if num_met:
+        num_seen = sum(seen_in_training(run, dataset_of(run), known_by))
+        if num_seen:
             st.caption(
                 plural(
                     "{count} of {total} photos looks like a photo from its training, so it is no test.",
                     "{count} of {total} photos look like photos from its training, so they are no test.",
-                    num_met,
+                    num_seen,
                     total=len(answers),
                 )
             )

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import backbone_title, run_depth_words
+from pages.ui.app.run_words import run_backbone_title, run_depth_words
 from pages.ui.app.session import Session
 from pages.ui.app.words import head_words, memory_words, part_words, plain, time_left_words
 from pages.ui.components.charts import show_curves
@@ -50,7 +50,7 @@ def show_live(session: Session) -> None:
 
 def show_heading(run: TrainingRun) -> None:
     """Say in one line what is trained with what."""
-    title = plain(backbone_title(run.config.backbone))
+    title = plain(run_backbone_title(run))
     st.markdown(f"**{plain(run.dataset_name)}** · {title} · {run_depth_words(run)}")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from transfer_core.cli.main import main
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.runs.sweep import SWEEP_FILE
+from transfer_core.runs.sweep_plan import SWEEP
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
@@ -51,7 +51,7 @@ def test_a_sweep_trains_each_depth_and_names_the_best_trade_off(
     assert swept["dataset_id"] == color_dataset.id and len(swept["run_ids"]) == 4
     assert err.count("epoch 1: loss") >= 4
     for run_id in swept["run_ids"]:
-        assert (session_workspace.run_dir(run_id) / SWEEP_FILE).is_file()
+        assert (session_workspace.run_dir(run_id) / SWEEP.name).is_file()
 
 
 def test_a_sweep_goes_on_with_what_is_missing(

@@ -34,19 +34,19 @@ def score(name: str, accuracies: tuple[float, ...], seconds: float, num_images: 
     return AuditionScore(name, accuracies, seconds, 1.0, num_images)
 
 
-def test_scores_tell_accuracy_time_and_size(color_dataset: ImageDataset, tmp_path: Path) -> None:
-    told: list[tuple[str, int]] = []
+def test_scores_hold_accuracy_time_and_size(color_dataset: ImageDataset, tmp_path: Path) -> None:
+    reported: list[tuple[str, int]] = []
 
     def tell(backbone: Backbone, num_images: int) -> None:
-        told.append((backbone.name, num_images))
+        reported.append((backbone.name, num_images))
 
     (found,) = audition(color_dataset, [TINY], tmp_path, on_progress=tell)
     assert found.accuracy > 0.9  # the classes are colours
     assert len(found.accuracies) == 5
     assert found.seconds_per_100_images > 0
     assert found.megabytes == TINY.megabytes
-    assert told[0] == ("tiny_random", 0)
-    assert told[-1] == ("tiny_random", len(color_dataset.images))
+    assert reported[0] == ("tiny_random", 0)
+    assert reported[-1] == ("tiny_random", len(color_dataset.images))
 
 
 def test_the_time_for_an_image_is_that_of_the_batches_after_the_first() -> None:
@@ -56,7 +56,7 @@ def test_the_time_for_an_image_is_that_of_the_batches_after_the_first() -> None:
 
 
 @pytest.mark.parametrize("passes", [[(200, 0.0)], [(0, 0.0), (24, 5.0)]], ids=["all cached", "one batch"])
-def test_too_few_batches_tell_no_time(passes: list[tuple[int, float]]) -> None:
+def test_too_few_batches_give_no_time(passes: list[tuple[int, float]]) -> None:
     assert _seconds_of(passes) is None
 
 
@@ -65,16 +65,16 @@ def test_features_are_those_of_a_training_and_computed_once(
 ) -> None:
     audition(color_dataset, [TINY], tmp_path)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-    told: list[int] = []
-    audition(color_dataset, [TINY], tmp_path, on_progress=lambda _backbone, count: told.append(count))
-    assert told == [len(color_dataset.images)]
+    reported: list[int] = []
+    audition(color_dataset, [TINY], tmp_path, on_progress=lambda _backbone, count: reported.append(count))
+    assert reported == [len(color_dataset.images)]
     train(color_dataset, tiny_config.with_changes(schedule="head_only"), tmp_path / "run", tmp_path)
     assert {path for path in tmp_path.glob("*") if path.is_file()} == {
         path for path in files if path.parent == tmp_path
     }
 
 
-def test_chance_is_told_as_chance() -> None:
+def test_chance_is_reported_as_chance() -> None:
     draws = np.random.default_rng(0)
     labels = np.repeat(np.arange(4), 25)
     accuracies = probe_accuracies(
@@ -120,7 +120,7 @@ def test_stop_ends_it(color_dataset: ImageDataset, tmp_path: Path) -> None:
         audition(color_dataset, [TINY], tmp_path, should_stop=lambda: True)
 
 
-def test_too_few_images_are_told(color_dataset: ImageDataset, tmp_path: Path) -> None:
+def test_too_few_images_are_reported(color_dataset: ImageDataset, tmp_path: Path) -> None:
     few = [
         next(image for image in color_dataset.images if image.class_name == name) for name in ("red", "blue")
     ]
@@ -173,6 +173,6 @@ def test_on_flowers_lite2_is_at_or_above_lite0_and_near_a_whole_training(
     names = ("efficientnet_lite0", "efficientnet_lite2")
     lite0, lite2 = audition(flowers, [get_backbone(name) for name in names], workspace.cache_dir)
     assert lite2.accuracy >= lite0.accuracy
-    best = train(flowers, TrainingConfig(schedule="head_only"), tmp_path, workspace.cache_dir).snapshot.best
+    best = train(flowers, TrainingConfig(schedule="head_only"), tmp_path, workspace.cache_dir).best
     assert best is not None
     assert abs(lite0.accuracy - best.val_accuracy) <= 0.04

@@ -39,7 +39,7 @@ SCORES = np.array(
 
 
 class ScriptedModel:
-    """Gives the scores above, one row for each image, in the order in which they are asked for."""
+    """Gives the scores above, one row for each image, in the order of the calls."""
 
     def __init__(self) -> None:
         self._num_given = 0
@@ -202,10 +202,10 @@ def test_calibration_is_measured_on_photos_that_did_not_choose_the_temperature()
     assert Evaluation.from_dict(json.loads(json.dumps(here.to_dict()))) == here
 
 
-def test_missing_outcomes_are_a_key_error(evaluation: Evaluation) -> None:
+def test_missing_outcomes_are_an_error(evaluation: Evaluation) -> None:
     values = evaluation.to_dict()
     del values["outcomes"]
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="outcomes"):
         Evaluation.from_dict(values)
 
 

@@ -287,13 +287,13 @@ def test_the_script_trains_to_the_weights_of_the_run(
 ) -> None:
     script, config = script_of(dataset=uneven, cache_dtype="float32", dropout=0.5, **choices)
     assert_settings(script, config, uneven)
-    snapshot = train(uneven, config, tmp_path, tmp_path / "cache").snapshot
+    result = train(uneven, config, tmp_path, tmp_path / "cache")
     monkeypatch.chdir(tmp_path)
     script.main(folder_of(uneven, tmp_path / "photos"))
     ours = keras_module.models.load_model(tmp_path / "model.keras")
     theirs = keras_module.models.load_model(tmp_path / "my_model.keras")
     start = build_classifier(planned_phases(config)[-1].plan, 3, config).get_weights()
-    assert len(snapshot.epochs) > 1
+    assert len(result.epochs) > 1
     assert not np.allclose(start[-2], ours.get_weights()[-2], atol=1e-3)
     for our_weight, their_weight in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(our_weight, their_weight, atol=1e-4, rtol=1e-3)
@@ -312,7 +312,7 @@ def test_accuracy_on_real_flowers_equals_the_run(
     dataset = add_files(create_dataset(workspace, "flowers"), folder_source(shared_data / "flowers"))
     config = TrainingConfig(backbone="efficientnet_lite0", epochs=15, **choices)
     run = TrainingRun.create(workspace, dataset, config).begin(dataset)
-    best = train(dataset, config, run.folder, workspace.cache_dir).snapshot.best
+    best = train(dataset, config, run.folder, workspace.cache_dir).best
     assert best is not None
     (tmp_path / "code").mkdir()
     write_code(run, dataset, tmp_path / "code")

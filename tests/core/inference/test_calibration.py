@@ -11,6 +11,7 @@ from transfer_core.errors import WorkspaceError
 from transfer_core.inference.calibration import (
     CALIBRATION_FILE,
     MIN_IMAGES,
+    UNCALIBRATED,
     Calibration,
     cross_fitted_temperatures,
     expected_calibration_error,
@@ -109,7 +110,7 @@ def test_a_probability_of_exactly_one_has_a_bin() -> None:
 def test_save_and_load(tmp_path: Path) -> None:
     Calibration(1.7, 40).save(tmp_path)
     assert Calibration.load(tmp_path) == Calibration(1.7, 40)
-    assert Calibration.load(tmp_path / "elsewhere") == Calibration()
+    assert Calibration.load(tmp_path / "elsewhere") == UNCALIBRATED
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"temperature": "hot"}', '{"temperature": 1e9}'])

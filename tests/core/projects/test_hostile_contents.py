@@ -20,7 +20,7 @@ from transfer_core.projects import texts
 from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project
 from transfer_core.projects.texts import most_bytes
-from transfer_core.runs.notes import RunNotes
+from transfer_core.runs.run_folder import RunFolder
 from transfer_core.workspace import Workspace
 
 HIDDEN = "colours\x1b[2K\r20260101-000000-0123456789abcdef  finished  flowers"
@@ -198,7 +198,7 @@ def test_a_run_that_would_be_refused_is_not_saved(project_path: Path, workspace:
 
 def test_notes_are_cleaned_when_they_are_read(tmp_path: Path) -> None:
     (tmp_path / "notes.json").write_text(json.dumps({"name": HIDDEN, "note": "one\ntwo\x1b[2K"}))
-    notes = RunNotes.load(tmp_path)
+    notes = RunFolder(tmp_path).notes()
     assert notes.name.isprintable()
     assert notes.note == "one\ntwo[2K"
 

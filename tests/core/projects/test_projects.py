@@ -20,7 +20,6 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import ProjectError, WorkspaceError
-from transfer_core.files import write_json
 from transfer_core.inference.predictor import Predictor
 from transfer_core.projects.plan import RunLeftOut, plan_project
 from transfer_core.projects.save import save_project
@@ -28,7 +27,9 @@ from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.new_photos import add_new_photos, new_photos_of
 from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.own_models import make_source, runs_to_build_on
-from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan, list_sweeps
+from transfer_core.runs.run_folder import RunFolder
+from transfer_core.runs.sweep import list_sweeps
+from transfer_core.runs.sweep_plan import SWEEP, SweepPlan
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
@@ -123,9 +124,9 @@ def test_own_models_notes_series_and_test_photos_come_along(
     first = trained(here, dataset, tiny_config.with_changes(epochs=1))
     source = make_source(here, first.id)
     second = trained(here, dataset, tiny_config.with_changes(epochs=1, backbone=source.name))
-    RunNotes("second", "better", True).save(second.folder)
+    second.files.write_notes(RunNotes("second", "better", True))
     plan = SweepPlan("20260101-000000-0123456789abcdef", (0, 1), (1,))
-    write_json(second.folder / SWEEP_FILE, plan.marks[SWEEP_FILE])
+    SWEEP.write(second.folder, plan)
     photo = make_image("red", seed=77, noise=90)
     add_new_photos(second, [ImportedFile(("red", "new.png"), lambda: photo)])
     path = saved(here, dataset.id, tmp_path / "project.zip")
@@ -133,7 +134,7 @@ def test_own_models_notes_series_and_test_photos_come_along(
     taken = opened(there, path)
     assert taken.run_ids == (second.id, first.id)
     run = TrainingRun.load(there, second.id)
-    assert RunNotes.load(run.folder) == RunNotes("second", "better", True)
+    assert run.files.notes() == RunNotes("second", "better", True)
     assert [sweep.plan.depths for sweep in list_sweeps(there)] == [(0, 1)]
     photos = new_photos_of(run)
     assert photos is not None
@@ -152,10 +153,10 @@ def test_own_models_notes_series_and_test_photos_come_along(
 
 def test_opened_again_nothing_is_there_twice(project_path: Path, workspace: Workspace) -> None:
     first = opened(workspace, project_path)
-    RunNotes("mine").save(workspace.run_dir(first.run_ids[0]))
+    RunFolder(workspace.run_dir(first.run_ids[0])).write_notes(RunNotes("mine"))
     again = opened(workspace, project_path)
     assert again == replace(first, new_ids=())
-    assert RunNotes.load(workspace.run_dir(first.run_ids[0])).name == "mine"
+    assert RunFolder(workspace.run_dir(first.run_ids[0])).notes().name == "mine"
     shutil.rmtree(workspace.run_dir(first.run_ids[0]))
     assert opened(workspace, project_path).new_ids == first.run_ids
     assert TrainingRun.load(workspace, first.run_ids[0]).has_model
@@ -215,7 +216,7 @@ def test_a_copy_gives_own_models_and_sweeps_new_ids(
     )
     for run in (first, second):
         plan = SweepPlan("20260101-000000-0123456789abcdef", (0, 1), (1,))
-        write_json(run.folder / SWEEP_FILE, plan.marks[SWEEP_FILE])
+        SWEEP.write(run.folder, plan)
     path = saved(here, dataset.id, tmp_path / "project.zip")
     dataset.without([dataset.images[0].id]).save()
     copy = opened(here, path)

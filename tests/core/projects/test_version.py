@@ -12,8 +12,8 @@ from tests.core.projects.conftest import opened
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.inference.predictor import Predictor
 from transfer_core.projects import version
-from transfer_core.runs.distillation import Distillation
 from transfer_core.runs.notes import RunNotes
+from transfer_core.runs.run_folder import RunFolder
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
@@ -45,8 +45,8 @@ def test_a_project_of_an_earlier_version_opens_and_answers_as_then(workspace: Wo
     assert (len(dataset.images), len(dataset.excluded), len(dataset.edits)) == (11, 1, 1)
     student = TrainingRun.load(workspace, max(answers))
     assert student.config.teacher == min(answers)
-    assert Distillation.load(student) is not None
-    assert RunNotes.load(workspace.run_dir(min(answers))) == RunNotes("first", "a note", True)
+    assert student.files.distillation() is not None
+    assert RunFolder(workspace.run_dir(min(answers))).notes() == RunNotes("first", "a note", True)
 
 
 def test_migrations_are_taken_one_after_the_other(

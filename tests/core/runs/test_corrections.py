@@ -12,7 +12,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.errors import IngestError, NotFoundError, UnreadableImageError
-from transfer_core.runs.corrections import add_correction, images_of
+from transfer_core.runs.corrections import add_correction, dataset_of
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
@@ -58,14 +58,14 @@ def test_without_the_images_there_is_nowhere_to_put_it(
     workspace: Workspace, run: TrainingRun, make_image
 ) -> None:
     shutil.rmtree(workspace.dataset_dir(run.dataset_id))
-    assert images_of(workspace, run) is None
+    assert dataset_of(workspace, run) is None
     with pytest.raises(NotFoundError, match="are gone, so the photo cannot be put among them"):
         add_correction(workspace, run, "odd.png", make_image("green", seed=77), "red")
 
 
 def test_what_is_no_picture_is_refused(workspace: Workspace, run: TrainingRun) -> None:
-    before = images_of(workspace, run)
+    before = dataset_of(workspace, run)
     with pytest.raises(IngestError, match="The photo was not added: it is not a picture") as caught:
         add_correction(workspace, run, "odd.png", b"no picture", "red")
     assert not isinstance(caught.value, UnreadableImageError)
-    assert images_of(workspace, run) == before
+    assert dataset_of(workspace, run) == before

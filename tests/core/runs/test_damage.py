@@ -17,16 +17,16 @@ from transfer_core.cli.main import main
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.export.bundle import exported
-from transfer_core.files import write_json
 from transfer_core.inference.certainty import Certainty
-from transfer_core.inference.predictor import Predictor, load_model, read_signature
+from transfer_core.inference.predictor import Predictor, load_model
 from transfer_core.projects.plan import plan_project
-from transfer_core.runs.assess import evaluate_split
-from transfer_core.runs.cross_validation import FOLDS_DIR, _known
-from transfer_core.runs.distillation import Distillation
+from transfer_core.runs.cross_validation import FOLDS_DIR, finished_fold
 from transfer_core.runs.notes import RunNotes
+from transfer_core.runs.run_evaluation import evaluate_split
+from transfer_core.runs.run_folder import RunFolder
 from transfer_core.runs.run_status import run_status
-from transfer_core.runs.sweep import SWEEP_FILE, SweepPlan, list_sweeps
+from transfer_core.runs.sweep import list_sweeps
+from transfer_core.runs.sweep_plan import SWEEP, SweepPlan
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from transfer_core.workspace import Workspace
@@ -103,9 +103,9 @@ def damaged_workspace(finished_run: FinishedRun, tmp_path_factory: pytest.TempPa
     for run_id in (finished_run.run.id, OTHER_ID):
         folder = workspace.run_dir(run_id)
         shutil.copytree(finished_run.folder, folder)
-        RunNotes("name", "note", True).save(folder)
+        RunFolder(folder).write_notes(RunNotes("name", "note", True))
         plan = SweepPlan(OTHER_ID, (0, 1), (1, 2))
-        write_json(folder / SWEEP_FILE, plan.marks[SWEEP_FILE])
+        SWEEP.write(folder, plan)
         one = {"accuracy": 0.5, "num_bytes": 100, "seconds_per_image": 0.1}
         (folder / "distillation.json").write_text(
             json.dumps({"teacher": one, "student": one, "num_images": 3})
@@ -122,7 +122,7 @@ def damaged_workspace(finished_run: FinishedRun, tmp_path_factory: pytest.TempPa
 def run_command(
     damaged_workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
-    """Carry out a command in this process: its exit code, and what it printed and noted."""
+    """Carry out a command in this process: its exit code, and what it printed to both streams."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
         words = [str(argument) for argument in arguments]
@@ -150,14 +150,14 @@ def parts_of(workspace: Workspace, run: TrainingRun, name: str) -> dict[str, Cal
         "status": lambda: run_status(run),
         "evaluation": run.evaluation,
         "ids": lambda: run.train_ids() | run.validation_ids(),
-        "signature": lambda: read_signature(run.folder),
+        "signature": lambda: run.signature,
         "certainty": lambda: Certainty.load(run.folder, 32),
         "dataset": lambda: ImageDataset.load(workspace, run.dataset_id),
-        "notes": lambda: RunNotes.load(run.folder),
+        "notes": lambda: run.files.notes(),
         "sweeps": lambda: list_sweeps(workspace),
-        "distillation": lambda: Distillation.load(run),
+        "distillation": run.files.distillation,
         "checkpoint": lambda: load_checkpoint(run.folder, KEY),
-        "fold": lambda: _known(run.folder / FOLDS_DIR / "2", KEY),
+        "fold": lambda: finished_fold(run.folder / FOLDS_DIR / "2", KEY),
         "export": lambda: exported(run, "keras"),
     }
     if name == "model.keras":

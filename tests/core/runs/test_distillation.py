@@ -1,4 +1,4 @@
-"""A run that teaches another one, and how the two are told apart."""
+"""A run that teaches another one, and how the two compare."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InvalidConfigError, NotFoundError
 from transfer_core.events import PhaseStarted, RunEnded, RunStarted, TrainingEvent
+from transfer_core.inference.calibration import UNCALIBRATED
 from transfer_core.inference.predictor import Predictor
-from transfer_core.runs import distillation
 from transfer_core.runs.distillation import (
-    Distillation,
     check_teacher,
     smaller_backbones,
     student_config,
@@ -29,7 +28,7 @@ from transfer_core.work.execute import execute_run, execute_run_safely
 
 
 def taught(finished_run, tiny_config: TrainingConfig) -> tuple[TrainingRun, list[TrainingEvent]]:
-    config = tiny_config.with_changes(teacher=finished_run.run.id)
+    config = tiny_config.with_changes(teacher=finished_run.run.id, epochs=1)
     run = TrainingRun.create(finished_run.workspace, finished_run.dataset, config)
     events: list[TrainingEvent] = []
     execute_run(finished_run.workspace, run, events.append, lambda: False)
@@ -45,7 +44,7 @@ def test_the_teacher_is_asked_about_each_training_image(finished_run, tiny_confi
     assert set(answers) == {image.id for image in images}
     assert seen
     predictor = Predictor.load(finished_run.folder)
-    predictor.calibration = replace(predictor.calibration, temperature=1.0)
+    predictor.calibration = UNCALIBRATED
     expected = predictor.predict(dataset.image_path(images[0]).read_bytes()).scores
     assert answers[images[0].id] == pytest.approx(expected, abs=2e-3)
 
@@ -55,7 +54,7 @@ def test_a_taught_run_is_measured_beside_its_teacher(finished_run, tiny_config) 
     phases = [event.phase for event in events if isinstance(event, PhaseStarted)]
     assert isinstance(events[0], RunStarted)
     assert phases[0] == "teacher"
-    found = Distillation.load(run)
+    found = run.files.distillation()
     assert found is not None
     assert found.student.accuracy == run.evaluation().accuracy
     assert found.teacher.accuracy == finished_run.run.evaluation().accuracy
@@ -83,14 +82,14 @@ def test_a_resumed_run_waits_for_a_teacher_that_was_deleted(finished_run, tiny_c
 
 
 def test_what_cannot_be_measured_costs_nothing_good(finished_run, tiny_config, monkeypatch) -> None:
-    def gone(*_arguments: object) -> None:
-        raise NotFoundError("The teacher is gone.")
+    def deleted(*_arguments: object) -> None:
+        raise NotFoundError("The teacher was deleted.")
 
-    monkeypatch.setattr("transfer_core.work.execute.measure_both", gone)
+    monkeypatch.setattr("transfer_core.work.execute.measure_both", deleted)
     run, events = taught(finished_run, tiny_config)
     assert events[-1].outcome == "finished"
     assert run.has_model
-    assert Distillation.load(run) is None
+    assert run.files.distillation() is None
 
 
 def test_a_stop_is_heard_while_the_teacher_is_asked(finished_run, tiny_config) -> None:
@@ -143,7 +142,5 @@ def test_the_student_gets_what_is_recommended_and_its_teacher(finished_run) -> N
 
 def test_numbers_that_make_no_sense_are_passed_over(finished_run, tiny_config, tmp_path) -> None:
     run = replace(finished_run.run, folder=tmp_path)
-    (tmp_path / distillation.DISTILLATION_FILE).write_text(
-        json.dumps({"teacher": {"accuracy": 1}, "student": {}})
-    )
-    assert Distillation.load(run) is None
+    (tmp_path / "distillation.json").write_text(json.dumps({"teacher": {"accuracy": 1}, "student": {}}))
+    assert run.files.distillation() is None

@@ -7,21 +7,22 @@ from pathlib import Path
 import pytest
 
 from transfer_core.errors import NotFoundError, WorkspaceError
-from transfer_core.runs.notes import NOTES_FILE, RunNotes
+from transfer_core.runs.notes import NOTES, RunNotes
+from transfer_core.runs.run_folder import RunFolder
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     notes = RunNotes("Best so far", "Ask Ana about the blurry ones.", True)
-    notes.save(tmp_path)
-    assert RunNotes.load(tmp_path) == notes
-    assert [path.name for path in tmp_path.iterdir()] == [NOTES_FILE]
+    RunFolder(tmp_path).write_notes(notes)
+    assert RunFolder(tmp_path).notes() == notes
+    assert [path.name for path in tmp_path.iterdir()] == [NOTES.name]
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"name": 3, "note": null, "is_starred": "yes"}'])
 def test_a_missing_or_damaged_file_is_nothing_written(tmp_path: Path, content: str | None) -> None:
     if content is not None:
-        (tmp_path / NOTES_FILE).write_text(content)
-    assert RunNotes.load(tmp_path) == RunNotes()
+        (tmp_path / NOTES.name).write_text(content)
+    assert RunFolder(tmp_path).notes() == RunNotes()
 
 
 def test_long_and_broken_lines_are_tidied() -> None:
@@ -32,21 +33,21 @@ def test_long_and_broken_lines_are_tidied() -> None:
 
 def test_other_fields_of_another_window_are_kept(tmp_path: Path) -> None:
     seen = RunNotes("old", "old")
-    RunNotes("theirs", "old", True).save(tmp_path)
-    seen.save_changes(tmp_path, note="mine")
-    assert RunNotes.load(tmp_path) == RunNotes("theirs", "mine", True)
+    RunFolder(tmp_path).write_notes(RunNotes("theirs", "old", True))
+    RunFolder(tmp_path).change_notes(seen, {"note": "mine"})
+    assert RunFolder(tmp_path).notes() == RunNotes("theirs", "mine", True)
 
 
 def test_the_same_field_of_another_window_is_not_overwritten(tmp_path: Path) -> None:
     seen = RunNotes("old")
-    RunNotes("theirs").save(tmp_path)
+    RunFolder(tmp_path).write_notes(RunNotes("theirs"))
     with pytest.raises(WorkspaceError, match="changed in another window meanwhile"):
-        seen.save_changes(tmp_path, name="mine", note="mine")
-    assert RunNotes.load(tmp_path) == RunNotes("theirs")
-    seen.save_changes(tmp_path, name=" theirs ")
+        RunFolder(tmp_path).change_notes(seen, {"name": "mine", "note": "mine"})
+    assert RunFolder(tmp_path).notes() == RunNotes("theirs")
+    RunFolder(tmp_path).change_notes(seen, {"name": " theirs "})
 
 
 def test_a_deleted_run_gets_no_notes(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no run with the id gone any more"):
-        RunNotes().save_changes(tmp_path / "gone", name="mine")
+        RunFolder(tmp_path / "gone").change_notes(RunNotes(), {"name": "mine"})
     assert list(tmp_path.iterdir()) == []

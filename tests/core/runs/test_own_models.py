@@ -72,7 +72,7 @@ def test_it_is_kept_while_a_run_builds_on_it(source: FinishedRun) -> None:
     assert get_backbone(source_id, workspace).is_own
 
 
-def test_after_a_week_it_is_gone_for_good(source: FinishedRun) -> None:
+def test_after_a_week_it_is_deleted_for_good(source: FinishedRun) -> None:
     workspace, source_id = source.workspace, source.run.id
     delete_source(workspace, source_id)
     os.utime(workspace.trash_dir / f"source-{source_id}", (0, 0))

@@ -34,7 +34,7 @@ def queue(workspace) -> RunQueue:
     return RunQueue(workspace)
 
 
-def test_deleted_run_is_gone_and_comes_back_whole(queue, run, workspace) -> None:
+def test_deleted_run_is_not_listed_and_is_restored_whole(queue, run, workspace) -> None:
     assert queue.status(run.id) == "interrupted"
     queue.delete(run.id)
     assert workspace.run_ids() == []

@@ -93,7 +93,8 @@ def test_photo_damaged_before_a_later_phase_is_left_out(
     events: list[TrainingEvent] = []
     config = tiny_config.with_changes(num_unfrozen_blocks=1)
     result = train(dataset, config, tmp_path / "run", tmp_path / "cache", emit=events.append)
-    assert result.snapshot.outcome == "finished"
+    assert result.outcome == "finished"
+    assert image.id not in {readable.id for readable in result.dataset.images}
     assert snapshot_of(events).left_out == ((image.name, image.class_name),)
     assert [epoch.epoch for epoch in snapshot_of(events).epochs] == [1, 2, 3, 4, 5]
 

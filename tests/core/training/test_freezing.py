@@ -72,7 +72,7 @@ def test_frozen_weights_are_the_same_to_the_bit_and_unfrozen_kernels_are_not(
 ) -> None:
     config = tiny_config.with_changes(num_unfrozen_blocks=depth)
     result = train(color_dataset, config, tmp_path, tmp_path)
-    assert result.snapshot.best_epoch > (config.epochs if depth else 0)
+    assert result.best_epoch > (config.epochs if depth else 0)
     trained = keras_module.saving.load_model(result.model_path, compile=False)
     pretrained = TINY.build()
     unfrozen = {f"{block.name}_conv" for block in FreezePlan(TINY, depth).unfrozen_blocks}

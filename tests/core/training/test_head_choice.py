@@ -96,7 +96,7 @@ def test_training_uses_the_best_head(
     assert shapes == [((18, 32), (18, 4, 4, 32), (18,))]
     (chosen,) = (event for event in events if isinstance(event, HeadChosen))
     assert (chosen.head, chosen.accuracies[best]) == (best, 1.0)
-    assert result.snapshot.head == chosen
+    assert result.head == chosen
     names = {each.name for each in keras_module.saving.load_model(tmp_path / "model.keras").layers}
     assert names & {"hidden_layer", "flatten"} == ({layer} if layer else set())
 

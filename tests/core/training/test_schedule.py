@@ -78,9 +78,9 @@ def test_every_choice_trains_to_its_end(
     result = train(color_dataset, config, tmp_path, tmp_path, emit=events.append)
     started = [event.phase for event in events if isinstance(event, PhaseStarted)]
     assert [name for name in started if name != "features"] == names
-    assert len(result.snapshot.epochs) == config.num_epochs_in_all
+    assert len(result.epochs) == config.num_epochs_in_all
     assert result.model_path.is_file()
-    assert all(np.isfinite(result.snapshot.history["val_loss"]))
+    assert all(np.isfinite(result.history["val_loss"]))
 
 
 def rates_used(gradient_descent: Any, num_steps: int) -> list[float]:
@@ -239,7 +239,7 @@ class TestLearningChoices:
     def losses(self, color_dataset, tiny_config, tmp_path):
         def run(**choices: Any) -> list[EpochEnded]:
             config = tiny_config.with_changes(**choices)
-            return list(train(color_dataset, config, tmp_path / "out", tmp_path).snapshot.epochs)
+            return list(train(color_dataset, config, tmp_path / "out", tmp_path).epochs)
 
         return run
 
@@ -297,7 +297,7 @@ class TestLearningChoices:
     def test_one_epoch_of_one_batch_trains_the_head(self, color_dataset, tiny_config, tmp_path) -> None:
         config = tiny_config.with_changes(epochs=1, batch_size=100)
         result = train(color_dataset, config, tmp_path, tmp_path)
-        (epoch,) = result.snapshot.epochs
+        (epoch,) = result.epochs
         assert epoch.learning_rate == pytest.approx(config.learning_rate)
         trained = load_model(tmp_path).get_layer(OUTPUT_LAYER).kernel.numpy()
         start = build_classifier(FreezePlan.of(config), 3, config).get_layer(OUTPUT_LAYER).kernel.numpy()

@@ -35,7 +35,6 @@ from transfer_core.events import (
     EpochEnded,
     ImagesSeen,
     PhaseStarted,
-    RunEnded,
     RunStarted,
     TrainingEvent,
     snapshot_of,
@@ -96,7 +95,7 @@ def validation_loss(folder: Path, dataset: ImageDataset) -> float:
 def sequential(color_dataset, tiny_config, tmp_path_factory) -> dict[str, list[float]]:
     """The history of a training that had the process to itself."""
     folder = tmp_path_factory.mktemp("sequential")
-    return train(color_dataset, tiny_config.with_changes(**CHOICES), folder, folder).snapshot.history
+    return train(color_dataset, tiny_config.with_changes(**CHOICES), folder, folder).history
 
 
 @pytest.fixture(scope="module")
@@ -124,10 +123,10 @@ def spoil_batches(
 
 class TestRepeatability:
     def test_same_seed_gives_the_same_numbers(self, sequential, run_training) -> None:
-        assert run_training(**CHOICES).snapshot.history == sequential
+        assert run_training(**CHOICES).history == sequential
 
     def test_another_seed_gives_other_numbers(self, sequential, run_training) -> None:
-        assert run_training(**CHOICES, seed=2).snapshot.history != sequential
+        assert run_training(**CHOICES, seed=2).history != sequential
 
     def test_two_parallel_trainings_equal_a_single_one(
         self, sequential, color_dataset, tiny_config, tmp_path
@@ -138,7 +137,7 @@ class TestRepeatability:
 
         def work(folder: Path) -> None:
             start_together.wait()
-            histories.append(train(color_dataset, config, folder, folder).snapshot.history)
+            histories.append(train(color_dataset, config, folder, folder).history)
 
         folders = [tmp_path / "one", tmp_path / "two"]
         for folder in folders:
@@ -189,23 +188,23 @@ class TestEvents:
         times = [event.time for event in events]
         assert times == sorted(times)
 
-    def test_start_and_end_hold_the_facts_of_the_run(self, events: list[TrainingEvent]) -> None:
-        first, last = events[0], events[-1]
+    def test_start_holds_the_facts_of_the_run(self, events: list[TrainingEvent]) -> None:
+        first = events[0]
         assert isinstance(first, RunStarted)
         assert (first.num_train_images, first.num_validation_images, first.num_epochs) == (18, 6, 5)
-        assert isinstance(last, RunEnded)
-        assert (last.outcome, last.message) == ("finished", "")
-        assert last.best_epoch == snapshot_of(events).best.epoch
 
     def test_history_has_a_number_for_each_epoch(self, events: list[TrainingEvent]) -> None:
         history = snapshot_of(events).history
         assert list(history) == ["loss", "accuracy", "val_loss", "val_accuracy"]
         assert all(len(numbers) == 5 and all(map(math.isfinite, numbers)) for numbers in history.values())
 
-    def test_snapshot_of_the_result_is_the_fold_of_the_events(self, run_training) -> None:
+    def test_result_says_what_the_fold_of_the_events_says(self, run_training, color_dataset) -> None:
         events: list[TrainingEvent] = []
         result = run_training(epochs=1, emit=events.append, clock=Ticks())
-        assert snapshot_of(events) == result.snapshot
+        snapshot = snapshot_of(events)
+        assert (result.epochs, result.best, result.head) == (snapshot.epochs, snapshot.best, snapshot.head)
+        assert (result.outcome, result.message, result.best_epoch) == ("finished", "", 1)
+        assert result.dataset == color_dataset
 
     def test_batches_in_between_are_left_out_of_the_log_when_they_come_fast(self, run_training) -> None:
         events: list[TrainingEvent] = []
@@ -221,27 +220,27 @@ class TestBestWeights:
             return features, (labels + 1) % 3
 
         spoil_batches(monkeypatch, from_epoch=4, spoil=with_wrong_labels)
-        snapshot = run_training(epochs=12, learning_rate=0.1).snapshot
-        losses = snapshot.history["val_loss"]
-        assert losses.index(min(losses)) + 1 == snapshot.best_epoch < 12
+        result = run_training(epochs=12, learning_rate=0.1)
+        losses = result.history["val_loss"]
+        assert losses.index(min(losses)) + 1 == result.best_epoch < 12
         assert losses[-1] > min(losses) + 0.05
         assert validation_loss(tmp_path, color_dataset) == pytest.approx(min(losses), abs=0.01)
 
     def test_fine_tuned_model_has_the_weights_of_the_best_epoch(
         self, run_training, color_dataset, tmp_path
     ) -> None:
-        snapshot = run_training(num_unfrozen_blocks=2).snapshot
-        assert snapshot.best_epoch > 3
-        assert validation_loss(tmp_path, color_dataset) == pytest.approx(snapshot.best.val_loss, abs=0.01)
+        result = run_training(num_unfrozen_blocks=2)
+        assert result.best_epoch > 3
+        assert validation_loss(tmp_path, color_dataset) == pytest.approx(result.best.val_loss, abs=0.01)
 
     def test_fine_tuning_that_spoils_everything_is_undone(
         self, run_training, color_dataset, tmp_path
     ) -> None:
-        snapshot = run_training(num_unfrozen_blocks=3, fine_tune_learning_rate=1.0).snapshot
-        head, fine_tune = snapshot.epochs[:3], snapshot.epochs[3:]
+        result = run_training(num_unfrozen_blocks=3, fine_tune_learning_rate=1.0)
+        head, fine_tune = result.epochs[:3], result.epochs[3:]
         assert min(epoch.val_loss for epoch in fine_tune) > min(epoch.val_loss for epoch in head)
-        assert snapshot.best_epoch <= 3
-        assert validation_loss(tmp_path, color_dataset) == pytest.approx(snapshot.best.val_loss, abs=0.01)
+        assert result.best_epoch <= 3
+        assert validation_loss(tmp_path, color_dataset) == pytest.approx(result.best.val_loss, abs=0.01)
 
     def test_second_training_uses_the_features_of_the_first(self, run_training) -> None:
         run_training(epochs=1)
@@ -272,31 +271,31 @@ class TestStop:
     def test_during_feature_extraction(self, stop_at, tmp_path) -> None:
         result, events = stop_at(lambda event: isinstance(event, PhaseStarted))
         assert result.model_path is None
-        assert result.snapshot.outcome == "stopped"
-        assert "no model to keep" in result.snapshot.message
-        assert [type(event) for event in events] == [RunStarted, PhaseStarted, RunEnded]
+        assert result.outcome == "stopped"
+        assert "no model to keep" in result.message
+        assert [type(event) for event in events] == [RunStarted, PhaseStarted]
         assert list(tmp_path.iterdir()) == []
 
     def test_before_it_began_although_the_features_are_there(self, stop_at, run_training, tmp_path) -> None:
         run_training(epochs=1).model_path.unlink()
         result, _events = stop_at(lambda event: isinstance(event, RunStarted))
         assert result.model_path is None
-        assert result.snapshot.epochs == ()
+        assert result.epochs == ()
         assert not (tmp_path / "model.keras").exists()
 
     def test_in_the_middle_of_an_epoch_ends_within_a_batch(self, stop_at, color_dataset, tmp_path) -> None:
         result, events = stop_at(lambda event: isinstance(event, BatchEnded) and event.step == 5)
         assert max(event.step for event in events if isinstance(event, BatchEnded)) == 5
-        assert [epoch.epoch for epoch in result.snapshot.epochs] == [1, 2]
-        assert result.snapshot.outcome == "stopped"
-        assert "best model so far was kept" in result.snapshot.message
-        best = result.snapshot.best.val_loss
+        assert [epoch.epoch for epoch in result.epochs] == [1, 2]
+        assert result.outcome == "stopped"
+        assert "best model so far was kept" in result.message
+        best = result.best.val_loss
         assert validation_loss(tmp_path, color_dataset) == pytest.approx(best, abs=0.01)
 
     def test_in_the_middle_of_the_last_epoch_it_is_not_finished(self, stop_at) -> None:
         result, _events = stop_at(lambda event: isinstance(event, BatchEnded) and event.step == 8)
-        assert [epoch.epoch for epoch in result.snapshot.epochs] == [1, 2, 3]
-        assert result.snapshot.outcome == "stopped"
+        assert [epoch.epoch for epoch in result.epochs] == [1, 2, 3]
+        assert result.outcome == "stopped"
 
     def test_paused_time_is_no_work(self, run_training, monkeypatch) -> None:
         """A check that was paused for an hour took no hour, and the last checkpoint is no hour old."""
@@ -319,14 +318,14 @@ class TestStop:
         )
         result = run_training(should_stop=is_to_stop_after_an_hour, clock=lambda: now, emit=count)
         assert num_batches == 5
-        assert [epoch.epoch for epoch in result.snapshot.epochs] == [1, 2]
+        assert [epoch.epoch for epoch in result.epochs] == [1, 2]
         assert saved == []
 
     def test_slow_validation_is_skipped_after_a_stop(self, stop_at, monkeypatch) -> None:
         limit = "transfer_core.training.phase_trainer._MOST_SECONDS_OF_VALIDATION_AFTER_STOP"
         monkeypatch.setattr(limit, 0.0)
         result, _events = stop_at(lambda event: isinstance(event, BatchEnded) and event.step == 5)
-        assert [epoch.epoch for epoch in result.snapshot.epochs] == [1]
+        assert [epoch.epoch for epoch in result.epochs] == [1]
         assert result.model_path.is_file()
 
     def test_during_the_head_there_is_no_fine_tuning(self, stop_at) -> None:
@@ -335,7 +334,7 @@ class TestStop:
         )
         phases = [event.phase for event in events if isinstance(event, PhaseStarted)]
         assert phases == ["features", "head"]
-        assert result.snapshot.best_epoch == result.snapshot.best.epoch
+        assert result.best_epoch == result.best.epoch
 
     @pytest.mark.parametrize("moment", ["features", "batch", "epoch"])
     def test_while_fine_tuning_keeps_the_best(self, moment: str, stop_at, color_dataset, tmp_path) -> None:
@@ -347,9 +346,9 @@ class TestStop:
             return isinstance(event, EpochEnded) and event.phase == "fine_tune"
 
         result, _events = stop_at(is_moment, num_unfrozen_blocks=1, fine_tune_epochs=50)
-        assert result.snapshot.outcome == "stopped"
-        assert len(result.snapshot.epochs) <= 4
-        best = result.snapshot.best.val_loss
+        assert result.outcome == "stopped"
+        assert len(result.epochs) <= 4
+        best = result.best.val_loss
         assert validation_loss(tmp_path, color_dataset) == pytest.approx(best, abs=0.01)
 
 
@@ -393,10 +392,10 @@ class TestNumbersOutOfBounds:
 
         spoil_batches(monkeypatch, from_epoch=3, spoil=as_nan)
         result = run_training(epochs=6)
-        losses = result.snapshot.history["val_loss"]
+        losses = result.history["val_loss"]
         assert len(losses) == 3
         assert math.isnan(losses[2])
-        assert result.snapshot.best_epoch in (1, 2)
+        assert result.best_epoch in (1, 2)
         assert validation_loss(tmp_path, color_dataset) == pytest.approx(min(losses[:2]), abs=0.01)
 
 
@@ -483,4 +482,4 @@ def kinds_in_order(num_head_epochs: int, num_fine_tune_epochs: int) -> list[type
     """The kinds of events of a whole run, each stretch of the same kind named once."""
     epoch: list[type[TrainingEvent]] = [BatchEnded, EpochEnded]
     phase: list[type[TrainingEvent]] = [PhaseStarted, ImagesSeen, PhaseStarted]
-    return [RunStarted, *phase, *epoch * num_head_epochs, *phase, *epoch * num_fine_tune_epochs, RunEnded]
+    return [RunStarted, *phase, *epoch * num_head_epochs, *phase, *epoch * num_fine_tune_epochs]

@@ -24,9 +24,10 @@ from transfer_core.events import (
     snapshot_of,
 )
 from transfer_core.inference.predictor import Predictor
+from transfer_core.runs.run_evaluation import evaluate_validation
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work import execute
-from transfer_core.work.execute import evaluate_on_dataset, execute_run, execute_run_safely
+from transfer_core.work.execute import execute_run, execute_run_safely
 from transfer_core.workspace import Workspace
 
 
@@ -62,7 +63,7 @@ def safely(workspace: Workspace, run: TrainingRun) -> RunEnded:
     return ended[0]
 
 
-def test_all_files_are_in_their_place_before_the_end_is_told(workspace, run) -> None:
+def test_all_files_are_in_their_place_before_the_end_is_emitted(workspace, run) -> None:
     files_at_the_end: list[set[str]] = []
     events: list[TrainingEvent] = []
 
@@ -86,8 +87,8 @@ def test_all_files_are_in_their_place_before_the_end_is_told(workspace, run) -> 
     ]
     assert isinstance(events[0], RunStarted)
     assert isinstance(events[-1], RunEnded)
-    assert run.evaluation() == evaluate_on_dataset(
-        Predictor.load(run.folder), run, ImageDataset.load(workspace, run.dataset_id)
+    assert run.evaluation() == evaluate_validation(
+        run, ImageDataset.load(workspace, run.dataset_id), Predictor.load(run.folder)
     )
 
 
@@ -108,7 +109,6 @@ def validation_names(finished_run) -> set[tuple[str, str]]:
 def test_split_is_written_down_when_the_training_begins(finished_run) -> None:
     assert json.loads((finished_run.folder / "split.json").read_text()) == {
         "dataset_version": finished_run.dataset.version,
-        "class_names": ["blue", "green", "red"],
         "train": [image.id for image in finished_run.dataset.images_in("train")],
         "validation": [image.id for image in finished_run.dataset.images_in("validation")],
     }
@@ -117,7 +117,7 @@ def test_split_is_written_down_when_the_training_begins(finished_run) -> None:
 def test_images_it_learned_from_are_not_scored_when_the_split_was_changed(finished_run, predictor) -> None:
     changed = finished_run.dataset.with_split(0.5, seed=99)
     assert {image.id for image in changed.images_in("validation")} != finished_run.run.validation_ids()
-    evaluation = evaluate_on_dataset(predictor, finished_run.run, changed)
+    evaluation = evaluate_validation(finished_run.run, changed, predictor)
     assert {(image.name, image.class_name) for image in evaluation.outcomes} == validation_names(finished_run)
 
 
@@ -126,7 +126,7 @@ def test_scored_are_those_that_are_left_with_the_class_they_have_now(finished_ru
     first, second, third, *others = finished_run.dataset.images_in("validation")
     changes = {first.id: replace(first, class_name="red"), second.id: replace(second, class_name="violet")}
     kept = [changes.get(image.id, image) for image in images if image.id != third.id]
-    evaluation = evaluate_on_dataset(predictor, finished_run.run, finished_run.dataset.with_images(kept, ()))
+    evaluation = evaluate_validation(finished_run.run, finished_run.dataset.with_images(kept, ()), predictor)
     assert first.class_name != "red"
     assert {(image.name, image.class_name) for image in evaluation.outcomes} == {
         (image.name, image.class_name) for image in (changes[first.id], *others)
@@ -136,11 +136,11 @@ def test_scored_are_those_that_are_left_with_the_class_they_have_now(finished_ru
 def test_none_of_the_validation_images_is_left(finished_run, predictor) -> None:
     emptied = finished_run.dataset.with_images(finished_run.dataset.images_in("train"), ())
     with pytest.raises(IngestError, match="None of the photos that this run was checked with is left"):
-        evaluate_on_dataset(predictor, finished_run.run, emptied)
+        evaluate_validation(finished_run.run, emptied, predictor)
 
 
 @pytest.mark.parametrize("content", [None, "{}", '{"validation": 3}', "{"])
-def test_split_that_is_not_known_is_told(content, run) -> None:
+def test_split_that_is_not_known_is_an_error(content, run) -> None:
     if content is not None:
         (run.folder / "split.json").write_text(content)
     with pytest.raises(WorkspaceError, match=r"split"):
@@ -185,7 +185,7 @@ def test_stop_later_on_leaves_a_model_with_its_evaluation(workspace, run) -> Non
     assert run.evaluation().num_images == 2
 
 
-def test_dataset_that_is_gone(workspace, run, own_dataset) -> None:
+def test_dataset_that_was_deleted(workspace, run, own_dataset) -> None:
     shutil.rmtree(own_dataset.folder)
     with pytest.raises(NotFoundError):
         execute_run(workspace, run, lambda event: None, lambda: False)
@@ -194,7 +194,7 @@ def test_dataset_that_is_gone(workspace, run, own_dataset) -> None:
     assert own_dataset.id in ended.message
 
 
-def test_a_photo_that_is_gone_is_left_out_of_all_that_the_run_does(workspace, run, own_dataset) -> None:
+def test_a_photo_that_was_deleted_is_left_out_of_all_that_the_run_does(workspace, run, own_dataset) -> None:
     events: list[TrainingEvent] = []
     image = own_dataset.images_in("train")[0]
     own_dataset.image_path(image).unlink()
@@ -258,6 +258,6 @@ def test_unexpected_error_fails_with_its_kind_and_the_log_has_the_rest(
     assert "somewhere deep" in caplog.text
 
 
-def test_failed_evaluation_is_told_once_as_a_failure(workspace, run, monkeypatch) -> None:
-    monkeypatch.setattr(execute, "evaluate_on_dataset", raising(TrainingError("No evaluation.")))
+def test_failed_evaluation_ends_the_run_once_as_failed(workspace, run, monkeypatch) -> None:
+    monkeypatch.setattr(execute, "evaluate_validation", raising(TrainingError("No evaluation.")))
     assert safely(workspace, run).outcome == "failed"

@@ -240,7 +240,7 @@ def test_ended_run_is_read_from_disk_once(queue, training, workers, submit, monk
     for path in queue.workspace.run_dir(run_id).iterdir():
         os.utime(path, (1, 1))  # a file that was just written is read each time
     before = queue.snapshot(run_id), queue.status(run_id)
-    monkeypatch.setattr("transfer_core.runs.training_run.read_json", no_more_reading)
+    monkeypatch.setattr("transfer_core.facts_file.read_json", no_more_reading)
     monkeypatch.setattr("transfer_core.runs.event_log.read_events", no_more_reading)
     assert (queue.snapshot(run_id), queue.status(run_id)) == before
     assert queue.status(run_id) == "finished"

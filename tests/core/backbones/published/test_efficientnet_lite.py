@@ -70,8 +70,8 @@ def test_default_training_needs_the_pretrained_weights(
     monkeypatch.setattr(efficientnet_lite.PackageWeights, "load", _draw_weights)
     files = folder_source(shared_data / "clothing")
     dataset = add_files(create_dataset(workspace, "Clothing"), files)
-    snapshot = train(dataset, TrainingConfig(), tmp_path, workspace.cache_dir).snapshot
-    assert max(snapshot.history["val_accuracy"]) < 0.6
+    result = train(dataset, TrainingConfig(), tmp_path, workspace.cache_dir)
+    assert max(result.history["val_accuracy"]) < 0.6
 
 
 def test_wrong_checksum_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

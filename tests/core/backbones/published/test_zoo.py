@@ -167,7 +167,7 @@ def test_small_network_of_the_zoo_trains_through_the_whole_engine(
     plan = FreezePlan.of(config)
     assert plan.boundary_layer == "conv_pw_11_relu"
     result = train(color_dataset, config, tmp_path / "run", tmp_path / "cache")
-    assert result.snapshot.outcome == "finished"
+    assert result.outcome == "finished"
     trained = keras_module.saving.load_model(result.model_path, compile=False)
     before = get_backbone("mobilenet_tiny").build()
     is_same = {

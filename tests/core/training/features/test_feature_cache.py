@@ -582,7 +582,7 @@ def test_a_training_reads_hundreds_of_files_with_few_descriptors(
     config = TrainingConfig(backbone="tiny_random", epochs=2, batch_size=8)
     with few_descriptors(24) as num_open:
         result = train(own_dataset, config, tmp_path / "run", cache.folder, emit=watch)
-    assert result.snapshot.outcome == "finished"
+    assert result.outcome == "finished"
     assert cache.num_computed == 1
     assert most - num_open < 16
 

@@ -23,7 +23,7 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, WeightsError, WorkspaceError
-from transfer_core.evaluation.evaluation import evaluate, met_sentence, outputs_of_files
+from transfer_core.evaluation.evaluation import evaluate, outputs_of_files, seen_in_training_sentence
 from transfer_core.evaluation.outcomes import answered
 from transfer_core.export.model_card import model_card
 from transfer_core.inference import cached_outputs as cached_outputs_module
@@ -32,7 +32,7 @@ from transfer_core.inference.explanation import GradCam
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import DEFAULT_SHARE, Rejection, threshold_for_share
 from transfer_core.locks import hold
-from transfer_core.runs.assess import evaluate_split, images_of, labelled, met_before
+from transfer_core.runs.leakage import seen_in_training
 from transfer_core.runs.new_photos import (
     add_new_photos,
     evaluate_new_photos,
@@ -40,7 +40,12 @@ from transfer_core.runs.new_photos import (
     new_photos_of,
 )
 from transfer_core.runs.own_models import lineage_of
+from transfer_core.runs.run_evaluation import evaluate_split, labelled, split_images
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.classifier import build_classifier
+from transfer_core.training.head_choice import with_head
+from transfer_core.training.schedule import planned_phases
+from transfer_core.training.signature import ModelSignature
 from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
@@ -68,7 +73,12 @@ def test_cached_features_give_the_answers_of_the_files(
     session_workspace, color_dataset: ImageDataset, tiny_config: TrainingConfig, changes
 ) -> None:
     run = TrainingRun.create(session_workspace, color_dataset, tiny_config.with_changes(**changes))
-    execute_run(session_workspace, run, lambda event: None, lambda: False)
+    # As if a comparison had chosen it.
+    config = with_head(run.config, "flattened_map") if run.config.head == "auto" else run.config
+    plan = planned_phases(config)[-1].plan
+    model = build_classifier(plan, 3, config, plan.backbone.build(pretrained=not plan.is_from_scratch))
+    ModelSignature.of(model, color_dataset, config).save(run.folder)
+    model.save(run.folder / "model.keras")
     images = list(color_dataset.images)
     cached = cached_outputs(run.folder, run.config, color_dataset, images, session_workspace.cache_dir)
     files = outputs_of_files(Predictor.load(run.folder), [labelled(color_dataset, image) for image in images])
@@ -143,12 +153,18 @@ def test_a_signature_without_sound_facts_leaves_it_to_the_registry(own_run, chan
 
 def test_a_model_that_took_the_place_of_another_is_cut_again(finished_run, own_run, keras_module) -> None:
     images = finished_run.dataset.images[:2]
-    asked = (own_run.folder, own_run.config, finished_run.dataset, images, finished_run.workspace.cache_dir)
-    before = cached_outputs(*asked).probabilities
+    arguments = (
+        own_run.folder,
+        own_run.config,
+        finished_run.dataset,
+        images,
+        finished_run.workspace.cache_dir,
+    )
+    before = cached_outputs(*arguments).probabilities
     written_at = (own_run.folder / "model.keras").stat().st_mtime_ns
     swap_classes(keras_module, own_run.folder)
     os.utime(own_run.folder / "model.keras", ns=(written_at - 10**9, written_at - 10**9))
-    np.testing.assert_allclose(cached_outputs(*asked).probabilities, before[:, ::-1], atol=1e-6)
+    np.testing.assert_allclose(cached_outputs(*arguments).probabilities, before[:, ::-1], atol=1e-6)
 
 
 def test_each_part_is_what_the_run_met(finished_run) -> None:
@@ -160,20 +176,18 @@ def test_each_part_is_what_the_run_met(finished_run) -> None:
         assert {outcome.image_id for outcome in evaluation.outcomes} == expected
         assert all(outcome.familiarity is not None for outcome in evaluation.outcomes)
         assert evaluation.is_fitted_here == (split == "validation")
-    assert images_of(run, redrawn, "test", run.class_names) == []
+    assert split_images(run, redrawn, "test") == []
     with pytest.raises(IngestError, match="never met"):
         evaluate_split(run, redrawn, "test", cache_dir)
 
 
 def test_images_for_tests_that_were_learned_from_do_not_count(finished_run) -> None:
     run, dataset = finished_run.run, finished_run.dataset
-    all_for_tests = structs.replace(
-        dataset, images=tuple(structs.replace(image, split="test") for image in dataset.images)
-    )
-    assert images_of(run, all_for_tests, "test", run.class_names) == []
-    other = structs.replace(dataset.images[0], id="f" * 32, split="test", fingerprint="")
-    with_other = structs.replace(dataset, images=(*dataset.images, other))
-    assert images_of(run, with_other, "test", run.class_names) == [other]
+    all_for_tests = replace(dataset, images=tuple(replace(image, split="test") for image in dataset.images))
+    assert split_images(run, all_for_tests, "test") == []
+    other = replace(dataset.images[0], id="f" * 32, split="test", fingerprint="")
+    with_other = replace(dataset, images=(*dataset.images, other))
+    assert split_images(run, with_other, "test") == [other]
 
 
 def test_near_duplicates_in_a_test_folder_are_counted_apart(finished_run, make_image, tmp_path: Path) -> None:
@@ -191,16 +205,19 @@ def test_near_duplicates_in_a_test_folder_are_counted_apart(finished_run, make_i
     both = structs.replace(dataset, images=(*dataset.images, near, new))
     evaluation = evaluate_split(run, both, "test", finished_run.workspace.cache_dir)
     assert [outcome.image_id for outcome in evaluation.outcomes] == [new.id]
-    assert evaluation.num_met == 1
-    assert met_sentence(evaluation).startswith(
+    assert evaluation.num_seen_in_training == 1
+    assert seen_in_training_sentence(evaluation).startswith(
         "1 of 2 photos looks like a photo from its training; without it "
     )
     only_near = structs.replace(dataset, images=(*dataset.images, near))
     with pytest.raises(IngestError, match="never met"):
         evaluate_split(run, only_near, "test", finished_run.workspace.cache_dir)
     # One that was left out since is still known by its likeness.
-    without = structs.replace(dataset, images=dataset.images[1:], excluded=dataset.images[:1])
-    assert met_before(run, without, [(near.id, near.fingerprint), (new.id, new.fingerprint)]) == [True, False]
+    without = replace(dataset, images=dataset.images[1:], excluded=dataset.images[:1])
+    assert seen_in_training(run, without, [(near.id, near.fingerprint), (new.id, new.fingerprint)]) == [
+        True,
+        False,
+    ]
 
 
 def test_two_windows_do_not_add_new_photos_at_once(own_run, make_image) -> None:
@@ -243,7 +260,7 @@ def test_photos_that_the_run_has_met_are_passed_over(own_run, finished_run, make
     assert new_photos_of(own_run) is None
     new = ImportedFile(("blue", "new.png"), lambda: make_image("blue", seed=777, noise=90))
     photos = add_new_photos(own_run, [*met, new])
-    assert (len(photos.images), photos.num_met) == (1, 2)
+    assert (len(photos.images), photos.num_seen_in_training) == (1, 2)
 
 
 def test_near_duplicates_of_photos_that_the_run_has_met_are_passed_over(
@@ -257,10 +274,10 @@ def test_near_duplicates_of_photos_that_the_run_has_met_are_passed_over(
         add_new_photos(own_run, near, learned_from=finished_run.dataset)
     new = ImportedFile(("blue", "new.png"), lambda: make_image("blue", seed=777, noise=90))
     photos = add_new_photos(own_run, [*near, new], learned_from=finished_run.dataset)
-    assert (len(photos.images), photos.num_met) == (1, 3)
+    assert (len(photos.images), photos.num_seen_in_training) == (1, 3)
     evaluation = evaluate_new_photos(own_run, photos, finished_run.workspace.cache_dir)
-    assert (evaluation.num_images, evaluation.num_met) == (1, 3)
-    assert met_sentence(evaluation).startswith(
+    assert (evaluation.num_images, evaluation.num_seen_in_training) == (1, 3)
+    assert seen_in_training_sentence(evaluation).startswith(
         "3 of 4 photos look like photos from its training; without them "
     )
 
