@@ -60,7 +60,7 @@ from transfer_core.runs.notes import NOTES, RunNotes
 from transfer_core.runs.run_folder import DISTILLATION, EVALUATION, EVENTS_FILE, RUN, SPLIT
 from transfer_core.runs.sweep_plan import SWEEP
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES
+from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES, decoded
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.workspace import ID_PATTERN, Workspace
