@@ -24,11 +24,14 @@ from transfer_core.data.limits import limits
 from transfer_core.data.samples import list_samples
 from transfer_core.data.sources.open_source import open_archive
 from transfer_core.data.sources.server_folder import ROOT_VARIABLE
-from transfer_core.data.sources.upload import ARCHIVE_TYPES, MAX_UPLOADED_FILES, uploaded_file
+from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _, plural
 
 _PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif"]
+_ARCHIVE_TYPES = ["zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz"]
+# The browser starts all of these uploads at once and loses some beyond about a thousand.
+_MAX_CLASS_FILES = 500
 
 
 def show_image_sources(session: Session) -> None:
@@ -59,7 +62,7 @@ def _show_archive(session: Session, dataset: ImageDataset | None) -> None:
     extended = _to_extend(dataset)
     file = st.file_uploader(
         _("A zip or tar of a folder whose subfolders are the classes"),
-        type=ARCHIVE_TYPES,
+        type=_ARCHIVE_TYPES,
         key=f"zip-{session.num_files_taken}",
     )
     if file:
@@ -107,10 +110,10 @@ def _show_class(session: Session, dataset: ImageDataset | None) -> None:
         st.error(_("The class needs a name. Type what is on the images, for example: cat."))
     elif submitted and not files:
         st.error(_("There are no images yet. Choose one or more images of this class."))
-    elif submitted and len(files) > MAX_UPLOADED_FILES:
+    elif submitted and len(files) > _MAX_CLASS_FILES:
         st.error(
             _("Up to {limit} images can be added here at once. For more, use a folder or a zip file.").format(
-                limit=MAX_UPLOADED_FILES
+                limit=_MAX_CLASS_FILES
             )
         )
     elif submitted:

@@ -17,12 +17,15 @@ from transfer_core.data.limits import limits
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.open_source import open_archive
-from transfer_core.data.sources.upload import ARCHIVE_TYPES, MAX_UPLOADED_FILES, uploaded_file
+from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 
 _MOST_AS_CARDS = 48
+_ARCHIVE_TYPES = ["zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz"]
+# The browser starts all of these uploads at once and loses some beyond about a thousand.
+_MOST_FILES = 500
 
 
 @dataclass(frozen=True)
@@ -117,18 +120,18 @@ def collect_photos(session: Session, run: TrainingRun, way: str) -> NewPhotos:
 def _folder_or_archive() -> NewPhotos:
     left, right = st.columns(2)
     files = left.file_uploader(
-        _("A folder of up to {limit} photos").format(limit=MAX_UPLOADED_FILES),
+        _("A folder of up to {limit} photos").format(limit=_MOST_FILES),
         accept_multiple_files="directory",
         max_upload_size=limits().file_mb,
         key="many-folder",
     )
-    archive = right.file_uploader(_("A zip or tar file"), type=ARCHIVE_TYPES, key="many-archive")
+    archive = right.file_uploader(_("A zip or tar file"), type=_ARCHIVE_TYPES, key="many-archive")
     return NewPhotos((archive.file_id,), archive=archive) if archive else _uploads(files)
 
 
 def _uploads(files: Sequence[UploadedFile], name: str = "") -> NewPhotos:
-    if len(files) > MAX_UPLOADED_FILES:
-        st.error(_("That is more than {limit} photos. Use a zip file.").format(limit=MAX_UPLOADED_FILES))
+    if len(files) > _MOST_FILES:
+        st.error(_("That is more than {limit} photos. Use a zip file.").format(limit=_MOST_FILES))
         return NewPhotos()
     return NewPhotos(
         tuple(file.file_id for file in files),

@@ -6,11 +6,6 @@ from transfer_core.data.sources.imported_file import ImportedFile, too_large
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
 
-# Endings that the browser offers; what a file is, its content decides.
-ARCHIVE_TYPES = ("zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz")
-# A browser starts all uploads of single files at once and loses some beyond about a thousand.
-MAX_UPLOADED_FILES = 500
-
 
 def uploaded_file(path: str, content: bytes) -> ImportedFile:
     """Return a file that a browser sent, without the folder that the person picked.
