@@ -21,15 +21,17 @@ REPRESENTATIVES = (
     "nasnet_mobile",
     "vgg16",
 )
-_QUICK = ("mobilenet_v3_small", "convnext_tiny")
+_QUICK = ("efficientnet_lite0", "mobilenet_v3_small", "convnext_tiny")
 
 
 def _chosen(names: tuple[str, ...]) -> list[Backbone]:
     if os.environ.get(ALL_VARIABLE) == "1":
         return list_backbones(include_hidden=True)
-    tiny = [backbone for backbone in list_backbones(include_hidden=True) if backbone.hidden]
-    return [*bundled_backbones(), *tiny, *map(get_backbone, names)]
+    return [
+        *map(get_backbone, names),
+        *(entry for entry in list_backbones(include_hidden=True) if entry.hidden),
+    ]
 
 
-BUILT = _chosen(REPRESENTATIVES)
+BUILT = _chosen((*(backbone.name for backbone in bundled_backbones()), *REPRESENTATIVES))
 BUILT_QUICK = _chosen(_QUICK)

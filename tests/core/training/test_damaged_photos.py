@@ -37,7 +37,11 @@ class CutOffError(BaseException):
 
 @pytest.fixture
 def dataset(workspace: Workspace, make_image) -> ImageDataset:
-    """Seven photos each of two classes."""
+    return seven_each(workspace, make_image)
+
+
+def seven_each(workspace: Workspace, make_image) -> ImageDataset:
+    """Return seven photos each of two classes."""
     files = [
         ImportedFile(
             (color, f"{color}-{number}.png"), lambda c=color, n=number: make_image(c, seed=n, noise=90)
@@ -58,6 +62,19 @@ def damaged(dataset: ImageDataset) -> list[str]:
     return [first.id, last.id]
 
 
+@pytest.fixture(scope="module")
+def without_damaged(
+    make_image, tiny_config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a training without the two photos that `damaged` breaks."""
+    folder = tmp_path_factory.mktemp("without")
+    dataset = seven_each(Workspace(folder / "workspace"), make_image)
+    first, *_others, last = dataset.images_in("train")
+    config = tiny_config.with_changes(num_unfrozen_blocks=1)
+    train(without_photos(dataset, [first.id, last.id]), config, folder, folder / "cache")
+    return folder
+
+
 def weights_of(folder: Path) -> list[np.ndarray]:
     import keras
 
@@ -70,13 +87,16 @@ def assert_same_weights(folder: Path, other: Path) -> None:
 
 
 def test_training_with_damaged_photos_equals_one_without_them(
-    dataset: ImageDataset, damaged: list[str], tiny_config: TrainingConfig, tmp_path: Path
+    dataset: ImageDataset,
+    damaged: list[str],
+    without_damaged: Path,
+    tiny_config: TrainingConfig,
+    tmp_path: Path,
 ) -> None:
     events: list[TrainingEvent] = []
     config = tiny_config.with_changes(num_unfrozen_blocks=1)
     train(dataset, config, tmp_path / "run", tmp_path / "cache", emit=events.append)
-    train(without_photos(dataset, damaged), config, tmp_path / "without", tmp_path / "other cache")
-    assert_same_weights(tmp_path / "run", tmp_path / "without")
+    assert_same_weights(tmp_path / "run", without_damaged)
     assert snapshot_of(events).left_out == (("blue-0.png", "blue"), ("red-6.png", "red"))
     assert snapshot_of(events).num_train_images == len(dataset.images_in("train")) - 2
     kinds = [type(event) for event in events]
@@ -104,10 +124,12 @@ def test_a_resumed_training_goes_on_without_the_same_photos(
     is_repaired: bool,
     dataset: ImageDataset,
     damaged: list[str],
+    without_damaged: Path,
     tiny_config: TrainingConfig,
     tmp_path: Path,
     make_image,
 ) -> None:
+    config = tiny_config.with_changes(num_unfrozen_blocks=1)
     log: list[TrainingEvent] = []
 
     def die_in_the_second_epoch(event: TrainingEvent) -> None:
@@ -118,20 +140,17 @@ def test_a_resumed_training_goes_on_without_the_same_photos(
     clock = itertools.count(1000, 100)
     run, cache = tmp_path / "run", tmp_path / "cache"
     with pytest.raises(CutOffError):
-        train(
-            dataset, tiny_config, run, cache, emit=die_in_the_second_epoch, clock=lambda: float(next(clock))
-        )
+        train(dataset, config, run, cache, emit=die_in_the_second_epoch, clock=lambda: float(next(clock)))
     if is_repaired:
         again = ImportedFile(("blue", "blue-0.png"), lambda: make_image("blue", seed=0, noise=90))
         with pytest.raises(IngestError, match="came in before"):
             add_files(dataset, [again])
         assert dataset.image_path(dataset.images_in("train")[0]).stat().st_size > 200
     events: list[TrainingEvent] = []
-    train(dataset, tiny_config, run, cache, emit=events.append)
+    train(dataset, config, run, cache, emit=events.append)
     assert [type(event) for event in events[:2]] == [RunResumed, PhotosLeftOut]
     assert events[0].epoch > 0
-    train(without_photos(dataset, damaged), tiny_config, tmp_path / "without", tmp_path / "other cache")
-    assert_same_weights(run, tmp_path / "without")
+    assert_same_weights(run, without_damaged)
 
 
 def test_a_photo_that_was_added_again_is_used_again(
@@ -146,7 +165,8 @@ def test_a_photo_that_was_added_again_is_used_again(
     with pytest.raises(IngestError, match="came in before"):
         add_files(dataset, files)
     events: list[TrainingEvent] = []
-    train(dataset, tiny_config, tmp_path / "run", tmp_path / "cache", emit=events.append)
+    config = tiny_config.with_changes(epochs=1)
+    train(dataset, config, tmp_path / "run", tmp_path / "cache", emit=events.append)
     assert snapshot_of(events).left_out == ()
 
 

@@ -11,7 +11,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import InsufficientResourcesError
 from transfer_core.events import PhaseStarted, RunStarted
-from transfer_core.training import resources as limits
+from transfer_core.training import resources
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.resources import assumed_seconds, check_disk, check_memory, estimate_memory
 from transfer_core.training.schedule import planned_phases
@@ -53,7 +53,7 @@ def test_number_of_images_does_not_matter(color_dataset, keras_module) -> None:
 
 
 def refusal(monkeypatch, dataset, depth: int, free: int) -> str:
-    monkeypatch.setattr(limits, "free_memory", lambda: free)
+    monkeypatch.setattr(resources, "free_memory", lambda: free)
     with pytest.raises(InsufficientResourcesError) as caught:
         check_memory(FreezePlan(LITE0, depth), TrainingConfig(), dataset)
     return str(caught.value)
@@ -72,7 +72,9 @@ def test_message_names_a_depth_if_no_batch_size_fits(color_dataset, monkeypatch,
     # With the reserve that is left to the system.
     free = estimate(color_dataset, 0) + 201 * MEGABYTE
     monkeypatch.setattr(
-        limits, "estimate_memory", lambda plan, config, dataset: estimate(dataset, plan.num_unfrozen_blocks)
+        resources,
+        "estimate_memory",
+        lambda plan, config, dataset: estimate(dataset, plan.num_unfrozen_blocks),
     )
     message = refusal(monkeypatch, color_dataset, 9, free)
     assert "Unfreezing 0 blocks would fit" in message
@@ -94,7 +96,7 @@ def test_message_suggests_other_help_if_no_choice_fits(color_dataset, monkeypatc
 def test_need_reserve_and_free_space_are_said_apart(
     num_bytes: int, free: int, figures: list[str], monkeypatch, tmp_path
 ) -> None:
-    monkeypatch.setattr(limits, "free_disk", lambda folder: free)
+    monkeypatch.setattr(resources, "free_disk", lambda folder: free)
     with pytest.raises(InsufficientResourcesError) as caught:
         check_disk(tmp_path, num_bytes, lambda: None)
     assert [figure for figure in figures if f"{figure} " not in str(caught.value)] == []
@@ -103,7 +105,7 @@ def test_need_reserve_and_free_space_are_said_apart(
 def test_training_is_rejected_before_features_are_extracted(
     color_dataset, tiny_config, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(limits, "free_memory", lambda: 10 * MEGABYTE)
+    monkeypatch.setattr(resources, "free_memory", lambda: 10 * MEGABYTE)
     events = []
     with pytest.raises(InsufficientResourcesError, match="Only 10 MB are free"):
         train(color_dataset, tiny_config, tmp_path, tmp_path, emit=events.append)

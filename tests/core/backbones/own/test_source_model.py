@@ -20,7 +20,9 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TrainingError, WeightsError
+from transfer_core.export.code import write_code
 from transfer_core.runs.own_models import make_source, runs_to_build_on
+from transfer_core.runs.sweep import SweepPlan
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash
 from transfer_core.training.freezing import FreezePlan
@@ -47,7 +49,7 @@ def test_source_model_has_the_trained_body_and_its_lineage(own: FinishedRun, ker
     fresh = get_backbone("tiny_random").build()
     for found, expected in zip(body_kernels(source.build()), body_kernels(trained), strict=True):
         np.testing.assert_array_equal(found, expected)
-    # Its last block learned along.
+    # Its last block was fine-tuned.
     assert not np.array_equal(body_kernels(source.build())[-1], body_kernels(fresh)[-1])
     assert source.weights_source == "Colours ← Tiny network for tests ← random weights"
     assert (source.name, source.network, source.is_own) == (own.run.id, "tiny_random", True)
@@ -56,7 +58,7 @@ def test_source_model_has_the_trained_body_and_its_lineage(own: FinishedRun, ker
 
 
 def test_new_run_with_other_classes_builds_on_it_and_outlives_the_deleted_run(
-    own: FinishedRun, color_dataset: ImageDataset, tiny_config: TrainingConfig, keras_module
+    own: FinishedRun, color_dataset: ImageDataset, tiny_config: TrainingConfig, tmp_path: Path, keras_module
 ) -> None:
     source = make_source(own.workspace, own.run.id)
     move_to_trash(own.workspace, own.run.id)
@@ -65,6 +67,7 @@ def test_new_run_with_other_classes_builds_on_it_and_outlives_the_deleted_run(
     kept = [image for image in dataset.images if image.class_name != "red"]
     dataset = dataset.with_images(kept, ()).save()
     run = TrainingRun.create(own.workspace, dataset, tiny_config.with_changes(backbone=source.name))
+    assert run.backbone == source
     events = []
     execute_run(own.workspace, run, events.append, lambda: False)
     assert events[-1].outcome == "finished"
@@ -72,6 +75,12 @@ def test_new_run_with_other_classes_builds_on_it_and_outlives_the_deleted_run(
     assert trained.output.shape[-1] == 2
     for found, expected in zip(body_kernels(trained), body_kernels(source.build()), strict=True):
         np.testing.assert_array_equal(found, expected)
+    write_code(run, dataset, tmp_path)
+    exported_body = keras_module.saving.load_model(tmp_path / "backbone.keras", compile=False)
+    for found, expected in zip(body_kernels(exported_body), body_kernels(source.build()), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    plan = SweepPlan.of(dataset, run.config, [0, len(source.blocks)], 1, source)
+    assert plan.depths == (0, len(source.blocks))
     grandchild = make_source(own.workspace, run.id)
     assert grandchild.lineage == ("Colours", "Tiny network for tests", "random weights")
     assert grandchild.network == "tiny_random"
