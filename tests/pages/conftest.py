@@ -19,7 +19,8 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, RunEnded, RunStarted, TrainingEvent
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.queue import WorkQueue
+from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
 
 OpenPage = Callable[..., AppTest]
@@ -75,9 +76,33 @@ def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 @pytest.fixture
 def staged_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedRuns]:
     staged = StagedRuns()
-    monkeypatch.setattr(pages.ui.app.process, "RunQueue", partial(RunQueue, execute=staged.execute))
+    monkeypatch.setattr(pages.ui.app.process, "Trainings", partial(Trainings, execute=staged.execute))
     yield staged
     staged.let_go.set()
+
+
+@pytest.fixture
+def tasks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the work of a task be done when the page that starts it is drawn."""
+    monkeypatch.setattr(pages.ui.app.process, "WorkQueue", lambda: WorkQueue(lambda work: work()))
+
+
+class HeldTasks(list[Callable[[], None]]):
+    """The work of tasks that a page has started, to be done when a test wants."""
+
+    def carry_out(self) -> None:
+        """Do what was started so far."""
+        while self:
+            self.pop(0)()
+
+
+@pytest.fixture
+def held_tasks(monkeypatch: pytest.MonkeyPatch) -> HeldTasks:
+    """Tasks that look as if they were running; no thread works on them."""
+    held = HeldTasks()
+    st.cache_resource.clear()
+    monkeypatch.setattr(pages.ui.app.process, "WorkQueue", lambda: WorkQueue(held.append))
+    return held
 
 
 @pytest.fixture

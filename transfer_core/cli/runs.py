@@ -37,7 +37,7 @@ from transfer_core.runs.assess import evaluate_new_images, evaluate_split
 from transfer_core.runs.corrections import images_of as run_images
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.live_run import ask_to_stop
+from transfer_core.work.live_run import request_stop_elsewhere
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 
@@ -50,7 +50,7 @@ def stop(run_id: str, root: Path | None, as_json: bool) -> None:
     run = TrainingRun.load(open_workspace(root), run_id)
     if run_status(run) not in ACTIVE:
         raise TrainingError(_("Only a run that is being trained, or waits for it, can be stopped."))
-    ask_to_stop(run)
+    request_stop_elsewhere(run)
     while run_status(run) in ACTIVE:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     facts = run_facts(run)

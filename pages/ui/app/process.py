@@ -27,7 +27,8 @@ from transfer_core.training.advice import Recommendation, recommend
 from transfer_core.training.layer_facts import layer_facts
 from transfer_core.training.signature import SIGNATURE_FILE
 from transfer_core.training.train import MODEL_FILE
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.queue import WorkQueue
+from transfer_core.work.trainings import Trainings
 from transfer_core.work.worker import num_threads_beside_an_app
 from transfer_core.workspace import Workspace, default_workspace_root
 
@@ -67,9 +68,15 @@ def workspace() -> Workspace:
 
 
 @st.cache_resource(show_spinner=False)
-def run_queue() -> RunQueue:
-    """The one queue that all visitors share."""
-    return RunQueue(workspace())
+def work_queue() -> WorkQueue:
+    """The one queue of trainings and other work that all visitors share."""
+    return WorkQueue()
+
+
+@st.cache_resource(show_spinner=False)
+def run_queue() -> Trainings:
+    """The trainings of this server."""
+    return Trainings(workspace(), queue=work_queue())
 
 
 def predictor(run_id: str) -> Predictor:

@@ -18,7 +18,7 @@ from transfer_core.export.preparation import num_bytes_to_fetch
 from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.job import Job
+from transfer_core.work.task import Task
 
 
 def show_exports(run: TrainingRun) -> None:
@@ -103,7 +103,7 @@ def _show_progress(run: TrainingRun, format_name: str) -> None:
     st.status(f"{job.progress.part} …" if job.progress.part else waits, state="running")
 
 
-def _show_download_progress(job: Job[ExportBundle], format_name: str) -> None:
+def _show_download_progress(job: Task[ExportBundle], format_name: str) -> None:
     progress = job.progress
     text = _("Downloading ONNX Runtime Web: {done:.0f} of {total:.0f} MB").format(
         done=progress.num_done / 1e6, total=progress.num_all / 1e6

@@ -20,7 +20,7 @@ from transfer_core.errors import TransferStudioError
 from transfer_core.language import _, plural
 from transfer_core.projects.open import OpenedProject
 from transfer_core.projects.plan import ProjectPlan, plan_project
-from transfer_core.work.job import Job
+from transfer_core.work.task import Task
 
 # The server holds a download in memory as a whole.
 _MOST_DOWNLOAD_BYTES = 10**9
@@ -159,7 +159,7 @@ def _show_opening_progress(session: Session) -> None:
     _show_bar(job, _("Building the models …") if is_unpacked else _("Checking and unpacking …"), "opening")
 
 
-def _show_bar(job: Job[Any], text: str, key: str) -> None:
+def _show_bar(job: Task[Any], text: str, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key=f"{key}-bar"):
         st.progress(job.progress.share, text=_("Stopping …") if job.should_stop() else text)
         st.button(

@@ -13,7 +13,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _
 from transfer_core.training.rate_finder import RateCurve
-from transfer_core.work.job import Job
+from transfer_core.work.task import Task
 
 
 def show_rate_finder_button(session: Session, dataset: ImageDataset, config: TrainingConfig) -> None:
@@ -38,7 +38,7 @@ def show_rate_finder_button(session: Session, dataset: ImageDataset, config: Tra
         st.rerun()
 
 
-def _say_why_there_is_none(job: Job[RateCurve]) -> None:
+def _say_why_there_is_none(job: Task[RateCurve]) -> None:
     if job.problem:
         st.error(plain(job.problem), icon=":material/error:")
     else:

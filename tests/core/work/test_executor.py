@@ -19,7 +19,7 @@ from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.execute import execute_run_safely
 from transfer_core.work.executor import EXECUTOR_VARIABLE, ProcessExecutor, chosen_executor
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.trainings import Trainings
 
 NUM_EPOCHS = 60
 PATIENCE = 300  # seconds until a test gives up; nothing waits that long
@@ -57,7 +57,7 @@ def new_run(workspace, dataset, epochs: int) -> TrainingRun:
     return TrainingRun.create(workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=epochs))
 
 
-def wait_for(queue: RunQueue, run_id: str, *statuses: str) -> None:
+def wait_for(queue: Trainings, run_id: str, *statuses: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while queue.status(run_id) not in statuses:
         assert time.monotonic() < deadline, queue.status(run_id)
@@ -88,7 +88,7 @@ def test_worker_is_replaced_after_a_few_runs(executor, workspace, color_dataset)
 
 
 def test_stop_and_pause_reach_the_worker(executor, workspace, color_dataset) -> None:
-    queue = RunQueue(workspace, executor)
+    queue = Trainings(workspace, executor)
     run_id = queue.submit(color_dataset, TrainingConfig(backbone="tiny_random", epochs=2))
     queue.pause(run_id)
     wait_for(queue, run_id, "paused")
@@ -103,7 +103,7 @@ def test_stop_and_pause_reach_the_worker(executor, workspace, color_dataset) -> 
 def test_killed_worker_leaves_the_run_interrupted_and_the_next_run_gets_a_new_one(
     executor, workspace, color_dataset
 ) -> None:
-    queue = RunQueue(workspace, executor)
+    queue = Trainings(workspace, executor)
     killed = queue.submit(color_dataset, TrainingConfig(backbone="tiny_random", epochs=2))
     following = queue.submit(color_dataset, TrainingConfig(backbone="tiny_random", epochs=1))
     while queue.snapshot(killed).started_at is None:
@@ -259,7 +259,7 @@ def real_executor():
 def test_real_training_in_a_worker_dies_and_goes_on(
     real_executor, session_workspace, color_dataset, tiny_config
 ) -> None:
-    queue = RunQueue(session_workspace, real_executor)
+    queue = Trainings(session_workspace, real_executor)
     run_id = queue.submit(color_dataset, tiny_config.with_changes(epochs=NUM_EPOCHS))
     while not queue.snapshot(run_id).epochs:
         assert queue.status(run_id) == "running", queue.snapshot(run_id).message

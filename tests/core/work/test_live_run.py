@@ -19,7 +19,7 @@ from transfer_core.locks import is_held
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_status import run_status
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.live_run import LiveRun, ask_to_stop
+from transfer_core.work.live_run import LiveRun, request_stop_elsewhere
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
 HOLD = """
@@ -91,13 +91,13 @@ def test_stop_ends_a_pause(live, by: str) -> None:
     if by == "this process":
         live.request_stop()
     else:
-        ask_to_stop(live.run)
+        request_stop_elsewhere(live.run)
     assert asking.wait_for_answer() is True
     assert not live.log.snapshot.is_paused
 
 
 def test_stop_from_another_process_is_obeyed_and_forgotten(live) -> None:
-    ask_to_stop(live.run)
+    request_stop_elsewhere(live.run)
     assert live.is_stopping
     assert live.should_stop()
     live.release()

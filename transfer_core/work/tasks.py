@@ -1,0 +1,150 @@
+"""The tasks that pages start, other than trainings. Each function returns one to be put into the `WorkQueue`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.published.facts import WeightsFile
+from transfer_core.backbones.published.weights_download import download_weights
+from transfer_core.backbones.runtime import load_keras
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.evaluation.audition import AuditionScore, audition
+from transfer_core.export.bundle import ExportBundle, export_run
+from transfer_core.export.formats import get_format
+from transfer_core.export.preparation import prepare
+from transfer_core.language import _
+from transfer_core.projects.open import OpenedProject, open_project
+from transfer_core.projects.plan import ProjectPlan
+from transfer_core.projects.save import save_project
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.rate_finder import RateCurve, find_learning_rate
+from transfer_core.types import OnProgress
+from transfer_core.work.task import Task, TaskProgress
+from transfer_core.workspace import Workspace
+
+
+def download_task(key: Hashable, title: str, file: WeightsFile) -> Task[None]:
+    """Download a weights file.
+
+    Args:
+        key: Name of the backbone.
+        title: Of the backbone, for a person.
+        file: Address, size and checksum.
+    """
+
+    def work(task: Task[None]) -> None:
+        download_weights(file, on_progress=_reporter(task, title), should_stop=task.should_stop)
+
+    return Task("download", key, work, is_light=True)
+
+
+def audition_task(
+    workspace: Workspace, dataset: ImageDataset, backbones: list[Backbone]
+) -> Task[list[AuditionScore]]:
+    """Compare backbones, whose weights are available, on a dataset.
+
+    Args:
+        workspace: Its cache keeps the features.
+        dataset: The images.
+        backbones: The candidates.
+    """
+    names = [backbone.name for backbone in backbones]
+
+    def work(task: Task[list[AuditionScore]]) -> list[AuditionScore]:
+        def report(backbone: Backbone, num_images: int) -> None:
+            number = names.index(backbone.name)
+            task.report(TaskProgress(backbone.title, num_images, len(dataset.images), number, len(names)))
+
+        load_keras()
+        return audition(
+            dataset, backbones, workspace.cache_dir, on_progress=report, should_stop=task.should_stop
+        )
+
+    return Task("audition", (dataset.id, dataset.version), work, subject=dataset.id)
+
+
+def rate_search_task(
+    workspace: Workspace, dataset: ImageDataset, config: TrainingConfig, subject: object = None
+) -> Task[RateCurve]:
+    """Find a learning rate.
+
+    Args:
+        workspace: Its cache keeps the features.
+        dataset: The images.
+        config: The choices of the run that is to come.
+        subject: The version of the images and the choices, for the caller to compare.
+    """
+
+    def work(task: Task[RateCurve]) -> RateCurve:
+        def report(part: str, number: int, num_done: int, num_all: int) -> None:
+            task.report(TaskProgress(part, num_done, num_all, number, 2))
+
+        return find_learning_rate(
+            dataset,
+            config,
+            workspace.cache_dir,
+            on_features=partial(report, _("Reading the photos"), 0),
+            on_step=partial(report, _("Trying learning rates"), 1),
+            should_stop=task.should_stop,
+        )
+
+    return Task("rate search", dataset.id, work, subject=subject)
+
+
+def export_task(workspace: Workspace, run: TrainingRun, format_name: str) -> Task[ExportBundle]:
+    """Export a run. A runtime that is missing is downloaded first, and only the download can be stopped.
+
+    Args:
+        workspace: Keeps the runtime of exported web pages.
+        run: The run.
+        format_name: Name of the export format.
+    """
+
+    def download(task: Task[ExportBundle]) -> None:
+        report = _reporter(task, get_format(format_name).title)
+        prepare(workspace, format_name, on_progress=report, should_stop=task.should_stop)
+
+    def work(task: Task[ExportBundle]) -> ExportBundle:
+        return export_run(workspace, run, format_name, on_step=lambda step: task.report(TaskProgress(step)))
+
+    return Task("export", (run.id, format_name), work, preparation=download)
+
+
+def save_project_task(workspace: Workspace, plan: ProjectPlan, path: Path) -> Task[Path]:
+    """Save a project.
+
+    Args:
+        workspace: Where the images and runs are.
+        plan: The content of the file.
+        path: Of the file.
+    """
+
+    def work(task: Task[Path]) -> Path:
+        save_project(workspace, plan, path, _reporter(task, _("Saving")), task.should_stop)
+        return path
+
+    return Task("project saving", plan.dataset.id, work, is_light=True, subject=plan)
+
+
+def open_project_task(workspace: Workspace, key: Hashable, content: BinaryIO) -> Task[OpenedProject]:
+    """Open a project.
+
+    Args:
+        workspace: Where its images and runs go.
+        key: Id of the file that nobody else can guess.
+        content: The file.
+    """
+
+    def work(task: Task[OpenedProject]) -> OpenedProject:
+        return open_project(workspace, content, _reporter(task, _("Opening")), task.should_stop)
+
+    return Task("project opening", key, work, is_light=True)
+
+
+def _reporter(task: Task[Any], part: str) -> OnProgress:
+    return lambda num_done, num_all: task.report(TaskProgress(part, num_done, num_all))
