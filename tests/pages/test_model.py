@@ -85,7 +85,7 @@ def test_download_shows_its_bar_and_can_be_cancelled(open_page: OpenPage, held_t
     (bar,) = page.get("progress")
     assert bar.proto.value == 50
     assert bar.proto.text == "Downloading ResNet50: 47 of 94 MB"
-    page.button(key="cancel-resnet50").click().run()
+    page.button(key="stop-download-resnet50").click().run()
     assert job.should_stop()
 
 

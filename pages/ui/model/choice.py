@@ -12,6 +12,7 @@ from pages.ui.app.jobs import start_download
 from pages.ui.app.process import work_queue
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
+from pages.ui.components.task_progress import show_task
 from pages.ui.model.facts import (
     show_badges,
     show_metrics,
@@ -24,7 +25,7 @@ from transfer_core.backbones.families import family_words
 from transfer_core.backbones.published.zoo_weights import ZooWeights, weights_folder
 from transfer_core.backbones.registry import bundled_backbones, list_backbones
 from transfer_core.language import _, plural
-from transfer_core.work.task import Task
+from transfer_core.work.task import Task, TaskProgress
 
 
 def show_bundled(session: Session) -> None:
@@ -155,7 +156,7 @@ def show_downloads() -> None:
     """Draw the downloads under way, each with its bar, and what became of those that are over."""
     for job in work_queue().tasks("download"):
         if not job.is_over:
-            st.fragment(_show_download, run_every="1s")(job)
+            _show_download(job)
         elif job.problem:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.error(plain(job.problem), icon=":material/cloud_off:")
@@ -167,13 +168,9 @@ def show_downloads() -> None:
 
 
 def _show_download(job: Task[None]) -> None:
-    if job.is_over:
-        st.rerun()
-    progress = job.progress
-    text = _("Downloading {title}: {done:.0f} of {total:.0f} MB").format(
-        title=progress.part or job.key, done=progress.num_done / 1e6, total=progress.num_all / 1e6
-    )
-    with st.container(horizontal=True, vertical_alignment="center", key=f"download-bar-{job.key}"):
-        st.progress(progress.share, text=text)
-        if st.button(_("Cancel"), key=f"cancel-{job.key}", icon=":material/close:"):
-            job.request_stop()
+    def words(progress: TaskProgress) -> str:
+        return _("Downloading {title}: {done:.0f} of {total:.0f} MB").format(
+            title=progress.part or job.key, done=progress.num_done / 1e6, total=progress.num_all / 1e6
+        )
+
+    show_task(job, words, name=f"download-{job.key}", stop=_("Cancel"), stop_icon=":material/close:")
