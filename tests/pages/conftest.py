@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -20,6 +21,7 @@ from transfer_core.data.sources.folder import folder_source
 from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, RunEnded, RunStarted, TrainingEvent
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.queue import WorkQueue
+from transfer_core.work.task import Task
 from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
 
@@ -81,10 +83,19 @@ def staged_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedRuns]:
     staged.let_go.set()
 
 
+class PatientQueue(WorkQueue):
+    """Returns from `start` when the task is over, unless it is a training or waits for one."""
+
+    def start(self, task: Task[Any]) -> Task[Any]:
+        started = super().start(task)
+        assert started.kind == "training" or started.state == "waiting" or started.wait(60)
+        return started
+
+
 @pytest.fixture
 def tasks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the work of a task be done when the page that starts it is drawn."""
-    monkeypatch.setattr(pages.ui.app.process, "WorkQueue", lambda: WorkQueue(lambda work: work()))
+    """Let every task but a training be over when the page that starts it is drawn."""
+    monkeypatch.setattr(pages.ui.app.process, "WorkQueue", PatientQueue)
 
 
 class HeldTasks(list[Callable[[], None]]):

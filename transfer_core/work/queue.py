@@ -74,6 +74,10 @@ class WorkQueue:
             self._start(lane, task)
         return task
 
+    def get_or_start(self, task: Task[Result]) -> Task[Result]:
+        """Return the latest task for the same work, even if it is over; queue this one if there was none."""
+        return self.find(task.kind, task.key) or self.start(task)
+
     def find(self, kind: TaskKind, key: Hashable) -> Task[Any] | None:
         """Return the latest task for some work, waiting, running or over; None if there was none lately."""
         return self._tasks.get((kind, key))

@@ -24,6 +24,9 @@ TaskKind = Literal[
     "audition",
     "rate search",
     "export",
+    "label check",
+    "image map",
+    "scoring",
     "download",
     "project saving",
     "project opening",
@@ -75,7 +78,7 @@ class Task(Generic[Result]):
         work: Does the work. It calls `report` and polls `should_stop` of the task, and ends early with a
             `FeaturesStoppedError`, `DownloadStoppedError` or `ProjectStoppedError`.
         preparation: Runs before the work, beside trainings; such as a download, which needs no model.
-        is_light: Whether the work itself may run beside trainings.
+        is_light: Whether the work itself may run beside trainings: it uses no model, or only scores photos.
         priority: Which tasks it overtakes while they wait.
         subject: The exact inputs, where work with other inputs has the same key and takes its place.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,8 +12,13 @@ from transfer_core.backbones.published.facts import WeightsFile
 from transfer_core.backbones.published.weights_download import download_weights
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
+from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import Split
+from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.audition import AuditionScore, audition
+from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.export.bundle import ExportBundle, export_run
 from transfer_core.export.formats import get_format
 from transfer_core.export.preparation import prepare
@@ -21,7 +26,11 @@ from transfer_core.language import _
 from transfer_core.projects.open import OpenedProject, open_project
 from transfer_core.projects.plan import ProjectPlan
 from transfer_core.projects.save import save_project
+from transfer_core.runs.assess import evaluate_split, images_of, model_class_names
+from transfer_core.runs.corrections import images_of as present_images_of
+from transfer_core.runs.new_photos import evaluate_new_photos, new_photos_of
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import RateCurve, find_learning_rate
 from transfer_core.types import OnProgress
 from transfer_core.work.task import Task, TaskProgress
@@ -115,6 +124,70 @@ def export_task(workspace: Workspace, run: TrainingRun, format_name: str) -> Tas
     return Task("export", (run.id, format_name), work, preparation=download)
 
 
+def label_check_task(
+    workspace: Workspace, dataset: ImageDataset, backbone_name: str
+) -> Task[tuple[Suspicion, ...]]:
+    """Look for labels that are likely wrong.
+
+    Args:
+        workspace: Its cache keeps the features.
+        dataset: The images.
+        backbone_name: Name of the feature extractor.
+    """
+
+    def work(task: Task[tuple[Suspicion, ...]]) -> tuple[Suspicion, ...]:
+        found = suspicious_labels(
+            dataset,
+            workspace.cache_dir,
+            backbone_name=backbone_name,
+            on_progress=_counter(task, len(dataset.images)),
+            should_stop=task.should_stop,
+        )
+        return tuple(found)
+
+    return Task("label check", (dataset.id, dataset.version, backbone_name), work)
+
+
+def split_scoring_task(
+    workspace: Workspace, run_id: str, split: Split, version: Hashable
+) -> Task[Evaluation]:
+    """Score a run on a part of its images.
+
+    Args:
+        workspace: Where the run and its images are.
+        run_id: Id of the run.
+        split: The part.
+        version: Of the model and the images; other versions are scored again.
+    """
+
+    def work(task: Task[Evaluation]) -> Evaluation:
+        run = TrainingRun.load(workspace, run_id)
+        dataset = ImageDataset.load(workspace, run.dataset_id)
+        count = len(images_of(run, dataset, split, model_class_names(run)))
+        return evaluate_split(run, dataset, split, workspace.cache_dir, _counter(task, count))
+
+    return Task("scoring", (run_id, split, version), work, is_light=True)
+
+
+def new_photos_scoring_task(workspace: Workspace, run_id: str, version: Hashable) -> Task[Evaluation]:
+    """Score a run on the photos that were brought to test it.
+
+    Args:
+        workspace: Where the run and its images are.
+        run_id: Id of the run.
+        version: Of the model, the photos and the images of the run, whose near-duplicates do not count.
+    """
+
+    def work(task: Task[Evaluation]) -> Evaluation:
+        run = TrainingRun.load(workspace, run_id)
+        photos = new_photos_of(run, present_images_of(workspace, run))
+        if photos is None or not photos.images:
+            raise NotFoundError(_("There are no photos to test this run with any more."))
+        return evaluate_new_photos(run, photos, workspace.cache_dir, _counter(task, len(photos.images)))
+
+    return Task("scoring", (run_id, "new", version), work, is_light=True)
+
+
 def save_project_task(workspace: Workspace, plan: ProjectPlan, path: Path) -> Task[Path]:
     """Save a project.
 
@@ -144,6 +217,17 @@ def open_project_task(workspace: Workspace, key: Hashable, content: BinaryIO) ->
         return open_project(workspace, content, _reporter(task, _("Opening")), task.should_stop)
 
     return Task("project opening", key, work, is_light=True)
+
+
+def _counter(task: Task[Any], num_all: int) -> Callable[[int], None]:
+    """Return a callback for work that counts images. It ends the work when a stop was requested."""
+
+    def report(num_done: int) -> None:
+        task.report(TaskProgress("", num_done, num_all))
+        if task.should_stop():
+            raise FeaturesStoppedError
+
+    return report
 
 
 def _reporter(task: Task[Any], part: str) -> OnProgress:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from pages.ui.app.process import work_queue, workspace
+from pages.ui.app.process import model_version, work_queue, workspace
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.published.zoo_weights import ZooWeights
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
+from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import Split
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.audition import AuditionScore
+from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.export.bundle import ExportBundle
 from transfer_core.projects.open import OpenedProject
 from transfer_core.projects.plan import ProjectPlan
@@ -23,9 +26,12 @@ from transfer_core.work.tasks import (
     audition_task,
     download_task,
     export_task,
+    label_check_task,
+    new_photos_scoring_task,
     open_project_task,
     rate_search_task,
     save_project_task,
+    split_scoring_task,
 )
 
 
@@ -90,6 +96,35 @@ def export_of(run: TrainingRun, format_name: str) -> Task[ExportBundle] | None:
 def start_export(run: TrainingRun, format_name: str) -> None:
     """Export a run, unless that is under way."""
     work_queue().start(export_task(workspace(), run, format_name))
+
+
+def label_check_of(dataset: ImageDataset, backbone_name: str) -> Task[tuple[Suspicion, ...]] | None:
+    """Return the latest label check of this version of a dataset."""
+    return work_queue().find("label check", (dataset.id, dataset.version, backbone_name))
+
+
+def start_label_check(dataset: ImageDataset, backbone_name: str) -> None:
+    """Look for labels that are likely wrong, unless that is under way."""
+    work_queue().start(label_check_task(workspace(), dataset, backbone_name))
+
+
+def split_scoring(run_id: str, split: Split, version: int) -> Task[Evaluation]:
+    """Return the scoring of a run on a part of its images, started once for each version of model and images."""
+    of_model = model_version(run_id)
+    return work_queue().get_or_start(split_scoring_task(workspace(), run_id, split, (of_model, version)))
+
+
+def new_photos_scoring(run_id: str, dataset_id: str, version: int, images_version: int) -> Task[Evaluation]:
+    """Return the scoring of a run on the photos that were brought to test it, started once for each version.
+
+    Args:
+        run_id: The run.
+        dataset_id: The photos: each folder that is brought after the last was forgotten begins at version 1.
+        version: Version of these photos.
+        images_version: Version of the run's own images, whose near-duplicates do not count; 0 without any.
+    """
+    versions = (model_version(run_id), dataset_id, version, images_version)
+    return work_queue().get_or_start(new_photos_scoring_task(workspace(), run_id, versions))
 
 
 def saving_of(plan: ProjectPlan) -> Task[Path] | None:
