@@ -19,8 +19,8 @@ def start_sweep(trainings: Trainings, dataset: ImageDataset, config: TrainingCon
         plan: Depths and seeds.
 
     Raises:
-        IngestError: If the dataset cannot be learned from.
-        TrainingError: If the worker cannot start.
+        IngestError: If the dataset cannot be trained on.
+        TrainingError: If no thread can be started.
         WorkspaceError: If writing fails.
     """
     for _depth, _seed, choices in plan.configs(config):
@@ -28,26 +28,26 @@ def start_sweep(trainings: Trainings, dataset: ImageDataset, config: TrainingCon
 
 
 def stop_sweep(trainings: Trainings, sweep: Sweep) -> None:
-    """Stop the run that is being trained, and take the others out of the queue.
+    """Stop the run that is being trained, and remove the others from the queue.
 
     Raises:
         WorkspaceError: If writing fails.
     """
-    # The last in the queue leaves first, or each would have its turn for a moment.
+    # Last first: else each run would start for a moment when the run before it ends.
     for run in sorted(sweep.runs, key=lambda run: trainings.place(run.id), reverse=True):
         trainings.request_stop(run.id)
 
 
 def continue_sweep(trainings: Trainings, sweep: Sweep) -> None:
-    """Let the runs of a sweep go on that are not finished, from where they were.
+    """Resume or submit the runs of a sweep that are not finished.
 
     Args:
         trainings: Trains them.
         sweep: Interrupted or stopped.
 
     Raises:
-        NotFoundError: If the images are gone.
-        TrainingError: If the images have changed since it began, or the worker cannot start.
+        NotFoundError: If the images were deleted.
+        TrainingError: If the images have changed since it began, or no thread can be started.
         WorkspaceError: If writing fails.
     """
     dataset = check_unchanged(trainings.workspace, sweep)

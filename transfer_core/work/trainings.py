@@ -103,7 +103,7 @@ class Trainings:
             marks: Other facts of the run, as JSON files by their names.
 
         Raises:
-            IngestError: If the dataset cannot be learned from.
+            IngestError: If the dataset cannot be trained on.
             TrainingError: If no thread can be started.
             WorkspaceError: If writing fails.
         """

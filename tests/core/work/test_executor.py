@@ -23,7 +23,7 @@ from transfer_core.work.trainings import Trainings
 
 NUM_EPOCHS = 60
 PATIENCE = 300  # seconds until a test gives up; nothing waits that long
-# A worker whose training ends when it is told to, without TensorFlow.
+# A worker whose training ends when it is stopped, without TensorFlow.
 SCRIPTED_WORKER = """
 import os, sys
 from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
@@ -96,7 +96,7 @@ def test_stop_and_pause_reach_the_worker(executor, workspace, color_dataset) -> 
     wait_for(queue, run_id, "running")
     queue.request_stop(run_id)
     wait_for(queue, run_id, "finished")
-    # Only a worker that heard of the stop says so.
+    # Only a worker that got the stop ends at this time.
     assert queue.snapshot(run_id).ended_at == 102.0
 
 
@@ -163,8 +163,8 @@ for line in sys.stdin:
     [
         '{"event": {"event": "EventOfTomorrow", "time": 1.0}}',
         '{"event": 3}',
-        '{"ask": "the time"}',
-        '{"tell": "nothing"}',
+        '{"request": "the time"}',
+        '{"send": "nothing"}',
         "no JSON",
         "3",
     ],
@@ -216,7 +216,7 @@ def test_process_that_cannot_be_started_leaves_the_run_interrupted(workspace, co
     assert "No such file or directory" in events[0].message
 
 
-def test_run_that_is_gone_is_told_by_the_worker(executor, workspace, color_dataset) -> None:
+def test_deleted_run_is_reported_by_the_worker(executor, workspace, color_dataset) -> None:
     run = new_run(workspace, color_dataset, 1)
     (run.folder / "config.json").unlink()
     events: list = []

@@ -214,7 +214,7 @@ def test_stop_of_a_run_that_is_over_or_unknown_changes_nothing(queue, training, 
     assert queue.status(run_id) == "finished"
 
 
-def test_run_that_fails_without_a_word_does_not_stop_the_next(queue, training, workers, submit) -> None:
+def test_run_that_ends_without_an_event_does_not_stop_the_next(queue, training, workers, submit) -> None:
     first, second = submit(), submit()
     training.fails.add(first)
     training.let_end(first, second)
@@ -281,7 +281,7 @@ def test_run_of_a_process_that_was_killed_is_interrupted(workspace, color_datase
 
 
 @pytest.mark.parametrize("was_looked_at", [True, False])
-def test_run_whose_folder_was_deleted_by_hand_is_gone(
+def test_run_whose_folder_was_deleted_by_hand_is_not_found(
     was_looked_at, queue, training, workers, submit, workspace
 ) -> None:
     run_id = submit()
@@ -295,7 +295,7 @@ def test_run_whose_folder_was_deleted_by_hand_is_gone(
             look(run_id)
 
 
-def test_worker_that_cannot_start_is_told_and_nothing_is_blocked(
+def test_worker_that_cannot_start_is_an_error_and_blocks_nothing(
     workspace, training, workers, color_dataset
 ) -> None:
     no_threads = [True]
@@ -388,7 +388,7 @@ def obedient(
     emit: Callable[[TrainingEvent], None],
     should_stop: Callable[[], bool],
 ) -> None:
-    """A training that never ends by itself and asks after each batch."""
+    """A training that never ends by itself and polls after each batch."""
     emit(STARTED)
     while not should_stop():
         pass
@@ -428,10 +428,10 @@ def test_stop_answers_within_two_seconds(obedient_queue, workers, color_dataset)
     queue = obedient_queue
     run_id = queue.submit(color_dataset, TrainingConfig())
     wait_for(queue, run_id, "running")
-    asked_at = time.monotonic()
+    requested_at = time.monotonic()
     queue.request_stop(run_id)
     workers.join()
-    assert time.monotonic() - asked_at < 2
+    assert time.monotonic() - requested_at < 2
     assert queue.status(run_id) == "stopped"
 
 
