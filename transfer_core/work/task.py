@@ -27,6 +27,8 @@ TaskKind = Literal[
     "label check",
     "image map",
     "scoring",
+    "answers",
+    "average heat",
     "download",
     "project saving",
     "project opening",

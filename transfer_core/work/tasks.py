@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Split
+from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.audition import AuditionScore, audition
 from transfer_core.evaluation.evaluation import Evaluation
@@ -22,6 +24,9 @@ from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.export.bundle import ExportBundle, export_run
 from transfer_core.export.formats import get_format
 from transfer_core.export.preparation import prepare
+from transfer_core.inference.answers import Answer, answer_files
+from transfer_core.inference.explanation import ClassAverage, GradCam
+from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
 from transfer_core.projects.open import OpenedProject, open_project
 from transfer_core.projects.plan import ProjectPlan
@@ -35,6 +40,8 @@ from transfer_core.training.rate_finder import RateCurve, find_learning_rate
 from transfer_core.types import OnProgress
 from transfer_core.work.task import Task, TaskProgress
 from transfer_core.workspace import Workspace
+
+OpenPhotos = Callable[[], AbstractContextManager[Sequence[SourceFile]]]
 
 
 def download_task(key: Hashable, title: str, file: WeightsFile) -> Task[None]:
@@ -186,6 +193,48 @@ def new_photos_scoring_task(workspace: Workspace, run_id: str, version: Hashable
         return evaluate_new_photos(run, photos, workspace.cache_dir, _counter(task, len(photos.images)))
 
     return Task("scoring", (run_id, "new", version), work, is_light=True)
+
+
+def answers_task(key: Hashable, predictor: Predictor, photos: OpenPhotos) -> Task[list[Answer]]:
+    """Score files that a person brought to test a run.
+
+    Args:
+        key: Of the photos and of the version of the model.
+        predictor: The model.
+        photos: Opens the files; they are closed when all are scored.
+    """
+
+    def work(task: Task[list[Answer]]) -> list[Answer]:
+        def report(num_done: int, num_all: int) -> None:
+            task.report(TaskProgress("", num_done, num_all))
+            if task.should_stop():
+                raise FeaturesStoppedError
+
+        with photos() as files:
+            return answer_files(predictor, files, report)
+
+    return Task("answers", key, work, is_light=True)
+
+
+def class_averages_task(
+    key: Hashable, grad_cam: GradCam, paths: Mapping[str, Sequence[Path]]
+) -> Task[list[ClassAverage]]:
+    """Average the heat of each class over photos of it.
+
+    Args:
+        key: Of the photos and of the version of the model.
+        grad_cam: Of the model.
+        paths: Photos by class; at least one photo a class.
+    """
+
+    def work(task: Task[list[ClassAverage]]) -> list[ClassAverage]:
+        averages = []
+        for class_name, files in paths.items():
+            _counter(task, len(paths))(len(averages))
+            averages.append(grad_cam.average(files, class_name))
+        return averages
+
+    return Task("average heat", key, work, is_light=True)
 
 
 def save_project_task(workspace: Workspace, plan: ProjectPlan, path: Path) -> Task[Path]:
