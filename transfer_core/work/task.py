@@ -71,6 +71,15 @@ class TaskProgress:
         return min((self.num_parts_done + share) / self.num_parts, 1.0)
 
 
+def _without_frames(error: Exception) -> Exception:
+    """Drop the tracebacks of an error and its causes: their frames would keep the inputs of the work in memory."""
+    one: BaseException | None = error
+    while one:
+        one.__traceback__ = None
+        one = one.__cause__ or one.__context__
+    return error
+
+
 class Task(Generic[Result]):
     """A piece of work that waits, runs and ends in a `WorkQueue`. Any thread may read its state or stop it.
 
@@ -164,9 +173,9 @@ class Task(Generic[Result]):
         except _STOPPED:
             self._parts.clear()
         except Exception as error:
-            if not isinstance(error, TransferStudioError):
-                _logger.exception("A task failed: %s", self.kind)
-            self.error = error
+            level = logging.INFO if isinstance(error, TransferStudioError) else logging.ERROR
+            _logger.log(level, "A task failed: %s", self.kind, exc_info=True)
+            self.error = _without_frames(error)
             self._parts.clear()
         if self._parts:
             self.progress = TaskProgress()

@@ -6,6 +6,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 
 import pytest
 
@@ -233,15 +234,23 @@ def test_of_many_tasks_of_a_kind_the_latest_results_are_remembered(queue, make) 
     assert queue.find("audition", "under way") is under_way
 
 
-@pytest.mark.parametrize("way", ["runs", "leaves"])
+@pytest.mark.parametrize("way", ["runs", "leaves", "fails"])
 def test_nothing_keeps_the_inputs_of_a_task_that_is_over(queue, make, way: str) -> None:
     class Upload:
         """2 GB."""
 
+    def open_it(_task: Task[str], content: Upload) -> str:
+        if way == "fails":
+            try:
+                raise OSError(str(content))
+            except OSError as error:
+                raise TrainingError("It is damaged.") from error
+        return str(content)
+
     upload = Upload()
     kept = weakref.ref(upload)
     running = queue.start(make("audition")) if way == "leaves" else None
-    task = queue.start(Task("project opening", 1, lambda _task, content=upload: str(content)))
+    task = queue.start(Task("project opening", 1, partial(open_it, content=upload)))
     del upload
     if running:
         task.request_stop()
