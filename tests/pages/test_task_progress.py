@@ -28,7 +28,7 @@ class Work:
         return "88 % right"
 
 
-def draw(work: Work) -> None:
+def draw(work: object) -> None:
     """The script of a page with a part that waits for a task, and a part that does not."""
     import streamlit as st
 

@@ -228,7 +228,7 @@ def class_averages_task(
     """
 
     def work(task: Task[list[ClassAverage]]) -> list[ClassAverage]:
-        averages = []
+        averages: list[ClassAverage] = []
         for class_name, files in paths.items():
             _counter(task, len(paths))(len(averages))
             averages.append(grad_cam.average(files, class_name))

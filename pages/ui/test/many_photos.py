@@ -74,9 +74,9 @@ def _answers(session: Session, run: TrainingRun, photos: NewPhotos) -> Sequence[
         session.answers = {}
     key = (run.id, answer_version(run.id))
     if key not in session.answers:
-        task = answers_task((photos.key, *key), predictor(run.id), photos.opened)
-        task = work_queue().get_or_start(task)
-        session.answers[key] = result_of(task, _("Looking at the photos …"), name="answers")
+        task = work_queue().get_or_start(answers_task((photos.key, *key), predictor(run.id), photos.opened))
+        answers = result_of(task, _("Looking at the photos …"), name="answers")
+        session.answers[key] = answers
         # The photos are the person's own: nobody but this session keeps what is on them.
         work_queue().forget(task)
     return session.answers[key]
