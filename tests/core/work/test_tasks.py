@@ -82,7 +82,11 @@ def test_results_are_those_of_the_engine(
     suspicions = suspicious_labels(dataset, workspace.cache_dir, backbone_name="tiny_random")
     assert results["label check"] == tuple(suspicions)
     assert results["scoring"] == evaluate_split(run, dataset, "train", workspace.cache_dir)
-    assert results["answers"] == answer_files(Predictor.load(run.folder), files)
+    answers = answer_files(Predictor.load(run.folder), files)
+    assert [answer.path for answer in results["answers"]] == [answer.path for answer in answers]
+    assert [answer.prediction.scores for answer in results["answers"]] == [
+        answer.prediction.scores for answer in answers
+    ]
     (average,) = results["average heat"]
     assert (average.class_name, average.num_images) == ("red", 2)
 
