@@ -14,7 +14,7 @@ from transfer_core.errors import WorkspaceError
 from transfer_core.events import TrainingEvent
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.execute import Emit, execute_run_safely
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace
 
 _NAMES = ("head", "fine-tuning", "live augmentation", "automatic head")
@@ -22,7 +22,7 @@ _WAYS = ("stop", "pause", "cut off, resume, stop", "cut off, resume, pause")
 # Cached features are float16, and a saved model computes in float32.
 _MAX_LOSS_DIFFERENCE = 2e-3
 
-Act = Callable[[RunQueue, str], None]
+Act = Callable[[Trainings, str], None]
 
 
 class CutOffError(WorkspaceError):
@@ -39,7 +39,7 @@ class _Moments:
 
     def __init__(self, act: Act, moment: int) -> None:
         self.count = 0
-        self.queue: RunQueue | None = None
+        self.queue: Trainings | None = None
         self._act = act
         self._moment = moment
 
@@ -129,16 +129,16 @@ def _resume(workspace: Workspace, run_id: str, moments: _Moments) -> None:
     work()
 
 
-def _stop(queue: RunQueue, run_id: str) -> None:
+def _stop(queue: Trainings, run_id: str) -> None:
     queue.request_stop(run_id)
 
 
-def _pause_for_a_moment(queue: RunQueue, run_id: str) -> None:
+def _pause_for_a_moment(queue: Trainings, run_id: str) -> None:
     queue.pause(run_id)
     threading.Timer(0.02, queue.go_on, [run_id]).start()
 
 
-def _cut_off(queue: RunQueue, run_id: str) -> None:
+def _cut_off(queue: Trainings, run_id: str) -> None:
     raise CutOffError("The disk is full.")
 
 

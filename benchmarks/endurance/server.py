@@ -15,7 +15,7 @@ from benchmarks.endurance.trials import Budget, Report, call_in_process, try_oft
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace
 
 # Libraries and caches are loaded during the first trainings.
@@ -33,7 +33,7 @@ def many_trainings(budget: Budget) -> Report:
 def _train_all_day(budget: Budget, seconds_left: float) -> Report:
     workspace = Workspace(budget.folder)
     dataset = new_dataset(workspace)
-    queue = RunQueue(workspace)
+    queue = Trainings(workspace)
     memory: list[int] = []
     config = TrainingConfig(backbone=budget.backbone, epochs=5)
 
@@ -70,7 +70,7 @@ def _train_pairs(budget: Budget, seconds_left: float) -> Report:
         config = scenarios[number % len(scenarios)].with_changes(seed=number)
         other = Workspace(budget.folder / f"other-{number}")
         shutil.copytree(workspace.datasets_dir, other.datasets_dir, dirs_exist_ok=True)
-        queues = [RunQueue(workspace), RunQueue(other)]
+        queues = [Trainings(workspace), Trainings(other)]
         ids = [queue.submit(ImageDataset.load(queue.workspace, dataset.id), config) for queue in queues]
         for queue, run_id in zip(queues, ids, strict=True):
             _wait(queue, run_id)
@@ -84,6 +84,6 @@ def _train_pairs(budget: Budget, seconds_left: float) -> Report:
     return try_often(own_budget, trial)
 
 
-def _wait(queue: RunQueue, run_id: str) -> None:
+def _wait(queue: Trainings, run_id: str) -> None:
     while queue.is_here(run_id):
         threading.Event().wait(_POLL_SECONDS)

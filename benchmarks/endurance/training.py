@@ -20,7 +20,8 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.executor import Execute
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.queue import WorkQueue
+from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace
 
 COLORS = {"blue": (60, 90, 200), "green": (60, 180, 80), "red": (200, 70, 60)}
@@ -63,7 +64,7 @@ def new_dataset(workspace: Workspace, name: str = "Colours") -> ImageDataset:
     return add_files(create_dataset(workspace, name), files)
 
 
-def queue_of(workspace: Workspace, execute: Execute | None = None) -> tuple[RunQueue, Callable[[], None]]:
+def queue_of(workspace: Workspace, execute: Execute | None = None) -> tuple[Trainings, Callable[[], None]]:
     """Return a queue and a function that runs its waiting tasks in the calling thread."""
     waiting: list[Callable[[], None]] = []
 
@@ -71,7 +72,7 @@ def queue_of(workspace: Workspace, execute: Execute | None = None) -> tuple[RunQ
         while waiting:
             waiting.pop(0)()
 
-    return RunQueue(workspace, execute, waiting.append), work
+    return Trainings(workspace, execute, WorkQueue(waiting.append)), work
 
 
 def train_new(root: Path, dataset_id: str, choices: dict[str, Any]) -> None:

@@ -229,8 +229,8 @@ def test_no_file_of_the_pages_is_named_like_a_test() -> None:
         ),
         (
             "transfer_core/evaluation/metrics.py",
-            "import transfer_core.work.run_queue as queue",
-            "transfer_core.evaluation.metrics imports transfer_core.work.run_queue, against the direction",
+            "import transfer_core.work.queue as queue",
+            "transfer_core.evaluation.metrics imports transfer_core.work.queue, against the direction",
         ),
         (
             "transfer_core/__main__.py",
@@ -243,9 +243,9 @@ def test_no_file_of_the_pages_is_named_like_a_test() -> None:
             "pages.ui.app.session imports app, against the direction",
         ),
         (
-            "transfer_core/work/run_queue.py",
+            "transfer_core/work/queue.py",
             "def work():\n    import streamlit.runtime",
-            "transfer_core.work.run_queue imports streamlit",
+            "transfer_core.work.queue imports streamlit",
         ),
         (
             "transfer_core/inference/predictor.py",
@@ -294,10 +294,10 @@ def test_a_planted_offence_is_found(tmp_path: Path, path: str, code: str, offenc
         ("transfer_core/inference/predictor.py", "if TYPE_CHECKING:\n    import keras"),
         ("transfer_core/inference/predictor.py", "if typing.TYPE_CHECKING:\n    import tensorflow as tf"),
         ("transfer_core/training/trainer.py", "import keras"),
-        ("transfer_core/work/run_queue.py", "import threading"),
+        ("transfer_core/work/queue.py", "import threading"),
         ("transfer_core/data/parallel.py", "from concurrent.futures import Future"),
         ("transfer_core/data/split.py", "import keras_like\nimport streamlit_like\nimport threading_like"),
-        ("transfer_core/work/run_queue.py", "from transfer_core.errors import IngestError"),
+        ("transfer_core/work/queue.py", "from transfer_core.errors import IngestError"),
         ("pages/ui/app/session.py", "import streamlit as st\nst.session_state"),
         ("app.py", "import streamlit\nfrom pages.ui.app.page import run_page"),
     ],

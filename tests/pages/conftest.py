@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -19,7 +20,9 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, RunEnded, RunStarted, TrainingEvent
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.queue import WorkQueue
+from transfer_core.work.task import Task
+from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
 
 OpenPage = Callable[..., AppTest]
@@ -75,9 +78,42 @@ def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 @pytest.fixture
 def staged_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedRuns]:
     staged = StagedRuns()
-    monkeypatch.setattr(pages.ui.app.process, "RunQueue", partial(RunQueue, execute=staged.execute))
+    monkeypatch.setattr(pages.ui.app.process, "Trainings", partial(Trainings, execute=staged.execute))
     yield staged
     staged.let_go.set()
+
+
+class PatientQueue(WorkQueue):
+    """Returns from `start` when the task is over, unless it is a training or waits for one."""
+
+    def start(self, task: Task[Any]) -> Task[Any]:
+        started = super().start(task)
+        assert started.kind == "training" or started.state == "waiting" or started.wait(60)
+        return started
+
+
+@pytest.fixture
+def tasks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every task but a training be over when the page that starts it is drawn."""
+    monkeypatch.setattr(pages.ui.app.process, "WorkQueue", PatientQueue)
+
+
+class HeldTasks(list[Callable[[], None]]):
+    """The work of tasks that a page has started, to be done when a test wants."""
+
+    def carry_out(self) -> None:
+        """Do what was started so far."""
+        while self:
+            self.pop(0)()
+
+
+@pytest.fixture
+def held_tasks(monkeypatch: pytest.MonkeyPatch) -> HeldTasks:
+    """Tasks that look as if they were running; no thread works on them."""
+    held = HeldTasks()
+    st.cache_resource.clear()
+    monkeypatch.setattr(pages.ui.app.process, "WorkQueue", lambda: WorkQueue(held.append))
+    return held
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.sweep import SweepPlan, list_sweeps
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.work.execute import execute_run
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.queue import WorkQueue
 from transfer_core.work.sweep_queue import start_sweep
+from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace
 
 TINY = TrainingConfig(backbone="tiny_random", epochs=2, fine_tune_epochs=1, batch_size=8)
@@ -162,7 +163,7 @@ def test_a_finished_sweep_shows_the_best_trade_off_which_can_be_taken(
     open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace
 ) -> None:
     plan = SweepPlan.of(dataset, TINY, [0, 1], 2)
-    start_sweep(RunQueue(page_workspace, start_worker=lambda work: work()), dataset, TINY, plan)
+    start_sweep(Trainings(page_workspace, queue=WorkQueue(lambda work: work())), dataset, TINY, plan)
     page = open_page("8_Compare", view="depths")
     assert "Best trade-off" in texts(page)
     assert len(page.get("plotly_chart")) == 3

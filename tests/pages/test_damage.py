@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -11,6 +13,8 @@ from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
+
+pytestmark = pytest.mark.usefixtures("tasks_at_once")
 
 
 def damaged(path: Path, content: bytes = b"") -> bytes:

@@ -9,7 +9,7 @@ import keras
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.app import process
+from pages.ui.app.jobs import split_scoring
 from tests.conftest import MakeImage, swap_classes
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.config import TrainingConfig
@@ -19,6 +19,8 @@ from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
+
+pytestmark = pytest.mark.usefixtures("tasks_at_once")
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def test_the_map_is_as_sure_as_the_other_parts(
     after = sent(open_page("5_Results", run=trained_run.id, part="map"), "image-map")["points"]
     told = {point["name"]: point["text"] for point in after}
     assert told != {point["name"]: point["text"] for point in before}
-    scored = process.split_evaluation(trained_run.id, "train", dataset.version).outcomes
+    scored = split_scoring(trained_run.id, "train", dataset.version).result.outcomes
     assert all(f"({outcome.probability:.0%})" in told[outcome.name] for outcome in scored)
 
 

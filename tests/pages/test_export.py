@@ -121,8 +121,7 @@ def test_the_download_shows_its_bar_and_can_be_cancelled(
         assert page.get("progress")[0].proto.text == "Downloading ONNX Runtime Web: 2 of 3 MB"
         button(page, "Cancel").click().run()
         registry.may_go_on.set()
-        while not job.is_over:
-            pass
+        assert job.wait(60)
         page.run()
     assert button(page, "Make Web page")
     assert not page.error
@@ -134,7 +133,6 @@ def test_offline_it_is_one_sentence(open_page: OpenPage, run: TrainingRun) -> No
     button(page, "Make Web page").click().run()
     job = export_of(run, "web")
     assert job is not None
-    while not job.is_over:
-        pass
+    assert job.wait(60)
     page.run()
     assert page.error[0].value.startswith("ONNX Runtime Web could not be downloaded")

@@ -2,17 +2,22 @@
 
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from pages.ui.app.process import work_queue
 from tests.conftest import MakeImage
-from tests.pages.conftest import OpenPage, texts
+from tests.pages.conftest import HeldTasks, OpenPage, button, texts
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.errors import WeightsError
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
+from transfer_core.work.task import TaskProgress
 from transfer_core.workspace import Workspace
 
 
@@ -253,14 +258,44 @@ def test_wrong_labels_are_looked_for(
     open_page: OpenPage,
     dataset: ImageDataset,
     page_workspace: Workspace,
+    tasks_at_once: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wrong = dataset.images[0]
     found = [Suspicion(wrong.id, wrong.class_name, "red", 0.9)]
-    monkeypatch.setattr("pages.ui.images.problems.suspicious_labels", lambda *_given, **_named: found)
+    monkeypatch.setattr("transfer_core.work.tasks.suspicious_labels", lambda *_given, **_named: found)
     page = open_page("2_Images", images=dataset.id)
     next(button for button in page.button if button.label == "Look for wrong labels").click().run()
     assert "Labels that are likely wrong" in texts(page)
     page.button(key="fix-wrong_label").click().run()
     assert ImageDataset.load(page_workspace, dataset.id).counts()["red"] == 9
     assert "No label looks wrong." in texts(page)
+
+
+def test_label_check_shows_its_bar_and_can_be_stopped(
+    open_page: OpenPage, dataset: ImageDataset, held_tasks: HeldTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(*_given: object, should_stop: Callable[[], bool], **_named: object) -> list[Suspicion]:
+        if should_stop():
+            raise FeaturesStoppedError
+        raise WeightsError("The weights are missing.")
+
+    monkeypatch.setattr("transfer_core.work.tasks.suspicious_labels", check)
+    page = open_page("2_Images", images=dataset.id)
+    button(page, "Look for wrong labels").click().run()
+    (bar,) = page.get("progress")
+    assert bar.proto.text == "Starting the network …"
+    (task,) = work_queue().tasks("label check")
+    task.report(TaskProgress("", 6, 24))
+    page.run()
+    (bar,) = page.get("progress")
+    assert (bar.proto.text, bar.proto.value) == ("6 of 24 images", 25)
+    page.button(key="stop-label-check").click().run()
+    held_tasks.carry_out()
+    page.run()
+    assert not page.error and "No label looks wrong." not in texts(page)
+    button(page, "Look for wrong labels").click().run()
+    held_tasks.carry_out()
+    page.run()
+    assert page.error[0].value == "The weights are missing."
+    assert button(page, "Look for wrong labels")

@@ -8,13 +8,15 @@ import pytest
 
 import pages.ui.app.jobs
 import pages.ui.app.process
-from pages.ui.app.jobs import audition_of, downloads, forget_audition, start_audition
-from tests.pages.conftest import OpenPage, StagedRuns, submit, texts
+from pages.ui.app.jobs import audition_of, forget_audition, start_audition
+from pages.ui.app.process import work_queue
+from tests.pages.conftest import HeldTasks, OpenPage, StagedRuns, submit, texts
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.own.exchange import export_source
 from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import WeightsError
 from transfer_core.evaluation.audition import AuditionScore
 from transfer_core.events import RunEnded, RunStarted
 from transfer_core.runs.event_log import EventLog
@@ -22,7 +24,7 @@ from transfer_core.runs.own_models import make_source
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.training.classifier import build_classifier
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.work.job import Job, JobProgress
+from transfer_core.work.task import Task, TaskProgress
 from transfer_core.workspace import Workspace
 
 
@@ -76,29 +78,24 @@ def test_every_published_model_is_listed_and_search_and_filters_narrow_the_list(
     assert shown_models(page) == ["efficientnet_b2", "efficientnet_v2_b2"]
 
 
-def held(progress: JobProgress, **facts: object) -> Job:
-    """A job as it is at one moment."""
-    job: Job = Job(lambda _job: None)
-    job.report(progress)
-    vars(job).update(facts)
-    return job
-
-
-def test_download_shows_its_bar_and_can_be_cancelled(open_page: OpenPage) -> None:
-    job = held(JobProgress("ResNet50", 47_000_000, 94_000_000))
-    downloads()["resnet50"] = job
+def test_download_shows_its_bar_and_can_be_cancelled(open_page: OpenPage, held_tasks: HeldTasks) -> None:
+    job = work_queue().start(Task("download", "resnet50", lambda _task: None, is_light=True))
+    job.report(TaskProgress("ResNet50", 47_000_000, 94_000_000))
     page = open_page("1_Model")
     (bar,) = page.get("progress")
     assert bar.proto.value == 50
     assert bar.proto.text == "Downloading ResNet50: 47 of 94 MB"
-    page.button(key="cancel-resnet50").click().run()
+    page.button(key="stop-download-resnet50").click().run()
     assert job.should_stop()
 
 
-def test_download_that_did_not_work_is_told_until_it_is_dismissed(open_page: OpenPage) -> None:
-    downloads()["resnet50"] = held(JobProgress(), is_over=True, problem="The server is *gone*.")
+def test_failed_download_is_shown_until_it_is_dismissed(open_page: OpenPage) -> None:
+    def fail(_task: Task[None]) -> None:
+        raise WeightsError("The server is *down*.")
+
+    assert work_queue().start(Task("download", "resnet50", fail, is_light=True)).wait(60)
     page = open_page("1_Model")
-    assert page.error[0].value == r"The server is \*gone\*."
+    assert page.error[0].value == r"The server is \*down\*."
     page.button(key="dismiss-resnet50").click().run()
     assert not page.error
 
@@ -115,27 +112,31 @@ def scores(*rows: tuple[str, float, float]) -> list[AuditionScore]:
 
 
 def test_audition_from_the_start_to_the_choice(
-    open_page: OpenPage, dataset: ImageDataset, monkeypatch
+    open_page: OpenPage, dataset: ImageDataset, monkeypatch, held_tasks: HeldTasks
 ) -> None:
-    job = held(JobProgress("EfficientNet-Lite1", 6, 24, 1, 2))
     tried: list[str] = []
+    found = scores(("efficientnet_lite0", 0.90, 1.2), ("efficientnet_lite1", 0.89, 2.4))
 
-    def stand_in(_queue: object, _dataset: ImageDataset, backbones: list[Backbone]) -> Job:
+    def stand_in(
+        _workspace: Workspace, dataset: ImageDataset, backbones: list[Backbone]
+    ) -> Task[list[AuditionScore]]:
         tried.extend(backbone.name for backbone in backbones)
-        monkeypatch.setattr(job, "start", lambda: job)
-        return job
+        return Task("audition", (dataset.id, dataset.version), lambda _task: found)
 
-    monkeypatch.setattr(pages.ui.app.jobs, "audition_job", stand_in)
+    monkeypatch.setattr(pages.ui.app.jobs, "audition_task", stand_in)
     page = open_page("1_Model", images=dataset.id)
     page.button(key="start-audition").click().run()
+    job = audition_of(dataset)
+    assert job is not None
+    job.report(TaskProgress("EfficientNet-Lite1", 6, 24, 1, 2))
+    page.run()
     assert tried == ["efficientnet_lite0", "efficientnet_lite1"]
     (bar,) = page.get("progress")
     assert bar.proto.value == 62
     assert bar.proto.text == r"EfficientNet-Lite1 looks at the images: 6 of 24"
     page.button(key="stop-audition").click().run()
     assert job.should_stop()
-    job.result = scores(("efficientnet_lite0", 0.90, 1.2), ("efficientnet_lite1", 0.89, 2.4))
-    job.is_over = True
+    held_tasks.carry_out()
     page.run()
     assert "Best trade-off: EfficientNet-Lite0" in texts(page)
     table = page.dataframe[0].value
@@ -147,8 +148,9 @@ def test_audition_from_the_start_to_the_choice(
     assert page.button(key="start-audition")
 
 
-def test_an_audition_that_is_under_way_is_not_started_over(dataset: ImageDataset, monkeypatch) -> None:
-    monkeypatch.setattr(Job, "start", lambda job: job)
+def test_an_audition_that_is_under_way_is_not_started_over(
+    dataset: ImageDataset, held_tasks: HeldTasks
+) -> None:
     start_audition(dataset, [get_backbone("tiny_random")])
     job = audition_of(dataset)
     assert job is not None
@@ -160,7 +162,7 @@ def test_an_audition_that_is_under_way_is_not_started_over(dataset: ImageDataset
     start_audition(changed, [get_backbone("tiny_random")])
     assert job.should_stop()
     assert audition_of(changed) not in (None, job)
-    job.is_over = True
+    held_tasks.carry_out()
     start_audition(dataset, [get_backbone("tiny_random")])
     assert audition_of(dataset) not in (None, job)
 

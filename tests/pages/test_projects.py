@@ -12,26 +12,18 @@ from streamlit.testing.v1 import AppTest
 
 import pages.ui.app.process
 from pages.ui.app.jobs import opening_of, start_opening
-from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
+from tests.pages.conftest import HeldTasks, OpenPage, button, texts
+from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.projects.open import open_project
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.job import Job
+from transfer_core.work.live_run import LiveRun
 from transfer_core.workspace import Workspace
+
+pytestmark = pytest.mark.usefixtures("tasks_at_once")
 
 PAGE = "10_Projects"
 SHIPPED = Path(__file__).parents[1] / "core" / "projects" / "data" / "version-1.zip"
-
-
-@pytest.fixture(autouse=True)
-def jobs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a job does is done when the page that starts it is drawn."""
-
-    def start(job: Job[object]) -> Job[object]:
-        job._run()
-        return job
-
-    monkeypatch.setattr(Job, "start", start)
 
 
 def downloads(page: AppTest) -> list[str]:
@@ -60,9 +52,9 @@ def test_with_nothing_there_it_says_what_to_do(open_page: OpenPage) -> None:
 
 
 def test_it_says_what_goes_in_and_what_stays_behind(
-    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns, tmp_path: Path
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, tmp_path: Path
 ) -> None:
-    submit(dataset, backbone="tiny_random")
+    live = LiveRun(TrainingRun.create(page_workspace, dataset, TrainingConfig(backbone="tiny_random")))
     page = open_page(PAGE, images=dataset.id)
     assert page.selectbox[0].options[0].startswith("colors · 24 images · ")
     assert "The file will hold 24 images and 0 trained models: about 1 MB." in texts(page)
@@ -75,6 +67,7 @@ def test_it_says_what_goes_in_and_what_stays_behind(
     with path.open("rb") as content:
         opened = open_project(Workspace(tmp_path / "there"), content)
     assert (opened.dataset_id, opened.run_ids) == (dataset.id, ())
+    live.release()
     # Changed photos need another file.
     dataset.without([dataset.images[0].id]).save()
     page = open_page(PAGE, images=dataset.id)
@@ -149,19 +142,13 @@ def test_what_was_opened_is_not_kept_in_memory(page_workspace: Workspace) -> Non
     start_opening("first", content)
     del content
     gc.collect()
-    job = opening_of("first")
-    assert job is not None
-    assert job.problem
+    task = opening_of("first")
+    assert task is not None
+    assert task.problem
     assert kept() is None
-    start_opening("second", io.BytesIO(b"no project"))
-    assert opening_of("first") is None
-    assert opening_of("second") is not None
 
 
-def test_work_under_way_is_shown(
-    open_page: OpenPage, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Job, "start", lambda job: job)
+def test_work_under_way_is_shown(open_page: OpenPage, dataset: ImageDataset, held_tasks: HeldTasks) -> None:
     page = open_page(PAGE, images=dataset.id)
     button(page, "Make the file").click().run()
     assert [found.proto.text for found in page.get("progress")] == ["Saving …"]
@@ -172,17 +159,15 @@ def test_work_under_way_is_shown(
 
 
 def test_saving_and_opening_can_be_stopped(
-    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, held_tasks: HeldTasks
 ) -> None:
-    begun: list[Job[object]] = []
-    monkeypatch.setattr(Job, "start", lambda job: begun.append(job) or job)
     page = open_page(PAGE, images=dataset.id)
     button(page, "Make the file").click().run()
     bring(page, "colours.zip", SHIPPED.read_bytes())
-    for job, name in zip(begun, ("saving", "opening"), strict=True):
+    for name in ("saving", "opening"):
         page.button(key=f"stop-{name}").click().run()
         assert page.button(key=f"stop-{name}").disabled
-        job._run()
+    held_tasks.carry_out()
     page.run()
     assert button(page, "Make the file")
     assert "Stopped. Nothing was saved." in texts(page)
@@ -193,14 +178,14 @@ def test_saving_and_opening_can_be_stopped(
 
 
 def test_a_file_stays_when_making_it_again_is_stopped(
-    open_page: OpenPage, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+    open_page: OpenPage, dataset: ImageDataset, held_tasks: HeldTasks
 ) -> None:
     page = open_page(PAGE, images=dataset.id)
     button(page, "Make the file").click().run()
-    begun: list[Job[object]] = []
-    monkeypatch.setattr(Job, "start", lambda job: begun.append(job) or job)
+    held_tasks.carry_out()
+    page.run()
     button(page, "Make it again").click().run()
     page.button(key="stop-saving").click().run()
-    begun[0]._run()
+    held_tasks.carry_out()
     page.run()
     assert downloads(page) == ["Download (1 MB)"]

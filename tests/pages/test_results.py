@@ -13,6 +13,7 @@ from msgspec import structs
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.app import process
+from pages.ui.app.jobs import split_scoring
 from pages.ui.app.session import Session
 from tests.conftest import MakeImage, near_duplicate
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
@@ -30,6 +31,8 @@ from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace, new_id
+
+pytestmark = pytest.mark.usefixtures("tasks_at_once")
 
 PAGE = "5_Results"
 
@@ -263,12 +266,12 @@ def test_what_lies_beside_a_model_is_read_again(run: TrainingRun, make_image: Ma
     for name in ("rejection.json", "rejection.npz"):
         (run.folder / name).rename(run.folder / f"{name}.later")
     assert process.predictor(run.id).predict(content).familiarity is None
-    assert process.split_evaluation(run.id, "train", images).temperature == 1.0
+    assert split_scoring(run.id, "train", images).result.temperature == 1.0
     for name in ("rejection.json", "rejection.npz"):
         (run.folder / f"{name}.later").rename(run.folder / name)
     Calibration(2.0, 40).save(run.folder)
     assert process.predictor(run.id).predict(content).familiarity is not None
-    scored = process.split_evaluation(run.id, "train", images)
+    scored = split_scoring(run.id, "train", images).result
     assert scored.temperature == 2.0
     assert scored.outcomes[0].familiarity is not None
 

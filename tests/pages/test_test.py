@@ -27,6 +27,8 @@ from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("tasks_at_once")
+
 
 @pytest.fixture
 def trained_run(page_workspace: Workspace, dataset: ImageDataset) -> Iterator[TrainingRun]:

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import pages.ui.app.jobs
 import pages.ui.app.process
-import transfer_core.work.job
+import transfer_core.work.tasks
 from pages.ui.app.words import plain
 from tests.pages.conftest import HALF_WAY, OpenPage, StagedRuns, button, submit, texts
 from transfer_core.backbones.registry import get_backbone
@@ -183,7 +182,7 @@ class StagedSearch:
 @pytest.fixture
 def search(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedSearch]:
     staged = StagedSearch()
-    monkeypatch.setattr(transfer_core.work.job, "find_learning_rate", staged.find)
+    monkeypatch.setattr(transfer_core.work.tasks, "find_learning_rate", staged.find)
     yield staged
     staged.may_end.set()
 
@@ -197,10 +196,8 @@ def rate_page(open_page: OpenPage, dataset: ImageDataset) -> AppTest:
 
 
 def wait_for_search() -> None:
-    deadline = time.monotonic() + 60
-    for _searched, job in pages.ui.app.jobs._rate_searches().values():
-        while not job.is_over:
-            assert time.monotonic() < deadline, "the search did not end"
+    for task in pages.ui.app.process.work_queue().tasks("rate search"):
+        assert task.wait(60), "the search did not end"
 
 
 def test_the_learning_rate_finder_works_behind_the_page(rate_page: AppTest, search: StagedSearch) -> None:
@@ -441,7 +438,7 @@ def test_an_error_at_the_start_is_a_sentence(
     def refuse(*_arguments: object) -> str:
         raise TrainingError("There is no room left.")
 
-    monkeypatch.setattr(pages.ui.app.process.RunQueue, "submit", refuse)
+    monkeypatch.setattr(pages.ui.app.process.Trainings, "submit", refuse)
     page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
     button(page, "Start training").click().run()
     assert page.error[0].value == "There is no room left."

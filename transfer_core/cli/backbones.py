@@ -15,7 +15,7 @@ from transfer_core.backbones.published.zoo_weights import ZooWeights, download_w
 from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.cli.datasets import dataset_from
 from transfer_core.cli.options import common_options, open_workspace
-from transfer_core.cli.output import note, noted, report
+from transfer_core.cli.output import print_download, print_note, report
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TransferStudioError
@@ -97,7 +97,7 @@ MODEL_COMMANDS = (backbones, download, export_one, import_one, audition_command)
 
 
 def backbone_facts(backbone: Backbone) -> dict[str, Any]:
-    """Return what is known about a backbone, ready for JSON."""
+    """Return the facts of a backbone, ready for JSON."""
     return {
         "name": backbone.name,
         "title": backbone.title,
@@ -120,13 +120,13 @@ def backbone_facts(backbone: Backbone) -> dict[str, Any]:
 
 
 def own_backbones(workspace: Workspace) -> list[Backbone]:
-    """Return a person's own models that are sources already; damaged ones are noted and left out."""
+    """Return a person's own models that are sources already; damaged ones are reported and left out."""
     found = []
     for source_id in workspace.source_ids():
         try:
             found.append(get_backbone(source_id, workspace))
         except TransferStudioError as error:
-            note(_("The own model {id} is damaged: {reason}").format(id=source_id, reason=error))
+            print_note(_("The own model {id} is damaged: {reason}").format(id=source_id, reason=error))
     return found
 
 
@@ -136,13 +136,13 @@ def make_ready(workspace: Workspace, config: TrainingConfig) -> Backbone:
     Raises:
         NotFoundError: If there is no such backbone and no such run.
         TrainingError: If the run has no model.
-        WeightsError: If the weights cannot be had.
+        WeightsError: If the weights are missing and cannot be downloaded.
         WorkspaceError: If writing fails.
     """
     try:
         backbone = get_backbone(config.backbone, workspace)
     except NotFoundError as error:
-        # A slip of the keyboard is not to leave an empty workspace behind.
+        # `run_ids` would create the folder of a mistyped workspace.
         if not workspace.root.is_dir() or config.backbone not in workspace.run_ids():
             raise error
         backbone = make_source(workspace, config.backbone)
@@ -155,9 +155,9 @@ def audition_facts(workspace: Workspace, dataset: ImageDataset, names: Sequence[
     """Try backbones on a dataset and return the scores, the most accurate first, ready for JSON.
 
     Args:
-        workspace: Where features are kept, and own models.
+        workspace: Its cache keeps the features; its own models are candidates, too.
         dataset: The images.
-        names: Which backbones; all that are available, if none is named.
+        names: Of the backbones; all that are available, if empty.
 
     Raises:
         TransferStudioError: As `audition` does.
@@ -168,15 +168,15 @@ def audition_facts(workspace: Workspace, dataset: ImageDataset, names: Sequence[
         for backbone in (*list_backbones(), *own_backbones(workspace))
         if backbone.weights.are_available
     ]
-    told: set[str] = set()
+    printed: set[str] = set()
 
-    def tell(backbone: Backbone, num_images: int) -> None:
-        if backbone.name not in told:
-            told.add(backbone.name)
-            note(backbone.title)
+    def print_title(backbone: Backbone, num_images: int) -> None:
+        if backbone.name not in printed:
+            printed.add(backbone.name)
+            print_note(backbone.title)
 
     titles = {backbone.name: backbone.title for backbone in tried}
-    scores = audition(dataset, tried, workspace.cache_dir, on_progress=tell)
+    scores = audition(dataset, tried, workspace.cache_dir, on_progress=print_title)
     facts = [
         {
             "name": score.backbone_name,
@@ -201,4 +201,4 @@ def _download(backbone: Backbone) -> None:
     weights = backbone.weights
     if weights.are_available or not isinstance(weights, ZooWeights):
         return
-    download_weights(weights.download, on_progress=noted(backbone.title))
+    download_weights(weights.download, on_progress=print_download(backbone.title))

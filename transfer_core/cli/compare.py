@@ -17,7 +17,7 @@ from transfer_core.cli.options import (
     recommended_config,
     training_options,
 )
-from transfer_core.cli.output import note, report
+from transfer_core.cli.output import print_note, report
 from transfer_core.cli.training import carry_out
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -52,7 +52,7 @@ def compare(run_ids: tuple[str, str], root: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("source", metavar="FOLDER_OR_DATASET")
-@click.option("--depth", "depths", multiple=True, type=int, help="Blocks that learn along; several times.")
+@click.option("--depth", "depths", multiple=True, type=int, help="Blocks to fine-tune; several times.")
 @click.option(
     "--repeats", default=NUM_REPEATS, show_default=True, type=click.IntRange(1, 10), help="Seeds for each."
 )
@@ -87,15 +87,10 @@ def sweep(
 
 
 def _compare_runs(workspace: Workspace, run_ids: Sequence[str], as_json: bool) -> None:
-    """Print what differs between two runs, and whether one is better.
-
-    Args:
-        workspace: Where they are.
-        run_ids: The first and the second.
-        as_json: Print one JSON object.
+    """Print the differences between two runs, and whether the second is better.
 
     Raises:
-        NotFoundError: If a run is missing, or has not been checked on photos.
+        NotFoundError: If a run is missing or has no evaluation.
         WorkspaceError: If a file is damaged.
     """
     runs = [TrainingRun.load(workspace, run_id) for run_id in run_ids]
@@ -143,29 +138,24 @@ def _sweep_depths(
     plan: SweepPlan,
     as_json: bool,
 ) -> None:
-    """Train what a plan still lacks, one run after the other, and print what came of each depth.
-
-    Args:
-        workspace: Where everything is.
-        dataset: The images.
-        config: All choices but depth and seed.
-        plan: Depths and seeds.
-        as_json: Print one JSON object.
+    """Train the missing runs of a plan, one after the other, and print the result of each depth.
 
     Raises:
         TrainingError: If not one run could be finished.
         WorkspaceError: If writing fails.
     """
-    note(_("Series {id}; if it breaks off, go on with --resume {id}").format(id=plan.id))
+    print_note(_("Series {id}; if it breaks off, go on with --resume {id}").format(id=plan.id))
     for depth, seed, choices in plan.configs(config):
         run = _run_to_carry_out(workspace, dataset, plan, choices)
         if run is None:
             continue
-        note(_("{depth} blocks learn along, seed {seed}: run {id}").format(depth=depth, seed=seed, id=run.id))
+        print_note(
+            _("{depth} blocks learn along, seed {seed}: run {id}").format(depth=depth, seed=seed, id=run.id)
+        )
         try:
             carry_out(workspace, run)
         except TransferStudioError as error:
-            note(_("The run {id} failed: {reason}").format(id=run.id, reason=error))
+            print_note(_("The run {id} failed: {reason}").format(id=run.id, reason=error))
     sweep = load_sweep(workspace, plan.id)
     report(as_json, _sweep_facts(workspace, sweep), _sweep_lines(workspace, sweep))
 

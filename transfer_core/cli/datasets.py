@@ -1,4 +1,4 @@
-"""The command `ingest`, and the dataset that a command names."""
+"""The command `ingest`, and the argument that names a dataset."""
 
 from __future__ import annotations
 
@@ -36,14 +36,16 @@ SAMPLE_PREFIX = "sample:"
     "--validation-split",
     default=DEFAULT_VALIDATION_SPLIT,
     show_default=True,
-    help="Share kept to check with.",
+    help="Share kept for validation.",
 )
-@click.option("--folds", type=int, help="Part the images into this many parts that take turns, 2-10.")
+@click.option("--folds", type=int, help="Split the images into this many folds that take turns, 2-10.")
 @click.option(
     "--ignore-own-split", is_flag=True, help="Do not keep the split of folders train, val and test."
 )
 @click.option(
-    "--check-labels", is_flag=True, help="Look for labels that are likely wrong; takes a look at each image."
+    "--check-labels",
+    is_flag=True,
+    help="Look for labels that are likely wrong; extracts features of each image.",
 )
 @common_options
 def ingest(
@@ -78,13 +80,13 @@ def ingest(
 def dataset_from(
     workspace: Workspace, source: str, seed: int, validation_split: float = DEFAULT_VALIDATION_SPLIT
 ) -> ImageDataset:
-    """Return the dataset that a command names, or make it from what the command names.
+    """Return the dataset with an id, or make one from a folder, file or sample.
 
     Args:
-        workspace: Where datasets are.
+        workspace: Where a new dataset is put.
         source: A folder, a zip or tar file, a table, `sample:NAME`, or the id of a dataset.
         seed: Fixes the split of a new dataset.
-        validation_split: Share that a new dataset keeps to check with.
+        validation_split: Share of a new dataset that is kept for validation.
 
     Raises:
         IngestError: If it cannot be read.

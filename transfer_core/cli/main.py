@@ -9,7 +9,7 @@ from transfer_core.cli.compare import COMPARE_COMMANDS
 from transfer_core.cli.datasets import DATASET_COMMANDS
 from transfer_core.cli.output import (
     error_message,
-    note,
+    print_note,
 )
 from transfer_core.cli.projects import project
 from transfer_core.cli.runs import RUN_COMMANDS
@@ -46,11 +46,11 @@ def main() -> int:
     except (click.Abort, KeyboardInterrupt) as error:
         # Click takes the end of any file that is read for the end of the input, which means to stop.
         if isinstance(error.__cause__, EOFError):
-            note(_("Error: {message}").format(message=error_message(error.__cause__)))
+            print_note(_("Error: {message}").format(message=error_message(error.__cause__)))
             return 1
-        note(_("Stopped."))
+        print_note(_("Stopped."))
         return 130
     except Exception as error:  # noqa: BLE001  (the last resort: a traceback says nothing to a person)
-        note(_("Error: {message}").format(message=error_message(error)))
+        print_note(_("Error: {message}").format(message=error_message(error)))
         return error.exit_code if isinstance(error, click.ClickException) else 1
     return 0

@@ -26,8 +26,8 @@ _NAMES = {
 }
 _HELP = {
     "backbone": "Pretrained network; the command backbones lists them. Or the id of a run to build on.",
-    "num_unfrozen_blocks": "Blocks that learn along, from the end.",
-    "unfrozen_layers": "A single layer that learns along; may be given several times.",
+    "num_unfrozen_blocks": "Blocks to fine-tune, counted from the end.",
+    "unfrozen_layers": "A single layer to fine-tune; may be given several times.",
     "epochs": "Times the new layer sees every training image.",
     "fine_tune_epochs": "Times the unfrozen blocks see them afterwards; never more than the epochs by default.",
     "learning_rate": "Largest step size for the new layer.",
@@ -93,7 +93,7 @@ def config_from(choices: dict[str, Any]) -> TrainingConfig:
     """Build a config from the options that were given.
 
     Args:
-        choices: What `training_options` passes to the command.
+        choices: The values of the options of `training_options`.
 
     Raises:
         InvalidConfigError: If a value is out of its range.
@@ -108,15 +108,15 @@ def config_from(choices: dict[str, Any]) -> TrainingConfig:
 def recommended_config(
     choices: dict[str, Any], dataset: ImageDataset, backbone: Backbone
 ) -> tuple[TrainingConfig, list[str]]:
-    """Let the images decide what was not given.
+    """Recommend values for the options that were not given.
 
     Args:
-        choices: What `training_options` passes to the command.
-        dataset: What the training learns from.
-        backbone: What it builds on.
+        choices: The values of the options of `training_options`.
+        dataset: The images of the training.
+        backbone: The backbone of the training.
 
     Returns:
-        The config, and why it is like that: sentences for a person.
+        The config, and its reasons as sentences for a person.
     """
     from transfer_core.training.advice import recommend
 

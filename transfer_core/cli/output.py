@@ -1,4 +1,4 @@
-"""What the command line prints: progress and notes on standard error, results on standard output."""
+"""Printing: progress and notes go to standard error, results to standard output."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES
 from transfer_core.types import OnProgress
 
 _MAX_SHOWN = 200
-_SECONDS_BETWEEN_NOTES = 2.0
+_SECONDS_BETWEEN_PROGRESS_LINES = 2.0
 
 
-def tell(event: TrainingEvent) -> None:
-    """Write progress to standard error, one line an event."""
+def print_event(event: TrainingEvent) -> None:
+    """Print the progress of a training, one line an event."""
     match event:
         case PhaseStarted():
             words = {
@@ -51,25 +51,25 @@ def tell(event: TrainingEvent) -> None:
                 "evaluation": _("evaluation"),
                 "cross_validation": _("cross-validation"),
             }
-            note(words[event.phase])
+            print_note(words[event.phase])
         case RunResumed():
-            note(_("goes on after epoch {epoch}").format(epoch=event.epoch))
+            print_note(_("goes on after epoch {epoch}").format(epoch=event.epoch))
         case RunPaused():
-            note(_("paused"))
+            print_note(_("paused"))
         case RunContinued():
-            note(_("goes on"))
+            print_note(_("goes on"))
         case PhotosLeftOut():
-            note(damaged_photos_sentence(list(zip(event.names, event.class_names, strict=False))))
+            print_note(damaged_photos_sentence(list(zip(event.names, event.class_names, strict=False))))
         case ImagesSeen():
-            note(_("  {count:,} images").format(count=event.num_done))
+            print_note(_("  {count:,} images").format(count=event.num_done))
         case FoldEnded():
             line = _("  part {fold} of {num_folds}: {accuracy:.1%} right")
-            note(line.format(fold=event.fold, num_folds=event.num_folds, accuracy=event.val_accuracy))
+            print_note(line.format(fold=event.fold, num_folds=event.num_folds, accuracy=event.val_accuracy))
         case EpochEnded():
             line = _(
                 "  epoch {epoch}: loss {loss:.3f}, accuracy {accuracy:.1%}, validation accuracy {val:.1%}"
             )
-            note(
+            print_note(
                 line.format(
                     epoch=event.epoch, loss=event.loss, accuracy=event.accuracy, val=event.val_accuracy
                 )
@@ -77,14 +77,14 @@ def tell(event: TrainingEvent) -> None:
 
 
 def training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
-    """Return what a training came to, ready for JSON.
+    """Return the outcome of a training, ready for JSON.
 
     Args:
         run: The run.
         snapshot: The fold of its events.
 
     Raises:
-        TrainingError: If it ended before anything was learned, or was interrupted.
+        TrainingError: If it ended before the first epoch, or was interrupted.
     """
     best = snapshot.best
     if best is None or snapshot.outcome == "interrupted":
@@ -105,7 +105,7 @@ def training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
 
 
 def run_facts(run: TrainingRun) -> dict[str, Any]:
-    """Return a run in a few facts, ready for JSON."""
+    """Return the facts of a run for a list, ready for JSON."""
     snapshot = run.snapshot()
     best = snapshot.best
     return {
@@ -121,18 +121,13 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
 
 
 def damaged_run_facts(run_id: str, error: TransferStudioError) -> dict[str, Any]:
-    """Return the facts of a run whose files cannot be read: those of `run_facts`, as far as they are known.
-
-    Args:
-        run_id: Its id.
-        error: What is wrong with it.
-    """
+    """Return the facts of a run whose files cannot be read; facts that are not known are None."""
     unknown = dict.fromkeys(("created_at", "dataset", "backbone", "val_accuracy", "seconds"))
     return {"run_id": run_id, "status": "damaged", "message": str(error), **unknown}
 
 
 def prediction_facts(prediction: Prediction) -> dict[str, Any]:
-    """Return what a model makes of an image, ready for JSON."""
+    """Return a prediction, ready for JSON."""
     return {
         "class_name": prediction.class_name,
         "probability": prediction.probability,
@@ -143,7 +138,7 @@ def prediction_facts(prediction: Prediction) -> dict[str, Any]:
 
 
 def prediction_line(image: str, prediction: Prediction) -> str:
-    """Return what a model makes of an image, in one line."""
+    """Return a prediction as a line."""
     if prediction.is_known:
         return f"{image}: {prediction.class_name} ({prediction.probability:.1%})"
     return _("{image}: I don't know (best guess: {name}, {share:.1%})").format(
@@ -166,7 +161,7 @@ def report(as_json: bool, facts: dict[str, Any], lines: list[str]) -> None:
 
 
 def _without_gaps(value: Any) -> Any:
-    """Put null in the place of infinity and of what is not a number: JSON has neither."""
+    """Replace infinity and NaN by None: JSON has neither."""
     match value:
         case float():
             return value if math.isfinite(value) else None
@@ -178,12 +173,7 @@ def _without_gaps(value: Any) -> Any:
 
 
 def dataset_facts(dataset: ImageDataset, problems: Iterable[Problem]) -> dict[str, Any]:
-    """Return what a dataset holds and what is wrong with it, ready for JSON.
-
-    Args:
-        dataset: The images.
-        problems: What was found.
-    """
+    """Return the contents of a dataset and its problems, ready for JSON."""
     return {
         "dataset_id": dataset.id,
         "version": dataset.version,
@@ -205,8 +195,8 @@ def left_out_facts(files: Iterable[LeftOut]) -> list[dict[str, str]]:
     return [{"name": file.name, "kind": file.kind, "reason": file.reason} for file in files]
 
 
-def note(line: str) -> None:
-    """Write one line to standard error: standard output belongs to the result."""
+def print_note(line: str) -> None:
+    """Print one line to standard error: standard output belongs to the result."""
     click.echo(escaped(line), err=True)
 
 
@@ -219,26 +209,26 @@ def escaped(line: str) -> str:
     return CONTROL_CHARACTERS_AND_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
-def noted(title: str) -> OnProgress:
-    """Return what is told the bytes of a download, and notes them now and then.
+def print_download(title: str) -> OnProgress:
+    """Return a progress callback for a download that prints a line every two seconds.
 
     Args:
-        title: Of what comes.
+        title: Name of the download.
     """
-    told_at = 0.0
+    printed_at = 0.0
 
-    def tell(num_bytes: int, num_all: int) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= _SECONDS_BETWEEN_NOTES:
-            told_at = time.monotonic()
+    def report_bytes(num_bytes: int, num_all: int) -> None:
+        nonlocal printed_at
+        if time.monotonic() - printed_at >= _SECONDS_BETWEEN_PROGRESS_LINES:
+            printed_at = time.monotonic()
             line = _("{title}: {done:.0f} of {all:.0f} MB")
-            note(line.format(title=title, done=num_bytes / 1e6, all=num_all / 1e6))
+            print_note(line.format(title=title, done=num_bytes / 1e6, all=num_all / 1e6))
 
-    return tell
+    return report_bytes
 
 
 def error_message(error: Exception) -> str:
-    """Say in one line what went wrong, whatever it was."""
+    """Return one line that says what went wrong, for any error."""
     match error:
         case TransferStudioError():
             return str(error)

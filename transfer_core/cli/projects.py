@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from transfer_core.cli.options import common_options, open_workspace
-from transfer_core.cli.output import note, report
+from transfer_core.cli.output import print_note, report
 from transfer_core.language import _
 from transfer_core.projects.open import open_project
 from transfer_core.projects.plan import plan_project
@@ -37,9 +37,9 @@ def save(dataset_id: str, path: Path, run_ids: tuple[str, ...], root: Path | Non
     """Save images, the runs on them and their settings as one file."""
     workspace = open_workspace(root)
     plan = plan_project(workspace, dataset_id, run_ids)
-    note(_("About {megabytes:.1f} MB").format(megabytes=plan.num_bytes / 1e6))
+    print_note(_("About {megabytes:.1f} MB").format(megabytes=plan.num_bytes / 1e6))
     for run in plan.left_out:
-        note(_("Left out: the run {id}: {reason}").format(id=run.id, reason=run.reason))
+        print_note(_("Left out: the run {id}: {reason}").format(id=run.id, reason=run.reason))
     save_project(workspace, plan, path)
     facts = {
         "path": str(path.resolve()),

@@ -15,10 +15,10 @@ from transfer_core.cli.options import (
 from transfer_core.cli.output import (
     damaged_run_facts,
     left_out_facts,
-    note,
-    noted,
     prediction_facts,
     prediction_line,
+    print_download,
+    print_note,
     report,
     run_facts,
 )
@@ -37,9 +37,9 @@ from transfer_core.runs.corrections import dataset_of
 from transfer_core.runs.run_evaluation import evaluate_new_images, evaluate_split
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.live_run import ask_to_stop
+from transfer_core.work.live_run import request_stop_elsewhere
 
-_SECONDS_BETWEEN_LOOKS = 0.1
+_POLL_SECONDS = 0.1
 
 
 @click.command()
@@ -50,9 +50,9 @@ def stop(run_id: str, root: Path | None, as_json: bool) -> None:
     run = TrainingRun.load(open_workspace(root), run_id)
     if run_status(run) not in ACTIVE:
         raise TrainingError(_("Only a run that is being trained, or waits for it, can be stopped."))
-    ask_to_stop(run)
+    request_stop_elsewhere(run)
     while run_status(run) in ACTIVE:
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        time.sleep(_POLL_SECONDS)
     facts = run_facts(run)
     report(as_json, facts, [_("Run {run_id}: {status}").format(**facts)])
 
@@ -97,7 +97,7 @@ def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | No
         dataset = ImageDataset.load(workspace, run.dataset_id)
         evaluation = evaluate_split(run, dataset, split, workspace.cache_dir)
         for notice in Certainty.load(run.folder).notices:
-            note(notice)
+            print_note(notice)
     else:
         predictor = _predictor(run)
         images, left_out = labelled_folder(folder, predictor.class_names)
@@ -107,7 +107,7 @@ def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | No
         "{accuracy:.1%} of {count} images right, probably {lowest:.0%} to {highest:.0%} of new ones"
     ).format(accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest)
     for file in left_out:
-        note(_("Left out: {name} ({reason})").format(name=file.name, reason=file.reason))
+        print_note(_("Left out: {name} ({reason})").format(name=file.name, reason=file.reason))
     facts = {"run_id": run.id, "left_out": left_out_facts(left_out), **evaluation.to_dict()}
     report(as_json, facts, [line, *filter(None, [seen_in_training_sentence(evaluation)])])
 
@@ -157,8 +157,8 @@ def export(run_id: str, format_name: str, output_dir: Path | None, root: Path | 
     """Write a run in another format, and prove that it gives the same answers."""
     workspace = open_workspace(root)
     run = TrainingRun.load(workspace, run_id)
-    prepare(workspace, format_name, on_progress=noted("ONNX Runtime Web"))
-    bundle = export_run(workspace, run, format_name, output_dir, on_step=note)
+    prepare(workspace, format_name, on_progress=print_download("ONNX Runtime Web"))
+    bundle = export_run(workspace, run, format_name, output_dir, on_step=print_note)
     line = _(
         "{variant}: {num_same} of {num_images} photos have the same top class, largest difference "
         "{max_difference:.1g}"
@@ -170,7 +170,7 @@ def export(run_id: str, format_name: str, output_dir: Path | None, root: Path | 
 def _predictor(run: TrainingRun) -> Predictor:
     predictor = Predictor.load(run.folder)
     for notice in predictor.notices:
-        note(notice)
+        print_note(notice)
     return predictor
 
 

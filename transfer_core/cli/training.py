@@ -17,9 +17,9 @@ from transfer_core.cli.options import (
     training_options,
 )
 from transfer_core.cli.output import (
-    note,
+    print_event,
+    print_note,
     report,
-    tell,
     training_facts,
 )
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
@@ -47,7 +47,7 @@ def train(source: str, recommended: bool, root: Path | None, as_json: bool, **ch
     if recommended:
         config, reasons = recommended_config(choices, dataset, backbone)
         for reason in reasons:
-            note(reason)
+            print_note(reason)
     _train_and_report(workspace, TrainingRun.create(workspace, dataset, config), as_json)
 
 
@@ -61,10 +61,10 @@ def resume(run_id: str, root: Path | None, as_json: bool) -> None:
 
 
 def carry_out(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
-    """Train a run to its end in this process, and tell its progress.
+    """Train a run to its end in this process, and print its progress.
 
     Args:
-        workspace: Where its images are.
+        workspace: Where its images and the cache are.
         run: New or interrupted.
 
     Raises:
@@ -77,7 +77,7 @@ def carry_out(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
         nonlocal is_over
         live.log.append(event)
         is_over = isinstance(event, RunEnded)
-        tell(event)
+        print_event(event)
 
     try:
         execute_run(workspace, run, emit, live.should_stop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,13 +106,18 @@ def new_photos_of(run: TrainingRun, learned_from: ImageDataset | None = None) ->
     return _sorted_out(run, dataset, learned_from) if dataset else None
 
 
-def evaluate_new_photos(run: TrainingRun, photos: NewPhotos, cache_dir: Path) -> Evaluation:
-    """Evaluate a run on the photos to test it with.
+def evaluate_new_photos(
+    run: TrainingRun,
+    photos: NewPhotos,
+    cache_dir: Path,
+    on_progress: Callable[[int], None] = lambda num_done: None,
+) -> Evaluation:
+    """Score a run on photos that were brought to test it.
 
     Raises:
         TransferStudioError: Whatever `evaluate_records` raises.
     """
-    evaluation = evaluate_records(run, photos.dataset, photos.images, cache_dir)
+    evaluation = evaluate_records(run, photos.dataset, photos.images, cache_dir, on_progress)
     return replace(evaluation, num_seen_in_training=photos.num_seen_in_training)
 
 

@@ -1,4 +1,4 @@
-"""Where a run is carried out: in this process, or in a worker process that may die without harm to the app."""
+"""Executors: carry out a run in this process, or in a worker process whose crash does no harm to the app."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ Execute = Callable[[Workspace, TrainingRun, Emit, ShouldStop], None]
 EXECUTOR_VARIABLE = "TRANSFER_STUDIO_EXECUTOR"
 WORKER_COMMAND = (sys.executable, "-m", "transfer_core.work.worker")
 _ROOT = Path(__file__).resolve().parents[2]
-# A training of a whole network leaves about 10 MB behind in its process, whatever one clears.
+# A training of a whole network leaks about 10 MB, whatever is cleared.
 _RUNS_IN_ONE_PROCESS = 5
-_SECONDS_TO_LEAVE = 10
-_LONGEST_REASON = 200
+_EXIT_SECONDS = 10
+_MAX_REASON_LENGTH = 200
 
 _logger = logging.getLogger(__name__)
 
 
 def chosen_executor() -> Execute:
-    """Return what carries out runs: as TRANSFER_STUDIO_EXECUTOR says, `"thread"` or `"process"`.
+    """Return the executor that TRANSFER_STUDIO_EXECUTOR names: `"thread"` (the default) or `"process"`.
 
     Raises:
-        InvalidConfigError: If it says something else.
+        InvalidConfigError: If it names another one.
     """
     name = os.environ.get(EXECUTOR_VARIABLE) or "thread"
     if name == "thread":
@@ -53,14 +53,14 @@ def chosen_executor() -> Execute:
 
 
 class ProcessExecutor:
-    """Carries runs out in one worker process, which is replaced after every few of them.
+    """Carries out runs in one worker process, which is replaced every few runs.
 
-    The worker tells each event and waits for the answer that it is written down; it asks now and then whether to
-    stop, and while the run is paused gets no answer. When this process dies the worker ends at its next word.
+    The worker sends each event and waits until it is on disk. A few times a second it requests whether to stop; the
+    reply to a paused run comes when the pause ends. When this process dies the worker ends at its next message.
 
     Args:
-        command: Starts a worker.
-        runs_in_one_process: After how many runs the worker is replaced.
+        command: Command line of a worker.
+        runs_in_one_process: Number of runs after which the worker is replaced.
     """
 
     def __init__(
@@ -76,26 +76,26 @@ class ProcessExecutor:
 
         Args:
             workspace: Where its dataset and the cache are.
-            run: What to train.
-            emit: Takes each event.
-            should_stop: Asked several times a second.
+            run: The run.
+            emit: Called with each event.
+            should_stop: Called several times a second.
 
         Raises:
-            WorkspaceError: If `emit` could not even write down that the worker died.
+            WorkspaceError: If `emit` fails for the event that the worker died.
         """
         has_ended = False
 
-        def note_end(event: TrainingEvent) -> None:
+        def emit_and_watch(event: TrainingEvent) -> None:
             nonlocal has_ended
             emit(event)
             has_ended = isinstance(event, RunEnded)
 
         problem = ""
         try:
-            if not self._carry_out(workspace, run, note_end, should_stop):
+            if not self._carry_out(workspace, run, emit_and_watch, should_stop):
                 problem = _died_message(self._end())
         except Exception as error:
-            # An answer may be on its way that the next run would take for its own.
+            # A reply may be on its way that the next run would take for its own.
             _logger.exception("The worker of run %s was ended", run.id)
             self._kill()
             problem = _broken_message(error)
@@ -110,12 +110,12 @@ class ProcessExecutor:
         return self._process.pid if self._process else None
 
     def close(self) -> None:
-        """Let the worker go, if there is one."""
+        """End the worker, if there is one."""
         if self._process:
             self._end()
 
     def _carry_out(self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> bool:
-        """Let the worker carry out a run. False when it died before the end."""
+        """Let the worker carry out a run. Returns False if it died before the end."""
         process = self._ready_process()
         try:
             _send(process, {"workspace": str(workspace.root.resolve()), "run_id": run.id})
@@ -135,19 +135,19 @@ class ProcessExecutor:
         return self._process
 
     def _kill(self) -> None:
-        """End the worker in the middle of its work, if there is one."""
+        """Kill the worker in the middle of its work, if there is one."""
         if self._process:
             self._process.kill()
             self._end()
 
     def _end(self) -> int:
-        """Let the worker go and return its exit code; one that does not leave by itself is ended."""
+        """End the worker and return its exit code; kill it if it does not exit within ten seconds."""
         process, self._process = self._process, None
         assert process is not None and process.stdin is not None and process.stdout is not None
-        with suppress(OSError):  # what it was to be told last finds nobody any more
+        with suppress(OSError):  # the pipe of a worker that died is broken
             process.stdin.close()
         try:
-            code = process.wait(_SECONDS_TO_LEAVE)
+            code = process.wait(_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             code = process.wait()
@@ -156,24 +156,24 @@ class ProcessExecutor:
 
 
 def _converse(process: subprocess.Popen[str], emit: Emit, should_stop: ShouldStop) -> bool:
-    """Answer the worker until it is done. False when it died before that."""
+    """Reply to the worker until it is done. Returns False if it died before that."""
     assert process.stdout is not None
     for line in process.stdout:
         message = json.loads(line)
         if "done" in message:
             return True
-        _send(process, _answer(message, emit, should_stop))
+        _send(process, _reply(message, emit, should_stop))
     return False
 
 
-def _answer(message: dict[str, Any], emit: Emit, should_stop: ShouldStop) -> dict[str, Any]:
+def _reply(message: dict[str, Any], emit: Emit, should_stop: ShouldStop) -> dict[str, Any]:
     try:
         if "event" in message:
             event: TrainingEvent = event_from_dict(message["event"])
             emit(event)
             return {}
-        if message["ask"] != "stop":
-            raise ValueError(message["ask"])
+        if message["request"] != "stop":
+            raise ValueError(message["request"])
         return {"stop": should_stop()}
     except WorkspaceError as error:
         return {"error": str(error)}
@@ -189,7 +189,7 @@ def _broken_message(error: Exception) -> str:
     return _(
         "The process that trains could not be used and was ended ({reason}). Let the run go on from its last "
         "checkpoint."
-    ).format(reason=f"{type(error).__name__}: {error}"[:_LONGEST_REASON])
+    ).format(reason=f"{type(error).__name__}: {error}"[:_MAX_REASON_LENGTH])
 
 
 def _died_message(code: int) -> str:

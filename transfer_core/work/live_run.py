@@ -1,4 +1,4 @@
-"""A run that this process trains or is going to train: its log, its lock, and whether it is to wait or stop."""
+"""A run that this process trains or will train: its log, its lock, and requests to pause or stop."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from transfer_core.training.checkpoint import CHECKPOINTS_DIR
 from transfer_core.training.train import MODEL_FILE
 
 STOP_FILE = "stop"
-_SECONDS_BETWEEN_LOOKS = 0.1
+_POLL_SECONDS = 0.1
 
 
 class LiveRun:
-    """Holds a run until `release`. Any thread may ask it to pause or stop; the training thread obeys.
+    """Holds a run until `release`. Any thread may request a pause or a stop; the training thread obeys.
 
     Args:
         run: The run, new or interrupted.
@@ -59,20 +59,20 @@ class LiveRun:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether a stop was asked for, here or by another process."""
+        """Whether a stop was requested, here or by another process."""
         return self._stop_requested.is_set() or self._stop_file.exists()
 
     @property
     def is_to_pause(self) -> bool:
-        """Whether a pause was asked for and has not been taken back."""
+        """Whether a pause was requested and not taken back."""
         return not self._may_go_on.is_set()
 
     def request_stop(self) -> None:
-        """Ask the training to end with its best weights. A pause ends with it."""
+        """Make the training end with its best weights. This ends a pause, too."""
         self._stop_requested.set()
 
     def pause(self) -> None:
-        """Ask the training to wait at its next batch."""
+        """Make the training wait at its next batch."""
         self._may_go_on.clear()
 
     def go_on(self) -> None:
@@ -80,20 +80,20 @@ class LiveRun:
         self._may_go_on.set()
 
     def should_stop(self) -> bool:
-        """Answer the training, which asks after each batch. While paused the answer lets it wait.
+        """Return whether to stop. Called after every batch; blocks while paused.
 
         Raises:
-            WorkspaceError: If the pause could not be written down.
+            WorkspaceError: If the pause cannot be written to the log.
         """
         if self.is_to_pause and not self.is_stopping:
             self._wait()
         return self.is_stopping
 
     def release(self) -> None:
-        """Let other processes have the run."""
+        """Release the run for other processes."""
         with suppress(OSError):
             remove(self._stop_file)
-        # The thread that goes through the queue must live on, whatever the system says.
+        # An error here would end the queue's worker thread.
         with suppress(OSError):
             self._lock.release()
 
@@ -101,18 +101,15 @@ class LiveRun:
         self.log.append(RunPaused(time.time()))
         self.is_paused = True
         try:
-            while not self._may_go_on.wait(_SECONDS_BETWEEN_LOOKS) and not self.is_stopping:
+            while not self._may_go_on.wait(_POLL_SECONDS) and not self.is_stopping:
                 pass
         finally:
             self.is_paused = False
         self.log.append(RunContinued(time.time()))
 
 
-def ask_to_stop(run: TrainingRun) -> None:
-    """Ask another process, which works on a run, to stop it.
-
-    Args:
-        run: The run.
+def request_stop_elsewhere(run: TrainingRun) -> None:
+    """Request the stop of a run that another process trains, through a file in its folder.
 
     Raises:
         WorkspaceError: If writing fails.
@@ -128,9 +125,10 @@ def ask_to_stop(run: TrainingRun) -> None:
 
 
 def _remove_unfinished(folder: Path) -> None:
-    """Delete the halves of models and checkpoints that a killed training left, which may be large.
+    """Delete half-written models and checkpoints of a killed training, which may be large.
 
-    Only a training writes these, and nobody else trains this run now; exports and notes are written all the time.
+    Only a training writes these, and no other process trains this run now. Exports and notes are left alone: pages
+    may be writing them at this moment.
     """
     model = Path(MODEL_FILE)
     for place in (folder, *(folder / FOLDS_DIR).glob("*")):
@@ -143,14 +141,14 @@ def _remove_unfinished(folder: Path) -> None:
 
 
 class RunLock:
-    """Holds a run for this process until `release`.
+    """Cross-process run lock. The OS releases it when its owner exits, even after a crash.
 
     Args:
         folder: The folder of the run.
 
     Raises:
-        TrainingError: If another process, or another queue of this one, works on the run.
-        WorkspaceError: If the lock file cannot be made.
+        TrainingError: If another process, or another queue of this one, holds the run.
+        WorkspaceError: If the lock file cannot be created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -164,5 +162,5 @@ class RunLock:
         self._lock = lock
 
     def release(self) -> None:
-        """Let the run go. A second call changes nothing."""
+        """Release the lock. A second call changes nothing."""
         self._lock.release()

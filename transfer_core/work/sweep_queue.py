@@ -1,4 +1,4 @@
-"""Start, stop and continue a freeze sweep through the queue."""
+"""Start, stop and continue a freeze sweep."""
 
 from __future__ import annotations
 
@@ -7,55 +7,55 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.sweep import Sweep, check_unchanged
 from transfer_core.runs.sweep_plan import SweepPlan
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.trainings import Trainings
 
 
-def start_sweep(queue: RunQueue, dataset: ImageDataset, config: TrainingConfig, plan: SweepPlan) -> None:
-    """Put all runs of a plan into the queue.
+def start_sweep(trainings: Trainings, dataset: ImageDataset, config: TrainingConfig, plan: SweepPlan) -> None:
+    """Submit all runs of a plan.
 
     Args:
-        queue: Trains them one after the other.
+        trainings: Trains them one after the other.
         dataset: The images.
         config: All choices but depth and seed.
         plan: Depths and seeds.
 
     Raises:
-        IngestError: If the dataset cannot be learned from.
-        TrainingError: If the worker cannot start.
+        IngestError: If the dataset cannot be trained on.
+        TrainingError: If no thread can be started.
         WorkspaceError: If writing fails.
     """
     for _depth, _seed, choices in plan.configs(config):
-        queue.submit(dataset, choices, plan.marks)
+        trainings.submit(dataset, choices, plan.marks)
 
 
-def stop_sweep(queue: RunQueue, sweep: Sweep) -> None:
-    """Stop the run that is being trained, and take the others out of the queue.
+def stop_sweep(trainings: Trainings, sweep: Sweep) -> None:
+    """Stop the run that is being trained, and remove the others from the queue.
 
     Raises:
         WorkspaceError: If writing fails.
     """
-    # The last in the queue leaves first, or each would have its turn for a moment.
-    for run in sorted(sweep.runs, key=lambda run: queue.place(run.id), reverse=True):
-        queue.request_stop(run.id)
+    # Last first: else each run would start for a moment when the run before it ends.
+    for run in sorted(sweep.runs, key=lambda run: trainings.place(run.id), reverse=True):
+        trainings.request_stop(run.id)
 
 
-def continue_sweep(queue: RunQueue, sweep: Sweep) -> None:
-    """Let the runs of a sweep go on that are not finished, from where they were.
+def continue_sweep(trainings: Trainings, sweep: Sweep) -> None:
+    """Resume or submit the runs of a sweep that are not finished.
 
     Args:
-        queue: Trains them.
+        trainings: Trains them.
         sweep: Interrupted or stopped.
 
     Raises:
-        NotFoundError: If the images are gone.
-        TrainingError: If the images have changed since it began, or the worker cannot start.
+        NotFoundError: If the images were deleted.
+        TrainingError: If the images have changed since it began, or no thread can be started.
         WorkspaceError: If writing fails.
     """
-    dataset = check_unchanged(queue.workspace, sweep)
+    dataset = check_unchanged(trainings.workspace, sweep)
     for depth, seed, choices in sweep.plan.configs(sweep.runs[0].config):
-        run = sweep.run_at(depth, seed, queue.snapshot)
-        status = queue.status(run.id) if run else None
+        run = sweep.run_at(depth, seed, trainings.snapshot)
+        status = trainings.status(run.id) if run else None
         if run and status == "interrupted":
-            queue.resume(run.id)
+            trainings.resume(run.id)
         elif status not in (*ACTIVE, "finished"):
-            queue.submit(dataset, choices, sweep.plan.marks)
+            trainings.submit(dataset, choices, sweep.plan.marks)

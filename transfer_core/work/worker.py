@@ -1,7 +1,7 @@
 """The worker process of `ProcessExecutor`: `python -m transfer_core.work.worker`.
 
-Requests and answers come in on standard input, one JSON object a line; what it tells and asks goes out on standard
-output in the same way.
+Runs and replies come in on standard input, one JSON object a line; events and requests go out on standard output in
+the same way.
 """
 
 from __future__ import annotations
@@ -22,49 +22,49 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.execute import ended_by, execute_run_safely
 from transfer_core.workspace import Workspace
 
-_SECONDS_BETWEEN_QUESTIONS = 0.1
+_POLL_SECONDS = 0.1
 
 
 class Channel:
-    """The line to the process that started this one; when that is gone, this one ends at once.
+    """Connection to the parent process. When the parent has died, this process exits at once.
 
     Args:
-        incoming: Where answers are read.
-        outgoing: Where events and questions are written.
+        incoming: Runs and replies of the parent.
+        outgoing: Events and requests of this process.
     """
 
     def __init__(self, incoming: TextIO, outgoing: TextIO) -> None:
         self._incoming = incoming
         self._outgoing = outgoing
         self._is_to_stop = False
-        self._asked_at = 0.0
+        self._requested_at = 0.0
 
     def emit(self, event: TrainingEvent) -> None:
-        """Tell an event; back when it is written down.
+        """Send an event, and return when it is on disk.
 
         Raises:
             WorkspaceError: If writing failed.
         """
-        self._ask({"event": event_to_dict(event)})
+        self._request({"event": event_to_dict(event)})
 
     def should_stop(self) -> bool:
-        """Ask whether to stop, a few times a second at most; a paused run gets its answer late.
+        """Return whether to stop. Requests it a few times a second at most; blocks while the run is paused.
 
         Raises:
-            WorkspaceError: If the pause could not be written down.
+            WorkspaceError: If the pause cannot be written to the log.
         """
-        if not self._is_to_stop and time.monotonic() - self._asked_at >= _SECONDS_BETWEEN_QUESTIONS:
-            self._is_to_stop = self._ask({"ask": "stop"})["stop"]
-            self._asked_at = time.monotonic()
+        if not self._is_to_stop and time.monotonic() - self._requested_at >= _POLL_SECONDS:
+            self._is_to_stop = self._request({"request": "stop"})["stop"]
+            self._requested_at = time.monotonic()
         return self._is_to_stop
 
     def next_request(self) -> dict[str, Any] | None:
-        """Wait for the next run to carry out; None when there will be no more."""
+        """Wait for the next run. Returns None when there will be no more."""
         line = self._incoming.readline()
         self._is_to_stop = False
         return json.loads(line) if line else None
 
-    def tell(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         """Write one line."""
         try:
             self._outgoing.write(json.dumps(message) + "\n")
@@ -72,34 +72,34 @@ class Channel:
         except OSError:
             os._exit(1)
 
-    def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        self.tell(message)
+    def _request(self, message: dict[str, Any]) -> dict[str, Any]:
+        self.send(message)
         line = self._incoming.readline()
         if not line:
             os._exit(1)
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise WorkspaceError(answer["error"])
-        return answer
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise WorkspaceError(reply["error"])
+        return reply
 
 
 def num_threads_beside_an_app() -> int:
-    """Cores for a training that leaves one free for the pages."""
+    """Return the number of cores for a training that leaves one free for the pages."""
     return max(num_usable_cores() - 1, 1)
 
 
 def main() -> None:
     """Carry out one run after the other until standard input ends."""
-    # The keyboard's interrupt goes to the app, which closes the line when it ends.
+    # Ctrl+C goes to the app, which closes the connection when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Whatever a library prints must not get between the lines.
+    # Output of libraries must not get between the JSON lines.
     outgoing = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     channel = Channel(sys.stdin, outgoing)
     load_keras(num_threads_beside_an_app())
     while request := channel.next_request():
         _carry_out(request, channel)
-        channel.tell({"done": True})
+        channel.send({"done": True})
 
 
 def _carry_out(request: dict[str, Any], channel: Channel) -> None:

@@ -1,88 +1,75 @@
-"""The downloads, auditions, rate searches, exports and projects of this server, which all visitors share."""
+"""The tasks of this server that pages start and follow; all visitors share them."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
-import streamlit as st
-
-from pages.ui.app.process import run_queue, workspace
+from pages.ui.app.process import model_version, work_queue, workspace
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.published.zoo_weights import ZooWeights
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
+from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import Split
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.audition import AuditionScore
+from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.export.bundle import ExportBundle
 from transfer_core.projects.open import OpenedProject
 from transfer_core.projects.plan import ProjectPlan
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.rate_finder import RateCurve
-from transfer_core.work.job import (
-    Job,
-    audition_job,
-    download_job,
-    export_job,
-    open_project_job,
-    rate_search_job,
-    save_project_job,
+from transfer_core.work.task import Task
+from transfer_core.work.tasks import (
+    audition_task,
+    download_task,
+    export_task,
+    label_check_task,
+    new_photos_scoring_task,
+    open_project_task,
+    rate_search_task,
+    save_project_task,
+    split_scoring_task,
 )
-
-AuditionJob = Job[list[AuditionScore]]
-Key = TypeVar("Key")
-Result = TypeVar("Result")
-
-
-@st.cache_resource(show_spinner=False)
-def downloads() -> dict[str, Job[None]]:
-    """Downloads under way, and those that are over and have not been seen to, by the name of the backbone."""
-    return {}
 
 
 def start_download(backbone: Backbone) -> None:
-    """Get the weights of a backbone, unless that is under way."""
+    """Download the weights of a backbone."""
     if isinstance(weights := backbone.weights, ZooWeights):
-        _start(downloads(), backbone.name, lambda: download_job(backbone.title, weights.download))
+        work_queue().start(download_task(backbone.name, backbone.title, weights.download))
 
 
-def audition_of(dataset: ImageDataset) -> AuditionJob | None:
-    """The latest audition of a dataset as it is now, under way or over."""
-    return _auditions().get((dataset.id, dataset.version))
+def audition_of(dataset: ImageDataset) -> Task[list[AuditionScore]] | None:
+    """Return the latest audition of this version of a dataset."""
+    return work_queue().find("audition", (dataset.id, dataset.version))
 
 
 def start_audition(dataset: ImageDataset, backbones: list[Backbone]) -> None:
-    """Try backbones on a dataset, unless that is under way. One on an earlier version of it is stopped."""
-    for (dataset_id, version), job in list(_auditions().items()):
-        if dataset_id == dataset.id and version != dataset.version:
-            job.request_stop()
-    key = (dataset.id, dataset.version)
-    _start(_auditions(), key, lambda: audition_job(run_queue(), dataset, backbones))
+    """Compare backbones on a dataset. An audition of an earlier version of it is stopped."""
+    for task in work_queue().tasks("audition"):
+        if task.subject == dataset.id and task.key != (dataset.id, dataset.version):
+            task.request_stop()
+    work_queue().start(audition_task(workspace(), dataset, backbones))
 
 
 def forget_audition(dataset: ImageDataset) -> None:
-    """Show an audition no more, unless another window has started it again."""
-    with _starting():
-        job = audition_of(dataset)
-        if job and job.is_over:
-            _auditions().pop((dataset.id, dataset.version))
+    """Drop the result of an audition, unless another window has started it again."""
+    task = audition_of(dataset)
+    if task:
+        work_queue().forget(task)
 
 
-def rate_search_of(dataset: ImageDataset, config: TrainingConfig) -> Job[RateCurve] | None:
-    """The search for a learning rate with these images and choices, or one under way with other choices of them."""
-    searched, job = _rate_searches().get(dataset.id, (None, None))
-    return job if job and (searched == _searched(dataset, config) or not job.is_over) else None
+def rate_search_of(dataset: ImageDataset, config: TrainingConfig) -> Task[RateCurve] | None:
+    """Return the search with these images and choices, or one under way with other choices of them."""
+    task = work_queue().find("rate search", dataset.id)
+    return task if task and (task.subject == _searched(dataset, config) or not task.is_over) else None
 
 
 def start_rate_search(dataset: ImageDataset, config: TrainingConfig) -> None:
-    """Look for a learning rate, unless that is under way with these images."""
-    job = rate_search_of(dataset, config)
-    if job is None or job.is_over:
-        job = rate_search_job(run_queue(), dataset, config).start()
-        _rate_searches()[dataset.id] = _searched(dataset, config), job
+    """Look for a learning rate, unless a search with these images is under way."""
+    work_queue().start(rate_search_task(workspace(), dataset, config, _searched(dataset, config)))
 
 
 def _searched(dataset: ImageDataset, config: TrainingConfig) -> tuple[int, TrainingConfig]:
@@ -101,84 +88,71 @@ def own_sources() -> list[Backbone]:
     return found
 
 
-def export_of(run: TrainingRun, format_name: str) -> Job[ExportBundle] | None:
-    """The latest making of a bundle, under way or over, or None when there was none."""
-    return _exports().get((run.id, format_name))
+def export_of(run: TrainingRun, format_name: str) -> Task[ExportBundle] | None:
+    """Return the latest export of a run in a format."""
+    return work_queue().find("export", (run.id, format_name))
 
 
 def start_export(run: TrainingRun, format_name: str) -> None:
-    """Make a bundle, unless that is under way."""
-    _start(_exports(), (run.id, format_name), lambda: export_job(run_queue(), run, format_name))
+    """Export a run, unless that is under way."""
+    work_queue().start(export_task(workspace(), run, format_name))
 
 
-@st.cache_resource(show_spinner=False)
-def _exports() -> dict[tuple[str, str], Job[ExportBundle]]:
-    return {}
+def label_check_of(dataset: ImageDataset, backbone_name: str) -> Task[tuple[Suspicion, ...]] | None:
+    """Return the latest label check of this version of a dataset."""
+    return work_queue().find("label check", (dataset.id, dataset.version, backbone_name))
 
 
-@st.cache_resource(show_spinner=False)
-def _auditions() -> dict[tuple[str, int], AuditionJob]:
-    return {}
+def start_label_check(dataset: ImageDataset, backbone_name: str) -> None:
+    """Look for labels that are likely wrong, unless that is under way."""
+    work_queue().start(label_check_task(workspace(), dataset, backbone_name))
 
 
-def saving_of(plan: ProjectPlan) -> Job[Path] | None:
-    """The latest saving of a project as it would be now, under way or over, or None when there was none."""
-    saved, job = _savings().get(plan.dataset.id, (None, None))
-    return job if job and (saved == plan or not job.is_over) else None
+def split_scoring(run_id: str, split: Split, version: int) -> Task[Evaluation]:
+    """Return the scoring of a run on a part of its images, started once for each version of model and images."""
+    of_model = model_version(run_id)
+    return work_queue().get_or_start(split_scoring_task(workspace(), run_id, split, (of_model, version)))
+
+
+def new_photos_scoring(run_id: str, dataset_id: str, version: int, images_version: int) -> Task[Evaluation]:
+    """Return the scoring of a run on the photos that were brought to test it, started once for each version.
+
+    Args:
+        run_id: The run.
+        dataset_id: The photos: each folder that is brought after the last was forgotten begins at version 1.
+        version: Version of these photos.
+        images_version: Version of the run's own images, whose near-duplicates do not count; 0 without any.
+    """
+    versions = (model_version(run_id), dataset_id, version, images_version)
+    return work_queue().get_or_start(new_photos_scoring_task(workspace(), run_id, versions))
+
+
+def saving_of(plan: ProjectPlan) -> Task[Path] | None:
+    """Return the latest saving of a project as it would be now, or one of its images under way."""
+    task = work_queue().find("project saving", plan.dataset.id)
+    return task if task and (task.subject == plan or not task.is_over) else None
 
 
 def start_saving(plan: ProjectPlan) -> None:
-    """Save a project, unless one of these images is being saved."""
-    with _starting():
-        job = saving_of(plan)
-        if job is None or job.is_over:
-            path = workspace().cache_dir / "projects" / f"{plan.dataset.id}.zip"
-            again = save_project_job(workspace(), plan, path)
-            # The file there is stays when the new one is stopped or cannot be made.
-            again.result = job.result if job else None
-            _savings()[plan.dataset.id] = plan, again.start()
+    """Save a project, unless a project with these images is being saved."""
+    path = workspace().cache_dir / "projects" / f"{plan.dataset.id}.zip"
+    task = save_project_task(workspace(), plan, path)
+    earlier = saving_of(plan)
+    # The file there remains when the new one is stopped or cannot be written.
+    task.result = earlier.result if earlier else None
+    work_queue().start(task)
 
 
-def opening_of(file_id: str) -> Job[OpenedProject] | None:
-    """The opening of a file that a person brought, under way or over, or None when there was none."""
-    return _openings().get(file_id)
+def opening_of(file_id: str) -> Task[OpenedProject] | None:
+    """Return the opening of a file that a person brought."""
+    return work_queue().find("project opening", file_id)
 
 
 def start_opening(file_id: str, content: BinaryIO) -> None:
-    """Open a file that a person brought, unless that is under way. Others that are over are forgotten.
+    """Open a file that a person brought, unless that is under way.
 
     Args:
         file_id: Names it; nobody else can guess it.
         content: The file.
     """
-    for other in [other for other, job in list(_openings().items()) if job.is_over]:
-        _openings().pop(other, None)
-    _start(_openings(), file_id, lambda: open_project_job(workspace(), content))
-
-
-@st.cache_resource(show_spinner=False)
-def _rate_searches() -> dict[str, tuple[tuple[int, TrainingConfig], Job[RateCurve]]]:
-    return {}
-
-
-@st.cache_resource(show_spinner=False)
-def _savings() -> dict[str, tuple[ProjectPlan, Job[Path]]]:
-    return {}
-
-
-@st.cache_resource(show_spinner=False)
-def _openings() -> dict[str, Job[OpenedProject]]:
-    return {}
-
-
-@st.cache_resource(show_spinner=False)
-def _starting() -> threading.Lock:
-    return threading.Lock()
-
-
-def _start(jobs: dict[Key, Job[Result]], key: Key, make: Callable[[], Job[Result]]) -> None:
-    """Start a job, unless one under the same key is under way; two windows may ask at the same moment."""
-    with _starting():
-        job = jobs.get(key)
-        if job is None or job.is_over:
-            jobs[key] = make().start()
+    work_queue().start(open_project_task(workspace(), file_id, content))

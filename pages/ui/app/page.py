@@ -15,6 +15,7 @@ from pages.ui.app.session import Session, open_session, write_address
 from pages.ui.app.sidebar import show_sidebar
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.words import plain
+from pages.ui.components.task_progress import UnfinishedTaskError
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 
@@ -50,6 +51,9 @@ def guarded(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
             function(*args, **kwargs)
+        except UnfinishedTaskError:
+            # Its progress is drawn; the page is drawn again when the task is over.
+            return
         except TransferStudioError as error:
             _logger.info("Shown to the person: %s", error, exc_info=error.__cause__)
             st.error(plain(str(error)), icon=":material/error:")

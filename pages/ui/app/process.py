@@ -14,17 +14,14 @@ from pages.ui.app.reruns import keep_every_click
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.records import Split
-from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.inference.rejection import Rejection
-from transfer_core.language import _
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.run_folder import RunFolder
-from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import Recommendation, recommend
 from transfer_core.training.layer_facts import layer_facts
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.queue import WorkQueue
+from transfer_core.work.trainings import Trainings
 from transfer_core.work.worker import num_threads_beside_an_app
 from transfer_core.workspace import Workspace, default_workspace_root
 
@@ -63,9 +60,15 @@ def workspace() -> Workspace:
 
 
 @st.cache_resource(show_spinner=False)
-def run_queue() -> RunQueue:
-    """The one queue that all visitors share."""
-    return RunQueue(workspace())
+def work_queue() -> WorkQueue:
+    """The one queue of trainings and other work that all visitors share."""
+    return WorkQueue()
+
+
+@st.cache_resource(show_spinner=False)
+def run_queue() -> Trainings:
+    """The trainings of this server."""
+    return Trainings(workspace(), queue=work_queue())
 
 
 def predictor(run_id: str) -> Predictor:
@@ -127,53 +130,6 @@ def stored_evaluation(run_id: str) -> Evaluation | None:
         WorkspaceError: If the file is damaged.
     """
     return RunFolder(workspace().run_dir(run_id)).evaluation()
-
-
-def split_evaluation(run_id: str, split: Split, version: int) -> Evaluation:
-    """How a run does on a part of its images; scored once for each version of them and of the model.
-
-    Raises:
-        IngestError: If there are no such images.
-    """
-    return _score_split(run_id, model_version(run_id), split, version)
-
-
-@st.cache_resource(show_spinner=False, max_entries=12)
-def _score_split(run_id: str, of_model: tuple[int, ...], split: Split, version: int) -> Evaluation:
-    from transfer_core.runs.run_evaluation import evaluate_split
-
-    run = TrainingRun.load(workspace(), run_id)
-    dataset = ImageDataset.load(workspace(), run.dataset_id)
-    return evaluate_split(run, dataset, split, workspace().cache_dir)
-
-
-def new_photos_evaluation(run_id: str, dataset_id: str, version: int, images_version: int) -> Evaluation:
-    """How a run does on the photos that were brought to test it; scored once for each version of them.
-
-    Args:
-        run_id: The run.
-        dataset_id: The photos: each folder that is brought after the last was forgotten begins at version 1.
-        version: Which version of them.
-        images_version: Which version of the run's own images, whose near-duplicates do not count; 0 without any.
-
-    Raises:
-        NotFoundError: If there are none any more.
-    """
-    return _score_new_photos(run_id, model_version(run_id), dataset_id, version, images_version)
-
-
-@st.cache_resource(show_spinner=False, max_entries=12)
-def _score_new_photos(
-    run_id: str, of_model: tuple[int, ...], dataset_id: str, version: int, images_version: int
-) -> Evaluation:
-    from transfer_core.runs.corrections import dataset_of
-    from transfer_core.runs.new_photos import evaluate_new_photos, new_photos_of
-
-    run = TrainingRun.load(workspace(), run_id)
-    photos = new_photos_of(run, dataset_of(workspace(), run))
-    if photos is None or not photos.images:
-        raise NotFoundError(_("There are no photos to test this run with any more."))
-    return evaluate_new_photos(run, photos, workspace().cache_dir)
 
 
 @st.cache_data(show_spinner=False, max_entries=20)

@@ -14,7 +14,7 @@ from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.trainings import Trainings
 
 
 def choose_run(session: Session, by_id: dict[str, TrainingRun] | None = None) -> TrainingRun | None:
@@ -85,7 +85,7 @@ def runs_with_a_model() -> dict[str, TrainingRun]:
     return {run.id: run for run in runs_of(workspace()) if _has_whole_model(queue, run)}
 
 
-def _has_whole_model(queue: RunQueue, run: TrainingRun) -> bool:
+def _has_whole_model(queue: Trainings, run: TrainingRun) -> bool:
     """Whether a run has a model and is over: before that its model may not be whole yet."""
     with suppress(TransferStudioError):
         return run.has_model and not queue.is_here(run.id) and run_status(run) not in ACTIVE

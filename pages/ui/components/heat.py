@@ -10,10 +10,11 @@ import streamlit as st
 from PIL import Image
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.process import model_version, predictor, stored_evaluation, workspace
+from pages.ui.app.process import model_version, predictor, stored_evaluation, work_queue, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
 from pages.ui.components.component import component
+from pages.ui.components.task_progress import result_of
 from transfer_core.data.damage import damaged_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.decoding import decode_image
@@ -24,6 +25,7 @@ from transfer_core.files import check_shortage
 from transfer_core.inference.explanation import METHOD, ClassAverage, GradCam, heat_sentence, overlay
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.tasks import class_averages_task
 
 _SHOWN_SIDE = 480
 _MOST_PHOTOS_OF_A_CLASS = 30
@@ -50,10 +52,10 @@ def show_explanation(session: Session, run: TrainingRun) -> None:
         format_func=views.__getitem__,
         key="explained-view",
     )
-    with st.spinner(_("Looking …")):
-        if view == "class":
-            _show_classes(run, dataset)
-        else:
+    if view == "class":
+        _show_classes(run, dataset)
+    else:
+        with st.spinner(_("Looking …")):
             _show_photo(run, dataset)
     _name_method(run)
 
@@ -113,11 +115,8 @@ def _show_classes(run: TrainingRun, dataset: ImageDataset) -> None:
         help=explain("shortcut"),
     )
     pictures = []
-    for class_name in run.class_names:
-        paths = [str(dataset.image_path(one)) for one in dataset.images if one.class_name == class_name]
-        if not paths:
-            continue
-        average = _average(run.id, model_version(run.id), tuple(paths[:_MOST_PHOTOS_OF_A_CLASS]), class_name)
+    for average in _averages(run, dataset):
+        class_name = average.class_name
         pictures.append(
             {
                 "photo": _address(Image.fromarray(average.photo), "JPEG"),
@@ -179,9 +178,16 @@ def _picture(run_id: str, of_model: tuple[int, ...], content: bytes, class_name:
     }
 
 
-@st.cache_resource(show_spinner=False, max_entries=40)
-def _average(run_id: str, of_model: tuple[int, ...], paths: tuple[str, ...], class_name: str) -> ClassAverage:
-    return _grad_cam(run_id, of_model).average([Path(path) for path in paths], class_name)
+def _averages(run: TrainingRun, dataset: ImageDataset) -> list[ClassAverage]:
+    paths: dict[str, list[Path]] = {}
+    for class_name in run.class_names:
+        found = [dataset.image_path(one) for one in dataset.images if one.class_name == class_name]
+        if found:
+            paths[class_name] = found[:_MOST_PHOTOS_OF_A_CLASS]
+    of_model = model_version(run.id)
+    key = (run.id, of_model, dataset.id, dataset.version)
+    task = class_averages_task(key, _grad_cam(run.id, of_model), paths)
+    return result_of(work_queue().get_or_start(task), _("Looking …"), name="class-heat")
 
 
 def _address(picture: Image.Image, image_format: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import streamlit as st
 from PIL import Image
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.process import model_version, workspace
+from pages.ui.app.process import model_version, work_queue, workspace
 from pages.ui.app.session import Session
 from pages.ui.components.component import component
+from pages.ui.components.task_progress import result_of
 from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.parallel import map_ahead
@@ -23,6 +25,8 @@ from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.predictor import ModelOutputs
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.task import Task, TaskProgress
+from transfer_core.workspace import Workspace
 
 _THUMBNAIL_SIDE = 96
 
@@ -49,8 +53,10 @@ def show_image_map(session: Session, run: TrainingRun) -> None:
         _("How to draw it"), list(methods), default="t-sne", required=True, format_func=methods.__getitem__
     )
     dataset = ImageDataset.load(workspace(), run.dataset_id)
-    with st.spinner(_("Laying out the map …")):
-        data = _map_data(run.id, model_version(run.id), dataset.id, dataset.version, method)
+    key = (run.id, model_version(run.id), dataset.id, dataset.version, method)
+    work = partial(_map_data, workspace=workspace(), run_id=run.id, dataset_id=dataset.id, method=method)
+    task = work_queue().get_or_start(Task("image map", key, work))
+    data = result_of(task, _("Laying out the map …"), name="image-map")
     component("image_map")(key="image-map", data=data)
     if len(data["points"]) < data["num_images"]:
         st.caption(
@@ -60,20 +66,30 @@ def show_image_map(session: Session, run: TrainingRun) -> None:
         )
 
 
-@st.cache_data(show_spinner=False, max_entries=6)
 def _map_data(
-    run_id: str, of_model: tuple[int, ...], dataset_id: str, version: int, method: MapMethod
+    task: Task[dict[str, Any]], workspace: Workspace, run_id: str, dataset_id: str, method: MapMethod
 ) -> dict[str, Any]:
-    """Everything the browser draws."""
-    run = TrainingRun.load(workspace(), run_id)
-    dataset = ImageDataset.load(workspace(), dataset_id)
+    """Return everything the browser draws. Called by the work queue."""
+    run = TrainingRun.load(workspace, run_id)
+    dataset = ImageDataset.load(workspace, dataset_id)
     class_names = run.signature.class_names
     known = [image for image in dataset.images if image.class_name in class_names]
     images = [known[place] for place in chosen_for_map(len(known))]
     outputs: ModelOutputs
     images, outputs = leave_out_damaged(
         images,
-        lambda left: (left, cached_outputs(run.folder, run.config, dataset, left, workspace().cache_dir)),
+        lambda left: (
+            left,
+            cached_outputs(
+                run.folder,
+                run.config,
+                dataset,
+                left,
+                workspace.cache_dir,
+                lambda num_done: task.report(TaskProgress("", num_done, len(left))),
+                task.should_stop,
+            ),
+        ),
     )
     features = np.asarray(outputs.features)
     probabilities = Certainty.load(run.folder, features.shape[1]).calibration.apply(outputs.probabilities)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -11,6 +13,7 @@ from pages.ui.app.jobs import export_of, start_export
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.words import memory_words, plain
+from pages.ui.components.task_progress import follow, show_bar, waiting_words
 from transfer_core.export.bundle import ExportBundle, exported
 from transfer_core.export.formats import ExportFormat, list_formats
 from transfer_core.export.parity import Parity
@@ -18,7 +21,7 @@ from transfer_core.export.preparation import num_bytes_to_fetch
 from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.job import Job
+from transfer_core.work.task import Task, TaskProgress
 
 
 def show_exports(run: TrainingRun) -> None:
@@ -55,7 +58,7 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
         return
     job = export_of(run, export_format.name)
     if job and not job.is_over:
-        st.fragment(_show_progress, run_every="1s")(run, export_format.name)
+        follow(job, partial(_show_progress, job, export_format.name))
         return
     if job and job.problem:
         st.error(plain(job.problem), icon=":material/error:")
@@ -92,26 +95,19 @@ def _say_what_is_downloaded(export_format: ExportFormat) -> None:
         )
 
 
-def _show_progress(run: TrainingRun, format_name: str) -> None:
-    job = export_of(run, format_name)
-    if job is None or job.is_over:
-        st.rerun()
+def _show_progress(job: Task[ExportBundle], format_name: str) -> None:
+    """Show the bar of a download, which can be stopped, or the step of the export, which cannot."""
     if job.progress.num_all:
-        _show_download_progress(job, format_name)
-        return
-    waits = _("Starting. A training that is under way goes first.")
-    st.status(f"{job.progress.part} …" if job.progress.part else waits, state="running")
+        show_bar(job, _download_words, f"export-{format_name}", _("Cancel"), ":material/close:")
+    else:
+        part = job.progress.part
+        st.status(f"{part} …" if part else waiting_words(), state="running")
 
 
-def _show_download_progress(job: Job[ExportBundle], format_name: str) -> None:
-    progress = job.progress
-    text = _("Downloading ONNX Runtime Web: {done:.0f} of {total:.0f} MB").format(
+def _download_words(progress: TaskProgress) -> str:
+    return _("Downloading ONNX Runtime Web: {done:.0f} of {total:.0f} MB").format(
         done=progress.num_done / 1e6, total=progress.num_all / 1e6
     )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(progress.share, text=text)
-        if st.button(_("Cancel"), key=f"cancel-{format_name}", icon=":material/close:"):
-            job.request_stop()
 
 
 def _show_proof(bundle: ExportBundle) -> None:

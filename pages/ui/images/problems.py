@@ -5,17 +5,18 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from pages.ui.app.jobs import label_check_of, start_label_check
 from pages.ui.app.page import guarded
-from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
 from pages.ui.components.gallery import thumbnails
 from pages.ui.components.paging import page_of
-from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
+from pages.ui.components.task_progress import show_task
+from transfer_core.backbones.registry import DEFAULT_BACKBONE
 from transfer_core.data.checks.photo_check import Problem, Suspicion, examine
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.language import _, plural
+from transfer_core.work.task import Task, TaskProgress
 
 _MAX_SHOWN = 8
 _FILES_A_PAGE = 200
@@ -34,6 +35,7 @@ def show_problems(session: Session, dataset: ImageDataset) -> list[Problem]:
         dataset: The images.
     """
     st.subheader(_("Check of the images"), anchor=False)
+    _take_label_check(session, dataset)
     suspicions = session.suspicions_about(dataset)
     problems = _examined(dataset.id, dataset.version, suspicions, dataset)
     if not problems:
@@ -65,9 +67,15 @@ def show_label_check(session: Session, dataset: ImageDataset) -> None:
     """Draw the button that looks for likely wrong labels, and say so when there are none.
 
     Args:
-        session: Keeps what was found.
+        session: Keeps the suspicions, also when the images change later.
         dataset: The images.
     """
+    task = _take_label_check(session, dataset)
+    if task and not task.is_over:
+        show_task(task, _progress_words, name="label-check")
+        return
+    if task and task.problem:
+        st.error(plain(task.problem), icon=":material/error:")
     asked = st.button(
         _("Look for wrong labels"),
         icon=":material/label_important:",
@@ -77,29 +85,25 @@ def show_label_check(session: Session, dataset: ImageDataset) -> None:
         ),
     )
     if asked:
-        guarded(_check_labels)(session, dataset)
+        start_label_check(dataset, session.backbone_name or DEFAULT_BACKBONE)
+        st.rerun()
     elif session.checked_labels_of == dataset.id and not session.suspicions_about(dataset):
         st.caption(_("No label looks wrong."))
 
 
-def _check_labels(session: Session, dataset: ImageDataset) -> None:
-    bar = st.progress(0.0, text=_("Starting the network …"))
-    count = len(dataset.images)
+def _take_label_check(session: Session, dataset: ImageDataset) -> Task[tuple[Suspicion, ...]] | None:
+    """Put the result of a label check into the session, and return the check if there is one."""
+    task = label_check_of(dataset, session.backbone_name or DEFAULT_BACKBONE)
+    if task and task.result is not None:
+        session.suspicions = task.result
+        session.checked_labels_of = dataset.id
+    return task
 
-    def show_progress(num_done: int) -> None:
-        text = _("{done:,} of {total:,} images").format(done=num_done, total=count)
-        bar.progress(min(num_done / count, 1.0), text=text)
 
-    session.suspicions = tuple(
-        suspicious_labels(
-            dataset,
-            workspace().cache_dir,
-            backbone=get_backbone(session.backbone_name or DEFAULT_BACKBONE, workspace()),
-            on_progress=show_progress,
-        )
-    )
-    session.checked_labels_of = dataset.id
-    st.rerun()
+def _progress_words(progress: TaskProgress) -> str:
+    if not progress.num_done:
+        return _("Starting the network …")
+    return _("{done:,} of {total:,} images").format(done=progress.num_done, total=progress.num_all)
 
 
 def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> None:

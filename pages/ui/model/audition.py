@@ -14,11 +14,13 @@ from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.words import duration_words, plain
+from pages.ui.components.task_progress import show_task, waiting_words
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.evaluation.audition import AuditionScore, best_trade_off
 from transfer_core.language import _, plural
+from transfer_core.work.task import TaskProgress
 
 
 def show_audition(session: Session) -> None:
@@ -32,7 +34,7 @@ def show_audition(session: Session) -> None:
     if job is None:
         guarded(_show_start)(dataset)
     elif not job.is_over:
-        st.fragment(_show_progress, run_every="1s")(dataset)
+        show_task(job, _progress_words, name="audition", stop=_("Stop trying"))
     elif job.result is None:
         if job.problem:
             st.error(plain(job.problem), icon=":material/error:")
@@ -65,22 +67,12 @@ def _show_start(dataset: ImageDataset) -> None:
         st.rerun()
 
 
-def _show_progress(dataset: ImageDataset) -> None:
-    job = audition_of(dataset)
-    if job is None or job.is_over:
-        st.rerun()
-    progress = job.progress
-    text = (
-        _("{title} looks at the images: {done} of {total}").format(
-            title=plain(progress.part), done=progress.num_done, total=progress.num_all
-        )
-        if progress.part
-        else _("Starting. A training that is under way goes first.")
+def _progress_words(progress: TaskProgress) -> str:
+    if not progress.part:
+        return waiting_words()
+    return _("{title} looks at the images: {done} of {total}").format(
+        title=plain(progress.part), done=progress.num_done, total=progress.num_all
     )
-    with st.container(horizontal=True, vertical_alignment="center", key="audition-bar"):
-        st.progress(progress.share, text=text)
-        if st.button(_("Stop trying"), icon=":material/stop_circle:", key="stop-audition"):
-            job.request_stop()
 
 
 def _show_result(session: Session, dataset: ImageDataset, scores: list[AuditionScore]) -> None:

@@ -8,9 +8,11 @@ from typing import get_args
 import streamlit as st
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.jobs import downloads, start_download
+from pages.ui.app.jobs import start_download
+from pages.ui.app.process import work_queue
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
+from pages.ui.components.task_progress import show_task
 from pages.ui.model.facts import (
     show_badges,
     show_metrics,
@@ -23,6 +25,7 @@ from transfer_core.backbones.families import family_words
 from transfer_core.backbones.published.zoo_weights import ZooWeights, weights_folder
 from transfer_core.backbones.registry import bundled_backbones, list_backbones
 from transfer_core.language import _, plural
+from transfer_core.work.task import Task, TaskProgress
 
 
 def show_bundled(session: Session) -> None:
@@ -120,7 +123,7 @@ def show_details(session: Session, backbone: Backbone) -> None:
 
 
 def _show_ways_to_get(session: Session, backbone: Backbone, weights: ZooWeights) -> None:
-    job = downloads().get(backbone.name)
+    job = work_queue().find("download", backbone.name)
     if job and not job.is_over:
         st.info(_("Its weights are being downloaded: see the top of the page."), icon=":material/download:")
     elif st.button(
@@ -151,28 +154,23 @@ def _show_ways_to_get(session: Session, backbone: Backbone, weights: ZooWeights)
 
 def show_downloads() -> None:
     """Draw the downloads under way, each with its bar, and what became of those that are over."""
-    for name, job in list(downloads().items()):
+    for job in work_queue().tasks("download"):
         if not job.is_over:
-            st.fragment(_show_download, run_every="1s")(name)
+            _show_download(job)
         elif job.problem:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.error(plain(job.problem), icon=":material/cloud_off:")
-                if st.button(_("Dismiss"), key=f"dismiss-{name}"):
-                    downloads().pop(name, None)
+                if st.button(_("Dismiss"), key=f"dismiss-{job.key}"):
+                    work_queue().forget(job)
                     st.rerun()
         else:
-            downloads().pop(name, None)
+            work_queue().forget(job)
 
 
-def _show_download(name: str) -> None:
-    job = downloads().get(name)
-    if job is None or job.is_over:
-        st.rerun()
-    progress = job.progress
-    text = _("Downloading {title}: {done:.0f} of {total:.0f} MB").format(
-        title=progress.part or name, done=progress.num_done / 1e6, total=progress.num_all / 1e6
-    )
-    with st.container(horizontal=True, vertical_alignment="center", key=f"download-bar-{name}"):
-        st.progress(progress.share, text=text)
-        if st.button(_("Cancel"), key=f"cancel-{name}", icon=":material/close:"):
-            job.request_stop()
+def _show_download(job: Task[None]) -> None:
+    def words(progress: TaskProgress) -> str:
+        return _("Downloading {title}: {done:.0f} of {total:.0f} MB").format(
+            title=progress.part or job.key, done=progress.num_done / 1e6, total=progress.num_all / 1e6
+        )
+
+    show_task(job, words, name=f"download-{job.key}", stop=_("Cancel"), stop_icon=":material/close:")

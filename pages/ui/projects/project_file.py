@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
@@ -14,13 +13,14 @@ from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import memory_words, plain
+from pages.ui.components.task_progress import show_task
 from pages.ui.images.add_photos import free_upload
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _, plural
 from transfer_core.projects.open import OpenedProject
 from transfer_core.projects.plan import ProjectPlan, plan_project
-from transfer_core.work.job import Job
+from transfer_core.work.task import TaskProgress
 
 # The server holds a download in memory as a whole.
 _MOST_DOWNLOAD_BYTES = 10**9
@@ -54,7 +54,7 @@ def show_saving(session: Session) -> None:
     _show_plan(plan)
     job = saving_of(plan)
     if job and not job.is_over:
-        st.fragment(_show_saving_progress, run_every="1s")(plan)
+        show_task(job, lambda _progress: _("Saving …"), name="saving")
         return
     if job and job.problem:
         st.error(plain(job.problem), icon=":material/error:")
@@ -78,7 +78,7 @@ def show_opening(session: Session) -> None:
     """
     job = opening_of(session.opened_file) if session.opened_file else None
     if job and not job.is_over:
-        st.fragment(_show_opening_progress, run_every="1s")(session)
+        show_task(job, _opening_words, name="opening")
         return
     if job and job.problem:
         st.error(plain(job.problem), icon=":material/error:")
@@ -144,31 +144,8 @@ def _show_plan(plan: ProjectPlan) -> None:
         st.caption("\n".join(f"- {plain(reason)} ({count})" for reason, count in counts.items()))
 
 
-def _show_saving_progress(plan: ProjectPlan) -> None:
-    job = saving_of(plan)
-    if job is None or job.is_over:
-        st.rerun()
-    _show_bar(job, _("Saving …"), "saving")
-
-
-def _show_opening_progress(session: Session) -> None:
-    job = opening_of(session.opened_file) if session.opened_file else None
-    if job is None or job.is_over:
-        st.rerun()
-    is_unpacked = job.progress.share >= 1
-    _show_bar(job, _("Building the models …") if is_unpacked else _("Checking and unpacking …"), "opening")
-
-
-def _show_bar(job: Job[Any], text: str, key: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", key=f"{key}-bar"):
-        st.progress(job.progress.share, text=_("Stopping …") if job.should_stop() else text)
-        st.button(
-            _("Stop"),
-            icon=":material/stop_circle:",
-            key=f"stop-{key}",
-            disabled=job.should_stop(),
-            on_click=job.request_stop,
-        )
+def _opening_words(progress: TaskProgress) -> str:
+    return _("Building the models …") if progress.share >= 1 else _("Checking and unpacking …")
 
 
 def _show_download(plan: ProjectPlan, path: Path) -> None:

@@ -40,8 +40,7 @@ def show_mistakes(session: Session, run: TrainingRun) -> None:
         st.info(_("This run has not been checked on photos yet."), icon=":material/info:")
         return
     chosen = choose_set(sets)
-    with st.spinner(_("Looking at the photos …")):
-        evaluation = chosen.evaluation()
+    evaluation = chosen.evaluation()
     _show_matrix(chosen, evaluation)
     _show_lists(session, chosen, evaluation)
     if chosen.dataset is not None and chosen.name != "new":

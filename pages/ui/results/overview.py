@@ -31,10 +31,9 @@ def show_overview(session: Session, run: TrainingRun) -> None:
         st.info(_("This run has not been checked on photos yet."), icon=":material/info:")
         return
     evaluations: dict[str, Evaluation] = {}
-    with st.spinner(_("Looking at the photos …")):
-        for found in sets.values():
-            # A damaged photo of one set is no reason not to show the others, or not to let it go.
-            guarded(_evaluate)(found, evaluations)
+    for found in sets.values():
+        # A damaged photo of one set is no reason not to show the others, or not to let it go.
+        guarded(_evaluate)(found, evaluations)
     if evaluations:
         _show_side_by_side(sets, evaluations)
         _show_in_words(sets, evaluations)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.ui.app.process import new_photos_evaluation, split_evaluation, stored_evaluation, workspace
+from pages.ui.app.jobs import new_photos_scoring, split_scoring
+from pages.ui.app.process import stored_evaluation, workspace
 from pages.ui.app.words import plain
+from pages.ui.components.task_progress import result_of
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Split
 from transfer_core.errors import NotFoundError, TransferStudioError, WorkspaceError
@@ -17,6 +19,7 @@ from transfer_core.language import _
 from transfer_core.runs.new_photos import new_photos_of
 from transfer_core.runs.run_evaluation import split_images
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.task import Task
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class PhotoSet:
     Args:
         name: `"validation"`, `"train"`, `"test"` or `"new"`.
         title: On screen.
-        evaluation: Scores them, when asked; remembered for all visitors.
+        evaluation: Returns the scores, or draws the progress of the scoring and ends this part of the page.
         dataset: Where the photos are as they are now; None when they are gone.
     """
 
@@ -73,8 +76,11 @@ def with_new_photos(run: TrainingRun, sets: dict[str, PhotoSet], learned_from: I
         sets["new"] = PhotoSet(
             "new",
             _("Your test photos"),
-            lambda: new_photos_evaluation(
-                run.id, dataset.id, dataset.version, learned_from.version if learned_from else 0
+            lambda: _scores(
+                "new",
+                new_photos_scoring(
+                    run.id, dataset.id, dataset.version, learned_from.version if learned_from else 0
+                ),
             ),
             dataset,
         )
@@ -108,4 +114,8 @@ def dataset_of(run: TrainingRun) -> ImageDataset | None:
 
 
 def _split_set(run: TrainingRun, dataset: ImageDataset, name: Split, title: str) -> PhotoSet:
-    return PhotoSet(name, title, lambda: split_evaluation(run.id, name, dataset.version), dataset)
+    return PhotoSet(name, title, lambda: _scores(name, split_scoring(run.id, name, dataset.version)), dataset)
+
+
+def _scores(name: str, task: Task[Evaluation]) -> Evaluation:
+    return result_of(task, _("Looking at the photos …"), name=f"score-{name}")

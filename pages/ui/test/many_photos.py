@@ -13,19 +13,21 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
-from pages.ui.app.process import answer_version, predictor
+from pages.ui.app.process import answer_version, predictor, work_queue
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
 from pages.ui.components.paging import page_of
+from pages.ui.components.task_progress import result_of
 from pages.ui.results.photo_sets import dataset_of
 from pages.ui.test.add_test_photos import NewPhotos
 from pages.ui.test.predictions import Runs, make_ready, say_what_certainty_is, show_card
 from transfer_core.errors import WorkspaceError
-from transfer_core.inference.answers import Answer, answer_files, answers_csv, least_sure_first
+from transfer_core.inference.answers import Answer, answers_csv, least_sure_first
 from transfer_core.inference.predictor import Prediction
 from transfer_core.language import _, plural
 from transfer_core.runs.leakage import seen_in_training
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.tasks import answers_task
 
 _ROWS_A_PAGE = 100
 _FILES_A_PAGE = 200
@@ -72,15 +74,11 @@ def _answers(session: Session, run: TrainingRun, photos: NewPhotos) -> Sequence[
         session.answers = {}
     key = (run.id, answer_version(run.id))
     if key not in session.answers:
-        text = _("Looking at the photos …")
-        bar = st.progress(0.0, text)
-
-        def tell(num_done: int, total: int) -> None:
-            bar.progress(num_done / total, text)
-
-        with photos.opened() as files:
-            session.answers[key] = answer_files(predictor(run.id), files, tell)
-        bar.empty()
+        task = work_queue().get_or_start(answers_task((photos.key, *key), predictor(run.id), photos.opened))
+        answers = result_of(task, _("Looking at the photos …"), name="answers")
+        session.answers[key] = answers
+        # The photos are the person's own: nobody but this session keeps what is on them.
+        work_queue().forget(task)
     return session.answers[key]
 
 

@@ -9,11 +9,12 @@ from pages.ui.app.jobs import rate_search_of, start_rate_search
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
 from pages.ui.components.charts import show_rate_finder
+from pages.ui.components.task_progress import show_task, waiting_words
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _
 from transfer_core.training.rate_finder import RateCurve
-from transfer_core.work.job import Job
+from transfer_core.work.task import Task
 
 
 def show_rate_finder_button(session: Session, dataset: ImageDataset, config: TrainingConfig) -> None:
@@ -26,7 +27,12 @@ def show_rate_finder_button(session: Session, dataset: ImageDataset, config: Tra
     """
     job = rate_search_of(dataset, config)
     if job and not job.is_over:
-        st.fragment(_show_progress, run_every="1s")(dataset, config)
+        show_task(
+            job,
+            lambda progress: progress.part or waiting_words(),
+            name="rate-search",
+            stop=_("Stop the search"),
+        )
         return
     if job and job.result:
         _show_found(session, config, job.result)
@@ -38,7 +44,7 @@ def show_rate_finder_button(session: Session, dataset: ImageDataset, config: Tra
         st.rerun()
 
 
-def _say_why_there_is_none(job: Job[RateCurve]) -> None:
+def _say_why_there_is_none(job: Task[RateCurve]) -> None:
     if job.problem:
         st.error(plain(job.problem), icon=":material/error:")
     else:
@@ -56,19 +62,3 @@ def _show_found(session: Session, config: TrainingConfig, curve: RateCurve) -> N
     if config.learning_rate != rate and st.button(_("Take it"), icon=":material/check:"):
         session.choose_config(config.with_changes(learning_rate=rate))
         st.rerun()
-
-
-def _show_progress(dataset: ImageDataset, config: TrainingConfig) -> None:
-    job = rate_search_of(dataset, config)
-    if job is None or job.is_over:
-        st.rerun()
-    waiting = _("Starting. A training that is under way goes first.")
-    with st.container(horizontal=True, vertical_alignment="center", key="rate-search-bar"):
-        st.progress(job.progress.share, text=job.progress.part or waiting)
-        st.button(
-            _("Stop the search"),
-            icon=":material/stop_circle:",
-            key="stop-rate-search",
-            disabled=job.should_stop(),
-            on_click=job.request_stop,
-        )

@@ -21,7 +21,7 @@ import pytest
 from tests.conftest import MakeImage, near_duplicate
 from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.cli.main import cli, main
-from transfer_core.cli.output import report, tell
+from transfer_core.cli.output import print_event, report
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
@@ -407,7 +407,7 @@ def test_words_for_the_phases_can_be_translated(
     phase: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("transfer_core.cli.output._", str.upper)
-    tell(PhaseStarted(1.0, phase, 5))
+    print_event(PhaseStarted(1.0, phase, 5))
     assert capfd.readouterr().err == phase.replace("_", " ").upper() + "\n"
 
 

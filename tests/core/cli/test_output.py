@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from transfer_core.cli.main import main
-from transfer_core.cli.output import error_message, escaped, note, report
+from transfer_core.cli.output import error_message, escaped, print_note, report
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
@@ -38,7 +38,7 @@ def test_json_is_the_same_when_it_is_read(capsys: pytest.CaptureFixture[str]) ->
 
 def test_lines_and_notes(capsys: pytest.CaptureFixture[str]) -> None:
     report(False, {}, [FORGED, "second"])
-    note(FORGED)
+    print_note(FORGED)
     captured = capsys.readouterr()
     assert len(captured.out.splitlines()) == 2
     assert len(captured.err.splitlines()) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,9 @@ from transfer_core.evaluation.audition import (
 )
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.train import train
-from transfer_core.work.job import audition_job
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.queue import WorkQueue
+from transfer_core.work.tasks import audition_task
+from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace
 
 TINY = get_backbone("tiny_random")
@@ -128,39 +130,27 @@ def test_too_few_images_are_reported(color_dataset: ImageDataset, tmp_path: Path
         audition(color_dataset.with_images(few, ()), [TINY], tmp_path)
 
 
-def test_it_waits_for_a_training_and_a_training_waits_for_it(
+def test_task_waits_for_a_training_and_can_be_stopped_meanwhile(
     workspace: Workspace, color_dataset: ImageDataset, tiny_config
 ) -> None:
-    """Neither runs beside the other, and a stop ends the waiting."""
-    import threading
-
     training, may_end = threading.Event(), threading.Event()
 
     def execute(*_arguments: object) -> None:
         training.set()
         may_end.wait(60)
 
-    queue = RunQueue(workspace, execute=execute)
-    queue.submit(color_dataset, tiny_config)
-    training.wait(60)
-    waiting = audition_job(queue, color_dataset, [TINY]).start()
-    assert not waiting.is_over
-    waiting.request_stop()
-    while not waiting.is_over:
-        pass
-    assert (waiting.result, waiting.problem) == (None, "")
+    queue = WorkQueue()
+    trainings = Trainings(workspace, execute, queue)
+    trainings.submit(color_dataset, tiny_config)
+    assert training.wait(60)
+    stopped = queue.start(audition_task(workspace, color_dataset, [TINY]))
+    assert stopped.state == "waiting"
+    stopped.request_stop()
+    assert (stopped.state, stopped.result, stopped.problem) == ("over", None, "")
+    done = queue.start(audition_task(workspace, color_dataset, [TINY]))
+    assert done is not stopped
     may_end.set()
-    while queue.running:
-        pass
-    with queue.turn(lambda: False):
-        training.clear()
-        run_id = queue.submit(color_dataset, tiny_config)
-        assert queue.status(run_id) == "queued"
-        assert not training.is_set()
-    training.wait(60)
-    done = audition_job(queue, color_dataset, [TINY]).start()
-    while not done.is_over:
-        pass
+    assert done.wait(60)
     assert done.result is not None
     assert done.progress.share == 1.0
 

@@ -24,8 +24,8 @@ from transfer_core.export.web_runtime import (
     get_runtime,
     is_available,
 )
-from transfer_core.work.job import export_job
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.queue import WorkQueue
+from transfer_core.work.tasks import export_task
 from transfer_core.workspace import Workspace
 
 RUNTIME = WebRuntime(b"export const script = 1;", np.random.default_rng(0).bytes(300_000))
@@ -124,9 +124,8 @@ def test_a_changed_file_is_downloaded_again(registry: Publisher, tmp_path: Path,
 def test_exporting_a_page_offline_explains_the_way_out(finished_run: FinishedRun, tmp_path: Path) -> None:
     assert num_bytes_to_fetch(Workspace(tmp_path), "onnx") == 0
     assert num_bytes_to_fetch(Workspace(tmp_path), "web") == 33_106_585
-    job = export_job(RunQueue(Workspace(tmp_path)), finished_run.run, "web").start()
-    while not job.is_over:
-        pass
-    assert "no way to the server" in job.problem
-    assert f"put it into the folder {tmp_path / 'runtimes'}" in job.problem
+    task = WorkQueue().start(export_task(Workspace(tmp_path), finished_run.run, "web"))
+    assert task.wait(60)
+    assert "no way to the server" in task.problem
+    assert f"put it into the folder {tmp_path / 'runtimes'}" in task.problem
     assert files_in(tmp_path / "runtimes") == []

@@ -22,8 +22,9 @@ from transfer_core.runs.sweep import (
     usual_depths,
 )
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.queue import WorkQueue
 from transfer_core.work.sweep_queue import continue_sweep, start_sweep, stop_sweep
+from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace
 
 Execute = Callable[[Workspace, TrainingRun, Callable[[TrainingEvent], None], Callable[[], bool]], None]
@@ -42,14 +43,14 @@ def learn(
     emit(RunEnded(102.0 + run.config.num_unfrozen_blocks, "finished", "", 1))
 
 
-def queue_with(workspace: Workspace, execute: Execute = learn) -> RunQueue:
+def queue_with(workspace: Workspace, execute: Execute = learn) -> Trainings:
     """A queue that does its work at once."""
-    return RunQueue(workspace, execute=execute, start_worker=lambda work: work())
+    return Trainings(workspace, execute, WorkQueue(lambda work: work()))
 
 
-def waiting_queue(workspace: Workspace) -> RunQueue:
+def waiting_queue(workspace: Workspace) -> Trainings:
     """A queue whose worker never begins."""
-    return RunQueue(workspace, execute=learn, start_worker=lambda work: None)
+    return Trainings(workspace, learn, WorkQueue(lambda work: None))
 
 
 @pytest.fixture
@@ -97,7 +98,8 @@ def test_a_stopped_sweep_goes_on_with_what_is_left(
     own_workspace: Workspace, color_dataset: ImageDataset, config: TrainingConfig
 ) -> None:
     plan = SweepPlan.of(color_dataset, config, [0, 1], 1)
-    waiting = waiting_queue(own_workspace)
+    work = WorkQueue(lambda work: None)
+    waiting = Trainings(own_workspace, learn, work)
     start_sweep(waiting, color_dataset, config, plan)
     (sweep,) = list_sweeps(own_workspace)
     stop_sweep(waiting, sweep)
@@ -105,8 +107,8 @@ def test_a_stopped_sweep_goes_on_with_what_is_left(
     assert waiting.status(second.id) == "stopped"
     assert waiting.is_stopping(first.id)  # its training would end at the next batch
     # The program ends here, and another begins.
-    for live in waiting._live:
-        live.release()
+    for task in work.tasks("training"):
+        task.close()
     queue = queue_with(own_workspace)
     assert queue.status(first.id) == "interrupted"
     continue_sweep(queue, load_sweep(own_workspace, plan.id))
@@ -126,7 +128,7 @@ def test_no_run_of_a_sweep_is_ever_without_its_plan(
     def die(_run: TrainingRun) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("transfer_core.work.run_queue.LiveRun", die)
+    monkeypatch.setattr("transfer_core.work.trainings.LiveRun", die)
     with pytest.raises(KeyboardInterrupt):
         start_sweep(waiting_queue(own_workspace), color_dataset, config, plan)
     (sweep,) = list_sweeps(own_workspace)

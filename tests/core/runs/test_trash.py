@@ -17,7 +17,7 @@ from transfer_core.runs import trash
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash
 from transfer_core.work.live_run import LiveRun
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
@@ -30,8 +30,8 @@ def run(workspace, color_dataset) -> TrainingRun:
 
 
 @pytest.fixture
-def queue(workspace) -> RunQueue:
-    return RunQueue(workspace)
+def queue(workspace) -> Trainings:
+    return Trainings(workspace)
 
 
 def test_deleted_run_is_not_listed_and_is_restored_whole(queue, run, workspace) -> None:

@@ -19,11 +19,11 @@ from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.execute import execute_run_safely
 from transfer_core.work.executor import EXECUTOR_VARIABLE, ProcessExecutor, chosen_executor
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.trainings import Trainings
 
 NUM_EPOCHS = 60
 PATIENCE = 300  # seconds until a test gives up; nothing waits that long
-# A worker whose training ends when it is told to, without TensorFlow.
+# A worker whose training ends when it is stopped, without TensorFlow.
 SCRIPTED_WORKER = """
 import os, sys
 from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
@@ -57,7 +57,7 @@ def new_run(workspace, dataset, epochs: int) -> TrainingRun:
     return TrainingRun.create(workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=epochs))
 
 
-def wait_for(queue: RunQueue, run_id: str, *statuses: str) -> None:
+def wait_for(queue: Trainings, run_id: str, *statuses: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while queue.status(run_id) not in statuses:
         assert time.monotonic() < deadline, queue.status(run_id)
@@ -88,7 +88,7 @@ def test_worker_is_replaced_after_a_few_runs(executor, workspace, color_dataset)
 
 
 def test_stop_and_pause_reach_the_worker(executor, workspace, color_dataset) -> None:
-    queue = RunQueue(workspace, executor)
+    queue = Trainings(workspace, executor)
     run_id = queue.submit(color_dataset, TrainingConfig(backbone="tiny_random", epochs=2))
     queue.pause(run_id)
     wait_for(queue, run_id, "paused")
@@ -96,14 +96,14 @@ def test_stop_and_pause_reach_the_worker(executor, workspace, color_dataset) -> 
     wait_for(queue, run_id, "running")
     queue.request_stop(run_id)
     wait_for(queue, run_id, "finished")
-    # Only a worker that heard of the stop says so.
+    # Only a worker that got the stop ends at this time.
     assert queue.snapshot(run_id).ended_at == 102.0
 
 
 def test_killed_worker_leaves_the_run_interrupted_and_the_next_run_gets_a_new_one(
     executor, workspace, color_dataset
 ) -> None:
-    queue = RunQueue(workspace, executor)
+    queue = Trainings(workspace, executor)
     killed = queue.submit(color_dataset, TrainingConfig(backbone="tiny_random", epochs=2))
     following = queue.submit(color_dataset, TrainingConfig(backbone="tiny_random", epochs=1))
     while queue.snapshot(killed).started_at is None:
@@ -163,8 +163,8 @@ for line in sys.stdin:
     [
         '{"event": {"event": "EventOfTomorrow", "time": 1.0}}',
         '{"event": 3}',
-        '{"ask": "the time"}',
-        '{"tell": "nothing"}',
+        '{"request": "the time"}',
+        '{"send": "nothing"}',
         "no JSON",
         "3",
     ],
@@ -216,7 +216,7 @@ def test_process_that_cannot_be_started_leaves_the_run_interrupted(workspace, co
     assert "No such file or directory" in events[0].message
 
 
-def test_run_that_is_gone_is_told_by_the_worker(executor, workspace, color_dataset) -> None:
+def test_deleted_run_is_reported_by_the_worker(executor, workspace, color_dataset) -> None:
     run = new_run(workspace, color_dataset, 1)
     (run.folder / "config.json").unlink()
     events: list = []
@@ -259,7 +259,7 @@ def real_executor():
 def test_real_training_in_a_worker_dies_and_goes_on(
     real_executor, session_workspace, color_dataset, tiny_config
 ) -> None:
-    queue = RunQueue(session_workspace, real_executor)
+    queue = Trainings(session_workspace, real_executor)
     run_id = queue.submit(color_dataset, tiny_config.with_changes(epochs=NUM_EPOCHS))
     while not queue.snapshot(run_id).epochs:
         assert queue.status(run_id) == "running", queue.snapshot(run_id).message

@@ -19,7 +19,7 @@ from transfer_core.locks import is_held
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_status import run_status
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.live_run import LiveRun, ask_to_stop
+from transfer_core.work.live_run import LiveRun, request_stop_elsewhere
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
 HOLD = """
@@ -44,8 +44,8 @@ def live(run):
     live.release()
 
 
-class Asking(threading.Thread):
-    """Asks once whether to stop, as a training does after a batch."""
+class Polling(threading.Thread):
+    """Polls once whether to stop, as a training does after a batch."""
 
     def __init__(self, live: LiveRun) -> None:
         super().__init__(daemon=True)
@@ -62,23 +62,23 @@ class Asking(threading.Thread):
         return self.answer
 
 
-def wait_until_paused(live: LiveRun, asking: Asking) -> None:
+def wait_until_paused(live: LiveRun, polling: Polling) -> None:
     while not live.is_paused:
-        assert asking.is_alive()
+        assert polling.is_alive()
 
 
-def test_goes_on_when_nobody_asked_for_anything(live) -> None:
+def test_goes_on_without_a_request(live) -> None:
     assert not live.should_stop()
     assert live.run.events() == []
 
 
 def test_pause_lets_the_training_wait_and_is_written_down(live) -> None:
     live.pause()
-    asking = Asking(live)
-    wait_until_paused(live, asking)
+    polling = Polling(live)
+    wait_until_paused(live, polling)
     assert live.log.snapshot.is_paused
     live.go_on()
-    assert asking.wait_for_answer() is False
+    assert polling.wait_for_answer() is False
     assert [type(event) for event in live.run.events()] == [RunPaused, RunContinued]
     assert not live.should_stop()
 
@@ -86,18 +86,18 @@ def test_pause_lets_the_training_wait_and_is_written_down(live) -> None:
 @pytest.mark.parametrize("by", ["this process", "another process"])
 def test_stop_ends_a_pause(live, by: str) -> None:
     live.pause()
-    asking = Asking(live)
-    wait_until_paused(live, asking)
+    polling = Polling(live)
+    wait_until_paused(live, polling)
     if by == "this process":
         live.request_stop()
     else:
-        ask_to_stop(live.run)
-    assert asking.wait_for_answer() is True
+        request_stop_elsewhere(live.run)
+    assert polling.wait_for_answer() is True
     assert not live.log.snapshot.is_paused
 
 
 def test_stop_from_another_process_is_obeyed_and_forgotten(live) -> None:
-    ask_to_stop(live.run)
+    request_stop_elsewhere(live.run)
     assert live.is_stopping
     assert live.should_stop()
     live.release()
@@ -149,7 +149,7 @@ def test_lock_dies_with_a_killed_process(run) -> None:
     LiveRun(run).release()
 
 
-def test_what_a_killed_process_left_unfinished_is_removed(run) -> None:
+def test_unfinished_files_of_a_killed_process_are_deleted(run) -> None:
     (run.folder / "checkpoints").mkdir()
     unfinished = [run.folder / ".model-0a1b2c3d.keras", run.folder / "checkpoints" / ".weights-0a1b2c3d.npz"]
     for path in unfinished:
@@ -159,7 +159,7 @@ def test_what_a_killed_process_left_unfinished_is_removed(run) -> None:
     assert (run.folder / "config.json").is_file()
 
 
-def test_what_a_page_is_writing_stays(run) -> None:
+def test_files_that_a_page_is_writing_are_kept(run) -> None:
     half_made = [run.folder / "exports" / ".bundle-0a1b2c3d.zip", run.folder / ".notes-0a1b2c3d.json"]
     for path in half_made:
         path.parent.mkdir(exist_ok=True)

@@ -22,7 +22,8 @@ from transfer_core.backbones.published.zoo_weights import (
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.download import DownloadStoppedError
 from transfer_core.errors import WeightsError
-from transfer_core.work.job import download_job
+from transfer_core.work.queue import WorkQueue
+from transfer_core.work.tasks import download_task
 
 
 def weights_file() -> bytes:
@@ -126,15 +127,14 @@ def test_no_network_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_stopped_download_leaves_nothing_and_can_start_again(publisher: Publisher, tmp_path: Path) -> None:
     publisher.may_go_on.clear()
-    job = download_job("Weights", FILE).start()
+    job = WorkQueue().start(download_task("weights", "Weights", FILE))
     publisher.is_half_sent.wait(60)
     while job.progress.num_done < len(CONTENT) // 2:
         pass
     assert 0.4 < job.progress.share < 0.6
     job.request_stop()
     publisher.may_go_on.set()
-    while not job.is_over:
-        pass
+    assert job.wait(60)
     assert job.problem == ""
     assert left_behind(tmp_path) == []
     with pytest.raises(DownloadStoppedError):
@@ -143,11 +143,10 @@ def test_stopped_download_leaves_nothing_and_can_start_again(publisher: Publishe
     assert publisher.num_requests == 3
 
 
-def test_job_reports_the_error(publisher: Publisher) -> None:
+def test_task_says_what_went_wrong(publisher: Publisher) -> None:
     publisher.status = 404
-    job = download_job("Weights", FILE).start()
-    while not job.is_over:
-        pass
+    job = WorkQueue().start(download_task("weights", "Weights", FILE))
+    assert job.wait(60)
     assert "answered 404" in job.problem
 
 

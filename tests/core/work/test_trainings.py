@@ -1,4 +1,4 @@
-"""The queue: one run at a time, in order, and every look at it tells the truth."""
+"""Trainings: one run at a time, in order; status, place and snapshot are right at every moment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from transfer_core.errors import IngestError, NotFoundError, TrainingError, Work
 from transfer_core.events import EpochEnded, RunEnded, RunStarted, TrainingEvent
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.queue import WorkQueue
+from transfer_core.work.task import Task
+from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
@@ -104,16 +106,16 @@ def training() -> Iterator[ScriptedTraining]:
 
 
 @pytest.fixture
-def queue(workspace: Workspace, training: ScriptedTraining, workers: Workers) -> RunQueue:
-    return RunQueue(workspace, training, workers)
+def queue(workspace: Workspace, training: ScriptedTraining, workers: Workers) -> Trainings:
+    return Trainings(workspace, training, WorkQueue(workers))
 
 
 @pytest.fixture
-def submit(queue: RunQueue, color_dataset: ImageDataset) -> Callable[..., str]:
+def submit(queue: Trainings, color_dataset: ImageDataset) -> Callable[..., str]:
     return lambda: queue.submit(color_dataset, TrainingConfig(backbone="tiny_random"))
 
 
-def states(queue: RunQueue, *run_ids: str) -> list[tuple[str, int]]:
+def states(queue: Trainings, *run_ids: str) -> list[tuple[str, int]]:
     return [(queue.status(run_id), queue.place(run_id)) for run_id in run_ids]
 
 
@@ -138,6 +140,26 @@ def test_later_runs_wait_with_their_place(queue, training, workers, submit) -> N
     training.let_end(second, third)
     workers.join()
     assert queue.running is None
+
+
+def test_training_behind_other_work_is_queued_and_no_run_is_running(
+    workspace, training, workers, color_dataset
+) -> None:
+    may_end = threading.Event()
+    work = WorkQueue(workers)
+    audition = work.start(Task("audition", 1, lambda task: may_end.wait(PATIENCE)))
+    queue = Trainings(workspace, training, work)
+    first, second = (queue.submit(color_dataset, TrainingConfig(backbone="tiny_random")) for _ in range(2))
+    assert states(queue, first, second) == [("queued", 0), ("queued", 1)]
+    assert queue.running is None
+    queue.request_stop(second)
+    assert queue.status(second) == "stopped"
+    may_end.set()
+    assert audition.wait(PATIENCE)
+    training.wait_until_begun(first)
+    assert states(queue, first) == [("running", 0)]
+    training.let_end(first)
+    workers.join()
 
 
 def test_submit_returns_before_the_training_ends(queue, training, workers, submit) -> None:
@@ -192,7 +214,7 @@ def test_stop_of_a_run_that_is_over_or_unknown_changes_nothing(queue, training, 
     assert queue.status(run_id) == "finished"
 
 
-def test_run_that_fails_without_a_word_does_not_stop_the_next(queue, training, workers, submit) -> None:
+def test_run_that_ends_without_an_event_does_not_stop_the_next(queue, training, workers, submit) -> None:
     first, second = submit(), submit()
     training.fails.add(first)
     training.let_end(first, second)
@@ -216,7 +238,7 @@ def test_another_queue_reads_the_same_from_disk(queue, training, workers, submit
     run_id = submit()
     training.let_end(run_id)
     workers.join()
-    another = RunQueue(workspace, training, workers)
+    another = Trainings(workspace, training)
     assert another.snapshot(run_id) == queue.snapshot(run_id)
     assert another.status(run_id) == "finished"
 
@@ -224,7 +246,7 @@ def test_another_queue_reads_the_same_from_disk(queue, training, workers, submit
 def test_another_queue_follows_a_run_it_does_not_train(queue, training, workers, submit, workspace) -> None:
     run_id = submit()
     training.wait_until_begun(run_id)
-    another = RunQueue(workspace, training, workers)
+    another = Trainings(workspace, training)
     assert another.snapshot(run_id) == queue.snapshot(run_id)
     assert another.status(run_id) == "running"
     training.let_end(run_id)
@@ -253,13 +275,13 @@ def test_run_of_a_process_that_was_killed_is_interrupted(workspace, color_datase
         log.append(event)
     with (run.folder / "events.jsonl").open("a") as file:
         file.write('{"event": "RunEnded", "time": 10')
-    queue = RunQueue(workspace, training, workers)
+    queue = Trainings(workspace, training)
     assert queue.status(run.id) == "interrupted"
     assert queue.snapshot(run.id) == log.snapshot
 
 
 @pytest.mark.parametrize("was_looked_at", [True, False])
-def test_run_whose_folder_was_deleted_by_hand_is_gone(
+def test_run_whose_folder_was_deleted_by_hand_is_not_found(
     was_looked_at, queue, training, workers, submit, workspace
 ) -> None:
     run_id = submit()
@@ -273,7 +295,7 @@ def test_run_whose_folder_was_deleted_by_hand_is_gone(
             look(run_id)
 
 
-def test_worker_that_cannot_start_is_told_and_nothing_is_blocked(
+def test_worker_that_cannot_start_is_an_error_and_blocks_nothing(
     workspace, training, workers, color_dataset
 ) -> None:
     no_threads = [True]
@@ -283,7 +305,7 @@ def test_worker_that_cannot_start_is_told_and_nothing_is_blocked(
             raise RuntimeError("can't start new thread")
         workers(work)
 
-    queue = RunQueue(workspace, training, executor)
+    queue = Trainings(workspace, training, WorkQueue(executor))
     config = TrainingConfig(backbone="tiny_random")
     with pytest.raises(TrainingError, match=r"could not start.*can't start new thread.*Close other programs"):
         queue.submit(color_dataset, config)
@@ -309,7 +331,7 @@ def test_run_submitted_while_the_worker_fails_to_start_does_not_wait_for_ever(
         meanwhile.append(queue.submit(color_dataset, config))
         raise RuntimeError("can't start new thread")
 
-    queue = RunQueue(workspace, training, executor)
+    queue = Trainings(workspace, training, WorkQueue(executor))
     with pytest.raises(TrainingError):
         queue.submit(color_dataset, config)
     assert queue.status(meanwhile[0]) == "interrupted"
@@ -325,7 +347,7 @@ def test_of_a_run_that_cannot_be_queued_nothing_is_left(queue, workspace, submit
     def refuse(_run: TrainingRun) -> None:
         raise WorkspaceError("The disk is full.")
 
-    monkeypatch.setattr("transfer_core.work.run_queue.LiveRun", refuse)
+    monkeypatch.setattr("transfer_core.work.trainings.LiveRun", refuse)
     with pytest.raises(WorkspaceError, match="The disk is full"):
         submit()
     assert list(workspace.runs_dir.iterdir()) == []
@@ -343,7 +365,7 @@ def test_dataset_that_cannot_be_learned_from_is_refused_before_anything_is_on_di
 
 def test_real_training_in_the_background(session_workspace, color_dataset, tiny_config) -> None:
     workers = Workers()
-    queue = RunQueue(session_workspace, start_worker=workers)
+    queue = Trainings(session_workspace, queue=WorkQueue(workers))
     finished = queue.submit(color_dataset, tiny_config.with_changes(epochs=1))
     unknown = queue.submit(color_dataset, tiny_config.with_changes(backbone="resnet9000"))
     last = queue.submit(color_dataset, tiny_config.with_changes(epochs=2))
@@ -366,7 +388,7 @@ def obedient(
     emit: Callable[[TrainingEvent], None],
     should_stop: Callable[[], bool],
 ) -> None:
-    """A training that never ends by itself and asks after each batch."""
+    """A training that never ends by itself and polls after each batch."""
     emit(STARTED)
     while not should_stop():
         pass
@@ -374,11 +396,11 @@ def obedient(
 
 
 @pytest.fixture
-def obedient_queue(workspace, workers) -> RunQueue:
-    return RunQueue(workspace, obedient, workers)
+def obedient_queue(workspace, workers) -> Trainings:
+    return Trainings(workspace, obedient, WorkQueue(workers))
 
 
-def wait_for(queue: RunQueue, run_id: str, *statuses: str) -> None:
+def wait_for(queue: Trainings, run_id: str, *statuses: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while queue.status(run_id) not in statuses:
         assert time.monotonic() < deadline, queue.status(run_id)
@@ -392,7 +414,7 @@ def test_paused_run_waits_and_goes_on(obedient_queue, workers, color_dataset) ->
     assert queue.is_to_pause(first)
     wait_for(queue, first, "paused")
     assert queue.status(second) == "queued"
-    assert RunQueue(queue.workspace).status(first) == "paused"
+    assert Trainings(queue.workspace).status(first) == "paused"
     queue.go_on(first)
     wait_for(queue, first, "running")
     assert not queue.is_to_pause(first)
@@ -406,10 +428,10 @@ def test_stop_answers_within_two_seconds(obedient_queue, workers, color_dataset)
     queue = obedient_queue
     run_id = queue.submit(color_dataset, TrainingConfig())
     wait_for(queue, run_id, "running")
-    asked_at = time.monotonic()
+    requested_at = time.monotonic()
     queue.request_stop(run_id)
     workers.join()
-    assert time.monotonic() - asked_at < 2
+    assert time.monotonic() - requested_at < 2
     assert queue.status(run_id) == "stopped"
 
 
@@ -428,7 +450,7 @@ def test_pause_and_go_on_of_a_run_that_is_over_or_unknown_change_nothing(
 def test_run_of_another_queue_is_stopped_through_its_folder(obedient_queue, workers, color_dataset) -> None:
     run_id = obedient_queue.submit(color_dataset, TrainingConfig())
     wait_for(obedient_queue, run_id, "running")
-    another = RunQueue(obedient_queue.workspace)
+    another = Trainings(obedient_queue.workspace)
     wait_for(another, run_id, "running")
     assert not another.is_here(run_id)
     another.request_stop(run_id)

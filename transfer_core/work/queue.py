@@ -1,0 +1,158 @@
+"""The work queue: one task with a model at a time, in order of priority, and light tasks beside it."""
+
+from __future__ import annotations
+
+import threading
+from bisect import insort
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from transfer_core.work.task import Task, TaskKind
+
+StartWorker = Callable[[Callable[[], None]], None]
+Result = TypeVar("Result")
+
+# A silent server must not keep the opening of a project waiting.
+_NUM_LIGHT_AT_ONCE = 4
+# Tasks that are over keep their result for the pages; a map of 1,000 photos is about 4 MB.
+_NUM_REMEMBERED_OF_A_KIND = 12
+
+
+def in_background_thread(work: Callable[[], None]) -> None:
+    """Start work in a thread that does not keep the process alive."""
+    threading.Thread(target=work, name="work", daemon=True).start()
+
+
+@dataclass
+class _Lane:
+    size: int
+    running: list[Task[Any]] = field(default_factory=list)
+    waiting: list[Task[Any]] = field(default_factory=list)
+
+
+class WorkQueue:
+    """Runs cancellable tasks and remembers how they ended.
+
+    Tasks that use a model run one at a time: those of a lower `Priority` number first, and first come, first
+    served inside one priority. A task that has begun is never interrupted by another one. Light tasks run
+    beside them, a few at once.
+
+    Args:
+        start_worker: Starts a thread that works until nothing waits any more.
+    """
+
+    def __init__(self, start_worker: StartWorker = in_background_thread) -> None:
+        self._start_worker = start_worker
+        self._lock = threading.Lock()
+        self._models, self._light = _Lane(1), _Lane(_NUM_LIGHT_AT_ONCE)
+        self._tasks: dict[tuple[TaskKind, Hashable], Task[Any]] = {}
+
+    def start(self, task: Task[Result]) -> Task[Result]:
+        """Queue a task, unless the same work waits or runs already.
+
+        A task that no thread can be started for is over at once, with an `error`.
+
+        Args:
+            task: A new task. It takes the place of one with the same kind and key that is over.
+
+        Returns:
+            The task that does the work: this one, or the one that was there.
+        """
+        place = task.kind, task.key
+        with self._lock:
+            known = self._tasks.get(place)
+            if known and not known.is_over:
+                return known
+            self._tasks.pop(place, None)
+            self._tasks[place] = task
+            self._forget_oldest(task.kind)
+            task.enter(self._leave)
+            lane = self._enter(task)
+        if lane:
+            self._start(lane, task)
+        return task
+
+    def get_or_start(self, task: Task[Result]) -> Task[Result]:
+        """Return the latest task for the same work, even if it is over; queue this one if there was none."""
+        return self.find(task.kind, task.key) or self.start(task)
+
+    def find(self, kind: TaskKind, key: Hashable) -> Task[Any] | None:
+        """Return the latest task for some work, waiting, running or over; None if there was none lately."""
+        return self._tasks.get((kind, key))
+
+    def tasks(self, kind: TaskKind) -> list[Task[Any]]:
+        """Return the tasks of a kind that wait, run or ended lately, the earliest first."""
+        with self._lock:
+            return [task for task in self._tasks.values() if task.kind == kind]
+
+    def forget(self, task: Task[Any]) -> None:
+        """Drop a task that is over, with its result. Any other task is left alone."""
+        with self._lock:
+            if task.is_over and self._tasks.get((task.kind, task.key)) is task:
+                self._tasks.pop((task.kind, task.key))
+
+    def ahead_of(self, task: Task[Any]) -> list[Task[Any]]:
+        """Return what runs or waits before a task; nothing when the task does not wait."""
+        with self._lock:
+            for lane in (self._models, self._light):
+                if task in lane.waiting:
+                    return [*lane.running, *lane.waiting[: lane.waiting.index(task)]]
+        return []
+
+    def _forget_oldest(self, kind: TaskKind) -> None:
+        over = [place for place, task in self._tasks.items() if task.kind == kind and task.is_over]
+        for place in over[:-_NUM_REMEMBERED_OF_A_KIND]:
+            self._tasks.pop(place)
+
+    def _enter(self, task: Task[Any]) -> _Lane | None:
+        """Let a task run or wait. Returns the lane that needs a worker for it. The lock is held."""
+        lane = self._light if task.is_light else self._models
+        if len(lane.running) < lane.size:
+            task.state = "running"
+            lane.running.append(task)
+            return lane
+        task.state = "waiting"
+        insort(lane.waiting, task, key=lambda waiting: waiting.priority)
+        return None
+
+    def _start(self, lane: _Lane, task: Task[Any]) -> None:
+        try:
+            self._start_worker(partial(self._work, lane, task))
+        except (RuntimeError, OSError) as error:
+            self._give_up(lane, task, str(error))
+
+    def _give_up(self, lane: _Lane, task: Task[Any], reason: str) -> None:
+        with self._lock:
+            lane.running.remove(task)
+            task.end_unstarted(reason)
+            if not lane.running:
+                # No worker would ever take those that came in meanwhile, either.
+                while lane.waiting:
+                    lane.waiting.pop(0).end_unstarted(reason)
+
+    def _work(self, lane: _Lane, task: Task[Any] | None) -> None:
+        while task:
+            is_over = task.run_part()
+            with self._lock:
+                lane.running.remove(task)
+                next_lane = None
+                if is_over or task.should_stop():
+                    task.close()
+                else:
+                    next_lane = self._enter(task)
+                following = lane.waiting.pop(0) if lane.waiting else None
+                if following:
+                    following.state = "running"
+                    lane.running.append(following)
+            if next_lane:
+                self._start(next_lane, task)
+            task = following
+
+    def _leave(self, task: Task[Any]) -> None:
+        with self._lock:
+            for lane in (self._models, self._light):
+                if task in lane.waiting:
+                    task.end_unstarted()
+                    lane.waiting.remove(task)

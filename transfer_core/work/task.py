@@ -1,0 +1,202 @@
+"""A cancellable task of the work queue: its progress, its state and how it ended."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Generic, Literal, TypeVar
+
+from transfer_core.download import DownloadStoppedError
+from transfer_core.errors import TransferStudioError
+from transfer_core.language import _
+from transfer_core.projects.archive import ProjectStoppedError
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
+
+_logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+TaskKind = Literal[
+    "training",
+    "audition",
+    "rate search",
+    "export",
+    "label check",
+    "image map",
+    "scoring",
+    "answers",
+    "average heat",
+    "download",
+    "project saving",
+    "project opening",
+]
+TaskState = Literal["waiting", "running", "over"]
+
+_STOPPED = (DownloadStoppedError, FeaturesStoppedError, ProjectStoppedError)
+
+
+class Priority(IntEnum):
+    """Which waiting task goes first. Inside one priority it is first come, first served."""
+
+    # Somebody waits in front of a page: behind one training that is under way, never behind a whole sweep.
+    INTERACTIVE = 0
+    TRAINING = 1
+
+
+@dataclass(frozen=True)
+class TaskProgress:
+    """Progress of a task as raw facts.
+
+    Args:
+        part: Name of the part that is under way, for a person; empty while the task waits.
+        num_done: Bytes or images done of this part.
+        num_all: Bytes or images of this part; 0 when that is not known.
+        num_parts_done: Parts before this one.
+        num_parts: All parts.
+    """
+
+    part: str = ""
+    num_done: int = 0
+    num_all: int = 0
+    num_parts_done: int = 0
+    num_parts: int = 1
+
+    @property
+    def share(self) -> float:
+        """Of the whole task, 0-1."""
+        share = self.num_done / self.num_all if self.num_all else 0.0
+        return min((self.num_parts_done + share) / self.num_parts, 1.0)
+
+
+def _without_frames(error: Exception) -> Exception:
+    """Drop the tracebacks of an error and its causes: their frames would keep the inputs of the work in memory."""
+    one: BaseException | None = error
+    while one:
+        one.__traceback__ = None
+        one = one.__cause__ or one.__context__
+    return error
+
+
+class Task(Generic[Result]):
+    """A piece of work that waits, runs and ends in a `WorkQueue`. Any thread may read its state or stop it.
+
+    Args:
+        kind: What sort of work it is.
+        key: Which work of this kind; a queue never runs the same work twice at once.
+        work: Does the work. It calls `report` and polls `should_stop` of the task, and ends early with a
+            `FeaturesStoppedError`, `DownloadStoppedError` or `ProjectStoppedError`.
+        preparation: Runs before the work, beside trainings; such as a download, which needs no model.
+        is_light: Whether the work itself may run beside trainings: it uses no model, or only scores photos.
+        priority: Which tasks it overtakes while they wait.
+        subject: The exact inputs, where work with other inputs has the same key and takes its place.
+    """
+
+    def __init__(
+        self,
+        kind: TaskKind,
+        key: Hashable,
+        work: Callable[[Task[Result]], Result],
+        *,
+        preparation: Callable[[Task[Result]], object] | None = None,
+        is_light: bool = False,
+        priority: Priority = Priority.INTERACTIVE,
+        subject: object = None,
+    ) -> None:
+        self.kind = kind
+        self.key = key
+        self.priority = priority
+        self.subject = subject
+        self.state: TaskState = "waiting"
+        self.progress = TaskProgress()
+        self.result: Result | None = None
+        self.error: Exception | None = None
+        self.has_begun = False
+        parts = [(True, preparation)] if preparation else []
+        self._parts: deque[tuple[bool, Callable[[Task[Result]], Any]]] = deque([*parts, (is_light, work)])
+        self._stop_requested = threading.Event()
+        self._over = threading.Event()
+        self._leave: Callable[[Task[Any]], None] = lambda task: None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended: with a result, with an error, or stopped with neither."""
+        return self._over.is_set()
+
+    @property
+    def problem(self) -> str:
+        """Why there is no result, as a sentence for a person; empty when nothing went wrong."""
+        if self.error is None or isinstance(self.error, TransferStudioError):
+            return str(self.error or "")
+        return _("Something went wrong that the app did not expect ({kind}).").format(
+            kind=type(self.error).__name__
+        )
+
+    def report(self, progress: TaskProgress) -> None:
+        """Replace the progress. Called by the work."""
+        self.progress = progress
+
+    def request_stop(self) -> None:
+        """Make a waiting task leave the queue at once, and a running one end without a result."""
+        self._stop_requested.set()
+        self._leave(self)
+
+    def should_stop(self) -> bool:
+        """Whether a stop was requested. Polled by the work."""
+        return self._stop_requested.is_set()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Block until the task is over, or for some seconds. Returns whether it is over."""
+        return self._over.wait(seconds)
+
+    # The rest is called by the queue alone.
+
+    def enter(self, leave: Callable[[Task[Any]], None]) -> None:
+        """Begin to wait in a queue, which `leave` takes the task out of again."""
+        self._leave = leave
+
+    @property
+    def is_light(self) -> bool:
+        """Whether the next part may run beside trainings."""
+        return self._parts[0][0]
+
+    def run_part(self) -> bool:
+        """Run the next part and turn whatever it raises into `error`. Returns whether it was the last one."""
+        self.has_begun = True
+        _is_light, part = self._parts.popleft()
+        try:
+            result = part(self)
+            if not self._parts:
+                self.result = result
+        except _STOPPED:
+            self._parts.clear()
+        except Exception as error:
+            level = logging.INFO if isinstance(error, TransferStudioError) else logging.ERROR
+            _logger.log(level, "A task failed: %s", self.kind, exc_info=True)
+            self.error = _without_frames(error)
+            self._parts.clear()
+        if self._parts:
+            self.progress = TaskProgress()
+        return not self._parts
+
+    def end_unstarted(self, reason: str = "") -> None:
+        """End a task that never ran.
+
+        Args:
+            reason: Why no thread could be started for it; empty when it was stopped while it waited.
+        """
+        if reason:
+            text = _(
+                "This could not start, because the system would not begin the work ({reason}). Close other "
+                "programs, then try again."
+            )
+            self.error = TransferStudioError(text.format(reason=reason))
+        self.close()
+
+    def close(self) -> None:
+        """Mark the task as over. Nothing keeps the inputs of the work any longer, such as an upload of 2 GB."""
+        self._parts.clear()
+        self.state = "over"
+        self._over.set()

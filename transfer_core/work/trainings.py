@@ -1,0 +1,240 @@
+"""The trainings of a workspace: submit, resume, pause, stop, delete and look up runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError, WorkspaceError
+from transfer_core.events import RunEnded, RunSnapshot
+from transfer_core.files import remove
+from transfer_core.language import _
+from transfer_core.runs.run_status import ACTIVE, RunStatus, resumable_run, run_status
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.trash import move_to_trash, take_from_trash
+from transfer_core.work.executor import Execute, chosen_executor
+from transfer_core.work.live_run import LiveRun, request_stop_elsewhere
+from transfer_core.work.queue import WorkQueue
+from transfer_core.work.task import Priority, Task
+from transfer_core.workspace import Workspace
+
+
+class TrainingTask(Task[None]):
+    """A training in the work queue.
+
+    Args:
+        workspace: Where the dataset and the cache are.
+        live: The run; its lock is released when the task is over.
+        execute: Carries out the run.
+    """
+
+    def __init__(self, workspace: Workspace, live: LiveRun, execute: Execute) -> None:
+        def train(_task: Task[None]) -> None:
+            execute(workspace, live.run, live.log.append, live.should_stop)
+
+        super().__init__("training", live.run.id, train, priority=Priority.TRAINING)
+        self.live = live
+
+    def request_stop(self) -> None:
+        """Make a waiting run leave the queue, and a running one end with its best weights."""
+        self.live.request_stop()
+        super().request_stop()
+
+    def should_stop(self) -> bool:
+        """Whether a stop was requested, here or by another process."""
+        return self.live.is_stopping
+
+    def end_unstarted(self, reason: str = "") -> None:
+        """Write down why the run did not begin. What was trained before can still be resumed.
+
+        Raises:
+            WorkspaceError: If writing fails for a run that was stopped; the run waits on then.
+        """
+        log = self.live.log
+        if reason:
+            message = _(
+                "The training could not start, because the system would not begin the work ({reason}). Close other "
+                "programs, then start the training again."
+            ).format(reason=reason)
+            self.error = TrainingError(message)
+            with suppress(WorkspaceError):
+                log.append(RunEnded(time.time(), "interrupted", message))
+        elif log.snapshot.started_at is None:
+            log.append(RunEnded(time.time(), "stopped", _("Stopped before its turn had come.")))
+        self.close()
+
+    def close(self) -> None:
+        """Release the run for other processes and mark the task as over."""
+        self.live.release()
+        super().close()
+
+
+class Trainings:
+    """Submits runs to the work queue and answers how each is, whichever process trains it.
+
+    Args:
+        workspace: Where runs and datasets are.
+        execute: Carries out one run. By default the executor that the environment names.
+        queue: The queue that the trainings share with other work. By default a new one.
+    """
+
+    def __init__(
+        self, workspace: Workspace, execute: Execute | None = None, queue: WorkQueue | None = None
+    ) -> None:
+        self.workspace = workspace
+        self._execute = execute or chosen_executor()
+        self._queue = queue or WorkQueue()
+
+    def submit(
+        self,
+        dataset: ImageDataset,
+        config: TrainingConfig,
+        marks: Mapping[str, dict[str, Any]] | None = None,
+    ) -> str:
+        """Put a run on disk and in the queue, and return its id.
+
+        Args:
+            dataset: The images; the run takes them as they are on disk when its turn comes.
+            config: Every choice.
+            marks: Other facts of the run, as JSON files by their names.
+
+        Raises:
+            IngestError: If the dataset cannot be trained on.
+            TrainingError: If no thread can be started.
+            WorkspaceError: If writing fails.
+        """
+        dataset.check_trainable()
+        run = TrainingRun.create(self.workspace, dataset, config, marks)
+        try:
+            live = LiveRun(run)
+        except TransferStudioError:
+            # Nobody wants to see it later: it would be listed as interrupted though it never began.
+            with suppress(OSError):
+                remove(run.folder)
+            raise
+        self._start(live)
+        return run.id
+
+    def resume(self, run_id: str) -> None:
+        """Queue an interrupted run again; its training goes on from its last checkpoint.
+
+        Raises:
+            NotFoundError: If there is no such run, or its images were deleted.
+            TrainingError: If it is not interrupted, its images have changed, or no thread can be started.
+            WorkspaceError: If writing fails.
+        """
+        self._start(LiveRun(resumable_run(self.workspace, run_id)))
+
+    def request_stop(self, run_id: str) -> None:
+        """Stop a run, which keeps its best weights. A run that still waits leaves the queue.
+
+        A run that is over or unknown is left alone; for a run of another process a stop file is written.
+
+        Raises:
+            WorkspaceError: If writing fails.
+        """
+        task = self._find(run_id)
+        if task:
+            task.request_stop()
+            return
+        with suppress(NotFoundError):
+            if self.status(run_id) in ACTIVE:
+                request_stop_elsewhere(TrainingRun.load(self.workspace, run_id))
+
+    def pause(self, run_id: str) -> None:
+        """Make a run of this process wait at its next batch. The tasks behind it wait as well."""
+        task = self._find(run_id)
+        if task:
+            task.live.pause()
+
+    def go_on(self, run_id: str) -> None:
+        """Let a paused run go on."""
+        task = self._find(run_id)
+        if task:
+            task.live.go_on()
+
+    def delete(self, run_id: str) -> None:
+        """Move a run to the trash; `undo_delete` restores it for some days.
+
+        Raises:
+            NotFoundError: If there is no such run.
+            TrainingError: If it is being trained or waits for it.
+            WorkspaceError: If writing fails.
+        """
+        if self.status(run_id) in ACTIVE:
+            raise TrainingError(_("A run that is being trained cannot be deleted. Stop it first."))
+        move_to_trash(self.workspace, run_id)
+
+    def undo_delete(self, run_id: str) -> None:
+        """Restore a deleted run.
+
+        Raises:
+            NotFoundError: If it is not in the trash any more.
+            WorkspaceError: If writing fails.
+        """
+        take_from_trash(self.workspace, run_id)
+
+    def snapshot(self, run_id: str) -> RunSnapshot:
+        """Return the fold of a run's events so far.
+
+        Raises:
+            NotFoundError: If there is no such run.
+        """
+        task = self._find(run_id)
+        if task:
+            return task.live.log.snapshot
+        return TrainingRun.load(self.workspace, run_id).snapshot()
+
+    def status(self, run_id: str) -> RunStatus:
+        """Return the status of a run, whichever process trains it.
+
+        Raises:
+            NotFoundError: If there is no such run.
+        """
+        task = self._find(run_id)
+        if task:
+            if task.state == "waiting":
+                return "queued"
+            return "paused" if task.live.is_paused else "running"
+        return run_status(TrainingRun.load(self.workspace, run_id))
+
+    def place(self, run_id: str) -> int:
+        """Return how many trainings are before a run: none when it is being trained or is over."""
+        task = self._find(run_id)
+        return sum(other.kind == "training" for other in self._queue.ahead_of(task)) if task else 0
+
+    def is_here(self, run_id: str) -> bool:
+        """Whether this process trains a run or will; another process may train one as well."""
+        return self._find(run_id) is not None
+
+    def is_stopping(self, run_id: str) -> bool:
+        """Whether a stop was requested and has not been carried out yet."""
+        task = self._find(run_id)
+        return task is not None and task.should_stop()
+
+    def is_to_pause(self, run_id: str) -> bool:
+        """Whether a pause was requested; it begins at the next batch."""
+        task = self._find(run_id)
+        return task is not None and task.live.is_to_pause
+
+    @property
+    def running(self) -> TrainingRun | None:
+        """The run that is being trained in this process, if any."""
+        for task in self._queue.tasks("training"):
+            if isinstance(task, TrainingTask) and task.state == "running":
+                return task.live.run
+        return None
+
+    def _start(self, live: LiveRun) -> None:
+        task = TrainingTask(self.workspace, live, self._execute)
+        self._queue.start(task)
+        if task.error and not task.has_begun:
+            raise task.error
+
+    def _find(self, run_id: str) -> TrainingTask | None:
+        task = self._queue.find("training", run_id)
+        return task if isinstance(task, TrainingTask) and not task.is_over else None
