@@ -55,7 +55,7 @@ def show_metrics(backbone: Backbone) -> None:
         st.metric(_("Size"), size_words(backbone))
         st.metric(_("Parameters"), count_words(backbone.num_parameters), help=explain("parameters"))
         st.metric(
-            _("ModelOutputs at"),
+            _("Looks at"),
             _("{size} × {size} px").format(size=backbone.image_size),
             help=explain("input size"),
         )
