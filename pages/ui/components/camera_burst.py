@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from functools import partial
 from typing import Any
 
@@ -13,19 +12,19 @@ import streamlit as st
 from pages.ui.app.arrivals import Recording
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
-from pages.ui.app.session import Session, component_value, write_address
+from pages.ui.app.session import Session, write_address
 from pages.ui.app.words import plain
-from pages.ui.components.component import component
+from pages.ui.components.camera import camera_component, camera_words
+from pages.ui.components.component import sent_message
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
-from transfer_core.data.sources.source_file import clean_name
+from transfer_core.data.sources.source_file import MAX_NAME_LENGTH, clean_name
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import IngestError, TransferStudioError
 from transfer_core.language import _, plural
 
 _KEY = "camera-burst"
 _NUM_THUMBNAILS = 6
-_ID_PATTERN = re.compile(r"[0-9a-z-]{8,40}", re.ASCII)
 
 
 @st.fragment
@@ -45,7 +44,7 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
     )
     recording = session.recording
     target = _target(session, dataset)
-    component("camera_burst", begins_with="camera.js")(
+    camera_component("camera_burst")(
         key=_KEY,
         data={
             "control": "image-source",
@@ -55,6 +54,7 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
             "is_complete": bool(recording and recording.is_complete),
             "has_failed": bool(recording and recording.problem),
             "class_names": list(target.class_names) if target else [],
+            "max_name_length": MAX_NAME_LENGTH,
             "words": _words(),
         },
         on_frame_change=partial(guarded(_take_frame), session, target),
@@ -121,8 +121,8 @@ def _throw_away(dataset: ImageDataset, recording: Recording) -> None:
 
 def _take_frame(session: Session, dataset: ImageDataset | None) -> None:
     """Take in what the browser sent; each frame is kept as soon as it is there."""
-    message = component_value(_KEY, "frame")
-    if not message or not _ID_PATTERN.fullmatch(message["recording"]):
+    message = sent_message(_KEY, "frame", "recording")
+    if message is None:
         return
     recording = session.recording
     if recording is None or recording.id != message["recording"]:
@@ -167,30 +167,19 @@ def _present(recording: Recording) -> ImageDataset:
 
 
 def _words() -> dict[str, str]:
-    """The component's sentences; those for the browser's errors are under the names of these."""
     return {
-        "start": _("Switch the camera on"),
+        **camera_words(),
         "hint": _("Show something to the camera, and hold a button while it is recorded into a class."),
-        "stop": _("Switch the camera off"),
         "name": _("Name of the class"),
         "example": _("for example: cat"),
         "nameless": _("The class needs a name first."),
         "record": _("Hold to record"),
         "recording": _("Recording … let go to stop"),
         "count": _("{count} frames have arrived"),
-        "preview": _("What the camera sees"),
         "insecure": _(
             "Browsers allow the camera only on https addresses, or on the computer that runs the app (localhost). "
             "Open the app there, or bring photos as a folder."
         ),
-        "NotAllowedError": _(
-            "The browser does not let this page use the camera. Allow it with the camera sign in the address bar, "
-            "then try again."
-        ),
         "NotFoundError": _("No camera was found. Connect one and try again, or bring photos as a folder."),
-        "NotReadableError": _(
-            "The camera cannot be used; perhaps another program has it. Close that program, then try again."
-        ),
-        "unreached": _("The app does not answer, so the camera was switched off. Try again in a moment."),
         "unplugged": _("The camera was disconnected. What was recorded is kept. Connect it and try again."),
     }

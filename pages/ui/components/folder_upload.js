@@ -9,15 +9,9 @@ const BATCH_FILES = 200;
 const SEND_AGAIN_AFTER = 20_000; // milliseconds
 const SURELY_LOST_AFTER = 3_000; // when the server has drawn the page since, without the batch
 const NOTE = "transfer-studio-upload";
-const GONE_AFTER = 2_000; // the page may draw the component anew at another place
+const GONE_AFTER = 2_000; // the page may draw the component again at another place
 
-let upload = null;
-
-export default function ({ parentElement, data, setTriggerValue }) {
-    upload ??= createUpload();
-    upload.update(parentElement, data, setTriggerValue);
-    return () => upload.leave(parentElement);
-}
+export default drawOne(createUpload);
 
 function createUpload() {
     let root = null;
@@ -131,7 +125,7 @@ function createUpload() {
         const isKnown = data.upload === job.id;
         if (isKnown && data.has_failed) end();
         else if (isKnown && data.acknowledged >= job.number) goOn();
-        // The server was started anew: what it had not saved yet is sent once more.
+        // The server was started again: what it had not saved yet is sent once more.
         else if (!isKnown && job.isListed) beginAt(job.saved);
         // It has drawn the page without the batch.
         else if (Date.now() - job.sentAt > SURELY_LOST_AFTER) postAgain();
@@ -212,10 +206,6 @@ function createUpload() {
             }, GONE_AFTER);
         },
     };
-}
-
-function isOnPage(root) {
-    return root.isConnected || Boolean(root.host?.isConnected);
 }
 
 function askToStay(event) {

@@ -18,6 +18,7 @@ from transfer_core.data.checks.photo_check import Problem
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord
+from transfer_core.data.sources.source_file import MAX_NAME_LENGTH
 from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _, plural
 
@@ -69,6 +70,7 @@ def show_tiles(
         data={
             "tiles": tiles,
             "class_names": list(dataset.class_names),
+            "max_name_length": MAX_NAME_LENGTH,
             "are_out": are_out,
             "can_confirm": can_confirm,
             "words": _words(),

@@ -4,12 +4,7 @@
 
 const LOST_AFTER = 10_000; // milliseconds without an answer
 
-let paster = null;
-
-export default function ({ parentElement, data, setTriggerValue }) {
-    paster ??= createPaster();
-    paster.update(parentElement, data, setTriggerValue);
-}
+export default drawOne(createPaster);
 
 function createPaster() {
     let root = null;
@@ -90,12 +85,4 @@ async function asBase64(blob) {
         letters += String.fromCharCode(...bytes.subarray(start, start + 8192));
     }
     return btoa(letters);
-}
-
-function isOnPage(root) {
-    return root.isConnected || Boolean(root.host?.isConnected);
-}
-
-function newId() {
-    return `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 }
