@@ -16,8 +16,8 @@ from transfer_core.locks import changing
 from transfer_core.schema import CONTROL_CHARACTERS
 
 NOTES_FILE = "notes.json"
-_LONGEST_NAME = 80
-_LONGEST_NOTE = 2000
+MAX_NAME_LENGTH = 80
+MAX_NOTE_LENGTH = 2000
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class RunNotes:
     is_starred: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", clean_name(self.name, _LONGEST_NAME))
-        object.__setattr__(self, "note", CONTROL_CHARACTERS.sub("", self.note).strip()[:_LONGEST_NOTE])
+        object.__setattr__(self, "name", clean_name(self.name, MAX_NAME_LENGTH))
+        object.__setattr__(self, "note", CONTROL_CHARACTERS.sub("", self.note).strip()[:MAX_NOTE_LENGTH])
 
     @classmethod
     def load(cls, folder: Path) -> RunNotes:

@@ -19,7 +19,7 @@ from pages.ui.app.words import plain
 from transfer_core.errors import TransferStudioError
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
-from transfer_core.runs.notes import RunNotes
+from transfer_core.runs.notes import MAX_NAME_LENGTH, MAX_NOTE_LENGTH, RunNotes
 from transfer_core.runs.run_status import RunStatus, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
 
@@ -167,7 +167,9 @@ def _columns() -> dict[str, ColumnConfig]:
     config = st.column_config
     return {
         "starred": config.CheckboxColumn("★", help=_("Star the runs you want to find again."), width=45),
-        "name": config.TextColumn(_("Name"), max_chars=80, help=_("Your own name for it."), width=130),
+        "name": config.TextColumn(
+            _("Name"), max_chars=MAX_NAME_LENGTH, help=_("Your own name for it."), width=130
+        ),
         "images": config.TextColumn(_("Images"), width=130),
         "right": config.ProgressColumn(
             _("Right on validation"), format="%.0f %%", min_value=0, max_value=100, width=130
@@ -177,7 +179,7 @@ def _columns() -> dict[str, ColumnConfig]:
         "network": config.TextColumn(_("Network"), width=140),
         "seconds": config.NumberColumn(_("Time"), format="%d s", width=70),
         "begun": config.DatetimeColumn(_("Begun"), format="YYYY-MM-DD HH:mm", width=130),
-        "note": config.TextColumn(_("Note"), max_chars=2000, width=260),
+        "note": config.TextColumn(_("Note"), max_chars=MAX_NOTE_LENGTH, width=260),
     }
 
 

@@ -8,6 +8,7 @@ from pages.ui.app.page import guarded
 from pages.ui.app.words import plain
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Edit
+from transfer_core.data.sources.source_file import MAX_NAME_LENGTH
 from transfer_core.language import _, plural
 
 
@@ -27,7 +28,7 @@ def show_class_editor(dataset: ImageDataset) -> None:
         name = st.selectbox(_("Class"), list(dataset.class_names), key=f"edited-class-{dataset.version}")
         new_name = st.text_input(
             _("New name"),
-            max_chars=60,
+            max_chars=MAX_NAME_LENGTH,
             placeholder=_("for example: tulip"),
             help=_("With the name of another class, the two become one."),
             key=f"new-class-name-{dataset.version}",

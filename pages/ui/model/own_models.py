@@ -14,8 +14,8 @@ from pages.ui.app.jobs import own_sources
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
+from pages.ui.app.uploads import free_upload
 from pages.ui.app.words import plain
-from pages.ui.images.add_photos import free_upload
 from pages.ui.model.choice import show_use_button
 from pages.ui.model.facts import lineage_words
 from transfer_core.backbones.backbone import Backbone

@@ -13,8 +13,8 @@ from pages.ui.app.jobs import opening_of, saving_of, start_opening, start_saving
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
+from pages.ui.app.uploads import free_upload
 from pages.ui.app.words import memory_words, plain
-from pages.ui.images.add_photos import free_upload
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _, plural

@@ -11,6 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
+from pages.ui.app.uploads import archive_field, folder_field, has_too_many
 from pages.ui.components.pasted_photos import show_pasted_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.limits import limits
@@ -23,9 +24,6 @@ from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 
 _MOST_AS_CARDS = 48
-_ARCHIVE_TYPES = ["zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz"]
-# The browser starts all of these uploads at once and loses some beyond about a thousand.
-_MOST_FILES = 500
 
 
 @dataclass(frozen=True)
@@ -119,19 +117,15 @@ def collect_photos(session: Session, run: TrainingRun, way: str) -> NewPhotos:
 
 def _folder_or_archive() -> NewPhotos:
     left, right = st.columns(2)
-    files = left.file_uploader(
-        _("A folder of up to {limit} photos").format(limit=_MOST_FILES),
-        accept_multiple_files="directory",
-        max_upload_size=limits().file_mb,
-        key="many-folder",
-    )
-    archive = right.file_uploader(_("A zip or tar file"), type=_ARCHIVE_TYPES, key="many-archive")
+    with left:
+        files = folder_field("many-folder")
+    with right:
+        archive = archive_field(_("A zip or tar file"), "many-archive")
     return NewPhotos((archive.file_id,), archive=archive) if archive else _uploads(files)
 
 
 def _uploads(files: Sequence[UploadedFile], name: str = "") -> NewPhotos:
-    if len(files) > _MOST_FILES:
-        st.error(_("That is more than {limit} photos. Use a zip file.").format(limit=_MOST_FILES))
+    if has_too_many(files):
         return NewPhotos()
     return NewPhotos(
         tuple(file.file_id for file in files),
