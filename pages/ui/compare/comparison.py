@@ -10,12 +10,12 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
+from pages.ui.app.pictures import thumbnails
 from pages.ui.app.process import run_queue, stored_evaluation, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import plain
 from pages.ui.compare.table import RunRow, plain_title
-from pages.ui.components.gallery import thumbnails
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.comparison import ChangedPhoto, Comparison, compare, verdict

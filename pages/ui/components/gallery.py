@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
-from PIL import Image
 
 from pages.ui.app.page import guarded
+from pages.ui.app.pictures import thumbnails
 from pages.ui.app.session import Session
 from pages.ui.components.component import component
 from pages.ui.components.paging import page_of
 from transfer_core.data.checks.photo_check import Problem
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord
 from transfer_core.data.sources.source_file import MAX_NAME_LENGTH
 from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _, plural
 
 IMAGES_A_PAGE = 48
-_THUMBNAIL_SIDE = 192
 
 
 def show_gallery(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
@@ -153,25 +149,6 @@ def _tile(image: ImageRecord, source: str, looks_like: str | None) -> dict[str, 
         "note": _("looks like {name}").format(name=looks_like) if looks_like else notes[image.split],
         "alt": _("{name}, class {class_name}").format(name=image.name, class_name=image.class_name),
     }
-
-
-@st.cache_data(max_entries=100, show_spinner=False)
-def thumbnails(paths: tuple[str, ...]) -> list[str]:
-    """Return a small copy of each stored image as an address that holds the picture itself."""
-    return list(map_ahead(_thumbnail, paths))
-
-
-def _thumbnail(path: str) -> str:
-    try:
-        with Image.open(path, formats=("JPEG",)) as opened:
-            opened.draft("RGB", (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-            opened.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-            buffer = io.BytesIO()
-            opened.save(buffer, "JPEG", quality=80)
-    except OSError:
-        # Deleted or damaged by hand since it came in: its name and class are still shown.
-        return ""
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _act(dataset: ImageDataset, action: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import streamlit as st
 from PIL import Image
 
 from pages.ui.app.glossary import explain
+from pages.ui.app.pictures import data_url
 from pages.ui.app.process import model_version, predictor, stored_evaluation, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
@@ -18,12 +18,14 @@ from transfer_core.data.damage import damaged_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import to_pixels
+from transfer_core.data.images.thumbnails import thumbnail
 from transfer_core.errors import UnreadableImageError
 from transfer_core.evaluation.outcomes import ScoredImage, scored_images
 from transfer_core.files import check_shortage
 from transfer_core.inference.explanation import METHOD, ClassAverage, GradCam, heat_sentence, overlay
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.types import Array
 
 _SHOWN_SIDE = 480
 _MOST_PHOTOS_OF_A_CLASS = 30
@@ -120,8 +122,8 @@ def _show_classes(run: TrainingRun, dataset: ImageDataset) -> None:
         average = _average(run.id, model_version(run.id), tuple(paths[:_MOST_PHOTOS_OF_A_CLASS]), class_name)
         pictures.append(
             {
-                "photo": _address(Image.fromarray(average.photo), "JPEG"),
-                "heat": _address(Image.fromarray(overlay(average.heat)), "PNG"),
+                "photo": data_url(thumbnail(Image.fromarray(average.photo), _SHOWN_SIDE)),
+                "heat": _heat_url(average.heat),
                 "title": _("{name}, {count} photos").format(name=class_name, count=average.num_images),
                 "caption": heat_sentence(class_name, average.heat),
                 "alt": _("The mean of photos of {name}").format(name=class_name),
@@ -171,10 +173,9 @@ def _picture(run_id: str, of_model: tuple[int, ...], content: bytes, class_name:
     grad_cam = _grad_cam(run_id, of_model)
     photo = decode_image(content)
     (heat,) = grad_cam.heat_maps(to_pixels(photo, grad_cam.image_size)[None], [class_name])
-    photo.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
     return {
-        "photo": _address(photo, "JPEG"),
-        "heat": _address(Image.fromarray(overlay(heat)), "PNG"),
+        "photo": data_url(thumbnail(photo, _SHOWN_SIDE)),
+        "heat": _heat_url(heat),
         "alt": _("The photo, with what speaks for {name}").format(name=class_name),
     }
 
@@ -184,10 +185,10 @@ def _average(run_id: str, of_model: tuple[int, ...], paths: tuple[str, ...], cla
     return _grad_cam(run_id, of_model).average([Path(path) for path in paths], class_name)
 
 
-def _address(picture: Image.Image, image_format: str) -> str:
+def _heat_url(heat: Array) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, image_format)
-    return f"data:image/{image_format.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    Image.fromarray(overlay(heat)).save(buffer, "PNG")
+    return data_url(buffer.getvalue(), "png")
 
 
 def _show_heat(pictures: list[dict[str, str]], key: str) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.app.glossary import explain
+from pages.ui.app.pictures import thumbnails
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
-from pages.ui.components.gallery import show_tiles, thumbnails
+from pages.ui.components.gallery import show_tiles
 from pages.ui.images.edits import show_undo
 from pages.ui.images.problems import show_label_check
 from pages.ui.results.photo_sets import PhotoSet, choose_set, photo_sets

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
+from pages.ui.app.pictures import data_url
 from pages.ui.app.process import answer_version, predictor
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
@@ -196,7 +196,7 @@ def _columns() -> dict[str, Any]:
 
 def _cells(answer: Answer, found: Prediction, other: Prediction | None) -> dict[str, str | float]:
     return {
-        "photo": f"data:image/jpeg;base64,{base64.b64encode(answer.thumbnail).decode()}",
+        "photo": data_url(answer.thumbnail),
         "answer": _said(found),
         "certainty": found.probability,
         "guess": found.class_name,

@@ -15,7 +15,8 @@ from pages.ui.app.session import Session
 from pages.ui.app.words import duration_words, plain
 from pages.ui.components.heat import show_why
 from pages.ui.test.correction import show_correction
-from transfer_core.data.images.decoding import decode_image, encode_jpeg
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.thumbnails import thumbnail
 from transfer_core.data.sources.source_file import SourceFile
 from transfer_core.errors import UnreadableImageError
 from transfer_core.inference.predictor import Prediction
@@ -110,9 +111,7 @@ def _prediction(run_id: str, version: tuple[int, ...], content: bytes) -> Predic
 
 @st.cache_data(show_spinner=False, max_entries=200)
 def _shown(content: bytes) -> bytes:
-    picture = decode_image(content)
-    picture.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
-    return encode_jpeg(picture, quality=90)
+    return thumbnail(decode_image(content), _SHOWN_SIDE, quality=90)
 
 
 def _show_class(prediction: Prediction) -> None:
