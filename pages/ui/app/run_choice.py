@@ -8,8 +8,8 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import backbone_title, run_depth_words
 from pages.ui.app.session import Session
+from pages.ui.app.words import backbone_title, run_depth_words
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.notes import RunNotes

@@ -7,7 +7,7 @@ import streamlit as st
 from pages.ui.app.process import run_queue
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
-from pages.ui.app.words import phase_words, plain
+from pages.ui.app.words import phase_words, plain, status_words
 from transfer_core.language import _, plural
 
 
@@ -46,7 +46,7 @@ def _show_running_job(session: Session) -> None:
     if run is None:
         st.rerun()
     snapshot = run_queue().snapshot(run.id)
-    st.caption(_("Paused") if snapshot.is_paused else _("Training now"))
+    st.caption(status_words("paused" if snapshot.is_paused else "running").state)
     st.progress(snapshot.phase_share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot)}")
     if session.run_id and run_queue().status(session.run_id) == "queued":
         place = run_queue().place(session.run_id)

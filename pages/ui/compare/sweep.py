@@ -10,10 +10,9 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded, require
 from pages.ui.app.process import recommendation, run_queue, workspace
-from pages.ui.app.run_words import backbone_title
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.app.words import count_words, depth_words, duration_words, plain
+from pages.ui.app.words import backbone_title, count_words, depth_words, duration_words, plain
 from transfer_core.language import _, plural
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.sweep import (

@@ -12,10 +12,9 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from pages.ui.app.page import guarded
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import backbone_title, run_depth_words
 from pages.ui.app.session import Session, widget_value
 from pages.ui.app.steps import Step
-from pages.ui.app.words import plain
+from pages.ui.app.words import backbone_title, plain, run_depth_words, status_words
 from transfer_core.errors import TransferStudioError
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
@@ -154,7 +153,7 @@ def _cells(row: RunRow) -> dict[str, object]:
         "name": row.notes.name,
         "images": row.run.dataset_name,
         "right": None if row.accuracy is None else 100 * row.accuracy,
-        "status": _status_word(row.status),
+        "status": status_words(row.status).label,
         "learns": row.depth,
         "network": backbone_title(row.run.config.backbone),
         "seconds": round(row.snapshot.seconds),
@@ -181,18 +180,6 @@ def _columns() -> dict[str, ColumnConfig]:
         "begun": config.DatetimeColumn(_("Begun"), format="YYYY-MM-DD HH:mm", width=130),
         "note": config.TextColumn(_("Note"), max_chars=MAX_NOTE_LENGTH, width=260),
     }
-
-
-def _status_word(status: RunStatus) -> str:
-    return {
-        "queued": _("waiting"),
-        "running": _("training now"),
-        "paused": _("paused"),
-        "finished": _("finished"),
-        "stopped": _("stopped"),
-        "failed": _("did not work"),
-        "interrupted": _("interrupted"),
-    }[status]
 
 
 def plain_title(row: RunRow) -> str:

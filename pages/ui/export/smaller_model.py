@@ -8,10 +8,9 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import backbone_title
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.app.words import duration_words, memory_words
+from pages.ui.app.words import backbone_title, duration_words, memory_words
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _, plural

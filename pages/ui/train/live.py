@@ -6,9 +6,17 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import backbone_title, run_depth_words
 from pages.ui.app.session import Session
-from pages.ui.app.words import head_words, memory_words, part_words, plain, time_left_words
+from pages.ui.app.words import (
+    backbone_title,
+    head_words,
+    memory_words,
+    part_words,
+    plain,
+    run_depth_words,
+    status_words,
+    time_left_words,
+)
 from pages.ui.components.charts import show_curves
 from transfer_core.data.damage import damaged_photos_sentence
 from transfer_core.events import RunSnapshot
@@ -72,8 +80,9 @@ def show_head_choice(snapshot: RunSnapshot) -> None:
 
 
 def _show_progress(snapshot: RunSnapshot) -> None:
-    paused = _(":material/pause_circle: Paused · ") if snapshot.is_paused else ""
-    st.progress(snapshot.phase_share, text=f"{paused}{part_words(snapshot)}")
+    paused = status_words("paused")
+    beginning = f"{paused.icon} {paused.state} · " if snapshot.is_paused else ""
+    st.progress(snapshot.phase_share, text=f"{beginning}{part_words(snapshot)}")
     left, rate, best = snapshot.seconds_left, snapshot.images_per_second, snapshot.best
     with st.container(horizontal=True, key="facts-live"):
         st.metric(

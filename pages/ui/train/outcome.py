@@ -12,7 +12,7 @@ from pages.ui.app.page import guarded
 from pages.ui.app.process import run_queue, stored_evaluation, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.app.words import duration_words, plain
+from pages.ui.app.words import duration_words, plain, status_words
 from pages.ui.components.charts import show_curves
 from pages.ui.train.live import show_head_choice, show_heading, show_left_out
 from transfer_core.errors import WorkspaceError
@@ -59,18 +59,19 @@ def show_undo(session: Session) -> None:
 
 
 def _show_outcome(status: RunStatus, snapshot: RunSnapshot) -> None:
+    icon = status_words(status).icon
     match status:
         case "finished":
             text = plain(snapshot.message) or _("Training is done.")
-            st.success(text, icon=":material/check_circle:")
+            st.success(text, icon=icon)
         case "stopped":
-            st.info(plain(snapshot.message), icon=":material/stop_circle:")
+            st.info(plain(snapshot.message), icon=icon)
         case "failed":
-            st.error(plain(snapshot.message), icon=":material/error:")
+            st.error(plain(snapshot.message), icon=icon)
         case "interrupted":
             cut_off = _("This training was cut off, for instance because the app was closed.")
             go_on = _("Go on continues it from its last checkpoint.")
-            st.warning(f"{plain(snapshot.message) or cut_off} {go_on}", icon=":material/power_off:")
+            st.warning(f"{plain(snapshot.message) or cut_off} {go_on}", icon=icon)
 
 
 def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None:
