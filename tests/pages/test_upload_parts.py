@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pages.ui.app.arrivals import Upload
-from pages.ui.images.upload_parts import expect_files, take_part
+from pages.ui.app.upload_parts import expect_files, take_part
 from transfer_core.data.ingest import create_dataset
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.workspace import Workspace

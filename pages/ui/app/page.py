@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
@@ -86,3 +86,25 @@ def link_to_next(step: Step, label: str) -> None:
     """A button that goes on to a step."""
     if st.button(label, type="primary", icon=":material/arrow_forward:", key=f"next-{step.name}"):
         st.switch_page(step.page)
+
+
+def choose_part(titles: Mapping[str, str], wanted: str, key: str) -> str:
+    """Let the person pick one of the parts of a page.
+
+    Args:
+        titles: What each is called on screen, by its name in the address.
+        wanted: The name of the one that is open at first; the first one where there is none of that name.
+        key: Tells the choice from others.
+    """
+    names = list(titles)
+    wanted = wanted if wanted in names else names[0]
+    chosen = st.segmented_control(
+        _("What do you want to know?"),
+        names,
+        default=wanted,
+        required=True,
+        format_func=titles.__getitem__,
+        key=key,
+        label_visibility="collapsed",
+    )
+    return chosen or wanted

@@ -11,9 +11,8 @@ from pages.ui.app.arrivals import Upload
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, component_value, write_address
+from pages.ui.app.upload_parts import check_outcome, expect_files, show_outcome, take_part, without_known
 from pages.ui.components.component import component
-from pages.ui.images.upload_outcome import show_outcome
-from pages.ui.images.upload_parts import check_outcome, expect_files, take_part, without_known
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
 from transfer_core.data.limits import limits

@@ -8,10 +8,10 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.app.page import guarded
+from pages.ui.app.paging import page_of
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.session import Session
 from pages.ui.components.component import component
-from pages.ui.components.paging import page_of
 from transfer_core.data.checks.photo_check import Problem
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord

@@ -6,11 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui.app.page import guarded
+from pages.ui.app.paging import page_of
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
-from pages.ui.components.paging import page_of
 from transfer_core.backbones.registry import DEFAULT_BACKBONE
 from transfer_core.data.checks.photo_check import Problem, Suspicion, examine
 from transfer_core.data.dataset import ImageDataset

@@ -11,9 +11,8 @@ from pages.ui.app.arrivals import Upload
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, write_address
+from pages.ui.app.upload_parts import check_outcome, show_outcome, without_known
 from pages.ui.app.words import plain
-from pages.ui.images.upload_outcome import show_outcome
-from pages.ui.images.upload_parts import check_outcome, without_known
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
 from transfer_core.data.sources.folder import folder_source

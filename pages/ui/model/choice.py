@@ -12,6 +12,7 @@ from pages.ui.app.jobs import downloads, start_download
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
 from pages.ui.model.facts import (
+    lineage_words,
     show_badges,
     show_metrics,
     show_small_print,
@@ -21,7 +22,7 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.choice import ACCURATE_SHARE, SMALL_MEGABYTES, Wish, find_backbones
 from transfer_core.backbones.families import family_words
 from transfer_core.backbones.published.zoo_weights import ZooWeights, weights_folder
-from transfer_core.backbones.registry import bundled_backbones, list_backbones
+from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
 from transfer_core.language import _, plural
 
 
@@ -36,6 +37,14 @@ def show_bundled(session: Session) -> None:
                 st.markdown(backbone.when_to_pick)
                 show_metrics(backbone)
             show_use_button(session, backbone, f"use-{backbone.name}")
+
+
+def show_chosen(session: Session) -> None:
+    """Draw the name of the chosen network if it has no card."""
+    name = session.backbone_name
+    if name and name not in [backbone.name for backbone in bundled_backbones()]:
+        lineage = lineage_words(get_backbone(name))
+        st.success(_("Chosen: {lineage}").format(lineage=lineage), icon=":material/check_circle:")
 
 
 def show_use_button(session: Session, backbone: Backbone, key: str) -> None:

@@ -12,11 +12,11 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
+from pages.ui.app.paging import page_of
 from pages.ui.app.pictures import data_url
 from pages.ui.app.process import answer_version, predictor
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
-from pages.ui.components.paging import page_of
 from pages.ui.results.photo_sets import dataset_of
 from pages.ui.test.add_test_photos import NewPhotos
 from pages.ui.test.predictions import Runs, make_ready, say_what_certainty_is, show_card

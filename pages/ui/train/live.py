@@ -17,7 +17,7 @@ from pages.ui.app.words import (
     status_words,
     time_left_words,
 )
-from pages.ui.components.charts import show_curves
+from pages.ui.train.charts import show_curves
 from transfer_core.data.damage import damaged_photos_sentence
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _, plural

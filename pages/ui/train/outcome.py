@@ -13,7 +13,7 @@ from pages.ui.app.process import run_queue, stored_evaluation, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import duration_words, plain, status_words
-from pages.ui.components.charts import show_curves
+from pages.ui.train.charts import show_curves
 from pages.ui.train.live import show_head_choice, show_heading, show_left_out
 from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation

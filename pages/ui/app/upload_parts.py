@@ -1,4 +1,4 @@
-"""Puts the files of an upload together from the parts that a browser sends."""
+"""Assemble the files of an upload from the parts that a browser sends, and draw what came of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import streamlit as st
+
 from pages.ui.app.arrivals import Upload
+from pages.ui.app.words import plain
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import check_anything_added
 from transfer_core.data.limits import limits
@@ -16,6 +19,7 @@ from transfer_core.data.sources.source_file import SourceFile, check_count
 from transfer_core.data.sources.table import arranged
 from transfer_core.data.sources.upload import failing_file, uploaded_file
 from transfer_core.errors import UnreadableImageError
+from transfer_core.language import plural
 
 
 def expect_files(upload: Upload, listing: dict[str, Any]) -> list[SourceFile]:
@@ -90,6 +94,29 @@ def check_outcome(upload: Upload) -> None:
     """
     if not upload.is_resumed and not upload.num_known:
         check_anything_added(upload.before, upload.after)
+
+
+def show_outcome(upload: Upload) -> None:
+    """Draw what came of an upload, as soon as that is known."""
+    if upload.problem:
+        st.error(plain(upload.problem), icon=":material/error:")
+        return
+    if upload.is_stopped:
+        st.info(
+            plural(
+                "Stopped. {count} image came in and is kept. Take in the same folder again to add the rest.",
+                "Stopped. {count} images came in and are kept. Take in the same folder again to add the rest.",
+                len(upload.after.images) - len(upload.before.images),
+            ),
+            icon=":material/stop_circle:",
+        )
+    if upload.is_complete and upload.num_known:
+        text = plural(
+            "{count} file had come in before and was not taken twice.",
+            "{count} files had come in before and were not taken twice.",
+            upload.num_known,
+        )
+        st.info(text, icon=":material/done_all:")
 
 
 def _joined(upload: Upload, awaited: SourceFile, part: dict[str, Any], content: bytes) -> SourceFile | None:
