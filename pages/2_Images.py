@@ -8,7 +8,7 @@ from pages.ui.app.steps import Step, step_state
 from pages.ui.components.gallery import show_gallery
 from pages.ui.images.add_photos import show_image_sources
 from pages.ui.images.dataset_overview import show_overview
-from pages.ui.images.edits import show_class_editor, show_undo
+from pages.ui.images.edits import show_class_editor, show_last_edit
 from pages.ui.images.problems import show_problems
 from transfer_core.language import _
 
@@ -38,7 +38,7 @@ def show_images(session: Session) -> None:
         else:
             link_to_next(Step.MODEL, _("Next: pick a model"))
     st.subheader(_("Gallery"), anchor=False)
-    show_undo(dataset)
+    show_last_edit(dataset)
     show_gallery(session, dataset, problems)
     show_class_editor(dataset)
 

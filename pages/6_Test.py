@@ -9,7 +9,7 @@ from pages.ui.app.steps import Step
 from pages.ui.components.live_camera import show_live_camera
 from pages.ui.test.add_test_photos import choose_way, collect_photos
 from pages.ui.test.many_photos import show_many_photos
-from pages.ui.test.predictions import show_predictions
+from pages.ui.test.predictions import explain_certainty, load_models, show_predictions
 from transfer_core.language import _
 
 
@@ -27,6 +27,8 @@ def show_test(session: Session) -> None:
     runs = (run, other) if other else (run,)
     way = choose_way()
     if way == "live":
+        load_models(runs)
+        explain_certainty()
         show_live_camera(session, runs)
         return
     photos = collect_photos(session, run, way)

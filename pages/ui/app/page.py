@@ -108,3 +108,17 @@ def choose_part(titles: Mapping[str, str], wanted: str, key: str) -> str:
         label_visibility="collapsed",
     )
     return chosen or wanted
+
+
+def show_undo(text: str, undo: Callable[[], None], key: str) -> None:
+    """Draw what has just been changed, with a button that undoes the change.
+
+    Args:
+        text: A sentence, in Markdown.
+        undo: Undoes the change.
+        key: Unique on the page.
+    """
+    with st.container(horizontal=True, vertical_alignment="center", border=True, key=key):
+        st.markdown(text, width="stretch")
+        if st.button(_("Undo"), icon=":material/undo:", key=f"undo-{key}"):
+            guarded(undo)()

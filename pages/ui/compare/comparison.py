@@ -8,10 +8,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.ui.app.deleted_run import delete_run
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.pictures import thumbnails
-from pages.ui.app.process import run_queue, stored_evaluation, workspace
+from pages.ui.app.process import stored_evaluation, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import plain
@@ -67,9 +68,7 @@ def _show_run(session: Session, number: int, row: RunRow) -> None:
         if row.status not in ACTIVE and st.button(
             _("Delete"), key=f"delete-{run.id}", icon=":material/delete:", type="tertiary"
         ):
-            run_queue().delete(run.id)
-            session.forget_deleted(run.id)
-            st.rerun()
+            delete_run(session, run.id)
 
 
 def _value_words(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -16,28 +17,23 @@ from pages.ui.app.run_choice import describe_run
 from pages.ui.app.session import Session
 from pages.ui.components.camera import camera_component, camera_words
 from pages.ui.components.component import sent_message
-from pages.ui.test.predictions import MAX_BARS, Runs, make_ready, say_what_certainty_is
 from transfer_core.errors import UnreadableImageError
 from transfer_core.inference.predictor import Prediction
 from transfer_core.language import _
+from transfer_core.runs.training_run import TrainingRun
 
+MAX_BARS = 8
 _KEY = "live-camera"
 
 
-def show_live_camera(session: Session, runs: Runs) -> None:
+@st.fragment
+def show_live_camera(session: Session, runs: Sequence[TrainingRun]) -> None:
     """Draw the camera with the answers beside it.
 
     Args:
         session: Keeps the latest answer.
         runs: The run that is tested, and perhaps another one to set beside it.
     """
-    make_ready(runs)
-    say_what_certainty_is()
-    _show_camera(session, runs)
-
-
-@st.fragment
-def _show_camera(session: Session, runs: Runs) -> None:
     live = session.live
     predictions = live.predictions if live and len(live.predictions) == len(runs) else ()
     titles = [describe_run(run) if len(runs) > 1 else "" for run in runs]
@@ -56,7 +52,7 @@ def _show_camera(session: Session, runs: Runs) -> None:
     )
 
 
-def _take_frame(session: Session, runs: Runs) -> None:
+def _take_frame(session: Session, runs: Sequence[TrainingRun]) -> None:
     """Score what the browser sent; it sends the next frame only when it has this answer."""
     message = sent_message(_KEY, "frame", "viewing")
     if message is None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from pages.ui.app.dataset_choice import describe_dataset, stored_datasets
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.sample_run import take_sample
@@ -26,7 +26,7 @@ from transfer_core.data.sources.server_folder import ROOT_VARIABLE
 from transfer_core.data.sources.source_file import MAX_NAME_LENGTH
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import TransferStudioError
-from transfer_core.language import _, plural
+from transfer_core.language import _
 
 _PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif"]
 
@@ -144,19 +144,12 @@ def _take_sample(session: Session, name: str) -> None:
 
 
 def _show_earlier(session: Session, dataset: ImageDataset | None) -> None:
-    names = {}
-    for dataset_id in workspace().dataset_ids():
-        with suppress(TransferStudioError):
-            found = ImageDataset.load(workspace(), dataset_id)
-            count = plural("{count} image", "{count} images", len(found.images))
-            names[dataset_id] = (
-                f"{found.name} · {count} · {dataset_id[:4]}-{dataset_id[4:6]}-{dataset_id[6:8]}"
-            )
+    datasets = stored_datasets()
     chosen = st.selectbox(
         _("Images that were brought in before"),
-        list(names),
+        list(datasets),
         index=None,
-        format_func=names.__getitem__,
+        format_func=lambda dataset_id: describe_dataset(datasets[dataset_id]),
         placeholder=_("Choose"),
         key="earlier-images",
     )

@@ -1,10 +1,10 @@
-"""What a person changes about the classes, and the way back."""
+"""Changes of the classes, and undoing the last change."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.app.page import guarded
+from pages.ui.app.page import guarded, show_undo
 from pages.ui.app.words import plain
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Edit
@@ -12,14 +12,11 @@ from transfer_core.data.sources.source_file import MAX_NAME_LENGTH
 from transfer_core.language import _, plural
 
 
-def show_undo(dataset: ImageDataset) -> None:
-    """Say what was changed last, with a button that takes it back."""
-    if not dataset.edits:
-        return
-    with st.container(horizontal=True, vertical_alignment="center", border=True):
-        st.markdown(f":material/history: {plain(edit_words(dataset.edits[-1]))}", width="stretch")
-        if st.button(_("Undo"), icon=":material/undo:", key="undo-edit"):
-            guarded(_save)(dataset.undone())
+def show_last_edit(dataset: ImageDataset) -> None:
+    """Draw the last change of labels or classes, with a button that undoes it."""
+    if dataset.edits:
+        text = f":material/history: {plain(edit_words(dataset.edits[-1]))}"
+        show_undo(text, lambda: _save(dataset.undone()), "edit")
 
 
 def show_class_editor(dataset: ImageDataset) -> None:
@@ -44,7 +41,7 @@ def show_class_editor(dataset: ImageDataset) -> None:
 
 
 def edit_words(edit: Edit) -> str:
-    """Say in one sentence what a change did."""
+    """Return a sentence about what a change did."""
     count = len(edit.before)
     match edit.kind:
         case "relabel" if not edit.class_name:

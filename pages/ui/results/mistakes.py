@@ -12,7 +12,7 @@ from pages.ui.app.pictures import thumbnails
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
 from pages.ui.components.gallery import show_tiles
-from pages.ui.images.edits import show_undo
+from pages.ui.images.edits import show_last_edit
 from pages.ui.images.problems import show_label_check
 from pages.ui.results.photo_sets import PhotoSet, choose_set, photo_sets
 from pages.ui.results.plots import show_confusion_matrix
@@ -46,7 +46,7 @@ def show_mistakes(session: Session, run: TrainingRun) -> None:
     _show_matrix(chosen, evaluation)
     _show_lists(session, chosen, evaluation)
     if chosen.dataset is not None and chosen.name != "new":
-        show_undo(chosen.dataset)
+        show_last_edit(chosen.dataset)
         show_retrain(session, run, chosen.dataset)
 
 

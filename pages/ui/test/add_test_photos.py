@@ -27,7 +27,7 @@ _MOST_AS_CARDS = 48
 
 
 @dataclass(frozen=True)
-class NewPhotos:
+class UnlabelledPhotos:
     """Photos the model has never seen, each read only when it is needed.
 
     Args:
@@ -49,7 +49,7 @@ class NewPhotos:
         """Whether they are too many to be drawn one by one."""
         return self.archive is not None or len(self.files) > _MOST_AS_CARDS
 
-    def with_pasted(self, pasted: Mapping[str, SourceFile]) -> NewPhotos:
+    def with_pasted(self, pasted: Mapping[str, SourceFile]) -> UnlabelledPhotos:
         """Return these and some from the clipboard."""
         return replace(
             self,
@@ -90,7 +90,7 @@ def choose_way() -> str:
     return str(way)
 
 
-def collect_photos(session: Session, run: TrainingRun, way: str) -> NewPhotos:
+def collect_photos(session: Session, run: TrainingRun, way: str) -> UnlabelledPhotos:
     """Let the person drop or paste photos or take one, or use those kept aside of a sample.
 
     Args:
@@ -104,7 +104,7 @@ def collect_photos(session: Session, run: TrainingRun, way: str) -> NewPhotos:
         snapshot = st.camera_input(
             _("Take a photo"), help=_("Works on this computer, or over https."), width=480
         )
-        return _uploads([snapshot], _("Camera")) if snapshot else NewPhotos()
+        return _uploads([snapshot], _("Camera")) if snapshot else UnlabelledPhotos()
     files = st.file_uploader(
         _("Drop new photos here"),
         accept_multiple_files=True,
@@ -115,34 +115,34 @@ def collect_photos(session: Session, run: TrainingRun, way: str) -> NewPhotos:
     return _uploads(files).with_pasted(session.pasted) or _sample_photos(run)
 
 
-def _folder_or_archive() -> NewPhotos:
+def _folder_or_archive() -> UnlabelledPhotos:
     left, right = st.columns(2)
     with left:
         files = folder_field("many-folder")
     with right:
         archive = archive_field(_("A zip or tar file"), "many-archive")
-    return NewPhotos((archive.file_id,), archive=archive) if archive else _uploads(files)
+    return UnlabelledPhotos((archive.file_id,), archive=archive) if archive else _uploads(files)
 
 
-def _uploads(files: Sequence[UploadedFile], name: str = "") -> NewPhotos:
+def _uploads(files: Sequence[UploadedFile], name: str = "") -> UnlabelledPhotos:
     if has_too_many(files):
-        return NewPhotos()
-    return NewPhotos(
+        return UnlabelledPhotos()
+    return UnlabelledPhotos(
         tuple(file.file_id for file in files),
         [replace(uploaded_file(name or file.name, b""), read=file.getvalue) for file in files],
     )
 
 
-def _sample_photos(run: TrainingRun) -> NewPhotos:
+def _sample_photos(run: TrainingRun) -> UnlabelledPhotos:
     sample_name = _sample_name(run)
     if sample_name is None:
-        return NewPhotos()
+        return UnlabelledPhotos()
     if not st.toggle(
         _("Use the pictures of the sample that were kept aside"),
         help=_("The model has never seen these."),
     ):
-        return NewPhotos()
-    return NewPhotos(("sample", sample_name), get_sample(sample_name).new_files())
+        return UnlabelledPhotos()
+    return UnlabelledPhotos(("sample", sample_name), get_sample(sample_name).new_files())
 
 
 def _sample_name(run: TrainingRun) -> str | None:

@@ -18,8 +18,8 @@ from pages.ui.app.process import answer_version, predictor
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
 from pages.ui.results.photo_sets import dataset_of
-from pages.ui.test.add_test_photos import NewPhotos
-from pages.ui.test.predictions import Runs, make_ready, say_what_certainty_is, show_card
+from pages.ui.test.add_test_photos import UnlabelledPhotos
+from pages.ui.test.predictions import Runs, explain_certainty, load_models, show_card
 from transfer_core.errors import WorkspaceError
 from transfer_core.inference.answers import Answer, answer_files, answers_csv, least_sure_first
 from transfer_core.inference.predictor import Prediction
@@ -36,7 +36,7 @@ _CLASSES_NAMED = 12
 Scored = list[tuple[Answer, Prediction]]
 
 
-def show_many_photos(session: Session, runs: Runs, photos: NewPhotos) -> None:
+def show_many_photos(session: Session, runs: Runs, photos: UnlabelledPhotos) -> None:
     """Score photos and draw the table; the one that is clicked is drawn below it.
 
     Args:
@@ -50,7 +50,7 @@ def show_many_photos(session: Session, runs: Runs, photos: NewPhotos) -> None:
     if not photos:
         st.caption(_("You get a table of all photos with their answers. It is kept only until you leave."))
         return
-    make_ready(runs)
+    load_models(runs)
     answers = [_answers(session, run, photos) for run in runs]
     scored = least_sure_first(answers[0])
     _show_summary(runs[0], answers[0], scored)
@@ -58,14 +58,14 @@ def show_many_photos(session: Session, runs: Runs, photos: NewPhotos) -> None:
     _show_left_out(answers[0])
     if not scored:
         return
-    say_what_certainty_is()
+    explain_certainty()
     others = {answer.position: answer.prediction for answer in answers[1]} if len(runs) > 1 else {}
     picked = _show_table(scored, others, key=f"answers-{hash((*photos.key, *(run.id for run in runs)))}")
     if picked is not None:
         guarded(_show_picked)(session, runs, photos, picked.position)
 
 
-def _answers(session: Session, run: TrainingRun, photos: NewPhotos) -> Sequence[Answer]:
+def _answers(session: Session, run: TrainingRun, photos: UnlabelledPhotos) -> Sequence[Answer]:
     """Score each photo once, as long as the same photos, model and limits are there."""
     if session.answered_photos != photos.key:
         session.answered_photos = photos.key
@@ -209,6 +209,6 @@ def _said(found: Prediction) -> str:
     return found.class_name if found.is_known else _("I don't know")
 
 
-def _show_picked(session: Session, runs: Runs, photos: NewPhotos, position: int) -> None:
+def _show_picked(session: Session, runs: Runs, photos: UnlabelledPhotos, position: int) -> None:
     with photos.opened() as files, st.container(border=True):
         show_card(session, runs, files[position], position)

@@ -14,6 +14,7 @@ from pages.ui.app.run_choice import describe_run
 from pages.ui.app.session import Session
 from pages.ui.app.words import duration_words, plain
 from pages.ui.components.heat import show_why
+from pages.ui.components.live_camera import MAX_BARS
 from pages.ui.test.correction import show_correction
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.thumbnails import thumbnail
@@ -23,7 +24,6 @@ from transfer_core.inference.predictor import Prediction
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 
-MAX_BARS = 8
 _IMAGES_A_ROW = 2
 _SHOWN_SIDE = 320
 
@@ -40,8 +40,8 @@ def show_predictions(session: Session, runs: Runs, photos: Sequence[SourceFile])
     """
     if not photos:
         return
-    make_ready(runs)
-    say_what_certainty_is()
+    load_models(runs)
+    explain_certainty()
     # Two models need the width of two cards.
     num_columns = _IMAGES_A_ROW if len(runs) == 1 else 1
     # Row by row, so that the order is right for a phone and for a screen reader too.
@@ -52,7 +52,7 @@ def show_predictions(session: Session, runs: Runs, photos: Sequence[SourceFile])
                 show_card(session, runs, photo, number)
 
 
-def make_ready(runs: Runs) -> None:
+def load_models(runs: Runs) -> None:
     """Load the models, which takes a moment the first time."""
     with st.spinner(_("Getting the network ready …")):
         notices = [notice for run in runs for notice in predictor(run.id).notices]
@@ -60,7 +60,7 @@ def make_ready(runs: Runs) -> None:
         st.warning(plain(notice), icon=":material/warning:")
 
 
-def say_what_certainty_is() -> None:
+def explain_certainty() -> None:
     """Say what the numbers mean."""
     st.caption(
         _(

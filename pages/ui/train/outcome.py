@@ -7,6 +7,7 @@ from statistics import mean, pstdev
 
 import streamlit as st
 
+from pages.ui.app.deleted_run import delete_run
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.process import run_queue, stored_evaluation, workspace
@@ -47,17 +48,6 @@ def show_result(session: Session) -> None:
         show_curves(snapshot)
 
 
-def show_undo(session: Session) -> None:
-    """Offer to take back the last deletion."""
-    deleted = session.deleted_run_id
-    if deleted is None:
-        return
-    with st.container(horizontal=True, vertical_alignment="center", border=True, key="deleted"):
-        st.markdown(_(":material/delete: The run was deleted."))
-        if st.button(_("Undo"), icon=":material/undo:"):
-            guarded(_undo)(session, deleted)
-
-
 def _show_outcome(status: RunStatus, snapshot: RunSnapshot) -> None:
     icon = status_words(status).icon
     match status:
@@ -91,7 +81,7 @@ def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None
             session.change_choices()
             st.rerun()
         if st.button(_("Delete"), icon=":material/delete:", type="tertiary"):
-            guarded(_delete)(session, run)
+            guarded(delete_run)(session, run.id)
 
 
 def _link_to(session: Session, run: TrainingRun, step: Step, label: str, *, is_next: bool = False) -> None:
@@ -103,19 +93,6 @@ def _link_to(session: Session, run: TrainingRun, step: Step, label: str, *, is_n
 
 def _resume(run: TrainingRun) -> None:
     run_queue().resume(run.id)
-    st.rerun()
-
-
-def _delete(session: Session, run: TrainingRun) -> None:
-    run_queue().delete(run.id)
-    session.forget_deleted(run.id)
-    st.rerun()
-
-
-def _undo(session: Session, run_id: str) -> None:
-    session.deleted_run_id = None
-    run_queue().undo_delete(run_id)
-    session.run_id = run_id
     st.rerun()
 
 
