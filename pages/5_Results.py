@@ -4,9 +4,9 @@ from pages.ui.app.page import choose_part, guarded, run_page
 from pages.ui.app.run_choice import choose_run, say_no_model
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.components.heat import show_explanation
 from pages.ui.components.image_map import show_image_map
 from pages.ui.results.certainty import show_certainty
+from pages.ui.results.explanation import show_explanation
 from pages.ui.results.mistakes import show_mistakes
 from pages.ui.results.overview import show_overview
 from transfer_core.language import _
