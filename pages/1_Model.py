@@ -1,4 +1,4 @@
-"""Step 1: pick the pretrained network."""
+"""Step 1: choose the pretrained model."""
 
 import streamlit as st
 

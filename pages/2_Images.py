@@ -1,4 +1,4 @@
-"""Step 2: bring the images, sorted into classes."""
+"""Step 2: add images, sorted into classes."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Step 4: train, and watch it learn."""
+"""Step 4: train, and watch the training."""
 
 import streamlit as st
 
@@ -15,7 +15,7 @@ from transfer_core.runs.run_status import ACTIVE
 
 
 def show_train(session: Session) -> None:
-    """Draw the page: the form, or the run that is going on, or what came of it."""
+    """Draw the page: the form, the active run, or the result of a run."""
     show_deleted_run(session)
     if session.run_id is None:
         if require(session, Step.MODEL, Step.IMAGES, Step.LAYERS):

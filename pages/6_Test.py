@@ -1,9 +1,9 @@
-"""Step 6: show the model new photos."""
+"""Step 6: test the model on new photos."""
 
 import streamlit as st
 
 from pages.ui.app.page import run_page
-from pages.ui.app.run_choice import choose_other_run, choose_run, runs_with_a_model, say_no_model
+from pages.ui.app.run_choice import choose_other_run, choose_run, runs_with_a_model, show_no_model
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.components.live_camera import show_live_camera
@@ -20,7 +20,7 @@ def show_test(session: Session) -> None:
         by_id = runs_with_a_model()
         run = choose_run(session, by_id)
     if run is None:
-        say_no_model(session)
+        show_no_model(session)
         return
     with right:
         other = choose_other_run(run, by_id)

@@ -1,4 +1,4 @@
-"""Runs side by side, and the same images at several freeze depths."""
+"""Compare runs, and train the same images at several freeze depths."""
 
 import streamlit as st
 

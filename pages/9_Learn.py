@@ -1,4 +1,4 @@
-"""Short lessons, bound to the person's own runs."""
+"""Short lessons, illustrated by the person's own run."""
 
 import streamlit as st
 

@@ -16,7 +16,7 @@ _RUNS_SHOWN = 12
 
 
 def show_earlier_runs(session: Session) -> None:
-    """Draw the newest runs, each with a way to open it."""
+    """Draw the newest runs, each with a button that opens it."""
     run_ids = workspace().run_ids()
     if not run_ids:
         return

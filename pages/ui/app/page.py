@@ -1,4 +1,4 @@
-"""What every page begins with."""
+"""The frame of every page: setup, error messages, links between the steps, parts, and undoing."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Parameters = ParamSpec("Parameters")
 
 
 def run_page(title: str, show: Callable[[Session], None], *, step: Step | None = None) -> None:
-    """Set a page up, then show it; errors that carry a sentence are shown as that sentence.
+    """Set up a page and draw it.
 
     Args:
-        title: Its name in the browser's tab.
-        show: Draws its content.
-        step: Its place in the journey, if it has one.
+        title: In the browser's tab.
+        show: Draws the content. The message of a `TransferStudioError` is shown on the page.
+        step: The step of the journey that the page stands for, if any.
     """
     st.set_page_config(page_title=f"{title} · Transfer Studio", page_icon="🎓", layout="wide")
     st.html(_STYLE)
@@ -44,7 +44,7 @@ def run_page(title: str, show: Callable[[Session], None], *, step: Step | None =
 
 
 def guarded(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """Show the sentence of an error and log its traceback, in place of a page that breaks off."""
+    """Wrap a function that draws, so that a `TransferStudioError` is shown as its message and logged."""
 
     @wraps(function)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
@@ -58,12 +58,7 @@ def guarded(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
 
 def require(session: Session, *steps: Step) -> bool:
-    """Say which earlier steps are missing, with links to them. True when nothing is.
-
-    Args:
-        session: What has been chosen.
-        steps: The steps that a page builds on.
-    """
+    """Return whether all of these steps are done; draw links to the missing ones if not."""
     missing = [step for step in steps if not step_state(step, session).is_done]
     if not missing:
         return True
@@ -83,7 +78,7 @@ def require(session: Session, *steps: Step) -> bool:
 
 
 def link_to_next(step: Step, label: str) -> None:
-    """A button that goes on to a step."""
+    """Draw the button that leads on to a step."""
     if st.button(label, type="primary", icon=":material/arrow_forward:", key=f"next-{step.name}"):
         st.switch_page(step.page)
 
@@ -92,9 +87,9 @@ def choose_part(titles: Mapping[str, str], wanted: str, key: str) -> str:
     """Let the person pick one of the parts of a page.
 
     Args:
-        titles: What each is called on screen, by its name in the address.
-        wanted: The name of the one that is open at first; the first one where there is none of that name.
-        key: Tells the choice from others.
+        titles: Of each part, by its name in the address.
+        wanted: Name of the part that is open at first. An unknown name opens the first part.
+        key: Of the control.
     """
     names = list(titles)
     wanted = wanted if wanted in names else names[0]

@@ -1,4 +1,4 @@
-"""The seven steps of the journey, and how far a person has come."""
+"""The seven steps of the journey and their state."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Step(Enum):
 
     @property
     def purpose(self) -> str:
-        """What a person does there, in a few words."""
+        """What to do there, in a few words."""
         return {
             Step.MODEL: _("Pick a network that has seen a million photos."),
             Step.IMAGES: _("Drop your own photos, sorted into classes."),
@@ -64,11 +64,11 @@ class Step(Enum):
 
 @dataclass(frozen=True)
 class StepState:
-    """How far a step is.
+    """The state of a step.
 
     Args:
-        is_done: Whether there is something chosen.
-        text: What has been chosen, or what is missing.
+        is_done: Whether the choice of the step is made.
+        text: The choice, or what is missing.
     """
 
     is_done: bool
@@ -76,7 +76,7 @@ class StepState:
 
 
 def step_state(step: Step, session: Session) -> StepState:
-    """Say what has been chosen in a step, or what is missing."""
+    """Return the state of a step."""
     return {
         Step.MODEL: _model_state,
         Step.IMAGES: _images_state,

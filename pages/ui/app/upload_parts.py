@@ -23,14 +23,14 @@ from transfer_core.language import plural
 
 
 def expect_files(upload: Upload, listing: dict[str, Any]) -> list[SourceFile]:
-    """Give each file that will come its class: a table, and folders within folders, are only clear as a whole.
+    """Find the class of every file that will arrive. Tables and nested folders need the whole list for that.
 
     Args:
-        upload: Remembers the files.
+        upload: Keeps the files in `awaited`.
         listing: From the browser: `paths` of all files, and `tables` with their content.
 
     Returns:
-        Those that are settled already, such as the ones that a table does not name.
+        The files that need no content, such as those that a table does not name.
 
     Raises:
         IngestError: If there are more files than are taken at once.
@@ -51,12 +51,12 @@ def take_part(upload: Upload, part: dict[str, Any]) -> SourceFile | None:
     """Return the file that a part completes.
 
     Args:
-        upload: Keeps the beginning of a file that comes in several parts.
+        upload: Keeps the first parts of a file that comes in several.
         part: From the browser: `path`, `content` in base64 or None, the `offset` of its first byte, and whether it
             `is_end`.
 
     Returns:
-        The file, or None while more of it is to come, or when it is settled already.
+        The file; None if more parts will follow, or if the file needs no content.
     """
     awaited = upload.awaited.get(part["path"])
     if awaited is None:
@@ -71,23 +71,14 @@ def take_part(upload: Upload, part: dict[str, Any]) -> SourceFile | None:
 
 
 def without_known(upload: Upload, present: ImageDataset, collected: ImageDataset) -> ImageDataset:
-    """Count the files that had come in before, rather than list them.
-
-    Args:
-        upload: Keeps count.
-        present: The dataset as it was.
-        collected: With what has arrived since.
-    """
+    """Return `collected` without its list of files that `present` already had; `upload` counts them instead."""
     again = {file for file in collected.left_out if file.kind == "again"} - set(present.left_out)
     upload.num_known += len(again)
     return replace(collected, left_out=tuple(file for file in collected.left_out if file not in again))
 
 
 def check_outcome(upload: Upload) -> None:
-    """Make sure that something came of an upload that has ended.
-
-    Args:
-        upload: With all that arrived.
+    """Check that an upload that has ended added images.
 
     Raises:
         IngestError: If not a single file could be used.

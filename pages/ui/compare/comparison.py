@@ -1,4 +1,4 @@
-"""Runs side by side: what was different, their curves, and whether one is better."""
+"""The comparison of runs: their differences, their curves, and whether one is better."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from transfer_core.runs.run_status import ACTIVE
 from transfer_core.training.train import MODEL_FILE
 
 _PHOTOS_SHOWN = 24
-# Told apart by dash and symbol as well as by colour.
+# Lines differ in dash and symbol as well as in colour.
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up")
 
 
 def show_comparison(session: Session, rows: Sequence[RunRow]) -> None:
-    """Draw the runs that were picked, and, of two or more, how they differ."""
+    """Draw the picked runs, and the comparison if there are two or more."""
     for number, row in enumerate(rows, 1):
         guarded(_show_run)(session, number, row)
     if len(rows) < 2:

@@ -1,4 +1,4 @@
-"""The freeze sweep: try several depths, watch, and take over the best."""
+"""The freeze sweep: train at several depths and use the best."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BEST_COLOR, _OTHER_COLOR = "#d55e00", "#0072b2"
 
 
 def show_sweeps(session: Session) -> None:
-    """Draw the series of trainings that there are, and the way to begin one."""
+    """Draw the sweeps and the form that starts one."""
     st.markdown(
         _(
             "How deep should the network learn? Train the same images at several depths with one click, and see what "

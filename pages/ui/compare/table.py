@@ -1,4 +1,4 @@
-"""All runs in a table: to sort, filter, star, name and note, and to pick those that are to be compared."""
+"""The table of all runs, to sort, filter, star, name and annotate, and to pick runs to compare."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from transfer_core.runs.notes import MAX_NAME_LENGTH, MAX_NOTE_LENGTH, RunNotes
 from transfer_core.runs.run_status import RunStatus, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
 
-# The columns that a person may write in: what each is in the notes.
+# Editable columns, with the field of `RunNotes` that each stands for.
 _EDITABLE = {"starred": "is_starred", "name": "name", "note": "note"}
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run with everything the table shows of it."""
+    """A row of the table."""
 
     run: TrainingRun
     status: RunStatus
@@ -37,26 +37,26 @@ class RunRow:
 
     @property
     def accuracy(self) -> float | None:
-        """On validation, 0-1."""
+        """Accuracy on validation, 0-1."""
         return self.snapshot.best.val_accuracy if self.snapshot.best else None
 
     @property
     def depth(self) -> str:
-        """What learned, in words."""
+        """How much was trainable, in words."""
         if self.run.config.weights == "random":
             return _("Everything, from scratch")
         return run_depth_words(self.run)
 
     @property
     def title(self) -> str:
-        """What to call it in one line."""
+        """A line that names the run."""
         right = "" if self.accuracy is None else _(" · {accuracy:.0%} right").format(accuracy=self.accuracy)
         what = self.notes.name or f"{self.run.dataset_name} · {self.depth}"
         return f"{what}{right} · {self.run.created_at:%Y-%m-%d %H:%M:%S}"
 
 
 def choose_runs(session: Session) -> list[RunRow]:
-    """Draw the table, and return the runs that the person picks, in the order of picking."""
+    """Draw the table and return the picked runs in the order of picking."""
     rows = _rows()
     if not rows:
         st.info(_("There are no runs to compare yet. Train one, change something, and train again."))
@@ -83,7 +83,7 @@ def choose_runs(session: Session) -> list[RunRow]:
 
 
 def _rows() -> list[RunRow]:
-    """Every run, the newest first; a damaged one is listed on the welcome page."""
+    """Return all runs, newest first. Damaged ones are left out."""
     rows = []
     queue = run_queue()
     for run in runs_of(workspace()):
@@ -128,7 +128,7 @@ def _show_table(session: Session, rows: list[RunRow]) -> None:
 
 
 def _save_notes(session: Session, rows: list[RunRow], key: str) -> None:
-    """Store the cells that the person has just changed; another window may have changed others meanwhile."""
+    """Store only the changed cells, since another window may have changed others."""
     # A fresh table shows what is stored; this one would keep its edits and hide those of another window.
     session.num_notes_saved += 1
     problem: TransferStudioError | None = None
@@ -183,5 +183,5 @@ def _columns() -> dict[str, ColumnConfig]:
 
 
 def plain_title(row: RunRow) -> str:
-    """The title of a run, for Markdown."""
+    """Return the title of a run for Markdown."""
     return plain(row.title)

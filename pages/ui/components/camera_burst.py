@@ -1,4 +1,4 @@
-"""Frames from the camera, recorded into a class while a button is held."""
+"""The component that records camera frames into a class while a button is held."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _NUM_THUMBNAILS = 6
 
 @st.fragment
 def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
-    """Let a person record a class with the camera; each press of the button is one recording.
+    """Let the person record images with the camera; each press of the button is one recording.
 
     Args:
-        session: Gets the dataset as soon as its first frame has arrived.
-        dataset: Add to this one; None starts a new one with the first recording.
+        session: Gets the dataset when its first frame has arrived.
+        dataset: Gets the frames. None creates a dataset.
     """
     st.info(
         _(
@@ -72,7 +72,7 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _target(session: Session, dataset: ImageDataset | None) -> ImageDataset | None:
-    """Return what recordings go into: once one has started a dataset, the next ones join it."""
+    """Return the dataset that gets the frames; recordings after the first join the dataset it created."""
     recording = session.recording
     if dataset is None and recording and recording.dataset.id == session.dataset_id:
         return session.dataset
@@ -80,7 +80,7 @@ def _target(session: Session, dataset: ImageDataset | None) -> ImageDataset | No
 
 
 def _show_recording(session: Session, recording: Recording) -> None:
-    """Draw what came of a recording, with a way to be rid of it."""
+    """Draw the last frames of a recording, with a button that removes it."""
     dataset = session.dataset
     if dataset is None or dataset.id != recording.dataset.id or not recording.num_frames:
         return
@@ -120,7 +120,7 @@ def _throw_away(dataset: ImageDataset, recording: Recording) -> None:
 
 
 def _take_frame(session: Session, dataset: ImageDataset | None) -> None:
-    """Take in what the browser sent; each frame is kept as soon as it is there."""
+    """Process a message of the browser; each frame is saved at once."""
     message = sent_message(_KEY, "frame", "recording")
     if message is None:
         return
@@ -160,7 +160,7 @@ def _content(message: dict[str, Any]) -> bytes:
 
 
 def _present(recording: Recording) -> ImageDataset:
-    """Return the dataset as it is now; another part of the page may have changed it between two frames."""
+    """Load the dataset again, since another part of the page may have changed it between two frames."""
     if recording.dataset.id in workspace().dataset_ids():
         return ImageDataset.load(workspace(), recording.dataset.id)
     return recording.dataset

@@ -1,8 +1,8 @@
 // Sends the files of a folder in batches of some megabytes, each after the server has said that the one before is
 // taken in and saved. The browser's own upload starts all files at once and loses some beyond about a thousand.
 //
-// A batch without an answer is sent again; its number tells the server whether it has it already. What was taken
-// in is noted in the browser, so that after a reload the same folder goes on where it stopped.
+// A batch without an answer is sent again; by its number the server recognises a repeated batch. The progress is kept in
+// the browser's storage, so that after a reload the same folder continues where it stopped.
 
 const BATCH_BYTES = 4 * 1024 * 1024;
 const BATCH_FILES = 200;

@@ -1,4 +1,4 @@
-"""The images of a dataset, 48 to a page, to look at, to relabel and to leave out."""
+"""The images of a dataset, 48 on a page, to relabel, exclude and include."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ IMAGES_A_PAGE = 48
 
 
 def show_gallery(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
-    """Draw the images with their labels, filters, pages, and what can be done with those that are chosen.
+    """Draw the gallery with filters, pages, and actions for the selected images.
 
     Args:
-        session: Knows the problem whose images are asked for.
+        session: May name a problem to filter by.
         dataset: The images.
-        problems: What was found to be wrong with them.
+        problems: The findings of the photo check, each a filter.
     """
     side = _choose_side(dataset)
     images = _filtered(session, dataset, problems, side)
@@ -52,14 +52,14 @@ def show_tiles(
     are_out: bool = False,
     can_confirm: bool = False,
 ) -> None:
-    """Draw pictures to choose from, and carry out what is done with those that are chosen.
+    """Draw selectable images, and apply the action that the person picks for the selected ones.
 
     Args:
-        dataset: Where the images are.
-        tiles: Of each picture `id`, `source`, `label`, `note` and `alt`.
-        key: Another one for each gallery of a page.
-        are_out: Whether they are left out and can be taken back in.
-        can_confirm: Whether their labels can be called right.
+        dataset: Changed and saved by an action.
+        tiles: Of each image `id`, `source`, `label`, `note` and `alt`.
+        key: Unique for each gallery of a page.
+        are_out: Whether the images are excluded and can be included.
+        can_confirm: Whether their labels can be confirmed.
     """
     chosen = component("gallery")(
         key=key,
@@ -152,7 +152,7 @@ def _tile(image: ImageRecord, source: str, looks_like: str | None) -> dict[str, 
 
 
 def _act(dataset: ImageDataset, action: dict[str, Any]) -> None:
-    """Carry out what was asked for in the browser."""
+    """Apply an action from the browser, save the dataset and draw the page again."""
     ids = [image_id for image_id in action.get("ids", ()) if isinstance(image_id, str)]
     match action.get("kind"):
         case "relabel":

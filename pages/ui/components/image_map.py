@@ -1,4 +1,4 @@
-"""A map of the images: what looks alike to the network lies close together."""
+"""A map of the images, in which similar features lie close together."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def show_image_map(session: Session, run: TrainingRun) -> None:
 
     Raises:
         IngestError: If there are too few images.
-        NotFoundError: If the images of the run are gone.
+        NotFoundError: If the dataset of the run was deleted.
     """
     st.markdown(
         _(
@@ -62,7 +62,7 @@ def show_image_map(session: Session, run: TrainingRun) -> None:
 def _map_data(
     run_id: str, of_model: tuple[int, ...], dataset_id: str, version: int, method: MapMethod
 ) -> dict[str, Any]:
-    """Everything the browser draws."""
+    """Return the data of the component, computed once for each version of model and dataset."""
     run = TrainingRun.load(workspace(), run_id)
     dataset = ImageDataset.load(workspace(), dataset_id)
     class_names = model_class_names(run)

@@ -1,4 +1,4 @@
-"""The live camera: what models say about what it sees, several times a second."""
+"""The component that classifies frames of the camera several times a second."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _KEY = "live-camera"
 
 @st.fragment
 def show_live_camera(session: Session, runs: Sequence[TrainingRun]) -> None:
-    """Draw the camera with the answers beside it.
+    """Draw the camera with the predictions beside it.
 
     Args:
-        session: Keeps the latest answer.
-        runs: The run that is tested, and perhaps another one to set beside it.
+        session: Keeps the latest predictions.
+        runs: The run to test, and optionally a second one to compare it with.
     """
     live = session.live
     predictions = live.predictions if live and len(live.predictions) == len(runs) else ()
@@ -53,7 +53,7 @@ def show_live_camera(session: Session, runs: Sequence[TrainingRun]) -> None:
 
 
 def _take_frame(session: Session, runs: Sequence[TrainingRun]) -> None:
-    """Score what the browser sent; it sends the next frame only when it has this answer."""
+    """Classify a frame; the browser sends the next one only after this answer."""
     message = sent_message(_KEY, "frame", "viewing")
     if message is None:
         return
@@ -61,13 +61,13 @@ def _take_frame(session: Session, runs: Sequence[TrainingRun]) -> None:
         content = base64.b64decode(message["content"], validate=True)
         predictions = tuple(predictor(run.id).predict(content) for run in runs)
     except (UnreadableImageError, binascii.Error):
-        # Damaged on its way: the next frame is here in a moment.
+        # Damaged in transit; the next frame follows in a moment.
         predictions = ()
     session.live = LiveAnswer(str(message["viewing"]), int(message["number"]), predictions)
 
 
 def _answer(title: str, prediction: Prediction) -> dict[str, Any]:
-    """Return the most probable classes in the order of the outputs, so that no bar changes its place needlessly."""
+    """Return the most probable classes in the order of the outputs, so that bars rarely change places."""
     best = set(list(prediction.probabilities)[:MAX_BARS])
     pairs = zip(prediction.class_names, prediction.scores, strict=True)
     return {

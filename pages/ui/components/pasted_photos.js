@@ -1,6 +1,6 @@
 // Sends what is pasted anywhere on the page, or read from the clipboard by the button, one file after another.
 //
-// A file without an answer is sent again; its id tells the server whether it has it already.
+// A file without an answer is sent again; by its id the server recognises a repeated file.
 
 const LOST_AFTER = 10_000; // milliseconds without an answer
 

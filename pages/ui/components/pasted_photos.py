@@ -1,4 +1,4 @@
-"""New photos from the clipboard: pasted anywhere on the page, or with a button."""
+"""The component that takes photos from the clipboard, pasted anywhere on the page or with a button."""
 
 from __future__ import annotations
 
@@ -23,11 +23,7 @@ _NAMELESS = ("", "image.png")
 
 
 def show_pasted_photos(session: Session) -> None:
-    """Draw the button, and what has been pasted with a way to take it away.
-
-    Args:
-        session: Keeps the photos.
-    """
+    """Draw the Paste button and the pasted photos, each with a button that removes it."""
     component("pasted_photos")(
         key=_KEY,
         data={

@@ -1,4 +1,4 @@
-"""The ways in which images come into the app."""
+"""The ways to add images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "av
 
 
 def show_image_sources(session: Session) -> None:
-    """Draw the ways in, one at a time."""
+    """Draw the choice of a way to add images, and the way that is chosen."""
     ways: dict[str, Callable[[Session, ImageDataset | None], None]] = {
         _("A folder"): _show_folder,
         _("A zip or tar file"): _show_archive,
@@ -159,7 +159,7 @@ def _show_earlier(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _to_extend(dataset: ImageDataset | None) -> ImageDataset | None:
-    """Ask whether new images join those that are there."""
+    """Return the dataset if the person wants to add to it rather than to start a new one."""
     if dataset is None or not dataset.images:
         return None
     joins = st.toggle(_("Add to the images below, rather than start again"), key="join-images")

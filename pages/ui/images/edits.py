@@ -20,7 +20,7 @@ def show_last_edit(dataset: ImageDataset) -> None:
 
 
 def show_class_editor(dataset: ImageDataset) -> None:
-    """Draw the fields that rename, merge or delete a class."""
+    """Draw the fields to rename, merge or delete a class."""
     with st.expander(_("Rename, merge or delete a class"), icon=":material/edit:"):
         name = st.selectbox(_("Class"), list(dataset.class_names), key=f"edited-class-{dataset.version}")
         new_name = st.text_input(

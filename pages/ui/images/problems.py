@@ -1,4 +1,4 @@
-"""What is wrong with the images, in plain words, with a one-click fix."""
+"""The findings of the photo check, each with a one-click fix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from transfer_core.language import _, plural
 
 _MAX_SHOWN = 8
 _FILES_A_PAGE = 200
-_LOOKS = {
+_STYLES = {
     "error": (":material/error:", "red"),
     "warning": (":material/warning:", "orange"),
     "info": (":material/info:", "blue"),
@@ -27,12 +27,7 @@ _LOOKS = {
 
 
 def show_problems(session: Session, dataset: ImageDataset) -> list[Problem]:
-    """Draw the list of problems and return them.
-
-    Args:
-        session: Told which problem's images the gallery is to show.
-        dataset: The images.
-    """
+    """Draw the problems and return them. The gallery can be filtered by each."""
     st.subheader(_("Check of the images"), anchor=False)
     suspicions = session.suspicions_about(dataset)
     problems = _examined(dataset.id, dataset.version, suspicions, dataset)
@@ -62,13 +57,13 @@ def _examined(
 
 
 def show_label_check(session: Session, dataset: ImageDataset) -> None:
-    """Draw the button that looks for likely wrong labels, and say so when there are none.
+    """Draw the button that searches for likely wrong labels, or the sentence that there are none.
 
     Args:
-        session: Keeps what was found.
+        session: Keeps the suspicions.
         dataset: The images.
     """
-    asked = st.button(
+    is_wanted = st.button(
         _("Look for wrong labels"),
         icon=":material/label_important:",
         help=_(
@@ -76,7 +71,7 @@ def show_label_check(session: Session, dataset: ImageDataset) -> None:
             "It takes some seconds for each hundred images, and less when a training has looked at them already."
         ),
     )
-    if asked:
+    if is_wanted:
         guarded(_check_labels)(session, dataset)
     elif session.checked_labels_of == dataset.id and not session.suspicions_about(dataset):
         st.caption(_("No label looks wrong."))
@@ -103,7 +98,7 @@ def _check_labels(session: Session, dataset: ImageDataset) -> None:
 
 
 def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> None:
-    icon, color = _LOOKS[problem.severity]
+    icon, color = _STYLES[problem.severity]
     with st.container(border=True, key=f"problem-{problem.kind}"):
         st.markdown(f":{color}[{icon}] **{plain(problem.title)}.** {plain(problem.sentence)}")
         _show_pictures(dataset, problem)
@@ -111,7 +106,7 @@ def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> 
             if problem.fix and st.button(
                 plain(problem.fix.title), icon=":material/build:", key=f"fix-{problem.kind}"
             ):
-                guarded(_mend)(dataset, problem)
+                guarded(_fix)(dataset, problem)
             if problem.image_ids and st.button(
                 _("Show them in the gallery"), icon=":material/photo_library:", key=f"show-{problem.kind}"
             ):
@@ -160,7 +155,7 @@ def _show_files(dataset: ImageDataset, problem: Problem) -> None:
         st.dataframe(table, hide_index=True, width="stretch")
 
 
-def _mend(dataset: ImageDataset, problem: Problem) -> None:
+def _fix(dataset: ImageDataset, problem: Problem) -> None:
     if problem.fix:
         problem.fix.apply(dataset).save()
     st.rerun()

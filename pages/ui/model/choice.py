@@ -1,4 +1,4 @@
-"""Picking a network: the button that takes it, the cards of those that come with the app, and all others."""
+"""The choice of a backbone: cards of the bundled ones, the list of all others, and downloads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from transfer_core.language import _, plural
 
 
 def show_bundled(session: Session) -> None:
-    """Draw the networks that come with the app as cards beside each other."""
+    """Draw the bundled backbones as cards beside each other."""
     backbones = bundled_backbones()
     for column, backbone in zip(st.columns(len(backbones)), backbones, strict=True):
         with column.container(border=True, height="stretch", key=f"card-{backbone.name}"):
@@ -48,7 +48,7 @@ def show_chosen(session: Session) -> None:
 
 
 def show_use_button(session: Session, backbone: Backbone, key: str) -> None:
-    """Draw the button that takes a network whose weights are here."""
+    """Draw the button that chooses a backbone whose weights are available."""
     is_chosen = session.backbone_name == backbone.name
     if st.button(
         _("Chosen") if is_chosen else _("Use this one"),
@@ -88,7 +88,7 @@ def show_all(session: Session) -> None:
 
 
 def wish_words(wish: Wish) -> str:
-    """A filter in words."""
+    """Return the label of a filter."""
     return {
         "offline": _("work offline now"),
         "small": _("are small (up to {count} MB)").format(count=SMALL_MEGABYTES),
@@ -117,7 +117,7 @@ def _show_entry(session: Session, backbone: Backbone) -> None:
 
 
 def show_details(session: Session, backbone: Backbone) -> None:
-    """Draw everything about one network, and what can be done with it."""
+    """Draw all facts about a backbone, and the button to choose or download it."""
     show_badges(backbone)
     st.markdown(backbone.when_to_pick)
     show_metrics(backbone)

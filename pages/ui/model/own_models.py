@@ -1,4 +1,4 @@
-"""A person's own models as the start of new ones, and models brought from another computer."""
+"""The person's own models as backbones of new ones, and models imported from another computer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _RUNS_SHOWN = 8
 
 
 def show_own_models(session: Session) -> None:
-    """Draw the sources there are, the runs that can become one, and the way to bring one."""
+    """Draw the source models, the runs that can become one, and the import."""
     st.subheader(_("Your own models"), anchor=False, help=explain("own model"))
     sources, runs = own_sources(), list(islice(runs_to_build_on(workspace()), _RUNS_SHOWN))
     if not sources and not runs:

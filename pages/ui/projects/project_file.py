@@ -26,10 +26,10 @@ _MOST_DOWNLOAD_BYTES = 10**9
 
 
 def show_saving(session: Session) -> None:
-    """Let the person choose images, say what goes along, and make the file.
+    """Draw the choice of a dataset, the content of its project, and the button that saves it.
 
     Args:
-        session: Its images are chosen at first.
+        session: Its dataset is chosen at first.
 
     Raises:
         ProjectError: If there is too much.
@@ -70,11 +70,7 @@ def show_saving(session: Session) -> None:
 
 
 def show_opening(session: Session) -> None:
-    """Let the person bring a file, and say what came of it.
-
-    Args:
-        session: Remembers the file.
-    """
+    """Draw the field that opens a project file, and the result."""
     job = opening_of(session.opened_file) if session.opened_file else None
     if job and not job.is_over:
         st.fragment(_show_opening_progress, run_every="1s")(session)

@@ -1,4 +1,4 @@
-"""Photos with known classes that a person brings only to test a run."""
+"""Labelled test photos of a run, which it is never trained on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from transfer_core.runs.training_run import TrainingRun
 
 
 def show_new_photos(run: TrainingRun) -> None:
-    """Draw the fields that take test photos in, and what is there already."""
+    """Draw the test photos that a run has, and the fields to add some."""
     learned_from = dataset_of(run)
     photos = new_photos_of(run, learned_from)
     with st.expander(_("Test it on photos whose class you know"), icon=":material/folder_open:"):
@@ -29,7 +29,7 @@ def show_new_photos(run: TrainingRun) -> None:
             )
         )
         if photos:
-            _show_what_is_there(run, photos)
+            _show_present(run, photos)
         version = photos.dataset.version if photos else 0
         left, right = st.columns(2)
         with left:
@@ -42,7 +42,7 @@ def show_new_photos(run: TrainingRun) -> None:
             guarded(_take_files)(run, files, learned_from)
 
 
-def _show_what_is_there(run: TrainingRun, photos: NewPhotos) -> None:
+def _show_present(run: TrainingRun, photos: NewPhotos) -> None:
     sentences = [plural("{count} photo is here.", "{count} photos are here.", len(photos.images))]
     if photos.num_met:
         sentences.append(

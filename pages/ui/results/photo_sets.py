@@ -1,4 +1,4 @@
-"""On which photos a run is looked at: those it was checked with, those it learned from, those that only test it."""
+"""The sets of photos that a run can be scored on: validation, training, test folder, and new test photos."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class PhotoSet:
     Args:
         name: `"validation"`, `"train"`, `"test"` or `"new"`.
         title: On screen.
-        evaluation: Scores them, when asked; remembered for all visitors.
-        dataset: Where the photos are as they are now; None when they are gone.
+        evaluation: Scores the photos when it is called; cached for all visitors.
+        dataset: The current version of the photos; None if they were deleted.
     """
 
     name: str
@@ -37,7 +37,7 @@ class PhotoSet:
 
 
 def photo_sets(run: TrainingRun) -> dict[str, PhotoSet]:
-    """Return the sets that a run can be scored on, by name; nothing is scored yet."""
+    """Return the sets that a run can be scored on, by name, without scoring them."""
     dataset = dataset_of(run)
     sets = {}
     stored = None
@@ -64,7 +64,7 @@ def photo_sets(run: TrainingRun) -> dict[str, PhotoSet]:
 
 
 def with_new_photos(run: TrainingRun, sets: dict[str, PhotoSet], learned_from: ImageDataset | None) -> None:
-    """Add the photos that were brought to test a run, where there are any."""
+    """Add the labelled test photos of a run, if there are any."""
     try:
         photos = new_photos_of(run, learned_from)
     except TransferStudioError:
@@ -101,7 +101,7 @@ def choose_set(sets: dict[str, PhotoSet]) -> PhotoSet:
 
 
 def dataset_of(run: TrainingRun) -> ImageDataset | None:
-    """The photos of a run as they are now, or None when they were deleted."""
+    """Load the dataset of a run; None if it was deleted."""
     try:
         return ImageDataset.load(workspace(), run.dataset_id)
     except NotFoundError:

@@ -1,4 +1,4 @@
-"""The new photos to show a model, and the ways in which they come."""
+"""The ways to add photos on the Test page."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _MOST_AS_CARDS = 48
 
 @dataclass(frozen=True)
 class UnlabelledPhotos:
-    """Photos the model has never seen, each read only when it is needed.
+    """Photos to classify, each read only when it is needed.
 
     Args:
-        key: Tells them from all others that were brought.
+        key: Identifies the uploads.
         files: The photos.
-        archive: The zip or tar that they lie in instead.
+        archive: A zip or tar of photos instead.
     """
 
     key: tuple[str, ...] = ()
@@ -41,16 +41,16 @@ class UnlabelledPhotos:
     archive: UploadedFile | None = None
 
     def __bool__(self) -> bool:
-        """Whether any were brought."""
+        """Return whether there are any."""
         return bool(self.files or self.archive)
 
     @property
     def are_many(self) -> bool:
-        """Whether they are too many to be drawn one by one."""
+        """Whether to draw a table instead of a card for each."""
         return self.archive is not None or len(self.files) > _MOST_AS_CARDS
 
     def with_pasted(self, pasted: Mapping[str, SourceFile]) -> UnlabelledPhotos:
-        """Return these and some from the clipboard."""
+        """Return a copy with photos from the clipboard added."""
         return replace(
             self,
             key=(*self.key, *pasted),
@@ -59,10 +59,10 @@ class UnlabelledPhotos:
 
     @contextmanager
     def opened(self) -> Iterator[Sequence[SourceFile]]:
-        """List the files, and keep the archive open meanwhile.
+        """Open the archive, if there is one, and yield the files.
 
         Raises:
-            IngestError: If the archive is none, is damaged, or holds more than is taken at once.
+            IngestError: If the archive is damaged or exceeds the limits.
         """
         if self.archive is None:
             yield self.files
@@ -72,7 +72,7 @@ class UnlabelledPhotos:
 
 
 def choose_way() -> str:
-    """Let the person say how the photos come: `"few"`, `"many"`, `"snapshot"` or `"live"`."""
+    """Let the person pick a way: `"few"`, `"many"`, `"snapshot"` or `"live"`."""
     ways = {
         "few": _("Photos"),
         "many": _("A folder or zip"),
@@ -91,11 +91,11 @@ def choose_way() -> str:
 
 
 def collect_photos(session: Session, run: TrainingRun, way: str) -> UnlabelledPhotos:
-    """Let the person drop or paste photos or take one, or use those kept aside of a sample.
+    """Let the person upload, paste or take photos, or use the test photos of a sample.
 
     Args:
-        session: Keeps what was pasted.
-        run: The run that is tested.
+        session: Keeps the pasted photos.
+        run: Its sample, if it was trained on one, offers test photos.
         way: `"few"`, `"many"` or `"snapshot"`.
     """
     if way == "many":

@@ -1,4 +1,4 @@
-"""Many new photos at once: what the model says about them as a table."""
+"""The predictions for many new photos as a table."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ Scored = list[tuple[Answer, Prediction]]
 
 
 def show_many_photos(session: Session, runs: Runs, photos: UnlabelledPhotos) -> None:
-    """Score photos and draw the table; the one that is clicked is drawn below it.
+    """Classify photos and draw the table, and below it the photo whose row is clicked.
 
     Args:
-        session: Keeps the answers until other photos come.
-        runs: The run that is tested, and perhaps another one to set beside it.
+        session: Keeps the answers until other photos are added.
+        runs: The run to test, and optionally a second one to compare it with.
         photos: From a folder or an archive.
 
     Raises:
-        IngestError: If the archive is none, is damaged, or holds more than is taken at once.
+        IngestError: If the archive is damaged or exceeds the limits.
     """
     if not photos:
         st.caption(_("You get a table of all photos with their answers. It is kept only until you leave."))
@@ -54,7 +54,7 @@ def show_many_photos(session: Session, runs: Runs, photos: UnlabelledPhotos) -> 
     answers = [_answers(session, run, photos) for run in runs]
     scored = least_sure_first(answers[0])
     _show_summary(runs[0], answers[0], scored)
-    _say_how_many_were_met(runs[0], [answer for answer, _found in scored])
+    _show_num_seen(runs[0], [answer for answer, _found in scored])
     _show_left_out(answers[0])
     if not scored:
         return
@@ -66,7 +66,7 @@ def show_many_photos(session: Session, runs: Runs, photos: UnlabelledPhotos) -> 
 
 
 def _answers(session: Session, run: TrainingRun, photos: UnlabelledPhotos) -> Sequence[Answer]:
-    """Score each photo once, as long as the same photos, model and limits are there."""
+    """Return the answers, computed once for each set of photos, model and limits."""
     if session.answered_photos != photos.key:
         session.answered_photos = photos.key
         session.answers = {}
@@ -75,17 +75,17 @@ def _answers(session: Session, run: TrainingRun, photos: UnlabelledPhotos) -> Se
         text = _("Looking at the photos …")
         bar = st.progress(0.0, text)
 
-        def tell(num_done: int, total: int) -> None:
+        def show_progress(num_done: int, total: int) -> None:
             bar.progress(num_done / total, text)
 
         with photos.opened() as files:
-            session.answers[key] = answer_files(predictor(run.id), files, tell)
+            session.answers[key] = answer_files(predictor(run.id), files, show_progress)
         bar.empty()
     return session.answers[key]
 
 
 def _show_summary(run: TrainingRun, answers: Sequence[Answer], scored: Scored) -> None:
-    """Draw how many photos got which answer, with the table to take away."""
+    """Draw the number of photos of each answer, with the download of the table."""
     said = Counter(found.class_name for _answer, found in scored if found.is_known)
     parts = [f"{count:,} {plain(name)}" for name, count in said.most_common(_CLASSES_NAMED)]
     if num_others := said.total() - sum(count for _name, count in said.most_common(_CLASSES_NAMED)):
@@ -106,9 +106,9 @@ def _show_summary(run: TrainingRun, answers: Sequence[Answer], scored: Scored) -
         )
 
 
-def _say_how_many_were_met(run: TrainingRun, answers: Sequence[Answer]) -> None:
+def _show_num_seen(run: TrainingRun, answers: Sequence[Answer]) -> None:
     known_by = [(answer.image_id, answer.fingerprint) for answer in answers]
-    # A run of version 0.1 did not note what it has met.
+    # Runs of version 0.1 did not store which images they were trained on.
     with suppress(WorkspaceError):
         num_met = sum(met_before(run, dataset_of(run), known_by))
         if num_met:
@@ -134,7 +134,7 @@ def _show_left_out(answers: Sequence[Answer]) -> None:
 
 
 def _show_table(scored: Scored, others: dict[int, Prediction | None], key: str) -> Answer | None:
-    """Draw a row for each photo of a page and return the one that is clicked."""
+    """Draw a row for each photo of a page and return the answer whose row is selected."""
     if len(scored) > _ROWS_A_PAGE:
         scored = _in_chosen_order(scored, key)
     _first, shown = page_of(scored, _ROWS_A_PAGE, key)
@@ -162,7 +162,7 @@ def _show_table(scored: Scored, others: dict[int, Prediction | None], key: str) 
 
 
 def _in_chosen_order(scored: Scored, key: str) -> Scored:
-    """Let the person sort photos that fill several pages: a heading sorts the rows of its page alone."""
+    """Let the person sort all pages; a click on a heading sorts the rows of one page only."""
     orders: dict[str, tuple[str, Callable[[tuple[Answer, Prediction]], Any]]] = {
         "unsure": (_("Least sure first"), lambda _pair: 0),
         "sure": (_("Surest first"), lambda pair: -pair[1].probability),
@@ -197,15 +197,15 @@ def _columns() -> dict[str, Any]:
 def _cells(answer: Answer, found: Prediction, other: Prediction | None) -> dict[str, str | float]:
     return {
         "photo": data_url(answer.thumbnail),
-        "answer": _said(found),
+        "answer": _answer_words(found),
         "certainty": found.probability,
         "guess": found.class_name,
-        "other": f"{_said(other)}, {other.probability:.0%}" if other else "",
+        "other": f"{_answer_words(other)}, {other.probability:.0%}" if other else "",
         "file": answer.path,
     }
 
 
-def _said(found: Prediction) -> str:
+def _answer_words(found: Prediction) -> str:
     return found.class_name if found.is_known else _("I don't know")
 
 

@@ -1,4 +1,4 @@
-"""What a model says about photos: the photo, the classes as bars, the time it took."""
+"""A card for each new photo: the photo, the probabilities as bars, the time it took."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ Runs = tuple[TrainingRun, ...]
 
 
 def show_predictions(session: Session, runs: Runs, photos: Sequence[SourceFile]) -> None:
-    """Score photos and draw the answers.
+    """Classify photos and draw a card for each.
 
     Args:
-        session: Knows which photos were said to be wrong.
-        runs: The run that is tested, and perhaps another one to set beside it.
-        photos: Each gets a card.
+        session: Keeps the corrections.
+        runs: The run to test, and optionally a second one to compare it with.
+        photos: The files.
     """
     if not photos:
         return
@@ -53,7 +53,7 @@ def show_predictions(session: Session, runs: Runs, photos: Sequence[SourceFile])
 
 
 def load_models(runs: Runs) -> None:
-    """Load the models, which takes a moment the first time."""
+    """Load the models, which takes some seconds the first time, and draw their warnings."""
     with st.spinner(_("Getting the network ready …")):
         notices = [notice for run in runs for notice in predictor(run.id).notices]
     for notice in notices:
@@ -61,7 +61,7 @@ def load_models(runs: Runs) -> None:
 
 
 def explain_certainty() -> None:
-    """Say what the numbers mean."""
+    """Draw the sentence about what the numbers mean."""
     st.caption(
         _(
             "How sure the network is of each class. It knows only these; a photo unlike all it has learned from gets "
@@ -72,13 +72,13 @@ def explain_certainty() -> None:
 
 
 def show_card(session: Session, runs: Runs, photo: SourceFile, number: int) -> None:
-    """Draw one photo with the answer of each run, why, and a way to say that it is wrong.
+    """Draw a photo with the prediction of each run, its explanation, and the form to correct it.
 
     Args:
-        session: Knows which photos were said to be wrong.
-        runs: The run that is tested, and perhaps another one to set beside it.
+        session: Keeps the corrections.
+        runs: The run to test, and optionally a second one to compare it with.
         photo: The file.
-        number: Tells it from other photos on the page.
+        number: Unique for each photo of the page.
     """
     name = plain(photo.path)
     try:
@@ -127,7 +127,7 @@ def _show_class(prediction: Prediction) -> None:
 
 
 def _bars(prediction: Prediction) -> str:
-    """The most probable classes as bars; the numbers stand beside them for every reader."""
+    """Return the most probable classes as bars in HTML, with their numbers as text."""
     rows = []
     for name, probability in list(prediction.probabilities.items())[:MAX_BARS]:
         best = " bars-best" if name == prediction.class_name else ""

@@ -85,7 +85,7 @@ def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot, percent: bool) -> 
 
 
 def _last_epoch_shown(snapshot: RunSnapshot) -> int:
-    """Where the axis ends: it doubles as the curve grows, so that a thousand epochs do not squash the first ten."""
+    """Return the end of the axis. It doubles as the curve grows, or 1,000 planned epochs would squash the first ten."""
     num_epochs = len(snapshot.epochs)
     if snapshot.outcome is not None:
         return max(num_epochs, 2)
@@ -96,7 +96,7 @@ def _last_epoch_shown(snapshot: RunSnapshot) -> int:
 
 
 def _batch_series(snapshot: RunSnapshot) -> list[dict[str, Any]]:
-    """The loss of single batches: raw as a faint line, smoothed as a clear one."""
+    """Return the loss of each batch as two lines: raw and faint, smoothed and clear."""
     raw = [point.loss for point in snapshot.batch_losses]
     positions = [round(point.position, 3) for point in snapshot.batch_losses]
     series = ((_("each batch"), raw, 1, 0.35), (_("batches"), smoothed(raw), 1.5, 1.0))

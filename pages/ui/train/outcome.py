@@ -1,4 +1,4 @@
-"""What came of a run, and what can be done with it."""
+"""The result of a run that has ended, and the actions on it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from transfer_core.training.curves import read_curves
 
 
 def show_result(session: Session) -> None:
-    """Draw what came of a run."""
+    """Draw the result of a run."""
     assert session.run_id is not None
     run = TrainingRun.load(workspace(), session.run_id)
     snapshot, status = run_queue().snapshot(run.id), run_queue().status(run.id)
@@ -85,7 +85,7 @@ def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None
 
 
 def _link_to(session: Session, run: TrainingRun, step: Step, label: str, *, is_next: bool = False) -> None:
-    """A button that goes on to a step with this very run."""
+    """Draw a button that opens a step with this run."""
     if st.button(label, type="primary" if is_next else "secondary", icon=step.icon, key=f"next-{step.name}"):
         session.picked_run_id = run.id
         st.switch_page(step.page)
