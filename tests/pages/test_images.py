@@ -182,7 +182,7 @@ def copies_of(images: ImageDataset, folder: Path) -> list[Path]:
     return copies
 
 
-def test_problems_are_listed_and_mended_with_one_click(
+def test_problems_are_listed_and_fixed_with_one_click(
     open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, image_folder: Path
 ) -> None:
     copies = copies_of(dataset, image_folder)

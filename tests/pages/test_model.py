@@ -99,7 +99,7 @@ def test_download_shows_its_bar_and_can_be_cancelled(open_page: OpenPage) -> Non
     assert job.should_stop()
 
 
-def test_download_that_did_not_work_is_told_until_it_is_dismissed(open_page: OpenPage) -> None:
+def test_a_failed_download_is_shown_until_it_is_dismissed(open_page: OpenPage) -> None:
     downloads()["resnet50"] = held(JobProgress(), is_over=True, problem="The server is *gone*.")
     page = open_page("1_Model")
     assert page.error[0].value == r"The server is \*gone\*."
