@@ -1,4 +1,4 @@
-"""The welcome page: what this is, where to start, and what has been done before."""
+"""The welcome page: an introduction, the ways to start, and earlier runs."""
 
 import streamlit as st
 

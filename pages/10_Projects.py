@@ -1,4 +1,4 @@
-"""Everything about some images as one file: saved here, opened on another computer."""
+"""Save a dataset with its runs as one file, and open such a file."""
 
 import streamlit as st
 

@@ -1,19 +1,15 @@
-"""Step 2: bring the images, sorted into classes."""
+"""Step 2: add images, sorted into classes."""
 
 import streamlit as st
 
-from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded, link_to_next, run_page
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
-from pages.ui.app.words import plain
-from pages.ui.components.charts import show_class_counts
 from pages.ui.components.gallery import show_gallery
 from pages.ui.images.add_photos import show_image_sources
-from pages.ui.images.edits import show_class_editor, show_undo
+from pages.ui.images.dataset_overview import show_overview
+from pages.ui.images.edits import show_class_editor, show_last_edit
 from pages.ui.images.problems import show_problems
-from pages.ui.images.split import show_split_choice
-from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _
 
 
@@ -42,27 +38,9 @@ def show_images(session: Session) -> None:
         else:
             link_to_next(Step.MODEL, _("Next: pick a model"))
     st.subheader(_("Gallery"), anchor=False)
-    show_undo(dataset)
+    show_last_edit(dataset)
     show_gallery(session, dataset, problems)
     show_class_editor(dataset)
-
-
-def show_overview(dataset: ImageDataset) -> None:
-    """Draw name, counts and the split."""
-    st.subheader(plain(dataset.name), anchor=False)
-    with st.container(horizontal=True):
-        st.metric(_("Classes"), len(dataset.class_names), border=True)
-        st.metric(_("To learn from"), f"{len(dataset.images_in('train')):,}", border=True)
-        st.metric(
-            _("To check with"),
-            f"{len(dataset.images_in('validation')):,}",
-            help=explain("validation"),
-            border=True,
-        )
-        if tested := dataset.images_in("test"):
-            st.metric(_("To test with"), f"{len(tested):,}", help=explain("test images"), border=True)
-    show_class_counts(dataset)
-    show_split_choice(dataset)
 
 
 run_page(_("Images"), show_images, step=Step.IMAGES)

@@ -1,4 +1,4 @@
-"""Step 3: choose what stays as it is and what learns."""
+"""Step 3: choose which blocks are frozen and which are trainable."""
 
 import streamlit as st
 
@@ -35,8 +35,8 @@ def show_layers(session: Session) -> None:
     show_network(plan, dataset.class_names)
     show_numbers(plan, len(dataset.class_names))
     advice = depth_advice(plan, num_train_images)
-    say = st.info if advice.fits else st.warning
-    say(advice.text, icon=":material/lightbulb:")
+    draw = st.info if advice.fits else st.warning
+    draw(advice.text, icon=":material/lightbulb:")
     with st.container(horizontal=True):
         link_to_next(Step.TRAIN, _("Next: train"))
         if st.button(

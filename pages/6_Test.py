@@ -1,15 +1,15 @@
-"""Step 6: show the model new photos."""
+"""Step 6: test the model on new photos."""
 
 import streamlit as st
 
 from pages.ui.app.page import run_page
-from pages.ui.app.run_choice import choose_other_run, choose_run, runs_with_a_model, say_no_model
+from pages.ui.app.run_choice import choose_other_run, choose_run, runs_with_a_model, show_no_model
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.components.live_camera import show_live_camera
 from pages.ui.test.add_test_photos import choose_way, collect_photos
 from pages.ui.test.many_photos import show_many_photos
-from pages.ui.test.predictions import show_predictions
+from pages.ui.test.predictions import explain_certainty, load_models, show_predictions
 from transfer_core.language import _
 
 
@@ -20,13 +20,15 @@ def show_test(session: Session) -> None:
         by_id = runs_with_a_model()
         run = choose_run(session, by_id)
     if run is None:
-        say_no_model(session)
+        show_no_model(session)
         return
     with right:
         other = choose_other_run(run, by_id)
     runs = (run, other) if other else (run,)
     way = choose_way()
     if way == "live":
+        load_models(runs)
+        explain_certainty()
         show_live_camera(session, runs)
         return
     photos = collect_photos(session, run, way)

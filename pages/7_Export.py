@@ -1,7 +1,7 @@
-"""Step 7: take the model away, with a proof that it answers as it does here."""
+"""Step 7: export the model, with a proof that it gives the same answers."""
 
 from pages.ui.app.page import run_page
-from pages.ui.app.run_choice import choose_run, say_no_model
+from pages.ui.app.run_choice import choose_run, show_no_model
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.export.formats import show_exports
@@ -13,7 +13,7 @@ def show_export(session: Session) -> None:
     """Draw the page."""
     run = choose_run(session)
     if run is None:
-        say_no_model(session)
+        show_no_model(session)
     else:
         show_exports(run)
         show_smaller_model(session, run)

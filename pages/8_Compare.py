@@ -1,14 +1,13 @@
-"""Runs side by side, and the same images at several freeze depths."""
+"""Compare runs, and train the same images at several freeze depths."""
 
 import streamlit as st
 
-from pages.ui.app.page import run_page
+from pages.ui.app.deleted_run import show_deleted_run
+from pages.ui.app.page import choose_part, run_page
 from pages.ui.app.session import Session
 from pages.ui.compare.comparison import show_comparison
 from pages.ui.compare.sweep import show_sweeps
 from pages.ui.compare.table import choose_runs
-from pages.ui.results.parts import choose_named
-from pages.ui.train.outcome import show_undo
 from transfer_core.language import _
 
 
@@ -16,8 +15,8 @@ def show_compare(session: Session) -> None:
     """Draw the page."""
     st.title(_("Compare"), anchor=False)
     parts = {"runs": _("Runs side by side"), "depths": _("Try several depths")}
-    session.compare_part = choose_named(parts, session.compare_part, "compare-part")
-    show_undo(session)
+    session.compare_part = choose_part(parts, session.compare_part, "compare-part")
+    show_deleted_run(session)
     if session.compare_part == "depths":
         show_sweeps(session)
         return

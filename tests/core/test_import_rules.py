@@ -270,9 +270,9 @@ def test_no_file_of_the_pages_is_named_like_a_test() -> None:
         ),
         ("pages/4_Train.py", "def run():\n    import threading", "pages.4_Train uses threads"),
         (
-            "pages/ui/components/charts.py",
+            "pages/ui/train/charts.py",
             "st.session_state['a'] = 1",
-            "pages/ui/components/charts.py names session_state",
+            "pages/ui/train/charts.py names session_state",
         ),
         ("app.py", "from streamlit import session_state", "app.py names session_state"),
     ],

@@ -38,7 +38,7 @@ def test_search_filter_and_details_of_a_model_that_is_not_here(person: Person) -
     details = page.get_by_role("dialog")
     for words in ("27.8 million", "81.3%", "MIT", "convnext_tiny_notop.h5"):
         expect(details.get_by_text(words).first).to_be_visible()
-    # The address of this server's downloads leads nowhere: that is told, and nothing is taken for the weights.
+    # The address of this server's downloads leads nowhere: an error is shown, and no file counts as the weights.
     details.get_by_role("button", name=re.compile("Download its weights")).click()
     expect(page.get_by_text("use a model that works offline")).to_be_visible()
     expect(details).to_be_hidden()

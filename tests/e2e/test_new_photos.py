@@ -98,7 +98,7 @@ def test_the_live_camera_answers_again_and_again_and_is_let_go_of(person: Person
     page = open_test(person, run, "Live camera", KEEP_STREAMS)
     page.get_by_role("button", name="Switch the camera on").click()
     expect(said_live(page)).to_have_text("red")
-    # The rate is told only after several answers have come.
+    # The rate is shown only after several answers.
     expect(page.get_by_text("answers a second")).to_be_visible()
     names = page.locator(".st-key-live-camera .name")
     expect(names).to_have_text(["blue", "green", "red"])

@@ -166,7 +166,7 @@ def test_earlier_images_can_be_taken_again(open_page: OpenPage, dataset: ImageDa
 def test_too_many_files_for_one_class_are_sent_to_the_folder_way(
     open_page: OpenPage, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pages.ui.images.add_photos._MAX_CLASS_FILES", 1)
+    monkeypatch.setattr("pages.ui.images.add_photos.MAX_FILES", 1)
     page = open_page("2_Images")
     page.button_group[0].set_value("One class").run()
     page.text_input[0].set_value("grey")
@@ -187,7 +187,7 @@ def copies_of(images: ImageDataset, folder: Path) -> list[Path]:
     return copies
 
 
-def test_problems_are_listed_and_mended_with_one_click(
+def test_problems_are_listed_and_fixed_with_one_click(
     open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, image_folder: Path
 ) -> None:
     copies = copies_of(dataset, image_folder)

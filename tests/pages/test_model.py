@@ -39,8 +39,12 @@ def test_shows_a_card_for_each_bundled_model_first(open_page: OpenPage) -> None:
     titles = [found.value for found in page.subheader]
     assert titles[:3] == [backbone.title for backbone in bundled_backbones()]
     assert "tiny" not in texts(page).lower()
-    values = [metric.value for metric in page.metric]
-    assert {"19 MB", "3.4 million", "224 × 224 px", "75.1%"} <= set(values)
+    assert {
+        ("Size", "19 MB"),
+        ("Parameters", "3.4 million"),
+        ("Looks at", "224 × 224 px"),
+        ("On ImageNet", "75.1%"),
+    } <= {(metric.label, metric.value) for metric in page.metric}
     for backbone in bundled_backbones():
         assert backbone.when_to_pick in texts(page)
     assert texts(page).count("works offline") == 3

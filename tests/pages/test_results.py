@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -103,13 +104,32 @@ def test_only_the_open_part_is_drawn_and_the_address_keeps_it(open_page: OpenPag
     assert "What was taken for what" in [found.value for found in page.subheader]
 
 
-def test_mistakes_can_be_listed_in_every_way(open_page: OpenPage, run: TrainingRun) -> None:
-    page = open_part(open_page, run, "mistakes")
-    for kind in ("unsure", "typical", "labels", "wrong"):
-        page.segmented_control(key="results-list").set_value(kind).run()
-        assert not page.exception and not page.error
-    page.segmented_control(key="results-set").set_value("train").run()
+def listed(page: AppTest, kind: str) -> list[str]:
+    """The ids of the photos in a list of the Mistakes part, in their order."""
+    page.segmented_control(key="results-list").set_value(kind).run()
     assert not page.exception and not page.error
+    (found,) = [one.proto for one in page.get("bidi_component") if f"list-{kind}" in one.proto.id]
+    return [tile["id"] for tile in json.loads(found.json)["tiles"]]
+
+
+def test_mistakes_can_be_listed_in_every_way(open_page: OpenPage, run: TrainingRun) -> None:
+    make_the_least_sure_two_wrong(run)
+    stored = run.evaluation()
+    assert stored is not None
+    surest_first = [outcome.image_id for outcome in stored.outcomes]
+    page = open_part(open_page, run, "mistakes")
+    assert set(listed(page, "wrong")) == set(surest_first[-2:])
+    assert listed(page, "unsure") == surest_first[::-1]
+    of_class = [outcome.image_id for outcome in stored.outcomes[:10] if outcome.class_name == "blue"]
+    page.segmented_control(key="results-list").set_value("typical").run()
+    assert page.selectbox(key="typical-class").value == "blue"
+    assert listed(page, "typical") == of_class
+    page.segmented_control(key="results-list").set_value("labels").run()
+    assert "The other photos speak for another label." in texts(page)
+    assert button(page, "Look for wrong labels")
+    page.segmented_control(key="results-set").set_value("train").run()
+    trained_on = listed(page, "unsure")
+    assert trained_on and set(trained_on) <= run.train_ids()
 
 
 def test_changed_labels_are_trained_again_with_the_same_settings(
@@ -289,12 +309,17 @@ def test_a_model_of_before_says_what_is_missing(open_page: OpenPage, run: Traini
 def test_photos_that_were_deleted_leave_the_numbers(
     open_page: OpenPage, run: TrainingRun, page_workspace: Workspace
 ) -> None:
-
+    stored = run.evaluation()
+    assert stored is not None
     shutil.rmtree(page_workspace.dataset_dir(run.dataset_id))
-    for part in ("overview", "mistakes", "certainty"):
-        page = open_part(open_page, run, part)
-        assert not page.exception and not page.error
-    assert "12 photos were tested" in texts(open_part(open_page, run, "overview"))
+    shown = {part: open_part(open_page, run, part) for part in ("overview", "mistakes", "certainty")}
+    assert not [page for page in shown.values() if page.error]
+    assert "12 photos were tested" in texts(shown["overview"])
+    assert "**100% get an answer**" in texts(shown["certainty"])
+    # Without their files they are listed by name.
+    assert not shown["mistakes"].get("bidi_component")
+    shown["mistakes"].segmented_control(key="results-list").set_value("unsure").run()
+    assert texts(shown["mistakes"]).count("\n- ") == 12
 
 
 def test_labelled_photos_test_it(open_page: OpenPage, run: TrainingRun, tmp_path: Path, make_image) -> None:
@@ -333,7 +358,7 @@ def test_photos_that_look_like_training_photos_are_counted_apart(
     assert "2 more are not counted: they look like photos from the training." in texts(page)
 
 
-def test_test_photos_that_were_all_met_are_no_silent_gap(
+def test_it_is_said_when_all_test_photos_were_seen_in_training(
     open_page: OpenPage, run: TrainingRun, page_workspace: Workspace, tmp_path: Path, make_image: MakeImage
 ) -> None:
     (tmp_path / "new" / "red").mkdir(parents=True)
@@ -368,7 +393,7 @@ def test_calibration_says_how_it_was_measured(open_page: OpenPage, run: Training
     assert "The same photos set the temperature" in texts(open_part(open_page, run, "certainty"))
 
 
-def test_each_folder_of_test_photos_is_scored_anew(
+def test_each_folder_of_test_photos_is_scored_again(
     open_page: OpenPage, run: TrainingRun, tmp_path: Path, make_image: MakeImage
 ) -> None:
     for count in (2, 3):
@@ -397,7 +422,7 @@ def test_damaged_test_photos_can_be_let_go(
     assert not page.error and not page.exception
 
 
-def test_a_run_whose_network_is_gone_leaves_the_others_at_hand(
+def test_a_run_whose_backbone_was_deleted_leaves_the_others_available(
     open_page: OpenPage, run: TrainingRun, page_workspace: Workspace
 ) -> None:
     other = copied(page_workspace, run)

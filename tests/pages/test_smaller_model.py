@@ -55,7 +55,7 @@ def test_one_click_has_a_small_model_taught(
     assert pages.ui.app.process.run_queue().snapshot(student) is not None
 
 
-def test_images_parted_anew_are_refused_with_the_reason(
+def test_images_that_were_split_again_are_refused_with_the_reason(
     open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset
 ) -> None:
     run = trained(page_workspace, dataset)

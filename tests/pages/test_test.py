@@ -345,7 +345,7 @@ def test_what_is_pasted_is_kept_once_named_and_bounded(
 
     def send(number: int, name: str = "image.png", content: str = "YWJj") -> None:
         message = {"id": f"paste-{number:08}", "name": name, "content": content}
-        monkeypatch.setattr(pasted_photos, "component_value", lambda key, kind: message)
+        monkeypatch.setattr("pages.ui.components.component.component_value", lambda key, kind: message)
         pasted_photos._take_photo(session)
 
     send(1)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pages.ui.app.arrivals import Upload
-from pages.ui.images.upload_parts import expect_files, take_part
+from pages.ui.app.upload_parts import expect_files, take_part
 from transfer_core.data.ingest import create_dataset
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.workspace import Workspace
@@ -24,7 +24,7 @@ def part(path: str, content: bytes, offset: int = 0, *, is_end: bool = True) -> 
     return {"path": path, "content": base64.b64encode(content).decode(), "offset": offset, "is_end": is_end}
 
 
-def test_folders_within_folders_are_told_from_the_whole_list(upload: Upload) -> None:
+def test_nested_folders_get_their_classes_from_the_whole_list(upload: Upload) -> None:
     paths = ["holiday/photos/cat/1.jpg", "holiday/photos/dog/2.jpg"]
     assert expect_files(upload, {"paths": paths, "tables": []}) == []
     assert [file.class_name for path in paths if (file := take_part(upload, part(path, b"x")))] == [

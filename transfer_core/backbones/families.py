@@ -44,7 +44,7 @@ def family_words(family: str) -> FamilyWords:
         ),
         "inception": FamilyWords(
             "Inception and Xception",
-            _("ModelOutputs at several sizes of detail at once, in larger pictures."),
+            _("Looks at several sizes of detail at once, in larger pictures."),
         ),
         "nasnet": FamilyWords(
             "NASNet",

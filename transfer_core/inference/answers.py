@@ -11,9 +11,10 @@ from itertools import islice
 
 import numpy as np
 
-from transfer_core.data.images.decoding import decode_image, encode_jpeg, image_id
+from transfer_core.data.images.decoding import decode_image, image_id
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.images.similarity import fingerprint
+from transfer_core.data.images.thumbnails import thumbnail
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import UnreadableImageError
@@ -130,5 +131,4 @@ def _decode(file: ImportedFile, image_size: int) -> _Decoded:
     except UnreadableImageError as error:
         return _Decoded(None, reason=str(error))
     pixels, hashes = to_pixels(image, image_size), (image_id(image), fingerprint(image))
-    image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-    return _Decoded(pixels, encode_jpeg(image, quality=80), "", *hashes)
+    return _Decoded(pixels, thumbnail(image, _THUMBNAIL_SIDE), "", *hashes)

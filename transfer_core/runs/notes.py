@@ -10,8 +10,8 @@ from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.facts_file import FactsFile
 from transfer_core.schema import CONTROL_CHARACTERS
 
-_LONGEST_NAME = 80
-_LONGEST_NOTE = 2000
+MAX_NAME_LENGTH = 80
+MAX_NOTE_LENGTH = 2000
 _Text = Annotated[str, msgspec.Meta(max_length=100_000)]
 
 
@@ -29,8 +29,8 @@ class RunNotes(msgspec.Struct, frozen=True):
     is_starred: bool = False
 
     def __post_init__(self) -> None:
-        note = CONTROL_CHARACTERS.sub("", self.note).strip()[:_LONGEST_NOTE]
-        msgspec.structs.force_setattr(self, "name", clean_name(self.name, _LONGEST_NAME))
+        note = CONTROL_CHARACTERS.sub("", self.note).strip()[:MAX_NOTE_LENGTH]
+        msgspec.structs.force_setattr(self, "name", clean_name(self.name, MAX_NAME_LENGTH))
         msgspec.structs.force_setattr(self, "note", note)
 
 

@@ -1,4 +1,4 @@
-"""What comes from the browser piece by piece: folders, recordings, frames of the live camera."""
+"""State of what arrives in pieces: folder uploads, camera recordings, frames of the live camera."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 @dataclass
 class Upload:
-    """A folder on its way, from the browser or from the server's own disk.
+    """A folder that is being uploaded from the browser or read from the server's disk.
 
     Args:
-        id: Given by the browser, or the folder below the one that is allowed on the server.
-        before: The dataset as it was.
-        after: The dataset with what has arrived.
-        num_batches: How many batches have been taken in.
-        num_saved: How many of these are on disk.
-        waiting: Files that have arrived and are not on disk yet.
-        num_waiting_bytes: Their size, as they were sent.
-        is_resumed: Whether the browser goes on with an upload that broke off.
-        begun: The parts so far of a file that is larger than a batch.
-        awaited: Each file of the folder by its path, with its class, without its content.
-        num_known: Files that had come in before.
-        is_complete: Whether the last batch has been taken in.
-        is_stopped: Whether the person stopped it.
-        has_failed: Whether it broke off because something could not be saved.
-        is_shown: Whether the page has been drawn with it.
-        problem: Why it could not be used, for the person.
+        id: Made by the browser; for a folder of the server its path below the allowed folder.
+        before: The dataset before the upload.
+        after: The dataset with the files that have arrived.
+        num_batches: Batches that were processed.
+        num_saved: Batches whose files are on disk.
+        waiting: Files that have arrived but are not on disk yet.
+        num_waiting_bytes: Their size in base64.
+        is_resumed: Whether the browser continues an interrupted upload.
+        begun: The first parts of a file that is larger than a batch.
+        awaited: The listed files by path, with their class, without content.
+        num_known: Files that the dataset already had.
+        is_complete: Whether the last batch was processed.
+        is_stopped: Whether the person stopped the upload.
+        has_failed: Whether saving failed, which ended the upload.
+        is_shown: Whether the page was drawn after the end.
+        problem: Error message for the person.
     """
 
     id: str
@@ -55,17 +55,16 @@ class Upload:
 
 @dataclass
 class Recording:
-    """Frames of one press of the camera's button.
+    """The frames that were recorded during one press of the record button.
 
     Args:
-        id: Given by the browser; also the burst of its images.
-        dataset: Where the frames go, as it was before the first.
-        class_name: Their class.
-        num_messages: How many messages of the browser have been taken in.
-        num_frames: How many frames came, those that show exactly the same as another one included.
-        is_complete: Whether the button was let go and the last frame is in.
-        is_shown: Whether the page has been drawn with it.
-        problem: Why it broke off, for the person.
+        id: Made by the browser; the `burst` of the images.
+        dataset: The dataset before the first frame.
+        num_messages: Messages of the browser that were processed.
+        num_frames: Frames that have arrived, duplicates included.
+        is_complete: Whether the button was released and the last frame has arrived.
+        is_shown: Whether the page was drawn after the end.
+        problem: Error message for the person.
     """
 
     id: str
@@ -80,12 +79,12 @@ class Recording:
 
 @dataclass(frozen=True)
 class LiveAnswer:
-    """What models say about one frame of the live camera.
+    """The predictions for one frame of the live camera.
 
     Args:
-        viewing: Given by the browser: from switching the camera on to switching it off.
+        viewing: Made by the browser each time the camera is switched on.
         number: Of the frame.
-        predictions: One of each model; none where the frame could not be read.
+        predictions: One for each model; empty if the frame could not be decoded.
     """
 
     viewing: str

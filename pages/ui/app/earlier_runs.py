@@ -5,33 +5,18 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import run_backbone_title, run_depth_words
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.app.words import duration_words, plain
+from pages.ui.app.words import duration_words, plain, run_backbone_title, run_depth_words, status_words
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
-from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
 
 _RUNS_SHOWN = 12
 
 
-def status_words(status: RunStatus) -> str:
-    """A run's status with its icon."""
-    return {
-        "queued": _(":material/hourglass_empty: waiting"),
-        "running": _(":material/progress_activity: training now"),
-        "paused": _(":material/pause_circle: paused"),
-        "finished": _(":material/check_circle: finished"),
-        "stopped": _(":material/stop_circle: stopped"),
-        "failed": _(":material/error: did not work"),
-        "interrupted": _(":material/power_off: interrupted"),
-    }[status]
-
-
 def show_earlier_runs(session: Session) -> None:
-    """Draw the newest runs, each with a way to open it."""
+    """Draw the newest runs, each with a button that opens it."""
     run_ids = workspace().run_ids()
     if not run_ids:
         return
@@ -48,10 +33,10 @@ def show_earlier_runs(session: Session) -> None:
 
 
 def _show_run(session: Session, run: TrainingRun) -> None:
-    status, snapshot = run_queue().status(run.id), run_queue().snapshot(run.id)
+    status, snapshot = status_words(run_queue().status(run.id)), run_queue().snapshot(run.id)
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"run-{run.id}"):
         with st.container(gap=None):
-            st.markdown(f"**{plain(run.dataset_name)}** · {status_words(status)}")
+            st.markdown(f"**{plain(run.dataset_name)}** · {status.icon} {status.label}")
             title = plain(run_backbone_title(run))
             st.caption(f"{run.created_at:%Y-%m-%d %H:%M} · {title} · {run_depth_words(run)}")
         if snapshot.best:

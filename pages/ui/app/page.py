@@ -1,9 +1,9 @@
-"""What every page begins with."""
+"""The frame of every page: setup, error messages, links between the steps, parts, and undoing."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
@@ -26,12 +26,12 @@ Parameters = ParamSpec("Parameters")
 
 
 def run_page(title: str, show: Callable[[Session], None], *, step: Step | None = None) -> None:
-    """Set a page up, then show it; errors that carry a sentence are shown as that sentence.
+    """Set up a page and draw it.
 
     Args:
-        title: Its name in the browser's tab.
-        show: Draws its content.
-        step: Its place in the journey, if it has one.
+        title: In the browser's tab.
+        show: Draws the content. The message of a `TransferStudioError` is shown on the page.
+        step: The step of the journey that the page stands for, if any.
     """
     st.set_page_config(page_title=f"{title} · Transfer Studio", page_icon="🎓", layout="wide")
     st.html(_STYLE)
@@ -45,7 +45,7 @@ def run_page(title: str, show: Callable[[Session], None], *, step: Step | None =
 
 
 def guarded(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """Show the sentence of an error and log its traceback, in place of a page that breaks off."""
+    """Wrap a function that draws, so that a `TransferStudioError` is shown as its message and logged."""
 
     @wraps(function)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
@@ -62,12 +62,7 @@ def guarded(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
 
 
 def require(session: Session, *steps: Step) -> bool:
-    """Say which earlier steps are missing, with links to them. True when nothing is.
-
-    Args:
-        session: What has been chosen.
-        steps: The steps that a page builds on.
-    """
+    """Return whether all of these steps are done; draw links to the missing ones if not."""
     missing = [step for step in steps if not step_state(step, session).is_done]
     if not missing:
         return True
@@ -87,6 +82,42 @@ def require(session: Session, *steps: Step) -> bool:
 
 
 def link_to_next(step: Step, label: str) -> None:
-    """A button that goes on to a step."""
+    """Draw the button that leads on to a step."""
     if st.button(label, type="primary", icon=":material/arrow_forward:", key=f"next-{step.name}"):
         st.switch_page(step.page)
+
+
+def choose_part(titles: Mapping[str, str], wanted: str, key: str) -> str:
+    """Let the person pick one of the parts of a page.
+
+    Args:
+        titles: Of each part, by its name in the address.
+        wanted: Name of the part that is open at first. An unknown name opens the first part.
+        key: Of the control.
+    """
+    names = list(titles)
+    wanted = wanted if wanted in names else names[0]
+    chosen = st.segmented_control(
+        _("What do you want to know?"),
+        names,
+        default=wanted,
+        required=True,
+        format_func=titles.__getitem__,
+        key=key,
+        label_visibility="collapsed",
+    )
+    return chosen or wanted
+
+
+def show_undo(text: str, undo: Callable[[], None], key: str) -> None:
+    """Draw what has just been changed, with a button that undoes the change.
+
+    Args:
+        text: A sentence, in Markdown.
+        undo: Undoes the change.
+        key: Unique on the page.
+    """
+    with st.container(horizontal=True, vertical_alignment="center", border=True, key=key):
+        st.markdown(text, width="stretch")
+        if st.button(_("Undo"), icon=":material/undo:", key=f"undo-{key}"):
+            guarded(undo)()

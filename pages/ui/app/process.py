@@ -1,4 +1,4 @@
-"""What all visitors of one server share: the workspace, the queue, loaded models, and TensorFlow itself."""
+"""What all visitors of a server share: workspace, queue, loaded models, cached results, and TensorFlow."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SECONDS_FOR_THE_FIRST_PAINT = 1.5
 
 @st.cache_resource(show_spinner=False)
 def prepare_process() -> None:
-    """Make Streamlit and Keras get along, and load TensorFlow behind the first page. Done once a server."""
+    """Prepare Streamlit for Keras and load TensorFlow in the background, once a server."""
     keep_every_click()
     # After every script run and every tick of a live chart Streamlit clears Keras's state for the whole
     # process, in the middle of a training. Measured: a fit took up to thirty times as long.
@@ -72,7 +72,7 @@ def run_queue() -> Trainings:
 
 
 def predictor(run_id: str) -> Predictor:
-    """The model of a finished run, loaded once, with the thresholds as they are now.
+    """Return the model of a finished run, loaded once, with its current limits.
 
     Raises:
         NotFoundError: If the run has no model.
@@ -83,9 +83,9 @@ def predictor(run_id: str) -> Predictor:
 
 
 def model_version(run_id: str) -> tuple[int, ...]:
-    """Return numbers that change with a run's model or with what lies beside it; its limits alone change none.
+    """Return numbers that change with the files of a run's model, except for its limits.
 
-    A training that ends writes the model first, then its calibration, then what it does not know.
+    A training writes the model first, then the calibration, then the features for rejection.
     """
     return RunFolder(workspace().run_dir(run_id)).model_version
 
@@ -102,7 +102,7 @@ def limits_version(run_id: str) -> int:
 
 
 def rejection(run_id: str) -> Rejection | None:
-    """What a run does not know, with the thresholds as they are now; None where that was never measured.
+    """Return the rejection of a run with its current limits; None if it was never measured.
 
     Raises:
         WorkspaceError: If a file of it is damaged.
@@ -124,7 +124,7 @@ def _read_rejection(run_id: str, versions: tuple[int, ...]) -> Rejection | None:
 
 
 def stored_evaluation(run_id: str) -> Evaluation | None:
-    """How a run did on its validation images, or None when that is not known; read once while it stays the same.
+    """Return the stored evaluation of a run, read once for each version of the file; None without one.
 
     Raises:
         WorkspaceError: If the file is damaged.
@@ -134,19 +134,13 @@ def stored_evaluation(run_id: str) -> Evaluation | None:
 
 @st.cache_data(show_spinner=False, max_entries=20)
 def recommendation(dataset_id: str, version: int, backbone_name: str) -> Recommendation:
-    """What is recommended for images and a network; thought of once.
-
-    Args:
-        dataset_id: The images.
-        version: Which version of them: another one may need other choices.
-        backbone_name: The network.
-    """
+    """Return the recommended choices, computed once for each version of a dataset."""
     return recommend(ImageDataset.load(workspace(), dataset_id), get_backbone(backbone_name, workspace()))
 
 
 @st.cache_data(show_spinner=False)
 def layer_names(backbone_name: str) -> list[str]:
-    """The layers of a network that can learn by themselves, from output to input."""
+    """Return the names of the layers that can be unfrozen one by one, from output to input."""
     return [
         layer.name
         for layer in reversed(layer_facts(get_backbone(backbone_name, workspace())))
@@ -155,7 +149,7 @@ def layer_names(backbone_name: str) -> list[str]:
 
 
 def _load_keras(num_threads: int) -> None:
-    """Load it, and say nothing when the server is stopped meanwhile: an import cannot end then."""
+    """Load TensorFlow. Log no error if the server is stopped meanwhile, which breaks the import."""
     try:
         load_keras(num_threads)
     except Exception:

@@ -22,7 +22,7 @@ _CallCallbacks = Callable[..., None]
 
 @cache
 def keep_every_click() -> None:
-    """Change how Streamlit accepts requests to draw. Done once per process."""
+    """Change how Streamlit accepts requests to draw, once per process."""
     if hasattr(ScriptRequests, "_request_rerun_locked"):
         accept = _accept_without_loss(ScriptRequests._request_rerun_locked)
         ScriptRequests._request_rerun_locked = accept  # type: ignore[method-assign,assignment]
@@ -45,7 +45,7 @@ def _accept_without_loss(accept: _Request) -> _Request:
 
 
 def _would_undo_a_change_of_page(requests: ScriptRequests, data: RerunData) -> bool:
-    """Whether a fragment or a `st.rerun()` of one page would cancel the way to another."""
+    """Return whether a fragment or a `st.rerun()` of one page would cancel opening another."""
     page = requests._rerun_data.page_script_hash
     if not page or page == data.page_script_hash:
         return False
@@ -83,7 +83,7 @@ def _rerun_the_page_for_others(call_callbacks: _CallCallbacks) -> _CallCallbacks
 
 
 def _has_change_outside(state: SessionState, fragment_ids: list[str]) -> bool:
-    """Whether a widget was changed that none of these fragments draws."""
+    """Return whether a widget outside these fragments was changed."""
     widgets = state._new_widget_state
     return any(
         state._widget_changed(widget_id)

@@ -1,4 +1,4 @@
-"""Which trained model the Results and the Test page are about."""
+"""The choice of a trained run on the Results, Test and Export pages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import run_backbone_title, run_depth_words
 from pages.ui.app.session import Session
+from pages.ui.app.words import run_backbone_title, run_depth_words
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.run_status import ACTIVE, run_status
@@ -18,11 +18,14 @@ from transfer_core.work.trainings import Trainings
 
 
 def choose_run(session: Session, by_id: dict[str, TrainingRun] | None = None) -> TrainingRun | None:
-    """Let the person pick a run that has a model; the one trained last is chosen at first.
+    """Let the person pick a run that has a model; the newest is picked at first.
 
     Args:
         session: Keeps the choice.
-        by_id: What `runs_with_a_model` returned, where it was called already.
+        by_id: The runs to pick from. By default those of `runs_with_a_model`.
+
+    Returns:
+        The run, or None if there are none.
     """
     by_id = runs_with_a_model() if by_id is None else by_id
     if not by_id:
@@ -41,7 +44,7 @@ def choose_run(session: Session, by_id: dict[str, TrainingRun] | None = None) ->
 
 
 def choose_other_run(run: TrainingRun, runs: dict[str, TrainingRun]) -> TrainingRun | None:
-    """Let the person pick a second run to set beside one; nothing is drawn where there is no other."""
+    """Let the person pick a second run to compare with the first; draw nothing if there is none."""
     by_id = {run_id: other for run_id, other in runs.items() if run_id != run.id}
     if not by_id:
         return None
@@ -59,7 +62,7 @@ def choose_other_run(run: TrainingRun, runs: dict[str, TrainingRun]) -> Training
 
 
 def wanted_run_id(session: Session) -> str | None:
-    """The run that the person picked or trains, if it has a model; otherwise the newest that has one."""
+    """Return the id of the run that was picked or trained, or of the newest if that has no model."""
     queue = run_queue()
     for run_id in (session.picked_run_id, session.run_id):
         with suppress(TransferStudioError):
@@ -68,8 +71,8 @@ def wanted_run_id(session: Session) -> str | None:
     return next((run.id for run in runs_of(workspace()) if _has_whole_model(queue, run)), None)
 
 
-def say_no_model(session: Session) -> None:
-    """Say that nothing has been trained yet, with the way there."""
+def show_no_model(session: Session) -> None:
+    """Draw the hint that there is no trained model yet, with a link to the Train page."""
     st.info(_("There is no trained model yet. Train one first."), icon=":material/info:")
     st.page_link(
         "pages/4_Train.py",
@@ -80,7 +83,7 @@ def say_no_model(session: Session) -> None:
 
 
 def runs_with_a_model() -> dict[str, TrainingRun]:
-    """Every run that has a model, the newest first; a damaged one is listed on the welcome page."""
+    """Return the runs that have a model by id, newest first. Damaged ones are left out."""
     queue = run_queue()
     return {run.id: run for run in runs_of(workspace()) if _has_whole_model(queue, run)}
 
@@ -93,7 +96,7 @@ def _has_whole_model(queue: Trainings, run: TrainingRun) -> bool:
 
 
 def describe_run(run: TrainingRun) -> str:
-    """What a person calls a run or what it learned from, with which network and when."""
+    """Return the name of a run or its dataset, its backbone, depth and date in one line."""
     name = run.files.notes().name or run.dataset_name
     title = run_backbone_title(run)
     # To the second: the runs of a sweep begin within a minute.

@@ -1,4 +1,4 @@
-"""One click from nothing to a trained model."""
+"""Training on a built-in sample with one click."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transfer_core.runs.run_status import ACTIVE
 
 
 def take_sample(session: Session, name: str) -> ImageDataset:
-    """Make a built-in sample the person's images."""
+    """Create a dataset from a built-in sample and choose it."""
     sample = get_sample(name)
     dataset = add_files(create_dataset(workspace(), sample.title, sample=sample.name), sample.files())
     session.dataset_id = dataset.id
@@ -20,7 +20,7 @@ def take_sample(session: Session, name: str) -> ImageDataset:
 
 
 def start_sample_run(session: Session) -> None:
-    """Train with the first sample and what is recommended for it; a second click while that goes on changes nothing."""
+    """Train on the first sample with the recommended choices. Does nothing while a training is active."""
     if session.run_id and run_queue().status(session.run_id) in ACTIVE:
         return
     dataset = take_sample(session, list_samples()[0].name)

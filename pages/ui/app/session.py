@@ -1,4 +1,4 @@
-"""What one person has chosen so far: the only place that touches Streamlit's session state and the address.
+"""The choices of one person. The only module that touches Streamlit's session state and the address.
 
 The choices are also written into the address of the page, so that a refresh, a bookmark or a second tab finds
 them again.
@@ -48,29 +48,29 @@ class Session:
         upload: A folder on its way from the browser, or None.
         server_upload: A folder on its way from the server's disk, or None.
         recording: The latest recording of the camera, or None.
-        num_files_taken: How many uploads were taken in; a new number gives an empty upload field.
+        num_files_taken: Uploads that were processed; a new number gives an empty upload field.
         shown_problem: The kind of problem whose images the gallery shows, or None.
-        num_problems_shown: How often that was asked for; a new number gives the gallery a new filter.
-        checked_labels_of: The dataset whose labels were last looked through, or None.
-        suspicions: Labels of it that are likely wrong.
+        num_problems_shown: Clicks that chose such a problem; a new number gives the gallery a new filter.
+        checked_labels_of: The dataset whose labels were checked last, or None.
+        suspicions: Its labels that are likely wrong.
         is_from_scratch: Whether the network starts from random weights.
         has_own_choices: Whether the person chooses the numbers rather than taking those recommended.
-        deleted_run_id: The run that was deleted last and can be taken back, or None.
-        deleted_source_id: The own model that was deleted last and can be taken back, or None.
+        deleted_run_id: The run that was deleted last and can be restored, or None.
+        deleted_source_id: The own model that was deleted last and can be restored, or None.
         results_part: The part of the Results page that is open.
-        retrained: The run that was trained again with fixed photos, by the run whose mistakes were looked at.
+        retrained: Ids of runs that were trained again with fixed labels, by the id of the first run.
         compare_part: The part of the Compare page that is open.
         compared_run_ids: The runs that the Compare page sets side by side.
         num_notes_saved: How often notes were saved in the table of runs; a new number gives a fresh table.
-        corrections: The right class of photos that were put among the images, by dataset and content.
+        corrections: The corrected class of photos that were added to the dataset, by dataset and content.
         answered_photos: Which new photos were last scored as a table.
-        answers: What models say about these, by the run and the version of its model and limits.
+        answers: For these photos, by the run and the version of its model and limits.
         live: The latest answer to the live camera, or None.
         pasted: New photos from the clipboard, oldest first, by an id that the browser gave.
-        pasted_id: The latest of them that came, also when it was taken away since.
-        num_pasted: How many have come, for their names.
-        opened_file: The project file that the person brought last, or None.
-        num_forms: How often choices were replaced from elsewhere; a new number gives fresh fields.
+        pasted_id: The photo that was pasted last, even if it was removed since.
+        num_pasted: Photos pasted so far; numbers the names.
+        opened_file: The project file that was uploaded last, or None.
+        num_forms: How often choices were replaced from outside the form; a new number gives fresh fields.
     """
 
     backbone_name: str | None = None
@@ -113,7 +113,7 @@ class Session:
 
     @property
     def freeze_plan(self) -> FreezePlan | None:
-        """What learns and what stays, once a network is chosen."""
+        """The trainable and the frozen blocks, or None if no backbone is chosen."""
         if self.backbone_name is None:
             return None
         backbone = get_backbone(self.backbone_name, workspace())
@@ -122,35 +122,35 @@ class Session:
         return FreezePlan(backbone, self.num_unfrozen_blocks or 0)
 
     def choose_backbone(self, name: str) -> None:
-        """Take a network; a depth that was chosen for another one is forgotten."""
+        """Choose a backbone; another one resets the depth."""
         if name != self.backbone_name:
             self.backbone_name = name
             self.num_unfrozen_blocks = None
             self.is_from_scratch = False
 
     def choose_depth(self, num_unfrozen_blocks: int, *, is_from_scratch: bool = False) -> None:
-        """Take what learns along: some blocks from the end, or all of them from random weights."""
+        """Choose how many blocks from the end are trainable, or all of them from random weights."""
         self.num_unfrozen_blocks = num_unfrozen_blocks
         self.is_from_scratch = is_from_scratch
         self.num_forms += 1
 
     def choose_config(self, config: TrainingConfig) -> None:
-        """Take numbers that did not come from the fields of the form."""
+        """Choose a config that did not come from the fields of the form."""
         self.config = config
         self.num_forms += 1
 
     def change_choices(self) -> None:
-        """Leave the run that is shown and go back to its choices."""
+        """Close the run that is shown and open the form with its choices."""
         self.run_id = None
         self.has_own_choices = True
         self.num_forms += 1
 
     def follow(self, run_id: str) -> None:
-        """Show a run that has just been started, on every page."""
+        """Show a run that was just started on every page."""
         self.run_id, self.picked_run_id = run_id, None
 
     def forget_deleted(self, run_id: str) -> None:
-        """Show a deleted run no more, but remember that it can be taken back."""
+        """Stop showing a deleted run, but remember it for Undo."""
         self.deleted_run_id = run_id
         self.compared_run_ids = tuple(other for other in self.compared_run_ids if other != run_id)
         if self.run_id == run_id:
@@ -159,7 +159,7 @@ class Session:
             self.picked_run_id = None
 
     def choose_run(self, run: TrainingRun) -> None:
-        """Show a run, with the choices it was made with."""
+        """Show a run and choose its dataset, backbone, depth and config."""
         self.run_id = self.picked_run_id = run.id
         self.config = without_teacher(run)
         self.backbone_name = run.config.backbone
@@ -167,12 +167,12 @@ class Session:
         self.dataset_id = run.dataset_id if run.dataset_id in workspace().dataset_ids() else None
 
     def show_problem(self, kind: str) -> None:
-        """Let the gallery show the images of a problem."""
+        """Filter the gallery by a problem."""
         self.shown_problem = kind
         self.num_problems_shown += 1
 
     def suspicions_about(self, dataset: ImageDataset) -> tuple[Suspicion, ...]:
-        """The labels that looked wrong and are still as they were then."""
+        """Return the suspicions about labels that have not been changed or confirmed since."""
         if self.checked_labels_of != dataset.id:
             return ()
         pairs = [(found, dataset.by_id.get(found.image_id)) for found in self.suspicions]
@@ -183,7 +183,7 @@ class Session:
         )
 
     def query(self) -> dict[str, str]:
-        """The choices as they stand in the address."""
+        """Return the choices as parameters of the address."""
         values = {
             "model": self.backbone_name,
             "images": self.dataset_id,
@@ -199,38 +199,38 @@ class Session:
 
 
 def open_session() -> Session:
-    """Return the person's session, found again from the address after a refresh."""
+    """Return the person's session; after a refresh it is restored from the address."""
     if _KEY not in st.session_state:
         st.session_state[_KEY] = _from_address(st.query_params.to_dict())
     session: Session = st.session_state[_KEY]
-    _forget_what_is_gone(session)
+    _forget_deleted(session)
     write_address(session)
     return session
 
 
 def write_address(session: Session) -> None:
-    """Put the choices into the address of the page."""
+    """Write the choices to the address of the page."""
     if st.query_params.to_dict() != session.query():
         st.query_params.from_dict(session.query())
 
 
 def without_teacher(run: TrainingRun) -> TrainingConfig:
-    """Return the choices of a run as one's own: other images or networks would not fit its teacher."""
+    """Return the config of a run without its teacher, which would not fit other images or backbones."""
     return run.config.with_changes(teacher="")
 
 
 def component_value(key: str, name: str) -> Any:
-    """Return what a component sent, inside its callback; None where the component has left the page meanwhile."""
+    """Return the value that a component has just sent, inside its callback; None if it has left the page."""
     return getattr(st.session_state.get(key), name, None)
 
 
 def widget_value(key: str) -> Any:
-    """Return what a person set a widget to, inside its callback."""
+    """Return the value of a widget, inside its callback."""
     return st.session_state[key]
 
 
 def _from_address(values: dict[str, str]) -> Session:
-    """Take over each choice that is valid; an address may be old, shortened or made up."""
+    """Return a session with every valid choice of an address, which may be old, shortened or made up."""
     session = Session()
     with suppress(TransferStudioError):
         session.backbone_name = get_backbone(values.get("model", ""), workspace()).name
@@ -249,7 +249,7 @@ def _from_address(values: dict[str, str]) -> Session:
         session.picked_run_id = TrainingRun.load(workspace(), values.get("pick", "")).id
     known = set(workspace().run_ids()) if values.get("compare") else set()
     wanted = dict.fromkeys(values.get("compare", "").split(","))
-    session.compared_run_ids = tuple(one for one in wanted if one in known)
+    session.compared_run_ids = tuple(run_id for run_id in wanted if run_id in known)
     if _PART.fullmatch(values.get("view", "")):
         session.compare_part = values["view"]
     if _PART.fullmatch(values.get("part", "")):
@@ -257,7 +257,7 @@ def _from_address(values: dict[str, str]) -> Session:
     return session
 
 
-def _forget_what_is_gone(session: Session) -> None:
+def _forget_deleted(session: Session) -> None:
     try:
         if session.backbone_name:
             get_backbone(session.backbone_name, workspace())

@@ -7,7 +7,7 @@ import streamlit as st
 from pages.ui.app.process import run_queue
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
-from pages.ui.app.words import phase_words, plain
+from pages.ui.app.words import phase_words, plain, status_words
 from transfer_core.language import _, plural
 
 
@@ -24,15 +24,15 @@ def show_sidebar(session: Session) -> None:
                 mark = ":material/check_circle:" if state.is_done else ":material/radio_button_unchecked:"
                 st.caption(f"{mark} {state.text}")
         st.caption(_("More"))
-        for page, label, icon in more_pages():
+        for page, label, icon in _more_pages():
             st.page_link(page, label=label, icon=icon, query_params=session.query())
         if run_queue().running:
             st.divider()
             st.fragment(_show_running_job, run_every="2s")(session)
 
 
-def more_pages() -> list[tuple[str, str, str]]:
-    """The pages beside the journey: file, name, icon."""
+def _more_pages() -> list[tuple[str, str, str]]:
+    """Return file, name and icon of each page beside the journey."""
     return [
         ("pages/8_Compare.py", _("Compare"), ":material/compare_arrows:"),
         ("pages/9_Learn.py", _("Learn"), ":material/school:"),
@@ -41,12 +41,12 @@ def more_pages() -> list[tuple[str, str, str]]:
 
 
 def _show_running_job(session: Session) -> None:
-    """Show the run that is being trained now, whoever started it."""
+    """Draw the run that is being trained now, whoever started it."""
     run = run_queue().running
     if run is None:
         st.rerun()
     snapshot = run_queue().snapshot(run.id)
-    st.caption(_("Paused") if snapshot.is_paused else _("Training now"))
+    st.caption(status_words("paused" if snapshot.is_paused else "running").state)
     st.progress(snapshot.phase_share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot)}")
     if session.run_id and run_queue().status(session.run_id) == "queued":
         place = run_queue().place(session.run_id)

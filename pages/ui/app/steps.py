@@ -1,4 +1,4 @@
-"""The seven steps of the journey, and how far a person has come."""
+"""The seven steps of the journey and their state."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from enum import Enum
 
 from pages.ui.app.process import run_queue, stored_evaluation, workspace
 from pages.ui.app.run_choice import wanted_run_id
-from pages.ui.app.run_words import backbone_title
 from pages.ui.app.session import Session
-from pages.ui.app.words import plain
+from pages.ui.app.words import backbone_title, plain, status_words
 from transfer_core.errors import TransferStudioError
 from transfer_core.export.bundle import EXPORTS_DIR
 from transfer_core.language import _, plural
@@ -51,7 +50,7 @@ class Step(Enum):
 
     @property
     def purpose(self) -> str:
-        """What a person does there, in a few words."""
+        """What to do there, in a few words."""
         return {
             Step.MODEL: _("Pick a network that has seen a million photos."),
             Step.IMAGES: _("Drop your own photos, sorted into classes."),
@@ -65,11 +64,11 @@ class Step(Enum):
 
 @dataclass(frozen=True)
 class StepState:
-    """How far a step is.
+    """The state of a step.
 
     Args:
-        is_done: Whether there is something chosen.
-        text: What has been chosen, or what is missing.
+        is_done: Whether the choice of the step is made.
+        text: The choice, or what is missing.
     """
 
     is_done: bool
@@ -77,7 +76,7 @@ class StepState:
 
 
 def step_state(step: Step, session: Session) -> StepState:
-    """Say what has been chosen in a step, or what is missing."""
+    """Return the state of a step."""
     return {
         Step.MODEL: _model_state,
         Step.IMAGES: _images_state,
@@ -125,20 +124,11 @@ def _layers_state(session: Session) -> StepState:
 def _train_state(session: Session) -> StepState:
     if session.run_id is None:
         return StepState(False, _("Not trained yet"))
-    words = {
-        "queued": _("Waiting for its turn"),
-        "running": _("Training now"),
-        "paused": _("Paused"),
-        "finished": _("Trained"),
-        "stopped": _("Stopped"),
-        "failed": _("Did not work"),
-        "interrupted": _("Interrupted"),
-    }
     status = run_queue().status(session.run_id)
     best = run_queue().snapshot(session.run_id).best
     if status in ("finished", "stopped") and best:
         return StepState(True, _("{accuracy:.0%} right on validation").format(accuracy=best.val_accuracy))
-    return StepState(False, words[status])
+    return StepState(False, status_words(status).state)
 
 
 def _results_state(session: Session) -> StepState:

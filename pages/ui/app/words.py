@@ -1,13 +1,51 @@
-"""Numbers and states in words."""
+"""Numbers, states and choices in words."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pages.ui.app.process import workspace
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.errors import TransferStudioError
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _, plural
+from transfer_core.runs.run_status import RunStatus
+from transfer_core.runs.training_run import TrainingRun
+
+_UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class StatusWords:
+    """The status of a run on screen.
+
+    Args:
+        icon: Streamlit's name of its icon.
+        label: In a list of runs.
+        state: Of the step Train in the sidebar.
+    """
+
+    icon: str
+    label: str
+    state: str
+
+
+def status_words(status: RunStatus) -> StatusWords:
+    """Return the words and the icon of a status."""
+    return {
+        "queued": StatusWords(":material/hourglass_empty:", _("waiting"), _("Waiting for its turn")),
+        "running": StatusWords(":material/progress_activity:", _("training now"), _("Training now")),
+        "paused": StatusWords(":material/pause_circle:", _("paused"), _("Paused")),
+        "finished": StatusWords(":material/check_circle:", _("finished"), _("Trained")),
+        "stopped": StatusWords(":material/stop_circle:", _("stopped"), _("Stopped")),
+        "failed": StatusWords(":material/error:", _("did not work"), _("Did not work")),
+        "interrupted": StatusWords(":material/power_off:", _("interrupted"), _("Interrupted")),
+    }[status]
 
 
 def phase_words(snapshot: RunSnapshot) -> str:
-    """What the training is doing."""
+    """Return what the training is doing."""
     match snapshot.phase:
         case "head":
             return _("training the new layer")
@@ -27,7 +65,7 @@ def phase_words(snapshot: RunSnapshot) -> str:
 
 
 def part_words(snapshot: RunSnapshot) -> str:
-    """What the training is doing, and which part of how many that is."""
+    """Return the phase, with its number and the number of all phases where that is known."""
     words = phase_words(snapshot)
     words = words[:1].upper() + words[1:]
     num_parts = len(snapshot.assumed_seconds)
@@ -39,7 +77,7 @@ def part_words(snapshot: RunSnapshot) -> str:
 
 
 def duration_words(seconds: float) -> str:
-    """A time span such as `"12 s"` or `"3 min 5 s"`."""
+    """Return a time span such as `"12 s"` or `"3 min 5 s"`."""
     if seconds < 0.995:
         return _("{count:.0f} ms").format(count=seconds * 1000)
     minutes, rest = divmod(round(seconds), 60)
@@ -49,7 +87,7 @@ def duration_words(seconds: float) -> str:
 
 
 def time_left_words(seconds: float) -> str:
-    """A time that is still to come, no more exact than it can be known."""
+    """Return an estimate of the time left, rounded as coarsely as it is known."""
     if seconds < 60:
         return _("about {count} s").format(count=max(round(seconds), 1))
     if seconds < 3600:
@@ -59,14 +97,14 @@ def time_left_words(seconds: float) -> str:
 
 
 def memory_words(num_bytes: int) -> str:
-    """An amount of memory such as `"820 MB"` or `"1.4 GB"`, by thousands."""
+    """Return an amount of memory such as `"820 MB"` or `"1.4 GB"`, in powers of 1,000."""
     if num_bytes < 1e9:
         return _("{count:.0f} MB").format(count=num_bytes / 1e6)
     return _("{count:.1f} GB").format(count=num_bytes / 1e9)
 
 
 def head_words(head: str) -> str:
-    """A kind of new layers."""
+    """Return the name of a type of head."""
     return {
         "auto": _("What fits best"),
         "linear": _("Linear"),
@@ -76,14 +114,14 @@ def head_words(head: str) -> str:
 
 
 def count_words(count: int) -> str:
-    """A large number, shortened, such as `"3.4 million"`."""
+    """Return a number, shortened from a million on, such as `"3.4 million"`."""
     if count >= 1_000_000:
         return _("{count:.1f} million").format(count=count / 1e6)
     return f"{count:,}"
 
 
 def depth_words(num_unfrozen_blocks: int, num_blocks: int) -> str:
-    """What learns, in words."""
+    """Return how much of a network is trainable."""
     if num_unfrozen_blocks == 0:
         return _("Only the new last layer learns")
     if num_unfrozen_blocks == num_blocks:
@@ -95,6 +133,28 @@ def depth_words(num_unfrozen_blocks: int, num_blocks: int) -> str:
     )
 
 
+def backbone_title(name: str) -> str:
+    """Return the title of a backbone, or its name where it is not available any more."""
+    with suppress(TransferStudioError):
+        return get_backbone(name, workspace()).title
+    return name
+
+
+def run_backbone_title(run: TrainingRun) -> str:
+    """Return the title of a run's backbone; its name where an own model was deleted before it was recorded."""
+    with suppress(TransferStudioError):
+        return run.backbone.title
+    return run.config.backbone
+
+
+def run_depth_words(run: TrainingRun) -> str:
+    """Return how much of a run's network was trainable, also where the backbone is not available any more."""
+    num_blocks = _UNKNOWN
+    with suppress(TransferStudioError):
+        num_blocks = len(run.backbone.blocks)
+    return depth_words(run.config.num_unfrozen_blocks, num_blocks)
+
+
 def plain(text: str) -> str:
-    """Text from outside, with everything that Streamlit's Markdown would act on defused."""
+    """Return text from outside with all characters escaped that Streamlit's Markdown would act on."""
     return "".join(f"\\{letter}" if letter in r"\`*_[]<>$:~#|" else letter for letter in text)

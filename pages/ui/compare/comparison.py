@@ -1,4 +1,4 @@
-"""Runs side by side: what was different, their curves, and whether one is better."""
+"""The comparison of runs: their differences, their curves, and whether one is better."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.ui.app.deleted_run import delete_run
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
-from pages.ui.app.process import run_queue, stored_evaluation, workspace
+from pages.ui.app.pictures import thumbnails
+from pages.ui.app.process import stored_evaluation, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import plain
 from pages.ui.compare.table import RunRow, plain_title
-from pages.ui.components.gallery import thumbnails
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.comparison import ChangedPhoto, Comparison, compare, verdict
@@ -25,13 +26,13 @@ from transfer_core.runs.run_status import ACTIVE
 from transfer_core.training.train import MODEL_FILE
 
 _PHOTOS_SHOWN = 24
-# Told apart by dash and symbol as well as by colour.
+# Lines differ in dash and symbol as well as in colour.
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up")
 
 
 def show_comparison(session: Session, rows: Sequence[RunRow]) -> None:
-    """Draw the runs that were picked, and, of two or more, how they differ."""
+    """Draw the picked runs, and the comparison if there are two or more."""
     for number, row in enumerate(rows, 1):
         guarded(_show_run)(session, number, row)
     if len(rows) < 2:
@@ -67,9 +68,7 @@ def _show_run(session: Session, number: int, row: RunRow) -> None:
         if row.status not in ACTIVE and st.button(
             _("Delete"), key=f"delete-{run.id}", icon=":material/delete:", type="tertiary"
         ):
-            run_queue().delete(run.id)
-            session.forget_deleted(run.id)
-            st.rerun()
+            delete_run(session, run.id)
 
 
 def _value_words(value: object) -> str:

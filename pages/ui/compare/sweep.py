@@ -1,4 +1,4 @@
-"""The freeze sweep: try several depths, watch, and take over the best."""
+"""The freeze sweep: train at several depths and use the best."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded, require
 from pages.ui.app.process import recommendation, run_queue, workspace
-from pages.ui.app.run_words import run_backbone_title
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.app.words import count_words, depth_words, duration_words, plain
+from pages.ui.app.words import count_words, depth_words, duration_words, plain, run_backbone_title
 from transfer_core.language import _, plural
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.sweep import (
@@ -33,7 +32,7 @@ _BEST_COLOR, _OTHER_COLOR = "#d55e00", "#0072b2"
 
 
 def show_sweeps(session: Session) -> None:
-    """Draw the series of trainings that there are, and the way to begin one."""
+    """Draw the sweeps and the form that starts one."""
     st.markdown(
         _(
             "How deep should the network learn? Train the same images at several depths with one click, and see what "

@@ -1,4 +1,4 @@
-"""All runs in a table: to sort, filter, star, name and note, and to pick those that are to be compared."""
+"""The table of all runs, to sort, filter, star, name and annotate, and to pick runs to compare."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from pages.ui.app.page import guarded
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import run_backbone_title, run_depth_words
 from pages.ui.app.session import Session, widget_value
 from pages.ui.app.steps import Step
-from pages.ui.app.words import plain
+from pages.ui.app.words import plain, run_backbone_title, run_depth_words, status_words
 from transfer_core.errors import TransferStudioError
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
-from transfer_core.runs.notes import RunNotes
+from transfer_core.runs.notes import MAX_NAME_LENGTH, MAX_NOTE_LENGTH, RunNotes
 from transfer_core.runs.run_status import RunStatus, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
 
-# The columns that a person may write in: what each is in the notes.
+# Editable columns, with the field of `RunNotes` that each stands for.
 _EDITABLE = {"starred": "is_starred", "name": "name", "note": "note"}
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run with everything the table shows of it."""
+    """A row of the table."""
 
     run: TrainingRun
     status: RunStatus
@@ -38,26 +37,26 @@ class RunRow:
 
     @property
     def accuracy(self) -> float | None:
-        """On validation, 0-1."""
+        """Accuracy on validation, 0-1."""
         return self.snapshot.best.val_accuracy if self.snapshot.best else None
 
     @property
     def depth(self) -> str:
-        """What learned, in words."""
+        """How much was trainable, in words."""
         if self.run.config.weights == "random":
             return _("Everything, from scratch")
         return run_depth_words(self.run)
 
     @property
     def title(self) -> str:
-        """What to call it in one line."""
+        """A line that names the run."""
         right = "" if self.accuracy is None else _(" · {accuracy:.0%} right").format(accuracy=self.accuracy)
         what = self.notes.name or f"{self.run.dataset_name} · {self.depth}"
         return f"{what}{right} · {self.run.created_at:%Y-%m-%d %H:%M:%S}"
 
 
 def choose_runs(session: Session) -> list[RunRow]:
-    """Draw the table, and return the runs that the person picks, in the order of picking."""
+    """Draw the table and return the picked runs in the order of picking."""
     rows = _rows()
     if not rows:
         st.info(_("There are no runs to compare yet. Train one, change something, and train again."))
@@ -84,7 +83,7 @@ def choose_runs(session: Session) -> list[RunRow]:
 
 
 def _rows() -> list[RunRow]:
-    """Every run, the newest first; a damaged one is listed on the welcome page."""
+    """Return all runs, newest first. Damaged ones are left out."""
     rows = []
     queue = run_queue()
     for run in runs_of(workspace()):
@@ -129,7 +128,7 @@ def _show_table(session: Session, rows: list[RunRow]) -> None:
 
 
 def _save_notes(session: Session, rows: list[RunRow], key: str) -> None:
-    """Store the cells that the person has just changed; another window may have changed others meanwhile."""
+    """Store only the changed cells, since another window may have changed others."""
     # A fresh table shows what is stored; this one would keep its edits and hide those of another window.
     session.num_notes_saved += 1
     problem: TransferStudioError | None = None
@@ -154,7 +153,7 @@ def _cells(row: RunRow) -> dict[str, object]:
         "name": row.notes.name,
         "images": row.run.dataset_name,
         "right": None if row.accuracy is None else 100 * row.accuracy,
-        "status": _status_word(row.status),
+        "status": status_words(row.status).label,
         "learns": row.depth,
         "network": run_backbone_title(row.run),
         "seconds": round(row.snapshot.seconds),
@@ -167,7 +166,9 @@ def _columns() -> dict[str, ColumnConfig]:
     config = st.column_config
     return {
         "starred": config.CheckboxColumn("★", help=_("Star the runs you want to find again."), width=45),
-        "name": config.TextColumn(_("Name"), max_chars=80, help=_("Your own name for it."), width=130),
+        "name": config.TextColumn(
+            _("Name"), max_chars=MAX_NAME_LENGTH, help=_("Your own name for it."), width=130
+        ),
         "images": config.TextColumn(_("Images"), width=130),
         "right": config.ProgressColumn(
             _("Right on validation"), format="%.0f %%", min_value=0, max_value=100, width=130
@@ -177,22 +178,10 @@ def _columns() -> dict[str, ColumnConfig]:
         "network": config.TextColumn(_("Network"), width=140),
         "seconds": config.NumberColumn(_("Time"), format="%d s", width=70),
         "begun": config.DatetimeColumn(_("Begun"), format="YYYY-MM-DD HH:mm", width=130),
-        "note": config.TextColumn(_("Note"), max_chars=2000, width=260),
+        "note": config.TextColumn(_("Note"), max_chars=MAX_NOTE_LENGTH, width=260),
     }
 
 
-def _status_word(status: RunStatus) -> str:
-    return {
-        "queued": _("waiting"),
-        "running": _("training now"),
-        "paused": _("paused"),
-        "finished": _("finished"),
-        "stopped": _("stopped"),
-        "failed": _("did not work"),
-        "interrupted": _("interrupted"),
-    }[status]
-
-
 def plain_title(row: RunRow) -> str:
-    """The title of a run, for Markdown."""
+    """Return the title of a run for Markdown."""
     return plain(row.title)

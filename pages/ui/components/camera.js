@@ -1,9 +1,125 @@
 // Begins the script of each component that has a camera.
+//
+// One frame is on its way at a time. What the camera sees until the server has answered is dropped, never queued, so a
+// slow server gets fewer frames rather than late ones.
 
 const VIEW_CHECKED_EVERY = 100; // milliseconds
+const LOST_AFTER = 10_000; // milliseconds without an answer
+const GONE_AFTER = 500; // milliseconds; the page may draw the component again at another place
 
-// Watches whether the person still looks at the view with the camera, and asks the browser alone: the server may be
-// busy, hung or dead. Calls `leave` once another option of the view's control is chosen, a link to another page is
+// Returns a camera that is switched on and off by its buttons, and off as soon as its view is left.
+//
+// `settings`: `videoWidth` that is wanted and `longestSide` of a frame in pixels, `quality` of its JPEG (0-1), and
+// `focused`, the selector of the element that gets the focus. `steps` are called in the course of it: `attach` when the
+// component is drawn at a new place, `show` when it is drawn, `takeAnswer` when the server has sent data, `begin` when
+// the camera is on, `end` before it is switched off, `abandon` before that when the component has left the page.
+function createCamera(settings, steps) {
+    const canvas = document.createElement("canvas");
+    let endWatch = () => {};
+
+    const camera = {
+        root: null,
+        data: {},
+        send: () => {},
+        stream: null,
+
+        find: (selector) => camera.root.querySelector(selector),
+
+        show() {
+            const { words } = camera.data;
+            camera.find(".off").hidden = camera.stream !== null;
+            camera.find(".on").hidden = camera.stream === null;
+            for (const name of ["start", "hint", "stop"]) camera.find(`.${name}`).textContent = words[name];
+            camera.find("video").setAttribute("aria-label", words.preview);
+            steps.show();
+        },
+
+        switchOff(problem = "") {
+            endWatch();
+            steps.end();
+            camera.stream?.getTracks().forEach((track) => track.stop());
+            camera.find("video").srcObject = camera.stream = null;
+            explain(problem);
+        },
+
+        takeFrame() {
+            const { videoWidth: width, videoHeight: height } = camera.find("video");
+            if (!width) return null;
+            const scale = Math.min(settings.longestSide / Math.max(width, height), 1);
+            canvas.width = Math.round(width * scale);
+            canvas.height = Math.round(height * scale);
+            canvas.getContext("2d").drawImage(camera.find("video"), 0, 0, canvas.width, canvas.height);
+            return canvas.toDataURL("image/jpeg", settings.quality).split(",")[1];
+        },
+
+        update(root, data, send) {
+            Object.assign(camera, { data, send });
+            if (camera.root !== root) {
+                camera.root = root;
+                attach();
+            }
+            steps.takeAnswer();
+            camera.show();
+        },
+
+        leave(root) {
+            setTimeout(() => {
+                if (camera.root !== root || isOnPage(root)) return;
+                steps.abandon?.();
+                camera.switchOff();
+            }, GONE_AFTER);
+        },
+    };
+
+    const explain = (problem) => {
+        camera.find(".problem").textContent = problem;
+        camera.show();
+    };
+
+    const switchOn = async () => {
+        const { words } = camera.data;
+        if (!window.isSecureContext || !navigator.mediaDevices) return explain(words.insecure);
+        const video = { facingMode: { ideal: "environment" }, width: { ideal: settings.videoWidth } };
+        let isLeft = false;
+        const leave = (problem) => {
+            isLeft = true;
+            camera.switchOff(problem);
+        };
+        endWatch = watchView(camera.data.control, leave, () => leave(camera.data.words.unreached));
+        camera.find(".start").disabled = true;
+        try {
+            camera.stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
+        } catch (error) {
+            endWatch();
+            return explain(camera.data.words[error.name] ?? camera.data.words.NotReadableError);
+        } finally {
+            camera.find(".start").disabled = false;
+        }
+        if (isLeft || !isOnPage(camera.root)) return camera.switchOff();
+        const unplugged = () => camera.switchOff(camera.data.words.unplugged);
+        camera.stream.getTracks().forEach((track) => (track.onended = unplugged));
+        camera.find("video").srcObject = camera.stream;
+        steps.begin?.();
+        explain("");
+        camera.find(settings.focused).focus();
+    };
+
+    const attach = () => {
+        camera.find(".start").onclick = switchOn;
+        camera.find(".stop").onclick = () => camera.switchOff();
+        camera.find("video").srcObject = camera.stream;
+        steps.attach?.();
+    };
+
+    return camera;
+}
+
+function isOnItsWay({ isWaiting, sentAt }) {
+    return isWaiting && Date.now() - sentAt < LOST_AFTER;
+}
+
+// Watches whether the person still looks at the view with the camera. Reads the browser's own state alone, because the
+// server may be busy, hung or dead. Calls `leave` once another option of the view's control is chosen, a link to another page is
 // followed, or the tab is closed or goes back; calls `lose` once the app cannot be reached. Returns what ends the watch.
 function watchView(control, leave, lose) {
     const chosen = () => document.querySelector(`.st-key-${control} [aria-checked=true]`)?.textContent;
@@ -36,10 +152,3 @@ function isAppReached() {
     return state === undefined || state === "CONNECTED";
 }
 
-function isOnPage(root) {
-    return root.isConnected || Boolean(root.host?.isConnected);
-}
-
-function newId() {
-    return `${Date.now()}-${Math.random().toString(36).slice(2)}`;
-}

@@ -1,46 +1,28 @@
 // Records frames from the camera while a button is held: one press is one recording.
-//
-// One frame is on its way at a time. What the camera sees until the server has answered is dropped, never queued,
-// so a slow server gets fewer frames rather than late ones.
 
 const MILLISECONDS_A_FRAME = 250;
-const LONGEST_SIDE = 1024; // pixels; the same as the app keeps of any photo
-const JPEG_QUALITY = 0.92;
-const LOST_AFTER = 10_000; // milliseconds without an answer
-const GONE_AFTER = 500; // milliseconds; the page may draw the component again at another place
+const SETTINGS = {
+    videoWidth: 1280,
+    longestSide: 1024, // the same as the app keeps of any photo
+    quality: 0.92,
+    focused: ".name",
+};
 
-let camera = null;
+export default drawOne(createRecorder);
 
-export default function ({ parentElement, data, setTriggerValue }) {
-    camera ??= createCamera();
-    camera.update(parentElement, data, setTriggerValue);
-    return () => camera.leave(parentElement);
-}
-
-function createCamera() {
-    let root = null;
-    const find = (selector) => root.querySelector(selector);
-    const canvas = document.createElement("canvas");
-    let data = {};
-    let send = () => {};
-    let stream = null;
-    let endWatch = () => {};
+function createRecorder() {
     let recording = null; // from the press until the server has its last frame
     let className = "";
     let sentence = "";
 
     const show = () => {
-        const { words, class_names: classNames } = data;
+        const { words, class_names: classNames, max_name_length: maxNameLength } = camera.data;
+        const { find } = camera;
         const isHeld = Boolean(recording && !recording.isReleased);
-        find(".off").hidden = stream !== null;
-        find(".on").hidden = stream === null;
         find(".mark").hidden = !isHeld;
-        find(".start").textContent = words.start;
-        find(".hint").textContent = words.hint;
         find(".label").textContent = words.name;
         find(".name").placeholder = words.example;
-        find(".stop").textContent = words.stop;
-        find("video").setAttribute("aria-label", words.preview);
+        find(".name").maxLength = maxNameLength;
         const button = find(".record");
         button.textContent = isHeld ? words.recording : words.record;
         button.setAttribute("aria-pressed", String(isHeld));
@@ -52,71 +34,33 @@ function createCamera() {
             : sentence;
     };
 
-    const explain = (problem) => {
-        find(".problem").textContent = problem;
-        show();
-    };
-
-    const switchOn = async () => {
-        if (!window.isSecureContext || !navigator.mediaDevices) return explain(data.words.insecure);
-        const wanted = { facingMode: { ideal: "environment" }, width: { ideal: 1280 } };
-        let isLeft = false;
-        const leave = (problem) => {
-            isLeft = true;
-            switchOff(problem);
-        };
-        endWatch = watchView(data.control, leave, () => leave(data.words.unreached));
-        find(".start").disabled = true;
-        try {
-            stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
-        } catch (error) {
-            endWatch();
-            return explain(data.words[error.name] ?? data.words.NotReadableError);
-        } finally {
-            find(".start").disabled = false;
-        }
-        if (isLeft || !isOnPage(root)) return switchOff();
-        stream.getTracks().forEach((track) => (track.onended = () => switchOff(data.words.unplugged)));
-        find("video").srcObject = stream;
-        explain("");
-        find(".name").focus();
-    };
-
-    const switchOff = (problem = "") => {
-        endWatch();
-        release();
-        stream?.getTracks().forEach((track) => track.stop());
-        find("video").srcObject = stream = null;
-        explain(problem);
-    };
-
     const press = () => {
-        if (recording || !stream) return;
+        if (recording || !camera.stream) return;
         if (!className.trim()) {
-            sentence = data.words.nameless;
-            find(".name").focus();
-            return show();
+            sentence = camera.data.words.nameless;
+            camera.find(".name").focus();
+            return camera.show();
         }
         sentence = "";
         recording = { id: newId(), className, number: 0, numTaken: 0, isWaiting: false, isReleased: false };
         recording.clock = setInterval(tick, MILLISECONDS_A_FRAME);
         tick();
-        show();
+        camera.show();
     };
 
     const release = () => {
         if (!recording || recording.isReleased) return;
         recording.isReleased = true;
         tick();
-        show();
+        camera.show();
     };
 
     const tick = () => {
-        if (recording.isWaiting && Date.now() - recording.sentAt < LOST_AFTER) return;
-        const frame = recording.isReleased ? null : takeFrame();
+        if (isOnItsWay(recording)) return;
+        const frame = recording.isReleased ? null : camera.takeFrame();
         if (!frame && !recording.isReleased) return;
         Object.assign(recording, { number: recording.number + 1, isWaiting: true, sentAt: Date.now() });
-        send("frame", {
+        camera.send("frame", {
             recording: recording.id,
             number: recording.number,
             class_name: recording.className,
@@ -125,23 +69,13 @@ function createCamera() {
         });
     };
 
-    const takeFrame = () => {
-        const { videoWidth: width, videoHeight: height } = find("video");
-        if (!width) return null;
-        const scale = Math.min(LONGEST_SIDE / Math.max(width, height), 1);
-        canvas.width = Math.round(width * scale);
-        canvas.height = Math.round(height * scale);
-        canvas.getContext("2d").drawImage(find("video"), 0, 0, canvas.width, canvas.height);
-        return canvas.toDataURL("image/jpeg", JPEG_QUALITY).split(",")[1];
-    };
-
     const takeAnswer = () => {
-        if (data.recording !== recording.id || data.acknowledged < recording.number) return;
+        const { data } = camera;
+        if (!recording || data.recording !== recording.id || data.acknowledged < recording.number) return;
         recording.isWaiting = false;
         recording.numTaken = data.num_frames;
         if (data.is_complete) {
-            clearInterval(recording.clock);
-            recording = null;
+            forget();
         } else if (recording.isReleased) {
             tick();
         } else if (data.has_failed) {
@@ -149,17 +83,20 @@ function createCamera() {
         }
     };
 
+    const forget = () => {
+        clearInterval(recording?.clock);
+        recording = null;
+    };
+
     const attach = () => {
-        find(".start").onclick = switchOn;
-        find(".stop").onclick = () => switchOff();
-        find(".name").value = className;
-        find(".name").oninput = () => {
-            className = find(".name").value;
+        const field = camera.find(".name");
+        field.value = className;
+        field.oninput = () => {
+            className = field.value;
             sentence = "";
-            show();
+            camera.show();
         };
-        find("video").srcObject = stream;
-        attachRecord(find(".record"));
+        attachRecord(camera.find(".record"));
     };
 
     const attachRecord = (button) => {
@@ -187,24 +124,6 @@ function createCamera() {
         };
     };
 
-    return {
-        update(newRoot, newData, newSend) {
-            data = newData;
-            send = newSend;
-            if (root !== newRoot) {
-                root = newRoot;
-                attach();
-            }
-            if (recording) takeAnswer();
-            show();
-        },
-        leave(oldRoot) {
-            setTimeout(() => {
-                if (root !== oldRoot || isOnPage(root)) return;
-                clearInterval(recording?.clock);
-                recording = null;
-                switchOff();
-            }, GONE_AFTER);
-        },
-    };
+    const camera = createCamera(SETTINGS, { attach, show, takeAnswer, end: release, abandon: forget });
+    return camera;
 }

@@ -1,10 +1,9 @@
-"""Frames from the camera, recorded into a class while a button is held."""
+"""The component that records camera frames into a class while a button is held."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import re
 from functools import partial
 from typing import Any
 
@@ -13,28 +12,28 @@ import streamlit as st
 from pages.ui.app.arrivals import Recording
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
-from pages.ui.app.session import Session, component_value, write_address
+from pages.ui.app.session import Session, write_address
 from pages.ui.app.words import plain
-from pages.ui.components.component import component
+from pages.ui.components.camera import camera_component, camera_words
+from pages.ui.components.component import sent_message
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
-from transfer_core.data.sources.imported_file import clean_name
+from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, clean_name
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import IngestError, TransferStudioError
 from transfer_core.language import _, plural
 
 _KEY = "camera-burst"
 _NUM_THUMBNAILS = 6
-_ID_PATTERN = re.compile(r"[0-9a-z-]{8,40}", re.ASCII)
 
 
 @st.fragment
 def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
-    """Let a person record a class with the camera; each press of the button is one recording.
+    """Let the person record images with the camera; each press of the button is one recording.
 
     Args:
-        session: Gets the dataset as soon as its first frame has arrived.
-        dataset: Add to this one; None starts a new one with the first recording.
+        session: Gets the dataset when its first frame has arrived.
+        dataset: Gets the frames. None creates a dataset.
     """
     st.info(
         _(
@@ -45,7 +44,7 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
     )
     recording = session.recording
     target = _target(session, dataset)
-    component("camera_burst", begins_with="camera.js")(
+    camera_component("camera_burst")(
         key=_KEY,
         data={
             "control": "image-source",
@@ -55,6 +54,7 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
             "is_complete": bool(recording and recording.is_complete),
             "has_failed": bool(recording and recording.problem),
             "class_names": list(target.class_names) if target else [],
+            "max_name_length": MAX_NAME_LENGTH,
             "words": _words(),
         },
         on_frame_change=partial(guarded(_take_frame), session, target),
@@ -72,7 +72,7 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _target(session: Session, dataset: ImageDataset | None) -> ImageDataset | None:
-    """Return what recordings go into: once one has started a dataset, the next ones join it."""
+    """Return the dataset that gets the frames; recordings after the first join the dataset it created."""
     recording = session.recording
     if dataset is None and recording and recording.dataset.id == session.dataset_id:
         return session.dataset
@@ -80,7 +80,7 @@ def _target(session: Session, dataset: ImageDataset | None) -> ImageDataset | No
 
 
 def _show_recording(session: Session, recording: Recording) -> None:
-    """Draw what came of a recording, with a way to be rid of it."""
+    """Draw the last frames of a recording, with a button that removes it."""
     dataset = session.dataset
     if dataset is None or dataset.id != recording.dataset.id or not recording.num_frames:
         return
@@ -120,9 +120,9 @@ def _throw_away(dataset: ImageDataset, recording: Recording) -> None:
 
 
 def _take_frame(session: Session, dataset: ImageDataset | None) -> None:
-    """Take in what the browser sent; each frame is kept as soon as it is there."""
-    message = component_value(_KEY, "frame")
-    if not message or not _ID_PATTERN.fullmatch(message["recording"]):
+    """Process a message of the browser; each frame is saved at once."""
+    message = sent_message(_KEY, "frame", "recording")
+    if message is None:
         return
     recording = session.recording
     if recording is None or recording.id != message["recording"]:
@@ -160,37 +160,26 @@ def _content(message: dict[str, Any]) -> bytes:
 
 
 def _present(recording: Recording) -> ImageDataset:
-    """Return the dataset as it is now; another part of the page may have changed it between two frames."""
+    """Load the dataset again, since another part of the page may have changed it between two frames."""
     if recording.dataset.id in workspace().dataset_ids():
         return ImageDataset.load(workspace(), recording.dataset.id)
     return recording.dataset
 
 
 def _words() -> dict[str, str]:
-    """The component's sentences; those for the browser's errors are under the names of these."""
     return {
-        "start": _("Switch the camera on"),
+        **camera_words(),
         "hint": _("Show something to the camera, and hold a button while it is recorded into a class."),
-        "stop": _("Switch the camera off"),
         "name": _("Name of the class"),
         "example": _("for example: cat"),
         "nameless": _("The class needs a name first."),
         "record": _("Hold to record"),
         "recording": _("Recording … let go to stop"),
         "count": _("{count} frames have arrived"),
-        "preview": _("What the camera sees"),
         "insecure": _(
             "Browsers allow the camera only on https addresses, or on the computer that runs the app (localhost). "
             "Open the app there, or bring photos as a folder."
         ),
-        "NotAllowedError": _(
-            "The browser does not let this page use the camera. Allow it with the camera sign in the address bar, "
-            "then try again."
-        ),
         "NotFoundError": _("No camera was found. Connect one and try again, or bring photos as a folder."),
-        "NotReadableError": _(
-            "The camera cannot be used; perhaps another program has it. Close that program, then try again."
-        ),
-        "unreached": _("The app does not answer, so the camera was switched off. Try again in a moment."),
         "unplugged": _("The camera was disconnected. What was recorded is kept. Connect it and try again."),
     }

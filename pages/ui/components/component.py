@@ -1,24 +1,52 @@
-"""Own pieces of the page that run in the browser: a name, and three files beside this one."""
+"""Components: parts of a page that run in the browser.
+
+A component is a Python module with an `.html`, a `.css` and a `.js` of the same name beside it.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from pages.ui.app.session import component_value
+
 _HERE = Path(__file__).parent
+_ID_PATTERN = re.compile(r"[0-9a-z-]{8,40}", re.ASCII)
 
 
 @st.cache_resource(show_spinner=False)
-def component(name: str, begins_with: str = "") -> Any:
-    """Return what draws a component, made once.
+def component(name: str, base: str = "") -> Any:
+    """Return the function that draws a component, registered once.
 
     Args:
-        name: Of its files `<name>.html`, `<name>.css` and `<name>.js`.
-        begins_with: A file whose functions its script uses too. Empty for none.
+        name: Of its files.
+        base: Name of files whose content its own files begin with, after that of `component`. Empty for none.
     """
-    html, css, js = (_HERE.joinpath(f"{name}.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
-    if begins_with:
-        js = _HERE.joinpath(begins_with).read_text("utf-8") + js
+    names = [found for found in ("component", base, name) if found]
+    html, css, js = (
+        "".join(_content(f"{found}.{kind}") for found in names) for kind in ("html", "css", "js")
+    )
     return st.components.v2.component(f"transfer_studio_{name}", html=html, css=css, js=js)
+
+
+def sent_message(key: str, name: str, id_name: str) -> dict[str, Any] | None:
+    """Return the message that a component has just sent, inside its callback.
+
+    Args:
+        key: The component's.
+        name: Of the trigger.
+        id_name: The entry that identifies what the message belongs to. It is made in the browser, so it is validated.
+
+    Returns:
+        The message; None where the component has left the page meanwhile, or the id is none of the browser's.
+    """
+    message = component_value(key, name)
+    return message if message and _ID_PATTERN.fullmatch(str(message[id_name])) else None
+
+
+def _content(file_name: str) -> str:
+    path = _HERE / file_name
+    return path.read_text("utf-8") if path.is_file() else ""

@@ -1,23 +1,17 @@
 // Sends the files of a folder in batches of some megabytes, each after the server has said that the one before is
 // taken in and saved. The browser's own upload starts all files at once and loses some beyond about a thousand.
 //
-// A batch without an answer is sent again; its number tells the server whether it has it already. What was taken
-// in is noted in the browser, so that after a reload the same folder goes on where it stopped.
+// A batch without an answer is sent again; by its number the server recognises a repeated batch. The progress is kept in
+// the browser's storage, so that after a reload the same folder continues where it stopped.
 
 const BATCH_BYTES = 4 * 1024 * 1024;
 const BATCH_FILES = 200;
 const SEND_AGAIN_AFTER = 20_000; // milliseconds
 const SURELY_LOST_AFTER = 3_000; // when the server has drawn the page since, without the batch
 const NOTE = "transfer-studio-upload";
-const GONE_AFTER = 2_000; // the page may draw the component anew at another place
+const GONE_AFTER = 2_000; // the page may draw the component again at another place
 
-let upload = null;
-
-export default function ({ parentElement, data, setTriggerValue }) {
-    upload ??= createUpload();
-    upload.update(parentElement, data, setTriggerValue);
-    return () => upload.leave(parentElement);
-}
+export default drawOne(createUpload);
 
 function createUpload() {
     let root = null;
@@ -131,7 +125,7 @@ function createUpload() {
         const isKnown = data.upload === job.id;
         if (isKnown && data.has_failed) end();
         else if (isKnown && data.acknowledged >= job.number) goOn();
-        // The server was started anew: what it had not saved yet is sent once more.
+        // The server was started again: what it had not saved yet is sent once more.
         else if (!isKnown && job.isListed) beginAt(job.saved);
         // It has drawn the page without the batch.
         else if (Date.now() - job.sentAt > SURELY_LOST_AFTER) postAgain();
@@ -212,10 +206,6 @@ function createUpload() {
             }, GONE_AFTER);
         },
     };
-}
-
-function isOnPage(root) {
-    return root.isConnected || Boolean(root.host?.isConnected);
 }
 
 function askToStay(event) {

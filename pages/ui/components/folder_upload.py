@@ -1,4 +1,4 @@
-"""A folder from the browser, streamed in batches so that no number of photos overwhelms either side."""
+"""The component that uploads a folder in batches, so that many photos overwhelm neither browser nor server."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from pages.ui.app.arrivals import Upload
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, component_value, write_address
+from pages.ui.app.upload_parts import check_outcome, expect_files, show_outcome, take_part, without_known
 from pages.ui.components.component import component
-from pages.ui.images.upload_outcome import show_outcome
-from pages.ui.images.upload_parts import check_outcome, expect_files, take_part, without_known
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
 from transfer_core.data.limits import limits
@@ -32,8 +31,8 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
     """Let a person pick or drop a folder whose subfolders are the classes.
 
     Args:
-        session: Gets the dataset as soon as its first images have arrived.
-        dataset: Add to this one; None starts a new one.
+        session: Gets the dataset when its first images have arrived.
+        dataset: Gets the images. None creates a dataset.
     """
     upload = session.upload
     component("folder_upload")(
@@ -62,16 +61,16 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _take_batch(session: Session, dataset: ImageDataset | None) -> None:
-    """Take in what the browser sent; what has arrived is kept and chosen, whatever happens next."""
+    """Process a batch. Files that have arrived are kept, whatever happens next."""
     batch = component_value(_KEY, "batch")
     upload = session.upload
     if not batch:
         return
     if upload is None or upload.id != batch["upload"]:
         if batch["listing"] is None:
-            return  # This server was started again; the browser sends the batch again, with the listing.
+            return  # The server was restarted; the browser sends the batch again, with the listing.
         upload = session.upload = _begin(dataset, batch)
-    # The browser sends a batch again when the answer did not reach it; it is in already then.
+    # The browser repeats a batch whose answer did not reach it.
     if batch["number"] != upload.num_batches + 1 or upload.has_failed:
         return
     try:
@@ -87,7 +86,7 @@ def _take_batch(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _begin(dataset: ImageDataset | None, batch: dict[str, Any]) -> Upload:
-    """Start an upload, or go on with one that this server, or this visit of the page, knows nothing of."""
+    """Return a new upload, or one that continues what began before a restart or a refresh."""
     is_resumed = batch["dataset"] in workspace().dataset_ids()
     if is_resumed:
         dataset = ImageDataset.load(workspace(), batch["dataset"])
@@ -117,7 +116,7 @@ def _save_waiting(session: Session, upload: Upload) -> None:
 
 
 def _words() -> dict[str, str]:
-    """The component's sentences; it fills in what stands in braces."""
+    """Return the component's sentences; the browser fills in the fields in braces."""
     return {
         "choose": _("Choose a folder"),
         "hint": _("or drop it here. Each subfolder becomes a class, named after the folder."),

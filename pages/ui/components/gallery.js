@@ -85,6 +85,7 @@ function createGallery(root) {
             for (const name of ["all", "none", "hint", "move", "exclude", "restore", "confirm"]) find(`.${name}`).textContent = words[name];
             find(".relabel span").textContent = words.relabel;
             newClass.placeholder = words.new_name;
+            newClass.maxLength = data.max_name_length;
             newClass.setAttribute("aria-label", words.new_name);
             tiles.setAttribute("aria-label", words.images);
             const kept = select.value;

@@ -1,37 +1,34 @@
-"""The images of a dataset, 48 to a page, to look at, to relabel and to leave out."""
+"""The images of a dataset, 48 on a page, to relabel, exclude and include."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
-from PIL import Image
 
 from pages.ui.app.page import guarded
+from pages.ui.app.paging import page_of
+from pages.ui.app.pictures import thumbnails
 from pages.ui.app.session import Session
 from pages.ui.components.component import component
-from pages.ui.components.paging import page_of
 from transfer_core.data.checks.photo_check import Problem
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord
+from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH
 from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _, plural
 
 IMAGES_A_PAGE = 48
-_THUMBNAIL_SIDE = 192
 
 
 def show_gallery(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
-    """Draw the images with their labels, filters, pages, and what can be done with those that are chosen.
+    """Draw the gallery with filters, pages, and actions for the selected images.
 
     Args:
-        session: Knows the problem whose images are asked for.
+        session: May name a problem to filter by.
         dataset: The images.
-        problems: What was found to be wrong with them.
+        problems: The findings of the photo check, each a filter.
     """
     side = _choose_side(dataset)
     images = _filtered(session, dataset, problems, side)
@@ -55,20 +52,21 @@ def show_tiles(
     are_out: bool = False,
     can_confirm: bool = False,
 ) -> None:
-    """Draw pictures to choose from, and carry out what is done with those that are chosen.
+    """Draw selectable images, and apply the action that the person picks for the selected ones.
 
     Args:
-        dataset: Where the images are.
-        tiles: Of each picture `id`, `source`, `label`, `note` and `alt`.
-        key: Another one for each gallery of a page.
-        are_out: Whether they are left out and can be taken back in.
-        can_confirm: Whether their labels can be called right.
+        dataset: Changed and saved by an action.
+        tiles: Of each image `id`, `source`, `label`, `note` and `alt`.
+        key: Unique for each gallery of a page.
+        are_out: Whether the images are excluded and can be included.
+        can_confirm: Whether their labels can be confirmed.
     """
     chosen = component("gallery")(
         key=key,
         data={
             "tiles": tiles,
             "class_names": list(dataset.class_names),
+            "max_name_length": MAX_NAME_LENGTH,
             "are_out": are_out,
             "can_confirm": can_confirm,
             "words": _words(),
@@ -153,27 +151,8 @@ def _tile(image: ImageRecord, source: str, looks_like: str | None) -> dict[str, 
     }
 
 
-@st.cache_data(max_entries=100, show_spinner=False)
-def thumbnails(paths: tuple[str, ...]) -> list[str]:
-    """Return a small copy of each stored image as an address that holds the picture itself."""
-    return list(map_ahead(_thumbnail, paths))
-
-
-def _thumbnail(path: str) -> str:
-    try:
-        with Image.open(path, formats=("JPEG",)) as opened:
-            opened.draft("RGB", (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-            opened.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-            buffer = io.BytesIO()
-            opened.save(buffer, "JPEG", quality=80)
-    except OSError:
-        # Deleted or damaged by hand since it came in: its name and class are still shown.
-        return ""
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
 def _act(dataset: ImageDataset, action: dict[str, Any]) -> None:
-    """Carry out what was asked for in the browser."""
+    """Apply an action from the browser, save the dataset and draw the page again."""
     ids = [image_id for image_id in action.get("ids", ()) if isinstance(image_id, str)]
     match action.get("kind"):
         case "relabel":

@@ -1,149 +1,42 @@
-"""Why a model decides as it does: where in the photo it sees a class, for one photo or for all of a class."""
+"""Photos with a heat map over them that shows which part speaks for a class (Grad-CAM)."""
 
 from __future__ import annotations
 
-import base64
 import io
-from pathlib import Path
 
 import streamlit as st
 from PIL import Image
 
-from pages.ui.app.glossary import explain
-from pages.ui.app.process import model_version, predictor, stored_evaluation, work_queue, workspace
-from pages.ui.app.session import Session
-from pages.ui.app.words import plain
+from pages.ui.app.pictures import data_url
+from pages.ui.app.process import model_version, predictor, workspace
 from pages.ui.components.component import component
-from pages.ui.components.task_progress import result_of
-from transfer_core.data.damage import damaged_photos
-from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import to_pixels
-from transfer_core.errors import UnreadableImageError
-from transfer_core.evaluation.outcomes import ScoredImage, scored_images
-from transfer_core.files import check_shortage
-from transfer_core.inference.explanation import METHOD, ClassAverage, GradCam, heat_sentence, overlay
+from transfer_core.data.images.thumbnails import thumbnail
+from transfer_core.inference.explanation import GradCam, overlay
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.tasks import class_averages_task
+from transfer_core.types import Array
 
-_SHOWN_SIDE = 480
-_MOST_PHOTOS_OF_A_CLASS = 30
-_MOST_LISTED = 300
-
-
-def show_explanation(session: Session, run: TrainingRun) -> None:
-    """Draw where the model looks: a part of the Results page.
-
-    Raises:
-        NotFoundError: If the images of the run are gone.
-    """
-    dataset = ImageDataset.load(workspace(), run.dataset_id)
-    st.markdown(
-        _("Warm colours show which part of a photo speaks for a class. The rest hardly counts."),
-        help=explain("grad-cam"),
-    )
-    views = {"photo": _("One photo"), "class": _("All photos of a class together")}
-    view = st.segmented_control(
-        _("What to explain"),
-        list(views),
-        default="photo",
-        required=True,
-        format_func=views.__getitem__,
-        key="explained-view",
-    )
-    if view == "class":
-        _show_classes(run, dataset)
-    else:
-        with st.spinner(_("Looking …")):
-            _show_photo(run, dataset)
-    _name_method(run)
+SHOWN_SIDE = 480  # pixels
 
 
 def show_why(run: TrainingRun, content: bytes, said: str, key: str) -> None:
-    """Draw where the model looks in a photo of the person.
+    """Draw which part of a new photo speaks for a class that the person picks.
 
     Args:
-        run: The run that said something about it.
-        content: The bytes of its file.
-        said: The class that it says.
-        key: Tells it from other photos on the page.
+        run: It has a model.
+        content: The bytes of the photo's file.
+        said: The predicted class, which is picked at first.
+        key: Unique for each photo of the page.
     """
-    class_name = _choose_class(run, said, key)
-    picture = _picture(run.id, model_version(run.id), content, class_name)
-    _show_heat([{**picture, "title": class_name, "caption": ""}], f"{key}-heat")
+    class_name = choose_class(run, said, key)
+    picture = explained_photo(run.id, model_version(run.id), content, class_name)
+    show_heat([{**picture, "title": class_name, "caption": ""}], f"{key}-heat")
 
 
-def _show_photo(run: TrainingRun, dataset: ImageDataset) -> None:
-    evaluation = stored_evaluation(run.id)
-    checked = scored_images(evaluation, dataset) if evaluation else []
-    if not checked:
-        st.info(_("None of the photos that this run was checked with is left."), icon=":material/info:")
-        return
-    if len(checked) > _MOST_LISTED:
-        text = _("The first {count} of {total:,} photos are listed, the mistakes first.")
-        st.caption(text.format(count=_MOST_LISTED, total=len(checked)))
-    by_id = {one.image.id: one for one in checked[:_MOST_LISTED]}
-    image_id = st.selectbox(
-        _("Photo, the mistakes first"),
-        list(by_id),
-        format_func=lambda image_id: _describe(by_id[image_id]),
-        key=f"explained-{run.id}",
-    )
-    outcome = by_id[image_id].outcome
-    class_name = _choose_class(run, outcome.predicted_class_name, image_id)
-    image = by_id[image_id].image
-    try:
-        content = dataset.image_path(image).read_bytes()
-        picture = _picture(run.id, model_version(run.id), content, class_name)
-    except (OSError, UnreadableImageError) as error:
-        check_shortage(error)
-        raise damaged_photos({image.id: (image.name, image.class_name)}) from error
-    caption = _("It is {true}; the model says {said} ({probability:.0%}).").format(
-        true=outcome.class_name, said=outcome.predicted_class_name, probability=outcome.probability
-    )
-    title = _("What speaks for {name}").format(name=class_name)
-    _show_heat([{**picture, "title": title, "caption": caption}], "heat")
-
-
-def _show_classes(run: TrainingRun, dataset: ImageDataset) -> None:
-    st.caption(
-        _(
-            "The photos of each class laid over each other, with what the model looks at on average. A sharp spot "
-            "beside the thing itself gives a shortcut away."
-        ),
-        help=explain("shortcut"),
-    )
-    pictures = []
-    for average in _averages(run, dataset):
-        class_name = average.class_name
-        pictures.append(
-            {
-                "photo": _address(Image.fromarray(average.photo), "JPEG"),
-                "heat": _address(Image.fromarray(overlay(average.heat)), "PNG"),
-                "title": _("{name}, {count} photos").format(name=class_name, count=average.num_images),
-                "caption": heat_sentence(class_name, average.heat),
-                "alt": _("The mean of photos of {name}").format(name=class_name),
-            }
-        )
-    _show_heat(pictures, "class-heat")
-
-
-def _describe(checked: ScoredImage) -> str:
-    outcome = checked.outcome
-    if outcome.is_right:
-        return _("✓ {name}: {said}, {probability:.0%} sure").format(
-            name=outcome.name, said=outcome.class_name, probability=outcome.probability
-        )
-    return _("✗ {name}: {true}, taken for {said}, {probability:.0%} sure").format(
-        name=outcome.name,
-        true=outcome.class_name,
-        said=outcome.predicted_class_name,
-        probability=outcome.probability,
-    )
-
-
-def _choose_class(run: TrainingRun, said: str, key: str) -> str:
+def choose_class(run: TrainingRun, said: str, key: str) -> str:
+    """Let the person pick the class to explain; the predicted one is picked at first."""
     names = list(run.class_names)
     chosen = st.selectbox(
         _("Show what speaks for"),
@@ -155,47 +48,40 @@ def _choose_class(run: TrainingRun, said: str, key: str) -> str:
     return str(chosen)
 
 
-def _name_method(run: TrainingRun) -> None:
-    layer = _grad_cam(run.id, model_version(run.id)).layer_name
-    st.caption(_("Method: {method}, read from the layer {layer}.").format(method=METHOD, layer=plain(layer)))
-
-
 @st.cache_resource(show_spinner=False, max_entries=3)
-def _grad_cam(run_id: str, of_model: tuple[int, ...]) -> GradCam:
+def grad_cam(run_id: str, of_model: tuple[int, ...]) -> GradCam:
+    """Return what explains the model of a run, built once for each version of the model."""
     return GradCam.of(predictor(run_id), workspace().run_dir(run_id))
 
 
 @st.cache_data(show_spinner=False, max_entries=60)
-def _picture(run_id: str, of_model: tuple[int, ...], content: bytes, class_name: str) -> dict[str, str]:
-    grad_cam = _grad_cam(run_id, of_model)
+def explained_photo(
+    run_id: str, of_model: tuple[int, ...], content: bytes, class_name: str
+) -> dict[str, str]:
+    """Return a photo and its heat map as `show_heat` takes them, still without title and caption."""
+    explainer = grad_cam(run_id, of_model)
     photo = decode_image(content)
-    (heat,) = grad_cam.heat_maps(to_pixels(photo, grad_cam.image_size)[None], [class_name])
-    photo.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
+    (heat,) = explainer.heat_maps(to_pixels(photo, explainer.image_size)[None], [class_name])
     return {
-        "photo": _address(photo, "JPEG"),
-        "heat": _address(Image.fromarray(overlay(heat)), "PNG"),
+        "photo": data_url(thumbnail(photo, SHOWN_SIDE)),
+        "heat": heat_url(heat),
         "alt": _("The photo, with what speaks for {name}").format(name=class_name),
     }
 
 
-def _averages(run: TrainingRun, dataset: ImageDataset) -> list[ClassAverage]:
-    paths: dict[str, list[Path]] = {}
-    for class_name in run.class_names:
-        found = [dataset.image_path(one) for one in dataset.images if one.class_name == class_name]
-        if found:
-            paths[class_name] = found[:_MOST_PHOTOS_OF_A_CLASS]
-    of_model = model_version(run.id)
-    key = (run.id, of_model, dataset.id, dataset.version)
-    task = class_averages_task(key, _grad_cam(run.id, of_model), paths)
-    return result_of(work_queue().get_or_start(task), _("Looking …"), name="class-heat")
-
-
-def _address(picture: Image.Image, image_format: str) -> str:
+def heat_url(heat: Array) -> str:
+    """Return the address of a picture of a heat map in 0-1, `[height, width]`."""
     buffer = io.BytesIO()
-    picture.save(buffer, image_format)
-    return f"data:image/{image_format.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    Image.fromarray(overlay(heat)).save(buffer, "PNG")
+    return data_url(buffer.getvalue(), "png")
 
 
-def _show_heat(pictures: list[dict[str, str]], key: str) -> None:
+def show_heat(pictures: list[dict[str, str]], key: str) -> None:
+    """Draw photos with their heat maps and a slider for the strength of the colours.
+
+    Args:
+        pictures: Of each `photo` and `heat` as addresses, `title`, `caption` and `alt`.
+        key: Of the component.
+    """
     words = {"strength": _("How strongly the colours cover the photo")}
     component("heat")(key=key, data={"pictures": pictures, "words": words})

@@ -1,24 +1,21 @@
-"""A map of the images: what looks alike to the network lies close together."""
+"""A map of the images, in which similar features lie close together."""
 
 from __future__ import annotations
 
-import base64
-import io
 from functools import partial
 from typing import Any
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 
 from pages.ui.app.glossary import explain
+from pages.ui.app.pictures import thumbnails
 from pages.ui.app.process import model_version, work_queue, workspace
 from pages.ui.app.session import Session
 from pages.ui.components.component import component
 from pages.ui.components.task_progress import result_of
 from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.parallel import map_ahead
 from transfer_core.evaluation.image_map import MapMethod, chosen_for_map, lay_out
 from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.certainty import Certainty
@@ -36,7 +33,7 @@ def show_image_map(session: Session, run: TrainingRun) -> None:
 
     Raises:
         IngestError: If there are too few images.
-        NotFoundError: If the images of the run are gone.
+        NotFoundError: If the dataset of the run was deleted.
     """
     st.markdown(
         _(
@@ -93,7 +90,7 @@ def _map_data(
     )
     features = np.asarray(outputs.features)
     probabilities = Certainty.load(run.folder, features.shape[1]).calibration.apply(outputs.probabilities)
-    sources = map_ahead(_thumbnail, [str(dataset.image_path(image)) for image in images])
+    sources = thumbnails(tuple(str(dataset.image_path(image)) for image in images), _THUMBNAIL_SIDE)
     points: list[dict[str, Any]] = []
     for image, place, row, source in zip(
         images, lay_out(features, method), probabilities, sources, strict=True
@@ -127,16 +124,3 @@ def _map_data(
             "wrong": _("taken for another class ({count})").format(count=num_wrong),
         },
     }
-
-
-def _thumbnail(path: str) -> str:
-    try:
-        with Image.open(path, formats=("JPEG",)) as opened:
-            opened.draft("RGB", (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-            opened.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-            buffer = io.BytesIO()
-            opened.save(buffer, "JPEG", quality=75)
-    except OSError:
-        # Deleted or damaged by hand since it came in: its place on the map is still right.
-        return ""
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,112 +1,53 @@
 // Shows what the models say about what the camera sees.
-//
-// One frame is on its way at a time. What the camera sees until the answer is here is dropped, never queued, so
-// that an answer is never late, only rarer.
 
 const SHORTEST_PAUSE = 66; // milliseconds between two frames
-const LONGEST_SIDE = 448; // pixels; more than most networks look at
-const JPEG_QUALITY = 0.9;
-const LOST_AFTER = 10_000; // milliseconds without an answer
 const SILENT_AFTER = 60_000; // milliseconds; a server that loads a model or trains beside takes long too
-const GONE_AFTER = 500; // milliseconds; the page may draw the component again at another place
 const RATE_OVER = 3_000; // milliseconds
+const SETTINGS = {
+    videoWidth: 640,
+    longestSide: 448, // more than most networks look at
+    quality: 0.9,
+    focused: ".stop",
+};
 
-let camera = null;
+export default drawOne(createLiveCamera);
 
-export default function ({ parentElement, data, setTriggerValue }) {
-    camera ??= createCamera();
-    camera.update(parentElement, data, setTriggerValue);
-    return () => camera.leave(parentElement);
-}
-
-function createCamera() {
-    let root = null;
-    const find = (selector) => root.querySelector(selector);
-    const canvas = document.createElement("canvas");
-    let data = {};
-    let send = () => {};
-    let stream = null;
+function createLiveCamera() {
     let viewing = null; // from switching on to switching off
-    let endWatch = () => {};
 
     const show = () => {
-        const { words } = data;
-        find(".off").hidden = stream !== null;
-        find(".on").hidden = stream === null;
-        find(".start").textContent = words.start;
-        find(".hint").textContent = words.hint;
-        find(".stop").textContent = words.stop;
-        find(".waiting").textContent = words.waiting;
-        find("video").setAttribute("aria-label", words.preview);
+        camera.find(".waiting").textContent = camera.data.words.waiting;
     };
 
-    const explain = (problem) => {
-        find(".problem").textContent = problem;
-        show();
-    };
-
-    const switchOn = async () => {
-        if (!window.isSecureContext || !navigator.mediaDevices) return explain(data.words.insecure);
-        const wanted = { facingMode: { ideal: "environment" }, width: { ideal: 640 } };
-        let isLeft = false;
-        const leave = (problem) => {
-            isLeft = true;
-            switchOff(problem);
-        };
-        endWatch = watchView(data.control, leave, () => leave(data.words.unreached));
-        find(".start").disabled = true;
-        try {
-            stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
-        } catch (error) {
-            endWatch();
-            return explain(data.words[error.name] ?? data.words.NotReadableError);
-        } finally {
-            find(".start").disabled = false;
-        }
-        if (isLeft || !isOnPage(root)) return switchOff();
-        stream.getTracks().forEach((track) => (track.onended = () => switchOff(data.words.unplugged)));
-        find("video").srcObject = stream;
-        find(".answers").replaceChildren();
-        find(".rate").textContent = "";
-        find(".waiting").hidden = false;
+    const begin = () => {
+        camera.find(".answers").replaceChildren();
+        camera.find(".rate").textContent = "";
+        camera.find(".waiting").hidden = false;
         viewing = { id: newId(), number: 0, isWaiting: false, sentAt: 0, answeredAt: [] };
         viewing.clock = setInterval(tick, SHORTEST_PAUSE);
-        explain("");
-        find(".stop").focus();
     };
 
-    const switchOff = (problem = "") => {
-        endWatch();
+    const end = () => {
         clearInterval(viewing?.clock);
         viewing = null;
-        stream?.getTracks().forEach((track) => track.stop());
-        find("video").srcObject = stream = null;
-        explain(problem);
     };
 
     const tick = () => {
         const now = Date.now();
-        if (viewing.isWaiting && now - viewing.silentSince > SILENT_AFTER) return switchOff(data.words.unreached);
-        if (document.hidden || (viewing.isWaiting && now - viewing.sentAt < LOST_AFTER)) return;
-        const content = takeFrame();
+        if (viewing.isWaiting && now - viewing.silentSince > SILENT_AFTER) {
+            return camera.switchOff(camera.data.words.unreached);
+        }
+        if (document.hidden || isOnItsWay(viewing)) return;
+        const content = camera.takeFrame();
         if (!content) return;
         if (!viewing.isWaiting) viewing.silentSince = now;
         Object.assign(viewing, { number: viewing.number + 1, isWaiting: true, sentAt: now });
-        send("frame", { viewing: viewing.id, number: viewing.number, content });
-    };
-
-    const takeFrame = () => {
-        const { videoWidth: width, videoHeight: height } = find("video");
-        if (!width) return null;
-        const scale = Math.min(LONGEST_SIDE / Math.max(width, height), 1);
-        canvas.width = Math.round(width * scale);
-        canvas.height = Math.round(height * scale);
-        canvas.getContext("2d").drawImage(find("video"), 0, 0, canvas.width, canvas.height);
-        return canvas.toDataURL("image/jpeg", JPEG_QUALITY).split(",")[1];
+        camera.send("frame", { viewing: viewing.id, number: viewing.number, content });
     };
 
     const takeAnswer = () => {
-        if (data.viewing !== viewing.id || data.acknowledged < viewing.number || !viewing.isWaiting) return;
+        const { data, find } = camera;
+        if (!viewing?.isWaiting || data.viewing !== viewing.id || data.acknowledged < viewing.number) return;
         viewing.isWaiting = false;
         if (!data.answers.length) return;
         find(".waiting").hidden = true;
@@ -119,29 +60,8 @@ function createCamera() {
         find(".rate").textContent = data.words.rate.replace("{count}", rate.toFixed(rate < 3 ? 1 : 0));
     };
 
-    const attach = () => {
-        find(".start").onclick = switchOn;
-        find(".stop").onclick = () => switchOff();
-        find("video").srcObject = stream;
-    };
-
-    return {
-        update(newRoot, newData, newSend) {
-            data = newData;
-            send = newSend;
-            if (root !== newRoot) {
-                root = newRoot;
-                attach();
-            }
-            if (viewing) takeAnswer();
-            show();
-        },
-        leave(oldRoot) {
-            setTimeout(() => {
-                if (root === oldRoot && !isOnPage(root)) switchOff();
-            }, GONE_AFTER);
-        },
-    };
+    const camera = createCamera(SETTINGS, { show, takeAnswer, begin, end });
+    return camera;
 }
 
 // Rows are kept and only their numbers changed, so that the style sheet can move the bars.
@@ -186,7 +106,7 @@ function newPart(tag, className) {
     return Object.assign(document.createElement(tag), { className });
 }
 
-// A status that is written anew is read out anew, though it says the same.
+// A screen reader reads a status again whenever it is written, even when the text is the same.
 function write(element, text) {
     if (element.textContent !== text) element.textContent = text;
 }

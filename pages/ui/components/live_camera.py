@@ -1,10 +1,10 @@
-"""The live camera: what models say about what it sees, several times a second."""
+"""The component that classifies frames of the camera several times a second."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import re
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,35 +14,30 @@ from pages.ui.app.arrivals import LiveAnswer
 from pages.ui.app.page import guarded
 from pages.ui.app.process import predictor
 from pages.ui.app.run_choice import describe_run
-from pages.ui.app.session import Session, component_value
-from pages.ui.components.component import component
-from pages.ui.test.predictions import MAX_BARS, Runs, make_ready, say_what_certainty_is
+from pages.ui.app.session import Session
+from pages.ui.components.camera import camera_component, camera_words
+from pages.ui.components.component import sent_message
 from transfer_core.errors import UnreadableImageError
 from transfer_core.inference.predictor import Prediction
 from transfer_core.language import _
+from transfer_core.runs.training_run import TrainingRun
 
+MAX_BARS = 8
 _KEY = "live-camera"
-_ID_PATTERN = re.compile(r"[0-9a-z-]{8,40}", re.ASCII)
-
-
-def show_live_camera(session: Session, runs: Runs) -> None:
-    """Draw the camera with the answers beside it.
-
-    Args:
-        session: Keeps the latest answer.
-        runs: The run that is tested, and perhaps another one to set beside it.
-    """
-    make_ready(runs)
-    say_what_certainty_is()
-    _show_camera(session, runs)
 
 
 @st.fragment
-def _show_camera(session: Session, runs: Runs) -> None:
+def show_live_camera(session: Session, runs: Sequence[TrainingRun]) -> None:
+    """Draw the camera with the predictions beside it.
+
+    Args:
+        session: Keeps the latest predictions.
+        runs: The run to test, and optionally a second one to compare it with.
+    """
     live = session.live
     predictions = live.predictions if live and len(live.predictions) == len(runs) else ()
     titles = [describe_run(run) if len(runs) > 1 else "" for run in runs]
-    component("live_camera", begins_with="camera.js")(
+    camera_component("live_camera")(
         key=_KEY,
         data={
             "control": "test-way",
@@ -57,22 +52,22 @@ def _show_camera(session: Session, runs: Runs) -> None:
     )
 
 
-def _take_frame(session: Session, runs: Runs) -> None:
-    """Score what the browser sent; it sends the next frame only when it has this answer."""
-    message = component_value(_KEY, "frame")
-    if not message or not _ID_PATTERN.fullmatch(str(message["viewing"])):
+def _take_frame(session: Session, runs: Sequence[TrainingRun]) -> None:
+    """Classify a frame; the browser sends the next one only after this answer."""
+    message = sent_message(_KEY, "frame", "viewing")
+    if message is None:
         return
     try:
         content = base64.b64decode(message["content"], validate=True)
         predictions = tuple(predictor(run.id).predict(content) for run in runs)
     except (UnreadableImageError, binascii.Error):
-        # Damaged on its way: the next frame is here in a moment.
+        # Damaged in transit; the next frame follows in a moment.
         predictions = ()
     session.live = LiveAnswer(str(message["viewing"]), int(message["number"]), predictions)
 
 
 def _answer(title: str, prediction: Prediction) -> dict[str, Any]:
-    """Return the most probable classes in the order of the outputs, so that no bar changes its place needlessly."""
+    """Return the most probable classes in the order of the outputs, so that bars rarely change places."""
     best = set(list(prediction.probabilities)[:MAX_BARS])
     pairs = zip(prediction.class_names, prediction.scores, strict=True)
     return {
@@ -84,28 +79,17 @@ def _answer(title: str, prediction: Prediction) -> dict[str, Any]:
 
 
 def _words() -> dict[str, str]:
-    """The component's sentences; those for the browser's errors are under the names of these."""
     return {
-        "start": _("Switch the camera on"),
+        **camera_words(),
         "hint": _(
             "Show something to the camera and see at once what the model makes of it. Nothing is kept."
         ),
-        "stop": _("Switch the camera off"),
-        "preview": _("What the camera sees"),
         "waiting": _("Looking …"),
         "rate": _("{count} answers a second"),
         "insecure": _(
             "Browsers allow the camera only on https addresses, or on the computer that runs the app (localhost). "
             "Open the app there, or bring photos."
         ),
-        "NotAllowedError": _(
-            "The browser does not let this page use the camera. Allow it with the camera sign in the address bar, "
-            "then try again."
-        ),
         "NotFoundError": _("No camera was found. Connect one and try again, or bring photos."),
-        "NotReadableError": _(
-            "The camera cannot be used; perhaps another program has it. Close that program, then try again."
-        ),
-        "unreached": _("The app does not answer, so the camera was switched off. Try again in a moment."),
         "unplugged": _("The camera was disconnected. Connect it and try again."),
     }

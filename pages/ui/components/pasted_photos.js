@@ -1,15 +1,10 @@
 // Sends what is pasted anywhere on the page, or read from the clipboard by the button, one file after another.
 //
-// A file without an answer is sent again; its id tells the server whether it has it already.
+// A file without an answer is sent again; by its id the server recognises a repeated file.
 
 const LOST_AFTER = 10_000; // milliseconds without an answer
 
-let paster = null;
-
-export default function ({ parentElement, data, setTriggerValue }) {
-    paster ??= createPaster();
-    paster.update(parentElement, data, setTriggerValue);
-}
+export default drawOne(createPaster);
 
 function createPaster() {
     let root = null;
@@ -90,12 +85,4 @@ async function asBase64(blob) {
         letters += String.fromCharCode(...bytes.subarray(start, start + 8192));
     }
     return btoa(letters);
-}
-
-function isOnPage(root) {
-    return root.isConnected || Boolean(root.host?.isConnected);
-}
-
-function newId() {
-    return `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 }

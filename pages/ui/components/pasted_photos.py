@@ -1,35 +1,29 @@
-"""New photos from the clipboard: pasted anywhere on the page, or with a button."""
+"""The component that takes photos from the clipboard, pasted anywhere on the page or with a button."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import re
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from pages.ui.app.session import Session, component_value
+from pages.ui.app.session import Session
 from pages.ui.app.words import plain
-from pages.ui.components.component import component
+from pages.ui.components.component import component, sent_message
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.language import _
 
 _KEY = "pasted-photos"
 _MOST_PHOTOS = 20
 _MOST_MEGABYTES = 20
-_ID_PATTERN = re.compile(r"[0-9a-z-]{8,40}", re.ASCII)
 # Browsers give this name to a picture that was copied rather than a file.
 _NAMELESS = ("", "image.png")
 
 
 def show_pasted_photos(session: Session) -> None:
-    """Draw the button, and what has been pasted with a way to take it away.
-
-    Args:
-        session: Keeps the photos.
-    """
+    """Draw the Paste button and the pasted photos, each with a button that removes it."""
     component("pasted_photos")(
         key=_KEY,
         data={
@@ -54,14 +48,14 @@ def show_pasted_photos(session: Session) -> None:
 
 
 def _take_photo(session: Session) -> None:
-    message = component_value(_KEY, "photo")
-    if not message or not _ID_PATTERN.fullmatch(str(message["id"])) or message["id"] == session.pasted_id:
+    message = sent_message(_KEY, "photo", "id")
+    if message is None or message["id"] == session.pasted_id:
         return
     session.pasted_id = str(message["id"])
     try:
         content = base64.b64decode(message["content"], validate=True)
     except binascii.Error:
-        # Damaged on its way; what is no picture is told like any other broken file.
+        # Damaged on its way: reported like any other broken file.
         content = b""
     if len(session.pasted) < _MOST_PHOTOS and len(content) <= _MOST_MEGABYTES * 10**6:
         session.num_pasted += 1

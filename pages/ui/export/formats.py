@@ -1,4 +1,4 @@
-"""One card for each format: what it is for, how to get it, and the proof of what was made."""
+"""A card for each export format, with its purpose, its button and the proof of the export."""
 
 from __future__ import annotations
 
@@ -25,11 +25,7 @@ from transfer_core.work.task import Task, TaskProgress
 
 
 def show_exports(run: TrainingRun) -> None:
-    """Draw the formats a model can be taken away in.
-
-    Args:
-        run: It has a model.
-    """
+    """Draw the export formats of a run that has a model."""
     st.markdown(
         _(
             "Take the model with you. Each download holds the model, a small program that asks it, its labels and a "
@@ -67,7 +63,7 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
         _show_proof(bundle)
         if export_format.unproved:
             st.caption(_(export_format.unproved))
-    _say_what_is_downloaded(export_format)
+    _show_runtime_download(export_format)
     with st.container(horizontal=True):
         if bundle:
             _show_download(bundle)
@@ -77,7 +73,7 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
             st.rerun()
 
 
-def _say_what_is_downloaded(export_format: ExportFormat) -> None:
+def _show_runtime_download(export_format: ExportFormat) -> None:
     num_bytes = num_bytes_to_fetch(workspace(), export_format.name)
     if num_bytes:
         st.caption(
@@ -146,7 +142,7 @@ def _show_download(bundle: ExportBundle) -> None:
 
 
 def _proof_words(parities: tuple[Parity, ...]) -> str:
-    """Say in a sentence what the proof came to: of the first that failed, otherwise of the exact one."""
+    """Return the result of the proof: of the first version that failed, otherwise of the exact one."""
     shown = next((parity for parity in parities if not parity.is_passed), parities[0])
     if not shown.num_images:
         return _("Not proved: the photos your model was checked with are no longer there.")

@@ -1,4 +1,4 @@
-"""One click that has a large model teach a small one, and what came of it."""
+"""Distilling a model into a smaller one, and comparing the two."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import run_backbone_title
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.app.words import duration_words, memory_words
+from pages.ui.app.words import duration_words, memory_words, run_backbone_title
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _, plural
@@ -28,12 +27,7 @@ _BYTES_EACH = 4
 
 
 def show_smaller_model(session: Session, run: TrainingRun) -> None:
-    """Draw the offer to teach a smaller model, and how those that were taught compare.
-
-    Args:
-        session: Follows the training that is started.
-        run: The large model.
-    """
+    """Draw the form that distils a model, and the comparison with each of its students."""
     with st.container(border=True, key="smaller-model"):
         st.subheader(_("A smaller model"), anchor=False)
         st.markdown(
@@ -61,7 +55,7 @@ def _offer(session: Session, run: TrainingRun) -> None:
     backbone = st.selectbox(
         _("Network of the small model"),
         backbones,
-        format_func=lambda one: f"{one.title} · {memory_words(one.num_parameters * _BYTES_EACH)}",
+        format_func=lambda found: f"{found.title} · {memory_words(found.num_parameters * _BYTES_EACH)}",
         key=f"smaller-{run.id}",
     )
     if st.button(_("Teach a smaller model"), icon=":material/school:", key="teach"):
@@ -71,7 +65,7 @@ def _offer(session: Session, run: TrainingRun) -> None:
 def _teach(session: Session, run: TrainingRun, backbone: Backbone) -> None:
     dataset = ImageDataset.load(workspace(), run.dataset_id)
     student = run_queue().submit(dataset, student_config(run, dataset, backbone))
-    # The page stays with the large model.
+    # Keep the page on the large model.
     session.run_id, session.picked_run_id = student, run.id
     st.rerun()
 

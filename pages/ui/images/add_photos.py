@@ -1,20 +1,19 @@
-"""The ways in which images come into the app."""
+"""The ways to add images."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 
 import streamlit as st
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from pages.ui.app.dataset_choice import describe_dataset, stored_datasets
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.sample_run import take_sample
 from pages.ui.app.session import Session
+from pages.ui.app.uploads import MAX_FILES, archive_field, free_upload
 from pages.ui.components.camera_burst import show_camera_burst
 from pages.ui.components.folder_upload import show_folder_upload
 from pages.ui.images.server_folder import show_server_folder
@@ -22,20 +21,18 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.limits import limits
 from transfer_core.data.samples import list_samples
+from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH
 from transfer_core.data.sources.open_source import open_archive
 from transfer_core.data.sources.server_folder import ROOT_VARIABLE
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import TransferStudioError
-from transfer_core.language import _, plural
+from transfer_core.language import _
 
 _PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif"]
-_ARCHIVE_TYPES = ["zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz"]
-# The browser starts all of these uploads at once and loses some beyond about a thousand.
-_MAX_CLASS_FILES = 500
 
 
 def show_image_sources(session: Session) -> None:
-    """Draw the ways in, one at a time."""
+    """Draw the choice of a way to add images, and the way that is chosen."""
     ways: dict[str, Callable[[Session, ImageDataset | None], None]] = {
         _("A folder"): _show_folder,
         _("A zip or tar file"): _show_archive,
@@ -60,11 +57,8 @@ def _show_folder(session: Session, dataset: ImageDataset | None) -> None:
 
 def _show_archive(session: Session, dataset: ImageDataset | None) -> None:
     extended = _to_extend(dataset)
-    file = st.file_uploader(
-        _("A zip or tar of a folder whose subfolders are the classes"),
-        type=_ARCHIVE_TYPES,
-        key=f"zip-{session.num_files_taken}",
-    )
+    label = _("A zip or tar of a folder whose subfolders are the classes")
+    file = archive_field(label, f"zip-{session.num_files_taken}")
     if file:
         guarded(_take_archive)(session, extended, file)
 
@@ -95,7 +89,7 @@ def _show_class(session: Session, dataset: ImageDataset | None) -> None:
         name = st.text_input(
             _("Name of the class"),
             placeholder=_("for example: cat"),
-            max_chars=60,
+            max_chars=MAX_NAME_LENGTH,
             help=_("Use the name of a class that is there already to add images to it."),
         )
         files = st.file_uploader(
@@ -110,10 +104,10 @@ def _show_class(session: Session, dataset: ImageDataset | None) -> None:
         st.error(_("The class needs a name. Type what is on the images, for example: cat."))
     elif submitted and not files:
         st.error(_("There are no images yet. Choose one or more images of this class."))
-    elif submitted and len(files) > _MAX_CLASS_FILES:
+    elif submitted and len(files) > MAX_FILES:
         st.error(
             _("Up to {limit} images can be added here at once. For more, use a folder or a zip file.").format(
-                limit=_MAX_CLASS_FILES
+                limit=MAX_FILES
             )
         )
     elif submitted:
@@ -150,19 +144,12 @@ def _take_sample(session: Session, name: str) -> None:
 
 
 def _show_earlier(session: Session, dataset: ImageDataset | None) -> None:
-    names = {}
-    for dataset_id in workspace().dataset_ids():
-        with suppress(TransferStudioError):
-            found = ImageDataset.load(workspace(), dataset_id)
-            count = plural("{count} image", "{count} images", len(found.images))
-            names[dataset_id] = (
-                f"{found.name} · {count} · {dataset_id[:4]}-{dataset_id[4:6]}-{dataset_id[6:8]}"
-            )
+    datasets = stored_datasets()
     chosen = st.selectbox(
         _("Images that were brought in before"),
-        list(names),
+        list(datasets),
         index=None,
-        format_func=names.__getitem__,
+        format_func=lambda dataset_id: describe_dataset(datasets[dataset_id]),
         placeholder=_("Choose"),
         key="earlier-images",
     )
@@ -172,15 +159,8 @@ def _show_earlier(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _to_extend(dataset: ImageDataset | None) -> ImageDataset | None:
-    """Ask whether new images join those that are there."""
+    """Return the dataset if the person wants to add to it rather than to start a new one."""
     if dataset is None or not dataset.images:
         return None
     joins = st.toggle(_("Add to the images below, rather than start again"), key="join-images")
     return dataset if joins else None
-
-
-def free_upload(file: UploadedFile) -> None:
-    """Give the memory of an upload back: Streamlit keeps it as long as the session lives."""
-    context = get_script_run_ctx()
-    if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)

@@ -1,33 +1,31 @@
-"""What a person changes about the classes, and the way back."""
+"""Changes of the classes, and undoing the last change."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.app.page import guarded
+from pages.ui.app.page import guarded, show_undo
 from pages.ui.app.words import plain
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Edit
+from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH
 from transfer_core.language import _, plural
 
 
-def show_undo(dataset: ImageDataset) -> None:
-    """Say what was changed last, with a button that takes it back."""
-    if not dataset.edits:
-        return
-    with st.container(horizontal=True, vertical_alignment="center", border=True):
-        st.markdown(f":material/history: {plain(edit_words(dataset.edits[-1]))}", width="stretch")
-        if st.button(_("Undo"), icon=":material/undo:", key="undo-edit"):
-            guarded(_save)(dataset.undone())
+def show_last_edit(dataset: ImageDataset) -> None:
+    """Draw the last change of labels or classes, with a button that undoes it."""
+    if dataset.edits:
+        text = f":material/history: {plain(edit_words(dataset.edits[-1]))}"
+        show_undo(text, lambda: _save(dataset.undone()), "edit")
 
 
 def show_class_editor(dataset: ImageDataset) -> None:
-    """Draw the fields that rename, merge or delete a class."""
+    """Draw the fields to rename, merge or delete a class."""
     with st.expander(_("Rename, merge or delete a class"), icon=":material/edit:"):
         name = st.selectbox(_("Class"), list(dataset.class_names), key=f"edited-class-{dataset.version}")
         new_name = st.text_input(
             _("New name"),
-            max_chars=60,
+            max_chars=MAX_NAME_LENGTH,
             placeholder=_("for example: tulip"),
             help=_("With the name of another class, the two become one."),
             key=f"new-class-name-{dataset.version}",
@@ -43,7 +41,7 @@ def show_class_editor(dataset: ImageDataset) -> None:
 
 
 def edit_words(edit: Edit) -> str:
-    """Say in one sentence what a change did."""
+    """Return a sentence about what a change did."""
     count = len(edit.before)
     match edit.kind:
         case "relabel" if not edit.class_name:

@@ -1,4 +1,4 @@
-"""What is wrong with the images, in plain words, with a one-click fix."""
+"""The findings of the photo check, each with a one-click fix."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import streamlit as st
 
 from pages.ui.app.jobs import label_check_of, start_label_check
 from pages.ui.app.page import guarded
+from pages.ui.app.paging import page_of
+from pages.ui.app.pictures import thumbnails
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
-from pages.ui.components.gallery import thumbnails
-from pages.ui.components.paging import page_of
 from pages.ui.components.task_progress import show_task
 from transfer_core.backbones.registry import DEFAULT_BACKBONE
 from transfer_core.data.checks.photo_check import Problem, Suspicion, examine
@@ -20,7 +20,7 @@ from transfer_core.work.task import Task, TaskProgress
 
 _MAX_SHOWN = 8
 _FILES_A_PAGE = 200
-_LOOKS = {
+_STYLES = {
     "error": (":material/error:", "red"),
     "warning": (":material/warning:", "orange"),
     "info": (":material/info:", "blue"),
@@ -28,12 +28,7 @@ _LOOKS = {
 
 
 def show_problems(session: Session, dataset: ImageDataset) -> list[Problem]:
-    """Draw the list of problems and return them.
-
-    Args:
-        session: Told which problem's images the gallery is to show.
-        dataset: The images.
-    """
+    """Draw the problems and return them. The gallery can be filtered by each."""
     st.subheader(_("Check of the images"), anchor=False)
     _take_label_check(session, dataset)
     suspicions = session.suspicions_about(dataset)
@@ -64,7 +59,7 @@ def _examined(
 
 
 def show_label_check(session: Session, dataset: ImageDataset) -> None:
-    """Draw the button that looks for likely wrong labels, and say so when there are none.
+    """Draw the button that searches for likely wrong labels, or the sentence that there are none.
 
     Args:
         session: Keeps the suspicions, also when the images change later.
@@ -107,7 +102,7 @@ def _progress_words(progress: TaskProgress) -> str:
 
 
 def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> None:
-    icon, color = _LOOKS[problem.severity]
+    icon, color = _STYLES[problem.severity]
     with st.container(border=True, key=f"problem-{problem.kind}"):
         st.markdown(f":{color}[{icon}] **{plain(problem.title)}.** {plain(problem.sentence)}")
         _show_pictures(dataset, problem)
@@ -115,7 +110,7 @@ def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> 
             if problem.fix and st.button(
                 plain(problem.fix.title), icon=":material/build:", key=f"fix-{problem.kind}"
             ):
-                guarded(_mend)(dataset, problem)
+                guarded(_fix)(dataset, problem)
             if problem.image_ids and st.button(
                 _("Show them in the gallery"), icon=":material/photo_library:", key=f"show-{problem.kind}"
             ):
@@ -164,7 +159,7 @@ def _show_files(dataset: ImageDataset, problem: Problem) -> None:
         st.dataframe(table, hide_index=True, width="stretch")
 
 
-def _mend(dataset: ImageDataset, problem: Problem) -> None:
+def _fix(dataset: ImageDataset, problem: Problem) -> None:
     if problem.fix:
         problem.fix.apply(dataset).save()
     st.rerun()

@@ -1,4 +1,4 @@
-"""A folder on the server's own disk, below the one that the person who starts the server allows."""
+"""Images from a folder on the server's disk, below the one that its operator allows."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from pages.ui.app.arrivals import Upload
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, write_address
+from pages.ui.app.upload_parts import check_outcome, show_outcome, without_known
 from pages.ui.app.words import plain
-from pages.ui.images.upload_outcome import show_outcome
-from pages.ui.images.upload_parts import check_outcome, without_known
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
@@ -27,14 +26,14 @@ _NUM_NAMES = 8
 
 
 def show_server_folder(session: Session, dataset: ImageDataset | None) -> None:
-    """Let a person pick a folder that is on the server already; offered only where one is allowed.
+    """Let the person add a folder of the server; draw nothing if none is allowed.
 
     Args:
-        session: Gets the dataset as soon as its first images are in.
-        dataset: Add to this one; None starts a new one.
+        session: Gets the dataset when its first images are saved.
+        dataset: Gets the images. None creates a dataset.
 
     Raises:
-        IngestError: If the setting names something else than a folder.
+        IngestError: If the setting does not name a folder.
     """
     root = images_root()
     if root is None:
@@ -51,7 +50,7 @@ def show_server_folder(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _choose_folder(root: Path) -> str:
-    """Go down folder by folder; empty when none has been chosen."""
+    """Return the chosen folder relative to `root`, or an empty string. Each level has its own field."""
     chosen: list[str] = []
     while names := subfolders(root, "/".join(chosen)):
         picked = st.selectbox(
@@ -78,7 +77,7 @@ def _start(session: Session, dataset: ImageDataset | None, relative: str) -> Non
 
 
 def _take_in(session: Session, upload: Upload, root: Path) -> None:
-    """Take in the rest; a click elsewhere interrupts it, and the next drawing of the page goes on."""
+    """Add the remaining files. A click elsewhere interrupts this; the next drawing of the page continues."""
     bar = st.progress(0.0, text=_("Looking through the folder …"))
     st.button(
         _("Stop here and keep what is in"),

@@ -1,4 +1,4 @@
-"""How the images are split into those to learn from and those to check with."""
+"""The split into training and validation images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transfer_core.language import _
 
 
 def show_split_choice(dataset: ImageDataset) -> None:
-    """Draw the choice of split; another choice is saved at once."""
+    """Draw the choice of split; a change is saved at once."""
     with st.expander(_("Change the split"), icon=":material/call_split:"):
         split_by = _choose_way(dataset)
         share, num_folds = dataset.validation_split, dataset.num_folds
@@ -71,7 +71,7 @@ def _choose_share(dataset: ImageDataset) -> float:
         format="%d %%",
         help=explain("validation"),
     )
-    # A share that the slider cannot show, such as one from the command line, stays until it is moved.
+    # Keep a share that the slider cannot show, such as one from the command line, until the slider is moved.
     return dataset.validation_split if share == min(max(percent, 5), 50) else share / 100
 
 

@@ -1,4 +1,4 @@
-"""Which blocks learn: the choice of the person, the numbers that follow from it, and the network as a drawing."""
+"""The choice of trainable blocks, with the parameter counts and a drawing of the network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transfer_core.training.freezing import FreezePlan
 
 
 def show_source(session: Session, plan: FreezePlan, recommended: int) -> None:
-    """Ask where training starts and how much learns, in the terms of the textbooks, and explain the answer."""
+    """Let the person choose feature extraction, fine-tuning or training from scratch, and explain the choice."""
     words = {
         "feature extraction": _("Feature extraction"),
         "fine-tuned": _("Fine-tuning"),
@@ -36,7 +36,7 @@ def show_source(session: Session, plan: FreezePlan, recommended: int) -> None:
 
 
 def show_depth(session: Session, plan: FreezePlan) -> None:
-    """Ask how many blocks learn along."""
+    """Let the person choose the number of trainable blocks."""
     num_blocks = len(plan.backbone.blocks)
     num_unfrozen_blocks = st.slider(
         _("How many blocks learn along, counted from the end"),
@@ -53,7 +53,7 @@ def show_depth(session: Session, plan: FreezePlan) -> None:
 
 
 def show_numbers(plan: FreezePlan, num_classes: int) -> None:
-    """Draw how many numbers learn and how many stay."""
+    """Draw the numbers of trainable and frozen parameters."""
     trainable = plan.num_trainable_parameters(num_classes)
     frozen = plan.num_frozen_parameters(num_classes)
     with st.container(horizontal=True):
@@ -68,7 +68,7 @@ def show_numbers(plan: FreezePlan, num_classes: int) -> None:
 
 
 def show_network(plan: FreezePlan, class_names: tuple[str, ...]) -> None:
-    """Draw photo, blocks and the new layer; what is frozen is told by words and an icon too."""
+    """Draw photo, blocks and new layer. Words and icons say what is frozen, besides the colours."""
     size = plan.backbone.image_size
     cells = [_cell("input", "🖼️", _("Photo"), f"{size} × {size}", _("goes in"))]
     cells += [_block_cell(block, number, frozen=True) for number, block in enumerate(plan.frozen_blocks, 1)]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pages.ui.app.process import stored_evaluation, workspace
+import streamlit as st
+
+from pages.ui.app.page import guarded
+from pages.ui.app.process import run_queue, stored_evaluation, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import count_words, plain
@@ -16,15 +19,15 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.curves import read_curves
 from transfer_core.training.freezing import FreezePlan
 
-COMPARE_PAGE = "pages/8_Compare.py"
+_COMPARE_PAGE = "pages/8_Compare.py"
 
 
 @dataclass(frozen=True)
-class Sight:
-    """Where a lesson can be seen.
+class Example:
+    """What illustrates a lesson, and the page that shows it.
 
     Args:
-        text: What there is to see, with the person's own numbers where there are some.
+        text: What to look at, with the person's own numbers where there are some.
         label: Of the button that goes there.
         page: The file of the page.
         part: The part of that page that is to be open, where it has parts.
@@ -44,36 +47,47 @@ class Lesson:
         name: For the address of its button.
         title: A question or a term.
         text: Three or four plain sentences.
-        see: What to look at, given a finished run.
-        begin: What to do when there is none yet.
+        example_of: Returns the example in a finished run.
+        first_step: Stands in its place as long as there is no run.
     """
 
     name: str
     title: str
     text: str
-    see: Callable[[TrainingRun, RunSnapshot], Sight]
-    begin: Sight
+    example_of: Callable[[TrainingRun, RunSnapshot], Example]
+    first_step: Example
 
 
-def go_to(session: Session, sight: Sight, run: TrainingRun | None) -> None:
-    """Choose in the session what a sight shows.
+def show_lesson(session: Session, number: int, lesson: Lesson, run: TrainingRun | None) -> None:
+    """Draw one lesson."""
+    st.subheader(f"{number} · {lesson.title}", anchor=False)
+    st.markdown(lesson.text)
+    guarded(_show_example)(session, lesson, run)
 
-    Args:
-        session: Remembers it.
-        sight: Where to go.
-        run: The run that it is about.
-    """
-    if sight.page == COMPARE_PAGE:
-        session.compare_part = sight.part
-    elif sight.page == Step.RESULTS.page:
-        session.results_part = sight.part
+
+def _show_example(session: Session, lesson: Lesson, run: TrainingRun | None) -> None:
+    """Draw the example of a lesson with the button that opens its page."""
+    example = lesson.example_of(run, run_queue().snapshot(run.id)) if run else lesson.first_step
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f":material/visibility: {example.text}")
+        if st.button(example.label, key=f"see-{lesson.name}", help=plain(lesson.title)):
+            _go_to(session, example, run)
+            st.switch_page(example.page)
+
+
+def _go_to(session: Session, example: Example, run: TrainingRun | None) -> None:
+    """Choose in the session what the page of an example is to show."""
+    if example.page == _COMPARE_PAGE:
+        session.compare_part = example.part
+    elif example.page == Step.RESULTS.page:
+        session.results_part = example.part
     if run is None:
         return
     # Looking at a run must not replace what the person has chosen meanwhile.
     session.picked_run_id = run.id
-    if sight.page == Step.TRAIN.page:
+    if example.page == Step.TRAIN.page:
         session.run_id = run.id
-    elif session.backbone_name is None and sight.page == Step.LAYERS.page:
+    elif session.backbone_name is None and example.page == Step.LAYERS.page:
         session.choose_backbone(run.config.backbone)
     if session.dataset_id is None and run.dataset_id in workspace().dataset_ids():
         session.dataset_id = run.dataset_id
@@ -81,7 +95,7 @@ def go_to(session: Session, sight: Sight, run: TrainingRun | None) -> None:
 
 def lessons() -> list[Lesson]:
     """Return all lessons, in the order in which they build on each other."""
-    train_first = Sight(
+    train_first = Example(
         _("Train your first model, then come back: this lesson will show it with your own numbers."),
         _("Begin"),
         Step.MODEL.page,
@@ -108,7 +122,7 @@ def lessons() -> list[Lesson]:
                 "when they look unlike everyday photos."
             ),
             _see_depth,
-            Sight(
+            Example(
                 _("See the blocks of a network and choose what learns."), _("Go to Layers"), Step.LAYERS.page
             ),
         ),
@@ -154,7 +168,7 @@ def lessons() -> list[Lesson]:
                 "stay together on one side; otherwise the model would be asked what it has already seen."
             ),
             _see_validation,
-            Sight(
+            Example(
                 _("Bring your photos; the page shows which are kept aside."),
                 _("Go to Images"),
                 Step.IMAGES.page,
@@ -191,12 +205,12 @@ def lessons() -> list[Lesson]:
                 "what it has learned from: share a model of private photos with care."
             ),
             _see_privacy,
-            Sight(_("Bring your photos: they stay on this computer."), _("Go to Images"), Step.IMAGES.page),
+            Example(_("Bring your photos: they stay on this computer."), _("Go to Images"), Step.IMAGES.page),
         ),
     ]
 
 
-def _see_transfer(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
+def _see_transfer(run: TrainingRun, snapshot: RunSnapshot) -> Example:
     network = run.backbone
     text = (
         _(
@@ -214,10 +228,10 @@ def _see_transfer(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
         photos=snapshot.num_train_images,
         accuracy=_accuracy(snapshot),
     )
-    return Sight(text, _("See it in your run"), Step.RESULTS.page, "overview")
+    return Example(text, _("See it in your run"), Step.RESULTS.page, "overview")
 
 
-def _see_depth(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
+def _see_depth(run: TrainingRun, snapshot: RunSnapshot) -> Example:
     depth = run.config.num_unfrozen_blocks
     if run.config.weights == "random":
         what = _("was neither: everything learned from scratch")
@@ -227,65 +241,65 @@ def _see_depth(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
         what = _("was feature extraction: only the new layer learned")
     share = FreezePlan.of(run.config, run.backbone).num_trainable_parameters(len(run.class_names))
     text = _("Your run {what}, {count} numbers in all.").format(what=what, count=count_words(share))
-    return Sight(text, _("See the blocks"), Step.LAYERS.page)
+    return Example(text, _("See the blocks"), Step.LAYERS.page)
 
 
-def _see_sweep(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
+def _see_sweep(run: TrainingRun, snapshot: RunSnapshot) -> Example:
     if list_sweeps(workspace()):
         text = _(
             "You have trained the same images at several depths: see what each more block brought and cost."
         )
-        return Sight(text, _("See it in your runs"), COMPARE_PAGE, "depths")
+        return Example(text, _("See it in your runs"), _COMPARE_PAGE, "depths")
     text = _(
         "One click trains your images at several depths and draws what each more block brings and costs."
     )
-    return Sight(text, _("Try several depths"), COMPARE_PAGE, "depths")
+    return Example(text, _("Try several depths"), _COMPARE_PAGE, "depths")
 
 
-def _see_rate(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
+def _see_rate(run: TrainingRun, snapshot: RunSnapshot) -> Example:
     text = _(
         "Your run began with {rate:g}. Look at its loss: does it fall smoothly, jump, or still fall at the end?"
     ).format(rate=run.config.learning_rate)
-    return Sight(text, _("See it in your run"), Step.TRAIN.page)
+    return Example(text, _("See it in your run"), Step.TRAIN.page)
 
 
-def _see_fit(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
+def _see_fit(run: TrainingRun, snapshot: RunSnapshot) -> Example:
     best = snapshot.best
     sentences = read_curves(snapshot, len(run.class_names))
     numbers = _(
         "At its best epoch your run was right on {train:.0%} of the training photos, {aside:.0%} of the others."
     )
     text = numbers.format(train=best.accuracy if best else 0, aside=_accuracy(snapshot))
-    return Sight(" ".join([text, *sentences[:1]]), _("See it in your run"), Step.TRAIN.page)
+    return Example(" ".join([text, *sentences[:1]]), _("See it in your run"), Step.TRAIN.page)
 
 
-def _see_validation(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
+def _see_validation(run: TrainingRun, snapshot: RunSnapshot) -> Example:
     text = _("Of your photos in {name}, {train} were learned from and {aside} kept aside.").format(
         name=plain(run.dataset_name), train=snapshot.num_train_images, aside=snapshot.num_validation_images
     )
-    return Sight(text, _("See those kept aside"), Step.RESULTS.page, "mistakes")
+    return Example(text, _("See those kept aside"), Step.RESULTS.page, "mistakes")
 
 
-def _see_accuracy(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
+def _see_accuracy(run: TrainingRun, snapshot: RunSnapshot) -> Example:
     evaluation = stored_evaluation(run.id)
     if evaluation is None:
-        return Sight(_("Your run has not been checked."), _("See it in your run"), Step.TRAIN.page)
+        return Example(_("Your run has not been checked."), _("See it in your run"), Step.TRAIN.page)
     lowest, highest = evaluation.accuracy_interval
     text = _(
         "Your run was right on {accuracy:.0%} of {count} photos; on new ones it is probably right on {lowest:.0%} to "
         "{highest:.0%}."
     ).format(accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest)
-    return Sight(text, _("See it in your run"), Step.RESULTS.page, "overview")
+    return Example(text, _("See it in your run"), Step.RESULTS.page, "overview")
 
 
-def _see_shortcuts(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
+def _see_shortcuts(run: TrainingRun, snapshot: RunSnapshot) -> Example:
     text = _("See where your model looks, in one photo or in all photos of a class together.")
-    return Sight(text, _("See it in your run"), Step.RESULTS.page, "why")
+    return Example(text, _("See it in your run"), Step.RESULTS.page, "why")
 
 
-def _see_privacy(run: TrainingRun, snapshot: RunSnapshot) -> Sight:
+def _see_privacy(run: TrainingRun, snapshot: RunSnapshot) -> Example:
     text = _("Your photos and runs lie in {folder}.").format(folder=plain(str(workspace().root)))
-    return Sight(text, _("See your photos"), Step.IMAGES.page)
+    return Example(text, _("See your photos"), Step.IMAGES.page)
 
 
 def _accuracy(snapshot: RunSnapshot) -> float:

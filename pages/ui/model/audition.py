@@ -1,4 +1,4 @@
-"""Which model fits my images? Try those that are available, and see accuracy against time."""
+"""The audition: try the available models on the person's images and compare accuracy with time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from transfer_core.work.task import TaskProgress
 
 
 def show_audition(session: Session) -> None:
-    """Draw the section: a hint without images, the choice of models, the progress, or the result."""
+    """Draw a hint without images, the choice of models, the progress, or the result."""
     st.subheader(_("Which one fits my images?"), anchor=False, help=explain("audition"))
     dataset = session.dataset
     if dataset is None or len(dataset.class_names) < 2:
@@ -44,14 +44,16 @@ def show_audition(session: Session) -> None:
 
 
 def _show_start(dataset: ImageDataset) -> None:
-    at_hand = [backbone for backbone in (*list_backbones(), *own_sources()) if backbone.weights.are_available]
+    available = [
+        backbone for backbone in (*list_backbones(), *own_sources()) if backbone.weights.are_available
+    ]
     st.markdown(
         _(
             "Let the models that are on this computer try your {count}. You see how often each is right, how long it "
             "takes here, and how large it is."
         ).format(count=plural("{count} image", "{count} images", len(dataset.images)))
     )
-    titles = {backbone.name: backbone.title for backbone in at_hand}
+    titles = {backbone.name: backbone.title for backbone in available}
     chosen = st.pills(
         _("Models that try"),
         list(titles),

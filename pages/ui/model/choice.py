@@ -1,4 +1,4 @@
-"""Picking a network: the button that takes it, the cards of those that come with the app, and all others."""
+"""The choice of a backbone: cards of the bundled ones, the list of all others, and downloads."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.jobs import start_download
-from pages.ui.app.process import work_queue
+from pages.ui.app.process import work_queue, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
 from pages.ui.components.task_progress import show_task
 from pages.ui.model.facts import (
+    lineage_words,
     show_badges,
     show_metrics,
     show_small_print,
@@ -23,13 +24,13 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.choice import ACCURATE_SHARE, SMALL_MEGABYTES, Wish, find_backbones
 from transfer_core.backbones.families import family_words
 from transfer_core.backbones.published.zoo_weights import ZooWeights, weights_folder
-from transfer_core.backbones.registry import bundled_backbones, list_backbones
+from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
 from transfer_core.language import _, plural
 from transfer_core.work.task import Task, TaskProgress
 
 
 def show_bundled(session: Session) -> None:
-    """Draw the networks that come with the app as cards beside each other."""
+    """Draw the bundled backbones as cards beside each other."""
     backbones = bundled_backbones()
     for column, backbone in zip(st.columns(len(backbones)), backbones, strict=True):
         with column.container(border=True, height="stretch", key=f"card-{backbone.name}"):
@@ -41,8 +42,16 @@ def show_bundled(session: Session) -> None:
             show_use_button(session, backbone, f"use-{backbone.name}")
 
 
+def show_chosen(session: Session) -> None:
+    """Draw the name of the chosen network if it has no card."""
+    name = session.backbone_name
+    if name and name not in [backbone.name for backbone in bundled_backbones()]:
+        lineage = lineage_words(get_backbone(name, workspace()))
+        st.success(_("Chosen: {lineage}").format(lineage=lineage), icon=":material/check_circle:")
+
+
 def show_use_button(session: Session, backbone: Backbone, key: str) -> None:
-    """Draw the button that takes a network whose weights are here."""
+    """Draw the button that chooses a backbone whose weights are available."""
     is_chosen = session.backbone_name == backbone.name
     if st.button(
         _("Chosen") if is_chosen else _("Use this one"),
@@ -82,7 +91,7 @@ def show_all(session: Session) -> None:
 
 
 def wish_words(wish: Wish) -> str:
-    """A filter in words."""
+    """Return the label of a filter."""
     return {
         "offline": _("work offline now"),
         "small": _("are small (up to {count} MB)").format(count=SMALL_MEGABYTES),
@@ -111,7 +120,7 @@ def _show_entry(session: Session, backbone: Backbone) -> None:
 
 
 def show_details(session: Session, backbone: Backbone) -> None:
-    """Draw everything about one network, and what can be done with it."""
+    """Draw all facts about a backbone, and the button to choose or download it."""
     show_badges(backbone)
     st.markdown(backbone.when_to_pick)
     show_metrics(backbone)

@@ -1,4 +1,4 @@
-"""What a person needs to know about a network, in words and numbers; the same on cards, in lists and details."""
+"""Facts about a backbone in words and numbers, the same on cards, in lists and in details."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transfer_core.language import _
 
 
 def speed_words(backbone: Backbone) -> str:
-    """How quick a network is, in one or two words."""
+    """Return the speed of a backbone in one or two words."""
     return {
         "fast": _("Fast"),
         "medium": _("Medium speed"),
@@ -24,17 +24,17 @@ def speed_words(backbone: Backbone) -> str:
 
 
 def size_words(backbone: Backbone) -> str:
-    """How much there is to keep on the disk."""
+    """Return the size of the weights."""
     return _("{count:,.0f} MB").format(count=backbone.megabytes)
 
 
 def lineage_words(backbone: Backbone) -> str:
-    """What it has learned, the latest first."""
+    """Return what a backbone was trained on, latest first."""
     return " ← ".join(map(plain, (backbone.title, *backbone.lineage)))
 
 
 def show_badges(backbone: Backbone) -> None:
-    """Draw in a row how quick it is, whether it works offline, and whether it is recommended."""
+    """Draw badges for speed, offline use and recommendation."""
     with st.container(horizontal=True, gap="small"):
         st.badge(speed_words(backbone), color="blue")
         if backbone.weights.are_available:
@@ -55,7 +55,7 @@ def show_metrics(backbone: Backbone) -> None:
         st.metric(_("Size"), size_words(backbone))
         st.metric(_("Parameters"), count_words(backbone.num_parameters), help=explain("parameters"))
         st.metric(
-            _("ModelOutputs at"),
+            _("Looks at"),
             _("{size} × {size} px").format(size=backbone.image_size),
             help=explain("input size"),
         )
@@ -66,7 +66,7 @@ def show_metrics(backbone: Backbone) -> None:
 
 
 def show_small_print(backbone: Backbone) -> None:
-    """Draw what matters to those who ask further: computations, licence, sources, blocks."""
+    """Draw computations, licence, sources and blocks."""
     lines = [
         _("**Computations for one photo:** {count:.2f} billion multiplications").format(
             count=backbone.num_multiplications / 1e9

@@ -1,21 +1,23 @@
-"""A person's own models as the start of new ones, and models brought from another computer."""
+"""The person's own models as backbones of new ones, and models imported from another computer."""
 
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from pages.ui.app.dataset_choice import id_date
 from pages.ui.app.glossary import explain
 from pages.ui.app.jobs import own_sources
-from pages.ui.app.page import guarded
+from pages.ui.app.page import guarded, show_undo
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
+from pages.ui.app.uploads import free_upload
 from pages.ui.app.words import plain
-from pages.ui.images.add_photos import free_upload
 from pages.ui.model.choice import show_use_button
 from pages.ui.model.facts import lineage_words
 from transfer_core.backbones.backbone import Backbone
@@ -30,12 +32,12 @@ _RUNS_SHOWN = 8
 
 
 def show_own_models(session: Session) -> None:
-    """Draw the sources there are, the runs that can become one, and the way to bring one."""
+    """Draw the source models, the runs that can become one, and the import."""
     st.subheader(_("Your own models"), anchor=False, help=explain("own model"))
     sources, runs = own_sources(), list(islice(runs_to_build_on(workspace()), _RUNS_SHOWN))
     if not sources and not runs:
         st.caption(_("When you have trained a model, the next one can build on it: it will be here."))
-    guarded(_show_undo)(session)
+    guarded(_show_deleted)(session)
     for backbone in sources:
         guarded(_show_source)(session, backbone)
     for run in runs:
@@ -48,7 +50,7 @@ def _show_source(session: Session, backbone: Backbone) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"own-{backbone.name}"):
         with st.container(gap=None):
             st.markdown(f"**{lineage_words(backbone)}**", help=explain("lineage"))
-            st.caption(f"{backbone.name[:4]}-{backbone.name[4:6]}-{backbone.name[6:8]}")
+            st.caption(id_date(backbone.name))
         with st.container(width=180):
             show_use_button(session, backbone, f"use-{backbone.name}")
         _show_save(backbone.name, backbone.title)
@@ -60,18 +62,20 @@ def _show_source(session: Session, backbone: Backbone) -> None:
             st.rerun()
 
 
-def _show_undo(session: Session) -> None:
+def _show_deleted(session: Session) -> None:
     deleted = session.deleted_source_id
     if deleted is None or deleted in workspace().source_ids():
         return
-    with st.container(horizontal=True, vertical_alignment="center", border=True, key="deleted-source"):
-        st.markdown(_(":material/delete: Your own model was deleted."))
-        if st.button(_("Undo"), icon=":material/undo:", key="undo-delete-source"):
-            take_source_from_trash(workspace(), deleted)
-            session.deleted_source_id = None
-            if session.backbone_name is None:
-                session.choose_backbone(deleted)
-            st.rerun()
+    text = _(":material/delete: Your own model was deleted.")
+    show_undo(text, partial(_undo_delete, session, deleted), "delete-source")
+
+
+def _undo_delete(session: Session, source_id: str) -> None:
+    take_source_from_trash(workspace(), source_id)
+    session.deleted_source_id = None
+    if session.backbone_name is None:
+        session.choose_backbone(source_id)
+    st.rerun()
 
 
 def _show_run(session: Session, run: TrainingRun) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
 
+from pages.ui.app.dataset_choice import describe_dataset, stored_datasets
 from pages.ui.app.jobs import opening_of, saving_of, start_opening, start_saving
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
+from pages.ui.app.uploads import free_upload
 from pages.ui.app.words import memory_words, plain
 from pages.ui.components.task_progress import show_task
-from pages.ui.images.add_photos import free_upload
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import TransferStudioError
 from transfer_core.language import _, plural
 from transfer_core.projects.open import OpenedProject
 from transfer_core.projects.plan import ProjectPlan, plan_project
@@ -27,16 +26,16 @@ _MOST_DOWNLOAD_BYTES = 10**9
 
 
 def show_saving(session: Session) -> None:
-    """Let the person choose images, say what goes along, and make the file.
+    """Draw the choice of a dataset, the content of its project, and the button that saves it.
 
     Args:
-        session: Its images are chosen at first.
+        session: Its dataset is chosen at first.
 
     Raises:
         ProjectError: If there is too much.
         WorkspaceError: If a file is damaged.
     """
-    datasets = _datasets()
+    datasets = stored_datasets()
     if not datasets:
         _show_way_to_images(session)
         return
@@ -45,7 +44,7 @@ def show_saving(session: Session) -> None:
         _("Images"),
         ids,
         index=ids.index(session.dataset_id) if session.dataset_id in ids else 0,
-        format_func=lambda dataset_id: _described(datasets[dataset_id]),
+        format_func=lambda dataset_id: describe_dataset(datasets[dataset_id]),
         key="project-images",
     )
     # The first time each run is checked as a whole.
@@ -71,11 +70,7 @@ def show_saving(session: Session) -> None:
 
 
 def show_opening(session: Session) -> None:
-    """Let the person bring a file, and say what came of it.
-
-    Args:
-        session: Remembers the file.
-    """
+    """Draw the field that opens a project file, and the result."""
     job = opening_of(session.opened_file) if session.opened_file else None
     if job and not job.is_over:
         show_task(job, _opening_words, name="opening")
@@ -112,21 +107,6 @@ def _show_way_to_images(session: Session) -> None:
         icon=Step.IMAGES.icon,
         query_params=session.query(),
     )
-
-
-def _datasets() -> dict[str, ImageDataset]:
-    found = {}
-    for dataset_id in workspace().dataset_ids():
-        # A damaged one is no reason not to show the others.
-        with suppress(TransferStudioError):
-            found[dataset_id] = ImageDataset.load(workspace(), dataset_id)
-    return found
-
-
-def _described(dataset: ImageDataset) -> str:
-    count = plural("{count} image", "{count} images", len(dataset.images))
-    date = f"{dataset.id[:4]}-{dataset.id[4:6]}-{dataset.id[6:8]}"
-    return f"{dataset.name} · {count} · {date}"
 
 
 def _show_plan(plan: ProjectPlan) -> None:

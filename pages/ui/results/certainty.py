@@ -1,4 +1,4 @@
-"""How far a run's certainty can be trusted, and when it says "I don't know"."""
+"""The certainty part of the Results page: calibration, and the limits below which a model rejects photos."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ERRORS: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
 
 
 def show_certainty(session: Session, run: TrainingRun) -> None:
-    """Draw the third part of the Results page."""
+    """Draw calibration and limits of a run."""
     sets = photo_sets(run)
     if "validation" not in sets:
         st.info(_("This run has not been checked on photos yet."), icon=":material/info:")
@@ -138,7 +138,7 @@ def _show_thresholds(run: TrainingRun, evaluation: Evaluation, thresholds: Rejec
 
 
 def _choose_share(run: TrainingRun, evaluation: Evaluation, thresholds: Rejection) -> None:
-    """Let the person say how strict it is with photos unlike those it learned from."""
+    """Let the person choose how many familiar photos are accepted, which limits the unfamiliar ones."""
     familiarities = [
         outcome.familiarity for outcome in evaluation.outcomes if outcome.familiarity is not None
     ]
@@ -163,7 +163,7 @@ def _choose_share(run: TrainingRun, evaluation: Evaluation, thresholds: Rejectio
 
 
 def _choose_sureness(run: TrainingRun, evaluation: Evaluation, thresholds: Rejection) -> None:
-    """Let the person say how sure an answer has to be: by the share of photos answered, or of answers wrong."""
+    """Let the person choose the smallest probability, by coverage or by error rate."""
     by_error = st.toggle(_("Choose by the share of wrong answers"), key=f"by-error-{run.id}")
     choices = _COVERAGES
     probability: Callable[[Evaluation, float], float] = probability_for_coverage
@@ -188,12 +188,12 @@ def _choose_sureness(run: TrainingRun, evaluation: Evaluation, thresholds: Rejec
 
 
 def _key(name: str, run: TrainingRun) -> str:
-    """Return the key of a slider: another run or another stored limit gives one that starts from what is stored."""
+    """Return the key of a slider; it changes with the run and its stored limits, which resets the slider."""
     return f"{name}-{run.id}-{limits_version(run.id)}"
 
 
 def _save(run: TrainingRun, key: str, change: Callable[[Rejection, float], Rejection]) -> None:
-    """Store what the person has just set a slider to."""
+    """Store the new value of a slider with the model."""
     # The other slider may be moved in another window at the same moment.
     with changing(run.folder / REJECTION_FILE):
         stored = rejection(run.id)

@@ -1,4 +1,4 @@
-"""Which photos a run has wrong, and what can be done about them on the spot."""
+"""The mistakes part of the Results page: confusion matrix and galleries of photos, with fixes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.app.glossary import explain
+from pages.ui.app.pictures import thumbnails
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
-from pages.ui.components.gallery import show_tiles, thumbnails
-from pages.ui.images.edits import show_undo
+from pages.ui.components.gallery import show_tiles
+from pages.ui.images.edits import show_last_edit
 from pages.ui.images.problems import show_label_check
 from pages.ui.results.photo_sets import PhotoSet, choose_set, photo_sets
 from pages.ui.results.plots import show_confusion_matrix
@@ -34,7 +35,7 @@ _CLASSES_NAMED = 2
 
 
 def show_mistakes(session: Session, run: TrainingRun) -> None:
-    """Draw the second part of the Results page."""
+    """Draw the confusion matrix, lists of photos, and the offer to train again."""
     sets = photo_sets(run)
     if not sets:
         st.info(_("This run has not been checked on photos yet."), icon=":material/info:")
@@ -44,7 +45,7 @@ def show_mistakes(session: Session, run: TrainingRun) -> None:
     _show_matrix(chosen, evaluation)
     _show_lists(session, chosen, evaluation)
     if chosen.dataset is not None and chosen.name != "new":
-        show_undo(chosen.dataset)
+        show_last_edit(chosen.dataset)
         show_retrain(session, run, chosen.dataset)
 
 
@@ -100,7 +101,7 @@ def _show_lists(session: Session, chosen: PhotoSet, evaluation: Evaluation) -> N
         )
         outcomes = most_typical(evaluation, name)
     elif kind == "labels":
-        _show_likely_wrong(session, chosen.dataset)
+        _show_suspicions(session, chosen.dataset)
         return
     else:
         outcomes = most_wrong(evaluation) if kind == "wrong" else least_sure(evaluation)
@@ -110,8 +111,8 @@ def _show_lists(session: Session, chosen: PhotoSet, evaluation: Evaluation) -> N
     _show_photos(chosen, evaluation, outcomes[:_SHOWN], key=f"list-{kind}")
 
 
-def _show_likely_wrong(session: Session, dataset: ImageDataset | None) -> None:
-    """Draw photos of all parts whose label the other photos speak against."""
+def _show_suspicions(session: Session, dataset: ImageDataset | None) -> None:
+    """Draw photos of all splits whose label is likely wrong."""
     if dataset is None:
         st.caption(_("The photos of this run are gone."))
         return
@@ -143,7 +144,7 @@ def _show_likely_wrong(session: Session, dataset: ImageDataset | None) -> None:
 def _show_photos(
     chosen: PhotoSet, evaluation: Evaluation, outcomes: Sequence[ImageOutcome], key: str
 ) -> None:
-    """Draw photos with what the network says about them; what can be changed about them is offered."""
+    """Draw photos with their predictions, and actions if their files are available."""
     dataset = chosen.dataset
     shown = []
     for outcome in outcomes:
@@ -152,7 +153,7 @@ def _show_photos(
             shown.append((outcome, image))
     if dataset is None or not shown:
         for outcome in outcomes:
-            st.markdown(f"- {plain(outcome.name)}: {plain(_said(evaluation, outcome))}")
+            st.markdown(f"- {plain(outcome.name)}: {plain(_prediction_words(evaluation, outcome))}")
         return
     out = dataset.excluded_by_id
     sources = thumbnails(tuple(str(dataset.image_path(image)) for _outcome, image in shown))
@@ -166,18 +167,18 @@ def _show_photos(
 def _tile(
     evaluation: Evaluation, outcome: ImageOutcome, image: ImageRecord, source: str, *, is_out: bool
 ) -> dict[str, Any]:
-    now = _now(outcome, image, is_out)
+    change = _change_words(outcome, image, is_out)
     return {
         "id": image.id,
         "source": source,
-        "label": f"{outcome.class_name}{now}",
-        "note": _said(evaluation, outcome),
+        "label": f"{outcome.class_name}{change}",
+        "note": _prediction_words(evaluation, outcome),
         "alt": _("{name}, class {class_name}").format(name=image.name, class_name=image.class_name),
     }
 
 
-def _now(outcome: ImageOutcome, image: ImageRecord, is_out: bool) -> str:
-    """What has been changed about a photo since it was scored."""
+def _change_words(outcome: ImageOutcome, image: ImageRecord, is_out: bool) -> str:
+    """Return what has changed about a photo since it was scored."""
     if is_out:
         return _(" → left out")
     if image.class_name != outcome.class_name:
@@ -185,8 +186,8 @@ def _now(outcome: ImageOutcome, image: ImageRecord, is_out: bool) -> str:
     return _(" ✓ looked at") if image.is_confirmed else ""
 
 
-def _said(evaluation: Evaluation, outcome: ImageOutcome) -> str:
-    """The most probable classes with their probabilities."""
+def _prediction_words(evaluation: Evaluation, outcome: ImageOutcome) -> str:
+    """Return the most probable classes with their probabilities."""
     if not outcome.probabilities:
         return f"{outcome.predicted_class_name} {outcome.probability:.0%}"
     pairs = zip(outcome.probabilities, evaluation.class_names, strict=True)

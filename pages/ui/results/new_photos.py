@@ -1,4 +1,4 @@
-"""Photos with known classes that a person brings only to test a run."""
+"""Labelled test photos of a run, which it is never trained on."""
 
 from __future__ import annotations
 
@@ -6,23 +6,19 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.ui.app.page import guarded
+from pages.ui.app.uploads import archive_field, folder_field, has_too_many
 from pages.ui.app.words import plain
 from pages.ui.results.photo_sets import dataset_of
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.limits import limits
 from transfer_core.data.sources.open_source import open_archive
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.language import _, plural
 from transfer_core.runs.new_photos import NewPhotos, add_new_photos, forget_new_photos, new_photos_of
 from transfer_core.runs.training_run import TrainingRun
 
-_ARCHIVE_TYPES = ["zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz"]
-# The browser starts all of these uploads at once and loses some beyond about a thousand.
-_MAX_FILES = 500
-
 
 def show_new_photos(run: TrainingRun) -> None:
-    """Draw the fields that take test photos in, and what is there already."""
+    """Draw the test photos that a run has, and the fields to add some."""
     learned_from = dataset_of(run)
     photos = new_photos_of(run, learned_from)
     with st.expander(_("Test it on photos whose class you know"), icon=":material/folder_open:"):
@@ -33,25 +29,20 @@ def show_new_photos(run: TrainingRun) -> None:
             )
         )
         if photos:
-            _show_what_is_there(run, photos)
+            _show_present(run, photos)
         version = photos.dataset.version if photos else 0
         left, right = st.columns(2)
-        archive = left.file_uploader(_("A zip or tar file"), type=_ARCHIVE_TYPES, key=f"test-zip-{version}")
-        files = right.file_uploader(
-            _("A folder of up to {limit} photos").format(limit=_MAX_FILES),
-            accept_multiple_files="directory",
-            max_upload_size=limits().file_mb,
-            key=f"test-folder-{version}",
-        )
+        with left:
+            archive = archive_field(_("A zip or tar file"), f"test-zip-{version}")
+        with right:
+            files = folder_field(f"test-folder-{version}")
         if archive:
             guarded(_take_archive)(run, archive, learned_from)
-        elif len(files) > _MAX_FILES:
-            st.error(_("That is more than {limit} photos. Use a zip file.").format(limit=_MAX_FILES))
-        elif files:
+        elif files and not has_too_many(files):
             guarded(_take_files)(run, files, learned_from)
 
 
-def _show_what_is_there(run: TrainingRun, photos: NewPhotos) -> None:
+def _show_present(run: TrainingRun, photos: NewPhotos) -> None:
     sentences = [plural("{count} photo is here.", "{count} photos are here.", len(photos.images))]
     if photos.num_seen_in_training:
         sentences.append(

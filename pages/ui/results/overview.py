@@ -1,4 +1,4 @@
-"""How good a run is, in words and in a few numbers."""
+"""The overview part of the Results page: accuracy with its interval, and metrics of each class."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FEW_IMAGES = 100
 
 
 def show_overview(session: Session, run: TrainingRun) -> None:
-    """Draw the first part of the Results page."""
+    """Draw the metrics of a run on all photos that it can be scored on."""
     sets = photo_sets(run)
     if not sets:
         st.info(_("This run has not been checked on photos yet."), icon=":material/info:")

@@ -1,4 +1,4 @@
-"""On which photos a run is looked at: those it was checked with, those it learned from, those that only test it."""
+"""The sets of photos that a run can be scored on: validation, training, test folder, and new test photos."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PhotoSet:
 
 
 def photo_sets(run: TrainingRun) -> dict[str, PhotoSet]:
-    """Return the sets that a run can be scored on, by name; nothing is scored yet."""
+    """Return the sets that a run can be scored on, by name, without scoring them."""
     dataset = dataset_of(run)
     sets = {}
     stored = None
@@ -66,7 +66,7 @@ def photo_sets(run: TrainingRun) -> dict[str, PhotoSet]:
 
 
 def with_new_photos(run: TrainingRun, sets: dict[str, PhotoSet], learned_from: ImageDataset | None) -> None:
-    """Add the photos that were brought to test a run, where there are any."""
+    """Add the labelled test photos of a run, if there are any."""
     try:
         photos = new_photos_of(run, learned_from)
     except TransferStudioError:
@@ -106,7 +106,7 @@ def choose_set(sets: dict[str, PhotoSet]) -> PhotoSet:
 
 
 def dataset_of(run: TrainingRun) -> ImageDataset | None:
-    """The photos of a run as they are now, or None when they were deleted."""
+    """Load the dataset of a run; None if it was deleted."""
     try:
         return ImageDataset.load(workspace(), run.dataset_id)
     except NotFoundError:

@@ -1,4 +1,4 @@
-"""The charts of the Results page. They stand still and are clicked, so they are Plotly's."""
+"""The charts of the Results page. They do not move and can be clicked, so they are Plotly's."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from transfer_core.language import _
 
 _MOST_POINTS = 300
 _PLAIN = {"displayModeBar": False}
-# Told apart by the colour-blind as well (Okabe and Ito, 2008).
+# Also colour-blind people can distinguish them (Okabe and Ito, 2008).
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a9a9e", "#b8a900")
 _DASHES = ("solid", "dash", "dot")
 _MARGIN = {"l": 0, "r": 0, "t": 10, "b": 0}
 
 
 def show_confusion_matrix(evaluation: Evaluation, *, as_rates: bool, key: str) -> tuple[str, str] | None:
-    """Draw which classes are taken for which.
+    """Draw the confusion matrix.
 
     Args:
-        evaluation: What became of the photos.
+        evaluation: Of one set of photos.
         as_rates: Show shares of each row instead of counts.
-        key: Another one for each set of photos.
+        key: Unique for each set of photos.
 
     Returns:
-        The true class and what the network said, of the cell that was clicked; None when none was.
+        The true and the predicted class of the cell that was clicked; None if none was.
     """
     names, counts = evaluation.class_names, evaluation.confusion_matrix
     shares = [[count / max(sum(row), 1) for count in row] for row in counts]
@@ -143,13 +143,13 @@ def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, k
 
 
 def _thinned(values: Sequence[float]) -> list[float]:
-    """Return as many values as can be told apart in a chart, evenly spread from the first to the last."""
+    """Return at most 300 values, evenly spread from the first to the last."""
     places = np.linspace(0, len(values) - 1, min(len(values), _MOST_POINTS)).round().astype(int)
     return [values[place] for place in places]
 
 
 def show_reliability(evaluation: Evaluation) -> None:
-    """Draw how often the network is right, by how sure it is, before and after temperature scaling."""
+    """Draw accuracy against confidence, before and after temperature scaling."""
     is_scaled = evaluation.temperature != 1.0
     lines = [(_("as shown"), evaluation.measured_confidences, "solid", _COLORS[0])]
     if is_scaled:
@@ -193,11 +193,11 @@ def show_reliability(evaluation: Evaluation) -> None:
 
 
 def show_coverage(points: Sequence[tuple[float, float]], chosen: tuple[float, float]) -> None:
-    """Draw how often the answers are right, by the share of photos that get one.
+    """Draw the accuracy of the answers against the share of photos that get one.
 
     Args:
         points: Coverage and accuracy, each 0-1.
-        chosen: Where the thresholds stand now.
+        chosen: Coverage and accuracy with the current limits.
     """
     figure = go.Figure(
         [

@@ -1,4 +1,4 @@
-"""Train once more with the same settings, now that labels were fixed."""
+"""Training again with the same settings after labels were fixed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _COMPARE_PAGE = "pages/8_Compare.py"
 
 
 def show_retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> None:
-    """Offer to train again when labels have changed since a run, and show the way to what comes of it.
+    """Offer to train again if labels have changed since a run, and link to the new run.
 
     Args:
-        session: Remembers which run fixes which.
-        run: The run that was looked at.
-        dataset: Its photos as they are now.
+        session: Keeps the id of the new run.
+        run: The run with the mistakes.
+        dataset: The current version of its photos.
     """
     again = _run_trained_again(session, run)
     learned_version = run.dataset_version
     if again is not None:
         is_active = run_queue().status(again.id) in ACTIVE
-        _show_way(session, again, is_active=is_active)
+        _show_links(session, again, is_active=is_active)
         if is_active:
             return
         learned_version = again.dataset_version
@@ -56,7 +56,7 @@ def show_retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> N
 
 
 def _run_trained_again(session: Session, run: TrainingRun) -> TrainingRun | None:
-    """Return the run that was trained after a run with fixed photos; None where there is none any more."""
+    """Return the run that was trained again with fixed labels, or None."""
     try:
         return TrainingRun.load(workspace(), session.retrained[run.id])
     except (KeyError, TransferStudioError):
@@ -71,7 +71,7 @@ def _retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> None:
     st.rerun()
 
 
-def _show_way(session: Session, again: TrainingRun, *, is_active: bool) -> None:
+def _show_links(session: Session, again: TrainingRun, *, is_active: bool) -> None:
     st.success(
         _(
             "The same settings are being trained on the changed photos. This page stays with the earlier model."

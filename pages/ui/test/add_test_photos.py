@@ -1,4 +1,4 @@
-"""The new photos to show a model, and the ways in which they come."""
+"""The ways to add photos on the Test page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
+from pages.ui.app.uploads import archive_field, folder_field, has_too_many
 from pages.ui.components.pasted_photos import show_pasted_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.limits import limits
@@ -23,19 +24,16 @@ from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 
 _MOST_AS_CARDS = 48
-_ARCHIVE_TYPES = ["zip", "tar", "tgz", "tbz2", "txz", "gz", "bz2", "xz"]
-# The browser starts all of these uploads at once and loses some beyond about a thousand.
-_MOST_FILES = 500
 
 
 @dataclass(frozen=True)
-class NewPhotos:
-    """Photos the model has never seen, each read only when it is needed.
+class UnlabelledPhotos:
+    """Photos to classify, each read only when it is needed.
 
     Args:
-        key: Tells them from all others that were brought.
+        key: Identifies the uploads.
         files: The photos.
-        archive: The zip or tar that they lie in instead.
+        archive: A zip or tar of photos instead.
     """
 
     key: tuple[str, ...] = ()
@@ -43,16 +41,16 @@ class NewPhotos:
     archive: UploadedFile | None = None
 
     def __bool__(self) -> bool:
-        """Whether any were brought."""
+        """Return whether there are any."""
         return bool(self.files or self.archive)
 
     @property
     def are_many(self) -> bool:
-        """Whether they are too many to be drawn one by one."""
+        """Whether to draw a table instead of a card for each."""
         return self.archive is not None or len(self.files) > _MOST_AS_CARDS
 
-    def with_pasted(self, pasted: Mapping[str, ImportedFile]) -> NewPhotos:
-        """Return these and some from the clipboard."""
+    def with_pasted(self, pasted: Mapping[str, ImportedFile]) -> UnlabelledPhotos:
+        """Return a copy with photos from the clipboard added."""
         return replace(
             self,
             key=(*self.key, *pasted),
@@ -61,10 +59,10 @@ class NewPhotos:
 
     @contextmanager
     def opened(self) -> Iterator[Sequence[ImportedFile]]:
-        """List the files, and keep the archive open meanwhile.
+        """Open the archive, if there is one, and yield the files.
 
         Raises:
-            IngestError: If the archive is none, is damaged, or holds more than is taken at once.
+            IngestError: If the archive is damaged or exceeds the limits.
         """
         if self.archive is None:
             yield self.files
@@ -74,7 +72,7 @@ class NewPhotos:
 
 
 def choose_way() -> str:
-    """Let the person say how the photos come: `"few"`, `"many"`, `"snapshot"` or `"live"`."""
+    """Let the person pick a way: `"few"`, `"many"`, `"snapshot"` or `"live"`."""
     ways = {
         "few": _("Photos"),
         "many": _("A folder or zip"),
@@ -92,12 +90,12 @@ def choose_way() -> str:
     return str(way)
 
 
-def collect_photos(session: Session, run: TrainingRun, way: str) -> NewPhotos:
-    """Let the person drop or paste photos or take one, or use those kept aside of a sample.
+def collect_photos(session: Session, run: TrainingRun, way: str) -> UnlabelledPhotos:
+    """Let the person upload, paste or take photos, or use the test photos of a sample.
 
     Args:
-        session: Keeps what was pasted.
-        run: The run that is tested.
+        session: Keeps the pasted photos.
+        run: Its sample, if it was trained on one, offers test photos.
         way: `"few"`, `"many"` or `"snapshot"`.
     """
     if way == "many":
@@ -106,7 +104,7 @@ def collect_photos(session: Session, run: TrainingRun, way: str) -> NewPhotos:
         snapshot = st.camera_input(
             _("Take a photo"), help=_("Works on this computer, or over https."), width=480
         )
-        return _uploads([snapshot], _("Camera")) if snapshot else NewPhotos()
+        return _uploads([snapshot], _("Camera")) if snapshot else UnlabelledPhotos()
     files = st.file_uploader(
         _("Drop new photos here"),
         accept_multiple_files=True,
@@ -117,38 +115,34 @@ def collect_photos(session: Session, run: TrainingRun, way: str) -> NewPhotos:
     return _uploads(files).with_pasted(session.pasted) or _sample_photos(run)
 
 
-def _folder_or_archive() -> NewPhotos:
+def _folder_or_archive() -> UnlabelledPhotos:
     left, right = st.columns(2)
-    files = left.file_uploader(
-        _("A folder of up to {limit} photos").format(limit=_MOST_FILES),
-        accept_multiple_files="directory",
-        max_upload_size=limits().file_mb,
-        key="many-folder",
-    )
-    archive = right.file_uploader(_("A zip or tar file"), type=_ARCHIVE_TYPES, key="many-archive")
-    return NewPhotos((archive.file_id,), archive=archive) if archive else _uploads(files)
+    with left:
+        files = folder_field("many-folder")
+    with right:
+        archive = archive_field(_("A zip or tar file"), "many-archive")
+    return UnlabelledPhotos((archive.file_id,), archive=archive) if archive else _uploads(files)
 
 
-def _uploads(files: Sequence[UploadedFile], name: str = "") -> NewPhotos:
-    if len(files) > _MOST_FILES:
-        st.error(_("That is more than {limit} photos. Use a zip file.").format(limit=_MOST_FILES))
-        return NewPhotos()
-    return NewPhotos(
+def _uploads(files: Sequence[UploadedFile], name: str = "") -> UnlabelledPhotos:
+    if has_too_many(files):
+        return UnlabelledPhotos()
+    return UnlabelledPhotos(
         tuple(file.file_id for file in files),
         [replace(uploaded_file(name or file.name, b""), read=file.getvalue) for file in files],
     )
 
 
-def _sample_photos(run: TrainingRun) -> NewPhotos:
+def _sample_photos(run: TrainingRun) -> UnlabelledPhotos:
     sample_name = _sample_name(run)
     if sample_name is None:
-        return NewPhotos()
+        return UnlabelledPhotos()
     if not st.toggle(
         _("Use the pictures of the sample that were kept aside"),
         help=_("The model has never seen these."),
     ):
-        return NewPhotos()
-    return NewPhotos(("sample", sample_name), get_sample(sample_name).new_files())
+        return UnlabelledPhotos()
+    return UnlabelledPhotos(("sample", sample_name), get_sample(sample_name).new_files())
 
 
 def _sample_name(run: TrainingRun) -> str | None:

@@ -1,4 +1,4 @@
-"""Say that an answer is wrong: the photo joins the images with its right label, for the next training."""
+"""Correcting a prediction: the photo joins the dataset with its right label, for the next training."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from transfer_core.runs.training_run import TrainingRun
 def show_correction(
     session: Session, run: TrainingRun, name: str, content: bytes, said: str | None, number: int
 ) -> None:
-    """Draw the way to give a photo its right label, or what came of that.
+    """Draw the form to correct the label of a photo, or the result of the correction.
 
     Args:
-        session: Knows which photos were given one.
-        run: The run that was asked.
-        name: What the photo is called.
+        session: Keeps the corrections.
+        run: Its dataset gets the photo.
+        name: Of the photo.
         content: The bytes of its file.
-        said: The class that the run says; None where it does not know.
-        number: Tells the photo from others on the page.
+        said: The predicted class; None if the photo was rejected.
+        number: Unique for each photo of the page.
     """
     photo_id = f"{run.dataset_id}-{hashlib.sha256(content).hexdigest()}"
     if photo_id in session.corrections:

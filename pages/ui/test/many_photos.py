@@ -1,8 +1,7 @@
-"""Many new photos at once: what the model says about them as a table."""
+"""The predictions for many new photos as a table."""
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,14 +12,15 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
+from pages.ui.app.paging import page_of
+from pages.ui.app.pictures import data_url
 from pages.ui.app.process import answer_version, predictor, work_queue
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
-from pages.ui.components.paging import page_of
 from pages.ui.components.task_progress import result_of
 from pages.ui.results.photo_sets import dataset_of
-from pages.ui.test.add_test_photos import NewPhotos
-from pages.ui.test.predictions import Runs, make_ready, say_what_certainty_is, show_card
+from pages.ui.test.add_test_photos import UnlabelledPhotos
+from pages.ui.test.predictions import Runs, explain_certainty, load_models, show_card
 from transfer_core.errors import WorkspaceError
 from transfer_core.inference.answers import Answer, answers_csv, least_sure_first
 from transfer_core.inference.predictor import Prediction
@@ -38,37 +38,37 @@ _CLASSES_NAMED = 12
 Scored = list[tuple[Answer, Prediction]]
 
 
-def show_many_photos(session: Session, runs: Runs, photos: NewPhotos) -> None:
-    """Score photos and draw the table; the one that is clicked is drawn below it.
+def show_many_photos(session: Session, runs: Runs, photos: UnlabelledPhotos) -> None:
+    """Classify photos and draw the table, and below it the photo whose row is clicked.
 
     Args:
-        session: Keeps the answers until other photos come.
-        runs: The run that is tested, and perhaps another one to set beside it.
+        session: Keeps the answers until other photos are added.
+        runs: The run to test, and optionally a second one to compare it with.
         photos: From a folder or an archive.
 
     Raises:
-        IngestError: If the archive is none, is damaged, or holds more than is taken at once.
+        IngestError: If the archive is damaged or exceeds the limits.
     """
     if not photos:
         st.caption(_("You get a table of all photos with their answers. It is kept only until you leave."))
         return
-    make_ready(runs)
+    load_models(runs)
     answers = [_answers(session, run, photos) for run in runs]
     scored = least_sure_first(answers[0])
     _show_summary(runs[0], answers[0], scored)
-    _say_how_many_were_met(runs[0], [answer for answer, _found in scored])
+    _show_num_seen(runs[0], [answer for answer, _found in scored])
     _show_left_out(answers[0])
     if not scored:
         return
-    say_what_certainty_is()
+    explain_certainty()
     others = {answer.position: answer.prediction for answer in answers[1]} if len(runs) > 1 else {}
     picked = _show_table(scored, others, key=f"answers-{hash((*photos.key, *(run.id for run in runs)))}")
     if picked is not None:
         guarded(_show_picked)(session, runs, photos, picked.position)
 
 
-def _answers(session: Session, run: TrainingRun, photos: NewPhotos) -> Sequence[Answer]:
-    """Score each photo once, as long as the same photos, model and limits are there."""
+def _answers(session: Session, run: TrainingRun, photos: UnlabelledPhotos) -> Sequence[Answer]:
+    """Return the answers, computed once for each set of photos, model and limits."""
     if session.answered_photos != photos.key:
         session.answered_photos = photos.key
         session.answers = {}
@@ -83,7 +83,7 @@ def _answers(session: Session, run: TrainingRun, photos: NewPhotos) -> Sequence[
 
 
 def _show_summary(run: TrainingRun, answers: Sequence[Answer], scored: Scored) -> None:
-    """Draw how many photos got which answer, with the table to take away."""
+    """Draw the number of photos of each answer, with the download of the table."""
     said = Counter(found.class_name for _answer, found in scored if found.is_known)
     parts = [f"{count:,} {plain(name)}" for name, count in said.most_common(_CLASSES_NAMED)]
     if num_others := said.total() - sum(count for _name, count in said.most_common(_CLASSES_NAMED)):
@@ -104,9 +104,9 @@ def _show_summary(run: TrainingRun, answers: Sequence[Answer], scored: Scored) -
         )
 
 
-def _say_how_many_were_met(run: TrainingRun, answers: Sequence[Answer]) -> None:
+def _show_num_seen(run: TrainingRun, answers: Sequence[Answer]) -> None:
     known_by = [(answer.image_id, answer.fingerprint) for answer in answers]
-    # A run of version 0.1 did not note what it has met.
+    # Runs of version 0.1 did not store which images they were trained on.
     with suppress(WorkspaceError):
         num_seen = sum(seen_in_training(run, dataset_of(run), known_by))
         if num_seen:
@@ -132,7 +132,7 @@ def _show_left_out(answers: Sequence[Answer]) -> None:
 
 
 def _show_table(scored: Scored, others: dict[int, Prediction | None], key: str) -> Answer | None:
-    """Draw a row for each photo of a page and return the one that is clicked."""
+    """Draw a row for each photo of a page and return the answer whose row is selected."""
     if len(scored) > _ROWS_A_PAGE:
         scored = _in_chosen_order(scored, key)
     _first, shown = page_of(scored, _ROWS_A_PAGE, key)
@@ -160,7 +160,7 @@ def _show_table(scored: Scored, others: dict[int, Prediction | None], key: str) 
 
 
 def _in_chosen_order(scored: Scored, key: str) -> Scored:
-    """Let the person sort photos that fill several pages: a heading sorts the rows of its page alone."""
+    """Let the person sort all pages; a click on a heading sorts the rows of one page only."""
     orders: dict[str, tuple[str, Callable[[tuple[Answer, Prediction]], Any]]] = {
         "unsure": (_("Least sure first"), lambda _pair: 0),
         "sure": (_("Surest first"), lambda pair: -pair[1].probability),
@@ -194,19 +194,19 @@ def _columns() -> dict[str, Any]:
 
 def _cells(answer: Answer, found: Prediction, other: Prediction | None) -> dict[str, str | float]:
     return {
-        "photo": f"data:image/jpeg;base64,{base64.b64encode(answer.thumbnail).decode()}",
-        "answer": _said(found),
+        "photo": data_url(answer.thumbnail),
+        "answer": _answer_words(found),
         "certainty": found.probability,
         "guess": found.class_name,
-        "other": f"{_said(other)}, {other.probability:.0%}" if other else "",
+        "other": f"{_answer_words(other)}, {other.probability:.0%}" if other else "",
         "file": answer.path,
     }
 
 
-def _said(found: Prediction) -> str:
+def _answer_words(found: Prediction) -> str:
     return found.class_name if found.is_known else _("I don't know")
 
 
-def _show_picked(session: Session, runs: Runs, photos: NewPhotos, position: int) -> None:
+def _show_picked(session: Session, runs: Runs, photos: UnlabelledPhotos, position: int) -> None:
     with photos.opened() as files, st.container(border=True):
         show_card(session, runs, files[position], position)

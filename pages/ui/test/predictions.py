@@ -1,4 +1,4 @@
-"""What a model says about photos: the photo, the classes as bars, the time it took."""
+"""A card for each new photo: the photo, the probabilities as bars, the time it took."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from pages.ui.app.run_choice import describe_run
 from pages.ui.app.session import Session
 from pages.ui.app.words import duration_words, plain
 from pages.ui.components.heat import show_why
+from pages.ui.components.live_camera import MAX_BARS
 from pages.ui.test.correction import show_correction
-from transfer_core.data.images.decoding import decode_image, encode_jpeg
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.thumbnails import thumbnail
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import UnreadableImageError
 from transfer_core.inference.predictor import Prediction
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 
-MAX_BARS = 8
 _IMAGES_A_ROW = 2
 _SHOWN_SIDE = 320
 
@@ -30,17 +31,17 @@ Runs = tuple[TrainingRun, ...]
 
 
 def show_predictions(session: Session, runs: Runs, photos: Sequence[ImportedFile]) -> None:
-    """Score photos and draw the answers.
+    """Classify photos and draw a card for each.
 
     Args:
-        session: Knows which photos were said to be wrong.
-        runs: The run that is tested, and perhaps another one to set beside it.
-        photos: Each gets a card.
+        session: Keeps the corrections.
+        runs: The run to test, and optionally a second one to compare it with.
+        photos: The files.
     """
     if not photos:
         return
-    make_ready(runs)
-    say_what_certainty_is()
+    load_models(runs)
+    explain_certainty()
     # Two models need the width of two cards.
     num_columns = _IMAGES_A_ROW if len(runs) == 1 else 1
     # Row by row, so that the order is right for a phone and for a screen reader too.
@@ -51,16 +52,16 @@ def show_predictions(session: Session, runs: Runs, photos: Sequence[ImportedFile
                 show_card(session, runs, photo, number)
 
 
-def make_ready(runs: Runs) -> None:
-    """Load the models, which takes a moment the first time."""
+def load_models(runs: Runs) -> None:
+    """Load the models, which takes some seconds the first time, and draw their warnings."""
     with st.spinner(_("Getting the network ready …")):
         notices = [notice for run in runs for notice in predictor(run.id).notices]
     for notice in notices:
         st.warning(plain(notice), icon=":material/warning:")
 
 
-def say_what_certainty_is() -> None:
-    """Say what the numbers mean."""
+def explain_certainty() -> None:
+    """Draw the sentence about what the numbers mean."""
     st.caption(
         _(
             "How sure the network is of each class. It knows only these; a photo unlike all it has learned from gets "
@@ -71,13 +72,13 @@ def say_what_certainty_is() -> None:
 
 
 def show_card(session: Session, runs: Runs, photo: ImportedFile, number: int) -> None:
-    """Draw one photo with the answer of each run, why, and a way to say that it is wrong.
+    """Draw a photo with the prediction of each run, its explanation, and the form to correct it.
 
     Args:
-        session: Knows which photos were said to be wrong.
-        runs: The run that is tested, and perhaps another one to set beside it.
+        session: Keeps the corrections.
+        runs: The run to test, and optionally a second one to compare it with.
         photo: The file.
-        number: Tells it from other photos on the page.
+        number: Unique for each photo of the page.
     """
     name = plain(photo.path)
     try:
@@ -110,9 +111,7 @@ def _prediction(run_id: str, version: tuple[int, ...], content: bytes) -> Predic
 
 @st.cache_data(show_spinner=False, max_entries=200)
 def _shown(content: bytes) -> bytes:
-    picture = decode_image(content)
-    picture.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
-    return encode_jpeg(picture, quality=90)
+    return thumbnail(decode_image(content), _SHOWN_SIDE, quality=90)
 
 
 def _show_class(prediction: Prediction) -> None:
@@ -128,7 +127,7 @@ def _show_class(prediction: Prediction) -> None:
 
 
 def _bars(prediction: Prediction) -> str:
-    """The most probable classes as bars; the numbers stand beside them for every reader."""
+    """Return the most probable classes as bars in HTML, with their numbers as text."""
     rows = []
     for name, probability in list(prediction.probabilities.items())[:MAX_BARS]:
         best = " bars-best" if name == prediction.class_name else ""

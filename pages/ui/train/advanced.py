@@ -1,4 +1,4 @@
-"""Every choice of a training, for those who know what they want or want to find out."""
+"""The advanced settings of a training, with previews of augmentation and class weights."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def show_expert_choices(
     """Draw all choices in tabs and return the config that they make.
 
     Args:
-        session: Knows when the fields have to start afresh.
-        config: What they start from.
-        dataset: The images, for the preview and the class weights.
-        plan: What learns, as chosen on the Layers page.
+        session: Its `num_forms` resets the fields.
+        config: The initial values.
+        dataset: For the preview and the class weights.
+        plan: The trainable blocks, as chosen on the Layers page.
     """
     form = _Form(config, session.num_forms)
     course, steps, head, images, classes = st.tabs(
@@ -71,11 +71,11 @@ def show_expert_choices(
 
 
 class _Form:
-    """Collects what the fields say.
+    """Collects the values of the fields.
 
     Args:
-        start: What they start from.
-        number: Another number gives fresh fields.
+        start: The initial values.
+        number: Part of the fields' keys; another number resets them.
     """
 
     def __init__(self, start: TrainingConfig, number: int) -> None:
@@ -84,11 +84,11 @@ class _Form:
         self._chosen: dict[str, Any] = {}
 
     def config(self) -> TrainingConfig:
-        """What the fields drawn so far say; the others as at the start."""
+        """Return the initial config with the values of the fields drawn so far."""
         return self._start.with_changes(**self._chosen)
 
     def show_course(self, plan: FreezePlan) -> None:
-        """What learns when, and for how long."""
+        """Draw schedule, epochs and single layers."""
         self._pick("schedule", _("Schedule"), get_args(Schedule), _schedule_words())
         left, middle, right = st.columns(3)
         with left:
@@ -100,7 +100,7 @@ class _Form:
         self._show_single_layers(plan)
 
     def show_steps(self) -> None:
-        """How the weights are changed."""
+        """Draw optimiser, rates and seed."""
         self._pick("optimizer", _("Optimiser"), get_args(OptimizerName), _optimizer_words())
         left, middle, right = st.columns(3)
         with left:
@@ -119,7 +119,7 @@ class _Form:
         self._count("seed", _("Seed"), "seed")
 
     def show_head(self) -> None:
-        """The new layers."""
+        """Draw the choices of the head."""
         self._pick(
             "head", _("New layers"), get_args(Head), {head: head_words(head) for head in get_args(Head)}
         )
@@ -132,7 +132,7 @@ class _Form:
             self._share("label_smoothing", _("Label smoothing"), 0.5, "label smoothing")
 
     def show_augmentation(self) -> None:
-        """How training images are varied."""
+        """Draw the choices of augmentation."""
         words = {"off": _("Off"), "light": _("Light"), "medium": _("Medium"), "strong": _("Strong")}
         self._pick("augmentation", _("Augmentation"), get_args(AugmentationStrength), words)
         kinds = st.pills(
@@ -154,7 +154,7 @@ class _Form:
             self._pick("cache_dtype", _("Precision of the features"), get_args(CacheDtype), words)
 
     def show_classes(self) -> None:
-        """What is done about classes with few images."""
+        """Draw the choices for uneven classes."""
         words = {"auto": _("Where uneven"), "on": _("Always"), "off": _("Never")}
         self._pick("class_weights", _("Class weights"), get_args(ClassWeights), words)
         self._switch("oversampling", _("Show photos of small classes more often"), "oversampling")
@@ -267,12 +267,12 @@ _SIZE_ON_SCREEN = 88  # pixels
 
 
 def show_augmentation_preview(dataset: ImageDataset, config: TrainingConfig, image_size: int) -> None:
-    """Draw one photo of some classes and beside it some of its views.
+    """Draw a photo of each of four classes with three augmented views of it.
 
     Args:
-        dataset: The person's images.
-        config: Which changes, and how strong.
-        image_size: Side of what the network sees, in pixels.
+        dataset: The images.
+        config: Its augmentation is shown.
+        image_size: Input size of the network in pixels.
     """
     if not config.has_augmentation:
         st.caption(_("Off: the network sees every photo as it is."))

@@ -1,4 +1,4 @@
-"""What a training starts from: the recommended choices with their reasons, or the person's own."""
+"""The form that starts a training, with recommended choices and their reasons or the person's own."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from transfer_core.training.freezing import FreezePlan
 
 
 def show_train_form(session: Session) -> None:
-    """Draw what is going to happen, the button that starts it, and all choices for experts."""
+    """Draw the summary of the training, its Start button and the advanced settings."""
     plan, dataset = session.freeze_plan, session.dataset
     assert plan is not None and dataset is not None
-    _show_what(plan, dataset)
+    _show_summary(plan, dataset)
     if session.has_own_choices:
         st.markdown(_("**Your own choices**, as they stand under *For experts*."))
     else:
@@ -47,7 +47,7 @@ def show_train_form(session: Session) -> None:
 
 
 def with_depth(config: TrainingConfig, plan: FreezePlan) -> TrainingConfig:
-    """Return the choices with the network and the depth that were chosen in the steps before."""
+    """Return the config with the backbone and depth that were chosen in earlier steps."""
     return config.with_changes(
         backbone=plan.backbone.name,
         num_unfrozen_blocks=plan.num_unfrozen_blocks,
@@ -55,7 +55,7 @@ def with_depth(config: TrainingConfig, plan: FreezePlan) -> TrainingConfig:
     )
 
 
-def _show_what(plan: FreezePlan, dataset: ImageDataset) -> None:
+def _show_summary(plan: FreezePlan, dataset: ImageDataset) -> None:
     depth = depth_words(plan.num_unfrozen_blocks, len(plan.backbone.blocks))
     if plan.is_from_scratch:
         depth = _("Everything learns, from scratch")
@@ -67,7 +67,7 @@ def _show_what(plan: FreezePlan, dataset: ImageDataset) -> None:
 
 
 def _show_recommended(plan: FreezePlan, dataset: ImageDataset) -> TrainingConfig:
-    """Say what is recommended for these images and why."""
+    """Draw the recommended choices with their reasons, and return them."""
     recommended = recommendation(dataset.id, dataset.version, plan.backbone.name)
     with st.container(border=True, key="recommended"):
         st.markdown(_(":material/auto_awesome: **Recommended for your images**"))

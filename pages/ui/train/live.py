@@ -1,4 +1,4 @@
-"""A run while it waits or is being trained."""
+"""A run that is queued or training."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.process import run_queue, workspace
-from pages.ui.app.run_words import run_backbone_title, run_depth_words
 from pages.ui.app.session import Session
-from pages.ui.app.words import head_words, memory_words, part_words, plain, time_left_words
-from pages.ui.components.charts import show_curves
+from pages.ui.app.words import (
+    head_words,
+    memory_words,
+    part_words,
+    plain,
+    run_backbone_title,
+    run_depth_words,
+    status_words,
+    time_left_words,
+)
+from pages.ui.train.charts import show_curves
 from transfer_core.data.damage import damaged_photos_sentence
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _, plural
@@ -19,7 +27,7 @@ from transfer_core.training.curves import read_curves
 
 
 def show_live(session: Session) -> None:
-    """Draw a run that waits or is being trained; called again each second."""
+    """Draw a run that is queued or training. Called every second."""
     run_id = session.run_id
     if run_id is None or run_queue().status(run_id) not in ACTIVE:
         st.rerun()
@@ -49,19 +57,19 @@ def show_live(session: Session) -> None:
 
 
 def show_heading(run: TrainingRun) -> None:
-    """Say in one line what is trained with what."""
+    """Draw dataset, backbone and depth of a run in one line."""
     title = plain(run_backbone_title(run))
     st.markdown(f"**{plain(run.dataset_name)}** · {title} · {run_depth_words(run)}")
 
 
 def show_left_out(snapshot: RunSnapshot) -> None:
-    """Say which photos were left out because they are damaged, if there were any."""
+    """Draw a warning about damaged photos that were left out, if there are any."""
     if snapshot.left_out:
         st.warning(plain(damaged_photos_sentence(snapshot.left_out)), icon=":material/broken_image:")
 
 
 def show_head_choice(snapshot: RunSnapshot) -> None:
-    """Say which new layers a comparison has chosen, if there was one."""
+    """Draw the head that was chosen by a comparison, if there was one."""
     chosen = snapshot.head
     if chosen is None:
         return
@@ -72,8 +80,9 @@ def show_head_choice(snapshot: RunSnapshot) -> None:
 
 
 def _show_progress(snapshot: RunSnapshot) -> None:
-    paused = _(":material/pause_circle: Paused · ") if snapshot.is_paused else ""
-    st.progress(snapshot.phase_share, text=f"{paused}{part_words(snapshot)}")
+    paused = status_words("paused")
+    beginning = f"{paused.icon} {paused.state} · " if snapshot.is_paused else ""
+    st.progress(snapshot.phase_share, text=f"{beginning}{part_words(snapshot)}")
     left, rate, best = snapshot.seconds_left, snapshot.images_per_second, snapshot.best
     with st.container(horizontal=True, key="facts-live"):
         st.metric(
@@ -104,7 +113,7 @@ def _show_progress(snapshot: RunSnapshot) -> None:
 
 
 def _show_step(snapshot: RunSnapshot) -> None:
-    """The numbers of the epoch that is under way."""
+    """Draw the metrics of the current epoch."""
     st.metric(_("Right so far"), f"{snapshot.batch_accuracy:.0%}", help=explain("accuracy"))
     st.metric(_("Loss so far"), f"{snapshot.batch_loss:.3f}", help=explain("loss"))
     if snapshot.learning_rate is not None:
@@ -134,10 +143,10 @@ def _show_buttons(run_id: str, *, is_waiting: bool) -> None:
             on_click=queue.request_stop,
             args=(run_id,),
         )
-        _show_what_was_asked(run_id, is_stopping=is_stopping, is_to_pause=is_to_pause)
+        _show_request(run_id, is_stopping=is_stopping, is_to_pause=is_to_pause)
 
 
-def _show_what_was_asked(run_id: str, *, is_stopping: bool, is_to_pause: bool) -> None:
+def _show_request(run_id: str, *, is_stopping: bool, is_to_pause: bool) -> None:
     status = run_queue().status(run_id)
     if is_stopping and run_queue().snapshot(run_id).phase == "evaluation":
         st.caption(_("Stopped. The best model is being checked …"))

@@ -1,4 +1,4 @@
-"""What came of a run, and what can be done with it."""
+"""The result of a run that has ended, and the actions on it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from statistics import mean, pstdev
 
 import streamlit as st
 
+from pages.ui.app.deleted_run import delete_run
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.process import run_queue, stored_evaluation, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.app.words import duration_words, plain
-from pages.ui.components.charts import show_curves
+from pages.ui.app.words import duration_words, plain, status_words
+from pages.ui.train.charts import show_curves
 from pages.ui.train.live import show_head_choice, show_heading, show_left_out
 from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
@@ -25,7 +26,7 @@ from transfer_core.training.curves import read_curves
 
 
 def show_result(session: Session) -> None:
-    """Draw what came of a run."""
+    """Draw the result of a run."""
     assert session.run_id is not None
     run = TrainingRun.load(workspace(), session.run_id)
     snapshot, status = run_queue().snapshot(run.id), run_queue().status(run.id)
@@ -47,30 +48,20 @@ def show_result(session: Session) -> None:
         show_curves(snapshot)
 
 
-def show_undo(session: Session) -> None:
-    """Offer to take back the last deletion."""
-    deleted = session.deleted_run_id
-    if deleted is None:
-        return
-    with st.container(horizontal=True, vertical_alignment="center", border=True, key="deleted"):
-        st.markdown(_(":material/delete: The run was deleted."))
-        if st.button(_("Undo"), icon=":material/undo:"):
-            guarded(_undo)(session, deleted)
-
-
 def _show_outcome(status: RunStatus, snapshot: RunSnapshot) -> None:
+    icon = status_words(status).icon
     match status:
         case "finished":
             text = plain(snapshot.message) or _("Training is done.")
-            st.success(text, icon=":material/check_circle:")
+            st.success(text, icon=icon)
         case "stopped":
-            st.info(plain(snapshot.message), icon=":material/stop_circle:")
+            st.info(plain(snapshot.message), icon=icon)
         case "failed":
-            st.error(plain(snapshot.message), icon=":material/error:")
+            st.error(plain(snapshot.message), icon=icon)
         case "interrupted":
             cut_off = _("This training was cut off, for instance because the app was closed.")
             go_on = _("Go on continues it from its last checkpoint.")
-            st.warning(f"{plain(snapshot.message) or cut_off} {go_on}", icon=":material/power_off:")
+            st.warning(f"{plain(snapshot.message) or cut_off} {go_on}", icon=icon)
 
 
 def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None:
@@ -90,11 +81,11 @@ def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None
             session.change_choices()
             st.rerun()
         if st.button(_("Delete"), icon=":material/delete:", type="tertiary"):
-            guarded(_delete)(session, run)
+            guarded(delete_run)(session, run.id)
 
 
 def _link_to(session: Session, run: TrainingRun, step: Step, label: str, *, is_next: bool = False) -> None:
-    """A button that goes on to a step with this very run."""
+    """Draw a button that opens a step with this run."""
     if st.button(label, type="primary" if is_next else "secondary", icon=step.icon, key=f"next-{step.name}"):
         session.picked_run_id = run.id
         st.switch_page(step.page)
@@ -102,19 +93,6 @@ def _link_to(session: Session, run: TrainingRun, step: Step, label: str, *, is_n
 
 def _resume(run: TrainingRun) -> None:
     run_queue().resume(run.id)
-    st.rerun()
-
-
-def _delete(session: Session, run: TrainingRun) -> None:
-    run_queue().delete(run.id)
-    session.forget_deleted(run.id)
-    st.rerun()
-
-
-def _undo(session: Session, run_id: str) -> None:
-    session.deleted_run_id = None
-    run_queue().undo_delete(run_id)
-    session.run_id = run_id
     st.rerun()
 
 

@@ -24,7 +24,7 @@ SPLIT_FOLDERS: dict[str, Split] = {
     "test": "test",
 }
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
-_MAX_NAME_LENGTH = 60
+MAX_NAME_LENGTH = 60
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def refused_file(path: str, reason: str, kind: UnreadableKind, label: str | None
     return ImportedFile(tuple(path.split("/")), read, clean_name(label or "") or "?")
 
 
-def clean_name(name: str, max_length: int = _MAX_NAME_LENGTH) -> str:
+def clean_name(name: str, max_length: int = MAX_NAME_LENGTH) -> str:
     """Return a name that is safe to show: composed Unicode, nothing invisible, of bounded length.
 
     Args:

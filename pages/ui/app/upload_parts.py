@@ -1,4 +1,4 @@
-"""Puts the files of an upload together from the parts that a browser sends."""
+"""Assemble the files of an upload from the parts that a browser sends, and draw what came of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import streamlit as st
+
 from pages.ui.app.arrivals import Upload
+from pages.ui.app.words import plain
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import check_anything_added
 from transfer_core.data.limits import limits
@@ -16,17 +19,18 @@ from transfer_core.data.sources.imported_file import ImportedFile, check_count
 from transfer_core.data.sources.table import arranged
 from transfer_core.data.sources.upload import failing_file, uploaded_file
 from transfer_core.errors import UnreadableImageError
+from transfer_core.language import plural
 
 
 def expect_files(upload: Upload, listing: dict[str, Any]) -> list[ImportedFile]:
-    """Give each file that will come its class: a table, and folders within folders, are only clear as a whole.
+    """Find the class of every file that will arrive. Tables and nested folders need the whole list for that.
 
     Args:
-        upload: Remembers the files.
+        upload: Keeps the files in `awaited`.
         listing: From the browser: `paths` of all files, and `tables` with their content.
 
     Returns:
-        Those that are settled already, such as the ones that a table does not name.
+        The files that need no content, such as those that a table does not name.
 
     Raises:
         IngestError: If there are more files than are taken at once.
@@ -47,12 +51,12 @@ def take_part(upload: Upload, part: dict[str, Any]) -> ImportedFile | None:
     """Return the file that a part completes.
 
     Args:
-        upload: Keeps the beginning of a file that comes in several parts.
+        upload: Keeps the first parts of a file that comes in several.
         part: From the browser: `path`, `content` in base64 or None, the `offset` of its first byte, and whether it
             `is_end`.
 
     Returns:
-        The file, or None while more of it is to come, or when it is settled already.
+        The file; None if more parts will follow, or if the file needs no content.
     """
     awaited = upload.awaited.get(part["path"])
     if awaited is None:
@@ -67,29 +71,43 @@ def take_part(upload: Upload, part: dict[str, Any]) -> ImportedFile | None:
 
 
 def without_known(upload: Upload, present: ImageDataset, collected: ImageDataset) -> ImageDataset:
-    """Count the files that had come in before, rather than list them.
-
-    Args:
-        upload: Keeps count.
-        present: The dataset as it was.
-        collected: With what has arrived since.
-    """
+    """Return `collected` without its list of files that `present` already had; `upload` counts them instead."""
     again = {file for file in collected.left_out if file.kind == "again"} - set(present.left_out)
     upload.num_known += len(again)
     return replace(collected, left_out=tuple(file for file in collected.left_out if file not in again))
 
 
 def check_outcome(upload: Upload) -> None:
-    """Make sure that something came of an upload that has ended.
-
-    Args:
-        upload: With all that arrived.
+    """Check that an upload that has ended added images.
 
     Raises:
         IngestError: If not a single file could be used.
     """
     if not upload.is_resumed and not upload.num_known:
         check_anything_added(upload.before, upload.after)
+
+
+def show_outcome(upload: Upload) -> None:
+    """Draw what came of an upload, as soon as that is known."""
+    if upload.problem:
+        st.error(plain(upload.problem), icon=":material/error:")
+        return
+    if upload.is_stopped:
+        st.info(
+            plural(
+                "Stopped. {count} image came in and is kept. Take in the same folder again to add the rest.",
+                "Stopped. {count} images came in and are kept. Take in the same folder again to add the rest.",
+                len(upload.after.images) - len(upload.before.images),
+            ),
+            icon=":material/stop_circle:",
+        )
+    if upload.is_complete and upload.num_known:
+        text = plural(
+            "{count} file had come in before and was not taken twice.",
+            "{count} files had come in before and were not taken twice.",
+            upload.num_known,
+        )
+        st.info(text, icon=":material/done_all:")
 
 
 def _joined(

@@ -11,15 +11,15 @@ Item = TypeVar("Item")
 
 
 def page_of(items: Sequence[Item], num_on_page: int, key: str) -> tuple[int, Sequence[Item]]:
-    """Let the person turn the pages of a list that does not fit on one.
+    """Return one page of a list, and let the person turn the pages if there are several.
 
     Args:
-        items: All of them.
-        num_on_page: How many a page shows at most.
-        key: Tells the list from others.
+        items: The whole list.
+        num_on_page: Most items on a page.
+        key: Of the control.
 
     Returns:
-        The place of the first item on the page, from 0, and the items on the page.
+        The index of the first item on the page, and the items on the page.
     """
     num_pages = max(-(-len(items) // num_on_page), 1)
     page = 1

@@ -1,16 +1,13 @@
-"""Charts: ECharts for what moves (it updates in place), Plotly for what stands still."""
+"""The charts of the Train page. They change while it trains, so they are ECharts', which update in place."""
 
 from __future__ import annotations
 
 import math
-from html import escape
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
-from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
 from transfer_core.training.curves import smoothed
@@ -88,7 +85,7 @@ def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot, percent: bool) -> 
 
 
 def _last_epoch_shown(snapshot: RunSnapshot) -> int:
-    """Where the axis ends: it doubles as the curve grows, so that a thousand epochs do not squash the first ten."""
+    """Return the end of the axis. It doubles as the curve grows, or 1,000 planned epochs would squash the first ten."""
     num_epochs = len(snapshot.epochs)
     if snapshot.outcome is not None:
         return max(num_epochs, 2)
@@ -99,7 +96,7 @@ def _last_epoch_shown(snapshot: RunSnapshot) -> int:
 
 
 def _batch_series(snapshot: RunSnapshot) -> list[dict[str, Any]]:
-    """The loss of single batches: raw as a faint line, smoothed as a clear one."""
+    """Return the loss of each batch as two lines: raw and faint, smoothed and clear."""
     raw = [point.loss for point in snapshot.batch_losses]
     positions = [round(point.position, 3) for point in snapshot.batch_losses]
     series = ((_("each batch"), raw, 1, 0.35), (_("batches"), smoothed(raw), 1.5, 1.0))
@@ -165,43 +162,3 @@ def show_rate_finder(curve: RateCurve) -> None:
     }
     described = _("Loss by learning rate. Suggested: {rate:g}.").format(rate=curve.suggestion)
     st.echarts_chart(spec, height=260, key="rate-finder", alt=described)
-
-
-def show_class_counts(dataset: ImageDataset) -> None:
-    """Draw how many images each class has in each part of the split."""
-    parts = [
-        (_("to learn from"), dataset.counts("train"), "", "#0072b2", "#ffffff"),
-        (_("✓ to check with"), dataset.counts("validation"), " ✓", "#e69f00", "#000000"),
-    ]
-    if dataset.images_in("test"):
-        parts.append((_("◆ to test with"), dataset.counts("test"), " ◆", "#009e73", "#000000"))
-    figure = go.Figure(
-        [
-            go.Bar(
-                name=title,
-                y=[escape(name) for name in counts],
-                x=list(counts.values()),
-                orientation="h",
-                text=[f"{count:,}{mark}" for count in counts.values()],
-                textposition="inside",
-                textangle=0,
-                insidetextanchor="middle",
-                insidetextfont={"color": text_color, "size": 13},
-                marker={"color": color},
-            )
-            for title, counts, mark, color, text_color in parts
-        ]
-    )
-    figure.update_layout(
-        barmode="stack",
-        height=90 + 34 * len(dataset.class_names),
-        margin={"l": 0, "r": 0, "t": 30, "b": 0},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "traceorder": "normal"},
-        xaxis={"title": _("images")},
-        yaxis={"autorange": "reversed", "type": "category"},
-    )
-    described = "; ".join(
-        f"{name}: " + ", ".join(f"{counts[name]} {title}" for title, counts, *_look in parts)
-        for name in dataset.class_names
-    )
-    st.plotly_chart(figure, key="class-counts", config={"displayModeBar": False}, alt=described)

@@ -1,0 +1,30 @@
+"""The datasets of the workspace, to choose one of."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from pages.ui.app.process import workspace
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import TransferStudioError
+from transfer_core.language import plural
+
+
+def stored_datasets() -> dict[str, ImageDataset]:
+    """Return all datasets that can be read, by id; a damaged one must not hide the others."""
+    found = {}
+    for dataset_id in workspace().dataset_ids():
+        with suppress(TransferStudioError):
+            found[dataset_id] = ImageDataset.load(workspace(), dataset_id)
+    return found
+
+
+def describe_dataset(dataset: ImageDataset) -> str:
+    """Return its name, the number of its images and the day of its first image in one line."""
+    count = plural("{count} image", "{count} images", len(dataset.images))
+    return f"{dataset.name} · {count} · {id_date(dataset.id)}"
+
+
+def id_date(identifier: str) -> str:
+    """Return the date with which the id of a dataset or a run begins, such as `"2026-11-28"`."""
+    return f"{identifier[:4]}-{identifier[4:6]}-{identifier[6:8]}"

@@ -1,0 +1,35 @@
+"""Pictures as a browser takes them: an address that holds the content itself."""
+
+from __future__ import annotations
+
+import base64
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from transfer_core.data.images.thumbnails import stored_thumbnail
+from transfer_core.data.parallel import map_ahead
+
+
+def data_url(content: bytes, kind: str = "jpeg") -> str:
+    """Return an address that holds a picture.
+
+    Args:
+        content: The bytes of its file; empty gives an empty address.
+        kind: Of its media type: `"jpeg"` or `"png"`.
+    """
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}" if content else ""
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def thumbnails(paths: tuple[str, ...], side: int = 192) -> list[str]:
+    """Return an address of a small copy of each image of a dataset; empty where its file is missing or damaged.
+
+    Args:
+        paths: Of their files.
+        side: Of the square that a copy fits into, in pixels.
+    """
+    return [
+        data_url(content) for content in map_ahead(partial(stored_thumbnail, side=side), map(Path, paths))
+    ]
