@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -100,7 +101,8 @@ def names_in(node: ast.Import | ast.ImportFrom, module: str, root: Path) -> Iter
         yield below if is_module else base
 
 
-def imports_of(path: Path, root: Path) -> Iterator[Import]:
+@cache
+def imports_of(path: Path, root: Path) -> tuple[Import, ...]:
     module = module_name(path, root)
 
     def visit(node: ast.AST, is_at_once: bool) -> Iterator[Import]:
@@ -112,7 +114,7 @@ def imports_of(path: Path, root: Path) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
             yield from visit(child, is_at_once and not is_late)
 
-    yield from visit(ast.parse(path.read_text("utf-8")), True)
+    return tuple(visit(ast.parse(path.read_text("utf-8")), True))
 
 
 def offences_of(path: Path, root: Path) -> Iterator[str]:

@@ -1,14 +1,95 @@
 """Every sentence goes through one call, which leaves English as it is."""
 
 import ast
-from pathlib import Path
+import re
+from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
-import transfer_core
+from tests.conftest import ROOT
 from transfer_core.language import _, plural
 
-ENGINE = Path(transfer_core.__file__).parent
+# By the name of a translating call, how many of its arguments are sentences.
+NUM_SENTENCES = {"_": 1, "plural": 2}
+# Texts that are kept by a name and translated when they are shown, by the file that shows them.
+TRANSLATED_WHEN_SHOWN = {"pages/ui/app/glossary.py": 1, "pages/ui/export/formats.py": 3}
+# The first argument of these is drawn as text, and so are the named ones of every call.
+DRAWN = {
+    *("title", "header", "subheader", "markdown", "caption", "text", "write", "metric", "toast", "spinner"),
+    *("info", "warning", "error", "success", "button", "download_button", "link_button", "expander"),
+    *("checkbox", "toggle", "radio", "selectbox", "multiselect", "slider", "select_slider", "text_input"),
+    *("number_input", "text_area", "file_uploader", "camera_input", "segmented_control", "pills"),
+}
+DRAWN_BY_NAME = {"label", "help", "placeholder", "caption"}
+ICON = re.compile(r":material/\w+:")
+SENTENCE = re.compile(r"[A-Za-z][a-z]+[,.:;]? [A-Za-z][a-z]+")
+APP_NAME = "Transfer Studio"
+
+
+@cache
+def sources() -> dict[str, str]:
+    """The code of the engine and of the pages by its place."""
+    paths = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py"), *(ROOT / "transfer_core").rglob("*.py")]
+    return {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted(paths)}
+
+
+def called(node: ast.AST) -> str:
+    """The name of a called function or method; nothing if the node is no call."""
+    function = node.func if isinstance(node, ast.Call) else None
+    return getattr(function, "id", "") or getattr(function, "attr", "")
+
+
+def text_of(node: ast.AST) -> str:
+    """What is written down in a string, without icons and with {} for what is filled in."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    texts = [part.value if isinstance(part, ast.Constant) else "{}" for part in parts]
+    return "".join(ICON.sub("", text) for text in texts if isinstance(text, str))
+
+
+def put_together(code: str) -> list[int]:
+    """The lines of translating calls whose sentence is not written down there as a whole."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Call) and called(node) in NUM_SENTENCES
+        for sentence in node.args[: NUM_SENTENCES[called(node)]]
+        if not isinstance(sentence, ast.Constant)
+    ]
+
+
+def untranslated(code: str) -> list[str]:
+    """What a page shows in English, whatever the language."""
+    found: list[str] = []
+
+    def visit(node: ast.AST) -> None:
+        is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if called(node) in NUM_SENTENCES or is_log(node) or is_docstring:
+            return
+        found.extend(text for text in sentences_in(node) if APP_NAME not in text)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(code))
+    return found
+
+
+def is_log(node: ast.AST) -> bool:
+    owner = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+    return isinstance(owner, ast.Name) and owner.id == "_logger"
+
+
+def sentences_in(node: ast.AST) -> Iterator[str]:
+    """Yield a string of several words with a capital letter, and any word that is drawn."""
+    if isinstance(node, ast.Constant | ast.JoinedStr):
+        text = text_of(node)
+        if SENTENCE.search(text) and re.search(r"[A-Z]", text) and "<" not in text:
+            yield text
+    if isinstance(node, ast.Call):
+        drawn = [keyword.value for keyword in node.keywords if keyword.arg in DRAWN_BY_NAME]
+        drawn += node.args[:1] if called(node) in DRAWN else []
+        literals = [part for part in drawn if isinstance(part, ast.Constant | ast.JoinedStr)]
+        yield from (text for text in map(text_of, literals) if re.search(r"[^\W\d_]{2,}", text))
 
 
 def test_without_a_catalogue_a_sentence_stays_as_it_is() -> None:
@@ -24,11 +105,58 @@ def test_the_form_fits_the_count(count: int, text: str) -> None:
 
 def test_what_is_translated_is_a_whole_sentence_not_one_put_together() -> None:
     """A catalogue can only have what is written down: no f-string, no variable, no sum."""
-    calls = [
-        (path.name, node.lineno, node.args[0])
-        for path in ENGINE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_"
-    ]
-    assert len(calls) > 50
-    assert [(name, line) for name, line, text in calls if not isinstance(text, ast.Constant)] == []
+    found = {place: len(put_together(code)) for place, code in sources().items()}
+    assert {place: count for place, count in found.items() if count} == TRANSLATED_WHEN_SHOWN
+
+
+def test_every_sentence_of_the_pages_is_translated() -> None:
+    pages = {place: code for place, code in sources().items() if not place.startswith("transfer_core/")}
+    shown_by_name = {place for place in TRANSLATED_WHEN_SHOWN if "_EXPLANATIONS" in pages[place]}
+    assert len(pages) > 50 and shown_by_name == {"pages/ui/app/glossary.py"}
+    found = {place: untranslated(code) for place, code in pages.items() if place not in shown_by_name}
+    assert {place: texts for place, texts in found.items() if texts} == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '_(f"{count} images.")',
+        "_(sentence)",
+        '_("Choose " + name)',
+        'plural(f"{count} image of {name}", "{count} images", count)',
+        'plural("{count} image", forms[1], count)',
+        'language.plural("{count} image", forms, count)',
+    ],
+)
+def test_a_planted_sentence_put_together_is_found(code: str) -> None:
+    assert put_together(code) == [1]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'st.button("Start")',
+        'column.metric(f"Epochs of {name}", 3)',
+        'st.toggle(_("Choose"), help="Changes it")',
+        'message = "Choose a folder first."',
+        'def show() -> None:\n    """Draw it."""\n    raise WorkspaceError(f"Of {name} nothing is left.")',
+        'WORDS = {"a": "There is no model yet"}',
+    ],
+)
+def test_a_planted_sentence_in_english_alone_is_found(code: str) -> None:
+    assert len(untranslated(code)) >= 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'st.button(_("Start"), key="start it")',
+        'st.markdown(f"**{name}**")',
+        "st.html(f\"<div class='bars'>Of {name}</div>\")",
+        '"""The Train page."""',
+        '_logger.warning("TensorFlow could not be loaded")',
+        'st.metric(plural("{count} epoch", "{count} epochs", number), help=explain("best epoch"))',
+    ],
+)
+def test_translated_text_code_and_names_are_not_found(code: str) -> None:
+    assert untranslated(code) == []
