@@ -84,8 +84,8 @@ def try_python(version: str, source: Path) -> list[str]:
         venv_python = str(project / Path(start.PYTHON).relative_to(start.ROOT))
         try:
             copy_tracked_files(source, project)
-            run(project, python, "start.py", "test", "--version")
-            versions = json.loads(run(project, venv_python, "-c", READ_VERSIONS))
+            run("set up", project, python, "start.py", "test", "--version")
+            versions = json.loads(run("read versions", project, venv_python, "-c", READ_VERSIONS))
         except StepFailed as failure:
             return [version, *unknown, f"set-up failed: {failure}", "-", "-"]
         steps = (import_modules, train_sample, run_quick_tests)
@@ -122,19 +122,19 @@ def candidates(version: str) -> Iterator[list[str]]:
 
 def copy_tracked_files(source: Path, project: Path) -> None:
     """Copy the files that git tracks, with the changes that are not committed yet."""
-    for name in run(source, "git", "ls-files", "-z").split("\0"):
+    for name in run("list files", source, "git", "ls-files", "-z").split("\0"):
         if (source / name).is_file():
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source / name, project / name)
 
 
-def run(folder: Path, *command: str) -> str:
-    """Run a command in a folder and return its standard output.
+def run(title: str, folder: Path, *command: str) -> str:
+    """Report the title, run a command in a folder and return its standard output.
 
     Raises:
         StepFailed: It cannot be run, ended with an error or took more than an hour.
     """
-    print("  ", *command[1:3], "...", file=sys.stderr, flush=True)
+    print(f"  {title} ...", file=sys.stderr, flush=True)
     try:
         finished = subprocess.run(
             command,
@@ -163,12 +163,12 @@ def cell_of(step: Callable[[Path, str], str], project: Path, python: str) -> str
 
 def import_modules(project: Path, python: str) -> str:
     """Import every module of the engine and of the app."""
-    return run(project, python, "-c", IMPORT_ALL).splitlines()[-1]
+    return run("import", project, python, "-c", IMPORT_ALL).splitlines()[-1]
 
 
 def train_sample(project: Path, python: str) -> str:
     """Train the smallest pretrained network that needs no download on the sample pictures."""
-    result = json.loads(run(project, python, *TRAIN).splitlines()[-1])
+    result = json.loads(run("train", project, python, *TRAIN).splitlines()[-1])
     return f"{result['val_accuracy']:.0%} validation accuracy"
 
 
@@ -176,7 +176,7 @@ def run_quick_tests(project: Path, python: str) -> str:
     """Count the outcomes of the quick tests; failed tests are an outcome as well."""
     report = project / "tests.xml"
     try:
-        run(project, python, "-m", "pytest", *QUICK_TESTS, f"--junitxml={report}")
+        run("test", project, python, "-m", "pytest", *QUICK_TESTS, f"--junitxml={report}")
     except StepFailed:
         if not report.is_file():
             raise
