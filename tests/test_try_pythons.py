@@ -44,6 +44,7 @@ def project(tmp_path: Path) -> Path:
         "pages/1_Model.py": "raise AssertionError('a page is run by Streamlit')",
         "pages/ui/__init__.py": "",
         "tests/core/test_all.py": TESTS,
+        "tests/pages/test_welcome.py": "",
     }
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +74,15 @@ def test_row_has_the_versions_and_the_outcome_of_each_step(project: Path) -> Non
     assert python.startswith(f"{OWN}.")
     assert cells[:4] == [version(name) for name in ("tensorflow", "keras", "streamlit", "pillow")]
     assert cells[4:] == ["2 modules", "68% validation accuracy", "1 failed, 1 passed, 1 skipped"]
+
+
+def test_the_quick_tests_are_in_their_places() -> None:
+    paths = [word for word in try_pythons.QUICK_TESTS if word.startswith("tests/")]
+    assert paths
+    assert all((try_pythons.start.ROOT / path).exists() for path in paths)
+    patterns = [pattern.removeprefix("*/").removesuffix("/*") for pattern in try_pythons.SLOW_TESTS]
+    unused = [name for name in patterns if not list(try_pythons.start.ROOT.glob(f"tests/core/**/{name}"))]
+    assert unused == []
 
 
 def test_each_failing_step_is_a_reason_in_its_column(project: Path) -> None:

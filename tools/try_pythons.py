@@ -49,7 +49,16 @@ TRAIN = (
     "--workspace",
     "workspace",
 )
-QUICK_TESTS = ("-n", "2", "--dist", "loadfile", "tests/core")
+# What depends most on the versions of the packages, in a few minutes: no whole rooms of child processes, and none
+# of the files that train most often.
+SLOW_TESTS = (
+    *("*/backbones/*", "*/export/*", "*/projects/*", "*_command*.py"),
+    *("*/test_boundaries.py", "*/test_cross_validation.py", "*/test_freezing.py", "*/test_train.py"),
+)
+QUICK_TESTS = (
+    *("-n", "2", "--dist", "loadfile", "tests/core", "tests/pages/test_welcome.py"),
+    *(f"--ignore-glob={pattern}" for pattern in SLOW_TESTS),
+)
 
 
 class StepFailed(Exception):
