@@ -20,6 +20,7 @@ HOST, FIRST_PORT, LAST_PORT = "127.0.0.1", 8501, 8599
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+CONSTRAINTS = "constraints/python-{}.{}.txt".format(*sys.version_info)
 
 
 def main(arguments: "list[str]") -> int:
@@ -76,7 +77,7 @@ def is_free(port: int) -> bool:
 
 
 def install(*names: str) -> None:
-    """Install these requirements files into .venv, unless their stamps say that it was done before."""
+    """Install the tried versions of these requirements into .venv, unless their stamps say it was done."""
     if all(stamp(name).is_file() and stamp(name).read_text() == fingerprint(name) for name in names):
         return
     if not venv_version().startswith("Python {}.{}.".format(*sys.version_info)) or not has_pip():
@@ -84,8 +85,8 @@ def install(*names: str) -> None:
     for name in names:
         stamp(name).unlink(missing_ok=True)
     print("Installing the packages: some minutes the first time ...", flush=True)
-    files = [part for name in names for part in ("-r", name)]
-    if subprocess.call([PYTHON, "-m", "pip", "install", "--disable-pip-version-check", *files]) != 0:
+    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "-c", CONSTRAINTS]
+    if subprocess.call(pip + [part for name in names for part in ("-r", name)]) != 0:
         sys.exit(
             "The packages could not be installed; pip says why above. Usual reasons: no network, less than "
             "4 GB of free disk, or a computer TensorFlow does not support (32 bits, a Mac with Intel)."
@@ -102,8 +103,9 @@ def stamp(name: str) -> Path:
 
 
 def fingerprint(name: str) -> str:
-    """Return a hash of a requirements file and of the version of the Python in .venv."""
-    return hashlib.sha256((ROOT / name).read_bytes() + venv_version().encode()).hexdigest()
+    """Return a hash of a requirements file, the constraints and the version of the Python in .venv."""
+    files = (ROOT / name).read_bytes() + (ROOT / CONSTRAINTS).read_bytes()
+    return hashlib.sha256(files + venv_version().encode()).hexdigest()
 
 
 def venv_version() -> str:

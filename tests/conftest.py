@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,16 @@ def pytest_make_collect_report(
     if collector.path.is_relative_to(ROOT / "tests" / "e2e"):
         _fail_when_skipped(report)
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count the skips of each reason: `-ra` lists a reason again for every line of a test file."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    if reasons:
+        terminalreporter.section(f"{reasons.total()} skipped")
+    for reason, count in reasons.most_common():
+        terminalreporter.line(f"{count} x {reason}")
 
 
 def _image_bytes(

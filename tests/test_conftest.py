@@ -24,6 +24,11 @@ SKIPPED_MODULE = "import pytest\npytest.importorskip('there_is_no_such_module')\
 
 def summary(folder: Path, **environment: str) -> str:
     """Run the browser tests of a project and return the summary line without the duration."""
+    return output(folder, **environment).splitlines()[-1].split(" in ")[0]
+
+
+def output(folder: Path, **environment: str) -> str:
+    """Run the browser tests of a project and return the output."""
     settings = {name: os.environ[name] for name in ("SYSTEMROOT", "HOME") if name in os.environ}
     finished = subprocess.run(
         [sys.executable, "-m", "pytest", *OPTIONS, "tests/e2e"],
@@ -32,7 +37,7 @@ def summary(folder: Path, **environment: str) -> str:
         capture_output=True,
         text=True,
     )
-    return finished.stdout.splitlines()[-1].split(" in ")[0]
+    return finished.stdout
 
 
 @pytest.fixture
@@ -51,6 +56,14 @@ def test_browser_tests_run_with_a_browser(project: Path) -> None:
 
 def test_browser_tests_are_skipped_without_a_browser(project: Path) -> None:
     assert summary(project) == "3 skipped"
+
+
+def test_skips_are_counted_by_reason(project: Path) -> None:
+    tests = project / "tests" / "e2e" / "test_pages.py"
+    tests.with_name("test_more.py").write_text(tests.read_text())
+    printed = output(project, CHROMIUM=sys.executable)
+    assert "= 2 skipped =" in printed
+    assert "\n2 x not today\n" in printed
 
 
 def test_a_missing_required_browser_fails(project: Path) -> None:

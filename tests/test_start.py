@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,9 +33,23 @@ def make_project(folder: Path) -> Path:
     shutil.copy(SCRIPT, folder)
     (folder / "requirements.txt").write_text("# nothing\n")
     (folder / "requirements-dev.txt").write_text("-r requirements.txt\n")
+    (folder / start.CONSTRAINTS).parent.mkdir()
+    (folder / start.CONSTRAINTS).write_text("# nothing\n")
     (folder / "streamlit.py").write_text(PRINT_ARGUMENTS)
     (folder / "pytest.py").write_text(PRINT_ARGUMENTS)
     return folder
+
+
+def make_wheel(folder: Path, version: str) -> None:
+    """Write the smallest wheel of a package `lesson` that pip installs."""
+    facts = {
+        "METADATA": f"Metadata-Version: 2.1\nName: lesson\nVersion: {version}\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(folder / f"lesson-{version}-py3-none-any.whl", "w") as wheel:
+        for name, text in facts.items():
+            wheel.writestr(f"lesson-{version}.dist-info/{name}", text)
 
 
 def run_python(project: Path, *arguments: str) -> Finished:
@@ -127,6 +142,30 @@ def test_changed_requirements_are_installed_into_the_same_venv(project: Path) ->
     run_start(project)
     assert pip_was_run(project)
     assert (project / ".venv" / "marker").exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("test",)])
+def test_a_newer_release_within_the_range_is_not_installed(project: Path, arguments: tuple[str, ...]) -> None:
+    make_wheel(project, "1.1")
+    make_wheel(project, "1.2")
+    (project / "requirements.txt").write_text("--find-links .\nlesson~=1.0\n")
+    (project / start.CONSTRAINTS).write_text("lesson==1.1\n")
+    run_start(project, *arguments)
+    assert [path.name for path in (project / ".venv").rglob("lesson-*")] == ["lesson-1.1.dist-info"]
+
+
+def test_changed_constraints_are_installed_into_the_same_venv(project: Path) -> None:
+    (project / start.CONSTRAINTS).write_text("# something else\n")
+    (project / ".venv" / "kept").touch()
+    run_start(project)
+    assert pip_was_run(project)
+    assert (project / ".venv" / "kept").exists()
+
+
+def test_constraints_of_another_python_change_nothing(project: Path) -> None:
+    (project / "constraints" / "python-3.9.txt").write_text("lesson==1.1\n")
+    run_start(project)
+    assert not pip_was_run(project)
 
 
 def test_another_python_in_the_venv_changes_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,9 +290,10 @@ def test_failing_venv_is_one_sentence(new_project: Path) -> None:
     assert "no space left" in finished.stderr
 
 
-def test_incomplete_folder_is_one_sentence(project: Path) -> None:
-    (project / "requirements.txt").unlink()
-    assert_one_sentence(run_start(project), "requirements.txt", "Is the folder complete")
+@pytest.mark.parametrize("name", ["requirements.txt", start.CONSTRAINTS])
+def test_incomplete_folder_is_one_sentence(project: Path, name: str) -> None:
+    (project / name).unlink()
+    assert_one_sentence(run_start(project), Path(name).name, "Is the folder complete")
 
 
 def test_windows_waits_for_the_command_and_returns_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
