@@ -26,6 +26,7 @@ from transfer_core.events import (
 from transfer_core.inference.predictor import Predictor
 from transfer_core.runs.run_evaluation import evaluate_validation
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training import phase_trainer
 from transfer_core.work import execute
 from transfer_core.work.execute import execute_run, execute_run_safely
 from transfer_core.workspace import Workspace
@@ -63,7 +64,8 @@ def safely(workspace: Workspace, run: TrainingRun) -> RunEnded:
     return ended[0]
 
 
-def test_all_files_are_in_their_place_before_the_end_is_emitted(workspace, run) -> None:
+def test_all_files_are_in_their_place_before_the_end_is_emitted(workspace, run, monkeypatch) -> None:
+    monkeypatch.setattr(phase_trainer, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     files_at_the_end: list[set[str]] = []
     events: list[TrainingEvent] = []
 
@@ -83,8 +85,11 @@ def test_all_files_are_in_their_place_before_the_end_is_emitted(workspace, run) 
             "rejection.json",
             "rejection.npz",
             "evaluation.json",
+            # Cut off in any step before, the run goes on from it.
+            "checkpoints",
         }
     ]
+    assert not run.has_checkpoint
     assert isinstance(events[0], RunStarted)
     assert isinstance(events[-1], RunEnded)
     assert run.evaluation() == evaluate_validation(
