@@ -162,6 +162,16 @@ def test_training_behind_other_work_is_queued_and_no_run_is_running(
     workers.join()
 
 
+def test_work_of_a_page_goes_before_trainings_that_wait(workspace, training, workers, color_dataset) -> None:
+    work = WorkQueue(workers)
+    queue = Trainings(workspace, training, work)
+    first, second = (queue.submit(color_dataset, TrainingConfig(backbone="tiny_random")) for _ in range(2))
+    work.start(Task("export", 1, lambda _task: training.order.append("export")))
+    training.let_end(first, second)
+    workers.join()
+    assert training.order == [first, "export", second]
+
+
 def test_submit_returns_before_the_training_ends(queue, training, workers, submit) -> None:
     run_id = submit()
     assert queue.status(run_id) == "running"
