@@ -123,6 +123,17 @@ def test_versions_that_never_were(project_path: Path, workspace: Workspace, valu
     assert_refused(workspace, zipped(listed(members_of(project_path), version=value)), "not a project")
 
 
+@pytest.mark.parametrize(
+    "change", [{"more": 1}, {"num_bytes": -1}, {"num_bytes": 1.0}, {"sha256": None}, {"name": ["a"]}], ids=str
+)
+def test_a_listed_file_with_other_facts(project_path: Path, workspace: Workspace, change: dict) -> None:
+    members = listed(members_of(project_path))
+    manifest = json.loads(members["project.json"])
+    manifest["files"][0] |= change
+    members["project.json"] = json.dumps(manifest).encode()
+    assert_refused(workspace, zipped(members), r"project\.json does not hold what was expected")
+
+
 def test_a_project_that_was_cut_off_or_changed(project_path: Path, workspace: Workspace) -> None:
     whole = project_path.read_bytes()
     assert_refused(workspace, io.BytesIO(whole[: len(whole) // 2]), "not a project")
