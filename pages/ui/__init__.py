@@ -1,1 +1,1 @@
-"""What the pages share."""
+"""The interface: `app` and `components` for every page, and a folder a page."""

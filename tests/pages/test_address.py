@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.app.session import Session, _from_address
+from pages.ui.app.session import session_from_address
 from tests.conftest import ROOT
 from tests.pages.conftest import OpenPage
 from transfer_core.config import TrainingConfig
@@ -50,22 +50,18 @@ def valid(page_workspace: Workspace, dataset: ImageDataset) -> dict[str, str]:
     }
 
 
-def session_of(values: dict[str, str]) -> Session:
-    return _from_address(values)
-
-
 def test_a_valid_address_gives_what_it_says(valid: dict[str, str]) -> None:
-    assert session_of(valid).query() == valid
+    assert session_from_address(valid).query() == valid
 
 
 @pytest.mark.parametrize("depth", ["9" * 5000, "1" * 400, "10", "-1", "٣", "²", "", "2\n"])
 def test_a_depth_that_the_network_does_not_have_is_passed_over(valid: dict[str, str], depth: str) -> None:
-    session = session_of({**valid, "unfrozen": depth})
+    session = session_from_address({**valid, "unfrozen": depth})
     assert (session.backbone_name, session.num_unfrozen_blocks) == ("efficientnet_lite0", None)
 
 
 def test_a_run_that_is_named_twice_is_compared_once(valid: dict[str, str]) -> None:
-    session = session_of({**valid, "compare": f"{valid['run']},{valid['run']}"})
+    session = session_from_address({**valid, "compare": f"{valid['run']},{valid['run']}"})
     assert session.compared_run_ids == (valid["run"],)
 
 
@@ -76,8 +72,8 @@ def test_whatever_an_address_says_gives_a_session_that_stays_the_same(
 ) -> None:
     anything = st.text(max_size=60) | st.sampled_from(list(NASTY.values()))
     values = {name: data.draw(st.just(valid[name]) | anything, label=name) for name in PARAMETERS}
-    query = session_of(values).query()
-    assert session_of(query).query() == query
+    query = session_from_address(values).query()
+    assert session_from_address(query).query() == query
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -77,7 +77,7 @@ def test_only_the_cells_that_were_changed_are_saved(
     second.files.write_notes(RunNotes("Yours", "kept"))
     edits = {"edited_rows": {1: {"starred": True, "note": None}}}
     monkeypatch.setattr(compare_table, "widget_value", lambda _key: edits)
-    compare_table._save_notes(session, rows_as_seen(two_runs, RunNotes(), RunNotes("", "kept")), "key")
+    compare_table.save_notes(session, rows_as_seen(two_runs, RunNotes(), RunNotes("", "kept")), "key")
     assert first.files.notes() == RunNotes("Mine")
     assert second.files.notes() == RunNotes("Yours", "", is_starred=True)
     assert session.num_notes_saved == 1
@@ -92,7 +92,7 @@ def test_a_cell_that_another_window_changed_is_not_overwritten(
     edits = {"edited_rows": {0: {"name": "Mine"}, 1: {"name": "Mine"}}}
     monkeypatch.setattr(compare_table, "widget_value", lambda _key: edits)
     with pytest.raises(WorkspaceError, match="changed in another window"):
-        compare_table._save_notes(session, rows_as_seen(two_runs, RunNotes(), RunNotes()), "key")
+        compare_table.save_notes(session, rows_as_seen(two_runs, RunNotes(), RunNotes()), "key")
     assert first.files.notes().name == "Theirs"
     assert second.files.notes().name == "Mine"
     # The table is drawn with what is stored.

@@ -123,7 +123,7 @@ def test_a_failed_saving_says_why(
 def test_a_large_file_is_shown_where_it_lies_and_those_of_other_images_stay(
     open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pages.ui.projects.project_file._MOST_DOWNLOAD_BYTES", 100)
+    monkeypatch.setattr("pages.ui.projects.project_file.MOST_DOWNLOAD_BYTES", 100)
     folder = page_workspace.cache_dir / "projects"
     folder.mkdir()
     other = "20260101-000000-0123456789abcdef.zip"

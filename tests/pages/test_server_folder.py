@@ -51,7 +51,7 @@ def test_a_folder_of_the_server_comes_in(root: Path, open_page: OpenPage, page_w
 def test_a_folder_that_comes_in_by_batches_counts_each_file_once(
     root: Path, open_page: OpenPage, page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pages.ui.images.server_folder._BATCH_FILES", 10)
+    monkeypatch.setattr("pages.ui.images.server_folder.BATCH_FILES", 10)
     take_in(open_way(open_page))
     (dataset_id,) = page_workspace.dataset_ids()
     dataset = ImageDataset.load(page_workspace, dataset_id)
@@ -86,7 +86,7 @@ def test_what_is_in_is_kept_when_it_is_stopped(
 ) -> None:
     import pages.ui.images.server_folder as module
 
-    monkeypatch.setattr(module, "_BATCH_FILES", 10)
+    monkeypatch.setattr(module, "BATCH_FILES", 10)
     add_batch = module._add_batch
 
     def stop_after_the_first(session, upload, *rest) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pages.ui.app.process
-from pages.ui.app.session import _KEY
 from tests.pages.conftest import OpenPage, StagedRuns, button, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -77,7 +76,7 @@ def test_choices_taken_over_from_a_taught_run_come_without_its_teacher(
     )
     staged_runs.let_go.set()
     page = open_page("4_Train", run=taught, model="tiny_random", images=dataset.id, unfrozen=0)
-    config = page.session_state[_KEY].config
+    config = page.session_state["session"].config
     assert (config.teacher, config.dropout) == ("", 0.4)
 
 

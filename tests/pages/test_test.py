@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.app import paging
 from pages.ui.app.session import Session
 from pages.ui.components import pasted_photos
 from pages.ui.test import many_photos
@@ -182,8 +183,8 @@ def test_an_archive_becomes_a_table_the_least_sure_first(
 def test_a_long_table_comes_page_by_page(
     open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(many_photos, "_ROWS_A_PAGE", 2)
-    monkeypatch.setattr(many_photos, "_FILES_A_PAGE", 1)
+    monkeypatch.setattr(many_photos, "ROWS_A_PAGE", 2)
+    monkeypatch.setattr(paging, "FILES_A_PAGE", 1)
     page = open_page("6_Test", run=trained_run.id)
     choose_way(page, "many")
     photos = {f"{seed}.png": make_image("red", seed=seed) for seed in range(5)}
@@ -346,7 +347,7 @@ def test_what_is_pasted_is_kept_once_named_and_bounded(
     def send(number: int, name: str = "image.png", content: str = "YWJj") -> None:
         message = {"id": f"paste-{number:08}", "name": name, "content": content}
         monkeypatch.setattr("pages.ui.components.component.component_value", lambda key, kind: message)
-        pasted_photos._take_photo(session)
+        pasted_photos.take_photo(session)
 
     send(1)
     send(1)

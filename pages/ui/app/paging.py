@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+import pandas as pd
 import streamlit as st
+
+from transfer_core.language import _
+
+FILES_A_PAGE = 200
 
 Item = TypeVar("Item")
 
@@ -28,3 +33,15 @@ def page_of(items: Sequence[Item], num_on_page: int, key: str) -> tuple[int, Seq
         page = st.pagination(num_pages, key=f"{key}-{num_pages}-{len(items)}")
     first = (page - 1) * num_on_page
     return first, items[first : first + num_on_page]
+
+
+def show_left_out_files(files: Sequence[tuple[str, str]], key: str) -> None:
+    """Draw a table of files that were left out.
+
+    Args:
+        files: The name of each and the reason.
+        key: Of the list.
+    """
+    _first, shown = page_of(files, FILES_A_PAGE, key)
+    table = pd.DataFrame(shown, columns=[_("File"), _("Left out because")])
+    st.dataframe(table, hide_index=True)

@@ -89,7 +89,7 @@ def runs_with_a_model() -> dict[str, TrainingRun]:
 
 
 def _has_whole_model(queue: Trainings, run: TrainingRun) -> bool:
-    """Whether a run has a model and is over: before that its model may not be whole yet."""
+    """Return whether a run has ended with a model. Before the end its file may be incomplete."""
     with suppress(TransferStudioError):
         return run.has_model and not queue.is_here(run.id) and run_status(run) not in ACTIVE
     return False

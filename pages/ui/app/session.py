@@ -201,7 +201,7 @@ class Session:
 def open_session() -> Session:
     """Return the person's session; after a refresh it is restored from the address."""
     if _KEY not in st.session_state:
-        st.session_state[_KEY] = _from_address(st.query_params.to_dict())
+        st.session_state[_KEY] = session_from_address(st.query_params.to_dict())
     session: Session = st.session_state[_KEY]
     _forget_deleted(session)
     write_address(session)
@@ -229,7 +229,7 @@ def widget_value(key: str) -> Any:
     return st.session_state[key]
 
 
-def _from_address(values: dict[str, str]) -> Session:
+def session_from_address(values: dict[str, str]) -> Session:
     """Return a session with every valid choice of an address, which may be old, shortened or made up."""
     session = Session()
     with suppress(TransferStudioError):

@@ -122,12 +122,12 @@ def _show_table(session: Session, rows: list[RunRow]) -> None:
         column_config=columns,
         height=min(38 + 35 * max(len(rows), 1), 430),
         key=key,
-        on_change=guarded(_save_notes),
+        on_change=guarded(save_notes),
         args=(session, rows, key),
     )
 
 
-def _save_notes(session: Session, rows: list[RunRow], key: str) -> None:
+def save_notes(session: Session, rows: list[RunRow], key: str) -> None:
     """Store only the changed cells, since another window may have changed others."""
     # A fresh table shows what is stored; this one would keep its edits and hide those of another window.
     session.num_notes_saved += 1

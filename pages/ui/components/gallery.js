@@ -1,5 +1,5 @@
-// Tiles that are chosen with mouse or keyboard, and what can be done with the chosen ones.
-// Choosing stays in the browser; only an action goes to the server.
+// Tiles that are selected with mouse or keyboard, and the actions on the selected ones.
+// The selection stays in the browser; only an action goes to the server.
 
 const NEW_CLASS = "\u0000new";
 

@@ -1,4 +1,4 @@
-// Photos with heat laid over them; how strongly is set here, without asking the server.
+// Photos with a heat map over them; the slider for its strength works in the browser, without the server.
 
 export default function ({ parentElement, data }) {
     const slider = parentElement.querySelector("input");

@@ -1,4 +1,4 @@
-// Images as points on a plane; the one under the pointer shows its picture.
+// Images as points on a plane; the point under the pointer shows its picture.
 
 const SVG = "http://www.w3.org/2000/svg";
 const SIZE = 0.022;

@@ -32,7 +32,7 @@ def show_pasted_photos(session: Session) -> None:
             "maxBytes": _MOST_MEGABYTES * 10**6,
             "words": _words(),
         },
-        on_photo_change=partial(_take_photo, session),
+        on_photo_change=partial(take_photo, session),
     )
     if not session.pasted:
         return
@@ -47,7 +47,8 @@ def show_pasted_photos(session: Session) -> None:
             )
 
 
-def _take_photo(session: Session) -> None:
+def take_photo(session: Session) -> None:
+    """Keep the photo that the component has just sent, unless it is there already or there are too many."""
     message = sent_message(_KEY, "photo", "id")
     if message is None or message["id"] == session.pasted_id:
         return

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from pages.ui.app.jobs import label_check_of, start_label_check
 from pages.ui.app.page import guarded
-from pages.ui.app.paging import page_of
+from pages.ui.app.paging import show_left_out_files
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
@@ -19,7 +18,6 @@ from transfer_core.language import _, plural
 from transfer_core.work.task import Task, TaskProgress
 
 _MAX_SHOWN = 8
-_FILES_A_PAGE = 200
 _STYLES = {
     "error": (":material/error:", "red"),
     "warning": (":material/warning:", "orange"),
@@ -149,14 +147,7 @@ def _show_files(dataset: ImageDataset, problem: Problem) -> None:
     files = [file for file in dataset.left_out if file.name in names and not file.is_expected]
     title = plural("Show the file", "Show the {count} files", len(files))
     with st.expander(title, icon=":material/rule:", expanded=len(files) <= 5):
-        _first, shown = page_of(files, _FILES_A_PAGE, f"files-{problem.kind}")
-        table = pd.DataFrame(
-            {
-                _("File"): [file.name for file in shown],
-                _("Left out because"): [file.reason for file in shown],
-            }
-        )
-        st.dataframe(table, hide_index=True, width="stretch")
+        show_left_out_files([(file.name, file.reason) for file in files], f"files-{problem.kind}")
 
 
 def _fix(dataset: ImageDataset, problem: Problem) -> None:

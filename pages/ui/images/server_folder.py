@@ -21,7 +21,7 @@ from transfer_core.data.sources.server_folder import allowed_folder, images_root
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 
-_BATCH_FILES = 100
+BATCH_FILES = 100
 _NUM_NAMES = 8
 
 
@@ -88,7 +88,7 @@ def _take_in(session: Session, upload: Upload, root: Path) -> None:
     )
     try:
         files = folder_source(allowed_folder(root, upload.id))
-        for start in range(upload.num_batches * _BATCH_FILES, len(files), _BATCH_FILES):
+        for start in range(upload.num_batches * BATCH_FILES, len(files), BATCH_FILES):
             _add_batch(session, upload, files, start, bar)
         check_outcome(upload)
     except TransferStudioError as error:
@@ -110,7 +110,7 @@ def _add_batch(
         bar.progress((start + done) / len(files), text=text)
 
     present = ImageDataset.load(workspace(), upload.after.id) if upload.after.version else upload.after
-    collected = collect_files(present, files[start : start + _BATCH_FILES], progress=show_progress)
+    collected = collect_files(present, files[start : start + BATCH_FILES], progress=show_progress)
     collected = without_known(upload, present, collected)
     upload.after = collected.save() if collected.images else collected
     upload.num_batches += 1

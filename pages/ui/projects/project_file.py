@@ -22,7 +22,7 @@ from transfer_core.projects.plan import ProjectPlan, plan_project
 from transfer_core.work.task import TaskProgress
 
 # The server holds a download in memory as a whole.
-_MOST_DOWNLOAD_BYTES = 10**9
+MOST_DOWNLOAD_BYTES = 10**9
 
 
 def show_saving(session: Session) -> None:
@@ -129,7 +129,7 @@ def _opening_words(progress: TaskProgress) -> str:
 
 
 def _show_download(plan: ProjectPlan, path: Path) -> None:
-    if path.stat().st_size > _MOST_DOWNLOAD_BYTES:
+    if path.stat().st_size > MOST_DOWNLOAD_BYTES:
         text = _(
             "The file is large ({size}), so copy it from where it lies on the computer that runs the app: {path}. "
             "`python -m transfer_core project save {id} --out FILE` writes one wherever you like."

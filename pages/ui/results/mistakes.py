@@ -11,7 +11,7 @@ from pages.ui.app.glossary import explain
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
-from pages.ui.components.gallery import show_tiles
+from pages.ui.components.gallery import IMAGES_A_PAGE, show_tiles
 from pages.ui.images.edits import show_last_edit
 from pages.ui.images.problems import show_label_check
 from pages.ui.results.photo_sets import PhotoSet, choose_set, photo_sets
@@ -29,7 +29,6 @@ from transfer_core.evaluation.outcomes import (
 from transfer_core.language import _, plural
 from transfer_core.runs.training_run import TrainingRun
 
-_SHOWN_IN_CELL = 48
 _SHOWN = 12
 _CLASSES_NAMED = 2
 
@@ -70,7 +69,7 @@ def _show_matrix(chosen: PhotoSet, evaluation: Evaluation) -> None:
             photos=count, true=true, said=said
         )
     st.markdown(text)
-    _show_photos(chosen, evaluation, outcomes[:_SHOWN_IN_CELL], key="cell-photos")
+    _show_photos(chosen, evaluation, outcomes[:IMAGES_A_PAGE], key="cell-photos")
 
 
 def _show_lists(session: Session, chosen: PhotoSet, evaluation: Evaluation) -> None:

@@ -12,6 +12,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.uploads import archive_field, folder_field, has_too_many
+from pages.ui.components.gallery import IMAGES_A_PAGE
 from pages.ui.components.pasted_photos import show_pasted_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.limits import limits
@@ -22,8 +23,6 @@ from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
-
-_MOST_AS_CARDS = 48
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class UnlabelledPhotos:
     @property
     def are_many(self) -> bool:
         """Whether to draw a table instead of a card for each."""
-        return self.archive is not None or len(self.files) > _MOST_AS_CARDS
+        return self.archive is not None or len(self.files) > IMAGES_A_PAGE
 
     def with_pasted(self, pasted: Mapping[str, ImportedFile]) -> UnlabelledPhotos:
         """Return a copy with photos from the clipboard added."""

@@ -12,7 +12,7 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
-from pages.ui.app.paging import page_of
+from pages.ui.app.paging import page_of, show_left_out_files
 from pages.ui.app.pictures import data_url
 from pages.ui.app.process import answer_version, predictor, work_queue
 from pages.ui.app.session import Session
@@ -29,8 +29,7 @@ from transfer_core.runs.leakage import seen_in_training
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.tasks import answers_task
 
-_ROWS_A_PAGE = 100
-_FILES_A_PAGE = 200
+ROWS_A_PAGE = 100
 _ROW_HEIGHT = 72
 _MOST_ROWS_IN_SIGHT = 7
 _CLASSES_NAMED = 12
@@ -126,19 +125,17 @@ def _show_left_out(answers: Sequence[Answer]) -> None:
         return
     title = plural("{count} file was left out", "{count} files were left out", len(left_out))
     with st.expander(title, icon=":material/warning:"):
-        _first, shown = page_of(left_out, _FILES_A_PAGE, "files-left-out")
-        rows = [(answer.path, answer.reason) for answer in shown]
-        st.dataframe(pd.DataFrame(rows, columns=[_("File"), _("Left out because")]), hide_index=True)
+        show_left_out_files([(answer.path, answer.reason) for answer in left_out], "files-left-out")
 
 
 def _show_table(scored: Scored, others: dict[int, Prediction | None], key: str) -> Answer | None:
     """Draw a row for each photo of a page and return the answer whose row is selected."""
-    if len(scored) > _ROWS_A_PAGE:
+    if len(scored) > ROWS_A_PAGE:
         scored = _in_chosen_order(scored, key)
-    _first, shown = page_of(scored, _ROWS_A_PAGE, key)
+    _first, shown = page_of(scored, ROWS_A_PAGE, key)
     st.caption(
         _("The least sure first. Click a heading to sort, or the box before a photo to look at it.")
-        if len(scored) <= _ROWS_A_PAGE
+        if len(scored) <= ROWS_A_PAGE
         else _("A heading sorts this page. Click the box before a photo to look at it.")
     )
     columns = _columns()
