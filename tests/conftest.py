@@ -16,8 +16,14 @@ from PIL import Image
 
 from transfer_core.backbones.published.weights_download import URL_VARIABLE
 from transfer_core.backbones.published.zoo_weights import WEIGHTS_VARIABLE
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import ImageRecord
 from transfer_core.errors import ExportError
 from transfer_core.export.web_runtime import REGISTRY_VARIABLE, get_runtime
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.training_run import CONFIG_FILE, EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +34,7 @@ NPM_REGISTRY = os.environ.get(REGISTRY_VARIABLE)
 REQUIRE_BROWSER_VARIABLE = "TRANSFER_STUDIO_REQUIRE_BROWSER"
 
 MakeImage = Callable[..., bytes]
+TrainOnce = Callable[[Workspace, ImageDataset, TrainingConfig], TrainingRun]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,6 +79,36 @@ def web_runtimes(web_runtimes_or_reason: Path | str) -> Path:
 def workspace(tmp_path: Path) -> Workspace:
     """An empty workspace; nothing of it is on disk yet."""
     return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture(scope="session")
+def train_once(tmp_path_factory: pytest.TempPathFactory) -> TrainOnce:
+    """`train_once(workspace, dataset, config)` gives a new finished run.
+
+    The same photos with the same choices end with the same weights, so they are trained once in a session. Later
+    runs get copies of what that training wrote, its cached features among it.
+    """
+    trained: dict[tuple[TrainingConfig, tuple[ImageRecord, ...]], Workspace] = {}
+
+    def train(workspace: Workspace, dataset: ImageDataset, config: TrainingConfig) -> TrainingRun:
+        run = TrainingRun.create(workspace, dataset, config)
+        key = config, dataset.images
+        if key not in trained:
+            execute_run(workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+            trained[key] = Workspace(tmp_path_factory.mktemp("trained"))
+            _copy_training(run.folder, trained[key].root / "run")
+            _copy_training(workspace.cache_dir, trained[key].cache_dir)
+        else:
+            _copy_training(trained[key].root / "run", run.folder)
+            _copy_training(trained[key].cache_dir, workspace.cache_dir)
+        return run
+
+    return train
+
+
+def _copy_training(source: Path, target: Path) -> None:
+    """Copy all but the choices, which name the photos of one workspace."""
+    shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CONFIG_FILE))
 
 
 @pytest.fixture(scope="session")
