@@ -16,8 +16,14 @@ import pytest
 from PIL import Image
 
 from transfer_core.backbones.published.zoo_weights import URL_VARIABLE, WEIGHTS_VARIABLE
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import ImageRecord
 from transfer_core.errors import ExportError
 from transfer_core.export.web_runtime import REGISTRY_VARIABLE, get_runtime
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.training_run import CONFIG_FILE, EVENTS_FILE, TrainingRun
+from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +33,31 @@ BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome")
 NPM_REGISTRY = os.environ.get(REGISTRY_VARIABLE)
 REQUIRE_BROWSER_VARIABLE = "TRANSFER_STUDIO_REQUIRE_BROWSER"
 
+# Files that take longest, in the order in which two workers begin them: one waits for a browser, the other computes.
+LONGEST_FILES = (
+    "e2e/test_journey.py",
+    "test_endurance.py",
+    "e2e/test_images.py",
+    "core/backbones/published/test_real_weights.py",
+    "e2e/test_new_photos.py",
+    "core/evaluation/test_audition.py",
+    "e2e/test_training.py",
+    "core/inference/test_explanation.py",
+    "e2e/test_results.py",
+    "core/backbones/published/test_efficientnet_lite.py",
+    "e2e/test_model.py",
+    "core/backbones/published/test_zoo.py",
+    "e2e/test_export.py",
+    "core/projects/test_projects.py",
+    "e2e/test_compare.py",
+    "core/training/test_damaged_photos.py",
+    "e2e/test_camera.py",
+    "core/work/test_executor.py",
+    "core/export/test_bundle.py",
+)
+
 MakeImage = Callable[..., bytes]
+TrainOnce = Callable[[Workspace, ImageDataset, TrainingConfig], TrainingRun]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,6 +102,36 @@ def web_runtimes(web_runtimes_or_reason: Path | str) -> Path:
 def workspace(tmp_path: Path) -> Workspace:
     """An empty workspace that is not on disk yet."""
     return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture(scope="session")
+def train_once(tmp_path_factory: pytest.TempPathFactory) -> TrainOnce:
+    """`train_once(workspace, dataset, config)` gives a new finished run.
+
+    The same photos with the same choices end with the same weights, so they are trained once in a session. Later
+    runs get copies of what that training wrote, its cached features among it.
+    """
+    trained: dict[tuple[TrainingConfig, tuple[ImageRecord, ...]], Workspace] = {}
+
+    def train(workspace: Workspace, dataset: ImageDataset, config: TrainingConfig) -> TrainingRun:
+        run = TrainingRun.create(workspace, dataset, config)
+        key = config, dataset.images
+        if key not in trained:
+            execute_run(workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+            trained[key] = Workspace(tmp_path_factory.mktemp("trained"))
+            _copy_training(run.folder, trained[key].root / "run")
+            _copy_training(workspace.cache_dir, trained[key].cache_dir)
+        else:
+            _copy_training(trained[key].root / "run", run.folder)
+            _copy_training(trained[key].cache_dir, workspace.cache_dir)
+        return run
+
+    return train
+
+
+def _copy_training(source: Path, target: Path) -> None:
+    """Copy all but the choices, which name the photos of one workspace."""
+    shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CONFIG_FILE))
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +180,18 @@ def shared_data() -> Path:
 def browser_path() -> str:
     """Path of a Chromium; without one, skips the test, or fails it if a browser is required."""
     return _browser_path()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let xdist hand out files in our order; its own begins with those that have the most tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no worker is left with one at the end."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

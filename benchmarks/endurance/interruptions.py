@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.endurance.training import SCENARIOS, difference, new_dataset, queue_of, silence, train_new
-from benchmarks.endurance.trials import Budget, Report, call_in_process, run, try_often
+from benchmarks.endurance.training import SCENARIOS, difference, new_dataset, queue_of, silence
+from benchmarks.endurance.trials import Budget, Report, call_in_process, try_often
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WorkspaceError
@@ -73,9 +74,8 @@ def interruptions(budget: Budget) -> Report:
         name = _NAMES[number % len(_NAMES)]
         choices = SCENARIOS[name].to_dict()
         if name not in references:
-            run(train_new, workspace.root, dataset.id, choices)
-            reference = TrainingRun.load(workspace, workspace.run_ids()[0])
-            references[name] = reference, call_in_process(_count_moments, workspace.root, dataset.id, choices)
+            run_id, num_moments = call_in_process(_train_undisturbed, workspace.root, dataset.id, choices)
+            references[name] = TrainingRun.load(workspace, run_id), num_moments
         reference, num_moments = references[name]
         way = _WAYS[(number + number // len(_NAMES)) % len(_WAYS)]
         # The second moment is within the resumed run, which starts anywhere in the first half.
@@ -92,16 +92,18 @@ def interruptions(budget: Budget) -> Report:
     return try_often(budget, trial)
 
 
-def _count_moments(root: Path, dataset_id: str, choices: dict[str, object]) -> int:
+def _train_undisturbed(root: Path, dataset_id: str, choices: dict[str, object]) -> tuple[str, int]:
+    """Train to the end; return the id of the run and at how many moments it could have been disturbed."""
     moments = _Moments(lambda queue, run_id: None, 0)
-    _submit(Workspace(root), dataset_id, choices, moments)
-    return moments.count
+    return _submit(Workspace(root), dataset_id, choices, moments), moments.count
 
 
 def _interrupt(root: Path, dataset_id: str, choices: dict[str, object], way: str, moments: list[int]) -> str:
     """Train with an interruption and return the id of the run."""
     silence()
     workspace = Workspace(root)
+    # As in the undisturbed training, features are computed, which can be disturbed as well.
+    shutil.rmtree(workspace.cache_dir)
     *cut_off, disturbance = way.split(", ")
     act = _stop if disturbance == "stop" else _pause_for_a_moment
     if not cut_off:

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.conftest import TrainOnce
 from tests.e2e.conftest import Server, click_button, heading
 from transfer_core.config import TrainingConfig
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
-from transfer_core.work.execute import execute_run
+from transfer_core.runs.training_run import TrainingRun
 
 pytestmark = pytest.mark.browser
 
@@ -22,17 +21,13 @@ Person = Callable[..., Page]
 
 
 @pytest.fixture
-def runs(server: Server, image_folder: Path) -> list[TrainingRun]:
+def runs(server: Server, image_folder: Path, train_once: TrainOnce) -> list[TrainingRun]:
     """Two finished runs on the same photos."""
     dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
-    finished = []
-    for epochs in (1, 6):
-        run = TrainingRun.create(
-            server.workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=epochs)
-        )
-        execute_run(server.workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
-        finished.append(run)
-    return finished
+    return [
+        train_once(server.workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=epochs))
+        for epochs in (2, 10)
+    ]
 
 
 def test_a_lesson_leads_to_where_the_model_looks_and_to_the_map(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from tests.conftest import MakeImage
+from tests.conftest import MakeImage, TrainOnce
 from tests.e2e.conftest import NOISE_FREE_ARGUMENTS, Server, settle
 from tests.e2e.test_camera import KEEP_STREAMS
 from transfer_core.config import TrainingConfig
@@ -22,9 +22,7 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
-from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
-from transfer_core.work.execute import execute_run
+from transfer_core.runs.training_run import TrainingRun
 
 pytestmark = pytest.mark.browser
 
@@ -46,11 +44,10 @@ def browser(
 
 
 @pytest.fixture
-def run(server: Server, image_folder: Path) -> TrainingRun:
+def run(server: Server, image_folder: Path, train_once: TrainOnce) -> TrainingRun:
     """A model that tells red, green and blue apart and gives every picture an answer."""
     dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
-    run = TrainingRun.create(server.workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=40))
-    execute_run(server.workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+    run = train_once(server.workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=40))
     rejection = Rejection.load(run.folder)
     assert rejection is not None
     rejection.with_familiar_share(1, []).save(run.folder)

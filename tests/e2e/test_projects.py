@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.conftest import TrainOnce
 from tests.e2e.conftest import Server, click_button, heading, running_server, settle
 from transfer_core.config import TrainingConfig
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
-from transfer_core.work.execute import execute_run
 
 pytestmark = pytest.mark.browser
 
@@ -28,12 +26,14 @@ def answer_to(page: Page, photo: Path) -> list[str]:
 
 
 def test_saved_on_one_server_and_opened_on_another(
-    server: Server, person: Callable[..., Page], image_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    server: Server,
+    person: Callable[..., Page],
+    image_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    train_once: TrainOnce,
 ) -> None:
     dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
-    config = TrainingConfig(backbone="tiny_random", epochs=10)
-    run = TrainingRun.create(server.workspace, dataset, config)
-    execute_run(server.workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+    run = train_once(server.workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=10))
     photo = image_folder / "red" / "red-3.jpg"
 
     page = person(f"/Test?pick={run.id}")

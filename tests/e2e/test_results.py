@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.conftest import TrainOnce
 from tests.e2e.conftest import Server, click_button, heading, settle
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.evaluation.outcomes import in_cell
-from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_status import run_status
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
-from transfer_core.work.execute import execute_run
+from transfer_core.runs.training_run import TrainingRun
 
 pytestmark = pytest.mark.browser
 
@@ -25,16 +24,13 @@ Person = Callable[..., Page]
 
 
 @pytest.fixture
-def run(server: Server, image_folder: Path) -> TrainingRun:
+def run(server: Server, image_folder: Path, train_once: TrainOnce) -> TrainingRun:
     """A model that was checked with twelve pictures, one of which carries a wrong label."""
     dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
     dataset = dataset.with_split(0.5, seed=1)
     wrong = next(image for image in dataset.images_in("validation") if image.class_name == "red")
     dataset = dataset.relabelled([wrong.id], "blue").save()
-    config = TrainingConfig(backbone="tiny_random", epochs=40)
-    run = TrainingRun.create(server.workspace, dataset, config)
-    execute_run(server.workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
-    return run
+    return train_once(server.workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=40))
 
 
 def click_cell(page: Page, row: int, column: int, num_classes: int = 3) -> None:

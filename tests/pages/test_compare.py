@@ -7,15 +7,14 @@ import pytest
 from pages.ui.app.session import Session
 from pages.ui.compare import table as compare_table
 from pages.ui.compare.table import RunRow
+from tests.conftest import TrainOnce
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WorkspaceError
-from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.sweep import SweepPlan, list_sweeps
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
-from transfer_core.work.execute import execute_run
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.sweep_queue import start_sweep
 from transfer_core.work.trainings import Trainings
@@ -24,16 +23,10 @@ from transfer_core.workspace import Workspace
 TINY = TrainingConfig(backbone="tiny_random", epochs=2, fine_tune_epochs=1, batch_size=8)
 
 
-def trained(workspace: Workspace, dataset: ImageDataset, config: TrainingConfig) -> TrainingRun:
-    run = TrainingRun.create(workspace, dataset, config)
-    execute_run(workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
-    return run
-
-
 @pytest.fixture
-def two_runs(page_workspace: Workspace, dataset: ImageDataset) -> list[TrainingRun]:
+def two_runs(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> list[TrainingRun]:
     other = TINY.with_changes(epochs=8, learning_rate=0.1)
-    return [trained(page_workspace, dataset, config) for config in (TINY, other)]
+    return [train_once(page_workspace, dataset, config) for config in (TINY, other)]
 
 
 def test_without_runs_it_says_what_to_do(open_page: OpenPage) -> None:

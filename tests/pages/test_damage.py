@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import TrainOnce
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
-from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("tasks_at_once")
@@ -24,11 +22,9 @@ def damaged(path: Path, content: bytes = b"") -> bytes:
 
 
 def test_pages_of_a_run_with_a_damaged_file(
-    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset
+    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce
 ) -> None:
-    config = TrainingConfig(backbone="tiny_random", epochs=1)
-    run = TrainingRun.create(page_workspace, dataset, config)
-    execute_run(page_workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
+    run = train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=2))
 
     # Scored once more from the photos: the numbers are there all the same.
     whole = damaged(run.folder / "evaluation.json", b"[]")

@@ -10,24 +10,20 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.app.jobs import split_scoring
-from tests.conftest import MakeImage, swap_classes
+from tests.conftest import MakeImage, TrainOnce, swap_classes
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.inference.calibration import Calibration
-from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
-from transfer_core.work.execute import execute_run
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("tasks_at_once")
 
 
 @pytest.fixture
-def trained_run(page_workspace: Workspace, dataset: ImageDataset) -> TrainingRun:
-    run = TrainingRun.create(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=3))
-    execute_run(page_workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
-    return run
+def trained_run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> TrainingRun:
+    return train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=3))
 
 
 def sent(page: AppTest, key: str) -> dict[str, Any]:

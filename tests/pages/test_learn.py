@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.conftest import TrainOnce
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -36,10 +37,8 @@ def test_without_a_run_each_lesson_says_what_to_do(open_page: OpenPage) -> None:
 
 
 @pytest.fixture
-def trained_run(page_workspace: Workspace, dataset: ImageDataset) -> TrainingRun:
-    run = TrainingRun.create(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=3))
-    execute_run(page_workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
-    return run
+def trained_run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> TrainingRun:
+    return train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=3))
 
 
 def test_with_a_run_each_lesson_shows_its_numbers(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.app import process
 from pages.ui.app.jobs import split_scoring
 from pages.ui.app.session import Session
-from tests.conftest import MakeImage, near_duplicate
+from tests.conftest import MakeImage, TrainOnce, near_duplicate
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
@@ -26,11 +25,9 @@ from transfer_core.files import write_json
 from transfer_core.inference.calibration import Calibration
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
-from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.new_photos import add_new_photos
 from transfer_core.runs.notes import RunNotes
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
-from transfer_core.work.execute import execute_run
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace, new_id
 
 pytestmark = pytest.mark.usefixtures("tasks_at_once")
@@ -39,12 +36,10 @@ PAGE = "5_Results"
 
 
 @pytest.fixture
-def run(page_workspace: Workspace, dataset: ImageDataset) -> Iterator[TrainingRun]:
+def run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> TrainingRun:
     """A model that knows three colours, checked with twelve pictures."""
     halved = dataset.with_split(0.5, seed=1).save()
-    run = TrainingRun.create(page_workspace, halved, TrainingConfig(backbone="tiny_random", epochs=30))
-    execute_run(page_workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
-    yield run
+    return train_once(page_workspace, halved, TrainingConfig(backbone="tiny_random", epochs=30))
 
 
 def open_part(open_page: OpenPage, run: TrainingRun, part: str) -> AppTest:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 import pages.ui.app.process
+from tests.conftest import TrainOnce
 from tests.pages.conftest import OpenPage, StagedRuns, button, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.files import write_json
-from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
-from transfer_core.work.execute import execute_run
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
 PAGE = "7_Export"
+TINY = TrainingConfig(backbone="tiny_random", epochs=2)
 
 
-def trained(workspace: Workspace, dataset: ImageDataset) -> TrainingRun:
-    run = TrainingRun.create(workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=2))
-    execute_run(workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
-    return run
+@pytest.fixture
+def run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> TrainingRun:
+    return train_once(page_workspace, dataset, TINY)
 
 
 def on_a_large_network(run: TrainingRun) -> None:
@@ -31,18 +32,15 @@ def on_a_large_network(run: TrainingRun) -> None:
     write_json(path, facts)
 
 
-def test_the_smallest_network_has_nothing_to_teach(
-    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset
-) -> None:
-    page = open_page(PAGE, run=trained(page_workspace, dataset).id)
+def test_the_smallest_network_has_nothing_to_teach(open_page: OpenPage, run: TrainingRun) -> None:
+    page = open_page(PAGE, run=run.id)
     assert "No network that comes with the app is both smaller and quicker" in texts(page)
     assert not [found for found in page.button if found.key == "teach"]
 
 
 def test_one_click_has_a_small_model_taught(
-    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset, staged_runs: StagedRuns
+    open_page: OpenPage, page_workspace: Workspace, run: TrainingRun, staged_runs: StagedRuns
 ) -> None:
-    run = trained(page_workspace, dataset)
     on_a_large_network(run)
     page = open_page(PAGE, run=run.id)
     button(page, "Teach a smaller model").click().run()
@@ -55,9 +53,8 @@ def test_one_click_has_a_small_model_taught(
 
 
 def test_images_that_were_split_again_are_refused_with_the_reason(
-    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset
+    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset, run: TrainingRun
 ) -> None:
-    run = trained(page_workspace, dataset)
     on_a_large_network(run)
     dataset.with_split(dataset.validation_split, 7).save()
     page = open_page(PAGE, run=run.id)
@@ -68,9 +65,8 @@ def test_images_that_were_split_again_are_refused_with_the_reason(
 
 
 def test_choices_taken_over_from_a_taught_run_come_without_its_teacher(
-    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset, staged_runs: StagedRuns
+    open_page: OpenPage, dataset: ImageDataset, run: TrainingRun, staged_runs: StagedRuns
 ) -> None:
-    run = trained(page_workspace, dataset)
     taught = pages.ui.app.process.run_queue().submit(
         dataset, TrainingConfig(backbone="tiny_random", teacher=run.id, dropout=0.4)
     )
@@ -81,9 +77,13 @@ def test_choices_taken_over_from_a_taught_run_come_without_its_teacher(
 
 
 def test_both_are_set_beside_each_other(
-    open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset
+    open_page: OpenPage,
+    page_workspace: Workspace,
+    dataset: ImageDataset,
+    run: TrainingRun,
+    train_once: TrainOnce,
 ) -> None:
-    run, student = trained(page_workspace, dataset), trained(page_workspace, dataset)
+    student = train_once(page_workspace, dataset, TINY)
     path = student.folder / "config.json"
     facts = json.loads(path.read_text("utf-8"))
     facts["config"]["teacher"] = run.id

@@ -6,7 +6,6 @@ import io
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,26 +15,22 @@ from pages.ui.app import paging
 from pages.ui.app.session import Session
 from pages.ui.components import pasted_photos
 from pages.ui.test import many_photos
-from tests.conftest import MakeImage, near_duplicate
+from tests.conftest import MakeImage, TrainOnce, near_duplicate
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
-from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
-from transfer_core.work.execute import execute_run
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("tasks_at_once")
 
 
 @pytest.fixture
-def trained_run(page_workspace: Workspace, dataset: ImageDataset) -> Iterator[TrainingRun]:
-    run = TrainingRun.create(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=40))
-    execute_run(page_workspace, run, EventLog(run.folder / EVENTS_FILE).append, lambda: False)
-    yield run
+def trained_run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> TrainingRun:
+    return train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=40))
 
 
 def choose_way(page: AppTest, way: str) -> None:
@@ -290,12 +285,11 @@ def test_two_models_side_by_side(
     page_workspace: Workspace,
     dataset: ImageDataset,
     make_image: MakeImage,
+    train_once: TrainOnce,
 ) -> None:
     page = open_page("6_Test", run=trained_run.id)
     assert "Compare with" not in [found.label for found in page.selectbox]
-    config = TrainingConfig(backbone="tiny_random", epochs=1, seed=5)
-    other = TrainingRun.create(page_workspace, dataset, config)
-    execute_run(page_workspace, other, EventLog(other.folder / EVENTS_FILE).append, lambda: False)
+    other = train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=1, seed=5))
     page = open_page("6_Test", pick=trained_run.id)
     content = make_image("red", seed=901)
     page.file_uploader[0].upload("first.png", content, "image/png").run()

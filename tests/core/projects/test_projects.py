@@ -109,7 +109,7 @@ def test_a_real_network_with_two_blocks_fine_tuned_answers_the_same_to_the_bit(
     dataset = ImageDataset.load(here, color_dataset.id)
     few = [image for name in dataset.class_names for image in dataset.images if image.class_name == name][::4]
     dataset = dataset.with_images(few, ()).save()
-    config = TrainingConfig(num_unfrozen_blocks=2, epochs=1, fine_tune_epochs=1, batch_size=8)
+    config = TrainingConfig(num_unfrozen_blocks=2, schedule="one_phase", epochs=1, batch_size=8)
     run = trained(here, dataset, config)
     opened(there, saved(here, dataset.id, tmp_path / "project.zip"))
     assert_same_answers(run, TrainingRun.load(there, run.id), 224)

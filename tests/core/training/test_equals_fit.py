@@ -72,11 +72,15 @@ def weights_by_plain_fit(dataset: ImageDataset, config: TrainingConfig) -> list[
     return model.get_weights()
 
 
-@pytest.mark.parametrize("num_unfrozen_blocks", [0, 2, 5])
+@pytest.mark.parametrize(
+    ("backbone", "num_unfrozen_blocks"),
+    [("tiny_random", 0), ("tiny_random", 1), ("tiny_random", 3), ("efficientnet_lite0", 2)],
+)
 def test_weights_are_those_of_a_plain_fit(
-    num_unfrozen_blocks: int, few_images: ImageDataset, tmp_path: Path, monkeypatch
+    backbone: str, num_unfrozen_blocks: int, few_images: ImageDataset, tmp_path: Path, monkeypatch
 ) -> None:
     config = TrainingConfig(
+        backbone=backbone,
         num_unfrozen_blocks=num_unfrozen_blocks,
         schedule="one_phase",
         cache_dtype="float32",

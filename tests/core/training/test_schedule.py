@@ -143,7 +143,7 @@ class TestOptimizers:
         assert all(earlier > later for earlier, later in pairwise(rates[9:]))
         assert 0 < rates[-1] < phase.learning_rate / 1000
 
-    @pytest.mark.parametrize("num_steps", [1, 2, 3, 4, 9, 10, 15, 24, 25, 1000])
+    @pytest.mark.parametrize("num_steps", [1, 2, 3, 4, 9, 10, 15, 24, 25, 100])
     def test_every_step_has_a_rate_and_a_single_one_the_full_rate(self, num_steps: int, keras_module) -> None:
         schedule = learning_rate_schedule(0.01, num_steps)
         restored = keras_module.optimizers.schedules.deserialize(
@@ -272,12 +272,7 @@ class TestLearningChoices:
         same = [epoch.loss for epoch in losses(epochs=3, dropout=0.0, learning_rate=1e-9)]
         assert max(same) - min(same) < 1e-4 < max(losses_by_epoch) - min(losses_by_epoch)
 
-    def test_rate_and_memory_are_reported(self, losses) -> None:
-        epochs = losses(epochs=3)
-        assert all(0 < epoch.learning_rate <= 0.01 for epoch in epochs)
-        assert all(epoch.memory_bytes > 10**8 for epoch in epochs)
-
-    def test_the_rate_reported_is_that_of_the_step_just_taken(
+    def test_memory_and_the_rate_of_the_step_just_taken_are_reported(
         self, color_dataset, tiny_config, tmp_path, keras_module
     ) -> None:
         config = tiny_config.with_changes(num_unfrozen_blocks=1, optimizer="sgd", momentum=0.0)
@@ -291,8 +286,10 @@ class TestLearningChoices:
             used += rates_used(build_optimizer(phase, config, model, num_steps), num_steps)
         reported = [event.learning_rate for event in events if isinstance(event, BatchEnded)]
         assert reported == pytest.approx(used, rel=1e-4)
-        ended = [event.learning_rate for event in events if isinstance(event, EpochEnded)]
-        assert ended == reported[2::3]
+        assert 0 < min(reported) < max(reported) <= config.learning_rate
+        ended = [event for event in events if isinstance(event, EpochEnded)]
+        assert [event.learning_rate for event in ended] == reported[2::3]
+        assert all(event.memory_bytes > 10**8 for event in ended)
 
     def test_one_epoch_of_one_batch_trains_the_head(self, color_dataset, tiny_config, tmp_path) -> None:
         config = tiny_config.with_changes(epochs=1, batch_size=100)
