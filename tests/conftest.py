@@ -22,7 +22,8 @@ from transfer_core.data.records import ImageRecord
 from transfer_core.errors import ExportError
 from transfer_core.export.web_runtime import REGISTRY_VARIABLE, get_runtime
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.training_run import CONFIG_FILE, EVENTS_FILE, TrainingRun
+from transfer_core.runs.run_folder import EVENTS_FILE, RUN
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
@@ -131,7 +132,7 @@ def train_once(tmp_path_factory: pytest.TempPathFactory) -> TrainOnce:
 
 def _copy_training(source: Path, target: Path) -> None:
     """Copy all but the choices, which name the photos of one workspace."""
-    shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CONFIG_FILE))
+    shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RUN.name))
 
 
 @pytest.fixture(scope="session")

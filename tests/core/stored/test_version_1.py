@@ -1,4 +1,7 @@
-"""A workspace that version 1 wrote opens, with every fact as it was then. make_workspace.py shows how it was made."""
+"""A workspace that version 1 wrote opens, with every fact as it was then.
+
+The commit that added the data also has the script that made it, with the writers of that version.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,14 @@ from transfer_core.export.bundle import exported
 from transfer_core.files import read_json
 from transfer_core.inference.predictor import Predictor
 from transfer_core.projects.open import open_project
-from transfer_core.runs.distillation import Distillation, students_of
+from transfer_core.runs.distillation import students_of
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.new_photos import new_photos_of
-from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.sweep import list_sweeps
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.execute import execute_run_safely
-from transfer_core.work.run_queue import RunQueue
+from transfer_core.work.queue import WorkQueue
+from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace
 
 HERE = Path(__file__).parent
@@ -65,9 +68,9 @@ def eager() -> Iterator[None]:
     tf.config.run_functions_eagerly(False)
 
 
-def new_queue(workspace: Workspace) -> RunQueue:
+def new_queue(workspace: Workspace) -> Trainings:
     """A queue as after a restart, which works at once."""
-    return RunQueue(workspace, execute_run_safely, lambda work: work())
+    return Trainings(workspace, execute_run_safely, WorkQueue(lambda work: work()))
 
 
 def assert_holds(found: Any, expected: Any, place: str = "") -> None:
@@ -95,7 +98,7 @@ def assert_run_holds(run: TrainingRun, expected: dict[str, Any]) -> None:
     if expected["train_ids"]:
         assert sorted(run.train_ids()) == expected["train_ids"]
         assert sorted(run.validation_ids()) == expected["validation_ids"]
-    assert_holds(RunNotes.load(run.folder), expected["notes"], "notes")
+    assert_holds(run.files.notes(), expected["notes"], "notes")
     assert_holds(run.snapshot(), expected["snapshot"], "snapshot")
     events = run.events()
     assert [type(event).__name__ for event in events] == [kind for kind, _facts in expected["events"]]
@@ -181,6 +184,16 @@ def test_model_answers_as_it_did(stored: Workspace, role: str) -> None:
     assert_model_holds(load_run(stored, role), EXPECTED["models"][role])
 
 
+def test_signature_says_what_the_model_is(stored: Workspace) -> None:
+    signature = load_run(stored, "finished").signature
+    assert (signature.backbone, signature.head, signature.last_layer) == (
+        "tiny_random",
+        "hidden",
+        "block2_relu",
+    )
+    assert signature.class_names == ("blue", "green", "rosso")
+
+
 def test_own_model_is_the_start_of_another_run(stored: Workspace) -> None:
     source_id = RUN_IDS["finished"]
     facts = SourceModelFacts.from_dict(read_json(stored.source_dir(source_id) / FACTS_FILE))
@@ -201,7 +214,7 @@ def test_sweep_is_as_far_as_it_was(stored: Workspace) -> None:
 
 def test_what_lies_beside_runs_is_as_it_was(stored: Workspace) -> None:
     finished, distilled = load_run(stored, "finished"), load_run(stored, "distilled")
-    assert_holds(Distillation.load(distilled), EXPECTED["distillation"], "distillation")
+    assert_holds(distilled.files.distillation(), EXPECTED["distillation"], "distillation")
     assert [run.id for run in students_of(stored, finished)] == [distilled.id]
     dataset = ImageDataset.load(stored, finished.dataset_id)
     assert_holds(new_photos_of(finished, dataset), EXPECTED["new_photos"], "new photos")
@@ -214,7 +227,7 @@ def test_deleted_run_can_be_taken_back(tmp_path: Path) -> None:
     run = load_run(workspace, "deleted")
     assert run.outcome == "stopped"
     assert (run.config.schedule, run.config.num_unfrozen_blocks) == ("gradual", 2)
-    assert RunNotes.load(run.folder).name == "thrown away"
+    assert run.files.notes().name == "thrown away"
 
 
 def test_interrupted_run_goes_on_to_its_end(tmp_path: Path, eager: None) -> None:

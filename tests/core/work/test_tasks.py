@@ -7,17 +7,18 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from transfer_core.data.sources.source_file import SourceFile
-from transfer_core.runs.assess import evaluate_split
 
 from tests.conftest import MakeImage
 from tests.core.conftest import FinishedRun
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.inference.answers import answer_files
 from transfer_core.inference.explanation import GradCam
 from transfer_core.inference.predictor import Predictor
 from transfer_core.runs.new_photos import add_new_photos, evaluate_new_photos
+from transfer_core.runs.run_evaluation import evaluate_split
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.task import Task
 from transfer_core.work.tasks import (
@@ -33,16 +34,16 @@ Make = Callable[[], Task[Any]]
 
 
 @pytest.fixture
-def files(make_image: MakeImage) -> list[SourceFile]:
+def files(make_image: MakeImage) -> list[ImportedFile]:
     """Photos of two known classes that the run has never met."""
     return [
-        SourceFile((color, f"{color}.png"), lambda color=color: make_image(color, seed=900))
+        ImportedFile((color, f"{color}.png"), lambda color=color: make_image(color, seed=900))
         for color in ("blue", "red")
     ]
 
 
 @pytest.fixture
-def tasks(finished_run: FinishedRun, files: list[SourceFile]) -> dict[str, Make]:
+def tasks(finished_run: FinishedRun, files: list[ImportedFile]) -> dict[str, Make]:
     workspace, run, dataset = finished_run.workspace, finished_run.run, finished_run.dataset
     paths = [dataset.image_path(image) for image in dataset.images_in("validation")]
     predictor = Predictor.load(run.folder)
@@ -71,7 +72,7 @@ def test_task_reports_its_progress_and_can_be_stopped(tasks: dict[str, Make], ki
 
 
 def test_results_are_those_of_the_engine(
-    tasks: dict[str, Make], finished_run: FinishedRun, files: list[SourceFile]
+    tasks: dict[str, Make], finished_run: FinishedRun, files: list[ImportedFile]
 ) -> None:
     workspace, run, dataset = finished_run.workspace, finished_run.run, finished_run.dataset
     results = {}
@@ -79,7 +80,7 @@ def test_results_are_those_of_the_engine(
         task = make()
         task.run_part()
         results[kind] = task.result
-    suspicions = suspicious_labels(dataset, workspace.cache_dir, backbone_name="tiny_random")
+    suspicions = suspicious_labels(dataset, workspace.cache_dir, backbone=get_backbone("tiny_random"))
     assert results["label check"] == tuple(suspicions)
     assert results["scoring"] == evaluate_split(run, dataset, "train", workspace.cache_dir)
     answers = answer_files(Predictor.load(run.folder), files)
@@ -91,7 +92,7 @@ def test_results_are_those_of_the_engine(
     assert (average.class_name, average.num_images) == ("red", 2)
 
 
-def test_new_photos_are_scored_as_long_as_they_are_there(own: FinishedRun, files: list[SourceFile]) -> None:
+def test_new_photos_are_scored_as_long_as_they_are_there(own: FinishedRun, files: list[ImportedFile]) -> None:
     own.workspace.dataset_dir(own.dataset.id).symlink_to(own.dataset.folder, target_is_directory=True)
     missing = new_photos_scoring_task(own.workspace, own.run.id, 1)
     missing.run_part()
