@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transfer_core.types import Array
-
 if TYPE_CHECKING:
     from transfer_core.config import TrainingConfig
     from transfer_core.data.dataset import ImageDataset
+    from transfer_core.types import Array
 
 # Below this the classes are as good as equal.
 UNEVEN_RATIO = 1.5
