@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.ui.app.deleted_run import show_deleted_run
 from pages.ui.app.page import guarded, require, run_page
-from pages.ui.app.process import run_queue
+from pages.ui.app.process import trainings
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.train.form import show_train_form
@@ -20,7 +20,7 @@ def show_train(session: Session) -> None:
     if session.run_id is None:
         if require(session, Step.MODEL, Step.IMAGES, Step.LAYERS):
             show_train_form(session)
-    elif run_queue().status(session.run_id) in ACTIVE:
+    elif trainings().status(session.run_id) in ACTIVE:
         st.fragment(guarded(show_live), run_every="1s")(session)
     else:
         show_result(session)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,14 +11,12 @@ import pytest
 from transfer_core.schema import (
     CONTROL_CHARACTERS,
     CONTROL_CHARACTERS_AND_LINES,
-    NOT_FINITE,
     Count,
     Number,
     Positive,
     Share,
     Text,
     decoded,
-    fits,
 )
 
 
@@ -68,72 +64,6 @@ def test_values_in_range_are_decoded(values: dict[str, Any]) -> None:
 def test_other_values_are_refused(values: Any) -> None:
     with pytest.raises(ValueError, match=r"Expected|unknown field|out of range"):
         decoded(values, Facts)
-
-
-@dataclass(frozen=True)
-class Inner:
-    share: float
-    loss: Annotated[float, NOT_FINITE] | None = None
-
-
-@dataclass(frozen=True)
-class Outer:
-    name: str
-    inner: tuple[Inner, ...]
-    place: Path = Path()
-
-
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [
-        (1, int),
-        (2**53, int),
-        (1, float),
-        (0.5, float),
-        ("Füchse", str),
-        (True, bool),
-        (None, int | None),
-        ("a", Literal["a", 1]),
-        (("a", 1), tuple[str, int]),
-        ((), tuple[int, ...]),
-        ({"a": 1.5}, dict[str, float]),
-        (math.nan, Annotated[float, NOT_FINITE]),
-        (Outer("a", (Inner(0.5), Inner(1, math.inf))), Outer),
-        (Path("a"), Path | None),
-    ],
-)
-def test_what_fits(value: object, kind: object) -> None:
-    assert fits(value, kind)
-
-
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [
-        (True, int),
-        (1.0, int),
-        (2**53 + 1, int),
-        (10**400, float),
-        (math.nan, float),
-        (math.inf, float),
-        ("1", float),
-        (True, float),
-        ("a" * 100_001, str),
-        (1, bool),
-        (True, Literal["a", 1]),
-        ([], Literal["a", 1]),
-        (["a"], tuple[str, ...]),
-        (("a",), tuple[str, int]),
-        ({1: 1.0}, dict[str, float]),
-        ({"a": math.nan}, dict[str, float]),
-        (True, Annotated[float, NOT_FINITE]),
-        (Outer("a", (Inner(math.nan),)), Outer),
-        (Outer("a", ({"share": 1},)), Outer),  # type: ignore[arg-type]
-        (Inner(1), Outer),
-        ("a", Path | None),
-    ],
-)
-def test_what_does_not_fit(value: object, kind: object) -> None:
-    assert not fits(value, kind)
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def open_page() -> OpenPage:
 
 def submit(dataset: ImageDataset, **changes: object) -> str:
     """Put a run into the queue of the pages."""
-    return pages.ui.app.process.run_queue().submit(dataset, TrainingConfig(**changes))
+    return pages.ui.app.process.trainings().submit(dataset, TrainingConfig(**changes))
 
 
 def texts(page: AppTest) -> str:

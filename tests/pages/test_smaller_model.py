@@ -49,7 +49,7 @@ def test_one_click_has_a_small_model_taught(
     config = TrainingRun.load(page_workspace, student).config
     assert (config.teacher, config.backbone) == (run.id, "efficientnet_lite0")
     assert "The small model is being taught." in texts(page)
-    assert pages.ui.app.process.run_queue().snapshot(student) is not None
+    assert pages.ui.app.process.trainings().snapshot(student) is not None
 
 
 def test_images_that_were_split_again_are_refused_with_the_reason(
@@ -67,7 +67,7 @@ def test_images_that_were_split_again_are_refused_with_the_reason(
 def test_choices_taken_over_from_a_taught_run_come_without_its_teacher(
     open_page: OpenPage, dataset: ImageDataset, run: TrainingRun, staged_runs: StagedRuns
 ) -> None:
-    taught = pages.ui.app.process.run_queue().submit(
+    taught = pages.ui.app.process.trainings().submit(
         dataset, TrainingConfig(backbone="tiny_random", teacher=run.id, dropout=0.4)
     )
     staged_runs.let_go.set()

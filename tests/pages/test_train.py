@@ -29,7 +29,7 @@ from transfer_core.workspace import Workspace
 
 def wait_for(run_id: str, *statuses: str) -> None:
     deadline = time.monotonic() + 60
-    while pages.ui.app.process.run_queue().status(run_id) not in statuses:
+    while pages.ui.app.process.trainings().status(run_id) not in statuses:
         assert time.monotonic() < deadline, "the run did not get there"
 
 
@@ -322,7 +322,7 @@ def test_stop_is_passed_on_and_said(
     assert staged_runs.reached_half_way.wait(30)
     page = open_page("4_Train", run=run_id)
     button(page, "Stop and keep the best").click().run()
-    assert pages.ui.app.process.run_queue().is_stopping(run_id)
+    assert pages.ui.app.process.trainings().is_stopping(run_id)
     assert "Stopping after the present step …" in texts(page)
 
 
@@ -391,7 +391,7 @@ def test_a_run_that_was_cut_off_goes_on(
     assert "This training was cut off" in page.warning[0].value
     button(page, "Go on").click().run()
     assert staged_runs.reached_half_way.wait(30)
-    assert pages.ui.app.process.run_queue().status(run.id) == "running"
+    assert pages.ui.app.process.trainings().status(run.id) == "running"
     assert button(page, "Pause")
 
 

@@ -51,7 +51,7 @@ def test_lists_earlier_runs_and_opens_one(
 ) -> None:
     staged_runs.let_go.set()
     run_id = submit(dataset, epochs=7)
-    while pages.ui.app.process.run_queue().status(run_id) != "finished":
+    while pages.ui.app.process.trainings().status(run_id) != "finished":
         assert staged_runs.reached_half_way.wait(30)
     page = open_page()
     assert "Earlier runs" in texts(page)

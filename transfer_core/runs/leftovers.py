@@ -69,7 +69,7 @@ def _remove_unless_held(folder: Path, whole_with: Iterable[str]) -> None:
     with suppress(OSError, WorkspaceError):
         if is_whole() or (lock := hold(folder)) is None:
             return
-        # Between the two looks another process may have finished it.
+        # Between the two checks another process may have finished it.
         if not is_whole():
             shutil.rmtree(folder, ignore_errors=True)
         lock.release()

@@ -191,6 +191,8 @@ class PhaseTrainer:
         weights = None if self._class_weights is None else self._class_weights[labels]
         if self._config.label_smoothing and not self._config.teacher:
             targets = np.eye(self._tail.output.shape[-1], dtype=np.float32)[labels]
+        # Keras before 3.15 adds up its metrics over the batches.
+        self._tail.reset_metrics()
         logs = self._tail.train_on_batch(features, targets, weights, return_dict=True)
         loss = float(logs["loss"])
         self._progress = _plus(self._progress, loss, float(logs["accuracy"]), len(labels))
@@ -306,7 +308,7 @@ def set_random_states(generators: Sequence[keras.random.SeedGenerator], seed: in
 
 
 def _plus(progress: Progress, loss: float, accuracy: float, num_more: int) -> Progress:
-    """Update the running means by one batch. Keras resets its own with each `train_on_batch`."""
+    """Update the running means by one batch. Those of Keras are of one batch."""
     num_images = progress.num_images + num_more
     share = num_more / num_images
     return structs.replace(

@@ -128,6 +128,8 @@ def _losses(tail: keras.Model, rates: list[float], batches: itertools.chain[Batc
     first = math.inf
     for rate, (features, labels) in zip(rates, batches, strict=False):
         tail.optimizer.learning_rate = rate
+        # Keras before 3.15 adds up its loss over the batches.
+        tail.reset_metrics()
         loss = float(tail.train_on_batch(features, labels, return_dict=True)["loss"])
         if not math.isfinite(loss) or loss > _EXPLODED * first:
             return

@@ -7,14 +7,14 @@ from functools import partial
 import streamlit as st
 
 from pages.ui.app.page import show_undo
-from pages.ui.app.process import run_queue
+from pages.ui.app.process import trainings
 from pages.ui.app.session import Session
 from transfer_core.language import _
 
 
 def delete_run(session: Session, run_id: str) -> None:
     """Move a run to the trash and draw the page again."""
-    run_queue().delete(run_id)
+    trainings().delete(run_id)
     session.forget_deleted(run_id)
     st.rerun()
 
@@ -28,6 +28,6 @@ def show_deleted_run(session: Session) -> None:
 
 def _undo(session: Session, run_id: str) -> None:
     session.deleted_run_id = None
-    run_queue().undo_delete(run_id)
+    trainings().undo_delete(run_id)
     session.run_id = run_id
     st.rerun()

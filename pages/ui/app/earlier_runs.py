@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.app.process import run_queue, workspace
+from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import duration_words, plain, run_backbone_title, run_depth_words, status_words
@@ -33,7 +33,7 @@ def show_earlier_runs(session: Session) -> None:
 
 
 def _show_run(session: Session, run: TrainingRun) -> None:
-    status, snapshot = status_words(run_queue().status(run.id)), run_queue().snapshot(run.id)
+    status, snapshot = status_words(trainings().status(run.id)), trainings().snapshot(run.id)
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"run-{run.id}"):
         with st.container(gap=None):
             st.markdown(f"**{plain(run.dataset_name)}** · {status.icon} {status.label}")

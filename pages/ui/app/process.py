@@ -66,7 +66,7 @@ def work_queue() -> WorkQueue:
 
 
 @st.cache_resource(show_spinner=False)
-def run_queue() -> Trainings:
+def trainings() -> Trainings:
     """The trainings of this server."""
     return Trainings(workspace(), queue=work_queue())
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 import streamlit as st
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.process import run_queue, workspace
+from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.words import run_backbone_title, run_depth_words
 from transfer_core.errors import TransferStudioError
@@ -63,7 +63,7 @@ def choose_other_run(run: TrainingRun, runs: dict[str, TrainingRun]) -> Training
 
 def wanted_run_id(session: Session) -> str | None:
     """Return the id of the run that was picked or trained, or of the newest if that has no model."""
-    queue = run_queue()
+    queue = trainings()
     for run_id in (session.picked_run_id, session.run_id):
         with suppress(TransferStudioError):
             if run_id and _has_whole_model(queue, TrainingRun.load(workspace(), run_id)):
@@ -84,7 +84,7 @@ def show_no_model(session: Session) -> None:
 
 def runs_with_a_model() -> dict[str, TrainingRun]:
     """Return the runs that have a model by id, newest first. Damaged ones are left out."""
-    queue = run_queue()
+    queue = trainings()
     return {run.id: run for run in runs_of(workspace()) if _has_whole_model(queue, run)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pages.ui.app.process import recommendation, run_queue, workspace
+from pages.ui.app.process import recommendation, trainings, workspace
 from pages.ui.app.session import Session
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -21,7 +21,7 @@ def take_sample(session: Session, name: str) -> ImageDataset:
 
 def start_sample_run(session: Session) -> None:
     """Train on the first sample with the recommended choices. Does nothing while a training is active."""
-    if session.run_id and run_queue().status(session.run_id) in ACTIVE:
+    if session.run_id and trainings().status(session.run_id) in ACTIVE:
         return
     dataset = take_sample(session, list_samples()[0].name)
     session.has_own_choices = False
@@ -31,4 +31,4 @@ def start_sample_run(session: Session) -> None:
     session.config = recommended.with_changes(num_unfrozen_blocks=0)
     session.choose_backbone(session.config.backbone)
     session.choose_depth(session.config.num_unfrozen_blocks)
-    session.follow(run_queue().submit(dataset, session.config))
+    session.follow(trainings().submit(dataset, session.config))

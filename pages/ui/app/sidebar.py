@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.app.process import run_queue
+from pages.ui.app.process import trainings
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.words import phase_words, plain, status_words
@@ -26,7 +26,7 @@ def show_sidebar(session: Session) -> None:
         st.caption(_("More"))
         for page, label, icon in _more_pages():
             st.page_link(page, label=label, icon=icon, query_params=session.query())
-        if run_queue().running:
+        if trainings().running:
             st.divider()
             st.fragment(_show_running_job, run_every="2s")(session)
 
@@ -42,14 +42,14 @@ def _more_pages() -> list[tuple[str, str, str]]:
 
 def _show_running_job(session: Session) -> None:
     """Draw the run that is being trained now, whoever started it."""
-    run = run_queue().running
+    run = trainings().running
     if run is None:
         st.rerun()
-    snapshot = run_queue().snapshot(run.id)
+    snapshot = trainings().snapshot(run.id)
     st.caption(status_words("paused" if snapshot.is_paused else "running").state)
     st.progress(snapshot.phase_share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot)}")
-    if session.run_id and run_queue().status(session.run_id) == "queued":
-        place = run_queue().place(session.run_id)
+    if session.run_id and trainings().status(session.run_id) == "queued":
+        place = trainings().place(session.run_id)
         if place:
             st.caption(
                 plural("Your run waits: {count} before it.", "Your run waits: {count} before it.", place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from pages.ui.app.process import run_queue, stored_evaluation, workspace
+from pages.ui.app.process import stored_evaluation, trainings, workspace
 from pages.ui.app.run_choice import wanted_run_id
 from pages.ui.app.session import Session
 from pages.ui.app.words import backbone_title, plain, status_words
@@ -124,8 +124,8 @@ def _layers_state(session: Session) -> StepState:
 def _train_state(session: Session) -> StepState:
     if session.run_id is None:
         return StepState(False, _("Not trained yet"))
-    status = run_queue().status(session.run_id)
-    best = run_queue().snapshot(session.run_id).best
+    status = trainings().status(session.run_id)
+    best = trainings().snapshot(session.run_id).best
     if status in ("finished", "stopped") and best:
         return StepState(True, _("{accuracy:.0%} right on validation").format(accuracy=best.val_accuracy))
     return StepState(False, status_words(status).state)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded, require
-from pages.ui.app.process import recommendation, run_queue, workspace
+from pages.ui.app.process import recommendation, trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import count_words, depth_words, duration_words, plain, run_backbone_title
@@ -90,7 +90,7 @@ def _show_form(session: Session) -> None:
         config = config or recommendation(dataset.id, dataset.version, plan.backbone.name).config
         config = config.with_changes(backbone=plan.backbone.name)
         start_sweep(
-            run_queue(), dataset, config, SweepPlan.of(dataset, config, depths, repeats, plan.backbone)
+            trainings(), dataset, config, SweepPlan.of(dataset, config, depths, repeats, plan.backbone)
         )
         st.rerun()
 
@@ -99,7 +99,7 @@ def _show_sweep(session: Session, sweep_id: str, *, is_active: bool) -> None:
     sweep = load_sweep(workspace(), sweep_id)
     if _is_active(sweep) != is_active:
         st.rerun()
-    points = sweep.points(run_queue().snapshot)
+    points = sweep.points(trainings().snapshot)
     num_planned = sum(point.num_planned for point in points)
     num_finished = sum(point.num_finished for point in points)
     if num_finished < num_planned:
@@ -142,10 +142,10 @@ def _show_progress(sweep: Sweep, num_finished: int, num_planned: int, *, is_acti
     )
     if is_active:
         if st.button(_("Stop"), icon=":material/stop_circle:", key="stop-sweep"):
-            stop_sweep(run_queue(), sweep)
+            stop_sweep(trainings(), sweep)
             st.rerun()
     elif st.button(_("Go on"), icon=":material/play_arrow:", type="primary", key="continue-sweep"):
-        continue_sweep(run_queue(), sweep)
+        continue_sweep(trainings(), sweep)
         st.rerun()
 
 
@@ -233,7 +233,7 @@ def _draw(figure: go.Figure, title: str, key: str, described: str, **y_axis: obj
 
 
 def _is_active(sweep: Sweep) -> bool:
-    return any(run_queue().status(run.id) in ACTIVE for run in sweep.runs)
+    return any(trainings().status(run.id) in ACTIVE for run in sweep.runs)
 
 
 def _describe(sweep: Sweep) -> str:

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from pages.ui.app.page import guarded
-from pages.ui.app.process import run_queue, workspace
+from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session, widget_value
 from pages.ui.app.steps import Step
 from pages.ui.app.words import plain, run_backbone_title, run_depth_words, status_words
@@ -85,7 +85,7 @@ def choose_runs(session: Session) -> list[RunRow]:
 def _rows() -> list[RunRow]:
     """Return all runs, newest first. Damaged ones are left out."""
     rows = []
-    queue = run_queue()
+    queue = trainings()
     for run in runs_of(workspace()):
         with suppress(TransferStudioError):
             is_here = queue.is_here(run.id)

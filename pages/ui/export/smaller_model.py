@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
-from pages.ui.app.process import run_queue, workspace
+from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import duration_words, memory_words, run_backbone_title
@@ -64,14 +64,14 @@ def _offer(session: Session, run: TrainingRun) -> None:
 
 def _teach(session: Session, run: TrainingRun, backbone: Backbone) -> None:
     dataset = ImageDataset.load(workspace(), run.dataset_id)
-    student = run_queue().submit(dataset, student_config(run, dataset, backbone))
+    student = trainings().submit(dataset, student_config(run, dataset, backbone))
     # Keep the page on the large model.
     session.run_id, session.picked_run_id = student, run.id
     st.rerun()
 
 
 def _show_outcome(session: Session, run: TrainingRun, student: TrainingRun) -> None:
-    if run_queue().status(student.id) in ACTIVE:
+    if trainings().status(student.id) in ACTIVE:
         st.info(_("The small model is being taught."), icon=":material/school:")
         _link(session, student, Step.TRAIN, _("Watch it learn"))
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.ui.app.page import guarded
-from pages.ui.app.process import run_queue, stored_evaluation, workspace
+from pages.ui.app.process import stored_evaluation, trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import count_words, plain
@@ -27,7 +27,7 @@ class Example:
     """What illustrates a lesson, and the page that shows it.
 
     Args:
-        text: What to look at, with the person's own numbers where there are some.
+        text: The lesson, with the numbers of the person's own run if there is one.
         label: Of the button that goes there.
         page: The file of the page.
         part: The part of that page that is to be open, where it has parts.
@@ -67,7 +67,7 @@ def show_lesson(session: Session, number: int, lesson: Lesson, run: TrainingRun 
 
 def _show_example(session: Session, lesson: Lesson, run: TrainingRun | None) -> None:
     """Draw the example of a lesson with the button that opens its page."""
-    example = lesson.example_of(run, run_queue().snapshot(run.id)) if run else lesson.first_step
+    example = lesson.example_of(run, trainings().snapshot(run.id)) if run else lesson.first_step
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/visibility: {example.text}")
         if st.button(example.label, key=f"see-{lesson.name}", help=plain(lesson.title)):

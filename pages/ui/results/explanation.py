@@ -40,7 +40,7 @@ def show_explanation(session: Session, run: TrainingRun) -> None:
     """Draw where the model looks: a part of the Results page.
 
     Raises:
-        NotFoundError: If the images of the run are gone.
+        NotFoundError: If the images of the run were deleted.
     """
     dataset = ImageDataset.load(workspace(), run.dataset_id)
     st.markdown(

@@ -30,7 +30,7 @@ class PhotoSet:
         name: `"validation"`, `"train"`, `"test"` or `"new"`.
         title: On screen.
         evaluation: Returns the scores, or draws the progress of the scoring and ends this part of the page.
-        dataset: Where the photos are as they are now; None when they are gone.
+        dataset: The current version of the photos; None if they were deleted.
     """
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.app.page import guarded
-from pages.ui.app.process import run_queue, workspace
+from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from transfer_core.data.dataset import ImageDataset
@@ -28,7 +28,7 @@ def show_retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> N
     again = _run_trained_again(session, run)
     learned_version = run.dataset_version
     if again is not None:
-        is_active = run_queue().status(again.id) in ACTIVE
+        is_active = trainings().status(again.id) in ACTIVE
         _show_links(session, again, is_active=is_active)
         if is_active:
             return
@@ -65,7 +65,7 @@ def _run_trained_again(session: Session, run: TrainingRun) -> TrainingRun | None
 
 
 def _retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> None:
-    again = run_queue().submit(dataset, run.config)
+    again = trainings().submit(dataset, run.config)
     session.retrained[run.id] = session.run_id = again
     session.compared_run_ids = (run.id, again)
     st.rerun()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.app.page import guarded
-from pages.ui.app.process import recommendation, run_queue
+from pages.ui.app.process import recommendation, trainings
 from pages.ui.app.session import Session
 from pages.ui.app.words import depth_words, plain
 from pages.ui.train.advanced import show_expert_choices
@@ -84,5 +84,5 @@ def _show_recommended(plan: FreezePlan, dataset: ImageDataset) -> TrainingConfig
 
 def _start(session: Session, plan: FreezePlan) -> None:
     assert session.dataset is not None
-    session.follow(run_queue().submit(session.dataset, with_depth(session.config, plan)))
+    session.follow(trainings().submit(session.dataset, with_depth(session.config, plan)))
     st.rerun()

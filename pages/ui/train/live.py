@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.process import run_queue, workspace
+from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.words import (
     head_words,
@@ -29,11 +29,11 @@ from transfer_core.training.curves import read_curves
 def show_live(session: Session) -> None:
     """Draw a run that is queued or training. Called every second."""
     run_id = session.run_id
-    if run_id is None or run_queue().status(run_id) not in ACTIVE:
+    if run_id is None or trainings().status(run_id) not in ACTIVE:
         st.rerun()
     run = TrainingRun.load(workspace(), run_id)
     show_heading(run)
-    place = run_queue().place(run_id)
+    place = trainings().place(run_id)
     if place:
         text = plural(
             "Another training goes first: {count} before yours. Yours starts by itself.",
@@ -41,13 +41,13 @@ def show_live(session: Session) -> None:
             place,
         )
         st.info(text, icon=":material/hourglass_empty:")
-    elif run_queue().status(run_id) == "queued":
+    elif trainings().status(run_id) == "queued":
         text = _("Other work goes first, such as trying models. Your training starts by itself.")
         st.info(text, icon=":material/hourglass_empty:")
     else:
-        _show_progress(run_queue().snapshot(run_id))
+        _show_progress(trainings().snapshot(run_id))
     _show_buttons(run_id, is_waiting=place > 0)
-    snapshot = run_queue().snapshot(run_id)
+    snapshot = trainings().snapshot(run_id)
     show_left_out(snapshot)
     show_head_choice(snapshot)
     if snapshot.epochs or snapshot.batch_losses:
@@ -121,7 +121,7 @@ def _show_step(snapshot: RunSnapshot) -> None:
 
 
 def _show_buttons(run_id: str, *, is_waiting: bool) -> None:
-    queue = run_queue()
+    queue = trainings()
     is_stopping, is_to_pause = queue.is_stopping(run_id), queue.is_to_pause(run_id)
     has_best = queue.snapshot(run_id).best is not None
     stop = _("Stop and keep the best") if has_best else _("Cancel")
@@ -147,8 +147,8 @@ def _show_buttons(run_id: str, *, is_waiting: bool) -> None:
 
 
 def _show_request(run_id: str, *, is_stopping: bool, is_to_pause: bool) -> None:
-    status = run_queue().status(run_id)
-    if is_stopping and run_queue().snapshot(run_id).phase == "evaluation":
+    status = trainings().status(run_id)
+    if is_stopping and trainings().snapshot(run_id).phase == "evaluation":
         st.caption(_("Stopped. The best model is being checked …"))
     elif is_stopping:
         st.caption(_("Stopping after the present step …"))
@@ -156,5 +156,5 @@ def _show_request(run_id: str, *, is_stopping: bool, is_to_pause: bool) -> None:
         st.caption(_("Pausing after the present step …"))
     elif status == "paused":
         st.caption(_("Nothing is lost while it waits; other runs wait as well."))
-    elif not run_queue().is_here(run_id):
+    elif not trainings().is_here(run_id):
         st.caption(_("Another program on this computer trains this run."))

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.app.deleted_run import delete_run
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
-from pages.ui.app.process import run_queue, stored_evaluation, workspace
+from pages.ui.app.process import stored_evaluation, trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import duration_words, plain, status_words
@@ -29,7 +29,7 @@ def show_result(session: Session) -> None:
     """Draw the result of a run."""
     assert session.run_id is not None
     run = TrainingRun.load(workspace(), session.run_id)
-    snapshot, status = run_queue().snapshot(run.id), run_queue().status(run.id)
+    snapshot, status = trainings().snapshot(run.id), trainings().status(run.id)
     show_heading(run)
     _show_outcome(status, snapshot)
     show_left_out(snapshot)
@@ -92,7 +92,7 @@ def _link_to(session: Session, run: TrainingRun, step: Step, label: str, *, is_n
 
 
 def _resume(run: TrainingRun) -> None:
-    run_queue().resume(run.id)
+    trainings().resume(run.id)
     st.rerun()
 
 
