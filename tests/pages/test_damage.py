@@ -49,8 +49,8 @@ def test_pages_of_a_run_with_a_damaged_file(
             open_page(page, run=run.id) for page in ("", "5_Results", "6_Test", "8_Compare")
         )
         assert ("config.json of" in texts(welcome)) == (name == "config.json")
-        # Without its config or its events a run is left out; any other file costs only what it holds.
-        is_known = name not in ("config.json", "events.jsonl")
+        # Without its config a run is left out; any other file costs only what it holds.
+        is_known = name != "config.json"
         assert ("Right on: Validation" in [metric.label for metric in results.metric]) == is_known
         assert bool(test.file_uploader) == is_known
         assert len(compare.dataframe) == is_known
