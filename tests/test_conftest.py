@@ -83,7 +83,7 @@ def test_the_longest_files_are_begun_first_whatever_the_number_of_their_tests(pr
     other = long.with_name("test_a.py")
     long.write_text("def test_it(): pass")
     other.write_text("def test_one(): pass\ndef test_two(): pass")
-    command = [sys.executable, "-m", "pytest", *OPTIONS, "-v", "-n", "1", "--dist", "loadfile", long, other]
+    command = [sys.executable, "-m", "pytest", *OPTIONS, "-vv", "-n", "1", "--dist", "loadfile", long, other]
     finished = subprocess.run(
         command,
         cwd=project,
