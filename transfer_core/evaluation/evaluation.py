@@ -24,7 +24,7 @@ from transfer_core.inference.calibration import (
 from transfer_core.inference.predictor import ModelOutputs, Predictor
 from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _, plural
-from transfer_core.schema import decoded
+from transfer_core.schema import Count, Text, decoded
 from transfer_core.types import Array
 
 FORMAT_VERSION = 2
@@ -33,7 +33,6 @@ _DIGITS = 9
 # Rounding adds probabilities up to a little more than 1, and unit vectors to a little more than 1 in length.
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1 + 1e-6)]
 _Familiarity = Annotated[float, msgspec.Meta(ge=-1.01, le=1.01)]
-_Text = Annotated[str, msgspec.Meta(max_length=100_000)]
 
 
 @dataclass(frozen=True)
@@ -73,15 +72,15 @@ class ImageOutcome:
         group: Shared by images that are near-duplicates or belong to one recording; empty when it is alone.
     """
 
-    name: _Text
-    class_name: _Text
-    predicted_class_name: _Text
+    name: Text
+    class_name: Text
+    predicted_class_name: Text
     probability: _Share
     true_probability: _Share
     probabilities: tuple[_Share, ...] = ()
-    image_id: _Text = ""
+    image_id: Text = ""
     familiarity: _Familiarity | None = None
-    group: _Text = ""
+    group: Text = ""
 
     @property
     def is_right(self) -> bool:
@@ -103,11 +102,11 @@ class Evaluation:
             the model. They are in no other number.
     """
 
-    class_names: tuple[_Text, ...]
+    class_names: tuple[Text, ...]
     outcomes: Annotated[tuple[ImageOutcome, ...], msgspec.Meta(min_length=1)]
     temperature: Annotated[float, msgspec.Meta(ge=0.1, le=100)] = 1.0
     is_fitted_here: bool = False
-    num_seen_in_training: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+    num_seen_in_training: Count = 0
 
     @property
     def num_images(self) -> int:

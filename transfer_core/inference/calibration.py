@@ -15,6 +15,7 @@ import numpy as np
 
 from transfer_core.facts_file import FactsFile
 from transfer_core.language import _
+from transfer_core.schema import Count
 from transfer_core.types import Array
 
 CALIBRATION_FILE = "calibration.json"
@@ -36,7 +37,7 @@ class Calibration(msgspec.Struct, frozen=True):
     """
 
     temperature: Annotated[float, msgspec.Meta(ge=_MIN_TEMPERATURE, le=_MAX_TEMPERATURE)]
-    num_images: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+    num_images: Count = 0
 
     def apply(self, probabilities: Array) -> Array:
         """Return calibrated probabilities for the model's own, both `[..., num_classes]`."""

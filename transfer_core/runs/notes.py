@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 
 from transfer_core.data.sources.imported_file import clean_name
 from transfer_core.facts_file import FactsFile
-from transfer_core.schema import CONTROL_CHARACTERS
+from transfer_core.schema import CONTROL_CHARACTERS, Text
 
 MAX_NAME_LENGTH = 80
 MAX_NOTE_LENGTH = 2000
-_Text = Annotated[str, msgspec.Meta(max_length=100_000)]
 
 
 class RunNotes(msgspec.Struct, frozen=True):
@@ -24,8 +21,8 @@ class RunNotes(msgspec.Struct, frozen=True):
         is_starred: Whether it is a favourite.
     """
 
-    name: _Text = ""
-    note: _Text = ""
+    name: Text = ""
+    note: Text = ""
     is_starred: bool = False
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ from transfer_core.language import _
 from transfer_core.locks import changing
 from transfer_core.runs.notes import NOTES, RunNotes
 from transfer_core.runs.sweep_plan import SWEEP, SweepPlan
+from transfer_core.schema import Text
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR
 from transfer_core.training.signature import SIGNATURE_FILE, ModelSignature
 from transfer_core.training.train import MODEL_FILE
@@ -27,7 +28,6 @@ from transfer_core.training.train import MODEL_FILE
 EVENTS_FILE = "events.jsonl"
 
 _SECONDS_OF_A_DAY = 86_400
-_Text = Annotated[str, msgspec.Meta(max_length=100_000)]
 _Count = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 _Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -36,9 +36,9 @@ _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 class DatasetFacts(msgspec.Struct, frozen=True):
     """The images of a run, as they were called when it was made or began."""
 
-    id: _Text
+    id: Text
     version: _Count
-    name: _Text
+    name: Text
 
 
 class RunFacts(msgspec.Struct, frozen=True):
@@ -52,14 +52,14 @@ class RunFacts(msgspec.Struct, frozen=True):
 
     config: dict[str, Any]
     dataset: DatasetFacts
-    class_names: tuple[_Text, ...]
+    class_names: tuple[Text, ...]
 
 
 class RunSplit(msgspec.Struct, frozen=True):
     """The images that a run was trained and validated on, by their ids; None where an earlier version kept none."""
 
-    train: tuple[_Text, ...] | None = None
-    validation: tuple[_Text, ...] | None = None
+    train: tuple[Text, ...] | None = None
+    validation: tuple[Text, ...] | None = None
     dataset_version: _Count = 0
 
 

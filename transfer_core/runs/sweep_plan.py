@@ -13,12 +13,11 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
 from transfer_core.facts_file import FactsFile
 from transfer_core.language import _
+from transfer_core.schema import Count
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.workspace import ID_PATTERN, new_id
 
-_Numbers = Annotated[
-    tuple[Annotated[int, msgspec.Meta(ge=0, le=2**53)], ...], msgspec.Meta(min_length=1, max_length=100)
-]
+_Numbers = Annotated[tuple[Count, ...], msgspec.Meta(min_length=1, max_length=100)]
 
 
 class SweepPlan(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, WeightsError, WorkspaceError
 from transfer_core.facts_file import FactsFile
 from transfer_core.language import _
+from transfer_core.schema import Text
 from transfer_core.training.freezing import POOLING_LAYER
 from transfer_core.workspace import Workspace
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 SIGNATURE_FILE = "signature.json"
 _LARGEST_IMAGE_SIZE = 2048
-_Text = Annotated[str, msgspec.Meta(max_length=100_000)]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class RecordedNetwork(msgspec.Struct, frozen=True):
 class _Essentials(msgspec.Struct, frozen=True):
     """The part of a signature without which a model cannot answer."""
 
-    class_names: Annotated[tuple[_Text, ...], msgspec.Meta(min_length=2)]
+    class_names: Annotated[tuple[Text, ...], msgspec.Meta(min_length=2)]
     image_size: Annotated[int, msgspec.Meta(ge=1, le=_LARGEST_IMAGE_SIZE)]
 
     def __post_init__(self) -> None:
