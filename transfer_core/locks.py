@@ -15,7 +15,7 @@ from transfer_core.language import _
 LOCK_FILE = "lock"
 _SECONDS_BETWEEN_TRIES = 0.01
 # `is_held` holds a folder for a moment.
-_SECONDS_FOR_ONLOOKERS = 0.2
+_SECONDS_FOR_ONLOOKERS = 1.0
 # Writing the facts of 50,000 photos to a slow disk takes seconds.
 _SECONDS_FOR_A_CHANGE = 30.0
 
