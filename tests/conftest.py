@@ -33,6 +33,29 @@ BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome")
 NPM_REGISTRY = os.environ.get(REGISTRY_VARIABLE)
 REQUIRE_BROWSER_VARIABLE = "TRANSFER_STUDIO_REQUIRE_BROWSER"
 
+# Files that take longest, in the order in which two workers begin them: one waits for a browser, the other computes.
+LONGEST_FILES = (
+    "e2e/test_journey.py",
+    "test_endurance.py",
+    "e2e/test_images.py",
+    "core/backbones/published/test_real_weights.py",
+    "e2e/test_new_photos.py",
+    "core/evaluation/test_audition.py",
+    "e2e/test_training.py",
+    "core/inference/test_explanation.py",
+    "e2e/test_results.py",
+    "core/backbones/published/test_efficientnet_lite.py",
+    "e2e/test_model.py",
+    "core/backbones/published/test_zoo.py",
+    "e2e/test_export.py",
+    "core/projects/test_projects.py",
+    "e2e/test_compare.py",
+    "core/training/test_damaged_photos.py",
+    "e2e/test_camera.py",
+    "core/work/test_executor.py",
+    "core/export/test_bundle.py",
+)
+
 MakeImage = Callable[..., bytes]
 TrainOnce = Callable[[Workspace, ImageDataset, TrainingConfig], TrainingRun]
 
@@ -157,6 +180,18 @@ def shared_data() -> Path:
 def browser_path() -> str:
     """The program file of a Chromium; without one the test is skipped, or fails where one is required."""
     return _browser_path()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let xdist hand out files in our order; its own begins with those that have the most tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no worker is left with one at the end."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,4 +1,4 @@
-"""Where a browser is required, no browser test passes by not running."""
+"""The longest files are begun first; where a browser is required, no browser test passes by not running."""
 
 import os
 import shutil
@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import LONGEST_FILES
 
 CONFTEST = Path(__file__).with_name("conftest.py")
 BROWSER_TESTS = """
@@ -61,3 +63,21 @@ def test_where_a_browser_is_required_skipping_is_a_failure(project: Path) -> Non
     (project / "tests" / "e2e" / "test_skipped.py").write_text(SKIPPED_MODULE)
     counted = summary(project, CHROMIUM=sys.executable, TRANSFER_STUDIO_REQUIRE_BROWSER="1")
     assert counted == "1 passed, 1 xfailed, 2 errors"
+
+
+def test_the_longest_files_are_begun_first_whatever_the_number_of_their_tests(project: Path) -> None:
+    long = project / "tests" / LONGEST_FILES[0]
+    other = long.with_name("test_a.py")
+    long.write_text("def test_it(): pass")
+    other.write_text("def test_one(): pass\ndef test_two(): pass")
+    command = [sys.executable, "-m", "pytest", *OPTIONS, "-vv", "-n", "1", "--dist", "loadfile", long, other]
+    finished = subprocess.run(
+        command,
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(CONFTEST.parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    names = [line.split("::")[1].strip() for line in finished.stdout.splitlines() if "PASSED" in line]
+    assert names == ["test_it", "test_one", "test_two"], finished.stdout
+    assert all((CONFTEST.parent / name).is_file() for name in LONGEST_FILES)
