@@ -91,6 +91,6 @@ def test_the_longest_files_are_begun_first_whatever_the_number_of_their_tests(pr
         capture_output=True,
         text=True,
     )
-    names = [line.rsplit("::")[1] for line in finished.stdout.splitlines() if "PASSED" in line]
+    names = [line.split("::")[1].strip() for line in finished.stdout.splitlines() if "PASSED" in line]
     assert names == ["test_it", "test_one", "test_two"], finished.stdout
     assert all((CONFTEST.parent / name).is_file() for name in LONGEST_FILES)
