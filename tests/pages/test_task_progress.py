@@ -34,7 +34,7 @@ def draw(work: object) -> None:
 
     from pages.ui.app.page import guarded
     from pages.ui.app.process import work_queue
-    from pages.ui.components.task_progress import result_of
+    from pages.ui.app.task_progress import result_of
     from transfer_core.work.task import Task
 
     def show() -> None:

@@ -14,8 +14,8 @@ from pages.ui.app.process import prepare_process
 from pages.ui.app.session import Session, open_session, write_address
 from pages.ui.app.sidebar import show_sidebar
 from pages.ui.app.steps import Step, step_state
+from pages.ui.app.task_progress import UnfinishedTaskError
 from pages.ui.app.words import plain
-from pages.ui.components.task_progress import UnfinishedTaskError
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 

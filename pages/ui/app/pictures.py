@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -22,14 +23,17 @@ def data_url(content: bytes, kind: str = "jpeg") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}" if content else ""
 
 
-@st.cache_data(max_entries=100, show_spinner=False)
-def thumbnails(paths: tuple[str, ...], side: int = 192) -> list[str]:
+def thumbnail_urls(paths: Iterable[Path], side: int) -> list[str]:
     """Return an address of a small copy of each image of a dataset; empty where its file is missing or damaged.
 
     Args:
         paths: Of their files.
         side: Of the square that a copy fits into, in pixels.
     """
-    return [
-        data_url(content) for content in map_ahead(partial(stored_thumbnail, side=side), map(Path, paths))
-    ]
+    return [data_url(content) for content in map_ahead(partial(stored_thumbnail, side=side), paths)]
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def thumbnails(paths: tuple[str, ...], side: int = 192) -> list[str]:
+    """Return the same as `thumbnail_urls`, made once for each list of files."""
+    return thumbnail_urls(map(Path, paths), side)

@@ -9,11 +9,11 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.pictures import thumbnails
+from pages.ui.app.pictures import thumbnail_urls
 from pages.ui.app.process import model_version, work_queue, workspace
 from pages.ui.app.session import Session
+from pages.ui.app.task_progress import result_of
 from pages.ui.components.component import component
-from pages.ui.components.task_progress import result_of
 from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.evaluation.image_map import MapMethod, chosen_for_map, lay_out
@@ -90,7 +90,8 @@ def _map_data(
     )
     features = np.asarray(outputs.features)
     probabilities = Certainty.load(run.folder, features.shape[1]).calibration.apply(outputs.probabilities)
-    sources = thumbnails(tuple(str(dataset.image_path(image)) for image in images), _THUMBNAIL_SIDE)
+    # Streamlit caches nothing outside the threads that draw pages.
+    sources = thumbnail_urls((dataset.image_path(image) for image in images), _THUMBNAIL_SIDE)
     points: list[dict[str, Any]] = []
     for image, place, row, source in zip(
         images, lay_out(features, method), probabilities, sources, strict=True

@@ -12,8 +12,8 @@ from pages.ui.app.glossary import explain
 from pages.ui.app.jobs import export_of, start_export
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
+from pages.ui.app.task_progress import follow, show_bar, waiting_words
 from pages.ui.app.words import memory_words, plain
-from pages.ui.components.task_progress import follow, show_bar, waiting_words
 from transfer_core.export.bundle import ExportBundle, exported
 from transfer_core.export.formats import ExportFormat, list_formats
 from transfer_core.export.parity import Parity

@@ -9,8 +9,8 @@ from pages.ui.app.page import guarded
 from pages.ui.app.paging import show_left_out_files
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.session import Session
+from pages.ui.app.task_progress import show_task
 from pages.ui.app.words import plain
-from pages.ui.components.task_progress import show_task
 from transfer_core.backbones.registry import DEFAULT_BACKBONE
 from transfer_core.data.checks.photo_check import Problem, Suspicion, examine
 from transfer_core.data.dataset import ImageDataset

@@ -13,8 +13,8 @@ from pages.ui.app.jobs import audition_of, forget_audition, own_sources, start_a
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
+from pages.ui.app.task_progress import show_task, waiting_words
 from pages.ui.app.words import duration_words, plain
-from pages.ui.components.task_progress import show_task, waiting_words
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
 from transfer_core.data.dataset import ImageDataset

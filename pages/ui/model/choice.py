@@ -11,8 +11,8 @@ from pages.ui.app.glossary import explain
 from pages.ui.app.jobs import start_download
 from pages.ui.app.process import work_queue, workspace
 from pages.ui.app.session import Session
+from pages.ui.app.task_progress import show_task
 from pages.ui.app.words import plain
-from pages.ui.components.task_progress import show_task
 from pages.ui.model.facts import (
     lineage_words,
     show_badges,

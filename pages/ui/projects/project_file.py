@@ -12,9 +12,9 @@ from pages.ui.app.jobs import opening_of, saving_of, start_opening, start_saving
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
+from pages.ui.app.task_progress import show_task
 from pages.ui.app.uploads import free_upload
 from pages.ui.app.words import memory_words, plain
-from pages.ui.components.task_progress import show_task
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _, plural
 from transfer_core.projects.open import OpenedProject

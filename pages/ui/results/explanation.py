@@ -11,6 +11,7 @@ from pages.ui.app.glossary import explain
 from pages.ui.app.pictures import data_url
 from pages.ui.app.process import model_version, stored_evaluation, work_queue, workspace
 from pages.ui.app.session import Session
+from pages.ui.app.task_progress import result_of
 from pages.ui.app.words import plain
 from pages.ui.components.heat import (
     SHOWN_SIDE,
@@ -20,7 +21,6 @@ from pages.ui.components.heat import (
     heat_url,
     show_heat,
 )
-from pages.ui.components.task_progress import result_of
 from transfer_core.data.damage import damaged_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.thumbnails import thumbnail

@@ -16,8 +16,8 @@ from pages.ui.app.paging import page_of, show_left_out_files
 from pages.ui.app.pictures import data_url
 from pages.ui.app.process import answer_version, predictor, work_queue
 from pages.ui.app.session import Session
+from pages.ui.app.task_progress import result_of
 from pages.ui.app.words import plain
-from pages.ui.components.task_progress import result_of
 from pages.ui.results.photo_sets import dataset_of
 from pages.ui.test.add_test_photos import UnlabelledPhotos
 from pages.ui.test.predictions import Runs, explain_certainty, load_models, show_card

@@ -7,8 +7,8 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.jobs import rate_search_of, start_rate_search
 from pages.ui.app.session import Session
+from pages.ui.app.task_progress import show_task, waiting_words
 from pages.ui.app.words import plain
-from pages.ui.components.task_progress import show_task, waiting_words
 from pages.ui.train.charts import show_rate_finder
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
