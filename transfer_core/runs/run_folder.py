@@ -33,7 +33,7 @@ _Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
-class DatasetFacts(msgspec.Struct, frozen=True):
+class RunDataset(msgspec.Struct, frozen=True):
     """The images of a run, as they were called when it was made or began."""
 
     id: Text
@@ -51,7 +51,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     """
 
     config: dict[str, Any]
-    dataset: DatasetFacts
+    dataset: RunDataset
     class_names: tuple[Text, ...]
 
 

@@ -25,7 +25,7 @@ from transfer_core.file_cache import FileCache
 from transfer_core.files import move, write_json
 from transfer_core.language import _
 from transfer_core.runs.event_log import events_of, followed_snapshot, last_outcome
-from transfer_core.runs.run_folder import EVENTS_FILE, RUN, DatasetFacts, RunFacts, RunFolder, RunSplit
+from transfer_core.runs.run_folder import EVENTS_FILE, RUN, RunDataset, RunFacts, RunFolder, RunSplit
 from transfer_core.training.checkpoint import load_checkpoint, resumed_dataset, training_key
 from transfer_core.training.signature import ModelSignature, finished_backbone
 from transfer_core.workspace import Workspace, new_id
@@ -272,7 +272,7 @@ class TrainingRun:
         return self.files.evaluation()
 
     def _facts(self) -> RunFacts:
-        dataset = DatasetFacts(self.dataset_id, self.dataset_version, self.dataset_name)
+        dataset = RunDataset(self.dataset_id, self.dataset_version, self.dataset_name)
         return RunFacts(self.config.to_dict(), dataset, self.dataset_class_names)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import streamlit as st
+from msgspec import structs
 
 from pages.ui.app.arrivals import Upload
 from pages.ui.app.words import plain
@@ -74,7 +75,9 @@ def without_known(upload: Upload, present: ImageDataset, collected: ImageDataset
     """Return `collected` without its list of files that `present` already had; `upload` counts them instead."""
     again = {file for file in collected.left_out if file.kind == "again"} - set(present.left_out)
     upload.num_known += len(again)
-    return replace(collected, left_out=tuple(file for file in collected.left_out if file not in again))
+    return structs.replace(
+        collected, left_out=tuple(file for file in collected.left_out if file not in again)
+    )
 
 
 def check_outcome(upload: Upload) -> None:

@@ -183,10 +183,12 @@ def test_each_part_is_what_the_run_met(finished_run) -> None:
 
 def test_images_for_tests_that_were_learned_from_do_not_count(finished_run) -> None:
     run, dataset = finished_run.run, finished_run.dataset
-    all_for_tests = replace(dataset, images=tuple(replace(image, split="test") for image in dataset.images))
+    all_for_tests = structs.replace(
+        dataset, images=tuple(structs.replace(image, split="test") for image in dataset.images)
+    )
     assert split_images(run, all_for_tests, "test") == []
-    other = replace(dataset.images[0], id="f" * 32, split="test", fingerprint="")
-    with_other = replace(dataset, images=(*dataset.images, other))
+    other = structs.replace(dataset.images[0], id="f" * 32, split="test", fingerprint="")
+    with_other = structs.replace(dataset, images=(*dataset.images, other))
     assert split_images(run, with_other, "test") == [other]
 
 
@@ -213,7 +215,7 @@ def test_near_duplicates_in_a_test_folder_are_counted_apart(finished_run, make_i
     with pytest.raises(IngestError, match="never met"):
         evaluate_split(run, only_near, "test", finished_run.workspace.cache_dir)
     # One that was left out since is still known by its likeness.
-    without = replace(dataset, images=dataset.images[1:], excluded=dataset.images[:1])
+    without = structs.replace(dataset, images=dataset.images[1:], excluded=dataset.images[:1])
     assert seen_in_training(run, without, [(near.id, near.fingerprint), (new.id, new.fingerprint)]) == [
         True,
         False,
