@@ -49,7 +49,7 @@ def one_sided_files() -> list[tuple[str, Path, str]]:
     return [
         (class_name, path, SIDES[number % 2])
         for class_name in ("animals", "vehicles")
-        for number, path in enumerate(sorted((PICTURES / class_name).glob("*.jpg"))[:8])
+        for number, path in enumerate(sorted((PICTURES / class_name).glob("*.jpg"))[:16])
     ]
 
 
@@ -84,7 +84,7 @@ def heat(
 def test_heat_is_on_the_side_of_the_object(
     heat: np.ndarray, one_sided_files: list[tuple[str, Path, str]]
 ) -> None:
-    assert heat.shape == (16, 224, 224) and heat.dtype == np.float32
+    assert heat.shape == (32, 224, 224) and heat.dtype == np.float32
     np.testing.assert_array_equal((heat.min(axis=(1, 2)) >= 0) & (heat.max(axis=(1, 2)) == 1), True)
     on_the_left = heat[:, :, :112].sum(axis=(1, 2)) / heat.sum(axis=(1, 2))
     is_left = np.array([side == "left" for _class, _path, side in one_sided_files])

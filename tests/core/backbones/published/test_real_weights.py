@@ -80,6 +80,6 @@ def test_model_of_flowers_is_fine_tuned_on_clothing(
         workspace.cache_dir,
         backbone=source,
     )
-    assert result.snapshot.best is not None
+    assert result.best is not None
     # One in five would be chance.
-    assert result.snapshot.best.val_accuracy > 0.6
+    assert result.best.val_accuracy > 0.6
