@@ -8,6 +8,7 @@ from statistics import mean
 import pytest
 
 from tests.conftest import MakeImage
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
@@ -47,7 +48,14 @@ def validate_folds(workspace: Workspace, run: TrainingRun):
 
         dataset = ImageDataset.load(workspace, run.dataset_id)
         cross_validation.cross_validate(
-            dataset, run.config, run.folder, workspace.cache_dir, 0.5, events.append, should_stop
+            dataset,
+            run.config,
+            get_backbone(run.config.backbone),
+            run.folder,
+            workspace.cache_dir,
+            0.5,
+            events.append,
+            should_stop,
         )
         return events
 

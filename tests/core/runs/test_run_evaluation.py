@@ -77,7 +77,7 @@ def test_cached_features_give_the_answers_of_the_files(
     config = with_head(run.config, "flattened_map") if run.config.head == "auto" else run.config
     plan = planned_phases(config)[-1].plan
     model = build_classifier(plan, 3, config, plan.backbone.build(pretrained=not plan.is_from_scratch))
-    ModelSignature.of(model, color_dataset, config).save(run.folder)
+    ModelSignature.of(model, color_dataset, get_backbone(config.backbone)).save(run.folder)
     model.save(run.folder / "model.keras")
     images = list(color_dataset.images)
     cached = cached_outputs(run.folder, run.config, color_dataset, images, session_workspace.cache_dir)
@@ -118,7 +118,7 @@ def test_a_finished_run_does_not_depend_on_the_registry_of_now(
     expected = evaluate_split(own_run, dataset, "validation", cache_dir)
     card = model_card(own_run, dataset, ())
     now = entries()
-    monkeypatch.setattr(registry, "_entries", lambda: now)
+    monkeypatch.setattr(registry, "_published", lambda: now)
     cached_outputs_module._split_model.cache_clear()
     facts = own_run.backbone
     assert (facts.title, facts.blocks, facts.image_size) == (before.title, before.blocks, 32)

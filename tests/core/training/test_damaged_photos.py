@@ -188,7 +188,7 @@ def test_training_without_a_readable_photo_fails(dataset: ImageDataset) -> None:
 
 
 def test_the_notice_names_photo_and_class_and_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    console.tell(PhotosLeftOut(1.0, ("a1",), ("rose.jpg",), ("roses",)))
+    console.print_event(PhotosLeftOut(1.0, ("a1",), ("rose.jpg",), ("roses",)))
     notice = "rose.jpg (roses) is damaged and was left out. Add it again to use it."
     assert capsys.readouterr().err == f"{notice}\n"
     many = damaged_photos_sentence([(f"{number}.jpg", "roses") for number in range(5)])

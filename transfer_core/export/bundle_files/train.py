@@ -4,8 +4,8 @@
 #     pip install -r requirements.txt
 #     python train.py FOLDER
 #
-# FOLDER holds a folder of photos for each class. backbone.keras beside this script is the pretrained model that the
-# training in the app started from; it takes raw pixels in 0-255. split.csv lists the training and validation photos.
+# FOLDER holds a folder of photos for each class. backbone.keras beside this script is the network that the training in
+# the app started from; it takes raw pixels in 0-255. split.csv lists the training and validation photos.
 # With these photos the script uses the same random numbers as the app, so the model is the same except for rounding.
 
 # %%
@@ -153,7 +153,7 @@ def build_classifier(backbone, num_classes):
 def make_optimizer(model, phase, num_steps):
     """Return the optimizer of a phase, with a linear warm-up and a cosine decay of the learning rate."""
     peak = phase["learning_rate"]
-    # Warm up, because large first steps would destroy the pretrained weights.
+    # Warm up, because large first steps would destroy the weights it starts from.
     num_warm_up_steps = max(round(num_steps * 0.1), 1)
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=peak / num_warm_up_steps,
