@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from pages.ui.app.process import workspace
+from pages.ui.app.words import distinct_labels
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import plural
@@ -17,6 +19,13 @@ def stored_datasets() -> dict[str, ImageDataset]:
         with suppress(TransferStudioError):
             found[dataset_id] = ImageDataset.load(workspace(), dataset_id)
     return found
+
+
+def dataset_labels(datasets: Mapping[str, ImageDataset]) -> dict[str, str]:
+    """Return a line for each dataset by its id, to choose one of them."""
+    return distinct_labels(
+        {dataset_id: describe_dataset(dataset) for dataset_id, dataset in datasets.items()}
+    )
 
 
 def describe_dataset(dataset: ImageDataset) -> str:

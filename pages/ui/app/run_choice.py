@@ -9,7 +9,7 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
-from pages.ui.app.words import run_backbone_title, run_depth_words
+from pages.ui.app.words import distinct_labels, run_backbone_title, run_depth_words
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.run_status import ACTIVE, run_status
@@ -31,13 +31,14 @@ def choose_run(session: Session, by_id: dict[str, TrainingRun] | None = None) ->
     if not by_id:
         return None
     ids = list(by_id)
+    labels = distinct_labels({run_id: describe_run(run) for run_id, run in by_id.items()})
     wanted = wanted_run_id(session)
     # Not session.run_id: another run may be in training, and looking at this page must not lose it.
     session.picked_run_id = st.selectbox(
         _("Model"),
         ids,
         index=ids.index(wanted) if wanted in ids else 0,
-        format_func=lambda run_id: describe_run(by_id[run_id]),
+        format_func=labels.__getitem__,
         key="picked-run",
     )
     return by_id[session.picked_run_id]
@@ -48,11 +49,12 @@ def choose_other_run(run: TrainingRun, runs: dict[str, TrainingRun]) -> Training
     by_id = {run_id: other for run_id, other in runs.items() if run_id != run.id}
     if not by_id:
         return None
+    labels = distinct_labels({run_id: describe_run(other) for run_id, other in by_id.items()})
     chosen = st.selectbox(
         _("Compare with"),
         list(by_id),
         index=None,
-        format_func=lambda run_id: describe_run(by_id[run_id]),
+        format_func=labels.__getitem__,
         placeholder=_("No other model"),
         help=explain("two models"),
         # Keyed by the run too: a model is not compared with itself.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -153,6 +155,19 @@ def run_depth_words(run: TrainingRun) -> str:
     with suppress(TransferStudioError):
         num_blocks = len(run.backbone.blocks)
     return depth_words(run.config.num_unfrozen_blocks, num_blocks)
+
+
+def distinct_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return labels of options by id, in which those that repeat are numbered.
+
+    Streamlit identifies an option by its label: of two with the same label only the first can be picked.
+    """
+    counts: Counter[str] = Counter()
+    found = {}
+    for option, label in labels.items():
+        counts[label] += 1
+        found[option] = label if counts[label] == 1 else f"{label} ({counts[label]})"
+    return found
 
 
 def plain(text: str) -> str:

@@ -12,7 +12,14 @@ from pages.ui.app.page import guarded, require
 from pages.ui.app.process import recommendation, trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.app.words import count_words, depth_words, duration_words, plain, run_backbone_title
+from pages.ui.app.words import (
+    count_words,
+    depth_words,
+    distinct_labels,
+    duration_words,
+    plain,
+    run_backbone_title,
+)
 from transfer_core.language import _, plural
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.sweep import (
@@ -43,10 +50,11 @@ def show_sweeps(session: Session) -> None:
     sweeps = list_sweeps(workspace())
     if sweeps:
         by_id = {sweep.plan.id: sweep for sweep in sweeps}
+        labels = distinct_labels({sweep_id: _describe(sweep) for sweep_id, sweep in by_id.items()})
         chosen = st.selectbox(
             _("Series"),
             list(by_id),
-            format_func=lambda sweep_id: _describe(by_id[sweep_id]),
+            format_func=labels.__getitem__,
             key=f"sweep-{len(by_id)}",
         )
         interval = "2s" if _is_active(by_id[chosen]) else None

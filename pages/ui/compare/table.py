@@ -14,7 +14,7 @@ from pages.ui.app.page import guarded
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session, widget_value
 from pages.ui.app.steps import Step
-from pages.ui.app.words import plain, run_backbone_title, run_depth_words, status_words
+from pages.ui.app.words import distinct_labels, plain, run_backbone_title, run_depth_words, status_words
 from transfer_core.errors import TransferStudioError
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
@@ -70,11 +70,12 @@ def choose_runs(session: Session) -> list[RunRow]:
     by_id = {row.run.id: row for row in rows}
     picked = [run_id for run_id in session.compared_run_ids if run_id in by_id]
     options = [row.run.id for row in shown]
+    labels = distinct_labels({row.run.id: row.title for row in rows})
     chosen = st.multiselect(
         _("Pick two or more to compare; the first is what the others are compared with"),
         options + [run_id for run_id in picked if run_id not in options],
         default=picked,
-        format_func=lambda run_id: by_id[run_id].title,
+        format_func=labels.__getitem__,
         key=f"picked-{session.num_forms}-{len(by_id)}",
         placeholder=_("Choose runs"),
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.ui.app.dataset_choice import describe_dataset, stored_datasets
+from pages.ui.app.dataset_choice import dataset_labels, stored_datasets
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.sample_run import take_sample
@@ -149,7 +149,7 @@ def _show_earlier(session: Session, dataset: ImageDataset | None) -> None:
         _("Images that were brought in before"),
         list(datasets),
         index=None,
-        format_func=lambda dataset_id: describe_dataset(datasets[dataset_id]),
+        format_func=dataset_labels(datasets).__getitem__,
         placeholder=_("Choose"),
         key="earlier-images",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui.app.dataset_choice import describe_dataset, stored_datasets
+from pages.ui.app.dataset_choice import dataset_labels, stored_datasets
 from pages.ui.app.jobs import opening_of, saving_of, start_opening, start_saving
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
@@ -44,7 +44,7 @@ def show_saving(session: Session) -> None:
         _("Images"),
         ids,
         index=ids.index(session.dataset_id) if session.dataset_id in ids else 0,
-        format_func=lambda dataset_id: describe_dataset(datasets[dataset_id]),
+        format_func=dataset_labels(datasets).__getitem__,
         key="project-images",
     )
     # The first time each run is checked as a whole.
