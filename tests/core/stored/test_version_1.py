@@ -9,11 +9,13 @@ import json
 import math
 import zipfile
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from packaging.version import Version
 
 from transfer_core.backbones.own.source_model import FACTS_FILE, SourceModelFacts
 from transfer_core.backbones.registry import get_backbone
@@ -179,6 +181,10 @@ def test_run_is_as_it_was(stored: Workspace, role: str) -> None:
     assert run.has_checkpoint == (role == "interrupted")
 
 
+@pytest.mark.skipif(
+    Version(version("keras")) < Version("3.15"),
+    reason="the stored models are files of Keras 3.15, which earlier releases cannot read",
+)
 @pytest.mark.parametrize("role", EXPECTED["models"])
 def test_model_answers_as_it_did(stored: Workspace, role: str) -> None:
     assert_model_holds(load_run(stored, role), EXPECTED["models"][role])
