@@ -42,7 +42,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         id: Names its folder in the workspace.
         folder: Where it is.
         filling: Holds the folder of a new dataset from its first photo until `save`, so that the leftovers of a killed
-            process can be told from a dataset that another process is still filling.
+            process can be distinguished from a dataset that another process is still filling.
     """
 
     id: str

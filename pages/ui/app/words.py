@@ -89,7 +89,7 @@ def duration_words(seconds: float) -> str:
 
 
 def time_left_words(seconds: float) -> str:
-    """Return an estimate of the time left, rounded as coarsely as it is known."""
+    """Return the estimated time left, rounded to minutes above a minute."""
     if seconds < 60:
         return _("about {count} s").format(count=max(round(seconds), 1))
     if seconds < 3600:
