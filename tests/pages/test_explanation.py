@@ -9,7 +9,7 @@ import keras
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.app.jobs import split_scoring
+from pages.ui.app.tasks import split_scoring
 from tests.conftest import MakeImage, TrainOnce, swap_classes
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.config import TrainingConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.app.jobs import export_of
+from pages.ui.app.tasks import export_of
 from tests.conftest import TrainOnce
 from tests.core.publisher import publishing
 from tests.pages.conftest import OpenPage, button, texts

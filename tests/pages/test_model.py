@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import pages.ui.app.jobs
 import pages.ui.app.process
-from pages.ui.app.jobs import audition_of, forget_audition, start_audition
+import pages.ui.app.tasks
 from pages.ui.app.process import work_queue
+from pages.ui.app.tasks import audition_of, forget_audition, start_audition
 from tests.pages.conftest import HeldTasks, OpenPage, StagedRuns, submit, texts
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.own.exchange import export_source
@@ -127,7 +127,7 @@ def test_audition_from_the_start_to_the_choice(
         tried.extend(backbone.name for backbone in backbones)
         return Task("audition", (dataset.id, dataset.version), lambda _task: found)
 
-    monkeypatch.setattr(pages.ui.app.jobs, "audition_task", stand_in)
+    monkeypatch.setattr(pages.ui.app.tasks, "audition_task", stand_in)
     page = open_page("1_Model", images=dataset.id)
     page.button(key="start-audition").click().run()
     job = audition_of(dataset)

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import pages.ui.app.process
-from pages.ui.app.jobs import opening_of, start_opening
+from pages.ui.app.tasks import opening_of, start_opening
 from tests.pages.conftest import HeldTasks, OpenPage, button, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset

@@ -13,8 +13,8 @@ from msgspec import structs
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.app import process
-from pages.ui.app.jobs import split_scoring
 from pages.ui.app.session import Session
+from pages.ui.app.tasks import split_scoring
 from tests.conftest import MakeImage, TrainOnce, near_duplicate
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig

@@ -28,7 +28,7 @@ def show_sidebar(session: Session) -> None:
             st.page_link(page, label=label, icon=icon, query_params=session.query())
         if trainings().running:
             st.divider()
-            st.fragment(_show_running_job, run_every="2s")(session)
+            st.fragment(_show_running_training, run_every="2s")(session)
 
 
 def _more_pages() -> list[tuple[str, str, str]]:
@@ -40,7 +40,7 @@ def _more_pages() -> list[tuple[str, str, str]]:
     ]
 
 
-def _show_running_job(session: Session) -> None:
+def _show_running_training(session: Session) -> None:
     """Draw the run that is being trained now, whoever started it."""
     run = trainings().running
     if run is None:

@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.jobs import export_of, start_export
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.task_progress import follow, show_bar, waiting_words
+from pages.ui.app.tasks import export_of, start_export
 from pages.ui.app.words import memory_words, plain
 from transfer_core.export.bundle import ExportBundle, exported
 from transfer_core.export.formats import ExportFormat, list_formats
@@ -52,12 +52,12 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
             )
         )
         return
-    job = export_of(run, export_format.name)
-    if job and not job.is_over:
-        follow(job, partial(_show_progress, job, export_format.name))
+    task = export_of(run, export_format.name)
+    if task and not task.is_over:
+        follow(task, partial(_show_progress, task, export_format.name))
         return
-    if job and job.problem:
-        st.error(plain(job.problem), icon=":material/error:")
+    if task and task.problem:
+        st.error(plain(task.problem), icon=":material/error:")
     bundle = exported(run, export_format.name)
     if bundle:
         _show_proof(bundle)
@@ -91,12 +91,12 @@ def _show_runtime_download(export_format: ExportFormat) -> None:
         )
 
 
-def _show_progress(job: Task[ExportBundle], format_name: str) -> None:
+def _show_progress(task: Task[ExportBundle], format_name: str) -> None:
     """Show the bar of a download, which can be stopped, or the step of the export, which cannot."""
-    if job.progress.num_all:
-        show_bar(job, _download_words, f"export-{format_name}", _("Cancel"), ":material/close:")
+    if task.progress.num_all:
+        show_bar(task, _download_words, f"export-{format_name}", _("Cancel"), ":material/close:")
     else:
-        part = job.progress.part
+        part = task.progress.part
         st.status(f"{part} …" if part else waiting_words(), state="running")
 
 

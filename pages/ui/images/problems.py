@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.app.jobs import label_check_of, start_label_check
 from pages.ui.app.page import guarded
 from pages.ui.app.paging import show_left_out_files
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import show_task
+from pages.ui.app.tasks import label_check_of, start_label_check
 from pages.ui.app.words import plain
 from transfer_core.backbones.registry import DEFAULT_BACKBONE
 from transfer_core.data.checks.photo_check import Problem, Suspicion, examine

@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.jobs import audition_of, forget_audition, own_sources, start_audition
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import show_task, waiting_words
+from pages.ui.app.tasks import audition_of, forget_audition, own_sources, start_audition
 from pages.ui.app.words import duration_words, plain
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
@@ -30,17 +30,17 @@ def show_audition(session: Session) -> None:
     if dataset is None or len(dataset.class_names) < 2:
         st.caption(_("When your images are there, come back: here the models try them in seconds."))
         return
-    job = audition_of(dataset)
-    if job is None:
+    task = audition_of(dataset)
+    if task is None:
         guarded(_show_start)(dataset)
-    elif not job.is_over:
-        show_task(job, _progress_words, name="audition", stop=_("Stop trying"))
-    elif job.result is None:
-        if job.problem:
-            st.error(plain(job.problem), icon=":material/error:")
+    elif not task.is_over:
+        show_task(task, _progress_words, name="audition", stop=_("Stop trying"))
+    elif task.result is None:
+        if task.problem:
+            st.error(plain(task.problem), icon=":material/error:")
         _show_start(dataset)
     else:
-        _show_result(session, dataset, job.result)
+        _show_result(session, dataset, task.result)
 
 
 def _show_start(dataset: ImageDataset) -> None:

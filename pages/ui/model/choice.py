@@ -8,10 +8,10 @@ from typing import get_args
 import streamlit as st
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.jobs import start_download
 from pages.ui.app.process import work_queue, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import show_task
+from pages.ui.app.tasks import start_download
 from pages.ui.app.words import plain
 from pages.ui.model.facts import (
     lineage_words,
@@ -132,8 +132,8 @@ def show_details(session: Session, backbone: Backbone) -> None:
 
 
 def _show_ways_to_get(session: Session, backbone: Backbone, weights: ZooWeights) -> None:
-    job = work_queue().find("download", backbone.name)
-    if job and not job.is_over:
+    task = work_queue().find("download", backbone.name)
+    if task and not task.is_over:
         st.info(_("Its weights are being downloaded: see the top of the page."), icon=":material/download:")
     elif st.button(
         _("Download its weights (about {size})").format(size=size_words(backbone)),
@@ -163,23 +163,23 @@ def _show_ways_to_get(session: Session, backbone: Backbone, weights: ZooWeights)
 
 def show_downloads() -> None:
     """Draw the downloads under way, each with its bar, and what became of those that are over."""
-    for job in work_queue().tasks("download"):
-        if not job.is_over:
-            _show_download(job)
-        elif job.problem:
+    for task in work_queue().tasks("download"):
+        if not task.is_over:
+            _show_download(task)
+        elif task.problem:
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.error(plain(job.problem), icon=":material/cloud_off:")
-                if st.button(_("Dismiss"), key=f"dismiss-{job.key}"):
-                    work_queue().forget(job)
+                st.error(plain(task.problem), icon=":material/cloud_off:")
+                if st.button(_("Dismiss"), key=f"dismiss-{task.key}"):
+                    work_queue().forget(task)
                     st.rerun()
         else:
-            work_queue().forget(job)
+            work_queue().forget(task)
 
 
-def _show_download(job: Task[None]) -> None:
+def _show_download(task: Task[None]) -> None:
     def words(progress: TaskProgress) -> str:
         return _("Downloading {title}: {done:.0f} of {total:.0f} MB").format(
-            title=progress.part or job.key, done=progress.num_done / 1e6, total=progress.num_all / 1e6
+            title=progress.part or task.key, done=progress.num_done / 1e6, total=progress.num_all / 1e6
         )
 
-    show_task(job, words, name=f"download-{job.key}", stop=_("Cancel"), stop_icon=":material/close:")
+    show_task(task, words, name=f"download-{task.key}", stop=_("Cancel"), stop_icon=":material/close:")

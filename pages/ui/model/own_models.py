@@ -12,10 +12,10 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.ui.app.dataset_choice import id_date
 from pages.ui.app.glossary import explain
-from pages.ui.app.jobs import own_sources
 from pages.ui.app.page import guarded, show_undo
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
+from pages.ui.app.tasks import own_sources
 from pages.ui.app.uploads import free_upload
 from pages.ui.app.words import plain
 from pages.ui.model.choice import show_use_button

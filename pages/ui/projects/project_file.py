@@ -8,11 +8,11 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui.app.dataset_choice import dataset_labels, stored_datasets
-from pages.ui.app.jobs import opening_of, saving_of, start_opening, start_saving
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.task_progress import show_task
+from pages.ui.app.tasks import opening_of, saving_of, start_opening, start_saving
 from pages.ui.app.uploads import free_upload
 from pages.ui.app.words import memory_words, plain
 from transfer_core.data.dataset import ImageDataset
@@ -51,14 +51,14 @@ def show_saving(session: Session) -> None:
     with st.spinner(_("Checking the runs …")):
         plan = plan_project(workspace(), chosen)
     _show_plan(plan)
-    job = saving_of(plan)
-    if job and not job.is_over:
-        show_task(job, lambda _progress: _("Saving …"), name="saving")
+    task = saving_of(plan)
+    if task and not task.is_over:
+        show_task(task, lambda _progress: _("Saving …"), name="saving")
         return
-    if job and job.problem:
-        st.error(plain(job.problem), icon=":material/error:")
-    path = job.result if job else None
-    if job and not job.problem and path is None:
+    if task and task.problem:
+        st.error(plain(task.problem), icon=":material/error:")
+    path = task.result if task else None
+    if task and not task.problem and path is None:
         st.caption(_("Stopped. Nothing was saved."))
     with st.container(horizontal=True):
         if path and path.is_file():
@@ -71,15 +71,15 @@ def show_saving(session: Session) -> None:
 
 def show_opening(session: Session) -> None:
     """Draw the field that opens a project file, and the result."""
-    job = opening_of(session.opened_file) if session.opened_file else None
-    if job and not job.is_over:
-        show_task(job, _opening_words, name="opening")
+    task = opening_of(session.opened_file) if session.opened_file else None
+    if task and not task.is_over:
+        show_task(task, _opening_words, name="opening")
         return
-    if job and job.problem:
-        st.error(plain(job.problem), icon=":material/error:")
-    if job and job.result:
-        _show_opened(session, job.result)
-    elif job and not job.problem:
+    if task and task.problem:
+        st.error(plain(task.problem), icon=":material/error:")
+    if task and task.result:
+        _show_opened(session, task.result)
+    elif task and not task.problem:
         st.caption(_("Stopped. Nothing was opened."))
     file = st.file_uploader(
         _("A project file (.zip)"),

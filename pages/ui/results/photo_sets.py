@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.ui.app.jobs import new_photos_scoring, split_scoring
 from pages.ui.app.process import stored_evaluation, workspace
 from pages.ui.app.task_progress import result_of
+from pages.ui.app.tasks import new_photos_scoring, split_scoring
 from pages.ui.app.words import plain
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Split

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.jobs import rate_search_of, start_rate_search
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import show_task, waiting_words
+from pages.ui.app.tasks import rate_search_of, start_rate_search
 from pages.ui.app.words import plain
 from pages.ui.train.charts import show_rate_finder
 from transfer_core.config import TrainingConfig
@@ -25,28 +25,28 @@ def show_rate_finder_button(session: Session, dataset: ImageDataset, config: Tra
         dataset: What would be learned from.
         config: The choices, all of which the search shares with the training.
     """
-    job = rate_search_of(dataset, config)
-    if job and not job.is_over:
+    task = rate_search_of(dataset, config)
+    if task and not task.is_over:
         show_task(
-            job,
+            task,
             lambda progress: progress.part or waiting_words(),
             name="rate-search",
             stop=_("Stop the search"),
         )
         return
-    if job and job.result:
-        _show_found(session, config, job.result)
+    if task and task.result:
+        _show_found(session, config, task.result)
         return
-    if job:
-        _say_why_there_is_none(job)
+    if task:
+        _say_why_there_is_none(task)
     if st.button(_("Find a learning rate"), icon=":material/search_insights:", help=explain("rate finder")):
         start_rate_search(dataset, config)
         st.rerun()
 
 
-def _say_why_there_is_none(job: Task[RateCurve]) -> None:
-    if job.problem:
-        st.error(plain(job.problem), icon=":material/error:")
+def _say_why_there_is_none(task: Task[RateCurve]) -> None:
+    if task.problem:
+        st.error(plain(task.problem), icon=":material/error:")
     else:
         st.caption(_("Stopped. No learning rate was found."))
 
