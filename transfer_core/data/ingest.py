@@ -117,7 +117,8 @@ def collect_files(
         dataset = replace(dataset, split_by="folders")
     # A folder that is added once more has the same files left out.
     left_out = dict.fromkeys((*dataset.left_out, *intake.left_out))
-    return dataset.with_images(intake.images, left_out)
+    notices = dict.fromkeys((*dataset.notices, *(notice for file in files for notice in file.notices)))
+    return replace(dataset, notices=tuple(notices)).with_images(intake.images, left_out)
 
 
 def _held_if_new(dataset: ImageDataset) -> ImageDataset:
@@ -233,7 +234,11 @@ class _Intake:
         class_name = self._spelling.setdefault(class_name.casefold(), class_name)
         self._number += 1
         image = replace(
-            stored, class_name=class_name, number=self._number, burst=self._burst, given_split=file.split
+            stored,
+            class_name=class_name,
+            number=self._number,
+            burst=self._burst or file.series,
+            given_split=file.split,
         )
         self.images.append(image)
         self._by_id[image.id] = image

@@ -29,7 +29,15 @@ LeftOutKind = Literal[
     "excluded",
     "missing",
 ]
-
+NoticeKind = Literal[
+    "unused_table",
+    "unknown_split_words",
+    "letters_in_doubt",
+    "names_in_doubt",
+    "subfolders",
+    "stretched",
+    "series",
+]
 
 DEFAULT_VALIDATION_SPLIT = 0.2
 # A hash of the pixels.
@@ -103,6 +111,22 @@ class LeftOut(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
         return self.kind in ("system", "again")
 
 
+class Notice(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A fact about how files were read that the person should know. Its sentence is made when it is shown.
+
+    Args:
+        kind: What happened.
+        name: Of the file, table or folder that it is about.
+        names: Words, columns or folders that the sentence lists.
+        count: Of the files or photos that it is about.
+    """
+
+    kind: NoticeKind
+    name: Text = ""
+    names: tuple[Text, ...] = ()
+    count: Count = 0
+
+
 class Edit(Struct, frozen=True, forbid_unknown_fields=True):
     """A change of labels by a person, with the facts that undo it.
 
@@ -137,6 +161,7 @@ class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
         version: Grows by one each time the dataset is saved; 0 before the first time.
         edits: Changes of labels that can be undone, the latest last.
         sample: Name of the built-in sample it came from, if any.
+        notices: Facts about how the files were read.
     """
 
     name: Text
@@ -151,3 +176,4 @@ class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
     version: _Version = 0
     edits: tuple[Edit, ...] = ()
     sample: Text | None = None
+    notices: tuple[Notice, ...] = ()

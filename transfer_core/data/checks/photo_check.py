@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from transfer_core.data.checks.classes import check_classes
 from transfer_core.data.checks.left_out import check_files
+from transfer_core.data.checks.notices import check_notices
 from transfer_core.data.checks.photos import check_copies, check_labels, check_quality
 from transfer_core.data.checks.problems import Fix, Problem, Severity, Suspicion
 from transfer_core.data.dataset import ImageDataset
@@ -31,5 +32,6 @@ def examine(dataset: ImageDataset, suspects: Sequence[Suspicion] = ()) -> list[P
         *check_labels(dataset, suspects),
         *check_quality(dataset),
         *check_files(dataset),
+        *check_notices(dataset),
     ]
     return sorted(problems, key=lambda problem: _SEVERITIES.index(problem.severity))

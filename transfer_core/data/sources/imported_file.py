@@ -13,7 +13,7 @@ from transfer_core.errors import IngestError, UnreadableImageError, UnreadableKi
 from transfer_core.language import _
 
 if TYPE_CHECKING:
-    from transfer_core.data.records import Split
+    from transfer_core.data.records import Notice, Split
 
 SPLIT_FOLDERS: dict[str, Split] = {
     "train": "train",
@@ -35,14 +35,19 @@ class ImportedFile:
         parts: Its folders below the top of the folder or archive, and its name.
         read: Returns its bytes; raises `UnreadableImageError` when it cannot.
         label: Its class from a table; without one the folder is the class.
-        table_split: Its split from a table; without one a top folder such as `train` is the split.
+        given_split: Its split from a table; without one a top folder such as `train` is the split.
+        series: Names the recording, session or file that it comes from; files of one series stay on one side of the
+            split. Empty if it comes from none.
+        notices: Facts about how it was read; each is kept once for the dataset.
         location: Its path if it is a file on this machine.
     """
 
     parts: tuple[str, ...]
     read: Callable[[], bytes]
     label: str | None = None
-    table_split: Split | None = None
+    given_split: Split | None = None
+    series: str = ""
+    notices: tuple[Notice, ...] = ()
     location: Path | None = None
 
     @property
@@ -70,7 +75,7 @@ class ImportedFile:
     @property
     def split(self) -> Split | None:
         """The split from a table or a top folder such as `train` or `val`, or None."""
-        return self.table_split or self._split_of_folder
+        return self.given_split or self._split_of_folder
 
     @property
     def _split_of_folder(self) -> Split | None:

@@ -203,7 +203,7 @@ def _normal(path: str) -> str:
 def _with_label(file: ImportedFile, row: LabelRow, table: str) -> ImportedFile:
     if not clean_name(row.label):
         return _refused(file, _("{table} gives it no class"), table)
-    return replace(file, label=row.label, table_split=row.split)
+    return replace(file, label=row.label, given_split=row.split)
 
 
 def _with_second_label(file: ImportedFile, known: ImportedFile, row: LabelRow, table: str) -> ImportedFile:
