@@ -27,6 +27,7 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.checks.photo_check import examine
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.layout import labelled_files
 from transfer_core.workspace import Workspace
 
 _PHONE_SIZE = (4000, 3000)
@@ -84,7 +85,7 @@ def _copy_photos(data: Path, target: Path, limit: int, size: tuple[int, int] | N
 
 def _stored_size(workspace: Workspace, photos: Path) -> tuple[int, int]:
     """Return the most common height and width of the stored photos."""
-    dataset = add_files(create_dataset(workspace, "photos"), folder_source(photos))
+    dataset = add_files(create_dataset(workspace, "photos"), labelled_files(folder_source(photos)))
     sizes: Counter[tuple[int, int]] = Counter()
     for image in dataset.images:
         with Image.open(dataset.image_path(image)) as stored:
@@ -103,7 +104,7 @@ def _read_with_keras(photos: Path, size: tuple[int, int]) -> None:
 
 
 def _ingest(workspace: Workspace, photos: Path) -> None:
-    examine(add_files(create_dataset(workspace, "photos"), folder_source(photos)))
+    examine(add_files(create_dataset(workspace, "photos"), labelled_files(folder_source(photos))))
 
 
 def _seconds(function: Callable[[], None]) -> float:

@@ -25,6 +25,7 @@ from benchmarks.photos import machine
 from benchmarks.server import app_server
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.layout import labelled_files
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
@@ -93,7 +94,7 @@ def main(folder: Path | None, num_runs: int, num_photos: int, num_clicks: int, b
 
 
 def _measure_beside_training(chromium: Browser, workspace: Workspace, folder: Path) -> None:
-    dataset = add_files(create_dataset(workspace, "photos"), folder_source(folder))
+    dataset = add_files(create_dataset(workspace, "photos"), labelled_files(folder_source(folder)))
     choices = f"model=efficientnet_lite0&images={dataset.id}"
     with app_server(workspace) as url:
         page = chromium.new_context(base_url=url).new_page()

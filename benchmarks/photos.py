@@ -17,6 +17,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.parallel import num_usable_cores
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.layout import labelled_files
 from transfer_core.workspace import Workspace
 
 Result = TypeVar("Result")
@@ -33,7 +34,7 @@ folders_option = click.option(
 
 def dataset_of(workspace: Workspace, folder: Path) -> ImageDataset:
     """Ingest a folder of class folders into a workspace."""
-    return add_files(create_dataset(workspace, folder.name), folder_source(folder))
+    return add_files(create_dataset(workspace, folder.name), labelled_files(folder_source(folder)))
 
 
 def machine() -> str:

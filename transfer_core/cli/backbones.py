@@ -14,10 +14,11 @@ from transfer_core.backbones.own.exchange import export_source, import_source, i
 from transfer_core.backbones.published.zoo_weights import ZooWeights, download_weights
 from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.cli.datasets import dataset_from
-from transfer_core.cli.options import common_options, open_workspace
+from transfer_core.cli.options import common_options, layout_options, open_workspace
 from transfer_core.cli.output import print_download, print_note, report
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.errors import NotFoundError, TransferStudioError
 from transfer_core.evaluation.audition import audition, best_trade_off
 from transfer_core.language import _
@@ -80,11 +81,15 @@ def import_one(path: Path, weights_of: str | None, root: Path | None, as_json: b
 @click.command("audition")
 @click.argument("source", metavar="FOLDER_OR_DATASET")
 @click.option("--backbone", "names", multiple=True, help="Try these; those that are available, if not given.")
+@layout_options
 @common_options
-def audition_command(source: str, names: tuple[str, ...], root: Path | None, as_json: bool) -> None:
+def audition_command(
+    source: str, names: tuple[str, ...], layout: LayoutChoice | None, root: Path | None, as_json: bool
+) -> None:
     """Try pretrained networks on images: how often each is right, how long it takes, how large it is."""
     workspace = open_workspace(root)
-    facts = audition_facts(workspace, dataset_from(workspace, source, TrainingConfig().seed), names)
+    dataset = dataset_from(workspace, source, TrainingConfig().seed, layout=layout)
+    facts = audition_facts(workspace, dataset, names)
     line = _(
         "{name}: {accuracy:.1%} ± {spread:.1%} right, {seconds_per_100_images:.1f} s for 100 images, {megabytes} MB"
     )

@@ -13,6 +13,7 @@ from transfer_core.cli.datasets import dataset_from
 from transfer_core.cli.options import (
     common_options,
     config_from,
+    layout_options,
     open_workspace,
     recommended_config,
     training_options,
@@ -21,6 +22,7 @@ from transfer_core.cli.output import print_note, report
 from transfer_core.cli.training import carry_out
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError
 from transfer_core.evaluation.comparison import compare as compare_evaluations
 from transfer_core.evaluation.evaluation import Evaluation
@@ -58,9 +60,11 @@ def compare(run_ids: tuple[str, str], root: Path | None, as_json: bool) -> None:
 )
 @click.option("--resume", "sweep_id", help="Go on with a series that broke off.")
 @training_options
+@layout_options
 @common_options
 def sweep(
     source: str,
+    layout: LayoutChoice | None,
     depths: tuple[int, ...],
     repeats: int,
     sweep_id: str | None,
@@ -77,7 +81,7 @@ def sweep(
         dataset = check_unchanged(workspace, begun)
     else:
         config = config_from(choices)
-        dataset = dataset_from(workspace, source, config.seed)
+        dataset = dataset_from(workspace, source, config.seed, layout=layout)
         backbone = get_backbone(config.backbone, workspace)
         if recommended:
             config, _reasons = recommended_config(choices, dataset, backbone)

@@ -6,20 +6,25 @@ from functools import partial
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from transfer_core.cli.options import (
     common_options,
+    layout_options,
     open_workspace,
 )
 from transfer_core.cli.output import (
     dataset_facts,
     report,
 )
+from transfer_core.data.checks.notices import read_as_sentence
 from transfer_core.data.checks.photo_check import examine
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import DEFAULT_VALIDATION_SPLIT, SplitBy
 from transfer_core.data.samples import get_sample
+from transfer_core.data.sources.layout import read_layout
+from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.data.sources.open_source import open_source
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.label_suspicion import suspicious_labels
@@ -47,9 +52,11 @@ SAMPLE_PREFIX = "sample:"
     is_flag=True,
     help="Look for labels that are likely wrong; extracts features of each image.",
 )
+@layout_options
 @common_options
 def ingest(
     source: str,
+    layout: LayoutChoice | None,
     seed: int,
     validation_split: float,
     folds: int | None,
@@ -60,13 +67,15 @@ def ingest(
 ) -> None:
     """Turn a folder of class folders, a zip or tar of one, a table of path,label or sample:NAME into a dataset."""
     workspace = open_workspace(root)
-    dataset = dataset_from(workspace, source, seed, validation_split)
+    dataset = dataset_from(workspace, source, seed, validation_split, layout)
     if folds or (ignore_own_split and dataset.split_by == "folders"):
         split_by: SplitBy = "folds" if folds else "share"
         dataset = dataset.with_split(validation_split, seed, split_by=split_by, num_folds=folds).save()
     suspicions = suspicious_labels(dataset, workspace.cache_dir) if check_labels else ()
     problems = examine(dataset, suspicions)
     lines = [_("Dataset {id}").format(id=dataset.id)]
+    if dataset.read_as:
+        lines.append(read_as_sentence(dataset.read_as))
     lines += [f"  {name}: {count:,}" for name, count in dataset.counts().items()]
     lines += [f"  {problem.title}. {problem.sentence}" for problem in problems]
     lines += [
@@ -78,7 +87,11 @@ def ingest(
 
 
 def dataset_from(
-    workspace: Workspace, source: str, seed: int, validation_split: float = DEFAULT_VALIDATION_SPLIT
+    workspace: Workspace,
+    source: str,
+    seed: int,
+    validation_split: float = DEFAULT_VALIDATION_SPLIT,
+    layout: LayoutChoice | None = None,
 ) -> ImageDataset:
     """Return the dataset with an id, or make one from a folder, file or sample.
 
@@ -87,8 +100,10 @@ def dataset_from(
         source: A folder, a zip or tar file, a table, `sample:NAME`, or the id of a dataset.
         seed: Fixes the split of a new dataset.
         validation_split: Share of a new dataset that is kept for validation.
+        layout: The meaning of the folders, if the person chose one.
 
     Raises:
+        LayoutQuestionError: If the folders have several meanings and there is no choice.
         IngestError: If it cannot be read.
         NotFoundError: If it is none of these.
     """
@@ -99,7 +114,8 @@ def dataset_from(
         return add_files(empty(sample.title), sample.files())
     if path.exists():
         with open_source(path) as files:
-            return add_files(empty(path.resolve().stem), files)
+            reading = read_layout(files, layout)
+            return add_files(replace(empty(path.resolve().stem), read_as=reading.read_as), reading.files)
     try:
         return ImageDataset.load(workspace, source)
     except NotFoundError as error:

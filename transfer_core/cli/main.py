@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from transfer_core.cli.backbones import MODEL_COMMANDS
@@ -14,6 +16,7 @@ from transfer_core.cli.output import (
 from transfer_core.cli.projects import project
 from transfer_core.cli.runs import RUN_COMMANDS
 from transfer_core.cli.training import TRAINING_COMMANDS
+from transfer_core.data.sources.layout_choice import LayoutChoice, LayoutQuestionError
 from transfer_core.language import _
 
 
@@ -33,6 +36,14 @@ for command in (
     cli.add_command(command)
 
 
+def _layout_option(choice: LayoutChoice) -> str:
+    if choice.folder:
+        return f"--only-folder {shlex.quote(choice.folder)}"
+    if choice.column:
+        return f"--label-column {shlex.quote(choice.column)}"
+    return f"--layout {choice.layout}"
+
+
 def main() -> int:
     """Run the command line; every error is one clear line on standard error.
 
@@ -50,6 +61,14 @@ def main() -> int:
             return 1
         print_note(_("Stopped."))
         return 130
+    except LayoutQuestionError as error:
+        options = ", ".join(map(_layout_option, error.question.choices))
+        print_note(
+            _("Error: {question} Say so with one of: {options}.").format(
+                question=error.question.sentence, options=options
+            )
+        )
+        return 1
     except Exception as error:  # noqa: BLE001  (the last resort: a traceback says nothing to a person)
         print_note(_("Error: {message}").format(message=error_message(error)))
         return error.exit_code if isinstance(error, click.ClickException) else 1

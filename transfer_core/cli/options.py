@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -11,6 +12,7 @@ import click
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.sources.layout_choice import LAYOUTS, LayoutChoice, LayoutName
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.workspace import Workspace, default_workspace_root
 
@@ -67,6 +69,32 @@ def common_options(command: Command) -> Command:
         help="Folder that holds datasets and runs.",
     )(command)
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def layout_options(command: Command) -> Command:
+    """Give a command the options that say what the folders mean; it gets them as `layout`, a choice or None."""
+
+    @wraps(command)
+    def with_choice(
+        layout_name: LayoutName | None, only_folder: str, label_column: str, **options: Any
+    ) -> Any:
+        if only_folder:
+            layout_name = "folder"
+        elif label_column:
+            layout_name = "table"
+        choice = LayoutChoice(layout_name, only_folder, label_column) if layout_name else None
+        return command(layout=choice, **options)
+
+    layouts = click.Choice([name for name in LAYOUTS if name != "folder"])
+    for option in (
+        click.option("--label-column", default="", help="Column of the table with the classes."),
+        click.option("--only-folder", default="", help="Use only this one of the top folders."),
+        click.option(
+            "--layout", "layout_name", type=layouts, help="Where the classes are, if that is unclear."
+        ),
+    ):
+        with_choice = option(with_choice)
+    return with_choice  # type: ignore[return-value]
 
 
 def open_workspace(root: Path | None) -> Workspace:

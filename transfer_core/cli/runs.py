@@ -10,6 +10,7 @@ import click
 
 from transfer_core.cli.options import (
     common_options,
+    layout_options,
     open_workspace,
 )
 from transfer_core.cli.output import (
@@ -24,6 +25,7 @@ from transfer_core.cli.output import (
 )
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import LeftOut, Split
+from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.errors import IngestError, TrainingError, TransferStudioError
 from transfer_core.evaluation.evaluation import seen_in_training_sentence
 from transfer_core.evaluation.labelled_folder import labelled_folder
@@ -87,8 +89,16 @@ def runs(root: Path | None, as_json: bool) -> None:
     show_default=True,
     help="Which of its own images, without a folder.",
 )
+@layout_options
 @common_options
-def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | None, as_json: bool) -> None:
+def evaluate_run(
+    run_id: str,
+    folder: Path | None,
+    split: Split,
+    layout: LayoutChoice | None,
+    root: Path | None,
+    as_json: bool,
+) -> None:
     """Score a run on its validation images, or on a folder of class folders."""
     workspace = open_workspace(root)
     run = TrainingRun.load(workspace, run_id)
@@ -100,7 +110,7 @@ def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | No
             print_note(notice)
     else:
         predictor = _predictor(run)
-        images, left_out = labelled_folder(folder, predictor.class_names)
+        images, left_out = labelled_folder(folder, predictor.class_names, layout)
         evaluation = evaluate_new_images(run, dataset_of(workspace, run), predictor, images)
     lowest, highest = evaluation.accuracy_interval
     line = _(

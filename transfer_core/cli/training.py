@@ -12,6 +12,7 @@ from transfer_core.cli.datasets import dataset_from
 from transfer_core.cli.options import (
     common_options,
     config_from,
+    layout_options,
     open_workspace,
     recommended_config,
     training_options,
@@ -22,6 +23,8 @@ from transfer_core.cli.output import (
     report,
     training_facts,
 )
+from transfer_core.data.checks.notices import read_as_sentence
+from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
 from transfer_core.runs.run_status import resumable_run
@@ -35,14 +38,24 @@ from transfer_core.workspace import Workspace
 @click.command()
 @click.argument("source", metavar="FOLDER_OR_DATASET")
 @training_options
+@layout_options
 @common_options
-def train(source: str, recommended: bool, root: Path | None, as_json: bool, **choices: Any) -> None:
+def train(
+    source: str,
+    recommended: bool,
+    layout: LayoutChoice | None,
+    root: Path | None,
+    as_json: bool,
+    **choices: Any,
+) -> None:
     """Train a classifier on a folder, a zip, a sample or a dataset that is there already."""
     workspace = open_workspace(root)
     config = config_from(choices)
     backbone = make_ready(workspace, config)
     FreezePlan.of(config, backbone)  # raises before a thousand images are read
-    dataset = dataset_from(workspace, source, config.seed)
+    dataset = dataset_from(workspace, source, config.seed, layout=layout)
+    if dataset.read_as:
+        print_note(read_as_sentence(dataset.read_as))
     dataset.check_trainable()
     if recommended:
         config, reasons = recommended_config(choices, dataset, backbone)

@@ -218,10 +218,10 @@ class _Intake:
         class_name = self._label or file.class_name
         if file.is_system_file:
             self._leave_out(file, _("it belongs to the operating system"), "system")
-        elif class_name is None:
-            self._leave_out(file, _("it is not in a class folder"), "no_class")
-        elif isinstance(stored, UnreadableImageError):
+        elif isinstance(stored, UnreadableImageError) and (class_name or file.is_refused):
             self._leave_out(file, str(stored), stored.kind)
+        elif class_name is None or isinstance(stored, UnreadableImageError):
+            self._leave_out(file, _("it is not in a class folder"), "no_class")
         elif known := self._by_id.get(stored.id):
             self._meet_again(file, known, class_name)
         elif stored.id in self._excluded:
@@ -275,7 +275,7 @@ def _store(
     folder: Path, label: str | None, written: list[Path], file: ImportedFile
 ) -> ImageRecord | UnreadableImageError:
     """Decode a file and store the photo under the hash of its pixels. Runs on a worker thread."""
-    if file.is_system_file or not (label or file.class_name):
+    if file.is_system_file or not (label or file.class_name or file.is_refused):
         return UnreadableImageError()
     try:
         decoded = read_image(file.read())

@@ -29,6 +29,7 @@ LeftOutKind = Literal[
     "excluded",
     "missing",
 ]
+LabelsFrom = Literal["folders", "subfolders", "names", "table"]
 NoticeKind = Literal[
     "unused_table",
     "unknown_split_words",
@@ -111,6 +112,26 @@ class LeftOut(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
         return self.kind in ("system", "again")
 
 
+class ReadAs(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the latest folder, archive or table was understood.
+
+    Args:
+        labels_from: Where the classes came from.
+        num_classes: Classes that were found.
+        table: Name of the table with the classes, if any.
+        column: Its column.
+        splits: Parts of the split that folders or the table name.
+        folders: Top folders that were put together, or the only one that was used.
+    """
+
+    labels_from: LabelsFrom
+    num_classes: Count
+    table: Text = ""
+    column: Text = ""
+    splits: tuple[Split, ...] = ()
+    folders: tuple[Text, ...] = ()
+
+
 class Notice(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A fact about how files were read that the person should know. Its sentence is made when it is shown.
 
@@ -162,6 +183,7 @@ class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
         edits: Changes of labels that can be undone, the latest last.
         sample: Name of the built-in sample it came from, if any.
         notices: Facts about how the files were read.
+        read_as: How the latest folder, archive or table was understood; None if the person named the class.
     """
 
     name: Text
@@ -177,3 +199,4 @@ class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
     edits: tuple[Edit, ...] = ()
     sample: Text | None = None
     notices: tuple[Notice, ...] = ()
+    read_as: ReadAs | None = None

@@ -12,26 +12,32 @@ from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import LeftOut
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.layout import labelled_files
+from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.evaluation.evaluation import LabelledImage
 from transfer_core.language import _
 
 
-def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[LabelledImage], list[LeftOut]]:
+def labelled_folder(
+    folder: Path, class_names: Sequence[str], layout: LayoutChoice | None = None
+) -> tuple[list[LabelledImage], list[LeftOut]]:
     """Return the images of a folder with their classes, and the files that cannot be used.
 
     Args:
         folder: The folder around the class folders.
         class_names: How the model spells its classes. A folder `Cats` holds images of its class `cats`.
+        layout: The meaning of the folders, if the person chose one.
 
     Returns:
         The images, and every other file with the reason.
 
     Raises:
+        LayoutQuestionError: If the folders have several meanings and there is no choice.
         IngestError: If it is not a folder, has no class folders, or none of its files can be used.
     """
     spelling = {name.casefold(): name for name in class_names}
-    files = [file for file in folder_source(folder) if not file.is_system_file]
+    files = [file for file in labelled_files(folder_source(folder), layout) if not file.is_system_file]
     images, left_out = [], []
     for file, found in zip(files, map_ahead(_identify, files), strict=True):
         if isinstance(found, UnreadableImageError):
@@ -44,13 +50,14 @@ def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[Labe
                 LabelledImage(file.location, file.path, class_name, identifier, fingerprint=likeness)
             )
     if not images:
-        raise IngestError(_nothing_to_score(folder, [file for file in files if file.class_name], left_out))
+        in_class_folders = [file for file in files if file.class_name and not file.is_refused]
+        raise IngestError(_nothing_to_score(folder, in_class_folders, left_out))
     return images, left_out
 
 
 def _identify(file: ImportedFile) -> tuple[str, str] | UnreadableImageError:
     """Return the id and the fingerprint of a picture, or why it cannot be used."""
-    if not file.class_name:
+    if not file.class_name and not file.is_refused:
         return UnreadableImageError(_("it is not in a class folder"), "no_class")
     try:
         image = decode_image(file.read())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.layout_choice import LayoutChoice, LayoutQuestion
 
 if TYPE_CHECKING:
     from transfer_core.inference.predictor import Prediction
@@ -33,6 +34,7 @@ class Upload:
         has_failed: Whether saving failed, which ended the upload.
         is_shown: Whether the page was drawn after the end.
         problem: Error message for the person.
+        listing: The browser's list of files, kept while the person is asked what the folders mean.
     """
 
     id: str
@@ -51,6 +53,22 @@ class Upload:
     has_failed: bool = False
     is_shown: bool = False
     problem: str = ""
+    listing: dict[str, Any] | None = None
+
+
+@dataclass
+class AskedLayout:
+    """A question to the person about the folders of an upload.
+
+    Args:
+        question: The possible meanings.
+        thumbnails: JPEG files by folder or class.
+        choice: The answer, as soon as there is one.
+    """
+
+    question: LayoutQuestion
+    thumbnails: dict[str, list[bytes]] = field(default_factory=dict)
+    choice: LayoutChoice | None = None
 
 
 @dataclass

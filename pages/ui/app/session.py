@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui.app.arrivals import LiveAnswer, Recording, Upload
+from pages.ui.app.arrivals import AskedLayout, LiveAnswer, Recording, Upload
 from pages.ui.app.process import workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
@@ -47,6 +47,7 @@ class Session:
         config: The numbers on the Train page.
         upload: A folder on its way from the browser, or None.
         server_upload: A folder on its way from the server's disk, or None.
+        layouts: Questions about the meaning of folders, by the id of their upload.
         recording: The latest recording of the camera, or None.
         num_files_taken: Uploads that were processed; a new number gives an empty upload field.
         shown_problem: The kind of problem whose images the gallery shows, or None.
@@ -81,6 +82,7 @@ class Session:
     config: TrainingConfig = field(default_factory=TrainingConfig)
     upload: Upload | None = None
     server_upload: Upload | None = None
+    layouts: dict[str, AskedLayout] = field(default_factory=dict)
     recording: Recording | None = None
     num_files_taken: int = 0
     shown_problem: str | None = None

@@ -12,26 +12,29 @@ import streamlit as st
 from msgspec import structs
 
 from pages.ui.app.arrivals import Upload
+from pages.ui.app.layout_question import read_or_ask
+from pages.ui.app.process import workspace
+from pages.ui.app.session import Session
 from pages.ui.app.words import plain
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import check_anything_added
 from transfer_core.data.limits import limits
 from transfer_core.data.sources.imported_file import ImportedFile, check_count
-from transfer_core.data.sources.table import arranged
 from transfer_core.data.sources.upload import failing_file, uploaded_file
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import plural
 
 
-def expect_files(upload: Upload, listing: dict[str, Any]) -> list[ImportedFile]:
+def expect_files(session: Session, upload: Upload, listing: dict[str, Any]) -> list[ImportedFile] | None:
     """Find the class of every file that will arrive. Tables and nested folders need the whole list for that.
 
     Args:
+        session: Keeps the question to the person, if the folders have several meanings.
         upload: Keeps the files in `awaited`.
         listing: From the browser: `paths` of all files, and `tables` with their content.
 
     Returns:
-        The files that need no content, such as those that a table does not name.
+        The files that need no content, such as those that a table does not name; None while the person is asked.
 
     Raises:
         IngestError: If there are more files than are taken at once.
@@ -39,8 +42,12 @@ def expect_files(upload: Upload, listing: dict[str, Any]) -> list[ImportedFile]:
     check_count(len(listing["paths"]))
     listed = [replace(uploaded_file(path, b""), read=partial(_await, path)) for path in listing["paths"]]
     tables = [_decoded(table["path"], table) for table in listing["tables"]]
+    reading = read_or_ask(session, upload.id, [*listed, *tables])
+    if reading is None:
+        return None
+    upload.after = structs.replace(upload.after, read_as=reading.read_as)
     settled = []
-    for file in arranged([*listed, *tables]):
+    for file in reading.files:
         if isinstance(file.read, partial):
             upload.awaited[file.read.args[0]] = file
         else:
@@ -69,6 +76,14 @@ def take_part(upload: Upload, part: dict[str, Any]) -> ImportedFile | None:
     if part["offset"] == 0 and part["is_end"]:
         return replace(awaited, read=arrived.read)
     return _joined(upload, awaited, part, arrived.read())
+
+
+def present_dataset(upload: Upload) -> ImageDataset:
+    """Return the dataset of an upload as it is now: another tab or part of the page may have changed it."""
+    if not upload.after.version:
+        return upload.after
+    present = ImageDataset.load(workspace(), upload.after.id)
+    return structs.replace(present, read_as=upload.after.read_as)
 
 
 def without_known(upload: Upload, present: ImageDataset, collected: ImageDataset) -> ImageDataset:

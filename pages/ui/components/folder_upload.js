@@ -8,6 +8,9 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 const BATCH_FILES = 200;
 const SEND_AGAIN_AFTER = 20_000; // milliseconds
 const SURELY_LOST_AFTER = 3_000; // when the server has drawn the page since, without the batch
+const THUMBNAIL_SIDE = 160; // pixels
+const MOST_TABLES = 40;
+const MOST_TABLE_BYTES = 32 * 1024 * 1024;
 const NOTE = "transfer-studio-upload";
 const GONE_AFTER = 2_000; // the page may draw the component again at another place
 
@@ -23,8 +26,9 @@ function createUpload() {
 
     const show = () => {
         const { words } = data;
-        const isBusy = isListing || job !== null;
-        find(".drop").hidden = isBusy;
+        const isAsked = job !== null && Boolean(data.asks) && data.upload === job.id;
+        const isBusy = isListing || (job !== null && !isAsked);
+        find(".drop").hidden = isBusy || isAsked;
         find(".progress").hidden = !isBusy;
         find(".choose").textContent = words.choose;
         find(".hint").textContent = words.hint;
@@ -43,8 +47,7 @@ function createUpload() {
         const named = files
             .map(({ path, file }) => ({ path, file, isTooLarge: file?.size > data.max_file_bytes }))
             .sort((one, other) => (one.path < other.path ? -1 : 1));
-        const isTable = ({ path }) => data.table_endings.some((ending) => path.toLowerCase().endsWith(ending));
-        const tables = named.filter(isTable);
+        const tables = findTables(named, data.table_endings);
         const others = named.filter((file) => !tables.includes(file));
         if (others.length > data.max_files) return refuse(data.words.too_many);
         if (!others.length) return refuse(data.words.empty);
@@ -124,11 +127,30 @@ function createUpload() {
     const takeAnswer = () => {
         const isKnown = data.upload === job.id;
         if (isKnown && data.has_failed) end();
+        else if (isKnown && data.asks) wait();
+        else if (isKnown && job.isWaiting) {
+            job.isWaiting = false;
+            post();
+        }
         else if (isKnown && data.acknowledged >= job.number) goOn();
         // The server was started again: what it had not saved yet is sent once more.
         else if (!isKnown && job.isListed) beginAt(job.saved);
         // It has drawn the page without the batch.
         else if (Date.now() - job.sentAt > SURELY_LOST_AFTER) postAgain();
+    };
+
+    /** The person is asked what the folders mean: show some photos meanwhile, and send nothing else. */
+    const wait = async () => {
+        const current = job;
+        clearTimeout(current.timer);
+        if (current.isWaiting) return;
+        current.isWaiting = true;
+        const wanted = new Set(data.asks);
+        const shown = current.files.filter(({ path }) => wanted.has(path));
+        const files = await Promise.all(
+            shown.map(async ({ path, file }) => ({ path, content: await makeThumbnail(file) })),
+        );
+        if (job === current) send("thumbnails", { upload: current.id, files, is_over: false });
     };
 
     const goOn = () => {
@@ -198,6 +220,7 @@ function createUpload() {
                 attach();
             }
             if (job?.batch) takeAnswer();
+            else if (!job && data.asks) send("thumbnails", { upload: data.upload, files: [], is_over: true });
             show();
         },
         leave(oldRoot) {
@@ -236,6 +259,34 @@ async function readPart({ path, file, isTooLarge }, offset, length) {
         return { path, content, offset, is_end: offset + length >= file.size };
     } catch {
         return unread;
+    }
+}
+
+/** The files that may be tables: those near the top first, for a label folder has one small file for each photo. */
+function findTables(files, endings) {
+    const depth = ({ path }) => path.split("/").length;
+    const found = files.filter(({ path }) => endings.some((ending) => path.toLowerCase().endsWith(ending)));
+    let bytes = 0;
+    return found
+        .sort((one, other) => depth(one) - depth(other) || sizeOf([other]) - sizeOf([one]))
+        .slice(0, MOST_TABLES)
+        .filter((file) => (bytes += sizeOf([file])) <= MOST_TABLE_BYTES);
+}
+
+/** A small JPEG of a photo in base64; empty where the browser cannot show it. */
+async function makeThumbnail(file) {
+    try {
+        const bitmap = await createImageBitmap(file);
+        const scale = Math.min(1, THUMBNAIL_SIDE / Math.max(bitmap.width, bitmap.height));
+        const canvas = new OffscreenCanvas(
+            Math.max(1, Math.round(bitmap.width * scale)),
+            Math.max(1, Math.round(bitmap.height * scale)),
+        );
+        canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+        bitmap.close();
+        return await toBase64(await canvas.convertToBlob({ type: "image/jpeg" }));
+    } catch {
+        return "";
     }
 }
 

@@ -8,10 +8,18 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.app.arrivals import Upload
+from pages.ui.app.layout_question import is_answered, received_thumbnail
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, component_value, write_address
-from pages.ui.app.upload_parts import check_outcome, expect_files, show_outcome, take_part, without_known
+from pages.ui.app.upload_parts import (
+    check_outcome,
+    expect_files,
+    present_dataset,
+    show_outcome,
+    take_part,
+    without_known,
+)
 from pages.ui.components.component import component
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
@@ -47,12 +55,16 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
             "max_files": limits().files,
             "max_file_bytes": limits().file_bytes,
             "table_endings": TABLE_ENDINGS,
+            "asks": _wanted_thumbnails(session, upload) if upload and upload.listing else None,
             "words": _words(),
         },
         on_batch_change=partial(guarded(_take_batch), session, dataset),
+        on_thumbnails_change=partial(_take_thumbnails, session),
     )
     if upload is None:
         return
+    if upload.listing:
+        _show_question(session, upload)
     show_outcome(upload)
     if upload.is_complete and not upload.is_shown:
         upload.is_shown = True
@@ -75,12 +87,14 @@ def _take_batch(session: Session, dataset: ImageDataset | None) -> None:
         return
     try:
         _add_batch(session, upload, batch)
+        if upload.listing:
+            return  # The batch is sent again when the person has answered.
         upload.num_batches += 1
         upload.num_saved = upload.num_saved if upload.waiting else upload.num_batches
         if batch["is_last"]:
             check_outcome(upload)
     except TransferStudioError as error:
-        upload.problem = str(error)
+        upload.problem, upload.listing = str(error), None
         upload.has_failed = upload.num_batches < batch["number"]
     upload.is_complete = bool(batch["is_last"]) or upload.has_failed
 
@@ -96,8 +110,11 @@ def _begin(dataset: ImageDataset | None, batch: dict[str, Any]) -> Upload:
 
 
 def _add_batch(session: Session, upload: Upload, batch: dict[str, Any]) -> None:
-    is_opening = bool(batch["listing"]) and not upload.awaited
-    upload.waiting += expect_files(upload, batch["listing"]) if is_opening else []
+    if batch["listing"] and not upload.awaited:
+        upload.listing = batch["listing"]
+        _expect(session, upload)
+    if upload.listing:
+        return
     upload.waiting += [file for part in batch["files"] if (file := take_part(upload, part))]
     upload.num_waiting_bytes += sum(len(part["content"] or "") for part in batch["files"])
     is_full = upload.num_waiting_bytes >= _SAVED_BYTES or len(upload.waiting) >= _SAVED_FILES
@@ -105,9 +122,50 @@ def _add_batch(session: Session, upload: Upload, batch: dict[str, Any]) -> None:
         _save_waiting(session, upload)
 
 
+def _expect(session: Session, upload: Upload) -> None:
+    """Find the classes of the listed files, or keep the list while the person is asked."""
+    settled = expect_files(session, upload, upload.listing or {})
+    if settled is not None:
+        upload.waiting += settled
+        upload.listing = None
+
+
+def _show_question(session: Session, upload: Upload) -> None:
+    try:
+        if not is_answered(session, upload.id):
+            return
+        _expect(session, upload)
+    except TransferStudioError as error:
+        upload.problem, upload.listing = str(error), None
+        upload.is_complete = upload.has_failed = True
+    st.rerun()
+
+
+def _wanted_thumbnails(session: Session, upload: Upload) -> list[str]:
+    """Return the paths of the photos that the question shows, as the browser named them."""
+    files = [file for some in session.layouts[upload.id].question.samples.values() for file in some]
+    return [file.read.args[0] for file in files if isinstance(file.read, partial)]
+
+
+def _take_thumbnails(session: Session) -> None:
+    """Put the small copies that the browser made into the question."""
+    sent, upload = component_value(_KEY, "thumbnails"), session.upload
+    if not sent or upload is None or sent["upload"] != upload.id or not upload.listing:
+        return
+    if sent["is_over"]:
+        session.upload = None  # The folder is no longer there to be sent.
+        return
+    contents = {part["path"]: part["content"] for part in sent["files"]}
+    asked = session.layouts[upload.id]
+    for name, files in asked.question.samples.items():
+        paths = [file.read.args[0] for file in files if isinstance(file.read, partial)]
+        asked.thumbnails[name] = [
+            small for path in paths if (small := received_thumbnail(contents.get(path, "")))
+        ]
+
+
 def _save_waiting(session: Session, upload: Upload) -> None:
-    # Another tab, or another part of this page, may have changed the dataset meanwhile.
-    present = ImageDataset.load(workspace(), upload.after.id) if upload.after.version else upload.after
+    present = present_dataset(upload)
     upload.after = without_known(upload, present, collect_files(present, upload.waiting))
     upload.waiting, upload.num_waiting_bytes = [], 0
     if upload.after.images:

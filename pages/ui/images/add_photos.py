@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable
 
 import streamlit as st
+from msgspec.structs import replace
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.ui.app.dataset_choice import dataset_labels, stored_datasets
+from pages.ui.app.layout_question import is_answered, read_or_ask
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.sample_run import take_sample
@@ -64,6 +66,12 @@ def _show_archive(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _take_archive(session: Session, dataset: ImageDataset | None, file: UploadedFile) -> None:
+    try:
+        if not is_answered(session, file.file_id):
+            return
+    except TransferStudioError:
+        free_upload(file)
+        raise
     before = dataset or create_dataset(workspace(), file.name.split(".")[0])
     bar = st.progress(0.0)
 
@@ -72,7 +80,11 @@ def _take_archive(session: Session, dataset: ImageDataset | None, file: Uploaded
 
     try:
         with open_archive(file, file.name) as files:
-            after = add_files(before, files, progress=show_progress)
+            reading = read_or_ask(session, file.file_id, files)
+            if reading is None:
+                st.rerun()
+            before = replace(before, read_as=reading.read_as)
+            after = add_files(before, reading.files, progress=show_progress)
     except TransferStudioError:
         bar.empty()
         free_upload(file)

@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.words import plain
 from pages.ui.images.split import show_split_choice
+from transfer_core.data.checks.notices import read_as_sentence
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _
 
@@ -17,6 +18,8 @@ from transfer_core.language import _
 def show_overview(dataset: ImageDataset) -> None:
     """Draw name, counts and the split."""
     st.subheader(plain(dataset.name), anchor=False)
+    if dataset.read_as:
+        st.caption(plain(read_as_sentence(dataset.read_as)))
     with st.container(horizontal=True):
         st.metric(_("Classes"), len(dataset.class_names), border=True)
         st.metric(_("To learn from"), f"{len(dataset.images_in('train')):,}", border=True)

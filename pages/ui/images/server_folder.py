@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
+from msgspec.structs import replace
 
 from pages.ui.app.arrivals import Upload
+from pages.ui.app.layout_question import is_answered, read_or_ask
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, write_address
-from pages.ui.app.upload_parts import check_outcome, show_outcome, without_known
+from pages.ui.app.upload_parts import check_outcome, present_dataset, show_outcome, without_known
 from pages.ui.app.words import plain
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
@@ -72,12 +74,19 @@ def _choose_folder(root: Path) -> str:
 
 def _start(session: Session, dataset: ImageDataset | None, relative: str) -> None:
     before = dataset or create_dataset(workspace(), relative.rpartition("/")[2])
+    session.layouts.pop(relative, None)
     session.server_upload = Upload(relative, before, before)
     st.rerun()
 
 
 def _take_in(session: Session, upload: Upload, root: Path) -> None:
     """Add the remaining files. A click elsewhere interrupts this; the next drawing of the page continues."""
+    try:
+        if not is_answered(session, upload.id):
+            return
+    except TransferStudioError as error:
+        upload.problem, upload.is_complete = str(error), True
+        st.rerun()
     bar = st.progress(0.0, text=_("Looking through the folder …"))
     st.button(
         _("Stop here and keep what is in"),
@@ -87,7 +96,11 @@ def _take_in(session: Session, upload: Upload, root: Path) -> None:
         args=(upload,),
     )
     try:
-        files = folder_source(allowed_folder(root, upload.id))
+        reading = read_or_ask(session, upload.id, folder_source(allowed_folder(root, upload.id)))
+        if reading is None:
+            st.rerun()
+        upload.after = replace(upload.after, read_as=reading.read_as)
+        files = reading.files
         for start in range(upload.num_batches * BATCH_FILES, len(files), BATCH_FILES):
             _add_batch(session, upload, files, start, bar)
         check_outcome(upload)
@@ -109,7 +122,7 @@ def _add_batch(
         text = _("{done:,} of {total:,} files").format(done=start + done, total=len(files))
         bar.progress((start + done) / len(files), text=text)
 
-    present = ImageDataset.load(workspace(), upload.after.id) if upload.after.version else upload.after
+    present = present_dataset(upload)
     collected = collect_files(present, files[start : start + BATCH_FILES], progress=show_progress)
     collected = without_known(upload, present, collected)
     upload.after = collected.save() if collected.images else collected

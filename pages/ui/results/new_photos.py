@@ -5,11 +5,14 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from pages.ui.app.layout_question import is_answered, read_or_ask
 from pages.ui.app.page import guarded
+from pages.ui.app.session import Session
 from pages.ui.app.uploads import archive_field, folder_field, has_too_many
 from pages.ui.app.words import plain
 from pages.ui.results.photo_sets import dataset_of
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.open_source import open_archive
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.language import _, plural
@@ -17,7 +20,7 @@ from transfer_core.runs.new_photos import NewPhotos, add_new_photos, forget_new_
 from transfer_core.runs.training_run import TrainingRun
 
 
-def show_new_photos(run: TrainingRun) -> None:
+def show_new_photos(session: Session, run: TrainingRun) -> None:
     """Draw the test photos that a run has, and the fields to add some."""
     learned_from = dataset_of(run)
     photos = new_photos_of(run, learned_from)
@@ -37,9 +40,9 @@ def show_new_photos(run: TrainingRun) -> None:
         with right:
             files = folder_field(f"test-folder-{version}")
         if archive:
-            guarded(_take_archive)(run, archive, learned_from)
+            guarded(_take_archive)(session, run, archive, learned_from)
         elif files and not has_too_many(files):
-            guarded(_take_files)(run, files, learned_from)
+            guarded(_take_files)(session, run, files, learned_from)
 
 
 def _show_present(run: TrainingRun, photos: NewPhotos) -> None:
@@ -62,14 +65,34 @@ def _show_present(run: TrainingRun, photos: NewPhotos) -> None:
             st.rerun()
 
 
-def _take_archive(run: TrainingRun, file: UploadedFile, learned_from: ImageDataset | None) -> None:
+def _take_archive(
+    session: Session, run: TrainingRun, file: UploadedFile, learned_from: ImageDataset | None
+) -> None:
+    if not is_answered(session, file.file_id):
+        return
     with st.spinner(_("Looking at the photos …")), open_archive(file, file.name) as sources:
-        add_new_photos(run, sources, learned_from=learned_from)
-    st.rerun()
+        _add(session, run, file.file_id, sources, learned_from)
 
 
-def _take_files(run: TrainingRun, files: list[UploadedFile], learned_from: ImageDataset | None) -> None:
+def _take_files(
+    session: Session, run: TrainingRun, files: list[UploadedFile], learned_from: ImageDataset | None
+) -> None:
+    upload_id = files[0].file_id
+    if not is_answered(session, upload_id):
+        return
     with st.spinner(_("Looking at the photos …")):
         sources = [uploaded_file(file.name, file.getvalue()) for file in files]
-        add_new_photos(run, sources, learned_from=learned_from)
+        _add(session, run, upload_id, sources, learned_from)
+
+
+def _add(
+    session: Session,
+    run: TrainingRun,
+    upload_id: str,
+    sources: list[ImportedFile],
+    learned_from: ImageDataset | None,
+) -> None:
+    reading = read_or_ask(session, upload_id, sources)
+    if reading:
+        add_new_photos(run, reading.files, learned_from=learned_from)
     st.rerun()

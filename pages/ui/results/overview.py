@@ -40,7 +40,7 @@ def show_overview(session: Session, run: TrainingRun) -> None:
         if "train" in sets and "test" not in sets and _has_test_photos(sets["train"]):
             st.caption(none_left("test"))
         link_to_next(Step.TEST, _("Next: test it on new photos"))
-    guarded(show_new_photos)(run)
+    guarded(show_new_photos)(session, run)
     if evaluations:
         _show_class_by_class(sets, evaluations)
 

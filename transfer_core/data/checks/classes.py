@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
-from transfer_core.data.checks.problems import Fix, Problem, Severity, listed
+from transfer_core.data.checks.problems import Fix, Problem, Severity
 from transfer_core.data.dataset import ADVISED_IMAGES_PER_CLASS, MIN_IMAGES_PER_CLASS, ImageDataset
+from transfer_core.data.sources.layout_choice import listed
 from transfer_core.data.split import classes_without
 from transfer_core.language import _, plural
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from transfer_core.data.checks.problems import Problem, listed
+from transfer_core.data.checks.problems import Problem
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.records import Notice, NoticeKind
-from transfer_core.language import _
+from transfer_core.data.records import Notice, NoticeKind, ReadAs
+from transfer_core.data.sources.layout_choice import joined, listed
+from transfer_core.language import _, plural
 
 
 def check_notices(dataset: ImageDataset) -> Iterator[Problem]:
@@ -26,8 +27,67 @@ def sentence_of(notice: Notice) -> str:
             return _("{name} names parts of a split that are not known: {names}.").format(
                 name=notice.name, names=listed(notice.names)
             )
+        case "subfolders":
+            return _(
+                "Folders below the classes could be the classes instead: {names}. Add the folder again and choose so."
+            ).format(names=listed(notice.names))
+        case "unused_table":
+            return _("The table {name} was not used: the folders name the classes.").format(name=notice.name)
         case _:
             return notice.name
+
+
+def read_as_sentence(read_as: ReadAs) -> str:
+    """Return in one line how a folder, archive or table was understood."""
+    count = read_as.num_classes
+    match read_as.labels_from:
+        case "table":
+            sentences = [
+                plural(
+                    "Read as {count} class, from {table}, column {column}.",
+                    "Read as {count} classes, from {table}, column {column}.",
+                    count,
+                    table=read_as.table,
+                    column=read_as.column,
+                )
+            ]
+        case "names":
+            sentences = [
+                plural(
+                    "Read as {count} class, from the file names.",
+                    "Read as {count} classes, from the file names.",
+                    count,
+                )
+            ]
+        case "subfolders":
+            sentences = [
+                plural(
+                    "Read as {count} class, from subfolders.",
+                    "Read as {count} classes, from subfolders.",
+                    count,
+                )
+            ]
+        case "folders":
+            sentences = [
+                plural(
+                    "Read as {count} class, from folders.", "Read as {count} classes, from folders.", count
+                )
+            ]
+    if len(read_as.folders) > 1:
+        sentences.append(_("Put together from {folders}.").format(folders=listed(read_as.folders)))
+    elif read_as.folders:
+        sentences.append(_("Only the folder {folder} is used.").format(folder=read_as.folders[0]))
+    if read_as.splits:
+        sentences.append(_split_sentence(read_as))
+    return " ".join(sentences)
+
+
+def _split_sentence(read_as: ReadAs) -> str:
+    words = {"train": _("training"), "validation": _("validation"), "test": _("test")}
+    parts = joined([words[split] for split in read_as.splits])
+    if read_as.labels_from == "table":
+        return _("Split by the table into {parts}.").format(parts=parts)
+    return _("Split by your folders into {parts}.").format(parts=parts)
 
 
 def _title(kind: NoticeKind) -> str:

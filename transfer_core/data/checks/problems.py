@@ -9,10 +9,8 @@ from typing import Any, Literal
 
 from transfer_core.data.dataset import MIN_IMAGES_PER_CLASS, ImageDataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.language import _
 
 Severity = Literal["error", "warning", "info"]
-_MAX_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -86,14 +84,6 @@ class Suspicion:
 def ids_of(images: Iterable[ImageRecord]) -> tuple[str, ...]:
     """Return the ids of images, in their order."""
     return tuple(image.id for image in images)
-
-
-def listed(names: Collection[str]) -> str:
-    """Return a few names in one line, and how many more there are."""
-    shown = ", ".join(list(names)[:_MAX_NAMES])
-    if len(names) <= _MAX_NAMES:
-        return shown
-    return _("{names} and {count:,} more").format(names=shown, count=len(names) - _MAX_NAMES)
 
 
 def taking_out(dataset: ImageDataset, ids: Collection[str], title: str) -> Fix | None:

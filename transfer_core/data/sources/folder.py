@@ -9,18 +9,13 @@ from pathlib import Path
 
 from transfer_core.data.limits import limits
 from transfer_core.data.sources.imported_file import ImportedFile, check_count, check_file_size, refused_file
-from transfer_core.data.sources.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.files import check_shortage
 from transfer_core.language import _
 
 
 def folder_source(folder: Path) -> list[ImportedFile]:
-    """List the files of a folder on this machine. Links are not followed.
-
-    Args:
-        folder: Its subfolders are the classes, also below `train`, `val` and `test`, and below one more folder
-            around them all; or a table at its top names the classes.
+    """List the files of a folder on this machine, sorted by path. Links are not followed.
 
     Raises:
         IngestError: If it is not a folder, or holds too many files.
@@ -44,7 +39,7 @@ def folder_source(folder: Path) -> list[ImportedFile]:
             files += [_too_deep((*place, name)) for name in folders if name not in links]
             folders.clear()
         check_count(len(files))
-    return arranged(sorted(files, key=lambda file: file.parts))
+    return sorted(files, key=lambda file: file.parts)
 
 
 def file_at(folder: Path, place: tuple[str, ...]) -> ImportedFile:

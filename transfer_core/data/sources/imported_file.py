@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,14 +15,6 @@ from transfer_core.language import _
 if TYPE_CHECKING:
     from transfer_core.data.records import Notice, Split
 
-SPLIT_FOLDERS: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
 MAX_NAME_LENGTH = 60
 
@@ -34,21 +26,23 @@ class ImportedFile:
     Args:
         parts: Its folders below the top of the folder or archive, and its name.
         read: Returns its bytes; raises `UnreadableImageError` when it cannot.
-        label: Its class from a table; without one the folder is the class.
-        given_split: Its split from a table; without one a top folder such as `train` is the split.
+        label: Its class; empty if it has none. None before the layout was read: its first folder is then the class.
+        split: Its part of the person's own split, if there is one.
         series: Names the recording, session or file that it comes from; files of one series stay on one side of the
             split. Empty if it comes from none.
         notices: Facts about how it was read; each is kept once for the dataset.
         location: Its path if it is a file on this machine.
+        is_refused: Whether it is only listed with a reason, which reading it raises.
     """
 
     parts: tuple[str, ...]
     read: Callable[[], bytes]
     label: str | None = None
-    given_split: Split | None = None
+    split: Split | None = None
     series: str = ""
     notices: tuple[Notice, ...] = ()
     location: Path | None = None
+    is_refused: bool = False
 
     @property
     def path(self) -> str:
@@ -66,21 +60,9 @@ class ImportedFile:
 
     @property
     def class_name(self) -> str | None:
-        """Its label, or the first folder that is not a split; None when there is neither."""
-        if self.label is not None:
-            return clean_name(self.label) or None
-        folders = self.parts[:-1] if self._split_of_folder is None else self.parts[1:-1]
-        return clean_name("".join(folders[:1])) or None
-
-    @property
-    def split(self) -> Split | None:
-        """The split from a table or a top folder such as `train` or `val`, or None."""
-        return self.given_split or self._split_of_folder
-
-    @property
-    def _split_of_folder(self) -> Split | None:
-        # A folder "train" that holds pictures itself is the class of a vehicle.
-        return split_named(self.parts[0]) if len(self.parts) > 2 else None
+        """Its label, or its first folder before the layout was read; None when there is neither."""
+        label = "".join(self.parts[:-1][:1]) if self.label is None else self.label
+        return clean_name(label) or None
 
 
 def refused_file(path: str, reason: str, kind: UnreadableKind, label: str | None = None) -> ImportedFile:
@@ -96,8 +78,7 @@ def refused_file(path: str, reason: str, kind: UnreadableKind, label: str | None
     def read() -> NoReturn:
         raise UnreadableImageError(reason, kind)
 
-    # Always with a class: this reason must be shown, not that it is in no class folder.
-    return ImportedFile(tuple(path.split("/")), read, clean_name(label or "") or "?")
+    return ImportedFile(tuple(path.split("/")), read, label, is_refused=True)
 
 
 def clean_name(name: str, max_length: int = MAX_NAME_LENGTH) -> str:
@@ -113,35 +94,6 @@ def clean_name(name: str, max_length: int = MAX_NAME_LENGTH) -> str:
     composed = unicodedata.normalize("NFC", name)
     visible = "".join(letter for letter in composed if unicodedata.category(letter)[0] != "C")
     return " ".join(visible.split())[:max_length].strip()
-
-
-def split_named(name: str) -> Split | None:
-    """Return the split that a folder or a cell of a table names, or None."""
-    return SPLIT_FOLDERS.get(clean_name(name).casefold())
-
-
-def without_common_root(files: list[ImportedFile]) -> list[ImportedFile]:
-    """Drop the one folder around all class folders, if there is one.
-
-    A folder that names a split is kept, and so is a folder with photos of its own and a single subfolder: that is a
-    class.
-
-    Args:
-        files: All files of a folder or an archive.
-    """
-    wanted = [file for file in files if not file.is_system_file and file.label is None]
-    roots = {file.parts[0] for file in wanted if len(file.parts) > 1}
-    subfolders = {file.parts[1] for file in wanted if len(file.parts) > 2}
-    has_own_files = any(len(file.parts) == 2 for file in wanted)
-    if len(roots) != 1 or not subfolders or (has_own_files and len(subfolders) == 1):
-        return files
-    root = roots.pop()
-    if split_named(root):
-        return files
-    return [
-        replace(file, parts=file.parts[1:]) if file.parts[0] == root and len(file.parts) > 1 else file
-        for file in files
-    ]
 
 
 def check_count(num_files: int) -> None:

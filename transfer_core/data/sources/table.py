@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from transfer_core.data.sources.folder_names import split_named
 from transfer_core.data.sources.imported_file import (
     ImportedFile,
     check_count,
     clean_name,
     refused_file,
-    split_named,
-    without_common_root,
 )
 from transfer_core.data.sources.members import unsafe_reason
 from transfer_core.errors import UnreadableImageError
@@ -59,7 +58,7 @@ def arranged(files: list[ImportedFile]) -> list[ImportedFile]:
     """
     tables = [found for file in files if (found := _table_in(file, files))]
     if len(tables) != 1:
-        return without_common_root(files)
+        return []
     table, rows, below = tables[0]
     return labelled([file for file in below if file.parts != table.parts], rows, table.parts[-1])
 
@@ -203,7 +202,7 @@ def _normal(path: str) -> str:
 def _with_label(file: ImportedFile, row: LabelRow, table: str) -> ImportedFile:
     if not clean_name(row.label):
         return _refused(file, _("{table} gives it no class"), table)
-    return replace(file, label=row.label, given_split=row.split)
+    return replace(file, label=row.label, split=row.split)
 
 
 def _with_second_label(file: ImportedFile, known: ImportedFile, row: LabelRow, table: str) -> ImportedFile:

@@ -23,7 +23,6 @@ from transfer_core.data.sources.imported_file import (
     refused_file,
 )
 from transfer_core.data.sources.members import allowed_size, check_unpacked_size, member_file
-from transfer_core.data.sources.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 
@@ -128,7 +127,7 @@ def _files(file: BinaryIO, name: str) -> list[ImportedFile]:
                     check_count(len(files))
     except (*_DAMAGES, OSError) as error:
         raise IngestError(_damaged(name)) from error
-    return arranged(files)
+    return files
 
 
 def _file(shared: SharedFile, member: tarfile.TarInfo) -> ImportedFile:

@@ -15,7 +15,6 @@ from typing import BinaryIO
 from transfer_core.data.limits import limits
 from transfer_core.data.sources.imported_file import ImportedFile, check_count, check_file_size, clean_name
 from transfer_core.data.sources.members import check_unpacked_size, member_file
-from transfer_core.data.sources.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 
@@ -59,7 +58,7 @@ def zip_source(file: BinaryIO, name: str) -> list[ImportedFile]:
     unpacked, packed = (sum(sizes) for sizes in _sizes(members))
     check_unpacked_size(unpacked, packed, name)
     _check_overlaps(members, name)
-    return arranged([member_file(_name_of(member), partial(_read, archive, member)) for member in members])
+    return [member_file(_name_of(member), partial(_read, archive, member)) for member in members]
 
 
 def size_of_list(file: BinaryIO) -> int:

@@ -1,0 +1,110 @@
+"""The question to the person what the folders of an upload mean, with photos of each."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Literal
+
+import streamlit as st
+
+from pages.ui.app.arrivals import AskedLayout
+from pages.ui.app.session import Session
+from pages.ui.app.words import plain
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.thumbnails import thumbnail
+from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.layout import Reading, read_layout
+from transfer_core.data.sources.layout_choice import LayoutQuestion, LayoutQuestionError
+from transfer_core.errors import IngestError
+from transfer_core.language import _
+
+_THUMBNAIL_SIDE = 96
+
+
+def read_or_ask(session: Session, upload_id: str, files: Sequence[ImportedFile]) -> Reading | None:
+    """Return files with their classes; None if the person must first be asked what the folders mean.
+
+    Args:
+        session: Keeps the question and the answer.
+        upload_id: Names the upload.
+        files: All its files.
+
+    Raises:
+        IngestError: If the answer does not fit the files.
+    """
+    asked = session.layouts.get(upload_id)
+    choice = asked.choice if asked else None
+    try:
+        reading = read_layout(files, choice)
+    except LayoutQuestionError as error:
+        _ask(session, upload_id, error.question)
+        return None
+    if reading.alternative and choice is None:
+        _ask(session, upload_id, reading.alternative)
+        return None
+    return reading
+
+
+def is_answered(session: Session, upload_id: str) -> bool:
+    """Return whether the person need not be asked about an upload; draw the open question if they must.
+
+    Raises:
+        IngestError: If the person says that no meaning is right; the message says what to do.
+    """
+    asked = session.layouts.get(upload_id)
+    if asked is None or asked.choice:
+        return True
+    with st.container(border=True, key="layout-question"):
+        st.markdown(f":material/help: **{plain(asked.question.sentence)}**")
+        for name, pictures in asked.thumbnails.items():
+            _show_photos(name, pictures)
+        _show_choices(session, upload_id, asked)
+    return asked.choice is not None
+
+
+def _show_choices(session: Session, upload_id: str, asked: AskedLayout) -> None:
+    with st.container(horizontal=True):
+        for number, choice in enumerate(asked.question.choices):
+            kind: Literal["primary", "secondary"] = "secondary" if number else "primary"
+            if st.button(plain(asked.question.answer(choice)), type=kind, key=f"layout-{number}"):
+                asked.choice = choice
+        if st.button(_("None of these"), type="tertiary", key="layout-none"):
+            del session.layouts[upload_id]
+            raise IngestError(
+                _("Nothing was added. Put the photos of each class into a folder with its name.")
+            )
+
+
+def received_thumbnail(content: str) -> bytes:
+    """Return a small copy of a photo that the browser made; empty if it is none.
+
+    Args:
+        content: A JPEG in base64.
+    """
+    try:
+        return thumbnail(decode_image(base64.b64decode(content, validate=True)), _THUMBNAIL_SIDE)
+    except (binascii.Error, TypeError, IngestError):
+        return b""
+
+
+def _ask(session: Session, upload_id: str, question: LayoutQuestion) -> None:
+    thumbnails = {
+        name: [small for file in files if (small := _small(file))] for name, files in question.samples.items()
+    }
+    session.layouts[upload_id] = AskedLayout(question, thumbnails)
+
+
+def _small(file: ImportedFile) -> bytes:
+    try:
+        return thumbnail(decode_image(file.read()), _THUMBNAIL_SIDE)
+    except IngestError:
+        return b""
+
+
+def _show_photos(name: str, pictures: Sequence[bytes]) -> None:
+    st.caption(plain(name))
+    if pictures:
+        described = [_("A photo in {folder}").format(folder=name)] * len(pictures)
+        st.image(list(pictures), width=_THUMBNAIL_SIDE, alt=described)

@@ -1,0 +1,176 @@
+"""Give every file of a folder, archive or upload its class: from folders, a table, or file names.
+
+Where there are two meanings, the person is asked: a label is never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from transfer_core.data.records import Notice, ReadAs, Split
+from transfer_core.data.sources.folder_layout import FolderReading, is_photo, read_folders
+from transfer_core.data.sources.folder_names import folded, is_number
+from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.layout_choice import LayoutChoice, LayoutQuestion, LayoutQuestionError
+from transfer_core.data.sources.tables.table import TableReading, TablesFound, read_tables
+from transfer_core.errors import IngestError
+from transfer_core.language import _
+
+# A table that names fewer of the photos than this was made for other photos.
+_MIN_NAMED = 0.5
+# Share of photos on which folders and table must agree to count as the same classes.
+_MIN_AGREEMENT = 0.99
+_NUM_SAMPLES = 4
+_NUMBER = re.compile(r"[\d\s._\-]+")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Files with their classes.
+
+    Args:
+        files: All files; those without a class say why when they are read.
+        read_as: How they were understood.
+        alternative: A question with another meaning that is less likely but possible.
+    """
+
+    files: list[ImportedFile]
+    read_as: ReadAs
+    alternative: LayoutQuestion | None = None
+
+
+def read_layout(files: Sequence[ImportedFile], choice: LayoutChoice | None = None) -> Reading:
+    """Return the files of a folder, archive or upload with their classes.
+
+    Args:
+        files: All files as they are listed, with their folders.
+        choice: The meaning that a person chose, if they were asked.
+
+    Raises:
+        LayoutQuestionError: If the files have several meanings and there is no choice.
+        IngestError: If the choice does not fit the files.
+    """
+    unlabelled = [
+        file for file in files if not (file.is_system_file or file.is_refused or file.label is not None)
+    ]
+    open_ones = set(map(id, unlabelled))
+    settled = [file for file in files if id(file) not in open_ones]
+    found = read_tables(unlabelled, choice.column if choice else None)
+    if choice and choice.layout == "table":
+        if found.best is None:
+            raise IngestError(
+                _("No table names these photos. Expected was one with a column of names and one of classes.")
+            )
+        return _by_table(found.best, found, settled)
+    if choice is None and (table := found.best) and _is_decisive(table, unlabelled):
+        return _by_table(table, found, settled)
+    return _by_folders(read_folders(unlabelled, choice), found, settled, is_chosen=choice is not None)
+
+
+def labelled_files(files: Sequence[ImportedFile], choice: LayoutChoice | None = None) -> list[ImportedFile]:
+    """Return files with their classes, as `read_layout` does.
+
+    Raises:
+        LayoutQuestionError: If the files have several meanings and there is no choice.
+        IngestError: If the choice does not fit the files.
+    """
+    return read_layout(files, choice).files
+
+
+def _is_decisive(table: TableReading, files: Sequence[ImportedFile]) -> bool:
+    """Return whether a table counts rather than the folders; raise the question where they disagree."""
+    photos = [file for file in files if is_photo(file)]
+    if table.num_named < _MIN_NAMED * len(photos):
+        return False
+    try:
+        folders = read_folders(files)
+    except LayoutQuestionError:
+        return True
+    if len(folders.class_names) < 2 or _are_numbered(folders.class_names):
+        return True
+    of_folders = {file.parts: file.class_name for file in folders.files if file.class_name and is_photo(file)}
+    pairs = Counter(
+        (of_folders[file.parts], file.class_name)
+        for file in table.files
+        if file.class_name and file.parts in of_folders
+    )
+    if _share_of_one_to_one(pairs) >= _MIN_AGREEMENT:
+        return table.num_named >= len(of_folders)
+    raise LayoutQuestionError(_folders_or_table(folders, table))
+
+
+def _are_numbered(names: Sequence[str]) -> bool:
+    """Return whether folders differ only in a number, such as `images_part_1` and `images_part_2`."""
+    return len({_NUMBER.sub("", folded(name)).strip() for name in names}) == 1 and not any(
+        map(is_number, names)
+    )
+
+
+def _share_of_one_to_one(pairs: Counter[tuple[str, str]]) -> float:
+    """Return the share of photos for which one folder stands for one label of a table and the reverse."""
+    best: dict[str, tuple[int, str]] = {}
+    for (folder, label), count in pairs.items():
+        best[folder] = max(best.get(folder, (0, "")), (count, label))
+    labels = Counter(label for _count, label in best.values())
+    agreeing = sum(count for count, label in best.values() if labels[label] == 1)
+    return agreeing / max(pairs.total(), 1)
+
+
+def _folders_or_table(folders: FolderReading, table: TableReading) -> LayoutQuestion:
+    names = tuple(folders.class_names)
+    samples = {
+        name: [file for file in folders.files if file.class_name == name][:_NUM_SAMPLES] for name in names
+    }
+    choices = (LayoutChoice("table"), LayoutChoice("classes"))
+    return LayoutQuestion("table", names, names, choices, table.name, samples)
+
+
+def _by_table(table: TableReading, found: TablesFound, settled: list[ImportedFile]) -> Reading:
+    if table.label_columns:
+        columns = (table.label_column, *table.label_columns)
+        choices = tuple(LayoutChoice("table", column=column) for column in columns)
+        raise LayoutQuestionError(LayoutQuestion("columns", columns, (), choices, table.name))
+    files = [*_with_notices(table.files, found.notices), *settled]
+    num_classes = len({file.class_name for file in table.files if file.class_name and not file.is_refused})
+    splits = _splits_of(table.files)
+    return Reading(files, ReadAs("table", num_classes, table.name, table.label_column, splits))
+
+
+def _by_folders(
+    folders: FolderReading, found: TablesFound, settled: list[ImportedFile], *, is_chosen: bool
+) -> Reading:
+    notices = list(found.notices)
+    if found.best:
+        notices.append(Notice("unused_table", found.best.name, ("folders",)))
+    alternative = None
+    if folders.subfolders and not is_chosen:
+        notices.append(Notice("subfolders", names=folders.subfolders))
+        alternative = _classes_or_subfolders(folders)
+    files = [*_with_notices(folders.files, notices), *settled]
+    class_names = folders.class_names
+    read_as = ReadAs(
+        folders.labels_from, len(class_names), splits=_splits_of(folders.files), folders=folders.folders
+    )
+    return Reading(files, read_as, alternative)
+
+
+def _classes_or_subfolders(folders: FolderReading) -> LayoutQuestion:
+    names = tuple(folders.class_names)
+    samples = {
+        name: [file for file in folders.files if file.class_name == name][:_NUM_SAMPLES] for name in names
+    }
+    choices = (LayoutChoice("classes"), LayoutChoice("subfolders"))
+    return LayoutQuestion("subfolders", names, folders.subfolders, choices, samples=samples)
+
+
+def _splits_of(files: Sequence[ImportedFile]) -> tuple[Split, ...]:
+    found = {file.split for file in files}
+    return tuple(split for split in get_args(Split) if split in found)
+
+
+def _with_notices(files: Sequence[ImportedFile], notices: Sequence[Notice]) -> list[ImportedFile]:
+    return [replace(file, notices=(*file.notices, *notices)) for file in files] if notices else list(files)
