@@ -15,6 +15,7 @@ from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.layout import labelled_files
 from transfer_core.errors import WeightsError
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.work.task import TaskProgress
@@ -244,7 +245,9 @@ def test_a_split_of_ones_own_is_kept_and_shown(
                 target = tmp_path / "own" / split / path.parent.name / path.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(path.read_bytes())
-    dataset = add_files(create_dataset(page_workspace, "own"), folder_source(tmp_path / "own"))
+    dataset = add_files(
+        create_dataset(page_workspace, "own"), labelled_files(folder_source(tmp_path / "own"))
+    )
     page = open_page("2_Images", images=dataset.id)
     assert [(metric.label, metric.value) for metric in page.metric] == [
         ("Classes", "3"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pages.ui.app.arrivals import Upload
+from pages.ui.app.session import Session
 from pages.ui.app.upload_parts import expect_files, take_part
 from transfer_core.data.ingest import create_dataset
 from transfer_core.errors import IngestError, UnreadableImageError
@@ -26,7 +27,7 @@ def part(path: str, content: bytes, offset: int = 0, *, is_end: bool = True) -> 
 
 def test_nested_folders_get_their_classes_from_the_whole_list(upload: Upload) -> None:
     paths = ["holiday/photos/cat/1.jpg", "holiday/photos/dog/2.jpg"]
-    assert expect_files(upload, {"paths": paths, "tables": []}) == []
+    assert expect_files(Session(), upload, {"paths": paths, "tables": []}) == []
     assert [file.class_name for path in paths if (file := take_part(upload, part(path, b"x")))] == [
         "cat",
         "dog",
@@ -35,7 +36,7 @@ def test_nested_folders_get_their_classes_from_the_whole_list(upload: Upload) ->
 
 def test_what_a_table_does_not_name_is_settled_before_it_comes(upload: Upload) -> None:
     table = part("mixed/labels.csv", b"1.jpg,cat\n3.jpg,dog\n")
-    settled = expect_files(upload, {"paths": ["mixed/1.jpg", "mixed/2.jpg"], "tables": [table]})
+    settled = expect_files(Session(), upload, {"paths": ["mixed/1.jpg", "mixed/2.jpg"], "tables": [table]})
     first = take_part(upload, part("mixed/1.jpg", b"first"))
     assert first and (first.class_name, first.read()) == ("cat", b"first")
     assert take_part(upload, part("mixed/2.jpg", b"second")) is None
@@ -52,7 +53,7 @@ def test_what_a_table_does_not_name_is_settled_before_it_comes(upload: Upload) -
 
 def test_a_file_in_parts_is_whole_at_its_end(upload: Upload) -> None:
     path = "colors/red/large.bmp"
-    expect_files(upload, {"paths": [path], "tables": []})
+    expect_files(Session(), upload, {"paths": [path], "tables": []})
     assert take_part(upload, part(path, b"one ", is_end=False)) is None
     assert take_part(upload, part(path, b"two ", 4, is_end=False)) is None
     file = take_part(upload, part(path, b"three", 8))
@@ -62,7 +63,7 @@ def test_a_file_in_parts_is_whole_at_its_end(upload: Upload) -> None:
 
 def test_a_file_whose_beginning_was_lost_is_named(upload: Upload) -> None:
     path = "colors/red/large.bmp"
-    expect_files(upload, {"paths": [path], "tables": []})
+    expect_files(Session(), upload, {"paths": [path], "tables": []})
     assert take_part(upload, part(path, b"two ", 4, is_end=False)) is None
     file = take_part(upload, part(path, b"three", 8))
     assert file and file.class_name == "red"
@@ -72,7 +73,7 @@ def test_a_file_whose_beginning_was_lost_is_named(upload: Upload) -> None:
 
 def test_content_that_is_no_base64_is_a_file_that_could_not_be_read(upload: Upload) -> None:
     path = "colors/red/1.jpg"
-    expect_files(upload, {"paths": [path], "tables": []})
+    expect_files(Session(), upload, {"paths": [path], "tables": []})
     file = take_part(upload, {"path": path, "content": "!!", "offset": 0, "is_end": True})
     assert file is not None
     with pytest.raises(UnreadableImageError, match="the browser could not read it"):
@@ -82,4 +83,4 @@ def test_content_that_is_no_base64_is_a_file_that_could_not_be_read(upload: Uplo
 def test_too_many_files_are_refused_as_a_whole(upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRANSFER_STUDIO_MAX_FILES", "1")
     with pytest.raises(IngestError, match="There are more than 1 files"):
-        expect_files(upload, {"paths": ["a/b/1.jpg", "a/b/2.jpg"], "tables": []})
+        expect_files(Session(), upload, {"paths": ["a/b/1.jpg", "a/b/2.jpg"], "tables": []})

@@ -54,9 +54,9 @@ def train(
     backbone = make_ready(workspace, config)
     FreezePlan.of(config, backbone)  # raises before a thousand images are read
     dataset = dataset_from(workspace, source, config.seed, layout=layout)
+    dataset.check_trainable()
     if dataset.read_as:
         print_note(read_as_sentence(dataset.read_as))
-    dataset.check_trainable()
     if recommended:
         config, reasons = recommended_config(choices, dataset, backbone)
         for reason in reasons:

@@ -245,7 +245,9 @@ class TestTrain:
         finished = own("train", image_folder, "--recommended", "--backbone", "tiny_random", "--batch-size", 4)
         dataset = ImageDataset.load(workspace, workspace.dataset_ids()[0])
         recommended = recommend(dataset, get_backbone("tiny_random"))
-        assert finished.err.splitlines()[: len(recommended.reasons)] == recommended.reasons
+        read_as, *reasons = finished.err.splitlines()[: len(recommended.reasons) + 1]
+        assert read_as == "Read as 3 classes, from folders."
+        assert reasons == recommended.reasons
         assert config_of_only_run(workspace) == recommended.config.with_changes(batch_size=4)
 
     def test_from_a_zip_and_from_the_dataset_it_became(

@@ -122,6 +122,12 @@ class TestClassFolders:
         paths = [*photos(f"{around}apple"), *photos(f"{around}sky"), f"{around}readme.txt"]
         assert found(paths) == {("apple", None): 4, ("sky", None): 4}
 
+    def test_files_of_the_operating_system_are_no_folder_around(self) -> None:
+        paths = [*photos("all/cat"), *photos("all/dog"), ".DS_Store", "__MACOSX/all/cat/._1.jpg"]
+        files = read_layout(listed(paths)).files
+        assert Counter(file.class_name for file in files if not file.is_system_file) == {"cat": 4, "dog": 4}
+        assert sum(file.is_system_file for file in files) == 2
+
     def test_a_folder_with_a_split_word_among_others_is_a_class(self) -> None:
         assert found([*photos("train"), *photos("bus"), *photos("test")]).keys() == {
             ("train", None),

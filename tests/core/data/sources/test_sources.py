@@ -75,10 +75,6 @@ class TestImportedFile:
             ("cat/1.jpg", "cat"),
             ("cat/old/1.jpg", "cat"),
             ("1.jpg", None),
-            ("train/cat/1.jpg", "cat"),
-            ("Validation/cat/1.jpg", "cat"),
-            ("val/cat/deep/1.jpg", "cat"),
-            ("test/dog/1.jpg", "dog"),
             ("train/1.jpg", "train"),
             ("trains/1.jpg", "trains"),
             ("cat/train/1.jpg", "cat"),
@@ -86,26 +82,10 @@ class TestImportedFile:
             ("  two   words /1.jpg", "two words"),
         ],
     )
-    def test_the_folder_is_the_class(self, path: str, class_name: str | None) -> None:
+    def test_the_first_folder_is_the_class_before_the_layout_is_read(
+        self, path: str, class_name: str | None
+    ) -> None:
         assert file_at(path).class_name == class_name
-
-    @pytest.mark.parametrize(
-        ("path", "split"),
-        [
-            ("train/cat/1.jpg", "train"),
-            ("Training/cat/1.jpg", "train"),
-            ("val/cat/1.jpg", "validation"),
-            ("valid/cat/1.jpg", "validation"),
-            ("VALIDATION/cat/deep/1.jpg", "validation"),
-            ("test/cat/1.jpg", "test"),
-            ("train/1.jpg", None),
-            ("cat/train/1.jpg", None),
-            ("cat/1.jpg", None),
-            ("1.jpg", None),
-        ],
-    )
-    def test_a_top_folder_names_the_split(self, path: str, split: str | None) -> None:
-        assert file_at(path).split == split
 
     def test_a_label_counts_more_than_the_folder(self) -> None:
         file = ImportedFile(("train", "cat", "1.jpg"), lambda: b"", " big\ncat ", "test")
@@ -225,41 +205,10 @@ class TestFolder:
         assert (deep.path, len(others)) == ("a/b/c", 2)
         assert why_unreadable(deep) == "it lies in more than 2 folders within each other"
 
-    @pytest.mark.parametrize(
-        ("paths", "classes"),
-        [
-            (["all/cat/1.jpg", "all/dog/1.jpg"], ["cat", "dog"]),
-            (["all/cat/1.jpg", "all/dog/1.jpg", "all/readme.txt"], ["cat", "dog", None]),
-            (["all/train/cat/1.jpg", "all/val/dog/1.jpg"], ["cat", "dog"]),
-            (["train/cat/1.jpg", "train/dog/1.jpg"], ["cat", "dog"]),
-            (["cat/1.jpg", "cat/2.jpg"], ["cat", "cat"]),
-            (["cat/1.jpg", "cat/old/2.jpg"], ["cat", "cat"]),
-            (
-                ["all/cat/1.jpg", "all/dog/1.jpg", ".DS_Store", "__MACOSX/all/x"],
-                [None, "MACOSX", "cat", "dog"],
-            ),
-        ],
-        ids=str,
-    )
-    def test_one_folder_around_all_classes_is_dropped(
-        self, tmp_path: Path, paths: list[str], classes: list[str | None]
-    ) -> None:
-        for path in paths:
-            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / path).write_bytes(b"1")
-        found = [file.class_name and file.class_name.strip("_") for file in folder_source(tmp_path)]
-        assert sorted(found, key=str) == sorted(classes, key=str)
-
     def test_each_file_has_its_location(self, tmp_path: Path, image_folder: Path) -> None:
         files = folder_source(tmp_path)
-        assert [file.parts[0] for file in files[::8]] == ["blue", "green", "red"]
+        assert [file.parts[-2] for file in files[::8]] == ["blue", "green", "red"]
         assert {file.location for file in files} == set(image_folder.glob("*/*.jpg"))
-
-    def test_a_train_folder_alone_keeps_its_split(self, tmp_path: Path) -> None:
-        for path in ("train/cat/1.jpg", "train/dog/1.jpg"):
-            (tmp_path / path).parent.mkdir(parents=True)
-            (tmp_path / path).write_bytes(b"1")
-        assert [file.split for file in folder_source(tmp_path)] == ["train", "train"]
 
     def test_a_file_that_was_deleted_meanwhile(self, image_folder: Path) -> None:
         file = folder_source(image_folder)[0]
@@ -314,31 +263,12 @@ class TestZip:
             (("dog", "1.jpg"), b"wuff"),
         ]
 
-    def test_one_folder_around_all_classes_is_dropped(self) -> None:
-        assert parts_in(["photos/cat/1.jpg", "photos/dog/1.jpg", "photos/readme.txt"]) == [
-            ("cat", "1.jpg"),
-            ("dog", "1.jpg"),
-            ("readme.txt",),
-        ]
-
-    def test_files_of_the_operating_system_do_not_count_as_a_second_folder(self) -> None:
-        names = ["photos/cat/1.jpg", "photos/dog/1.jpg", "__MACOSX/photos/cat/._1.jpg", ".DS_Store"]
-        files = opened(zipped(dict.fromkeys(names, b"1")))
-        assert [file.parts[0] for file in files] == ["cat", "dog", "__MACOSX", ".DS_Store"]
-        assert [file.is_system_file for file in files] == [False, False, True, True]
-
     def test_class_folders_at_the_top_are_kept(self) -> None:
         names = ["cat/1.jpg", "dog/1.jpg", "dog/more/2.jpg"]
         assert parts_in(names) == [tuple(name.split("/")) for name in names]
 
     def test_a_single_class_folder_is_kept(self) -> None:
         assert parts_in(["cat/1.jpg", "cat/2.jpg"]) == [("cat", "1.jpg"), ("cat", "2.jpg")]
-
-    @pytest.mark.parametrize("root", ["", "data/"])
-    def test_train_and_validation_folders_are_one_set(self, root: str) -> None:
-        names = ["train/cat/1.jpg", "train/dog/1.jpg", "val/cat/2.jpg", "val/dog/2.jpg"]
-        files = opened(zipped(dict.fromkeys([root + name for name in names], b"1")))
-        assert [file.class_name for file in files] == ["cat", "dog", "cat", "dog"]
 
     @pytest.mark.parametrize("name", ["a/./b//1.jpg", "a\\b\\1.jpg", "./a/b/1.jpg"])
     def test_ways_to_write_the_same_path(self, name: str) -> None:
@@ -510,9 +440,9 @@ class TestTar:
         )
         with open_archive(io.BytesIO(content), "photos") as files:
             assert [(file.parts, file.read()) for file in reversed(files)] == [
-                (("狗", "2"), b"w"),
-                (("dog", long_name), b""),
-                (("cat", "1.jpg"), b"meow" * 999),
+                (("all", "狗", "2"), b"w"),
+                (("all", "dog", long_name), b""),
+                (("all", "cat", "1.jpg"), b"meow" * 999),
             ]
 
     def test_files_are_read_by_several_threads(self) -> None:
