@@ -253,6 +253,27 @@ def test_class_folders_dropped_together_are_classes(
     expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
 
 
+def test_the_meaning_of_folders_is_asked_with_photos(
+    server: Server, person: Person, image_folder: Path
+) -> None:
+    for part, numbers in (("first", range(4)), ("second", range(4, 8))):
+        for color in ("blue", "red"):
+            target = image_folder / part / color
+            target.mkdir(parents=True)
+            for number in numbers:
+                (image_folder / color / f"{color}-{number}.jpg").rename(target / f"{number}.jpg")
+    for color in ("blue", "green", "red"):
+        shutil.rmtree(image_folder / color)
+    page = person("/Images")
+    choose_folder(page, image_folder)
+    expect(page.get_by_text("first and second hold the same folders: blue, red.")).to_be_visible()
+    expect(page.get_by_alt_text("A photo in second")).to_have_count(4)
+    page.get_by_role("button", name="Yes, parts of a split").click()
+    expect(page.get_by_text("16 images in 2 classes")).to_be_visible()
+    expect(page.get_by_text("Split by your folders into training and test.")).to_be_visible()
+    assert the_dataset(server).counts("test") == {"blue": 4, "red": 4}
+
+
 def test_loose_files_with_a_table_get_its_labels(server: Server, person: Person, image_folder: Path) -> None:
     table = image_folder / "labels.csv"
     paths = sorted(image_folder.rglob("*.jpg"))

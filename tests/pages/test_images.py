@@ -1,6 +1,7 @@
 """Step 2: the images."""
 
 import io
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,26 @@ def test_a_zip_becomes_a_dataset(open_page: OpenPage, image_folder: Path) -> Non
     assert "24 images in 3 classes" in texts(page)
     page.button(key="next-MODEL").click().run()
     assert page.title[0].value == "1 · Model"
+
+
+def test_a_zip_with_two_meanings_is_asked_about(
+    open_page: OpenPage, image_folder: Path, page_workspace: Workspace
+) -> None:
+    for part in ("one", "two"):
+        for color in ("blue", "red"):
+            shutil.copytree(image_folder / color, image_folder / "all" / part / f"{part} {color}")
+    page = open_page("2_Images")
+    page.button_group[0].set_value("A zip or tar file").run()
+    page.file_uploader[0].upload("all.zip", zip_of(image_folder / "all"), "application/zip").run()
+    assert "The class folders have folders in them. Which ones are your classes?" in texts(page)
+    assert not page_workspace.dataset_ids()
+    assert [page.button(key=f"layout-{number}").label for number in range(2)] == [
+        "2 classes\\: one, two",
+        "4 classes\\: one blue, one red, two blue, two red",
+    ]
+    page.button(key="layout-1").click().run()
+    assert not page.exception
+    assert "Read as 4 classes, from subfolders." in texts(page)
 
 
 def test_a_zip_that_is_none_is_one_sentence_and_loses_nothing(

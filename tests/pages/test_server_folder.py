@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,12 +41,49 @@ def test_a_folder_of_the_server_comes_in(root: Path, open_page: OpenPage, page_w
     page = open_way(open_page)
     assert button(page, "Take in these images").disabled
     page.selectbox(key="server-folder-").set_value("colors").run()
-    assert "Its subfolders become the classes: blue, green, red" in texts(page)
+    assert "Folders in it: blue, green, red" in texts(page)
     take_in(page)
     (dataset_id,) = page_workspace.dataset_ids()
     dataset = ImageDataset.load(page_workspace, dataset_id)
     assert (dataset.name, dataset.counts()) == ("colors", {"blue": 8, "green": 8, "red": 8})
     assert page.query_params["images"] == dataset_id
+
+
+def test_a_folder_with_two_meanings_is_asked_about(
+    root: Path, open_page: OpenPage, page_workspace: Workspace
+) -> None:
+    for part in ("first", "second"):
+        shutil.copytree(root / "colors", root / "parted" / part)
+    shutil.rmtree(root / "colors")
+    (root / "parted").rename(root / "colors")
+    page = open_way(open_page)
+    take_in(page)
+    assert "first and second seem to hold the same photos" in texts(page)
+    assert not page_workspace.dataset_ids()
+    button(page, "Only first").click().run()
+    (dataset_id,) = page_workspace.dataset_ids()
+    dataset = ImageDataset.load(page_workspace, dataset_id)
+    assert dataset.counts() == {"blue": 8, "green": 8, "red": 8}
+    assert "Only the folder first is used." in texts(page)
+
+
+def test_a_folder_that_has_no_right_meaning_is_left_alone(
+    root: Path, open_page: OpenPage, page_workspace: Workspace
+) -> None:
+    (root / "colors").rename(root / "inner")
+    (root / "colors").mkdir()
+    for part in ("train", "test"):
+        for color in ("blue", "red"):
+            source = next((root / "inner" / color).glob("*.jpg"))
+            target = root / "colors" / part / source.name
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(source, target)
+    page = open_way(open_page)
+    take_in(page)
+    assert "Where are their classes?" in texts(page)
+    button(page, "None of these").click().run()
+    assert "Put the photos of each class into a folder with its name." in texts(page)
+    assert not page_workspace.dataset_ids()
 
 
 def test_a_folder_that_comes_in_by_batches_counts_each_file_once(

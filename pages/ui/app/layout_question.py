@@ -20,7 +20,9 @@ from transfer_core.data.sources.layout_choice import LayoutQuestion, LayoutQuest
 from transfer_core.errors import IngestError
 from transfer_core.language import _
 
-_THUMBNAIL_SIDE = 96
+# In pixels: copies have two for each that is drawn, for the screens of phones.
+_THUMBNAIL_SIDE = 144
+_DRAWN_SIDE = 72
 
 
 def read_or_ask(session: Session, upload_id: str, files: Sequence[ImportedFile]) -> Reading | None:
@@ -58,8 +60,8 @@ def is_answered(session: Session, upload_id: str) -> bool:
         return True
     with st.container(border=True, key="layout-question"):
         st.markdown(f":material/help: **{plain(asked.question.sentence)}**")
-        for name, pictures in asked.thumbnails.items():
-            _show_photos(name, pictures)
+        for number, (name, pictures) in enumerate(asked.thumbnails.items()):
+            _show_photos(number, name, pictures)
         _show_choices(session, upload_id, asked)
     return asked.choice is not None
 
@@ -103,8 +105,9 @@ def _small(file: ImportedFile) -> bytes:
         return b""
 
 
-def _show_photos(name: str, pictures: Sequence[bytes]) -> None:
-    st.caption(plain(name))
+def _show_photos(number: int, name: str, pictures: Sequence[bytes]) -> None:
+    st.markdown(plain(name))
     if pictures:
         described = [_("A photo in {folder}").format(folder=name)] * len(pictures)
-        st.image(list(pictures), width=_THUMBNAIL_SIDE, alt=described)
+        with st.container(key=f"strip-layout-{number}"):
+            st.image(list(pictures), width=_DRAWN_SIDE, alt=described)

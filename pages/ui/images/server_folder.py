@@ -68,7 +68,7 @@ def _choose_folder(root: Path) -> str:
     if chosen and names:
         listed = ", ".join(plain(name) for name in names[:_NUM_NAMES])
         more = " …" if len(names) > _NUM_NAMES else ""
-        st.caption(_("Its subfolders become the classes: {names}").format(names=listed + more))
+        st.caption(_("Folders in it: {names}").format(names=listed + more))
     return "/".join(chosen)
 
 

@@ -115,7 +115,7 @@ class _Folders:
             if file.parts[:depth] == self._outer and len(file.parts) > depth
         ]
         self._below: dict[str, list[ImportedFile]] = defaultdict(list)
-        for photo in self._photos:
+        for photo in sorted(self._photos, key=lambda photo: photo.parts):
             if len(photo.parts) > 1:
                 self._below[photo.parts[0]].append(photo)
 

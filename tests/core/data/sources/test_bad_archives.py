@@ -18,6 +18,7 @@ import pytest
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources.layout import labelled_files
 from transfer_core.data.sources.open_source import open_archive, open_source
 from transfer_core.errors import IngestError
 from transfer_core.workspace import Workspace
@@ -80,7 +81,7 @@ def dataset(workspace: Workspace) -> ImageDataset:
 
 def ingested(dataset: ImageDataset, content: bytes) -> ImageDataset:
     with open_archive(io.BytesIO(content), "photos") as files:
-        return add_files(dataset, files)
+        return add_files(dataset, labelled_files(files))
 
 
 def good(make_image: MakeImage) -> dict[str, bytes]:
