@@ -17,7 +17,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import check_anything_added
 from transfer_core.data.limits import limits
 from transfer_core.data.sources.imported_file import ImportedFile, check_count
-from transfer_core.data.sources.table import arranged
+from transfer_core.data.sources.tables.table import arranged
 from transfer_core.data.sources.upload import failing_file, uploaded_file
 from transfer_core.errors import UnreadableImageError
 from transfer_core.language import plural

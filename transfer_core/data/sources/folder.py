@@ -9,18 +9,27 @@ from pathlib import Path
 
 from transfer_core.data.limits import limits
 from transfer_core.data.sources.imported_file import ImportedFile, check_count, check_file_size, refused_file
-from transfer_core.data.sources.table import arranged
+from transfer_core.data.sources.tables.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.files import check_shortage
 from transfer_core.language import _
 
 
 def folder_source(folder: Path) -> list[ImportedFile]:
-    """List the files of a folder on this machine. Links are not followed.
+    """List the files of a folder on this machine with their classes. Links are not followed.
 
     Args:
         folder: Its subfolders are the classes, also below `train`, `val` and `test`, and below one more folder
-            around them all; or a table at its top names the classes.
+            around them all; or a table in it names the classes.
+
+    Raises:
+        IngestError: If it is not a folder, or holds too many files.
+    """
+    return arranged(files_in(folder))
+
+
+def files_in(folder: Path) -> list[ImportedFile]:
+    """List the files of a folder on this machine, sorted by path. Links are not followed.
 
     Raises:
         IngestError: If it is not a folder, or holds too many files.
@@ -44,7 +53,7 @@ def folder_source(folder: Path) -> list[ImportedFile]:
             files += [_too_deep((*place, name)) for name in folders if name not in links]
             folders.clear()
         check_count(len(files))
-    return arranged(sorted(files, key=lambda file: file.parts))
+    return sorted(files, key=lambda file: file.parts)
 
 
 def file_at(folder: Path, place: tuple[str, ...]) -> ImportedFile:
@@ -63,10 +72,15 @@ def file_at(folder: Path, place: tuple[str, ...]) -> ImportedFile:
         return refused_file("/".join(place), _("it is only a link to another file"), "unsafe")
     if not stat.S_ISREG(mode):
         return refused_file("/".join(place), _("it is not a plain file"), "unsafe")
-    return ImportedFile(place, partial(_read_file, path), location=path)
+    return ImportedFile(place, partial(read_file, path), location=path)
 
 
-def _read_file(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file on this machine.
+
+    Raises:
+        UnreadableImageError: If it cannot be read or is too large.
+    """
     try:
         check_file_size(path.stat().st_size)
         return path.read_bytes()

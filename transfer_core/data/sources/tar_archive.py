@@ -23,7 +23,7 @@ from transfer_core.data.sources.imported_file import (
     refused_file,
 )
 from transfer_core.data.sources.members import allowed_size, check_unpacked_size, member_file
-from transfer_core.data.sources.table import arranged
+from transfer_core.data.sources.tables.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 

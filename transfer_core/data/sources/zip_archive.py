@@ -15,7 +15,7 @@ from typing import BinaryIO
 from transfer_core.data.limits import limits
 from transfer_core.data.sources.imported_file import ImportedFile, check_count, check_file_size, clean_name
 from transfer_core.data.sources.members import check_unpacked_size, member_file
-from transfer_core.data.sources.table import arranged
+from transfer_core.data.sources.tables.table import arranged
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 
