@@ -25,7 +25,7 @@ from transfer_core.data.records import DEFAULT_VALIDATION_SPLIT, SplitBy
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.layout import read_layout
 from transfer_core.data.sources.layout_choice import LayoutChoice
-from transfer_core.data.sources.open_source import open_source
+from transfer_core.data.sources.open_source import is_table, open_source
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.language import _
@@ -114,7 +114,7 @@ def dataset_from(
         return add_files(empty(sample.title), sample.files())
     if path.exists():
         with open_source(path) as files:
-            reading = read_layout(files, layout)
+            reading = read_layout(files, layout or (LayoutChoice("table") if is_table(path) else None))
             return add_files(replace(empty(path.resolve().stem), read_as=reading.read_as), reading.files)
     try:
         return ImageDataset.load(workspace, source)

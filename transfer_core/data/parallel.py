@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from threading import Lock
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -65,3 +65,24 @@ class SharedFile:
         with self._lock:
             self._file.seek(offset)
             return self._file.read(size)
+
+
+class LastResult(Generic[Item, Result]):
+    """Keep only the last result of a function; of several threads one computes it and the others wait.
+
+    Args:
+        function: Its results are too large to keep several in memory.
+    """
+
+    def __init__(self, function: Callable[[Item], Result]) -> None:
+        self._function = function
+        self._lock = Lock()
+        self._last: tuple[Item, Result] | None = None
+
+    def of(self, item: Item) -> Result:
+        """Return `function(item)`, computed only if another item came before."""
+        with self._lock:
+            if self._last is None or self._last[0] != item:
+                self._last = None
+                self._last = item, self._function(item)
+            return self._last[1]

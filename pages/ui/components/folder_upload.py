@@ -24,7 +24,7 @@ from pages.ui.components.component import component
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
 from transfer_core.data.limits import limits
-from transfer_core.data.sources.table import TABLE_ENDINGS
+from transfer_core.data.sources.tables.table import TABLE_ENDINGS
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 

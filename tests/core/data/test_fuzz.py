@@ -18,8 +18,9 @@ from PIL import Image, features
 
 from transfer_core.data.images.decoding import read_image
 from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.open_source import csv_source, open_archive, open_source
-from transfer_core.data.sources.table import read_table
+from transfer_core.data.sources.tables.table import TABLE_ENDINGS, read_tables
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.workspace import Workspace
 
@@ -162,9 +163,14 @@ def test_an_archive_of_anything_writes_nothing_but_the_dataset(
 
 
 @bounded
-@given(st.binary(max_size=300) | st.text(max_size=120).map(lambda text: text.encode("utf-16", "replace")))
-def test_a_table_of_anything_is_read_or_refused_in_words(content: bytes) -> None:
-    assert all(isinstance(row.path, str) for row in read_table(content))
+@given(
+    st.binary(max_size=300) | st.text(max_size=120).map(lambda text: text.encode("utf-16", "replace")),
+    st.sampled_from(TABLE_ENDINGS),
+)
+def test_a_table_of_anything_is_read_or_refused_in_words(content: bytes, ending: str) -> None:
+    table = ImportedFile((f"labels{ending}",), lambda: content)
+    found = read_tables([table, ImportedFile(("a.jpg",), lambda: b"")])
+    assert found.best is None or {file.path.isprintable() for file in found.best.files} == {True}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.csv"
         path.write_bytes(content)

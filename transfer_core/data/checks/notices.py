@@ -32,7 +32,11 @@ def sentence_of(notice: Notice) -> str:
                 "Folders below the classes could be the classes instead: {names}. Add the folder again and choose so."
             ).format(names=listed(notice.names))
         case "unused_table":
-            return _("The table {name} was not used: the folders name the classes.").format(name=notice.name)
+            return _unused_table(notice.names[0] if notice.names else "").format(name=notice.name)
+        case "letters_in_doubt":
+            return _(
+                "The letters of {name} may be wrong: {names}. Save it as UTF-8 and add it again."
+            ).format(name=notice.name, names=listed(notice.names))
         case _:
             return notice.name
 
@@ -94,5 +98,36 @@ def _title(kind: NoticeKind) -> str:
     match kind:
         case "unknown_split_words":
             return _("Unknown parts of a split")
+        case "unused_table":
+            return _("Tables that were not used")
+        case "letters_in_doubt":
+            return _("Letters in doubt")
         case _:
             return _("How your photos were read")
+
+
+def _unused_table(reason: str) -> str:
+    """Return the sentence on a table that was not used, with `{name}` in it."""
+    match reason:
+        case "no_files":
+            return _("{name} names no photo that is there.")
+        case "no_label":
+            return _("{name} has no column that holds a class.")
+        case "no_such_column":
+            return _("{name} does not have the column that was chosen for the class.")
+        case "several_labels":
+            return _("{name} gives photos several classes. Only one class per photo can be learned.")
+        case "folders":
+            return _("{name} was not used: the folders name the classes.")
+        case "fewer":
+            return _("{name} was not used: another table names more photos, or as many.")
+        case "answers":
+            return _("{name} is a form for answers and holds no labels.")
+        case "spreadsheet":
+            return _("{name} is a spreadsheet. Save it as CSV (UTF-8) and add that file.")
+        case "too_large":
+            return _("{name} is too large for a table. Delete columns or rows that are not needed.")
+        case "too_many_rows":
+            return _("{name} has too many rows. Delete those of other photos.")
+        case _:
+            return _("{name} cannot be read as a table: it is damaged.")

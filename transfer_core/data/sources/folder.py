@@ -58,10 +58,15 @@ def file_at(folder: Path, place: tuple[str, ...]) -> ImportedFile:
         return refused_file("/".join(place), _("it is only a link to another file"), "unsafe")
     if not stat.S_ISREG(mode):
         return refused_file("/".join(place), _("it is not a plain file"), "unsafe")
-    return ImportedFile(place, partial(_read_file, path), location=path)
+    return ImportedFile(place, partial(read_file, path), location=path)
 
 
-def _read_file(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file on this machine.
+
+    Raises:
+        UnreadableImageError: If it cannot be read or is too large.
+    """
     try:
         check_file_size(path.stat().st_size)
         return path.read_bytes()

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from transfer_core.data.sources.folder import file_at, folder_source
-from transfer_core.data.sources.imported_file import ImportedFile, check_file_size, clean_name, refused_file
-from transfer_core.data.sources.members import unsafe_reason
-from transfer_core.data.sources.table import TABLE_ENDINGS, labelled, read_table
+from transfer_core.data.sources.folder import file_at, folder_source, read_file
+from transfer_core.data.sources.imported_file import (
+    ImportedFile,
+    check_count,
+    clean_name,
+    refused_file,
+)
+from transfer_core.data.sources.tables.table import TABLE_ENDINGS, TablesFound, columns_of, read_tables
 from transfer_core.data.sources.tar_archive import is_tar, tar_source
 from transfer_core.data.sources.zip_archive import zip_source
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
+
+_TRIED_CELLS = 200
 
 
 @contextmanager
@@ -39,11 +46,19 @@ def open_source(path: Path) -> Iterator[list[ImportedFile]]:
             )
         ) from error
     with file:
-        if path.suffix.casefold() in TABLE_ENDINGS and not _is_archive(file):
+        if is_table(path):
             yield csv_source(path)
             return
         with open_archive(file, path.name) as files:
             yield files
+
+
+def is_table(path: Path) -> bool:
+    """Return whether a path is a file that may be a table: by its ending, unless its content is an archive."""
+    if path.suffix.casefold() not in TABLE_ENDINGS or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return not file.read(4).startswith((b"PK\3\4", b"PK\5\6")) and not is_tar(file)
 
 
 @contextmanager
@@ -65,48 +80,63 @@ def open_archive(file: BinaryIO, name: str) -> Iterator[list[ImportedFile]]:
 
 
 def csv_source(path: Path) -> list[ImportedFile]:
-    """List the files that a table names, with its labels.
+    """List a table and the files that it names.
 
     Args:
-        path: A table with the columns path and class, and perhaps split. The paths start at its own folder and lead
-            to files below it.
+        path: A table with a column of paths and one of classes. The paths start at its own folder and lead to files
+            below it; where none does, all files below the folder are searched for their names.
 
     Raises:
         IngestError: If it is no such table, or names too many files.
     """
     try:
-        check_file_size(path.stat().st_size)
-        rows = read_table(path.read_bytes())
-    except (OSError, UnreadableImageError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        table = ImportedFile((path.name,), partial(read_file, path), location=path)
+        columns = list(columns_of(table))
+    except UnreadableImageError as error:
+        cause = error.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) else error
         raise IngestError(
             _("{path} cannot be read: {reason}. Choose a table of path and class.").format(
                 path=path, reason=reason
             )
         ) from error
-    if not rows:
-        raise IngestError(
-            _(
-                "{name} is not a table of path and class. Expected were lines such as: cats/1.jpg,cat (the path "
-                "starts at the folder of the table)."
-            ).format(name=clean_name(path.name))
-        )
-    paths = dict.fromkeys(row.path for row in rows if not unsafe_reason(row.path))
-    places = [tuple(part for part in name.split("/") if part not in ("", ".")) for name in paths]
-    files = [_table_file(path.parent, place) for place in places if _is_there(path.parent.joinpath(*place))]
-    return labelled(files, rows, path.name)
+    check_count(max((len(cells) for cells in columns), default=0))
+    files = [table, *_named(path, columns)]
+    found = read_tables(files)
+    if found.best is None and columns:
+        files = [table, *(file for file in folder_source(path.parent) if file.parts != table.parts)]
+        found = read_tables(files)
+    if found.best is None:
+        raise IngestError(_no_table(path, found))
+    return files
 
 
-def _is_archive(file: BinaryIO) -> bool:
-    start = file.read(4)
-    file.seek(0)
-    return start.startswith((b"PK\3\4", b"PK\5\6")) or is_tar(file)
+def _no_table(path: Path, found: TablesFound) -> str:
+    if any("no_files" in notice.names for notice in found.notices):
+        return _(
+            "{name} names no photo that is there. Put it into the folder of the photos, or the folder around them."
+        ).format(name=clean_name(path.name))
+    return _(
+        "{name} is not a table of path and class. Expected were lines such as: cats/1.jpg,cat (the path "
+        "starts at the folder of the table)."
+    ).format(name=clean_name(path.name))
+
+
+def _named(path: Path, columns: Iterable[list[tuple[str, ...]]]) -> list[ImportedFile]:
+    """Return the files at the paths of a column; a column without a file in its first cells holds no paths."""
+    files: dict[tuple[str, ...], ImportedFile] = {}
+    for cells in columns:
+        places = [place for place in dict.fromkeys(cells) if place and ".." not in place]
+        if any(_is_there(path.parent.joinpath(*place)) for place in places[:_TRIED_CELLS]):
+            there = (place for place in places if _is_there(path.parent.joinpath(*place)))
+            files |= {place: _table_file(path.parent, place) for place in there}
+    return list(files.values())
 
 
 def _is_there(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

@@ -1,0 +1,210 @@
+"""Photos and labels from parquet files, as Hugging Face stores data sets: one row a photo, its bytes inside."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from transfer_core.data.parallel import LastResult
+from transfer_core.data.sources.imported_file import ImportedFile, check_file_size
+from transfer_core.data.sources.tables.grid import Grid, TableError, max_rows
+from transfer_core.errors import UnreadableImageError
+from transfer_core.language import _
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+# Only one group of rows of one file is in memory at a time.
+_MAX_GROUP_BYTES = 1024**3
+_MAX_TEXT_BYTES = 64 * 1024**2
+_MAX_TEXT = 1000
+_MAX_COLUMNS = 200
+
+
+class ParquetTable:
+    """The rows of one parquet file. Bytes of photos are read when they are needed.
+
+    Args:
+        file: The file; one on this machine is opened where it lies.
+
+    Raises:
+        TableError: If it is damaged or holds too much.
+        UnreadableImageError: If it cannot be read.
+    """
+
+    def __init__(self, file: ImportedFile) -> None:
+        import pyarrow as pa
+
+        self._groups: LastResult[int, pa.ChunkedArray] = LastResult(self._read_group)
+        self._source = file.location or file.read()
+        self._errors = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError, TypeError)
+        try:
+            opened = self._opened()
+            self._schema: pa.Schema = opened.schema_arrow
+            self._lengths = [opened.metadata.row_group(n).num_rows for n in range(opened.num_row_groups)]
+            self.image_column = self._image_column()
+            if sum(self._lengths) > max_rows() or len(self._schema) > _MAX_COLUMNS:
+                raise TableError("too_many_rows")
+            self.grid = self._grid(opened)
+        except self._errors as error:
+            raise TableError("damaged") from error
+
+    def image(self, row: int, place: tuple[str, ...]) -> ImportedFile:
+        """Return the photo of a row.
+
+        Args:
+            row: Its place, from 0.
+            place: Folders of the table and its name without the ending.
+        """
+        column = next(
+            (n for n, header in enumerate(self.grid.headers or ()) if header == f"{self.image_column}.path"),
+            -1,
+        )
+        name = self.grid.rows[row][column].replace("\\", "/").rpartition("/")[2] if column >= 0 else ""
+        return ImportedFile((*place, name or f"{row:06}.jpg"), self._reader(row))
+
+    def _reader(self, row: int) -> Callable[[], bytes]:
+        return lambda: self._bytes(row)
+
+    def _bytes(self, row: int) -> bytes:
+        group = 0
+        while row >= self._lengths[group]:
+            row -= self._lengths[group]
+            group += 1
+        try:
+            content = self._groups.of(group)[row].as_py()
+        except self._errors as error:
+            raise UnreadableImageError(_("it is damaged inside the parquet file")) from error
+        if not content:
+            raise UnreadableImageError(_("its row in the parquet file holds no photo"))
+        check_file_size(len(content))
+        return bytes(content)
+
+    def _opened(self, dictionary: list[str] | None = None) -> pq.ParquetFile:
+        import pyarrow.parquet as pq
+
+        source = io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source
+        return pq.ParquetFile(source, read_dictionary=dictionary)
+
+    def _read_group(self, group: int) -> pa.ChunkedArray:
+        # As a dictionary: a photo that a hostile file repeats a million times stays one photo in memory.
+        opened = self._opened([self.image_column])
+        facts = opened.metadata.row_group(group)
+        size = sum(
+            facts.column(number).total_uncompressed_size
+            for number in range(facts.num_columns)
+            if facts.column(number).path_in_schema == self.image_column
+        )
+        if size > _MAX_GROUP_BYTES:
+            raise UnreadableImageError(
+                _("its group of rows in the parquet file is larger than {limit} MB").format(
+                    limit=_MAX_GROUP_BYTES // 1024**2
+                ),
+                "too_large",
+            )
+        table = opened.read_row_group(group, columns=[self.image_column])
+        return (table.flatten() if "." in self.image_column else table).column(0)
+
+    def _image_column(self) -> str:
+        """Return the path of the column with the bytes of photos, empty if there is none."""
+        import pyarrow.types as kinds
+
+        found = []
+        for field in self._schema:
+            if kinds.is_struct(field.type):
+                inner = {field.type.field(number).name for number in range(field.type.num_fields)}
+                found += [f"{field.name}.bytes"] if "bytes" in inner else []
+            elif kinds.is_binary(field.type) or kinds.is_large_binary(field.type):
+                found.append(field.name)
+        named = [
+            name
+            for name in found
+            if name.partition(".")[0].casefold() in ("image", "img", "picture", "photo")
+        ]
+        return (named or found or [""])[0]
+
+    def _grid(self, opened: pq.ParquetFile) -> Grid:
+        """Return the columns that can be text: names, numbers, and the name of each photo."""
+        names = _class_names(self._schema)
+        facts = opened.metadata
+        sizes: dict[str, int] = {}
+        for group in range(facts.num_row_groups):
+            for number in range(facts.num_columns):
+                column = facts.row_group(group).column(number)
+                size = column.total_uncompressed_size
+                sizes[column.path_in_schema] = sizes.get(column.path_in_schema, 0) + size
+        wanted = [path for path in _text_columns(self._schema) if sizes.get(path, 0) <= _MAX_TEXT_BYTES]
+        if not wanted:
+            return Grid([[""]] * sum(self._lengths), ("",))
+        table = self._opened(wanted).read(columns=wanted)
+        while any("." in path and path not in table.column_names for path in wanted):
+            flat = table.flatten()
+            if flat.column_names == table.column_names:
+                break
+            table = flat
+        columns = [_texts(table.column(name), names.get(name, [])) for name in table.column_names]
+        return Grid([list(row) for row in zip(*columns, strict=True)], tuple(table.column_names))
+
+
+def _text_columns(schema: pa.Schema) -> list[str]:
+    import pyarrow.types as kinds
+
+    def is_text(kind: pa.DataType) -> bool:
+        tests = (
+            kinds.is_string,
+            kinds.is_large_string,
+            kinds.is_integer,
+            kinds.is_floating,
+            kinds.is_boolean,
+        )
+        return any(test(kind) for test in tests) or (
+            kinds.is_dictionary(kind)
+            and (kinds.is_string(kind.value_type) or kinds.is_large_string(kind.value_type))
+        )
+
+    paths = []
+    for field in schema:
+        if is_text(field.type):
+            paths.append(field.name)
+        elif kinds.is_struct(field.type):
+            inner = (field.type.field(number) for number in range(field.type.num_fields))
+            paths += [f"{field.name}.{one.name}" for one in inner if is_text(one.type)]
+    return paths
+
+
+def _texts(column: pa.ChunkedArray, names: list[str]) -> list[str]:
+    """Return the cells as text; numbers of classes as their names."""
+    import pyarrow.types as kinds
+
+    texts: list[str] = []
+    for chunk in column.chunks:
+        if kinds.is_dictionary(chunk.type):
+            values = [_text(value, names) for value in chunk.dictionary.to_pylist()]
+            texts += ["" if place is None else values[place] for place in chunk.indices.to_pylist()]
+        else:
+            texts += [_text(value, names) for value in chunk.to_pylist()]
+    return texts
+
+
+def _text(value: object, names: list[str]) -> str:
+    if value is None or value != value:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool) and names:
+        return names[value] if 0 <= value < len(names) else ""
+    return str(value).strip()[:_MAX_TEXT]
+
+
+def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
+    """Return the names of the classes of each column, as the library datasets keeps them in the schema."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {
+            column: [str(name) for name in feature["names"]]
+            for column, feature in features.items()
+            if isinstance(feature, dict) and isinstance(feature.get("names"), list)
+        }
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return {}
