@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from transfer_core.data.checks.problems import Problem
@@ -9,6 +10,8 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Notice, NoticeKind, ReadAs
 from transfer_core.data.sources.layout_choice import joined, listed
 from transfer_core.language import _, plural
+
+_NUMBERED = re.compile(r"column \d+")
 
 
 def check_notices(dataset: ImageDataset) -> Iterator[Problem]:
@@ -48,11 +51,11 @@ def read_as_sentence(read_as: ReadAs) -> str:
         case "table":
             sentences = [
                 plural(
-                    "Read as {count} class, from {table}, column {column}.",
-                    "Read as {count} classes, from {table}, column {column}.",
+                    "Read as {count} class, from {table}, {column}.",
+                    "Read as {count} classes, from {table}, {column}.",
                     count,
                     table=read_as.table,
-                    column=read_as.column,
+                    column=_column(read_as.column),
                 )
             ]
         case "names":
@@ -81,9 +84,14 @@ def read_as_sentence(read_as: ReadAs) -> str:
         sentences.append(_("Put together from {folders}.").format(folders=listed(read_as.folders)))
     elif read_as.folders:
         sentences.append(_("Only the folder {folder} is used.").format(folder=read_as.folders[0]))
-    if read_as.splits:
+    if any(split != "train" for split in read_as.splits):
         sentences.append(_split_sentence(read_as))
     return " ".join(sentences)
+
+
+def _column(header: str) -> str:
+    # Of a table without headers it is called “column 2” already.
+    return header if _NUMBERED.fullmatch(header) else _("column {name}").format(name=header)
 
 
 def _split_sentence(read_as: ReadAs) -> str:

@@ -15,7 +15,6 @@ from transfer_core.data.sources.folder_names import (
     is_photo_folder,
     is_session,
     splits_named,
-    words_in,
 )
 from transfer_core.data.sources.imported_file import ImportedFile, clean_name, refused_file
 from transfer_core.data.sources.layout_choice import (
@@ -31,12 +30,6 @@ from transfer_core.language import _
 if TYPE_CHECKING:
     from transfer_core.data.records import LabelsFrom, Split
 
-# Files that lie beside photos. They say nothing about the structure, whatever folder they are in.
-_OTHER_ENDINGS = words_in(
-    ".txt .md .rst .csv .tsv .json .jsonl .ndjson .parquet .xml .yaml .yml .xls .xlsx .ods .pdf .doc .docx .html "
-    ".htm .css .js .py .ipynb .sh .bat .m .mat .npy .npz .pkl .pickle .h5 .hdf5 .pt .pth .onnx .tflite .db .ini "
-    ".log .lst .names .data .cfg .rtf .tex .url .lnk .torrent .sha256 .md5"
-)
 _MIN_SHARED_FOLDERS = 0.5
 _MIN_SHARED_NAMES = 0.8
 _MIN_CORRELATION = 0.4
@@ -66,7 +59,7 @@ class FolderReading:
     @property
     def class_names(self) -> list[str]:
         """The classes that were found, sorted."""
-        photos = (file for file in self.files if not file.is_refused and is_photo(file))
+        photos = (file for file in self.files if not file.is_refused and file.may_be_photo)
         return sorted({photo.class_name for photo in photos if photo.class_name})
 
 
@@ -80,11 +73,6 @@ class _Label(NamedTuple):
 
 
 _LabelOf = Callable[[Path], _Label]
-
-
-def is_photo(file: ImportedFile) -> bool:
-    """Return whether a file may be a photo by its ending. Photos without an ending may."""
-    return PurePath(file.parts[-1]).suffix.casefold() not in _OTHER_ENDINGS
 
 
 def read_folders(files: Sequence[ImportedFile], choice: LayoutChoice | None = None) -> FolderReading:
@@ -106,7 +94,7 @@ class _Folders:
 
     def __init__(self, files: Sequence[ImportedFile]) -> None:
         self._files = files
-        photos = [file for file in files if is_photo(file)] or list(files)
+        photos = [file for file in files if file.may_be_photo] or list(files)
         self._outer = outer_folders([file.parts for file in photos])
         depth = len(self._outer)
         self._photos = [
@@ -440,7 +428,7 @@ def _series(path: Path) -> str:
 def _with_label(file: ImportedFile, label: _Label) -> ImportedFile:
     if clean_name(label.name):
         return replace(file, label=label.name, split=label.split, series=label.series)
-    if not is_photo(file):
+    if not file.may_be_photo:
         return refused_file("/".join(file.parts), _("it is not a photo"), "not_an_image")
     if label.reason:
         return refused_file("/".join(file.parts), label.reason, "no_class")

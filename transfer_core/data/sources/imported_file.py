@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NoReturn
 
 from transfer_core.data.limits import limits, setting_of
@@ -15,6 +15,63 @@ from transfer_core.language import _
 if TYPE_CHECKING:
     from transfer_core.data.records import Notice, Split
 
+# Files that lie beside photos. They say nothing about the structure, whatever folder they are in.
+_OTHER_ENDINGS = frozenset(
+    [
+        ".txt",
+        ".md",
+        ".rst",
+        ".csv",
+        ".tsv",
+        ".json",
+        ".jsonl",
+        ".ndjson",
+        ".parquet",
+        ".xml",
+        ".yaml",
+        ".yml",
+        ".xls",
+        ".xlsx",
+        ".ods",
+        ".pdf",
+        ".doc",
+        ".docx",
+        ".html",
+        ".htm",
+        ".css",
+        ".js",
+        ".py",
+        ".ipynb",
+        ".sh",
+        ".bat",
+        ".m",
+        ".mat",
+        ".npy",
+        ".npz",
+        ".pkl",
+        ".pickle",
+        ".h5",
+        ".hdf5",
+        ".pt",
+        ".pth",
+        ".onnx",
+        ".tflite",
+        ".db",
+        ".ini",
+        ".log",
+        ".lst",
+        ".names",
+        ".data",
+        ".cfg",
+        ".rtf",
+        ".tex",
+        ".url",
+        ".lnk",
+        ".torrent",
+        ".sha256",
+        ".md5",
+    ]
+)
 _SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
 MAX_NAME_LENGTH = 60
 
@@ -57,6 +114,11 @@ class ImportedFile:
             (part.startswith(".") and part.strip(".") != "") or part.casefold() in _SYSTEM_NAMES
             for part in self.parts
         )
+
+    @property
+    def may_be_photo(self) -> bool:
+        """Whether its ending is none of a file that lies beside photos. A photo may have no ending."""
+        return PurePath(self.parts[-1]).suffix.casefold() not in _OTHER_ENDINGS
 
     @property
     def class_name(self) -> str | None:

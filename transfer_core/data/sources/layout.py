@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from transfer_core.data.records import Notice, ReadAs, Split
-from transfer_core.data.sources.folder_layout import FolderReading, is_photo, read_folders
+from transfer_core.data.sources.folder_layout import FolderReading, read_folders
 from transfer_core.data.sources.folder_names import folded, is_number
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.layout_choice import LayoutChoice, LayoutQuestion, LayoutQuestionError
@@ -54,12 +54,14 @@ def read_layout(files: Sequence[ImportedFile], choice: LayoutChoice | None = Non
         LayoutQuestionError: If the files have several meanings and there is no choice.
         IngestError: If the choice does not fit the files.
     """
-    unlabelled = [
-        file for file in files if not (file.is_system_file or file.is_refused or file.label is not None)
+    settled = [
+        file for file in files if file.is_system_file or (file.label is not None and not file.is_refused)
     ]
-    open_ones = set(map(id, unlabelled))
-    settled = [file for file in files if id(file) not in open_ones]
-    found = read_tables(unlabelled, choice.column if choice else None)
+    refused = [file for file in files if file.is_refused and not file.is_system_file]
+    known = set(map(id, (*settled, *refused)))
+    unlabelled = [file for file in files if id(file) not in known]
+    # A table may name a file that cannot be read: its own reason says more than that it is missing.
+    found = read_tables([*unlabelled, *refused], (choice.column or None) if choice else None)
     if choice and choice.layout == "table":
         if found.best is None:
             raise IngestError(
@@ -68,7 +70,8 @@ def read_layout(files: Sequence[ImportedFile], choice: LayoutChoice | None = Non
         return _by_table(found.best, found, settled)
     if choice is None and (table := found.best) and _is_decisive(table, unlabelled):
         return _by_table(table, found, settled)
-    return _by_folders(read_folders(unlabelled, choice), found, settled, is_chosen=choice is not None)
+    folders = read_folders(unlabelled, choice)
+    return _by_folders(folders, found, [*refused, *settled], is_chosen=choice is not None)
 
 
 def labelled_files(files: Sequence[ImportedFile], choice: LayoutChoice | None = None) -> list[ImportedFile]:
@@ -83,16 +86,19 @@ def labelled_files(files: Sequence[ImportedFile], choice: LayoutChoice | None = 
 
 def _is_decisive(table: TableReading, files: Sequence[ImportedFile]) -> bool:
     """Return whether a table counts rather than the folders; raise the question where they disagree."""
-    photos = [file for file in files if is_photo(file)]
-    if table.num_named < _MIN_NAMED * len(photos):
-        return False
+    photos = [file for file in files if file.may_be_photo]
+    names_most = table.num_named >= _MIN_NAMED * len(photos)
     try:
         folders = read_folders(files)
     except LayoutQuestionError:
-        return True
+        return names_most
     if len(folders.class_names) < 2 or _are_numbered(folders.class_names):
         return True
-    of_folders = {file.parts: file.class_name for file in folders.files if file.class_name and is_photo(file)}
+    if not names_most:
+        return False
+    of_folders = {
+        file.parts: file.class_name for file in folders.files if file.class_name and file.may_be_photo
+    }
     pairs = Counter(
         (of_folders[file.parts], file.class_name)
         for file in table.files

@@ -225,7 +225,7 @@ class TestSplitFolders:
         assert found(paths) == {("cat", "train"): 4, ("dog", "train"): 4}
         why = reasons(paths)
         assert why["test/0.jpg"] == "it lies in test without a class folder"
-        assert why["extra/0.jpg"] == "it lies beside train, test"
+        assert why["extra/0.jpg"] == "it lies beside test, train"
 
     def test_parts_within_the_class_folders(self) -> None:
         paths = [

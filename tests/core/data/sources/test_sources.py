@@ -18,6 +18,8 @@ import pytest
 
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile, clean_name
+from transfer_core.data.sources.layout import labelled_files
+from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.data.sources.open_source import csv_source, open_archive, open_source
 from transfer_core.data.sources.upload import failing_file, uploaded_file
 from transfer_core.data.sources.zip_archive import zip_source
@@ -66,6 +68,10 @@ def why_refused(read: Callable[[], object]) -> str:
 
 def file_at(path: str) -> ImportedFile:
     return ImportedFile(tuple(path.split("/")), lambda: b"")
+
+
+def in_table(path: Path) -> list[ImportedFile]:
+    return labelled_files(csv_source(path), LayoutChoice("table"))
 
 
 class TestImportedFile:
@@ -489,7 +495,7 @@ class TestOpenSource:
         (tmp_path / "1.jpg").write_bytes(b"1")
         (tmp_path / "labels.csv").write_text("1.jpg,cat")
         with open_source(tmp_path / "labels.csv") as files:
-            assert [(file.class_name, file.read()) for file in files] == [("cat", b"1")]
+            assert [file.parts for file in files] == [("labels.csv",), ("1.jpg",)]
 
     def test_what_is_not_there(self, tmp_path: Path) -> None:
         path = tmp_path / "no"
@@ -530,25 +536,31 @@ class TestTable:
     )
     def test_ways_to_write_it(self, photos: Path, text: bytes) -> None:
         (photos / "labels.csv").write_bytes(text)
-        named = [file for file in folder_source(photos) if file.path in ("a.jpg", "more/c.jpg")]
+        named = [
+            file for file in labelled_files(folder_source(photos)) if file.path in ("a.jpg", "more/c.jpg")
+        ]
         assert self.labels(named) == {"a.jpg": "cat", "more/c.jpg": "dog"}
 
     @pytest.mark.parametrize("letters", ["utf-8", "latin-1"])
     def test_letters(self, photos: Path, letters: str) -> None:
         (photos / "labels.csv").write_bytes("a.jpg,Füchse\n".encode(letters))
-        assert folder_source(photos)[0].class_name == "Füchse"
+        assert labelled_files(folder_source(photos))[0].class_name == "Füchse"
 
     @pytest.mark.parametrize("header", ["", "path,label,split\n"])
     def test_a_third_column_is_the_split(self, photos: Path, header: str) -> None:
         (photos / "labels.csv").write_text(header + "a.jpg,cat,train\nb.jpg,cat,VAL\nmore/c.jpg,dog,test\n")
-        assert [file.split for file in folder_source(photos)[:3]] == ["train", "validation", "test"]
+        assert [file.split for file in labelled_files(folder_source(photos))[:3]] == [
+            "train",
+            "validation",
+            "test",
+        ]
 
     def test_everything_else_is_reported(self, photos: Path) -> None:
         (photos / "labels.csv").write_text(
             "a.jpg,cat\nb.jpg,\ngone.jpg,cat\nmore/c.jpg,cat\nmore/c.jpg,dog\na.jpg,cat\n../x.jpg,cat\n"
         )
         (photos / ".DS_Store").write_bytes(b"1")
-        files = {file.path: file for file in folder_source(photos)}
+        files = {file.path: file for file in labelled_files(folder_source(photos))}
         assert files.pop("a.jpg").class_name == "cat"
         assert files.pop(".DS_Store").is_system_file
         assert {path: why_unreadable(file) for path, file in files.items()} == {
@@ -574,7 +586,7 @@ class TestTable:
     ) -> None:
         for name, text in tables.items():
             (photos / name).write_text(text)
-        files = {file.path: file.class_name for file in folder_source(photos)}
+        files = {file.path: file.class_name for file in labelled_files(folder_source(photos))}
         assert (files["a.jpg"], files["more/c.jpg"]) == (None, "more")
 
     @pytest.mark.parametrize("root", ["", "photos/"])
@@ -583,7 +595,8 @@ class TestTable:
         members |= {f"{root}images/2.jpg": b"2", f"{root}images/3.jpg": b"3"}
         for content in (zipped(members), tarred(members), tarred(members, "w:gz")):
             with open_archive(io.BytesIO(content), "photos") as files:
-                assert self.labels(files[:2]) == {"1.jpg": "cat", "images/2.jpg": "dog"}
+                files = labelled_files(files)
+                assert self.labels(files[:2]) == {f"{root}1.jpg": "cat", f"{root}images/2.jpg": "dog"}
                 assert [why_unreadable(file) for file in files[2:]] == ["labels.csv does not name it"]
 
     def test_alone(self, photos: Path) -> None:
@@ -595,7 +608,7 @@ class TestTable:
             f"a.jpg,cat\nlink.jpg,cat\nother/c.jpg,dog\n{outside},dog\n../secret.jpg,dog\n{'x' * 300}.jpg,dog\n"
         )
         (photos.parent / "secret.jpg").write_bytes(b"secret")
-        good, *others = csv_source(table)
+        good, *others = in_table(table)
         assert (good.path, good.class_name, good.read()) == ("a.jpg", "cat", b"a.jpg")
         assert [why_unreadable(file) for file in others] == [
             "it is only a link to another file",
@@ -609,7 +622,7 @@ class TestTable:
     def test_what_is_no_table_is_refused(self, photos: Path, text: str) -> None:
         table = photos / "labels.csv"
         table.write_text(text)
-        assert why_refused(lambda: csv_source(table)) == (
+        assert why_refused(lambda: in_table(table)) == (
             "labels.csv is not a table of path and class. Expected were lines such as: cats/1.jpg,cat (the path "
             "starts at the folder of the table)."
         )
@@ -618,16 +631,16 @@ class TestTable:
         self, photos: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         table = photos / "labels.csv"
-        assert why_refused(lambda: csv_source(table)) == (
+        assert why_refused(lambda: in_table(table)) == (
             f"{table} cannot be read: No such file or directory. Choose a table of path and class."
         )
         monkeypatch.setenv("TRANSFER_STUDIO_MAX_FILE_MB", "1")
         table.write_bytes(b"a.jpg,cat\n" * 200_000)
-        assert why_refused(lambda: csv_source(table)) == (
+        assert why_refused(lambda: in_table(table)) == (
             f"{table} cannot be read: the file is larger than 1 MB. Choose a table of path and class."
         )
 
     def test_one_with_too_many_lines_is_refused(self, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TRANSFER_STUDIO_MAX_FILES", "5")
         (photos / "labels.csv").write_text("a.jpg,cat\n" * 6)
-        assert why_refused(lambda: csv_source(photos / "labels.csv")) == TOO_MANY.format(5)
+        assert why_refused(lambda: in_table(photos / "labels.csv")) == TOO_MANY.format(5)

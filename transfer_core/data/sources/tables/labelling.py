@@ -105,6 +105,8 @@ def _with_label(file: ImportedFile, row: LabelRow) -> ImportedFile:
 
 
 def _refused(file: ImportedFile, reason: str, table: str, word: str = "") -> ImportedFile:
+    if not file.may_be_photo:
+        return refused_file("/".join(file.parts), _("it is not a photo"), "not_an_image")
     sentence = reason.format(table=clean_name(table, max_length=200), word=word)
     return refused_file("/".join(file.parts), sentence, "no_class")
 
