@@ -11,7 +11,7 @@ from transfer_core.data.ingest import none_usable
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import LeftOut
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.imported_file import ImportedFile, matching_class
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.evaluation.evaluation import LabelledImage
 from transfer_core.language import _
@@ -22,7 +22,8 @@ def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[Labe
 
     Args:
         folder: The folder around the class folders.
-        class_names: How the model spells its classes. A folder `Cats` holds images of its class `cats`.
+        class_names: How the model spells its classes. A folder `Cats` holds images of its class `cats`, unless
+            another of its classes differs from these in case alone.
 
     Returns:
         The images, and every other file with the reason.
@@ -30,15 +31,14 @@ def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[Labe
     Raises:
         IngestError: If it is not a folder, has no class folders, or none of its files can be used.
     """
-    spelling = {name.casefold(): name for name in class_names}
     files = [file for file in folder_source(folder) if not file.is_system_file]
+    spelling = {name: matching_class(name, class_names) for file in files if (name := file.class_name)}
     images, left_out = [], []
     for file, found in zip(files, map_ahead(_identify, files), strict=True):
         if isinstance(found, UnreadableImageError):
             left_out.append(LeftOut(file.path, str(found), found.kind))
         elif file.location is not None:
-            label = file.class_name or ""
-            class_name = spelling.get(label.casefold(), label)
+            class_name = spelling.get(file.class_name or "", "")
             identifier, likeness = found
             images.append(
                 LabelledImage(file.location, file.path, class_name, identifier, fingerprint=likeness)

@@ -26,6 +26,11 @@ def sentence_of(notice: Notice) -> str:
             return _("{name} names parts of a split that are not known: {names}.").format(
                 name=notice.name, names=listed(notice.names)
             )
+        case "names_in_doubt":
+            return _(
+                "{name} does not say how its names are written. These may be wrong: {names}. Rename a class to "
+                "correct it."
+            ).format(name=notice.name, names=listed(notice.names))
         case _:
             return notice.name
 
@@ -34,5 +39,7 @@ def _title(kind: NoticeKind) -> str:
     match kind:
         case "unknown_split_words":
             return _("Unknown parts of a split")
+        case "names_in_doubt":
+            return _("Names in doubt")
         case _:
             return _("How your photos were read")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from transfer_core.data.sources.folder import file_at, folder_source
-from transfer_core.data.sources.imported_file import ImportedFile, check_file_size, clean_name, refused_file
+from transfer_core.data.sources.imported_file import ImportedFile, check_file_size, refused_file, shown_name
 from transfer_core.data.sources.members import unsafe_reason
 from transfer_core.data.sources.table import TABLE_ENDINGS, labelled, read_table
 from transfer_core.data.sources.tar_archive import is_tar, tar_source
@@ -89,7 +89,7 @@ def csv_source(path: Path) -> list[ImportedFile]:
             _(
                 "{name} is not a table of path and class. Expected were lines such as: cats/1.jpg,cat (the path "
                 "starts at the folder of the table)."
-            ).format(name=clean_name(path.name))
+            ).format(name=shown_name(path.name))
         )
     paths = dict.fromkeys(row.path for row in rows if not unsafe_reason(row.path))
     places = [tuple(part for part in name.split("/") if part not in ("", ".")) for name in paths]

@@ -14,6 +14,7 @@ from transfer_core.data.sources.imported_file import (
     check_count,
     clean_name,
     refused_file,
+    shown_name,
     split_named,
     without_common_root,
 )
@@ -213,10 +214,10 @@ def _with_second_label(file: ImportedFile, known: ImportedFile, row: LabelRow, t
 
 
 def _refused(file: ImportedFile, reason: str, table: str) -> ImportedFile:
-    return refused_file("/".join(file.parts), reason.format(table=clean_name(table)), "no_class")
+    return refused_file("/".join(file.parts), reason.format(table=shown_name(table)), "no_class")
 
 
 def _absent(row: LabelRow, table: str) -> ImportedFile:
     unsafe = unsafe_reason(row.path)
-    reason = unsafe or _("{table} names it, but it is not there").format(table=clean_name(table))
+    reason = unsafe or _("{table} names it, but it is not there").format(table=shown_name(table))
     return refused_file(row.path, reason, "unsafe" if unsafe else "unreadable", row.label)

@@ -19,8 +19,8 @@ from transfer_core.data.sources.imported_file import (
     ImportedFile,
     check_count,
     check_file_size,
-    clean_name,
     refused_file,
+    shown_name,
 )
 from transfer_core.data.sources.members import allowed_size, check_unpacked_size, member_file
 from transfer_core.data.sources.table import arranged
@@ -107,7 +107,7 @@ def _write(plain: BinaryIO, chunk: bytes, name: str) -> None:
         raise IngestError(
             _(
                 "{name} could not be unpacked: {reason}. Free some space, or unpack it yourself and choose the folder."
-            ).format(name=clean_name(name), reason=error.strerror or error)
+            ).format(name=shown_name(name), reason=error.strerror or error)
         ) from error
 
 
@@ -170,4 +170,4 @@ def _damaged(name: str) -> str:
     return _(
         "{name} is not a tar file, or it is damaged. Pack the folder with the class folders again and "
         "choose the new file."
-    ).format(name=clean_name(name))
+    ).format(name=shown_name(name))
