@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,25 @@ from transfer_core.data.sources.tar_archive import is_tar, tar_source
 from transfer_core.data.sources.zip_archive import zip_source
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
+
+# Where in a file a format says its name.
+_OTHER_ARCHIVES = {
+    (0, b"Rar!\x1a\7"): "RAR",
+    (0, b"7z\xbc\xaf\x27\x1c"): "7z",
+    (0, b"\x28\xb5\x2f\xfd"): "Zstandard",
+    (0, b"\4\x22\x4d\x18"): "LZ4",
+    (0, b"\x1f\x9d"): "compress",
+    (0, b"LZIP"): "lzip",
+    (0, b"MSCF\0\0\0\0"): "cabinet",
+    (0, b"MSWIM\0\0\0"): "WIM",
+    (0, b"xar!"): "XAR",
+    (0, b"SIT!"): "StuffIt",
+    (0, b"StuffIt"): "StuffIt",
+    (2, b"-lh"): "LHA",
+    (7, b"**ACE**"): "ACE",
+    (32_769, b"CD001"): "ISO",
+}
+_DMG_END, _DMG_END_SIZE = b"koly", 512
 
 
 @contextmanager
@@ -57,6 +77,13 @@ def open_archive(file: BinaryIO, name: str) -> Iterator[list[ImportedFile]]:
     Raises:
         IngestError: If it is neither, is damaged, or holds more than the limits allow.
     """
+    if kind := _other_archive(file):
+        raise IngestError(
+            _(
+                "{name} is a {kind} archive, which cannot be read here. Unpack it, then choose the folder or pack it "
+                "as a zip."
+            ).format(name=shown_name(name), kind=kind)
+        )
     if is_tar(file):
         with tar_source(file, name) as files:
             yield files
@@ -95,6 +122,17 @@ def csv_source(path: Path) -> list[ImportedFile]:
     places = [tuple(part for part in name.split("/") if part not in ("", ".")) for name in paths]
     files = [_table_file(path.parent, place) for place in places if _is_there(path.parent.joinpath(*place))]
     return labelled(files, rows, path.name)
+
+
+def _other_archive(file: BinaryIO) -> str:
+    """Return the kind of an archive of neither format; empty if it is none. Seeks to the start of the file."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _DMG_END_SIZE))
+    is_dmg = file.read(len(_DMG_END)) == _DMG_END
+    file.seek(0)
+    start = file.read(max(place + len(magic) for place, magic in _OTHER_ARCHIVES))
+    file.seek(0)
+    kinds = (kind for (place, magic), kind in _OTHER_ARCHIVES.items() if start.startswith(magic, place))
+    return "DMG" if is_dmg else next(kinds, "")
 
 
 def _is_archive(file: BinaryIO) -> bool:
