@@ -231,6 +231,19 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         places = {image.id: (name, is_out) for image, is_out in both if image.class_name == class_name}
         return self._edited("rename_class", places, class_name, name)
 
+    def merged_classes(self, names: Mapping[str, str]) -> ImageDataset:
+        """Return the dataset with some classes merged into others, in one change.
+
+        Args:
+            names: The class that each of them becomes part of, by its name.
+        """
+        both = [(image, False) for image in self.images] + [(image, True) for image in self.excluded]
+        places = {
+            image.id: (names[image.class_name], is_out) for image, is_out in both if image.class_name in names
+        }
+        kept = set(names.values())
+        return self._edited("relabel", places, kept.pop() if len(kept) == 1 else "")
+
     def without_class(self, class_name: str) -> ImageDataset:
         """Return the dataset without a class: all its images are excluded."""
         places = {image.id: (class_name, True) for image in self.images if image.class_name == class_name}
