@@ -97,38 +97,33 @@ def why_refused(content: bytes, name: str = "photos.zip") -> str:
     return str(caught.value)
 
 
+# The encodings of each line of names.
 NAMES = {
-    (
-        "gbk",
-    ): "苹果 天空 小狗 老虎 狮子 大象 长颈鹿 熊猫 松鼠 青蛙 鲨鱼 蝴蝶 玫瑰 向日葵 香蕉 葡萄 汽车 飞机 健康 划痕 厨余垃圾",
-    (
-        "cp950",
-    ): "蘋果 天空 小狗 老虎 獅子 大象 長頸鹿 熊貓 松鼠 青蛙 鯊魚 蝴蝶 玫瑰 向日葵 香蕉 葡萄 汽車 飛機 健康 刮痕 廚餘",
-    (
-        "cp932",
-    ): "りんご 空 猫 ねこ ライオン 象 キリン パンダ うさぎ 亀 サメ 蝶 バラ ひまわり ぶどう 自動車 良品 ひび割れ ソバ ソース 表札",
-    (
-        "cp949",
-    ): "사과 하늘 고양이 강아지 호랑이 사자 코끼리 기린 토끼 거북이 상어 나비 장미 해바라기 바나나 자동차 비행기 정상 불량",
-    (
-        "cp866",
-        "cp1251",
-    ): "яблоко небо кошка собака щенок тигр слон жираф зебра черепаха лягушка роза банан Годен Брак Трещина стекло",
-    (
-        "cp437",
-        "cp850",
-        "cp1252",
-    ): "Möwe Löwe Bär Käfer Füße Blüte Eichhörnchen Kröte Grünspecht König Größe Gemüse",
-    (
-        "cp437 ",
-        "cp850 ",
-        "cp1252 ",
-    ): "niño piña árbol ratón león tiburón jabalí limón plátano águila búho baño camión",
+    "苹果 天空 小狗 老虎 狮子 大象 长颈鹿 熊猫 松鼠 青蛙 鲨鱼 蝴蝶 玫瑰 香蕉 葡萄 汽车 飞机 健康 划痕": [
+        "gbk"
+    ],
+    "蘋果 天空 小狗 老虎 獅子 大象 長頸鹿 熊貓 松鼠 青蛙 鯊魚 蝴蝶 玫瑰 香蕉 葡萄 汽車 飛機 健康": ["cp950"],
+    "りんご 空 猫 ねこ ライオン 象 キリン パンダ うさぎ 亀 サメ 蝶 バラ 自動車 良品 ソバ ソース 表札": [
+        "cp932"
+    ],
+    "사과 하늘 고양이 강아지 호랑이 사자 코끼리 기린 토끼 거북이 상어 나비 장미 바나나 자동차 정상 불량": [
+        "cp949"
+    ],
+    "яблоко небо кошка собака щенок тигр слон жираф зебра черепаха лягушка роза банан Годен Брак Трещина": [
+        *("cp866", "cp1251", "koi8-r"),
+    ],
+    "Möwe Löwe Bär Käfer Füße Blüte Eichhörnchen Kröte Grünspecht König Größe Gemüse": [
+        *("cp437", "cp850", "cp1252"),
+    ],
+    "niño piña árbol ratón león tiburón jabalí limón plátano águila búho baño camión": [
+        *("cp437", "cp850", "cp1252"),
+    ],
 }
-SETS = [(encoding.strip(), names.split()) for encodings, names in NAMES.items() for encoding in encodings]
-ids_of_sets = [encoding for encoding, _names in SETS]
+SETS = [(encoding, names.split()) for names, encodings in NAMES.items() for encoding in encodings]
 each_set = pytest.mark.parametrize(
-    ("encoding", "names"), SETS, ids=[f"{code}-{n}" for n, (code, _) in enumerate(SETS)]
+    ("encoding", "names"),
+    SETS,
+    ids=[f"{encoding}-{number}" for number, (encoding, _names) in enumerate(SETS)],
 )
 
 
@@ -157,10 +152,14 @@ class TestEncodings:
             (["猫"], "gbk"),
             (["ソバ", "cat"], "cp932"),
             (["jabłko", "łoś"], "cp852"),
-            (["цвет"], "koi8-r"),
+            (["НОВАЯ"], "koi8-r"),
             (["γάτα", "σκύλος"], "cp737"),
             (["חתול", "כלב"], "cp862"),
             (["قطة"], "cp1256"),
+            (["كلب", "أسد"], "cp720"),
+            (["แมว", "สิงโต"], "cp874"),
+            (["kuş", "ağaç"], "cp857"),
+            (["りんご", "ねこ"], "euc_jp"),
         ],
         ids=str,
     )
@@ -376,7 +375,10 @@ class TestLocked:
         )
 
 
-ONE_PART = "is one part of a zip in several parts. Unpack all parts together and choose the folder, or pack it again as one zip."
+ONE_PART = (
+    "is one part of a zip in several parts. Unpack all parts together and choose the folder, or pack it again as one "
+    "zip."
+)
 
 
 @pytest.mark.parametrize(
