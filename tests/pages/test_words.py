@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from pages.ui.app.words import distinct_labels, status_words
+from pages.ui.app.words import distinct_labels, short_names, status_words
 from transfer_core.runs.run_status import RunStatus
 
 
@@ -26,4 +26,26 @@ def test_options_with_the_same_words_are_numbered() -> None:
         "flowers",
         "colors · 33% (2)",
         "colors · 33% (3)",
+    ]
+
+
+def test_long_names_of_classes_are_short_and_distinct_where_they_are_drawn() -> None:
+    path = "Animalia_Arthropoda_Insecta_Lepidoptera_Nymphalidae_Vanessa_"
+    names = [
+        f"{path}atalanta",
+        f"{path}cardui",
+        "a" * 99 + "x" + "a" * 99,
+        "a" * 99 + "y" + "a" * 99,
+        "cat",
+        "Cat",
+    ]
+    labels = short_names(names)
+    assert list(labels) == names
+    assert list(labels.values()) == [
+        "Animalia_Arthropod…_Vanessa_atalanta",
+        "Animalia_Arthropod…ae_Vanessa_cardui",
+        "a" * 18 + "…" + "a" * 17,
+        "a" * 18 + "…" + "a" * 17 + " (2)",
+        "cat",
+        "Cat",
     ]

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from transfer_core.data.images.similarity import groups_of
 from transfer_core.data.records import DatasetFacts, Edit, EditKind, ImageRecord, LeftOut, Split, SplitBy
-from transfer_core.data.sources.imported_file import clean_name
+from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, clean_name
 from transfer_core.data.split import classes_without, split_by_fold, split_by_folders, split_by_share
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.file_cache import FileCache
@@ -226,10 +226,23 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         Raises:
             InvalidConfigError: If the new name is no name.
         """
-        name = self._class_called(new_name, renamed=class_name)
+        name = self._class_called(new_name)
         both = [(image, False) for image in self.images] + [(image, True) for image in self.excluded]
         places = {image.id: (name, is_out) for image, is_out in both if image.class_name == class_name}
         return self._edited("rename_class", places, class_name, name)
+
+    def merged_classes(self, names: Mapping[str, str]) -> ImageDataset:
+        """Return the dataset with some classes merged into others, in one change.
+
+        Args:
+            names: The class that each of them becomes part of, by its name.
+        """
+        both = [(image, False) for image in self.images] + [(image, True) for image in self.excluded]
+        places = {
+            image.id: (names[image.class_name], is_out) for image, is_out in both if image.class_name in names
+        }
+        kept = set(names.values())
+        return self._edited("relabel", places, kept.pop() if len(kept) == 1 else "")
 
     def without_class(self, class_name: str) -> ImageDataset:
         """Return the dataset without a class: all its images are excluded."""
@@ -322,15 +335,20 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
             ).format(names=names)
         )
 
-    def _class_called(self, name: str, renamed: str = "") -> str:
-        """Return a cleaned class name, in the spelling that the dataset has already."""
+    def _class_called(self, name: str) -> str:
+        """Return a cleaned class name. `Cat` and `cat` are two classes."""
         cleaned = clean_name(name)
         if not cleaned:
             raise InvalidConfigError(
                 _("The class needs a name. Type what is on the images, for example: cat.")
             )
-        spelling = {known.casefold(): known for known in self.class_names if known != renamed}
-        return spelling.get(cleaned.casefold(), cleaned)
+        if len(cleaned) > MAX_NAME_LENGTH:
+            raise InvalidConfigError(
+                _("The name of a class has at most {limit} letters. Choose a shorter one.").format(
+                    limit=MAX_NAME_LENGTH
+                )
+            )
+        return cleaned
 
     def _edited(
         self, kind: EditKind, places: dict[str, tuple[str, bool]], class_name: str = "", new_name: str = ""

@@ -16,7 +16,8 @@ from transfer_core.data.images.decoding import decode_image, image_id, read_imag
 from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind
-from transfer_core.data.sources.imported_file import ImportedFile, clean_name
+from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, ImportedFile, clean_name
+from transfer_core.data.sources.members import archive_kind
 from transfer_core.errors import IngestError, UnreadableImageError, WorkspaceError
 from transfer_core.files import check_shortage, remove, replacing
 from transfer_core.language import _, plural
@@ -35,7 +36,7 @@ def create_dataset(workspace: Workspace, name: str, sample: str | None = None) -
         name: Shown to people.
         sample: Name of the built-in sample it will hold, if any.
     """
-    dataset_id, title = new_id(), clean_name(name) or _("My images")
+    dataset_id, title = new_id(), clean_name(name)[:MAX_NAME_LENGTH] or _("My images")
     folder = workspace.dataset_dir(dataset_id)
     return ImageDataset(title, (), (), (), sample=sample, id=dataset_id, folder=folder)
 
@@ -176,7 +177,7 @@ def check_anything_added(before: ImageDataset, after: ImageDataset) -> None:
         raise IngestError(_("All of these pictures came in before, so nothing was added."))
     if not left_out:
         raise IngestError(_("There are no pictures in it. Choose a folder whose subfolders are the classes."))
-    if all(file.kind == "no_class" for file in left_out):
+    if all(file.reason == _not_in_a_class_folder() for file in left_out):
         raise IngestError(
             _(
                 "There are no subfolders in it, so the classes cannot be told. Put the pictures of each class into "
@@ -212,7 +213,6 @@ class _Intake:
         self._excluded = {image.id: image for image in dataset.excluded}
         self._by_id = {image.id: image for image in dataset.images}
         self._number = max((image.number for image in (*dataset.images, *dataset.excluded)), default=0)
-        self._spelling = {name.casefold(): name for name in dataset.class_names}
 
     def take(self, file: ImportedFile, stored: ImageRecord | UnreadableImageError) -> None:
         class_name = self._label or file.class_name
@@ -221,7 +221,7 @@ class _Intake:
         elif isinstance(stored, UnreadableImageError) and (class_name or file.is_refused):
             self._leave_out(file, str(stored), stored.kind)
         elif class_name is None or isinstance(stored, UnreadableImageError):
-            self._leave_out(file, _("it is not in a class folder"), "no_class")
+            self._leave_out(file, *_why_without_class(file))
         elif known := self._by_id.get(stored.id):
             self._meet_again(file, known, class_name)
         elif stored.id in self._excluded:
@@ -230,8 +230,6 @@ class _Intake:
             self._add(file, stored, class_name)
 
     def _add(self, file: ImportedFile, stored: ImageRecord, class_name: str) -> None:
-        # "Cat" and "cat" are one class for a person, under its first spelling.
-        class_name = self._spelling.setdefault(class_name.casefold(), class_name)
         self._number += 1
         image = replace(
             stored,
@@ -244,12 +242,12 @@ class _Intake:
         self._by_id[image.id] = image
 
     def _meet_again(self, file: ImportedFile, known: ImageRecord, class_name: str) -> None:
-        if known.class_name.casefold() != class_name.casefold():
+        if known.class_name != class_name:
             reason = _("the same picture is already in the class {class_name} ({name})").format(
                 class_name=known.class_name, name=known.name
             )
             self._leave_out(file, reason, "other_class", known.id, class_name)
-        elif known.name == clean_name(file.parts[-1]):
+        elif known.name == file.name:
             self._leave_out(file, _("it came in before"), "again", known.id, class_name)
         else:
             reason = _("the same picture is there already ({name})").format(name=known.name)
@@ -259,6 +257,17 @@ class _Intake:
         self, file: ImportedFile, reason: str, kind: LeftOutKind, image_id: str = "", class_name: str = ""
     ) -> None:
         self.left_out.append(LeftOut(file.path, reason, kind, image_id, class_name))
+
+
+def _why_without_class(file: ImportedFile) -> tuple[str, LeftOutKind]:
+    if archive := archive_kind(file.name):
+        reason = _("it is a {kind} archive; unpack it into a folder with the name of its class")
+        return reason.format(kind=archive), "not_an_image"
+    return _not_in_a_class_folder(), "no_class"
+
+
+def _not_in_a_class_folder() -> str:
+    return _("it is not in a class folder")
 
 
 def _is_whole(path: Path) -> bool:
@@ -275,8 +284,13 @@ def _store(
     folder: Path, label: str | None, written: list[Path], file: ImportedFile
 ) -> ImageRecord | UnreadableImageError:
     """Decode a file and store the photo under the hash of its pixels. Runs on a worker thread."""
-    if file.is_system_file or not (label or file.class_name or file.is_refused):
+    class_name = label or file.class_name
+    if file.is_system_file or not (class_name or file.is_refused):
         return UnreadableImageError()
+    # Cut, two classes could become one.
+    if class_name and len(class_name) > MAX_NAME_LENGTH:
+        reason = _("the name of its class has more than {limit} letters").format(limit=MAX_NAME_LENGTH)
+        return UnreadableImageError(reason, "no_class")
     try:
         decoded = read_image(file.read())
     except UnreadableImageError as error:
@@ -294,7 +308,7 @@ def _store(
     return ImageRecord(
         identifier,
         class_name="",
-        name=clean_name(file.parts[-1]),
+        name=file.name,
         width=decoded.width,
         height=decoded.height,
         brightness=round(float(grey.mean()), 1),

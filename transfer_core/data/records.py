@@ -24,6 +24,7 @@ LeftOutKind = Literal[
     "too_large",
     "unsafe",
     "unreadable",
+    "packing",
     "duplicate",
     "other_class",
     "excluded",

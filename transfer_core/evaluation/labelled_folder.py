@@ -11,7 +11,7 @@ from transfer_core.data.ingest import none_usable
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import LeftOut
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.imported_file import ImportedFile, matching_class
 from transfer_core.data.sources.layout import labelled_files
 from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.errors import IngestError, UnreadableImageError
@@ -28,6 +28,8 @@ def labelled_folder(
         folder: The folder around the class folders.
         class_names: How the model spells its classes. A folder `Cats` holds images of its class `cats`.
         layout: The meaning of the folders, if the person chose one.
+        class_names: How the model spells its classes. A folder `Cats` holds images of its class `cats`, unless
+            another of its classes differs from these in case alone.
 
     Returns:
         The images, and every other file with the reason.
@@ -38,13 +40,14 @@ def labelled_folder(
     """
     spelling = {name.casefold(): name for name in class_names}
     files = [file for file in labelled_files(folder_source(folder), layout) if not file.is_system_file]
+    files = [file for file in folder_source(folder) if not file.is_system_file]
+    spelling = {name: matching_class(name, class_names) for file in files if (name := file.class_name)}
     images, left_out = [], []
     for file, found in zip(files, map_ahead(_identify, files), strict=True):
         if isinstance(found, UnreadableImageError):
             left_out.append(LeftOut(file.path, str(found), found.kind))
         elif file.location is not None:
-            label = file.class_name or ""
-            class_name = spelling.get(label.casefold(), label)
+            class_name = spelling.get(file.class_name or "", "")
             identifier, likeness = found
             images.append(
                 LabelledImage(file.location, file.path, class_name, identifier, fingerprint=likeness)

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.sources.imported_file import clean_name
+from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.errors import WorkspaceError
 from transfer_core.export.parity import Parity
 from transfer_core.language import _
 from transfer_core.runs.own_models import lineage_of
 from transfer_core.runs.training_run import TrainingRun
 
-_LONGEST_NAME = 200
+_LONGEST_NAME = 255
 
 
 def model_card(
@@ -54,7 +54,7 @@ def _what_it_is(run: TrainingRun) -> str:
 
 def _as_text(name: str) -> str:
     """Return a user-given name as one line of Markdown without any markup."""
-    line = re.sub(r"([\\`*_\[\]<>&|~$:#])", r"\\\1", clean_name(name, _LONGEST_NAME))
+    line = re.sub(r"([\\`*_\[\]<>&|~$:#])", r"\\\1", shown_name(name, _LONGEST_NAME))
     # At the start of a line, these characters begin a list, a rule or a heading.
     return re.sub(r"^(\d+(?=[.)])|(?=[-+=]))", r"\1\\", line)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from transfer_core.data.limits import limits, setting_of
-from transfer_core.data.sources.imported_file import clean_name
+from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.data.sources.members import allowed_size, unsafe_reason
 from transfer_core.data.sources.zip_archive import (
     UNPACKING_ERRORS,
@@ -128,7 +128,7 @@ def _checked_members(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInf
         if reason:
             raise ProjectError(
                 _("The project was not opened, because of the file “{name}” in it: {reason}.").format(
-                    name=clean_name(name), reason=reason
+                    name=shown_name(name), reason=reason
                 )
             )
         by_name[name] = member
@@ -199,7 +199,7 @@ def _check_names(members: dict[str, zipfile.ZipInfo], files: dict[str, StoredFil
             _(
                 "The project was not opened: what it holds and what it lists differ ({names}). Save it again where it "
                 "was made."
-            ).format(names=clean_name(", ".join(differing)))
+            ).format(names=shown_name(", ".join(differing)))
         )
     num_photos = _num_photos(files)
     for name, file in files.items():

@@ -31,7 +31,7 @@ from transfer_core.data.images.decoding import check_stored
 from transfer_core.data.limits import limits
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import IMAGE_ID_PATTERN
-from transfer_core.data.sources.imported_file import clean_name
+from transfer_core.data.sources.imported_file import clean_name, shown_name
 from transfer_core.data.sources.zip_archive import UNPACKING_ERRORS
 from transfer_core.errors import (
     NotFoundError,
@@ -259,7 +259,7 @@ def known_network(name: str) -> Backbone:
     except NotFoundError as error:
         raise ProjectError(
             _("this version of the app does not know the network {name}. Update the app.").format(
-                name=clean_name(name)
+                name=shown_name(name)
             )
         ) from error
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transfer_core.data.sources.imported_file import clean_name
+from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.errors import ProjectError
 from transfer_core.language import _
 
@@ -43,7 +43,7 @@ def version_of(values: dict[str, Any]) -> int:
             _(
                 "The project was made with a newer version of Transfer Studio ({app}, project version {version}). This "
                 "one opens versions up to {known}: update Transfer Studio, then open the project again."
-            ).format(app=clean_name(str(app)), version=version, known=PROJECT_VERSION)
+            ).format(app=shown_name(str(app)), version=version, known=PROJECT_VERSION)
         )
     return version
 

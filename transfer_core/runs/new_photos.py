@@ -10,7 +10,7 @@ from pathlib import Path
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.imported_file import ImportedFile, matching_class
 from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.files import remove
@@ -52,7 +52,8 @@ def add_new_photos(
 
     Args:
         run: A run with a model.
-        files: Photos in class folders. A folder `Cats` holds photos of the model's class `cats`.
+        files: Photos in class folders. A folder `Cats` holds photos of the model's class `cats`, unless
+            another of its classes differs from these in case alone.
         progress: Called with the number of files done and their number in all.
         learned_from: The images of the run, where they still exist: near-duplicates of them do not count.
 
@@ -80,10 +81,10 @@ def _add_new_photos(
 ) -> NewPhotos:
     before = _dataset(run)
     dataset = add_files(before or create_dataset(_workspace(run), run.dataset_name), files, progress=progress)
-    spelling = {name.casefold(): name for name in run.signature.class_names}
     for name in dataset.class_names:
-        if spelling.get(name.casefold(), name) != name:
-            dataset = dataset.renamed_class(name, spelling[name.casefold()]).save()
+        known = matching_class(name, run.signature.class_names)
+        if known != name:
+            dataset = dataset.renamed_class(name, known).save()
     found = _sorted_out(run, dataset, learned_from)
     if not found.images:
         if before is None:

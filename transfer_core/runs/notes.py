@@ -27,7 +27,7 @@ class RunNotes(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         note = CONTROL_CHARACTERS.sub("", self.note).strip()[:MAX_NOTE_LENGTH]
-        msgspec.structs.force_setattr(self, "name", clean_name(self.name, MAX_NAME_LENGTH))
+        msgspec.structs.force_setattr(self, "name", clean_name(self.name)[:MAX_NAME_LENGTH].strip())
         msgspec.structs.force_setattr(self, "note", note)
 
 

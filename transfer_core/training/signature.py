@@ -18,7 +18,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, WeightsError, WorkspaceError
 from transfer_core.facts_file import FactsFile
 from transfer_core.language import _
-from transfer_core.schema import Text
+from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES, Text
 from transfer_core.training.freezing import POOLING_LAYER
 from transfer_core.workspace import Workspace
 
@@ -66,8 +66,8 @@ class RecordedNetwork(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         # A project from elsewhere may hold anything.
         texts = (self.title, self.preprocessing, self.licence, self.network, *self.lineage)
-        if not all(text.isprintable() for text in (*texts, self.weights_checksum)):
-            raise ValueError("a text cannot be printed")
+        if any(map(CONTROL_CHARACTERS_AND_LINES.search, (*texts, self.weights_checksum))):
+            raise ValueError("a text holds control characters")
 
 
 class _Essentials(msgspec.Struct, frozen=True):

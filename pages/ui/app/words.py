@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from pages.ui.app.process import workspace
 from transfer_core.backbones.registry import get_backbone
+from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.errors import TransferStudioError
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _, plural
@@ -16,6 +17,7 @@ from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
 
 _UNKNOWN = -1
+_LABEL_LENGTH = 36
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,14 @@ def distinct_labels(labels: Mapping[str, str]) -> dict[str, str]:
         counts[label] += 1
         found[option] = label if counts[label] == 1 else f"{label} ({counts[label]})"
     return found
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Return labels of classes by name, for charts and lists that a long name would break.
+
+    Long names are shortened in their middle; of those that become alike, all but the first are numbered.
+    """
+    return distinct_labels({name: shown_name(name, _LABEL_LENGTH) for name in names})
 
 
 def plain(text: str) -> str:

@@ -11,6 +11,7 @@ from pages.ui.app.page import guarded
 from pages.ui.app.paging import page_of
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.session import Session
+from pages.ui.app.words import short_names
 from pages.ui.components.component import component
 from transfer_core.data.checks.photo_check import Problem
 from transfer_core.data.dataset import ImageDataset
@@ -110,8 +111,13 @@ def _filtered(
     with st.container(horizontal=True):
         everything = _("All classes")
         names = sorted({image.class_name for image in images})
+        labels = short_names(names)
         class_name = st.selectbox(
-            _("Class"), [everything, *names], key=f"gallery-class-{dataset.id}-{side}", width=260
+            _("Class"),
+            [everything, *names],
+            format_func=lambda name: labels.get(name, name),
+            key=f"gallery-class-{dataset.id}-{side}",
+            width=260,
         )
         found = {problem.kind: problem for problem in problems if problem.image_ids}
         kinds = [None, *found]

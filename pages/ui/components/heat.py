@@ -9,6 +9,7 @@ from PIL import Image
 
 from pages.ui.app.pictures import data_url
 from pages.ui.app.process import model_version, predictor, workspace
+from pages.ui.app.words import short_names
 from pages.ui.components.component import component
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import to_pixels
@@ -37,12 +38,14 @@ def show_why(run: TrainingRun, content: bytes, said: str, key: str) -> None:
 
 def choose_class(run: TrainingRun, said: str, key: str) -> str:
     """Let the person pick the class to explain; the predicted one is picked at first."""
-    names = list(run.class_names)
+    names, labels = list(run.class_names), short_names(run.class_names)
     chosen = st.selectbox(
         _("Show what speaks for"),
         names,
         index=names.index(said),
-        format_func=lambda name: _("{name} (what it says)").format(name=name) if name == said else name,
+        format_func=lambda name: (
+            _("{name} (what it says)").format(name=labels[name]) if name == said else labels[name]
+        ),
         key=f"explained-class-{run.id}-{key}",
     )
     return str(chosen)

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.words import plain
+from pages.ui.app.words import plain, short_names
 from pages.ui.images.split import show_split_choice
 from transfer_core.data.checks.notices import read_as_sentence
 from transfer_core.data.dataset import ImageDataset
@@ -43,11 +43,12 @@ def _show_class_counts(dataset: ImageDataset) -> None:
     ]
     if dataset.images_in("test"):
         parts.append((_("◆ to test with"), dataset.counts("test"), " ◆", "#009e73", "#000000"))
+    labels = short_names(dataset.class_names)
     figure = go.Figure(
         [
             go.Bar(
                 name=title,
-                y=[escape(name) for name in counts],
+                y=[escape(labels[name]) for name in counts],
                 x=list(counts.values()),
                 orientation="h",
                 text=[f"{count:,}{mark}" for count in counts.values()],

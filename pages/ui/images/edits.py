@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.app.page import guarded, show_undo
-from pages.ui.app.words import plain
+from pages.ui.app.words import plain, short_names
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Edit
-from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH
+from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, clean_name, shown_name
 from transfer_core.language import _, plural
 
 
@@ -22,7 +22,12 @@ def show_last_edit(dataset: ImageDataset) -> None:
 def show_class_editor(dataset: ImageDataset) -> None:
     """Draw the fields to rename, merge or delete a class."""
     with st.expander(_("Rename, merge or delete a class"), icon=":material/edit:"):
-        name = st.selectbox(_("Class"), list(dataset.class_names), key=f"edited-class-{dataset.version}")
+        name = st.selectbox(
+            _("Class"),
+            list(dataset.class_names),
+            format_func=short_names(dataset.class_names).__getitem__,
+            key=f"edited-class-{dataset.version}",
+        )
         new_name = st.text_input(
             _("New name"),
             max_chars=MAX_NAME_LENGTH,
@@ -31,9 +36,10 @@ def show_class_editor(dataset: ImageDataset) -> None:
             key=f"new-class-name-{dataset.version}",
         )
         with st.container(horizontal=True):
-            is_there = new_name.strip().casefold() in {known.casefold() for known in dataset.class_names}
-            title = _("Merge with {name}").format(name=new_name.strip()) if is_there else _("Rename")
-            if st.button(plain(title), icon=":material/edit:", disabled=not new_name.strip()):
+            cleaned = clean_name(new_name)
+            is_there = cleaned in dataset.class_names
+            title = _("Merge with {name}").format(name=shown_name(cleaned)) if is_there else _("Rename")
+            if st.button(plain(title), icon=":material/edit:", disabled=not cleaned):
                 guarded(_save)(dataset.renamed_class(name, new_name))
             if st.button(_("Delete this class"), icon=":material/delete:"):
                 guarded(_save)(dataset.without_class(name))

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.session import Session
-from pages.ui.app.words import plain
+from pages.ui.app.words import plain, short_names
 from pages.ui.components.gallery import IMAGES_A_PAGE, show_tiles
 from pages.ui.images.edits import show_last_edit
 from pages.ui.images.problems import show_label_check
@@ -94,6 +94,7 @@ def _show_lists(session: Session, chosen: PhotoSet, evaluation: Evaluation) -> N
         name = st.selectbox(
             _("Class"),
             evaluation.class_names,
+            format_func=short_names(evaluation.class_names).__getitem__,
             help=explain("most typical"),
             key="typical-class",
             width=260,

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.ui.app.words import short_names
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.metrics import Curve
 from transfer_core.inference.calibration import reliability
@@ -78,7 +79,7 @@ def show_confusion_matrix(evaluation: Evaluation, *, as_rates: bool, key: str) -
     )
     labels = {
         "tickvals": places,
-        "ticktext": [escape(name) for name in names],
+        "ticktext": [escape(label) for label in short_names(names).values()],
         "showgrid": False,
         "zeroline": False,
     }
@@ -115,13 +116,14 @@ def _cell_text(count: int, share: float, as_rates: bool) -> str:
 
 def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, key: str) -> None:
     """Draw a line for each class, with the area under it in the legend."""
+    labels = short_names(curves)
     figure = go.Figure(
         [
             go.Scatter(
                 x=_thinned(curve.x),
                 y=_thinned(curve.y),
                 mode="lines",
-                name=f"{escape(name)} ({curve.area:.2f})",
+                name=f"{escape(labels[name])} ({curve.area:.2f})",
                 line={
                     "color": _COLORS[number % len(_COLORS)],
                     "dash": _DASHES[number // len(_COLORS) % len(_DASHES)],

@@ -10,7 +10,7 @@ from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.app.words import plain
+from pages.ui.app.words import plain, short_names
 from transfer_core.language import _
 from transfer_core.runs.corrections import add_correction, dataset_of
 from transfer_core.runs.training_run import TrainingRun
@@ -40,10 +40,12 @@ def show_correction(
                 _("The images that this model learned from are gone, so the photo cannot be put among them.")
             )
             return
+        labels = short_names(dataset.class_names)
         class_name = st.selectbox(
             _("What is it really?"),
             [name for name in dataset.class_names if name != said],
             index=None,
+            format_func=lambda name: labels.get(name, name),
             placeholder=_("Choose a class, or type a new one"),
             accept_new_options=True,
             key=f"right-class-{number}-{photo_id}",

@@ -244,8 +244,16 @@ class TestEdits:
         assert len(changed.edits) == 1
         assert changed.undone() == dataset
 
-    def test_a_label_takes_the_spelling_that_is_there(self, dataset: ImageDataset) -> None:
-        assert dataset.relabelled([dataset.images[0].id], " CAT ").class_names == ("cat", "fox")
+    def test_a_label_is_of_the_very_same_name_only(self, dataset: ImageDataset) -> None:
+        last = [dataset.images[-1].id]
+        assert dataset.relabelled(last, " cat ").class_names == ("cat", "fox")
+        assert dataset.relabelled(last, "Cat").class_names == ("Cat", "cat", "fox")
+
+    def test_a_label_is_never_cut(self, dataset: ImageDataset) -> None:
+        first = [dataset.images[0].id]
+        assert "x" * 255 in dataset.relabelled(first, "x" * 255).class_names
+        with pytest.raises(InvalidConfigError, match="at most 255 letters"):
+            dataset.relabelled(first, "x" * 256)
 
     def test_a_label_may_be_new(self, dataset: ImageDataset) -> None:
         ids = [image.id for image in dataset.images[:2]]
@@ -277,7 +285,16 @@ class TestEdits:
         assert changed.excluded[0].class_name == "Fox"
 
     def test_two_classes_are_merged(self, dataset: ImageDataset) -> None:
-        assert dataset.renamed_class("fox", "Cat").counts() == {"cat": 15}
+        assert dataset.renamed_class("fox", "cat").counts() == {"cat": 15}
+        assert dataset.renamed_class("fox", "Cat").counts() == {"Cat": 10, "cat": 5}
+
+    def test_several_classes_are_merged_in_one_change(self, dataset: ImageDataset) -> None:
+        ids = [image.id for image in dataset.images if image.class_name == "fox"]
+        three = dataset.relabelled(ids[:2], "Fox").without(ids[:1])
+        merged = three.merged_classes({"fox": "cat", "Fox": "cat"})
+        assert merged.counts() == {"cat": 14}
+        assert merged.restored(ids[:1]).counts() == {"cat": 15}
+        assert merged.undone().counts() == three.counts()
 
     def test_a_class_is_deleted(self, dataset: ImageDataset) -> None:
         changed = dataset.without_class("cat")

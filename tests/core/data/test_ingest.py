@@ -112,7 +112,7 @@ class TestAdd:
 
     def test_a_label_may_be_given_for_all(self, dataset: ImageDataset, make_image: MakeImage) -> None:
         files = [file_of("1.png", make_image(seed=1)), file_of("other/2.png", make_image(seed=2))]
-        assert add_files(dataset, files, class_name=" My\ncat ").class_names == ("Mycat",)
+        assert add_files(dataset, files, class_name=" My\ncat ").class_names == ("My cat",)
 
     def test_adding_to_what_is_there(
         self, workspace: Workspace, filled: ImageDataset, make_image: MakeImage
@@ -143,14 +143,41 @@ class TestAdd:
 
 
 class TestClasses:
-    def test_spellings_by_case_are_one_class_under_the_first(
-        self, dataset: ImageDataset, make_image: MakeImage
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["A", "a", "B", "b"],
+            ["Cat", "cat", "CAT"],
+            ["straße", "STRASSE"],
+            ["\u0130", "i", "I", "\u0131"],
+            ["\u03c3", "\u03c2", "\u03a3"],
+            ["a b", "a_b", "a-b", "ab", "a.b"],
+            ["x" * 254 + "1", "x" * 254 + "2"],
+            ["e\u0301", "e"],
+            ["a\u200db", "ab"],
+        ],
+        ids=ascii,
+    )
+    def test_names_that_differ_at_all_are_classes_of_their_own(
+        self, dataset: ImageDataset, make_image: MakeImage, names: list[str]
     ) -> None:
-        names = ["Cat", "cat", "CAT"]
         files = [file_of(f"{name}/1.png", make_image(seed=number)) for number, name in enumerate(names)]
         added = add_files(dataset, files)
-        assert added.counts() == {"Cat": 3}
-        assert add_files(added, [file_of("cAt/9.png", make_image(seed=9))]).counts() == {"Cat": 4}
+        assert list(added.counts().values()) == [1] * len(names)
+        again = [file_of(f"{name}/2.png", make_image(seed=9 + number)) for number, name in enumerate(names)]
+        assert list(add_files(added, again).counts().values()) == [2] * len(names)
+
+    def test_a_name_too_long_for_a_disk_is_refused_and_not_cut(
+        self, dataset: ImageDataset, make_image: MakeImage
+    ) -> None:
+        files = [file_of(f"{'x' * 255}{end}/1.png", make_image(seed=seed)) for seed, end in enumerate("ab")]
+        files.append(file_of(f"{'x' * 255}/1.png", make_image(seed=3)))
+        added = add_files(dataset, files)
+        assert added.counts() == {"x" * 255: 1}
+        assert set(reasons(added).values()) == {"the name of its class has more than 255 letters"}
+        assert len(list(dataset.folder.rglob("*.jpg"))) == 1
+        with pytest.raises(IngestError, match="more than 255 letters"):
+            add_files(create_dataset(Workspace(dataset.folder / "other"), "Animals"), files[:2])
 
     def test_both_unicode_forms_are_one_class(self, dataset: ImageDataset, make_image: MakeImage) -> None:
         forms = [unicodedata.normalize(form, "Füchse") for form in ("NFD", "NFC")]
@@ -233,17 +260,19 @@ class TestLeftOut:
         same, recoded = make_image(seed=1), make_image(seed=1, image_format="BMP")
         files = [
             file_of("cat/first.png", same),
-            file_of("CAT/second.png", same),
+            file_of("cat/second.png", same),
             file_of("cat/third.bmp", recoded),
             file_of("dog/fourth.png", same),
+            file_of("Cat/fifth.png", same),
             file_of("dog/other.png", make_image(seed=2)),
         ]
         added = add_files(dataset, files)
         assert added.counts() == {"cat": 1, "dog": 1}
         assert reasons(added) == {
-            "CAT/second.png": "the same picture is there already (first.png)",
+            "cat/second.png": "the same picture is there already (first.png)",
             "cat/third.bmp": "the same picture is there already (first.png)",
             "dog/fourth.png": "the same picture is already in the class cat (first.png)",
+            "Cat/fifth.png": "the same picture is already in the class cat (first.png)",
         }
 
     def test_a_picture_that_came_in_earlier_is_known(

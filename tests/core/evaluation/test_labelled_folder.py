@@ -50,6 +50,23 @@ def test_class_folders_are_matched_whatever_their_case(image_folder: Path) -> No
     assert {image.class_name for image in images} == {"Blue", "green", "RED"}
 
 
+@pytest.mark.parametrize(
+    ("folder", "class_names", "expected"),
+    [
+        ("cat", ("Cat", "cat"), "cat"),
+        ("Cat", ("Cat", "cat"), "Cat"),
+        ("CAT", ("Cat", "cat"), "CAT"),
+        ("CAT", ("Cat", "dog"), "Cat"),
+    ],
+)
+def test_case_counts_where_two_classes_differ_in_it(
+    image_folder: Path, folder: str, class_names: tuple[str, ...], expected: str
+) -> None:
+    (image_folder / "blue").rename(image_folder / folder)
+    images, _left_out = labelled_folder(image_folder, class_names)
+    assert {image.class_name for image in images} == {expected, "green", "red"}
+
+
 def test_class_that_the_model_lacks_keeps_its_name(image_folder: Path) -> None:
     images, _left_out = labelled_folder(image_folder, ("blue", "green"))
     assert images[-1].class_name == "red"

@@ -39,7 +39,7 @@ BUNDLE_MODEL_FILE = "model.keras"
 MOST_CLASSES = 1000
 _FORMAT = "transfer-studio-source"
 _FORMAT_VERSION = 1
-_MOST_LETTERS = 200
+_MOST_LETTERS = 255
 _MOST_GENERATIONS = 20
 # Of the directory of a zip of arrays: enough for ten thousand.
 _MOST_BYTES_OF_LIST = 2**22

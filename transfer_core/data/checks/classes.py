@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from transfer_core.data.checks.problems import Fix, Problem, Severity
 from transfer_core.data.dataset import ADVISED_IMAGES_PER_CLASS, MIN_IMAGES_PER_CLASS, ImageDataset
@@ -14,6 +16,8 @@ from transfer_core.language import _, plural
 MAX_IMBALANCE = 3.0
 MIN_VALIDATION_IMAGES = 5
 _Z_95_PERCENT = 1.96
+_SEPARATORS = re.compile(r"[\s._\-\u00ad\u200b-\u200d\u2060\ufeff]+")
+_BETWEEN_DIGITS = re.compile(rf"(?<=\d){_SEPARATORS.pattern}(?=\d)")
 
 
 def check_classes(dataset: ImageDataset) -> Iterator[Problem]:
@@ -30,6 +34,8 @@ def check_classes(dataset: ImageDataset) -> Iterator[Problem]:
                 "There is only the class {name}. A model learns to tell classes apart, so it needs at least one more."
             ).format(name=next(iter(counts))),
         )
+    yield from _same_but_case(dataset)
+    yield from _same_but_separators(dataset)
     yield from _few_images(dataset)
     yield from _imbalance(counts)
     yield from _one_recording(dataset)
@@ -43,6 +49,76 @@ def least_true_accuracy(num_images: int) -> float:
     The interval of Wilson (1927), which for no error is n / (n + z^2).
     """
     return num_images / (num_images + _Z_95_PERCENT**2)
+
+
+def _same_but_case(dataset: ImageDataset) -> Iterator[Problem]:
+    groups = _alike(dataset, str.casefold)
+    if not groups:
+        return
+    counts = dataset.counts()
+    sentence = plural(
+        "The names of {count} pair of classes differ only in capital letters. If a pair is one class, merge it, or "
+        "the model tries to tell alike photos apart.",
+        "The names of {count} pairs of classes differ only in capital letters. If a pair is one class, merge it, or "
+        "the model tries to tell alike photos apart.",
+        len(groups),
+    )
+    merged = {
+        name: largest
+        for names in groups
+        for largest in [max(names, key=counts.__getitem__)]
+        for name in names
+        if name != largest
+    }
+    yield Problem(
+        "same_but_case",
+        "warning",
+        _("Class names that differ only in capital letters"),
+        _with_names(sentence, [_counted(names, counts) for names in groups]),
+        image_ids=_ids_in(dataset, [name for names in groups for name in names]),
+        fix=Fix(_("Merge these classes"), lambda fixed: fixed.merged_classes(merged)),
+    )
+
+
+def _same_but_separators(dataset: ImageDataset) -> Iterator[Problem]:
+    groups = [
+        names
+        for names in _alike(dataset, _without_separators)
+        if len({name.casefold() for name in names}) > 1
+    ]
+    if not groups:
+        return
+    counts = dataset.counts()
+    sentence = plural(
+        "The names of {count} pair of classes are nearly the same. If a pair is one class, rename one of its two.",
+        "The names of {count} pairs of classes are nearly the same. If a pair is one class, rename one of its two.",
+        len(groups),
+    )
+    yield Problem(
+        "nearly_same_name",
+        "info",
+        _("Class names that are nearly the same"),
+        _with_names(sentence, [_counted(names, counts) for names in groups]),
+        image_ids=_ids_in(dataset, [name for names in groups for name in names]),
+    )
+
+
+def _alike(dataset: ImageDataset, spell: Callable[[str], str]) -> list[list[str]]:
+    """Return the groups of classes whose names are spelled alike."""
+    by_spelling: dict[str, list[str]] = defaultdict(list)
+    for name in dataset.class_names:
+        by_spelling[spell(name)].append(name)
+    return [names for names in by_spelling.values() if len(names) > 1]
+
+
+def _without_separators(name: str) -> str:
+    """Return a name without spaces, dots, dashes, underscores and invisible letters. 1.5 does not become 15."""
+    spelled = _BETWEEN_DIGITS.sub("/", unicodedata.normalize("NFKC", name).casefold())
+    return _SEPARATORS.sub("", spelled) or name
+
+
+def _counted(names: Collection[str], counts: Mapping[str, int]) -> str:
+    return " / ".join(f"{name} ({counts[name]:,})" for name in names)
 
 
 def _few_images(dataset: ImageDataset) -> Iterator[Problem]:

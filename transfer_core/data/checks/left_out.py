@@ -27,6 +27,14 @@ def _unusable(dataset: ImageDataset) -> Iterator[Problem]:
             len(files),
         )
         yield _about(files, "damaged", "warning", _("Damaged files"), sentence)
+    if files := _files(dataset, "packing"):
+        sentence = plural(
+            "{count} file is packed in a way that cannot be read here. Unpack the archive yourself and add the folder.",
+            "{count} files are packed in a way that cannot be read here. Unpack the archive yourself and add the "
+            "folder.",
+            len(files),
+        )
+        yield _about(files, "packing", "warning", _("Files packed in another way"), sentence)
     if files := _files(dataset, "missing"):
         sentence = plural(
             "{count} file is named in the table but is not there, so the model cannot learn from it.",
@@ -105,12 +113,12 @@ def _same_picture(dataset: ImageDataset) -> Iterator[Problem]:
 
 
 def _two_labels(dataset: ImageDataset) -> Iterator[Problem]:
-    labels = {image.id: image.class_name.casefold() for image in dataset.images}
+    labels = {image.id: image.class_name for image in dataset.images}
     # Decided once the person has excluded the photo or given it the other label.
     files = [
         file
         for file in _files(dataset, "other_class")
-        if labels.get(file.image_id, file.class_name.casefold()) != file.class_name.casefold()
+        if labels.get(file.image_id, file.class_name) != file.class_name
     ]
     if not files:
         return

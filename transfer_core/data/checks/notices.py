@@ -40,6 +40,11 @@ def sentence_of(notice: Notice) -> str:
             return _(
                 "The letters of {name} may be wrong: {names}. Save it as UTF-8 and add it again."
             ).format(name=notice.name, names=listed(notice.names))
+        case "names_in_doubt":
+            return _(
+                "{name} does not say how its names are written. These may be wrong: {names}. Rename a class to "
+                "correct it."
+            ).format(name=notice.name, names=listed(notice.names))
         case _:
             return notice.name
 
@@ -110,6 +115,8 @@ def _title(kind: NoticeKind) -> str:
             return _("Tables that were not used")
         case "letters_in_doubt":
             return _("Letters in doubt")
+        case "names_in_doubt":
+            return _("Names in doubt")
         case _:
             return _("How your photos were read")
 

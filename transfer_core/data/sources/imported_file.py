@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NoReturn
@@ -11,69 +12,34 @@ from typing import TYPE_CHECKING, NoReturn
 from transfer_core.data.limits import limits, setting_of
 from transfer_core.errors import IngestError, UnreadableImageError, UnreadableKind
 from transfer_core.language import _
+from transfer_core.schema import CONTROL_CHARACTERS
 
 if TYPE_CHECKING:
     from transfer_core.data.records import Notice, Split
 
 # Files that lie beside photos. They say nothing about the structure, whatever folder they are in.
-_OTHER_ENDINGS = frozenset(
-    [
-        ".txt",
-        ".md",
-        ".rst",
-        ".csv",
-        ".tsv",
-        ".json",
-        ".jsonl",
-        ".ndjson",
-        ".parquet",
-        ".xml",
-        ".yaml",
-        ".yml",
-        ".xls",
-        ".xlsx",
-        ".ods",
-        ".pdf",
-        ".doc",
-        ".docx",
-        ".html",
-        ".htm",
-        ".css",
-        ".js",
-        ".py",
-        ".ipynb",
-        ".sh",
-        ".bat",
-        ".m",
-        ".mat",
-        ".npy",
-        ".npz",
-        ".pkl",
-        ".pickle",
-        ".h5",
-        ".hdf5",
-        ".pt",
-        ".pth",
-        ".onnx",
-        ".tflite",
-        ".db",
-        ".ini",
-        ".log",
-        ".lst",
-        ".names",
-        ".data",
-        ".cfg",
-        ".rtf",
-        ".tex",
-        ".url",
-        ".lnk",
-        ".torrent",
-        ".sha256",
-        ".md5",
-    ]
+_OTHER_ENDINGS = {
+    *(".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xml", ".yaml"),
+    *(".yml", ".xls", ".xlsx", ".ods", ".pdf", ".doc", ".docx", ".html", ".htm", ".css", ".js", ".py"),
+    *(".ipynb", ".sh", ".bat", ".m", ".mat", ".npy", ".npz", ".pkl", ".pickle", ".h5", ".hdf5", ".pt"),
+    *(".pth", ".onnx", ".tflite", ".db", ".ini", ".log", ".lst", ".names", ".data", ".cfg", ".rtf", ".tex"),
+    *(".url", ".lnk", ".torrent", ".sha256", ".md5"),
+}
+# Of Windows, macOS, storage devices, cameras and programs that show photos; compared without case.
+_SYSTEM_NAMES = {
+    *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin", "recycler"),
+    *("system volume information", "found.000", "zbthumbnail.info", "picasa.ini", "lost+found", "lost.dir"),
+    *("__macosx", "icon\r", "network trash folder", "temporary items", "thevolumesettingsfolder"),
+    *("@eadir", "#recycle", "@recycle", "@recently-snapshot", "#snapshot", "@tmp"),
+}
+_SYSTEM_STARTS = ("synophoto_thumb", "synoindex_", "~$")
+# Nothing but joiners, marks without width and variants of a letter that is not there.
+_INVISIBLE = re.compile(
+    r"[\s\u00ad\u180b-\u180e\u200b-\u200d\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]*"
 )
-_SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
-MAX_NAME_LENGTH = 60
+# The most that disks take for a file or a folder.
+MAX_NAME_LENGTH = 255
+_SHOWN_LENGTH = 60
 
 
 @dataclass(frozen=True)
@@ -103,17 +69,18 @@ class ImportedFile:
 
     @property
     def path(self) -> str:
-        """Its folders and name, cleaned for messages."""
-        return clean_name("/".join(self.parts), max_length=200)
+        """Its folders and name, cleaned and shortened for messages."""
+        return shown_name("/".join(self.parts), max_length=200)
+
+    @property
+    def name(self) -> str:
+        """Its name without folders, cleaned, at most 255 letters."""
+        return clean_name(self.parts[-1])[:MAX_NAME_LENGTH]
 
     @property
     def is_system_file(self) -> bool:
         """Whether it belongs to an operating system."""
-        # A name of dots alone is no hidden file: it leads to another folder.
-        return any(
-            (part.startswith(".") and part.strip(".") != "") or part.casefold() in _SYSTEM_NAMES
-            for part in self.parts
-        )
+        return any(map(_is_of_the_system, self.parts))
 
     @property
     def may_be_photo(self) -> bool:
@@ -143,19 +110,49 @@ def refused_file(path: str, reason: str, kind: UnreadableKind, label: str | None
     return ImportedFile(tuple(path.split("/")), read, label, is_refused=True)
 
 
-def clean_name(name: str, max_length: int = MAX_NAME_LENGTH) -> str:
-    """Return a name that is safe to show: composed Unicode, nothing invisible, of bounded length.
+def clean_name(name: str) -> str:
+    """Return a name as it identifies a class: composed Unicode on one line, without control characters.
+
+    Joiners of emoji and of Persian words, and letters that are newer than this Python, are part of a name.
 
     Args:
         name: From a file, a folder or a person.
-        max_length: In characters; the rest is cut off.
 
     Returns:
-        The name on one line; empty when nothing in it is visible.
+        The whole name; empty when nothing in it is visible.
     """
-    composed = unicodedata.normalize("NFC", name)
-    visible = "".join(letter for letter in composed if unicodedata.category(letter)[0] != "C")
-    return " ".join(visible.split())[:max_length].strip()
+    # White space first: tabs and line ends are control characters that separate words.
+    words = (CONTROL_CHARACTERS.sub("", word) for word in name.split())
+    composed = " ".join(unicodedata.normalize("NFC", " ".join(words)).split())
+    return "" if _INVISIBLE.fullmatch(composed) else composed
+
+
+def shown_name(name: str, max_length: int = _SHOWN_LENGTH) -> str:
+    """Return a cleaned name for a message, with an ellipsis in its middle if it is long.
+
+    Args:
+        name: From a file, a folder or a person.
+        max_length: In letters, at least 3.
+    """
+    cleaned = clean_name(name)
+    if len(cleaned) <= max_length:
+        return cleaned
+    end = (max_length - 1) // 2
+    return f"{cleaned[: max_length - 1 - end]}…{cleaned[-end:]}"
+
+
+def matching_class(name: str, class_names: Collection[str]) -> str:
+    """Return the class that a folder means: of the very same name, else the only one that differs in case.
+
+    Args:
+        name: Of the folder.
+        class_names: How the model spells its classes.
+
+    Returns:
+        The name itself if there is no such class.
+    """
+    alike = [known for known in class_names if known.casefold() == name.casefold()]
+    return alike[0] if name not in class_names and len(alike) == 1 else name
 
 
 def check_count(num_files: int) -> None:
@@ -191,3 +188,10 @@ def too_large() -> UnreadableImageError:
     return UnreadableImageError(
         _("the file is larger than {limit} MB").format(limit=limits().file_mb), "too_large"
     )
+
+
+def _is_of_the_system(part: str) -> bool:
+    name = part.casefold()
+    # A name of dots alone is no hidden file: it leads to another folder.
+    is_hidden = name.startswith(".") and name.strip(".") != ""
+    return is_hidden or name in _SYSTEM_NAMES or name.startswith(_SYSTEM_STARTS)

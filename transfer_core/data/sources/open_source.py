@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,8 +13,8 @@ from transfer_core.data.sources.folder import file_at, folder_source, read_file
 from transfer_core.data.sources.imported_file import (
     ImportedFile,
     check_count,
-    clean_name,
     refused_file,
+    shown_name,
 )
 from transfer_core.data.sources.tables.table import TABLE_ENDINGS, TablesFound, columns_of, read_tables
 from transfer_core.data.sources.tar_archive import is_tar, tar_source
@@ -22,6 +23,24 @@ from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 
 _TRIED_CELLS = 200
+# Where in a file a format says its name.
+_OTHER_ARCHIVES = {
+    (0, b"Rar!\x1a\7"): "RAR",
+    (0, b"7z\xbc\xaf\x27\x1c"): "7z",
+    (0, b"\x28\xb5\x2f\xfd"): "Zstandard",
+    (0, b"\4\x22\x4d\x18"): "LZ4",
+    (0, b"\x1f\x9d"): "compress",
+    (0, b"LZIP"): "lzip",
+    (0, b"MSCF\0\0\0\0"): "cabinet",
+    (0, b"MSWIM\0\0\0"): "WIM",
+    (0, b"xar!"): "XAR",
+    (0, b"SIT!"): "StuffIt",
+    (0, b"StuffIt"): "StuffIt",
+    (2, b"-lh"): "LHA",
+    (7, b"**ACE**"): "ACE",
+    (32_769, b"CD001"): "ISO",
+}
+_DMG_END, _DMG_END_SIZE = b"koly", 512
 
 
 @contextmanager
@@ -72,6 +91,13 @@ def open_archive(file: BinaryIO, name: str) -> Iterator[list[ImportedFile]]:
     Raises:
         IngestError: If it is neither, is damaged, or holds more than the limits allow.
     """
+    if kind := _other_archive(file):
+        raise IngestError(
+            _(
+                "{name} is a {kind} archive, which cannot be read here. Unpack it, then choose the folder or pack it "
+                "as a zip."
+            ).format(name=shown_name(name), kind=kind)
+        )
     if is_tar(file):
         with tar_source(file, name) as files:
             yield files
@@ -115,11 +141,11 @@ def _no_table(path: Path, found: TablesFound) -> str:
     if any("no_files" in notice.names for notice in found.notices):
         return _(
             "{name} names no photo that is there. Put it into the folder of the photos, or the folder around them."
-        ).format(name=clean_name(path.name))
+        ).format(name=shown_name(path.name))
     return _(
         "{name} is not a table of path and class. Expected were lines such as: cats/1.jpg,cat (the path "
         "starts at the folder of the table)."
-    ).format(name=clean_name(path.name))
+    ).format(name=shown_name(path.name))
 
 
 def _named(path: Path, columns: Iterable[list[tuple[str, ...]]]) -> list[ImportedFile]:
@@ -131,6 +157,17 @@ def _named(path: Path, columns: Iterable[list[tuple[str, ...]]]) -> list[Importe
             there = (place for place in places if _is_there(path.parent.joinpath(*place)))
             files |= {place: _table_file(path.parent, place) for place in there}
     return list(files.values())
+
+
+def _other_archive(file: BinaryIO) -> str:
+    """Return the kind of an archive of neither format; empty if it is none. Seeks to the start of the file."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _DMG_END_SIZE))
+    is_dmg = file.read(len(_DMG_END)) == _DMG_END
+    file.seek(0)
+    start = file.read(max(place + len(magic) for place, magic in _OTHER_ARCHIVES))
+    file.seek(0)
+    kinds = (kind for (place, magic), kind in _OTHER_ARCHIVES.items() if start.startswith(magic, place))
+    return "DMG" if is_dmg else next(kinds, "")
 
 
 def _is_there(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from transfer_core.data.sources.imported_file import clean_name
+from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.data.sources.members import unsafe_reason
 from transfer_core.errors import IngestError
 from transfer_core.language import _
@@ -75,7 +75,7 @@ def subfolders(root: Path, relative: str = "") -> list[str]:
     except OSError as error:
         raise IngestError(
             _("The folder {name} cannot be opened: {reason}. Choose another one.").format(
-                name=clean_name(folder.name), reason=error.strerror or error
+                name=shown_name(folder.name), reason=error.strerror or error
             )
         ) from error
 
@@ -90,4 +90,4 @@ def _is_plain_folder(path: Path) -> bool:
 def _not_allowed(relative: str) -> str:
     return _(
         "“{path}” is not a folder below the one that is allowed on this server. Choose one from the list."
-    ).format(path=clean_name(relative, max_length=200))
+    ).format(path=shown_name(relative, max_length=200))

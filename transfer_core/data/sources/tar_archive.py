@@ -12,17 +12,23 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from transfer_core.data.parallel import SharedFile
 from transfer_core.data.sources.imported_file import (
     ImportedFile,
     check_count,
     check_file_size,
-    clean_name,
     refused_file,
+    shown_name,
 )
-from transfer_core.data.sources.members import allowed_size, check_unpacked_size, member_file
+from transfer_core.data.sources.members import (
+    allowed_size,
+    check_unpacked_size,
+    member_file,
+    names_in_doubt,
+)
+from transfer_core.data.sources.name_encoding import read_names
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 
@@ -106,7 +112,7 @@ def _write(plain: BinaryIO, chunk: bytes, name: str) -> None:
         raise IngestError(
             _(
                 "{name} could not be unpacked: {reason}. Free some space, or unpack it yourself and choose the folder."
-            ).format(name=clean_name(name), reason=error.strerror or error)
+            ).format(name=shown_name(name), reason=error.strerror or error)
         ) from error
 
 
@@ -114,28 +120,64 @@ def _files(file: BinaryIO, name: str) -> list[ImportedFile]:
     check_unpacked_size(file.seek(0, os.SEEK_END), file.tell(), name)
     file.seek(0)
     shared = SharedFile(file)
-    files: list[ImportedFile] = []
+    members: list[_Member] = []
     try:
-        with tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
-            while member := archive.next():
+        with tarfile.open(fileobj=_Headers(file), mode="r:", encoding="utf-8") as archive:  # type: ignore[call-overload]
+            while header := archive.next():
                 # tarfile would keep the headers of all members in memory.
                 archive.members.clear()
-                if member.size < 0:
+                if header.size < 0:
                     raise tarfile.ReadError("size below zero")
-                if not member.isdir():
-                    files.append(_file(shared, member))
-                    check_count(len(files))
+                if not header.isdir():
+                    members.append(_member(header))
+                    check_count(len(members))
     except (*_DAMAGES, OSError) as error:
         raise IngestError(_damaged(name)) from error
-    return files
+    return _named(shared, members, name)
 
 
-def _file(shared: SharedFile, member: tarfile.TarInfo) -> ImportedFile:
-    if member.issym() or member.islnk():
-        return refused_file(member.name, _("it is only a link to another file"), "unsafe")
-    if not member.isreg() or member.issparse():
-        return refused_file(member.name, _("it is not a plain file"), "unsafe")
-    return member_file(member.name, partial(_read, shared, member.offset_data, member.size))
+class _Member(NamedTuple):
+    """What is kept of a header.
+
+    Args:
+        name: As tarfile reads it: bytes that are not UTF-8 are halves of surrogate pairs.
+        is_utf8: Whether its format says that the name is UTF-8.
+        offset: Of its content in the tar, in bytes.
+        size: Of its content in bytes.
+        refusal: Why it is not read; empty if it is.
+    """
+
+    name: str
+    is_utf8: bool
+    offset: int
+    size: int
+    refusal: str
+
+
+def _member(header: tarfile.TarInfo) -> _Member:
+    refusal = ""
+    if header.issym() or header.islnk():
+        refusal = _("it is only a link to another file")
+    elif not header.isreg() or header.issparse():
+        refusal = _("it is not a plain file")
+    return _Member(header.name, "path" in header.pax_headers, header.offset_data, header.size, refusal)
+
+
+def _named(shared: SharedFile, members: list[_Member], tar_name: str) -> list[ImportedFile]:
+    raw = [
+        member.name.encode("utf-8", "surrogateescape") if not member.is_utf8 else b"" for member in members
+    ]
+    read = read_names(raw)
+    notices = names_in_doubt(tar_name, read.names) if read.are_in_doubt else ()
+    files = []
+    for member, read_name in zip(members, read.names, strict=True):
+        name = member.name if member.is_utf8 else read_name
+        if member.refusal:
+            files.append(refused_file(name, member.refusal, "unsafe"))
+        else:
+            content = partial(_read, shared, member.offset, member.size)
+            files.append(member_file(name, content, () if read_name.isascii() else notices))
+    return _named(shared, members, name)
 
 
 def _read(shared: SharedFile, offset: int, size: int) -> bytes:
@@ -169,4 +211,4 @@ def _damaged(name: str) -> str:
     return _(
         "{name} is not a tar file, or it is damaged. Pack the folder with the class folders again and "
         "choose the new file."
-    ).format(name=clean_name(name))
+    ).format(name=shown_name(name))

@@ -17,7 +17,7 @@ from transfer_core.data.checks.problems import listed
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind, Split, SplitBy
+from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind, Notice, Split, SplitBy
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile
@@ -101,6 +101,7 @@ def test_no_real_photo_is_called_bad(workspace: Workspace, shared_data: Path, na
     [
         ("damaged", "damaged", "warning", "1 file cannot be opened"),
         ("unreadable", "damaged", "warning", "1 file cannot be opened"),
+        ("packing", "packing", "warning", "packed in a way that cannot be read here"),
         ("missing", "missing", "warning", "is named in the table but is not there"),
         ("not_an_image", "not_an_image", "info", "1 file is no image"),
         ("unsafe", "unsafe", "warning", "could do harm"),
@@ -135,9 +136,89 @@ def test_the_same_picture_under_two_labels() -> None:
     problem = only_problem(dataset)
     assert (problem.kind, problem.image_ids, problem.files) == ("other_class", ("cat-1",), ("dog/x.jpg",))
     assert examine(fixed(dataset, problem)) == []
-    assert examine(dataset.relabelled(["cat-1"], "Dog")) == []
+    assert examine(dataset.relabelled(["cat-1"], "dog")) == []
     assert len(fixed(dataset, problem).images) == 59
     assert fixed(dataset, problem).undone().images == dataset.images
+
+
+# Names of classes
+
+
+def named(*names: str, count: int = 30) -> ImageDataset:
+    return dataset_of(
+        replace(image, class_name=name, number=place * count + image.number)
+        for place, name in enumerate(names)
+        for image in changed_ids(records(x=count), f"{place}-")
+    )
+
+
+def changed_ids(images: list[ImageRecord], prefix: str) -> list[ImageRecord]:
+    return [replace(image, id=prefix + image.id, name=prefix + image.name) for image in images]
+
+
+@pytest.mark.parametrize(
+    ("names", "pairs"),
+    [
+        (["Cat", "cat", "dog"], ["Cat (30) / cat (30)"]),
+        (["A", "B", "a", "b"], ["A (30) / a (30)", "B (30) / b (30)"]),
+        (["STRASSE", "dog", "stra\u00dfe"], ["STRASSE (30) / stra\u00dfe (30)"]),
+        (["CAT", "Cat", "cat", "dog"], ["CAT (30) / Cat (30) / cat (30)"]),
+    ],
+    ids=str,
+)
+def test_names_that_differ_only_in_capitals(names: list[str], pairs: list[str]) -> None:
+    dataset = named(*names)
+    problem = only_problem(dataset)
+    assert (problem.kind, problem.severity) == ("same_but_case", "warning")
+    assert problem.sentence.endswith(f"It is about: {', '.join(pairs)}.")
+    merged = fixed(dataset, problem)
+    assert len(merged.class_names) == len(names) - sum(pair.count("/") for pair in pairs)
+    assert "same_but_case" not in kinds(examine(merged))
+    assert merged.undone().counts() == dataset.counts()
+
+
+def test_the_larger_class_gives_its_name() -> None:
+    images = [*changed_ids(records(cat=30), "a"), *changed_ids(records(Cat=31), "b"), *records(dog=60)]
+    dataset = dataset_of(replace(image, number=place) for place, image in enumerate(images))
+    assert fixed(dataset, only_problem(dataset)).counts() == {"Cat": 61, "dog": 60}
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        *(
+            ("a b", "a_b"),
+            ("a-b", "ab"),
+            ("Quercus sp", "Quercus sp."),
+            ("cat", "cat\u200b"),
+            ("Cat 1", "cat1"),
+        ),
+        *(("cat", "\uff43at"), ("cat", "cat\ufeff")),
+    ],
+    ids=ascii,
+)
+def test_names_that_are_nearly_the_same(pair: tuple[str, str]) -> None:
+    problem = only_problem(named(*pair))
+    assert (problem.kind, problem.severity, problem.fix) == ("nearly_same_name", "info", None)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [("1.5", "15"), ("1 2", "12"), ("1 - 5", "15"), ("C", "C++"), ("a", "\u00e4"), ("-", "_"), ("1", "2")],
+    ids=str,
+)
+def test_names_that_are_not(pair: tuple[str, str]) -> None:
+    assert examine(named(*pair)) == []
+
+
+def test_names_of_an_archive_in_doubt() -> None:
+    notice = Notice("names_in_doubt", "photos.zip", ("caf\u00e9", "th\u00e9"))
+    problem = only_problem(replace(dataset_of(healthy()), notices=(notice,)))
+    assert (problem.kind, problem.severity) == ("names_in_doubt", "info")
+    assert problem.sentence == (
+        "photos.zip does not say how its names are written. These may be wrong: caf\u00e9, th\u00e9. Rename a class to "
+        "correct it."
+    )
 
 
 # Copies

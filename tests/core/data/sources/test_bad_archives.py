@@ -110,19 +110,12 @@ UNSAFE_NAMES = [
     ("/etc/cat/1.png", "/etc/cat/1.png", TOP),
     ("\\\\host\\share\\1.png", "//host/share/1.png", TOP),
     ("C:\\cat\\1.png", "C:/cat/1.png", "its path starts with a drive (C:)"),
-    ("c:1.png", "c:1.png", "its path starts with a drive (c:)"),
-    ("CON", "CON", "its path holds the name of a device (CON)"),
-    ("cat/con.jpg", "cat/con.jpg", "its path holds the name of a device (con.jpg)"),
-    ("cat/NUL", "cat/NUL", "its path holds the name of a device (NUL)"),
-    ("cat/Aux.tar.gz", "cat/Aux.tar.gz", "its path holds the name of a device (Aux.tar.gz)"),
-    ("LPT1/1.png", "LPT1/1.png", "its path holds the name of a device (LPT1)"),
-    ("cat/com².png", "cat/com².png", "its path holds the name of a device (com².png)"),
-    ("cat/prn .png", "cat/prn .png", "its path holds the name of a device (prn .png)"),
-    ("cat./1.png", "cat./1.png", "its path holds a name that ends in a dot (cat.)"),
-    ("cat/1.png.", "cat/1.png.", "its path holds a name that ends in a dot (1.png.)"),
-    ("cat/.../1.png", "cat/.../1.png", "its path holds a name that ends in a dot (...)"),
     ("x/" * 21 + "1.png", "x/" * 21 + "1.png", "it lies in more than 20 folders within each other"),
-    ("x/" * 2000 + "1.png", ("x/" * 100)[:200], "it lies in more than 20 folders within each other"),
+    (
+        "x/" * 2000 + "1.png",
+        "x/" * 50 + "…" + ("x/" * 48 + "1.png")[-99:],
+        "it lies in more than 20 folders within each other",
+    ),
 ]
 
 
@@ -167,7 +160,7 @@ NAMES = [
     ("ثعلب/صورة.png", "ثعلب"),
     ("🦊/📷.png", "🦊"),
     (f"cat/{LONG_NAME}", "cat"),
-    ("x" * 255 + "/1.png", "x" * 60),
+    ("x" * 255 + "/1.png", "x" * 255),
     ("-rf/--help.png", "-rf"),
     ("'; DROP TABLE/1.png", "'; DROP TABLE"),
     ("a\u202eb\u2066c/gnp\u202e.png", "abc"),
@@ -176,7 +169,14 @@ NAMES = [
     ("%2e%2e/%2e%2e/1.png", "%2e%2e"),
     ("~/1.png", "~"),
     ("$(reboot)/1.png", "$(reboot)"),
-    ("control.con/1.png", "control.con"),
+    *((f"{name}/1.png", name) for name in ("CON", "aux", "NUL", "prn", "LPT1", "com²", "con.jpg", "clock$")),
+    *((f"{name}/1.png", name) for name in ("Quercus sp.", "...", "cat..", "a: b", "AC", "-", "_")),
+    ("cat/con.jpg", "cat"),
+    ("cat/NUL", "cat"),
+    ("cat/Aux.tar.gz", "cat"),
+    ("cat/1.png.", "cat"),
+    ("cat/prn .png", "cat"),
+    ("Rosa sp. /1.png", "Rosa sp."),
     ("<script>/1.png", "<script>"),
 ]
 
@@ -210,7 +210,7 @@ def test_a_class_named_like_a_path(
 @pytest.mark.parametrize(
     ("names", "counts"),
     [
-        (["Cat/1.png", "cat/1.png", "CAT/1.PNG"], {"Cat": 3}),
+        (["Cat/1.png", "cat/1.png", "CAT/1.PNG"], {"CAT": 1, "Cat": 1, "cat": 1}),
         ([unicodedata.normalize(form, "Füchse/ä.png") for form in ("NFD", "NFC")], {"Füchse": 2}),
     ],
     ids=["case", "unicode form"],
@@ -444,12 +444,10 @@ class TestLockedAndCutOff:
     [
         b"",
         b"hello",
-        b"Rar!\x1a\x07\1\0" + bytes(99),
-        b"7z\xbc\xaf\x27\x1c" + bytes(99),
         b"\x89PNG\r\n\x1a\n",
         bytes(9999),
     ],
-    ids=["nothing", "text", "rar", "7z", "picture", "zeros"],
+    ids=["nothing", "text", "picture", "zeros"],
 )
 def test_what_is_no_archive(tmp_path: Path, dataset: ImageDataset, content: bytes) -> None:
     assert why_refused(dataset, content) == NOT_A_ZIP

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from transfer_core.data.limits import limits
 from transfer_core.data.sources.folder_names import split_named
-from transfer_core.data.sources.imported_file import ImportedFile, clean_name, refused_file
+from transfer_core.data.sources.imported_file import ImportedFile, clean_name, refused_file, shown_name
 from transfer_core.data.sources.members import unsafe_reason
 from transfer_core.data.sources.tables.columns import is_no_class, is_unassigned, split_of
 from transfer_core.data.sources.tables.grid import SEVERAL
@@ -107,12 +107,12 @@ def _with_label(file: ImportedFile, row: LabelRow) -> ImportedFile:
 def _refused(file: ImportedFile, reason: str, table: str, word: str = "") -> ImportedFile:
     if not file.may_be_photo:
         return refused_file("/".join(file.parts), _("it is not a photo"), "not_an_image")
-    sentence = reason.format(table=clean_name(table, max_length=200), word=word)
+    sentence = reason.format(table=shown_name(table, 200), word=word)
     return refused_file("/".join(file.parts), sentence, "no_class")
 
 
 def _absent(row: LabelRow) -> ImportedFile:
-    table = clean_name(row.table)
+    table = shown_name(row.table)
     if row.file == -1:
         reason = _("{table} names it, but several photos have this name").format(table=table)
         return refused_file(row.path, reason, "no_class", row.label)
