@@ -19,7 +19,15 @@ TransferStudioError
 from typing import Literal
 
 UnreadableKind = Literal[
-    "damaged", "not_an_image", "too_small", "too_large", "unsafe", "unreadable", "no_class"
+    "damaged",
+    "not_an_image",
+    "other_format",
+    "too_small",
+    "too_large",
+    "unsafe",
+    "unreadable",
+    "no_class",
+    "duplicate",
 ]
 
 

@@ -37,7 +37,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 def read_pixels(path: str) -> Array:
     """Read a photo as the model's input: `[1, size, size, 3]`, 0-255."""
     with Image.open(path, formats=FORMATS) as opened:
-        picture, _orientation = image_path.upright_rgb(opened)
+        picture = image_path.upright_rgb(opened).image
     pixels: Array = image_path.to_pixels(picture, SIGNATURE["image_size"])
     return pixels[np.newaxis]
 

@@ -70,7 +70,7 @@ def read_photos(folder):
         for path in sorted((Path(folder) / class_name).iterdir()):
             try:
                 with Image.open(path) as opened:
-                    photo, _orientation = image_path.upright_rgb(opened)
+                    photo = image_path.upright_rgb(opened).image
             except (*image_path.DECODER_ERRORS, Image.DecompressionBombError) as error:
                 print(f"left out: {path} ({error})")
                 continue

@@ -27,10 +27,12 @@ ROOT = Path(__file__).resolve().parents[4]
 DAMAGED = ("the picture is cut off or damaged", "damaged")
 NOT_A_PICTURE = ("it is not a picture, whatever its name says", "not_an_image")
 WEB_PAGE = ("it is a web page, not a picture", "not_an_image")
-DRAWING = ("it is an SVG drawing; save it as PNG or JPEG first", "not_an_image")
+DRAWING = ("it is an SVG drawing; save it as PNG or JPEG first", "other_format")
+VIDEO = ("it is a video; use “Add from video” to take photos from it", "other_format")
+PDF = ("it is a PDF document; save its pages as PNG or JPEG first", "other_format")
 ARCHIVE = ("it is an archive, not a picture; unpack it and add what is in it", "not_an_image")
 NO_MEMORY = "there was not enough memory to read it; close other programs and add it again"
-FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF"]
+FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF", "PPM", "JPEG2000"]
 
 
 def photo(size: tuple[int, int] = (160, 120)) -> Image.Image:
@@ -168,10 +170,10 @@ DISGUISES = [
     (b"", ("the file is empty (0 bytes)", "damaged")),
     (b"\0", NOT_A_PICTURE),
     (b"Dear diary", NOT_A_PICTURE),
-    (b"%PDF-1.7\n", NOT_A_PICTURE),
+    (b"%PDF-1.7\n", PDF),
     (b"MZ" + bytes(99), NOT_A_PICTURE),
     (b"\0" * 4096, NOT_A_PICTURE),
-    (b"\0\0\0\x1cftypisom\0\0\0\0", NOT_A_PICTURE),
+    (b"\0\0\0\x1cftypisom\0\0\0\0", VIDEO),
     (b"<!DOCTYPE html><p>x", WEB_PAGE),
     (b"\xef\xbb\xbf <HTML>", WEB_PAGE),
     (b"<svg xmlns='http://www.w3.org/2000/svg'/>", DRAWING),
