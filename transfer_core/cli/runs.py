@@ -100,7 +100,7 @@ def evaluate_run(run_id: str, folder: Path | None, split: Split, root: Path | No
             print_note(notice)
     else:
         predictor = _predictor(run)
-        images, left_out = labelled_folder(folder, predictor.class_names)
+        images, left_out = labelled_folder(folder, predictor.class_names, predictor.grey_ranges)
         evaluation = evaluate_new_images(run, dataset_of(workspace, run), predictor, images)
     lowest, highest = evaluation.accuracy_interval
     line = _(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from transfer_core.data.images.decoding import decode_image, image_id
+from transfer_core.data.images.image_path import UNKNOWN_RANGES, GreyRanges
 from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.ingest import none_usable
 from transfer_core.data.parallel import map_ahead
@@ -17,12 +19,15 @@ from transfer_core.evaluation.evaluation import LabelledImage
 from transfer_core.language import _
 
 
-def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[LabelledImage], list[LeftOut]]:
+def labelled_folder(
+    folder: Path, class_names: Sequence[str], ranges: GreyRanges = UNKNOWN_RANGES
+) -> tuple[list[LabelledImage], list[LeftOut]]:
     """Return the images of a folder with their classes, and the files that cannot be used.
 
     Args:
         folder: The folder around the class folders.
         class_names: How the model spells its classes. A folder `Cats` holds images of its class `cats`.
+        ranges: Black and white of the model for files with more than 8 bits.
 
     Returns:
         The images, and every other file with the reason.
@@ -33,7 +38,7 @@ def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[Labe
     spelling = {name.casefold(): name for name in class_names}
     files = [file for file in folder_source(folder) if not file.is_system_file]
     images, left_out = [], []
-    for file, found in zip(files, map_ahead(_identify, files), strict=True):
+    for file, found in zip(files, map_ahead(partial(_identify, ranges), files), strict=True):
         if isinstance(found, UnreadableImageError):
             left_out.append(LeftOut(file.path, str(found), found.kind))
         elif file.location is not None:
@@ -48,12 +53,12 @@ def labelled_folder(folder: Path, class_names: Sequence[str]) -> tuple[list[Labe
     return images, left_out
 
 
-def _identify(file: ImportedFile) -> tuple[str, str] | UnreadableImageError:
+def _identify(ranges: GreyRanges, file: ImportedFile) -> tuple[str, str] | UnreadableImageError:
     """Return the id and the fingerprint of a picture, or why it cannot be used."""
     if not file.class_name:
         return UnreadableImageError(_("it is not in a class folder"), "no_class")
     try:
-        image = decode_image(file.read())
+        image = decode_image(file.read(), ranges, file.parts[-1])
     except UnreadableImageError as error:
         return error
     return image_id(image), fingerprint(image)

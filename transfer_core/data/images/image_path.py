@@ -50,6 +50,7 @@ Values = np.ndarray[Any, Any]
 _INTEGER_WHITES = (255, 1023, 4095, 16383, 65535)
 _FLOAT_WHITES = (1, *_INTEGER_WHITES)
 _LARGEST_16_BITS = 65535
+_ALL_16_BITS: tuple[float, float] = (0.0, 65535.0)
 # Larger floats mark pixels without a value.
 _LARGEST_FLOAT = 1e30
 # Percent of the pixels that may be hot or dead.
@@ -262,11 +263,11 @@ def _colors_of_16_bits(opened: ImageFile.ImageFile, ranges: GreyRanges) -> Value
 
     Pillow keeps only the upper byte of each value, so the file is decoded once more.
     """
-    arguments: object = opened.tile[0].args if opened.format in ("PNG", "TIFF") and opened.tile else None
-    raw: object = arguments[0] if isinstance(arguments, tuple) else arguments
-    if not isinstance(raw, str) or not raw.startswith(("RGB;16", "RGBA;16", "RGBX;16", "LA;16")):
+    arguments = opened.tile[0].args if opened.format in ("PNG", "TIFF") and opened.tile else None
+    raw = str(arguments[0] if isinstance(arguments, tuple) else arguments)
+    if not raw.startswith(("RGB;16", "RGBA;16", "RGBX;16", "LA;16")):
         return None
-    if ranges.integers == (0, _LARGEST_16_BITS) and "transparency" not in opened.info:
+    if ranges.integers == _ALL_16_BITS and "transparency" not in opened.info:
         return None
     if raw.startswith("LA"):
         # Two values of 16 bits take as many bytes as four of 8.
