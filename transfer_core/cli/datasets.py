@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -17,6 +18,7 @@ from transfer_core.cli.output import (
 )
 from transfer_core.data.checks.photo_check import examine
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import DEFAULT_VALIDATION_SPLIT, SplitBy
 from transfer_core.data.samples import get_sample
@@ -27,6 +29,14 @@ from transfer_core.language import _
 from transfer_core.workspace import Workspace
 
 SAMPLE_PREFIX = "sample:"
+
+brightness_option = click.option(
+    "--brightness",
+    type=click.Choice(get_args(Brightness)),
+    default="stretch",
+    show_default=True,
+    help="Of photos with more than 8 bits: stretch them to full brightness, or keep it as in the files.",
+)
 
 
 @click.command()
@@ -42,6 +52,7 @@ SAMPLE_PREFIX = "sample:"
 @click.option(
     "--ignore-own-split", is_flag=True, help="Do not keep the split of folders train, val and test."
 )
+@brightness_option
 @click.option(
     "--check-labels",
     is_flag=True,
@@ -54,13 +65,14 @@ def ingest(
     validation_split: float,
     folds: int | None,
     ignore_own_split: bool,
+    brightness: Brightness,
     check_labels: bool,
     root: Path | None,
     as_json: bool,
 ) -> None:
     """Turn a folder of class folders, a zip or tar of one, a table of path,label or sample:NAME into a dataset."""
     workspace = open_workspace(root)
-    dataset = dataset_from(workspace, source, seed, validation_split)
+    dataset = dataset_from(workspace, source, seed, validation_split, brightness)
     if folds or (ignore_own_split and dataset.split_by == "folders"):
         split_by: SplitBy = "folds" if folds else "share"
         dataset = dataset.with_split(validation_split, seed, split_by=split_by, num_folds=folds).save()
@@ -78,7 +90,11 @@ def ingest(
 
 
 def dataset_from(
-    workspace: Workspace, source: str, seed: int, validation_split: float = DEFAULT_VALIDATION_SPLIT
+    workspace: Workspace,
+    source: str,
+    seed: int,
+    validation_split: float = DEFAULT_VALIDATION_SPLIT,
+    brightness: Brightness = "stretch",
 ) -> ImageDataset:
     """Return the dataset with an id, or make one from a folder, file or sample.
 
@@ -87,6 +103,7 @@ def dataset_from(
         source: A folder, a zip or tar file, a table, `sample:NAME`, or the id of a dataset.
         seed: Fixes the split of a new dataset.
         validation_split: Share of a new dataset that is kept for validation.
+        brightness: Of photos with more than 8 bits in a new dataset.
 
     Raises:
         IngestError: If it cannot be read.
@@ -99,7 +116,7 @@ def dataset_from(
         return add_files(empty(sample.title), sample.files())
     if path.exists():
         with open_source(path) as files:
-            return add_files(empty(path.resolve().stem), files)
+            return add_files(empty(path.resolve().stem), files, brightness=brightness)
     try:
         return ImageDataset.load(workspace, source)
     except NotFoundError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from transfer_core.cli.backbones import make_ready
-from transfer_core.cli.datasets import dataset_from
+from transfer_core.cli.datasets import brightness_option, dataset_from
 from transfer_core.cli.options import (
     common_options,
     config_from,
@@ -22,6 +22,7 @@ from transfer_core.cli.output import (
     report,
     training_facts,
 )
+from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
 from transfer_core.runs.run_status import resumable_run
@@ -34,15 +35,23 @@ from transfer_core.workspace import Workspace
 
 @click.command()
 @click.argument("source", metavar="FOLDER_OR_DATASET")
+@brightness_option
 @training_options
 @common_options
-def train(source: str, recommended: bool, root: Path | None, as_json: bool, **choices: Any) -> None:
+def train(
+    source: str,
+    brightness: Brightness,
+    recommended: bool,
+    root: Path | None,
+    as_json: bool,
+    **choices: Any,
+) -> None:
     """Train a classifier on a folder, a zip, a sample or a dataset that is there already."""
     workspace = open_workspace(root)
     config = config_from(choices)
     backbone = make_ready(workspace, config)
     FreezePlan.of(config, backbone)  # raises before a thousand images are read
-    dataset = dataset_from(workspace, source, config.seed)
+    dataset = dataset_from(workspace, source, config.seed, brightness=brightness)
     dataset.check_trainable()
     if recommended:
         config, reasons = recommended_config(choices, dataset, backbone)

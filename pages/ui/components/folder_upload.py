@@ -108,7 +108,8 @@ def _add_batch(session: Session, upload: Upload, batch: dict[str, Any]) -> None:
 def _save_waiting(session: Session, upload: Upload) -> None:
     # Another tab, or another part of this page, may have changed the dataset meanwhile.
     present = ImageDataset.load(workspace(), upload.after.id) if upload.after.version else upload.after
-    upload.after = without_known(upload, present, collect_files(present, upload.waiting))
+    collected = collect_files(present, upload.waiting, brightness=session.brightness)
+    upload.after = without_known(upload, present, collected)
     upload.waiting, upload.num_waiting_bytes = [], 0
     if upload.after.images:
         upload.after = upload.after.save()

@@ -87,6 +87,8 @@ _ARRAYS: tuple[tuple[bytes, str], ...] = (
 _OFFICE = (b"[Content_Types].xml", b"word/", b"xl/", b"ppt/", b"mimetypeapplication/", b"docProps/")
 _SHORTCUTS = (b"L\0\0\0\x01\x14\x02\0", b"[InternetShortcut]", b"book\0\0\0\0mark")
 _WEB_PAGE = re.compile(rb"(?:<!--.*?-->\s*)*<(?:!doctype html|html|head|body|script|meta|title)\b", re.DOTALL)
+# Pillow's words for arrangements of bands and bits that it does not know.
+_RARE_TIFFS = ("unknown pixel mode", "unknown data organization", "Invalid value for samples per pixel")
 # Formats without a mark of their own.
 _PICTURE_ENDINGS = {"tga": "TGA", "pcx": "PCX", "pic": "PICT", "pict": "PICT", "wbmp": "WBMP", "emf": "EMF"}
 _RAW_ENDINGS = {
@@ -175,8 +177,7 @@ def _damaged_or_unusual(content: bytes) -> UnreadableImageError:
         try:
             TiffImagePlugin.TiffImageFile(io.BytesIO(content)).close()
         except DECODER_ERRORS as error:
-            # Pillow's words for arrangements of bands and bits that it does not know.
-            if str(error) in ("unknown pixel mode", "unknown data organization"):
+            if str(error) in _RARE_TIFFS:
                 return _other(_("it is a TIFF of a rare kind; save it as an ordinary TIFF or PNG first"))
     return UnreadableImageError(_("the picture is cut off or damaged"), "damaged")
 

@@ -213,6 +213,39 @@ class TestTransparency:
         assert decoded.getpixel((12, 2)) == (255, 255, 255)
 
 
+class TestOrientationInXmp:
+    XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:Description tiff:Orientation=\"%d\"/></x:xmpmeta>"
+
+    def content(self, image_format: str, in_xmp: int, in_exif: int | None) -> bytes:
+        options: dict[str, Any] = {"xmp": self.XMP % in_xmp}
+        if image_format == "PNG":
+            facts = PngImagePlugin.PngInfo()
+            facts.add_itxt("XML:com.adobe.xmp", (self.XMP % in_xmp).decode())
+            options = {"pnginfo": facts}
+        elif image_format == "TIFF":
+            options = {"tiffinfo": {700: self.XMP % in_xmp}}
+        exif = Image.Exif()
+        if in_exif:
+            exif[ORIENTATION] = in_exif
+            options["exif"] = exif
+        return saved(four_corners(), image_format, **options)
+
+    @pytest.mark.parametrize("in_xmp", range(1, 9))
+    @pytest.mark.parametrize(
+        "image_format", ["JPEG", "PNG", "WEBP", "TIFF", pytest.param("AVIF", marks=needs_avif)]
+    )
+    def test_it_is_ignored_as_in_browsers(self, image_format: str, in_xmp: int) -> None:
+        content = self.content(image_format, in_xmp, None)
+        assert b"tiff:Orientation" in content
+        assert corner_names(decode_image(content)) == ["red", "lime", "blue", "yellow"]
+
+    @pytest.mark.parametrize("in_exif", [1, 3])
+    @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+    def test_exif_decides(self, image_format: str, in_exif: int) -> None:
+        corners = ["red", "lime", "blue", "yellow"] if in_exif == 1 else ["blue", "yellow", "red", "lime"]
+        assert corner_names(decode_image(self.content(image_format, 6, in_exif))) == corners
+
+
 class TestDeepGrey:
     @pytest.mark.parametrize("image_format", ["PNG", "TIFF"])
     def test_sixteen_bits_are_scaled_not_clipped(self, image_format: str) -> None:
