@@ -21,6 +21,7 @@ from typing import Literal
 UnreadableKind = Literal[
     "damaged",
     "not_an_image",
+    "other_format",
     "too_small",
     "too_large",
     "unsafe",
@@ -28,6 +29,7 @@ UnreadableKind = Literal[
     "no_class",
     "missing",
     "packing",
+    "duplicate",
 ]
 
 

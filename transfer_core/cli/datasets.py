@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import click
 from msgspec.structs import replace
@@ -20,6 +21,7 @@ from transfer_core.cli.output import (
 from transfer_core.data.checks.notices import read_as_sentence
 from transfer_core.data.checks.photo_check import examine
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import DEFAULT_VALIDATION_SPLIT, SplitBy
 from transfer_core.data.samples import get_sample
@@ -32,6 +34,14 @@ from transfer_core.language import _
 from transfer_core.workspace import Workspace
 
 SAMPLE_PREFIX = "sample:"
+
+brightness_option = click.option(
+    "--brightness",
+    type=click.Choice(get_args(Brightness)),
+    default="stretch",
+    show_default=True,
+    help="Of photos with more than 8 bits: stretch them to full brightness, or keep it as in the files.",
+)
 
 
 @click.command()
@@ -47,6 +57,7 @@ SAMPLE_PREFIX = "sample:"
 @click.option(
     "--ignore-own-split", is_flag=True, help="Do not keep the split of folders train, val and test."
 )
+@brightness_option
 @click.option(
     "--check-labels",
     is_flag=True,
@@ -61,13 +72,14 @@ def ingest(
     validation_split: float,
     folds: int | None,
     ignore_own_split: bool,
+    brightness: Brightness,
     check_labels: bool,
     root: Path | None,
     as_json: bool,
 ) -> None:
     """Turn a folder of class folders, a zip or tar of one, a table of path,label or sample:NAME into a dataset."""
     workspace = open_workspace(root)
-    dataset = dataset_from(workspace, source, seed, validation_split, layout)
+    dataset = dataset_from(workspace, source, seed, validation_split, layout, brightness)
     if folds or (ignore_own_split and dataset.split_by == "folders"):
         split_by: SplitBy = "folds" if folds else "share"
         dataset = dataset.with_split(validation_split, seed, split_by=split_by, num_folds=folds).save()
@@ -92,6 +104,7 @@ def dataset_from(
     seed: int,
     validation_split: float = DEFAULT_VALIDATION_SPLIT,
     layout: LayoutChoice | None = None,
+    brightness: Brightness = "stretch",
 ) -> ImageDataset:
     """Return the dataset with an id, or make one from a folder, file or sample.
 
@@ -101,6 +114,7 @@ def dataset_from(
         seed: Fixes the split of a new dataset.
         validation_split: Share of a new dataset that is kept for validation.
         layout: The meaning of the folders, if the person chose one.
+        brightness: Of photos with more than 8 bits in a new dataset.
 
     Raises:
         LayoutQuestionError: If the folders have several meanings and there is no choice.
@@ -115,7 +129,8 @@ def dataset_from(
     if path.exists():
         with open_source(path) as files:
             reading = read_layout(files, layout or (LayoutChoice("table") if is_table(path) else None))
-            return add_files(replace(empty(path.resolve().stem), read_as=reading.read_as), reading.files)
+            dataset = replace(empty(path.resolve().stem), read_as=reading.read_as)
+            return add_files(dataset, reading.files, brightness=brightness)
     try:
         return ImageDataset.load(workspace, source)
     except NotFoundError as error:

@@ -110,7 +110,7 @@ def evaluate_run(
             print_note(notice)
     else:
         predictor = _predictor(run)
-        images, left_out = labelled_folder(folder, predictor.class_names, layout)
+        images, left_out = labelled_folder(folder, predictor.class_names, layout, predictor.grey_ranges)
         evaluation = evaluate_new_images(run, dataset_of(workspace, run), predictor, images)
     lowest, highest = evaluation.accuracy_interval
     line = _(

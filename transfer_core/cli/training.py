@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from transfer_core.cli.backbones import make_ready
-from transfer_core.cli.datasets import dataset_from
+from transfer_core.cli.datasets import brightness_option, dataset_from
 from transfer_core.cli.options import (
     common_options,
     config_from,
@@ -24,6 +24,7 @@ from transfer_core.cli.output import (
     training_facts,
 )
 from transfer_core.data.checks.notices import read_as_sentence
+from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
@@ -37,6 +38,7 @@ from transfer_core.workspace import Workspace
 
 @click.command()
 @click.argument("source", metavar="FOLDER_OR_DATASET")
+@brightness_option
 @training_options
 @layout_options
 @common_options
@@ -44,6 +46,7 @@ def train(
     source: str,
     recommended: bool,
     layout: LayoutChoice | None,
+    brightness: Brightness,
     root: Path | None,
     as_json: bool,
     **choices: Any,
@@ -53,7 +56,7 @@ def train(
     config = config_from(choices)
     backbone = make_ready(workspace, config)
     FreezePlan.of(config, backbone)  # raises before a thousand images are read
-    dataset = dataset_from(workspace, source, config.seed, layout=layout)
+    dataset = dataset_from(workspace, source, config.seed, layout=layout, brightness=brightness)
     dataset.check_trainable()
     if dataset.read_as:
         print_note(read_as_sentence(dataset.read_as))

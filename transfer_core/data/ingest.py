@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import dataclasses
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
 from PIL import Image
 
 from transfer_core.data.dataset import DATASET_FILE, IMAGES_FOLDER, ImageDataset
-from transfer_core.data.images.decoding import decode_image, image_id, read_image
+from transfer_core.data.images.decoding import (
+    TIFF_STARTS,
+    DecodedImage,
+    decode_image,
+    image_id,
+    read_pages,
+)
+from transfer_core.data.images.grey_ranges import Brightness, brightness_notices, chosen_ranges, with_counts
+from transfer_core.data.images.image_path import GreyRanges, ValueExtent
 from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.parallel import map_ahead
-from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind
+from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind, Notice
 from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, ImportedFile, clean_name
 from transfer_core.data.sources.members import archive_kind
 from transfer_core.errors import IngestError, UnreadableImageError, WorkspaceError
@@ -47,6 +58,7 @@ def add_files(
     *,
     class_name: str | None = None,
     burst: str = "",
+    brightness: Brightness = "stretch",
     progress: OnProgress | None = None,
 ) -> ImageDataset:
     """Add files to a dataset and save it as a new version.
@@ -59,6 +71,8 @@ def add_files(
         files: Of a folder, an archive, a table or an upload.
         class_name: Label for all of them; without it each file's folder is its class.
         burst: Names the camera recording that all of them are frames of, if they are.
+        brightness: Of photos with more than 8 bits: `"stretch"` lets their values reach from black to white, `"keep"`
+            shows them as common programs do. It counts for the first such photos of a dataset.
         progress: Called with the number of files done and their number in all.
 
     Returns:
@@ -68,7 +82,9 @@ def add_files(
         IngestError: If no file could be used. The dataset is then unchanged.
         WorkspaceError: If writing fails.
     """
-    collected = collect_files(dataset, files, class_name=class_name, burst=burst, progress=progress)
+    collected = collect_files(
+        dataset, files, class_name=class_name, burst=burst, brightness=brightness, progress=progress
+    )
     check_anything_added(dataset, collected)
     return collected.save()
 
@@ -79,6 +95,7 @@ def collect_files(
     *,
     class_name: str | None = None,
     burst: str = "",
+    brightness: Brightness = "stretch",
     progress: OnProgress | None = None,
 ) -> ImageDataset:
     """Add one part of an upload to a dataset without saving it. All its files may be unusable.
@@ -88,6 +105,8 @@ def collect_files(
         files: Of a folder, an archive, a table or an upload.
         class_name: Label for all of them; without it each file's folder is its class.
         burst: Names the camera recording that all of them are frames of, if they are.
+        brightness: Of photos with more than 8 bits: `"stretch"` lets their values reach from black to white, `"keep"`
+            shows them as common programs do. It counts for the first such photos of a dataset.
         progress: Called with the number of files done and their number in all.
 
     Returns:
@@ -102,14 +121,11 @@ def collect_files(
     label = clean_name(class_name) if class_name else None
     dataset = _held_if_new(dataset)
     intake = _Intake(dataset, label, burst)
-    with (
-        _kept_if_whole(dataset) as written,
-        closing(map_ahead(partial(_store, dataset.folder / IMAGES_FOLDER, label, written), files)) as stored,
-    ):
-        for done, (file, image) in enumerate(zip(files, stored, strict=True), 1):
-            intake.take(file, image)
-            if progress:
-                progress(done, len(files))
+    with _kept_if_whole(dataset) as written:
+        store = partial(_store, dataset.folder / IMAGES_FOLDER, label, written)
+        stored, ranges = _stored_photos(store, files, dataset.grey_ranges, brightness, progress)
+    for photo in stored:
+        intake.take(photo.file, photo.image)
     if not intake.images:
         dataset.discard()
         dataset = replace(dataset, filling=None)
@@ -119,7 +135,9 @@ def collect_files(
     # A folder that is added once more has the same files left out.
     left_out = dict.fromkeys((*dataset.left_out, *intake.left_out))
     notices = dict.fromkeys((*dataset.notices, *(notice for file in files for notice in file.notices)))
-    return replace(dataset, notices=tuple(notices)).with_images(intake.images, left_out)
+    added = _notices(stored, ranges, {image.id for image in intake.images[len(dataset.images) :]})
+    dataset = replace(dataset, notices=with_counts(notices, added), grey_ranges=ranges)
+    return dataset.with_images(intake.images, left_out)
 
 
 def _held_if_new(dataset: ImageDataset) -> ImageDataset:
@@ -280,21 +298,102 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
+class _StoredPhoto(NamedTuple):
+    """A photo of a file that was stored, or why it was not.
+
+    Args:
+        file: Its file; of several pages of one, the name says which.
+        image: Its record, or the reason; an error without a reason as long as black and white are not chosen.
+        extent: Of the values of a photo with more than 8 bits.
+        has_more_frames: Whether the file holds further frames, which do not count.
+    """
+
+    file: ImportedFile
+    image: ImageRecord | UnreadableImageError
+    extent: ValueExtent | None = None
+    has_more_frames: bool = False
+
+    @property
+    def needs_range(self) -> bool:
+        """Whether it can be stored only when black and white are chosen."""
+        return self.extent is not None and isinstance(self.image, UnreadableImageError)
+
+
+def _stored_photos(
+    store: Callable[[GreyRanges, ImportedFile], list[_StoredPhoto]],
+    files: Sequence[ImportedFile],
+    known: GreyRanges,
+    brightness: Brightness,
+    progress: OnProgress | None,
+) -> tuple[list[_StoredPhoto], GreyRanges]:
+    """Store the photos of files, those with more than 8 bits after all of them have been read once.
+
+    Returns:
+        The photos in the order of their files, and black and white for those with more than 8 bits.
+    """
+    stored: list[list[_StoredPhoto]] = []
+    num_open = 0
+    with closing(map_ahead(partial(store, known), files)) as photos:
+        for of_file in photos:
+            stored.append(of_file)
+            num_open += any(photo.needs_range for photo in of_file)
+            if progress:
+                progress(len(stored) - (num_open + 1) // 2, len(files))
+    places = [place for place, photos in enumerate(stored) if any(photo.needs_range for photo in photos)]
+    extents = [photo.extent for place in places for photo in stored[place] if photo.extent]
+    ranges = chosen_ranges(known, extents, brightness) if places else known
+    with closing(map_ahead(partial(store, ranges), [files[place] for place in places])) as photos:
+        for done, (place, of_file) in enumerate(zip(places, photos, strict=True), 1):
+            stored[place] = of_file
+            if progress:
+                progress(len(files) - (num_open - done + 1) // 2, len(files))
+    return [photo for of_file in stored for photo in of_file], ranges
+
+
+def _notices(stored: Iterable[_StoredPhoto], ranges: GreyRanges, added: Collection[str]) -> list[Notice]:
+    """Return the notices about photos that were added, whose ids are given."""
+    photos = [photo for photo in stored if isinstance(photo.image, ImageRecord) and photo.image.id in added]
+    notices = brightness_notices(ranges, [photo.extent for photo in photos if photo.extent])
+    num_animated = sum(photo.has_more_frames for photo in photos)
+    return [*notices, Notice("first_frame", count=num_animated)] if num_animated else notices
+
+
 def _store(
-    folder: Path, label: str | None, written: list[Path], file: ImportedFile
-) -> ImageRecord | UnreadableImageError:
-    """Decode a file and store the photo under the hash of its pixels. Runs on a worker thread."""
+    folder: Path, label: str | None, written: list[Path], ranges: GreyRanges, file: ImportedFile
+) -> list[_StoredPhoto]:
+    """Decode a file and store its photos under the hashes of their pixels. Runs on a worker thread."""
     class_name = label or file.class_name
     if file.is_system_file or not (class_name or file.is_refused):
-        return UnreadableImageError()
+        return [_StoredPhoto(file, UnreadableImageError())]
     # Cut, two classes could become one.
     if class_name and len(class_name) > MAX_NAME_LENGTH:
         reason = _("the name of its class has more than {limit} letters").format(limit=MAX_NAME_LENGTH)
-        return UnreadableImageError(reason, "no_class")
+        return [_StoredPhoto(file, UnreadableImageError(reason, "no_class"))]
+    name = file.parts[-1]
     try:
-        decoded = read_image(file.read())
+        content = file.read()
     except UnreadableImageError as error:
-        return error
+        return [_StoredPhoto(file, error)]
+    photos = []
+    for page, decoded in read_pages(content, ranges, name):
+        of_page = file
+        if page:
+            title = _("{name}, page {number}").format(name=name, number=page)
+            # Pages of one file stay on one side of the split.
+            series = file.series or hashlib.sha256(content).hexdigest()[:32]
+            of_page = dataclasses.replace(file, parts=(*file.parts[:-1], title), series=series)
+        if isinstance(decoded, UnreadableImageError):
+            photos.append(_StoredPhoto(of_page, decoded))
+        elif decoded.extent and ranges.of(decoded.extent.kind) is None:
+            photos.append(_StoredPhoto(of_page, UnreadableImageError(), decoded.extent))
+        else:
+            image = _write(folder, written, decoded, of_page.name)
+            has_more_frames = decoded.has_more_frames and not content.startswith(TIFF_STARTS)
+            photos.append(_StoredPhoto(of_page, image, decoded.extent, has_more_frames))
+    return photos
+
+
+def _write(folder: Path, written: list[Path], decoded: DecodedImage, name: str) -> ImageRecord:
     image = decoded.image
     identifier = image_id(image)
     path = folder / f"{identifier}.jpg"
@@ -308,7 +407,7 @@ def _store(
     return ImageRecord(
         identifier,
         class_name="",
-        name=file.name,
+        name=name,
         width=decoded.width,
         height=decoded.height,
         brightness=round(float(grey.mean()), 1),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from transfer_core.data.images.decoding import decode_image
-from transfer_core.data.images.image_path import to_pixels
+from transfer_core.data.images.image_path import UNKNOWN_RANGES, GreyRanges, to_pixels
 from transfer_core.data.parallel import map_ahead
 from transfer_core.errors import UnreadableImageError
 from transfer_core.files import check_shortage
@@ -22,6 +22,7 @@ def pixel_batches(
     image_size: int,
     batch_size: int = 32,
     vary: Callable[[int, Pixels], Pixels] | None = None,
+    ranges: GreyRanges = UNKNOWN_RANGES,
 ) -> Iterator[Pixels]:
     """Yield raw pixels in 0-255, `[batch, image_size, image_size, 3]`, in the order of the paths.
 
@@ -30,13 +31,14 @@ def pixel_batches(
         image_size: Side of the square, in pixels.
         batch_size: Images in one batch; the last may be smaller.
         vary: Returns an augmented view of the image at a position; called on several threads.
+        ranges: Black and white for files with more than 8 bits.
 
     Raises:
         UnreadableImageError: If a file is missing or damaged; the message names it.
     """
 
     def read(position: int) -> Pixels:
-        pixels = _read(paths[position], image_size)
+        pixels = _read(paths[position], image_size, ranges)
         return vary(position, pixels) if vary else pixels
 
     pixels = map_ahead(read, range(len(paths)), num_ahead=2 * batch_size)
@@ -49,6 +51,7 @@ def readable_batches(
     image_size: int,
     batch_size: int = 32,
     vary: Callable[[int, Pixels], Pixels] | None = None,
+    ranges: GreyRanges = UNKNOWN_RANGES,
 ) -> Iterator[tuple[list[int], Pixels]]:
     """Yield positions and pixels as `pixel_batches` does, but skip files that are missing or damaged.
 
@@ -57,11 +60,12 @@ def readable_batches(
         image_size: Side of the square, in pixels.
         batch_size: Files in one batch, read or skipped.
         vary: Returns an augmented view of the image at a position; called on several threads.
+        ranges: Black and white for files with more than 8 bits.
     """
 
     def read(position: int) -> Pixels | None:
         try:
-            pixels = _read(paths[position], image_size)
+            pixels = _read(paths[position], image_size, ranges)
         except UnreadableImageError:
             return None
         return vary(position, pixels) if vary else pixels
@@ -73,9 +77,9 @@ def readable_batches(
             yield list(found), np.stack(list(found.values()))
 
 
-def _read(path: Path, image_size: int) -> Pixels:
+def _read(path: Path, image_size: int, ranges: GreyRanges) -> Pixels:
     try:
-        return to_pixels(decode_image(path.read_bytes()), image_size)
+        return to_pixels(decode_image(path.read_bytes(), ranges, path.name), image_size)
     except (OSError, UnreadableImageError) as error:
         check_shortage(error)
         reason = error.strerror if isinstance(error, OSError) else error

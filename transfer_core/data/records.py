@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from transfer_core.config import MAX_FOLDS, MIN_FOLDS, Seed
+from transfer_core.data.images.image_path import UNKNOWN_RANGES, GreyRanges
 from transfer_core.schema import Count, Text
 
 Split = Literal["train", "validation", "test"]
@@ -19,6 +20,7 @@ LeftOutKind = Literal[
     "again",
     "no_class",
     "not_an_image",
+    "other_format",
     "damaged",
     "too_small",
     "too_large",
@@ -38,6 +40,8 @@ NoticeKind = Literal[
     "names_in_doubt",
     "subfolders",
     "stretched",
+    "too_bright_or_dark",
+    "first_frame",
     "series",
 ]
 
@@ -185,6 +189,7 @@ class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
         sample: Name of the built-in sample it came from, if any.
         notices: Facts about how the files were read.
         read_as: How the latest folder, archive or table was understood; None if the person named the class.
+        grey_ranges: Black and white for photos with more than 8 bits.
     """
 
     name: Text
@@ -201,3 +206,4 @@ class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
     sample: Text | None = None
     notices: tuple[Notice, ...] = ()
     read_as: ReadAs | None = None
+    grey_ranges: GreyRanges = UNKNOWN_RANGES

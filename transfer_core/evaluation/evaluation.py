@@ -358,11 +358,14 @@ def outputs_of_files(predictor: Predictor, images: Sequence[LabelledImage]) -> M
     paths = [image.path for image in images]
     if not all(image.image_id for image in images):
         return ModelOutputs.concatenate(
-            [predictor.outputs(batch) for batch in pixel_batches(paths, predictor.image_size)]
+            [
+                predictor.outputs(batch)
+                for batch in pixel_batches(paths, predictor.image_size, ranges=predictor.grey_ranges)
+            ]
         )
     damaged = {image.image_id: (image.name, image.class_name) for image in images}
     parts = []
-    for positions, pixels in readable_batches(paths, predictor.image_size):
+    for positions, pixels in readable_batches(paths, predictor.image_size, ranges=predictor.grey_ranges):
         parts.append(predictor.outputs(pixels))
         for position in positions:
             del damaged[images[position].image_id]

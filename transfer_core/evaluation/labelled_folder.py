@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from transfer_core.data.images.decoding import decode_image, image_id
+from transfer_core.data.images.image_path import UNKNOWN_RANGES, GreyRanges
 from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.ingest import none_usable
 from transfer_core.data.parallel import map_ahead
@@ -20,16 +22,19 @@ from transfer_core.language import _
 
 
 def labelled_folder(
-    folder: Path, class_names: Sequence[str], layout: LayoutChoice | None = None
+    folder: Path,
+    class_names: Sequence[str],
+    layout: LayoutChoice | None = None,
+    ranges: GreyRanges = UNKNOWN_RANGES,
 ) -> tuple[list[LabelledImage], list[LeftOut]]:
     """Return the images of a folder with their classes, and the files that cannot be used.
 
     Args:
         folder: The folder around the class folders.
-        class_names: How the model spells its classes. A folder `Cats` holds images of its class `cats`.
-        layout: The meaning of the folders, if the person chose one.
         class_names: How the model spells its classes. A folder `Cats` holds images of its class `cats`, unless
             another of its classes differs from these in case alone.
+        layout: The meaning of the folders, if the person chose one.
+        ranges: Black and white of the model for files with more than 8 bits.
 
     Returns:
         The images, and every other file with the reason.
@@ -38,12 +43,10 @@ def labelled_folder(
         LayoutQuestionError: If the folders have several meanings and there is no choice.
         IngestError: If it is not a folder, has no class folders, or none of its files can be used.
     """
-    spelling = {name.casefold(): name for name in class_names}
     files = [file for file in labelled_files(folder_source(folder), layout) if not file.is_system_file]
-    files = [file for file in folder_source(folder) if not file.is_system_file]
     spelling = {name: matching_class(name, class_names) for file in files if (name := file.class_name)}
     images, left_out = [], []
-    for file, found in zip(files, map_ahead(_identify, files), strict=True):
+    for file, found in zip(files, map_ahead(partial(_identify, ranges), files), strict=True):
         if isinstance(found, UnreadableImageError):
             left_out.append(LeftOut(file.path, str(found), found.kind))
         elif file.location is not None:
@@ -58,12 +61,12 @@ def labelled_folder(
     return images, left_out
 
 
-def _identify(file: ImportedFile) -> tuple[str, str] | UnreadableImageError:
+def _identify(ranges: GreyRanges, file: ImportedFile) -> tuple[str, str] | UnreadableImageError:
     """Return the id and the fingerprint of a picture, or why it cannot be used."""
     if not file.class_name and not file.is_refused:
         return UnreadableImageError(_("it is not in a class folder"), "no_class")
     try:
-        image = decode_image(file.read())
+        image = decode_image(file.read(), ranges, file.parts[-1])
     except UnreadableImageError as error:
         return error
     return image_id(image), fingerprint(image)

@@ -285,6 +285,7 @@ def _signature(run: TrainingRun, export_format: ExportFormat, predictor: Predict
         "image_size": predictor.image_size,
         "channels": "RGB",
         "value_range": [0, 255],
+        "grey_ranges": list(predictor.grey_ranges),
         "resize": "squeeze to a square, bicubic with antialiasing (image_path.py)",
         "temperature": predictor.calibration.temperature,
         "refuses": _thresholds(predictor.rejection),

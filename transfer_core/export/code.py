@@ -54,6 +54,7 @@ def write_code(run: TrainingRun, dataset: ImageDataset | None, folder: Path) -> 
     body.save(folder / "backbone.keras")
     choices = _choices(config, backbone, [_phase_facts(phase, config, model, body) for phase in phases])
     choices["WEIGH_CLASSES"] = dataset is not None and class_weights(dataset, config) is not None
+    choices["GREY_RANGES"] = tuple(dataset.grey_ranges) if dataset else (None, None)
     script = _with_choices(SCRIPT.read_text("utf-8"), choices)
     for sentence in _remarks(config):
         script = script.replace("\n# %%\nimport csv", f"\n#\n# {sentence}\n\n# %%\nimport csv", 1)

@@ -11,7 +11,7 @@ from itertools import islice
 
 import numpy as np
 
-from transfer_core.data.images.decoding import decode_image, image_id
+from transfer_core.data.images.decoding import image_id
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.images.thumbnails import thumbnail
@@ -76,7 +76,7 @@ def answer_files(
         One answer per file that is not skipped, in the given order.
     """
     wanted = [(position, file) for position, file in enumerate(files) if not file.is_system_file]
-    decode = partial(_decode, image_size=predictor.image_size)
+    decode = partial(_decode, predictor)
     decoded = map_ahead(decode, [file for _position, file in wanted], num_ahead=2 * _BATCH_SIZE)
     answers: list[Answer] = []
     while batch := list(islice(decoded, _BATCH_SIZE)):
@@ -125,10 +125,10 @@ def _as_text(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
 
 
-def _decode(file: ImportedFile, image_size: int) -> _Decoded:
+def _decode(predictor: Predictor, file: ImportedFile) -> _Decoded:
     try:
-        image = decode_image(file.read())
+        image = predictor.decode(file.read(), file.parts[-1])
     except UnreadableImageError as error:
         return _Decoded(None, reason=str(error))
-    pixels, hashes = to_pixels(image, image_size), (image_id(image), fingerprint(image))
+    pixels, hashes = to_pixels(image, predictor.image_size), (image_id(image), fingerprint(image))
     return _Decoded(pixels, thumbnail(image, _THUMBNAIL_SIDE), "", *hashes)

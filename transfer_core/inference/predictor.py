@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.images.decoding import decode_image
-from transfer_core.data.images.image_path import to_pixels
+from transfer_core.data.images.image_path import UNKNOWN_RANGES, GreyRanges, to_pixels
 from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.files import check_shortage, damaged_file
 from transfer_core.inference.calibration import UNCALIBRATED, Calibration
@@ -97,6 +98,7 @@ class Predictor:
         calibration: Applied to the probabilities.
         rejection: Without it, no prediction is rejected.
         notices: One sentence per damaged file beside the model, for display: the file and the feature it disables.
+        grey_ranges: Black and white for photos with more than 8 bits, as for the training photos.
     """
 
     def __init__(
@@ -107,12 +109,14 @@ class Predictor:
         calibration: Calibration | None = None,
         rejection: Rejection | None = None,
         notices: tuple[str, ...] = (),
+        grey_ranges: GreyRanges = UNKNOWN_RANGES,
     ) -> None:
         self.class_names = tuple(class_names)
         self.image_size = image_size
         self.calibration = calibration or UNCALIBRATED
         self.rejection = rejection
         self.notices = notices
+        self.grey_ranges = grey_ranges
         self.model = model
 
     @classmethod
@@ -136,7 +140,15 @@ class Predictor:
         try:
             both = with_features(model)
             found = Certainty.load(folder, both.outputs[0].shape[-1])
-            predictor = cls(both, class_names, image_size, found.calibration, found.rejection, found.notices)
+            predictor = cls(
+                both,
+                class_names,
+                image_size,
+                found.calibration,
+                found.rejection,
+                found.notices,
+                signature.grey_ranges,
+            )
             # Trace the graph now, so that the first prediction is not slow.
             scores = predictor.score(np.zeros((1, image_size, image_size, 3), np.uint8))
         except ValueError as error:
@@ -152,8 +164,24 @@ class Predictor:
             UnreadableImageError: If the bytes are no complete image.
         """
         started_at = time.perf_counter()
-        (prediction,) = self.predict_pixels(to_pixels(decode_image(content), self.image_size)[np.newaxis])
+        pixels = to_pixels(self.decode(content), self.image_size)
+        (prediction,) = self.predict_pixels(pixels[np.newaxis])
         return replace(prediction, seconds=time.perf_counter() - started_at)
+
+    def decode(self, content: bytes, name: str = "") -> Image.Image:
+        """Decode an image file as the training photos were decoded.
+
+        Args:
+            content: The bytes of the file.
+            name: Of the file; its ending helps to say what an unreadable one is.
+
+        Returns:
+            An upright RGB image of at most 1,024 pixels on its longer side.
+
+        Raises:
+            UnreadableImageError: If the bytes are no complete image.
+        """
+        return decode_image(content, self.grey_ranges, name)
 
     def predict_pixels(self, pixels: Array) -> list[Prediction]:
         """Predict a batch of decoded images.
@@ -185,7 +213,13 @@ class Predictor:
     def with_rejection(self, rejection: Rejection | None) -> Predictor:
         """Return a predictor of the same model with another rejection."""
         return Predictor(
-            self.model, self.class_names, self.image_size, self.calibration, rejection, self.notices
+            self.model,
+            self.class_names,
+            self.image_size,
+            self.calibration,
+            rejection,
+            self.notices,
+            self.grey_ranges,
         )
 
     def score(self, pixels: Array) -> Array:

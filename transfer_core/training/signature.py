@@ -15,6 +15,7 @@ from transfer_core.backbones.backbone import Backbone, Block
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import Head
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.image_path import UNKNOWN_RANGES, GreyRanges
 from transfer_core.errors import NotFoundError, WeightsError, WorkspaceError
 from transfer_core.facts_file import FactsFile
 from transfer_core.language import _
@@ -89,6 +90,7 @@ class ModelSignature(_Essentials, frozen=True, kw_only=True):
         image_size: Side of the square input, in pixels.
         resize: How a photo becomes such a square, for people who read the file.
         value_range: Lowest and highest value of the input.
+        grey_ranges: Black and white for photos with more than 8 bits, as in the dataset.
         backbone: The name of the backbone in the choices of the run; empty in files of earlier versions.
         head: The layers on top of the backbone; None in files of earlier versions.
         last_layer: The layer of the backbone whose feature map the head gets; empty in files of earlier versions.
@@ -98,6 +100,7 @@ class ModelSignature(_Essentials, frozen=True, kw_only=True):
 
     resize: str = "squeeze to a square, bicubic with antialiasing"
     value_range: tuple[int, int] = (0, 255)
+    grey_ranges: GreyRanges = UNKNOWN_RANGES
     backbone: str = ""
     head: Head | None = None
     last_layer: str = ""
@@ -116,6 +119,7 @@ class ModelSignature(_Essentials, frozen=True, kw_only=True):
         return cls(
             dataset.class_names,
             backbone.image_size,
+            grey_ranges=dataset.grey_ranges,
             backbone=backbone.name,
             head=head_of(model),
             last_layer=last_feature_layer(model),

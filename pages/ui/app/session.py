@@ -20,6 +20,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import TransferStudioError
 from transfer_core.runs.training_run import TrainingRun
@@ -49,6 +50,7 @@ class Session:
         server_upload: A folder on its way from the server's disk, or None.
         layouts: Questions about the meaning of folders, by the id of their upload.
         recording: The latest recording of the camera, or None.
+        brightness: Of photos with more than 8 bits that are added as new photos.
         num_files_taken: Uploads that were processed; a new number gives an empty upload field.
         shown_problem: The kind of problem whose images the gallery shows, or None.
         num_problems_shown: Clicks that chose such a problem; a new number gives the gallery a new filter.
@@ -84,6 +86,7 @@ class Session:
     server_upload: Upload | None = None
     layouts: dict[str, AskedLayout] = field(default_factory=dict)
     recording: Recording | None = None
+    brightness: Brightness = "stretch"
     num_files_taken: int = 0
     shown_problem: str | None = None
     num_problems_shown: int = 0

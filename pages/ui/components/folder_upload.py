@@ -166,7 +166,8 @@ def _take_thumbnails(session: Session) -> None:
 
 def _save_waiting(session: Session, upload: Upload) -> None:
     present = present_dataset(upload)
-    upload.after = without_known(upload, present, collect_files(present, upload.waiting))
+    collected = collect_files(present, upload.waiting, brightness=session.brightness)
+    upload.after = without_known(upload, present, collected)
     upload.waiting, upload.num_waiting_bytes = [], 0
     if upload.after.images:
         upload.after = upload.after.save()

@@ -11,7 +11,6 @@ from pages.ui.app.pictures import data_url
 from pages.ui.app.process import model_version, predictor, workspace
 from pages.ui.app.words import short_names
 from pages.ui.components.component import component
-from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.images.thumbnails import thumbnail
 from transfer_core.inference.explanation import GradCam, overlay
@@ -63,7 +62,7 @@ def explained_photo(
 ) -> dict[str, str]:
     """Return a photo and its heat map as `show_heat` takes them, still without title and caption."""
     explainer = grad_cam(run_id, of_model)
-    photo = decode_image(content)
+    photo = predictor(run_id).decode(content)
     (heat,) = explainer.heat_maps(to_pixels(photo, explainer.image_size)[None], [class_name])
     return {
         "photo": data_url(thumbnail(photo, SHOWN_SIDE)),

@@ -20,6 +20,8 @@ from pages.ui.components.camera_burst import show_camera_burst
 from pages.ui.components.folder_upload import show_folder_upload
 from pages.ui.images.server_folder import show_server_folder
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.grey_ranges import Brightness
+from transfer_core.data.images.image_path import UNKNOWN_RANGES
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.limits import limits
 from transfer_core.data.samples import list_samples
@@ -30,7 +32,10 @@ from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 
-_PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif"]
+_PICTURE_TYPES = [
+    *("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif"),
+    *("ppm", "pgm", "pbm", "pnm", "jp2", "j2k"),
+]
 
 
 def show_image_sources(session: Session) -> None:
@@ -50,7 +55,27 @@ def show_image_sources(session: Session) -> None:
         _("Where are your images?"), list(ways), default=next(iter(ways)), required=True, key="image-source"
     )
     dataset = session.dataset
+    _show_brightness(session, dataset)
     ways[chosen or next(iter(ways))](session, dataset)
+
+
+def _show_brightness(session: Session, dataset: ImageDataset | None) -> None:
+    if dataset is None or dataset.grey_ranges == UNKNOWN_RANGES:
+        return
+    labels: dict[Brightness, str] = {
+        "stretch": _("Stretch to full brightness"),
+        "keep": _("Keep as in the files"),
+    }
+    chosen = st.segmented_control(
+        _("Brightness of photos with more than 8 bits"),
+        list(labels),
+        default=session.brightness,
+        format_func=labels.__getitem__,
+        required=True,
+        key="brightness",
+        help=_("This counts when you add such photos again, as new photos."),
+    )
+    session.brightness = chosen
 
 
 def _show_folder(session: Session, dataset: ImageDataset | None) -> None:
@@ -84,7 +109,7 @@ def _take_archive(session: Session, dataset: ImageDataset | None, file: Uploaded
             if reading is None:
                 st.rerun()
             before = replace(before, read_as=reading.read_as)
-            after = add_files(before, reading.files, progress=show_progress)
+            after = add_files(before, reading.files, brightness=session.brightness, progress=show_progress)
     except TransferStudioError:
         bar.empty()
         free_upload(file)
@@ -131,7 +156,7 @@ def _take_class(session: Session, dataset: ImageDataset | None, name: str, files
     before = dataset or create_dataset(workspace(), _("My images"))
     sources = [uploaded_file(f"/{file.name}", file.getvalue()) for file in files]
     try:
-        after = add_files(before, sources, class_name=name)
+        after = add_files(before, sources, class_name=name, brightness=session.brightness)
     finally:
         for file in files:
             free_upload(file)

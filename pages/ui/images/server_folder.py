@@ -123,7 +123,12 @@ def _add_batch(
         bar.progress((start + done) / len(files), text=text)
 
     present = present_dataset(upload)
-    collected = collect_files(present, files[start : start + BATCH_FILES], progress=show_progress)
+    collected = collect_files(
+        present,
+        files[start : start + BATCH_FILES],
+        brightness=session.brightness,
+        progress=show_progress,
+    )
     collected = without_known(upload, present, collected)
     upload.after = collected.save() if collected.images else collected
     upload.num_batches += 1

@@ -16,7 +16,6 @@ from pages.ui.app.words import duration_words, plain
 from pages.ui.components.heat import show_why
 from pages.ui.components.live_camera import MAX_BARS
 from pages.ui.test.correction import show_correction
-from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.thumbnails import thumbnail
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import UnreadableImageError
@@ -88,7 +87,7 @@ def show_card(session: Session, runs: Runs, photo: ImportedFile, number: int) ->
         st.error(_("{name} was left out: {reason}.").format(name=name, reason=error))
         return
     picture, *answers = st.columns([2, *[3 for _run in runs]], vertical_alignment="center")
-    picture.image(_shown(content), alt=photo.path, width="stretch")
+    picture.image(_shown(runs[0].id, answer_version(runs[0].id), content), alt=photo.path, width="stretch")
     for column, run, prediction in zip(answers, runs, predictions, strict=True):
         with column:
             if len(runs) > 1:
@@ -110,8 +109,8 @@ def _prediction(run_id: str, version: tuple[int, ...], content: bytes) -> Predic
 
 
 @st.cache_data(show_spinner=False, max_entries=200)
-def _shown(content: bytes) -> bytes:
-    return thumbnail(decode_image(content), _SHOWN_SIDE, quality=90)
+def _shown(run_id: str, version: tuple[int, ...], content: bytes) -> bytes:
+    return thumbnail(predictor(run_id).decode(content), _SHOWN_SIDE, quality=90)
 
 
 def _show_class(prediction: Prediction) -> None:

@@ -33,7 +33,7 @@ pytestmark = [
 
 FORMATS = [
     name
-    for name in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "HEIF", "AVIF")
+    for name in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "HEIF", "AVIF", "PPM", "JPEG2000")
     if name != "AVIF" or features.check("avif")
 ]
 # The same examples in every run, a few seconds in all.

@@ -42,10 +42,19 @@ def _unusable(dataset: ImageDataset) -> Iterator[Problem]:
             len(files),
         )
         yield _about(files, "missing", "warning", _("Missing files"), sentence)
+    if files := _files(dataset, "other_format"):
+        sentence = plural(
+            "{count} file is in a format that is not read here, so the model cannot learn from it. Its format, and "
+            "what to do, stand beside its name.",
+            "{count} files are in formats that are not read here, so the model cannot learn from them. Their formats, "
+            "and what to do, stand beside their names.",
+            len(files),
+        )
+        yield _about(files, "other_format", "warning", _("Files in other formats"), sentence)
     if files := _files(dataset, "not_an_image"):
         sentence = plural(
-            "{count} file is no image that can be read, whatever its name says. The model does without it.",
-            "{count} files are no images that can be read, whatever their names say. The model does without them.",
+            "{count} file is no photo, whatever its name says. The model does without it.",
+            "{count} files are no photos, whatever their names say. The model does without them.",
             len(files),
         )
         yield _about(files, "not_an_image", "info", _("Files that are no images"), sentence)

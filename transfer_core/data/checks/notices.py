@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from transfer_core.data.checks.problems import Problem
+from transfer_core.data.checks.problems import Problem, Severity
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Notice, NoticeKind, ReadAs
 from transfer_core.data.sources.layout_choice import joined, listed
 from transfer_core.language import _, plural
 
+_WARNINGS: tuple[NoticeKind, ...] = ("too_bright_or_dark", "letters_in_doubt", "names_in_doubt")
 _NUMBERED = re.compile(r"column \d+")
 
 
@@ -20,7 +21,8 @@ def check_notices(dataset: ImageDataset) -> Iterator[Problem]:
     for notice in dataset.notices:
         by_kind.setdefault(notice.kind, []).append(sentence_of(notice))
     for kind, sentences in by_kind.items():
-        yield Problem(kind, "info", _title(kind), " ".join(sentences))
+        severity: Severity = "warning" if kind in _WARNINGS else "info"
+        yield Problem(kind, severity, _title(kind), " ".join(sentences))
 
 
 def sentence_of(notice: Notice) -> str:
@@ -45,6 +47,32 @@ def sentence_of(notice: Notice) -> str:
                 "{name} does not say how its names are written. These may be wrong: {names}. Rename a class to "
                 "correct it."
             ).format(name=notice.name, names=listed(notice.names))
+        case "stretched":
+            return plural(
+                "The values of {count} photo go from {low} to {high}. They were stretched from black to white. If you "
+                "do not want that, add it again as a new photo with “Keep as in the files”.",
+                "The values of {count} photos go from {low} to {high}. They were stretched from black to white. If you "
+                "do not want that, add them again as new photos with “Keep as in the files”.",
+                notice.count,
+                low=notice.names[0],
+                high=notice.names[1],
+            )
+        case "too_bright_or_dark":
+            return plural(
+                "{count} photo goes beyond the values {low} to {high} of the first photos. Its brightest or darkest "
+                "parts are lost. Add all of these photos at once, as new photos.",
+                "{count} photos go beyond the values {low} to {high} of the first photos. Their brightest or darkest "
+                "parts are lost. Add all of these photos at once, as new photos.",
+                notice.count,
+                low=notice.names[0],
+                high=notice.names[1],
+            )
+        case "first_frame":
+            return plural(
+                "{count} file holds several frames or photos. Only the first one counts.",
+                "{count} files hold several frames or photos. Only the first one of each counts.",
+                notice.count,
+            )
         case _:
             return notice.name
 
@@ -117,6 +145,12 @@ def _title(kind: NoticeKind) -> str:
             return _("Letters in doubt")
         case "names_in_doubt":
             return _("Names in doubt")
+        case "stretched":
+            return _("Stretched to full brightness")
+        case "too_bright_or_dark":
+            return _("Brighter or darker than the first photos")
+        case "first_frame":
+            return _("Files with several frames")
         case _:
             return _("How your photos were read")
 

@@ -31,13 +31,15 @@ SIGNATURE = json.loads((HERE / "signature.json").read_text(encoding="utf-8"))
 BANK = np.load(HERE / "known.npz")["bank"].astype(np.float32) if SIGNATURE["refuses"] else None
 # Runtimes sum in different orders; the tolerance keeps photos at a threshold accepted.
 TOLERANCE = 1e-5
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000")
+# Black and white for photos with more than 8 bits, as for the training photos.
+RANGES = image_path.GreyRanges(*(limits and tuple(limits) for limits in SIGNATURE["grey_ranges"]))
 
 
 def read_pixels(path: str) -> Array:
     """Read a photo as the model's input: `[1, size, size, 3]`, 0-255."""
     with Image.open(path, formats=FORMATS) as opened:
-        picture, _orientation = image_path.upright_rgb(opened)
+        picture = image_path.upright_rgb(opened, RANGES).image
     pixels: Array = image_path.to_pixels(picture, SIGNATURE["image_size"])
     return pixels[np.newaxis]
 

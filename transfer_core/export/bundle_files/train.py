@@ -28,6 +28,7 @@ HERE = Path(__file__).resolve().parent if "__file__" in globals() else Path.cwd(
 # Change any of them and see the effect.
 
 # %%
+GREY_RANGES = (None, None)  # black and white in photos of more than 8 bits, for whole numbers and for floats
 IMAGE_SIZE = 224  # side of the square that every photo is resized to, in pixels
 HEAD = "hidden"  # the new layers: "linear", "hidden" (one more layer between) or "flattened_map"
 HIDDEN_UNITS = 128
@@ -70,7 +71,7 @@ def read_photos(folder):
         for path in sorted((Path(folder) / class_name).iterdir()):
             try:
                 with Image.open(path) as opened:
-                    photo, _orientation = image_path.upright_rgb(opened)
+                    photo = image_path.upright_rgb(opened, image_path.GreyRanges(*GREY_RANGES)).image
             except (*image_path.DECODER_ERRORS, Image.DecompressionBombError) as error:
                 print(f"left out: {path} ({error})")
                 continue

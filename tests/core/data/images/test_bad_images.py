@@ -27,10 +27,12 @@ ROOT = Path(__file__).resolve().parents[4]
 DAMAGED = ("the picture is cut off or damaged", "damaged")
 NOT_A_PICTURE = ("it is not a picture, whatever its name says", "not_an_image")
 WEB_PAGE = ("it is a web page, not a picture", "not_an_image")
-DRAWING = ("it is an SVG drawing; save it as PNG or JPEG first", "not_an_image")
+DRAWING = ("it is an SVG drawing; save it as PNG or JPEG first", "other_format")
+VIDEO = ("it is a video; use “Add from video” to take photos from it", "other_format")
+PDF = ("it is a PDF document; save its pages as PNG or JPEG first", "other_format")
 ARCHIVE = ("it is an archive, not a picture; unpack it and add what is in it", "not_an_image")
 NO_MEMORY = "there was not enough memory to read it; close other programs and add it again"
-FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF"]
+FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF", "PPM", "JPEG2000"]
 
 
 def photo(size: tuple[int, int] = (160, 120)) -> Image.Image:
@@ -116,6 +118,25 @@ class TestTooLarge:
             "too_large",
         )
 
+    @pytest.mark.parametrize("options", [{}, {"no_jp2": True}])
+    def test_a_jpeg_2000_whose_code_is_larger_than_its_header_says_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+    ) -> None:
+        content = bytearray(saved(photo((16, 16)), "JPEG2000", **options))
+        struct.pack_into(">II", content, content.index(b"\xff\x4f\xff\x51") + 8, 30_000, 30_000)
+        monkeypatch.setattr("PIL.ImageFile.ImageFile.load", pytest.fail)
+        assert why_refused(bytes(content)) == (
+            "it is too large (30,000 × 30,000 pixels; up to 64 megapixels are read)",
+            "too_large",
+        )
+
+    @pytest.mark.parametrize("header", [b"P1 %d %d\n", b"P3 %d %d 255\n", b"P4 %d %d\n", b"P6 %d %d 4095\n"])
+    def test_a_portable_map_is_refused_before_it_is_decoded(
+        self, monkeypatch: pytest.MonkeyPatch, header: bytes
+    ) -> None:
+        monkeypatch.setattr("PIL.ImageFile.ImageFile.load", pytest.fail)
+        assert why_refused(header % (30_000, 30_000) + bytes(99))[1] == "too_large"
+
     def test_a_false_size_does_not_get_more_memory(self) -> None:
         content = bytearray(saved(Image.new("RGB", (640, 480)), "HEIF"))
         struct.pack_into(">II", content, content.index(b"ispe") + 8, 64, 64)
@@ -137,6 +158,33 @@ class TestTooLarge:
         assert str(caught.value) == (
             "The setting TRANSFER_STUDIO_MAX_MEGAPIXELS is “many”. Expected was a whole number from 1 to 1,000,000,000."
         )
+
+
+SLOW = ("it is made so that decoding it takes very long", "unsafe")
+
+
+@pytest.mark.parametrize("header", [b"P1 %d %d\n", b"P2 %d %d 255\n", b"P3 %d %d 255\n"])
+def test_a_large_portable_map_of_text_is_not_read(monkeypatch: pytest.MonkeyPatch, header: bytes) -> None:
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", pytest.fail)
+    assert why_refused(header % (4000, 4000) + b"0 " * 99) == SLOW
+
+
+@pytest.mark.parametrize("is_in_tile", [False, True])
+def test_a_jpeg_2000_of_very_many_layers_is_not_read(
+    monkeypatch: pytest.MonkeyPatch, is_in_tile: bool
+) -> None:
+    content = bytearray(saved(photo(), "JPEG2000", no_jp2=True))
+    start = content.index(b"\xff\x52")
+    (length,) = struct.unpack_from(">H", content, start + 2)
+    style = content[start : start + 2 + length]
+    struct.pack_into(">H", style, 6, 60_000)
+    if is_in_tile:
+        place = content.index(b"\xff\x93")
+        content[place:place] = style
+    else:
+        content[start : start + len(style)] = style
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", pytest.fail)
+    assert why_refused(bytes(content)) == SLOW
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 7)])
@@ -168,10 +216,10 @@ DISGUISES = [
     (b"", ("the file is empty (0 bytes)", "damaged")),
     (b"\0", NOT_A_PICTURE),
     (b"Dear diary", NOT_A_PICTURE),
-    (b"%PDF-1.7\n", NOT_A_PICTURE),
+    (b"%PDF-1.7\n", PDF),
     (b"MZ" + bytes(99), NOT_A_PICTURE),
     (b"\0" * 4096, NOT_A_PICTURE),
-    (b"\0\0\0\x1cftypisom\0\0\0\0", NOT_A_PICTURE),
+    (b"\0\0\0\x1cftypisom\0\0\0\0", VIDEO),
     (b"<!DOCTYPE html><p>x", WEB_PAGE),
     (b"\xef\xbb\xbf <HTML>", WEB_PAGE),
     (b"<svg xmlns='http://www.w3.org/2000/svg'/>", DRAWING),
