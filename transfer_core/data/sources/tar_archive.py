@@ -177,7 +177,7 @@ def _named(shared: SharedFile, members: list[_Member], tar_name: str) -> list[Im
         else:
             content = partial(_read, shared, member.offset, member.size)
             files.append(member_file(name, content, () if read_name.isascii() else notices))
-    return _named(shared, members, name)
+    return files
 
 
 def _read(shared: SharedFile, offset: int, size: int) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -400,6 +400,7 @@ _FOLDER = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(_FOLDER, max_size=4), min_size=1, max_size=12))
 def test_any_folders_are_read_or_asked_about(folders: list[list[str]]) -> None:
     """No file is lost, and every answer that is offered can be carried out."""
