@@ -42,6 +42,7 @@ class ExportFormat:
         needs: Optional packages for the export, as pairs of module name and PyPI name.
         written_as: Name of the format that writes the model file, if not this one.
         has_page: Whether the bundle has a web page that runs the model in a browser.
+        has_numbered_labels: Whether lines of `labels.txt` begin with the index of the class, such as `0 apple`.
         note: Limitation to display before the choice.
         unproved: Sentence for display on the part that the comparison with the app does not cover.
     """
@@ -54,6 +55,7 @@ class ExportFormat:
     needs: tuple[tuple[str, str], ...] = ()
     written_as: str = ""
     has_page: bool = False
+    has_numbered_labels: bool = False
     note: str = ""
     unproved: str = ""
 
@@ -73,6 +75,7 @@ class ExportFormat:
         return [f"{package}=={version(package)}" for package in (*self.runtime, "pillow", "numpy")]
 
 
+_LITERT_NEEDS = (("ai_edge_litert", "ai-edge-litert"),)
 _ONNX_NEEDS = (("onnx", "onnx"), ("tf2onnx", "tf2onnx"), ("onnxruntime", "onnxruntime"))
 
 _FORMATS = (
@@ -102,7 +105,17 @@ _FORMATS = (
             Variant("int8", "model_int8.tflite", 0.5, 0.9, 0.9),
         ),
         runtime=("ai-edge-litert",),
-        needs=(("ai_edge_litert", "ai-edge-litert"),),
+        needs=_LITERT_NEEDS,
+    ),
+    ExportFormat(
+        name="teachable",
+        title=_("Like Teachable Machine"),
+        purpose=_("For Frigate, Coral and other programs that take a Teachable Machine model."),
+        variants=(Variant("uint8", "model.tflite", 0.5, 0.9, 0.9),),
+        runtime=("ai-edge-litert",),
+        needs=_LITERT_NEEDS,
+        written_as="litert",
+        has_numbered_labels=True,
     ),
     ExportFormat(
         name="onnx",

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from transfer_core.export.converters import ONNX_FEATURES_FILE
 from transfer_core.export.web_runtime import WebRuntime
 from transfer_core.files import read_json
 from transfer_core.language import _
@@ -29,7 +30,7 @@ def write_web_page(folder: Path, model: str, title: str, origin: str, runtime: W
     """Write `index.html` with all resources embedded into a bundle.
 
     Args:
-        folder: Bundle with an ONNX model, `signature.json` and, if the model has a rejection, `known.npz`.
+        folder: Bundle of an ONNX model, with `known.npz` if the model has a rejection.
         model: File name of the ONNX model.
         title: Title of the page.
         origin: Sentence for display on the run and its backbone.
@@ -43,7 +44,7 @@ def write_web_page(folder: Path, model: str, title: str, origin: str, runtime: W
         "FACTS": _as_json(_facts(signature, origin, licence)),
         "RUNTIME": _packed(runtime.script),
         "MACHINE_CODE": _packed(runtime.machine_code),
-        "MODEL": _packed((folder / model).read_bytes()),
+        "MODEL": _packed((folder / model).read_bytes() + (folder / ONNX_FEATURES_FILE).read_bytes()),
         "BANK": _packed(_bank(folder)),
         "PIXELS_SCRIPT": _text("pixels.js"),
         "MODEL_SCRIPT": _text("model.js"),
