@@ -73,7 +73,7 @@ def test_the_comparison_passes_and_is_reproducible(
     if format_name in STARTS_AT_ONCE:
         answers = predict(made.folder, *(str(photo.path) for photo in photos))
         for photo, answer in zip(photos, answers, strict=True):
-            assert answer["best_guess"] == photo.prediction.class_name
+            assert answer["best_guess"] == photo.prediction.best_guess
             assert answer["probabilities"] == pytest.approx(photo.prediction.probabilities, abs=1e-4)
 
 
