@@ -27,7 +27,7 @@ from transfer_core.data.images.decoding import ALLOWED_FORMATS
 from transfer_core.data.pixels import readable_batches
 from transfer_core.errors import ExportError, NotFoundError, UnreadableImageError, WorkspaceError
 from transfer_core.export.code import write_code
-from transfer_core.export.converters import ExportInput, labels_text, write_model
+from transfer_core.export.converters import ONNX_FEATURES_FILE, ExportInput, labels_text, write_model
 from transfer_core.export.formats import ExportFormat, get_format
 from transfer_core.export.model_card import model_card
 from transfer_core.export.parity import MAX_IMAGES, Parity, ScoredPhoto, compare
@@ -167,10 +167,10 @@ def _write_bundle(
     if export_format.has_page:
         _write_page(workspace, run, export_format, folder)
     photos = _scored_photos(run, dataset, predictor) if export_format.variants else []
-    on_step(_("Asking it about photos, in a process of its own") if photos else _("Packing"))
+    on_step(_("Testing the exported file") if photos else _("Packing"))
     parities = tuple(compare(folder, variant, photos) for variant in export_format.variants)
     write_json(folder / _FACTS_FILE, _parity_facts(export_format, parities))
-    card = model_card(run, dataset, parities, export_format.unproved)
+    card = model_card(run, dataset, parities, export_format)
     (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
     return parities
 
@@ -262,7 +262,9 @@ def _write_page(workspace: Workspace, run: TrainingRun, export_format: ExportFor
         id=run.id, backbone=run.backbone.title
     )
     runtime = get_runtime(workspace.runtimes_dir)
-    write_web_page(folder, export_format.variants[0].file, run.dataset_name, origin, runtime)
+    model = (folder / export_format.variants[0].file).read_bytes()
+    features_output = (folder / ONNX_FEATURES_FILE).read_bytes()
+    write_web_page(folder, model + features_output, run.dataset_name, origin, runtime)
 
 
 def _parity_facts(export_format: ExportFormat, parities: tuple[Parity, ...]) -> dict[str, Any]:
