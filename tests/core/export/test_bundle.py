@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
@@ -320,6 +321,30 @@ def test_a_damaged_photo_is_reported_and_the_others_are_predicted(
     assert "bad.jpg: cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
     assert "sure" in done.stdout
+
+
+def test_predict_reads_avif_and_names_the_package_that_heic_needs(
+    unpacked: Unpack, predictor: Predictor, tmp_path: Path
+) -> None:
+    pillow_heif.register_heif_opener()
+    slope = np.linspace(0, 255, 40 * 60 * 3).reshape(40, 60, 3).astype(np.uint8)
+    paths = [tmp_path / "photo.avif", tmp_path / "photo.heic"]
+    for path in paths:
+        Image.fromarray(slope).save(path)
+    folder = unpacked("onnx").folder
+    expected = [predictor.predict(path.read_bytes()).probabilities for path in paths]
+    answers = predict(folder, *map(str, paths))
+    assert [answer["probabilities"] for answer in answers] == [
+        pytest.approx(probabilities, abs=1e-4) for probabilities in expected
+    ]
+    (tmp_path / "pillow_heif.py").write_text("raise ImportError")
+    command = [sys.executable, str(folder / "predict.py"), "--json", *map(str, paths)]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [str(paths[0])]
+    assert done.stderr == (
+        f"{paths[1]}: cannot be read (HEIC photos need one more package: pip install pillow-heif)\n"
+    )
 
 
 def test_exported_finds_the_bundle_and_sees_changes_of_the_run(
