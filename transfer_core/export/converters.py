@@ -80,7 +80,14 @@ def _input_spec(model: keras.Model, batch_size: int | None = None) -> keras.Inpu
 
 
 def _write_onnx(export_input: ExportInput, export_format: ExportFormat, folder: Path) -> None:
+    import keras
+
     model = export_input.load_model()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            # tf2onnx would make further inputs of the model from its tensors.
+            layer.mean = keras.ops.convert_to_numpy(layer.mean)
+            layer.variance = keras.ops.convert_to_numpy(layer.variance)
     path = folder / export_format.variants[0].file
     with warnings.catch_warnings():
         # Keras accesses `np.object`, which NumPy has removed.

@@ -23,12 +23,13 @@ from tests.core.conftest import FinishedRun
 from tests.core.export.conftest import Unpacked
 from transfer_core.errors import ExportError, NotFoundError
 from transfer_core.export.bundle import export_run, exported
-from transfer_core.export.converters import labels_text
+from transfer_core.export.converters import ExportInput, labels_text, write_model
 from transfer_core.export.formats import ExportFormat, get_format
 from transfer_core.export.parity import Parity, ScoredPhoto, compare
 from transfer_core.inference.calibration import Calibration
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
+from transfer_core.training.train import MODEL_FILE
 
 MODELS = ("keras", "savedmodel", "litert", "onnx")
 # The others load TensorFlow. The proof has had them answer in a process of their own already.
@@ -279,6 +280,21 @@ def test_onnxruntime_by_hand(unpacked: Unpack, surest: list[tuple[Path, str]]) -
     scores = session.run(None, {entry.name: pixels_of(surest)})[0]
     assert scores.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert [names[place] for place in scores.argmax(axis=1)] == [name for _photo, name in surest]
+
+
+def test_normalization_adds_no_input_to_onnx(keras_module: Any, tmp_path: Path) -> None:
+    import onnxruntime
+
+    pixels = keras_module.Input((32, 32, 3), name="pixels")
+    x = keras_module.layers.Normalization(mean=[1, 2, 3], variance=[4, 5, 6])(pixels)
+    x = keras_module.layers.Dropout(0, name="dropout")(keras_module.layers.GlobalAveragePooling2D()(x))
+    model = keras_module.Model(pixels, keras_module.layers.Dense(2, activation="softmax")(x))
+    model.save(tmp_path / MODEL_FILE)
+    samples = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    write_model(ExportInput(tmp_path, {"class_names": ["a", "b"]}, samples), get_format("onnx"), tmp_path)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (scores,) = session.run(None, {"pixels": samples.astype(np.float32)})
+    assert scores == pytest.approx(model.predict(samples, verbose=0), abs=1e-5)
 
 
 def test_opencv_gives_the_class_by_default(unpacked: Unpack, surest: list[tuple[Path, str]]) -> None:
