@@ -131,7 +131,7 @@ def _write_litert(export_input: ExportInput, export_format: ExportFormat, folder
         if variant.name == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if variant.name in ("int8", "uint8"):
-            converter.representative_dataset = lambda: _calibration_batches(export_input.samples)
+            converter.representative_dataset = lambda: calibration_batches(export_input.samples)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = tf.uint8
         if variant.name == "uint8":
@@ -142,8 +142,11 @@ def _write_litert(export_input: ExportInput, export_format: ExportFormat, folder
     shutil.rmtree(saved_model)
 
 
-def _calibration_batches(samples: Pixels) -> Iterator[list[Array]]:
-    """Yield batches of one image. A black and a white pixel in the first make the scale of the input 1."""
+def calibration_batches(samples: Pixels) -> Iterator[list[Array]]:
+    """Yield batches of one image, `[1, size, size, 3]`, float32 in 0-255, that cover this range.
+
+    The quantiser then gives the input the scale 1, so scripts may set the pixels of a photo without looking at it.
+    """
     samples = samples.copy()
     samples[0, 0, 0], samples[0, 0, 1] = 0, 255
     for sample in samples:

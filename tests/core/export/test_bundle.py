@@ -23,7 +23,7 @@ from tests.core.conftest import FinishedRun
 from tests.core.export.conftest import Unpacked
 from transfer_core.errors import ExportError, NotFoundError
 from transfer_core.export.bundle import export_run, exported
-from transfer_core.export.converters import ExportInput, labels_text, write_model
+from transfer_core.export.converters import ExportInput, calibration_batches, labels_text, write_model
 from transfer_core.export.formats import ExportFormat, get_format
 from transfer_core.export.parity import Parity, ScoredPhoto, compare
 from transfer_core.inference.calibration import Calibration
@@ -255,6 +255,14 @@ def test_quantised_models_take_the_pixels_of_a_photo(
     assert (scores["dtype"], scores["shape"].tolist()) == (output, [1, 3])
     if output is np.uint8:
         assert scores["quantization"] == (1 / 256, 0)
+
+
+def test_dark_photos_do_not_change_the_scale_of_the_input() -> None:
+    samples = np.full((3, 4, 4, 3), 9, np.uint8)
+    batches = np.array([batch for (batch,) in calibration_batches(samples)])
+    assert (batches.shape, batches.dtype) == ((3, 1, 4, 4, 3), np.float32)
+    assert (batches.min(), batches.max(), np.median(batches)) == (0, 255, 9)
+    assert (samples == 9).all()
 
 
 def test_numbered_labels_keep_the_index_of_names_that_are_numbers() -> None:

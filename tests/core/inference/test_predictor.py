@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from transfer_core.cli.output import prediction_facts
 from transfer_core.data.pixels import pixel_batches
 from transfer_core.errors import NotFoundError, UnreadableImageError, WorkspaceError
 from transfer_core.inference.predictor import Prediction, Predictor
@@ -86,6 +87,8 @@ def test_scores_sum_to_one_over_all_classes(predictor: Predictor, make_image) ->
 def test_a_rejected_prediction_has_a_best_guess_but_no_class() -> None:
     prediction = Prediction(("ant", "bee"), (0.6, 0.4), 0.01, is_known=False)
     assert (prediction.class_name, prediction.best_guess, prediction.probability) == (None, "ant", 0.6)
+    facts = prediction_facts(prediction)
+    assert (facts["class_name"], facts["best_guess"], facts["is_known"]) == (None, "ant", False)
 
 
 def test_prediction_ranks_the_classes() -> None:
