@@ -39,9 +39,9 @@ def test_a_model_and_its_code_are_made_proved_and_downloaded(
     folders = {}
     for export_format in formats:
         settle(page)
-        click_button(page, f"Make {export_format.title}")
+        click_button(page, f"Create {export_format.title}")
         card = page.locator(f".st-key-export-{export_format.name}")
-        expect(card.get_by_text("Proved" if export_format.variants else "Ready.")).to_be_visible()
+        expect(card.get_by_text("Tested" if export_format.variants else "Ready.")).to_be_visible()
         with page.expect_download() as download:
             card.get_by_role("button", name="Download").click()
         path = tmp_path / download.value.suggested_filename

@@ -254,7 +254,7 @@ def test_photos_are_pasted_with_keys_and_with_the_button(
         settle(page)
         expect(cards(page)).to_have_count(number)
         best = predictor.predict(content)
-        expect(cards(page).last.locator(".bars-name").first).to_have_text(best.class_name)
+        expect(cards(page).last.locator(".bars-name").first).to_have_text(best.best_guess)
         expect(cards(page).last.locator(".bars-number").first).to_have_text(f"{best.probability:.1%}")
 
     page.evaluate("navigator.clipboard.writeText('only words')")

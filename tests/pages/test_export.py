@@ -49,9 +49,9 @@ def test_each_format_says_what_it_is_for(open_page: OpenPage, run: TrainingRun) 
     page = open_page(PAGE, run=run.id)
     for export_format in list_formats():
         assert export_format.purpose in texts(page)
-        assert button(page, f"Make {export_format.title}")
+        assert button(page, f"Create {export_format.title}")
     assert not downloads(page)
-    assert "Nothing taken away yet" in page.sidebar.caption[6].value
+    assert "Not exported yet" in page.sidebar.caption[6].value
 
 
 def test_what_was_made_can_be_downloaded_with_its_proof(
@@ -59,7 +59,7 @@ def test_what_was_made_can_be_downloaded_with_its_proof(
 ) -> None:
     export_run(page_workspace, run, "onnx")
     page = open_page(PAGE, run=run.id)
-    assert "Proved: 6 of 6 photos get the same answer, the largest difference is" in texts(page)
+    assert "Tested: 6 of 6 photos get the same answer; the largest difference is" in texts(page)
     assert len(downloads(page)) == 1
     assert "1 format is ready" in page.sidebar.caption[6].value
 
@@ -74,8 +74,8 @@ def test_a_model_that_answers_otherwise_is_marked_with_the_photos(
         Parity("int8", 5, 6, 6, 4, 6, 0.2, 0.5, (), True),
     )
     page = open_page(PAGE, run=run.id)
-    assert "The version float16 does not answer as it does here: 5 of 6 photos" in page.warning[0].value
-    assert "you have moved the limits" in texts(page)
+    assert "The version float16 answers differently: 5 of 6 photos" in page.warning[0].value
+    assert "You have changed when it says" in texts(page)
     assert "red-3.png" in texts(page)
 
 
@@ -85,7 +85,7 @@ def test_a_missing_package_is_named_where_it_is_needed(
     monkeypatch.setattr(ExportFormat, "missing_packages", property(lambda one: [p for _m, p in one.needs]))
     page = open_page(PAGE, run=run.id)
     assert "pip install onnx tf2onnx onnxruntime" in texts(page)
-    assert button(page, "Make Keras")
+    assert button(page, "Create Keras")
 
 
 def test_the_web_page_says_what_it_downloads_and_why_it_is_not_tensorflow_js(
@@ -108,7 +108,7 @@ def test_the_download_shows_its_bar_and_can_be_cancelled(
         registry.may_go_on.clear()
         monkeypatch.setenv(REGISTRY_VARIABLE, registry.url)
         page = open_page(PAGE, run=run.id)
-        button(page, "Make Web page").click().run()
+        button(page, "Create Web page").click().run()
         registry.is_half_sent.wait(60)
         job = export_of(run, "web")
         assert job is not None
@@ -120,14 +120,14 @@ def test_the_download_shows_its_bar_and_can_be_cancelled(
         registry.may_go_on.set()
         assert job.wait(60)
         page.run()
-    assert button(page, "Make Web page")
+    assert button(page, "Create Web page")
     assert not page.error
     assert not list(page_workspace.runtimes_dir.iterdir())
 
 
 def test_offline_it_is_one_sentence(open_page: OpenPage, run: TrainingRun) -> None:
     page = open_page(PAGE, run=run.id)
-    button(page, "Make Web page").click().run()
+    button(page, "Create Web page").click().run()
     job = export_of(run, "web")
     assert job is not None
     assert job.wait(60)

@@ -191,7 +191,7 @@ def test_a_chosen_limit_is_kept_with_the_model_and_the_test_page_obeys(
     content = make_image("red", seed=901)
     test.file_uploader[0].upload("a.png", content, "image/png").run()
     assert "### I don't know" in texts(test)
-    assert f"My best guess: {Predictor.load(run.folder).predict(content).class_name}." in texts(test)
+    assert f"My best guess: {Predictor.load(run.folder).predict(content).best_guess}." in texts(test)
 
 
 def test_limits_of_one_run_never_reach_another(

@@ -130,6 +130,7 @@ def prediction_facts(prediction: Prediction) -> dict[str, Any]:
     """Return a prediction, ready for JSON."""
     return {
         "class_name": prediction.class_name,
+        "best_guess": prediction.best_guess,
         "probability": prediction.probability,
         "probabilities": prediction.probabilities,
         "is_known": prediction.is_known,
@@ -142,7 +143,7 @@ def prediction_line(image: str, prediction: Prediction) -> str:
     if prediction.is_known:
         return f"{image}: {prediction.class_name} ({prediction.probability:.1%})"
     return _("{image}: I don't know (best guess: {name}, {share:.1%})").format(
-        image=image, name=prediction.class_name, share=prediction.probability
+        image=image, name=prediction.best_guess, share=prediction.probability
     )
 
 

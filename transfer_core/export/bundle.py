@@ -23,10 +23,11 @@ from transfer_core.backbones.own.source_model import (
 from transfer_core.backbones.published.zoo_weights import checksum_of
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images import image_path
+from transfer_core.data.images.decoding import ALLOWED_FORMATS
 from transfer_core.data.pixels import readable_batches
 from transfer_core.errors import ExportError, NotFoundError, UnreadableImageError, WorkspaceError
 from transfer_core.export.code import write_code
-from transfer_core.export.converters import ExportInput, labels_text, write_model
+from transfer_core.export.converters import ONNX_FEATURES_FILE, ExportInput, labels_text, write_model
 from transfer_core.export.formats import ExportFormat, get_format
 from transfer_core.export.model_card import model_card
 from transfer_core.export.parity import MAX_IMAGES, Parity, ScoredPhoto, compare
@@ -166,10 +167,10 @@ def _write_bundle(
     if export_format.has_page:
         _write_page(workspace, run, export_format, folder)
     photos = _scored_photos(run, dataset, predictor) if export_format.variants else []
-    on_step(_("Asking it about photos, in a process of its own") if photos else _("Packing"))
+    on_step(_("Testing the exported file") if photos else _("Packing"))
     parities = tuple(compare(folder, variant, photos) for variant in export_format.variants)
     write_json(folder / _FACTS_FILE, _parity_facts(export_format, parities))
-    card = model_card(run, dataset, parities, export_format.unproved)
+    card = model_card(run, dataset, parities, export_format)
     (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
     return parities
 
@@ -208,7 +209,8 @@ def _write(
     dataset: ImageDataset | None,
     folder: Path,
 ) -> None:
-    export_input = ExportInput(run.folder, predictor.class_names, _samples(dataset, predictor.image_size))
+    samples = _samples(dataset, predictor.image_size)
+    export_input = ExportInput(run.folder, _input_facts(predictor), samples)
     try:
         if export_format.variants:
             write_model(export_input, export_format, folder)
@@ -232,7 +234,8 @@ def _write_inference_files(
     run: TrainingRun, export_format: ExportFormat, predictor: Predictor, folder: Path
 ) -> None:
     write_json(folder / "signature.json", _signature(run, export_format, predictor))
-    (folder / "labels.txt").write_text(labels_text(predictor.class_names), encoding="utf-8")
+    labels = labels_text(predictor.class_names, is_numbered=export_format.has_numbered_labels)
+    (folder / "labels.txt").write_text(labels, encoding="utf-8")
     if predictor.rejection is not None:
         np.savez_compressed(folder / "known.npz", bank=predictor.rejection.bank.astype(np.float16))
     shutil.copyfile(_FILES / "predict.py", folder / "predict.py")
@@ -259,7 +262,9 @@ def _write_page(workspace: Workspace, run: TrainingRun, export_format: ExportFor
         id=run.id, backbone=run.backbone.title
     )
     runtime = get_runtime(workspace.runtimes_dir)
-    write_web_page(folder, export_format.variants[0].file, run.dataset_name, origin, runtime)
+    model = (folder / export_format.variants[0].file).read_bytes()
+    features_output = (folder / ONNX_FEATURES_FILE).read_bytes()
+    write_web_page(folder, model + features_output, run.dataset_name, origin, runtime)
 
 
 def _parity_facts(export_format: ExportFormat, parities: tuple[Parity, ...]) -> dict[str, Any]:
@@ -278,15 +283,24 @@ def _samples(dataset: ImageDataset | None, image_size: int) -> Pixels:
     return np.concatenate([pixels for _positions, pixels in readable_batches(paths, image_size)])
 
 
-def _signature(run: TrainingRun, export_format: ExportFormat, predictor: Predictor) -> dict[str, Any]:
+def _input_facts(predictor: Predictor) -> dict[str, Any]:
+    """Return the class names and the preprocessing, for `signature.json` and the metadata of a model file."""
     return {
-        "format_version": _FORMAT_VERSION,
         "class_names": list(predictor.class_names),
         "image_size": predictor.image_size,
+        "layout": "NHWC",
         "channels": "RGB",
         "value_range": [0, 255],
         "grey_ranges": list(predictor.grey_ranges),
         "resize": "squeeze to a square, bicubic with antialiasing (image_path.py)",
+    }
+
+
+def _signature(run: TrainingRun, export_format: ExportFormat, predictor: Predictor) -> dict[str, Any]:
+    return {
+        "format_version": _FORMAT_VERSION,
+        **_input_facts(predictor),
+        "formats": ALLOWED_FORMATS,
         "temperature": predictor.calibration.temperature,
         "refuses": _thresholds(predictor.rejection),
         "models": [{"name": variant.name, "file": variant.file} for variant in export_format.variants],

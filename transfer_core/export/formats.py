@@ -41,7 +41,10 @@ class ExportFormat:
         runtime: PyPI packages that `predict.py` needs besides Pillow and NumPy.
         needs: Optional packages for the export, as pairs of module name and PyPI name.
         written_as: Name of the format that writes the model file, if not this one.
+        usage: How to run a model file without `predict.py`, in Markdown for the model card; `{size}` is the side of
+            the input in pixels.
         has_page: Whether the bundle has a web page that runs the model in a browser.
+        has_numbered_labels: Whether lines of `labels.txt` begin with the index of the class, such as `0 apple`.
         note: Limitation to display before the choice.
         unproved: Sentence for display on the part that the comparison with the app does not cover.
     """
@@ -53,7 +56,9 @@ class ExportFormat:
     runtime: tuple[str, ...]
     needs: tuple[tuple[str, str], ...] = ()
     written_as: str = ""
+    usage: str = ""
     has_page: bool = False
+    has_numbered_labels: bool = False
     note: str = ""
     unproved: str = ""
 
@@ -73,22 +78,43 @@ class ExportFormat:
         return [f"{package}=={version(package)}" for package in (*self.runtime, "pillow", "numpy")]
 
 
+_LITERT_NEEDS = (("ai_edge_litert", "ai-edge-litert"),)
 _ONNX_NEEDS = (("onnx", "onnx"), ("tf2onnx", "tf2onnx"), ("onnxruntime", "onnxruntime"))
+
+_ONNX_USAGE = (
+    _(
+        "The input `pixels` is float32. The metadata of the file names the classes and the input. In OpenCV "
+        "(`blobFromImage` gives another layout):"
+    )
+    + """
+
+```python
+net = cv2.dnn.readNetFromONNX("model.onnx")
+photo = cv2.cvtColor(cv2.resize(cv2.imread("photo.jpg"), ({size}, {size})), cv2.COLOR_BGR2RGB)
+net.setInput(photo[np.newaxis].astype(np.float32))
+probabilities = net.forward()[0]
+```
+"""
+)
 
 _FORMATS = (
     ExportFormat(
         name="keras",
         title="Keras",
-        purpose=_("To go on in Python: one file that Keras loads by itself."),
+        purpose=_("For Python: one file that Keras loads."),
         variants=(Variant("float32", "model.keras"),),
         runtime=("keras", "tensorflow"),
     ),
     ExportFormat(
         name="savedmodel",
         title="TensorFlow SavedModel",
-        purpose=_("For servers: TensorFlow Serving answers with it, from raw pixels."),
+        purpose=_("For servers: TensorFlow Serving runs it on raw pixels."),
         variants=(Variant("float32", "saved_model"),),
         runtime=("tensorflow",),
+        usage=_(
+            "The input `pixels` is float32. The signature `serving_default` returns only the probabilities; "
+            "`with_features` also returns the features that “I don't know” needs."
+        ),
     ),
     ExportFormat(
         name="litert",
@@ -102,7 +128,25 @@ _FORMATS = (
             Variant("int8", "model_int8.tflite", 0.5, 0.9, 0.9),
         ),
         runtime=("ai-edge-litert",),
-        needs=(("ai_edge_litert", "ai-edge-litert"),),
+        needs=_LITERT_NEEDS,
+        usage=_(
+            "The input is float32, and uint8 in `model_int8.tflite`. The second output, `features`, is for “I don't "
+            "know”."
+        ),
+    ),
+    ExportFormat(
+        name="teachable",
+        title=_("Like Teachable Machine"),
+        purpose=_("For Frigate, Coral and other programs that take a Teachable Machine model."),
+        variants=(Variant("uint8", "model.tflite", 0.5, 0.9, 0.9),),
+        runtime=("ai-edge-litert",),
+        needs=_LITERT_NEEDS,
+        written_as="litert",
+        usage=_(
+            "The input is uint8. The scores are uint8 too: 0 is impossible, 255 is certain. The second output, "
+            "`features`, is for “I don't know”."
+        ),
+        has_numbered_labels=True,
     ),
     ExportFormat(
         name="onnx",
@@ -111,17 +155,19 @@ _FORMATS = (
         variants=(Variant("float32", "model.onnx"),),
         runtime=("onnxruntime",),
         needs=_ONNX_NEEDS,
+        usage=_ONNX_USAGE,
     ),
     ExportFormat(
         name="web",
         title=_("Web page"),
         purpose=_(
-            "To show it to anyone: one file that opens in a browser, with photos and the live camera, offline. No "
-            "photo leaves the device."
+            "To show it to anyone: one file that opens in a browser, with photos and the live camera. It works "
+            "offline, and no photo leaves the device."
         ),
         variants=(Variant("float32", "model.onnx"),),
         runtime=("onnxruntime",),
         needs=_ONNX_NEEDS,
+        usage=_ONNX_USAGE,
         written_as="onnx",
         has_page=True,
         note=_(
@@ -129,15 +175,15 @@ _FORMATS = (
             "ONNX file instead."
         ),
         unproved=_(
-            "Asked was the ONNX file that the page carries, with ONNX Runtime in a process of its own. In a browser "
-            "photos are decoded by that browser and resized in JavaScript, so numbers may differ a little more."
+            "The ONNX file in the page was tested with ONNX Runtime. In a browser, the browser decodes the photos, so "
+            "numbers may differ a little more."
         ),
     ),
     ExportFormat(
         name="code",
         title=_("Python script and notebook"),
         purpose=_(
-            "To learn how it is done: a readable Keras script with your numbers that trains the same model."
+            "To learn how it works: a readable Keras script with your settings that trains the same model."
         ),
         variants=(),
         runtime=("keras", "tensorflow"),

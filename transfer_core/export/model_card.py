@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.errors import WorkspaceError
+from transfer_core.export.formats import ExportFormat
 from transfer_core.export.parity import Parity
 from transfer_core.language import _
 from transfer_core.runs.own_models import lineage_of
@@ -18,7 +19,10 @@ _LONGEST_NAME = 255
 
 
 def model_card(
-    run: TrainingRun, dataset: ImageDataset | None, parities: Sequence[Parity], unproved: str = ""
+    run: TrainingRun,
+    dataset: ImageDataset | None,
+    parities: Sequence[Parity],
+    export_format: ExportFormat | None = None,
 ) -> str:
     """Return the model card as Markdown.
 
@@ -26,17 +30,19 @@ def model_card(
         run: The exported run.
         dataset: Dataset of the run; None if it was deleted.
         parities: Comparison of the exported model files with the app.
-        unproved: Sentence on the part that the comparison does not cover.
+        export_format: Format of the model files; None leaves out how to run them.
     """
     sections = [
         (_("What it is"), _what_it_is(run)),
-        (_("What it learned from"), _images(run, dataset)),
+        (_("Training data"), _images(run, dataset)),
         (_("How good it is"), _numbers(run)),
         (_("What it cannot do"), _limits(run)),
         (_("Where it comes from"), _origin(run)),
     ]
+    if export_format and export_format.variants:
+        sections.insert(1, (_("How to run it"), _usage(run, export_format)))
     if parities:
-        sections.append((_("Whether it answers as the app did"), _proof(parities, unproved)))
+        sections.append((_("Comparison with the app"), _proof(parities, export_format)))
     title = _("Model card: {name}").format(name=_as_text(run.dataset_name))
     return f"# {title}\n\n" + "\n".join(f"## {heading}\n{text}\n" for heading, text in sections)
 
@@ -52,6 +58,16 @@ def _what_it_is(run: TrainingRun) -> str:
     )
 
 
+def _usage(run: TrainingRun, export_format: ExportFormat) -> str:
+    size = run.backbone.image_size
+    sentences = _(
+        "`predict.py` does everything, including “I don't know”. In a program of your own, resize the whole photo to "
+        "{size} × {size} pixels, RGB, values 0 to 255, in the layout NHWC: `[1, {size}, {size}, 3]`. Scaling happens "
+        "inside the model. Its first output, `probabilities`, has one number per line of `labels.txt`."
+    )
+    return f"{sentences} {export_format.usage}".rstrip().format(size=size)
+
+
 def _as_text(name: str) -> str:
     """Return a user-given name as one line of Markdown without any markup."""
     line = re.sub(r"([\\`*_\[\]<>&|~$:#])", r"\\\1", shown_name(name, _LONGEST_NAME))
@@ -61,8 +77,8 @@ def _as_text(name: str) -> str:
 
 def _images(run: TrainingRun, dataset: ImageDataset | None) -> str:
     if dataset is None:
-        return _("The images are no longer there.")
-    splits = {_("learned from"): run.train_ids(), _("checked with"): run.validation_ids()}
+        return _("The photos were deleted.")
+    splits = {_("training photos"): run.train_ids(), _("validation photos"): run.validation_ids()}
     header = f"| {_('class')} | {' | '.join(splits)} |\n| --- | --- | --- |\n"
     counts = [
         Counter(image.class_name for image in dataset.images if image.id in ids) for ids in splits.values()
@@ -80,11 +96,11 @@ def _numbers(run: TrainingRun) -> str:
     except WorkspaceError as error:
         return str(error)
     if evaluation is None:
-        return _("It has not been measured.")
+        return _("It has not been evaluated.")
     lowest, highest = evaluation.accuracy_interval
     sentence = _(
         "{accuracy:.1%} of {count} validation photos right; on new photos of the same kind probably between "
-        "{lowest:.0%} and {highest:.0%} (95 % Wilson interval). These photos also picked the best epoch."
+        "{lowest:.0%} and {highest:.0%} (95 % Wilson interval). These photos also selected the best epoch."
     ).format(accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest)
     rows = "".join(
         f"| {_as_text(name)} | {numbers['precision']:.2f} | {numbers['recall']:.2f} | {numbers['f1']:.2f} |\n"
@@ -96,8 +112,8 @@ def _numbers(run: TrainingRun) -> str:
 
 def _limits(run: TrainingRun) -> str:
     return _(
-        "It knows only these {count} classes and was tried only on photos like those it learned from. A photo of "
-        "something else may still get a confident answer. Do not let it decide anything about people that matters."
+        "It knows only these {count} classes and was tested only on photos like its training photos. A photo of "
+        "something else may still get a confident answer. Do not let it make important decisions about people."
     ).format(count=len(run.class_names))
 
 
@@ -114,11 +130,11 @@ def _origin(run: TrainingRun) -> str:
     )
 
 
-def _proof(parities: Sequence[Parity], unproved: str) -> str:
+def _proof(parities: Sequence[Parity], export_format: ExportFormat | None) -> str:
     if not any(parity.num_images for parity in parities):
-        return _("Not proved: the photos that it was checked with are no longer there.")
+        return _("Not compared: the validation photos are missing.")
     line = _(
-        "- {variant}: {same} of {count} photos have the same top class, largest difference {difference:.4f}"
+        "- {variant}: same class for {same} of {count} photos, largest difference of a probability {difference:.4f}"
     )
     lines = [
         line.format(
@@ -129,4 +145,6 @@ def _proof(parities: Sequence[Parity], unproved: str) -> str:
         )
         for parity in parities
     ]
-    return "\n".join([*lines, "", unproved] if unproved else lines)
+    if export_format and export_format.unproved:
+        lines += ["", export_format.unproved]
+    return "\n".join(lines)

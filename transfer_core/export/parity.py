@@ -104,7 +104,7 @@ def compare(folder: Path, variant: Variant, photos: Sequence[ScoredPhoto]) -> Pa
         differences.append(max(abs(scores[name] - expected[name]) for name in expected))
         num_right += answer["best_guess"] == photo.class_name
         num_same_refusals += (answer["class_name"] is not None) == photo.prediction.is_known
-        if answer["best_guess"] != photo.prediction.class_name:
+        if answer["best_guess"] != photo.prediction.best_guess:
             differing.append(photo.name)
     num_same = len(photos) - len(differing)
     is_within_tolerance = (

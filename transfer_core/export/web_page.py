@@ -25,12 +25,12 @@ _LICENCES = ("LICENSE", "ThirdPartyNotices.txt")
 _PLACEHOLDER = re.compile(r"\{\{([A-Z_]+)\}\}")
 
 
-def write_web_page(folder: Path, model: str, title: str, origin: str, runtime: WebRuntime) -> None:
+def write_web_page(folder: Path, model: bytes, title: str, origin: str, runtime: WebRuntime) -> None:
     """Write `index.html` with all resources embedded into a bundle.
 
     Args:
-        folder: Bundle with an ONNX model, `signature.json` and, if the model has a rejection, `known.npz`.
-        model: File name of the ONNX model.
+        folder: Bundle with `signature.json` and, if the model has a rejection, `known.npz`.
+        model: Content of an ONNX file with the outputs `probabilities` and `features`.
         title: Title of the page.
         origin: Sentence for display on the run and its backbone.
         runtime: ONNX Runtime Web.
@@ -43,7 +43,7 @@ def write_web_page(folder: Path, model: str, title: str, origin: str, runtime: W
         "FACTS": _as_json(_facts(signature, origin, licence)),
         "RUNTIME": _packed(runtime.script),
         "MACHINE_CODE": _packed(runtime.machine_code),
-        "MODEL": _packed((folder / model).read_bytes()),
+        "MODEL": _packed(model),
         "BANK": _packed(_bank(folder)),
         "PIXELS_SCRIPT": _text("pixels.js"),
         "MODEL_SCRIPT": _text("model.js"),

@@ -115,8 +115,8 @@ def _row(class_names: Sequence[str], answer: Answer) -> list[str]:
     prediction = answer.prediction
     if prediction is None:
         return [_as_text(answer.path), *[""] * (3 + len(class_names)), _as_text(answer.reason)]
-    shown_class = prediction.class_name if prediction.is_known else _("I don't know")
-    names = map(_as_text, (answer.path, shown_class, prediction.class_name))
+    shown_class = prediction.class_name or _("I don't know")
+    names = map(_as_text, (answer.path, shown_class, prediction.best_guess))
     scores = [f"{prediction.probabilities[name]:.6f}" for name in class_names]
     return [*names, f"{prediction.probability:.6f}", *scores, ""]
 

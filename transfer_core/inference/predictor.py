@@ -72,13 +72,18 @@ class Prediction:
     familiarity: float | None = None
 
     @property
-    def class_name(self) -> str:
+    def best_guess(self) -> str:
         """The most probable class, also for a rejected prediction."""
         return self.class_names[int(np.argmax(self.scores))]
 
     @property
+    def class_name(self) -> str | None:
+        """The predicted class; None for a rejected prediction."""
+        return self.best_guess if self.is_known else None
+
+    @property
     def probability(self) -> float:
-        """Probability of `class_name`, 0-1."""
+        """Probability of `best_guess`, 0-1."""
         return max(self.scores)
 
     @property

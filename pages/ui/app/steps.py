@@ -162,5 +162,5 @@ def _export_state(session: Session) -> StepState:
         return StepState(False, _("Needs a trained model"))
     count = len(list((workspace().run_dir(run_id) / EXPORTS_DIR).glob("*.zip")))
     if not count:
-        return StepState(False, _("Nothing taken away yet"))
+        return StepState(False, _("Not exported yet"))
     return StepState(True, plural("{count} format is ready", "{count} formats are ready", count))

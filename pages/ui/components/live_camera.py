@@ -72,8 +72,8 @@ def _answer(title: str, prediction: Prediction) -> dict[str, Any]:
     pairs = zip(prediction.class_names, prediction.scores, strict=True)
     return {
         "title": title,
-        "said": prediction.class_name if prediction.is_known else _("I don't know"),
-        "best": prediction.class_name,
+        "said": prediction.class_name or _("I don't know"),
+        "best": prediction.best_guess,
         "bars": [[name, score] for name, score in pairs if name in best],
     }
 

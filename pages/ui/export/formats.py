@@ -28,9 +28,8 @@ def show_exports(run: TrainingRun) -> None:
     """Draw the export formats of a run that has a model."""
     st.markdown(
         _(
-            "Take the model with you. Each download holds the model, a small program that asks it, its labels and a "
-            "model card. Before you get it, it is asked about the photos your model was checked with, and its answers "
-            "are compared with the answers here."
+            "Take your model with you. Each download has the model, a small program to run it, labels and a model "
+            "card. Before you get it, we test it on the validation photos and compare its answers with those here."
         ),
         help=explain("parity"),
     )
@@ -67,7 +66,7 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
     with st.container(horizontal=True):
         if bundle:
             _show_download(bundle)
-        label = _("Make it again") if bundle else _("Make {title}").format(title=export_format.title)
+        label = _("Recreate") if bundle else _("Create {title}").format(title=export_format.title)
         if st.button(label, icon=":material/deployed_code:", key=f"make-{export_format.name}"):
             start_export(run, export_format.name)
             st.rerun()
@@ -108,7 +107,7 @@ def _download_words(progress: TaskProgress) -> str:
 
 def _show_proof(bundle: ExportBundle) -> None:
     if not bundle.parities:
-        st.success(_("Ready. It trains the model again from your folder of photos."), icon=":material/check:")
+        st.success(_("Ready. It trains the model again from your photos."), icon=":material/check:")
     elif bundle.is_passed:
         st.success(_proof_words(bundle.parities), icon=":material/verified:")
     else:
@@ -118,12 +117,12 @@ def _show_proof(bundle: ExportBundle) -> None:
     _show_differing(bundle.parities)
     if not bundle.has_present_model:
         st.warning(
-            _("Your model has changed since this was made. Make it again to get the model of now."),
+            _("Your model has changed since then. Recreate this to get the new model."),
             icon=":material/update:",
         )
     elif not bundle.has_present_limits:
         st.info(
-            _("Since then you have moved the limits of “I don't know”. Make it again to take them along."),
+            _("You have changed when it says “I don't know” since then. Recreate this to include it."),
             icon=":material/update:",
         )
 
@@ -145,20 +144,20 @@ def _proof_words(parities: tuple[Parity, ...]) -> str:
     """Return the result of the proof: of the first version that failed, otherwise of the exact one."""
     shown = next((parity for parity in parities if not parity.is_passed), parities[0])
     if not shown.num_images:
-        return _("Not proved: the photos your model was checked with are no longer there.")
+        return _("Not tested: the validation photos are missing.")
     if not shown.is_passed:
         text = _(
-            "The version {variant} does not answer as it does here: {same} of {count} photos get the same answer and "
-            "{refusals} the same “I don't know”; the largest difference is {difference}."
+            "The version {variant} answers differently: {same} of {count} photos get the same answer, and {refusals} "
+            "the same “I don't know”. The largest difference is {difference}."
         )
     elif len(parities) > 1:
         text = _(
-            "Proved. The version {variant}: {same} of {count} photos get the same answer, the largest difference is "
-            "{difference}. The smaller ones are listed below."
+            "Tested. The version {variant}: {same} of {count} photos get the same answer; the largest difference is "
+            "{difference}. The smaller versions are listed below."
         )
     else:
         text = _(
-            "Proved: {same} of {count} photos get the same answer, the largest difference is {difference}."
+            "Tested: {same} of {count} photos get the same answer; the largest difference is {difference}."
         )
     return text.format(
         variant=shown.variant,
@@ -179,13 +178,13 @@ def _table(parities: tuple[Parity, ...]) -> pd.DataFrame:
         {
             _("Version"): parity.variant,
             _("Size"): memory_words(parity.num_bytes),
-            _("Right"): f"{parity.accuracy:.0%}" if parity.accuracy is not None else "–",
+            _("Accuracy"): f"{parity.accuracy:.0%}" if parity.accuracy is not None else "–",
             _("Same answer"): _("{same} of {count}").format(same=parity.num_same, count=parity.num_images),
             _("Same “I don't know”"): _("{same} of {count}").format(
                 same=parity.num_same_refusals, count=parity.num_images
             ),
             _("Largest difference"): _difference(parity),
-            _("Proof"): _("passed") if parity.is_passed else _("not passed"),
+            _("Test"): _("passed") if parity.is_passed else _("not passed"),
         }
         for parity in parities
     )

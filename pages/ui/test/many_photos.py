@@ -83,7 +83,7 @@ def _answers(session: Session, run: TrainingRun, photos: UnlabelledPhotos) -> Se
 
 def _show_summary(run: TrainingRun, answers: Sequence[Answer], scored: Scored) -> None:
     """Draw the number of photos of each answer, with the download of the table."""
-    said = Counter(found.class_name for _answer, found in scored if found.is_known)
+    said = Counter(found.class_name for _answer, found in scored if found.class_name)
     parts = [f"{count:,} {plain(name)}" for name, count in said.most_common(_CLASSES_NAMED)]
     if num_others := said.total() - sum(count for _name, count in said.most_common(_CLASSES_NAMED)):
         parts.append(plural("{count} of another class", "{count} of other classes", num_others))
@@ -161,7 +161,7 @@ def _in_chosen_order(scored: Scored, key: str) -> Scored:
     orders: dict[str, tuple[str, Callable[[tuple[Answer, Prediction]], Any]]] = {
         "unsure": (_("Least sure first"), lambda _pair: 0),
         "sure": (_("Surest first"), lambda pair: -pair[1].probability),
-        "answer": (_("By answer"), lambda pair: (not pair[1].is_known, pair[1].class_name)),
+        "answer": (_("By answer"), lambda pair: (not pair[1].is_known, pair[1].best_guess)),
         "file": (_("By file"), lambda pair: pair[0].path),
     }
     chosen = st.segmented_control(
@@ -194,14 +194,14 @@ def _cells(answer: Answer, found: Prediction, other: Prediction | None) -> dict[
         "photo": data_url(answer.thumbnail),
         "answer": _answer_words(found),
         "certainty": found.probability,
-        "guess": found.class_name,
+        "guess": found.best_guess,
         "other": f"{_answer_words(other)}, {other.probability:.0%}" if other else "",
         "file": answer.path,
     }
 
 
 def _answer_words(found: Prediction) -> str:
-    return found.class_name if found.is_known else _("I don't know")
+    return found.class_name or _("I don't know")
 
 
 def _show_picked(session: Session, runs: Runs, photos: UnlabelledPhotos, position: int) -> None:

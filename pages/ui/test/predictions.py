@@ -95,12 +95,10 @@ def show_card(session: Session, runs: Runs, photo: ImportedFile, number: int) ->
             _show_class(prediction)
             st.html(_bars(prediction))
             st.caption(_("{name} · {time}").format(name=name, time=duration_words(prediction.seconds)))
-    said = predictions[0].class_name
-    wrong = said if predictions[0].is_known else None
-    guarded(show_correction)(session, runs[0], photo.path, content, wrong, number)
+    guarded(show_correction)(session, runs[0], photo.path, content, predictions[0].class_name, number)
     key = f"why-{number}"
     if st.toggle(_("Show why"), key=key, help=explain("grad-cam")):
-        guarded(show_why)(runs[0], content, said, key)
+        guarded(show_why)(runs[0], content, predictions[0].best_guess, key)
 
 
 @st.cache_data(show_spinner=False, max_entries=200)
@@ -114,14 +112,14 @@ def _shown(run_id: str, version: tuple[int, ...], content: bytes) -> bytes:
 
 
 def _show_class(prediction: Prediction) -> None:
-    if prediction.is_known:
+    if prediction.class_name:
         st.markdown(f"### {plain(prediction.class_name)}")
         return
     st.markdown(_("### I don't know"), help=explain("i don't know"))
     st.caption(
         _(
             "This is not like the photos I learned from, or I am not sure enough. My best guess: {name}."
-        ).format(name=plain(prediction.class_name))
+        ).format(name=plain(prediction.best_guess))
     )
 
 
@@ -129,7 +127,7 @@ def _bars(prediction: Prediction) -> str:
     """Return the most probable classes as bars in HTML, with their numbers as text."""
     rows = []
     for name, probability in list(prediction.probabilities.items())[:MAX_BARS]:
-        best = " bars-best" if name == prediction.class_name else ""
+        best = " bars-best" if name == prediction.best_guess else ""
         rows.append(
             f'<span class="bars-name{best}">{escape(name)}</span>'
             f'<span class="bars-track" aria-hidden="true"><span class="bars-fill" '

@@ -623,6 +623,7 @@ class TestOtherCommands:
         for fact in facts.values():
             assert fact.keys() == {
                 "class_name",
+                "best_guess",
                 "probability",
                 "probabilities",
                 "is_known",
@@ -630,7 +631,7 @@ class TestOtherCommands:
             }
             assert fact["probabilities"].keys() == {"blue", "green", "red"}
             assert fact["probability"] == max(fact["probabilities"].values())
-            assert fact["probabilities"][fact["class_name"]] == fact["probability"]
+            assert fact["probabilities"][fact["best_guess"]] == fact["probability"]
         assert len(shared("predict", finished_run.run.id, *paths).out.splitlines()) == 3
 
     def test_predict_with_good_and_bad_images(self, finished_run, image_folder: Path, tmp_path: Path) -> None:

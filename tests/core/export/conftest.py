@@ -12,7 +12,7 @@ import pytest
 from tests.core.conftest import FinishedRun
 from transfer_core.export.bundle import ExportBundle, export_run
 
-FORMATS = ("keras", "savedmodel", "litert", "onnx", "code")
+FORMATS = ("keras", "savedmodel", "litert", "teachable", "onnx", "code")
 
 
 @dataclass(frozen=True)

@@ -12,23 +12,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pillow_heif
 import pytest
+from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
 
 from tests.conftest import swap_classes
 from tests.core.conftest import FinishedRun
 from tests.core.export.conftest import Unpacked
 from transfer_core.errors import ExportError, NotFoundError
 from transfer_core.export.bundle import export_run, exported
+from transfer_core.export.converters import ExportInput, calibration_batches, labels_text, write_model
 from transfer_core.export.formats import ExportFormat, get_format
 from transfer_core.export.parity import Parity, ScoredPhoto, compare
 from transfer_core.inference.calibration import Calibration
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
+from transfer_core.training.train import MODEL_FILE
 
 MODELS = ("keras", "savedmodel", "litert", "onnx")
 # The others load TensorFlow. The proof has had them answer in a process of their own already.
 STARTS_AT_ONCE = ("litert", "onnx")
 CLEAN_VARIABLE = "TRANSFER_STUDIO_TEST_CLEAN_ENVIRONMENTS"
+
+LITERT_FILES = [
+    (name, variant.file) for name in ("litert", "teachable") for variant in get_format(name).variants
+]
 
 Unpack = Callable[[str], Unpacked]
 
@@ -58,6 +68,42 @@ def validation_photos(finished: FinishedRun) -> list[ScoredPhoto]:
     return photos
 
 
+@pytest.fixture(scope="module")
+def surest(finished_run: FinishedRun, predictor: Predictor) -> list[tuple[Path, str]]:
+    """The surest photo of each predicted class, and that class."""
+    found = {}
+    for image in finished_run.dataset.images:
+        path = finished_run.dataset.image_path(image)
+        prediction = predictor.predict(path.read_bytes())
+        found[prediction.best_guess] = max(
+            found.get(prediction.best_guess, (0.0, path)), (prediction.probability, path)
+        )
+    assert len(found) >= 2
+    return [(path, name) for name, (_probability, path) in found.items()]
+
+
+def pixels_of(surest: list[tuple[Path, str]]) -> np.ndarray:
+    """Return photos as a script resizes them, `[num_photos, 32, 32, 3]`."""
+    return np.float32(
+        [np.asarray(Image.open(path).convert("RGB").resize((32, 32))) for path, _name in surest]
+    )
+
+
+def label_image(model: Path, photo: Path) -> str:
+    """Classify a photo like TensorFlow's example `label_image.py`."""
+    interpreter = Interpreter(model_path=str(model))
+    interpreter.allocate_tensors()
+    entry = interpreter.get_input_details()[0]
+    _batch, height, width, _channels = entry["shape"]
+    pixels = np.expand_dims(Image.open(photo).convert("RGB").resize((width, height)), 0)
+    interpreter.set_tensor(entry["index"], pixels.astype(entry["dtype"]))
+    interpreter.invoke()
+    scores = np.squeeze(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
+    labels = (model.parent / "labels.txt").read_text().splitlines()
+    assert scores.shape == (len(labels),)
+    return labels[int(scores.argmax())]
+
+
 @pytest.mark.parametrize("format_name", MODELS)
 def test_the_comparison_passes_and_is_reproducible(
     unpacked: Unpack, finished_run: FinishedRun, format_name: str
@@ -73,7 +119,7 @@ def test_the_comparison_passes_and_is_reproducible(
     if format_name in STARTS_AT_ONCE:
         answers = predict(made.folder, *(str(photo.path) for photo in photos))
         for photo, answer in zip(photos, answers, strict=True):
-            assert answer["best_guess"] == photo.prediction.class_name
+            assert answer["best_guess"] == photo.prediction.best_guess
             assert answer["probabilities"] == pytest.approx(photo.prediction.probabilities, abs=1e-4)
 
 
@@ -107,6 +153,8 @@ def test_a_bundle_has_all_files(unpacked: Unpack, finished_run: FinishedRun, for
     num_train = sum(image.split == "train" for image in blue)
     assert f"| blue | {num_train} | {len(blue) - num_train} |" in card
     assert "Colours ← Tiny network for tests" in card
+    assert "32 × 32 pixels, RGB, values 0 to 255, in the layout NHWC: `[1, 32, 32, 3]`" in card
+    assert "classes: blue, green, red." in card
 
 
 def test_a_model_with_other_predictions_does_not_pass(
@@ -163,29 +211,126 @@ def test_the_bundle_rejects_the_photos_that_the_app_rejects(
         with zipfile.ZipFile(bundle.path) as archive:
             archive.extractall(tmp_path)
         answers = predict(tmp_path / bundle.path.stem, *(str(photo.path) for photo in photos))
-        assert [answer["class_name"] is not None for answer in answers] == is_known
+        expected = [photo.prediction.class_name for photo in validation_photos(finished_run)]
+        assert [answer["class_name"] for answer in answers] == expected
         assert bundle.parities[0].num_same_refusals == len(photos)
     finally:
         rejection.save_thresholds(finished_run.folder)
 
 
-def test_quantised_variants_are_smaller_and_carry_labels(unpacked: Unpack) -> None:
+def test_quantised_variants_are_smaller(unpacked: Unpack) -> None:
     sizes = {parity.variant: parity.num_bytes for parity in unpacked("litert").bundle.parities}
     assert sizes["float16"] < sizes["float32"]
-    with zipfile.ZipFile(unpacked("litert").folder / "model_int8.tflite") as labels:
-        assert labels.read("labels.txt").decode().split() == ["blue", "green", "red"]
 
 
-def test_the_saved_model_has_a_serving_signature(unpacked: Unpack, finished_run: FinishedRun) -> None:
+@pytest.mark.parametrize(("format_name", "file"), LITERT_FILES)
+def test_label_image_prints_the_class(
+    unpacked: Unpack, surest: list[tuple[Path, str]], format_name: str, file: str
+) -> None:
+    model = unpacked(format_name).folder / file
+    said = [label_image(model, photo) for photo, _name in surest]
+    expected = [name for _photo, name in surest]
+    if format_name == "teachable":
+        expected = [f"{['blue', 'green', 'red'].index(name)} {name}" for name in expected]
+    assert said == expected
+    with zipfile.ZipFile(model) as archive:
+        assert archive.read("labels.txt").decode() == "blue\ngreen\nred\n"
+
+
+@pytest.mark.parametrize(
+    ("format_name", "file", "output"),
+    [("litert", "model_int8.tflite", np.float32), ("teachable", "model.tflite", np.uint8)],
+)
+def test_quantised_models_take_the_pixels_of_a_photo(
+    unpacked: Unpack, format_name: str, file: str, output: type
+) -> None:
+    """Scripts set uint8 pixels without looking at the scale."""
+    interpreter = Interpreter(model_path=str(unpacked(format_name).folder / file))
+    (entry,) = interpreter.get_input_details()
+    assert (entry["dtype"], entry["shape"].tolist()) == (np.uint8, [1, 32, 32, 3])
+    # A compiler of accelerators refuses a batch size that is not fixed.
+    assert entry["shape_signature"].tolist() == [1, 32, 32, 3]
+    assert entry["quantization"] == (pytest.approx(1, abs=1e-6), 0)
+    scores = interpreter.get_output_details()[0]
+    assert (scores["dtype"], scores["shape"].tolist()) == (output, [1, 3])
+    if output is np.uint8:
+        assert scores["quantization"] == (1 / 256, 0)
+
+
+def test_dark_photos_do_not_change_the_scale_of_the_input() -> None:
+    samples = np.full((3, 4, 4, 3), 9, np.uint8)
+    batches = np.array([batch for (batch,) in calibration_batches(samples)])
+    assert (batches.shape, batches.dtype) == ((3, 1, 4, 4, 3), np.float32)
+    assert (batches.min(), batches.max(), np.median(batches)) == (0, 255, 9)
+    assert (samples == 9).all()
+
+
+def test_numbered_labels_keep_the_index_of_names_that_are_numbers() -> None:
+    assert labels_text(["10", "2 cm\nnail", "é"], is_numbered=True) == "0 10\n1 2 cm nail\n2 é\n"
+    assert labels_text(["10", "2 cm\nnail", "é"]) == "10\n2 cm nail\né\n"
+
+
+def test_onnxruntime_by_hand(unpacked: Unpack, surest: list[tuple[Path, str]]) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(unpacked("onnx").folder / "model.onnx")
+    facts = session.get_modelmeta().custom_metadata_map
+    assert {name: facts[name] for name in ("layout", "channels", "value_range", "image_size")} == {
+        "layout": "NHWC",
+        "channels": "RGB",
+        "value_range": "[0, 255]",
+        "image_size": "32",
+    }
+    names = json.loads(facts["class_names"])
+    (entry,) = session.get_inputs()
+    assert (entry.name, entry.type, entry.shape[1:]) == ("pixels", "tensor(float)", [32, 32, 3])
+    assert [output.name for output in session.get_outputs()] == ["probabilities"]
+    scores = session.run(None, {entry.name: pixels_of(surest)})[0]
+    assert scores.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert [names[place] for place in scores.argmax(axis=1)] == [name for _photo, name in surest]
+
+
+def test_normalization_adds_no_input_to_onnx(keras_module: Any, tmp_path: Path) -> None:
+    import onnxruntime
+
+    pixels = keras_module.Input((32, 32, 3), name="pixels")
+    x = keras_module.layers.Normalization(mean=[1, 2, 3], variance=[4, 5, 6])(pixels)
+    x = keras_module.layers.Dropout(0, name="dropout")(keras_module.layers.GlobalAveragePooling2D()(x))
+    model = keras_module.Model(pixels, keras_module.layers.Dense(2, activation="softmax")(x))
+    model.save(tmp_path / MODEL_FILE)
+    samples = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    write_model(ExportInput(tmp_path, {"class_names": ["a", "b"]}, samples), get_format("onnx"), tmp_path)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (scores,) = session.run(None, {"pixels": samples.astype(np.float32)})
+    assert scores == pytest.approx(model.predict(samples, verbose=0), abs=1e-5)
+
+
+def test_opencv_gives_the_class_by_default(unpacked: Unpack, surest: list[tuple[Path, str]]) -> None:
+    cv2 = pytest.importorskip("cv2", reason="needs opencv-python-headless")
+    folder = unpacked("onnx").folder
+    card = (folder / "MODEL_CARD.md").read_text()
+    # The lines of the model card, with a photo in place of its file name.
+    code = card.split("```python\n")[1].split("```")[0]
+    code = code.replace('"model.onnx"', "model").replace('"photo.jpg"', "photo")
+    names = (folder / "labels.txt").read_text().splitlines()
+    for photo, name in surest:
+        values = {"cv2": cv2, "np": np, "model": str(folder / "model.onnx"), "photo": str(photo)}
+        exec(code, values)
+        assert names[int(values["probabilities"].argmax())] == name
+
+
+def test_the_served_signature_has_only_probabilities(
+    unpacked: Unpack, surest: list[tuple[Path, str]]
+) -> None:
     import tensorflow as tf
 
     served = tf.saved_model.load(str(unpacked("savedmodel").folder / "saved_model"))
-    signature = served.signatures["serving_default"]
-    (name,) = signature.structured_input_signature[1]
-    pixels = tf.zeros((2, 32, 32, 3))
-    answer = signature(**{name: pixels})["probabilities"].numpy()
-    assert answer.shape == (2, 3)
-    assert answer.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    serve = served.signatures["serving_default"]
+    assert list(serve.structured_outputs) == ["probabilities"]
+    assert set(served.signatures["with_features"].structured_outputs) == {"probabilities", "features"}
+    (scores,) = serve(pixels=tf.constant(pixels_of(surest))).values()
+    guesses = [("blue", "green", "red")[place] for place in scores.numpy().argmax(axis=1)]
+    assert guesses == [name for _photo, name in surest]
 
 
 def test_a_damaged_photo_is_reported_and_the_others_are_predicted(
@@ -200,6 +345,30 @@ def test_a_damaged_photo_is_reported_and_the_others_are_predicted(
     assert "bad.jpg: cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
     assert "sure" in done.stdout
+
+
+def test_predict_reads_avif_and_names_the_package_that_heic_needs(
+    unpacked: Unpack, predictor: Predictor, tmp_path: Path
+) -> None:
+    pillow_heif.register_heif_opener()
+    slope = np.linspace(0, 255, 40 * 60 * 3).reshape(40, 60, 3).astype(np.uint8)
+    paths = [tmp_path / "photo.avif", tmp_path / "photo.heic"]
+    for path in paths:
+        Image.fromarray(slope).save(path)
+    folder = unpacked("onnx").folder
+    expected = [predictor.predict(path.read_bytes()).probabilities for path in paths]
+    answers = predict(folder, *map(str, paths))
+    assert [answer["probabilities"] for answer in answers] == [
+        pytest.approx(probabilities, abs=1e-4) for probabilities in expected
+    ]
+    (tmp_path / "pillow_heif.py").write_text("raise ImportError")
+    command = [sys.executable, str(folder / "predict.py"), "--json", *map(str, paths)]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [str(paths[0])]
+    assert done.stderr == (
+        f"{paths[1]}: cannot be read (HEIC photos need one more package: pip install pillow-heif)\n"
+    )
 
 
 def test_exported_finds_the_bundle_and_sees_changes_of_the_run(

@@ -138,7 +138,7 @@ def test_a_model_bundle_predicts_hostile_class_names(bundle_of: Callable[[str], 
 
     pages = []
     for name, sentence in (("title", "origin"), (HOSTILE["green"], HOSTILE["Colours"])):
-        write_web_page(folder, "model.keras", name, sentence, WebRuntime(b"", b""))
+        write_web_page(folder, b"", name, sentence, WebRuntime(b"", b""))
         pages.append(Elements())
         pages[-1].feed((folder / PAGE_FILE).read_text("utf-8"))
         signature = json.loads((folder / "signature.json").read_text("utf-8"))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from transfer_core.cli.output import prediction_facts
 from transfer_core.data.pixels import pixel_batches
 from transfer_core.errors import NotFoundError, UnreadableImageError, WorkspaceError
 from transfer_core.inference.predictor import Prediction, Predictor
@@ -61,7 +62,7 @@ def test_exif_orientation_is_applied(predictor: Predictor, upright: Image.Image)
     expected = predictor.predict(png(upright))
     sideways = upright.transpose(Image.Transpose.ROTATE_90)
     turned = predictor.predict(png(sideways, SIX_MEANS_ROTATED))
-    assert turned.class_name == expected.class_name
+    assert turned.best_guess == expected.best_guess
     assert turned.scores == pytest.approx(expected.scores, abs=1e-5)
     not_turned = predictor.predict(png(sideways))
     assert not_turned.scores != pytest.approx(expected.scores, abs=1e-3)
@@ -73,7 +74,7 @@ def test_copies_rotated_by_exif_keep_their_class(finished_run, predictor: Predic
         with Image.open(path) as image:
             sideways = image.transpose(Image.Transpose.ROTATE_90)
         prediction = predictor.predict(png(sideways, SIX_MEANS_ROTATED))
-        assert prediction.class_name == predictor.predict(path.read_bytes()).class_name
+        assert prediction.best_guess == predictor.predict(path.read_bytes()).best_guess
 
 
 def test_scores_sum_to_one_over_all_classes(predictor: Predictor, make_image) -> None:
@@ -83,9 +84,16 @@ def test_scores_sum_to_one_over_all_classes(predictor: Predictor, make_image) ->
     assert prediction.seconds > 0
 
 
+def test_a_rejected_prediction_has_a_best_guess_but_no_class() -> None:
+    prediction = Prediction(("ant", "bee"), (0.6, 0.4), 0.01, is_known=False)
+    assert (prediction.class_name, prediction.best_guess, prediction.probability) == (None, "ant", 0.6)
+    facts = prediction_facts(prediction)
+    assert (facts["class_name"], facts["best_guess"], facts["is_known"]) == (None, "ant", False)
+
+
 def test_prediction_ranks_the_classes() -> None:
     prediction = Prediction(("ant", "bee", "cat"), (0.2, 0.5, 0.3), 0.01)
-    assert (prediction.class_name, prediction.probability) == ("bee", 0.5)
+    assert (prediction.class_name, prediction.best_guess, prediction.probability) == ("bee", "bee", 0.5)
     assert list(prediction.probabilities.items()) == [("bee", 0.5), ("cat", 0.3), ("ant", 0.2)]
 
 

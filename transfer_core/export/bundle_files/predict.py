@@ -20,7 +20,7 @@ from typing import Any
 import image_path
 import numpy as np
 from model_runtime import load_model
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 Array = np.ndarray[Any, Any]
 Model = Callable[[Array], tuple[Array, Array]]
@@ -31,13 +31,23 @@ SIGNATURE = json.loads((HERE / "signature.json").read_text(encoding="utf-8"))
 BANK = np.load(HERE / "known.npz")["bank"].astype(np.float32) if SIGNATURE["refuses"] else None
 # Runtimes sum in different orders; the tolerance keeps photos at a threshold accepted.
 TOLERANCE = 1e-5
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000")
+HEIC_STARTS = (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1")
+
+# Pillow registers most formats only after a first failure, and `formats=` needs them registered.
+Image.init()
+try:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+except ImportError:
+    pass
+FORMATS = [name for name in SIGNATURE["formats"] if name in Image.OPEN]
 # Black and white for photos with more than 8 bits, as for the training photos.
 RANGES = image_path.GreyRanges(*(limits and tuple(limits) for limits in SIGNATURE["grey_ranges"]))
 
 
 def read_pixels(path: str) -> Array:
-    """Read a photo as the model's input: `[1, size, size, 3]`, 0-255."""
+    """Read a photo as the input of the model: `[1, size, size, 3]`, 0-255."""
     with Image.open(path, formats=FORMATS) as opened:
         picture = image_path.upright_rgb(opened, RANGES).image
     pixels: Array = image_path.to_pixels(picture, SIGNATURE["image_size"])
@@ -86,6 +96,16 @@ def predict(model: Model, path: str, pixels: Array) -> dict[str, Any]:
     }
 
 
+def why_unreadable(path: str, error: Exception) -> str:
+    """Return why a photo cannot be read, and what to do about it."""
+    if isinstance(error, UnidentifiedImageError) and "HEIF" not in FORMATS:
+        with Path(path).open("rb") as file:
+            start = file.read(12)
+        if start[4:].startswith(HEIC_STARTS):
+            return "HEIC photos need one more package: pip install pillow-heif"
+    return str(error)
+
+
 def printable(name: str) -> str:
     """Return a name without line breaks and terminal codes."""
     return "".join(letter if letter.isprintable() else " " for letter in name)
@@ -93,21 +113,19 @@ def printable(name: str) -> str:
 
 def main() -> int:
     """Classify the photos of the command line and return the exit code."""
-    parser = argparse.ArgumentParser(description="Say what is on pictures.")
-    parser.add_argument(
-        "pictures", nargs="*", help="picture files; none: their names are read from the input"
-    )
+    parser = argparse.ArgumentParser(description="Classify photos.")
+    parser.add_argument("photos", nargs="*", help="photos; without any, their paths are read from the input")
     parser.add_argument("--model", default=SIGNATURE["models"][0]["file"], help="which model file")
-    parser.add_argument("--json", action="store_true", help="one JSON object a picture")
+    parser.add_argument("--json", action="store_true", help="one JSON object a photo")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     model = load_model(HERE / options.model)
     exit_code = 0
-    for path in options.pictures or [line.rstrip("\n") for line in sys.stdin]:
+    for path in options.photos or [line.rstrip("\n") for line in sys.stdin]:
         try:
             pixels = read_pixels(path)
         except (*image_path.DECODER_ERRORS, Image.DecompressionBombError) as error:
-            print(f"{path}: cannot be read ({error})", file=sys.stderr)
+            print(f"{path}: cannot be read ({why_unreadable(path, error)})", file=sys.stderr)
             exit_code = 1
             continue
         answer = predict(model, path, pixels)

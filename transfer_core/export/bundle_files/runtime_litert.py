@@ -16,13 +16,16 @@ def load_model(path: Path) -> Callable[[Array], tuple[Array, Array]]:
     """Return a function that maps pixels, `[1, size, size, 3]` in 0-255, to pooled features and probabilities."""
     interpreter = Interpreter(model_path=str(path))
     run_signature = interpreter.get_signature_runner()
-    [(name, entry)] = run_signature.get_input_details().items()
+    dtype = run_signature.get_input_details()["pixels"]["dtype"]
+    details = run_signature.get_output_details()
+
+    def floats(name: str, output: Array) -> Array:
+        # Models with uint8 outputs have a scale, which is 0 in others.
+        scale, zero_point = details[name]["quantization"]
+        return scale * (output.astype(np.float32) - zero_point) if scale else output
 
     def run(pixels: Array) -> tuple[Array, Array]:
-        # The int8 model has uint8 inputs with a scale and zero point of its own.
-        scale, zero_point = entry["quantization"]
-        numbers = pixels / scale + zero_point if scale else pixels
-        outputs = run_signature(**{name: np.round(numbers).clip(0, 255).astype(entry["dtype"])})
-        return outputs["features"], outputs["probabilities"]
+        outputs = run_signature(pixels=pixels.astype(dtype))
+        return floats("features", outputs["features"]), floats("probabilities", outputs["probabilities"])
 
     return run

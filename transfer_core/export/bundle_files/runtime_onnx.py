@@ -14,11 +14,13 @@ Array = np.ndarray[Any, Any]
 
 def load_model(path: Path) -> Callable[[Array], tuple[Array, Array]]:
     """Return a function that maps pixels, `[1, size, size, 3]` in 0-255, to pooled features and probabilities."""
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
+    # Joined protobuf messages are merged: these few bytes add the features as a second output.
+    content = path.read_bytes() + path.with_name("features_output.pb").read_bytes()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
     def run(pixels: Array) -> tuple[Array, Array]:
-        features, probabilities = session.run(None, {name: pixels.astype(np.float32)})
+        inputs = {"pixels": pixels.astype(np.float32)}
+        features, probabilities = session.run(["features", "probabilities"], inputs)
         return features, probabilities
 
     return run

@@ -20,7 +20,7 @@ def load_model(path: Path) -> Callable[[Array], tuple[Array, Array]]:
     served = tf.saved_model.load(str(path))
 
     def run(pixels: Array) -> tuple[Array, Array]:
-        outputs = served.serve(tf.constant(pixels, tf.float32))
+        outputs = served.with_features(tf.constant(pixels, tf.float32))
         return outputs["features"].numpy(), outputs["probabilities"].numpy()
 
     return run

@@ -45,11 +45,10 @@ function predict(picture) {
 async function run(pixels) {
     const size = facts.imageSize;
     const input = new session.Tensor("float32", Float32Array.from(pixels), [1, size, size, 3]);
-    const outputs = await session.run({ [session.inputNames[0]]: input });
-    const [features, raw] = session.outputNames.map((name) => outputs[name].data);
-    const probabilities = calibrated(raw);
+    const outputs = await session.run({ pixels: input });
+    const probabilities = calibrated(outputs.probabilities.data);
     const best = probabilities.indexOf(Math.max(...probabilities));
-    return { best, probabilities, isKnown: isKnown(features, probabilities[best]) };
+    return { best, probabilities, isKnown: isKnown(outputs.features.data, probabilities[best]) };
 }
 
 function calibrated(raw) {
