@@ -160,6 +160,8 @@ def _unused_table(reason: str) -> str:
     match reason:
         case "no_files":
             return _("{name} names no photo that is there.")
+        case "ambiguous":
+            return _("{name} gives only names that several photos share. Write their folders into it.")
         case "no_label":
             return _("{name} has no column that holds a class.")
         case "no_such_column":

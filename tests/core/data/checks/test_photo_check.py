@@ -13,7 +13,6 @@ from PIL import Image, ImageEnhance
 
 from transfer_core.data.checks.classes import least_true_accuracy
 from transfer_core.data.checks.photo_check import Problem, Suspicion, examine
-from transfer_core.data.sources.layout_choice import listed
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.ingest import add_files, create_dataset
@@ -21,6 +20,7 @@ from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind, Notice
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.layout_choice import listed
 from transfer_core.workspace import Workspace
 
 MakePhoto = Callable[..., Image.Image]

@@ -7,11 +7,13 @@ import re
 from collections.abc import Collection
 
 from transfer_core.data.sources.tables.columns import is_number
+from transfer_core.data.sources.tables.matching import is_image_name
 
 _LIST_NAME = re.compile(r"label|class|synset|name|categor|words|dict", re.IGNORECASE)
 _NUMBERED = re.compile(r"(\d{1,9})\s*[:,;\t ]\s*(\S.*)")
 _NAMED = re.compile(r"(\S.*?)\s*[:,;\t ]\s*(\d{1,9})")
 _WORDNET = re.compile(r"n\d{8}\s+")
+_LIST_ENDINGS = (".txt", ".lst")
 _MAX_CLASSES = 100_000
 
 
@@ -34,10 +36,12 @@ def class_names(name: str, text: str) -> dict[int, str]:
         for start in (0, 1):
             found = [pattern.fullmatch(line) for line in lines[start:]]
             names = {int(match[number]): match[label].strip().strip('"') for match in found if match}
-            if len(names) == len(lines) - start and len(set(names.values())) == len(names) > 1:
+            is_whole = len(names) == len(lines) - start and len(set(names.values())) == len(names) > 1
+            if is_whole and not any(map(is_image_name, names.values())):
                 return names
     plain = [_WORDNET.sub("", line) for line in lines]
-    return dict(enumerate(plain)) if len(set(plain)) == len(plain) else {}
+    is_list = name.casefold().endswith(_LIST_ENDINGS) and not any(map(is_image_name, lines))
+    return dict(enumerate(plain)) if is_list and len(set(plain)) == len(plain) else {}
 
 
 def _from_json(text: str) -> dict[int, str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from transfer_core.data.sources.folder_names import split_named
@@ -31,7 +33,7 @@ LABEL_WORDS = _words(
     "label, labels, class, classes, category, categories, target, targets, breed, species, dx, "
     "diagnosis, choice, choices, class name, classname, category name, label name, class label, "
     "displayname, display name, tag, tags, ground truth, groundtruth, gt, disease, variety, cultivar, "
-    "emotion, annotation, annotations, 标签, 类别, 分类, 类, 种类, 品种, 物种, 標籤, 類別, 分類, 種類, "
+    "emotion, finding labels, annotation, annotations, 标签, 类别, 分类, 类, 种类, 品种, 物种, 標籤, 類別, 分類, 種類, "
     "品種, 物種, ラベル, クラス, カテゴリ, カテゴリー, 種, 라벨, 레이블, 클래스, 분류, 종류, etiqueta, "
     "clase, categoría, categoria, especie, raza, diagnóstico, étiquette, etiquette, classe, catégorie, "
     "categorie, espèce, espece, race, klasse, kategorie, art, rasse, sorte, etikett, bezeichnung, "
@@ -57,7 +59,7 @@ _SERIES_WORDS = _words(
 )
 _SPLITS: dict[Split, frozenset[str]] = {
     "train": _words(
-        "train, training, trn, tr, learn, learning, 训练, 训练集, 訓練, 訓練集, 学習, 学習用, "
+        "train, training, trainval, trn, tr, learn, learning, 训练, 训练集, 訓練, 訓練集, 学習, 学習用, "
         "entrenamiento, entraînement, entrainement, apprentissage, treino, treinamento, обучение, 훈련, "
         "학습"
     ),
@@ -77,6 +79,7 @@ _NO_CLASS = frozenset({"", "nan", "null", "<na>", "#n/a"})
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _WHOLE = re.compile(r"\d{1,9}(\.0+)?")
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./]\d\d?[./]\d{2,4}( .*)?")
+_ZERO_DECIMALS = re.compile(r"(?<=\d)\.0+$")
 _SEPARATORS = re.compile(r"[\s_\-]+")
 _ONES, _ZEROS = frozenset({"1", "1.0", "true", "yes", "x"}), frozenset({"0", "0.0", "false", "no", ""})
 
@@ -115,6 +118,7 @@ def has_word(header: str, words: Collection[str]) -> bool:
     return any(_SEPARATORS.sub(" ", end) in words for end in ends)
 
 
+@lru_cache(maxsize=1024)
 def split_of(word: str) -> Split | None:
     """Return the split that a word of a table names, in any case and language that is known, or None."""
     plain = _SEPARATORS.sub(" ", word.strip().casefold())
@@ -296,6 +300,44 @@ def one_hot_label(row: Sequence[str], headers: Sequence[str], places: Sequence[i
         places: The columns of the classes.
     """
     return SEVERAL.join(headers[place] for place in places if row[place].casefold() in _ONES)
+
+
+def clear_labels(labels: Sequence[str]) -> list[str]:
+    """Return labels with `SEVERAL` between the classes of a photo, and numbers without decimals of zero.
+
+    Several classes are written as JSON (`{"choices": ["cat", "dog"]}`), or between bars, semicolons or commas if each
+    of them is the class of another photo as well.
+
+    Args:
+        labels: The cells of all rows.
+    """
+    known = set(labels)
+    clear = {label: _clear_label(label, known) for label in known}
+    if all(_ZERO_DECIMALS.search(label) for label in known if not is_no_class(label)):
+        clear = {label: _ZERO_DECIMALS.sub("", label) for label in known}
+    return [clear[label] for label in labels]
+
+
+def _clear_label(label: str, known: Collection[str]) -> str:
+    if label.startswith(("{", "[")) and label.endswith(("}", "]")):
+        try:
+            return SEVERAL.join(_values(json.loads(label.replace("'", '"'))))
+        except (ValueError, RecursionError):
+            return label
+    for separator in "|;,":
+        parts = [part.strip() for part in label.split(separator)]
+        if len(parts) > 1 and all(part in known for part in parts):
+            return SEVERAL.join(parts)
+    return label
+
+
+def _values(value: object) -> Iterator[str]:
+    """Yield the values in nested lists and dictionaries as text."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _values(inner)
+    elif value is not None:
+        yield str(value)
 
 
 def _may_be_class(cells: Sequence[str], *, is_only: bool) -> bool:

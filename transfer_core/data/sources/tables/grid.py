@@ -14,6 +14,7 @@ SEVERAL = "\x1f"
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_LINES = 300
 _MAX_CELLS = 10_000_000
+MAX_COLUMNS = 2000
 
 
 class TableError(Exception):
@@ -128,7 +129,7 @@ def _read(text: str, delimiter: str, quoting: int) -> list[list[str]]:
 
 def _spaced(text: str) -> list[Grid]:
     """Return columns between spaces: all of them, the last one alone, the first one alone."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     ways = (
         [line.split() for line in lines],
         [line.rsplit(None, 1) for line in lines],
@@ -150,7 +151,7 @@ def even(rows: list[list[str]]) -> Grid | None:
     """
     counts = Counter(len(row) for row in rows)
     width = max(len(rows[0]), counts.most_common(1)[0][0]) if rows else 0
-    if width < 2 or width * len(rows) > _MAX_CELLS:
+    if not 2 <= width <= MAX_COLUMNS or width * len(rows) > _MAX_CELLS:
         return None
     return Grid([_even(row, width) for row in rows])
 

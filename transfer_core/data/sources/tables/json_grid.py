@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from transfer_core.data.sources.folder_names import split_named
-from transfer_core.data.sources.tables.grid import SEVERAL, Grid, TableError, max_rows
+from transfer_core.data.sources.tables.grid import MAX_COLUMNS, SEVERAL, Grid, TableError, max_rows
 
 Json: TypeAlias = Any
 _FILE, _LABEL, _SPLIT = "file", "label", "split"
@@ -142,7 +142,7 @@ def _mapping(document: dict[str, Json]) -> Iterator[dict[str, str]]:
     if values and all(_is_scalar(value) or _is_scalars(value) for value in values):
         for key, value in document.items():
             for one in value if isinstance(value, list) else [value]:
-                yield {_FILE: key, _LABEL: _text(one)}
+                yield {"column 1": key, "column 2": _text(one)}
     elif values and all(isinstance(value, dict) for value in values):
         is_split = all(split_named(key) for key in document)
         for key, value in document.items():
@@ -189,7 +189,7 @@ def _flat(record: Mapping[str, Json]) -> dict[str, str]:
 
 def _grid(records: list[dict[str, str]]) -> Grid:
     headers = tuple(dict.fromkeys(header for record in records for header in record))
-    if len(headers) < 2 or len(headers) * len(records) > 10_000_000:
+    if not 2 <= len(headers) <= MAX_COLUMNS:
         raise TableError
     return Grid([[record.get(header, "") for header in headers] for record in records], headers)
 

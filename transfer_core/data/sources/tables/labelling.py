@@ -12,6 +12,7 @@ from transfer_core.data.sources.imported_file import ImportedFile, clean_name, r
 from transfer_core.data.sources.members import unsafe_reason
 from transfer_core.data.sources.tables.columns import is_no_class, is_unassigned, split_of
 from transfer_core.data.sources.tables.grid import SEVERAL
+from transfer_core.data.sources.tables.matching import leads_out
 from transfer_core.language import _
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class LabelRow:
         split: Of the folder or name of the table.
         split_word: The cell of the split column.
         series: The patient or lesion that it shows, if the table says so.
-        is_inside: Whether the path leads to a place in the folder that was added.
+        folder: Of the table.
     """
 
     table: str
@@ -40,7 +41,7 @@ class LabelRow:
     split: Split | None
     split_word: str
     series: str
-    is_inside: bool
+    folder: tuple[str, ...]
 
 
 def labelled(files: Sequence[ImportedFile], rows: Iterable[LabelRow]) -> list[ImportedFile]:
@@ -58,11 +59,14 @@ def labelled(files: Sequence[ImportedFile], rows: Iterable[LabelRow]) -> list[Im
     labels: dict[int, str] = {}
     absent: dict[str, ImportedFile] = {}
     tables: dict[str, None] = {}
+    is_given = False
+    max_absent = limits().files - len(files)
     for row in rows:
         tables[row.table] = None
+        is_given = is_given or not is_unassigned(row.split_word)
         if row.file is None or row.file < 0:
             # Of a table of a whole data set a part may be there; its other photos fill no list.
-            if row.path not in absent and len(absent) + len(files) < limits().files:
+            if row.path not in absent and len(absent) < max_absent:
                 absent[row.path] = _absent(row)
         elif row.file not in chosen:
             chosen[row.file] = _with_label(files[row.file], row)
@@ -75,7 +79,16 @@ def labelled(files: Sequence[ImportedFile], rows: Iterable[LabelRow]) -> list[Im
         for place, file in enumerate(files)
         if place not in chosen
     ]
-    return [*chosen.values(), *absent.values(), *others]
+    return [*_without_lone_part(chosen.values(), is_given), *absent.values(), *others]
+
+
+def _without_lone_part(files: Iterable[ImportedFile], is_given: bool) -> list[ImportedFile]:
+    """Return files without their split, if folders alone say that all are for validation or all for the test."""
+    files = list(files)
+    splits = {file.given_split for file in files if file.given_split}
+    if is_given or len(splits) != 1 or "train" in splits:
+        return files
+    return [replace(file, given_split=None) for file in files]
 
 
 def unknown_split_words(rows: Iterable[LabelRow]) -> dict[str, tuple[str, ...]]:
@@ -116,7 +129,7 @@ def _absent(row: LabelRow) -> ImportedFile:
     if row.file == -1:
         reason = _("{table} names it, but several photos have this name").format(table=table)
         return refused_file(row.path, reason, "no_class", row.label)
-    unsafe = unsafe_reason(row.path) if not row.is_inside else ""
+    unsafe = unsafe_reason(row.path) if leads_out(row.path, row.folder) else ""
     if unsafe and not row.path.startswith("/") and ":" not in row.path[:2]:
         return refused_file(row.path, unsafe, "unsafe", row.label)
     missing = _("{table} names it, but it is not there").format(table=table)

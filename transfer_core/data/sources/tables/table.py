@@ -6,11 +6,11 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from transfer_core.data.records import Notice
-from transfer_core.data.sources.folder_names import split_named
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.tables import columns
 from transfer_core.data.sources.tables.class_names import class_names, named_numbers
@@ -23,7 +23,6 @@ from transfer_core.data.sources.tables.matching import (
     PhotoFinder,
     Place,
     is_image_name,
-    leads_out,
     path_parts,
 )
 from transfer_core.data.sources.tables.parquet import ParquetTable
@@ -96,7 +95,7 @@ class _Table:
     def name(self) -> str:
         return self.file.parts[-1]
 
-    @property
+    @cached_property
     def split(self) -> Split | None:
         """The split that its folders or its name state."""
         words = [
@@ -104,13 +103,13 @@ class _Table:
             for part in reversed(self.file.parts)
             for word in _PART.findall(part.rpartition(".")[0] or part)
         ]
-        return next((split for word in words if (split := split_named(word))), None)
+        return next((split for word in words if (split := columns.split_of(word))), None)
 
     @property
     def kind(self) -> tuple[object, ...]:
         """Shared by the tables of the parts of one split: their paths differ by a word of the split alone."""
         path = "/".join(self.file.parts[:-1]) + "/" + self.name.casefold()
-        pattern = _PART.sub(lambda word: "*" if split_named(word[0]) else word[0], path.casefold())
+        pattern = _PART.sub(lambda word: "*" if columns.split_of(word[0]) else word[0], path.casefold())
         if self.parquet:
             pattern = re.sub(r"\d+", "#", pattern)
         headers = frozenset(self.headers) if any(self.headers) else len(self.headers)
@@ -141,7 +140,7 @@ def read_tables(files: list[ImportedFile], label_column: str | None = None) -> T
             readings.append(_Set(members, finder, label_column, lists))
         except TableError as error:
             unused += [(table.file, error.reason) for table in members]
-    readings.sort(key=lambda reading: reading.rank, reverse=True)
+    readings = _joined(sorted(readings, key=lambda reading: reading.rank, reverse=True))
     best = readings[0] if readings else None
     unused += [(table.file, "fewer") for reading in readings[1:] for table in reading.tables]
     notices = [*_unused_notices(unused), *(_notices(best) if best else [])]
@@ -151,6 +150,15 @@ def read_tables(files: list[ImportedFile], label_column: str | None = None) -> T
     gone |= {id(file) for file in best.lists}
     others = [file for file in candidates if id(file) not in gone]
     return TablesFound(best.reading(others), tuple(notices))
+
+
+def _joined(readings: list[_Set]) -> list[_Set]:
+    """Join to the first reading those of the same columns that name other photos, such as one table per class."""
+    rest = []
+    for other in readings[1:]:
+        if not readings[0].join(other):
+            rest.append(other)
+    return [*readings[:1], *rest]
 
 
 def columns_of(file: ImportedFile) -> Iterator[list[tuple[str, ...]]]:
@@ -213,12 +221,13 @@ def _read_all(
     for file in candidates:
         try:
             table, text = _read(file, names)
-            if text and (listed := class_names(file.parts[-1], text)):
+            listed = class_names(file.parts[-1], text) if text else {}
+            if listed:
                 lists.append((file, listed))
-            if (table.parquet and table.parquet.image_column) or _locate(table, finder):
+            if (table.parquet and table.parquet.image_column) or _locate(table, finder, is_list=bool(listed)):
                 tables.append(table)
-            elif _is_of_photos(table) and not listed:
-                unused.append((file, "no_files"))
+            elif not listed and _is_of_photos(table):
+                unused.append((file, "no_files" if table.grids else "no_label"))
         except TableError as error:
             is_meant = error.reason and not (
                 error.reason == "damaged" and file.parts[-1].casefold().endswith(_LIST_ENDINGS)
@@ -267,17 +276,24 @@ def _read(file: ImportedFile, names: Collection[str]) -> tuple[_Table, str]:
     return _Table(file, grids, is_in_doubt=letters.is_in_doubt), letters.text
 
 
-def _locate(table: _Table, finder: PhotoFinder) -> bool:
-    """Find the rows and the column that name photos; return whether there is one."""
+def _locate(table: _Table, finder: PhotoFinder, *, is_list: bool) -> bool:
+    """Find the rows and the column that name photos; return whether there is one.
+
+    Args:
+        table: Gets them.
+        finder: Of the photos.
+        is_list: Whether it reads as a list of numbered classes: its numbers name no photos such as `1.jpg`.
+    """
     place = Place(table.file.parts[:-1], table.split)
     for is_loose in (False, True):
         best: tuple[int, bool, int, int] | None = None
         for number, grid in enumerate(table.grids):
             rows = grid.rows[:: max(1, len(grid.rows) // _SAMPLE_ROWS)]
+            headers = grid.headers or tuple(grid.rows[0] if grid.rows else ())
             for column in range(grid.num_columns):
-                score = _score(rows, column, finder, place, is_loose=is_loose)
-                header = (grid.headers or tuple(grid.rows[0]))[column] if grid.rows else ""
-                found = (score, columns.has_word(header, columns.PATH_WORDS), -number, -column)
+                score = _score(rows, column, finder, place, is_loose=is_loose, needs_ending=is_list)
+                is_named = columns.has_word(headers[column], columns.PATH_WORDS)
+                found = (score, is_named, -number, -column)
                 if score and (best is None or found > best):
                     best = found
         if best:
@@ -288,7 +304,13 @@ def _locate(table: _Table, finder: PhotoFinder) -> bool:
 
 
 def _score(
-    rows: Sequence[Sequence[str]], column: int, finder: PhotoFinder, place: Place, *, is_loose: bool
+    rows: Sequence[Sequence[str]],
+    column: int,
+    finder: PhotoFinder,
+    place: Place,
+    *,
+    is_loose: bool,
+    needs_ending: bool,
 ) -> int:
     """Return how many photos a column names, twice where with their ending; 0 where it may be by chance."""
     exact: set[int] = set()
@@ -299,7 +321,7 @@ def _score(
         if match := finder.find(cell, place, is_loose=is_loose):
             num_found += 1
             (exact if match.is_exact else without).add(match.file)
-    if not exact and num_found * 2 < len(cells) and num_found < 10:
+    if not exact and (needs_ending or num_found < min(2, len(cells)) or num_found < min(len(cells) / 2, 10)):
         return 0
     return 2 * len(exact) + len(without - exact)
 
@@ -331,7 +353,7 @@ def _without_surplus(row: list[str], num_named: int) -> list[str]:
 
 def _is_of_photos(table: _Table) -> bool:
     """Return whether a table that names no photo was meant to: a list of image names, or a file of a spreadsheet."""
-    if table.name.casefold().endswith((".csv", ".tsv")) and table.grids:
+    if table.name.casefold().endswith((".csv", ".tsv")):
         return True
     for grid in table.grids:
         rows = grid.rows[:_SAMPLE_ROWS]
@@ -376,12 +398,32 @@ class _Set:
             label_column,
         )
         self.num_named = len({match.file for match in found if match and match.file >= 0})
+        if not self.num_named:
+            raise TableError("ambiguous" if any(found) else "no_files")
         self.rows = list(self._label_rows(found, path, lists))
 
     @property
     def rank(self) -> tuple[bool, int, bool]:
         labels = {row.label for row in self.rows if row.file is not None}
         return len(labels) > 1, self.num_named, self._split is not None or len(self.tables) > 1
+
+    def join(self, other: _Set) -> bool:
+        """Add the rows of other tables with the same headers in the same folder, if they name none of the photos."""
+        mine, theirs = self.tables[0], other.tables[0]
+        is_like = mine.headers == theirs.headers and mine.file.parts[:-1] == theirs.file.parts[:-1]
+        named = ({row.file for row in rows if row.file is not None} for rows in (self.rows, other.rows))
+        if (
+            not is_like
+            or mine.parquet
+            or self.columns != other.columns
+            or not next(named).isdisjoint(next(named))
+        ):
+            return False
+        self.tables += other.tables
+        self.rows += other.rows
+        self.lists += other.lists
+        self.num_named += other.num_named
+        return True
 
     def reading(self, others: list[ImportedFile]) -> TableReading:
         """Return the files with their labels.
@@ -430,11 +472,13 @@ class _Set:
         lists: Sequence[tuple[ImportedFile, dict[int, str]]],
     ) -> Iterator[LabelRow]:
         pairs = [(table, row) for table in self.tables for row in table.grid.rows]
-        labels = [self._label(row) for _table, row in pairs]
+        labels = columns.clear_labels([self._label(row) for _table, row in pairs])
         numbers = {label for label in labels if not columns.is_no_class(label)}
-        names = named_numbers(numbers, [listed for _file, listed in lists])
+        own = {id(table.file) for table in self.tables}
+        other_lists = [(file, listed) for file, listed in lists if id(file) not in own]
+        names = named_numbers(numbers, [listed for _file, listed in other_lists])
         if names:
-            self.lists = [file for file, _listed in lists]
+            self.lists = [file for file, _listed in other_lists]
         for (table, row), match, label in zip(pairs, found, labels, strict=True):
             cell = row[path] if path >= 0 else ""
             yield LabelRow(
@@ -445,7 +489,7 @@ class _Set:
                 table.split,
                 row[self._split] if self._split is not None else "",
                 row[self._series] if self._series is not None else "",
-                not leads_out(cell, table.file.parts[:-1]),
+                table.file.parts[:-1],
             )
 
     def _label(self, row: Sequence[str]) -> str:
