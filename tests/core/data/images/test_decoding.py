@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, features
+from PIL import Image, ImageCms, PngImagePlugin, features
 
 from transfer_core.data.images import image_path
 from transfer_core.data.images.decoding import decode_image, encode_jpeg, read_image
