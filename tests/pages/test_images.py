@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -14,8 +15,10 @@ from tests.conftest import MakeImage
 from tests.pages.conftest import HeldTasks, OpenPage, button, texts
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.image_path import GreyRanges
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.layout import labelled_files
 from transfer_core.errors import WeightsError
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
@@ -323,3 +326,30 @@ def test_label_check_shows_its_bar_and_can_be_stopped(
     page.run()
     assert page.error[0].value == "The weights are missing."
     assert button(page, "Look for wrong labels")
+
+
+def test_brightness_of_deep_photos_can_be_chosen(open_page: OpenPage, page_workspace: Workspace) -> None:
+    def scan(seed: int) -> bytes:
+        buffer = io.BytesIO()
+        values = np.random.default_rng(seed).integers(0, 4096, (32, 32), dtype=np.uint16)
+        Image.fromarray(values).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    files = [ImportedFile(("ab"[seed % 2], f"{seed}.png"), lambda seed=seed: scan(seed)) for seed in range(8)]
+    scans = add_files(create_dataset(page_workspace, "Scans"), files)
+    page = open_page("2_Images", images=scans.id)
+    assert "The values of 8 photos go from 0 to 4,095. They were stretched from black to white." in texts(
+        page
+    )
+    assert list(page.button_group(key="brightness").options) == [
+        "Stretch to full brightness",
+        "Keep as in the files",
+    ]
+    page.button_group(key="brightness").set_value("keep").run()
+    page.button_group(key="image-source").set_value("One class").run()
+    page.text_input[0].set_value("c")
+    page.file_uploader[0].upload("9.png", scan(9), "image/png")
+    button(page, "Add these images").click().run()
+    added = ImageDataset.load(page_workspace, page.query_params["images"])
+    assert added.grey_ranges == GreyRanges(integers=(0, 65535))
+    assert not page.exception

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import MakeImage, near_duplicate
 from transfer_core.backbones.registry import get_backbone, list_backbones
@@ -494,6 +496,17 @@ class TestOtherCommands:
         assert facts["num_images"] == facts["num_train_images"] + facts["num_validation_images"] == 24
         assert [file["name"] for file in facts["left_out"]] == ["red/notes.txt"]
         assert "left out: red/notes.txt" in own("ingest", image_folder).out
+
+    def test_brightness_of_deep_photos(self, own: Run, tmp_path: Path) -> None:
+        for place in range(8):
+            folder = tmp_path / "scans" / "ab"[place % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            values = np.random.default_rng(place).integers(0, 4096, (32, 32), dtype=np.uint16)
+            Image.fromarray(values).save(folder / f"{place}.png")
+        assert "The values of 8 photos go from 0 to 4,095." in own("ingest", tmp_path / "scans").out
+        kept = own("ingest", tmp_path / "scans", "--brightness", "keep").out
+        assert "stretched" not in kept
+        assert "8 images are nearly black." in kept
 
     def test_seed_draws_other_validation_images(
         self, own: Run, image_folder: Path, workspace: Workspace

@@ -21,6 +21,7 @@ from PIL import Image
 from tests.conftest import swap_classes
 from tests.core.conftest import FinishedRun
 from tests.core.export.conftest import Unpacked
+from transfer_core.data.images.image_path import GreyRanges
 from transfer_core.errors import ExportError, NotFoundError
 from transfer_core.export.bundle import export_run, exported
 from transfer_core.export.converters import ExportInput, calibration_batches, labels_text, write_model
@@ -397,6 +398,26 @@ def test_exported_finds_the_bundle_and_sees_changes_of_the_run(
     assert found is not None and not found.has_present_model
     bundle.path.unlink()
     assert exported(finished_run.run, "onnx") is None
+
+
+def test_a_deep_photo_is_as_bright_as_in_the_app(
+    unpacked: Unpack, finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    folder = own_copy(unpacked("onnx"), tmp_path)
+    facts = json.loads((folder / "signature.json").read_text())
+    assert facts["grey_ranges"] == [None, None]
+    ranges = GreyRanges(integers=(0, 4095))
+    (folder / "signature.json").write_text(json.dumps({**facts, "grey_ranges": ranges}))
+    app = Predictor.load(finished_run.folder)
+    app.grey_ranges = ranges
+    values = np.tile(np.linspace(0, 900, 64).astype(np.uint16), (48, 1))
+    photos = [tmp_path / "dark.png", tmp_path / "dark.tif", tmp_path / "dark.jp2", tmp_path / "dark.ppm"]
+    for photo in photos:
+        Image.fromarray(values).save(photo)
+    for photo, answer in zip(photos, predict(folder, *map(str, photos)), strict=True):
+        assert answer["probabilities"] == pytest.approx(
+            app.predict(photo.read_bytes()).probabilities, abs=1e-4
+        )
 
 
 def test_an_unknown_format_raises(finished_run: FinishedRun, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.core.conftest import FinishedRun
 from tests.core.export.conftest import Unpacked
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.image_path import GreyRanges
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.events import HeadChosen, TrainingEvent
@@ -161,12 +162,21 @@ def test_the_settings_are_those_of_the_run(choices: dict[str, Any], script_of, c
     assert_settings(script, config, color_dataset)
 
 
+def test_black_and_white_of_deep_photos_are_those_of_the_dataset(
+    finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    dataset = replace(finished_run.dataset, grey_ranges=GreyRanges(integers=(0, 4095)))
+    write_code(finished_run.run, dataset, tmp_path)
+    assert "\nGREY_RANGES = ((0, 4095), None)  #" in (tmp_path / "train.py").read_text()
+
+
 def assert_settings(script: ModuleType, config: TrainingConfig, dataset: ImageDataset) -> None:
     """Compare settings, model, phases and optimizers of the script with those of the run."""
     import keras
 
     is_live = config.has_augmentation and config.live_augmentation
     expected = {
+        "GREY_RANGES": tuple(dataset.grey_ranges),
         "IMAGE_SIZE": 32,
         "HEAD": config.head,
         "DROPOUT": config.dropout,

@@ -8,12 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from transfer_core.cli.output import prediction_facts
+from transfer_core.data.images.decoding import decode_image, image_id
+from transfer_core.data.images.image_path import GreyRanges
 from transfer_core.data.pixels import pixel_batches
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import NotFoundError, UnreadableImageError, WorkspaceError
-from transfer_core.inference.predictor import Prediction, Predictor
+from transfer_core.evaluation.evaluation import evaluate
+from transfer_core.evaluation.labelled_folder import labelled_folder
+from transfer_core.inference.answers import answer_files
+from transfer_core.inference.predictor import Prediction, Predictor, load_model
+from transfer_core.training.signature import ModelSignature
 
 EXIF_ORIENTATION = 0x0112
 SIX_MEANS_ROTATED = 6
@@ -143,3 +151,47 @@ def test_damaged_model(damage: str, copy_of_run: Path) -> None:
         WorkspaceError, match=r"model\.keras of .* is damaged: it is no whole model\. .* Train again"
     ):
         Predictor.load(copy_of_run)
+
+
+class TestDeepPhotos:
+    RANGES = GreyRanges(integers=(0, 4095))
+
+    @pytest.fixture
+    def folder(self, copy_of_run: Path) -> Path:
+        """The run, as if its training photos had had 12 bits."""
+        replace(ModelSignature.load(copy_of_run), grey_ranges=self.RANGES).save(copy_of_run)
+        return copy_of_run
+
+    @pytest.fixture
+    def dark(self) -> bytes:
+        """A 12-bit photo of which 255 is the brightest value."""
+        values = np.tile(np.arange(256, dtype=np.uint16), (64, 1))
+        return png(Image.fromarray(values))
+
+    def test_the_signature_has_the_ranges_of_the_dataset(self, finished_run) -> None:
+        dataset = replace(finished_run.dataset, grey_ranges=self.RANGES)
+        model = load_model(finished_run.folder)
+        assert ModelSignature.of(model, dataset, finished_run.run.backbone).grey_ranges == self.RANGES
+
+    def test_a_photo_is_as_bright_as_in_the_training(self, folder: Path, dark: bytes) -> None:
+        predictor = Predictor.load(folder)
+        assert predictor.grey_ranges == self.RANGES
+        assert predictor.with_rejection(None).grey_ranges == self.RANGES
+        assert predictor.decode(dark).getextrema() == ((0, 16),) * 3
+        assert decode_image(dark).getextrema() == ((0, 255),) * 3
+        file = ImportedFile(("dark.png",), lambda: dark)
+        (answer,) = answer_files(predictor, [file])
+        assert answer.prediction
+        assert answer.image_id == image_id(predictor.decode(dark))
+        assert answer.prediction.scores == pytest.approx(predictor.predict(dark).scores, abs=1e-5)
+
+    def test_a_labelled_folder_is_as_bright_as_in_the_training(
+        self, folder: Path, dark: bytes, tmp_path: Path
+    ) -> None:
+        predictor = Predictor.load(folder)
+        (tmp_path / "photos" / "red").mkdir(parents=True)
+        (tmp_path / "photos" / "red" / "dark.png").write_bytes(dark)
+        images, _left_out = labelled_folder(tmp_path / "photos", predictor.class_names, predictor.grey_ranges)
+        assert [image.image_id for image in images] == [image_id(predictor.decode(dark))]
+        (outcome,) = evaluate(predictor, images).outcomes
+        assert outcome.probability == pytest.approx(predictor.predict(dark).probability, abs=1e-5)

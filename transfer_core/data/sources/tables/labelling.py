@@ -85,10 +85,10 @@ def labelled(files: Sequence[ImportedFile], rows: Iterable[LabelRow]) -> list[Im
 def _without_lone_part(files: Iterable[ImportedFile], is_given: bool) -> list[ImportedFile]:
     """Return files without their split, if folders alone say that all are for validation or all for the test."""
     files = list(files)
-    splits = {file.given_split for file in files if file.given_split}
+    splits = {file.split for file in files if file.split}
     if is_given or len(splits) != 1 or "train" in splits:
         return files
-    return [replace(file, given_split=None) for file in files]
+    return [replace(file, split=None) for file in files]
 
 
 def unknown_split_words(rows: Iterable[LabelRow]) -> dict[str, tuple[str, ...]]:
