@@ -32,6 +32,7 @@ TaskKind = Literal[
     "download",
     "project saving",
     "project opening",
+    "video",
 ]
 TaskState = Literal["waiting", "running", "over"]
 

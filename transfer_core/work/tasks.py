@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,8 +16,10 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files
 from transfer_core.data.records import Split
 from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.video import video_photos
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.audition import AuditionScore, audition
 from transfer_core.evaluation.evaluation import Evaluation
@@ -267,6 +270,41 @@ def open_project_task(workspace: Workspace, key: Hashable, content: BinaryIO) ->
         return open_project(workspace, content, _reporter(task, _("Opening")), task.should_stop)
 
     return Task("project opening", key, work, is_light=True)
+
+
+@dataclass(frozen=True)
+class AddedPhotos:
+    """Photos that a task has added to a class of a dataset."""
+
+    dataset_id: str
+    class_name: str
+    num_photos: int
+
+
+def video_task(
+    workspace: Workspace, dataset: ImageDataset, file: BinaryIO, name: str, class_name: str, num_photos: int
+) -> Task[AddedPhotos]:
+    """Add frames of a video to a dataset.
+
+    Args:
+        workspace: Where the dataset is.
+        dataset: Gets the photos, in its version at that time.
+        file: The video.
+        name: Of its file.
+        class_name: Label of the photos.
+        num_photos: The most photos to take from it.
+    """
+
+    def work(task: Task[AddedPhotos]) -> AddedPhotos:
+        def report(num_done: int, num_all: int) -> None:
+            _counter(task, num_all)(num_done)
+
+        photos = video_photos(file, name, class_name, num_photos, report)
+        before = ImageDataset.load(workspace, dataset.id) if dataset.version else dataset
+        after = add_files(before, photos, class_name=class_name)
+        return AddedPhotos(after.id, after.images[-1].class_name, len(after.images) - len(before.images))
+
+    return Task("video", dataset.id, work, is_light=True)
 
 
 def _counter(task: Task[Any], num_all: int) -> Callable[[int], None]:

@@ -48,6 +48,7 @@ class Session:
         upload: A folder on its way from the browser, or None.
         server_upload: A folder on its way from the server's disk, or None.
         recording: The latest recording of the camera, or None.
+        video_dataset_id: The dataset that the latest video was added to, or None.
         num_files_taken: Uploads that were processed; a new number gives an empty upload field.
         shown_problem: The kind of problem whose images the gallery shows, or None.
         num_problems_shown: Clicks that chose such a problem; a new number gives the gallery a new filter.
@@ -82,6 +83,7 @@ class Session:
     upload: Upload | None = None
     server_upload: Upload | None = None
     recording: Recording | None = None
+    video_dataset_id: str | None = None
     num_files_taken: int = 0
     shown_problem: str | None = None
     num_problems_shown: int = 0

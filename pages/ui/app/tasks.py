@@ -23,6 +23,7 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.rate_finder import RateCurve
 from transfer_core.work.task import Task
 from transfer_core.work.tasks import (
+    AddedPhotos,
     audition_task,
     download_task,
     export_task,
@@ -32,6 +33,7 @@ from transfer_core.work.tasks import (
     rate_search_task,
     save_project_task,
     split_scoring_task,
+    video_task,
 )
 
 
@@ -156,3 +158,21 @@ def start_opening(file_id: str, content: BinaryIO) -> None:
         content: The file.
     """
     work_queue().start(open_project_task(workspace(), file_id, content))
+
+
+def video_of(dataset_id: str) -> Task[AddedPhotos] | None:
+    """Return the latest video whose frames were or will be added to a dataset."""
+    return work_queue().find("video", dataset_id)
+
+
+def start_video(dataset: ImageDataset, file: BinaryIO, name: str, class_name: str, num_photos: int) -> None:
+    """Add frames of a video to a dataset, unless another video is being added to it.
+
+    Args:
+        dataset: The photos before.
+        file: The video.
+        name: Of its file.
+        class_name: Label of the photos.
+        num_photos: The most photos to take from it.
+    """
+    work_queue().start(video_task(workspace(), dataset, file, name, class_name, num_photos))

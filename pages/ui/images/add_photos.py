@@ -16,6 +16,7 @@ from pages.ui.app.session import Session
 from pages.ui.app.uploads import MAX_FILES, archive_field, free_upload
 from pages.ui.components.camera_burst import show_camera_burst
 from pages.ui.components.folder_upload import show_folder_upload
+from pages.ui.images.add_video import show_video
 from pages.ui.images.server_folder import show_server_folder
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
@@ -37,6 +38,7 @@ def show_image_sources(session: Session) -> None:
         _("A folder"): _show_folder,
         _("A zip or tar file"): _show_archive,
         _("The camera"): show_camera_burst,
+        _("From a video"): show_video,
         _("One class"): _show_class,
         _("A sample"): _show_samples,
     }
