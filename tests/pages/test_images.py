@@ -39,6 +39,7 @@ def test_empty_page_offers_the_ways_in(open_page: OpenPage) -> None:
         "The camera",
         "From a video",
         "One class",
+        "Photos without labels",
         "A sample",
     ]
     assert not page.button

@@ -84,13 +84,13 @@ class Pile:
         kind: `"new"` holds photos that were not sorted yet, `"unsure"` those without a proposal.
         name: Of the class that is proposed, or the number of a pile by looks, from 1.
         images: At least one.
-        confidences: Of each, 0-1.
+        places: Of each.
     """
 
     kind: PileKind
     name: str
     images: tuple[ImageRecord, ...]
-    confidences: tuple[float, ...]
+    places: tuple[Place, ...]
 
     @property
     def key(self) -> str:
@@ -373,19 +373,18 @@ def _places(dataset: ImageDataset) -> Places:
 
 def _piles(images: Sequence[ImageRecord], places: Iterable[Place]) -> tuple[Pile, ...]:
     by_id = {place.image_id: place for place in places}
-    piles: dict[tuple[PileKind, str], list[tuple[float, ImageRecord]]] = defaultdict(list)
+    piles: dict[tuple[PileKind, str], list[tuple[ImageRecord, Place]]] = defaultdict(list)
     for image in images:
         place = by_id.get(image.id, Place(image.id, "new"))
-        piles[place.kind, place.name].append((place.confidence, image))
+        piles[place.kind, place.name].append((image, place))
     found = []
     for (kind, name), entries in piles.items():
-        entries.sort(key=lambda entry: -entry[0])
-        confidences, sorted_images = zip(*entries, strict=True)
-        found.append(Pile(kind, name, sorted_images, confidences))
+        entries.sort(key=lambda entry: -entry[1].confidence)
+        found.append(Pile(kind, name, *map(tuple, zip(*entries, strict=True))))
 
     def rank(pile: Pile) -> tuple[int, float, str]:
-        mean = sum(pile.confidences) / len(pile.confidences)
-        return _ORDER.index(pile.kind), -len(pile.images) if pile.kind == "looks" else -mean, pile.name
+        confidence = sum(place.confidence for place in pile.places) / len(pile.places)
+        return _ORDER.index(pile.kind), 0 if pile.kind == "looks" else -confidence, pile.name.zfill(3)
 
     return tuple(sorted(found, key=rank))
 

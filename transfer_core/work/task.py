@@ -33,6 +33,7 @@ TaskKind = Literal[
     "project saving",
     "project opening",
     "video",
+    "piles",
 ]
 TaskState = Literal["waiting", "running", "over"]
 

@@ -38,6 +38,7 @@ from transfer_core.runs.corrections import dataset_of
 from transfer_core.runs.new_photos import evaluate_new_photos, new_photos_of
 from transfer_core.runs.run_evaluation import evaluate_split, split_images
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.unlabelled import propose_classes, sort_by_looks, unlabelled_of
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import RateCurve, find_learning_rate
 from transfer_core.types import OnProgress
@@ -305,6 +306,52 @@ def video_task(
         return AddedPhotos(after.id, after.images[-1].class_name, len(after.images) - len(before.images))
 
     return Task("video", dataset.id, work, is_light=True)
+
+
+def proposals_task(dataset: ImageDataset, run_id: str, predictor: Predictor) -> Task[str]:
+    """Sort the photos that wait beside a dataset by the classes that a model predicts. The result is its id.
+
+    Args:
+        dataset: The dataset that they wait beside.
+        run_id: Of the model.
+        predictor: The model.
+    """
+
+    def work(task: Task[str]) -> str:
+        def report(num_done: int, num_all: int) -> None:
+            _counter(task, num_all)(num_done)
+
+        propose_classes(dataset, run_id, predictor, report)
+        return run_id
+
+    return Task("piles", dataset.id, work, is_light=True)
+
+
+def piles_task(
+    workspace: Workspace, dataset: ImageDataset, backbone_name: str, num_piles: int | None = None
+) -> Task[str]:
+    """Sort the photos that wait beside a dataset by how they look.
+
+    Args:
+        workspace: Its cache keeps the features.
+        dataset: The dataset that they wait beside.
+        backbone_name: Name of the feature extractor.
+        num_piles: Chosen by the photos if not given.
+    """
+
+    def work(task: Task[str]) -> str:
+        found = unlabelled_of(dataset)
+        sort_by_looks(
+            dataset,
+            get_backbone(backbone_name, workspace),
+            workspace.cache_dir,
+            num_piles,
+            on_progress=_counter(task, len(found.photos.images) if found else 0),
+            should_stop=task.should_stop,
+        )
+        return backbone_name
+
+    return Task("piles", dataset.id, work)
 
 
 def _counter(task: Task[Any], num_all: int) -> Callable[[int], None]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui.app.arrivals import LiveAnswer, Recording, Upload
+from pages.ui.app.arrivals import Accepted, LiveAnswer, Recording, Upload
 from pages.ui.app.process import workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
@@ -49,6 +49,8 @@ class Session:
         server_upload: A folder on its way from the server's disk, or None.
         recording: The latest recording of the camera, or None.
         video_dataset_id: The dataset that the latest video was added to, or None.
+        open_pile: The pile of photos without labels that is open, or None.
+        accepted: The photos without labels that were added to a class last, or None.
         num_files_taken: Uploads that were processed; a new number gives an empty upload field.
         shown_problem: The kind of problem whose images the gallery shows, or None.
         num_problems_shown: Clicks that chose such a problem; a new number gives the gallery a new filter.
@@ -84,6 +86,8 @@ class Session:
     server_upload: Upload | None = None
     recording: Recording | None = None
     video_dataset_id: str | None = None
+    open_pile: str | None = None
+    accepted: Accepted | None = None
     num_files_taken: int = 0
     shown_problem: str | None = None
     num_problems_shown: int = 0

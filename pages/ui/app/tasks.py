@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from pages.ui.app.process import model_version, work_queue, workspace
+from pages.ui.app.process import model_version, predictor, work_queue, workspace
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.published.zoo_weights import ZooWeights
-from transfer_core.backbones.registry import get_backbone
+from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
@@ -30,6 +30,8 @@ from transfer_core.work.tasks import (
     label_check_task,
     new_photos_scoring_task,
     open_project_task,
+    piles_task,
+    proposals_task,
     rate_search_task,
     save_project_task,
     split_scoring_task,
@@ -176,3 +178,22 @@ def start_video(dataset: ImageDataset, file: BinaryIO, name: str, class_name: st
         num_photos: The most photos to take from it.
     """
     work_queue().start(video_task(workspace(), dataset, file, name, class_name, num_photos))
+
+
+def piles_of(dataset: ImageDataset) -> Task[str] | None:
+    """Return the latest sorting of the photos that wait beside a dataset."""
+    return work_queue().find("piles", dataset.id)
+
+
+def start_piles(dataset: ImageDataset, run: TrainingRun | None = None, num_piles: int | None = None) -> None:
+    """Sort the photos that wait beside a dataset, unless that is under way.
+
+    Args:
+        dataset: The dataset that they wait beside.
+        run: Its model proposes the classes. Without it the photos are sorted by how they look.
+        num_piles: By looks; chosen by the photos if not given.
+    """
+    if run:
+        work_queue().start(proposals_task(dataset, run.id, predictor(run.id)))
+    else:
+        work_queue().start(piles_task(workspace(), dataset, DEFAULT_BACKBONE, num_piles))

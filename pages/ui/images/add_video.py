@@ -63,7 +63,10 @@ def _show_outcome(session: Session, task: Task[AddedPhotos]) -> None:
     elif task.result is None:
         st.info(_("Stopped. Nothing was added."), icon=":material/stop_circle:")
     else:
-        session.dataset_id = session.dataset_id or task.result.dataset_id
+        if session.dataset_id is None:
+            session.dataset_id = task.result.dataset_id
+            # The sidebar is drawn already.
+            st.rerun()
         text = plural(
             "{count} photo added to **{name}**.",
             "{count} photos added to **{name}**.",

@@ -160,13 +160,14 @@ class TestSorting:
         for pile in found.piles:
             contents = [found.photos.image_path(image).read_bytes() for image in pile.images]
             predictions = [predictor.predict(content) for content in contents]
-            assert list(pile.confidences) == sorted(pile.confidences, reverse=True)
-            assert pile.confidences == pytest.approx([found.probability for found in predictions], abs=1e-5)
+            confidences = [place.confidence for place in pile.places]
+            assert confidences == sorted(confidences, reverse=True)
+            assert confidences == pytest.approx([found.probability for found in predictions], abs=1e-5)
             if pile.kind == "class":
                 assert {found.class_name for found in predictions} == {pile.name}
-                assert min(pile.confidences) >= 0.5
+                assert min(confidences) >= 0.5
             else:
-                assert (pile.kind, max(pile.confidences) < 0.5) == ("unsure", True)
+                assert (pile.kind, max(confidences) < 0.5) == ("unsure", True)
                 assert pile is found.piles[-1]
 
     def test_photos_that_the_model_rejects_are_unsure(
