@@ -8,13 +8,14 @@ import zipfile
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.app.dataset_choice import stored_datasets
 from pages.ui.app.process import work_queue
 from tests.conftest import MakeImage, TrainOnce
 from tests.pages.conftest import HeldTasks, OpenPage, button, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.runs.unlabelled import Unlabelled, throw_away, unlabelled_of
+from transfer_core.runs.unlabelled import Unlabelled, move, throw_away, unlabelled_of
 from transfer_core.work.task import TaskProgress
 from transfer_core.workspace import Workspace
 
@@ -96,7 +97,10 @@ class TestWithoutAModel:
         assert options(page) == ["Pile 1 · 9"]
         accept = page.button(key="accept-pile")
         assert (accept.label, accept.disabled) == ("Add 9 photos", True)
-        page.selectbox[0].set_value("colors").run()
+        # A simulated page cannot type a new class.
+        dataset = ImageDataset.load(page_workspace, page.query_params["images"])
+        move(dataset, {image.id for image in found.photos.images}, "colors")
+        page.run()
         accept = page.button(key="accept-pile")
         assert (accept.label, accept.disabled) == ("Add 9 photos to colors", False)
         accept.click().run()
@@ -153,6 +157,7 @@ class TestWithoutAModel:
         assert "wait for you" not in texts(page)
         (dataset_id,) = page_workspace.dataset_ids()
         assert not list(page_workspace.dataset_dir(dataset_id).rglob("*.jpg"))
+        assert stored_datasets() == {}
 
 
 @pytest.mark.usefixtures("tasks_at_once")

@@ -164,8 +164,9 @@ def _opened(file: BinaryIO, name: str) -> Iterator[tuple[InputContainer, VideoSt
 
     try:
         with av.open(file, "r", format=_format(file, name), io_open=_refuse_other_files) as container:
-            stream = next(iter(container.streams.video), None)
-            if stream is None or stream.codec_context is None:
+            # Not the first one, which may be a cover picture.
+            stream = container.streams.best("video")
+            if not isinstance(stream, av.VideoStream) or stream.codec_context is None:
                 _refuse(_("{name} has sound only. Choose a file with a picture."), name=name)
             _check_stream(stream, name)
             yield container, stream
