@@ -11,6 +11,7 @@ from pages.ui.images.dataset_overview import show_overview
 from pages.ui.images.edits import show_class_editor, show_last_edit
 from pages.ui.images.problems import show_problems
 from transfer_core.language import _
+from transfer_core.runs.unlabelled import has_unlabelled
 
 
 def show_images(session: Session) -> None:
@@ -24,9 +25,11 @@ def show_images(session: Session) -> None:
     show_image_sources(session)
     dataset = session.dataset
     if dataset is None or not dataset.images:
-        st.info(
-            _("No images yet. Bring your own, or take a sample to try things out."), icon=":material/info:"
-        )
+        if dataset is None or not has_unlabelled(dataset):
+            st.info(
+                _("No images yet. Bring your own, or take a sample to try things out."),
+                icon=":material/info:",
+            )
         return
     st.divider()
     show_overview(dataset)

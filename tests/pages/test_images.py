@@ -38,7 +38,15 @@ def test_empty_page_offers_the_ways_in(open_page: OpenPage) -> None:
     page = open_page("2_Images")
     assert "No images yet" in texts(page)
     (ways,) = page.button_group
-    assert list(ways.options) == ["A folder", "A zip or tar file", "The camera", "One class", "A sample"]
+    assert list(ways.options) == [
+        "A folder",
+        "A zip or tar file",
+        "The camera",
+        "From a video",
+        "One class",
+        "Photos without labels",
+        "A sample",
+    ]
     assert not page.button
 
 

@@ -1,4 +1,4 @@
-"""The command `ingest`, and the argument that names a dataset."""
+"""The commands `ingest` and `ingest-video`, and the argument that names a dataset."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.layout import read_layout
 from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.data.sources.open_source import is_table, open_source
+from transfer_core.data.sources.video import DEFAULT_NUM_PHOTOS, MOST_PHOTOS, video_photos
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.label_suspicion import suspicious_labels
-from transfer_core.language import _
+from transfer_core.language import _, plural
 from transfer_core.workspace import Workspace
 
 SAMPLE_PREFIX = "sample:"
@@ -145,4 +146,38 @@ def _empty_dataset(workspace: Workspace, name: str, *, seed: int, validation_spl
     return create_dataset(workspace, name).with_split(validation_split, seed)
 
 
-DATASET_COMMANDS = (ingest,)
+@click.command("ingest-video")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--class", "class_name", required=True, help="The class that the video shows.")
+@click.option(
+    "--dataset", "dataset_id", help="Id of the dataset that gets the photos; a new one if not given."
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(1, MOST_PHOTOS),
+    default=DEFAULT_NUM_PHOTOS,
+    show_default=True,
+    help="The most photos to take from it.",
+)
+@common_options
+def ingest_video(
+    file: Path, class_name: str, dataset_id: str | None, frames: int, root: Path | None, as_json: bool
+) -> None:
+    """Turn a video into photos of a class: sharp frames that differ, all on one side of the split."""
+    workspace = open_workspace(root)
+    before = ImageDataset.load(workspace, dataset_id) if dataset_id else create_dataset(workspace, file.stem)
+    with file.open("rb") as content:
+        photos = video_photos(content, file.name, class_name, frames)
+    dataset = add_files(before, photos, class_name=class_name)
+    num_added = len(dataset.images) - len(before.images)
+    line = plural(
+        "Dataset {id}: {count} photo added to {name}",
+        "Dataset {id}: {count} photos added to {name}",
+        num_added,
+        id=dataset.id,
+        name=class_name,
+    )
+    report(as_json, {**dataset_facts(dataset, examine(dataset)), "num_added": num_added}, [line])
+
+
+DATASET_COMMANDS = (ingest, ingest_video)

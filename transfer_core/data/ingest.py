@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -138,6 +139,46 @@ def collect_files(
     added = _notices(stored, ranges, {image.id for image in intake.images[len(dataset.images) :]})
     dataset = replace(dataset, notices=with_counts(notices, added), grey_ranges=ranges)
     return dataset.with_images(intake.images, left_out)
+
+
+def take_over(dataset: ImageDataset, photos: ImageDataset, labels: Mapping[str, str]) -> ImageDataset:
+    """Add stored photos of another dataset, without decoding them again and without saving.
+
+    Args:
+        dataset: Gets copies of the photos.
+        photos: The other dataset. It is not changed.
+        labels: The class of each photo that is added, by its id.
+
+    Returns:
+        The dataset with the photos. Photos that it had already are left out with the reason. The folder of a new
+        dataset is held until the dataset is saved.
+
+    Raises:
+        WorkspaceError: If writing fails. The photos that were stored are then deleted.
+    """
+    dataset = _held_if_new(dataset)
+    intake = _Intake(dataset, None, "")
+    with _kept_if_whole(dataset) as written:
+        for image in photos.images:
+            if image.id in labels:
+                intake.take(*_copied(dataset, photos, image, labels[image.id], written))
+    left_out = dict.fromkeys((*dataset.left_out, *intake.left_out))
+    return dataset.with_images(intake.images, left_out)
+
+
+def _copied(
+    dataset: ImageDataset, photos: ImageDataset, image: ImageRecord, label: str, written: list[Path]
+) -> tuple[ImportedFile, ImageRecord | UnreadableImageError]:
+    """Copy the file of a photo to another dataset, and return what `_Intake.take` needs to add it."""
+    source, path = photos.image_path(image), dataset.image_path(image)
+    file = ImportedFile((label, image.name), source.read_bytes, label=label, series=image.burst)
+    if not source.is_file():
+        return file, UnreadableImageError(_("its file is missing"), "unreadable")
+    if not _is_whole(path):
+        with replacing(path, durable=False) as beside:
+            shutil.copyfile(source, beside)
+        written.append(path)
+    return file, replace(image, split="train", group="", is_confirmed=False)
 
 
 def _held_if_new(dataset: ImageDataset) -> ImageDataset:

@@ -28,6 +28,8 @@ class Limits:
         ratio: How many times smaller than its content an archive may be. Photos are compressed already, so an
             archive of them hardly shrinks; a ratio of a thousand is a zip bomb.
         depth: Nested folders.
+        video_mb: Size of a video, in megabytes.
+        video_minutes: Length of a video.
     """
 
     files: int = 50_000
@@ -36,6 +38,8 @@ class Limits:
     megapixels: int = 64
     ratio: int = 200
     depth: int = 20
+    video_mb: int = 2_048
+    video_minutes: int = 60
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Limits:

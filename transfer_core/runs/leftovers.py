@@ -15,14 +15,23 @@ from transfer_core.locks import LOCK_FILE, hold
 from transfer_core.runs.new_photos import NEW_PHOTOS_DIR
 from transfer_core.runs.run_folder import EVENTS_FILE, RUN
 from transfer_core.runs.trash import SECONDS_KEPT, delete_expired
+from transfer_core.runs.unlabelled import UNLABELLED_DIR
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import ID_PATTERN, SCRATCH_PATTERN, Workspace
 
 # A file that is being written changes all the time, so a day without a change is long enough.
 _SECONDS_UNTIL_LEFT = 24 * 60 * 60
+_PLACES_OF_DATASETS = (
+    "datasets/*",
+    f"datasets/*/{UNLABELLED_DIR}/datasets/*",
+    f"runs/*/{NEW_PHOTOS_DIR}/datasets/*",
+)
 _PLACES_OF_TEMPORARY_FILES = (
     "datasets/*/.*",
     "datasets/*/images/.*",
+    f"datasets/*/{UNLABELLED_DIR}/.*",
+    f"datasets/*/{UNLABELLED_DIR}/datasets/*/.*",
+    f"datasets/*/{UNLABELLED_DIR}/datasets/*/images/.*",
     "runs/*/.*",
     "runs/*/exports/.*",
     "sources/.*",
@@ -42,7 +51,7 @@ def remove_leftovers(workspace: Workspace) -> None:
     root = workspace.root
     for folder in root.glob(f"trash/{SCRATCH_PATTERN}"):
         _remove_unless_held(folder, ())
-    for folder in _folders(root, "datasets/*", f"runs/*/{NEW_PHOTOS_DIR}/datasets/*"):
+    for folder in _folders(root, *_PLACES_OF_DATASETS):
         # Only a dataset that was never saved has this lock file.
         if (folder / LOCK_FILE).is_file():
             _remove_unless_held(folder, (DATASET_FILE,))

@@ -32,6 +32,8 @@ TaskKind = Literal[
     "download",
     "project saving",
     "project opening",
+    "video",
+    "piles",
 ]
 TaskState = Literal["waiting", "running", "over"]
 

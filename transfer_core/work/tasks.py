@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,8 +16,10 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files
 from transfer_core.data.records import Split
 from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.video import video_photos
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.audition import AuditionScore, audition
 from transfer_core.evaluation.evaluation import Evaluation
@@ -35,6 +38,7 @@ from transfer_core.runs.corrections import dataset_of
 from transfer_core.runs.new_photos import evaluate_new_photos, new_photos_of
 from transfer_core.runs.run_evaluation import evaluate_split, split_images
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.unlabelled import propose_classes, sort_by_looks, unlabelled_of
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import RateCurve, find_learning_rate
 from transfer_core.types import OnProgress
@@ -267,6 +271,87 @@ def open_project_task(workspace: Workspace, key: Hashable, content: BinaryIO) ->
         return open_project(workspace, content, _reporter(task, _("Opening")), task.should_stop)
 
     return Task("project opening", key, work, is_light=True)
+
+
+@dataclass(frozen=True)
+class AddedPhotos:
+    """Photos that a task has added to a class of a dataset."""
+
+    dataset_id: str
+    class_name: str
+    num_photos: int
+
+
+def video_task(
+    workspace: Workspace, dataset: ImageDataset, file: BinaryIO, name: str, class_name: str, num_photos: int
+) -> Task[AddedPhotos]:
+    """Add frames of a video to a dataset.
+
+    Args:
+        workspace: Where the dataset is.
+        dataset: Gets the photos, in its version at that time.
+        file: The video.
+        name: Of its file.
+        class_name: Label of the photos.
+        num_photos: The most photos to take from it.
+    """
+
+    def work(task: Task[AddedPhotos]) -> AddedPhotos:
+        def report(num_done: int, num_all: int) -> None:
+            _counter(task, num_all)(num_done)
+
+        photos = video_photos(file, name, class_name, num_photos, report)
+        before = ImageDataset.load(workspace, dataset.id) if dataset.version else dataset
+        after = add_files(before, photos, class_name=class_name)
+        return AddedPhotos(after.id, after.images[-1].class_name, len(after.images) - len(before.images))
+
+    return Task("video", dataset.id, work, is_light=True)
+
+
+def proposals_task(dataset: ImageDataset, run_id: str, predictor: Predictor) -> Task[str]:
+    """Sort the photos that wait beside a dataset by the classes that a model predicts. The result is its id.
+
+    Args:
+        dataset: The dataset that they wait beside.
+        run_id: Of the model.
+        predictor: The model.
+    """
+
+    def work(task: Task[str]) -> str:
+        def report(num_done: int, num_all: int) -> None:
+            _counter(task, num_all)(num_done)
+
+        propose_classes(dataset, run_id, predictor, report)
+        return run_id
+
+    return Task("piles", dataset.id, work, is_light=True)
+
+
+def piles_task(
+    workspace: Workspace, dataset: ImageDataset, backbone_name: str, num_piles: int | None = None
+) -> Task[str]:
+    """Sort the photos that wait beside a dataset by how they look.
+
+    Args:
+        workspace: Its cache keeps the features.
+        dataset: The dataset that they wait beside.
+        backbone_name: Name of the feature extractor.
+        num_piles: Chosen by the photos if not given.
+    """
+
+    def work(task: Task[str]) -> str:
+        found = unlabelled_of(dataset)
+        sort_by_looks(
+            dataset,
+            get_backbone(backbone_name, workspace),
+            workspace.cache_dir,
+            num_piles,
+            on_progress=_counter(task, len(found.photos.images) if found else 0),
+            should_stop=task.should_stop,
+        )
+        return backbone_name
+
+    return Task("piles", dataset.id, work)
 
 
 def _counter(task: Task[Any], num_all: int) -> Callable[[int], None]:

@@ -1,4 +1,4 @@
-"""State of what arrives in pieces: folder uploads, camera recordings, frames of the live camera."""
+"""State of what arrives in pieces: folder uploads, recordings, accepted photos, frames of the live camera."""
 
 from __future__ import annotations
 
@@ -93,6 +93,21 @@ class Recording:
     is_complete: bool = False
     is_shown: bool = False
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """Photos that have waited without a label and were added to a class last.
+
+    Args:
+        dataset_id: Of the dataset.
+        class_name: Their label.
+        image_ids: Of the photos.
+    """
+
+    dataset_id: str
+    class_name: str
+    image_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,17 @@ from pages.ui.app.words import distinct_labels
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import plural
+from transfer_core.runs.unlabelled import has_unlabelled
 
 
 def stored_datasets() -> dict[str, ImageDataset]:
-    """Return all datasets that can be read, by id; a damaged one must not hide the others."""
+    """Return all datasets with photos that can be read, by id; a damaged one must not hide the others."""
     found = {}
     for dataset_id in workspace().dataset_ids():
         with suppress(TransferStudioError):
-            found[dataset_id] = ImageDataset.load(workspace(), dataset_id)
+            dataset = ImageDataset.load(workspace(), dataset_id)
+            if dataset.images or dataset.excluded or has_unlabelled(dataset):
+                found[dataset_id] = dataset
     return found
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui.app.arrivals import AskedLayout, LiveAnswer, Recording, Upload
+from pages.ui.app.arrivals import Accepted, AskedLayout, LiveAnswer, Recording, Upload
 from pages.ui.app.process import workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
@@ -51,6 +51,9 @@ class Session:
         layouts: Questions about the meaning of folders, by the id of their upload.
         recording: The latest recording of the camera, or None.
         brightness: Of photos with more than 8 bits that are added as new photos.
+        video_dataset_id: The dataset that the latest video was added to, or None.
+        open_pile: The pile of photos without labels that is open, or None.
+        accepted: The photos without labels that were added to a class last, or None.
         num_files_taken: Uploads that were processed; a new number gives an empty upload field.
         shown_problem: The kind of problem whose images the gallery shows, or None.
         num_problems_shown: Clicks that chose such a problem; a new number gives the gallery a new filter.
@@ -87,6 +90,9 @@ class Session:
     layouts: dict[str, AskedLayout] = field(default_factory=dict)
     recording: Recording | None = None
     brightness: Brightness = "stretch"
+    video_dataset_id: str | None = None
+    open_pile: str | None = None
+    accepted: Accepted | None = None
     num_files_taken: int = 0
     shown_problem: str | None = None
     num_problems_shown: int = 0

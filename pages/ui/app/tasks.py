@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from pages.ui.app.process import model_version, work_queue, workspace
+from pages.ui.app.process import model_version, predictor, work_queue, workspace
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.published.zoo_weights import ZooWeights
-from transfer_core.backbones.registry import get_backbone
+from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
@@ -23,15 +23,19 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.rate_finder import RateCurve
 from transfer_core.work.task import Task
 from transfer_core.work.tasks import (
+    AddedPhotos,
     audition_task,
     download_task,
     export_task,
     label_check_task,
     new_photos_scoring_task,
     open_project_task,
+    piles_task,
+    proposals_task,
     rate_search_task,
     save_project_task,
     split_scoring_task,
+    video_task,
 )
 
 
@@ -156,3 +160,40 @@ def start_opening(file_id: str, content: BinaryIO) -> None:
         content: The file.
     """
     work_queue().start(open_project_task(workspace(), file_id, content))
+
+
+def video_of(dataset_id: str) -> Task[AddedPhotos] | None:
+    """Return the latest video whose frames were or will be added to a dataset."""
+    return work_queue().find("video", dataset_id)
+
+
+def start_video(dataset: ImageDataset, file: BinaryIO, name: str, class_name: str, num_photos: int) -> None:
+    """Add frames of a video to a dataset, unless another video is being added to it.
+
+    Args:
+        dataset: The photos before.
+        file: The video.
+        name: Of its file.
+        class_name: Label of the photos.
+        num_photos: The most photos to take from it.
+    """
+    work_queue().start(video_task(workspace(), dataset, file, name, class_name, num_photos))
+
+
+def piles_of(dataset: ImageDataset) -> Task[str] | None:
+    """Return the latest sorting of the photos that wait beside a dataset."""
+    return work_queue().find("piles", dataset.id)
+
+
+def start_piles(dataset: ImageDataset, run: TrainingRun | None = None, num_piles: int | None = None) -> None:
+    """Sort the photos that wait beside a dataset, unless that is under way.
+
+    Args:
+        dataset: The dataset that they wait beside.
+        run: Its model proposes the classes. Without it the photos are sorted by how they look.
+        num_piles: By looks; chosen by the photos if not given.
+    """
+    if run:
+        work_queue().start(proposals_task(dataset, run.id, predictor(run.id)))
+    else:
+        work_queue().start(piles_task(workspace(), dataset, DEFAULT_BACKBONE, num_piles))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -62,20 +62,47 @@ def show_tiles(
         are_out: Whether the images are excluded and can be included.
         can_confirm: Whether their labels can be confirmed.
     """
+    action = choose_tiles(tiles, dataset.class_names, key, are_out=are_out, can_confirm=can_confirm)
+    if action:
+        guarded(_act)(dataset, action)
+
+
+def choose_tiles(
+    tiles: Sequence[dict[str, Any]],
+    class_names: Sequence[str],
+    key: str,
+    *,
+    are_out: bool = False,
+    can_confirm: bool = False,
+    words: Mapping[str, str] | None = None,
+) -> dict[str, Any] | None:
+    """Draw selectable images, and return the action that the person picks for the selected ones.
+
+    Args:
+        tiles: Of each image `id`, `source`, `label`, `note` and `alt`.
+        class_names: The classes to choose from.
+        key: Unique for each gallery of a page.
+        are_out: Whether the images are excluded and can be included.
+        can_confirm: Whether their labels can be confirmed.
+        words: In place of the usual ones, by name.
+
+    Returns:
+        From the browser: `kind`, `ids` and `class_name`. None while nothing was picked.
+    """
     chosen = component("gallery")(
         key=key,
         data={
             "tiles": tiles,
-            "class_names": list(dataset.class_names),
+            "class_names": list(class_names),
             "max_name_length": MAX_NAME_LENGTH,
             "are_out": are_out,
             "can_confirm": can_confirm,
-            "words": _words(),
+            "words": {**_words(), **(words or {})},
         },
         on_action_change=lambda: None,
     )
-    if chosen.action:
-        guarded(_act)(dataset, chosen.action)
+    action: dict[str, Any] | None = chosen.action
+    return action
 
 
 def _choose_side(dataset: ImageDataset) -> str:

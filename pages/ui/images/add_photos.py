@@ -18,7 +18,9 @@ from pages.ui.app.session import Session
 from pages.ui.app.uploads import MAX_FILES, archive_field, free_upload
 from pages.ui.components.camera_burst import show_camera_burst
 from pages.ui.components.folder_upload import show_folder_upload
+from pages.ui.images.add_video import show_video
 from pages.ui.images.server_folder import show_server_folder
+from pages.ui.images.unlabelled import show_unlabelled
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.data.images.image_path import UNKNOWN_RANGES
@@ -31,6 +33,7 @@ from transfer_core.data.sources.server_folder import ROOT_VARIABLE
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
+from transfer_core.runs.unlabelled import has_unlabelled
 
 _PICTURE_TYPES = [
     *("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif"),
@@ -44,17 +47,21 @@ def show_image_sources(session: Session) -> None:
         _("A folder"): _show_folder,
         _("A zip or tar file"): _show_archive,
         _("The camera"): show_camera_burst,
+        _("From a video"): show_video,
         _("One class"): _show_class,
+        _("Photos without labels"): show_unlabelled,
         _("A sample"): _show_samples,
     }
     if os.environ.get(ROOT_VARIABLE):
         ways[_("This computer")] = lambda session, dataset: show_server_folder(session, _to_extend(dataset))
     if workspace().dataset_ids():
         ways[_("Earlier images")] = _show_earlier
-    chosen = st.segmented_control(
-        _("Where are your images?"), list(ways), default=next(iter(ways)), required=True, key="image-source"
-    )
     dataset = session.dataset
+    # Photos that wait are found again after a refresh.
+    first = _("Photos without labels") if dataset and has_unlabelled(dataset) else next(iter(ways))
+    chosen = st.segmented_control(
+        _("Where are your images?"), list(ways), default=first, required=True, key="image-source"
+    )
     _show_brightness(session, dataset)
     ways[chosen or next(iter(ways))](session, dataset)
 
@@ -197,7 +204,10 @@ def _show_earlier(session: Session, dataset: ImageDataset | None) -> None:
 
 def _to_extend(dataset: ImageDataset | None) -> ImageDataset | None:
     """Return the dataset if the person wants to add to it rather than to start a new one."""
-    if dataset is None or not dataset.images:
+    if dataset is None or not (dataset.images or has_unlabelled(dataset)):
         return None
+    if not dataset.images:
+        # A new dataset would leave the photos behind that wait beside this one.
+        return dataset
     joins = st.toggle(_("Add to the images below, rather than start again"), key="join-images")
     return dataset if joins else None

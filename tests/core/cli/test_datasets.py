@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import MakeImage
+from tests.films import film, scene
 from transfer_core.cli.main import main
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.workspace import Workspace
@@ -21,10 +22,10 @@ from transfer_core.workspace import Workspace
 def ingest(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], workspace: Workspace) -> Any:
     """`ingest(folder)` returns the exit code, the facts, and what was said on standard error."""
 
-    def call(*arguments: object) -> tuple[int, dict[str, Any], str]:
+    def call(*arguments: object, command: str = "ingest") -> tuple[int, dict[str, Any], str]:
         words = [
             "transfer_core",
-            "ingest",
+            command,
             *map(str, arguments),
             "--json",
             "--workspace",
@@ -126,3 +127,23 @@ def test_a_split_out_of_range_is_refused(
     exit_code, _facts, err = ingest(image_folder, *options)
     assert exit_code == 1
     assert words in err
+
+
+def test_videos_become_photos_of_classes(ingest: Any, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.mp4" for name in ("cup-1", "cup-2", "mug-1", "mug-2")]
+    for first, path in enumerate(paths):
+        path.write_bytes(film([scene(10 * first + number) for number in range(6)]).getvalue())
+    _code, facts, _err = ingest(paths[0], "--class", "cup", "--frames", 4, command="ingest-video")
+    assert (facts["num_added"], facts["counts"]) == (4, {"cup": 4})
+    for path in paths[1:]:
+        arguments = ("--class", path.name[:3], "--dataset", facts["dataset_id"])
+        _code, facts, _err = ingest(path, *arguments, command="ingest-video")
+    assert facts["counts"] == {"cup": 10, "mug": 12}
+    assert all(facts["counts_by_split"]["validation"].values())
+
+
+def test_a_video_that_is_none_is_one_line(ingest: Any, tmp_path: Path) -> None:
+    (tmp_path / "mug.mp4").write_bytes(b"no video at all")
+    exit_code, facts, err = ingest(tmp_path / "mug.mp4", "--class", "mug", command="ingest-video")
+    assert (exit_code, facts) == (1, {})
+    assert err == "Error: mug.mp4 is not a video that can be read here. Save it as mp4, mov or webm.\n"

@@ -5,16 +5,18 @@ import pytest
 from transfer_core.data.limits import Limits, limits, setting_of
 from transfer_core.errors import InvalidConfigError
 
+NAMES = ("files", "file_mb", "total_mb", "megapixels", "ratio", "depth", "video_mb", "video_minutes")
+
 
 def test_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("files", "file_mb", "total_mb", "megapixels", "ratio", "depth"):
+    for name in NAMES:
         monkeypatch.delenv(setting_of(name), raising=False)
-    assert limits() == Limits(50_000, 100, 20_480, 64, 200, 20)
+    assert limits() == Limits(50_000, 100, 20_480, 64, 200, 20, 2_048, 60)
     assert (limits().file_bytes, limits().total_bytes) == (100 * 1024**2, 20 * 1024**3)
     assert limits().pixels == 64_000_000
 
 
-@pytest.mark.parametrize("name", ["files", "file_mb", "total_mb", "megapixels", "ratio", "depth"])
+@pytest.mark.parametrize("name", NAMES)
 def test_each_is_a_setting(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"TRANSFER_STUDIO_MAX_{name.upper()}", " 7 ")
     assert getattr(limits(), name) == 7
