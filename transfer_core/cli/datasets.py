@@ -23,6 +23,7 @@ from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.open_source import open_source
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.label_suspicion import suspicious_labels
+from transfer_core.evaluation.photo_series import keep_series_together
 from transfer_core.language import _
 from transfer_core.workspace import Workspace
 
@@ -45,7 +46,7 @@ SAMPLE_PREFIX = "sample:"
 @click.option(
     "--check-labels",
     is_flag=True,
-    help="Look for labels that are likely wrong; extracts features of each image.",
+    help="Look for labels that are likely wrong and for series; extracts features of each image.",
 )
 @common_options
 def ingest(
@@ -64,6 +65,8 @@ def ingest(
     if folds or (ignore_own_split and dataset.split_by == "folders"):
         split_by: SplitBy = "folds" if folds else "share"
         dataset = dataset.with_split(validation_split, seed, split_by=split_by, num_folds=folds).save()
+    if check_labels:
+        dataset = keep_series_together(workspace, dataset)
     suspicions = suspicious_labels(dataset, workspace.cache_dir) if check_labels else ()
     problems = examine(dataset, suspicions)
     lines = [_("Dataset {id}").format(id=dataset.id)]

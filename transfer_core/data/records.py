@@ -62,6 +62,8 @@ class ImageRecord(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
         contrast: Standard deviation of the greys, 0-128.
         fingerprint: Perceptual hash in hexadecimal digits; similar images have similar ones.
         burst: Id of the camera recording it is a frame of, if any.
+        series: Least id of the photos of the same scene, as its features say; its own id when it is alone, empty before
+            it was examined.
         given_split: The split of the person's own folders, if there was one.
         group: Shared by images that must stay on one side of the split; empty when it is alone.
         is_confirmed: Whether a person has found its label right.
@@ -78,6 +80,7 @@ class ImageRecord(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     contrast: Annotated[float, Meta(ge=0, le=128)] = 50.0
     fingerprint: Text = ""
     burst: Text = ""
+    series: Text = ""
     given_split: Split | None = None
     group: Text = ""
     is_confirmed: bool = False
@@ -162,6 +165,8 @@ class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
         edits: Changes of labels that can be undone, the latest last.
         sample: Name of the built-in sample it came from, if any.
         notices: Facts about how the files were read.
+        series_version: The version that added series, and what they mean for the split, to the version before it; 0
+            before series were looked for.
     """
 
     name: Text
@@ -177,3 +182,4 @@ class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
     edits: tuple[Edit, ...] = ()
     sample: Text | None = None
     notices: tuple[Notice, ...] = ()
+    series_version: Count = 0
