@@ -31,6 +31,7 @@ from transfer_core.data.sources.open_source import is_table, open_source
 from transfer_core.data.sources.video import DEFAULT_NUM_PHOTOS, MOST_PHOTOS, video_photos
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.label_suspicion import suspicious_labels
+from transfer_core.evaluation.photo_series import keep_series_together
 from transfer_core.language import _, plural
 from transfer_core.workspace import Workspace
 
@@ -62,7 +63,7 @@ brightness_option = click.option(
 @click.option(
     "--check-labels",
     is_flag=True,
-    help="Look for labels that are likely wrong; extracts features of each image.",
+    help="Look for labels that are likely wrong and for series; extracts features of each image.",
 )
 @layout_options
 @common_options
@@ -84,6 +85,8 @@ def ingest(
     if folds or (ignore_own_split and dataset.split_by == "folders"):
         split_by: SplitBy = "folds" if folds else "share"
         dataset = dataset.with_split(validation_split, seed, split_by=split_by, num_folds=folds).save()
+    if check_labels:
+        dataset = keep_series_together(workspace, dataset)
     suspicions = suspicious_labels(dataset, workspace.cache_dir) if check_labels else ()
     problems = examine(dataset, suspicions)
     lines = [_("Dataset {id}").format(id=dataset.id)]

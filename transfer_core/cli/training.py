@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,11 @@ from transfer_core.cli.output import (
     training_facts,
 )
 from transfer_core.data.checks.notices import read_as_sentence
+from transfer_core.data.checks.series_check import check_series
+from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.data.sources.layout_choice import LayoutChoice
+from transfer_core.errors import NotFoundError
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
 from transfer_core.runs.run_status import resumable_run
@@ -108,6 +112,9 @@ def carry_out(workspace: Workspace, run: TrainingRun) -> RunSnapshot:
 
 def _train_and_report(workspace: Workspace, run: TrainingRun, as_json: bool) -> None:
     snapshot = carry_out(workspace, run)
+    with suppress(NotFoundError):
+        for problem in check_series(ImageDataset.load(workspace, run.dataset_id)):
+            print_note(problem.sentence)
     facts = training_facts(run, snapshot)
     line = _(
         "Run {run_id}: {val_accuracy:.1%} of {num_validation_images} validation images right, in {seconds:.0f} s"

@@ -30,6 +30,8 @@ DATASET_FILE = "dataset.json"
 IMAGES_FOLDER = "images"
 MIN_IMAGES_PER_CLASS = 2
 ADVISED_IMAGES_PER_CLASS = 10
+# With two scenes a model would learn a class from one of them alone.
+MIN_GROUPS_WITH_SERIES = 3
 
 
 # `dict` holds the cached properties.
@@ -111,12 +113,31 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
             )
 
     def with_images(self, images: Iterable[ImageRecord], left_out: Iterable[LeftOut]) -> ImageDataset:
-        """Return the dataset with these images: near-duplicates grouped, the split drawn again."""
-        images = tuple(images)
-        grouped = [
-            replace(image, group=group) for image, group in zip(images, groups_of(images), strict=True)
-        ]
-        return self._with_classes(grouped, left_out=tuple(left_out))._split_again()
+        """Return the dataset with these images: images that belong together grouped, the split drawn again."""
+        return self._with_classes(images, left_out=tuple(left_out))._split_again()
+
+    def has_photos_of(self, version: int) -> bool:
+        """Whether it has the same photos with the same labels as a version: at most series were added since."""
+        is_next = version + 1 == self.version == self.series_version
+        return version == self.version or is_next
+
+    @property
+    def is_examined(self) -> bool:
+        """Whether series have been looked for among all its images."""
+        return all(image.series for image in self.images)
+
+    def with_series(self, series: Mapping[str, str]) -> ImageDataset:
+        """Return the dataset with the series of its images. The split is drawn again only if it tears one apart.
+
+        Args:
+            series: The series of each image by its id, as in `ImageRecord`; an image that is missing is alone.
+        """
+        images = tuple(replace(image, series=series.get(image.id, image.id)) for image in self.images)
+        examined = replace(self, images=images, series_version=self.version + 1)
+        grouped = examined._grouped()
+        # Folds are drawn from the groups each time, so they would differ from the stored first one.
+        is_torn = grouped.images != images if self.split_by == "folds" else grouped._tears_groups()
+        return examined._split_again() if is_torn else grouped
 
     def with_split(
         self,
@@ -378,9 +399,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         moved.sort(key=lambda place: place[0].number)
         excluded = tuple(image for image, is_out in moved if is_out)
         changed = self._with_classes([image for image, is_out in moved if not is_out], excluded=excluded)
-        sides: tuple[Split, ...] = ("train", "validation")
-        is_one_sided = any(classes_without(changed.images, side) for side in sides)
-        return changed._split_again() if is_one_sided and self.split_by != "folders" else changed
+        return changed._split_again() if changed._one_sided() and self.split_by != "folders" else changed
 
     def _with_classes(
         self,
@@ -399,6 +418,30 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         )
 
     def _split_again(self) -> ImageDataset:
+        """Group the images, and draw the split. Series are left apart where a class could not be split otherwise."""
+        drawn = self._grouped()._drawn()
+        if drawn._one_sided() and any(image.series for image in self.images):
+            without_series = self._grouped(with_series=False)._drawn()
+            return min(drawn, without_series, key=lambda dataset: len(dataset._one_sided()))
+        return drawn
+
+    def _grouped(self, *, with_series: bool = True) -> ImageDataset:
+        least = max(MIN_GROUPS_WITH_SERIES, self.num_folds if self.split_by == "folds" else 0)
+        groups = groups_of(self.images, least_of_class=least if with_series else None)
+        images = (replace(image, group=group) for image, group in zip(self.images, groups, strict=True))
+        return replace(self, images=tuple(images))
+
+    def _tears_groups(self) -> bool:
+        sides: dict[str, set[Split]] = defaultdict(set)
+        for image in self.images:
+            sides[image.group or image.id].add(image.split)
+        return any(len(found) > 1 for found in sides.values())
+
+    def _one_sided(self) -> set[str]:
+        sides: tuple[Split, ...] = ("train", "validation")
+        return {name for side in sides for name in classes_without(self.images, side)}
+
+    def _drawn(self) -> ImageDataset:
         # Whatever decides the split: share and seed are checked here, and used when the person goes back to a share.
         images = split_by_share(self.images, self.validation_split, self.seed)
         if self.split_by == "folders":

@@ -68,6 +68,8 @@ class ImageRecord(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
         contrast: Standard deviation of the greys, 0-128.
         fingerprint: Perceptual hash in hexadecimal digits; similar images have similar ones.
         burst: Id of the camera recording it is a frame of, if any.
+        series: Least id of the photos of the same scene, as its features say; its own id when it is alone, empty before
+            it was examined.
         given_split: The split of the person's own folders, if there was one.
         group: Shared by images that must stay on one side of the split; empty when it is alone.
         is_confirmed: Whether a person has found its label right.
@@ -84,6 +86,7 @@ class ImageRecord(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     contrast: Annotated[float, Meta(ge=0, le=128)] = 50.0
     fingerprint: Text = ""
     burst: Text = ""
+    series: Text = ""
     given_split: Split | None = None
     group: Text = ""
     is_confirmed: bool = False
@@ -190,6 +193,8 @@ class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
         notices: Facts about how the files were read.
         read_as: How the latest folder, archive or table was understood; None if the person named the class.
         grey_ranges: Black and white for photos with more than 8 bits.
+        series_version: The version that added series, and what they mean for the split, to the version before it; 0
+            before series were looked for.
     """
 
     name: Text
@@ -207,3 +212,4 @@ class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):
     notices: tuple[Notice, ...] = ()
     read_as: ReadAs | None = None
     grey_ranges: GreyRanges = UNKNOWN_RANGES
+    series_version: Count = 0

@@ -276,6 +276,8 @@ def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
 def _phase_started(snapshot: RunSnapshot, event: PhaseStarted) -> RunSnapshot:
     return replace(
         snapshot,
+        # Photos may be read before the training starts.
+        started_at=event.time if snapshot.started_at is None else snapshot.started_at,
         phase=event.phase,
         phase_number=snapshot.phase_number + 1,
         phase_started_at=event.time,

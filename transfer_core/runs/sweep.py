@@ -179,7 +179,7 @@ def check_unchanged(workspace: Workspace, sweep: Sweep) -> ImageDataset:
         TrainingError: If it has changed, so that further runs could not be compared with the earlier ones.
     """
     dataset = ImageDataset.load(workspace, sweep.runs[0].dataset_id)
-    if any(run.dataset_version != dataset.version for run in sweep.runs):
+    if any(not _goes_with(run, dataset) for run in sweep.runs):
         raise TrainingError(
             _(
                 "The photos have changed since these trainings began, so the others could not be compared with them. "
@@ -187,6 +187,12 @@ def check_unchanged(workspace: Workspace, sweep: Sweep) -> ImageDataset:
             )
         )
     return dataset
+
+
+def _goes_with(run: TrainingRun, dataset: ImageDataset) -> bool:
+    # The first run may have added series; those that have not begun take the split with them.
+    has_begun = run.has_model or run.has_checkpoint
+    return run.dataset_version == dataset.version if has_begun else dataset.has_photos_of(run.dataset_version)
 
 
 def usual_depths(num_blocks: int) -> list[int]:

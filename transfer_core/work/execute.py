@@ -1,4 +1,4 @@
-"""Execute one run: train, evaluate, cross-validate, end."""
+"""Execute one run: look for series of photos, train, evaluate, cross-validate, end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import InsufficientResourcesError, TransferStudioError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
-from transfer_core.events import EpochEnded, PhaseStarted, RunEnded, TrainingEvent
+from transfer_core.evaluation.photo_series import keep_series_together
+from transfer_core.events import (
+    EpochEnded,
+    ImagesSeen,
+    PhaseStarted,
+    RunEnded,
+    RunStarted,
+    TrainingEvent,
+)
 from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
 from transfer_core.runs.cross_validation import cross_validate
@@ -24,6 +32,7 @@ from transfer_core.runs.distillation import measure_both, teacher_answers
 from transfer_core.runs.run_evaluation import evaluate_validation, fit_certainty, fit_familiarity
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import Progress, delete_checkpoints, outcome_of_stop
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.soft_targets import TeacherOutputs
 from transfer_core.training.train import photos_left_out, train
 from transfer_core.types import ShouldStop
@@ -40,6 +49,9 @@ _TRANSIENT = (WorkspaceError, InsufficientResourcesError, OSError, MemoryError, 
 
 def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
     """Train, evaluate and cross-validate a run, then emit `RunEnded`, when all files are in their place.
+
+    First, series among photos that were not examined yet are looked for, and the dataset is saved with them. A run
+    with a checkpoint keeps its split instead, and so does one whose network is for tests and has no pretrained weights.
 
     The last checkpoint is kept until then: a run that is cut off in any step goes on from it.
 
@@ -58,9 +70,17 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
     """
     dataset = ImageDataset.load(workspace, run.dataset_id)
     backbone = get_backbone(run.config.backbone, workspace)
-    reported = _reported_epochs(run, dataset)
-    run = run.begin(dataset)
-    if not _load_keras_unless(should_stop):
+    run, reported = _begin(run, dataset)
+    try:
+        if not _load_keras_unless(should_stop):
+            raise FeaturesStoppedError
+        if not run.has_checkpoint and not get_backbone(backbone.network).hidden:
+            emit = reading = _Reading(emit, len(dataset.images))
+            dataset = keep_series_together(
+                workspace, dataset, on_progress=reading.images_seen, should_stop=should_stop
+            )
+            run, reported = _begin(run, dataset)
+    except FeaturesStoppedError:
         outcome, message = outcome_of_stop(Progress(), reported, has_checkpoint=run.has_checkpoint)
         emit(RunEnded(time.time(), outcome, message))
         return
@@ -94,6 +114,28 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
     emit(RunEnded(time.time(), result.outcome, result.message, result.best_epoch))
     if result.outcome != "interrupted":
         delete_checkpoints(run.folder)
+
+
+class _Reading:
+    """Emits as a phase that photos are read before the training starts, and counts that time to the training."""
+
+    def __init__(self, emit: Emit, num_images: int) -> None:
+        self._emit = emit
+        self._num_images = num_images
+        self._began_at = time.time()
+        self._has_begun = False
+
+    def images_seen(self, num_done: int) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._emit(PhaseStarted(time.time(), "features", self._num_images, first_step=num_done))
+        elif num_done:
+            self._emit(ImagesSeen(time.time(), num_done))
+
+    def __call__(self, event: TrainingEvent) -> None:
+        if self._has_begun and isinstance(event, RunStarted):
+            event = structs.replace(event, time=self._began_at)
+        self._emit(event)
 
 
 def _teacher_outputs(
@@ -130,6 +172,12 @@ def _evaluate(
     if run.config.teacher:
         _measure_teacher_too(workspace, run, dataset, evaluation)
     return evaluation, dataset
+
+
+def _begin(run: TrainingRun, dataset: ImageDataset) -> tuple[TrainingRun, list[EpochEnded]]:
+    """Store the dataset version that a run begins with; return the run and the epochs that it will reach again."""
+    reported = _reported_epochs(run, dataset)
+    return run.begin(dataset), reported
 
 
 def _reported_epochs(run: TrainingRun, dataset: ImageDataset) -> list[EpochEnded]:

@@ -11,9 +11,11 @@ from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded, link_to_next
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
+from pages.ui.app.words import plain
 from pages.ui.results.new_photos import show_new_photos
 from pages.ui.results.photo_sets import PhotoSet, choose_set, photo_sets
 from pages.ui.results.plots import show_class_curves
+from transfer_core.data.checks.series_check import check_series
 from transfer_core.evaluation.evaluation import Evaluation, seen_in_training_sentence
 from transfer_core.language import _, plural
 from transfer_core.runs.run_evaluation import none_left
@@ -37,6 +39,7 @@ def show_overview(session: Session, run: TrainingRun) -> None:
     if evaluations:
         _show_side_by_side(sets, evaluations)
         _show_in_words(sets, evaluations)
+        _show_series(run, sets.get("validation"))
         if "train" in sets and "test" not in sets and _has_test_photos(sets["train"]):
             st.caption(none_left("test"))
         link_to_next(Step.TEST, _("Next: test it on new photos"))
@@ -120,6 +123,14 @@ def _show_in_words(sets: dict[str, PhotoSet], evaluations: dict[str, Evaluation]
                 ),
                 icon=":material/lightbulb:",
             )
+
+
+def _show_series(run: TrainingRun, validation: PhotoSet | None) -> None:
+    """Draw what series of photos mean for the accuracy. A run from before they were looked for had another split."""
+    dataset = validation.dataset if validation else None
+    if dataset and 0 < dataset.series_version <= run.dataset_version:
+        for problem in check_series(dataset):
+            st.caption(f":material/burst_mode: {plain(problem.sentence)}")
 
 
 def _show_classes(evaluation: Evaluation) -> None:

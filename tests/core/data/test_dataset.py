@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.records import ImageRecord, LeftOut
+from transfer_core.data.records import ImageRecord, LeftOut, SplitBy
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.workspace import Workspace, new_id
 
@@ -382,6 +382,97 @@ class TestWaysToSplit:
         dataset = empty_dataset(workspace).with_images(images, ()).with_split(0.2, 1, split_by="folders")
         with pytest.raises(IngestError, match=r"Your folders hold no images to learn from.*: cat, dog\."):
             dataset.check_trainable()
+
+
+class TestSeries:
+    """Series are kept on one side wherever the classes can still be split."""
+
+    def in_series(self, dataset: ImageDataset, sizes: dict[str, list[int]]) -> ImageDataset:
+        """The first photos of each class in series of these sizes, the others alone."""
+        series: dict[str, str] = {}
+        for class_name, numbers in sizes.items():
+            ids = [image.id for image in dataset.images if image.class_name == class_name]
+            for size in numbers:
+                of_series, ids = ids[:size], ids[size:]
+                series |= dict.fromkeys(of_series, of_series[0])
+        return dataset.with_series(series)
+
+    def sides(self, dataset: ImageDataset) -> dict[str, set[str]]:
+        sides: dict[str, set[str]] = {}
+        for image in dataset.images:
+            sides.setdefault(image.series, set()).add(image.split)
+        return sides
+
+    @pytest.mark.parametrize("seed", range(5))
+    @pytest.mark.parametrize("split_by", ["share", "folds"])
+    def test_each_series_is_on_one_side(self, workspace: Workspace, split_by: SplitBy, seed: int) -> None:
+        dataset = empty_dataset(workspace).with_images(records(cat=40, dog=40), ())
+        dataset = dataset.with_split(0.2, seed, split_by=split_by)
+        examined = self.in_series(dataset, {"cat": [5] * 8, "dog": [7, 3, 2, 2]})
+        assert any(len(sides) > 1 for sides in self.sides(replaced_splits(examined, dataset)).values())
+        for fold in examined.folds():
+            assert all(len(sides) == 1 for sides in self.sides(fold).values())
+            fold.check_trainable()
+
+    def test_a_split_that_tears_no_series_is_not_drawn_again(self, workspace: Workspace) -> None:
+        dataset = empty_dataset(workspace).with_images(records(cat=20, dog=20), ())
+        alike = [image.id for image in dataset.images_in("train") if image.class_name == "cat"][:3]
+        examined = dataset.with_series(dict.fromkeys(alike, alike[0]))
+        assert [image.split for image in examined.images] == [image.split for image in dataset.images]
+        assert {image.group for image in examined.images if image.id in alike} == {min(alike)}
+        assert examined.is_examined and not dataset.is_examined
+
+    @pytest.mark.parametrize("split_by", ["share", "folds"])
+    @pytest.mark.parametrize("sizes", [[10], [9, 1], [5, 5], [8, 2], [4, 3, 3], [8, 1, 1], [2, 2, 2, 2, 2]])
+    def test_no_class_is_blocked_or_starved(
+        self, workspace: Workspace, sizes: list[int], split_by: SplitBy
+    ) -> None:
+        dataset = empty_dataset(workspace).with_images(records(cat=10, dog=10, fox=2), ())
+        dataset = dataset.with_split(0.2, 1, split_by=split_by)
+        trainable = [self.is_trainable(fold) for fold in dataset.folds()]
+        examined = self.in_series(dataset, {"cat": sizes, "dog": [2] * 5, "fox": [2]})
+        # Two foxes can be on both sides in two folds only, whichever these are.
+        found = [self.is_trainable(fold) for fold in examined.folds()]
+        assert (found[0], sum(found)) == (trainable[0], sum(trainable))
+        assert all(fold.counts("train")["cat"] >= 6 for fold in examined.folds())
+
+    def is_trainable(self, dataset: ImageDataset) -> bool:
+        try:
+            dataset.check_trainable()
+        except IngestError:
+            return False
+        return True
+
+    def test_own_folders_are_not_moved(self, workspace: Workspace) -> None:
+        images = [
+            structs.replace(image, given_split="validation" if image.number % 4 == 0 else "train")
+            for image in records(cat=12, dog=12)
+        ]
+        dataset = empty_dataset(workspace).with_images(images, ()).with_split(0.2, 1, split_by="folders")
+        examined = self.in_series(dataset, {"cat": [4, 4, 4]})
+        assert [image.split for image in examined.images] == [image.given_split for image in images]
+
+    def test_new_photos_are_examined_again_and_leave_series_whole(self, workspace: Workspace) -> None:
+        dataset = empty_dataset(workspace).with_images(records(cat=20, dog=20), ())
+        examined = self.in_series(dataset, {"cat": [4] * 5}).save()
+        assert ImageDataset.load(workspace, examined.id) == examined
+        more = examined.with_images([*examined.images, *records(cat=24)[20:]], ())
+        assert not more.is_examined
+        old = structs.replace(more, images=tuple(image for image in more.images if image.series))
+        assert all(len(sides) == 1 for sides in self.sides(old).values())
+
+    def test_only_series_were_added_since_the_version_before(self, workspace: Workspace) -> None:
+        dataset = empty_dataset(workspace).with_images(records(cat=20, dog=20), ()).save()
+        examined = self.in_series(dataset, {"cat": [4] * 5}).save()
+        assert examined.has_photos_of(1) and examined.has_photos_of(2)
+        changed = examined.without([examined.images[0].id]).save()
+        assert not changed.has_photos_of(1) and not changed.has_photos_of(2)
+
+
+def replaced_splits(dataset: ImageDataset, split: ImageDataset) -> ImageDataset:
+    """The dataset with the sides of another."""
+    images = (structs.replace(image, split=split.by_id[image.id].split) for image in dataset.images)
+    return structs.replace(dataset, images=tuple(images))
 
 
 def test_a_file_of_version_0_1_is_read(workspace: Workspace, dataset: ImageDataset) -> None:

@@ -17,6 +17,7 @@ from transfer_core.runs.sweep import (
     SweepPlan,
     SweepPoint,
     best_trade_off,
+    check_unchanged,
     list_sweeps,
     load_sweep,
     usual_depths,
@@ -145,6 +146,20 @@ def test_a_sweep_does_not_go_on_with_other_images(
     dataset.without([dataset.images[0].id]).save()
     with pytest.raises(TrainingError, match="photos have changed"):
         continue_sweep(queue, load_sweep(own_workspace, plan.id))
+
+
+def test_series_that_its_first_run_adds_are_no_change(
+    own_workspace: Workspace, image_folder, config: TrainingConfig
+) -> None:
+    dataset = add_files(create_dataset(own_workspace, "colors"), folder_source(image_folder))
+    plan = SweepPlan.of(dataset, config, [0, 1], 1)
+    start_sweep(waiting_queue(own_workspace), dataset, config, plan)
+    sweep = load_sweep(own_workspace, plan.id)
+    examined = dataset.with_series({}).save()
+    assert check_unchanged(own_workspace, sweep) == examined
+    examined.without([dataset.images[0].id]).save()
+    with pytest.raises(TrainingError, match="photos have changed"):
+        check_unchanged(own_workspace, sweep)
 
 
 def test_plans_that_cannot_be(

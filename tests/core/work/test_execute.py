@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace as replace_fields
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
@@ -17,6 +19,8 @@ from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, NotFoundError, TrainingError, WorkspaceError
 from transfer_core.events import (
     BatchEnded,
+    ImagesSeen,
+    PhaseStarted,
     PhotosLeftOut,
     RunEnded,
     RunStarted,
@@ -27,6 +31,7 @@ from transfer_core.inference.predictor import Predictor
 from transfer_core.runs.run_evaluation import evaluate_validation
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training import phase_trainer
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.work import execute
 from transfer_core.work.execute import execute_run, execute_run_safely
 from transfer_core.workspace import Workspace
@@ -266,3 +271,74 @@ def test_unexpected_error_fails_with_its_kind_and_the_log_has_the_rest(
 def test_failed_evaluation_ends_the_run_once_as_failed(workspace, run, monkeypatch) -> None:
     monkeypatch.setattr(execute, "evaluate_validation", raising(TrainingError("No evaluation.")))
     assert safely(workspace, run).outcome == "failed"
+
+
+# Series
+
+
+@pytest.fixture
+def with_series(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The tiny network counts as a published one, and three blue pictures are of one scene.
+
+    The list has the dataset version of each search.
+    """
+    searched: list[int] = []
+
+    def find(workspace: Workspace, dataset: ImageDataset, *, on_progress, should_stop) -> ImageDataset:
+        if dataset.is_examined:
+            return dataset
+        searched.append(dataset.version)
+        for num_done in (0, len(dataset.images)):
+            on_progress(num_done)
+        if should_stop():
+            raise FeaturesStoppedError
+        blue = [image.id for image in dataset.images if image.class_name == "blue"][:2]
+        return dataset.with_series(dict.fromkeys(blue, min(blue))).save()
+
+    tiny = replace_fields(get_backbone("tiny_random"), hidden=False)
+    monkeypatch.setattr(execute, "get_backbone", lambda name, workspace=None: tiny)
+    monkeypatch.setattr(execute, "keep_series_together", find)
+    return searched
+
+
+def test_series_are_looked_for_before_the_split_is_used(workspace, run, with_series) -> None:
+    events: list[TrainingEvent] = []
+    execute_run(workspace, run, events.append, lambda: False)
+    dataset = ImageDataset.load(workspace, run.dataset_id)
+    again = TrainingRun.load(workspace, run.id)
+    assert (dataset.version, again.dataset_version, with_series) == (2, 2, [1])
+    assert again.validation_ids() == {image.id for image in dataset.images_in("validation")}
+    # The page shows the reading of the photos, and its time belongs to the training.
+    assert [type(event) for event in events[:3]] == [PhaseStarted, ImagesSeen, RunStarted]
+    assert snapshot_of(events).started_at <= events[0].time
+    second = TrainingRun.create(workspace, dataset, run.config)
+    execute_run(workspace, second, lambda event: None, lambda: False)
+    assert with_series == [1]
+    assert TrainingRun.load(workspace, second.id).validation_ids() == again.validation_ids()
+
+
+def test_a_run_that_goes_on_keeps_its_validation_photos(workspace, run, with_series, monkeypatch) -> None:
+    monkeypatch.setattr(phase_trainer, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(execute, "_evaluate", raising(OSError("the power failed")))
+        # From before series were looked for.
+        cut_off.setattr(execute, "keep_series_together", lambda workspace, dataset, **options: dataset)
+        with pytest.raises(OSError, match="power"):
+            execute_run(workspace, run, lambda event: None, lambda: False)
+    before = run.validation_ids()
+    execute_run(workspace, TrainingRun.load(workspace, run.id), lambda event: None, lambda: False)
+    assert run.validation_ids() == before
+    assert with_series == []
+
+
+def test_a_stop_while_photos_are_read_ends_the_run(workspace, run, with_series, monkeypatch) -> None:
+    monkeypatch.setattr(execute, "_load_keras_unless", lambda should_stop: True)
+    events: list[TrainingEvent] = []
+    execute_run(workspace, run, events.append, lambda: True)
+    assert isinstance(events[-1], RunEnded) and events[-1].outcome == "stopped"
+    assert ImageDataset.load(workspace, run.dataset_id).version == 1
+
+
+def test_a_network_without_pretrained_weights_finds_no_series(workspace, run, monkeypatch) -> None:
+    monkeypatch.setattr(execute, "keep_series_together", raising(AssertionError("looked for series")))
+    execute_run(workspace, run, lambda event: None, lambda: False)

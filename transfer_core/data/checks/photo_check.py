@@ -12,6 +12,7 @@ from transfer_core.data.checks.left_out import check_files
 from transfer_core.data.checks.notices import check_notices
 from transfer_core.data.checks.photos import check_copies, check_labels, check_quality
 from transfer_core.data.checks.problems import Fix, Problem, Severity, Suspicion
+from transfer_core.data.checks.series_check import check_series
 from transfer_core.data.dataset import ImageDataset
 
 __all__ = ["Fix", "Problem", "Severity", "Suspicion", "examine"]
@@ -29,6 +30,7 @@ def examine(dataset: ImageDataset, suspects: Sequence[Suspicion] = ()) -> list[P
     problems = [
         *check_classes(dataset),
         *check_copies(dataset),
+        *check_series(dataset),
         *check_labels(dataset, suspects),
         *check_quality(dataset),
         *check_files(dataset),

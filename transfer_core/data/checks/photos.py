@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from transfer_core.data.checks.problems import Fix, Problem, Suspicion, ids_of, taking_out
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.images.similarity import near_duplicates
+from transfer_core.data.images.similarity import groups_of, near_duplicates
 from transfer_core.data.records import ImageRecord, Split
 from transfer_core.language import _, plural
 
@@ -111,7 +111,7 @@ def _across_classes(dataset: ImageDataset, groups: list[list[ImageRecord]]) -> I
 
 
 def _across_the_split(dataset: ImageDataset) -> Iterator[Problem]:
-    groups = [group for group in _groups(dataset) if len({image.split for image in group}) > 1]
+    groups = _torn_groups(dataset)
     if not groups:
         return
     copies = [image for group in groups for image in _on_lesser_sides(group)]
@@ -200,12 +200,17 @@ def _with_suggestions(dataset: ImageDataset, suspicions: Sequence[Suspicion]) ->
     return dataset.relabelled_each({suspicion.image_id: suspicion.suggested for suspicion in suspicions})
 
 
-def _groups(dataset: ImageDataset) -> list[list[ImageRecord]]:
-    by_group: dict[str, list[ImageRecord]] = defaultdict(list)
+def _torn_groups(dataset: ImageDataset) -> list[list[ImageRecord]]:
+    """Return groups of copies on several sides. Series are left out: they have a problem of their own."""
+    sides: dict[str, set[Split]] = defaultdict(set)
     for image in dataset.images:
-        if image.group:
-            by_group[image.group].append(image)
-    return list(by_group.values())
+        sides[image.group].add(image.split)
+    images = [image for image in dataset.images if image.group and len(sides[image.group]) > 1]
+    by_group: dict[str, list[ImageRecord]] = defaultdict(list)
+    for image, group in zip(images, groups_of(images), strict=True):
+        if group:
+            by_group[group].append(image)
+    return [group for group in by_group.values() if len({image.split for image in group}) > 1]
 
 
 def _on_lesser_sides(group: list[ImageRecord]) -> list[ImageRecord]:

@@ -1,4 +1,4 @@
-"""Find images that belong together: near-duplicates, frames of one recording, files of one original.
+"""Find images that belong together: near-duplicates, frames of one recording, files of one original, series.
 
 The thresholds, and what they find and do not find, are measured in docs/photo-check.md.
 """
@@ -100,18 +100,22 @@ def are_alike(fingerprints: tuple[str, ...], others: tuple[str, ...]) -> tuple[b
     return tuple(label in known for label in labels[len(others) :])
 
 
-def groups_of(images: Sequence[ImageRecord]) -> list[str]:
+def groups_of(images: Sequence[ImageRecord], *, least_of_class: int | None = None) -> list[str]:
     """Return the group of each image: all images of a group must stay on one side of the split.
 
-    A group holds near-duplicates, frames of one recording, and files of one original.
+    A group holds near-duplicates, frames of one recording, and files of one original; on request also series.
 
     Args:
         images: Any number of images.
+        least_of_class: Series are kept whole as well, but for those of a class that would have fewer groups than this.
+            Without it series are ignored.
 
     Returns:
         For each image the id of its group, which is the least id of its images; "" when it is alone.
     """
     pairs = [*similar_pairs([image.fingerprint for image in images]), *_same_source(images)]
+    if least_of_class is not None:
+        pairs += _series_to_keep(images, pairs, least_of_class)
     groups = [""] * len(images)
     for places in linked(len(images), pairs):
         name = min(images[place].id for place in places)
@@ -177,6 +181,25 @@ def _same_source(images: Sequence[ImageRecord]) -> Iterator[tuple[int, int]]:
         # Two files with the very same name come from two folders and say nothing about each other.
         if any(_ENDING.sub("", images[place].name).casefold() != original for place in places):
             yield from pairwise(places)
+
+
+def _series_to_keep(
+    images: Sequence[ImageRecord], pairs: Sequence[tuple[int, int]], least_of_class: int
+) -> list[tuple[int, int]]:
+    """Return neighbours within each series, without those of classes that would have too few groups."""
+    by_series: dict[str, list[int]] = defaultdict(list)
+    for place, image in enumerate(images):
+        if image.series:
+            by_series[image.series].append(place)
+    links = [pair for places in by_series.values() for pair in pairwise(places)]
+    groups: dict[str, set[int]] = defaultdict(set)
+    for image, label in zip(images, _labels(len(images), [*pairs, *links]).tolist(), strict=True):
+        groups[image.class_name].add(label)
+    return [
+        link
+        for link in links
+        if all(len(groups[images[place].class_name]) >= least_of_class for place in link)
+    ]
 
 
 # A page calls it with the same images again and again.

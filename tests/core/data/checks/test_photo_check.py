@@ -511,3 +511,66 @@ def test_a_problem_is_plain_values() -> None:
 def test_long_lists_of_names_are_cut() -> None:
     assert listed(["a", "b"]) == "a, b"
     assert listed(list("abcdefg")) == "a, b, c, d, e and 2 more"
+
+
+# Series
+
+
+def in_series(images: list[ImageRecord], *groups: range) -> list[ImageRecord]:
+    """The images, with those of each group in one series."""
+    series = {place: images[group[0]].id for group in groups for place in group}
+    return [replace(image, series=series.get(place, image.id)) for place, image in enumerate(images)]
+
+
+def test_series_on_one_side_are_good_to_know() -> None:
+    images = in_series(healthy(), range(0, 4), range(4, 7), range(30, 34))
+    problem = only_problem(dataset_of(images))
+    assert (problem.kind, problem.severity, problem.fix) == ("photo_series", "info", None)
+    assert problem.sentence.startswith("11 of your photos come in series of one scene. We kept each series")
+    assert [len(group) for group in problem.groups] == [4, 3, 4]
+
+
+def test_a_class_of_too_few_scenes_looks_better_than_it_is() -> None:
+    images = in_series(healthy(), range(0, 4), range(30, 45), range(45, 60))
+    dataset = dataset_of(images)
+    dataset.check_trainable()
+    found = {problem.kind: problem for problem in examine(dataset)}
+    assert set(found) == {"photo_series", "torn_series"}
+    assert found["torn_series"].severity == "warning"
+    assert found["torn_series"].sentence == (
+        "30 of your photos come in series that lie on both sides of the split. So the accuracy looks better than it "
+        "is. Add photos of other scenes to: dog."
+    )
+
+
+def test_series_across_a_persons_own_folders_are_reported() -> None:
+    images = [
+        replace(image, given_split="validation" if place % 3 == 0 else "train")
+        for place, image in enumerate(in_series(healthy(), range(0, 4)))
+    ]
+    problem = only_problem(dataset_of(images, is_own_split=True))
+    assert problem.kind == "torn_series"
+    assert "Put all photos of one scene into the same folder" in problem.sentence
+
+
+def test_series_are_not_called_copies_that_are_torn(make_photo: MakePhoto) -> None:
+    images = with_copies(healthy(), copies(make_photo, 3, 6))
+    images = [
+        replace(image, given_split="validation" if place in (6, 9) else "train")
+        for place, image in enumerate(in_series(images, range(9, 12)))
+    ]
+    found = {problem.kind: problem for problem in examine(dataset_of(images, is_own_split=True))}
+    assert {len(group) for group in found["leak"].groups} == {2}
+    assert [len(group) for group in found["torn_series"].groups] == [3]
+
+
+def test_a_camera_recording_is_no_news() -> None:
+    assert examine(dataset_of(in_series(changed(healthy(), *range(4), burst="b1"), range(4)))) == []
+
+
+def test_series_of_folds_are_kept_only_in_one_group() -> None:
+    images = in_series(records(cat=30, dog=30), range(0, 4), range(30, 60))
+    dataset = dataset_of(images).with_split(0.2, 1, split_by="folds", num_folds=5)
+    found = {problem.kind: problem for problem in examine(dataset)}
+    assert [len(group) for group in found["photo_series"].groups] == [4]
+    assert [len(group) for group in found["torn_series"].groups] == [30]
