@@ -9,7 +9,8 @@ import pytest
 
 from transfer_core.data.checks.notices import sentence_of
 from transfer_core.data.sources.imported_file import ImportedFile
-from transfer_core.data.sources.tables.table import TABLE_ENDINGS, TablesFound, arranged, read_tables
+from transfer_core.data.sources.layout import labelled_files
+from transfer_core.data.sources.tables.table import TABLE_ENDINGS, TablesFound, read_tables
 
 Read = Callable[..., TablesFound]
 Labels = Callable[[TablesFound], dict[str, str]]
@@ -508,7 +509,7 @@ def test_notices_stay_with_the_files() -> None:
         ImportedFile(("cat", "1.jpg"), lambda: b""),
         ImportedFile(("l.csv",), lambda: b"x.jpg,a\ny.jpg,b"),
     ]
-    assert [notice.names for file in arranged(files) for notice in file.notices] == [("no_files",)]
+    assert [notice.names for file in labelled_files(files) for notice in file.notices] == [("no_files",)]
 
 
 def test_endings_are_lower_case() -> None:
