@@ -711,6 +711,27 @@ class TestTable:
             "labels.csv names it, but it is not there",
         ]
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "A.JPG,cat\nC:\\x\\c.jpg,dog",
+            "id,breed\na,cat\nc,dog",
+            "cat;gs://bucket/more/a.jpg\ndog;more/c.jpg",
+        ],
+    )
+    def test_alone_with_paths_from_elsewhere(self, photos: Path, text: str) -> None:
+        (photos / "labels.csv").write_text(text)
+        found = {file.path: file.class_name for file in csv_source(photos / "labels.csv")}
+        assert "cat" in found.values()
+        assert found["more/c.jpg"] == "dog"
+
+    def test_alone_without_a_photo_that_is_there(self, photos: Path) -> None:
+        (photos / "labels.csv").write_text("x.jpg,cat\ny.jpg,dog")
+        assert why_refused(lambda: csv_source(photos / "labels.csv")) == (
+            "labels.csv names no photo that is there. Put it into the folder of the photos, or the folder around "
+            "them."
+        )
+
     @pytest.mark.parametrize("text", ["", "just a text", "a.jpg\nb.jpg"])
     def test_what_is_no_table_is_refused(self, photos: Path, text: str) -> None:
         table = photos / "labels.csv"

@@ -130,6 +130,8 @@ def _read(text: str, delimiter: str, quoting: int) -> list[list[str]]:
 def _spaced(text: str) -> list[Grid]:
     """Return columns between spaces: all of them, the last one alone, the first one alone."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if max(map(len, lines), default=0) > csv.field_size_limit():
+        return []
     ways = (
         [line.split() for line in lines],
         [line.rsplit(None, 1) for line in lines],

@@ -43,6 +43,7 @@ _ENCODINGS = {
     "mac_roman": 0.4,
 }
 _MAX_WORDS = 400
+_MAX_LINE = 2000
 _VOWELS = re.compile("[аеёиоуыэюяіїє]", re.IGNORECASE)
 _WORD = re.compile(r"[^\s,;|\"'()\[\]{}/\\.:=_-]*[^\x00-\x7f\s][^\s,;|\"'()\[\]{}/\\.:=_-]*")
 # In doubt when two encodings differ by less, on a scale where a good word has 1.
@@ -134,7 +135,8 @@ def _two_byte_encoding(content: bytes) -> str:
 
 def _legacy(content: bytes, names: Collection[str]) -> Letters:
     known = {name for name in names if not name.isascii()}
-    lines = list(dict.fromkeys(line for line in content.splitlines() if not line.isascii()))
+    strange = (line for line in content.splitlines() if len(line) <= _MAX_LINE and not line.isascii())
+    lines = list(dict.fromkeys(strange))
     sample = b"\n".join(lines[:_MAX_WORDS])
     texts: dict[tuple[str, ...], tuple[float, str]] = {}
     for encoding, rarity in _ENCODINGS.items():
@@ -148,11 +150,12 @@ def _legacy(content: bytes, names: Collection[str]) -> Letters:
         if words not in texts or texts[words][0] < score:
             texts[words] = (score, encoding)
     ranked = sorted(texts.values(), reverse=True)
-    if not ranked:
+    if not ranked or not lines:
         return Letters(content.decode("cp1252", "replace"), True)
     best = ranked[0]
     is_close = len(ranked) > 1 and best[0] - ranked[1][0] < _DOUBT
-    return Letters(content.decode(best[1], "replace"), is_close or best[0] < 0)
+    text = content.decode(best[1], "replace")
+    return Letters(text, is_close or best[0] < 0 or "\ufffd" in text)
 
 
 def _fit(words: tuple[str, ...], encoding: str) -> float:

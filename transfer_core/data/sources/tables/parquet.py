@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 # Only one group of rows of one file is in memory at a time.
-_MAX_GROUP_BYTES = 1024**3
+_MAX_GROUP_BYTES = 512 * 1024**2
 _MAX_TEXT_BYTES = 64 * 1024**2
 _MAX_TEXT = 1000
 _MAX_COLUMNS = 200
@@ -59,11 +59,10 @@ class ParquetTable:
             row: Its place, from 0.
             place: Folders of the table and its name without the ending.
         """
-        column = next(
-            (n for n, header in enumerate(self.grid.headers or ()) if header == f"{self.image_column}.path"),
-            -1,
-        )
-        name = self.grid.rows[row][column].replace("\\", "/").rpartition("/")[2] if column >= 0 else ""
+        headers = self.grid.headers or ()
+        header = self.image_column.partition(".")[0] + ".path"
+        path = self.grid.rows[row][headers.index(header)] if header in headers else ""
+        name = path.replace("\\", "/").rpartition("/")[2]
         return ImportedFile((*place, name or f"{row:06}.jpg"), self._reader(row))
 
     def _reader(self, row: int) -> Callable[[], bytes]:
@@ -90,22 +89,21 @@ class ParquetTable:
         return pq.ParquetFile(source, read_dictionary=dictionary)
 
     def _read_group(self, group: int) -> pa.ChunkedArray:
-        # As a dictionary: a photo that a hostile file repeats a million times stays one photo in memory.
-        opened = self._opened([self.image_column])
-        facts = opened.metadata.row_group(group)
-        size = sum(
-            facts.column(number).total_uncompressed_size
-            for number in range(facts.num_columns)
-            if facts.column(number).path_in_schema == self.image_column
-        )
-        if size > _MAX_GROUP_BYTES:
-            raise UnreadableImageError(
-                _("its group of rows in the parquet file is larger than {limit} MB").format(
-                    limit=_MAX_GROUP_BYTES // 1024**2
-                ),
-                "too_large",
-            )
-        table = opened.read_row_group(group, columns=[self.image_column])
+        import pyarrow as pa
+
+        # In small batches: a hostile file repeats one large photo a million times at no cost.
+        batches, size = [], 0
+        for batch in self._opened().iter_batches(8, row_groups=[group], columns=[self.image_column]):
+            size += batch.nbytes
+            if size > _MAX_GROUP_BYTES:
+                raise UnreadableImageError(
+                    _("its group of rows in the parquet file is larger than {limit} MB").format(
+                        limit=_MAX_GROUP_BYTES // 1024**2
+                    ),
+                    "too_large",
+                )
+            batches.append(batch)
+        table = pa.Table.from_batches(batches)
         return (table.flatten() if "." in self.image_column else table).column(0)
 
     def _image_column(self) -> str:
@@ -117,8 +115,9 @@ class ParquetTable:
             if kinds.is_struct(field.type):
                 inner = {field.type.field(number).name for number in range(field.type.num_fields)}
                 found += [f"{field.name}.bytes"] if "bytes" in inner else []
-            elif kinds.is_binary(field.type) or kinds.is_large_binary(field.type):
-                found.append(field.name)
+            else:
+                kind = field.type.value_type if kinds.is_dictionary(field.type) else field.type
+                found += [field.name] if kinds.is_binary(kind) or kinds.is_large_binary(kind) else []
         named = [
             name
             for name in found
@@ -136,17 +135,32 @@ class ParquetTable:
                 column = facts.row_group(group).column(number)
                 size = column.total_uncompressed_size
                 sizes[column.path_in_schema] = sizes.get(column.path_in_schema, 0) + size
-        wanted = [path for path in _text_columns(self._schema) if sizes.get(path, 0) <= _MAX_TEXT_BYTES]
-        if not wanted:
-            return Grid([[""]] * sum(self._lengths), ("",))
-        table = self._opened(wanted).read(columns=wanted)
-        while any("." in path and path not in table.column_names for path in wanted):
-            flat = table.flatten()
-            if flat.column_names == table.column_names:
-                break
-            table = flat
-        columns = [_texts(table.column(name), names.get(name, [])) for name in table.column_names]
-        return Grid([list(row) for row in zip(*columns, strict=True)], tuple(table.column_names))
+        num_rows = sum(self._lengths)
+        wanted = [
+            path for path in _text_columns(self._schema) if sizes.get(path, 0) <= _max_bytes(path, num_rows)
+        ]
+        columns: dict[str, list[str]] = {path: [] for path in wanted}
+        dictionary = [path for path in wanted if "." not in path]
+        batches = self._opened(dictionary).iter_batches(256, columns=wanted) if wanted else ()
+        for batch in batches:
+            table = _flat(batch)
+            for path, texts in columns.items():
+                texts += _texts(table.column(path), names.get(path, []))
+        rows = zip(*columns.values(), strict=True) if wanted else ([""] for _row in range(num_rows))
+        return Grid([list(row) for row in rows], tuple(columns) or ("",))
+
+
+def _flat(batch: pa.RecordBatch) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.types as kinds
+
+    table = pa.Table.from_batches([batch])
+    return table.flatten() if any(kinds.is_struct(field.type) for field in table.schema) else table
+
+
+def _max_bytes(path: str, num_rows: int) -> int:
+    # A text in a struct cannot be read as a dictionary, so one long text may stand in every row.
+    return min(2**20 + 1000 * num_rows, 2**23) if "." in path else _MAX_TEXT_BYTES
 
 
 def _text_columns(schema: pa.Schema) -> list[str]:
