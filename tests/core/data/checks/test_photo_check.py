@@ -13,7 +13,6 @@ from PIL import Image, ImageEnhance
 
 from transfer_core.data.checks.classes import least_true_accuracy
 from transfer_core.data.checks.photo_check import Problem, Suspicion, examine
-from transfer_core.data.checks.problems import listed
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.ingest import add_files, create_dataset
@@ -21,6 +20,7 @@ from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind, Notice
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.layout_choice import listed
 from transfer_core.workspace import Workspace
 
 MakePhoto = Callable[..., Image.Image]
@@ -215,7 +215,7 @@ def test_names_that_are_not(pair: tuple[str, str]) -> None:
 def test_names_of_an_archive_in_doubt() -> None:
     notice = Notice("names_in_doubt", "photos.zip", ("caf\u00e9", "th\u00e9"))
     problem = only_problem(replace(dataset_of(healthy()), notices=(notice,)))
-    assert (problem.kind, problem.severity) == ("names_in_doubt", "info")
+    assert (problem.kind, problem.severity) == ("names_in_doubt", "warning")
     assert problem.sentence == (
         "photos.zip does not say how its names are written. These may be wrong: caf\u00e9, th\u00e9. Rename a class to "
         "correct it."
