@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from transfer_core.data.limits import limits
 from transfer_core.data.sources.imported_file import ImportedFile, check_count, check_file_size, refused_file
+from transfer_core.data.sources.members import names_in_doubt
+from transfer_core.data.sources.name_encoding import read_names
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.files import check_shortage
 from transfer_core.language import _
@@ -39,7 +42,29 @@ def folder_source(folder: Path) -> list[ImportedFile]:
             files += [_too_deep((*place, name)) for name in folders if name not in links]
             folders.clear()
         check_count(len(files))
-    return sorted(files, key=lambda file: file.parts)
+    return _in_unicode(sorted(files, key=lambda file: file.parts), folder.name)
+
+
+def _in_unicode(files: list[ImportedFile], folder_name: str) -> list[ImportedFile]:
+    """Decode names that are not UTF-8 on the disk, as old archives leave them when they are unpacked."""
+    raw_paths = {place: raw for place, file in enumerate(files) if (raw := _raw_path(file))}
+    read = read_names(list(raw_paths.values()))
+    notices = names_in_doubt(folder_name, read.names) if read.are_in_doubt else ()
+    files = list(files)
+    for place, name in zip(raw_paths, read.names, strict=True):
+        files[place] = replace(files[place], parts=tuple(name.split("/")), notices=notices)
+    return files
+
+
+def _raw_path(file: ImportedFile) -> bytes:
+    """Return the bytes of a path that is not UTF-8; none if it is."""
+    path = "/".join(file.parts)
+    try:
+        # Python keeps bytes that are not UTF-8 as halves of surrogate pairs.
+        raw = path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return b""
+    return raw if any("\udc80" <= letter <= "\udcff" for letter in path) else b""
 
 
 def file_at(folder: Path, place: tuple[str, ...]) -> ImportedFile:
@@ -55,7 +80,10 @@ def file_at(folder: Path, place: tuple[str, ...]) -> ImportedFile:
     except OSError as error:
         return refused_file("/".join(place), _unreadable(error), "unreadable")
     if stat.S_ISLNK(mode):
-        return refused_file("/".join(place), _("it is only a link to another file"), "unsafe")
+        reason = _(
+            "it is only a link, and links are not followed; put the file or folder itself in its place"
+        )
+        return refused_file("/".join(place), reason, "unsafe")
     if not stat.S_ISREG(mode):
         return refused_file("/".join(place), _("it is not a plain file"), "unsafe")
     return ImportedFile(place, partial(read_file, path), location=path)

@@ -109,7 +109,7 @@ class TestFolders:
             "is the setting TRANSFER_STUDIO_MAX_FILES.)"
         )
 
-    def test_names_on_disk_in_no_alphabet(
+    def test_names_on_disk_that_are_not_unicode(
         self, tmp_path: Path, dataset: ImageDataset, make_image: MakeImage
     ) -> None:
         name = os.fsdecode("狐狸".encode("gbk"))
@@ -121,8 +121,10 @@ class TestFolders:
         (tmp_path / "photos" / "cat").mkdir()
         (tmp_path / "photos" / "cat" / "1.png").write_bytes(make_image(seed=2))
         added = add_files(dataset, folder_source(tmp_path / "photos"))
-        assert added.counts() == {"cat": 1}
-        assert [(file.name, file.kind) for file in added.left_out] == [("/1.png", "no_class")]
+        assert added.counts() == {"cat": 1, "狐狸": 1}
+        assert [file.location for file in folder_source(tmp_path / "photos") if file.parts[0] == "狐狸"] == [
+            tmp_path / "photos" / name / "1.png"
+        ]
 
 
 class TestFullDisk:

@@ -36,6 +36,7 @@ TOO_MANY = (
     "There are more than {} files, the most that is taken at once. Split them and add the parts. (The limit is the "
     "setting TRANSFER_STUDIO_MAX_FILES.)"
 )
+LINK = "it is only a link, and links are not followed; put the file or folder itself in its place"
 DAMAGED_INSIDE = "it is damaged inside the zip file"
 
 
@@ -288,7 +289,7 @@ class TestFolder:
         (folder / "loop").symlink_to(folder, target_is_directory=True)
         files = folder_source(folder)
         assert [file.path for file in files] == ["cat/file.jpg", "cat/gone.jpg", "dog", "loop"]
-        assert {why_unreadable(file) for file in files} == {"it is only a link to another file"}
+        assert {why_unreadable(file) for file in files} == {LINK}
 
     def test_a_pipe_is_reported_and_not_waited_for(self, tmp_path: Path) -> None:
         if not hasattr(os, "mkfifo"):
@@ -704,7 +705,7 @@ class TestTable:
         good, *others = in_table(table)
         assert (good.path, good.class_name, good.read()) == ("a.jpg", "cat", b"a.jpg")
         assert [why_unreadable(file) for file in others] == [
-            "it is only a link to another file",
+            LINK,
             "it lies behind a link to another folder",
             "its path starts at the top of a disk",
             "its path leads out of the folder (..)",
