@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.layout import labelled_files
+from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.data.sources.open_source import csv_source
 from transfer_core.data.sources.tables import parquet
 from transfer_core.data.sources.tables.table import TablesFound, read_tables
@@ -148,4 +150,5 @@ def test_a_damaged_file_is_named(cut: float) -> None:
 
 def test_alone_on_this_machine(tmp_path: Path) -> None:
     (tmp_path / "train.parquet").write_bytes(stored(label=LABELS))
-    assert [file.read() for file in csv_source(tmp_path / "train.parquet")] == CONTENT
+    files = labelled_files(csv_source(tmp_path / "train.parquet"), LayoutChoice("table"))
+    assert [file.read() for file in files] == CONTENT
