@@ -354,10 +354,13 @@ def test_brightness_of_deep_photos_can_be_chosen(open_page: OpenPage, page_works
         "Keep as in the files",
     ]
     page.button_group(key="brightness").set_value("keep").run()
-    page.button_group(key="image-source").set_value("One class").run()
-    page.text_input[0].set_value("c")
-    page.file_uploader[0].upload("9.png", scan(9), "image/png")
-    button(page, "Add these images").click().run()
-    added = ImageDataset.load(page_workspace, page.query_params["images"])
+    page.button_group(key="image-source").set_value("A zip or tar file").run()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for file in files:
+            archive.writestr(file.path, file.read())
+    page.file_uploader[0].upload("scans.zip", buffer.getvalue(), "application/zip").run()
+    (added_id,) = set(page_workspace.dataset_ids()) - {scans.id}
+    added = ImageDataset.load(page_workspace, added_id)
     assert added.grey_ranges == GreyRanges(integers=(0, 65535))
     assert not page.exception
