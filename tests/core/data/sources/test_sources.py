@@ -715,7 +715,7 @@ class TestTable:
     @pytest.mark.parametrize(
         "text",
         [
-            "A.JPG,cat\nC:\\x\\c.jpg,dog",
+            "A.JPG,cat\nC.jpg,dog",
             "id,breed\na,cat\nc,dog",
             "cat;gs://bucket/more/a.jpg\ndog;more/c.jpg",
         ],
