@@ -137,7 +137,7 @@ def _files(file: BinaryIO, name: str) -> list[ImportedFile]:
 
 
 class _Member(NamedTuple):
-    """What is kept of a header.
+    """The facts of a header that are needed later.
 
     Args:
         name: As tarfile reads it: bytes that are not UTF-8 are halves of surrogate pairs.

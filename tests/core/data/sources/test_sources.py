@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transfer_core.data.sources.folder import folder_source
@@ -36,6 +36,8 @@ TOO_MANY = (
     "There are more than {} files, the most that is taken at once. Split them and add the parts. (The limit is the "
     "setting TRANSFER_STUDIO_MAX_FILES.)"
 )
+# The same examples in every run.
+bounded = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 LINK = "it is only a link, and links are not followed; put the file or folder itself in its place"
 DAMAGED_INSIDE = "it is damaged inside the zip file"
 
@@ -246,6 +248,7 @@ class TestCleanName:
     def test_nothing_visible_is_no_name(self, name: str) -> None:
         assert clean_name(name) == ""
 
+    @bounded
     @given(st.text(), st.text())
     def test_it_is_the_same_when_cleaned_again(self, first: str, second: str) -> None:
         cleaned = clean_name(first)
