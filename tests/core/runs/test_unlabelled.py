@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import MakeImage
@@ -15,6 +16,7 @@ from transfer_core.data.dataset import DATASET_FILE, IMAGES_FOLDER, ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
+from transfer_core.evaluation.clustering import Clusters
 from transfer_core.inference.predictor import Predictor
 from transfer_core.locks import hold
 from transfer_core.runs.leftovers import remove_leftovers
@@ -194,6 +196,23 @@ class TestSorting:
             assert len({image.name.split("-")[0] for image in pile.images}) == 1
         sort_by_looks(dataset, backbone, workspace.cache_dir, 1)
         assert sizes(dataset) == {"looks 1": 12}
+
+    def test_photos_that_are_nearer_to_another_pile_are_unsure(
+        self,
+        dataset: ImageDataset,
+        photos: list[ImportedFile],
+        workspace: Workspace,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        add_unlabelled(dataset, photos)
+        labels, silhouettes = np.arange(12) % 2, np.full(12, 0.4)
+        silhouettes[3:5] = -0.1, 0.0
+        monkeypatch.setattr(
+            "transfer_core.runs.unlabelled.cluster", lambda *_given: Clusters(labels, silhouettes)
+        )
+        sort_by_looks(dataset, get_backbone("tiny_random"), workspace.cache_dir)
+        assert sizes(dataset) == {"looks 1": 6, "looks 2": 5, "unsure ": 1}
+        assert waiting(dataset).piles[-1].images == (waiting(dataset).photos.images[3],)
 
     def test_a_missing_file_is_unsure_and_stops_nothing(
         self,
