@@ -20,8 +20,8 @@ def split_by_share(
 ) -> tuple[ImageRecord, ...]:
     """Split each class by the same share; images of one group stay on one side.
 
-    The draw orders images by a hash of seed and pixels, so it is the same on every machine, and images that are added
-    later leave nearly all others on their side.
+    The draw orders images by a hash of seed and pixels, a group by its first image, so it is the same on every machine,
+    and images that are added later leave nearly all others on their side.
 
     Args:
         images: Any number of images.
@@ -124,10 +124,12 @@ def _groups(images: Sequence[ImageRecord], seed: int) -> list[list[ImageRecord]]
     for image in images:
         groups[image.group or image.id].append(image)
 
-    def draw_order(key: str) -> bytes:
-        return hashlib.sha256(f"{seed}/{key}".encode()).digest()
+    def draw_order(group: list[ImageRecord]) -> bytes:
+        # A group keeps its place when images join it later.
+        first = min(group, key=lambda image: (image.number, image.id))
+        return hashlib.sha256(f"{seed}/{first.id}".encode()).digest()
 
-    return [groups[key] for key in sorted(groups, key=draw_order)]
+    return sorted(groups.values(), key=draw_order)
 
 
 def _draw(groups: list[list[ImageRecord]], validation_split: float) -> set[str]:

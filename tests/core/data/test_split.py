@@ -121,6 +121,21 @@ def test_groups_stay_whole(size: int, seed: int) -> None:
     assert 0 < sum(image.split == "validation" for image in split) <= 20
 
 
+def test_images_that_join_a_group_leave_all_groups_on_their_side() -> None:
+    numbered = tuple(replace(image, number=row + 1) for row, image in enumerate(records("cat", 100)))
+    images = grouped(numbered, 2)
+    # Their ids are less than all others, so they give the groups their names.
+    joined = tuple(
+        replace(image, id=f"{row:032}", number=100 + row, group=f"{row:032}")
+        for row, image in enumerate(images[:20:2], 1)
+    )
+    names = {image.group: new.group for image, new in zip(images[:20:2], joined, strict=True)}
+    renamed = tuple(replace(image, group=names.get(image.group, image.group)) for image in images)
+    before = validation_ids(images)
+    after = validation_ids(renamed + joined)
+    assert len((before ^ after) & {image.id for image in images}) <= 4
+
+
 def test_a_group_of_two_classes_stays_whole() -> None:
     pair = "a" * 32
     images = tuple(
