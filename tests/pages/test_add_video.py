@@ -47,7 +47,7 @@ def test_a_video_joins_the_photos_that_are_shown(
     open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, tasks_at_once: None
 ) -> None:
     page = open_way(open_page, images=dataset.id)
-    add(page, film([scene(number) for number in range(3)]).getvalue(), "RED")
+    add(page, film([scene(number) for number in range(3)]).getvalue(), "red")
     assert page.success[0].value == "3 photos added to **red**."
     assert ImageDataset.load(page_workspace, dataset.id).counts()["red"] == 11
 
