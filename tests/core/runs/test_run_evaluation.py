@@ -195,10 +195,8 @@ def test_images_for_tests_that_were_learned_from_do_not_count(finished_run) -> N
 def test_near_duplicates_in_a_test_folder_are_counted_apart(finished_run, make_image, tmp_path: Path) -> None:
     run, dataset = finished_run.run, finished_run.dataset
     files = [
-        ImportedFile(
-            ("test", "blue", "near.jpg"), lambda: near_duplicate(make_image("blue", seed=0, noise=90))
-        ),
-        ImportedFile(("test", "red", "new.png"), lambda: make_image("red", seed=606, noise=90)),
+        ImportedFile(("blue", "near.jpg"), lambda: near_duplicate(make_image("blue", seed=0, noise=90))),
+        ImportedFile(("red", "new.png"), lambda: make_image("red", seed=606, noise=90)),
     ]
     brought = add_files(create_dataset(Workspace(tmp_path), "Test"), files)
     near, new = (structs.replace(image, split="test") for image in brought.images)

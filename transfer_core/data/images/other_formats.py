@@ -213,7 +213,7 @@ def _of_media(content: bytes) -> UnreadableImageError | None:
     is_stream = content[:1] == b"G" and content[188:189] == b"G" and content[376:377] == b"G"
     is_video = content.startswith((*_VIDEOS, b"OggS")) or _is_riff(content, b"AVI ") or is_stream
     if is_video or content[4:8] in _VIDEO_BOXES:
-        return _other(_("it is a video; use “Add from video” to take photos from it"))
+        return _other(_("it is a video; use “From a video” to take photos from it"))
     return None
 
 

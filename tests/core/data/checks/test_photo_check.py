@@ -106,7 +106,7 @@ def test_no_real_photo_is_called_bad(workspace: Workspace, shared_data: Path, na
         ("not_an_image", "not_an_image", "info", "1 file is no photo"),
         ("other_format", "other_format", "warning", "in a format that is not read here"),
         ("unsafe", "unsafe", "warning", "could do harm"),
-        ("no_class", "no_class", "warning", "lies in no class folder"),
+        ("no_class", "no_class", "warning", "has no class"),
         ("too_small", "too_small", "info", "too few pixels"),
         ("too_large", "too_large", "warning", "larger than this computer should open"),
         ("duplicate", "duplicate", "info", "the very same picture"),

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore::UserWarning:PIL\.")
 ROOT = Path(__file__).resolve().parents[4]
 DAMAGED = "the picture is cut off or damaged"
 NOT_A_PICTURE = "it is not a picture, whatever its name says"
-VIDEO = "it is a video; use “Add from video” to take photos from it"
+VIDEO = "it is a video; use “From a video” to take photos from it"
 ORIENTATION, CAMERA, PLACE = 0x0112, 0x010F, 0x8825
 
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow was built without AVIF")

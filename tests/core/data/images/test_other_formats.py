@@ -16,7 +16,7 @@ from PIL import Image
 from transfer_core.data.images.decoding import read_image
 from transfer_core.errors import UnreadableImageError
 
-VIDEO = "it is a video; use “Add from video” to take photos from it"
+VIDEO = "it is a video; use “From a video” to take photos from it"
 SOUND = "it is a sound file, not a picture"
 RAW = "it is a camera RAW file; export it as JPEG first"
 OFFICE = "it is an Office document; save the photos in it as PNG or JPEG"
