@@ -14,7 +14,7 @@ from transfer_core.data.sources.tables.table import read_tables
 from transfer_core.errors import UnreadableImageError
 
 PHOTOS = ["a.jpg", "b.jpg", "cat/1.jpg", "dog/1.jpg", "train/x.png", "0.jpg", "1.jpg"]
-bounded = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+bounded = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 CELLS = st.sampled_from(
     [
         *PHOTOS,
@@ -64,7 +64,7 @@ VALUES = st.recursive(
             max_size=5,
         )
     ),
-    max_leaves=25,
+    max_leaves=12,
 )
 
 
