@@ -52,7 +52,7 @@ def _from_json(text: str) -> dict[int, str]:
     if isinstance(document, list):
         names = dict(enumerate(document))
     elif isinstance(document, dict):
-        by_number = {int(key): value for key, value in document.items() if is_number(key)}
+        by_number = {int(float(key)): value for key, value in document.items() if is_number(key)}
         by_name = {value: key for key, value in document.items() if type(value) is int}
         names = by_number if len(by_number) == len(document) else by_name
         if len(names) != len(document):

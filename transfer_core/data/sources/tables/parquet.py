@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Only one group of rows of one file is in memory at a time.
 _MAX_GROUP_BYTES = 512 * 1024**2
-_MAX_TEXT_BYTES = 64 * 1024**2
+_MAX_TEXT_BYTES = 256 * 1024**2
 _MAX_TEXT = 1000
 _MAX_COLUMNS = 200
 
@@ -40,7 +40,10 @@ class ParquetTable:
 
         self._groups: LastResult[int, pa.ChunkedArray] = LastResult(self._read_group)
         self._source = file.location or file.read()
-        self._errors = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError, TypeError)
+        self._errors = (
+            *(pa.ArrowException, OSError, ValueError, MemoryError),
+            *(OverflowError, TypeError, LookupError),
+        )
         try:
             opened = self._opened()
             self._schema: pa.Schema = opened.schema_arrow
@@ -48,7 +51,7 @@ class ParquetTable:
             self.image_column = self._image_column()
             if sum(self._lengths) > max_rows() or len(self._schema) > _MAX_COLUMNS:
                 raise TableError("too_many_rows")
-            self.grid = self._grid(opened)
+            self.grid = self._grid()
         except self._errors as error:
             raise TableError("damaged") from error
 
@@ -125,24 +128,20 @@ class ParquetTable:
         ]
         return (named or found or [""])[0]
 
-    def _grid(self, opened: pq.ParquetFile) -> Grid:
+    def _grid(self) -> Grid:
         """Return the columns that can be text: names, numbers, and the name of each photo."""
+        # Not the sizes in the description of each column: pyarrow ends the whole process where those are damaged.
         names = _class_names(self._schema)
-        facts = opened.metadata
-        sizes: dict[str, int] = {}
-        for group in range(facts.num_row_groups):
-            for number in range(facts.num_columns):
-                column = facts.row_group(group).column(number)
-                size = column.total_uncompressed_size
-                sizes[column.path_in_schema] = sizes.get(column.path_in_schema, 0) + size
         num_rows = sum(self._lengths)
-        wanted = [
-            path for path in _text_columns(self._schema) if sizes.get(path, 0) <= _max_bytes(path, num_rows)
-        ]
+        wanted = _text_columns(self._schema)
         columns: dict[str, list[str]] = {path: [] for path in wanted}
         dictionary = [path for path in wanted if "." not in path]
-        batches = self._opened(dictionary).iter_batches(256, columns=wanted) if wanted else ()
+        size = 0
+        batches = self._opened(dictionary).iter_batches(64, columns=wanted) if wanted else ()
         for batch in batches:
+            size += batch.nbytes
+            if size > _MAX_TEXT_BYTES:
+                raise TableError("too_large")
             table = _flat(batch)
             for path, texts in columns.items():
                 texts += _texts(table.column(path), names.get(path, []))
@@ -156,11 +155,6 @@ def _flat(batch: pa.RecordBatch) -> pa.Table:
 
     table = pa.Table.from_batches([batch])
     return table.flatten() if any(kinds.is_struct(field.type) for field in table.schema) else table
-
-
-def _max_bytes(path: str, num_rows: int) -> int:
-    # A text in a struct cannot be read as a dictionary, so one long text may stand in every row.
-    return min(2**20 + 1000 * num_rows, 2**23) if "." in path else _MAX_TEXT_BYTES
 
 
 def _text_columns(schema: pa.Schema) -> list[str]:

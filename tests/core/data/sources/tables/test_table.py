@@ -490,6 +490,11 @@ class TestMatching:
         found = read([*photos, "k1.jpg", "k2.jpg"], {"l.csv": f"k1.jpg,sky\nk2.jpg,sea\n{cell},ice"})
         assert [path for path, label in labels(found).items() if label == "ice"] == ([named] if named else [])
 
+    def test_two_folders_of_a_table_are_never_one_folder_of_photos(self, read: Read) -> None:
+        found = read(["dog/1.jpg", "dog/2.jpg"], {"l.csv": "cat/1.jpg,cat\nbird/2.jpg,bird"})
+        assert found.best is None
+        assert [notice.names for notice in found.notices] == [("no_files",)]
+
     def test_missing_photos_are_missing(self, read: Read, reasons: Reasons) -> None:
         found = read(CATS, {"l.csv": lines(lambda name, label, _: f"C:\\x\\{name},{label}", "path,label")})
         assert {path.rpartition("/")[2]: kind for path, (kind, _) in reasons(found).items()} == dict.fromkeys(
