@@ -50,7 +50,7 @@ function createUpload() {
         const tables = findTables(named, data.table_endings);
         const others = named.filter((file) => !tables.includes(file));
         if (others.length > data.max_files) return refuse(data.words.too_many);
-        if (!others.length) return refuse(data.words.empty);
+        if (!named.length) return refuse(data.words.empty);
         const signature = signatureOf(named);
         const note = readNote();
         const goesOn = note?.signature === signature && note.dataset === data.chosen;
@@ -262,10 +262,13 @@ async function readPart({ path, file, isTooLarge }, offset, length) {
     }
 }
 
-/** The files that may be tables: those near the top first, for a label folder has one small file for each photo. */
+/** The files that may be tables: those near the top first, and none of a single photo, such as its boxes. */
 function findTables(files, endings) {
     const depth = ({ path }) => path.split("/").length;
-    const found = files.filter(({ path }) => endings.some((ending) => path.toLowerCase().endsWith(ending)));
+    const isTable = ({ path }) => endings.some((ending) => path.toLowerCase().endsWith(ending));
+    const stem = ({ path }) => path.split("/").at(-1).replace(/\.[^.]*$/, "");
+    const photos = new Set(files.filter((file) => !isTable(file)).map(stem));
+    const found = files.filter((file) => isTable(file) && !photos.has(stem(file)));
     let bytes = 0;
     return found
         .sort((one, other) => depth(one) - depth(other) || sizeOf([other]) - sizeOf([one]))

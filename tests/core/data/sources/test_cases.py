@@ -69,7 +69,6 @@ def brought(path: Path, tmp_path: Path) -> ImageDataset:
                 "46",
                 "47",
                 "55",
-                "58",
                 "60",
                 "68",
                 "74",
