@@ -35,7 +35,9 @@ def film(
     container_format, codec, pixel_format = CODECS[kind]
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container_format) as container:
-        stream = container.add_stream(codec, rate=rate)
+        # Otherwise the encoder adds a key frame wherever the scene changes.
+        options = {"sc_threshold": "1000000000"} if codec == "mpeg4" else {}
+        stream = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height = images[0].size
         stream.pix_fmt = pixel_format
         stream.codec_context.gop_size = gop
