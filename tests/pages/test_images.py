@@ -299,3 +299,11 @@ def test_label_check_shows_its_bar_and_can_be_stopped(
     page.run()
     assert page.error[0].value == "The weights are missing."
     assert button(page, "Look for wrong labels")
+
+
+def test_series_are_shown_with_their_photos(open_page: OpenPage, dataset: ImageDataset) -> None:
+    alike = [image.id for image in dataset.images_in("train") if image.class_name == "red"][:3]
+    dataset.with_series(dict.fromkeys(alike, alike[0])).save()
+    page = open_page("2_Images", images=dataset.id)
+    assert "3 of your photos come in series of one scene." in texts(page)
+    assert button(page, "Show them in the gallery")
