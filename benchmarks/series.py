@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import tempfile
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ import numpy as np
 from msgspec.structs import replace
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from benchmarks.photos import dataset_of, folders_option, machine
+from benchmarks.photos import dataset_of, folders_option, machine, timed
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.series import find_series
@@ -86,10 +85,11 @@ def main(folders: tuple[Path, ...], with_time: bool) -> None:
                 )
                 _print_bursts(name, workspace, bursts)
         if with_time:
-            click.echo("\nTime of a default training with the search for series, by the time of one without")
+            click.echo("\nThe search in a default training")
             for folder in folders:
+                time_share, features_added = _costs(folder)
                 click.echo(
-                    f"{folder.name:<12} {' '.join(f'{_time_share(folder):.3f}' for _repeat in range(3))}"
+                    f"{folder.name:<12} {time_share:.1%} of the time, {features_added:.1%} more features"
                 )
 
 
@@ -250,21 +250,29 @@ def _with_thing(scene: Picture, thing: Picture, random: np.random.Generator) -> 
     return scene
 
 
-def _time_share(folder: Path) -> float:
-    """Return the processor time of a default training that looks for series, by that of one that does not."""
-    seconds = []
-    for has_search in (False, True):
+def _costs(folder: Path) -> tuple[float, float]:
+    """Return the costs of the search in a default training, beside one without: its time, and features it adds.
+
+    Both are shares: of the time of that training, and of the features that are extracted without the search.
+    """
+    num_features = []
+    for has_search in (True, False):
         with tempfile.TemporaryDirectory() as root:
             workspace = Workspace(Path(root))
             dataset = dataset_of(workspace, folder)
-            # Of all threads: other programs on the machine hardly change it.
-            started_at = time.process_time()
-            if has_search:
-                dataset = keep_series_together(workspace, dataset)
             config = recommend(dataset, get_backbone(DEFAULT_BACKBONE)).config
-            train(dataset, config, workspace.root / "run", workspace.cache_dir)
-            seconds.append(time.process_time() - started_at)
-    return seconds[1] / seconds[0]
+            if has_search:
+                _features(workspace, dataset)
+                search, dataset = timed(partial(keep_series_together, workspace, dataset))
+            training, _result = timed(
+                partial(train, dataset, config, workspace.root / "run", workspace.cache_dir)
+            )
+            if has_search:
+                share = search / training
+            num_features.append(
+                sum(len(np.load(path, mmap_mode="r")) for path in workspace.cache_dir.glob("*.npy"))
+            )
+    return share, num_features[0] / num_features[1] - 1
 
 
 if __name__ == "__main__":

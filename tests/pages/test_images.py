@@ -364,3 +364,11 @@ def test_brightness_of_deep_photos_can_be_chosen(open_page: OpenPage, page_works
     added = ImageDataset.load(page_workspace, added_id)
     assert added.grey_ranges == GreyRanges(integers=(0, 65535))
     assert not page.exception
+
+
+def test_series_are_shown_with_their_photos(open_page: OpenPage, dataset: ImageDataset) -> None:
+    alike = [image.id for image in dataset.images_in("train") if image.class_name == "red"][:3]
+    dataset.with_series(dict.fromkeys(alike, alike[0])).save()
+    page = open_page("2_Images", images=dataset.id)
+    assert "3 of your photos come in series of one scene." in texts(page)
+    assert button(page, "Show them in the gallery")

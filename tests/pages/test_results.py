@@ -91,6 +91,22 @@ def test_the_accuracy_stands_with_its_interval_in_words(open_page: OpenPage, run
     )
 
 
+def test_series_are_reported_to_runs_that_kept_them_together(
+    open_page: OpenPage,
+    page_workspace: Workspace,
+    dataset: ImageDataset,
+    train_once: TrainOnce,
+    run: TrainingRun,
+) -> None:
+    present = ImageDataset.load(page_workspace, dataset.id)
+    alike = [image.id for image in present.images_in("train") if image.class_name == "red"][:3]
+    examined = present.with_series(dict.fromkeys(alike, alike[0])).save()
+    sentence = "3 of your photos come in series of one scene. We kept each series on one side of the split"
+    assert sentence not in texts(open_part(open_page, run, "overview"))
+    later = train_once(page_workspace, examined, TrainingConfig(backbone="tiny_random", epochs=30))
+    assert sentence in texts(open_part(open_page, later, "overview"))
+
+
 def test_only_the_open_part_is_drawn_and_the_address_keeps_it(open_page: OpenPage, run: TrainingRun) -> None:
     page = open_part(open_page, run, "certainty")
     assert not page.dataframe

@@ -26,6 +26,8 @@ from transfer_core.cli.main import cli, main
 from transfer_core.cli.output import print_event, report
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.errors import TrainingError
 from transfer_core.events import PhaseStarted, RunEnded, RunStarted
 from transfer_core.runs.training_run import TrainingRun
@@ -251,6 +253,16 @@ class TestTrain:
         assert read_as == "Read as 3 classes, from folders."
         assert reasons == recommended.reasons
         assert config_of_only_run(workspace) == recommended.config.with_changes(batch_size=4)
+
+    def test_series_are_printed_after_the_training(
+        self, own: Run, image_folder: Path, workspace: Workspace
+    ) -> None:
+        dataset = add_files(create_dataset(workspace, "colors"), folder_source(image_folder))
+        alike = {image.id: dataset.images[0].id for image in dataset.images[:3]}
+        dataset.with_series(alike).save()
+        finished = own("train", dataset.id, *TINY, "--json")
+        assert finished.exit_code == 0
+        assert "3 of your photos come in series of one scene." in finished.err
 
     def test_from_a_zip_and_from_the_dataset_it_became(
         self, own: Run, image_folder: Path, tmp_path: Path, workspace: Workspace
