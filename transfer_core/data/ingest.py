@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from msgspec.structs import replace
 from PIL import Image
 
@@ -25,7 +24,7 @@ from transfer_core.data.images.decoding import (
 )
 from transfer_core.data.images.grey_ranges import Brightness, brightness_notices, chosen_ranges, with_counts
 from transfer_core.data.images.image_path import GreyRanges, ValueExtent
-from transfer_core.data.images.similarity import fingerprint
+from transfer_core.data.images.similarity import channel_statistics, fingerprint
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind, Notice
 from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, ImportedFile, clean_name
@@ -444,14 +443,14 @@ def _write(folder: Path, written: list[Path], decoded: DecodedImage, name: str) 
         written.append(path)
     # Enough to describe the whole photo; reading every pixel again takes longer than decoding.
     small = image.resize((_SMALL_SIDE, _SMALL_SIDE), Image.Resampling.BOX)
-    grey = np.asarray(small.convert("L"))
+    ((brightness, contrast),) = channel_statistics(small.convert("L"))
     return ImageRecord(
         identifier,
         class_name="",
         name=name,
         width=decoded.width,
         height=decoded.height,
-        brightness=round(float(grey.mean()), 1),
-        contrast=round(float(grey.std()), 1),
+        brightness=round(brightness, 1),
+        contrast=round(contrast, 1),
         fingerprint=fingerprint(small),
     )

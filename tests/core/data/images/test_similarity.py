@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 from transfer_core.data.images import similarity
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.similarity import (
+    channel_statistics,
     fingerprint,
     groups_of,
     linked,
@@ -254,3 +255,12 @@ def test_alike_to_others_directly_or_by_a_chain(make_photo: MakePhoto) -> None:
 def _turned(text: str, count: int) -> str:
     """The fingerprint with so many of its first bits turned."""
     return f"{int(text[:16], 16) ^ (2**count - 1):016x}{text[16:]}"
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_statistics_of_a_channel_are_those_of_its_pixels(make_photo: MakePhoto, mode: str) -> None:
+    image = make_photo(5).convert(mode)
+    pixels = np.asarray(image, dtype=float).reshape(-1, len(mode))
+    expected = np.stack([pixels.mean(axis=0), pixels.std(axis=0)], axis=1)
+    assert np.allclose(channel_statistics(image), expected)
+    assert channel_statistics(Image.new("L", (9, 9), 7)) == [(7, 0)]
