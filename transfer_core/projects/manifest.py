@@ -26,13 +26,11 @@ _RUN = (
     r"(config|split|signature|model|evaluation|calibration|rejection|notes|sweep|distillation)\.json"
     r"|events\.jsonl|(weights|rejection)\.npz"
 )
+_FILES = re.compile(
+    rf"{_IMAGES}|runs/{_ID}/({_RUN}|new_photos/{_IMAGES})|sources/{_ID}/(facts\.json|weights\.npz)", re.ASCII
+)
 # By version of the project: a migration may give files other names.
-NAMES = {
-    1: re.compile(
-        rf"{_IMAGES}|runs/{_ID}/({_RUN}|new_photos/{_IMAGES})|sources/{_ID}/(facts\.json|weights\.npz)",
-        re.ASCII,
-    )
-}
+NAMES = {1: _FILES, 2: _FILES}
 
 
 class StoredFile(Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,11 +14,14 @@ from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.errors import ProjectError
 from transfer_core.language import _
 
-PROJECT_VERSION = 1
+PROJECT_VERSION = 2
 PROJECT_FORMAT = "transfer-studio-project"
 
 # By version: a step that changes the unpacked files of that version into those of the next.
-MIGRATIONS: dict[int, Callable[[Path], None]] = {}
+MIGRATIONS: dict[int, Callable[[Path], None]] = {
+    # Version 2 has more facts about the photos and the model; their defaults are what version 1 meant.
+    1: lambda _folder: None,
+}
 
 
 def version_of(values: dict[str, Any]) -> int:

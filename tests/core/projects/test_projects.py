@@ -23,6 +23,7 @@ from transfer_core.errors import ProjectError, WorkspaceError
 from transfer_core.inference.predictor import Predictor
 from transfer_core.projects.plan import RunLeftOut, plan_project
 from transfer_core.projects.save import save_project
+from transfer_core.projects.version import PROJECT_FORMAT, PROJECT_VERSION
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.new_photos import add_new_photos, new_photos_of
 from transfer_core.runs.notes import RunNotes
@@ -267,7 +268,7 @@ def test_the_size_is_estimated_and_the_same_project_gives_the_same_file(
     assert one.keys() == other.keys()
     assert {name for name in one if one[name] != other[name]} <= {weights, "project.json"}
     manifest = json.loads(one["project.json"])
-    assert (manifest["format"], manifest["version"]) == ("transfer-studio-project", 1)
+    assert (manifest["format"], manifest["version"]) == (PROJECT_FORMAT, PROJECT_VERSION)
     assert {file["name"] for file in manifest["files"]} == one.keys() - {"project.json"}
     assert not any(name.endswith(".keras") for name in one)
 
