@@ -271,7 +271,7 @@ class TestAccepting:
     ) -> None:
         add_unlabelled(dataset, photos)
         ids = ids_of(waiting(dataset), ["red-500.png", "red-501.png"])
-        after = accept(dataset, ids, "RED")
+        after = accept(dataset, ids, "red")
         assert after.counts() == {"blue": 8, "green": 8, "red": 10}
         assert after.version == dataset.version + 1
         assert {image.id for image in after.images[-2:]} == ids
