@@ -437,6 +437,7 @@ class TestSavedFiles:
             "image_size": 32,
             "resize": "squeeze to a square, bicubic with antialiasing",
             "value_range": [0, 255],
+            "grey_ranges": [None, None],
             "backbone": "tiny_random",
             "head": "linear",
             "last_layer": backbone.blocks[-1].last_layer,
