@@ -191,7 +191,9 @@ class TestDeepPhotos:
         predictor = Predictor.load(folder)
         (tmp_path / "photos" / "red").mkdir(parents=True)
         (tmp_path / "photos" / "red" / "dark.png").write_bytes(dark)
-        images, _left_out = labelled_folder(tmp_path / "photos", predictor.class_names, predictor.grey_ranges)
+        images, _left_out = labelled_folder(
+            tmp_path / "photos", predictor.class_names, ranges=predictor.grey_ranges
+        )
         assert [image.image_id for image in images] == [image_id(predictor.decode(dark))]
         (outcome,) = evaluate(predictor, images).outcomes
         assert outcome.probability == pytest.approx(predictor.predict(dark).probability, abs=1e-5)
