@@ -79,6 +79,8 @@ def test_a_zip_with_two_meanings_is_asked_about(
     page.button(key="layout-1").click().run()
     assert not page.exception
     assert "Read as 4 classes, from subfolders." in texts(page)
+    (asked,) = page.session_state["session"].layouts.values()
+    assert not asked.question.samples and not asked.thumbnails
 
 
 def test_a_zip_that_is_none_is_one_sentence_and_loses_nothing(

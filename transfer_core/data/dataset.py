@@ -222,7 +222,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         Raises:
             InvalidConfigError: If a label is no name.
         """
-        names = {label: self._class_called(label) for label in labels.values()}
+        names = {label: class_called(label) for label in labels.values()}
         places = {image.id: (names[labels[image.id]], False) for image in self.images if image.id in labels}
         return self._edited("relabel", places, names.popitem()[1] if len(names) == 1 else "")
 
@@ -247,7 +247,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         Raises:
             InvalidConfigError: If the new name is no name.
         """
-        name = self._class_called(new_name)
+        name = class_called(new_name)
         both = [(image, False) for image in self.images] + [(image, True) for image in self.excluded]
         places = {image.id: (name, is_out) for image, is_out in both if image.class_name == class_name}
         return self._edited("rename_class", places, class_name, name)
@@ -356,21 +356,6 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
             ).format(names=names)
         )
 
-    def _class_called(self, name: str) -> str:
-        """Return a cleaned class name. `Cat` and `cat` are two classes."""
-        cleaned = clean_name(name)
-        if not cleaned:
-            raise InvalidConfigError(
-                _("The class needs a name. Type what is on the images, for example: cat.")
-            )
-        if len(cleaned) > MAX_NAME_LENGTH:
-            raise InvalidConfigError(
-                _("The name of a class has at most {limit} letters. Choose a shorter one.").format(
-                    limit=MAX_NAME_LENGTH
-                )
-            )
-        return cleaned
-
     def _edited(
         self, kind: EditKind, places: dict[str, tuple[str, bool]], class_name: str = "", new_name: str = ""
     ) -> ImageDataset:
@@ -449,6 +434,24 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         elif self.split_by == "folds":
             images = split_by_fold(self.images, self.num_folds, self.seed)
         return replace(self, images=images)
+
+
+def class_called(name: str) -> str:
+    """Return the class name that a person means by what they typed. `Cat` and `cat` are two classes.
+
+    Raises:
+        InvalidConfigError: If nothing visible is in it, or it is too long.
+    """
+    cleaned = clean_name(name)
+    if not cleaned:
+        raise InvalidConfigError(_("The class needs a name. Type what the photos show, for example: cat."))
+    if len(cleaned) > MAX_NAME_LENGTH:
+        raise InvalidConfigError(
+            _("The name of a class has at most {limit} letters. Choose a shorter one.").format(
+                limit=MAX_NAME_LENGTH
+            )
+        )
+    return cleaned
 
 
 # About a dozen datasets of 10,000 photos; in memory they take one and a half times as much.

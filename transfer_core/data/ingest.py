@@ -22,7 +22,13 @@ from transfer_core.data.images.decoding import (
     image_id,
     read_pages,
 )
-from transfer_core.data.images.grey_ranges import Brightness, brightness_notices, chosen_ranges, with_counts
+from transfer_core.data.images.grey_ranges import (
+    Brightness,
+    brightness_notices,
+    chosen_ranges,
+    joined_ranges,
+    with_counts,
+)
 from transfer_core.data.images.image_path import GreyRanges, ValueExtent
 from transfer_core.data.images.similarity import channel_statistics, fingerprint
 from transfer_core.data.parallel import map_ahead
@@ -149,8 +155,8 @@ def take_over(dataset: ImageDataset, photos: ImageDataset, labels: Mapping[str, 
         labels: The class of each photo that is added, by its id.
 
     Returns:
-        The dataset with the photos. Photos that it had already are left out with the reason. The folder of a new
-        dataset is held until the dataset is saved.
+        The dataset with the photos, and with their black and white where it had none. Photos that it had already are
+        left out with the reason. The folder of a new dataset is held until the dataset is saved.
 
     Raises:
         WorkspaceError: If writing fails. The photos that were stored are then deleted.
@@ -162,6 +168,7 @@ def take_over(dataset: ImageDataset, photos: ImageDataset, labels: Mapping[str, 
             if image.id in labels:
                 intake.take(*_copied(dataset, photos, image, labels[image.id], written))
     left_out = dict.fromkeys((*dataset.left_out, *intake.left_out))
+    dataset = replace(dataset, grey_ranges=joined_ranges(dataset.grey_ranges, photos.grey_ranges))
     return dataset.with_images(intake.images, left_out)
 
 
@@ -170,14 +177,15 @@ def _copied(
 ) -> tuple[ImportedFile, ImageRecord | UnreadableImageError]:
     """Copy the file of a photo to another dataset, and return what `_Intake.take` needs to add it."""
     source, path = photos.image_path(image), dataset.image_path(image)
-    file = ImportedFile((label, image.name), source.read_bytes, label=label, series=image.burst)
+    file = ImportedFile((image.name,), source.read_bytes, label=label, series=image.burst)
     if not source.is_file():
         return file, UnreadableImageError(_("its file is missing"), "unreadable")
     if not _is_whole(path):
         with replacing(path, durable=False) as beside:
             shutil.copyfile(source, beside)
         written.append(path)
-    return file, replace(image, split="train", group="", is_confirmed=False)
+    # Its series is looked for again, among the photos that it lies with now.
+    return file, replace(image, split="train", group="", series="", is_confirmed=False)
 
 
 def _held_if_new(dataset: ImageDataset) -> ImageDataset:

@@ -6,6 +6,7 @@ Types and ranges are checked where the structs are decoded.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,8 +27,10 @@ from transfer_core.backbones.own.source_model import (
 )
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
+from transfer_core.data.checks.notices import read_as_sentence, sentence_of
 from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
 from transfer_core.data.images.decoding import check_stored
+from transfer_core.data.images.image_path import GreyRanges
 from transfer_core.data.limits import limits
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import IMAGE_ID_PATTERN
@@ -74,7 +77,7 @@ _MOST_EPOCHS = 10_000
 MISFITS = (
     TransferStudioError,
     *UNPACKING_ERRORS,
-    KeyError,
+    LookupError,
     TypeError,
     AttributeError,
     ArithmeticError,
@@ -171,6 +174,18 @@ def check_dataset(dataset: ImageDataset) -> None:
     )
     _check_class_names(dataset.class_names, limits().files)
     _require({image.class_name for image in dataset.images} <= set(dataset.class_names), "dataset.json")
+    _require(dataset.series_version <= dataset.version, "dataset.json")
+    _require(_are_ranges(dataset.grey_ranges), "dataset.json")
+    # Made into a sentence on every page of the dataset.
+    sentences = [
+        *map(sentence_of, dataset.notices),
+        read_as_sentence(dataset.read_as) if dataset.read_as else "",
+    ]
+    _require(not any(map(CONTROL_CHARACTERS_AND_LINES.search, sentences)), "dataset.json")
+
+
+def _are_ranges(ranges: GreyRanges) -> bool:
+    return all(limits is None or -math.inf < limits[0] < limits[1] < math.inf for limits in ranges)
 
 
 def _are_image_ids(ids: list[str]) -> bool:
@@ -285,6 +300,7 @@ def check_run(run: TrainingRun, dataset: ImageDataset, network: Backbone) -> Non
     signature = run.signature
     _require(signature.class_names == run.dataset_class_names, SIGNATURE_FILE)
     _require(signature.image_size == network.image_size, SIGNATURE_FILE)
+    _require(_are_ranges(signature.grey_ranges), SIGNATURE_FILE)
     _require(signature.backbone in ("", run.config.backbone), SIGNATURE_FILE)
     _require(snapshot_of(_checked_events(run)).outcome in _OUTCOMES, EVENTS_FILE)
     _check_split(run, dataset)

@@ -52,7 +52,8 @@ def add_correction(
     )
     if len(collected.images) > len(dataset.images):
         return replace(collected, left_out=dataset.left_out).save()
-    (refused,) = collected.left_out
+    # Of a file with several photos the first says why.
+    refused = collected.left_out[0]
     text = _("The photo was not added: {reason}.").format(reason=refused.reason)
     if refused.kind in ("other_class", "excluded"):
         text += " " + _("Its label can be changed in the gallery on the Images page.")

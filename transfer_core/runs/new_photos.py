@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import ImageRecord
@@ -80,7 +82,10 @@ def _add_new_photos(
     learned_from: ImageDataset | None,
 ) -> NewPhotos:
     before = _dataset(run)
-    dataset = add_files(before or create_dataset(_workspace(run), run.dataset_name), files, progress=progress)
+    new = create_dataset(_workspace(run), run.dataset_name)
+    # The model must see them as bright as the photos that it was trained on.
+    new = structs.replace(new, grey_ranges=run.signature.grey_ranges)
+    dataset = add_files(before or new, files, progress=progress)
     for name in dataset.class_names:
         known = matching_class(name, run.signature.class_names)
         if known != name:

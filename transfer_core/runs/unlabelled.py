@@ -18,12 +18,13 @@ from msgspec.structs import replace
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.data.damage import use_readable
-from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
+from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset, class_called
+from transfer_core.data.images.grey_ranges import joined_ranges
 from transfer_core.data.ingest import collect_files, create_dataset, none_usable, take_over
 from transfer_core.data.records import ImageRecord, LeftOut
 from transfer_core.data.sources.folder import file_at
-from transfer_core.data.sources.imported_file import ImportedFile, clean_name
-from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
+from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.errors import IngestError, NotFoundError, WorkspaceError
 from transfer_core.evaluation.clustering import cluster
 from transfer_core.evaluation.pooled_features import pooled_features
 from transfer_core.facts_file import FactsFile
@@ -147,6 +148,9 @@ def add_unlabelled(
 
 def _add(dataset: ImageDataset, files: Iterable[ImportedFile], progress: OnProgress | None) -> None:
     before = _photos(dataset) or create_dataset(_workspace(dataset), dataset.name)
+    # Accepted, they must be as bright as the photos that they join.
+    ranges = joined_ranges(dataset.grey_ranges, before.grey_ranges)
+    before = replace(before, grey_ranges=ranges)
     after = collect_files(before, files, class_name=_NO_LABEL, progress=progress)
     num_added = len(after.images) - len(before.images)
     if not num_added:
@@ -262,7 +266,7 @@ def move(dataset: ImageDataset, ids: Collection[str], class_name: str) -> None:
         InvalidConfigError: If the class has no name.
         WorkspaceError: If writing fails.
     """
-    name = _class_called(class_name)
+    name = class_called(class_name)
     with _changing(dataset):
         moved = [
             Place(image.id, "class", name, 1.0, is_by_person=True)
@@ -290,7 +294,7 @@ def accept(dataset: ImageDataset, ids: Collection[str], class_name: str) -> Imag
         InvalidConfigError: If the class has no name.
         WorkspaceError: If writing fails, or another window has just changed the dataset.
     """
-    name = _class_called(class_name)
+    name = class_called(class_name)
     with _changing(dataset):
         photos = _some_photos(dataset)
         after = take_over(dataset, photos, {image.id: name for image in photos.images if image.id in ids})
@@ -438,13 +442,6 @@ def _remove_files(photos: ImageDataset, ids: Collection[str]) -> None:
             # A file that another program has open is only a leftover.
             with suppress(OSError):
                 remove(photos.image_path(image))
-
-
-def _class_called(name: str) -> str:
-    cleaned = clean_name(name)
-    if not cleaned:
-        raise InvalidConfigError(_("The class needs a name. Type what the photos show, for example: cat."))
-    return cleaned
 
 
 def _why_known(dataset: ImageDataset, image: ImageRecord) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from transfer_core.data.dataset import ImageDataset
@@ -69,6 +69,11 @@ class AskedLayout:
     question: LayoutQuestion
     thumbnails: dict[str, list[bytes]] = field(default_factory=dict)
     choice: LayoutChoice | None = None
+
+    def choose(self, choice: LayoutChoice) -> None:
+        """Keep the answer, and drop the photos: they would hold a whole archive in memory."""
+        self.question, self.thumbnails = replace(self.question, samples={}), {}
+        self.choice = choice
 
 
 @dataclass

@@ -71,7 +71,7 @@ def _show_choices(session: Session, upload_id: str, asked: AskedLayout) -> None:
         for number, choice in enumerate(asked.question.choices):
             kind: Literal["primary", "secondary"] = "secondary" if number else "primary"
             if st.button(plain(asked.question.answer(choice)), type=kind, key=f"layout-{number}"):
-                asked.choice = choice
+                asked.choose(choice)
         if st.button(_("None of these"), type="tertiary", key="layout-none"):
             del session.layouts[upload_id]
             raise IngestError(

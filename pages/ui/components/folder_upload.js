@@ -103,6 +103,7 @@ function createUpload() {
 
     const post = () => {
         job.sentAt = Date.now();
+        job.isWaiting = false;
         job.isListed = data.upload === job.id;
         clearTimeout(job.timer);
         job.timer = setTimeout(postAgain, SEND_AGAIN_AFTER);
@@ -128,10 +129,7 @@ function createUpload() {
         const isKnown = data.upload === job.id;
         if (isKnown && data.has_failed) end();
         else if (isKnown && data.asks) wait();
-        else if (isKnown && job.isWaiting) {
-            job.isWaiting = false;
-            post();
-        }
+        else if (isKnown && job.isWaiting) post();
         else if (isKnown && data.acknowledged >= job.number) goOn();
         // The server was started again: what it had not saved yet is sent once more.
         else if (!isKnown && job.isListed) beginAt(job.saved);

@@ -28,8 +28,8 @@ def show_exports(run: TrainingRun) -> None:
     """Draw the export formats of a run that has a model."""
     st.markdown(
         _(
-            "Take your model with you. Each download has the model, a small program to run it, labels and a model "
-            "card. Before you get it, we test it on the validation photos and compare its answers with those here."
+            "Take your model with you. Each download has the model, a program to run it, labels and a model card. We "
+            "test it first: on the validation photos it must give the same answers as here."
         ),
         help=explain("parity"),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -52,6 +54,16 @@ def test_one_that_was_left_out_stays_out(workspace: Workspace, run: TrainingRun,
     added.without([image.id]).save()
     with pytest.raises(IngestError, match=r"left this picture out before.*gallery on the Images page"):
         add_correction(workspace, run, "odd.png", content, "red")
+
+
+def test_the_same_pages_are_not_added_twice(workspace: Workspace, run: TrainingRun) -> None:
+    pages = [Image.new("RGB", (64, 64), color) for color in ("#123456", "#654321")]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    added = add_correction(workspace, run, "scan.tif", buffer.getvalue(), "red")
+    with pytest.raises(IngestError, match="came in before"):
+        add_correction(workspace, run, "scan.tif", buffer.getvalue(), "red")
+    assert ImageDataset.load(workspace, run.dataset_id) == added
 
 
 def test_without_the_images_there_is_nowhere_to_put_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from msgspec import structs
+from PIL import Image
 
 from tests.conftest import near_duplicate, swap_classes
 from transfer_core.backbones import registry
@@ -19,6 +21,7 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.image_path import GreyRanges
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile
@@ -26,6 +29,7 @@ from transfer_core.errors import IngestError, WeightsError, WorkspaceError
 from transfer_core.evaluation.evaluation import evaluate, outputs_of_files, seen_in_training_sentence
 from transfer_core.evaluation.outcomes import answered
 from transfer_core.export.model_card import model_card
+from transfer_core.files import read_json, write_json
 from transfer_core.inference import cached_outputs as cached_outputs_module
 from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.explanation import GradCam
@@ -248,6 +252,16 @@ def test_new_photos_are_scored_kept_and_forgotten(own_run, finished_run, make_im
     assert photos.dataset.id not in finished_run.workspace.dataset_ids()
     forget_new_photos(own_run)
     assert new_photos_of(own_run) is None
+
+
+def test_deep_new_photos_are_as_bright_as_the_training_photos(own_run) -> None:
+    signature = read_json(own_run.folder / "signature.json")
+    write_json(own_run.folder / "signature.json", {**signature, "grey_ranges": [[0, 4095], None]})
+    buffer = io.BytesIO()
+    Image.fromarray(np.tile(np.arange(1000, 1064, dtype=np.uint16), (64, 1))).save(buffer, "TIFF")
+    photos = add_new_photos(own_run, [ImportedFile(("red", "1.tif"), buffer.getvalue)])
+    assert photos.dataset.grey_ranges == own_run.signature.grey_ranges == GreyRanges(integers=(0, 4095))
+    assert photos.images[0].brightness == pytest.approx(1032 / 4095 * 255, abs=1)
 
 
 def test_photos_that_the_run_has_met_are_passed_over(own_run, finished_run, make_image) -> None:

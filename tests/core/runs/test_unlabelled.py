@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import MakeImage
 from tests.core.conftest import FinishedRun
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import DATASET_FILE, IMAGES_FOLDER, ImageDataset
-from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.images.image_path import GreyRanges
+from transfer_core.data.ingest import add_files, collect_files, create_dataset
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.evaluation.clustering import Clusters
@@ -71,6 +74,14 @@ def ids_of(found: Unlabelled, names: Iterable[str]) -> set[str]:
 
 def files_below(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*.jpg")}
+
+
+def deep_photo(low: int) -> ImportedFile:
+    """Return a photo of 16 bits whose values fill a narrow range."""
+    values = np.tile(np.arange(low, low + 64, dtype=np.uint16), (64, 1))
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "TIFF")
+    return ImportedFile((f"{low}.tif",), buffer.getvalue)
 
 
 class TestWaiting:
@@ -306,12 +317,43 @@ class TestAccepting:
         assert not ids & {path.stem for path in (after.folder / IMAGES_FOLDER).iterdir()}
         assert len(accept(after, ids, "blue").images) == 36
 
+    def test_a_class_may_have_the_name_of_a_hidden_file(
+        self, dataset: ImageDataset, photos: list[ImportedFile]
+    ) -> None:
+        add_unlabelled(dataset, photos)
+        after = accept(dataset, ids_of(waiting(dataset), ["red-500.png"]), ".net")
+        assert after.counts()[".net"] == 1
+
+    def test_their_series_are_looked_for_among_the_photos_of_the_dataset(
+        self, dataset: ImageDataset, photos: list[ImportedFile]
+    ) -> None:
+        add_unlabelled(dataset, photos)
+        ids = ids_of(waiting(dataset), ["red-500.png"])
+        examined = accept(dataset, ids, "red").with_series({}).save()
+        assert examined.is_examined
+        assert not accept(take_back(examined, ids), ids, "blue").is_examined
+
+    def test_deep_photos_bring_their_black_and_white(self, workspace: Workspace) -> None:
+        dataset = add_unlabelled(create_dataset(workspace, "Desk"), [deep_photo(1000)])
+        (waits,) = waiting(dataset).photos.images
+        after = accept(dataset, {waits.id}, "things")
+        assert after.grey_ranges == GreyRanges(integers=(1000, 1063))
+        again = collect_files(after, [deep_photo(1000)], class_name="others")
+        assert [file.image_id for file in again.left_out] == [waits.id]
+
+    def test_deep_photos_that_wait_are_as_bright_as_those_of_the_dataset(self, workspace: Workspace) -> None:
+        dataset = add_files(create_dataset(workspace, "Desk"), [deep_photo(1000)], class_name="things")
+        add_unlabelled(dataset, [deep_photo(1010)])
+        assert waiting(dataset).photos.grey_ranges == dataset.grey_ranges == GreyRanges(integers=(1000, 1063))
+
     def test_a_class_needs_a_name(self, dataset: ImageDataset, photos: list[ImportedFile]) -> None:
         add_unlabelled(dataset, photos)
         ids = {image.id for image in waiting(dataset).photos.images}
         for change in (accept, move):
             with pytest.raises(InvalidConfigError, match="needs a name"):
                 change(dataset, ids, " \u200b ")
+            with pytest.raises(InvalidConfigError, match="at most 255 letters"):
+                change(dataset, ids, "a" * 256)
 
     def test_two_windows_do_not_accept_the_same_photos(
         self, dataset: ImageDataset, photos: list[ImportedFile]

@@ -57,10 +57,10 @@ def _same_but_case(dataset: ImageDataset) -> Iterator[Problem]:
         return
     counts = dataset.counts()
     sentence = plural(
-        "The names of {count} pair of classes differ only in capital letters. If a pair is one class, merge it, or "
-        "the model tries to tell alike photos apart.",
-        "The names of {count} pairs of classes differ only in capital letters. If a pair is one class, merge it, or "
-        "the model tries to tell alike photos apart.",
+        "The names of {count} pair of classes differ only in capital letters. Merge a pair that is one "
+        "class, or the model tries to separate photos that are alike.",
+        "The names of {count} pairs of classes differ only in capital letters. Merge a pair that is one "
+        "class, or the model tries to separate photos that are alike.",
         len(groups),
     )
     merged = {

@@ -44,10 +44,10 @@ def _unusable(dataset: ImageDataset) -> Iterator[Problem]:
         yield _about(files, "missing", "warning", _("Missing files"), sentence)
     if files := _files(dataset, "other_format"):
         sentence = plural(
-            "{count} file is in a format that is not read here, so the model cannot learn from it. Its format, and "
-            "what to do, stand beside its name.",
-            "{count} files are in formats that are not read here, so the model cannot learn from them. Their formats, "
-            "and what to do, stand beside their names.",
+            "{count} file is in a format that is not read here. Its format, and what to do, stand beside its "
+            "name.",
+            "{count} files are in formats that are not read here. Their formats, and what to do, stand beside "
+            "their names.",
             len(files),
         )
         yield _about(files, "other_format", "warning", _("Files in other formats"), sentence)

@@ -31,7 +31,7 @@ def check_series(dataset: ImageDataset) -> Iterator[Problem]:
         )
         names = sorted({image.class_name for series in torn for image in series})
         what_to_do = (
-            _("Put all photos of one scene into the same folder, or choose another way to split.")
+            _("Put all photos of one scene into the same folder, or split another way.")
             if dataset.split_by == "folders"
             else _("Add photos of other scenes to: {names}.").format(names=listed(names))
         )

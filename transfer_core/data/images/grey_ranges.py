@@ -41,6 +41,11 @@ def chosen_ranges(known: GreyRanges, extents: Sequence[ValueExtent], brightness:
     return GreyRanges(**ranges)
 
 
+def joined_ranges(known: GreyRanges, others: GreyRanges) -> GreyRanges:
+    """Return the ranges of a dataset that takes over photos, with those of the photos where it has none."""
+    return GreyRanges(known.integers or others.integers, known.floats or others.floats)
+
+
 def brightness_notices(ranges: GreyRanges, extents: Iterable[ValueExtent]) -> list[Notice]:
     """Return what a person should know about photos with more than 8 bits that were added.
 

@@ -64,16 +64,29 @@ _VIDEOS = (
     b"#EXTM3U",
 )
 _SOUNDS = (b"ID3", b"fLaC", b"OggS", b"MThd", b"#!AMR", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
-_ARCHIVES = (
-    b"PK\3\4",
-    b"PK\5\6",
-    b"Rar!",
-    b"7z\xbc\xaf",
-    b"\x1f\x8b",
-    b"BZh",
-    b"\xfd7zXZ",
-    b"\x28\xb5\x2f\xfd",
-)
+# Where in a file an archive says its format.
+_ARCHIVES: dict[tuple[int, bytes], str] = {
+    (0, b"PK\3\4"): "zip",
+    (0, b"PK\5\6"): "zip",
+    (0, b"\x1f\x8b"): "gzip",
+    (0, b"BZh"): "bzip2",
+    (0, b"\xfd7zXZ"): "xz",
+    (0, b"Rar!\x1a\7"): "RAR",
+    (0, b"7z\xbc\xaf\x27\x1c"): "7z",
+    (0, b"\x28\xb5\x2f\xfd"): "Zstandard",
+    (0, b"\4\x22\x4d\x18"): "LZ4",
+    (0, b"\x1f\x9d"): "compress",
+    (0, b"LZIP"): "lzip",
+    (0, b"MSCF\0\0\0\0"): "cabinet",
+    (0, b"MSWIM\0\0\0"): "WIM",
+    (0, b"xar!"): "XAR",
+    (0, b"SIT!"): "StuffIt",
+    (0, b"StuffIt"): "StuffIt",
+    (2, b"-lh"): "LHA",
+    (7, b"**ACE**"): "ACE",
+    (32_769, b"CD001"): "ISO",
+}
+MOST_ARCHIVE_BYTES = max(place + len(magic) for place, magic in _ARCHIVES)
 # Files of numbers, which other programs turn into pictures.
 _ARRAYS: tuple[tuple[bytes, str], ...] = (
     (b"\x93NUMPY", "NumPy"),
@@ -143,6 +156,12 @@ def why_not_read(content: bytes, name: str = "") -> UnreadableImageError:
         or _of_documents(content)
         or UnreadableImageError(_("it is not a picture, whatever its name says"), "not_an_image")
     )
+
+
+def archive_format(content: bytes) -> str:
+    """Return the format of an archive by its first `MOST_ARCHIVE_BYTES`; empty if it is none that is known."""
+    found = (name for (place, magic), name in _ARCHIVES.items() if content.startswith(magic, place))
+    return next(found, "")
 
 
 def camera_raw() -> UnreadableImageError:
@@ -252,7 +271,7 @@ def _of_documents(content: bytes) -> UnreadableImageError | None:
         return _no_picture(_("it is an Office document; save the photos in it as PNG or JPEG"))
     if content.startswith(b"PK") and any(part in content[:_START_SIZE] for part in _OFFICE):
         return _no_picture(_("it is an Office document; save the photos in it as PNG or JPEG"))
-    if content.startswith(_ARCHIVES):
+    if archive_format(content):
         return _no_picture(_("it is an archive, not a picture; unpack it and add what is in it"))
     return None
 

@@ -45,14 +45,12 @@ class FolderReading:
     Args:
         files: With their label, split and series. Files without a class are refused, or have an empty label.
         labels_from: Where the classes were found.
-        splits: The parts of the split that were found.
         folders: The folders that were put together, or the only one that counts.
         subfolders: Folders below the classes, which could be the classes instead.
     """
 
     files: list[ImportedFile]
     labels_from: LabelsFrom = "folders"
-    splits: tuple[Split, ...] = ()
     folders: tuple[str, ...] = ()
     subfolders: tuple[str, ...] = ()
 
@@ -220,9 +218,7 @@ class _Folders:
                 return _Label(reason=_("it lies in {folder} without a class folder").format(folder=top))
             return _Label(rest[0], parts[top])
 
-        reading = self._labelled(label_of)
-        found = {file.split for file in reading.files if file.split}
-        return replace(reading, splits=tuple(split for split in _SPLITS if split in found))
+        return self._labelled(label_of)
 
     def _split_below(self) -> FolderReading:
         """Read class folders with a part of the split in each: `cat/train`, `cat/test`."""
@@ -231,9 +227,7 @@ class _Folders:
             return _Label(place[0], splits_named(names[place[0]]).get(place[1]) if len(place) > 2 else None)
 
         names = {top: _subfolders(photos) for top, photos in self._below.items()}
-        reading = self._labelled(label_of)
-        found = {file.split for file in reading.files if file.split}
-        return replace(reading, splits=tuple(split for split in _SPLITS if split in found))
+        return self._labelled(label_of)
 
     def _together(self) -> FolderReading:
         are_versions = self._are_versions(list(self._below)) is not False
@@ -295,10 +289,7 @@ class _Folders:
             for photo, label in zip(self._photos, labels, strict=True)
         }
         reading = self._labelled(lambda place: label_of_place.get(place, _Label()), for_flat=True)
-        found = {file.split for file in reading.files if file.split}
-        return replace(
-            reading, labels_from="names", splits=tuple(split for split in _SPLITS if split in found)
-        )
+        return replace(reading, labels_from="names")
 
     def _labelled(self, label_of: _LabelOf, *, for_flat: bool = False) -> FolderReading:
         depth = len(self._outer)
@@ -332,9 +323,6 @@ class _Folders:
                 samples=by_folder,
             )
         )
-
-
-_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 def outer_folders(paths: Sequence[Path], class_names: Iterable[str] = ()) -> Path:

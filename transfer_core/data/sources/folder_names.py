@@ -1,4 +1,4 @@
-"""The meaning of folder names: parts of a split in seven languages, sessions, folders that only hold photos."""
+"""The meaning of folder names: parts of a split in nine languages, sessions, folders that only hold photos."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ if TYPE_CHECKING:
     from transfer_core.data.records import Split
 
 
-def words_in(text: str) -> frozenset[str]:
-    """Return the words of a text."""
+def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
 _WORDS: dict[Split, frozenset[str]] = {
-    "train": words_in(
-        "train training trainset trn learn learning entrenamiento entrenar entraînement entrainement apprentissage "
-        "trainingsdaten lernen treino treinamento treinar 训练 訓練 学習 トレーニング"
+    "train": _words(
+        "train training trainset trainval trn learn learning entrenamiento entrenar entraînement entrainement "
+        "apprentissage trainingsdaten lernen treino treinamento treinar 训练 訓練 学習 トレーニング обучение 훈련 학습"
     ),
-    "validation": words_in(
-        "val valid validation validate validating dev development validación validacion validierung "
-        "validierungsdaten validação validacao 验证 驗證 検証 バリデーション"
+    "validation": _words(
+        "val valid validation validate validating dev devel development validación validacion validierung "
+        "validierungsdaten validação validacao 验证 驗證 検証 バリデーション валидация 검증"
     ),
-    "test": words_in(
-        "test testing tests testset tst eval evaluation holdout heldout prueba pruebas évaluation testdaten teste "
-        "testes 测试 測試 テスト 評価"
+    "test": _words(
+        "test testing tests testset tst eval evaluation holdout heldout prueba pruebas évaluation essai testdaten "
+        "teste testes 测试 測試 テスト 評価 тест 테스트"
     ),
 }
 _SPLIT_OF_WORD: dict[str, Split] = {word: split for split, words in _WORDS.items() for word in words}
 # Words around the name of a part that say nothing: `seg_train`, `test_set`, `train images`, `val2017`, `训练数据`.
-_FILLERS = words_in(
+_FILLERS = _words(
     "a b set sets seg data dataset datasets split splits part parts folder image images imgs img photo photos "
     "picture pictures jpg jpeg png x y the of and only small full all final new original raw resized sample "
     "samples de des du d la le les el jeu conjunto datos dados ensemble données donnees daten bilder fotos "
@@ -44,10 +43,10 @@ _ASIAN_FILLERS = re.compile("数据集?|數據集?|資料集?|データ(?:セッ
 _SEPARATORS = re.compile(r"[\W\d_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _EVALUATION = re.compile("eval|évaluation|評価")
-_HOLD_OUT = re.compile(r"hold[\W_]*out", re.IGNORECASE)
+_HOLD_OUT = re.compile(r"h[eo]ld[\W_]*out", re.IGNORECASE)
 
 # Folders that only say that there are photos in them.
-_PHOTO_FOLDERS = words_in(
+_PHOTO_FOLDERS = _words(
     "image images img imgs jpegimages jpg jpeg jpegs png photo photos picture pictures pics raw data rgb "
     "original originals bilder fotos imágenes imagenes imagens 图片 圖片 图像 照片 画像 写真"
 )

@@ -128,11 +128,8 @@ def _share_of_one_to_one(pairs: Counter[tuple[str, str]]) -> float:
 
 def _folders_or_table(folders: FolderReading, table: TableReading) -> LayoutQuestion:
     names = tuple(folders.class_names)
-    samples = {
-        name: [file for file in folders.files if file.class_name == name][:_NUM_SAMPLES] for name in names
-    }
     choices = (LayoutChoice("table"), LayoutChoice("classes"))
-    return LayoutQuestion("table", names, names, choices, table.name, samples)
+    return LayoutQuestion("table", names, names, choices, table.name, _samples_of(folders))
 
 
 def _by_table(table: TableReading, found: TablesFound, settled: list[ImportedFile]) -> Reading:
@@ -166,11 +163,18 @@ def _by_folders(
 
 def _classes_or_subfolders(folders: FolderReading) -> LayoutQuestion:
     names = tuple(folders.class_names)
-    samples = {
-        name: [file for file in folders.files if file.class_name == name][:_NUM_SAMPLES] for name in names
-    }
     choices = (LayoutChoice("classes"), LayoutChoice("subfolders"))
-    return LayoutQuestion("subfolders", names, folders.subfolders, choices, samples=samples)
+    return LayoutQuestion("subfolders", names, folders.subfolders, choices, samples=_samples_of(folders))
+
+
+def _samples_of(folders: FolderReading) -> dict[str, list[ImportedFile]]:
+    """Return the first files of each class, found in one pass: there may be thousands of classes."""
+    samples: dict[str, list[ImportedFile]] = {name: [] for name in folders.class_names}
+    for file in folders.files:
+        of_class = samples.get(file.class_name or "", [])
+        if len(of_class) < _NUM_SAMPLES:
+            of_class.append(file)
+    return samples
 
 
 def _splits_of(files: Sequence[ImportedFile]) -> tuple[Split, ...]:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from transfer_core.data.images.other_formats import MOST_ARCHIVE_BYTES, archive_format
 from transfer_core.data.sources.folder import file_at, folder_source, read_file
 from transfer_core.data.sources.imported_file import (
     ImportedFile,
@@ -23,23 +24,7 @@ from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 
 _TRIED_CELLS = 200
-# Where in a file a format says its name.
-_OTHER_ARCHIVES = {
-    (0, b"Rar!\x1a\7"): "RAR",
-    (0, b"7z\xbc\xaf\x27\x1c"): "7z",
-    (0, b"\x28\xb5\x2f\xfd"): "Zstandard",
-    (0, b"\4\x22\x4d\x18"): "LZ4",
-    (0, b"\x1f\x9d"): "compress",
-    (0, b"LZIP"): "lzip",
-    (0, b"MSCF\0\0\0\0"): "cabinet",
-    (0, b"MSWIM\0\0\0"): "WIM",
-    (0, b"xar!"): "XAR",
-    (0, b"SIT!"): "StuffIt",
-    (0, b"StuffIt"): "StuffIt",
-    (2, b"-lh"): "LHA",
-    (7, b"**ACE**"): "ACE",
-    (32_769, b"CD001"): "ISO",
-}
+_READ_HERE = ("zip", "gzip", "bzip2", "xz")
 _DMG_END, _DMG_END_SIZE = b"koly", 512
 
 
@@ -164,10 +149,11 @@ def _other_archive(file: BinaryIO) -> str:
     file.seek(max(0, file.seek(0, os.SEEK_END) - _DMG_END_SIZE))
     is_dmg = file.read(len(_DMG_END)) == _DMG_END
     file.seek(0)
-    start = file.read(max(place + len(magic) for place, magic in _OTHER_ARCHIVES))
+    kind = archive_format(file.read(MOST_ARCHIVE_BYTES))
     file.seek(0)
-    kinds = (kind for (place, magic), kind in _OTHER_ARCHIVES.items() if start.startswith(magic, place))
-    return "DMG" if is_dmg else next(kinds, "")
+    if is_dmg:
+        return "DMG"
+    return "" if kind in _READ_HERE else kind
 
 
 def _is_there(path: Path) -> bool:

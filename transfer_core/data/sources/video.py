@@ -22,7 +22,7 @@ from transfer_core.data.images.decoding import encode_jpeg
 from transfer_core.data.images.image_path import MAX_STORED_SIDE
 from transfer_core.data.images.similarity import fingerprint, similar_pairs
 from transfer_core.data.limits import limits, setting_of
-from transfer_core.data.sources.imported_file import ImportedFile, clean_name
+from transfer_core.data.sources.imported_file import ImportedFile, clean_name, shown_name
 from transfer_core.errors import IngestError
 from transfer_core.language import _
 from transfer_core.types import OnProgress
@@ -128,10 +128,11 @@ def video_photos(
         _refuse(
             _("{name} has no frame that can be used. Choose a video that is not black or empty."), name=name
         )
-    stem = clean_name(PurePath(name).stem) or _("video")
+    stem = clean_name(PurePath(name).stem).lstrip(".") or _("video")
     return [
         ImportedFile(
-            (class_name, f"{stem}-{number:03d}.jpg"),
+            # Without a folder: a class such as .net would be taken for a system file.
+            (f"{stem}-{number:03d}.jpg",),
             partial(bytes, candidate.content),
             label=class_name,
             series=series,
@@ -172,7 +173,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[tuple[InputContainer, VideoSt
             yield container, stream
     except (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError) as error:
         text = _("{name} is damaged or cut off, so no photo can be taken from it. Save it again as mp4.")
-        raise IngestError(text.format(name=clean_name(name))) from error
+        raise IngestError(text.format(name=shown_name(name))) from error
 
 
 def _format(file: BinaryIO, name: str) -> str:
@@ -363,4 +364,4 @@ def _chosen(candidates: list[_Candidate], num_photos: int) -> list[_Candidate]:
 
 
 def _refuse(text: str, *, name: str, **facts: object) -> NoReturn:
-    raise IngestError(text.format(name=clean_name(name), **facts))
+    raise IngestError(text.format(name=shown_name(name), **facts))

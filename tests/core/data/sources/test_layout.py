@@ -71,16 +71,17 @@ class TestSplitWords:
                 "train",
                 "train Training TRAIN training_set seg_train train2017 images_train training-data TrainSet 01_train "
                 "训练集 训练 訓練データ 学習用 Entraînement jeu_d'entraînement entrenamiento "
-                "datos_de_entrenamiento treino treinamento Trainingsdaten train1 Train_Images",
+                "datos_de_entrenamiento treino treinamento Trainingsdaten train1 Train_Images trainval обучение 훈련",
             ),
             (
                 "validation",
-                "val valid Validation dev val2017 valid_set 验证集 驗證 検証データ Validierung validación validação",
+                "val valid Validation dev val2017 valid_set 验证集 驗證 検証データ Validierung validación validação "
+                "devel валидация 검증",
             ),
             (
                 "test",
                 "test Testing test_set seg_test test1 holdout hold-out Hold_Out eval evaluation 测试集 測試 テスト "
-                "評価用 prueba conjunto_de_prueba Testdaten testes",
+                "評価用 prueba conjunto_de_prueba Testdaten testes тест 테스트 essai held-out",
             ),
         ],
     )

@@ -39,7 +39,13 @@ def test_each_kind_of_file_is_read_whatever_its_name_says(kind: str) -> None:
     assert len(photos) == 5
     found = pictures(photos)
     assert all(is_like(image, scene(number)) for number, image in enumerate(found))
-    assert [photo.parts for photo in photos] == [("mug", f"IMG_1-00{number}.jpg") for number in range(1, 6)]
+    assert [photo.parts for photo in photos] == [(f"IMG_1-00{number}.jpg",) for number in range(1, 6)]
+    assert {photo.class_name for photo in photos} == {"mug"}
+
+
+def test_class_and_video_may_have_the_names_of_hidden_files(workspace: Workspace) -> None:
+    photos = video_photos(film([scene(number) for number in range(3)]), ".clip.mp4", ".net")
+    assert add_files(create_dataset(workspace, "films"), photos).counts() == {".net": 3}
 
 
 def test_all_photos_of_a_video_stay_on_one_side_of_the_split(workspace: Workspace) -> None:

@@ -57,22 +57,8 @@ _SURE_SPLIT_WORDS = _words(
 _SERIES_WORDS = _words(
     "patient id, patientid, patient, lesion id, lesionid, subject id, subject, series, series id"
 )
-_SPLITS: dict[Split, frozenset[str]] = {
-    "train": _words(
-        "train, training, trainval, trn, tr, learn, learning, 训练, 训练集, 訓練, 訓練集, 学習, 学習用, "
-        "entrenamiento, entraînement, entrainement, apprentissage, treino, treinamento, обучение, 훈련, "
-        "학습"
-    ),
-    "validation": _words(
-        "val, valid, validation, validate, dev, devel, development, eval, evaluation, 验证, 验证集, "
-        "驗證, 驗證集, 検証, 検証用, validación, validacion, validierung, validação, validacao, "
-        "валидация, 검증"
-    ),
-    "test": _words(
-        "test, testing, tst, holdout, hold out, held out, heldout, 测试, 测试集, 測試, 測試集, テスト, "
-        "テスト用, prueba, pruebas, essai, teste, testes, тест, 테스트"
-    ),
-}
+# Words whose meaning in a table differs from that of a folder.
+_SPLIT_OF_WORD: dict[str, Split] = {"tr": "train", "eval": "validation", "evaluation": "validation"}
 # Left to the program that reads the table.
 _NO_SPLIT = _words("unassigned, none, auto, nan, -, n/a")
 _NO_CLASS = frozenset({"", "nan", "null", "<na>", "#n/a"})
@@ -122,11 +108,7 @@ def has_word(header: str, words: Collection[str]) -> bool:
 def split_of(word: str) -> Split | None:
     """Return the split that a word of a table names, in any case and language that is known, or None."""
     plain = _SEPARATORS.sub(" ", word.strip().casefold())
-    for spelling in (plain, plain.removesuffix(" set"), plain.removesuffix(" data")):
-        for split, words in _SPLITS.items():
-            if spelling in words:
-                return split
-    return split_named(word)
+    return _SPLIT_OF_WORD.get(plain.removesuffix(" set").removesuffix(" data")) or split_named(word)
 
 
 def is_unassigned(word: str) -> bool:
