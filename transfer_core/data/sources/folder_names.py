@@ -120,6 +120,12 @@ def is_photo_folder(name: str) -> bool:
     return folded(name) in _PHOTO_FOLDERS
 
 
+def is_photo_part(name: str) -> bool:
+    """Return whether a folder name says that there are photos in it, or a part of them: `HAM10000_images_part_1`."""
+    words = _SEPARATORS.split(folded(name))
+    return any(word in _PHOTO_FOLDERS or word in ("part", "batch", "chunk", "folder") for word in words)
+
+
 def is_number(name: str) -> bool:
     """Return whether a folder name is a plain number, as classes and sessions may have."""
     return folded(name).isdecimal()

@@ -440,6 +440,72 @@ class TestUnevenFolders:
         assert set(found(paths, asked.choices[1])) == {("weather", None)}
 
 
+class TestFoldersAndTable:
+    """Both may give classes; the answer is the same whichever is read first."""
+
+    @staticmethod
+    def files(folders: dict[str, int], row: Callable[[str, int], str], head: str) -> list[ImportedFile]:
+        """Photos in folders, and a table that holds one row for each."""
+        names = [(folder, number) for folder, count in folders.items() for number in range(count)]
+        text = "\n".join([head, *(f"{folder}{number}.jpg,{row(folder, number)}" for folder, number in names)])
+        paths = [f"{folder}/{folder}{number}.jpg" for folder, number in names]
+        return [*listed(paths), *listed(["labels.csv"], text.encode)]
+
+    @staticmethod
+    def classes(files: list[ImportedFile]) -> set[str | None]:
+        return {
+            file.class_name for file in read_layout(files).files if not file.is_refused and file.may_be_photo
+        }
+
+    def test_folders_name_the_numbers_of_a_table(self) -> None:
+        row = {"cat": "0,train", "dog": "1,test"}
+        files = self.files({"cat": 4, "dog": 4}, lambda folder, _n: row[folder], "file,label,split")
+        assert Counter((file.class_name, file.split) for file in read_layout(files).files if file.split) == {
+            ("cat", "train"): 4,
+            ("dog", "test"): 4,
+        }
+
+    def test_folders_settle_which_column_holds_the_class(self) -> None:
+        varieties = ("rice", "wheat")
+        files = self.files(
+            {"blast": 4, "hispa": 4}, lambda f, n: f"{f},{varieties[n % 2]}", "file,label,variety"
+        )
+        assert self.classes(files) == {"blast", "hispa"}
+
+    @pytest.mark.parametrize("head", ["file,photographer,width", "file,sex,age"])
+    def test_a_column_that_only_repeats_is_no_rival_of_folders(self, head: str) -> None:
+        files = self.files({"cat": 6, "dog": 6}, lambda _f, n: f"{['Anna', 'Ben'][n % 2]},{640 + n}", head)
+        reading = read_layout(files)
+        assert {file.class_name for file in reading.files if not file.is_refused} >= {"cat", "dog"}
+        assert reading.read_as.labels_from == "folders"
+
+    def test_a_column_that_only_repeats_is_asked_about(self) -> None:
+        files = self.files(
+            {"images": 8}, lambda _f, n: f"{['Anna', 'Ben'][n % 2]},{640 + n}", "file,photographer,width"
+        )
+        with pytest.raises(LayoutQuestionError) as caught:
+            read_layout(files)
+        asked = caught.value.question
+        assert (asked.kind, asked.folders) == ("columns", ("photographer",))
+        assert read_layout(files, asked.choices[0]).read_as.num_classes == 2
+
+    @pytest.mark.parametrize("names", [("n0144", "n0210"), ("c1", "c2"), ("class 1", "class 2")])
+    def test_a_table_of_few_photos_leaves_numbered_classes(self, names: tuple[str, str]) -> None:
+        paths = [path for name in names for path in photos(f"train/{name}")]
+        table = "\n".join(f"v{number}.jpg\tx{number % 2}" for number in range(4))
+        more = [f"val/images/v{number}.jpg" for number in range(4)]
+        files = [*listed([*paths, *more]), *listed(["val/val_annotations.txt"], table.encode)]
+        assert self.classes(files) - {None} == set(names)
+
+    def test_photos_without_a_class_never_disagree_with_a_table(self) -> None:
+        rows = [f"Train/{name}/{n}.jpg,{name}" for name in ("0", "1") for n in range(4)]
+        rows += [f"Test/{n}.jpg,{n % 2}" for n in range(4)]
+        photos_ = [row.split(",")[0] for row in rows]
+        files = [*listed(photos_), *listed(["all.csv"], "\n".join(["path,label", *rows]).encode)]
+        reading = read_layout(files)
+        assert reading.read_as.labels_from == "table" and reading.read_as.splits == ("train", "test")
+
+
 class TestNames:
     @pytest.mark.parametrize(
         ("names", "labels"),
