@@ -725,7 +725,7 @@ class TestTable:
     )
     def test_alone_with_paths_from_elsewhere(self, photos: Path, text: str) -> None:
         (photos / "labels.csv").write_text(text)
-        found = {file.path: file.class_name for file in csv_source(photos / "labels.csv")}
+        found = {file.path: file.class_name for file in in_table(photos / "labels.csv")}
         assert "cat" in found.values()
         assert found["more/c.jpg"] == "dog"
 
