@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from transfer_core.data.sources.folder_names import (
     folded,
+    is_dated,
     is_number,
     is_photo_folder,
     is_session,
+    split_named,
     splits_named,
 )
 from transfer_core.data.sources.imported_file import ImportedFile, clean_name, refused_file
@@ -24,6 +26,7 @@ from transfer_core.data.sources.layout_choice import (
     LayoutQuestionError,
 )
 from transfer_core.data.sources.name_labels import labels_in_names
+from transfer_core.data.sources.tables.matching import is_image_name
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.language import _
 
@@ -92,18 +95,26 @@ class _Folders:
 
     def __init__(self, files: Sequence[ImportedFile]) -> None:
         self._files = files
-        photos = [file for file in files if file.may_be_photo] or list(files)
+        photos = _photos_in(files)
         self._outer = outer_folders([file.parts for file in photos])
+        self._inner: dict[str, Path] = {}
+        below = _by_top(self._placed(photos))
+        class_names = {name for top, inside in below.items() for name in _classes_in(top, inside)}
+        self._inner = {top: _inner_folders(top, inside, class_names) for top, inside in below.items()}
+        self._photos = self._placed(photos)
+        self._below = _by_top(self._photos)
+
+    def _place(self, file: ImportedFile) -> Path:
+        """Return folders and name of a file without the single folders around all photos, and within a top folder."""
         depth = len(self._outer)
-        self._photos = [
-            replace(file, parts=file.parts[depth:])
-            for file in photos
-            if file.parts[:depth] == self._outer and len(file.parts) > depth
-        ]
-        self._below: dict[str, list[ImportedFile]] = defaultdict(list)
-        for photo in sorted(self._photos, key=lambda photo: photo.parts):
-            if len(photo.parts) > 1:
-                self._below[photo.parts[0]].append(photo)
+        if file.parts[:depth] != self._outer:
+            return ()
+        place = file.parts[depth:]
+        inner = self._inner.get(place[0], ()) if place else ()
+        return (place[0], *place[1 + len(inner) :]) if place[1 : 1 + len(inner)] == inner else place
+
+    def _placed(self, files: Iterable[ImportedFile]) -> list[ImportedFile]:
+        return [replace(file, parts=place) for file in files if (place := self._place(file))]
 
     def read(self, choice: LayoutChoice | None) -> FolderReading:
         match choice.layout if choice else None:
@@ -126,22 +137,54 @@ class _Folders:
         subfolders = {top: _subfolders(photos) for top, photos in self._below.items()}
         parts = splits_named(tops)
         nested = [top for top in tops if subfolders[top]]
-        if not tops or (len(tops) == 1 and not nested and (is_photo_folder(tops[0]) or parts)):
+        if not tops or (len(tops) == 1 and not nested):
             return self._flat()
-        if any(_classes_in(self._below[top]) for top in parts):
+        if any(subfolders[top] for top in parts):
             others = [top for top in tops if top not in parts]
             if len(others) >= len(parts):
                 raise self._question(
                     "split_or_classes", tops, [LayoutChoice("split"), LayoutChoice("classes")]
                 )
             return self._split(parts)
-        if len(parts) == len(tops):
+        if len(parts) == len(tops) or any(is_photo_folder(top) for top in tops if top not in nested):
             return self._flat_parts()
-        if nested and all(splits_named(names).keys() == names for names in subfolders.values()):
+        if copies := [top for top in nested if _repeats(subfolders[top], {*tops} - {top})]:
+            return self._with_copies(copies)
+        if nested and all(map(self._is_split, nested)) and not any(map(self._holds_split, nested)):
             return self._split_below()
         if self._share_folders(subfolders):
             raise self._same_folders(nested)
+        if any(map(self._holds_split, nested)) or self._is_only_one_nested(nested):
+            choices = [LayoutChoice("classes"), *(LayoutChoice("folder", top) for top in nested)]
+            raise self._question("subfolders", tops, choices)
         return self._classes()
+
+    def _is_split(self, top: str) -> bool:
+        """Return whether all folders in a top folder are parts of a split."""
+        names = _subfolders(self._below[top])
+        return bool(names) and splits_named(names).keys() == names
+
+    def _holds_split(self, top: str) -> bool:
+        """Return whether a top folder is a dataset of its own: parts of a split with class folders in them."""
+        deeper = {photo.parts[2] for photo in self._below[top] if len(photo.parts) > 3}
+        return self._is_split(top) and bool(deeper) and not _are_sessions(deeper)
+
+    def _is_only_one_nested(self, nested: Sequence[str]) -> bool:
+        """Return whether the photos of all top folders but one lie directly in them."""
+        if len(nested) != 1 or len(self._below) < 2:
+            return False
+        names = _subfolders(self._below[nested[0]])
+        return len(names) > 1 and not _are_sessions(names)
+
+    def _with_copies(self, copies: Sequence[str]) -> FolderReading:
+        """Read class folders beside a folder that holds further folders of the same names."""
+
+        def label_of(place: Path) -> _Label:
+            if place[0] not in copies:
+                return _Label(place[0])
+            return _Label(place[1] if len(place) > 2 else "")
+
+        return replace(self._labelled(label_of), folders=tuple(map(clean_name, self._below)))
 
     def _share_folders(self, subfolders: Mapping[str, set[str]]) -> bool:
         """Return whether several top folders have the same subfolders, other than sessions."""
@@ -203,17 +246,10 @@ class _Folders:
         return label_of
 
     def _split(self, parts: Mapping[str, Split]) -> FolderReading:
-        class_names = {name for top in parts for name in _classes_in(self._below[top])}
-        inner = {
-            top: outer_folders([photo.parts[1:] for photo in self._below[top]], class_names) for top in parts
-        }
-
         def label_of(place: Path) -> _Label:
             top, rest = place[0], place[1:]
             if top not in parts:
                 return _Label(reason=_("it lies beside {folders}").format(folders=_and(parts)))
-            if rest[: len(inner[top])] == inner[top]:
-                rest = rest[len(inner[top]) :]
             if len(rest) < 2:
                 return _Label(reason=_("it lies in {folder} without a class folder").format(folder=top))
             return _Label(rest[0], parts[top])
@@ -259,17 +295,23 @@ class _Folders:
                 )
             )
 
-        def label_of(place: Path) -> _Label:
-            if place[0] != chosen:
-                return _Label(reason=_("it lies outside the folder {folder}").format(folder=chosen))
-            return _Label(place[1] if len(place) > 2 else "")
-
-        return replace(self._labelled(label_of), folders=(clean_name(chosen),))
+        inside = [file for file in self._files if self._place(file)[:1] == (chosen,)]
+        try:
+            reading = _Folders(inside).read(None)
+        except LayoutQuestionError:
+            reading = _Folders(inside).read(LayoutChoice("classes"))
+        known = set(map(id, inside))
+        reason = _("it lies outside the folder {folder}").format(folder=chosen)
+        outside = [_with_label(file, _Label(reason=reason)) for file in self._files if id(file) not in known]
+        return replace(reading, files=[*reading.files, *outside], folders=(clean_name(chosen),))
 
     def _flat(self) -> FolderReading:
+        """Read photos that lie in one folder: of one class if the folder has a name that says more than `images`."""
+        is_class = any(not is_photo_folder(top) and not splits_named([top]) for top in self._below)
         if labels_in_names([photo.parts[-1] for photo in self._photos]):
-            raise self._question("names", [], [LayoutChoice("names")])
-        return self._labelled(lambda place: _Label())
+            choices = [LayoutChoice("names"), *([LayoutChoice("classes")] if is_class else [])]
+            raise self._question("names", [], choices)
+        return self._labelled(self._class_of_top() if is_class else lambda place: _Label())
 
     def _flat_parts(self) -> FolderReading:
         """Ask about photos that lie directly in `train` and `test`: classes, or a split without class folders."""
@@ -292,10 +334,9 @@ class _Folders:
         return replace(reading, labels_from="names")
 
     def _labelled(self, label_of: _LabelOf, *, for_flat: bool = False) -> FolderReading:
-        depth = len(self._outer)
         files = []
         for file in self._files:
-            place = file.parts[depth:] if file.parts[:depth] == self._outer else ()
+            place = self._place(file)
             label = label_of(place) if len(place) > (0 if for_flat else 1) else _Label()
             files.append(_with_label(file, label))
         return FolderReading(files)
@@ -352,15 +393,50 @@ def outer_folders(paths: Sequence[Path], class_names: Iterable[str] = ()) -> Pat
 
 
 def _are_dates(names: set[str]) -> bool:
-    return all(is_session(name) and not is_number(name) for name in names)
+    return all(map(is_dated, names))
 
 
-def _classes_in(photos: Iterable[ImportedFile]) -> set[str]:
-    """Return the names of the class folders in one part of a split, below single folders around them."""
+def _photos_in(files: Sequence[ImportedFile]) -> list[ImportedFile]:
+    """Return the files that are photos by their names; those without an ending only where no photo has one."""
+    photos = [file for file in files if is_image_name(file.parts[-1])]
+    return photos or [file for file in files if file.may_be_photo] or list(files)
+
+
+def _by_top(photos: Iterable[ImportedFile]) -> dict[str, list[ImportedFile]]:
+    below: dict[str, list[ImportedFile]] = defaultdict(list)
+    for photo in sorted(photos, key=lambda photo: photo.parts):
+        if len(photo.parts) > 1:
+            below[photo.parts[0]].append(photo)
+    return below
+
+
+def _classes_in(top: str, photos: Iterable[ImportedFile]) -> set[str]:
+    """Return the names of the class folders in a top folder, below single folders around them."""
     places = [photo.parts[1:] for photo in photos]
     depth = len(outer_folders(places, {""}))
     names = {place[depth] for place in places if len(place) > depth + 1}
-    return set() if len(names) == 1 and is_photo_folder(next(iter(names))) else names
+    return set() if len(names) == 1 and _says_nothing(next(iter(names)), top) else names
+
+
+def _inner_folders(top: str, photos: Iterable[ImportedFile], class_names: set[str]) -> Path:
+    """Return the single folders in a top folder, one within the other, around its class folders or photos."""
+    places = [photo.parts[1:] for photo in photos]
+    inner = outer_folders(places, class_names or {""})
+    folders = {place[len(inner)] if len(place) > len(inner) + 1 else "" for place in places}
+    if len(folders) == 1 and _says_nothing(next(iter(folders)), top) and not folders & class_names:
+        return (*inner, *folders)
+    return inner
+
+
+def _says_nothing(name: str, top: str) -> bool:
+    """Return whether a single folder in a top folder is no class: `val/images`, `test/test`."""
+    return is_photo_folder(name) or folded(name) == folded(top) or split_named(name) is not None
+
+
+def _repeats(names: set[str], tops: set[str]) -> bool:
+    """Return whether at least two folders, and most of them, have the names of other top folders."""
+    shared = set(map(folded, names)) & set(map(folded, tops))
+    return len(shared) >= max(2, _MIN_SHARED_FOLDERS * len(names))
 
 
 def _subfolders(photos: Iterable[ImportedFile]) -> set[str]:

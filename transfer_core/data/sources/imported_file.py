@@ -23,14 +23,14 @@ _OTHER_ENDINGS = {
     *(".yml", ".xls", ".xlsx", ".ods", ".pdf", ".doc", ".docx", ".html", ".htm", ".css", ".js", ".py"),
     *(".ipynb", ".sh", ".bat", ".m", ".mat", ".npy", ".npz", ".pkl", ".pickle", ".h5", ".hdf5", ".pt"),
     *(".pth", ".onnx", ".tflite", ".db", ".ini", ".log", ".lst", ".names", ".data", ".cfg", ".rtf", ".tex"),
-    *(".url", ".lnk", ".torrent", ".sha256", ".md5"),
+    *(".url", ".lnk", ".torrent", ".sha256", ".md5", ".xmp", ".aae", ".cache"),
 }
 # Of Windows, macOS, storage devices, cameras and programs that show photos; compared without case.
 _SYSTEM_NAMES = {
     *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin", "recycler"),
     *("system volume information", "found.000", "zbthumbnail.info", "picasa.ini", "lost+found", "lost.dir"),
     *("__macosx", "icon\r", "network trash folder", "temporary items", "thevolumesettingsfolder"),
-    *("@eadir", "#recycle", "@recycle", "@recently-snapshot", "#snapshot", "@tmp"),
+    *("_ds_store", "@eadir", "#recycle", "@recycle", "@recently-snapshot", "#snapshot", "@tmp"),
 }
 _SYSTEM_STARTS = ("synophoto_thumb", "synoindex_", "~$")
 # Nothing but joiners, marks without width and variants of a letter that is not there.

@@ -13,17 +13,16 @@ from typing import get_args
 
 from transfer_core.data.records import Notice, ReadAs, Split
 from transfer_core.data.sources.folder_layout import FolderReading, read_folders
-from transfer_core.data.sources.folder_names import folded, is_number
+from transfer_core.data.sources.folder_names import folded, is_number, is_photo_part
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.layout_choice import LayoutChoice, LayoutQuestion, LayoutQuestionError
-from transfer_core.data.sources.tables.table import TableReading, TablesFound, read_tables
+from transfer_core.data.sources.tables.columns import share_of_one_to_one
+from transfer_core.data.sources.tables.table import MIN_AGREEMENT, TableReading, TablesFound, read_tables
 from transfer_core.errors import IngestError
 from transfer_core.language import _
 
 # A table that names fewer of the photos than this was made for other photos.
 _MIN_NAMED = 0.5
-# Share of photos on which folders and table must agree to count as the same classes.
-_MIN_AGREEMENT = 0.99
 _NUM_SAMPLES = 4
 _NUMBER = re.compile(r"[\d\s._\-]+")
 
@@ -68,7 +67,7 @@ def read_layout(files: Sequence[ImportedFile], choice: LayoutChoice | None = Non
                 _("No table names these photos. Expected was one with a column of names and one of classes.")
             )
         return _by_table(found.best, found, settled)
-    if choice is None and (table := found.best) and _is_decisive(table, unlabelled):
+    if choice is None and (table := _decisive(found.best, unlabelled)):
         return _by_table(table, found, settled)
     folders = read_folders(unlabelled, choice)
     return _by_folders(folders, found, [*refused, *settled], is_chosen=choice is not None)
@@ -84,46 +83,50 @@ def labelled_files(files: Sequence[ImportedFile], choice: LayoutChoice | None = 
     return read_layout(files, choice).files
 
 
-def _is_decisive(table: TableReading, files: Sequence[ImportedFile]) -> bool:
-    """Return whether a table counts rather than the folders; raise the question where they disagree."""
+def _decisive(table: TableReading | None, files: Sequence[ImportedFile]) -> TableReading | None:
+    """Return a table that counts rather than the folders, or None; raise the question where they disagree."""
+    if table is None:
+        return None
     photos = [file for file in files if file.may_be_photo]
     names_most = table.num_named >= _MIN_NAMED * len(photos)
     try:
         folders = read_folders(files)
     except LayoutQuestionError:
-        return names_most
-    if len(folders.class_names) < 2 or _are_numbered(folders.class_names):
-        return True
+        return table if names_most else None
+    if len(folders.class_names) < 2 or (names_most and _are_numbered(folders.class_names)):
+        return table
     if not names_most:
-        return False
+        return None
     of_folders = {
-        file.parts: file.class_name for file in folders.files if file.class_name and file.may_be_photo
+        file.parts: file.class_name for file in folders.files if file.class_name and not file.is_refused
     }
     pairs = Counter(
-        (of_folders[file.parts], file.class_name)
+        (file.class_name, of_folders[file.parts])
         for file in table.files
-        if file.class_name and file.parts in of_folders
+        if file.class_name and not file.is_refused and file.parts in of_folders
     )
-    if _share_of_one_to_one(pairs) >= _MIN_AGREEMENT:
-        return table.num_named >= len(of_folders)
+    if share_of_one_to_one(pairs) >= MIN_AGREEMENT:
+        # The folders settle which of several columns holds the class.
+        is_whole = not table.label_columns and table.num_named >= len(of_folders)
+        return _with_names(table, pairs) if is_whole else None
+    if not table.is_certain:
+        return None
     raise LayoutQuestionError(_folders_or_table(folders, table))
 
 
+def _with_names(table: TableReading, pairs: Counter[tuple[str, str]]) -> TableReading:
+    """Return a table whose classes are numbers with the names of the folders, if those are none."""
+    names = {label: folder for (label, folder), _count in reversed(pairs.most_common())}
+    if not all(map(is_number, names)) or any(map(is_number, names.values())):
+        return table
+    files = [replace(file, label=names.get(file.class_name or "", file.label)) for file in table.files]
+    return replace(table, files=files)
+
+
 def _are_numbered(names: Sequence[str]) -> bool:
-    """Return whether folders differ only in a number, such as `images_part_1` and `images_part_2`."""
-    return len({_NUMBER.sub("", folded(name)).strip() for name in names}) == 1 and not any(
-        map(is_number, names)
-    )
-
-
-def _share_of_one_to_one(pairs: Counter[tuple[str, str]]) -> float:
-    """Return the share of photos for which one folder stands for one label of a table and the reverse."""
-    best: dict[str, tuple[int, str]] = {}
-    for (folder, label), count in pairs.items():
-        best[folder] = max(best.get(folder, (0, "")), (count, label))
-    labels = Counter(label for _count, label in best.values())
-    agreeing = sum(count for count, label in best.values() if labels[label] == 1)
-    return agreeing / max(pairs.total(), 1)
+    """Return whether folders hold parts of the photos: `images_part_1` and `images_part_2`, not `c1` and `c2`."""
+    is_one = len({_NUMBER.sub("", folded(name)).strip() for name in names}) == 1
+    return is_one and all(map(is_photo_part, names))
 
 
 def _folders_or_table(folders: FolderReading, table: TableReading) -> LayoutQuestion:
@@ -133,7 +136,7 @@ def _folders_or_table(folders: FolderReading, table: TableReading) -> LayoutQues
 
 
 def _by_table(table: TableReading, found: TablesFound, settled: list[ImportedFile]) -> Reading:
-    if table.label_columns:
+    if table.label_columns or not table.is_certain:
         columns = (table.label_column, *table.label_columns)
         choices = tuple(LayoutChoice("table", column=column) for column in columns)
         raise LayoutQuestionError(LayoutQuestion("columns", columns, (), choices, table.name))

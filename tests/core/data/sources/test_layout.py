@@ -71,7 +71,8 @@ class TestSplitWords:
                 "train",
                 "train Training TRAIN training_set seg_train train2017 images_train training-data TrainSet 01_train "
                 "训练集 训练 訓練データ 学習用 Entraînement jeu_d'entraînement entrenamiento "
-                "datos_de_entrenamiento treino treinamento Trainingsdaten train1 Train_Images trainval обучение 훈련",
+                "datos_de_entrenamiento treino treinamento Trainingsdaten train1 Train_Images trainval обучение 훈련 "
+                "Trainingsbilder Trainingsset Lerndaten 训练样本 訓練用画像 Train_v2",
             ),
             (
                 "validation",
@@ -344,6 +345,168 @@ class TestQuestions:
                 read_layout(listed([*photos("a"), *photos("b")]), choice)
 
 
+class TestUnevenFolders:
+    """Single folders around a part, copies of the dataset within it, and folders that are no classes."""
+
+    @pytest.mark.parametrize("outer", ["brain_tumor", "cat", "pets/pets"])
+    def test_a_copy_within_the_folder_makes_no_class(self, outer: str) -> None:
+        tops = [*photos("cat"), *photos("dog"), *photos("bird")]
+        inner = [f"{outer}/{path}" for path in tops]
+        assert set(found([*tops, *inner])) == {("cat", None), ("dog", None), ("bird", None)}
+
+    def test_the_same_dataset_at_two_depths_is_asked_about(self) -> None:
+        inner = [path for name in ("cat", "dog") for path in photos(f"pets/{name}")]
+        paths = [*inner, *(f"data/{path}" for path in inner)]
+        asked = question(paths, stripes)
+        assert asked.kind == "versions" and asked.folders == ("data", "pets")
+        for choice in asked.choices[:3]:
+            assert {name for name, _split in found(paths, choice)} == {"cat", "dog"}
+
+    @pytest.mark.parametrize("test", ["test/test", "test/images", "test"])
+    def test_photos_of_one_part_without_class_folders(self, test: str) -> None:
+        paths = [*photos("train/train/cat"), *photos("train/train/dog"), *photos(test)]
+        assert set(found(paths)) == {("cat", "train"), ("dog", "train")}
+        assert all("without a class folder" in why for why in reasons(paths).values())
+
+    def test_parts_with_the_name_of_the_dataset(self) -> None:
+        paths = [
+            *photos("asl_alphabet_train/asl_alphabet_train/A"),
+            *photos("asl_alphabet_train/asl_alphabet_train/B"),
+        ]
+        assert set(found([*paths, *photos("asl_alphabet_test/asl_alphabet_test")])) == {
+            ("A", "train"),
+            ("B", "train"),
+        }
+
+    @pytest.mark.parametrize(
+        "names", [("day", "night"), ("1 euro", "10 cent"), ("0-9", "10-19"), ("1st", "2nd")]
+    )
+    @pytest.mark.parametrize("outer", ["data", "101_Objects"])
+    def test_classes_that_sound_like_sessions(self, names: tuple[str, str], outer: str) -> None:
+        paths = [path for name in names for path in photos(f"{outer}/{name}")]
+        assert set(found(paths)) == {(name, None) for name in names}
+
+    @pytest.mark.parametrize("session", ["2024-01-01", "session 1", "Tag_2"])
+    def test_sessions_of_a_single_class(self, session: str) -> None:
+        assert set(found([*photos(f"cat/{session}"), *photos(f"cat/{session}9")])) == {("cat", None)}
+
+    def test_only_one_folder_with_folders_is_asked_about(self) -> None:
+        paths = [
+            *photos("pets/train/cat"),
+            *photos("pets/val/cat"),
+            *photos("pets/train/dog"),
+            *photos("docs"),
+        ]
+        asked = question(paths)
+        assert [(choice.layout, choice.folder) for choice in asked.choices] == [
+            ("classes", ""),
+            ("folder", "pets"),
+        ]
+        assert set(found(paths, asked.choices[1])) == {
+            ("cat", "train"),
+            ("cat", "validation"),
+            ("dog", "train"),
+        }
+
+    def test_folds_with_a_split_in_each_are_asked_about(self) -> None:
+        paths = [
+            path
+            for fold in ("fold1", "fold2")
+            for part in ("train", "test")
+            for name in ("cat", "dog")
+            for path in photos(f"{fold}/{part}/{name}")
+        ]
+        asked = question(paths)
+        assert asked.kind in ("same_folders", "versions")
+        only = next(choice for choice in asked.choices if choice.layout == "folder")
+        assert set(found(paths, only)) == {
+            (name, part) for name in ("cat", "dog") for part in ("train", "test")
+        }
+
+    @pytest.mark.parametrize("masks", ["SegmentationClass", "annotations/trimaps", "masks"])
+    def test_photos_beside_masks_are_asked_about(self, masks: str) -> None:
+        assert question([*photos("JPEGImages"), *photos(masks)]).kind == "flat_parts"
+
+    def test_files_without_an_ending_say_nothing_about_the_folders(self) -> None:
+        notes = [f"Annotation/{name}/{number}" for name in ("cat", "dog") for number in range(4)]
+        assert set(found([*photos("Images/cat"), *photos("Images/dog"), *notes, "docs/README"])) == {
+            ("cat", None),
+            ("dog", None),
+        }
+
+    def test_names_hold_the_classes_of_a_single_folder(self) -> None:
+        paths = [f"weather/{name}{number}.jpg" for name in ("rain", "sunrise") for number in range(4)]
+        asked = question(paths)
+        assert [choice.layout for choice in asked.choices] == ["names", "classes"]
+        assert set(found(paths, asked.choices[1])) == {("weather", None)}
+
+
+class TestFoldersAndTable:
+    """Both may give classes; the answer is the same whichever is read first."""
+
+    @staticmethod
+    def files(folders: dict[str, int], row: Callable[[str, int], str], head: str) -> list[ImportedFile]:
+        """Photos in folders, and a table that holds one row for each."""
+        names = [(folder, number) for folder, count in folders.items() for number in range(count)]
+        text = "\n".join([head, *(f"{folder}{number}.jpg,{row(folder, number)}" for folder, number in names)])
+        paths = [f"{folder}/{folder}{number}.jpg" for folder, number in names]
+        return [*listed(paths), *listed(["labels.csv"], text.encode)]
+
+    @staticmethod
+    def classes(files: list[ImportedFile]) -> set[str | None]:
+        return {
+            file.class_name for file in read_layout(files).files if not file.is_refused and file.may_be_photo
+        }
+
+    def test_folders_name_the_numbers_of_a_table(self) -> None:
+        row = {"cat": "0,train", "dog": "1,test"}
+        files = self.files({"cat": 4, "dog": 4}, lambda folder, _n: row[folder], "file,label,split")
+        assert Counter((file.class_name, file.split) for file in read_layout(files).files if file.split) == {
+            ("cat", "train"): 4,
+            ("dog", "test"): 4,
+        }
+
+    def test_folders_settle_which_column_holds_the_class(self) -> None:
+        varieties = ("rice", "wheat")
+        files = self.files(
+            {"blast": 4, "hispa": 4}, lambda f, n: f"{f},{varieties[n % 2]}", "file,label,variety"
+        )
+        assert self.classes(files) == {"blast", "hispa"}
+
+    @pytest.mark.parametrize("head", ["file,photographer,width", "file,sex,age"])
+    def test_a_column_that_only_repeats_is_no_rival_of_folders(self, head: str) -> None:
+        files = self.files({"cat": 6, "dog": 6}, lambda _f, n: f"{['Anna', 'Ben'][n % 2]},{640 + n}", head)
+        reading = read_layout(files)
+        assert {file.class_name for file in reading.files if not file.is_refused} >= {"cat", "dog"}
+        assert reading.read_as.labels_from == "folders"
+
+    def test_a_column_that_only_repeats_is_asked_about(self) -> None:
+        files = self.files(
+            {"images": 8}, lambda _f, n: f"{['Anna', 'Ben'][n % 2]},{640 + n}", "file,photographer,width"
+        )
+        with pytest.raises(LayoutQuestionError) as caught:
+            read_layout(files)
+        asked = caught.value.question
+        assert (asked.kind, asked.folders) == ("columns", ("photographer",))
+        assert read_layout(files, asked.choices[0]).read_as.num_classes == 2
+
+    @pytest.mark.parametrize("names", [("n0144", "n0210"), ("c1", "c2"), ("class 1", "class 2")])
+    def test_a_table_of_few_photos_leaves_numbered_classes(self, names: tuple[str, str]) -> None:
+        paths = [path for name in names for path in photos(f"train/{name}")]
+        table = "\n".join(f"v{number}.jpg\tx{number % 2}" for number in range(4))
+        more = [f"val/images/v{number}.jpg" for number in range(4)]
+        files = [*listed([*paths, *more]), *listed(["val/val_annotations.txt"], table.encode)]
+        assert self.classes(files) - {None} == set(names)
+
+    def test_photos_without_a_class_never_disagree_with_a_table(self) -> None:
+        rows = [f"Train/{name}/{n}.jpg,{name}" for name in ("0", "1") for n in range(4)]
+        rows += [f"Test/{n}.jpg,{n % 2}" for n in range(4)]
+        photos_ = [row.split(",")[0] for row in rows]
+        files = [*listed(photos_), *listed(["all.csv"], "\n".join(["path,label", *rows]).encode)]
+        reading = read_layout(files)
+        assert reading.read_as.labels_from == "table" and reading.read_as.splits == ("train", "test")
+
+
 class TestNames:
     @pytest.mark.parametrize(
         ("names", "labels"),
@@ -391,7 +554,9 @@ def test_session_names(name: str) -> None:
     assert is_session(name)
 
 
-@pytest.mark.parametrize("name", ["persian", "IMG_1234", "poodle2", "front", "holiday"])
+@pytest.mark.parametrize(
+    "name", ["persian", "IMG_1234", "poodle2", "front", "holiday", "1 euro", "101_objects"]
+)
 def test_other_names_are_no_sessions(name: str) -> None:
     assert not is_session(name)
 

@@ -6,7 +6,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -78,11 +79,13 @@ class LabelColumns:
         places: Of the columns, from 0; several are one-hot.
         name: For messages.
         others: Names of columns that could as well hold the class.
+        is_certain: Whether its header names a class, or no other column is there; otherwise its content only repeats.
     """
 
     places: tuple[int, ...]
     name: str
     others: tuple[str, ...] = ()
+    is_certain: bool = True
 
 
 def column_name(headers: Sequence[str], place: int) -> str:
@@ -183,9 +186,13 @@ def label_columns(
         TableError: If no column holds a class, or a photo has several.
     """
     free = [place for place in range(grid.num_columns) if place not in used]
-    if wanted is not None:
-        return _wanted(headers, free, wanted)
     cells = {place: [row[place] for row in grid.rows] for place in free}
+    if wanted is not None:
+        return _wanted(cells, headers, free, wanted)
+    return _found(cells, headers, free)
+
+
+def _found(cells: dict[int, list[str]], headers: Sequence[str], free: Sequence[int]) -> LabelColumns:
     one_hot = _one_hot(cells, free, headers)
     by_header = _by_header(cells, free, headers)
     if one_hot and (not by_header or (set(by_header) <= set(one_hot) and _is_always_one(one_hot, cells))):
@@ -198,10 +205,17 @@ def label_columns(
     texts = [place for place in by_content if not _are_numbers(cells[place])]
     if not by_content:
         raise TableError("no_label")
-    return _chosen(texts or by_content, cells, headers)
+    return replace(_chosen(texts or by_content, cells, headers), is_certain=not any(headers))
 
 
-def _wanted(headers: Sequence[str], free: Sequence[int], wanted: str) -> LabelColumns:
+def _wanted(
+    cells: dict[int, list[str]], headers: Sequence[str], free: Sequence[int], wanted: str
+) -> LabelColumns:
+    # The columns of a one-hot table go by a common name.
+    with suppress(TableError):
+        found = _found(cells, headers, free)
+        if found.name == wanted:
+            return LabelColumns(found.places, found.name)
     for place in free:
         if column_name(headers, place).casefold() == wanted.strip().casefold():
             return LabelColumns((place,), column_name(headers, place))
@@ -225,6 +239,20 @@ def _chosen(places: Sequence[int], cells: dict[int, list[str]], headers: Sequenc
     others = [place for place in places if place not in same and len(set(cells[place])) > 1]
     names = tuple(column_name(headers, place) for place in others)
     return LabelColumns((best,), column_name(headers, best), names)
+
+
+def share_of_one_to_one(pairs: Counter[tuple[str, str]]) -> float:
+    """Return the share of photos for which one label of a source stands for one label of another and the reverse.
+
+    Args:
+        pairs: How many photos have each pair of labels.
+    """
+    best: dict[str, tuple[int, str]] = {}
+    for (first, second), count in pairs.items():
+        best[first] = max(best.get(first, (0, "")), (count, second))
+    labels = Counter(second for _count, second in best.values())
+    agreeing = sum(count for count, second in best.values() if labels[second] == 1)
+    return agreeing / max(pairs.total(), 1)
 
 
 def _is_same_sorting(first: Sequence[str], second: Sequence[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +14,7 @@ from transfer_core.data.records import Notice
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.tables import columns
 from transfer_core.data.sources.tables.class_names import class_names, named_numbers
+from transfer_core.data.sources.tables.columns import share_of_one_to_one
 from transfer_core.data.sources.tables.grid import SEVERAL, Grid, TableError, text_grids
 from transfer_core.data.sources.tables.json_grid import json_grid
 from transfer_core.data.sources.tables.labelling import LabelRow, labelled, unknown_split_words
@@ -44,6 +45,9 @@ _MAX_PARQUET_FILES = 500
 _MAX_DEPTH = 3
 _SAMPLE_ROWS = 1000
 _PART = re.compile(r"[^\W_]+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+# Share of photos on which two sources of labels must agree to count as the same classes.
+MIN_AGREEMENT = 0.99
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,9 @@ class TableReading:
         label_column: Header of the column of the class, or `column 2`; of a one-hot table the first classes.
         files: Every file that is no table: labelled, or refused with the reason; and those that are missing.
         num_named: How many of the files it names.
-        label_columns: Other columns that could as well hold the class: more than one reading when not empty.
+        label_columns: Other columns that could as well hold the class: more than one reading when not empty. Where
+            they stand in other tables, all are named with their table: `animals.csv: label`.
+        is_certain: Whether the column was found by more than values that repeat.
     """
 
     name: str
@@ -63,6 +69,7 @@ class TableReading:
     files: list[ImportedFile]
     num_named: int
     label_columns: tuple[str, ...] = ()
+    is_certain: bool = True
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ class _Table:
         words = [
             word
             for part in reversed(self.file.parts)
-            for word in _PART.findall(part.rpartition(".")[0] or part)
+            for word in _PART.findall(_CAMEL.sub(" ", part.rpartition(".")[0] or part))
         ]
         return next((split for word in words if (split := columns.split_of(word))), None)
 
@@ -124,7 +131,8 @@ def read_tables(files: list[ImportedFile], label_column: str | None = None) -> T
 
     Args:
         files: All files of a folder, an archive or an upload. Photos need no content yet.
-        label_column: Name of the column of the class, where the person chose it.
+        label_column: Name of the column of the class, where the person chose it; with a table in front, such as
+            `animals.csv: label`, that table counts.
     """
     candidates = _candidates(files)
     places = {id(file) for file in candidates}
@@ -134,14 +142,17 @@ def read_tables(files: list[ImportedFile], label_column: str | None = None) -> T
     sets: dict[tuple[object, ...], list[_Table]] = defaultdict(list)
     for table in tables:
         sets[table.kind].append(table)
+    table_name, column = _table_and_column(label_column or "", {file.path for file in candidates})
     readings = []
     for members in sets.values():
         try:
-            readings.append(_Set(members, finder, label_column, lists))
+            readings.append(_Set(members, finder, column or None, lists))
         except TableError as error:
             unused += [(table.file, error.reason) for table in members]
-    readings = _joined(sorted(readings, key=lambda reading: reading.rank, reverse=True))
+    readings.sort(key=lambda reading: (reading.name == table_name, reading.rank), reverse=True)
+    readings = _joined(readings)
     best = readings[0] if readings else None
+    rivals = [] if label_column else [other for other in readings[1:] if other.contradicts(readings[0])]
     unused += [(table.file, "fewer") for reading in readings[1:] for table in reading.tables]
     notices = [*_unused_notices(unused), *(_notices(best) if best else [])]
     if best is None:
@@ -149,7 +160,13 @@ def read_tables(files: list[ImportedFile], label_column: str | None = None) -> T
     gone = {id(table.file) for table in best.tables} | {id(file) for file, _reason in unused}
     gone |= {id(file) for file in best.lists}
     others = [file for file in candidates if id(file) not in gone]
-    return TablesFound(best.reading(others), tuple(notices))
+    return TablesFound(best.reading(others, rivals), tuple(notices))
+
+
+def _table_and_column(wanted: str, paths: Collection[str]) -> tuple[str, str]:
+    """Return the tables and the column that a person chose; no table if the name of a column holds a colon."""
+    tables, _colon, column = wanted.rpartition(": ")
+    return (tables, column) if all(path in paths for path in tables.split(", ")) else ("", wanted)
 
 
 def _joined(readings: list[_Set]) -> list[_Set]:
@@ -403,9 +420,23 @@ class _Set:
         self.rows = list(self._label_rows(found, path, lists))
 
     @property
-    def rank(self) -> tuple[bool, int, bool]:
+    def rank(self) -> tuple[bool, int, bool, bool]:
         labels = {row.label for row in self.rows if row.file is not None}
-        return len(labels) > 1, self.num_named, self._split is not None or len(self.tables) > 1
+        is_of_split = self._split is not None or len(self.tables) > 1
+        return len(labels) > 1, self.num_named, self.columns.is_certain, is_of_split
+
+    @property
+    def name(self) -> str:
+        return ", ".join(table.file.path for table in self.tables)
+
+    def contradicts(self, best: _Set) -> bool:
+        """Return whether it sorts at least half of the photos of a better reading into other classes."""
+        mine, theirs = ({row.file: row.label for row in rows.rows if row.label} for rows in (self, best))
+        pairs = Counter(
+            (label, mine[file]) for file, label in theirs.items() if file is not None and file in mine
+        )
+        is_meant = self.columns.is_certain and len(set(mine.values())) > 1
+        return is_meant and pairs.total() * 2 >= best.num_named and share_of_one_to_one(pairs) < MIN_AGREEMENT
 
     def join(self, other: _Set) -> bool:
         """Add the rows of other tables with the same headers in the same folder, if they name none of the photos."""
@@ -425,15 +456,18 @@ class _Set:
         self.num_named += other.num_named
         return True
 
-    def reading(self, others: list[ImportedFile]) -> TableReading:
+    def reading(self, others: list[ImportedFile], rivals: Sequence[_Set]) -> TableReading:
         """Return the files with their labels.
 
         Args:
             others: Files that were read in search of tables and are none.
+            rivals: Readings of other tables with other classes.
         """
-        name = ", ".join(table.file.path for table in self.tables)
         files = labelled([*self._photos, *others], self.rows)
-        return TableReading(name, self.columns.name, files, self.num_named, self.columns.others)
+        names = (self.columns.name, *self.columns.others)
+        if rivals:
+            names = tuple(f"{one.name}: {one.columns.name}" for one in (self, *rivals))
+        return TableReading(self.name, names[0], files, self.num_named, names[1:], self.columns.is_certain)
 
     def _other_paths(self) -> list[int]:
         headers = self._headers

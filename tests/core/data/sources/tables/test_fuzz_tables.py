@@ -75,7 +75,12 @@ def check(name: str, content: bytes) -> None:
         paths = [file.path for file in found.best.files]
         assert set(PHOTOS) <= set(paths)
         assert found.best.num_named <= len(PHOTOS)
-        assert all(file.class_name or file.is_refused for file in found.best.files)
+        for file in found.best.files:
+            if file.is_refused:
+                with pytest.raises(UnreadableImageError):
+                    file.read()
+            else:
+                assert file.class_name
 
 
 @bounded

@@ -466,6 +466,33 @@ class TestWhichTable:
         read_tables([text(number) for number in range(500)])
         assert len(opened) == 20
 
+    def test_two_tables_with_other_classes_are_two_readings(self, read: Read, labels: Labels) -> None:
+        photos = [f"{number}.jpg" for number in range(6)]
+        tables = {
+            "animals.csv": "file,label\n" + "".join(f"{n}.jpg,{['cat', 'dog'][n % 2]}\n" for n in range(6)),
+            "colours.csv": "file,label\n"
+            + "".join(f"{n}.jpg,{['red', 'blue', 'grey'][n % 3]}\n" for n in range(6)),
+            "again.csv": "file,label\n" + "".join(f"{n}.jpg,{['Cat', 'Dog'][n % 2]}\n" for n in range(5)),
+        }
+        best = read(photos, tables).best
+        assert best and (best.label_column, best.label_columns) == (
+            "animals.csv: label",
+            ("colours.csv: label",),
+        )
+        for column, names in (
+            ("animals.csv: label", {"cat", "dog"}),
+            ("colours.csv: label", {"red", "blue", "grey"}),
+        ):
+            chosen = read(photos, tables, column)
+            assert set(labels(chosen).values()) == names
+            assert chosen.best and not chosen.best.label_columns
+
+    def test_the_name_of_a_table_says_which_of_two_photos_it_means(self, read: Read, labels: Labels) -> None:
+        photos = [f"{part}/{number}.png" for part in ("test", "train") for number in range(1, 5)]
+        table = "id,label\n1,cat\n2,dog\n3,cat\n4,dog\n"
+        named = labels(read(photos, {"trainLabels.csv": table}))
+        assert named == {f"train/{n}.png": ["dog", "cat"][n % 2] + "/train" for n in range(1, 5)}
+
 
 class TestMatching:
     @pytest.mark.parametrize(
