@@ -349,6 +349,24 @@ def test_labelled_photos_test_it(open_page: OpenPage, run: TrainingRun, tmp_path
     assert "Right on: Your test photos" not in metrics(page)
 
 
+def test_the_folders_of_test_photos_are_asked_about(
+    open_page: OpenPage, run: TrainingRun, tmp_path: Path, make_image: MakeImage
+) -> None:
+    for seed, part in enumerate(("spring", "autumn")):
+        for color in ("blue", "red"):
+            (tmp_path / "new" / part / color).mkdir(parents=True)
+            content = make_image(color, seed=700 + seed, noise=90)
+            (tmp_path / "new" / part / color / f"{part}.png").write_bytes(content)
+    archive = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", tmp_path / "new"))
+    page = open_part(open_page, run, "overview")
+    page.file_uploader[0].upload("photos.zip", archive.read_bytes(), "application/zip").run()
+    assert "autumn and spring hold the same folders" in texts(page)
+    assert "Right on: Your test photos" not in metrics(page)
+    page.button(key="layout-1").click().run()
+    assert not page.exception and not page.error
+    assert "4 photos were tested." in texts(page)
+
+
 def test_photos_that_look_like_training_photos_are_counted_apart(
     open_page: OpenPage, run: TrainingRun, tmp_path: Path, image_folder: Path, make_image: MakeImage
 ) -> None:

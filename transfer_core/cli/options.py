@@ -13,6 +13,7 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.layout_choice import LAYOUTS, LayoutChoice, LayoutName
+from transfer_core.language import _
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.workspace import Workspace, default_workspace_root
 
@@ -78,19 +79,21 @@ def layout_options(command: Command) -> Command:
     def with_choice(
         layout_name: LayoutName | None, only_folder: str, label_column: str, **options: Any
     ) -> Any:
-        if only_folder:
-            layout_name = "folder"
-        elif label_column:
-            layout_name = "table"
-        choice = LayoutChoice(layout_name, only_folder, label_column) if layout_name else None
+        chosen = {layout_name, "folder" if only_folder else None, "table" if label_column else None} - {None}
+        if len(chosen) > 1:
+            raise click.UsageError(
+                _("--layout, --only-folder and --label-column mean different things. Give only one of them.")
+            )
+        layouts = [name for name in LAYOUTS if name in chosen]
+        choice = LayoutChoice(layouts[0], only_folder, label_column) if layouts else None
         return command(layout=choice, **options)
 
-    layouts = click.Choice([name for name in LAYOUTS if name != "folder"])
+    names = click.Choice([name for name in LAYOUTS if name != "folder"])
     for option in (
         click.option("--label-column", default="", help="Column of the table with the classes."),
         click.option("--only-folder", default="", help="Use only this one of the top folders."),
         click.option(
-            "--layout", "layout_name", type=layouts, help="Where the classes are, if that is unclear."
+            "--layout", "layout_name", type=names, help="Where the classes are, if that is unclear."
         ),
     ):
         with_choice = option(with_choice)

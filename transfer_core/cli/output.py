@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import click
 
+from transfer_core.data.checks.notices import read_as_sentence
 from transfer_core.data.checks.photo_check import Problem
 from transfer_core.data.damage import damaged_photos_sentence
 from transfer_core.data.dataset import ImageDataset
@@ -178,6 +179,7 @@ def dataset_facts(dataset: ImageDataset, problems: Iterable[Problem]) -> dict[st
     return {
         "dataset_id": dataset.id,
         "version": dataset.version,
+        "read_as": read_as_sentence(dataset.read_as) if dataset.read_as else None,
         "class_names": list(dataset.class_names),
         "num_images": len(dataset.images),
         "counts": dataset.counts(),

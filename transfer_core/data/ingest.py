@@ -75,7 +75,7 @@ def add_files(
     Args:
         dataset: The dataset before.
         files: Of a folder, an archive, a table or an upload.
-        class_name: Label for all of them; without it each file's folder is its class.
+        class_name: Label for all of them; without it each file has its own, or that of its first folder.
         burst: Names the camera recording that all of them are frames of, if they are.
         brightness: Of photos with more than 8 bits: `"stretch"` lets their values reach from black to white, `"keep"`
             shows them as common programs do. It counts for the first such photos of a dataset.
@@ -109,7 +109,7 @@ def collect_files(
     Args:
         dataset: The dataset with the earlier parts.
         files: Of a folder, an archive, a table or an upload.
-        class_name: Label for all of them; without it each file's folder is its class.
+        class_name: Label for all of them; without it each file has its own, or that of its first folder.
         burst: Names the camera recording that all of them are frames of, if they are.
         brightness: Of photos with more than 8 bits: `"stretch"` lets their values reach from black to white, `"keep"`
             shows them as common programs do. It counts for the first such photos of a dataset.

@@ -44,6 +44,27 @@ def problems(facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {problem["kind"]: problem for problem in facts["problems"]}
 
 
+def test_a_folder_with_two_meanings_needs_an_option(ingest: Any, image_folder: Path) -> None:
+    for part in ("spring", "autumn of 2024"):
+        shutil.copytree(image_folder, image_folder.parent / "seasons" / part)
+    folder = image_folder.parent / "seasons"
+    exit_code, facts, said = ingest(folder)
+    assert (exit_code, facts) == (1, {})
+    options = "--only-folder 'autumn of 2024', --only-folder spring, --layout together, --layout classes."
+    assert said.strip().endswith(f"Which ones do you want? Say so with one of: {options}")
+    exit_code, facts, _said = ingest(folder, "--only-folder", "autumn of 2024")
+    assert exit_code == 0
+    assert facts["counts"] == {"blue": 8, "green": 8, "red": 8}
+    assert facts["read_as"] == "Read as 3 classes, from folders. Only the folder autumn of 2024 is used."
+
+
+def test_options_for_the_layout_exclude_each_other(ingest: Any, image_folder: Path) -> None:
+    exit_code, facts, said = ingest(image_folder, "--layout", "classes", "--label-column", "dx")
+    assert (exit_code, facts) == (2, {})
+    assert "--layout, --only-folder and --label-column mean different things." in said
+    assert ingest(image_folder, "--layout", "classes")[0] == 0
+
+
 def test_every_problem_is_listed(ingest: Any, image_folder: Path, make_image: MakeImage) -> None:
     (image_folder / "red" / "notes.txt").write_text("not a picture")
     whole = make_image("red", seed=9, image_format="JPEG", size=(200, 160))

@@ -60,9 +60,9 @@ def sentence_of(notice: Notice) -> str:
         case "too_bright_or_dark":
             return plural(
                 "{count} photo goes beyond the values {low} to {high} of the first photos. Its brightest or darkest "
-                "parts are lost. Add all of these photos at once, as new photos.",
+                "parts are lost. Add all of these photos in one zip file, as new photos.",
                 "{count} photos go beyond the values {low} to {high} of the first photos. Their brightest or darkest "
-                "parts are lost. Add all of these photos at once, as new photos.",
+                "parts are lost. Add all of these photos in one zip file, as new photos.",
                 notice.count,
                 low=notice.names[0],
                 high=notice.names[1],

@@ -1,1 +1,1 @@
-"""List labelled files of folders, archives, tables and uploads, without unpacking anything to disk."""
+"""List the files of folders, archives, tables and uploads with their classes, without unpacking anything to disk."""

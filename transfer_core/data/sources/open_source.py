@@ -1,4 +1,4 @@
-"""Open a folder, zip, tar or table as labelled files. The content decides which it is, not the ending."""
+"""Open a folder, zip, tar or table as a list of files. The content decides which it is, not the ending."""
 
 from __future__ import annotations
 

@@ -157,9 +157,9 @@ def read_tables(files: list[ImportedFile], label_column: str | None = None) -> T
     notices = [*_unused_notices(unused), *(_notices(best) if best else [])]
     if best is None:
         return TablesFound(None, tuple(notices))
-    gone = {id(table.file) for table in best.tables} | {id(file) for file, _reason in unused}
-    gone |= {id(file) for file in best.lists}
-    others = [file for file in candidates if id(file) not in gone]
+    read = {id(table.file) for table in best.tables} | {id(file) for file, _reason in unused}
+    read |= {id(file) for file in best.lists}
+    others = [file for file in candidates if id(file) not in read]
     return TablesFound(best.reading(others, rivals), tuple(notices))
 
 
