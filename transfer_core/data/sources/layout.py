@@ -134,7 +134,8 @@ def _folders_or_table(folders: FolderReading, table: TableReading) -> LayoutQues
     samples = {
         name: [file for file in folders.files if file.class_name == name][:_NUM_SAMPLES] for name in names
     }
-    choices = (LayoutChoice("table"), LayoutChoice("classes"))
+    columns = (table.label_column, *table.label_columns) if table.label_columns else ("",)
+    choices = (*(LayoutChoice("table", column=column) for column in columns), LayoutChoice("classes"))
     return LayoutQuestion("table", names, names, choices, table.name, samples)
 
 
