@@ -443,8 +443,7 @@ class TestUnevenFolders:
 @pytest.mark.parametrize(
     "paths",
     [
-        [*photos("n02/train"), "train/cat/notes.xml", "loose.jpg"],
-        [*photos("1/train/a"), "1", *photos("data/Training"), "data/Training/1"],
+        [*photos("a/train"), *photos("a/test"), *photos("b/train"), *photos("b/test"), "notes/cat/1.xml"],
         [*photos("a/b/cat"), *photos("a/b/dog"), "a/b"],
     ],
 )
