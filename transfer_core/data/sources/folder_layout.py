@@ -107,10 +107,10 @@ class _Folders:
     def _place(self, file: ImportedFile) -> Path:
         """Return folders and name of a file without the single folders around all photos, and within a top folder."""
         depth = len(self._outer)
-        if file.parts[:depth] != self._outer:
-            return ()
         place = file.parts[depth:]
-        inner = self._inner.get(place[0], ()) if place else ()
+        if file.parts[:depth] != self._outer or not place:
+            return ()
+        inner = self._inner.get(place[0], ())
         return (place[0], *place[1 + len(inner) :]) if place[1 : 1 + len(inner)] == inner else place
 
     def _placed(self, files: Iterable[ImportedFile]) -> list[ImportedFile]:
@@ -260,7 +260,9 @@ class _Folders:
         """Read class folders with a part of the split in each: `cat/train`, `cat/test`."""
 
         def label_of(place: Path) -> _Label:
-            return _Label(place[0], splits_named(names[place[0]]).get(place[1]) if len(place) > 2 else None)
+            return _Label(
+                place[0], splits_named(names.get(place[0], ())).get(place[1]) if len(place) > 2 else None
+            )
 
         names = {top: _subfolders(photos) for top, photos in self._below.items()}
         return self._labelled(label_of)

@@ -131,7 +131,8 @@ def _are_numbered(names: Sequence[str]) -> bool:
 
 def _folders_or_table(folders: FolderReading, table: TableReading) -> LayoutQuestion:
     names = tuple(folders.class_names)
-    choices = (LayoutChoice("table"), LayoutChoice("classes"))
+    columns = (table.label_column, *table.label_columns) if table.label_columns else ("",)
+    choices = (*(LayoutChoice("table", column=column) for column in columns), LayoutChoice("classes"))
     return LayoutQuestion("table", names, names, choices, table.name, _samples_of(folders))
 
 

@@ -441,6 +441,21 @@ class TestUnevenFolders:
         assert set(found(paths, asked.choices[1])) == {("weather", None)}
 
 
+@pytest.mark.parametrize(
+    "paths",
+    [
+        [*photos("a/train"), *photos("a/test"), *photos("b/train"), *photos("b/test"), "notes/cat/1.xml"],
+        [*photos("a/b/cat"), *photos("a/b/dog"), "a/b"],
+    ],
+)
+def test_other_files_in_any_place_are_kept(paths: list[str]) -> None:
+    try:
+        reading = read_layout(listed(paths))
+    except LayoutQuestionError as error:
+        reading = read_layout(listed(paths), error.question.choices[0])
+    assert sorted("/".join(file.parts) for file in reading.files) == sorted(paths)
+
+
 class TestFoldersAndTable:
     """Both may give classes; the answer is the same whichever is read first."""
 
@@ -497,6 +512,17 @@ class TestFoldersAndTable:
         more = [f"val/images/v{number}.jpg" for number in range(4)]
         files = [*listed([*paths, *more]), *listed(["val/val_annotations.txt"], table.encode)]
         assert self.classes(files) - {None} == set(names)
+
+    def test_every_column_of_a_table_that_disagrees_is_one_answer(self) -> None:
+        kinds, colours = ("fox", "hen"), ("red", "grey")
+        files = self.files(
+            {"cat": 8, "dog": 8}, lambda _f, n: f"{kinds[n % 2]},{colours[n // 4]}", "file,label,class"
+        )
+        with pytest.raises(LayoutQuestionError) as caught:
+            read_layout(files)
+        answers = [read_layout(files, choice) for choice in caught.value.question.choices]
+        classes = [{file.class_name for file in answer.files if file.label} for answer in answers]
+        assert classes == [set(kinds), set(colours), {"cat", "dog"}]
 
     def test_photos_without_a_class_never_disagree_with_a_table(self) -> None:
         rows = [f"Train/{name}/{n}.jpg,{name}" for name in ("0", "1") for n in range(4)]

@@ -165,8 +165,11 @@ def read_tables(files: list[ImportedFile], label_column: str | None = None) -> T
 
 def _table_and_column(wanted: str, paths: Collection[str]) -> tuple[str, str]:
     """Return the tables and the column that a person chose; no table if the name of a column holds a colon."""
-    tables, _colon, column = wanted.rpartition(": ")
-    return (tables, column) if all(path in paths for path in tables.split(", ")) else ("", wanted)
+    for colon in re.finditer(": ", wanted):
+        tables = wanted[: colon.start()]
+        if all(path in paths for path in tables.split(", ")):
+            return tables, wanted[colon.end() :]
+    return "", wanted
 
 
 def _joined(readings: list[_Set]) -> list[_Set]:

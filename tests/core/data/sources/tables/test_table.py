@@ -487,6 +487,13 @@ class TestWhichTable:
             assert set(labels(chosen).values()) == names
             assert chosen.best and not chosen.best.label_columns
 
+    def test_a_column_may_have_a_colon_in_its_name(self, read: Read, labels: Labels) -> None:
+        rows = "".join(f"{n}.jpg,{['cat', 'dog'][n % 2]},{n}\n" for n in range(4))
+        tables = {"t.csv": f"file,kind: of animal,number\n{rows}"}
+        for column in ("kind: of animal", "t.csv: kind: of animal"):
+            found = read([f"{n}.jpg" for n in range(4)], tables, column)
+            assert set(labels(found).values()) == {"cat", "dog"}
+
     def test_the_name_of_a_table_says_which_of_two_photos_it_means(self, read: Read, labels: Labels) -> None:
         photos = [f"{part}/{number}.png" for part in ("test", "train") for number in range(1, 5)]
         table = "id,label\n1,cat\n2,dog\n3,cat\n4,dog\n"
