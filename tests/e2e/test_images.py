@@ -268,7 +268,7 @@ def test_the_meaning_of_folders_is_asked_with_photos(
     choose_folder(page, image_folder)
     expect(page.get_by_text("first and second hold the same folders: blue, red.")).to_be_visible()
     expect(page.get_by_alt_text("A photo in second")).to_have_count(4)
-    page.get_by_role("button", name="Yes, parts of a split").click()
+    page.get_by_role("button", name="Yes: first for training and second for testing").click()
     expect(page.get_by_text("16 images in 2 classes")).to_be_visible()
     expect(page.get_by_text("Split by your folders into training and test.")).to_be_visible()
     assert the_dataset(server).counts("test") == {"blue": 4, "red": 4}

@@ -49,7 +49,7 @@ def test_photos_are_moved_accepted_undone_and_thrown_away(
     assert counts() == {}
     page.get_by_role("radio", name="Not sorted yet · 3").click()
     settle(page)
-    page.get_by_role("button", name="Throw away").first.click()
+    page.get_by_role("button", name="Throw away this pile").click()
     click_button(page, "Delete them")
     expect(page.get_by_text("3 photos wait for you.")).to_be_visible()
     found = unlabelled_of(ImageDataset.load(server.workspace, dataset.id))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from pages.ui.app.process import work_queue
 from tests.conftest import MakeImage
@@ -61,15 +62,21 @@ def test_a_zip_becomes_a_dataset(open_page: OpenPage, image_folder: Path) -> Non
     assert page.title[0].value == "1 · Model"
 
 
-def test_a_zip_with_two_meanings_is_asked_about(
-    open_page: OpenPage, image_folder: Path, page_workspace: Workspace
-) -> None:
+def ask_about_zip(open_page: OpenPage, image_folder: Path) -> AppTest:
+    """The page with the question about a zip of two folders with class folders in each."""
     for part in ("one", "two"):
         for color in ("blue", "red"):
             shutil.copytree(image_folder / color, image_folder / "all" / part / f"{part} {color}")
     page = open_page("2_Images")
     page.button_group[0].set_value("A zip or tar file").run()
     page.file_uploader[0].upload("all.zip", zip_of(image_folder / "all"), "application/zip").run()
+    return page
+
+
+def test_a_zip_with_two_meanings_is_asked_about(
+    open_page: OpenPage, image_folder: Path, page_workspace: Workspace
+) -> None:
+    page = ask_about_zip(open_page, image_folder)
     assert "The class folders have folders in them. Which ones are your classes?" in texts(page)
     assert not page_workspace.dataset_ids()
     assert [page.button(key=f"layout-{number}").label for number in range(2)] == [
@@ -81,6 +88,28 @@ def test_a_zip_with_two_meanings_is_asked_about(
     assert "Read as 4 classes, from subfolders." in texts(page)
     (asked,) = page.session_state["session"].layouts.values()
     assert not asked.question.samples and not asked.thumbnails
+
+
+def test_a_zip_whose_meanings_are_all_wrong_adds_nothing(
+    open_page: OpenPage, image_folder: Path, page_workspace: Workspace
+) -> None:
+    page = ask_about_zip(open_page, image_folder)
+    page.button(key="layout-none").click().run()
+    for _again in range(2):
+        assert "Put the photos of each class into a folder with its name, then choose it again." in texts(
+            page
+        )
+        assert not [button for button in page.button if "layout" in str(button.key)]
+        page.run()
+    assert not page.exception and not page_workspace.dataset_ids()
+
+
+def test_a_question_that_was_left_is_named(open_page: OpenPage, image_folder: Path) -> None:
+    page = ask_about_zip(open_page, image_folder)
+    page.button_group[0].set_value("One class").run()
+    assert "Your answer was missing, so nothing was added. Choose the photos again." in texts(page)
+    page.run()
+    assert "Your answer was missing" not in texts(page)
 
 
 def test_a_zip_that_is_none_is_one_sentence_and_loses_nothing(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pages.ui.app.arrivals import Upload
 from pages.ui.app.session import Session
-from pages.ui.app.upload_parts import expect_files, take_part
-from transfer_core.data.ingest import create_dataset
+from pages.ui.app.upload_parts import expect_files, take_part, without_known
+from tests.conftest import MakeImage
+from transfer_core.data.checks.notices import read_as_sentence
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import collect_files, create_dataset
+from transfer_core.data.records import ReadAs
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.workspace import Workspace
 
@@ -84,3 +89,20 @@ def test_too_many_files_are_refused_as_a_whole(upload: Upload, monkeypatch: pyte
     monkeypatch.setenv("TRANSFER_STUDIO_MAX_FILES", "1")
     with pytest.raises(IngestError, match="There are more than 1 files"):
         expect_files(Session(), upload, {"paths": ["a/b/1.jpg", "a/b/2.jpg"], "tables": []})
+
+
+def test_only_added_photos_say_how_they_were_read(upload: Upload, make_image: MakeImage) -> None:
+    paths = ["colors/red/1.png", "colors/blue/2.png"]
+    expect_files(Session(), upload, {"paths": paths, "tables": []})
+    files = [take_part(upload, part(path, make_image(seed=seed))) for seed, path in enumerate(paths)]
+    wanted = [file for file in files if file]
+    first = without_known(upload, upload.before, collect_files(upload.before, wanted))
+    assert first.read_as == ReadAs("folders", 2)
+    again = Upload("2", first.save(), first)
+    again.read_as = ReadAs("names", 5)
+    present = ImageDataset.load(Workspace(first.folder.parent.parent), first.id)
+    assert without_known(again, present, collect_files(present, wanted)).read_as == ReadAs("folders", 2)
+    more = [replace(wanted[0], parts=("red", "3.png"), read=lambda: make_image(seed=9))]
+    joined = without_known(again, present, collect_files(present, more)).read_as
+    assert joined == ReadAs("names", 5, is_addition=True)
+    assert read_as_sentence(joined) == "Added last: Read as 5 classes, from the file names."

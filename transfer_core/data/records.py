@@ -130,6 +130,7 @@ class ReadAs(Struct, frozen=True, forbid_unknown_fields=True):
         column: Its column.
         splits: Parts of the split that folders or the table name.
         folders: Top folders that were put together, or the only one that was used.
+        is_addition: Whether the photos joined others.
     """
 
     labels_from: LabelsFrom
@@ -138,6 +139,7 @@ class ReadAs(Struct, frozen=True, forbid_unknown_fields=True):
     column: Text = ""
     splits: tuple[Split, ...] = ()
     folders: tuple[Text, ...] = ()
+    is_addition: bool = False
 
 
 class Notice(Struct, frozen=True, forbid_unknown_fields=True, gc=False):

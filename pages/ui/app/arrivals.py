@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import ReadAs
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.layout_choice import LayoutChoice, LayoutQuestion
 
@@ -34,6 +35,9 @@ class Upload:
         has_failed: Whether saving failed, which ended the upload.
         is_shown: Whether the page was drawn after the end.
         problem: Error message for the person.
+        notice: Sentence for the person about an upload that was given up without an error.
+        name: Of a new dataset.
+        read_as: How its files were understood.
         listing: The browser's list of files, kept while the person is asked what the folders mean.
     """
 
@@ -53,6 +57,9 @@ class Upload:
     has_failed: bool = False
     is_shown: bool = False
     problem: str = ""
+    notice: str = ""
+    name: str = ""
+    read_as: ReadAs | None = None
     listing: dict[str, Any] | None = None
 
 
@@ -64,11 +71,20 @@ class AskedLayout:
         question: The possible meanings.
         thumbnails: JPEG files by folder or class.
         choice: The answer, as soon as there is one.
+        is_declined: Whether the person said that no meaning is right.
+        is_drawn: Whether it is on the page that is drawn now.
     """
 
     question: LayoutQuestion
     thumbnails: dict[str, list[bytes]] = field(default_factory=dict)
     choice: LayoutChoice | None = None
+    is_declined: bool = False
+    is_drawn: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the person has neither chosen nor declined."""
+        return self.choice is None and not self.is_declined
 
     def choose(self, choice: LayoutChoice) -> None:
         """Keep the answer, and drop the photos: they would hold a whole archive in memory."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import streamlit as st
@@ -50,33 +51,61 @@ def read_or_ask(session: Session, upload_id: str, files: Sequence[ImportedFile])
 
 
 def is_answered(session: Session, upload_id: str) -> bool:
-    """Return whether the person need not be asked about an upload; draw the open question if they must.
-
-    Raises:
-        IngestError: If the person says that no meaning is right; the message says what to do.
-    """
+    """Return whether the files of an upload may be read; otherwise draw the question, or that it was declined."""
     asked = session.layouts.get(upload_id)
     if asked is None or asked.choice:
         return True
+    asked.is_drawn = True
+    if asked.is_declined:
+        st.info(declined(), icon=":material/info:")
+        return False
     with st.container(border=True, key="layout-question"):
         st.markdown(f":material/help: **{plain(asked.question.sentence)}**")
         for number, (name, pictures) in enumerate(asked.thumbnails.items()):
             _show_photos(number, name, pictures)
-        _show_choices(session, upload_id, asked)
+        _show_choices(asked)
+    if asked.is_declined:
+        st.rerun()
     return asked.choice is not None
 
 
-def _show_choices(session: Session, upload_id: str, asked: AskedLayout) -> None:
+def declined() -> str:
+    """Return the sentence that no meaning of the folders was right."""
+    return _(
+        "Nothing was added. Put the photos of each class into a folder with its name, then choose it again."
+    )
+
+
+@contextmanager
+def forgetting_lost_questions(session: Session) -> Iterator[None]:
+    """Say once which uploads have left the page with an open question: those that the block does not draw."""
+    for asked in session.layouts.values():
+        asked.is_drawn = False
+    yield
+    lost = [key for key, asked in session.layouts.items() if asked.is_open and not asked.is_drawn]
+    for key in lost:
+        del session.layouts[key]
+    if session.upload and session.upload.id in lost:
+        session.upload = None
+    if lost:
+        st.info(unanswered(), icon=":material/info:")
+
+
+def unanswered() -> str:
+    """Return the sentence that an upload was left before its question was answered."""
+    return _("Your answer was missing, so nothing was added. Choose the photos again.")
+
+
+def _show_choices(asked: AskedLayout) -> None:
+    choices = asked.question.choices
     with st.container(horizontal=True):
-        for number, choice in enumerate(asked.question.choices):
+        for number, choice in enumerate(choices):
             kind: Literal["primary", "secondary"] = "secondary" if number else "primary"
             if st.button(plain(asked.question.answer(choice)), type=kind, key=f"layout-{number}"):
                 asked.choose(choice)
-        if st.button(_("None of these"), type="tertiary", key="layout-none"):
-            del session.layouts[upload_id]
-            raise IngestError(
-                _("Nothing was added. Put the photos of each class into a folder with its name.")
-            )
+        none = _("None of these") if len(choices) > 1 else _("No")
+        if st.button(none, type="tertiary", key="layout-none"):
+            asked.is_declined = True
 
 
 def received_thumbnail(content: str) -> bytes:

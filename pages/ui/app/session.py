@@ -53,6 +53,7 @@ class Session:
         brightness: Of photos with more than 8 bits that are added as new photos.
         video_dataset_id: The dataset that the latest video was added to, or None.
         open_pile: The pile of photos without labels that is open, or None.
+        to_throw_away: Selected photos without labels that the person is asked about before they are deleted.
         accepted: The photos without labels that were added to a class last, or None.
         num_files_taken: Uploads that were processed; a new number gives an empty upload field.
         shown_problem: The kind of problem whose images the gallery shows, or None.
@@ -92,6 +93,7 @@ class Session:
     brightness: Brightness = "stretch"
     video_dataset_id: str | None = None
     open_pile: str | None = None
+    to_throw_away: tuple[str, ...] = ()
     accepted: Accepted | None = None
     num_files_taken: int = 0
     shown_problem: str | None = None

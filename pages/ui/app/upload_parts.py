@@ -45,7 +45,7 @@ def expect_files(session: Session, upload: Upload, listing: dict[str, Any]) -> l
     reading = read_or_ask(session, upload.id, [*listed, *tables])
     if reading is None:
         return None
-    upload.after = structs.replace(upload.after, read_as=reading.read_as)
+    upload.read_as = reading.read_as
     settled = []
     for file in reading.files:
         if isinstance(file.read, partial):
@@ -80,19 +80,21 @@ def take_part(upload: Upload, part: dict[str, Any]) -> ImportedFile | None:
 
 def present_dataset(upload: Upload) -> ImageDataset:
     """Return the dataset of an upload as it is now: another tab or part of the page may have changed it."""
-    if not upload.after.version:
-        return upload.after
-    present = ImageDataset.load(workspace(), upload.after.id)
-    return structs.replace(present, read_as=upload.after.read_as)
+    return ImageDataset.load(workspace(), upload.after.id) if upload.after.version else upload.after
 
 
 def without_known(upload: Upload, present: ImageDataset, collected: ImageDataset) -> ImageDataset:
-    """Return `collected` without its list of files that `present` already had; `upload` counts them instead."""
+    """Return `collected` without its list of files that `present` already had; `upload` counts them instead.
+
+    Only an upload that adds a photo says how the photos were read.
+    """
     again = {file for file in collected.left_out if file.kind == "again"} - set(present.left_out)
     upload.num_known += len(again)
-    return structs.replace(
-        collected, left_out=tuple(file for file in collected.left_out if file not in again)
-    )
+    left_out = tuple(file for file in collected.left_out if file not in again)
+    if upload.read_as and len(collected.images) > len(present.images):
+        read_as = structs.replace(upload.read_as, is_addition=bool(upload.before.images))
+        return structs.replace(collected, left_out=left_out, read_as=read_as)
+    return structs.replace(collected, left_out=left_out)
 
 
 def check_outcome(upload: Upload) -> None:
@@ -110,6 +112,8 @@ def show_outcome(upload: Upload) -> None:
     if upload.problem:
         st.error(plain(upload.problem), icon=":material/error:")
         return
+    if upload.notice:
+        st.info(plain(upload.notice), icon=":material/info:")
     if upload.is_stopped:
         st.info(
             plural(

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.app.arrivals import Upload
-from pages.ui.app.layout_question import is_answered, received_thumbnail
+from pages.ui.app.layout_question import declined, is_answered, received_thumbnail, unanswered
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, component_value, write_address
@@ -64,7 +64,7 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
     if upload is None:
         return
     if upload.listing:
-        _show_question(session, upload)
+        _show_question(session, dataset, upload)
     show_outcome(upload)
     if upload.is_complete and not upload.is_shown:
         upload.is_shown = True
@@ -106,7 +106,15 @@ def _begin(dataset: ImageDataset | None, batch: dict[str, Any]) -> Upload:
         dataset = ImageDataset.load(workspace(), batch["dataset"])
     before = dataset or create_dataset(workspace(), batch["name"])
     num_before = batch["number"] - 1
-    return Upload(batch["upload"], before, before, num_before, num_saved=num_before, is_resumed=is_resumed)
+    return Upload(
+        batch["upload"],
+        before,
+        before,
+        num_before,
+        num_saved=num_before,
+        is_resumed=is_resumed,
+        name=batch["name"],
+    )
 
 
 def _add_batch(session: Session, upload: Upload, batch: dict[str, Any]) -> None:
@@ -130,15 +138,26 @@ def _expect(session: Session, upload: Upload) -> None:
         upload.listing = None
 
 
-def _show_question(session: Session, upload: Upload) -> None:
-    try:
-        if not is_answered(session, upload.id):
+def _show_question(session: Session, dataset: ImageDataset | None, upload: Upload) -> None:
+    if not is_answered(session, upload.id):
+        if session.layouts[upload.id].is_open:
             return
+        _give_up(upload, declined())
+        st.rerun()
+    if not upload.is_resumed:
+        # The person may have changed meanwhile whether the photos join others.
+        upload.before = upload.after = dataset or create_dataset(workspace(), upload.name)
+    try:
         _expect(session, upload)
     except TransferStudioError as error:
-        upload.problem, upload.listing = str(error), None
-        upload.is_complete = upload.has_failed = True
+        upload.problem = str(error)
+        _give_up(upload, "")
     st.rerun()
+
+
+def _give_up(upload: Upload, notice: str) -> None:
+    upload.notice, upload.listing = notice, None
+    upload.is_complete = upload.has_failed = True
 
 
 def _wanted_thumbnails(session: Session, upload: Upload) -> list[str]:
@@ -153,7 +172,9 @@ def _take_thumbnails(session: Session) -> None:
     if not sent or upload is None or sent["upload"] != upload.id or not upload.listing:
         return
     if sent["is_over"]:
-        session.upload = None  # The folder is no longer there to be sent.
+        # The folder is no longer in the browser.
+        session.layouts.pop(upload.id, None)
+        _give_up(upload, unanswered())
         return
     contents = {part["path"]: part["content"] for part in sent["files"]}
     asked = session.layouts[upload.id]

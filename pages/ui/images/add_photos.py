@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pages.ui.app.dataset_choice import dataset_labels, stored_datasets
-from pages.ui.app.layout_question import is_answered, read_or_ask
+from pages.ui.app.layout_question import forgetting_lost_questions, is_answered, read_or_ask
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.sample_run import take_sample
@@ -63,7 +63,8 @@ def show_image_sources(session: Session) -> None:
         _("Where are your images?"), list(ways), default=first, required=True, key="image-source"
     )
     _show_brightness(session, dataset)
-    ways[chosen or next(iter(ways))](session, dataset)
+    with forgetting_lost_questions(session):
+        ways[chosen or next(iter(ways))](session, dataset)
 
 
 def _show_brightness(session: Session, dataset: ImageDataset | None) -> None:
@@ -74,14 +75,14 @@ def _show_brightness(session: Session, dataset: ImageDataset | None) -> None:
         "keep": _("Keep as in the files"),
     }
     chosen = st.segmented_control(
-        _("Brightness of photos with more than 8 bits"),
+        _("Brightness of 16-bit photos"),
         list(labels),
         default=session.brightness,
         format_func=labels.__getitem__,
         required=True,
         key="brightness",
-        help=_("This counts when you add such photos again, as new photos."),
     )
+    st.caption(_("This counts when you add such photos again, as new photos."))
     session.brightness = chosen
 
 
@@ -98,12 +99,8 @@ def _show_archive(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _take_archive(session: Session, dataset: ImageDataset | None, file: UploadedFile) -> None:
-    try:
-        if not is_answered(session, file.file_id):
-            return
-    except TransferStudioError:
-        free_upload(file)
-        raise
+    if not is_answered(session, file.file_id):
+        return
     before = dataset or create_dataset(workspace(), file.name.split(".")[0])
     bar = st.progress(0.0)
 
@@ -115,7 +112,8 @@ def _take_archive(session: Session, dataset: ImageDataset | None, file: Uploaded
             reading = read_or_ask(session, file.file_id, files)
             if reading is None:
                 st.rerun()
-            before = replace(before, read_as=reading.read_as)
+            read_as = replace(reading.read_as, is_addition=bool(before.images))
+            before = replace(before, read_as=read_as)
             after = add_files(before, reading.files, brightness=session.brightness, progress=show_progress)
     except TransferStudioError:
         bar.empty()

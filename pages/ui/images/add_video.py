@@ -93,7 +93,7 @@ def _show_form(session: Session, dataset: ImageDataset | None) -> None:
             width="stretch",
         )
         num_photos = st.slider(
-            _("The most photos to take from it"),
+            _("At most this many photos"),
             _STEP,
             MOST_PHOTOS,
             DEFAULT_NUM_PHOTOS,

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
-from msgspec.structs import replace
 
 from pages.ui.app.arrivals import Upload
-from pages.ui.app.layout_question import is_answered, read_or_ask
+from pages.ui.app.layout_question import declined, is_answered, read_or_ask
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, write_address
@@ -81,12 +80,11 @@ def _start(session: Session, dataset: ImageDataset | None, relative: str) -> Non
 
 def _take_in(session: Session, upload: Upload, root: Path) -> None:
     """Add the remaining files. A click elsewhere interrupts this; the next drawing of the page continues."""
-    try:
-        if not is_answered(session, upload.id):
-            return
-    except TransferStudioError as error:
-        upload.problem, upload.is_complete = str(error), True
-        st.rerun()
+    if not is_answered(session, upload.id):
+        if not session.layouts[upload.id].is_open:
+            upload.notice, upload.is_complete = declined(), True
+            st.rerun()
+        return
     bar = st.progress(0.0, text=_("Looking through the folder …"))
     st.button(
         _("Stop here and keep what is in"),
@@ -99,7 +97,7 @@ def _take_in(session: Session, upload: Upload, root: Path) -> None:
         reading = read_or_ask(session, upload.id, folder_source(allowed_folder(root, upload.id)))
         if reading is None:
             st.rerun()
-        upload.after = replace(upload.after, read_as=reading.read_as)
+        upload.read_as = reading.read_as
         files = reading.files
         for start in range(upload.num_batches * BATCH_FILES, len(files), BATCH_FILES):
             _add_batch(session, upload, files, start, bar)

@@ -30,9 +30,7 @@ def show_split_choice(dataset: ImageDataset) -> None:
                 ).format(count=num_folds)
             )
         else:
-            st.caption(
-                _("The images stay in the parts in which your folders train, validation and test have them.")
-            )
+            st.caption(_("The photos stay in the parts that your folders or your table give them."))
         seed = dataset.seed
         if split_by != "folders":
             lowest, highest = map(int, bounds_of("seed"))

@@ -184,6 +184,7 @@ def _show_sorting(dataset: ImageDataset, found: Unlabelled, run: TrainingRun | N
     how = _("Sorted by how they look: name a pile to add it.") if "looks" in kinds else ""
     if found.run_id and kinds & {"class", "unsure"}:
         how = _("Your model has proposed the classes, the surest photos first.")
+        how += " " + _("It knows only its own classes: other things land in one of them too.")
     st.markdown(f"**{counted}** {how}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if "looks" in kinds and not (kinds & {"new"}):
@@ -256,12 +257,32 @@ def _show_pile(session: Session, dataset: ImageDataset, found: Unlabelled, pile:
             key="accept-pile",
         ):
             guarded(_accept)(session, dataset, ids, class_name or "")
-        with st.popover(_("Throw away"), icon=":material/delete:"):
+        with st.popover(_("Throw away this pile"), icon=":material/delete:"):
             text = plural("Delete this photo for good?", "Delete these {count} photos for good?", len(ids))
             st.markdown(text)
             if st.button(_("Delete them"), icon=":material/delete_forever:", key="throw-away-pile"):
                 guarded(_throw_away)(dataset, ids)
+    _confirm_throwing_away(session, dataset, found)
     _show_tiles(session, dataset, found, pile, names, class_name or "")
+
+
+def _confirm_throwing_away(session: Session, dataset: ImageDataset, found: Unlabelled) -> None:
+    """Ask before selected photos are deleted, which cannot be undone."""
+    ids = [image_id for image_id in session.to_throw_away if image_id in found.photos.by_id]
+    if not ids:
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="confirm-delete"):
+        st.markdown(plural("Delete this photo for good?", "Delete these {count} photos for good?", len(ids)))
+        is_kept = st.button(_("Keep them"), key="keep-selected")
+        is_deleted = st.button(
+            _("Delete them"), icon=":material/delete_forever:", type="primary", key="delete-selected"
+        )
+    if is_kept or is_deleted:
+        session.to_throw_away = ()
+    if is_deleted:
+        guarded(_throw_away)(dataset, ids)
+    elif is_kept:
+        st.rerun()
 
 
 def _add_words(count: int, class_name: str | None) -> str:
@@ -315,7 +336,8 @@ def _act(session: Session, dataset: ImageDataset, action: dict[str, Any], class_
             move(dataset, ids, str(action.get("class_name", "")))
             st.rerun()
         case "exclude":
-            _throw_away(dataset, ids)
+            session.to_throw_away = tuple(ids)
+            st.rerun()
         case "confirm":
             _accept(session, dataset, ids, class_name)
         case _:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import zip_longest
 
 from transfer_core.data.checks.problems import Fix, Problem, Severity
 from transfer_core.data.dataset import ADVISED_IMAGES_PER_CLASS, MIN_IMAGES_PER_CLASS, ImageDataset
@@ -75,7 +76,7 @@ def _same_but_case(dataset: ImageDataset) -> Iterator[Problem]:
         "warning",
         _("Class names that differ only in capital letters"),
         _with_names(sentence, [_counted(names, counts) for names in groups]),
-        image_ids=_ids_in(dataset, [name for names in groups for name in names]),
+        image_ids=_alternating_ids(dataset, [name for names in groups for name in names]),
         fix=Fix(_("Merge these classes"), lambda fixed: fixed.merged_classes(merged)),
     )
 
@@ -253,6 +254,12 @@ def _with_names(sentence: str, names: Collection[str]) -> str:
 
 def _ids_in(dataset: ImageDataset, names: Collection[str]) -> tuple[str, ...]:
     return tuple(image.id for image in dataset.images if image.class_name in names)
+
+
+def _alternating_ids(dataset: ImageDataset, names: Collection[str]) -> tuple[str, ...]:
+    """Return the photos of classes in turns, so that the first few show each class."""
+    by_class = [[image.id for image in dataset.images if image.class_name == name] for name in names]
+    return tuple(image_id for some in zip_longest(*by_class) for image_id in some if image_id)
 
 
 def _without_classes(dataset: ImageDataset, names: Collection[str]) -> ImageDataset:

@@ -119,7 +119,8 @@ def read_as_sentence(read_as: ReadAs) -> str:
         sentences.append(_("Only the folder {folder} is used.").format(folder=read_as.folders[0]))
     if any(split != "train" for split in read_as.splits):
         sentences.append(_split_sentence(read_as))
-    return " ".join(sentences)
+    said = " ".join(sentences)
+    return _("Added last: {sentences}").format(sentences=said) if read_as.is_addition else said
 
 
 def _column(header: str) -> str:

@@ -200,10 +200,11 @@ class _Folders:
 
     def _same_folders(self, tops: list[str]) -> LayoutQuestionError:
         folders = [LayoutChoice("folder", top) for top in tops]
-        layouts = [LayoutChoice(layout) for layout in ("split", "together", "classes")]
+        # Nothing in their names speaks for a split, and together no photo is kept from training for it.
+        layouts = [LayoutChoice(layout) for layout in ("together", "split", "classes")]
         match self._are_versions(tops):
             case True:
-                return self._question("versions", tops, [*folders, *layouts[1:]])
+                return self._question("versions", tops, [*folders, layouts[0], layouts[-1]])
             case False:
                 return self._question("same_folders", tops, layouts)
             case None:
@@ -364,6 +365,9 @@ class _Folders:
                 tuple(likeliest.class_names),
                 tuple(choices),
                 samples=by_folder,
+                parts={clean_name(top): split for top, split in _with_largest_training(self._below).items()}
+                if any(choice.layout == "split" for choice in choices)
+                else {},
             )
         )
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError
 from transfer_core.language import _, plural
+
+if TYPE_CHECKING:
+    from transfer_core.data.records import Split
 
 LayoutName = Literal["classes", "split", "together", "subfolders", "folder", "names", "table"]
 LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
@@ -48,6 +51,7 @@ class LayoutQuestion:
         choices: The meanings, the likeliest first.
         table: Name of the table, where there is one.
         samples: A few photos of each folder or class, to be shown with the question.
+        parts: The part of the split that each folder would be, if a split is one of the choices.
     """
 
     kind: Ambiguity
@@ -56,6 +60,7 @@ class LayoutQuestion:
     choices: tuple[LayoutChoice, ...]
     table: str = ""
     samples: Mapping[str, Sequence[ImportedFile]] = field(default_factory=dict)
+    parts: Mapping[str, Split] = field(default_factory=dict)
 
     @property
     def sentence(self) -> str:
@@ -79,9 +84,9 @@ class LayoutQuestion:
                     folders=folders
                 )
             case "names":
-                return _(
-                    "All photos are in one folder. Their names seem to hold the classes: {classes}."
-                ).format(classes=classes)
+                return _("All photos are in one folder. Are their classes in their names: {classes}?").format(
+                    classes=classes
+                )
             case "table":
                 return _("The folders and the table {table} give different classes. Which are right?").format(
                     table=self.table
@@ -97,7 +102,7 @@ class LayoutQuestion:
         """Return the words for one of the choices."""
         match choice.layout:
             case "split":
-                return _("Yes, parts of a split")
+                return _("Yes: {parts}").format(parts=joined([*map(self._part, self.parts.items())]))
             case "together":
                 return _("Put them together: {classes}").format(classes=listed(self.class_names))
             case "subfolders":
@@ -110,7 +115,7 @@ class LayoutQuestion:
             case "folder":
                 return _("Only {folder}").format(folder=choice.folder)
             case "names":
-                return _("Take the classes from the names")
+                return _("Yes, take them from the names")
             case "table" if choice.column:
                 return _("The column {column}").format(column=choice.column)
             case "table":
@@ -122,6 +127,16 @@ class LayoutQuestion:
                     len(self.folders),
                     classes=listed(self.folders),
                 )
+
+    def _part(self, part: tuple[str, Split]) -> str:
+        folder, split = part
+        match split:
+            case "train":
+                return _("{folder} for training").format(folder=folder)
+            case "validation":
+                return _("{folder} for validation").format(folder=folder)
+            case "test":
+                return _("{folder} for testing").format(folder=folder)
 
 
 class LayoutQuestionError(IngestError):

@@ -143,7 +143,7 @@ def test_its_split_is_kept(
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("11", "Their names seem to hold the classes: Abyssinian, great_pyrenees."),
+        ("11", "Are their classes in their names: Abyssinian, great_pyrenees?"),
         ("21", "packed in a way that cannot be read here (Deflate64)"),
         ("22", "packed in a way that cannot be read here (Zstandard)"),
         ("23", "locked with a password"),

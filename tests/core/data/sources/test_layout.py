@@ -257,12 +257,12 @@ class TestQuestions:
             asked.sentence == "first and other hold the same folders: apple, sky. Are they parts of a split?"
         )
         assert [asked.answer(choice) for choice in asked.choices] == [
-            "Yes, parts of a split",
             "Put them together: apple, sky",
+            "Yes: first for training and other for testing",
             "2 classes: first, other",
         ]
         assert set(asked.samples) == {"first", "other"} and all(asked.samples.values())
-        split, together, classes = (found(paths, choice) for choice in asked.choices)
+        together, split, classes = (found(paths, choice) for choice in asked.choices)
         assert split == {("apple", "train"): 9, ("sky", "train"): 4, ("apple", "test"): 4, ("sky", "test"): 4}
         assert together == {("apple", None): 13, ("sky", None): 8}
         assert classes == {("first", None): 13, ("other", None): 8}
@@ -293,7 +293,7 @@ class TestQuestions:
             path for part in ("color", "grey") for name in ("a", "b") for path in photos(f"{part}/{name}")
         ]
         layouts = [choice.folder or choice.layout for choice in question(paths).choices]
-        assert layouts == ["split", "together", "color", "grey", "classes"]
+        assert layouts == ["together", "split", "color", "grey", "classes"]
 
     def test_the_same_names_of_different_photos_are_no_versions(self) -> None:
         def noise() -> bytes:
