@@ -94,6 +94,11 @@ def _split_of(words: Iterable[str]) -> Split | None:
     return found.pop() if len(found) == 1 else None
 
 
+def is_evaluation(name: str) -> bool:
+    """Return whether a part of a split is called an evaluation, which says neither validation nor test."""
+    return bool(_EVALUATION.search(folded(name)))
+
+
 def splits_named(names: Iterable[str]) -> dict[str, Split]:
     """Return the part of a split that each name stands for; a name that stands for none is left out.
 
@@ -106,7 +111,7 @@ def splits_named(names: Iterable[str]) -> dict[str, Split]:
     if not all(own.values()):
         own = {name: _split_of(words[name]) for name in words}
     found = {name: split for name, split in own.items() if split}
-    evaluated = [name for name in found if _EVALUATION.search(folded(name))]
+    evaluated = [name for name in found if is_evaluation(name)]
     if "validation" not in found.values() and any(
         split == "test" and name not in evaluated for name, split in found.items()
     ):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from transfer_core.data.limits import limits
-from transfer_core.data.sources.folder_names import split_named
+from transfer_core.data.sources.folder_names import is_evaluation, split_named
 from transfer_core.data.sources.imported_file import ImportedFile, clean_name, refused_file, shown_name
 from transfer_core.data.sources.members import unsafe_reason
 from transfer_core.data.sources.tables.columns import is_no_class, is_unassigned, split_of
@@ -61,7 +61,7 @@ def labelled(files: Sequence[ImportedFile], rows: Iterable[LabelRow]) -> list[Im
     tables: dict[str, None] = {}
     is_given = False
     max_absent = limits().files - len(files)
-    for row in rows:
+    for row in _with_evaluation_for_the_test(list(rows)):
         tables[row.table] = None
         is_given = is_given or not is_unassigned(row.split_word)
         if row.file is None or row.file < 0:
@@ -80,6 +80,14 @@ def labelled(files: Sequence[ImportedFile], rows: Iterable[LabelRow]) -> list[Im
         if place not in chosen
     ]
     return [*_without_lone_part(chosen.values(), is_given), *absent.values(), *others]
+
+
+def _with_evaluation_for_the_test(rows: list[LabelRow]) -> list[LabelRow]:
+    """Return rows in which photos for evaluation are test photos, if others are for validation."""
+    words = {row.split_word for row in rows}
+    if not any(split_of(word) == "validation" and not is_evaluation(word) for word in words):
+        return rows
+    return [replace(row, split_word="test") if is_evaluation(row.split_word) else row for row in rows]
 
 
 def _without_lone_part(files: Iterable[ImportedFile], is_given: bool) -> list[ImportedFile]:

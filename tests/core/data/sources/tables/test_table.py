@@ -179,6 +179,12 @@ def test_paths_may_lead_out_of_the_folder_of_the_table(read: Read, labels: Label
 
 
 class TestSplit:
+    def test_an_evaluation_beside_validation_is_the_test(self, read: Read, labels: Labels) -> None:
+        words = ("train", "val", "eval")
+        table = "file,label,split\n" + lines(lambda name, label, i: f"{name},{label},{words[i % 3]}")
+        found = labels(read(PHOTOS, {"l.csv": table}))
+        assert {label.partition("/")[2] for label in found.values()} == {"train", "validation", "test"}
+
     @pytest.mark.parametrize(
         ("word", "split"),
         [
