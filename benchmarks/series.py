@@ -1,8 +1,9 @@
 """Series of photos: which are found, which are not, and what they do to the validation accuracy.
 
-Each set is examined as it is. Then every photo becomes a burst of 3 to 8 photos, as a hand moves between two shots; in
-every fourth burst a piece of another photo of the class lies in the scene as well. A model is trained on the bursts of
-half the photos, and tested on the other half. docs/photo-check.md and docs/splitting.md explain the figures.
+First the series in each set are counted. Then every photo becomes a burst of 3 to 8 photos, as a hand moves between
+two shots; in every fourth burst a piece of another photo of the class lies in the scene as well. A model is trained
+on the bursts of half the photos, and tested on the other half. docs/photo-check.md and docs/splitting.md explain the
+figures.
 
 Example:
     python -m benchmarks.series --data photos/flowers --data photos/clothing --data photos/trash

@@ -136,7 +136,7 @@ _FORMATS = (
     ),
     ExportFormat(
         name="teachable",
-        title=_("Like Teachable Machine"),
+        title=_("Teachable Machine format"),
         purpose=_("For Frigate, Coral and other programs that take a Teachable Machine model."),
         variants=(Variant("uint8", "model.tflite", 0.5, 0.9, 0.9),),
         runtime=("ai-edge-litert",),

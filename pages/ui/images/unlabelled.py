@@ -184,7 +184,7 @@ def _show_sorting(dataset: ImageDataset, found: Unlabelled, run: TrainingRun | N
     how = _("Sorted by how they look: name a pile to add it.") if "looks" in kinds else ""
     if found.run_id and kinds & {"class", "unsure"}:
         how = _("Your model has proposed the classes, the surest photos first.")
-        how += " " + _("It knows only its own classes: other things land in one of them too.")
+        how += " " + _("It knows only its own classes: other things may land in one of them.")
     st.markdown(f"**{counted}** {how}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if "looks" in kinds and not (kinds & {"new"}):

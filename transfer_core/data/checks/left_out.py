@@ -74,9 +74,9 @@ def _unsafe_or_without_class(dataset: ImageDataset) -> Iterator[Problem]:
         yield _about(files, "unsafe", "warning", _("Unsafe files"), sentence)
     if files := _files(dataset, "no_class"):
         sentence = plural(
-            "{count} file has no class, so the model cannot be told what it shows. Put it into the "
+            "{count} file has no class, so the model cannot learn from it. Put it into the "
             "folder of its class and add it again.",
-            "{count} files have no class, so the model cannot be told what they show. Put them into the "
+            "{count} files have no class, so the model cannot learn from them. Put them into the "
             "folders of their classes and add them again.",
             len(files),
         )

@@ -34,7 +34,8 @@ def sentence_of(notice: Notice) -> str:
             )
         case "subfolders":
             return _(
-                "Folders below the classes could be the classes instead: {names}. Add the folder again and choose so."
+                "Folders below the classes could be the classes instead: {names}. To use them, add the folder again "
+                "with --layout subfolders."
             ).format(names=listed(notice.names))
         case "unused_table":
             return _unused_table(notice.names[0] if notice.names else "").format(name=notice.name)

@@ -142,7 +142,7 @@ def shown_name(name: str, max_length: int = _SHOWN_LENGTH) -> str:
 
 
 def matching_class(name: str, class_names: Collection[str]) -> str:
-    """Return the class that a folder means: of the very same name, else the only one that differs in case.
+    """Return the class with the name of a folder, else the only class whose name differs just in case.
 
     Args:
         name: Of the folder.
