@@ -15,7 +15,7 @@ Schedule = Literal["head_then_fine_tune", "head_only", "one_phase", "gradual"]
 WeightsSource = Literal["imagenet", "random"]
 OptimizerName = Literal["adam", "adamw", "sgd"]
 ClassWeights = Literal["auto", "on", "off"]
-Head = Literal["auto", "linear", "hidden", "flattened_map"]
+Head = Literal["auto", "softmax_regression", "lda", "average", "linear", "hidden", "flattened_map"]
 AugmentationStrength = Literal["off", "light", "medium", "strong"]
 AugmentationKind = Literal["flip", "rotation", "zoom", "color"]
 CacheDtype = Literal["float16", "float32"]
@@ -55,9 +55,10 @@ class TrainingConfig(Struct, frozen=True):
             the largest class has more than 1.5 times the images of the smallest.
         oversampling: Show images of small classes more than once an epoch, until all classes are as large
             as the largest.
-        head: The new layers: `"linear"` on pooled features, with a `"hidden"` layer between, or
-            `"flattened_map"`, which keeps positions in the image. `"auto"` takes the best in a cross-validation on
-            the training images.
+        head: The new layers. On pooled features that are centred and scaled to unit length: `"softmax_regression"`,
+            `"lda"` (linear discriminant analysis) or their `"average"`. On pooled features: `"linear"`, with a
+            `"hidden"` layer between, or `"flattened_map"`, which keeps positions in the image. `"auto"` takes the best
+            in a cross-validation.
         hidden_units: Size of the hidden layer, 1-4096.
         early_stopping_patience: Epochs without a better validation loss after which a phase ends, 0-1000; 0 for never.
         layer_decay: Discriminative learning rates: each block learns at this multiple of the rate of the
@@ -72,6 +73,8 @@ class TrainingConfig(Struct, frozen=True):
         teacher: Id of a run whose outputs are targets beside the labels (Hinton et al. 2015); empty for none.
         teacher_share: Weight of its outputs beside the labels, 0-1.
         teacher_temperature: Softens its outputs, 1-20.
+        train_on_all: Measure by cross-validation over training and validation images, then train the model that is
+            kept on all of them.
 
     Raises:
         InvalidConfigError: If a value is out of its range or of another type.
@@ -111,6 +114,7 @@ class TrainingConfig(Struct, frozen=True):
     teacher: Text = ""
     teacher_share: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.8
     teacher_temperature: Annotated[float, Meta(ge=1.0, le=20.0)] = 3.0
+    train_on_all: bool = False
 
     def __post_init__(self) -> None:
         # msgspec checks types and ranges only where it decodes.
@@ -235,4 +239,5 @@ def _titles() -> dict[str, str]:
         "teacher": _("The teacher"),
         "teacher_share": _("The share of the teacher"),
         "teacher_temperature": _("The temperature of the teacher"),
+        "train_on_all": _("Training on all photos"),
     }

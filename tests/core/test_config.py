@@ -40,6 +40,7 @@ CHOICES = {
     "head": ("auto", "linear", "hidden", "flattened_map"),
     "augmentation": ("off", "light", "medium", "strong"),
     "live_augmentation": (True, False),
+    "train_on_all": (True, False),
     "cache_dtype": ("float16", "float32"),
     "augmentation_kinds": ((), ("flip",), ("rotation", "zoom", "color")),
     "unfrozen_layers": ((), ("block7a_project_conv", "top_conv")),

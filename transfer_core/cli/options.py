@@ -58,6 +58,7 @@ _HELP = {
     "teacher": "Id of a run, usually a larger one, whose answers are learned as well as the labels.",
     "teacher_share": "How much its answers count beside the labels.",
     "teacher_temperature": "How much its answers are softened.",
+    "train_on_all": "Measure by cross-validation, then train the kept model on all photos.",
 }
 
 

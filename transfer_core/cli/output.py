@@ -47,8 +47,11 @@ def print_event(event: TrainingEvent) -> None:
             words = {
                 "teacher": _("teacher"),
                 "features": _("features"),
+                "head_choice": _("comparing heads"),
                 "head": _("head"),
                 "fine_tune": _("fine tune"),
+                "out_of_fold": _("measuring by cross-validation"),
+                "all_photos": _("training on all photos"),
                 "evaluation": _("evaluation"),
                 "cross_validation": _("cross-validation"),
             }

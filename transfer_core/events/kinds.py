@@ -9,7 +9,17 @@ from msgspec import Meta, Struct, structs
 from transfer_core.config import MAX_FOLDS
 from transfer_core.schema import Count, Positive, Share, Text, decoded
 
-Phase = Literal["teacher", "features", "head", "fine_tune", "evaluation", "cross_validation"]
+Phase = Literal[
+    "teacher",
+    "features",
+    "head_choice",
+    "head",
+    "fine_tune",
+    "out_of_fold",
+    "all_photos",
+    "evaluation",
+    "cross_validation",
+]
 Outcome = Literal["finished", "stopped", "failed", "interrupted"]
 # Infinity and NaN included: the loss of a training that goes out of bounds.
 Loss = float
@@ -80,11 +90,13 @@ class PhaseStarted(TrainingEvent, frozen=True):
     """A part of the training began.
 
     Args:
-        phase: `"teacher"` computes the outputs of the teacher, `"features"` the features of the images, `"head"` trains
-            the new layer, `"fine_tune"` the unfrozen blocks with it, `"evaluation"` scores the model that was kept,
-            `"cross_validation"` trains once more for each other fold.
+        phase: `"teacher"` computes the outputs of the teacher, `"features"` the features of the images,
+            `"head_choice"` compares heads, `"head"` trains the new layer, `"fine_tune"` the unfrozen blocks with it,
+            `"out_of_fold"` predicts each image by a model that has not learned from it, `"all_photos"` trains the model
+            that is kept on training and validation images, `"evaluation"` proves that the saved model gives the same
+            outputs, `"cross_validation"` trains once more for each other fold.
         num_steps: Images in the phases `"teacher"`, `"features"` and `"evaluation"`, folds in
-            `"cross_validation"`, batches otherwise.
+            `"out_of_fold"` and `"cross_validation"`, batches otherwise.
         first_step: Steps done before: images in the cache, or batches before the training was resumed within the phase.
     """
 
@@ -98,6 +110,16 @@ class ImagesSeen(TrainingEvent, frozen=True):
 
     Args:
         num_done: In all, with cached ones.
+    """
+
+    num_done: Count
+
+
+class StepsDone(TrainingEvent, frozen=True):
+    """Some more steps of a phase that has no curves are done.
+
+    Args:
+        num_done: In all.
     """
 
     num_done: Count

@@ -25,6 +25,7 @@ from transfer_core.events.kinds import (
     RunPaused,
     RunResumed,
     RunStarted,
+    StepsDone,
     TrainingEvent,
 )
 
@@ -249,6 +250,8 @@ def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
             return replace(snapshot, step=event.fold, fold_accuracies=accuracies)
         case ImagesSeen():
             return replace(snapshot, step=event.num_done, num_images=event.num_done - snapshot.first_step)
+        case StepsDone():
+            return replace(snapshot, step=event.num_done)
         case HeadChosen():
             return replace(snapshot, head=event)
         case BatchEnded():

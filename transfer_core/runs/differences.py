@@ -109,4 +109,5 @@ def _titles() -> dict[str, str]:
         "teacher": _("the model that taught"),
         "teacher_share": _("how much the teaching model counts"),
         "teacher_temperature": _("how much the teaching model's answers are softened"),
+        "train_on_all": _("whether the kept model is trained on all photos"),
     }

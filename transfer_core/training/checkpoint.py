@@ -92,7 +92,11 @@ _DAMAGED = (*NOT_ARRAYS, AttributeError, RecursionError, RuntimeError)
 def training_key(dataset: ImageDataset, config: TrainingConfig) -> str:
     """Return a hash of config, images, labels and split. A checkpoint resumes only a training of the same key."""
     images = [(image.id, image.class_name, image.split) for image in dataset.images]
-    facts = (_FORMAT_VERSION, config.to_dict(), dataset.class_names, images)
+    choices = config.to_dict()
+    if not config.train_on_all:
+        # Checkpoints of earlier versions, which lacked this choice, must keep their key.
+        del choices["train_on_all"]
+    facts = (_FORMAT_VERSION, choices, dataset.class_names, images)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -51,14 +51,20 @@ def status_words(status: RunStatus) -> StatusWords:
 def phase_words(snapshot: RunSnapshot) -> str:
     """Return what the training is doing."""
     match snapshot.phase:
+        case "head_choice":
+            return _("comparing last layers")
         case "head":
             return _("training the new layer")
         case "fine_tune":
             return _("fine-tuning")
         case "teacher":
             return _("asking the large model about the photos")
+        case "out_of_fold":
+            return _("measuring by cross-validation")
+        case "all_photos":
+            return _("training on all photos")
         case "evaluation":
-            return _("checking the finished model on the photos kept aside")
+            return _("final check")
         case "cross_validation":
             return _("training once more for each part that takes its turn")
         case "features" if snapshot.epochs:
@@ -111,6 +117,9 @@ def head_words(head: str) -> str:
     """Return the name of a type of head."""
     return {
         "auto": _("What fits best"),
+        "softmax_regression": _("Softmax regression"),
+        "lda": _("Linear discriminant analysis"),
+        "average": _("Average of regression and LDA"),
         "linear": _("Linear"),
         "hidden": _("With a hidden layer"),
         "flattened_map": _("On the whole map"),
