@@ -57,7 +57,6 @@ class TrainingResult:
         model_path: The saved model, or None if there was none to keep.
         out_of_fold: Predictions by models that had not learned from the image; None where the validation images
             measure the model, as without `train_on_all`.
-        is_trained_on_all: Whether the saved model has learned from the validation images as well.
     """
 
     outcome: Outcome
@@ -67,7 +66,11 @@ class TrainingResult:
     dataset: ImageDataset
     model_path: Path | None
     out_of_fold: OutOfFold | None = None
-    is_trained_on_all: bool = False
+
+    @property
+    def is_trained_on_all(self) -> bool:
+        """Whether the saved model has learned from the validation images as well."""
+        return self.out_of_fold is not None
 
     @property
     def best(self) -> EpochEnded | None:
@@ -169,7 +172,9 @@ def train(
         # The weights of an interrupted training may be worse than what was reported.
         is_kept = outcome != "interrupted" and best_of(trainer.epochs) is not None
         model_path = _save(trainer.model, readable, chosen, output_dir) if is_kept else None
-        return TrainingResult(outcome, message, trainer.epochs, trainer.head, readable, model_path)
+        return TrainingResult(
+            outcome, message, trainer.epochs, trainer.head, readable, model_path, trainer.out_of_fold
+        )
 
     result = use_readable(dataset, train_on, leave_out, {image.id for image in left_out})
     if result.outcome != "interrupted" and not keep_checkpoint:
