@@ -26,7 +26,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.pixels import pixel_batches
 from transfer_core.data.records import Split
 from transfer_core.training.classifier import build_classifier
-from transfer_core.training.features.constant_graph import constant_graph
+from transfer_core.training.features.constant_graph import ConstantGraph
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
@@ -100,7 +100,7 @@ def _ours(
 def _pure_pass(dataset: ImageDataset, backbone_name: str) -> tuple[float, float]:
     """Time one forward pass of all decoded photos through the constant graph."""
     backbone = get_backbone(backbone_name)
-    forward = constant_graph(backbone.build())
+    forward = ConstantGraph(backbone.build())
     paths = [dataset.image_path(image) for image in dataset.images]
     batches = list(pixel_batches(paths, backbone.image_size, _PASS_BATCH_SIZE))
     forward(batches[0])
