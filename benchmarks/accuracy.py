@@ -23,10 +23,9 @@ import numpy as np
 from benchmarks.photos import dataset_of, folders_option, machine
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.config import Head, TrainingConfig
+from transfer_core.config import Head
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.training.advice import recommend
-from transfer_core.training.classifier import build_classifier, split_at_boundary
 from transfer_core.training.features.feature_cache import load_features
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.train import train
@@ -109,17 +108,7 @@ def _ours(workspace: Workspace, dataset: ImageDataset, backbone: str, seed: int)
 
 
 def _features(workspace: Workspace, dataset: ImageDataset, plan: FreezePlan) -> Array:
-    model = build_classifier(plan, len(dataset.class_names), TrainingConfig())
-    prefix, _tail = split_at_boundary(model, plan.boundary_layer)
-    table = load_features(
-        dataset,
-        plan,
-        prefix,
-        workspace.cache_dir,
-        on_progress=lambda num_done: None,
-        should_stop=lambda: False,
-    )
-    return np.asarray(table)
+    return np.asarray(load_features(dataset, plan, workspace.cache_dir))
 
 
 def _split(dataset: ImageDataset, features: Array) -> Split:
