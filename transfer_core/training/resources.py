@@ -174,12 +174,6 @@ def assumed_seconds(
     return tuple(seconds)
 
 
-def assumed_comparison_seconds(plan: FreezePlan, num_images: int) -> tuple[float, float]:
-    """Estimate how long the two feature extractions of the head comparison take, in seconds."""
-    seconds = num_images * _multiplications(plan.backbone.blocks) / _ASSUMED_RATE
-    return seconds, seconds
-
-
 def _multiplications(blocks: Sequence[Block]) -> int:
     """Return the multiplications for one image."""
     return sum(block.num_multiplications for block in blocks)
