@@ -30,7 +30,12 @@ STRENGTHS = (10.0, 30.0, 100.0, 300.0)
 _MOST_CHANCE = 0.01
 # The flattened map has fifty times the inputs, so the same learning rate changes its outputs far more. Features of unit
 # length need large weights.
-_RATE_SHARES = {"flattened_map": 0.1, **dict.fromkeys(LINEAR_HEADS, 10.0)}
+_RATE_SHARES: dict[Head, float] = {
+    "flattened_map": 0.1,
+    "softmax_regression": 10.0,
+    "lda": 10.0,
+    "average": 10.0,
+}
 
 
 @dataclass(frozen=True)
