@@ -294,11 +294,12 @@ def test_a_fifth_of_unknown_photos_is_for_validation(script_of, color_dataset, t
     ids=["gradual", "average", "random", "live"],
 )
 def test_the_script_trains_to_the_weights_of_the_run(
-    choices: dict[str, Any], uneven, script_of, tmp_path: Path, monkeypatch, keras_module
+    choices: dict[str, Any], uneven, tiny_config, script_of, tmp_path: Path, monkeypatch, keras_module
 ) -> None:
-    script, config = script_of(dataset=uneven, cache_dtype="float32", dropout=0.5, **choices)
+    choices = {"cache_dtype": "float32", "dropout": 0.5, **choices}
+    result = train(uneven, tiny_config.with_changes(**choices), tmp_path, tmp_path / "cache")
+    script, config = script_of(*filter(None, [result.head]), dataset=uneven, **choices)
     assert_settings(script, config, uneven)
-    result = train(uneven, config, tmp_path, tmp_path / "cache")
     monkeypatch.chdir(tmp_path)
     script.main(folder_of(uneven, tmp_path / "photos"))
     ours = keras_module.models.load_model(tmp_path / "model.keras")
