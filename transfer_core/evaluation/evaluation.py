@@ -100,6 +100,8 @@ class Evaluation:
             cross-fitting: each image gets a temperature that was fitted without it.
         num_seen_in_training: How many more images there were that are, or look like, images from the training of
             the model. They are in no other number.
+        num_folds: Folds of a cross-validation: each outcome is from a model that had not learned from the image, while
+            the model itself has learned from all of them. 0 if the outcomes are from the model itself.
     """
 
     class_names: tuple[Text, ...]
@@ -107,6 +109,7 @@ class Evaluation:
     temperature: Annotated[float, msgspec.Meta(ge=0.1, le=100)] = 1.0
     is_fitted_here: bool = False
     num_seen_in_training: Count = 0
+    num_folds: Count = 0
 
     @property
     def num_images(self) -> int:
@@ -247,6 +250,7 @@ class Evaluation:
             "temperature": self.temperature,
             "is_fitted_here": self.is_fitted_here,
             "is_cross_fitted": self.is_cross_fitted,
+            "num_folds": self.num_folds,
             "outcomes": [asdict(outcome) for outcome in self.outcomes],
         }
 

@@ -50,6 +50,7 @@ class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         phase_best_loss: Lowest validation loss of this phase.
         num_worse_epochs: Epochs of this phase since `phase_best_loss`.
         epochs: Every epoch that ended.
+        phase_ends: Last epoch of each finished phase, counted over all phases.
     """
 
     phase: Count = 0
@@ -62,6 +63,12 @@ class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phase_best_loss: Loss = math.inf
     num_worse_epochs: Count = 0
     epochs: tuple[EpochEnded, ...] = ()
+    phase_ends: tuple[Count, ...] = ()
+
+    @property
+    def last_epoch(self) -> int:
+        """The last epoch that ended, counted over all phases; 0 before the first."""
+        return self.epochs[-1].epoch if self.epochs else 0
 
 
 @dataclass(frozen=True)

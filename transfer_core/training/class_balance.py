@@ -5,6 +5,7 @@ Exported scripts include this file, so it needs numpy alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,14 +34,24 @@ def class_weights(dataset: ImageDataset, config: TrainingConfig) -> dict[str, fl
         dataset: Its training images are counted.
         config: Whether to weigh classes; with oversampling they are balanced already.
     """
-    is_wanted = config.class_weights == "on" or (
-        config.class_weights == "auto" and imbalance(dataset) > UNEVEN_RATIO
-    )
+    counts = dataset.counts("train")
+    weights = weights_by_count(list(counts.values()), config)
+    return None if weights is None else dict(zip(counts, weights, strict=True))
+
+
+def weights_by_count(counts: Sequence[int], config: TrainingConfig) -> list[float] | None:
+    """Return the weight of an image of each class in the loss, or None if all are equal.
+
+    Args:
+        counts: Training images of each class.
+        config: Whether to weigh classes.
+    """
+    is_uneven = max(counts) / max(min(counts), 1) > UNEVEN_RATIO
+    is_wanted = config.class_weights == "on" or (config.class_weights == "auto" and is_uneven)
     if config.oversampling or not is_wanted:
         return None
-    counts = dataset.counts("train")
-    num_images = sum(counts.values())
-    return {name: num_images / (len(counts) * max(count, 1)) for name, count in counts.items()}
+    num_images = sum(counts)
+    return [num_images / (len(counts) * max(count, 1)) for count in counts]
 
 
 def oversampled(labels: Array, draws: np.random.Generator) -> Array:

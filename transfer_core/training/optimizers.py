@@ -41,7 +41,11 @@ def learning_rate_schedule(
 
 
 def build_optimizer(
-    phase: PlannedPhase, config: TrainingConfig, model: keras.Model, num_steps: int
+    phase: PlannedPhase,
+    config: TrainingConfig,
+    model: keras.Model,
+    num_steps: int,
+    pace: keras.Variable | None = None,
 ) -> keras.optimizers.Optimizer:
     """Return the optimizer of a phase, with `learning_rate_schedule`.
 
@@ -50,8 +54,31 @@ def build_optimizer(
         config: For the kind of optimizer.
         model: The whole classifier.
         num_steps: Batches in the phase.
+        pace: Steps of the schedule for each step of the optimizer; 1 if not given.
     """
-    return make_optimizer(learning_rate_schedule(phase.learning_rate, num_steps), phase, config, model)
+    schedule = learning_rate_schedule(phase.learning_rate, num_steps)
+    return make_optimizer(schedule if pace is None else _paced(schedule, pace), phase, config, model)
+
+
+def _paced(
+    schedule: keras.optimizers.schedules.LearningRateSchedule, pace: keras.Variable
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Return a schedule whose pace is a variable: the same graph then serves epochs of another length.
+
+    A pace of 1 leaves every rate the same to the bit.
+    """
+    import keras
+
+    class Paced(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+        """The schedule at another pace."""
+
+        def __call__(self, step: Any) -> Any:
+            return schedule(keras.ops.cast(step, "float32") * pace)
+
+        def get_config(self) -> dict[str, Any]:
+            return dict(schedule.get_config())
+
+    return Paced()
 
 
 def make_optimizer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,6 +116,36 @@ class FeatureExtractor:
             ),
             LabelledFeatures(features, first_views[len(train) :], self._labels(validation)),
         )
+
+    def with_validation(self, data: PhaseData, plan: FreezePlan) -> TrainingBatches:
+        """Return batches of the training images followed by the validation images.
+
+        Only features that are not in memory yet are loaded.
+
+        Args:
+            data: What `prepare` returned for the plan.
+            plan: What is trainable.
+
+        Raises:
+            FeaturesStoppedError: If `should_stop` returned true.
+            TrainingError: If the disk space is too small.
+            DamagedPhotosError: If photos are damaged or missing.
+            WorkspaceError: If writing fails.
+        """
+        train, validation = data.train, data.validation
+        if isinstance(train, LabelledFeatures) and self.num_views == 1:
+            return replace(
+                train,
+                rows=np.concatenate([train.rows.ravel(), validation.rows]),
+                labels=np.concatenate([train.labels, validation.labels]),
+            )
+        images = [*self.dataset.images_in("train"), *self.dataset.images_in("validation")]
+        if self.is_live:
+            return self._live(plan, images)
+        views = [View(image, number) for image in images for number in range(self.num_views)]
+        rows = np.arange(len(views)).reshape(len(images), self.num_views)
+        features = self._load(plan, views)
+        return LabelledFeatures(features, rows, self._labels(images), self.config.oversampling)
 
     def features_of(self, plan: FreezePlan, images: list[ImageRecord]) -> tuple[Array, Array]:
         """Return features at the boundary of a plan, and labels, of a few images."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import structs
@@ -14,11 +14,11 @@ from transfer_core.config import TrainingConfig
 from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, TrainingEvent
 from transfer_core.training.batches import LabelledFeatures
 from transfer_core.training.checkpoint import Arrays, Checkpoint, Progress
+from transfer_core.training.compiled_tail import CompiledTail
 from transfer_core.training.machine import process_memory
-from transfer_core.training.optimizers import build_optimizer, learning_rate_schedule
+from transfer_core.training.optimizers import learning_rate_schedule
 from transfer_core.training.phase_data import PhaseData
 from transfer_core.training.schedule import PlannedPhase
-from transfer_core.training.soft_targets import accuracy, distillation_loss, labels_of
 from transfer_core.types import Array, ShouldStop
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class PhaseTrainer:
         should_stop: Called after each batch; may block while the run is paused.
         clock: Returns the time in seconds since 1970.
         save: Writes a checkpoint.
+
+    Attributes:
+        plan: What is trainable.
+        data: The tail of the model and its batches.
+        compiled: The tail with its optimizer and loss.
     """
 
     def __init__(
@@ -66,19 +71,17 @@ class PhaseTrainer:
         clock: Callable[[], float],
         save: Callable[[Checkpoint], None],
     ) -> None:
+        self.plan = phase.plan
         self._phase = phase
-        self._data = data
+        self.data = data
         self._config = config
         self._emit = emit
         self._should_stop = should_stop
         self._clock = clock
         self._save = save
-        self._class_weights = None if class_weights is None else np.array(class_weights, np.float32)
-        self._tail = data.tail
-        self._generators = [
-            layer.seed_generator for layer in self._tail.layers if hasattr(layer, "seed_generator")
-        ]
         self._num_batches = data.train.num_batches(config.batch_size)
+        self.compiled = CompiledTail(phase, data.tail, config, model, class_weights, self._num_batches)
+        self._tail = data.tail
         self._progress = Progress()
         self._best_weights: Arrays = []
         self._saved_at = 0.0
@@ -86,7 +89,6 @@ class PhaseTrainer:
         self._emitted_at = -math.inf
         self._first_image = 0
         self._validation_seconds = 0.0
-        self._compile(model)
 
     def run(self, checkpoint: Checkpoint) -> tuple[Progress, bool]:
         """Train the phase and set the best weights of the training so far.
@@ -113,6 +115,7 @@ class PhaseTrainer:
                 phase=self._progress.phase + 1,
                 best_loss=self._progress.best_loss,
                 epochs=self._progress.epochs,
+                phase_ends=(*self._progress.phase_ends, self._progress.last_epoch),
             )
         return self._progress, is_in_bounds
 
@@ -134,34 +137,10 @@ class PhaseTrainer:
         self._paused_seconds += time.monotonic() - called_at
         return is_to_stop
 
-    def _compile(self, model: keras.Model) -> None:
-        import keras
-
-        num_steps = self._phase.num_epochs * self._num_batches
-        config = self._config
-        smoothing = config.label_smoothing
-        loss: Any = "sparse_categorical_crossentropy"
-        if config.teacher:
-            loss = distillation_loss(config.teacher_temperature, config.teacher_share, smoothing)
-        elif smoothing:
-            loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
-        self._tail.compile(
-            optimizer=build_optimizer(self._phase, config, model, num_steps),
-            loss=loss,
-            metrics=[accuracy if config.teacher else "accuracy"],
-            jit_compile=False,
-        )
-
     def _restore(self, checkpoint: Checkpoint) -> None:
         self._progress = checkpoint.progress
-        optimizer = self._tail.optimizer
-        optimizer.build(self._tail.trainable_variables)
         if checkpoint.weights:
-            self._tail.set_weights(checkpoint.weights)
-            for variable, value in zip(optimizer.variables, checkpoint.optimizer, strict=True):
-                variable.assign(value)
-            for generator, state in zip(self._generators, checkpoint.random_states, strict=True):
-                generator.state.assign(state)
+            self.compiled.restore(checkpoint)
         self._best_weights = checkpoint.best_weights or self._tail.get_weights()
 
     def _train_epoch(self) -> bool:
@@ -170,8 +149,8 @@ class PhaseTrainer:
         config = self._config
         epoch = len(progress.epochs) + 1
         if progress.step == 0:
-            set_random_states(self._generators, config.seed, epoch)
-        batches = self._data.train.shuffled_batches(config.batch_size, config.seed, epoch, progress.step)
+            self.compiled.set_random_states(epoch)
+        batches = self.data.train.shuffled_batches(config.batch_size, config.seed, epoch, progress.step)
         is_in_bounds = True
         for features, targets in batches:
             is_in_bounds = self._train_batch(epoch, features, targets)
@@ -187,16 +166,9 @@ class PhaseTrainer:
         return is_in_bounds
 
     def _train_batch(self, epoch: int, features: Array, targets: Array) -> bool:
-        labels = labels_of(targets)
-        weights = None if self._class_weights is None else self._class_weights[labels]
-        if self._config.label_smoothing and not self._config.teacher:
-            targets = np.eye(self._tail.output.shape[-1], dtype=np.float32)[labels]
-        # Keras before 3.15 adds up its metrics over the batches.
-        self._tail.reset_metrics()
-        logs = self._tail.train_on_batch(features, targets, weights, return_dict=True)
-        loss = float(logs["loss"])
-        self._progress = _plus(self._progress, loss, float(logs["accuracy"]), len(labels))
-        self._first_image += len(labels)
+        loss, accuracy = self.compiled.train_on_batch(features, targets)
+        self._progress = _plus(self._progress, loss, accuracy, len(features))
+        self._first_image += len(features)
         now = self._clock()
         # Ten events a second are enough for a chart; a thousand would fill the log.
         if now - self._emitted_at >= _SECONDS_BETWEEN_BATCH_EVENTS:
@@ -223,7 +195,7 @@ class PhaseTrainer:
 
     def _validate(self) -> tuple[float, float] | None:
         """Return validation loss and accuracy, or None if a stop cannot wait for them."""
-        validation: LabelledFeatures = self._data.validation
+        validation: LabelledFeatures = self.data.validation
         losses: list[float] = []
         hits: list[bool] = []
         stop_seen_at: float | None = None
@@ -268,6 +240,7 @@ class PhaseTrainer:
             phase_best_loss=val_loss if is_better else progress.phase_best_loss,
             num_worse_epochs=0 if is_better else progress.num_worse_epochs + is_whole,
             epochs=(*progress.epochs, ended),
+            phase_ends=progress.phase_ends,
         )
         self._emit(ended)
         return ended
@@ -277,34 +250,13 @@ class PhaseTrainer:
         if now - self._paused_seconds - self._saved_at < seconds:
             return
         self._saved_at = now - self._paused_seconds
-        self._save(
-            Checkpoint(
-                self._progress,
-                self._tail.get_weights(),
-                self._best_weights,
-                [variable.numpy() for variable in self._tail.optimizer.variables],
-                [generator.state.numpy() for generator in self._generators],
-            )
-        )
+        self._save(self.compiled.checkpoint(self._progress, self._best_weights))
 
     def _learning_rate(self) -> float:
         # The optimizer's own property is the rate of the next step.
         num_steps = self._phase.num_epochs * self._num_batches
         schedule = learning_rate_schedule(self._phase.learning_rate, num_steps)
         return float(schedule(self._tail.optimizer.iterations - 1))
-
-
-def set_random_states(generators: Sequence[keras.random.SeedGenerator], seed: int, epoch: int) -> None:
-    """Seed the generators of dropout for one epoch, so that a resumed training draws the same numbers.
-
-    Args:
-        generators: Of the layers with randomness.
-        seed: Of the training.
-        epoch: Counted from 1 over all phases.
-    """
-    draws = np.random.default_rng([seed, epoch, 2])
-    for generator in generators:
-        generator.state.assign(draws.integers(2**32, size=2, dtype=np.uint32))
 
 
 def _plus(progress: Progress, loss: float, accuracy: float, num_more: int) -> Progress:

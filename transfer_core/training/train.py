@@ -31,6 +31,7 @@ from transfer_core.files import replacing
 from transfer_core.language import _
 from transfer_core.training.checkpoint import delete_checkpoints, resumed_dataset, save_left_out
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.out_of_fold import OutOfFold
 from transfer_core.training.signature import ModelSignature
 from transfer_core.training.soft_targets import TeacherOutputs
 from transfer_core.types import ShouldStop
@@ -54,6 +55,8 @@ class TrainingResult:
         head: What a comparison of heads chose; None where the config names the head.
         dataset: The images it was trained on, without those that are damaged.
         model_path: The saved model, or None if there was none to keep.
+        out_of_fold: Predictions by models that had not learned from the image; None where the validation images
+            measure the model, as without `train_on_all`.
     """
 
     outcome: Outcome
@@ -62,6 +65,12 @@ class TrainingResult:
     head: HeadChosen | None
     dataset: ImageDataset
     model_path: Path | None
+    out_of_fold: OutOfFold | None = None
+
+    @property
+    def is_trained_on_all(self) -> bool:
+        """Whether the saved model has learned from the validation images as well."""
+        return self.out_of_fold is not None
 
     @property
     def best(self) -> EpochEnded | None:
@@ -163,7 +172,9 @@ def train(
         # The weights of an interrupted training may be worse than what was reported.
         is_kept = outcome != "interrupted" and best_of(trainer.epochs) is not None
         model_path = _save(trainer.model, readable, chosen, output_dir) if is_kept else None
-        return TrainingResult(outcome, message, trainer.epochs, trainer.head, readable, model_path)
+        return TrainingResult(
+            outcome, message, trainer.epochs, trainer.head, readable, model_path, trainer.out_of_fold
+        )
 
     result = use_readable(dataset, train_on, leave_out, {image.id for image in left_out})
     if result.outcome != "interrupted" and not keep_checkpoint:

@@ -14,11 +14,12 @@ from typing import cast
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import Head, TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import TrainingError
+from transfer_core.errors import InsufficientResourcesError, TrainingError
 from transfer_core.events import (
     EpochEnded,
     HeadChosen,
@@ -30,7 +31,9 @@ from transfer_core.events import (
     TrainingEvent,
 )
 from transfer_core.language import _
+from transfer_core.training.all_photos import AllPhotos, set_weights, trains_on_all, weights_of_training
 from transfer_core.training.checkpoint import (
+    Arrays,
     Checkpoint,
     Progress,
     delete_checkpoints,
@@ -50,6 +53,7 @@ from transfer_core.training.head_choice import (
     comparison_images,
     with_head,
 )
+from transfer_core.training.out_of_fold import OutOfFold
 from transfer_core.training.phase_data import FeatureExtractor
 from transfer_core.training.phase_trainer import PhaseTrainer
 from transfer_core.training.resources import assumed_comparison_seconds, assumed_seconds, check_memory
@@ -58,6 +62,7 @@ from transfer_core.training.soft_targets import TeacherOutputs
 from transfer_core.types import ShouldStop
 
 _ASSUMED_TEACHER_SECONDS = 5.0
+_SHORTAGES = (MemoryError, InsufficientResourcesError, tf.errors.ResourceExhaustedError)
 
 
 class Trainer:
@@ -79,6 +84,7 @@ class Trainer:
         model: The classifier, once it is built.
         epochs: Every epoch that counts, also those of a checkpoint.
         head: The head that cross-validation chose; None if the config names the head.
+        out_of_fold: Predictions of models that had not learned from the image, where the model has learned from all.
     """
 
     model: keras.Model
@@ -98,6 +104,7 @@ class Trainer:
     ) -> None:
         self.epochs: tuple[EpochEnded, ...] = ()
         self.head: HeadChosen | None = None
+        self.out_of_fold: OutOfFold | None = None
         self._dataset = dataset
         self._config = config
         self._backbone = backbone
@@ -110,6 +117,10 @@ class Trainer:
         self._teacher_outputs = teacher_outputs
         self._reported = reported
         self._has_checkpoint = False
+        self._phases: list[PlannedPhase] = []
+        # Kept while a training on all photos may use their compiled graphs again.
+        self._phase_trainers: dict[int, PhaseTrainer] = {}
+        self._start: Arrays = []
         # Images done in the current features phase; None before it begins.
         self._num_images_seen: int | None = None
 
@@ -135,10 +146,17 @@ class Trainer:
         reached, is_in_bounds = Progress(), True
         with suppress(FeaturesStoppedError):
             self._compute_teacher_outputs()
-            phases = self._build(phases)
+            phases = self._phases = self._build(phases)
+            if trains_on_all(self._config):
+                phases[-1].plan.apply(self.model)
+                self._start = weights_of_training(self.model)
+                if checkpoint.progress.phase == len(phases):
+                    set_weights(self.model, checkpoint.best_weights)
+                    reached = checkpoint.progress
             while checkpoint.progress.phase < len(phases) and not self._should_stop():
                 position = checkpoint.progress.phase
-                reached, is_in_bounds = self._train_phase(phases[position], checkpoint)
+                self._num_images_seen = None
+                reached, is_in_bounds = self._phase_trainer(position).run(checkpoint)
                 if reached.phase == position:
                     break
                 checkpoint = Checkpoint(reached)
@@ -146,7 +164,7 @@ class Trainer:
         if not is_in_bounds:
             return self._out_of_bounds(phases[reached.phase], reached)
         if reached.phase == len(phases):
-            return "finished", ""
+            return self._learn_from_all(reached) if trains_on_all(self._config) else ("finished", "")
         return outcome_of_stop(reached, self._reported, has_checkpoint=self._has_checkpoint)
 
     def _compute_teacher_outputs(self) -> None:
@@ -204,8 +222,12 @@ class Trainer:
             "learning rate helps; try a tenth of {rate:g}."
         ).format(epoch=len(reached.epochs), rate=phase.learning_rate)
 
-    def _train_phase(self, phase: PlannedPhase, checkpoint: Checkpoint) -> tuple[Progress, bool]:
-        self._num_images_seen = None
+    def _phase_trainer(self, position: int) -> PhaseTrainer:
+        phase = self._phases[position]
+        if position in self._phase_trainers:
+            # Keras may trace its step again, with the layers that are trainable then.
+            phase.plan.apply(self.model)
+            return self._phase_trainers[position]
         weights = class_weights(self._dataset, self._config)
         trainer = PhaseTrainer(
             phase,
@@ -218,7 +240,52 @@ class Trainer:
             self._clock,
             self._save_checkpoint,
         )
-        return trainer.run(checkpoint)
+        if trains_on_all(self._config):
+            self._phase_trainers[position] = trainer
+        return trainer
+
+    def _learn_from_all(self, reached: Progress) -> tuple[Outcome, str]:
+        """Measure by folds and train on all photos; keep the model of the training split where that fails."""
+        plan = self._phases[-1].plan
+        plan.apply(self.model)
+        kept = weights_of_training(self.model)
+        if self._has_checkpoint:
+            self._save_checkpoint(Checkpoint(reached, best_weights=kept))
+        final = AllPhotos(
+            self._dataset,
+            self._config,
+            reached,
+            self.model,
+            self._phase_trainer,
+            self._extractor,
+            self._output_dir,
+            self._key,
+            self._emit,
+            self._should_stop,
+            self._clock,
+            self._start,
+            plan,
+        )
+        outcome: Outcome = "finished"
+        message = _(
+            "Training on all photos needed too much memory. The model of the training photos was kept."
+        )
+        try:
+            out_of_fold = final.out_of_fold()
+            if final.train():
+                self.out_of_fold = out_of_fold
+                return outcome, ""
+            message = _(
+                "Training on all photos went out of bounds. The model of the training photos was kept."
+            )
+        except FeaturesStoppedError:
+            outcome = "stopped"
+            message = _("Stopped on request. The model of the training photos was kept.")
+        except _SHORTAGES:
+            pass
+        plan.apply(self.model)
+        set_weights(self.model, kept)
+        return outcome, message
 
     def _save_checkpoint(self, checkpoint: Checkpoint) -> None:
         save_checkpoint(self._output_dir, self._key, replace(checkpoint, head=self.head))

@@ -17,9 +17,10 @@ from transfer_core.data.pixels import pixel_batches
 from transfer_core.training import train as train_module
 from transfer_core.training.batches import epoch_order
 from transfer_core.training.classifier import build_classifier
+from transfer_core.training.compiled_tail import set_random_states
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.optimizers import build_optimizer
-from transfer_core.training.phase_trainer import PhaseTrainer, set_random_states
+from transfer_core.training.phase_trainer import PhaseTrainer
 from transfer_core.training.schedule import planned_phases
 
 NUM_EPOCHS = 2

@@ -26,7 +26,7 @@ from transfer_core.events import (
     TrainingEvent,
     snapshot_of,
 )
-from transfer_core.training import phase_trainer
+from transfer_core.training import compiled_tail
 from transfer_core.training.checkpoint import (
     CHECKPOINTS_DIR,
     Checkpoint,
@@ -318,7 +318,7 @@ def test_random_states_depend_on_seed_and_epoch_alone(keras_module) -> None:
     generators = [keras_module.random.SeedGenerator(seed) for seed in (1, 2)]
 
     def states(seed: int, epoch: int) -> list[list[int]]:
-        phase_trainer.set_random_states(generators, seed, epoch)
+        compiled_tail.set_random_states(generators, seed, epoch)
         return [generator.state.numpy().tolist() for generator in generators]
 
     first = states(1, 1)
