@@ -11,9 +11,8 @@ from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import DamagedPhotosError, TransferStudioError
-from transfer_core.evaluation.pooled_features import pooled_features
 from transfer_core.locks import is_held
-from transfer_core.training.features.feature_cache import FeaturesStoppedError
+from transfer_core.training.features.feature_cache import FeaturesStoppedError, pooled_features
 from transfer_core.training.machine import free_disk
 from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.task import Priority, Task, TaskProgress
