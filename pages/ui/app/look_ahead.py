@@ -38,7 +38,8 @@ def _look_ahead(session: Session) -> None:
     session.looked_ahead = key
     task = _task_of(session)
     if dataset and key and (task is None or _is_behind(task, dataset)):
-        work_queue().start(look_ahead_task(workspace(), dataset.id, key[1:]))
+        queue = work_queue()
+        queue.start(look_ahead_task(workspace(), dataset.id, key[1:], queue.is_anybody_waiting))
 
 
 def show_look_ahead(session: Session) -> None:
