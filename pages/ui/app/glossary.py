@@ -153,6 +153,10 @@ _EXPLANATIONS = {
         "The images are parted, and each part is once the one that the network is checked with. So every image is "
         "checked, and you see how much the result depends on the draw."
     ),
+    "all photos": (
+        "Measures by cross-validation, then trains the final model on all photos. The curves still show the validation "
+        "photos."
+    ),
     "accuracy": "The share of photos whose class is right.",
     "loss": "How far off the network is, counting how sure it was. Lower is better.",
     "confusion matrix": (
