@@ -14,6 +14,7 @@ from transfer_core.errors import DamagedPhotosError, TransferStudioError
 from transfer_core.locks import is_held
 from transfer_core.training.features.feature_cache import FeaturesStoppedError, pooled_features
 from transfer_core.training.machine import free_disk
+from transfer_core.training.variants import careful_variants, compare_variants
 from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.task import Priority, Task, TaskProgress
 from transfer_core.work.worker import num_threads_beside_an_app
@@ -41,6 +42,8 @@ def has_look_ahead() -> bool:
 def backbones_to_read_with(workspace: Workspace, dataset: ImageDataset, chosen: str) -> list[str]:
     """Return the names of the available backbones whose features a training needs, the chosen one first.
 
+    Its careful versions come last: the recommended training may take one.
+
     Args:
         workspace: Where own models are.
         dataset: The photos. The search for series among new ones takes features of the default backbone.
@@ -53,11 +56,12 @@ def backbones_to_read_with(workspace: Workspace, dataset: ImageDataset, chosen: 
     is_for_tests = get_backbone(backbones[0].network).hidden
     if chosen != DEFAULT_BACKBONE and not dataset.is_examined and not is_for_tests:
         backbones.append(get_backbone(DEFAULT_BACKBONE))
+    backbones += map(get_backbone, careful_variants(backbones[0]))
     return [backbone.name for backbone in backbones if backbone.weights.are_available]
 
 
 def look_ahead_task(workspace: Workspace, dataset_id: str, backbone_names: Sequence[str]) -> Task[int]:
-    """Extract pooled features of all photos of a dataset, also of those that arrive meanwhile.
+    """Extract pooled features of all photos of a dataset, also of those that arrive meanwhile, and compare variants.
 
     The result is the version of the dataset that was read last. A problem ends the work early and is logged: whoever
     needs the features later computes the rest and reports it then.
@@ -77,6 +81,8 @@ def look_ahead_task(workspace: Workspace, dataset_id: str, backbone_names: Seque
                 dataset = ImageDataset.load(workspace, dataset_id)
                 behind = [name for name, version in versions.items() if version != dataset.version]
                 if not behind:
+                    chosen = get_backbone(backbone_names[0], workspace)
+                    compare_variants(dataset, chosen, workspace.cache_dir, should_stop=task.should_stop)
                     break
                 versions[behind[0]] = dataset.version
                 if free_disk(workspace.cache_dir) < _LEAST_FREE_BYTES:

@@ -149,12 +149,13 @@ def test_features_that_a_training_needs(workspace: Workspace, dataset: ImageData
     def needed(photos: ImageDataset, chosen: str) -> list[str]:
         return backbones_to_read_with(workspace, photos, chosen)
 
-    assert needed(dataset, DEFAULT_BACKBONE) == [DEFAULT_BACKBONE]
+    careful = "efficientnet_lite0_lite2"
+    assert needed(dataset, DEFAULT_BACKBONE) == [DEFAULT_BACKBONE, careful]
     assert needed(dataset, TINY) == [TINY]
     # Weights that are not on this computer.
     assert needed(dataset, "mobilenet_v2") == [DEFAULT_BACKBONE]
-    assert needed(dataset, "efficientnet_lite2") == ["efficientnet_lite2", DEFAULT_BACKBONE]
-    assert needed(dataset.with_series({}), "efficientnet_lite2") == ["efficientnet_lite2"]
+    assert needed(dataset, "efficientnet_lite2") == ["efficientnet_lite2", DEFAULT_BACKBONE, careful]
+    assert needed(dataset.with_series({}), "efficientnet_lite2") == ["efficientnet_lite2", careful]
 
 
 @pytest.mark.parametrize(
