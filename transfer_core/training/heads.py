@@ -350,7 +350,8 @@ def ledoit_wolf(centred: Array, num_features: int) -> tuple[float, float]:
 
 def _log_priors(labels: Array, class_weights: Sequence[float] | None) -> Array:
     counts = np.bincount(labels) * (1.0 if class_weights is None else np.asarray(class_weights))
-    return np.log(counts / counts.sum())
+    log_priors: Array = np.log(counts / counts.sum())
+    return log_priors
 
 
 def _matching_scale(rows: Array, lda: tuple[Array, Array], regression: tuple[Array, Array]) -> float:
