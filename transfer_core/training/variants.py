@@ -166,7 +166,7 @@ def recommended_variant(dataset: ImageDataset, backbone: Backbone, cache_dir: Pa
 
 def _networks(backbone: Backbone) -> set[object]:
     weights = backbone.weights
-    return set(weights.parts.values()) if isinstance(weights, CombinedWeights) else {weights}
+    return {part for _name, part in weights.parts} if isinstance(weights, CombinedWeights) else {weights}
 
 
 def _folder(cache_dir: Path, dataset: ImageDataset, backbone: Backbone) -> Path:
