@@ -13,10 +13,10 @@ from transfer_core.backbones.runtime import is_keras_loaded, load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import DamagedPhotosError, TransferStudioError
 from transfer_core.locks import is_held
-from transfer_core.training.careful import careful_variants, compare_variants, stored_choice
 from transfer_core.training.features.feature_cache import FeaturesStoppedError, pooled_features
 from transfer_core.training.features.frozen_network import frozen_body
 from transfer_core.training.machine import free_disk
+from transfer_core.training.variants import careful_variants, compare_variants, stored_choice
 from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.task import Priority, Task, TaskProgress
 from transfer_core.work.worker import num_threads_beside_an_app

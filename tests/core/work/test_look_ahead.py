@@ -16,8 +16,8 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.files import remove
 from transfer_core.locks import hold
-from transfer_core.training.careful import careful_variants
 from transfer_core.training.features.feature_cache import pooled_features
+from transfer_core.training.variants import careful_variants
 from transfer_core.work import look_ahead
 from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.look_ahead import (
