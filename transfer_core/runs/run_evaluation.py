@@ -23,32 +23,58 @@ from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.calibration import fit_temperature
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.predictor import Predictor
-from transfer_core.inference.rejection import MAX_BANK_SIZE, Rejection, fit_rejection
+from transfer_core.inference.rejection import (
+    DEFAULT_SHARE,
+    MAX_BANK_SIZE,
+    MIN_IMAGES,
+    Rejection,
+    fit_rejection,
+)
 from transfer_core.language import _
 from transfer_core.runs.leakage import all_seen, seen_in_training
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.out_of_fold import OutOfFold
 
 Progress = Callable[[int], None]
 
 
-def fit_certainty(run: TrainingRun, dataset: ImageDataset, cache_dir: Path) -> None:
-    """Fit temperature and rejection on the validation images, and store them with the model.
+def fit_certainty(
+    run: TrainingRun, dataset: ImageDataset, cache_dir: Path, out_of_fold: OutOfFold | None = None
+) -> dict[str, float]:
+    """Fit temperature and rejection on images that the model has not learned from, and store them with the model.
 
     Args:
         run: A run with a model.
         dataset: The images it was trained on.
         cache_dir: Where features are kept.
+        out_of_fold: Predictions for the images of a model that has learned from all; None fits on validation images.
+
+    Returns:
+        Familiarity of these images by their ids, each measured by other images.
 
     Raises:
         TransferStudioError: Whatever `cached_outputs` raises.
     """
+    if out_of_fold is None:
+        return _fit_on_validation(run, dataset, cache_dir)
+    images, groups, features = out_of_fold.images, out_of_fold.groups, out_of_fold.features
+    fit_temperature(out_of_fold.probabilities, out_of_fold.labels, groups).save(run.folder)
+    if features is None:
+        features = cached_outputs(run.folder, run.config, dataset, list(images), cache_dir).features
+        assert features is not None
+    rejection, familiarities = fit_rejection(features, groups, run.config.seed)
+    rejection.save(run.folder)
+    return {image.id: float(value) for image, value in zip(images, familiarities, strict=True)}
+
+
+def _fit_on_validation(run: TrainingRun, dataset: ImageDataset, cache_dir: Path) -> dict[str, float]:
     validation = split_images(run, dataset, "validation")
     train = split_images(run, dataset, "train")
     # More would not be kept, and each costs a forward pass where no layer is frozen.
     drawn = np.random.default_rng([run.config.seed, 0, 6]).permutation(len(train))[:MAX_BANK_SIZE]
     train = [train[place] for place in sorted(drawn)]
     if not validation or not train:
-        return
+        return {}
     images, outputs = leave_out_damaged(
         [*validation, *train],
         lambda left: (left, cached_outputs(run.folder, run.config, dataset, left, cache_dir)),
@@ -57,12 +83,18 @@ def fit_certainty(run: TrainingRun, dataset: ImageDataset, cache_dir: Path) -> N
     validation = [image for image in validation if image in readable]
     count = len(validation)
     if count in (0, len(images)):
-        return
+        return {}
     class_names = run.signature.class_names
     labels = np.array([class_names.index(image.class_name) for image in validation])
-    fit_temperature(outputs.probabilities[:count], labels).save(run.folder)
+    groups = [image.group or image.id for image in images]
+    fit_temperature(outputs.probabilities[:count], labels, groups[:count]).save(run.folder)
     assert outputs.features is not None
-    fit_rejection(outputs.features[count:], outputs.features[:count], run.config.seed).save(run.folder)
+    # Unfrozen layers have drawn the training images closer together than new ones: only validation sets the threshold.
+    rejection, _familiarities = fit_rejection(outputs.features[count:], groups[count:], run.config.seed)
+    familiarities = rejection.familiarity(outputs.features[:count])
+    share = DEFAULT_SHARE if count >= MIN_IMAGES else 1.0
+    rejection.with_familiar_share(share, familiarities).save(run.folder)
+    return {image.id: float(value) for image, value in zip(validation, familiarities, strict=True)}
 
 
 def fit_familiarity(run: TrainingRun, evaluation: Evaluation) -> None:
