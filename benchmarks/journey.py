@@ -32,12 +32,12 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.pixels import pixel_batches
-from transfer_core.evaluation.pooled_features import pooled_features
 from transfer_core.events import EpochEnded, PhaseStarted, RunEnded, TrainingEvent
 from transfer_core.inference.predictor import Predictor
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import recommend
 from transfer_core.training.features.constant_graph import constant_graph
+from transfer_core.training.features.feature_cache import pooled_features
 from transfer_core.training.train import train
 from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace

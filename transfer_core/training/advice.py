@@ -91,7 +91,7 @@ def recommended_depth(backbone: Backbone, num_train_images: int) -> int:
     are_light = sum(block.num_trainable_parameters for block in last) <= _MOST_FINE_TUNED_PARAMETERS
     is_enough = num_train_images >= _FEW_IMAGES
     # In a network of few blocks nothing general would remain frozen.
-    has_more = len(backbone.blocks) > 2 * _NUM_FINE_TUNED_BLOCKS
+    has_more = backbone.max_unfrozen_blocks > 2 * _NUM_FINE_TUNED_BLOCKS
     return _NUM_FINE_TUNED_BLOCKS if is_enough and are_light and has_more else 0
 
 
@@ -125,7 +125,7 @@ def depth_advice(plan: FreezePlan, num_train_images: int) -> DepthAdvice:
     sentences = [_recommended_words(recommended_depth(plan.backbone, num_train_images), num_train_images)]
     if plan.num_unfrozen_blocks > most:
         sentences.append(_("So deep, the network can memorize the photos instead of what they show."))
-    elif most == len(plan.backbone.blocks):
+    elif most and most == len(plan.backbone.blocks):
         sentences.append(_("You can go deeper: compare a few depths."))
     elif most:
         sentences.append(
@@ -138,7 +138,7 @@ def _most_blocks(backbone: Backbone, num_train_images: int) -> int:
     """Return how many blocks can be unfrozen without much risk of overfitting."""
     if num_train_images < _FEW_IMAGES:
         return 0
-    num_blocks = len(backbone.blocks)
+    num_blocks = backbone.max_unfrozen_blocks
     return num_blocks if num_train_images >= _SOME_IMAGES else min(_SOME_BLOCKS, num_blocks)
 
 

@@ -191,7 +191,7 @@ class AllPhotos:
     def _batches_of(self, phase: int) -> TrainingBatches:
         if phase not in self._batches:
             trainer = self.phase_trainer(phase)
-            self._batches[phase] = self.extractor.with_validation(trainer.data, self.model, trainer.plan)
+            self._batches[phase] = self.extractor.with_validation(trainer.data, trainer.plan)
         return self._batches[phase]
 
     def _features(self, phase: int) -> LabelledFeatures:

@@ -179,27 +179,25 @@ class Trainer:
 
     def _build(self, phases: list[PlannedPhase]) -> list[PlannedPhase]:
         """Build the model, after choosing a head if the config leaves it open; return the phases with that head."""
-        plan = phases[-1].plan
-        body = plan.backbone.build(pretrained=not plan.is_from_scratch)
         if self._config.head == "auto":
-            self._config = self._with_best_head(phases[0].plan, body)
+            self._config = self._with_best_head(phases[0].plan)
             phases = planned_phases(self._config, self._backbone)
-        num_classes = len(self._dataset.class_names)
-        self.model = build_classifier(phases[-1].plan, num_classes, self._config, body)
+        self._extractor = replace(self._extractor, also=[phase.plan for phase in phases])
+        self.model = build_classifier(phases[-1].plan, len(self._dataset.class_names), self._config)
         return phases
 
-    def _with_best_head(self, plan: FreezePlan, body: keras.Model) -> TrainingConfig:
+    def _with_best_head(self, plan: FreezePlan) -> TrainingConfig:
         """Choose a head by comparing heads on features of some training images."""
         if plan.is_from_scratch:
             return with_head(self._config, "linear")
         images = comparison_images(self._dataset, self._config.seed)
-        pooled = keras.Model(body.input, keras.layers.GlobalAveragePooling2D()(body.output))
-        parts: dict[Head, keras.Model] = {"linear": pooled, "flattened_map": body}
-        frozen = plan.with_unfrozen(0)
+        heads: tuple[Head, ...] = ("linear", "flattened_map")
+        frozen = [replace(plan.with_unfrozen(0), head=head) for head in heads]
+        self._extractor = replace(self._extractor, also=frozen)
         found = {}
-        for head, prefix in parts.items():
+        for one in frozen:
             self._num_images_seen = None
-            found[head], labels = self._extractor.features_of(replace(frozen, head=head), prefix, images)
+            found[one.head], labels = self._extractor.features_of(one, images)
         accuracies = compare_heads(
             found["linear"].astype(np.float32), found["flattened_map"], labels, self._config.seed
         )

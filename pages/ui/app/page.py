@@ -10,6 +10,7 @@ from typing import ParamSpec
 
 import streamlit as st
 
+from pages.ui.app.look_ahead import look_ahead
 from pages.ui.app.process import prepare_process
 from pages.ui.app.session import Session, open_session, write_address
 from pages.ui.app.sidebar import show_sidebar
@@ -37,6 +38,7 @@ def run_page(title: str, show: Callable[[Session], None], *, step: Step | None =
     st.html(_STYLE)
     prepare_process()
     session = open_session()
+    look_ahead(session)
     guarded(show_sidebar)(session)
     if step:
         st.title(f"{list(Step).index(step) + 1} · {step.title}", anchor=False)

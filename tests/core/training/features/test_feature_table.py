@@ -16,7 +16,7 @@ from transfer_core.training.machine import process_memory
 
 def written(folder: Path, *parts: np.ndarray) -> list[FeatureFile]:
     for number, rows in enumerate(parts):
-        write_files(folder, f"family{number:03}", iter([([str(row) for row in range(len(rows))], rows)]))
+        write_files(folder, iter([{f"family{number:03}": ([str(row) for row in range(len(rows))], rows)}]))
     return find_files(folder, "family*")
 
 

@@ -1,0 +1,152 @@
+"""Look-ahead: extract the features of new photos while nothing else runs, so that a training finds them on disk."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+
+from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
+from transfer_core.backbones.runtime import load_keras
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import DamagedPhotosError, TransferStudioError
+from transfer_core.locks import is_held
+from transfer_core.training.features.feature_cache import FeaturesStoppedError, pooled_features
+from transfer_core.training.machine import free_disk
+from transfer_core.work.executor import EXECUTOR_VARIABLE
+from transfer_core.work.task import Priority, Task, TaskProgress
+from transfer_core.work.worker import num_threads_beside_an_app
+from transfer_core.workspace import Workspace
+
+LOOK_AHEAD_VARIABLE = "TRANSFER_STUDIO_LOOK_AHEAD"
+# Below that, a training would delete other features to make room for its own.
+_LEAST_FREE_BYTES = 10**9
+_SECONDS_BETWEEN_LOCK_CHECKS = 1.0
+_POLL_SECONDS = 0.05
+
+_logger = logging.getLogger(__name__)
+
+
+def has_look_ahead() -> bool:
+    """Return whether this app looks ahead.
+
+    It does not with TRANSFER_STUDIO_LOOK_AHEAD=off, nor where trainings run in a process of their own, as in
+    classrooms: many people then share the processor, and this process shall not load a model.
+    """
+    is_off = os.environ.get(LOOK_AHEAD_VARIABLE) == "off"
+    return not is_off and os.environ.get(EXECUTOR_VARIABLE) != "process"
+
+
+def backbones_to_read_with(workspace: Workspace, dataset: ImageDataset, chosen: str) -> list[str]:
+    """Return the names of the available backbones whose features a training needs, the chosen one first.
+
+    Args:
+        workspace: Where own models are.
+        dataset: The photos. The search for series among new ones takes features of the default backbone.
+        chosen: Name of the backbone of the training.
+
+    Raises:
+        NotFoundError: If there is no such backbone.
+    """
+    backbones = [get_backbone(chosen, workspace)]
+    is_for_tests = get_backbone(backbones[0].network).hidden
+    if chosen != DEFAULT_BACKBONE and not dataset.is_examined and not is_for_tests:
+        backbones.append(get_backbone(DEFAULT_BACKBONE))
+    return [backbone.name for backbone in backbones if backbone.weights.are_available]
+
+
+def look_ahead_task(workspace: Workspace, dataset_id: str, backbone_names: Sequence[str]) -> Task[int]:
+    """Extract pooled features of all photos of a dataset, also of those that arrive meanwhile.
+
+    The result is the version of the dataset that was read last. A problem ends the work early and is logged: whoever
+    needs the features later computes the rest and reports it then.
+
+    Args:
+        workspace: Its cache keeps the features.
+        dataset_id: Id of a saved dataset.
+        backbone_names: Feature extractors whose weights are available, the most important first. The progress counts
+            the photos of the first one.
+    """
+
+    def work(task: Task[int]) -> int:
+        versions = dict.fromkeys(backbone_names, 0)
+        try:
+            load_keras(num_threads_beside_an_app())
+            while True:
+                dataset = ImageDataset.load(workspace, dataset_id)
+                behind = [name for name, version in versions.items() if version != dataset.version]
+                if not behind:
+                    break
+                versions[behind[0]] = dataset.version
+                if free_disk(workspace.cache_dir) < _LEAST_FREE_BYTES:
+                    _logger.info("No look-ahead for %s: too little space on the disk", dataset_id)
+                    break
+                _extract(task, workspace, dataset, behind[0], is_reported=behind[0] == backbone_names[0])
+        except TransferStudioError as error:
+            _logger.info("The look-ahead for %s ended early: %s", dataset_id, error)
+        return max(versions.values())
+
+    return Task("look-ahead", (dataset_id, *backbone_names), work, priority=Priority.IDLE)
+
+
+def _extract(
+    task: Task[int], workspace: Workspace, dataset: ImageDataset, backbone_name: str, *, is_reported: bool
+) -> None:
+    """Put the features of a dataset into the cache; wait while another process trains.
+
+    Raises:
+        FeaturesStoppedError: If the task is to end or to step aside.
+    """
+    others = _OtherProcesses(workspace)
+
+    def report(num_done: int) -> None:
+        if is_reported:
+            task.report(TaskProgress("", num_done, len(dataset.images)))
+
+    while True:
+        others.wait_for_trainings(task)
+        try:
+            pooled_features(
+                dataset,
+                get_backbone(backbone_name, workspace),
+                workspace.cache_dir,
+                on_progress=report,
+                should_stop=lambda: task.should_stop() or others.are_training(),
+            )
+            return
+        except DamagedPhotosError:
+            # The features of all other photos are in the cache by now.
+            return
+        except FeaturesStoppedError:
+            if task.should_stop():
+                raise
+
+
+class _OtherProcesses:
+    """Knows whether another process trains in a workspace. A training of this one has a look-ahead step aside."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._checked_at = float("-inf")
+        self._are_training = False
+
+    def are_training(self) -> bool:
+        """Whether any run is locked, as of a second ago at most."""
+        now = time.monotonic()
+        if now - self._checked_at >= _SECONDS_BETWEEN_LOCK_CHECKS:
+            folders = map(self._workspace.run_dir, self._workspace.run_ids())
+            self._are_training = any(is_held(folder) for folder in folders)
+            self._checked_at = now
+        return self._are_training
+
+    def wait_for_trainings(self, task: Task[int]) -> None:
+        """Block until no other process trains.
+
+        Raises:
+            FeaturesStoppedError: If the task is to end or to step aside.
+        """
+        while self.are_training():
+            if task.should_stop():
+                raise FeaturesStoppedError
+            time.sleep(_POLL_SECONDS)
