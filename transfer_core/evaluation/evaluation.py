@@ -124,8 +124,14 @@ class Evaluation:
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
-        """The 95 % confidence interval of the accuracy (Wilson, 1927)."""
-        return wilson_interval(self.accuracy, self.num_images)
+        """The 95 % confidence interval of the accuracy (Wilson, 1927), as of `num_groups` images."""
+        return wilson_interval(self.accuracy, self.num_groups)
+
+    @cached_property
+    def num_groups(self) -> int:
+        """Number of images, with those of one group counted once: what is right for one is right for most of them."""
+        alone = sum(not outcome.group for outcome in self.outcomes)
+        return alone + len({outcome.group for outcome in self.outcomes if outcome.group})
 
     @cached_property
     def log_loss(self) -> float:

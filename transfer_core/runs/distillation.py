@@ -83,7 +83,7 @@ def check_teacher(teacher: TrainingRun, dataset: ImageDataset) -> None:
                 "The teaching model knows other classes than these images have. Train it on these images first."
             )
         )
-    if teacher.train_ids() & {image.id for image in dataset.images_in("validation")}:
+    if teacher.learned_ids() & {image.id for image in dataset.images_in("validation")}:
         raise InvalidConfigError(
             _(
                 "The teaching model has learned from photos that the small one would be checked with, so its accuracy "

@@ -59,7 +59,7 @@ from transfer_core.training.phase_trainer import PhaseTrainer
 from transfer_core.training.resources import assumed_comparison_seconds, assumed_seconds, check_memory
 from transfer_core.training.schedule import PlannedPhase, planned_phases
 from transfer_core.training.soft_targets import TeacherOutputs
-from transfer_core.types import ShouldStop
+from transfer_core.types import Array, ShouldStop
 
 _ASSUMED_TEACHER_SECONDS = 5.0
 _SHORTAGES = (MemoryError, InsufficientResourcesError, tf.errors.ResourceExhaustedError)
@@ -120,6 +120,7 @@ class Trainer:
         self._phases: list[PlannedPhase] = []
         # Kept while a training on all photos may use their compiled graphs again.
         self._phase_trainers: dict[int, PhaseTrainer] = {}
+        self._last: PhaseTrainer | None = None
         self._start: Arrays = []
         # Images done in the current features phase; None before it begins.
         self._num_images_seen: int | None = None
@@ -166,6 +167,11 @@ class Trainer:
         if reached.phase == len(phases):
             return self._learn_from_all(reached) if trains_on_all(self._config) else ("finished", "")
         return outcome_of_stop(reached, self._reported, has_checkpoint=self._has_checkpoint)
+
+    def validation_outputs(self) -> Array:
+        """Return the softmax outputs of the trained model for the validation images, from their features."""
+        assert self._last is not None
+        return self._last.predict(self._last.data.validation)
 
     def _compute_teacher_outputs(self) -> None:
         if self._teacher_outputs is None:
@@ -227,9 +233,11 @@ class Trainer:
         if position in self._phase_trainers:
             # Keras may trace its step again, with the layers that are trainable then.
             phase.plan.apply(self.model)
-            return self._phase_trainers[position]
+            self._last = self._phase_trainers[position]
+            return self._last
         weights = class_weights(self._dataset, self._config)
-        trainer = PhaseTrainer(
+        self._last = None
+        trainer = self._last = PhaseTrainer(
             phase,
             self._extractor.prepare(self.model, phase.plan),
             self._config,
