@@ -7,12 +7,14 @@ import os
 import time
 from collections.abc import Sequence
 
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
-from transfer_core.backbones.runtime import load_keras
+from transfer_core.backbones.runtime import is_keras_loaded, load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import DamagedPhotosError, TransferStudioError
 from transfer_core.locks import is_held
 from transfer_core.training.features.feature_cache import FeaturesStoppedError, pooled_features
+from transfer_core.training.features.frozen_network import frozen_body
 from transfer_core.training.machine import free_disk
 from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.task import Priority, Task, TaskProgress
@@ -22,6 +24,8 @@ from transfer_core.workspace import Workspace
 LOOK_AHEAD_VARIABLE = "TRANSFER_STUDIO_LOOK_AHEAD"
 # Below that, a training would delete other features to make room for its own.
 _LEAST_FREE_BYTES = 10**9
+# The browser needs the processor first: it has a page to draw.
+_SECONDS_FOR_THE_FIRST_PAINT = 2.0
 _SECONDS_BETWEEN_LOCK_CHECKS = 1.0
 _POLL_SECONDS = 0.05
 
@@ -65,14 +69,13 @@ def look_ahead_task(workspace: Workspace, dataset_id: str, backbone_names: Seque
     Args:
         workspace: Its cache keeps the features.
         dataset_id: Id of a saved dataset.
-        backbone_names: Feature extractors whose weights are available, the most important first. The progress counts
-            the photos of the first one.
+        backbone_names: At least one, with available weights, the most important first. The progress counts photos that
+            were read with the first, which then is kept in memory.
     """
 
     def work(task: Task[int]) -> int:
         versions = dict.fromkeys(backbone_names, 0)
         try:
-            load_keras(num_threads_beside_an_app())
             while True:
                 dataset = ImageDataset.load(workspace, dataset_id)
                 behind = [name for name, version in versions.items() if version != dataset.version]
@@ -82,16 +85,29 @@ def look_ahead_task(workspace: Workspace, dataset_id: str, backbone_names: Seque
                 if free_disk(workspace.cache_dir) < _LEAST_FREE_BYTES:
                     _logger.info("No look-ahead for %s: too little space on the disk", dataset_id)
                     break
-                _extract(task, workspace, dataset, behind[0], is_reported=behind[0] == backbone_names[0])
+                backbone = get_backbone(behind[0], workspace)
+                _extract(task, workspace, dataset, backbone, is_reported=behind[0] == backbone_names[0])
+            # A training builds its classifier on it. All features may have been on disk before.
+            frozen_body(get_backbone(backbone_names[0], workspace))
         except TransferStudioError as error:
             _logger.info("The look-ahead for %s ended early: %s", dataset_id, error)
         return max(versions.values())
 
-    return Task("look-ahead", (dataset_id, *backbone_names), work, priority=Priority.IDLE)
+    key = (dataset_id, *backbone_names)
+    return Task("look-ahead", key, work, preparation=_load_keras, priority=Priority.IDLE)
+
+
+def _load_keras(task: Task[int]) -> None:
+    until = time.monotonic() + _SECONDS_FOR_THE_FIRST_PAINT
+    while not is_keras_loaded() and time.monotonic() < until:
+        if task.should_stop():
+            raise FeaturesStoppedError
+        time.sleep(_POLL_SECONDS)
+    load_keras(num_threads_beside_an_app())
 
 
 def _extract(
-    task: Task[int], workspace: Workspace, dataset: ImageDataset, backbone_name: str, *, is_reported: bool
+    task: Task[int], workspace: Workspace, dataset: ImageDataset, backbone: Backbone, *, is_reported: bool
 ) -> None:
     """Put the features of a dataset into the cache; wait while another process trains.
 
@@ -109,7 +125,7 @@ def _extract(
         try:
             pooled_features(
                 dataset,
-                get_backbone(backbone_name, workspace),
+                backbone,
                 workspace.cache_dir,
                 on_progress=report,
                 should_stop=lambda: task.should_stop() or others.are_training(),

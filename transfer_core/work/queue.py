@@ -108,11 +108,11 @@ class WorkQueue:
             self._tasks.pop(place)
 
     def _enter(self, task: Task[Any]) -> _Lane:
-        """Let a task wait in its lane, in which an idle one steps aside for it. The lock is held."""
+        """Let a task wait in its lane; if that is full, idle tasks in it step aside. The lock is held."""
         lane = self._light if task.is_light else self._models
         task.state = "waiting"
         insort(lane.waiting, task, key=lambda waiting: waiting.priority)
-        for running in lane.running:
+        for running in lane.running if len(lane.running) == lane.size else ():
             if task.priority < running.priority == Priority.IDLE:
                 running.step_aside()
         return lane
