@@ -20,6 +20,7 @@ from transfer_core.inference.calibration import (
     Calibration,
     cross_fitted_temperatures,
     expected_calibration_error,
+    with_temperatures,
 )
 from transfer_core.inference.predictor import ModelOutputs, Predictor
 from transfer_core.inference.rejection import Rejection
@@ -306,11 +307,7 @@ class Evaluation:
     def _measured_probabilities(self) -> Array:
         if self._other_temperatures is None:
             return self._probabilities
-        measured = np.empty_like(self._probabilities)
-        for temperature in np.unique(self._other_temperatures):
-            rows = self._other_temperatures == temperature
-            measured[rows] = Calibration(float(temperature)).apply(self._uncalibrated_probabilities[rows])
-        return measured
+        return with_temperatures(self._uncalibrated_probabilities, self._other_temperatures)
 
     def _places(self, names: Iterable[str]) -> Array:
         place = {name: number for number, name in enumerate(self.class_names)}

@@ -194,8 +194,8 @@ def _evaluate(
     except TrainingError:
         remove(run.folder / MODEL_FILE)
         raise
-    fit_certainty(run, dataset, workspace.cache_dir, result.out_of_fold)
-    evaluation = evaluation_of_training(run, dataset, workspace.cache_dir, result.out_of_fold)
+    familiarities = fit_certainty(run, dataset, workspace.cache_dir, result.out_of_fold)
+    evaluation = evaluation_of_training(run, dataset, result.out_of_fold, familiarities)
     fit_familiarity(run, evaluation)
     run.files.write_evaluation(evaluation)
     if run.config.teacher:
