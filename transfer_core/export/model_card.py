@@ -100,7 +100,7 @@ def _numbers(run: TrainingRun) -> str:
     lowest, highest = evaluation.accuracy_interval
     sentence = _(
         "{accuracy:.1%} of {count} validation photos right; on new photos of the same kind probably between "
-        "{lowest:.0%} and {highest:.0%} (95 % Wilson interval). These photos also selected the best epoch."
+        "{lowest:.0%} and {highest:.0%} (95 % Wilson interval). These photos also selected the epoch that was kept."
     ).format(accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest)
     rows = "".join(
         f"| {_as_text(name)} | {numbers['precision']:.2f} | {numbers['recall']:.2f} | {numbers['f1']:.2f} |\n"

@@ -20,6 +20,7 @@ from transfer_core.events import (
     EpochEnded,
     HeadChosen,
     Outcome,
+    PhaseStarted,
     PhotosLeftOut,
     RunResumed,
     RunStarted,
@@ -171,6 +172,8 @@ def train(
         outcome, message = trainer.run()
         # The weights of an interrupted training may be worse than what was reported.
         is_kept = outcome != "interrupted" and best_of(trainer.epochs) is not None
+        if is_kept:
+            emit(PhaseStarted(clock(), "saving", 0))
         model_path = _save(trainer.model, readable, chosen, output_dir) if is_kept else None
         return TrainingResult(
             outcome, message, trainer.epochs, trainer.head, readable, model_path, trainer.out_of_fold

@@ -105,7 +105,9 @@ def _show_in_words(sets: dict[str, PhotoSet], evaluations: dict[str, Evaluation]
         ).format(lowest=lowest, highest=highest, count=evaluation.num_images)
     ]
     if name == "validation":
-        sentences.append(_("Rather a little lower, since the validation photos also picked the best epoch."))
+        sentences.append(
+            _("Rather a little lower, since the validation photos also picked the epoch that was kept.")
+        )
     if evaluation.num_images < _FEW_IMAGES:
         sentences.append(_("More test photos would narrow this down."))
     st.markdown(" ".join(sentences), help=explain("confidence interval"))
