@@ -23,6 +23,7 @@ from pathlib import Path
 
 import click
 from PIL import Image, ImageOps
+from transfer_core.training.careful import recommended_variant
 
 from benchmarks.photos import Result, dataset_of, machine, timed
 from benchmarks.scripts import plain_fit, textbook_fit
@@ -36,7 +37,6 @@ from transfer_core.events import EpochEnded, PhaseStarted, RunEnded, TrainingEve
 from transfer_core.inference.predictor import Predictor
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import recommend
-from transfer_core.training.careful import recommended_variant
 from transfer_core.training.features.frozen_network import frozen_graph
 from transfer_core.training.freezing import POOLING_LAYER
 from transfer_core.training.train import train

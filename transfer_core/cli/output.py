@@ -52,6 +52,7 @@ def print_event(event: TrainingEvent) -> None:
                 "fine_tune": _("fine tune"),
                 "out_of_fold": _("measuring by cross-validation"),
                 "all_photos": _("training on all photos"),
+                "saving": _("saving"),
                 "evaluation": _("evaluation"),
                 "cross_validation": _("cross-validation"),
             }

@@ -108,7 +108,7 @@ def _numbers(run: TrainingRun) -> str:
         if measured
         else _(
             "{accuracy:.1%} of {count} validation photos right; on new photos of the same kind probably between "
-            "{lowest:.0%} and {highest:.0%} (95 % Wilson interval). These photos also selected the best epoch."
+            "{lowest:.0%} and {highest:.0%} (95 % Wilson interval). These photos also selected the epoch that was kept."
         )
     )
     numbers = text.format(

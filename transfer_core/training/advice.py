@@ -72,7 +72,7 @@ def recommend(dataset: ImageDataset, backbone: Backbone) -> Recommendation:
         _reason_for_depth(config.num_unfrozen_blocks, num_images),
         _(
             "Up to {count} epochs, ended early when nothing gets better: once the frozen layers have looked at the "
-            "images, an epoch costs next to nothing. The best epoch is kept."
+            "images, an epoch costs next to nothing. The epoch with the lowest validation loss is kept."
         ).format(count=config.epochs),
         _("At the end the model learns from all photos. Its accuracy is measured by cross-validation."),
         _(

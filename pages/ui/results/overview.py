@@ -117,7 +117,9 @@ def _show_in_words(sets: dict[str, PhotoSet], evaluations: dict[str, Evaluation]
     if measured:
         st.caption(measured)
     elif name == "validation":
-        sentences.append(_("Rather a little lower, since the validation photos also picked the best epoch."))
+        sentences.append(
+            _("Rather a little lower, since the validation photos also picked the epoch that was kept.")
+        )
     if evaluation.num_images < _FEW_IMAGES:
         sentences.append(_("More test photos would narrow this down."))
     st.markdown(" ".join(sentences), help=explain("confidence interval"))

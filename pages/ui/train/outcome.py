@@ -121,9 +121,9 @@ def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
             height="stretch",
         )
         st.metric(
-            _("Best epoch"),
-            _("{epoch} of {total}").format(epoch=best.epoch, total=len(snapshot.epochs)),
-            help=explain("best epoch"),
+            _("Kept epoch"),
+            _("{epoch} of {total}").format(epoch=best.epoch, total=snapshot.epochs[-1].epoch),
+            help=explain("kept epoch"),
             border=True,
             height="stretch",
         )
@@ -144,7 +144,7 @@ def _show_interval(evaluation: Evaluation) -> None:
     st.caption(
         _(
             "With {count} photos to check with, the accuracy on new photos of the same kind is probably between "
-            "{lowest:.0%} and {highest:.0%}; rather a little lower, since these photos also picked the best epoch."
+            "{lowest:.0%} and {highest:.0%}; rather a little lower, since these photos also picked the epoch."
         ).format(count=evaluation.num_images, lowest=lowest, highest=highest)
     )
 
