@@ -50,13 +50,12 @@ from transfer_core.training.heads import LINEAR_HEADS, LinearHead, LinearHeadKin
 from transfer_core.training.out_of_fold import OutOfFold, folds_of
 from transfer_core.training.phase_data import FeatureExtractor
 from transfer_core.training.phase_trainer import PhaseTrainer
-from transfer_core.training.resources import assumed_seconds, check_memory
+from transfer_core.training.resources import check_memory
 from transfer_core.training.schedule import PlannedPhase, planned_phases
 from transfer_core.training.soft_targets import TeacherOutputs
+from transfer_core.training.stages import planned_stages
 from transfer_core.types import Array, ShouldStop
 
-_ASSUMED_TEACHER_SECONDS = 5.0
-_ASSUMED_CHOICE_SECONDS = 0.5
 _SHORTAGES = (MemoryError, InsufficientResourcesError, tf.errors.ResourceExhaustedError)
 
 
@@ -115,6 +114,7 @@ class Trainer:
         self._phases: list[PlannedPhase] = []
         # Kept while a training on all photos may use their compiled graphs again.
         self._phase_trainers: dict[int, PhaseTrainer] = {}
+        self._last: PhaseTrainer | None = None
         self._start: Arrays = []
         self._choice: HeadChoice | None = None
         self._pooled: Array | None = None
@@ -164,6 +164,11 @@ class Trainer:
         if reached.phase == len(phases):
             return self._learn_from_all(reached) if trains_on_all(self._config) else ("finished", "")
         return outcome_of_stop(reached, self._reported, has_checkpoint=self._has_checkpoint)
+
+    def validation_outputs(self) -> Array:
+        """Return the softmax outputs of the trained model for the validation images, from their features."""
+        assert self._last is not None
+        return self._last.predict(self._last.data.validation)
 
     def _compute_teacher_outputs(self) -> None:
         if self._teacher_outputs is None:
@@ -243,8 +248,10 @@ class Trainer:
         if position in self._phase_trainers:
             # Keras may trace its step again, with the layers that are trainable then.
             phase.plan.apply(self.model)
-            return self._phase_trainers[position]
-        trainer = PhaseTrainer(
+            self._last = self._phase_trainers[position]
+            return self._last
+        self._last = None
+        trainer = self._last = PhaseTrainer(
             phase,
             self._extractor.prepare(self.model, phase.plan),
             self._config,
@@ -311,22 +318,20 @@ class Trainer:
 
     def _emit_start(self, phases: list[PlannedPhase], progress: Progress) -> None:
         num_train, num_validation = (len(self._dataset.images_in(split)) for split in ("train", "validation"))
-        left = phases[progress.phase :]
-        assumed = assumed_seconds(
-            left, self._config, self._extractor.num_extracted, num_train, num_validation
+        stages = planned_stages(
+            phases[progress.phase :],
+            self._config,
+            self._dataset,
+            self._extractor.num_extracted,
+            num_train + num_validation if self._config.head in ("auto", *LINEAR_HEADS) else 0,
+            self._extractor.cache_dir,
+            is_trained_on_all=trains_on_all(self._config),
         )
-        if self._config.head in ("auto", *LINEAR_HEADS):
-            # The choice has the features extracted, so that the first phase finds them.
-            first, *others = assumed
-            assumed = (first, _ASSUMED_CHOICE_SECONDS, _ASSUMED_CHOICE_SECONDS, *others)
-        if self._teacher_outputs is not None:
-            # The features of these images are usually cached from the teacher's own training.
-            assumed = (_ASSUMED_TEACHER_SECONDS, *assumed)
         if progress == Progress():
             num_epochs = self._config.num_epochs_in_all
-            self._emit(RunStarted(self._clock(), num_train, num_validation, num_epochs, assumed))
+            self._emit(RunStarted(self._clock(), num_train, num_validation, num_epochs, stages=stages))
         else:
-            self._emit(RunResumed(self._clock(), len(progress.epochs), assumed))
+            self._emit(RunResumed(self._clock(), len(progress.epochs), stages=stages))
 
     def _emit_images_seen(self, num_done: int, num_images: int) -> None:
         is_new_phase = self._num_images_seen is None or num_done < self._num_images_seen
