@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import file_version
-from transfer_core.inference.predictor import ModelOutputs, load_model, with_features
+from transfer_core.inference.predictor import ModelOutputs, loaded_model
 from transfer_core.language import _
 from transfer_core.training.classifier import tail_behind
 from transfer_core.training.features.feature_cache import FeaturesStoppedError, View, load_features
@@ -87,13 +86,12 @@ def cached_outputs(
 def _split_model(
     folder: Path, config: TrainingConfig, versions: tuple[tuple[int, int], ...]
 ) -> tuple[FreezePlan, keras.Model, keras.Model]:
-    """Load a model and split off its trainable part. Cached: loading takes longer than scoring 1,000 images."""
-    load_keras()
-    model = load_model(folder)
+    """Split off the trainable part of a model. Cached: tracing it takes longer than scoring 1,000 images."""
+    model = loaded_model(folder).model
     backbone = finished_backbone(folder, config.backbone)
     plan = planned_phases(config.with_changes(head=head_of(model)), backbone)[-1].plan
     try:
-        return plan, model, tail_behind(with_features(model), plan.boundary_layer)
+        return plan, model, tail_behind(model, plan.boundary_layer)
     except ValueError as error:
         raise WorkspaceError(
             _("{file} describes another network than the model beside it. Train it again.").format(

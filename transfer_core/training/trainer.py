@@ -56,12 +56,12 @@ from transfer_core.training.head_choice import (
 from transfer_core.training.out_of_fold import OutOfFold
 from transfer_core.training.phase_data import FeatureExtractor
 from transfer_core.training.phase_trainer import PhaseTrainer
-from transfer_core.training.resources import assumed_comparison_seconds, assumed_seconds, check_memory
+from transfer_core.training.resources import check_memory
 from transfer_core.training.schedule import PlannedPhase, planned_phases
 from transfer_core.training.soft_targets import TeacherOutputs
-from transfer_core.types import ShouldStop
+from transfer_core.training.stages import planned_stages
+from transfer_core.types import Array, ShouldStop
 
-_ASSUMED_TEACHER_SECONDS = 5.0
 _SHORTAGES = (MemoryError, InsufficientResourcesError, tf.errors.ResourceExhaustedError)
 
 
@@ -120,6 +120,7 @@ class Trainer:
         self._phases: list[PlannedPhase] = []
         # Kept while a training on all photos may use their compiled graphs again.
         self._phase_trainers: dict[int, PhaseTrainer] = {}
+        self._last: PhaseTrainer | None = None
         self._start: Arrays = []
         # Images done in the current features phase; None before it begins.
         self._num_images_seen: int | None = None
@@ -166,6 +167,11 @@ class Trainer:
         if reached.phase == len(phases):
             return self._learn_from_all(reached) if trains_on_all(self._config) else ("finished", "")
         return outcome_of_stop(reached, self._reported, has_checkpoint=self._has_checkpoint)
+
+    def validation_outputs(self) -> Array:
+        """Return the softmax outputs of the trained model for the validation images, from their features."""
+        assert self._last is not None
+        return self._last.predict(self._last.data.validation)
 
     def _compute_teacher_outputs(self) -> None:
         if self._teacher_outputs is None:
@@ -227,9 +233,11 @@ class Trainer:
         if position in self._phase_trainers:
             # Keras may trace its step again, with the layers that are trainable then.
             phase.plan.apply(self.model)
-            return self._phase_trainers[position]
+            self._last = self._phase_trainers[position]
+            return self._last
         weights = class_weights(self._dataset, self._config)
-        trainer = PhaseTrainer(
+        self._last = None
+        trainer = self._last = PhaseTrainer(
             phase,
             self._extractor.prepare(self.model, phase.plan),
             self._config,
@@ -293,21 +301,20 @@ class Trainer:
 
     def _emit_start(self, phases: list[PlannedPhase], progress: Progress) -> None:
         num_train, num_validation = (len(self._dataset.images_in(split)) for split in ("train", "validation"))
-        left = phases[progress.phase :]
-        assumed = assumed_seconds(
-            left, self._config, self._extractor.num_extracted, num_train, num_validation
+        stages = planned_stages(
+            phases[progress.phase :],
+            self._config,
+            self._dataset,
+            self._extractor.num_extracted,
+            min(num_train, MOST_IMAGES) if self._config.head == "auto" else 0,
+            self._extractor.cache_dir,
+            is_trained_on_all=trains_on_all(self._config),
         )
-        if self._config.head == "auto":
-            num_compared = min(num_train, MOST_IMAGES)
-            assumed = (*assumed_comparison_seconds(left[0].plan, num_compared), *assumed)
-        if self._teacher_outputs is not None:
-            # The features of these images are usually cached from the teacher's own training.
-            assumed = (_ASSUMED_TEACHER_SECONDS, *assumed)
         if progress == Progress():
             num_epochs = self._config.num_epochs_in_all
-            self._emit(RunStarted(self._clock(), num_train, num_validation, num_epochs, assumed))
+            self._emit(RunStarted(self._clock(), num_train, num_validation, num_epochs, stages=stages))
         else:
-            self._emit(RunResumed(self._clock(), len(progress.epochs), assumed))
+            self._emit(RunResumed(self._clock(), len(progress.epochs), stages=stages))
 
     def _emit_images_seen(self, num_done: int, num_images: int) -> None:
         is_new_phase = self._num_images_seen is None or num_done < self._num_images_seen

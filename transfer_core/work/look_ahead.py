@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
-from transfer_core.backbones.runtime import load_keras
+from transfer_core.backbones.runtime import is_keras_loaded, load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import DamagedPhotosError, TransferStudioError
 from transfer_core.locks import is_held
 from transfer_core.training.features.feature_cache import FeaturesStoppedError, pooled_features
+from transfer_core.training.features.frozen_network import frozen_body
 from transfer_core.training.machine import free_disk
+from transfer_core.training.variants import careful_variants, compare_variants, stored_choice
 from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.task import Priority, Task, TaskProgress
 from transfer_core.work.worker import num_threads_beside_an_app
@@ -22,8 +25,12 @@ from transfer_core.workspace import Workspace
 LOOK_AHEAD_VARIABLE = "TRANSFER_STUDIO_LOOK_AHEAD"
 # Below that, a training would delete other features to make room for its own.
 _LEAST_FREE_BYTES = 10**9
+# The browser needs the processor first: it has a page to draw.
+_SECONDS_FOR_THE_FIRST_PAINT = 2.0
 _SECONDS_BETWEEN_LOCK_CHECKS = 1.0
 _POLL_SECONDS = 0.05
+# Between two photos, while somebody waits for something else.
+_MOST_SECONDS_OF_A_PAUSE = 0.2
 
 _logger = logging.getLogger(__name__)
 
@@ -41,6 +48,8 @@ def has_look_ahead() -> bool:
 def backbones_to_read_with(workspace: Workspace, dataset: ImageDataset, chosen: str) -> list[str]:
     """Return the names of the available backbones whose features a training needs, the chosen one first.
 
+    The last are its careful versions, which the recommended training takes if they pay.
+
     Args:
         workspace: Where own models are.
         dataset: The photos. The search for series among new ones takes features of the default backbone.
@@ -53,10 +62,16 @@ def backbones_to_read_with(workspace: Workspace, dataset: ImageDataset, chosen: 
     is_for_tests = get_backbone(backbones[0].network).hidden
     if chosen != DEFAULT_BACKBONE and not dataset.is_examined and not is_for_tests:
         backbones.append(get_backbone(DEFAULT_BACKBONE))
-    return [backbone.name for backbone in backbones if backbone.weights.are_available]
+    available = [backbone.name for backbone in backbones if backbone.weights.are_available]
+    return [*available, *careful_variants(backbones[0])] if chosen in available else available
 
 
-def look_ahead_task(workspace: Workspace, dataset_id: str, backbone_names: Sequence[str]) -> Task[int]:
+def look_ahead_task(
+    workspace: Workspace,
+    dataset_id: str,
+    backbone_names: Sequence[str],
+    is_anybody_waiting: Callable[[], bool] = lambda: False,
+) -> Task[int]:
     """Extract pooled features of all photos of a dataset, also of those that arrive meanwhile.
 
     The result is the version of the dataset that was read last. A problem ends the work early and is logged: whoever
@@ -65,33 +80,64 @@ def look_ahead_task(workspace: Workspace, dataset_id: str, backbone_names: Seque
     Args:
         workspace: Its cache keeps the features.
         dataset_id: Id of a saved dataset.
-        backbone_names: Feature extractors whose weights are available, the most important first. The progress counts
-            the photos of the first one.
+        backbone_names: At least one, with available weights, the most important first. The progress counts photos that
+            were read with the first, which then is kept in memory and compared with its careful versions.
+        is_anybody_waiting: Whether something else is under way that a person waits for. The work pauses meanwhile.
     """
 
     def work(task: Task[int]) -> int:
         versions = dict.fromkeys(backbone_names, 0)
         try:
-            load_keras(num_threads_beside_an_app())
             while True:
                 dataset = ImageDataset.load(workspace, dataset_id)
                 behind = [name for name, version in versions.items() if version != dataset.version]
                 if not behind:
+                    _compare_variants(task, workspace, dataset, get_backbone(backbone_names[0], workspace))
                     break
                 versions[behind[0]] = dataset.version
                 if free_disk(workspace.cache_dir) < _LEAST_FREE_BYTES:
                     _logger.info("No look-ahead for %s: too little space on the disk", dataset_id)
                     break
-                _extract(task, workspace, dataset, behind[0], is_reported=behind[0] == backbone_names[0])
+                backbone = get_backbone(behind[0], workspace)
+                is_first = behind[0] == backbone_names[0]
+                _extract(task, workspace, dataset, backbone, is_anybody_waiting, is_reported=is_first)
+                if is_first:
+                    # A training builds its classifier on it. All features may have been on disk before.
+                    frozen_body(backbone)
         except TransferStudioError as error:
             _logger.info("The look-ahead for %s ended early: %s", dataset_id, error)
         return max(versions.values())
 
-    return Task("look-ahead", (dataset_id, *backbone_names), work, priority=Priority.IDLE)
+    key = (dataset_id, *backbone_names)
+    return Task("look-ahead", key, work, preparation=_load_keras, priority=Priority.IDLE)
+
+
+def _load_keras(task: Task[int]) -> None:
+    until = time.monotonic() + _SECONDS_FOR_THE_FIRST_PAINT
+    while not is_keras_loaded() and time.monotonic() < until:
+        if task.should_stop():
+            raise FeaturesStoppedError
+        time.sleep(_POLL_SECONDS)
+    load_keras(num_threads_beside_an_app())
+
+
+def _compare_variants(
+    task: Task[int], workspace: Workspace, dataset: ImageDataset, backbone: Backbone
+) -> None:
+    """Store whether a careful version of the backbone pays, as soon as the photos can be learned from."""
+    if careful_variants(backbone) and not stored_choice(dataset, backbone, workspace.cache_dir):
+        dataset.check_trainable()
+        compare_variants(dataset, backbone, workspace.cache_dir, should_stop=task.should_stop)
 
 
 def _extract(
-    task: Task[int], workspace: Workspace, dataset: ImageDataset, backbone_name: str, *, is_reported: bool
+    task: Task[int],
+    workspace: Workspace,
+    dataset: ImageDataset,
+    backbone: Backbone,
+    is_anybody_waiting: Callable[[], bool],
+    *,
+    is_reported: bool,
 ) -> None:
     """Put the features of a dataset into the cache; wait while another process trains.
 
@@ -104,15 +150,21 @@ def _extract(
         if is_reported:
             task.report(TaskProgress("", num_done, len(dataset.images)))
 
+    def should_stop() -> bool:
+        until = time.monotonic() + _MOST_SECONDS_OF_A_PAUSE
+        while is_anybody_waiting() and not task.should_stop() and time.monotonic() < until:
+            time.sleep(_POLL_SECONDS)
+        return task.should_stop() or others.are_training()
+
     while True:
         others.wait_for_trainings(task)
         try:
             pooled_features(
                 dataset,
-                get_backbone(backbone_name, workspace),
+                backbone,
                 workspace.cache_dir,
                 on_progress=report,
-                should_stop=lambda: task.should_stop() or others.are_training(),
+                should_stop=should_stop,
             )
             return
         except DamagedPhotosError:

@@ -30,15 +30,16 @@ def _look_ahead(session: Session) -> None:
     dataset = session.dataset if has_look_ahead() else None
     key = None
     if dataset and dataset.images and not session.is_from_scratch:
-        chosen = session.backbone_name or DEFAULT_BACKBONE
-        key = (dataset.id, *backbones_to_read_with(workspace(), dataset, chosen))
+        names = backbones_to_read_with(workspace(), dataset, session.backbone_name or DEFAULT_BACKBONE)
+        key = (dataset.id, *names) if names else None
     task = _task_of(session)
     if task and session.looked_ahead != key:
         task.request_stop()
     session.looked_ahead = key
     task = _task_of(session)
     if dataset and key and (task is None or _is_behind(task, dataset)):
-        work_queue().start(look_ahead_task(workspace(), dataset.id, key[1:]))
+        queue = work_queue()
+        queue.start(look_ahead_task(workspace(), dataset.id, key[1:], queue.is_anybody_waiting))
 
 
 def show_look_ahead(session: Session) -> None:

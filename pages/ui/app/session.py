@@ -103,6 +103,7 @@ class Session:
     suspicions: tuple[Suspicion, ...] = ()
     is_from_scratch: bool = False
     has_own_choices: bool = False
+    looks_once: bool = False
     deleted_run_id: str | None = None
     deleted_source_id: str | None = None
     results_part: str = "overview"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import MakeImage
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
@@ -15,6 +17,7 @@ from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.files import remove
 from transfer_core.locks import hold
 from transfer_core.training.features.feature_cache import pooled_features
+from transfer_core.training.variants import careful_variants
 from transfer_core.work import look_ahead
 from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.look_ahead import (
@@ -49,7 +52,8 @@ def dataset(workspace: Workspace, photos: Photos) -> ImageDataset:
 
 def run(task: Task[int]) -> int | None:
     """Carry out a task as the queue does, and return its result."""
-    assert task.run_part()
+    while not task.run_part():
+        pass
     assert task.error is None
     return task.result
 
@@ -128,33 +132,69 @@ def test_it_waits_while_another_process_trains(workspace: Workspace, dataset: Im
     assert task.progress == TaskProgress("", 6, 6)
 
 
-def test_it_steps_aside_and_goes_on(workspace: Workspace, dataset: ImageDataset) -> None:
+def test_it_steps_aside_and_goes_on_where_it_was(
+    workspace: Workspace, dataset: ImageDataset, photos: Photos
+) -> None:
+    add_files(dataset, photos("blue", 18))
     queue, order = WorkQueue(), []
     ahead = look_ahead_task(workspace, dataset.id, [TINY])
 
     def act(progress: TaskProgress) -> None:
-        order.append(f"{progress.num_done} read")
-        if len(order) == 1:
+        if progress.num_done and order == [0]:
             queue.start(Task("training", 1, lambda task: order.append("trained"), priority=Priority.TRAINING))
+        order.append(progress.num_done)
 
     on_progress(ahead, act)
     queue.start(ahead)
     assert ahead.wait(PATIENCE)
-    assert order[:2] == ["0 read", "trained"]
-    assert order[-1] == "6 read"
-    assert ahead.result == dataset.version
+    assert order[0] == 0
+    before, after = order[: order.index("trained")], order[order.index("trained") + 1 :]
+    assert 0 < before[-1] == after[0] < 24
+    assert after[-1] == 24
+    assert ahead.result == dataset.version + 1
+
+
+def test_it_pauses_at_each_photo_while_somebody_waits(workspace: Workspace, dataset: ImageDataset) -> None:
+    polled: list[bool] = []
+
+    def is_anybody_waiting() -> bool:
+        polled.append(len(polled) == 0)
+        return polled[-1]
+
+    assert run(look_ahead_task(workspace, dataset.id, [TINY], is_anybody_waiting)) == dataset.version
+    assert len(polled) > len(dataset.images)
+
+
+def test_careful_versions_are_compared_when_all_photos_are_read(
+    workspace: Workspace, dataset: ImageDataset, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[str, int]] = []
+
+    def compare(photos: ImageDataset, backbone: Backbone, cache_dir: Path, **options: object) -> None:
+        compared.append((backbone.name, num_cached(workspace, photos)))
+
+    monkeypatch.setattr(look_ahead, "careful_variants", lambda backbone: ("careful_tiny",))
+    monkeypatch.setattr(look_ahead, "compare_variants", compare)
+    run(look_ahead_task(workspace, dataset.id, [TINY, "careful_tiny"]))
+    assert compared == [], "a single class"
+    add_files(dataset, photos("blue", 6))
+    run(look_ahead_task(workspace, dataset.id, [TINY, "careful_tiny"]))
+    assert compared == [(TINY, 12)]
 
 
 def test_features_that_a_training_needs(workspace: Workspace, dataset: ImageDataset) -> None:
     def needed(photos: ImageDataset, chosen: str) -> list[str]:
         return backbones_to_read_with(workspace, photos, chosen)
 
-    assert needed(dataset, DEFAULT_BACKBONE) == [DEFAULT_BACKBONE]
+    assert needed(dataset, DEFAULT_BACKBONE) == [
+        DEFAULT_BACKBONE,
+        *careful_variants(get_backbone(DEFAULT_BACKBONE)),
+    ]
     assert needed(dataset, TINY) == [TINY]
     # Weights that are not on this computer.
     assert needed(dataset, "mobilenet_v2") == [DEFAULT_BACKBONE]
-    assert needed(dataset, "efficientnet_lite2") == ["efficientnet_lite2", DEFAULT_BACKBONE]
-    assert needed(dataset.with_series({}), "efficientnet_lite2") == ["efficientnet_lite2"]
+    assert needed(dataset, "efficientnet_lite2")[:2] == ["efficientnet_lite2", DEFAULT_BACKBONE]
+    assert DEFAULT_BACKBONE not in needed(dataset.with_series({}), "efficientnet_lite2")
 
 
 @pytest.mark.parametrize(
