@@ -13,10 +13,10 @@ from transfer_core.backbones.runtime import is_keras_loaded, load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import DamagedPhotosError, TransferStudioError
 from transfer_core.locks import is_held
-from transfer_core.training.careful import careful_variants, compare_variants, stored_choice
 from transfer_core.training.features.feature_cache import FeaturesStoppedError, pooled_features
 from transfer_core.training.features.frozen_network import frozen_body
 from transfer_core.training.machine import free_disk
+from transfer_core.training.variants import careful_variants, compare_variants, stored_choice
 from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.task import Priority, Task, TaskProgress
 from transfer_core.work.worker import num_threads_beside_an_app
@@ -92,7 +92,9 @@ def look_ahead_task(
                 dataset = ImageDataset.load(workspace, dataset_id)
                 behind = [name for name, version in versions.items() if version != dataset.version]
                 if not behind:
-                    _compare_variants(task, workspace, dataset, get_backbone(backbone_names[0], workspace))
+                    chosen = get_backbone(backbone_names[0], workspace)
+                    if not stored_choice(dataset, chosen, workspace.cache_dir):
+                        compare_variants(dataset, chosen, workspace.cache_dir, should_stop=task.should_stop)
                     break
                 versions[behind[0]] = dataset.version
                 if free_disk(workspace.cache_dir) < _LEAST_FREE_BYTES:
@@ -119,15 +121,6 @@ def _load_keras(task: Task[int]) -> None:
             raise FeaturesStoppedError
         time.sleep(_POLL_SECONDS)
     load_keras(num_threads_beside_an_app())
-
-
-def _compare_variants(
-    task: Task[int], workspace: Workspace, dataset: ImageDataset, backbone: Backbone
-) -> None:
-    """Store whether a careful version of the backbone pays, as soon as the photos can be learned from."""
-    if careful_variants(backbone) and not stored_choice(dataset, backbone, workspace.cache_dir):
-        dataset.check_trainable()
-        compare_variants(dataset, backbone, workspace.cache_dir, should_stop=task.should_stop)
 
 
 def _extract(

@@ -16,7 +16,6 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.files import remove
 from transfer_core.locks import hold
-from transfer_core.training.careful import careful_variants
 from transfer_core.training.features.feature_cache import pooled_features
 from transfer_core.work import look_ahead
 from transfer_core.work.executor import EXECUTOR_VARIABLE
@@ -166,35 +165,29 @@ def test_it_pauses_at_each_photo_while_somebody_waits(workspace: Workspace, data
 
 
 def test_careful_versions_are_compared_when_all_photos_are_read(
-    workspace: Workspace, dataset: ImageDataset, photos: Photos, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: list[tuple[str, int]] = []
 
     def compare(photos: ImageDataset, backbone: Backbone, cache_dir: Path, **options: object) -> None:
         compared.append((backbone.name, num_cached(workspace, photos)))
 
-    monkeypatch.setattr(look_ahead, "careful_variants", lambda backbone: ("careful_tiny",))
     monkeypatch.setattr(look_ahead, "compare_variants", compare)
     run(look_ahead_task(workspace, dataset.id, [TINY, "careful_tiny"]))
-    assert compared == [], "a single class"
-    add_files(dataset, photos("blue", 6))
-    run(look_ahead_task(workspace, dataset.id, [TINY, "careful_tiny"]))
-    assert compared == [(TINY, 12)]
+    assert compared == [(TINY, 6)]
 
 
 def test_features_that_a_training_needs(workspace: Workspace, dataset: ImageDataset) -> None:
     def needed(photos: ImageDataset, chosen: str) -> list[str]:
         return backbones_to_read_with(workspace, photos, chosen)
 
-    assert needed(dataset, DEFAULT_BACKBONE) == [
-        DEFAULT_BACKBONE,
-        *careful_variants(get_backbone(DEFAULT_BACKBONE)),
-    ]
+    careful = "efficientnet_lite0_lite2"
+    assert needed(dataset, DEFAULT_BACKBONE) == [DEFAULT_BACKBONE, careful]
     assert needed(dataset, TINY) == [TINY]
     # Weights that are not on this computer.
     assert needed(dataset, "mobilenet_v2") == [DEFAULT_BACKBONE]
-    assert needed(dataset, "efficientnet_lite2")[:2] == ["efficientnet_lite2", DEFAULT_BACKBONE]
-    assert DEFAULT_BACKBONE not in needed(dataset.with_series({}), "efficientnet_lite2")
+    assert needed(dataset, "efficientnet_lite2") == ["efficientnet_lite2", DEFAULT_BACKBONE, careful]
+    assert needed(dataset.with_series({}), "efficientnet_lite2") == ["efficientnet_lite2", careful]
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,8 @@ def test_saved_network_loads_without_other_code(tmp_path: Path, pixels: Array, k
 @pytest.mark.parametrize("backbone", CAREFUL, ids=lambda entry: entry.name)
 def test_weights_are_those_of_the_single_networks(backbone: Backbone) -> None:
     assert isinstance(backbone.weights, CombinedWeights)
-    single = {name: get_backbone(f"efficientnet_{name}") for name in backbone.weights.parts}
-    assert {name: entry.weights for name, entry in single.items()} == backbone.weights.parts
+    single = {name: get_backbone(f"efficientnet_{name}") for name, _part in backbone.weights.parts}
+    assert tuple((name, entry.weights) for name, entry in single.items()) == backbone.weights.parts
     assert backbone.megabytes == pytest.approx(sum(entry.megabytes for entry in single.values()))
     assert backbone.num_parameters == sum(entry.num_parameters for entry in single.values())
 
@@ -83,8 +83,9 @@ def test_weights_are_those_of_the_single_networks(backbone: Backbone) -> None:
 def test_checksum_depends_on_every_part() -> None:
     weights = get_backbone("efficientnet_lite0_lite2").weights
     assert isinstance(weights, CombinedWeights)
-    swapped = CombinedWeights(dict(zip(weights.parts, reversed(weights.parts.values()), strict=True)))
-    assert len({weights.checksum, swapped.checksum, CombinedWeights({}).checksum}) == 3
+    (name, part), (other_name, other_part) = weights.parts
+    swapped = CombinedWeights(((name, other_part), (other_name, part)))
+    assert len({weights.checksum, swapped.checksum, CombinedWeights(()).checksum}) == 3
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,11 @@ def test_checksum_depends_on_every_part() -> None:
 def test_training_the_network_itself_is_refused(choices: dict[str, Any]) -> None:
     with pytest.raises(InvalidConfigError, match="all of it stays frozen"):
         FreezePlan.of(TrainingConfig(backbone=TINY.name, **choices))
+
+
+@pytest.mark.parametrize("backbone", CAREFUL, ids=lambda entry: entry.name)
+def test_backbone_is_hashable_for_caches(backbone: Backbone) -> None:
+    assert hash(backbone) == hash(get_backbone(backbone.name))
 
 
 def test_no_depth_is_recommended() -> None:
