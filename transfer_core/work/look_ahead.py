@@ -27,7 +27,8 @@ LOOK_AHEAD_VARIABLE = "TRANSFER_STUDIO_LOOK_AHEAD"
 _LEAST_FREE_BYTES = 10**9
 # The browser needs the processor first: it has a page to draw.
 _SECONDS_FOR_THE_FIRST_PAINT = 2.0
-_SECONDS_BETWEEN_LOCK_CHECKS = 1.0
+# Checking 300 runs takes a twentieth of a second.
+SECONDS_BETWEEN_LOCK_CHECKS = 3.0
 _POLL_SECONDS = 0.05
 # Between two photos, while somebody waits for something else.
 _MOST_SECONDS_OF_A_PAUSE = 0.2
@@ -177,9 +178,9 @@ class _OtherProcesses:
         self._are_training = False
 
     def are_training(self) -> bool:
-        """Whether any run is locked, as of a second ago at most."""
+        """Whether any run is locked, as of some seconds ago at most."""
         now = time.monotonic()
-        if now - self._checked_at >= _SECONDS_BETWEEN_LOCK_CHECKS:
+        if now - self._checked_at >= SECONDS_BETWEEN_LOCK_CHECKS:
             folders = map(self._workspace.run_dir, self._workspace.run_ids())
             self._are_training = any(is_held(folder) for folder in folders)
             self._checked_at = now

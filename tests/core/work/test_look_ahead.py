@@ -83,7 +83,7 @@ def test_photos_that_arrive_meanwhile_are_read_too(
 
     def arrive(progress: TaskProgress) -> None:
         seen.append((progress.num_done, progress.num_all))
-        if seen.count((6, 6)) == 1 and len(seen) == 2:
+        if seen[-1] == (6, 6) and seen.count((6, 6)) == 1:
             add_files(dataset, photos("blue", 3))
 
     on_progress(task, arrive)
@@ -119,7 +119,10 @@ def test_deleted_dataset_ends_it_quietly(workspace: Workspace, dataset: ImageDat
     assert run(look_ahead_task(workspace, dataset.id, [TINY])) == 0
 
 
-def test_it_waits_while_another_process_trains(workspace: Workspace, dataset: ImageDataset) -> None:
+def test_it_waits_while_another_process_trains(
+    workspace: Workspace, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look_ahead, "SECONDS_BETWEEN_LOCK_CHECKS", 0.0)
     folder = workspace.run_dir(new_id())
     lock = hold(folder)
     (folder / "config.json").touch()
