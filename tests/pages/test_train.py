@@ -304,21 +304,21 @@ def test_a_running_training_shows_numbers_charts_and_the_sidebar_bar(
     assert staged_runs.reached_half_way.wait(30)
     page = open_page("4_Train", run=run_id)
     shown = {metric.label: metric.value for metric in page.metric}
+    assert shown.pop("Time left") in [f"about {seconds} s" for seconds in range(4, 13)]
     assert shown == {
-        "Left in all": "about 2 s",
-        "Best so far": "80%",
+        "Accuracy": "80%",
         "Epoch": "3 of 4",
-        "Batch": "8 of 12",
-        "Images a second": "12",
-        "Right so far": "80%",
-        "Loss so far": "0.600",
+        "Step": "8 of 12",
+        "Photos a second": "12",
+        "Training accuracy": "80%",
+        "Loss": "0.600",
         "Learning rate": "8.5e-03",
         "Memory": "820 MB",
     }
-    assert "Part 1 of 1: training the new layer" in [found.proto.text for found in page.get("progress")]
+    assert "Training the new layer" in [found.proto.text for found in page.get("progress")]
     assert len(page.get("echarts_chart")) == 2
     assert "Training now" in texts(page)
-    assert button(page, "Stop and keep the best")
+    assert button(page, "Stop and keep the model")
     # The same run from a second tab, opened without anything in its address.
     elsewhere = open_page("1_Model")
     assert "Training now" in [caption.value for caption in elsewhere.sidebar.caption]
@@ -361,7 +361,7 @@ def test_stop_is_passed_on_and_said(
     run_id = submit(dataset)
     assert staged_runs.reached_half_way.wait(30)
     page = open_page("4_Train", run=run_id)
-    button(page, "Stop and keep the best").click().run()
+    button(page, "Stop and keep the model").click().run()
     assert pages.ui.app.process.trainings().is_stopping(run_id)
     assert "Stopping after the present step …" in texts(page)
 
@@ -467,7 +467,7 @@ def test_a_run_that_another_program_trains_can_only_be_stopped(
     page = open_page("4_Train", run=live.run.id)
     assert "Another program on this computer trains this run." in texts(page)
     assert "Pause" not in [found.label for found in page.button]
-    button(page, "Stop and keep the best").click().run()
+    button(page, "Stop and keep the model").click().run()
     assert live.is_stopping
     live.release()
 

@@ -16,7 +16,6 @@ from transfer_core.data.records import ImageRecord, Split
 from transfer_core.errors import IngestError, TrainingError, WorkspaceError
 from transfer_core.evaluation.evaluation import (
     Evaluation,
-    ImageOutcome,
     LabelledImage,
     check_classes,
     evaluate,
@@ -27,7 +26,13 @@ from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.calibration import fit_temperature
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.predictor import ModelOutputs, Predictor
-from transfer_core.inference.rejection import MAX_BANK_SIZE, Rejection, fit_rejection
+from transfer_core.inference.rejection import (
+    DEFAULT_SHARE,
+    MAX_BANK_SIZE,
+    MIN_IMAGES,
+    Rejection,
+    fit_rejection,
+)
 from transfer_core.language import _
 from transfer_core.runs.leakage import all_seen, seen_in_training
 from transfer_core.runs.training_run import TrainingRun
@@ -46,21 +51,46 @@ _MOST_SECONDS = 2.0
 _NUM_AT_ONCE = 8
 
 
-def fit_certainty(run: TrainingRun, dataset: ImageDataset, cache_dir: Path, predicted: OutOfFold) -> None:
-    """Fit the temperature on out-of-fold predictions and the rejection on the validation images, and store them.
+def fit_certainty(
+    run: TrainingRun, dataset: ImageDataset, cache_dir: Path, predicted: OutOfFold
+) -> dict[str, float]:
+    """Fit temperature and rejection on images that the model has not learned from, and store them with the model.
 
     Args:
         run: A run with a model.
-        dataset: The images it was trained on.
+        dataset: The images it was trained on, without damaged ones.
         cache_dir: Where features are kept.
         predicted: By models that had not learned from the image.
+
+    Returns:
+        Familiarity of the images by their ids, each measured by other images.
 
     Raises:
         TransferStudioError: Whatever `cached_outputs` raises.
     """
-    fit_temperature(predicted.probabilities, predicted.labels).save(run.folder)
-    validation = dataset.images_in("validation")
-    train = dataset.images_in("train")
+    fit_temperature(predicted.probabilities, predicted.labels, predicted.groups).save(run.folder)
+    if run.is_trained_on_all:
+        return _fit_on_all(run, dataset, cache_dir, predicted)
+    return _fit_on_validation(run, dataset, cache_dir)
+
+
+def _fit_on_all(
+    run: TrainingRun, dataset: ImageDataset, cache_dir: Path, predicted: OutOfFold
+) -> dict[str, float]:
+    images, features = list(predicted.images), predicted.features
+    if features is None:
+        images = [image for image in images if image.id in dataset.by_id]
+        features = cached_outputs(run.folder, run.config, dataset, images, cache_dir).features
+        assert features is not None
+    rejection, familiarities = fit_rejection(
+        features, [image.group or image.id for image in images], run.config.seed
+    )
+    rejection.save(run.folder)
+    return {image.id: float(value) for image, value in zip(images, familiarities, strict=True)}
+
+
+def _fit_on_validation(run: TrainingRun, dataset: ImageDataset, cache_dir: Path) -> dict[str, float]:
+    validation, train = dataset.images_in("validation"), dataset.images_in("train")
     # More would not be kept, and each costs a forward pass where no layer is frozen.
     drawn = np.random.default_rng([run.config.seed, 0, 6]).permutation(len(train))[:MAX_BANK_SIZE]
     images, outputs = leave_out_damaged(
@@ -68,11 +98,18 @@ def fit_certainty(run: TrainingRun, dataset: ImageDataset, cache_dir: Path, pred
         lambda left: (left, cached_outputs(run.folder, run.config, dataset, left, cache_dir)),
     )
     readable = {image.id for image in images}
-    count = sum(image.id in readable for image in validation)
+    validation = [image for image in validation if image.id in readable]
+    count = len(validation)
     if count in (0, len(images)):
-        return
+        return {}
     assert outputs.features is not None
-    fit_rejection(outputs.features[count:], outputs.features[:count], run.config.seed).save(run.folder)
+    groups = [image.group or image.id for image in images[count:]]
+    rejection, _others = fit_rejection(outputs.features[count:], groups, run.config.seed)
+    # Unfrozen layers have drawn the training images closer together than new ones: only validation sets the threshold.
+    familiarities = rejection.familiarity(outputs.features[:count])
+    share = DEFAULT_SHARE if count >= MIN_IMAGES else 1.0
+    rejection.with_familiar_share(share, familiarities).save(run.folder)
+    return {image.id: float(value) for image, value in zip(validation, familiarities, strict=True)}
 
 
 def fit_familiarity(run: TrainingRun, evaluation: Evaluation) -> None:
@@ -92,53 +129,35 @@ def fit_familiarity(run: TrainingRun, evaluation: Evaluation) -> None:
 
 
 def evaluation_of_training(
-    run: TrainingRun, dataset: ImageDataset, cache_dir: Path, predicted: OutOfFold
+    run: TrainingRun, dataset: ImageDataset, predicted: OutOfFold, familiarities: Mapping[str, float]
 ) -> Evaluation:
     """Evaluate a run on the predictions of its training.
 
     Args:
-        run: A run with a model, calibration and rejection.
+        run: A run with a model and its calibration.
         dataset: The images that it was trained on, without damaged ones.
-        cache_dir: Where features are kept.
         predicted: By models that had not learned from the image.
+        familiarities: Of these images by their ids, from `fit_certainty`.
 
     Raises:
         IngestError: If none of the images is left.
-        TransferStudioError: Whatever `cached_outputs` raises.
     """
-    readable = {image.id for image in dataset.images}
-    rows = [row for row, image in enumerate(predicted.images) if image.id in readable]
+    rows = [row for row, image in enumerate(predicted.images) if image.id in dataset.by_id]
     if not rows:
         raise IngestError(none_left("validation"))
-    certainty = Certainty.load(run.folder)
     evaluation = evaluation_of(
         run.signature.class_names,
         [labelled(dataset, predicted.images[row]) for row in rows],
         ModelOutputs(None, predicted.probabilities[rows]),
-        certainty.calibration,
+        Certainty.load(run.folder).calibration,
         None,
     )
-    outcomes = evaluation.outcomes
-    if certainty.rejection:
-        outcomes = _with_familiarity(run, dataset, cache_dir, outcomes, certainty.rejection)
+    found = {image_id: float(f"{value:.9g}") for image_id, value in familiarities.items()}
+    outcomes = tuple(
+        replace(outcome, familiarity=found.get(outcome.image_id)) for outcome in evaluation.outcomes
+    )
     num_folds = predicted.num_folds if run.is_trained_on_all else 0
     return replace(evaluation, outcomes=outcomes, is_fitted_here=True, num_folds=num_folds)
-
-
-def _with_familiarity(
-    run: TrainingRun,
-    dataset: ImageDataset,
-    cache_dir: Path,
-    outcomes: tuple[ImageOutcome, ...],
-    rejection: Rejection,
-) -> tuple[ImageOutcome, ...]:
-    """Add the familiarity of the validation images; the training images are what they are compared with."""
-    validation = dataset.images_in("validation")
-    features = cached_outputs(run.folder, run.config, dataset, validation, cache_dir).features
-    assert features is not None
-    found = rejection.familiarity(features)
-    by_id = {image.id: float(f"{value:.9g}") for image, value in zip(validation, found, strict=True)}
-    return tuple(replace(outcome, familiarity=by_id.get(outcome.image_id)) for outcome in outcomes)
 
 
 def proof_images(images: Sequence[ImageRecord]) -> list[ImageRecord]:
@@ -203,6 +222,8 @@ def evaluate_split(
 ) -> Evaluation:
     """Evaluate a run on one of its splits, through the feature cache.
 
+    A model that has learned from its validation images as well has only the stored evaluation of its training.
+
     Args:
         run: A run with a model.
         dataset: Where the images are, with their present classes.
@@ -215,6 +236,9 @@ def evaluate_split(
         TransferStudioError: Whatever `cached_outputs` raises.
     """
     if split == "validation" and run.is_trained_on_all:
+        stored = run.evaluation()
+        if stored:
+            return stored
         raise IngestError(
             _(
                 "The stored results are missing, and the model has learned from all of its photos. Test it on new "

@@ -56,12 +56,12 @@ from transfer_core.training.head_choice import (
 from transfer_core.training.out_of_fold import OutOfFold
 from transfer_core.training.phase_data import FeatureExtractor
 from transfer_core.training.phase_trainer import PhaseTrainer
-from transfer_core.training.resources import assumed_comparison_seconds, assumed_seconds, check_memory
+from transfer_core.training.resources import check_memory
 from transfer_core.training.schedule import PlannedPhase, planned_phases
 from transfer_core.training.soft_targets import TeacherOutputs
+from transfer_core.training.stages import planned_stages
 from transfer_core.types import Array, ShouldStop
 
-_ASSUMED_TEACHER_SECONDS = 5.0
 _SHORTAGES = (MemoryError, InsufficientResourcesError, tf.errors.ResourceExhaustedError)
 
 
@@ -301,21 +301,20 @@ class Trainer:
 
     def _emit_start(self, phases: list[PlannedPhase], progress: Progress) -> None:
         num_train, num_validation = (len(self._dataset.images_in(split)) for split in ("train", "validation"))
-        left = phases[progress.phase :]
-        assumed = assumed_seconds(
-            left, self._config, self._extractor.num_extracted, num_train, num_validation
+        stages = planned_stages(
+            phases[progress.phase :],
+            self._config,
+            self._dataset,
+            self._extractor.num_extracted,
+            min(num_train, MOST_IMAGES) if self._config.head == "auto" else 0,
+            self._extractor.cache_dir,
+            is_trained_on_all=trains_on_all(self._config),
         )
-        if self._config.head == "auto":
-            num_compared = min(num_train, MOST_IMAGES)
-            assumed = (*assumed_comparison_seconds(left[0].plan, num_compared), *assumed)
-        if self._teacher_outputs is not None:
-            # The features of these images are usually cached from the teacher's own training.
-            assumed = (_ASSUMED_TEACHER_SECONDS, *assumed)
         if progress == Progress():
             num_epochs = self._config.num_epochs_in_all
-            self._emit(RunStarted(self._clock(), num_train, num_validation, num_epochs, assumed))
+            self._emit(RunStarted(self._clock(), num_train, num_validation, num_epochs, stages=stages))
         else:
-            self._emit(RunResumed(self._clock(), len(progress.epochs), assumed))
+            self._emit(RunResumed(self._clock(), len(progress.epochs), stages=stages))
 
     def _emit_images_seen(self, num_done: int, num_images: int) -> None:
         is_new_phase = self._num_images_seen is None or num_done < self._num_images_seen

@@ -46,6 +46,7 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import Progress, delete_checkpoints, outcome_of_stop
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.soft_targets import TeacherOutputs
+from transfer_core.training.stages import remember_rates
 from transfer_core.training.train import MODEL_FILE, TrainingResult, photos_left_out, train
 from transfer_core.types import ShouldStop
 from transfer_core.workspace import Workspace
@@ -126,6 +127,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
                 should_stop,
             )
     emit(RunEnded(time.time(), result.outcome, result.message, result.best_epoch))
+    remember_rates(workspace.cache_dir, run.config.backbone, run.snapshot().progress.measured)
     if result.outcome != "interrupted":
         delete_checkpoints(run.folder)
 
@@ -194,8 +196,8 @@ def _evaluate(
     except TrainingError:
         remove(run.folder / MODEL_FILE)
         raise
-    fit_certainty(run, dataset, workspace.cache_dir, result.out_of_fold)
-    evaluation = evaluation_of_training(run, dataset, workspace.cache_dir, result.out_of_fold)
+    familiarities = fit_certainty(run, dataset, workspace.cache_dir, result.out_of_fold)
+    evaluation = evaluation_of_training(run, dataset, result.out_of_fold, familiarities)
     fit_familiarity(run, evaluation)
     run.files.write_evaluation(evaluation)
     if run.config.teacher:

@@ -61,7 +61,10 @@ _EXPLANATIONS = {
         "How long the whole run will probably still take. At first this is a guess from the number of photos; it "
         "gets better with every batch. Pauses do not count."
     ),
-    "best epoch": "The model is kept as it was after the epoch with the lowest validation loss.",
+    "kept epoch": (
+        "The accuracy on the validation photos at the epoch that is kept. That is the epoch with the lowest validation "
+        "loss, because the loss also counts how sure the answers are."
+    ),
     "memory": "What the app and the training together hold in this computer's memory.",
     "schedule": (
         "*New layer, then fine-tuning* first teaches the new layer alone, then lets the unfrozen blocks join in with "
@@ -69,8 +72,8 @@ _EXPLANATIONS = {
         "*Block by block* unfreezes one block after the other, from the end (Howard and Ruder 2018)."
     ),
     "early stopping": (
-        "A part of the training ends after this many epochs without a lower validation loss. The best epoch is kept. "
-        "0 never ends early."
+        "A part of the training ends after this many epochs without a lower validation loss. The epoch with the "
+        "lowest is kept. 0 never ends early."
     ),
     "optimizer": (
         "The rule by which the weights are changed. *Adam* adapts the steps to each weight. *AdamW* is Adam with "
@@ -146,12 +149,16 @@ _EXPLANATIONS = {
         "that are new to it."
     ),
     "test images": (
-        "Photos from your folder named test. They are neither learned from nor used to pick the best epoch, so they "
+        "Photos from your folder named test. They are neither learned from nor used to pick the kept epoch, so they "
         "give the most honest accuracy of all."
     ),
     "cross-validation": (
         "The images are parted, and each part is once the one that the network is checked with. So every image is "
         "checked, and you see how much the result depends on the draw."
+    ),
+    "all photos": (
+        "Measures by cross-validation, then trains the final model on all photos. The curves still show the validation "
+        "photos."
     ),
     "accuracy": "The share of photos whose class is right.",
     "loss": "How far off the network is, counting how sure it was. Lower is better.",
@@ -214,8 +221,9 @@ _EXPLANATIONS = {
         "perfect."
     ),
     "temperature": (
-        "Makes the network milder (above 1) or bolder (below 1) so that its certainty fits the validation photos "
-        "(temperature scaling, Guo et al. 2017). It never changes which class is the most probable."
+        "Lowers (above 1) or raises (below 1) the confidence to fit how often the model is right. It is used only "
+        "where that helps on photos it was not fitted on (temperature scaling, Guo et al. 2017). The predicted class "
+        "never changes."
     ),
     "two models": (
         "Both see the very same picture. Where they differ, one of them has learned something that the other has not."
@@ -225,8 +233,8 @@ _EXPLANATIONS = {
         "but a best guess."
     ),
     "familiarity": (
-        "How much a photo is like the training photos it is most like, as the network sees them (cosine similarity to "
-        "the three nearest)."
+        "How similar a photo is to the three most similar training photos. It counts how close those are to each "
+        "other (cosine similarity with a local scale)."
     ),
     "coverage": "The share of photos that get an answer.",
     "most typical": "Photos of a class of which the network is surest, and right.",
