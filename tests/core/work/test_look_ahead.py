@@ -17,6 +17,7 @@ from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.files import remove
 from transfer_core.locks import hold
 from transfer_core.training.features.feature_cache import pooled_features
+from transfer_core.types import ShouldStop
 from transfer_core.work import look_ahead
 from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.look_ahead import (
@@ -210,3 +211,18 @@ def test_it_can_be_switched_off(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert has_look_ahead() is expected
+
+
+def test_variants_are_compared_once_all_features_are_there(
+    workspace: Workspace, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[int, str]] = []
+
+    def compare(
+        photos: ImageDataset, backbone: Backbone, cache_dir: Path, *, should_stop: ShouldStop
+    ) -> None:
+        compared.append((num_cached(workspace, photos), backbone.name))
+
+    monkeypatch.setattr(look_ahead, "compare_variants", compare)
+    run(look_ahead_task(workspace, dataset.id, [TINY]))
+    assert compared == [(6, TINY)]
