@@ -24,7 +24,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.evaluation.audition import audition, probe_accuracies
-from transfer_core.evaluation.pooled_features import pooled_features
+from transfer_core.training.features.feature_cache import pooled_features
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 

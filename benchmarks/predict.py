@@ -25,7 +25,7 @@ from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.inference.answers import answer_files
 from transfer_core.inference.predictor import Predictor
 from transfer_core.training.advice import recommend
-from transfer_core.training.features.constant_graph import constant_graph
+from transfer_core.training.features.constant_graph import ConstantGraph
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 
@@ -69,7 +69,7 @@ def _seconds_of_many(predictor: Predictor, files: list[ImportedFile], repeats: i
     """Return the median seconds of the forward pass alone and of the whole pipeline, measured in turns."""
     import keras
 
-    forward = constant_graph(keras.Model(predictor.model.input, predictor.model.outputs[-1]))
+    forward = ConstantGraph(keras.Model(predictor.model.input, predictor.model.outputs[-1]))
     paths = [file.location for file in files if file.location]
     batches: list[np.ndarray] = list(pixel_batches(paths, predictor.image_size, _BATCH_SIZE))
     forward(batches[0])

@@ -33,8 +33,8 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.evaluation.photo_series import keep_series_together
-from transfer_core.evaluation.pooled_features import pooled_features
 from transfer_core.training.advice import recommend
+from transfer_core.training.features.feature_cache import pooled_features
 from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 

@@ -29,9 +29,10 @@ def show_layers(session: Session) -> None:
         ),
         help=explain("frozen"),
     )
-    show_source(session, plan, recommended)
-    if not plan.is_from_scratch:
-        show_depth(session, plan)
+    if not plan.backbone.is_frozen_only:
+        show_source(session, plan, recommended)
+        if not plan.is_from_scratch:
+            show_depth(session, plan)
     show_network(plan, dataset.class_names)
     show_numbers(plan, len(dataset.class_names))
     advice = depth_advice(plan, num_train_images)
@@ -39,7 +40,7 @@ def show_layers(session: Session) -> None:
     draw(advice.text, icon=":material/lightbulb:")
     with st.container(horizontal=True):
         link_to_next(Step.TRAIN, _("Next: train"))
-        if st.button(
+        if not plan.backbone.is_frozen_only and st.button(
             _("Try several depths"), icon=":material/stacked_line_chart:", help=explain("freeze sweep")
         ):
             session.compare_part = "depths"

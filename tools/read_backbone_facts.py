@@ -33,7 +33,8 @@ def main() -> None:
         record = records[name]
         last_layers = {block["name"]: block["last_layer"] for block in record["blocks"]}
         model = architecture_of(name, record)()
-        record["blocks"] = [asdict(block) for block in read_blocks(model, last_layers)]
+        num_views = 2 if record["options"].get("is_mirrored") else 1
+        record["blocks"] = [asdict(block) for block in read_blocks(model, last_layers, num_views)]
         if "files" in record["weights"]:
             class_name = record["options"]["class_name"]
             record["weights"]["files"] = [_published_file(class_name, top) for top in (False, True)]
@@ -41,12 +42,13 @@ def main() -> None:
     RECORDS_FILE.write_text(as_json(records), "utf-8")
 
 
-def read_blocks(model: keras.Model, last_layers: dict[str, str]) -> list[Block]:
+def read_blocks(model: keras.Model, last_layers: dict[str, str], num_views: int = 1) -> list[Block]:
     """Count what the blocks of a network hold.
 
     Args:
         model: A flat functional model.
         last_layers: The layer that ends each block, by the name of the block, from input to output.
+        num_views: How many views of a photo its layers see.
 
     Raises:
         ValueError: If a block ends where the network cannot be cut, or layers are left over at the end.
@@ -65,11 +67,11 @@ def read_blocks(model: keras.Model, last_layers: dict[str, str]) -> list[Block]:
         last = model.get_layer(last_layer)
         layers = [layer for layer in keras.Model(model.input, last.output).layers if layer.name not in seen]
         seen.update(layer.name for layer in layers)
-        blocks.append(_block(name, last, layers))
+        blocks.append(_block(name, last, layers, num_views))
     return blocks
 
 
-def _block(name: str, last: Any, layers: list[Any]) -> Block:
+def _block(name: str, last: Any, layers: list[Any], num_views: int) -> Block:
     import keras
 
     _batch, size, _size, num_channels = last.output.shape
@@ -84,7 +86,7 @@ def _block(name: str, last: Any, layers: list[Any]) -> Block:
         num_trainable_parameters=from_scratch
         - sum(_count(layer.trainable_weights) for layer in normalizations),
         num_scratch_parameters=from_scratch,
-        num_multiplications=sum(map(_multiplications, layers)),
+        num_multiplications=num_views * sum(map(_multiplications, layers)),
     )
 
 

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, e
 from tests.conftest import ROOT
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.look_ahead import LOOK_AHEAD_VARIABLE
 from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
 
 LONG = 120_000  # milliseconds; a busy machine may need them, a test never waits for their end
@@ -48,6 +49,7 @@ class Server:
         log: What it writes.
         process: Of the running app.
         num_lines_read: Lines of the log that were looked at.
+        has_look_ahead: Whether it reads photos before a training. It would go on when a test has ended.
     """
 
     port: int
@@ -55,6 +57,7 @@ class Server:
     log: Path
     process: subprocess.Popen[bytes] | None = None
     num_lines_read: int = 0
+    has_look_ahead: bool = False
 
     @property
     def url(self) -> str:
@@ -72,7 +75,11 @@ class Server:
             f"--server.port={self.port}",
             "--server.headless=true",
         ]
-        environment = {**os.environ, WORKSPACE_VARIABLE: str(self.workspace.root)}
+        environment = {
+            **os.environ,
+            WORKSPACE_VARIABLE: str(self.workspace.root),
+            LOOK_AHEAD_VARIABLE: "on" if self.has_look_ahead else "off",
+        }
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
@@ -128,8 +135,9 @@ def fresh_server(tmp_path: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[Server]:
-    server = Server(_free_port(), Workspace(folder / "workspace"), folder / "server.log")
+def running_server(folder: Path, *, has_look_ahead: bool = False) -> Iterator[Server]:
+    log = folder / "server.log"
+    server = Server(_free_port(), Workspace(folder / "workspace"), log, has_look_ahead=has_look_ahead)
     try:
         server.start()
         yield server

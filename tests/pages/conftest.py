@@ -22,6 +22,7 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, RunEnded, RunStarted, TrainingEvent
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.look_ahead import LOOK_AHEAD_VARIABLE
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.task import Task
 from transfer_core.work.trainings import Trainings
@@ -72,7 +73,8 @@ class StagedRuns:
 
 @pytest.fixture(autouse=True)
 def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """The workspace of the pages; what the server keeps for all visitors starts again."""
+    """The workspace of the pages; what the server keeps for all visitors starts again. Pages do not look ahead."""
+    monkeypatch.setenv(LOOK_AHEAD_VARIABLE, "off")
     monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path / "workspace"))
     st.cache_resource.clear()
     yield Workspace(tmp_path / "workspace")

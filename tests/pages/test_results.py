@@ -416,7 +416,7 @@ def test_calibration_says_how_it_was_measured(open_page: OpenPage, run: Training
     write_json(run.folder / "evaluation.json", many.to_dict())
     page = open_part(open_page, run, "certainty")
     assert "a temperature that was fitted on the other photos." in texts(page)
-    assert metrics(page)["Gap as shown (ECE)"] == f"{many.ece:.1%}"
+    assert metrics(page)["Calibration error (ECE)"] == f"{many.ece:.1%}"
     same = tuple(replace(outcome, group="one recording") for outcome in many.outcomes)
     write_json(run.folder / "evaluation.json", replace(many, outcomes=same).to_dict())
     assert "The same photos set the temperature" in texts(open_part(open_page, run, "certainty"))

@@ -4,8 +4,10 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -13,6 +15,7 @@ import pages.ui.app.process
 import transfer_core.work.tasks
 from pages.ui.app.words import plain
 from tests.pages.conftest import HALF_WAY, OpenPage, StagedRuns, button, submit, texts
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -20,6 +23,7 @@ from transfer_core.errors import TrainingError
 from transfer_core.events import PhotosLeftOut, RunEnded
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training import variants
 from transfer_core.training.advice import recommend
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import RateCurve
@@ -67,6 +71,42 @@ def test_another_depth_than_recommended_counts_and_is_said(
     button(page, "Start training").click().run()
     (run_id,) = page_workspace.run_ids()
     assert TrainingRun.load(page_workspace, run_id).config.num_unfrozen_blocks == 2
+
+
+@pytest.fixture
+def careful_pays(dataset: ImageDataset, page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stored comparison in which two models are right about each photo, and one model about some."""
+
+    def features(photos: ImageDataset, backbone: Backbone, cache_dir: Path, *, images, should_stop) -> Any:
+        noise = 0.1 if backbone.is_frozen_only else 2.0
+        labels = np.array([photos.class_index(image) for image in images])
+        return np.eye(8)[labels] + np.random.default_rng(0).normal(0, noise, (len(images), 8))
+
+    monkeypatch.setattr(variants, "pooled_features", features)
+    variants.compare_variants(dataset, get_backbone("efficientnet_lite0"), page_workspace.cache_dir)
+
+
+@pytest.mark.usefixtures("careful_pays", "staged_runs")
+def test_a_careful_version_that_pays_is_taken_and_can_be_switched_off(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace
+) -> None:
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
+    assert "Two models look at each photo" in texts(page)
+    assert "4 times slower to answer" in texts(page)
+    page.toggle(key="careful").set_value(False).run()
+    assert not page.toggle(key="careful").value
+    assert "EfficientNet-Lite0 and Lite2" not in texts(page)
+    page.toggle(key="careful").set_value(True).run()
+    button(page, "Start training").click().run()
+    (run_id,) = page_workspace.run_ids()
+    config = TrainingRun.load(page_workspace, run_id).config
+    assert (config.backbone, config.num_unfrozen_blocks) == ("efficientnet_lite0_lite2", 0)
+
+
+@pytest.mark.usefixtures("careful_pays")
+def test_another_depth_keeps_the_single_model(open_page: OpenPage, dataset: ImageDataset) -> None:
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=2)
+    assert "Two models" not in texts(page)
 
 
 def choose_for_myself(page: AppTest) -> None:

@@ -86,6 +86,7 @@ class Backbone:
         network: Name of the published backbone with the same architecture; `name` for a published one.
         lineage: What it was trained on before, the latest first, such as `("ImageNet",)`.
         hidden: Whether only tests use it.
+        is_frozen_only: Whether no block can be unfrozen, since its layers see several views of a photo.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Backbone:
     network: str
     lineage: tuple[str, ...]
     hidden: bool = False
+    is_frozen_only: bool = False
 
     def build(self, *, pretrained: bool = True) -> keras.Model:
         """Build the network.
@@ -128,6 +130,11 @@ class Backbone:
     def is_own(self) -> bool:
         """Whether it is a person's own model."""
         return self.network != self.name
+
+    @property
+    def max_unfrozen_blocks(self) -> int:
+        """How many blocks can be unfrozen."""
+        return 0 if self.is_frozen_only else len(self.blocks)
 
     @property
     def num_parameters(self) -> int:

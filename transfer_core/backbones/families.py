@@ -24,6 +24,10 @@ def family_words(family: str) -> FamilyWords:
         "efficientnet_lite": FamilyWords(
             "EfficientNet-Lite", _("Comes with the app. Made for phones: quick and small.")
         ),
+        "careful": FamilyWords(
+            _("Careful versions"),
+            _("The models above, looking at each photo several times: more accurate, slower to answer."),
+        ),
         "mobilenet": FamilyWords(
             "MobileNet", _("Made for phones: the smallest and quickest, a little less accurate.")
         ),
@@ -72,6 +76,12 @@ def when_to_pick(name: str, family: str) -> str:
         ),
         "efficientnet_lite2": _(
             "Pick it when small details decide and the best answer matters more than the wait."
+        ),
+        "efficientnet_lite0_careful": _(
+            "Looks at each photo and its mirror image. Don't choose it if left and right matter."
+        ),
+        "efficientnet_lite0_lite2": _(
+            "Two models look at each photo together. Choose it for the best accuracy if you can wait."
         ),
     }
     return own.get(name) or family_words(family).when_to_pick

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from transfer_core.backbones.backbone import Backbone, Block
 from transfer_core.backbones.families import when_to_pick
 from transfer_core.backbones.own.source_model import FACTS_FILE, source_model_backbone
+from transfer_core.backbones.published.careful import CombinedWeights, build_careful
 from transfer_core.backbones.published.efficientnet_lite import PackageWeights, build_efficientnet_lite
 from transfer_core.backbones.published.tiny import RandomWeights, build_tiny
 from transfer_core.backbones.published.zoo import build_zoo_network
@@ -33,6 +34,7 @@ DEFAULT_BACKBONE = TrainingConfig().backbone
 RECORDS_FILE = Path(__file__).parent / "published" / "backbones.json"
 
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {
+    "careful": build_careful,
     "efficientnet_lite": build_efficientnet_lite,
     "keras.applications": build_zoo_network,
     "tiny": build_tiny,
@@ -50,7 +52,7 @@ def list_backbones(*, include_hidden: bool = False) -> list[Backbone]:
 
 
 def bundled_backbones() -> list[Backbone]:
-    """Return the backbones that come with the app and need no download."""
+    """Return the single networks that come with the app and need no download."""
     return [backbone for backbone in list_backbones() if isinstance(backbone.weights, PackageWeights)]
 
 
@@ -119,6 +121,20 @@ def _weights_facts(name: str, record: dict[str, Any]) -> dict[str, Any]:
             return {
                 "weights": PackageWeights(package, sha256),
                 "weights_source": source.format(package=package),
+                "lineage": ("ImageNet",),
+            }
+        case {"packages": packages}:
+            source = _("ImageNet (1.28 million photos, 1,000 classes), in the Python packages {packages}")
+            return {
+                "weights": CombinedWeights(
+                    tuple(
+                        (network, PackageWeights(part["package"], part["sha256"]))
+                        for network, part in packages.items()
+                    )
+                ),
+                "weights_source": source.format(
+                    packages=", ".join(part["package"] for part in packages.values())
+                ),
                 "lineage": ("ImageNet",),
             }
         case {"files": files}:

@@ -48,6 +48,11 @@ def load_keras(num_threads: int | None = None) -> None:
         _loaded.set()
 
 
+def is_keras_loaded() -> bool:
+    """Return whether `load_keras` would return at once."""
+    return _loaded.is_set()
+
+
 @contextmanager
 def _without_gpu_warnings() -> Iterator[None]:
     """Filter TensorFlow's messages about a missing GPU out of the log.

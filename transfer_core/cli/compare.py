@@ -85,7 +85,7 @@ def sweep(
         backbone = get_backbone(config.backbone, workspace)
         if recommended:
             config, _reasons = recommended_config(choices, dataset, backbone)
-        usual = usual_depths(len(FreezePlan.of(config, backbone).backbone.blocks))
+        usual = usual_depths(FreezePlan.of(config, backbone).backbone.max_unfrozen_blocks)
         plan = SweepPlan.of(dataset, config, depths or usual, repeats, backbone)
     _sweep_depths(workspace, dataset, config, plan, as_json)
 

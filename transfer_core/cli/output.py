@@ -124,13 +124,23 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "dataset": run.dataset_name,
         "backbone": run.config.backbone,
         "val_accuracy": best.val_accuracy if best else None,
+        "trained_on_all": run.is_trained_on_all,
         "seconds": round(snapshot.seconds, 3),
     }
 
 
 def damaged_run_facts(run_id: str, error: TransferStudioError) -> dict[str, Any]:
     """Return the facts of a run whose files cannot be read; facts that are not known are None."""
-    unknown = dict.fromkeys(("created_at", "dataset", "backbone", "val_accuracy", "seconds"))
+    unknown = dict.fromkeys(
+        (
+            "created_at",
+            "dataset",
+            "backbone",
+            "val_accuracy",
+            "trained_on_all",
+            "seconds",
+        )
+    )
     return {"run_id": run_id, "status": "damaged", "message": str(error), **unknown}
 
 

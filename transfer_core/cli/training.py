@@ -35,6 +35,7 @@ from transfer_core.language import _
 from transfer_core.runs.run_status import resumable_run
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.variants import recommended_variant
 from transfer_core.work.execute import ended_by, execute_run
 from transfer_core.work.live_run import LiveRun
 from transfer_core.workspace import Workspace
@@ -65,9 +66,13 @@ def train(
     if dataset.read_as:
         print_note(read_as_sentence(dataset.read_as))
     if recommended:
-        config, reasons = recommended_config(choices, dataset, backbone)
-        for reason in reasons:
-            print_note(reason)
+        variant, careful_reason = backbone, ""
+        if not config.unfreezes and choices["backbone"] is None:
+            variant, careful_reason = recommended_variant(dataset, backbone, workspace.cache_dir)
+        config, reasons = recommended_config(choices, dataset, variant)
+        for reason in (*reasons, careful_reason):
+            if reason:
+                print_note(reason)
     _train_and_report(workspace, TrainingRun.create(workspace, dataset, config), as_json)
 
 

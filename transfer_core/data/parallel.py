@@ -1,10 +1,10 @@
 """Decode on all cores, in order, with only a few results in memory at a time."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from threading import Lock
+from threading import Lock, RLock
 from typing import BinaryIO, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -86,3 +86,48 @@ class LastResult(Generic[Item, Result]):
                 self._last = None
                 self._last = item, self._function(item)
             return self._last[1]
+
+
+class RecentResults(Generic[Item, Result]):
+    """Keep the results used last within a budget; of several threads one computes a result and the others wait.
+
+    Args:
+        most: Number of results that are kept.
+        most_bytes: Memory of all results that are kept. A larger one is returned, but not kept.
+    """
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most = most
+        self._most_bytes = most_bytes
+        # Reentrant, because a result may be computed from another one.
+        self._lock = RLock()
+        self._kept: OrderedDict[Item, tuple[Result, int]] = OrderedDict()
+
+    def find(self, key: Item) -> Result | None:
+        """Return a kept result; None if there is none."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+
+    def get(self, key: Item, compute: Callable[[], Result], num_bytes: int) -> Result:
+        """Return a kept result, or compute and keep it.
+
+        Args:
+            key: Identifies the result.
+            compute: Returns it; never None.
+            num_bytes: Its memory.
+        """
+        with self._lock:
+            found = self.find(key)
+            if found is None:
+                found = compute()
+                if num_bytes <= self._most_bytes:
+                    self._kept[key] = found, num_bytes
+                while len(self._kept) > self._most or self._num_bytes() > self._most_bytes:
+                    self._kept.popitem(last=False)
+            return found
+
+    def _num_bytes(self) -> int:
+        return sum(num_bytes for _result, num_bytes in self._kept.values())

@@ -38,7 +38,7 @@ def pixel_batches(
     """
 
     def read(position: int) -> Pixels:
-        pixels = _read(paths[position], image_size, ranges)
+        pixels = read_pixels(paths[position], image_size, ranges)
         return vary(position, pixels) if vary else pixels
 
     pixels = map_ahead(read, range(len(paths)), num_ahead=2 * batch_size)
@@ -65,7 +65,7 @@ def readable_batches(
 
     def read(position: int) -> Pixels | None:
         try:
-            pixels = _read(paths[position], image_size, ranges)
+            pixels = read_pixels(paths[position], image_size, ranges)
         except UnreadableImageError:
             return None
         return vary(position, pixels) if vary else pixels
@@ -77,7 +77,12 @@ def readable_batches(
             yield list(found), np.stack(list(found.values()))
 
 
-def _read(path: Path, image_size: int, ranges: GreyRanges) -> Pixels:
+def read_pixels(path: Path, image_size: int, ranges: GreyRanges = UNKNOWN_RANGES) -> Pixels:
+    """Return raw pixels in 0-255 of one image file, `[image_size, image_size, 3]`.
+
+    Raises:
+        UnreadableImageError: If the file is missing or damaged; the message names it.
+    """
     try:
         return to_pixels(decode_image(path.read_bytes(), ranges, path.name), image_size)
     except (OSError, UnreadableImageError) as error:

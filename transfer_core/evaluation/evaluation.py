@@ -15,11 +15,12 @@ from transfer_core.data.damage import damaged_photos
 from transfer_core.data.pixels import pixel_batches, readable_batches
 from transfer_core.errors import IngestError
 from transfer_core.evaluation import metrics
-from transfer_core.evaluation.intervals import wilson_interval
+from transfer_core.evaluation.intervals import differ_beyond_chance, wilson_interval
 from transfer_core.inference.calibration import (
     Calibration,
     cross_fitted_temperatures,
     expected_calibration_error,
+    with_temperatures,
 )
 from transfer_core.inference.predictor import ModelOutputs, Predictor
 from transfer_core.inference.rejection import Rejection
@@ -123,8 +124,14 @@ class Evaluation:
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
-        """The 95 % confidence interval of the accuracy (Wilson, 1927)."""
-        return wilson_interval(self.accuracy, self.num_images)
+        """The 95 % confidence interval of the accuracy (Wilson, 1927), as of `num_groups` images."""
+        return wilson_interval(self.accuracy, self.num_groups)
+
+    @cached_property
+    def num_groups(self) -> int:
+        """Number of images, with those of one group counted once: what is right for one is right for most of them."""
+        alone = sum(not outcome.group for outcome in self.outcomes)
+        return alone + len({outcome.group for outcome in self.outcomes if outcome.group})
 
     @cached_property
     def log_loss(self) -> float:
@@ -300,11 +307,7 @@ class Evaluation:
     def _measured_probabilities(self) -> Array:
         if self._other_temperatures is None:
             return self._probabilities
-        measured = np.empty_like(self._probabilities)
-        for temperature in np.unique(self._other_temperatures):
-            rows = self._other_temperatures == temperature
-            measured[rows] = Calibration(float(temperature)).apply(self._uncalibrated_probabilities[rows])
-        return measured
+        return with_temperatures(self._uncalibrated_probabilities, self._other_temperatures)
 
     def _places(self, names: Iterable[str]) -> Array:
         place = {name: number for number, name in enumerate(self.class_names)}
@@ -322,6 +325,44 @@ def seen_in_training_sentence(evaluation: Evaluation) -> str:
         total=evaluation.num_seen_in_training + evaluation.num_images,
         accuracy=evaluation.accuracy,
     )
+
+
+def measured_sentence(evaluation: Evaluation) -> str:
+    """Say how a model that has learned from all of its photos was measured; empty for any other model."""
+    if not evaluation.num_folds:
+        return ""
+    sentences = [
+        _("Measured by {folds}-fold cross-validation on {count} photos.").format(
+            folds=evaluation.num_folds, count=evaluation.num_images
+        )
+        if evaluation.num_folds > 1
+        else _("Measured on {count} validation photos.").format(count=evaluation.num_images),
+        _("The final model has learned from all photos."),
+    ]
+    if evaluation.num_groups < evaluation.num_images:
+        sentences.append(
+            _("Photos that look alike count once: {count} in all.").format(count=evaluation.num_groups)
+        )
+    return " ".join(sentences)
+
+
+def occasion_sentence(measured: Evaluation, test: Evaluation) -> str:
+    """Say that test photos differ from the others, if the accuracies differ by more than chance; empty otherwise.
+
+    The level is 5 %: Fisher's exact test (Fisher, 1922) on the images of both, those of one group counted once.
+
+    Args:
+        measured: On photos of the training that the model of each had not learned from.
+        test: On test photos.
+    """
+    counts = (measured.num_groups, test.num_groups)
+    rights = [round(one.accuracy * count) for one, count in zip((measured, test), counts, strict=True)]
+    if not differ_beyond_chance(rights, counts):
+        return ""
+    return _(
+        "Your test photos come from another occasion: **{test:.0%}** are right, **{measured:.0%}** of the others. "
+        "Expect the lower figure."
+    ).format(test=test.accuracy, measured=measured.accuracy)
 
 
 def _fits_classes(outcome: ImageOutcome, class_names: Set[str]) -> bool:

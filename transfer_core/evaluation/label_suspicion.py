@@ -17,7 +17,7 @@ from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.damage import use_readable
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.evaluation.pooled_features import pooled_features
+from transfer_core.training.features.feature_cache import pooled_features
 from transfer_core.types import Array, ShouldStop
 
 NUM_FOLDS = 5

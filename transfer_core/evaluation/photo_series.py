@@ -10,7 +10,7 @@ from transfer_core.data.damage import use_readable
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.series import find_series
 from transfer_core.errors import TransferStudioError, WorkspaceError
-from transfer_core.evaluation.pooled_features import pooled_features
+from transfer_core.training.features.feature_cache import pooled_features
 from transfer_core.types import ShouldStop
 from transfer_core.workspace import Workspace
 

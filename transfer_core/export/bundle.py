@@ -237,7 +237,7 @@ def _write_inference_files(
     labels = labels_text(predictor.class_names, is_numbered=export_format.has_numbered_labels)
     (folder / "labels.txt").write_text(labels, encoding="utf-8")
     if predictor.rejection is not None:
-        np.savez_compressed(folder / "known.npz", bank=predictor.rejection.bank.astype(np.float16))
+        np.savez_compressed(folder / "known.npz", **predictor.rejection.arrays())
     shutil.copyfile(_FILES / "predict.py", folder / "predict.py")
     shutil.copyfile(_FILES / f"runtime_{export_format.model_format}.py", folder / "model_runtime.py")
     shutil.copyfile(image_path.__file__, folder / "image_path.py")

@@ -37,6 +37,7 @@ def write_web_page(folder: Path, model: bytes, title: str, origin: str, runtime:
     """
     licence = _copy_licences(folder)
     signature = read_json(folder / "signature.json")
+    bank, weights = _known(folder)
     contents = {
         "TITLE": html.escape(title),
         "STYLE": _text("page.css"),
@@ -44,7 +45,8 @@ def write_web_page(folder: Path, model: bytes, title: str, origin: str, runtime:
         "RUNTIME": _packed(runtime.script),
         "MACHINE_CODE": _packed(runtime.machine_code),
         "MODEL": _packed(model),
-        "BANK": _packed(_bank(folder)),
+        "BANK": _packed(bank),
+        "WEIGHTS": _packed(weights),
         "PIXELS_SCRIPT": _text("pixels.js"),
         "MODEL_SCRIPT": _text("model.js"),
         "PAGE_SCRIPT": _text("page.js"),
@@ -62,13 +64,15 @@ def _packed(content: bytes) -> str:
     return base64.b64encode(gzip.compress(content, mtime=0)).decode()
 
 
-def _bank(folder: Path) -> bytes:
-    """Return the feature bank of the rejection as row-major little-endian float16; empty without a rejection."""
+def _known(folder: Path) -> tuple[bytes, bytes]:
+    """Return bank and weights of the rejection as row-major little-endian float16; both empty without a rejection."""
     path = folder / "known.npz"
     if not path.is_file():
-        return b""
+        return b"", b""
     with np.load(path, allow_pickle=False) as arrays:
-        return bytes(arrays["bank"].astype("<f2").tobytes())
+        bank = arrays["bank"]
+        weights = arrays["weights"] if "weights" in arrays else np.ones(len(bank))
+        return bank.astype("<f2").tobytes(), weights.astype("<f2").tobytes()
 
 
 def _copy_licences(folder: Path) -> str:

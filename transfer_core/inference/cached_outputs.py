@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import file_version
-from transfer_core.inference.predictor import ModelOutputs, load_model, with_features
+from transfer_core.inference.predictor import ModelOutputs, loaded_model
 from transfer_core.language import _
-from transfer_core.training.classifier import split_at_boundary
+from transfer_core.training.classifier import tail_behind
 from transfer_core.training.features.feature_cache import FeaturesStoppedError, View, load_features
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.schedule import planned_phases
@@ -62,16 +61,16 @@ def cached_outputs(
         WorkspaceError: If the model is damaged or writing fails.
     """
     versions = (file_version(folder / MODEL_FILE), file_version(folder / SIGNATURE_FILE))
-    plan, prefix, tail = _split_model(folder, config, versions)
+    plan, model, tail = _split_model(folder, config, versions)
     rows = load_features(
         dataset,
         plan,
-        prefix,
         cache_dir,
         on_progress=on_progress,
         should_stop=should_stop,
         views=[View(image) for image in images],
         dtype=config.cache_dtype,
+        network=model,
     )
     parts = []
     for start in range(0, len(images), _BATCH_SIZE):
@@ -86,14 +85,13 @@ def cached_outputs(
 @lru_cache(maxsize=2)
 def _split_model(
     folder: Path, config: TrainingConfig, versions: tuple[tuple[int, int], ...]
-) -> tuple[FreezePlan, keras.Model | None, keras.Model]:
-    """Load a model and split it at its frozen boundary. Cached: loading takes longer than scoring 1,000 images."""
-    load_keras()
-    model = load_model(folder)
+) -> tuple[FreezePlan, keras.Model, keras.Model]:
+    """Split off the trainable part of a model. Cached: tracing it takes longer than scoring 1,000 images."""
+    model = loaded_model(folder).model
     backbone = finished_backbone(folder, config.backbone)
     plan = planned_phases(config.with_changes(head=head_of(model)), backbone)[-1].plan
     try:
-        return plan, *split_at_boundary(with_features(model), plan.boundary_layer)
+        return plan, model, tail_behind(model, plan.boundary_layer)
     except ValueError as error:
         raise WorkspaceError(
             _("{file} describes another network than the model beside it. Train it again.").format(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,12 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import UNKNOWN_RANGES, GreyRanges, to_pixels
 from transfer_core.errors import NotFoundError, WorkspaceError
-from transfer_core.files import check_shortage, damaged_file
+from transfer_core.files import check_shortage, damaged_file, file_version
 from transfer_core.inference.calibration import UNCALIBRATED, Calibration
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _
-from transfer_core.training.signature import ModelSignature, signature_damaged
+from transfer_core.training.signature import SIGNATURE_FILE, ModelSignature, signature_damaged
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.types import Array
 
@@ -104,6 +105,7 @@ class Predictor:
         rejection: Without it, no prediction is rejected.
         notices: One sentence per damaged file beside the model, for display: the file and the feature it disables.
         grey_ranges: Black and white for photos with more than 8 bits, as for the training photos.
+        forward: Computes the outputs of the model for a batch; Keras's own prediction if not given.
     """
 
     def __init__(
@@ -115,6 +117,7 @@ class Predictor:
         rejection: Rejection | None = None,
         notices: tuple[str, ...] = (),
         grey_ranges: GreyRanges = UNKNOWN_RANGES,
+        forward: Callable[[Array], Any] | None = None,
     ) -> None:
         self.class_names = tuple(class_names)
         self.image_size = image_size
@@ -123,44 +126,32 @@ class Predictor:
         self.notices = notices
         self.grey_ranges = grey_ranges
         self.model = model
+        self._forward = forward or model.predict_on_batch
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
         """Load the model of a run folder with its calibration and rejection, and warm it up.
 
-        A damaged calibration or rejection is reported in `notices`, not raised.
+        The model itself is loaded once for each version of its files: the first answer after a training uses the one
+        that its evaluation loaded. A damaged calibration or rejection is reported in `notices`, not raised.
 
         Raises:
             NotFoundError: If the folder has no model.
             WorkspaceError: If the model or its signature is damaged.
         """
-        model = load_model(folder)
+        loaded = loaded_model(folder)
         signature = ModelSignature.load(folder)
-        class_names, image_size = signature.class_names, signature.image_size
-        if model.input_shape[1:] != (image_size, image_size, 3) or model.output_shape != (
-            None,
-            len(class_names),
-        ):
-            raise signature_damaged(folder, _("it is of another model"))
-        try:
-            both = with_features(model)
-            found = Certainty.load(folder, both.outputs[0].shape[-1])
-            predictor = cls(
-                both,
-                class_names,
-                image_size,
-                found.calibration,
-                found.rejection,
-                found.notices,
-                signature.grey_ranges,
-            )
-            # Trace the graph now, so that the first prediction is not slow.
-            scores = predictor.score(np.zeros((1, image_size, image_size, 3), np.uint8))
-        except ValueError as error:
-            raise _damaged_model(folder) from error
-        if not np.isfinite(scores).all():
-            raise damaged_file(folder / MODEL_FILE, _("its answers are no numbers"), _cost_of_model())
-        return predictor
+        found = Certainty.load(folder, loaded.model.outputs[0].shape[-1])
+        return cls(
+            loaded.model,
+            signature.class_names,
+            signature.image_size,
+            found.calibration,
+            found.rejection,
+            found.notices,
+            signature.grey_ranges,
+            loaded.forward,
+        )
 
     def predict(self, content: bytes) -> Prediction:
         """Predict one encoded image file.
@@ -225,6 +216,7 @@ class Predictor:
             rejection,
             self.notices,
             self.grey_ranges,
+            self._forward,
         )
 
     def score(self, pixels: Array) -> Array:
@@ -243,11 +235,65 @@ class Predictor:
         """
         starts = range(0, len(pixels), _BATCH_SIZE)
         return ModelOutputs.concatenate(
-            [
-                _model_outputs(self.model.predict_on_batch(pixels[start : start + _BATCH_SIZE]))
-                for start in starts
-            ]
+            [_model_outputs(self._forward(pixels[start : start + _BATCH_SIZE])) for start in starts]
         )
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """The model of a run folder with its graph.
+
+    Args:
+        model: Maps raw pixels to pooled features and probabilities.
+        forward: The same for a batch of any size, traced once.
+    """
+
+    model: keras.Model
+    forward: Callable[[Array], tuple[Array, Array]]
+
+
+def loaded_model(folder: Path) -> LoadedModel:
+    """Return the model of a run folder, loaded and traced once for each version of its files.
+
+    Raises:
+        NotFoundError: If the folder has no model.
+        WorkspaceError: If the model or its signature is damaged.
+    """
+    return _loaded_model(folder, (file_version(folder / MODEL_FILE), file_version(folder / SIGNATURE_FILE)))
+
+
+# A model takes seconds to load, and as much memory as its weights.
+@lru_cache(maxsize=2)
+def _loaded_model(folder: Path, versions: tuple[tuple[int, int], ...]) -> LoadedModel:
+    model = load_model(folder)
+    signature = ModelSignature.load(folder)
+    size = signature.image_size
+    if model.input_shape[1:] != (size, size, 3) or model.output_shape != (None, len(signature.class_names)):
+        raise signature_damaged(folder, _("it is of another model"))
+    try:
+        both = with_features(model)
+        forward = _traced(both)
+        # Trace the graph now, so that the first prediction is not slow.
+        _features, scores = forward(np.zeros((1, size, size, 3), np.uint8))
+    except ValueError as error:
+        raise _damaged_model(folder) from error
+    if not np.isfinite(scores).all():
+        raise damaged_file(folder / MODEL_FILE, _("its answers are no numbers"), _cost_of_model())
+    return LoadedModel(both, forward)
+
+
+def _traced(model: keras.Model) -> Callable[[Array], tuple[Array, Array]]:
+    """Return the forward pass in one graph; Keras's own prediction is traced once more for a second batch size."""
+    import tensorflow as tf
+
+    shape = tf.TensorSpec(model.input_shape, tf.float32)
+    graph = tf.function(lambda pixels: model(pixels, training=False), input_signature=[shape])
+
+    def forward(pixels: Array) -> tuple[Array, Array]:
+        features, probabilities = graph(tf.constant(pixels, tf.float32))
+        return features.numpy(), probabilities.numpy()
+
+    return forward
 
 
 def load_model(folder: Path) -> keras.Model:

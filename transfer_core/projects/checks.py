@@ -356,7 +356,9 @@ def _check_split(run: TrainingRun, dataset: ImageDataset) -> None:
     if evaluation:
         scored = [outcome.image_id for outcome in evaluation.outcomes if outcome.image_id]
         _require(evaluation.class_names == run.class_names, EVALUATION.name)
-        _require(_are_image_ids(scored) and run.validation_ids() >= set(scored), EVALUATION.name)
+        # The images of a cross-validation are those of both sides.
+        measured = set(ids) if evaluation.num_folds else run.validation_ids()
+        _require(_are_image_ids(scored) and measured >= set(scored), EVALUATION.name)
         _require(all(_is_short_line(outcome.name) for outcome in evaluation.outcomes), EVALUATION.name)
 
 

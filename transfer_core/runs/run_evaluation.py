@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -11,68 +13,111 @@ import numpy as np
 from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord, Split
-from transfer_core.errors import IngestError, WorkspaceError
+from transfer_core.errors import IngestError, TrainingError, WorkspaceError
 from transfer_core.evaluation.evaluation import (
     Evaluation,
     LabelledImage,
     check_classes,
     evaluate,
     evaluation_of,
+    outputs_of_files,
 )
 from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.calibration import fit_temperature
 from transfer_core.inference.certainty import Certainty
-from transfer_core.inference.predictor import Predictor
-from transfer_core.inference.rejection import MAX_BANK_SIZE, Rejection, fit_rejection
+from transfer_core.inference.predictor import ModelOutputs, Predictor
+from transfer_core.inference.rejection import (
+    DEFAULT_SHARE,
+    MAX_BANK_SIZE,
+    MIN_IMAGES,
+    Rejection,
+    fit_rejection,
+)
 from transfer_core.language import _
 from transfer_core.runs.leakage import all_seen, seen_in_training
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.out_of_fold import OutOfFold
+from transfer_core.types import Array
 
 Progress = Callable[[int], None]
 
 
-def fit_certainty(run: TrainingRun, dataset: ImageDataset, cache_dir: Path) -> None:
-    """Fit temperature and rejection on the validation images, and store them with the model.
+# Features kept in half precision and another order of sums move a probability by a few thousandths. Another model, or
+# other preprocessing, moves most of them by far more.
+_MOST_DIFFERENCE = 0.1
+# As many photos as prove it: the whole network computes each of them again.
+_MOST_PROVEN = 32
+_MOST_SECONDS = 2.0
+_NUM_AT_ONCE = 8
+
+
+def fit_certainty(
+    run: TrainingRun, dataset: ImageDataset, cache_dir: Path, predicted: OutOfFold
+) -> dict[str, float]:
+    """Fit temperature and rejection on images that the model has not learned from, and store them with the model.
 
     Args:
         run: A run with a model.
-        dataset: The images it was trained on.
+        dataset: The images it was trained on, without damaged ones.
         cache_dir: Where features are kept.
+        predicted: By models that had not learned from the image.
+
+    Returns:
+        Familiarity of the images by their ids, each measured by other images.
 
     Raises:
         TransferStudioError: Whatever `cached_outputs` raises.
     """
-    validation = split_images(run, dataset, "validation")
-    train = split_images(run, dataset, "train")
+    fit_temperature(predicted.probabilities, predicted.labels, predicted.groups).save(run.folder)
+    if run.is_trained_on_all:
+        return _fit_on_all(run, dataset, cache_dir, predicted)
+    return _fit_on_validation(run, dataset, cache_dir)
+
+
+def _fit_on_all(
+    run: TrainingRun, dataset: ImageDataset, cache_dir: Path, predicted: OutOfFold
+) -> dict[str, float]:
+    images, features = list(predicted.images), predicted.features
+    if features is None:
+        images = [image for image in images if image.id in dataset.by_id]
+        features = cached_outputs(run.folder, run.config, dataset, images, cache_dir).features
+        assert features is not None
+    rejection, familiarities = fit_rejection(
+        features, [image.group or image.id for image in images], run.config.seed
+    )
+    rejection.save(run.folder)
+    return {image.id: float(value) for image, value in zip(images, familiarities, strict=True)}
+
+
+def _fit_on_validation(run: TrainingRun, dataset: ImageDataset, cache_dir: Path) -> dict[str, float]:
+    validation, train = dataset.images_in("validation"), dataset.images_in("train")
     # More would not be kept, and each costs a forward pass where no layer is frozen.
     drawn = np.random.default_rng([run.config.seed, 0, 6]).permutation(len(train))[:MAX_BANK_SIZE]
-    train = [train[place] for place in sorted(drawn)]
-    if not validation or not train:
-        return
     images, outputs = leave_out_damaged(
-        [*validation, *train],
+        [*validation, *(train[place] for place in sorted(drawn))],
         lambda left: (left, cached_outputs(run.folder, run.config, dataset, left, cache_dir)),
     )
-    readable = set(images)
-    validation = [image for image in validation if image in readable]
+    readable = {image.id for image in images}
+    validation = [image for image in validation if image.id in readable]
     count = len(validation)
     if count in (0, len(images)):
-        return
-    class_names = run.signature.class_names
-    labels = np.array([class_names.index(image.class_name) for image in validation])
-    fit_temperature(outputs.probabilities[:count], labels).save(run.folder)
+        return {}
     assert outputs.features is not None
-    fit_rejection(outputs.features[count:], outputs.features[:count], run.config.seed).save(run.folder)
+    groups = [image.group or image.id for image in images[count:]]
+    rejection, _others = fit_rejection(outputs.features[count:], groups, run.config.seed)
+    # Unfrozen layers have drawn the training images closer together than new ones: only validation sets the threshold.
+    familiarities = rejection.familiarity(outputs.features[:count])
+    share = DEFAULT_SHARE if count >= MIN_IMAGES else 1.0
+    rejection.with_familiar_share(share, familiarities).save(run.folder)
+    return {image.id: float(value) for image, value in zip(validation, familiarities, strict=True)}
 
 
 def fit_familiarity(run: TrainingRun, evaluation: Evaluation) -> None:
-    """Fit the lowest familiarity again to the validation images, read from their files.
-
-    `fit_certainty` reads them through the feature cache, whose rounding can push the image at the threshold below it.
+    """Fit the lowest familiarity again to the outcomes, so that rounding them puts no image below the threshold.
 
     Args:
         run: A run with a model.
-        evaluation: On its validation images, from their files.
+        evaluation: The stored outcomes.
 
     Raises:
         WorkspaceError: If a file is damaged, or writing fails.
@@ -81,6 +126,91 @@ def fit_familiarity(run: TrainingRun, evaluation: Evaluation) -> None:
     found = [outcome.familiarity for outcome in evaluation.outcomes if outcome.familiarity is not None]
     if rejection and rejection.familiar_share < 1 and found:
         rejection.with_familiar_share(rejection.familiar_share, found).save_thresholds(run.folder)
+
+
+def evaluation_of_training(
+    run: TrainingRun, dataset: ImageDataset, predicted: OutOfFold, familiarities: Mapping[str, float]
+) -> Evaluation:
+    """Evaluate a run on the predictions of its training.
+
+    Args:
+        run: A run with a model and its calibration.
+        dataset: The images that it was trained on, without damaged ones.
+        predicted: By models that had not learned from the image.
+        familiarities: Of these images by their ids, from `fit_certainty`.
+
+    Raises:
+        IngestError: If none of the images is left.
+    """
+    rows = [row for row, image in enumerate(predicted.images) if image.id in dataset.by_id]
+    if not rows:
+        raise IngestError(none_left("validation"))
+    evaluation = evaluation_of(
+        run.signature.class_names,
+        [labelled(dataset, predicted.images[row]) for row in rows],
+        ModelOutputs(None, predicted.probabilities[rows]),
+        Certainty.load(run.folder).calibration,
+        None,
+    )
+    found = {image_id: float(f"{value:.9g}") for image_id, value in familiarities.items()}
+    outcomes = tuple(
+        replace(outcome, familiarity=found.get(outcome.image_id)) for outcome in evaluation.outcomes
+    )
+    num_folds = predicted.num_folds if run.is_trained_on_all else 0
+    return replace(evaluation, outcomes=outcomes, is_fitted_here=True, num_folds=num_folds)
+
+
+def proof_images(images: Sequence[ImageRecord]) -> list[ImageRecord]:
+    """Return at most 32 of the images, spread over their classes."""
+    by_class: dict[str, list[ImageRecord]] = {}
+    for image in images:
+        by_class.setdefault(image.class_name, []).append(image)
+    in_turn = (image for turn in zip_longest(*by_class.values()) for image in turn if image is not None)
+    return list(islice(in_turn, _MOST_PROVEN))
+
+
+def check_saved_model(
+    dataset: ImageDataset,
+    predictor: Predictor,
+    expected: Mapping[str, Array],
+    on_progress: Progress = lambda num_done: None,
+    on_left_out: Callable[[list[ImageRecord]], None] = lambda images: None,
+) -> None:
+    """Make sure that a saved model answers image files as the training did from their features.
+
+    It takes at most 32 images and begins none after two seconds.
+
+    Args:
+        dataset: The images.
+        predictor: The saved model.
+        expected: Softmax outputs of the trained model by the id of the image.
+        on_progress: Called with the number of images done.
+        on_left_out: Called with photos that are damaged; they are left out.
+
+    Raises:
+        TrainingError: If a probability differs by more than 0.1.
+        IngestError: If none of the images can be read.
+    """
+    images = proof_images([image for image in dataset.images if image.id in expected])
+    began = time.monotonic()
+    for start in range(0, len(images), _NUM_AT_ONCE):
+        if start and time.monotonic() - began > _MOST_SECONDS:
+            return
+        left, outputs = leave_out_damaged(
+            images[start : start + _NUM_AT_ONCE],
+            lambda left: (left, outputs_of_files(predictor, [labelled(dataset, image) for image in left])),
+            on_left_out,
+        )
+        rows = np.array([expected[image.id] for image in left])
+        difference = float(np.abs(outputs.probabilities - rows).max())
+        if not difference <= _MOST_DIFFERENCE:
+            raise TrainingError(
+                _(
+                    "The saved model does not answer as the trained one did: a probability differs by "
+                    "{difference:.0%}. It was deleted. Train it again."
+                ).format(difference=difference)
+            )
+        on_progress(start + len(left))
 
 
 def evaluate_split(
@@ -92,6 +222,8 @@ def evaluate_split(
 ) -> Evaluation:
     """Evaluate a run on one of its splits, through the feature cache.
 
+    A model that has learned from its validation images as well has only the stored evaluation of its training.
+
     Args:
         run: A run with a model.
         dataset: Where the images are, with their present classes.
@@ -100,9 +232,19 @@ def evaluate_split(
         on_progress: Called with the number of images whose features are ready.
 
     Raises:
-        IngestError: If there are no such images.
+        IngestError: If there are no such images, or the model has learned from its validation images.
         TransferStudioError: Whatever `cached_outputs` raises.
     """
+    if split == "validation" and run.is_trained_on_all:
+        stored = run.evaluation()
+        if stored:
+            return stored
+        raise IngestError(
+            _(
+                "The stored results are missing, and the model has learned from all of its photos. Test it on new "
+                "photos, or train again."
+            )
+        )
     images = split_images(run, dataset, split)
     if not images:
         raise IngestError(none_left(split))
@@ -112,36 +254,6 @@ def evaluate_split(
         class_names = run.signature.class_names
         num_seen = sum(image.class_name in class_names for image in dataset.images_in("test")) - len(images)
     return replace(evaluation, is_fitted_here=split == "validation", num_seen_in_training=num_seen)
-
-
-def evaluate_validation(
-    run: TrainingRun,
-    dataset: ImageDataset,
-    predictor: Predictor,
-    on_left_out: Callable[[list[ImageRecord]], None] = lambda images: None,
-) -> Evaluation:
-    """Evaluate a run on its validation images, from their files, whatever the split of the dataset is by now.
-
-    Args:
-        run: It knows which images it was validated on.
-        dataset: Where these images are, with their present classes.
-        predictor: The model of the run.
-        on_left_out: Called with photos that are damaged; they are left out.
-
-    Raises:
-        IngestError: If none is left, or none can be read.
-        WorkspaceError: If it is not known which images the run was validated on.
-    """
-    images = split_images(run, dataset, "validation")
-    if not images:
-        raise IngestError(none_left("validation"))
-    evaluation = leave_out_damaged(
-        images,
-        lambda left: evaluate(predictor, [labelled(dataset, image) for image in left]),
-        on_left_out,
-    )
-    # `fit_certainty` fitted the temperature on the same images.
-    return replace(evaluation, is_fitted_here=True)
 
 
 def evaluate_new_images(
@@ -215,7 +327,8 @@ def split_images(run: TrainingRun, dataset: ImageDataset, split: Split) -> list[
     Args:
         run: It knows which images it was trained and validated on.
         dataset: Where these images are, with their present classes.
-        split: `"test"` takes the present test images that the run has not seen in training.
+        split: `"train"` takes those that the model has learned from, `"test"` the present test images that the run has
+            not seen in training.
 
     Raises:
         WorkspaceError: If it is not known which images these were.
@@ -226,7 +339,7 @@ def split_images(run: TrainingRun, dataset: ImageDataset, split: Split) -> list[
         is_seen = seen_in_training(run, dataset, [(image.id, image.fingerprint) for image in test])
         found = [image for image, was_there in zip(test, is_seen, strict=True) if not was_there]
     else:
-        ids = run.train_ids() if split == "train" else run.validation_ids()
+        ids = run.learned_ids() if split == "train" else run.validation_ids()
         found = [image for image in dataset.images if image.id in ids]
     return [image for image in found if image.class_name in class_names]
 

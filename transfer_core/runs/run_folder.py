@@ -56,11 +56,17 @@ class RunFacts(msgspec.Struct, frozen=True):
 
 
 class RunSplit(msgspec.Struct, frozen=True):
-    """The images that a run was trained and validated on, by their ids; None where an earlier version kept none."""
+    """The images that a run was trained and validated on, by their ids; None where an earlier version kept none.
+
+    Args:
+        is_trained_on_all: Whether the model that was kept has learned from the validation images as well, after all
+            curves were drawn.
+    """
 
     train: tuple[Text, ...] | None = None
     validation: tuple[Text, ...] | None = None
     dataset_version: _Count = 0
+    is_trained_on_all: bool = False
 
 
 class ModelCost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,6 +173,10 @@ class RunFolder:
         """Read the ids of the images that it was validated on, and not trained on."""
         return self._known(SPLIT.read(self.path).validation)
 
+    def is_trained_on_all(self) -> bool:
+        """Read whether its model has learned from the validation images as well."""
+        return SPLIT.read(self.path).is_trained_on_all
+
     def _known(self, ids: tuple[str, ...] | None) -> frozenset[str]:
         if ids is None:
             raise SPLIT.damaged(self.path)
@@ -181,7 +191,7 @@ class RunFolder:
         return ModelSignature.load(self.path)
 
     def evaluation(self) -> Evaluation | None:
-        """Read its evaluation on the validation images; None before there is one.
+        """Read its evaluation on images that its training had not learned from; None before there is one.
 
         Raises:
             WorkspaceError: If the file is damaged.
@@ -189,7 +199,7 @@ class RunFolder:
         return EVALUATION.read(self.path) if EVALUATION.exists(self.path) else None
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
-        """Write its evaluation on the validation images."""
+        """Write its evaluation on images that its training had not learned from."""
         EVALUATION.write(self.path, evaluation)
 
     def notes(self) -> RunNotes:

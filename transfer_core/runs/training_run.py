@@ -148,18 +148,19 @@ class TrainingRun:
         self.write_split(dataset)
         return run
 
-    def write_split(self, dataset: ImageDataset) -> None:
+    def write_split(self, dataset: ImageDataset, *, is_trained_on_all: bool = False) -> None:
         """Store which images it is trained and validated on.
 
         Args:
             dataset: Without damaged images.
+            is_trained_on_all: Whether its model has learned from the validation images as well.
 
         Raises:
             WorkspaceError: If writing fails.
         """
         train = tuple(image.id for image in dataset.images_in("train"))
         validation = tuple(image.id for image in dataset.images_in("validation"))
-        self.files.write_split(RunSplit(train, validation, dataset.version))
+        self.files.write_split(RunSplit(train, validation, dataset.version, is_trained_on_all))
 
     def check_resumable(self, dataset: ImageDataset) -> None:
         """Make sure that an interrupted training can be resumed with these images.
@@ -203,7 +204,7 @@ class TrainingRun:
             return self.dataset_class_names
 
     def validation_ids(self) -> frozenset[str]:
-        """Read the ids of the images that it is validated on and not trained on.
+        """Read the ids of the images that its curves are validated on.
 
         Raises:
             WorkspaceError: If they are not known, because the file is missing or damaged.
@@ -211,12 +212,28 @@ class TrainingRun:
         return self.files.validation_ids()
 
     def train_ids(self) -> frozenset[str]:
-        """Read the ids of the images that it is trained on.
+        """Read the ids of the images that its curves are trained on.
 
         Raises:
             WorkspaceError: If they are not known: version 0.1 did not store them.
         """
         return self.files.train_ids()
+
+    def learned_ids(self) -> frozenset[str]:
+        """Read the ids of the images that its model has learned from.
+
+        Raises:
+            WorkspaceError: If they are not known: version 0.1 did not store them.
+        """
+        return self.train_ids() | (self.validation_ids() if self.is_trained_on_all else frozenset())
+
+    @property
+    def is_trained_on_all(self) -> bool:
+        """Whether its model has learned from the validation images as well; False where that is not known."""
+        try:
+            return self.files.is_trained_on_all()
+        except WorkspaceError:
+            return False
 
     @cached_property
     def created_at(self) -> datetime:
@@ -264,7 +281,7 @@ class TrainingRun:
         return followed_snapshot(self.folder / EVENTS_FILE)
 
     def evaluation(self) -> Evaluation | None:
-        """Read its evaluation on the validation images; None before there is one.
+        """Read its evaluation on images that its training had not learned from; None before there is one.
 
         Raises:
             WorkspaceError: If the file is damaged.

@@ -26,7 +26,6 @@ from transfer_core.data.sources.folder import file_at
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, NotFoundError, WorkspaceError
 from transfer_core.evaluation.clustering import cluster
-from transfer_core.evaluation.pooled_features import pooled_features
 from transfer_core.facts_file import FactsFile
 from transfer_core.files import remove
 from transfer_core.inference.answers import answer_files
@@ -34,6 +33,7 @@ from transfer_core.inference.predictor import Prediction, Predictor
 from transfer_core.language import _
 from transfer_core.locks import changing
 from transfer_core.schema import Share, Text
+from transfer_core.training.features.feature_cache import pooled_features
 from transfer_core.types import OnProgress, ShouldStop
 from transfer_core.workspace import Workspace
 

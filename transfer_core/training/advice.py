@@ -66,6 +66,7 @@ def recommend(dataset: ImageDataset, backbone: Backbone) -> Recommendation:
         epochs=50,
         early_stopping_patience=20,
         batch_size=32,
+        train_on_all=True,
     )
     reasons = [
         _reason_for_depth(config.num_unfrozen_blocks, num_images),
@@ -73,6 +74,7 @@ def recommend(dataset: ImageDataset, backbone: Backbone) -> Recommendation:
             "Up to {count} epochs, ended early when nothing gets better: once the frozen layers have looked at the "
             "images, an epoch costs next to nothing. The epoch with the lowest validation loss is kept."
         ).format(count=config.epochs),
+        _("At the end the model learns from all photos. Its accuracy is measured by cross-validation."),
         _(
             "The new layers are compared on your training images when they have been looked at, and the kind that "
             "does best there is taken."
@@ -91,7 +93,7 @@ def recommended_depth(backbone: Backbone, num_train_images: int) -> int:
     are_light = sum(block.num_trainable_parameters for block in last) <= _MOST_FINE_TUNED_PARAMETERS
     is_enough = num_train_images >= _FEW_IMAGES
     # In a network of few blocks nothing general would remain frozen.
-    has_more = len(backbone.blocks) > 2 * _NUM_FINE_TUNED_BLOCKS
+    has_more = backbone.max_unfrozen_blocks > 2 * _NUM_FINE_TUNED_BLOCKS
     return _NUM_FINE_TUNED_BLOCKS if is_enough and are_light and has_more else 0
 
 
@@ -125,7 +127,7 @@ def depth_advice(plan: FreezePlan, num_train_images: int) -> DepthAdvice:
     sentences = [_recommended_words(recommended_depth(plan.backbone, num_train_images), num_train_images)]
     if plan.num_unfrozen_blocks > most:
         sentences.append(_("So deep, the network can memorize the photos instead of what they show."))
-    elif most == len(plan.backbone.blocks):
+    elif most and most == len(plan.backbone.blocks):
         sentences.append(_("You can go deeper: compare a few depths."))
     elif most:
         sentences.append(
@@ -138,7 +140,7 @@ def _most_blocks(backbone: Backbone, num_train_images: int) -> int:
     """Return how many blocks can be unfrozen without much risk of overfitting."""
     if num_train_images < _FEW_IMAGES:
         return 0
-    num_blocks = len(backbone.blocks)
+    num_blocks = backbone.max_unfrozen_blocks
     return num_blocks if num_train_images >= _SOME_IMAGES else min(_SOME_BLOCKS, num_blocks)
 
 

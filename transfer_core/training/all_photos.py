@@ -27,7 +27,7 @@ from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.out_of_fold import OutOfFold, folds_of
 from transfer_core.training.phase_data import FeatureExtractor
 from transfer_core.training.phase_trainer import PhaseTrainer
-from transfer_core.training.retraining import Retrainer, kept_epochs, predict
+from transfer_core.training.retraining import Retrainer, kept_epochs
 from transfer_core.types import Array, ShouldStop
 
 if TYPE_CHECKING:
@@ -120,12 +120,12 @@ class AllPhotos:
         self.emit(PhaseStarted(self.clock(), "out_of_fold", 1 + len(numbers)))
         tail = self.phase_trainer(self._last_phase)
         probabilities = np.zeros((len(folds), len(self.dataset.class_names)), np.float32)
-        probabilities[folds == 0] = predict(tail.compiled.model, tail.data.validation)
+        probabilities[folds == 0] = tail.predict(tail.data.validation)
         self._fold_done(0, folds, probabilities)
         for number in numbers:
             self._train_without(folds == number)
             held_out = self._features(self._last_phase).subset(np.flatnonzero(folds == number))
-            probabilities[folds == number] = predict(tail.compiled.model, held_out)
+            probabilities[folds == number] = tail.predict(held_out)
             self._fold_done(number, folds, probabilities)
         chosen = np.flatnonzero((folds >= 0) & (folds <= len(numbers)))
         return OutOfFold(
@@ -191,7 +191,7 @@ class AllPhotos:
     def _batches_of(self, phase: int) -> TrainingBatches:
         if phase not in self._batches:
             trainer = self.phase_trainer(phase)
-            self._batches[phase] = self.extractor.with_validation(trainer.data, self.model, trainer.plan)
+            self._batches[phase] = self.extractor.with_validation(trainer.data, trainer.plan)
         return self._batches[phase]
 
     def _features(self, phase: int) -> LabelledFeatures:

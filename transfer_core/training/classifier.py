@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from transfer_core.config import TrainingConfig
+from transfer_core.training.features.frozen_network import body_for
 from transfer_core.training.freezing import POOLING_LAYER, FreezePlan
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def build_classifier(
         plan: The backbone and the head.
         num_classes: Number of outputs.
         config: For dropout and the seed.
-        body: The built backbone, if it exists already. Its weights are replaced if the plan is from scratch.
+        body: The built backbone; that of `body_for` if not given. Its weights are replaced if the plan is from
+            scratch.
 
     Returns:
         A flat functional model from pixels in 0-255, `[batch, size, size, 3]`, to `[batch, num_classes]`.
@@ -35,7 +37,7 @@ def build_classifier(
     """
     import keras
 
-    body = body or plan.backbone.build(pretrained=not plan.is_from_scratch)
+    body = body or body_for(plan)
     if plan.is_from_scratch:
         _randomise(body, config.seed)
     return keras.Model(body.input, _head(plan, num_classes, config, body.output), name="classifier")
@@ -78,11 +80,24 @@ def split_at_boundary(
     """
     import keras
 
+    tail = tail_behind(model, boundary_layer)
     if boundary_layer is None:
-        # Not `model` itself: the tail is compiled, and a compiled model is saved with its optimizer.
-        return None, keras.Model(model.input, model.output)
-    boundary = model.get_layer(boundary_layer).output
-    return keras.Model(model.input, boundary), keras.Model(boundary, model.output)
+        return None, tail
+    return keras.Model(model.input, model.get_layer(boundary_layer).output), tail
+
+
+def tail_behind(model: keras.Model, boundary_layer: str | None) -> keras.Model:
+    """Return the trainable part of a classifier. It shares its layers.
+
+    Args:
+        model: The classifier.
+        boundary_layer: The plan's; None gives the whole network.
+    """
+    import keras
+
+    # Not `model` itself: the tail is compiled, and a compiled model is saved with its optimizer.
+    start = model.input if boundary_layer is None else model.get_layer(boundary_layer).output
+    return keras.Model(start, model.output)
 
 
 def _randomise(body: keras.Model, seed: int) -> None:

@@ -66,10 +66,17 @@ class FreezePlan:
             backbone: The backbone that the config names; the published one of that name if not given.
 
         Raises:
-            InvalidConfigError: If the backbone has fewer blocks or no such layers.
+            InvalidConfigError: If the backbone has fewer blocks or no such layers, or cannot be trained at all.
             NotFoundError: If it is not given and there is no such published backbone.
         """
         backbone = backbone or get_backbone(config.backbone)
+        if backbone.is_frozen_only and config.unfreezes:
+            raise InvalidConfigError(
+                _(
+                    "{title} looks at each photo several times, so all of it stays frozen. Unfreeze no blocks or "
+                    "layers, or choose another model."
+                ).format(title=backbone.title)
+            )
         is_from_scratch = config.weights == "random"
         plan = cls(
             backbone,

@@ -60,6 +60,7 @@ def layer_facts(backbone: Backbone) -> tuple[LayerFacts, ...]:
             num_parameters=layer.count_params(),
             num_activations=math.prod(layer.output.shape[1:]) * _num_operations(layer),
             can_learn=bool(layer.trainable_weights)
+            and not backbone.is_frozen_only
             and not isinstance(layer, keras.layers.BatchNormalization),
             is_cut=is_cut,
         )
@@ -98,7 +99,9 @@ def cuts(model: keras.Model) -> Iterator[bool]:
 
     # Some networks add and multiply between their layers: operations that are no layers, but use tensors.
     steps = model.operations
-    position = {id(step.output): index for index, step in enumerate(steps)}
+    position = {
+        id(tensor): index for index, step in enumerate(steps) for tensor in keras.tree.flatten(step.output)
+    }
     last_use = dict.fromkeys(range(len(steps)), 0)
     for index, step in enumerate(steps):
         if isinstance(step, keras.layers.InputLayer):

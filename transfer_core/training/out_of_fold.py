@@ -25,7 +25,7 @@ class OutOfFold:
         probabilities: Softmax outputs before calibration, `[num_images, num_classes]`.
         folds: Fold of each image, from 0, `[num_images]`. Images of one group share a fold.
         features: Pooled features that the head receives, `[num_images, num_features]`. None where the backbone was
-            fine-tuned: each fold then has features of its own, which cannot be compared.
+            fine-tuned, since each fold then has features of its own, and where only the validation split is predicted.
     """
 
     images: tuple[ImageRecord, ...]
@@ -33,6 +33,18 @@ class OutOfFold:
     probabilities: Array
     folds: Array
     features: Array | None = None
+
+    @classmethod
+    def of_validation(cls, dataset: ImageDataset, probabilities: Array) -> OutOfFold:
+        """Return the predictions of a model for the validation images that it has not learned from.
+
+        Args:
+            dataset: Labelled images with their split.
+            probabilities: Of the model for the validation images.
+        """
+        images = tuple(dataset.images_in("validation"))
+        labels = np.array([dataset.class_index(image) for image in images])
+        return cls(images, labels, probabilities, np.zeros(len(images), int))
 
     @property
     def num_folds(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +16,11 @@ from transfer_core.data.images.augmentation import Augmentation
 from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord
 from transfer_core.training.batches import Batch, LabelledFeatures, TrainingBatches, epoch_order, targets_of
-from transfer_core.training.classifier import split_at_boundary
-from transfer_core.training.features.constant_graph import Forward, constant_graph
+from transfer_core.training.classifier import tail_behind
+from transfer_core.training.features.constant_graph import ConstantGraph
 from transfer_core.training.features.feature_cache import View, load_features
 from transfer_core.training.features.feature_table import FeatureTable
+from transfer_core.training.features.frozen_network import frozen_graph
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.types import Array, OnProgress, Pixels, ShouldStop
 
@@ -53,6 +54,7 @@ class FeatureExtractor:
         on_progress: Called with the number of rows done and the total, first with the rows in the cache.
         should_stop: Called at each batch.
         teacher_outputs: Probabilities of the teacher by id of the training image; None without a teacher.
+        also: Plans of later phases, whose activations are computed in the same forward pass.
     """
 
     dataset: ImageDataset
@@ -61,6 +63,7 @@ class FeatureExtractor:
     on_progress: OnProgress
     should_stop: ShouldStop
     teacher_outputs: Mapping[str, Array] | None = None
+    also: Sequence[FreezePlan] = ()
 
     @property
     def is_live(self) -> bool:
@@ -92,17 +95,17 @@ class FeatureExtractor:
             WorkspaceError: If writing fails.
         """
         plan.apply(model)
-        prefix, tail = split_at_boundary(model, plan.boundary_layer)
+        tail = tail_behind(model, plan.boundary_layer)
         train = self.dataset.images_in("train")
         validation = self.dataset.images_in("validation")
         if self.is_live:
-            features = self._load(plan, prefix, [View(image) for image in validation])
-            batches = self._live(model, plan, prefix, train)
+            features = self._load(plan, [View(image) for image in validation])
+            batches = self._live(plan, train)
             rows = np.arange(len(validation))
             return PhaseData(tail, batches, LabelledFeatures(features, rows, self._labels(validation)))
         images = [*train, *validation]
         varied = [View(image, number) for number in range(1, self.num_views) for image in train]
-        features = self._load(plan, prefix, [*map(View, images), *varied])
+        features = self._load(plan, [*map(View, images), *varied])
         first_views = np.arange(len(images))
         others = (len(images) + np.arange(len(varied))).reshape(self.num_views - 1, len(train))
         rows = np.vstack([first_views[: len(train)], others]).T
@@ -114,14 +117,13 @@ class FeatureExtractor:
             LabelledFeatures(features, first_views[len(train) :], self._labels(validation)),
         )
 
-    def with_validation(self, data: PhaseData, model: keras.Model, plan: FreezePlan) -> TrainingBatches:
+    def with_validation(self, data: PhaseData, plan: FreezePlan) -> TrainingBatches:
         """Return batches of the training images followed by the validation images.
 
         Only features that are not in memory yet are loaded.
 
         Args:
             data: What `prepare` returned for the plan.
-            model: The whole classifier.
             plan: What is trainable.
 
         Raises:
@@ -138,46 +140,42 @@ class FeatureExtractor:
                 labels=np.concatenate([train.labels, validation.labels]),
             )
         images = [*self.dataset.images_in("train"), *self.dataset.images_in("validation")]
-        prefix, _tail = split_at_boundary(model, plan.boundary_layer)
         if self.is_live:
-            return self._live(model, plan, prefix, images)
+            return self._live(plan, images)
         views = [View(image, number) for image in images for number in range(self.num_views)]
         rows = np.arange(len(views)).reshape(len(images), self.num_views)
-        features = self._load(plan, prefix, views)
+        features = self._load(plan, views)
         return LabelledFeatures(features, rows, self._labels(images), self.config.oversampling)
 
-    def features_of(
-        self, plan: FreezePlan, prefix: keras.Model | None, images: list[ImageRecord]
-    ) -> tuple[Array, Array]:
+    def features_of(self, plan: FreezePlan, images: list[ImageRecord]) -> tuple[Array, Array]:
         """Return features at the boundary of a plan, and labels, of a few images."""
-        features = self._load(plan, prefix, list(map(View, images)))
+        features = self._load(plan, list(map(View, images)))
         return np.asarray(features), self._labels(images)
 
-    def _live(
-        self, model: keras.Model, plan: FreezePlan, prefix: keras.Model | None, images: list[ImageRecord]
-    ) -> LiveBatches:
-        pixels = self._load(plan.with_unfrozen(len(plan.backbone.blocks)), None, list(map(View, images)))
+    def _live(self, plan: FreezePlan, images: list[ImageRecord]) -> LiveBatches:
+        boundary = plan.boundary_layer
+        pixels = self._load(plan.with_unfrozen(len(plan.backbone.blocks)), list(map(View, images)))
         return LiveBatches(
             pixels,
             [image.id for image in images],
             self._labels(images),
             Augmentation.of(self.config),
-            constant_graph(prefix) if prefix is not None else None,
+            frozen_graph(plan.backbone, [boundary]) if boundary is not None else None,
             self.config.oversampling,
             self._outputs_of_teacher(images),
         )
 
-    def _load(self, plan: FreezePlan, prefix: keras.Model | None, views: list[View]) -> Any:
+    def _load(self, plan: FreezePlan, views: list[View]) -> FeatureTable:
         return load_features(
             self.dataset,
             plan,
-            prefix,
             self.cache_dir,
             on_progress=lambda num_done: self.on_progress(num_done, len(views)),
             should_stop=self.should_stop,
             views=views,
             augmentation=Augmentation.of(self.config),
             dtype=self.config.cache_dtype,
+            also=self.also,
         )
 
     def _outputs_of_teacher(self, images: list[ImageRecord]) -> Array | None:
@@ -207,7 +205,7 @@ class LiveBatches:
     image_ids: Sequence[str]
     labels: Array
     augmentation: Augmentation
-    forward: Forward | None
+    forward: ConstantGraph | None
     has_oversampling: bool = False
     teacher_outputs: Array | None = None
 

@@ -119,6 +119,13 @@ class PhaseTrainer:
             )
         return self._progress, is_in_bounds
 
+    def predict(self, images: LabelledFeatures) -> Array:
+        """Return softmax outputs, `[num_images, num_classes]`, for features at the boundary of this phase."""
+        size = _VALIDATION_BATCH_SIZES[self._phase.plan.is_all_frozen]
+        return np.concatenate(
+            [self._tail.predict_on_batch(features) for features, _y in images.batches(size)]
+        )
+
     @property
     def _step(self) -> int:
         return self._progress.epoch * self._num_batches + self._progress.step

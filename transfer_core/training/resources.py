@@ -38,19 +38,25 @@ def check_disk(folder: Path, num_bytes: int, make_room: Callable[[], object]) ->
     Raises:
         InsufficientResourcesError: If the space is too small even then.
     """
-    if free_disk(folder) < num_bytes + _DISK_RESERVE_BYTES:
+    if not has_room(folder, num_bytes):
         make_room()
-    free = free_disk(folder)
-    if free < num_bytes + _DISK_RESERVE_BYTES:
+    if not has_room(folder, num_bytes):
         raise InsufficientResourcesError(
             _(
                 "The features of your photos need {needed} on the disk. Another {reserve} must stay free for results "
                 "and the system. Only {free} are free. Free some space, then try again. Fewer views of each photo, "
                 "other unfrozen blocks or another workspace folder also help."
             ).format(
-                needed=_size(num_bytes), reserve=_size(_DISK_RESERVE_BYTES), free=_size(free, math.floor)
+                needed=_size(num_bytes),
+                reserve=_size(_DISK_RESERVE_BYTES),
+                free=_size(free_disk(folder), math.floor),
             )
         )
+
+
+def has_room(folder: Path, num_bytes: int) -> bool:
+    """Return whether features of this size fit on the disk without taking space from results and the system."""
+    return free_disk(folder) >= num_bytes + _DISK_RESERVE_BYTES
 
 
 def estimate_memory(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset) -> int:

@@ -6,24 +6,17 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from transfer_core.config import TrainingConfig
 from transfer_core.events import best_of
-from transfer_core.training.batches import LabelledFeatures, TrainingBatches
+from transfer_core.training.batches import TrainingBatches
 from transfer_core.training.checkpoint import Checkpoint, Progress
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.phase_trainer import PhaseTrainer
 from transfer_core.types import Array, ShouldStop
 
-if TYPE_CHECKING:
-    import keras
-
 _SECONDS_BETWEEN_EVENTS = 0.1
 _SECONDS_BETWEEN_CHECKPOINTS = 20.0
-_PREDICTION_BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -156,10 +149,3 @@ class Retrainer:
             )
             for step, batch in enumerate(shuffled, first + 1):
                 yield Progress(phase=begun.phase, epoch=epoch, step=step), batch
-
-
-def predict(tail: keras.Model, images: LabelledFeatures) -> Array:
-    """Return softmax outputs, `[num_images, num_classes]`, for the first views of images."""
-    return np.concatenate(
-        [tail.predict_on_batch(features) for features, _targets in images.batches(_PREDICTION_BATCH_SIZE)]
-    )

@@ -35,7 +35,7 @@ from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.out_of_fold import OutOfFold
 from transfer_core.training.signature import ModelSignature
 from transfer_core.training.soft_targets import TeacherOutputs
-from transfer_core.types import ShouldStop
+from transfer_core.types import Array, ShouldStop
 
 if TYPE_CHECKING:
     import keras
@@ -56,8 +56,11 @@ class TrainingResult:
         head: What a comparison of heads chose; None where the config names the head.
         dataset: The images it was trained on, without those that are damaged.
         model_path: The saved model, or None if there was none to keep.
-        out_of_fold: Predictions by models that had not learned from the image; None where the validation images
-            measure the model, as without `train_on_all`.
+        out_of_fold: Predictions by models that had not learned from the image, for the validation images at least; None
+            without a model.
+        is_trained_on_all: Whether the saved model has learned from the validation images as well.
+        validation_outputs: Softmax outputs of the saved model for the validation images, from their features; None
+            without a model.
     """
 
     outcome: Outcome
@@ -67,11 +70,8 @@ class TrainingResult:
     dataset: ImageDataset
     model_path: Path | None
     out_of_fold: OutOfFold | None = None
-
-    @property
-    def is_trained_on_all(self) -> bool:
-        """Whether the saved model has learned from the validation images as well."""
-        return self.out_of_fold is not None
+    is_trained_on_all: bool = False
+    validation_outputs: Array | None = None
 
     @property
     def best(self) -> EpochEnded | None:
@@ -172,11 +172,21 @@ def train(
         outcome, message = trainer.run()
         # The weights of an interrupted training may be worse than what was reported.
         is_kept = outcome != "interrupted" and best_of(trainer.epochs) is not None
-        if is_kept:
-            emit(PhaseStarted(clock(), "saving", 0))
-        model_path = _save(trainer.model, readable, chosen, output_dir) if is_kept else None
+        if not is_kept:
+            return TrainingResult(outcome, message, trainer.epochs, trainer.head, readable, None)
+        emit(PhaseStarted(clock(), "saving", 0))
+        model_path = _save(trainer.model, readable, chosen, output_dir)
+        outputs = trainer.validation_outputs()
         return TrainingResult(
-            outcome, message, trainer.epochs, trainer.head, readable, model_path, trainer.out_of_fold
+            outcome,
+            message,
+            trainer.epochs,
+            trainer.head,
+            readable,
+            model_path,
+            trainer.out_of_fold or OutOfFold.of_validation(readable, outputs),
+            trainer.out_of_fold is not None,
+            outputs,
         )
 
     result = use_readable(dataset, train_on, leave_out, {image.id for image in left_out})

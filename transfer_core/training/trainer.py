@@ -60,7 +60,7 @@ from transfer_core.training.resources import check_memory
 from transfer_core.training.schedule import PlannedPhase, planned_phases
 from transfer_core.training.soft_targets import TeacherOutputs
 from transfer_core.training.stages import planned_stages
-from transfer_core.types import ShouldStop
+from transfer_core.types import Array, ShouldStop
 
 _SHORTAGES = (MemoryError, InsufficientResourcesError, tf.errors.ResourceExhaustedError)
 
@@ -120,6 +120,7 @@ class Trainer:
         self._phases: list[PlannedPhase] = []
         # Kept while a training on all photos may use their compiled graphs again.
         self._phase_trainers: dict[int, PhaseTrainer] = {}
+        self._last: PhaseTrainer | None = None
         self._start: Arrays = []
         # Images done in the current features phase; None before it begins.
         self._num_images_seen: int | None = None
@@ -167,6 +168,11 @@ class Trainer:
             return self._learn_from_all(reached) if trains_on_all(self._config) else ("finished", "")
         return outcome_of_stop(reached, self._reported, has_checkpoint=self._has_checkpoint)
 
+    def validation_outputs(self) -> Array:
+        """Return the softmax outputs of the trained model for the validation images, from their features."""
+        assert self._last is not None
+        return self._last.predict(self._last.data.validation)
+
     def _compute_teacher_outputs(self) -> None:
         if self._teacher_outputs is None:
             return
@@ -179,27 +185,25 @@ class Trainer:
 
     def _build(self, phases: list[PlannedPhase]) -> list[PlannedPhase]:
         """Build the model, after choosing a head if the config leaves it open; return the phases with that head."""
-        plan = phases[-1].plan
-        body = plan.backbone.build(pretrained=not plan.is_from_scratch)
         if self._config.head == "auto":
-            self._config = self._with_best_head(phases[0].plan, body)
+            self._config = self._with_best_head(phases[0].plan)
             phases = planned_phases(self._config, self._backbone)
-        num_classes = len(self._dataset.class_names)
-        self.model = build_classifier(phases[-1].plan, num_classes, self._config, body)
+        self._extractor = replace(self._extractor, also=[phase.plan for phase in phases])
+        self.model = build_classifier(phases[-1].plan, len(self._dataset.class_names), self._config)
         return phases
 
-    def _with_best_head(self, plan: FreezePlan, body: keras.Model) -> TrainingConfig:
+    def _with_best_head(self, plan: FreezePlan) -> TrainingConfig:
         """Choose a head by comparing heads on features of some training images."""
         if plan.is_from_scratch:
             return with_head(self._config, "linear")
         images = comparison_images(self._dataset, self._config.seed)
-        pooled = keras.Model(body.input, keras.layers.GlobalAveragePooling2D()(body.output))
-        parts: dict[Head, keras.Model] = {"linear": pooled, "flattened_map": body}
-        frozen = plan.with_unfrozen(0)
+        heads: tuple[Head, ...] = ("linear", "flattened_map")
+        frozen = [replace(plan.with_unfrozen(0), head=head) for head in heads]
+        self._extractor = replace(self._extractor, also=frozen)
         found = {}
-        for head, prefix in parts.items():
+        for one in frozen:
             self._num_images_seen = None
-            found[head], labels = self._extractor.features_of(replace(frozen, head=head), prefix, images)
+            found[one.head], labels = self._extractor.features_of(one, images)
         accuracies = compare_heads(
             found["linear"].astype(np.float32), found["flattened_map"], labels, self._config.seed
         )
@@ -229,9 +233,11 @@ class Trainer:
         if position in self._phase_trainers:
             # Keras may trace its step again, with the layers that are trainable then.
             phase.plan.apply(self.model)
-            return self._phase_trainers[position]
+            self._last = self._phase_trainers[position]
+            return self._last
         weights = class_weights(self._dataset, self._config)
-        trainer = PhaseTrainer(
+        self._last = None
+        trainer = self._last = PhaseTrainer(
             phase,
             self._extractor.prepare(self.model, phase.plan),
             self._config,

@@ -14,7 +14,12 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.errors import InsufficientResourcesError, TransferStudioError, WorkspaceError
+from transfer_core.errors import (
+    InsufficientResourcesError,
+    TrainingError,
+    TransferStudioError,
+    WorkspaceError,
+)
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.photo_series import keep_series_together
 from transfer_core.events import (
@@ -25,17 +30,24 @@ from transfer_core.events import (
     RunStarted,
     TrainingEvent,
 )
+from transfer_core.files import remove
 from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
 from transfer_core.runs.cross_validation import cross_validate
 from transfer_core.runs.distillation import measure_both, teacher_answers
-from transfer_core.runs.run_evaluation import evaluate_validation, fit_certainty, fit_familiarity
+from transfer_core.runs.run_evaluation import (
+    check_saved_model,
+    evaluation_of_training,
+    fit_certainty,
+    fit_familiarity,
+    proof_images,
+)
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import Progress, delete_checkpoints, outcome_of_stop
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.soft_targets import TeacherOutputs
 from transfer_core.training.stages import remember_rates
-from transfer_core.training.train import photos_left_out, train
+from transfer_core.training.train import MODEL_FILE, TrainingResult, photos_left_out, train
 from transfer_core.types import ShouldStop
 from transfer_core.workspace import Workspace
 
@@ -97,11 +109,13 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         reported=reported,
         keep_checkpoint=True,
     )
-    run.write_split(result.dataset)
+    run.write_split(result.dataset, is_trained_on_all=result.is_trained_on_all)
     if result.model_path:
-        evaluation, readable = _evaluate(workspace, run, result.dataset, emit)
-        # A teacher has learned from the other folds: only the first is kept from both models.
-        if result.outcome == "finished" and not run.config.teacher:
+        evaluation, readable = _evaluate(workspace, run, result, emit)
+        # A teacher has learned from the other folds: only the first is kept from both models. A training on all photos
+        # has trained the folds already.
+        is_measured = bool(run.config.teacher) or result.is_trained_on_all
+        if result.outcome == "finished" and not is_measured:
             cross_validate(
                 readable,
                 run.config,
@@ -149,13 +163,14 @@ def _teacher_outputs(
 
 
 def _evaluate(
-    workspace: Workspace, run: TrainingRun, dataset: ImageDataset, emit: Emit
+    workspace: Workspace, run: TrainingRun, result: TrainingResult, emit: Emit
 ) -> tuple[Evaluation, ImageDataset]:
-    """Score the saved model on its validation images, set its thresholds, and measure it beside its teacher.
+    """Prove the saved model on a few photos, set its thresholds, and store how right its training was.
 
     Returns:
         The stored evaluation, and the images without those that turned out to be damaged.
     """
+    dataset = result.dataset
 
     def leave_out(damaged: list[ImageRecord]) -> None:
         nonlocal dataset
@@ -163,12 +178,26 @@ def _evaluate(
         dataset = structs.replace(
             dataset, images=tuple(image for image in dataset.images if image not in damaged)
         )
-        run.write_split(dataset)
+        run.write_split(dataset, is_trained_on_all=result.is_trained_on_all)
         emit(photos_left_out(time.time(), damaged))
 
-    emit(PhaseStarted(time.time(), "evaluation", len(run.validation_ids())))
-    fit_certainty(run, dataset, workspace.cache_dir)
-    evaluation = evaluate_validation(run, dataset, Predictor.load(run.folder), leave_out)
+    assert result.out_of_fold is not None and result.validation_outputs is not None
+    validation = dataset.images_in("validation")
+    expected = {image.id: row for image, row in zip(validation, result.validation_outputs, strict=True)}
+    emit(PhaseStarted(time.time(), "evaluation", len(proof_images(validation))))
+    try:
+        check_saved_model(
+            dataset,
+            Predictor.load(run.folder),
+            expected,
+            lambda num_done: emit(ImagesSeen(time.time(), num_done)),
+            leave_out,
+        )
+    except TrainingError:
+        remove(run.folder / MODEL_FILE)
+        raise
+    familiarities = fit_certainty(run, dataset, workspace.cache_dir, result.out_of_fold)
+    evaluation = evaluation_of_training(run, dataset, result.out_of_fold, familiarities)
     fit_familiarity(run, evaluation)
     run.files.write_evaluation(evaluation)
     if run.config.teacher:

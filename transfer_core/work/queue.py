@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from bisect import insort
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from transfer_core.work.task import Task, TaskKind
+from transfer_core.work.task import Priority, Task, TaskKind
 
 StartWorker = Callable[[Callable[[], None]], None]
 Result = TypeVar("Result")
@@ -36,8 +37,8 @@ class WorkQueue:
     """Runs cancellable tasks and remembers how they ended.
 
     Tasks that use a model run one at a time: those of a lower `Priority` number first, and first come, first
-    served inside one priority. A task that has begun is never interrupted by another one. Light tasks run
-    beside them, a few at once.
+    served inside one priority. A task that has begun is never interrupted by another one, except for idle tasks:
+    they step aside for any other and go on later. Light tasks run beside them, a few at once.
 
     Args:
         start_worker: Starts a thread that works until nothing waits any more.
@@ -48,6 +49,7 @@ class WorkQueue:
         self._lock = threading.Lock()
         self._models, self._light = _Lane(1), _Lane(_NUM_LIGHT_AT_ONCE)
         self._tasks: dict[tuple[TaskKind, Hashable], Task[Any]] = {}
+        self._num_in_foreground = 0
 
     def start(self, task: Task[Result]) -> Task[Result]:
         """Queue a task, unless the same work waits or runs already.
@@ -70,8 +72,9 @@ class WorkQueue:
             self._forget_oldest(task.kind)
             task.enter(self._leave)
             lane = self._enter(task)
-        if lane:
-            self._start(lane, task)
+            begun = self._begin_next(lane)
+        if begun:
+            self._start(lane, begun)
         return task
 
     def get_or_start(self, task: Task[Result]) -> Task[Result]:
@@ -101,21 +104,46 @@ class WorkQueue:
                     return [*lane.running, *lane.waiting[: lane.waiting.index(task)]]
         return []
 
+    @contextmanager
+    def foreground(self) -> Iterator[None]:
+        """Let idle tasks pause while the block runs, such as the drawing of a page."""
+        with self._lock:
+            self._num_in_foreground += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._num_in_foreground -= 1
+
+    def is_anybody_waiting(self) -> bool:
+        """Whether a block in the foreground or a light task runs. Polled by idle tasks."""
+        return self._num_in_foreground > 0 or any(
+            task.priority != Priority.IDLE for task in self._light.running
+        )
+
     def _forget_oldest(self, kind: TaskKind) -> None:
         over = [place for place, task in self._tasks.items() if task.kind == kind and task.is_over]
         for place in over[:-_NUM_REMEMBERED_OF_A_KIND]:
             self._tasks.pop(place)
 
-    def _enter(self, task: Task[Any]) -> _Lane | None:
-        """Let a task run or wait. Returns the lane that needs a worker for it. The lock is held."""
+    def _enter(self, task: Task[Any]) -> _Lane:
+        """Let a task wait in its lane; if that is full, idle tasks in it step aside. The lock is held."""
         lane = self._light if task.is_light else self._models
-        if len(lane.running) < lane.size:
-            task.state = "running"
-            lane.running.append(task)
-            return lane
         task.state = "waiting"
         insort(lane.waiting, task, key=lambda waiting: waiting.priority)
-        return None
+        for running in lane.running if len(lane.running) == lane.size else ():
+            if task.priority < running.priority == Priority.IDLE:
+                running.step_aside()
+        return lane
+
+    def _begin_next(self, lane: _Lane) -> Task[Any] | None:
+        """Return the task that needs a worker now, if there is room for the first that waits. The lock is held."""
+        if not lane.waiting or len(lane.running) == lane.size:
+            return None
+        task = lane.waiting.pop(0)
+        task.begin_part()
+        lane.running.append(task)
+        return task
 
     def _start(self, lane: _Lane, task: Task[Any]) -> None:
         try:
@@ -135,19 +163,18 @@ class WorkQueue:
     def _work(self, lane: _Lane, task: Task[Any] | None) -> None:
         while task:
             is_over = task.run_part()
+            beside = None
             with self._lock:
                 lane.running.remove(task)
-                next_lane = None
-                if is_over or task.should_stop():
+                if is_over or task.is_stopping:
                     task.close()
                 else:
                     next_lane = self._enter(task)
-                following = lane.waiting.pop(0) if lane.waiting else None
-                if following:
-                    following.state = "running"
-                    lane.running.append(following)
-            if next_lane:
-                self._start(next_lane, task)
+                following = self._begin_next(lane)
+                if not task.is_over:
+                    beside = self._begin_next(next_lane)
+            if beside:
+                self._start(next_lane, beside)
             task = following
 
     def _leave(self, task: Task[Any]) -> None:

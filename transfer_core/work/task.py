@@ -34,6 +34,7 @@ TaskKind = Literal[
     "project opening",
     "video",
     "piles",
+    "look-ahead",
 ]
 TaskState = Literal["waiting", "running", "over"]
 
@@ -46,6 +47,8 @@ class Priority(IntEnum):
     # Somebody waits in front of a page: behind one training that is under way, never behind a whole sweep.
     INTERACTIVE = 0
     TRAINING = 1
+    # Nobody waits for it: it runs while no other task with a model does, and steps aside when one comes.
+    IDLE = 2
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ class Task(Generic[Result]):
         kind: What sort of work it is.
         key: Which work of this kind; a queue never runs the same work twice at once.
         work: Does the work. It calls `report` and polls `should_stop` of the task, and ends early with a
-            `FeaturesStoppedError`, `DownloadStoppedError` or `ProjectStoppedError`.
+            `FeaturesStoppedError`, `DownloadStoppedError` or `ProjectStoppedError`. Idle work may be called again
+            after that and goes on with what it has stored.
         preparation: Runs before the work, beside trainings; such as a download, which needs no model.
         is_light: Whether the work itself may run beside trainings: it uses no model, or only scores photos.
         priority: Which tasks it overtakes while they wait.
@@ -119,6 +123,7 @@ class Task(Generic[Result]):
         parts = [(True, preparation)] if preparation else []
         self._parts: deque[tuple[bool, Callable[[Task[Result]], Any]]] = deque([*parts, (is_light, work)])
         self._stop_requested = threading.Event()
+        self._is_to_step_aside = False
         self._over = threading.Event()
         self._leave: Callable[[Task[Any]], None] = lambda task: None
 
@@ -145,9 +150,14 @@ class Task(Generic[Result]):
         self._stop_requested.set()
         self._leave(self)
 
-    def should_stop(self) -> bool:
-        """Whether a stop was requested. Polled by the work."""
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a stop was requested."""
         return self._stop_requested.is_set()
+
+    def should_stop(self) -> bool:
+        """Whether the work is to end early: for good, or until its next turn. Polled by the work."""
+        return self.is_stopping or self._is_to_step_aside
 
     def wait(self, seconds: float | None = None) -> bool:
         """Block until the task is over, or for some seconds. Returns whether it is over."""
@@ -164,23 +174,35 @@ class Task(Generic[Result]):
         """Whether the next part may run beside trainings."""
         return self._parts[0][0]
 
+    def begin_part(self) -> None:
+        """Mark the task as running."""
+        self.state = "running"
+        self._is_to_step_aside = False
+
+    def step_aside(self) -> None:
+        """Make the part that runs end early and wait for another turn, in which it is run again."""
+        self._is_to_step_aside = True
+
     def run_part(self) -> bool:
-        """Run the next part and turn whatever it raises into `error`. Returns whether it was the last one."""
+        """Run the next part and turn whatever it raises into `error`. Returns whether none is left to run."""
         self.has_begun = True
-        _is_light, part = self._parts.popleft()
+        is_light, part = self._parts.popleft()
         try:
             result = part(self)
-            if not self._parts:
+            if self._parts:
+                self.progress = TaskProgress()
+            else:
                 self.result = result
         except _STOPPED:
-            self._parts.clear()
+            if self._is_to_step_aside and not self.is_stopping:
+                self._parts.appendleft((is_light, part))
+            else:
+                self._parts.clear()
         except Exception as error:
             level = logging.INFO if isinstance(error, TransferStudioError) else logging.ERROR
             _logger.log(level, "A task failed: %s", self.kind, exc_info=True)
             self.error = _without_frames(error)
             self._parts.clear()
-        if self._parts:
-            self.progress = TaskProgress()
         return not self._parts
 
     def end_unstarted(self, reason: str = "") -> None:

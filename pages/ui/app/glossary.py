@@ -156,6 +156,10 @@ _EXPLANATIONS = {
         "The images are parted, and each part is once the one that the network is checked with. So every image is "
         "checked, and you see how much the result depends on the draw."
     ),
+    "all photos": (
+        "Measures by cross-validation, then trains the final model on all photos. The curves still show the validation "
+        "photos."
+    ),
     "accuracy": "The share of photos whose class is right.",
     "loss": "How far off the network is, counting how sure it was. Lower is better.",
     "confusion matrix": (
@@ -217,8 +221,9 @@ _EXPLANATIONS = {
         "perfect."
     ),
     "temperature": (
-        "Makes the network milder (above 1) or bolder (below 1) so that its certainty fits the validation photos "
-        "(temperature scaling, Guo et al. 2017). It never changes which class is the most probable."
+        "Lowers (above 1) or raises (below 1) the confidence to fit how often the model is right. It is used only "
+        "where that helps on photos it was not fitted on (temperature scaling, Guo et al. 2017). The predicted class "
+        "never changes."
     ),
     "two models": (
         "Both see the very same picture. Where they differ, one of them has learned something that the other has not."
@@ -228,8 +233,8 @@ _EXPLANATIONS = {
         "but a best guess."
     ),
     "familiarity": (
-        "How much a photo is like the training photos it is most like, as the network sees them (cosine similarity to "
-        "the three nearest)."
+        "How similar a photo is to the three most similar training photos. It counts how close those are to each "
+        "other (cosine similarity with a local scale)."
     ),
     "coverage": "The share of photos that get an answer.",
     "most typical": "Photos of a class of which the network is surest, and right.",

@@ -77,6 +77,7 @@ class Session:
         pasted_id: The photo that was pasted last, even if it was removed since.
         num_pasted: Photos pasted so far; numbers the names.
         opened_file: The project file that was uploaded last, or None.
+        looked_ahead: The dataset that is read before a training, and with which backbones; or None.
         num_forms: How often choices were replaced from outside the form; a new number gives fresh fields.
     """
 
@@ -102,6 +103,7 @@ class Session:
     suspicions: tuple[Suspicion, ...] = ()
     is_from_scratch: bool = False
     has_own_choices: bool = False
+    looks_once: bool = False
     deleted_run_id: str | None = None
     deleted_source_id: str | None = None
     results_part: str = "overview"
@@ -117,6 +119,7 @@ class Session:
     pasted_id: str = ""
     num_pasted: int = 0
     opened_file: str | None = None
+    looked_ahead: tuple[str, ...] | None = None
     num_forms: int = 0
 
     @property

@@ -6,6 +6,7 @@ import time
 
 import streamlit as st
 
+from pages.ui.app.look_ahead import show_look_ahead
 from pages.ui.app.process import trainings
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
@@ -25,6 +26,8 @@ def show_sidebar(session: Session) -> None:
                 )
                 mark = ":material/check_circle:" if state.is_done else ":material/radio_button_unchecked:"
                 st.caption(f"{mark} {state.text}")
+                if step is Step.IMAGES:
+                    show_look_ahead(session)
         st.caption(_("More"))
         for page, label, icon in _more_pages():
             st.page_link(page, label=label, icon=icon, query_params=session.query())

@@ -68,7 +68,7 @@ def show_sweeps(session: Session) -> None:
 def _show_form(session: Session) -> None:
     plan, dataset = session.freeze_plan, session.dataset
     assert plan is not None and dataset is not None
-    num_blocks = len(plan.backbone.blocks)
+    num_blocks = plan.backbone.max_unfrozen_blocks
     st.caption(
         _("{images}, with {network}. Everything but the depth stays the same.").format(
             images=plain(dataset.name), network=plain(plan.backbone.title)

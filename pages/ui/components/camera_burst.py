@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.app.arrivals import Recording
+from pages.ui.app.look_ahead import look_ahead
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, write_address
@@ -150,6 +151,7 @@ def _add_frame(session: Session, recording: Recording, message: dict[str, Any]) 
     recording.num_frames += 1
     if len(collected.images) > len(present.images):
         session.dataset_id = collected.save().id
+        look_ahead(session)
 
 
 def _content(message: dict[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui.app.arrivals import Upload
 from pages.ui.app.layout_question import declined, is_answered, received_thumbnail, unanswered
+from pages.ui.app.look_ahead import look_ahead
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, component_value, write_address
@@ -193,6 +194,7 @@ def _save_waiting(session: Session, upload: Upload) -> None:
     if upload.after.images:
         upload.after = upload.after.save()
         session.dataset_id = upload.after.id
+        look_ahead(session)
 
 
 def _words() -> dict[str, str]:

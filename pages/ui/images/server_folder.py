@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui.app.arrivals import Upload
 from pages.ui.app.layout_question import declined, is_answered, read_or_ask
+from pages.ui.app.look_ahead import look_ahead
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, write_address
@@ -132,6 +133,7 @@ def _add_batch(
     upload.num_batches += 1
     if upload.after.version:
         session.dataset_id = upload.after.id
+        look_ahead(session)
 
 
 def _stop(upload: Upload) -> None:

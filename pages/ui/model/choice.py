@@ -114,8 +114,12 @@ def _show_entry(session: Session, backbone: Backbone) -> None:
     icon = ":material/check:" if is_chosen else None
     if not is_chosen and backbone.weights.are_available:
         icon = ":material/wifi_off:"
-    facts = f":small[{size_words(backbone)} · {backbone.imagenet_accuracy or 0:.0%}]"
-    if st.button(f"{backbone.title} · {facts}", icon=icon, key=f"look-at-{backbone.name}"):
+    facts = [size_words(backbone)]
+    if backbone.imagenet_accuracy is not None:
+        facts.append(f"{backbone.imagenet_accuracy:.0%}")
+    if st.button(
+        f"{backbone.title} · :small[{' · '.join(facts)}]", icon=icon, key=f"look-at-{backbone.name}"
+    ):
         st.dialog(backbone.title, width="medium")(show_details)(session, backbone)
 
 

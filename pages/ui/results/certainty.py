@@ -21,15 +21,15 @@ from transfer_core.evaluation.outcomes import (
     probability_for_error,
 )
 from transfer_core.inference.calibration import MIN_IMAGES as MIN_IMAGES_TO_CALIBRATE
+from transfer_core.inference.rejection import DEFAULT_SHARE, REJECTION_FILE, Rejection
 from transfer_core.inference.rejection import MIN_IMAGES as MIN_IMAGES_TO_REFUSE
-from transfer_core.inference.rejection import REJECTION_FILE, Rejection
 from transfer_core.language import _
 from transfer_core.locks import changing
 from transfer_core.runs.training_run import TrainingRun
 
 _WELL = 0.05
 _MANY_IMAGES = 300
-_SHARES: tuple[float, ...] = (0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
+_SHARES: tuple[float, ...] = (0.8, 0.85, 0.9, DEFAULT_SHARE, 0.95, 0.98, 1.0)
 _COVERAGES: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
 _ERRORS: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
 
@@ -41,7 +41,7 @@ def show_certainty(session: Session, run: TrainingRun) -> None:
         st.info(_("This run has not been checked on photos yet."), icon=":material/info:")
         return
     evaluation = sets["validation"].evaluation()
-    st.subheader(_("Is it as sure as it should be?"), anchor=False, help=explain("calibration"))
+    st.subheader(_("Can you trust its confidence?"), anchor=False, help=explain("calibration"))
     _show_calibration(evaluation)
     st.subheader(_("When it says “I don't know”"), anchor=False, help=explain("i don't know"))
     thresholds = rejection(run.id)
@@ -58,19 +58,20 @@ def _show_calibration(evaluation: Evaluation) -> None:
     sure = sum(evaluation.measured_confidences) / evaluation.num_images
     st.markdown(
         _(
-            "On the validation photos it is **{sure:.0%} sure** on average, and **right on {right:.0%}**. {verdict}"
+            "On photos it had not learned from, it is **{sure:.0%} sure** on average, and **right on {right:.0%}**. "
+            "{verdict}"
         ).format(sure=sure, right=evaluation.accuracy, verdict=_verdict(sure - evaluation.accuracy))
     )
     with st.container(horizontal=True):
         st.metric(
-            _("Gap as shown (ECE)"),
+            _("Calibration error (ECE)"),
             f"{evaluation.ece:.1%}",
             help=explain("ece"),
             border=True,
             height="stretch",
         )
         st.metric(
-            _("Gap before"),
+            _("Before calibration"),
             f"{evaluation.uncalibrated_ece:.1%}",
             help=explain("ece"),
             border=True,
@@ -85,13 +86,13 @@ def _show_calibration(evaluation: Evaluation) -> None:
         )
     if evaluation.num_images < MIN_IMAGES_TO_CALIBRATE:
         st.caption(
-            _(
-                "With fewer than {count} validation photos the certainty is left as it comes out of the network."
-            ).format(count=MIN_IMAGES_TO_CALIBRATE)
+            _("With fewer than {count} photos the confidence is not adjusted.").format(
+                count=MIN_IMAGES_TO_CALIBRATE
+            )
         )
     elif evaluation.num_images < _MANY_IMAGES:
         st.caption(
-            _("Measured on {count} photos only, so the gaps and the line jump about by chance.").format(
+            _("Measured on {count} photos only, so the line moves by chance.").format(
                 count=evaluation.num_images
             )
         )
@@ -101,6 +102,8 @@ def _show_calibration(evaluation: Evaluation) -> None:
         st.caption(
             _("The same photos set the temperature: too few are different. The real gap is probably larger.")
         )
+    elif evaluation.is_fitted_here and evaluation.num_images >= MIN_IMAGES_TO_CALIBRATE:
+        st.caption(_("A temperature would not make it more reliable, so none is used."))
     show_reliability(evaluation)
 
 
@@ -113,8 +116,8 @@ def _verdict(gap: float) -> str:
 def _show_thresholds(run: TrainingRun, evaluation: Evaluation, thresholds: Rejection) -> None:
     st.markdown(
         _(
-            "A network picks one of its classes whatever it is shown. With these two limits it says when it had "
-            "better not. They are kept with the model: the Test page and the command line obey them."
+            "A model picks one of its classes for any photo. With these two limits it can say “I don't know”. "
+            "They are saved with the model."
         )
     )
     left, right = st.columns(2)
@@ -127,12 +130,14 @@ def _show_thresholds(run: TrainingRun, evaluation: Evaluation, thresholds: Rejec
     accuracy = sum(outcome.is_right for outcome in given) / len(given) if given else math.nan
     st.markdown(
         _(
-            "Of the validation photos **{share:.0%} get an answer**, and **{right:.0%} of the answers are right**."
+            "Of photos like yours, **{share:.0%} get an answer**, and **{right:.0%} of the answers are right**."
         ).format(share=coverage, right=accuracy)
         if given
-        else _("With these limits no validation photo gets an answer.")
+        else _("With these limits no photo gets an answer.")
     )
-    st.caption(_("These photos also set the limits. Expect slightly less on new photos."))
+    st.caption(
+        _("Measured on photos it had not learned from. Photos from another place may get fewer answers.")
+    )
     if given:
         show_coverage(coverage_curve(evaluation), (coverage, accuracy))
 
@@ -144,17 +149,17 @@ def _choose_share(run: TrainingRun, evaluation: Evaluation, thresholds: Rejectio
     ]
     if len(familiarities) < MIN_IMAGES_TO_REFUSE:
         st.caption(
-            _("Refusing unfamiliar photos needs at least {count} validation photos to be set.").format(
+            _("Rejecting unfamiliar photos needs at least {count} photos to measure it on.").format(
                 count=MIN_IMAGES_TO_REFUSE
             )
         )
         return
     key = _key("familiar-share", run)
     st.select_slider(
-        _("Unlike anything it learned from: keep this share of familiar photos"),
+        _("How strictly to reject unfamiliar things: share of familiar photos kept"),
         _SHARES,
         value=_nearest(_SHARES, thresholds.familiar_share),
-        format_func=lambda share: _("never refuse") if share >= 1 else f"{share:.0%}",
+        format_func=lambda share: _("never reject") if share >= 1 else f"{share:.0%}",
         help=explain("familiarity"),
         key=key,
         on_change=guarded(_save),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.app.page import guarded
-from pages.ui.app.process import recommendation, trainings
+from pages.ui.app.process import recommendation, trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.words import depth_words, plain
 from pages.ui.train.advanced import show_expert_choices
@@ -13,17 +13,22 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.variants import recommended_variant
 
 
 def show_train_form(session: Session) -> None:
     """Draw the summary of the training, its Start button and the advanced settings."""
     plan, dataset = session.freeze_plan, session.dataset
     assert plan is not None and dataset is not None
-    _show_summary(plan, dataset)
     if session.has_own_choices:
+        _show_summary(plan, dataset)
         st.markdown(_("**Your own choices**, as they stand under *For experts*."))
     else:
-        session.config = _show_recommended(plan, dataset)
+        careful, reason = _careful_plan(plan, dataset)
+        if reason and not session.looks_once:
+            plan = careful
+        _show_summary(plan, dataset)
+        session.config = _show_recommended(session, plan, dataset, reason)
     start = st.container()
     with st.expander(
         _("For experts: every choice"), icon=":material/tune:", expanded=session.has_own_choices
@@ -66,12 +71,38 @@ def _show_summary(plan: FreezePlan, dataset: ImageDataset) -> None:
     )
 
 
-def _show_recommended(plan: FreezePlan, dataset: ImageDataset) -> TrainingConfig:
-    """Draw the recommended choices with their reasons, and return them."""
+def _careful_plan(plan: FreezePlan, dataset: ImageDataset) -> tuple[FreezePlan, str]:
+    """Return the plan with a careful version of the model that pays, and the reason; else the plan itself and ""."""
+    recommended = recommendation(dataset.id, dataset.version, plan.backbone.name)
+    if plan.is_from_scratch or plan.num_unfrozen_blocks != recommended.config.num_unfrozen_blocks:
+        return plan, ""
+    variant, reason = recommended_variant(dataset, plan.backbone, workspace().cache_dir)
+    return FreezePlan(variant) if reason else plan, reason
+
+
+def _show_recommended(
+    session: Session, plan: FreezePlan, dataset: ImageDataset, careful_reason: str
+) -> TrainingConfig:
+    """Draw the recommended choices with their reasons, and return them.
+
+    Args:
+        session: Knows whether a careful version is switched off.
+        plan: What will be trained.
+        dataset: The photos.
+        careful_reason: Why a careful version pays; empty if there is none.
+    """
     recommended = recommendation(dataset.id, dataset.version, plan.backbone.name)
     with st.container(border=True, key="recommended"):
         st.markdown(_(":material/auto_awesome: **Recommended for your images**"))
         st.markdown("\n".join(f"- {plain(reason)}" for reason in recommended.reasons))
+        if careful_reason:
+            is_careful = st.toggle(
+                _("Look at each photo with two models"), not session.looks_once, key="careful"
+            )
+            st.caption(careful_reason)
+            if is_careful == session.looks_once:
+                session.looks_once = not is_careful
+                st.rerun()
     if plan.is_from_scratch or plan.num_unfrozen_blocks != recommended.config.num_unfrozen_blocks:
         best = depth_words(recommended.config.num_unfrozen_blocks, len(plan.backbone.blocks))
         st.caption(

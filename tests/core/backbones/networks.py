@@ -33,5 +33,6 @@ def _chosen(names: tuple[str, ...]) -> list[Backbone]:
     ]
 
 
-BUILT = _chosen((*(backbone.name for backbone in bundled_backbones()), *REPRESENTATIVES))
+_CAREFUL = tuple(backbone.name for backbone in list_backbones() if backbone.is_frozen_only)
+BUILT = _chosen((*(backbone.name for backbone in bundled_backbones()), *_CAREFUL, *REPRESENTATIVES))
 BUILT_QUICK = _chosen(_QUICK)

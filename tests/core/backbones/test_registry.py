@@ -57,7 +57,7 @@ def test_trainable_and_frozen_parameters_at_every_depth(built: Built) -> None:
     num_blocks = len(built.backbone.blocks)
     depths = range(0, num_blocks + 1, max(num_blocks // 3, 1))
     # Ends with smaller depths: a plan must also freeze what an earlier one unfroze.
-    for depth in (*depths, num_blocks, 2, 0):
+    for depth in (*depths, num_blocks, min(2, num_blocks), 0):
         plan = FreezePlan(built.backbone, depth)
         plan.apply(built.classifier)
         weights = (built.classifier.trainable_weights, built.classifier.non_trainable_weights)
@@ -113,7 +113,12 @@ def test_every_entry_describes_itself_on_screen(backbone: Backbone) -> None:
         backbone.licence,
         backbone.weights_source,
     )
-    assert all(fact.strip() for fact in (*facts, backbone.accuracy_source))
+    assert all(fact.strip() for fact in facts)
+    if backbone.is_frozen_only:
+        # Nobody has published the accuracy of a combination.
+        assert (backbone.imagenet_accuracy, backbone.accuracy_source) == (None, "")
+        return
+    assert backbone.accuracy_source.strip()
     assert backbone.imagenet_accuracy is not None
     assert 0.5 < backbone.imagenet_accuracy < 1
 
@@ -146,7 +151,8 @@ def _count(weights: list[Any]) -> int:
 def test_accuracies_are_as_published_by_the_authors() -> None:
     """tensorflow/tpu, models/official/efficientnet/lite/README.md, column FP32 accuracy."""
     accuracies = {backbone.name: backbone.imagenet_accuracy for backbone in list_backbones()}
-    assert {name: accuracies[name] for name in accuracies if "lite" in name} == {
+    published = {name: accuracy for name, accuracy in accuracies.items() if accuracy is not None}
+    assert {name: published[name] for name in published if "lite" in name} == {
         "efficientnet_lite0": 0.751,
         "efficientnet_lite1": 0.767,
         "efficientnet_lite2": 0.776,

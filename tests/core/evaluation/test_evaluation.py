@@ -181,11 +181,11 @@ def test_a_file_of_version_0_1_still_loads(evaluation: Evaluation) -> None:
 
 def test_calibration_is_measured_on_photos_that_did_not_choose_the_temperature() -> None:
     draws = np.random.default_rng(0)
-    raw = draws.dirichlet([0.3, 0.3, 0.3], 40)
+    raw = draws.dirichlet([0.3, 0.3, 0.3], 160)
     truth = np.array([draws.choice(3, p=row) for row in raw**0.5 / (raw**0.5).sum(axis=1, keepdims=True)])
     names = ("ant", "bee", "cat")
     images = [LabelledImage(Path(f"{row}.jpg"), str(row), names[label]) for row, label in enumerate(truth)]
-    calibration = fit_temperature(raw, truth)
+    calibration = fit_temperature(raw, truth, [image.name for image in images])
     elsewhere = evaluation_of(names, images, ModelOutputs(None, raw), calibration, None)
     here = replace(elsewhere, is_fitted_here=True)
     temperatures = cross_fitted_temperatures(raw, truth, [image.name for image in images])

@@ -25,6 +25,11 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return raised / raised.sum(axis=1, keepdims=True)
 
 
+def alone(probabilities: np.ndarray) -> list[str]:
+    """Return a group of its own for each image."""
+    return [str(number) for number in range(len(probabilities))]
+
+
 def drawn(temperature: float, num_images: int = 4000) -> tuple[np.ndarray, np.ndarray]:
     """Return probabilities of logits that are `temperature` times too large, and the true classes."""
     draws = np.random.default_rng(3)
@@ -33,17 +38,17 @@ def drawn(temperature: float, num_images: int = 4000) -> tuple[np.ndarray, np.nd
     return softmax(logits * temperature), truth
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+@pytest.mark.parametrize("temperature", [0.5, 2.5])
 def test_a_known_temperature_is_found(temperature: float) -> None:
     probabilities, truth = drawn(temperature)
-    calibration = fit_temperature(probabilities, truth)
+    calibration = fit_temperature(probabilities, truth, alone(probabilities))
     assert calibration.temperature == pytest.approx(temperature, rel=0.06)
     assert calibration.num_images == 4000
 
 
 def test_scaling_lowers_the_ece_and_keeps_the_predicted_class() -> None:
     probabilities, truth = drawn(2.5)
-    scaled = fit_temperature(probabilities, truth).apply(probabilities)
+    scaled = fit_temperature(probabilities, truth, alone(probabilities)).apply(probabilities)
     assert (scaled.argmax(axis=1) == probabilities.argmax(axis=1)).all()
     assert scaled.sum(axis=1) == pytest.approx(1)
     is_right = probabilities.argmax(axis=1) == truth
@@ -78,16 +83,37 @@ def test_no_cross_fitting_with_too_few_images_or_groups() -> None:
     assert cross_fitted_temperatures(probabilities, truth, ["one", *["other"] * (MIN_IMAGES - 1)]) is None
 
 
+@pytest.mark.parametrize("num_images", [40, 200, 1000])
+def test_a_calibrated_model_nearly_always_keeps_temperature_one(num_images: int) -> None:
+    probabilities, truth = drawn(1.0)
+    starts = range(0, 4000, num_images)
+    kept = [
+        fit_temperature(probabilities[rows], truth[rows], alone(probabilities[rows])).temperature == 1.0
+        for rows in (slice(start, start + num_images) for start in starts)
+    ]
+    assert np.mean(kept) >= 0.9
+
+
+def test_copies_of_a_photo_are_no_evidence() -> None:
+    probabilities, truth = drawn(1.15, 60)
+    copies = np.repeat(np.arange(60), 50)
+    groups = [str(number) for number in copies]
+    alone_ = alone(copies)
+    assert fit_temperature(probabilities[copies], truth[copies], alone_).temperature != 1.0
+    assert fit_temperature(probabilities[copies], truth[copies], groups).temperature == 1.0
+
+
 def test_few_photos_keep_temperature_one() -> None:
     probabilities, truth = drawn(2.5, MIN_IMAGES - 1)
-    calibration = fit_temperature(probabilities, truth)
+    calibration = fit_temperature(probabilities, truth, alone(probabilities))
     assert calibration.temperature == 1.0
     assert calibration.apply(probabilities) is probabilities
 
 
 def test_an_accuracy_of_one_does_not_give_certainty() -> None:
     probabilities = np.tile([0.8, 0.1, 0.1], (MIN_IMAGES, 1))
-    scaled = fit_temperature(probabilities, np.zeros(MIN_IMAGES, int)).apply(probabilities)
+    truth = np.zeros(MIN_IMAGES, int)
+    scaled = fit_temperature(probabilities, truth, alone(probabilities)).apply(probabilities)
     # With 30 of 30 correct, the expected accuracy is 31 of 32.
     assert scaled[0, 0] == pytest.approx((MIN_IMAGES + 1) / (MIN_IMAGES + 2), abs=0.005)
 

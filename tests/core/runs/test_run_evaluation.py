@@ -34,7 +34,7 @@ from transfer_core.inference import cached_outputs as cached_outputs_module
 from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.explanation import GradCam
 from transfer_core.inference.predictor import Predictor
-from transfer_core.inference.rejection import DEFAULT_SHARE, Rejection, threshold_for_share
+from transfer_core.inference.rejection import Rejection
 from transfer_core.locks import hold
 from transfer_core.runs.leakage import seen_in_training
 from transfer_core.runs.new_photos import (
@@ -101,9 +101,11 @@ def test_the_limit_of_familiarity_is_one_of_the_answers_that_people_get(
     rejection, evaluation = Rejection.load(run.folder), run.evaluation()
     assert rejection is not None and evaluation is not None
     found = [outcome.familiarity for outcome in evaluation.outcomes]
-    assert rejection.min_familiarity == threshold_for_share(DEFAULT_SHARE, found)
-    # With six photos 95 % are all of them.
+    # Too few photos to reject any at 92 %; at half, three of six get no answer.
+    assert rejection.min_familiarity == -1
     assert len(answered(evaluation, rejection)) == 6
+    half = rejection.with_familiar_share(0.5, found)
+    assert half.min_familiarity == sorted(found)[2]
 
 
 def changed_registry() -> dict[str, Backbone]:

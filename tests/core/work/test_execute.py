@@ -6,8 +6,10 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace as replace_fields
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
@@ -15,10 +17,12 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.records import ImageRecord
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, NotFoundError, TrainingError, WorkspaceError
 from transfer_core.events import (
     BatchEnded,
+    FoldEnded,
     ImagesSeen,
     PhaseStarted,
     PhotosLeftOut,
@@ -27,10 +31,13 @@ from transfer_core.events import (
     TrainingEvent,
     snapshot_of,
 )
+from transfer_core.inference import predictor as predictor_module
 from transfer_core.inference.predictor import Predictor
-from transfer_core.runs.run_evaluation import evaluate_validation
+from transfer_core.runs.leakage import seen_in_training
+from transfer_core.runs.run_evaluation import evaluate_split, proof_images
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training import phase_trainer
+from transfer_core.training import train as train_module
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.work import execute
 from transfer_core.work.execute import execute_run, execute_run_safely
@@ -97,9 +104,12 @@ def test_all_files_are_in_their_place_before_the_end_is_emitted(workspace, run, 
     assert not run.has_checkpoint
     assert isinstance(events[0], RunStarted)
     assert isinstance(events[-1], RunEnded)
-    assert run.evaluation() == evaluate_validation(
-        run, ImageDataset.load(workspace, run.dataset_id), Predictor.load(run.folder)
+    again = evaluate_split(
+        run, ImageDataset.load(workspace, run.dataset_id), "validation", workspace.cache_dir
     )
+    for stored, outcome in zip(run.evaluation().outcomes, again.outcomes, strict=True):
+        assert stored.probabilities == pytest.approx(outcome.probabilities, abs=1e-6)
+        assert (stored.image_id, stored.familiarity) == (outcome.image_id, outcome.familiarity)
 
 
 def test_evaluation_is_of_the_validation_images(finished_run) -> None:
@@ -121,32 +131,38 @@ def test_split_is_written_down_when_the_training_begins(finished_run) -> None:
         "dataset_version": finished_run.dataset.version,
         "train": [image.id for image in finished_run.dataset.images_in("train")],
         "validation": [image.id for image in finished_run.dataset.images_in("validation")],
+        "is_trained_on_all": False,
     }
 
 
-def test_images_it_learned_from_are_not_scored_when_the_split_was_changed(finished_run, predictor) -> None:
+def test_images_it_learned_from_are_not_scored_when_the_split_was_changed(finished_run) -> None:
     changed = finished_run.dataset.with_split(0.5, seed=99)
     assert {image.id for image in changed.images_in("validation")} != finished_run.run.validation_ids()
-    evaluation = evaluate_validation(finished_run.run, changed, predictor)
+    evaluation = evaluate_split(finished_run.run, changed, "validation", finished_run.workspace.cache_dir)
     assert {(image.name, image.class_name) for image in evaluation.outcomes} == validation_names(finished_run)
 
 
-def test_scored_are_those_that_are_left_with_the_class_they_have_now(finished_run, predictor) -> None:
+def test_scored_are_those_that_are_left_with_the_class_they_have_now(finished_run) -> None:
     images = finished_run.dataset.images
     first, second, third, *others = finished_run.dataset.images_in("validation")
     changes = {first.id: replace(first, class_name="red"), second.id: replace(second, class_name="violet")}
     kept = [changes.get(image.id, image) for image in images if image.id != third.id]
-    evaluation = evaluate_validation(finished_run.run, finished_run.dataset.with_images(kept, ()), predictor)
+    evaluation = evaluate_split(
+        finished_run.run,
+        finished_run.dataset.with_images(kept, ()),
+        "validation",
+        finished_run.workspace.cache_dir,
+    )
     assert first.class_name != "red"
     assert {(image.name, image.class_name) for image in evaluation.outcomes} == {
         (image.name, image.class_name) for image in (changes[first.id], *others)
     }
 
 
-def test_none_of_the_validation_images_is_left(finished_run, predictor) -> None:
+def test_none_of_the_validation_images_is_left(finished_run) -> None:
     emptied = finished_run.dataset.with_images(finished_run.dataset.images_in("train"), ())
     with pytest.raises(IngestError, match="None of the photos that this run was checked with is left"):
-        evaluate_validation(finished_run.run, emptied, predictor)
+        evaluate_split(finished_run.run, emptied, "validation", finished_run.workspace.cache_dir)
 
 
 @pytest.mark.parametrize("content", [None, "{}", '{"validation": 3}', "{"])
@@ -269,8 +285,69 @@ def test_unexpected_error_fails_with_its_kind_and_the_log_has_the_rest(
 
 
 def test_failed_evaluation_ends_the_run_once_as_failed(workspace, run, monkeypatch) -> None:
-    monkeypatch.setattr(execute, "evaluate_validation", raising(TrainingError("No evaluation.")))
+    monkeypatch.setattr(execute, "evaluation_of_training", raising(TrainingError("No evaluation.")))
     assert safely(workspace, run).outcome == "failed"
+
+
+# All photos
+
+
+def test_a_model_of_all_photos_is_measured_by_folds(workspace, run, own_dataset, monkeypatch) -> None:
+    run = TrainingRun.create(workspace, own_dataset, run.config.with_changes(train_on_all=True))
+    events: list[TrainingEvent] = []
+    loads: list[Path] = []
+    load = predictor_module.load_model
+    monkeypatch.setattr(predictor_module, "load_model", lambda folder: loads.append(folder) or load(folder))
+    execute_run(workspace, run, events.append, lambda: False)
+    evaluation = run.evaluation()
+    assert {outcome.image_id for outcome in evaluation.outcomes} == {image.id for image in own_dataset.images}
+    assert evaluation.num_folds == 4
+    assert evaluation.is_fitted_here
+    assert run.is_trained_on_all
+    assert run.learned_ids() == run.train_ids() | run.validation_ids()
+    # The page's first answer needs no second load.
+    Predictor.load(run.folder)
+    assert loads == [run.folder]
+    assert not [event for event in events if isinstance(event, FoldEnded)]
+    seen = [(image.id, image.fingerprint) for image in own_dataset.images]
+    assert all(seen_in_training(run, own_dataset, seen))
+
+
+def test_a_model_of_all_photos_is_not_scored_on_them_again(workspace, run, own_dataset) -> None:
+    run.write_split(own_dataset, is_trained_on_all=True)
+    with pytest.raises(IngestError, match="learned from all"):
+        evaluate_split(run, own_dataset, "validation", workspace.cache_dir)
+
+
+def test_a_saved_model_that_answers_otherwise_fails_the_run(workspace, run, monkeypatch) -> None:
+    save = train_module._save
+
+    def save_damaged(model, *facts):
+        model.get_layer("new_layer").bias.assign([50.0, 0.0])
+        return save(model, *facts)
+
+    outputs = []
+
+    def outputs_before(self) -> Any:
+        outputs.append(True)
+        return np.full((2, 2), 0.5, np.float32)
+
+    monkeypatch.setattr(train_module, "_save", save_damaged)
+    monkeypatch.setattr("transfer_core.training.trainer.Trainer.validation_outputs", outputs_before)
+    ended = safely(workspace, run)
+    assert outputs
+    assert ended.outcome == "failed"
+    assert "does not answer" in ended.message
+    assert not run.has_model
+
+
+def test_photos_of_the_proof_are_spread_over_the_classes() -> None:
+    images = [
+        ImageRecord(f"{number}", name, "photo.jpg") for number, name in enumerate(["a"] * 60 + ["b"] * 3)
+    ]
+    chosen = proof_images(images)
+    assert len(chosen) == 32
+    assert sum(image.class_name == "b" for image in chosen) == 3
 
 
 # Series

@@ -63,6 +63,38 @@ def queue() -> WorkQueue:
     return WorkQueue()
 
 
+class IdleTask(Task[int]):
+    """Obeys at once, and counts its turns in its result."""
+
+    def __init__(self, key: Hashable = 1) -> None:
+        super().__init__("look-ahead", key, self.carry_out, priority=Priority.IDLE)
+        self.turns, self.num_turns, self.may_end = threading.Semaphore(0), 0, threading.Event()
+
+    def carry_out(self, task: Task[int]) -> int:
+        self.num_turns += 1
+        self.turns.release()
+        while not self.may_end.wait(0.001):
+            if task.should_stop():
+                raise FeaturesStoppedError
+        return self.num_turns
+
+    def wait_for_turn(self) -> None:
+        assert self.turns.acquire(timeout=PATIENCE)
+
+
+@pytest.fixture
+def idle() -> Iterator[Callable[..., IdleTask]]:
+    made: list[IdleTask] = []
+
+    def make(key: Hashable = 1) -> IdleTask:
+        made.append(IdleTask(key))
+        return made[-1]
+
+    yield make
+    for task in made:
+        task.may_end.set()
+
+
 def states(*tasks: Task[str]) -> list[str]:
     return [task.state for task in tasks]
 
@@ -260,6 +292,73 @@ def test_nothing_keeps_the_inputs_of_a_task_that_is_over(queue, make, way: str) 
     gc.collect()
     assert kept() is None
     assert queue.find("project opening", 1) is task
+
+
+@pytest.mark.parametrize("kind", ["training", "export"])
+def test_idle_task_steps_aside_for_any_other_and_goes_on_when_nothing_waits(
+    queue, make, training, idle, kind: str
+) -> None:
+    look_ahead = queue.start(idle())
+    look_ahead.wait_for_turn()
+    first = queue.start(training(1) if kind == "training" else make(kind))
+    assert first.begun.wait(PATIENCE)
+    second = queue.start(training(2))
+    assert states(look_ahead, first, second) == ["waiting", "running", "waiting"]
+    assert queue.ahead_of(look_ahead) == [first, second]
+    first.end()
+    assert second.begun.wait(PATIENCE)
+    assert states(look_ahead, second) == ["waiting", "running"]
+    second.end()
+    look_ahead.wait_for_turn()
+    look_ahead.may_end.set()
+    assert look_ahead.wait(PATIENCE)
+    assert (look_ahead.result, look_ahead.problem) == (2, "")
+
+
+def test_idle_task_keeps_its_progress_when_it_steps_aside(queue, training, idle) -> None:
+    look_ahead = queue.start(idle())
+    look_ahead.wait_for_turn()
+    look_ahead.report(TaskProgress("", 3, 8))
+    assert queue.start(training(1)).begun.wait(PATIENCE)
+    assert look_ahead.progress == TaskProgress("", 3, 8)
+
+
+def test_idle_tasks_run_one_after_the_other_beside_light_ones(queue, make, idle) -> None:
+    first, second = queue.start(idle(1)), queue.start(idle(2))
+    first.wait_for_turn()
+    queue.start(make("download", is_light=True)).end()
+    assert states(first, second) == ["running", "waiting"]
+    first.may_end.set()
+    second.wait_for_turn()
+    assert (first.result, second.state) == (1, "running")
+
+
+@pytest.mark.parametrize("state", ["running", "waiting"])
+def test_idle_task_that_is_stopped_is_over(queue, training, idle, state: str) -> None:
+    look_ahead = queue.start(idle())
+    look_ahead.wait_for_turn()
+    if state == "waiting":
+        other = queue.start(training(1))
+        assert other.begun.wait(PATIENCE)
+        look_ahead.request_stop()
+        assert look_ahead.is_over
+        other.end()
+    look_ahead.request_stop()
+    assert look_ahead.wait(PATIENCE)
+    assert (look_ahead.num_turns, look_ahead.result, look_ahead.problem) == (1, None, "")
+    assert queue.start(training(2)).begun.wait(PATIENCE)
+
+
+def test_idle_tasks_know_when_somebody_waits(queue, make, idle) -> None:
+    queue.start(idle()).wait_for_turn()
+    assert not queue.is_anybody_waiting()
+    with queue.foreground(), queue.foreground():
+        assert queue.is_anybody_waiting()
+    assert not queue.is_anybody_waiting()
+    answers = queue.start(make("answers", is_light=True))
+    assert queue.is_anybody_waiting()
+    answers.end()
+    assert answers.wait(PATIENCE)
 
 
 def test_task_whose_thread_cannot_start_is_over_and_nothing_is_blocked(make) -> None:

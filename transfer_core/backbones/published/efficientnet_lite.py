@@ -61,8 +61,12 @@ class PackageWeights:
         """Whether the package is installed."""
         return importlib.util.find_spec(self.package) is not None
 
-    def load(self, model: keras.Model) -> None:
+    def load(self, model: keras.Model, prefix: str = "") -> None:
         """Copy the tensors of the PyTorch port into the corresponding Keras layers.
+
+        Args:
+            model: Holds the network.
+            prefix: Of the names of the network's layers; other layers are left as they are.
 
         Raises:
             WeightsError: If the weights are missing or damaged.
@@ -70,13 +74,14 @@ class PackageWeights:
         state = read_state_dict(find_weights(self.package, self.checksum))
         block_names: list[str] = []
         for layer in model.layers:
-            if not layer.weights:
+            if not layer.weights or not layer.name.startswith(prefix):
                 continue
-            block_name, _separator, part = layer.name.partition("_")
+            name = layer.name.removeprefix(prefix)
+            block_name, _separator, part = name.partition("_")
             if block_name.startswith("block") and block_name not in block_names:
                 block_names.append(block_name)
             index = block_names.index(block_name) if block_name in block_names else -1
-            layer.set_weights(_layer_weights(state, layer.name, part, index))
+            layer.set_weights(_layer_weights(state, name, part, index))
 
 
 def build_efficientnet_lite(*, name: str, image_size: int, width: float, depth: float) -> keras.Model:
@@ -94,19 +99,34 @@ def build_efficientnet_lite(*, name: str, image_size: int, width: float, depth: 
     import keras
 
     inputs = keras.Input((image_size, image_size, 3), name="pixels")
-    x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="stem_rescaling")(inputs)
-    x = _convolution(x, _STEM_FILTERS, 3, stride=2, name="stem_conv")
-    x = _normalise(x, "stem_bn", activate=True)
+    return keras.Model(inputs, efficientnet_lite_map(inputs, width=width, depth=depth), name=name)
+
+
+def efficientnet_lite_map(
+    pixels: keras.KerasTensor, *, width: float, depth: float, prefix: str = ""
+) -> keras.KerasTensor:
+    """Return the feature map of one EfficientNet-Lite for a tensor of raw RGB pixels (0-255).
+
+    Args:
+        pixels: `[batch, size, size, 3]`.
+        width: Factor on the number of filters.
+        depth: Factor on the number of layers in a stage.
+        prefix: Of the names of its layers.
+    """
+    import keras
+
+    x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name=f"{prefix}stem_rescaling")(pixels)
+    x = _convolution(x, _STEM_FILTERS, 3, stride=2, name=f"{prefix}stem_conv")
+    x = _normalise(x, f"{prefix}stem_bn", activate=True)
     for index, stage in enumerate(_STAGES):
         last_or_first = index in (0, len(_STAGES) - 1)
         num_repeats = stage.num_repeats if last_or_first else math.ceil(stage.num_repeats * depth)
         for repeat in range(num_repeats):
             stride = stage.stride if repeat == 0 else 1
-            block = f"block{index + 1}{chr(ord('a') + repeat)}"
+            block = f"{prefix}block{index + 1}{chr(ord('a') + repeat)}"
             x = _mbconv(x, stage, _round_filters(stage.num_filters * width), stride, block)
-    x = _convolution(x, _TOP_FILTERS, 1, stride=1, name="top_conv")
-    x = _normalise(x, "top_bn", activate=True)
-    return keras.Model(inputs, x, name=name)
+    x = _convolution(x, _TOP_FILTERS, 1, stride=1, name=f"{prefix}top_conv")
+    return _normalise(x, f"{prefix}top_bn", activate=True)
 
 
 def find_weights(package: str, sha256: str) -> Path:

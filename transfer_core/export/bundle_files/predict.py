@@ -27,8 +27,9 @@ Model = Callable[[Array], tuple[Array, Array]]
 
 HERE = Path(__file__).resolve().parent
 SIGNATURE = json.loads((HERE / "signature.json").read_text(encoding="utf-8"))
-# L2-normalised features of training photos. Photos unlike all of them are rejected.
-BANK = np.load(HERE / "known.npz")["bank"].astype(np.float32) if SIGNATURE["refuses"] else None
+# L2-normalised features of training photos, and a weight of each. Photos unlike all of them are rejected.
+KNOWN = dict(np.load(HERE / "known.npz")) if SIGNATURE["refuses"] else {}
+BANK, WEIGHTS = (KNOWN.get(name, np.ones(1)).astype(np.float32) for name in ("bank", "weights"))
 # Runtimes sum in different orders; the tolerance keeps photos at a threshold accepted.
 TOLERANCE = 1e-5
 HEIC_STARTS = (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1")
@@ -66,9 +67,10 @@ def calibrated(probabilities: Array) -> Array:
 
 
 def familiarity(features: Array) -> float:
-    """Return the mean cosine similarity to the nearest training photos, -1 to 1."""
+    """Return the mean weighted cosine similarity to the nearest training photos, -1 to 1."""
     similarities = BANK @ features / max(float(np.linalg.norm(features)), 1e-9)
-    return float(np.sort(similarities)[-SIGNATURE["refuses"]["num_neighbors"] :].mean())
+    weighted = np.sort(1 - WEIGHTS * (1 - similarities))
+    return max(float(weighted[-SIGNATURE["refuses"]["num_neighbors"] :].mean()), -1.0)
 
 
 def is_known(features: Array, probability: float) -> bool:

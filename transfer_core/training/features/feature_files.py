@@ -11,12 +11,12 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from transfer_core.training.machine import free_disk
 from transfer_core.types import Array
 
 MOST_FILES = 32
+# Beginning of the names of files that are small and needed again and again: evicted last.
+POOLED = "pooled_"
 _MAX_BYTES = 10 * 1024**3
 _LEFTOVER_SECONDS = 24 * 60 * 60
 _SECONDS_IN_ONE_FILE = 10.0
@@ -105,20 +107,74 @@ def _facts_of(path: Path) -> FeatureFile | None:
         return None
 
 
-def write_files(cache_dir: Path, family: str, batches: Iterator[NamedRows]) -> None:
+def write_files(cache_dir: Path, batches: Iterator[Mapping[str, NamedRows]]) -> None:
     """Write rows to files of about ten seconds of work each, so that a crash loses no more than that.
 
     Args:
         cache_dir: Folder of the cache; created if needed.
-        family: Key that all rows share.
-        batches: Rows with their names.
+        batches: Rows with their names by family.
 
     Raises:
         WorkspaceError: If writing fails.
     """
     for first in batches:
-        with replacing(_new_path(cache_dir, family)) as beside:
-            _write_file(beside, chain([first], batches), _SECONDS_IN_ONE_FILE)
+        _write_some(cache_dir, chain([first], batches), _SECONDS_IN_ONE_FILE)
+
+
+def _write_some(cache_dir: Path, batches: Iterator[Mapping[str, NamedRows]], most_seconds: float) -> None:
+    """Write one file for each family until `most_seconds` have passed or no rows are left."""
+    began_at = time.monotonic()
+    files: dict[str, _RowsFile] = {}
+    with ExitStack() as stack:
+        for batch in batches:
+            for family, (names, rows) in batch.items():
+                if family not in files:
+                    path = cache_dir / f"{family}-{secrets.token_hex(8)}.npy"
+                    beside = stack.enter_context(replacing(path))
+                    files[family] = stack.enter_context(_RowsFile(beside, rows))
+                files[family].add(names, rows)
+            if time.monotonic() - began_at > most_seconds:
+                break
+
+
+class _RowsFile:
+    """A file that rows are added to; it is complete when the block ends without an error.
+
+    Args:
+        path: Path of the file.
+        rows: Some rows, for shape and dtype.
+    """
+
+    def __init__(self, path: Path, rows: Array) -> None:
+        # Not through a memory map: on a full disk that would kill the process with a bus error.
+        self._file = path.open("wb")
+        self._dtype = rows.dtype
+        self._row_shape = rows.shape[1:]
+        self._names: list[str] = []
+        self._write_header()
+
+    def __enter__(self) -> _RowsFile:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_more: object) -> None:
+        with self._file:
+            if error is None:
+                self._file.write(json.dumps(self._names).encode())
+                # NumPy pads its headers, so the final count fits in place.
+                self._file.seek(0)
+                self._write_header()
+
+    def add(self, names: Sequence[str], rows: Array) -> None:
+        self._file.write(rows.tobytes())
+        self._names += names
+
+    def _write_header(self) -> None:
+        facts = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (len(self._names), *self._row_shape),
+        }
+        np.lib.format.write_array_header_1_0(self._file, facts)
 
 
 def merge_files(cache_dir: Path, family: str, files: Sequence[FeatureFile]) -> None:
@@ -139,8 +195,7 @@ def merge_files(cache_dir: Path, family: str, files: Sequence[FeatureFile]) -> N
         return
     # Merging is optional, and another process may have merged these files first.
     with suppress(WorkspaceError):
-        with replacing(_new_path(cache_dir, family)) as beside:
-            _write_file(beside, _rows_of(merged), math.inf)
+        _write_some(cache_dir, ({family: rows} for rows in _rows_of(merged)), math.inf)
         for file in merged:
             # Another process may hold it open (Windows) or have deleted it.
             with suppress(OSError):
@@ -161,40 +216,8 @@ def _rows_of(files: Sequence[FeatureFile]) -> Iterator[NamedRows]:
             yield [file.names[position] for position in chosen], rows[chosen]
 
 
-def _new_path(cache_dir: Path, family: str) -> Path:
-    return cache_dir / f"{family}-{secrets.token_hex(8)}.npy"
-
-
-def _write_file(path: Path, batches: Iterator[NamedRows], most_seconds: float) -> None:
-    """Write rows until `most_seconds` have passed or no rows are left."""
-    began_at = time.monotonic()
-    written: list[str] = []
-    # Not through a memory map: on a full disk that would kill the process with a bus error.
-    with path.open("wb") as file:
-        for names, rows in batches:
-            if not written:
-                _write_header(file, rows, 0)
-            file.write(rows.tobytes())
-            written += names
-            if time.monotonic() - began_at > most_seconds:
-                break
-        file.write(json.dumps(written).encode())
-        # NumPy pads its headers, so the final count fits in place.
-        file.seek(0)
-        _write_header(file, rows, len(written))
-
-
-def _write_header(file: BinaryIO, rows: Array, num_rows: int) -> None:
-    facts = {
-        "descr": np.lib.format.dtype_to_descr(rows.dtype),
-        "fortran_order": False,
-        "shape": (num_rows, *rows.shape[1:]),
-    }
-    np.lib.format.write_array_header_1_0(file, facts)
-
-
 def tidy_files(cache_dir: Path, in_use: set[Path], max_bytes: int | None = None) -> None:
-    """Delete the least recently used files beyond a budget, and the leftovers of killed processes.
+    """Delete the least recently used files beyond a budget, pooled features last, and leftovers of killed processes.
 
     Args:
         cache_dir: Folder of the cache.
@@ -206,9 +229,10 @@ def tidy_files(cache_dir: Path, in_use: set[Path], max_bytes: int | None = None)
     for path in cache_dir.glob("*.npy"):
         with suppress(OSError):
             facts = path.stat()
-            found.append((path in in_use, facts.st_mtime, facts.st_size, path))
+            is_pooled = path.name.startswith(POOLED)
+            found.append((path in in_use, is_pooled, facts.st_mtime, facts.st_size, path))
     num_bytes = 0
-    for is_in_use, used_at, size, path in sorted(found, reverse=True):
+    for is_in_use, _is_pooled, used_at, size, path in sorted(found, reverse=True):
         if path.name.startswith("."):
             is_wanted = time.time() - used_at < _LEFTOVER_SECONDS
         else:

@@ -16,9 +16,9 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.evaluation.audition import probe_accuracies
-from transfer_core.evaluation.pooled_features import pooled_features
 from transfer_core.runs.own_models import make_source
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.features.feature_cache import pooled_features
 from transfer_core.training.train import train
 from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace

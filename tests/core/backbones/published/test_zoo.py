@@ -16,7 +16,7 @@ from transfer_core.backbones.published.zoo_weights import WEIGHTS_VARIABLE, ZooW
 from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.training.features.constant_graph import constant_graph
+from transfer_core.training.features.constant_graph import ConstantGraph
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.layer_facts import layer_facts
 from transfer_core.training.train import train
@@ -130,7 +130,7 @@ def test_constant_graph_equals_the_network(name: str, keras_module) -> None:
     model = backbone.build(pretrained=False)
     size = backbone.image_size
     pixels = np.random.default_rng(6).integers(0, 256, (2, size, size, 3)).astype(np.float32)
-    found, expected = constant_graph(model)(pixels), model(pixels, training=False).numpy()
+    found, expected = ConstantGraph(model)(pixels), model(pixels, training=False).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-4 * max(np.abs(expected).max(), 1e-3))
 
 

@@ -16,7 +16,7 @@ from transfer_core.training.machine import process_memory
 
 def written(folder: Path, *parts: np.ndarray) -> list[FeatureFile]:
     for number, rows in enumerate(parts):
-        write_files(folder, f"family{number:03}", iter([([str(row) for row in range(len(rows))], rows)]))
+        write_files(folder, iter([{f"family{number:03}": ([str(row) for row in range(len(rows))], rows)}]))
     return find_files(folder, "family*")
 
 
@@ -67,7 +67,7 @@ def test_an_epoch_over_a_large_table_needs_little_memory(tmp_path) -> None:
     num_rows, shape = 4000, (28, 28, 40)
     rows = np.random.default_rng(0).random((50, *shape), np.float32).astype(np.float16)
     batches = ([str(n) for n in range(first, first + 50)] for first in range(0, num_rows, 50))
-    write_files(tmp_path, "family", ((names, rows) for names in batches))
+    write_files(tmp_path, ({"family": (names, rows)} for names in batches))
     (file,) = find_files(tmp_path, "family")
     assert num_rows * file.row_bytes > 250 * 10**6
     table = FeatureTable([file], np.stack([np.zeros(num_rows, int), np.arange(num_rows)], axis=1))

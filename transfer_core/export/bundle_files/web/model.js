@@ -6,6 +6,7 @@ const TOLERANCE = 1e-5; // runtimes sum in different orders; keeps photos at a t
 
 let session = null;
 let bank = null; // L2-normalised features of training photos, row by row
+let weights = null; // of each of these photos
 let queue = Promise.resolve();
 
 async function loadModel() {
@@ -13,7 +14,8 @@ async function loadModel() {
     const runtime = await import(URL.createObjectURL(script));
     runtime.env.wasm.numThreads = 1; // more threads need a server that sends cross-origin isolation headers
     runtime.env.wasm.wasmBinary = await unpacked("machine-code");
-    bank = facts.refuses && fromHalfFloats(new Uint16Array((await unpacked("bank")).buffer));
+    bank = fromHalfFloats(new Uint16Array((await unpacked("bank")).buffer));
+    weights = fromHalfFloats(new Uint16Array((await unpacked("weights")).buffer));
     session = await runtime.InferenceSession.create(await unpacked("model"), { executionProviders: ["wasm"] });
     session.Tensor = runtime.Tensor;
 }
@@ -66,15 +68,15 @@ function isKnown(features, probability) {
     return isFamiliar && probability + TOLERANCE >= facts.refuses.min_probability;
 }
 
-// The mean cosine similarity to the nearest training photos, -1 to 1.
+// The mean weighted cosine similarity to the nearest training photos, -1 to 1.
 function familiarity(features) {
     const length = Math.max(Math.hypot(...features), 1e-9);
-    const similarities = new Float64Array(bank.length / features.length);
+    const similarities = new Float64Array(weights.length);
     for (let row = 0, place = 0; row < similarities.length; row += 1) {
         let sum = 0;
         for (const feature of features) sum += bank[place++] * feature;
-        similarities[row] = sum / length;
+        similarities[row] = 1 - weights[row] * (1 - sum / length);
     }
     const nearest = similarities.sort().slice(-facts.refuses.num_neighbors);
-    return nearest.reduce((total, value) => total + value, 0) / nearest.length;
+    return Math.max(nearest.reduce((total, value) => total + value, 0) / nearest.length, -1);
 }

@@ -1,0 +1,100 @@
+"""Pretrained networks and their constant graphs, built once per process and shared by everything that is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.runtime import load_keras
+from transfer_core.data.parallel import RecentResults
+from transfer_core.training.features.constant_graph import ConstantGraph
+from transfer_core.training.freezing import POOLING_LAYER, FreezePlan
+
+if TYPE_CHECKING:
+    import keras
+
+_Key = tuple[str, str, int]
+
+_BYTES_OF_A_WEIGHT = 4
+# Networks beyond it are built each time: their forward pass takes far longer than building them.
+_MOST_BYTES = 400 * 10**6
+
+_bodies: RecentResults[_Key, keras.Model] = RecentResults(2, _MOST_BYTES)
+_graphs: RecentResults[tuple[_Key, tuple[str, ...]], ConstantGraph] = RecentResults(4, _MOST_BYTES)
+
+
+def frozen_body(backbone: Backbone) -> keras.Model:
+    """Return the pretrained network that all frozen uses share. Never unfreeze or change it.
+
+    Raises:
+        WeightsError: If the pretrained weights are missing or damaged.
+    """
+
+    def build() -> keras.Model:
+        load_keras()
+        body = backbone.build()
+        body.trainable = False
+        return body
+
+    body = _bodies.get(_key(backbone), build, _num_bytes(backbone))
+    # Keras lists there each head ever built on the network, but never reads the list: heads would pile up.
+    body.output._keras_history.operation._outbound_nodes.clear()
+    return body
+
+
+def body_for(plan: FreezePlan) -> keras.Model:
+    """Return the network for a classifier: the shared one if all of it is frozen, else a new one to train.
+
+    Raises:
+        WeightsError: If the pretrained weights are missing or damaged.
+    """
+    backbone = plan.backbone
+    if plan.is_from_scratch:
+        return backbone.build(pretrained=False)
+    if plan.is_all_frozen:
+        return frozen_body(backbone)
+    kept = _bodies.find(_key(backbone))
+    if kept is None:
+        return backbone.build()
+    body = backbone.build(pretrained=False)
+    body.set_weights(kept.get_weights())
+    return body
+
+
+def frozen_graph(
+    backbone: Backbone, boundaries: Sequence[str], network: keras.Model | None = None
+) -> ConstantGraph:
+    """Return the graph from pixels to the outputs of some layers.
+
+    Args:
+        backbone: The pretrained network.
+        boundaries: Names of its layers, or of the pooling behind it; an output for each.
+        network: A network with these layers and their pretrained weights, in place of the shared one.
+
+    Raises:
+        WeightsError: If the pretrained weights are missing or damaged.
+    """
+
+    def build() -> ConstantGraph:
+        import keras
+
+        model = network or frozen_body(backbone)
+        names = {layer.name for layer in model.layers}
+        outputs = [
+            keras.layers.GlobalAveragePooling2D()(model.output)
+            if name == POOLING_LAYER and name not in names
+            else model.get_layer(name).output
+            for name in boundaries
+        ]
+        return ConstantGraph(keras.Model(model.input, outputs))
+
+    return _graphs.get((_key(backbone), tuple(boundaries)), build, _num_bytes(backbone))
+
+
+def _key(backbone: Backbone) -> _Key:
+    return backbone.name, backbone.weights.checksum, backbone.image_size
+
+
+def _num_bytes(backbone: Backbone) -> int:
+    return backbone.num_parameters * _BYTES_OF_A_WEIGHT
