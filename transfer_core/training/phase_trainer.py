@@ -284,5 +284,6 @@ def _plus(progress: Progress, loss: float, accuracy: float, num_more: int) -> Pr
         step=progress.step + 1,
         num_images=num_images,
         loss=progress.loss + share * (loss - progress.loss),
-        accuracy=progress.accuracy + share * (accuracy - progress.accuracy),
+        # Rounding adds up to a little above 1.
+        accuracy=min(progress.accuracy + share * (accuracy - progress.accuracy), 1.0),
     )
