@@ -33,7 +33,7 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.pixels import pixel_batches
-from transfer_core.events import EpochEnded, PhaseStarted, RunEnded, TrainingEvent
+from transfer_core.events import PhaseStarted, RunEnded, StartScored, TrainingEvent
 from transfer_core.inference.predictor import Predictor
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import recommend
@@ -245,7 +245,7 @@ def _waited(started_at: float, events: list[TrainingEvent]) -> Waited:
     ended = events[-1]
     if not isinstance(ended, RunEnded) or ended.outcome != "finished":
         raise click.ClickException(f"the run ended with {ended}")
-    first_point = next(event.time for event in events if isinstance(event, EpochEnded))
+    first_point = next(event.time for event in events if isinstance(event, StartScored))
     begun = [
         ("before", started_at),
         *((event.phase, event.time) for event in events if isinstance(event, PhaseStarted)),

@@ -27,6 +27,7 @@ from transfer_core.events import (
     RunPaused,
     RunResumed,
     RunSnapshot,
+    StartScored,
     TrainingEvent,
 )
 from transfer_core.inference.predictor import Prediction
@@ -70,14 +71,13 @@ def print_event(event: TrainingEvent) -> None:
         case FoldEnded():
             line = _("  part {fold} of {num_folds}: {accuracy:.1%} right")
             print_note(line.format(fold=event.fold, num_folds=event.num_folds, accuracy=event.val_accuracy))
-        case EpochEnded():
+        case StartScored() | EpochEnded():
             line = _(
                 "  epoch {epoch}: loss {loss:.3f}, accuracy {accuracy:.1%}, validation accuracy {val:.1%}"
             )
+            epoch = event.epoch if isinstance(event, EpochEnded) else 0
             print_note(
-                line.format(
-                    epoch=event.epoch, loss=event.loss, accuracy=event.accuracy, val=event.val_accuracy
-                )
+                line.format(epoch=epoch, loss=event.loss, accuracy=event.accuracy, val=event.val_accuracy)
             )
 
 
