@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 _FORMAT_VERSION = 3
 # Rows that are written, and reported, together.
 _BATCH_SIZE = 16
-_SECONDS_IN_ONE_BATCH = 1.0
+_SECONDS_IN_ONE_BATCH = 5.0
 _MOST_READINGS = 5
 
 
