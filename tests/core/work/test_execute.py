@@ -313,6 +313,17 @@ def test_a_model_of_all_photos_is_measured_by_folds(workspace, run, own_dataset,
     assert all(seen_in_training(run, own_dataset, seen))
 
 
+def test_folds_that_the_training_did_not_measure_are_trained_afterwards(workspace, run, own_dataset) -> None:
+    own_dataset.with_split(0.25, 1, split_by="folds", num_folds=2).save()
+    choices = {"train_on_all": True, "augmentation": "light", "live_augmentation": True, "epochs": 1}
+    run = TrainingRun.create(workspace, own_dataset, run.config.with_changes(**choices))
+    events: list[TrainingEvent] = []
+    execute_run(workspace, run, events.append, lambda: False)
+    assert run.is_trained_on_all
+    assert run.evaluation().num_folds == 1
+    assert len(snapshot_of(events).fold_accuracies) == 2
+
+
 def test_a_model_of_all_photos_is_not_scored_on_them_again(workspace, run, own_dataset) -> None:
     run.write_split(own_dataset, is_trained_on_all=True)
     with pytest.raises(IngestError, match="learned from all"):
