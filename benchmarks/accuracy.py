@@ -22,6 +22,7 @@ from typing import Any
 import click
 import numpy as np
 from msgspec import structs
+from transfer_core.training.careful import compare_variants, recommended_variant
 
 from benchmarks.photos import dataset_of, folders_option, machine
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
@@ -64,7 +65,7 @@ class Recommended:
         interval: The 95 % confidence interval that it reports, two shares.
         num_reported: Photos that it reports this on.
         num_test: Test photos.
-        head: The head of its model.
+        model: Its backbone and its head.
     """
 
     accuracy: float
@@ -72,7 +73,7 @@ class Recommended:
     interval: tuple[float, float]
     num_reported: int
     num_test: int
-    head: str
+    model: str
 
     @property
     def is_covered(self) -> bool:
@@ -111,7 +112,6 @@ def main(
     ours: dict[str, list[Recommended]] = {}
     table: dict[str, dict[str, list[float]]] = {}
     for folder in folders:
-        # A folder of its own for each set: features, runs and models of all splits are large.
         with tempfile.TemporaryDirectory() as root:
             workspace = Workspace(Path(root))
             dataset = keep_series_together(workspace, dataset_of(workspace, folder))
@@ -138,7 +138,11 @@ def _recommended(workspace: Workspace, split: ImageDataset, backbone: str) -> Re
     # Each split is a new version of the one dataset.
     version = ImageDataset.load(workspace, split.id).version
     dataset = structs.replace(split, version=version, series_version=version).save()
-    config = recommend(dataset, get_backbone(backbone)).config.with_changes(seed=dataset.seed)
+    plain = get_backbone(backbone)
+    # The app compares them while it looks ahead.
+    compare_variants(dataset, plain, workspace.cache_dir)
+    chosen, _reason = recommended_variant(dataset, plain, workspace.cache_dir)
+    config = recommend(dataset, chosen).config.with_changes(seed=dataset.seed)
     run = TrainingRun.create(workspace, dataset, config)
     events: list[TrainingEvent] = []
     execute_run(workspace, run, events.append, lambda: False)
@@ -153,7 +157,7 @@ def _recommended(workspace: Workspace, split: ImageDataset, backbone: str) -> Re
         reported.accuracy_interval,
         reported.num_images,
         scored.num_images,
-        head.head if head else config.head,
+        f"{chosen.name}, {head.head if head else config.head}",
     )
 
 
@@ -176,7 +180,7 @@ def _print_set(name: str, ours: list[Recommended], recipes: dict[str, list[float
         click.echo(f"{name:<12} {row:<44} {statistics.mean(accuracies):.3f}   {each}")
     for one in ours:
         click.echo(
-            f"{name:<12} {one.head:<20} test {one.accuracy:.3f} of {one.num_test}, reported {one.reported:.3f} of "
+            f"{name:<12} {one.model:<44} test {one.accuracy:.3f} of {one.num_test}, reported {one.reported:.3f} of "
             f"{one.num_reported}, {one.interval[0]:.3f} to {one.interval[1]:.3f}"
         )
 

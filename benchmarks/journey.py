@@ -23,6 +23,7 @@ from pathlib import Path
 
 import click
 from PIL import Image, ImageOps
+from transfer_core.training.careful import recommended_variant
 
 from benchmarks.photos import Result, dataset_of, machine, timed
 from benchmarks.scripts import plain_fit, textbook_fit
@@ -36,9 +37,11 @@ from transfer_core.events import EpochEnded, PhaseStarted, RunEnded, TrainingEve
 from transfer_core.inference.predictor import Predictor
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import recommend
-from transfer_core.training.features.constant_graph import constant_graph
-from transfer_core.training.features.feature_cache import pooled_features
+from transfer_core.training.features.frozen_network import frozen_graph
+from transfer_core.training.freezing import POOLING_LAYER
 from transfer_core.training.train import train
+from transfer_core.work.look_ahead import backbones_to_read_with, look_ahead_task
+from transfer_core.work.queue import WorkQueue
 from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace
 
@@ -71,7 +74,7 @@ class Journey:
         first: The first run.
         second: A run of the same photos with another learning rate.
         first_answer: Seconds from the end of the first run to the answer for a photo.
-        forward_pass: Seconds of one forward pass of all photos.
+        forward_pass: Seconds of one forward pass of all photos through the plain backbone.
     """
 
     first: Waited
@@ -180,10 +183,12 @@ def _journey(data: Path, backbone_name: str, is_looked_ahead: bool) -> Journey:
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder))
         dataset = dataset_of(workspace, data)
+        queue = WorkQueue()
         if is_looked_ahead:
-            _look_ahead(workspace, dataset, backbone)
-        config = recommend(dataset, backbone).config
-        trainings = Trainings(workspace)
+            _look_ahead(workspace, queue, dataset, backbone)
+        chosen, _reason = recommended_variant(dataset, backbone, workspace.cache_dir)
+        config = recommend(dataset, chosen).config
+        trainings = Trainings(workspace, queue=queue)
         run, first = _wait_for_run(trainings, dataset, config)
         first_answer, _prediction = timed(lambda: _first_answer(run, dataset))
         other = config.with_changes(learning_rate=config.learning_rate / 2)
@@ -214,8 +219,10 @@ def _scripts(data: Path, backbone_name: str) -> Scripts:
         )
 
 
-def _look_ahead(workspace: Workspace, dataset: ImageDataset, backbone: Backbone) -> None:
-    pooled_features(dataset, backbone, workspace.cache_dir)
+def _look_ahead(workspace: Workspace, queue: WorkQueue, dataset: ImageDataset, backbone: Backbone) -> None:
+    """Let the app read the photos while nobody has pressed Start."""
+    names = backbones_to_read_with(workspace, dataset, backbone.name)
+    queue.start(look_ahead_task(workspace, dataset.id, names)).wait()
 
 
 def _wait_for_run(
@@ -253,8 +260,8 @@ def _first_answer(run: TrainingRun, dataset: ImageDataset) -> None:
 
 
 def _forward_pass(dataset: ImageDataset, backbone: Backbone) -> float:
-    """Return the seconds of one forward pass of all decoded photos through the constant graph."""
-    forward = constant_graph(backbone.build())
+    """Return the seconds of one forward pass of all decoded photos at the rate of the engine in use."""
+    forward = frozen_graph(backbone, [POOLING_LAYER])
     paths = [dataset.image_path(image) for image in dataset.images]
     batches = list(pixel_batches(paths, backbone.image_size, _PASS_BATCH_SIZE))
     forward(batches[0])

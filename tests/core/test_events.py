@@ -6,6 +6,9 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
 
 from transfer_core.events import (
     BatchEnded,
@@ -13,6 +16,7 @@ from transfer_core.events import (
     EpochEnded,
     HeadChosen,
     ImagesSeen,
+    MeasuredStage,
     PhaseStarted,
     PhotosLeftOut,
     RunContinued,
@@ -21,6 +25,7 @@ from transfer_core.events import (
     RunResumed,
     RunSnapshot,
     RunStarted,
+    StepsDone,
     TrainingEvent,
     event_from_dict,
     event_to_dict,
@@ -50,6 +55,8 @@ def epoch_ended(epoch: int, val_loss: float) -> EpochEnded:
 OTHER_EVENTS = [
     RunStarted(1.0, 8, 2, 3, assumed_seconds=(1.0, 2.0)),
     RunResumed(1.0, epoch=2, assumed_seconds=(1.0,)),
+    RunStarted(1.0, 8, 2, 3, stages=(("features", 1.0, True), ("head", 2.5, False))),
+    PhaseStarted(1.0, "features", 10, stages=(("features", 1.0, True),)),
     RunPaused(1.0),
     RunContinued(2.0),
     PhaseStarted(1.0, "fine_tune", 10, first_step=3),
@@ -88,6 +95,9 @@ def test_nan_survives_the_log() -> None:
         {"event": "ImagesSeen", "time": math.nan, "num_done": 1},
         {"event": "RunEnded", "time": 1.0, "outcome": "lost"},
         {"event": "RunResumed", "time": 1.0, "epoch": 1, "assumed_seconds": [math.inf]},
+        {"event": "RunResumed", "time": 1.0, "epoch": 1, "stages": [["head", -1.0, True]]},
+        {"event": "RunResumed", "time": 1.0, "epoch": 1, "stages": [["lunch", 1.0, True]]},
+        {"event": "RunResumed", "time": 1.0, "epoch": 1, "stages": [["head", 1.0]]},
         {"event": "HeadChosen", "time": 1.0, "head": "linear", "accuracies": {"linear": 1.5}},
         {"event": "FoldEnded", "time": 1.0, "fold": 0, "num_folds": 5, "val_accuracy": 1},
         {"event": "FoldEnded", "time": 1.0, "fold": 3, "num_folds": 2, "val_accuracy": 1},
@@ -145,7 +155,6 @@ def test_while_frozen_layers_look_at_the_images() -> None:
     assert snapshot.phase_share == 0.4
     assert snapshot.phase_seconds == 2.0
     assert snapshot.images_per_second == 20.0
-    assert snapshot.seconds_left == 3.0
 
 
 def test_a_phase_begins_at_nothing() -> None:
@@ -161,7 +170,6 @@ def test_in_the_middle_of_an_epoch() -> None:
     assert (snapshot.epoch, snapshot.batch_loss, snapshot.batch_accuracy) == (1, 1.2, 0.5)
     assert snapshot.phase_share == 0.5
     assert snapshot.images_per_second == 40.0
-    assert snapshot.seconds_left == 2.0
 
 
 def test_at_the_end() -> None:
@@ -176,11 +184,10 @@ def test_seconds_run_while_the_training_runs() -> None:
     assert snapshot_of(STORY[:7]).seconds == 8.0
 
 
-def test_a_share_is_never_above_one_and_time_left_never_negative() -> None:
+def test_a_share_is_never_above_one() -> None:
     events = [PhaseStarted(0.0, "head", 2), BatchEnded(1.0, 1, 5, 0.1, 1.0, 9)]
     snapshot = snapshot_of(events)
     assert snapshot.phase_share == 1.0
-    assert snapshot.seconds_left == 0.0
 
 
 def test_a_clock_that_was_set_back_gives_no_negative_times() -> None:
@@ -237,7 +244,6 @@ class TestPauses:
         assert not snapshot.is_paused
         assert (snapshot.phase_seconds, snapshot.seconds) == (4.0, 4.0)
         assert snapshot.images_per_second == 32.0
-        assert snapshot.seconds_left == 6.0
 
     def test_a_pause_before_the_phase_does_not_count_in_it(self) -> None:
         events = [
@@ -259,14 +265,15 @@ class TestPauses:
         assert snapshot.seconds == 2.0
 
     def test_to_go_on_without_a_pause_changes_nothing(self) -> None:
-        assert snapshot_of([*STORY[:7], RunContinued(110.0)]).seconds_left == 10 / 3 * 1.2
+        snapshot = snapshot_of([*STORY[:7], RunContinued(110.0)])
+        assert (snapshot.images_per_second, snapshot.idle_seconds) == (40.0, 0.0)
 
 
 class TestResumed:
     RESUMED = (
         *STORY[:9],
         EpochEnded(110.5, 2, "head", loss=0.8, accuracy=0.75, val_loss=0.7, val_accuracy=0.8),
-        RunResumed(500.0, epoch=1, assumed_seconds=(1.0, 9.0)),
+        RunResumed(500.0, epoch=1, stages=(("features", 1.0, True), ("head", 9.0, True))),
     )
 
     def test_what_came_after_the_checkpoint_is_void(self) -> None:
@@ -290,12 +297,8 @@ class TestResumed:
         assert (snapshot.step, snapshot.phase_share) == (6, 1.0)
 
     def test_rates_count_only_what_was_done_since(self) -> None:
-        resumed = RunResumed(500.0, epoch=1, assumed_seconds=(9.0, 5.0))
         again = [PhaseStarted(500.0, "head", 9, first_step=3), BatchEnded(504.0, 2, 5, 0.8, 0.75, 64, 0.8)]
-        snapshot = snapshot_of([*self.RESUMED[:-1], resumed, *again])
-        assert snapshot.images_per_second == 16.0
-        # Two of nine steps took 4 seconds where 2 were assumed.
-        assert snapshot.seconds_left == 8.0 + 10.0
+        assert snapshot_of([*self.RESUMED, *again]).images_per_second == 16.0
 
     def test_an_ended_run_runs_again(self) -> None:
         snapshot = snapshot_of([*STORY[:9], RunEnded(111.0, "failed", "no space"), self.RESUMED[-1]])
@@ -305,30 +308,137 @@ class TestResumed:
         assert snapshot_of([*STORY[:9], STORY[0]]) == snapshot_of(STORY[:1])
 
 
-class TestTimeLeft:
-    STARTED = RunStarted(100.0, 80, 20, 3, assumed_seconds=(10.0, 20.0))
+class TestProgress:
+    STAGES = (
+        ("features", 10.0, True),
+        ("head", 20.0, True),
+        ("saving", 2.0, True),
+        ("evaluation", 4.0, True),
+    )
+    STARTED = RunStarted(100.0, 80, 20, 3, stages=STAGES)
 
-    def test_is_a_guess_at_the_very_start(self) -> None:
-        assert snapshot_of([self.STARTED]).seconds_left == 30.0
-        assert snapshot_of([self.STARTED, PhaseStarted(100.0, "features", 100)]).seconds_left == 30.0
+    def test_is_the_plan_at_the_very_start(self) -> None:
+        snapshot = snapshot_of([self.STARTED, PhaseStarted(100.0, "features", 100)])
+        assert (snapshot.share, snapshot.seconds_left) == (0.0, 36.0)
 
-    def test_guesses_are_corrected_by_what_was_seen(self) -> None:
-        events = [self.STARTED, PhaseStarted(100.0, "features", 100), ImagesSeen(110.0, 50)]
-        # Half of an assumed 10 seconds took 10: twice as long as assumed.
-        assert snapshot_of(events).seconds_left == 10.0 + 40.0
+    def test_assumed_times_are_shown_once_enough_was_measured(self) -> None:
+        started = RunStarted(100.0, 80, 20, 3, stages=(("features", 10.0, False),))
+        events = [started, PhaseStarted(100.0, "features", 100), ImagesSeen(101.0, 50)]
+        assert snapshot_of(events).seconds_left is None
+        assert snapshot_of([*events, ImagesSeen(102.5, 90)]).seconds_left is not None
 
-    def test_covers_the_phases_to_come_and_ends_at_nothing(self) -> None:
+    def test_a_run_that_goes_as_planned_counts_down(self) -> None:
         events = [
             self.STARTED,
             PhaseStarted(100.0, "features", 100),
+            ImagesSeen(105.0, 50),
             ImagesSeen(110.0, 100),
             PhaseStarted(110.0, "head", 10),
+            BatchEnded(120.0, 1, 5, 1.0, 0.5, 80),
+            BatchEnded(130.0, 1, 10, 1.0, 0.5, 80),
+            PhaseStarted(130.0, "saving", 0),
+            PhaseStarted(132.0, "evaluation", 20),
         ]
-        assert snapshot_of(events).seconds_left == 20.0
-        events.append(BatchEnded(111.0, 1, 5, 1.0, 0.5, 80))
-        assert snapshot_of(events).seconds_left == 1.0
-        events.append(RunEnded(112.0, "finished"))
-        assert snapshot_of(events).seconds_left is None
+        for number, event in enumerate(events, 1):
+            snapshot = snapshot_of(events[:number])
+            assert snapshot.seconds_left == pytest.approx(136.0 - event.time)
+            assert snapshot.share == pytest.approx((event.time - 100) / 36)
+        ended = snapshot_of([*events, RunEnded(136.0, "finished")])
+        assert (ended.share, ended.seconds_left) == (1.0, None)
+
+    def test_what_was_measured_corrects_what_is_planned(self) -> None:
+        events = [self.STARTED, PhaseStarted(100.0, "features", 100), ImagesSeen(102.5, 50)]
+        # Twice as quick as planned.
+        assert 20.0 < snapshot_of(events).seconds_left < 32.0
+
+    def test_counts_down_without_events_but_not_into_later_stages(self) -> None:
+        snapshot = snapshot_of([self.STARTED, PhaseStarted(100.0, "saving", 0)])
+        assert [snapshot.at(now).seconds_left for now in (101.0, 102.0, 130.0)] == [5.0, 4.0, 4.0]
+        assert snapshot.at(130.0).share > snapshot.at(101.0).share > snapshot.share
+
+    def test_stands_still_in_a_pause(self) -> None:
+        snapshot = snapshot_of([self.STARTED, PhaseStarted(100.0, "head", 10), RunPaused(101.0)])
+        assert snapshot.at(1000.0) == snapshot
+
+    def test_stages_may_be_skipped_and_others_may_come_between(self) -> None:
+        events = [self.STARTED, PhaseStarted(100.0, "teacher", 10), PhaseStarted(100.0, "saving", 0)]
+        assert [snapshot_of(events[:n]).seconds_left for n in (2, 3)] == [36.0, 6.0]
+
+    def test_features_that_were_cached_take_no_time(self) -> None:
+        events = [self.STARTED, PhaseStarted(100.0, "features", 100, first_step=100)]
+        assert snapshot_of(events).seconds_left == 26.0
+
+    def test_reading_before_the_start_is_part_of_the_bar(self) -> None:
+        reading = PhaseStarted(100.0, "features", 10, stages=self.STAGES)
+        before = snapshot_of([reading, ImagesSeen(109.0, 9)])
+        after = reduce(before, RunStarted(99.0, 80, 20, 3, stages=self.STAGES[1:]))
+        assert after.share >= before.share > 0.2
+        assert snapshot_of([reading, ImagesSeen(109.0, 9), RunStarted(150.0, 80, 20, 3)]).share == 0.0
+
+    def test_finished_stages_are_kept_with_the_part_that_was_done(self) -> None:
+        events = [
+            self.STARTED,
+            PhaseStarted(100.0, "features", 100, first_step=50),
+            ImagesSeen(106.0, 100),
+            PhaseStarted(106.0, "head", 10),
+            BatchEnded(108.0, 1, 5, 1.0, 0.5, 80),
+            PhaseStarted(108.0, "saving", 0),
+            RunEnded(109.0, "finished"),
+        ]
+        assert snapshot_of(events).progress.measured == (
+            MeasuredStage("features", 5.0, 6.0, 1.0),
+            MeasuredStage("head", 10.0, 2.0, 0.5),
+            MeasuredStage("saving", 2.0, 1.0, 1.0),
+        )
+
+
+PHASES = ("teacher", "features", "head", "fine_tune", "out_of_fold", "saving", "evaluation")
+STAGES = st.lists(st.tuples(st.sampled_from(PHASES), st.floats(0, 100), st.booleans()), max_size=6)
+PROGRESS_EVENTS = st.one_of(
+    st.builds(
+        PhaseStarted,
+        st.just(0.0),
+        st.sampled_from(PHASES),
+        st.integers(0, 50),
+        st.integers(0, 50),
+    ),
+    st.builds(ImagesSeen, st.just(0.0), st.integers(0, 60)),
+    st.builds(StepsDone, st.just(0.0), st.integers(0, 60)),
+    st.builds(
+        BatchEnded, st.just(0.0), st.just(1), st.integers(0, 60), st.just(1.0), st.just(0.5), st.just(9)
+    ),
+    st.builds(RunPaused, st.just(0.0)),
+    st.builds(RunContinued, st.just(0.0)),
+    # The page is drawn again without an event.
+    st.none(),
+)
+
+
+@settings(deadline=None)
+@given(STAGES, st.lists(st.tuples(PROGRESS_EVENTS, st.floats(0, 30)), max_size=30))
+def test_the_bar_never_falls_and_the_time_left_never_rises_by_more_than_a_fifth(
+    stages: list[Any], steps: list[tuple[TrainingEvent | None, float]]
+) -> None:
+    now = 100.0
+    snapshot = snapshot_of([RunStarted(now, 80, 20, 3, stages=tuple(stages))])
+    shown = [snapshot]
+    for event, seconds in steps:
+        now += seconds
+        # As the page asks: just before the event, and after it.
+        shown.append(snapshot.at(now))
+        if event is not None:
+            snapshot = reduce(snapshot, structs.replace(event, time=now))
+            shown.append(snapshot.at(now))
+    shares = [one.share for one in shown]
+    assert shares == sorted(shares)
+    assert all(0 <= share <= 1 for share in shares)
+    left = [one.seconds_left for one in shown]
+    known = [seconds for seconds in left if seconds is not None]
+    # Once shown, it does not disappear.
+    assert left[len(left) - len(known) :] == known
+    for number, seconds in enumerate(known):
+        assert 0 <= seconds <= 1.2 * min(known[: number + 1]) + 1e-9
+    assert reduce(snapshot, RunEnded(now, "finished")).share == 1.0
 
 
 class TestLossCurve:

@@ -155,7 +155,7 @@ def test_a_planted_sentence_in_english_alone_is_found(code: str) -> None:
         "st.html(f\"<div class='bars'>Of {name}</div>\")",
         '"""The Train page."""',
         '_logger.warning("TensorFlow could not be loaded")',
-        'st.metric(plural("{count} epoch", "{count} epochs", number), help=explain("best epoch"))',
+        'st.metric(plural("{count} epoch", "{count} epochs", number), help=explain("kept epoch"))',
     ],
 )
 def test_translated_text_code_and_names_are_not_found(code: str) -> None:

@@ -87,7 +87,7 @@ def test_from_the_welcome_page_to_the_right_class(
 
     choose_long_training(page)
     page.get_by_role("button", name="Start training").click()
-    expect(page.get_by_role("button", name="Stop and keep the best")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop and keep the model")).to_be_visible()
     main = page.locator("[data-testid=stMain]")
     expect(main.get_by_text(re.compile("training the new layer", re.IGNORECASE))).to_be_visible()
     first = wait_for_more_points(page, 0)
@@ -96,9 +96,9 @@ def test_from_the_welcome_page_to_the_right_class(
 
     page.reload()
     settle(page)
-    expect(page.get_by_role("button", name="Stop and keep the best")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop and keep the model")).to_be_visible()
     wait_for_more_points(page, second)
-    page.get_by_role("button", name="Stop and keep the best").click()
+    page.get_by_role("button", name="Stop and keep the model").click()
     expect(page.get_by_text("Stopped on request. The best model so far was kept.")).to_be_visible()
     click_button(page, "See where it fails")
     expect(heading(page, "Class by class")).to_be_visible()

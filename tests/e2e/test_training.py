@@ -56,7 +56,7 @@ def test_pause_go_on_and_stop(server: Server, person: Person, train_page: str) -
     start_long_training(page)
     wait_for_more_points(page, 0)
     main = page.locator("[data-testid=stMain]")
-    for label in ("Left in all", "Best so far", "Images a second", "Learning rate", "Memory"):
+    for label in ("Time left", "Accuracy", "Epoch"):
         expect(main.locator("[data-testid=stMetric]", has_text=label)).to_be_visible()
 
     page.get_by_role("button", name="Pause", exact=True).click()
@@ -68,7 +68,7 @@ def test_pause_go_on_and_stop(server: Server, person: Person, train_page: str) -
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
     wait_for_more_points(page, epochs)
 
-    page.get_by_role("button", name="Stop and keep the best").click()
+    page.get_by_role("button", name="Stop and keep the model").click()
     expect(page.get_by_text("Stopped on request.")).to_be_visible()
     kinds = [type(event) for event in newest_run(server).events()]
     assert kinds.count(RunPaused) == kinds.count(RunContinued) == 1
@@ -103,7 +103,7 @@ def test_killed_server_started_again_goes_on_where_it_was(
     wait_for_more_points(page, num_epochs)
     (resumed,) = [event for event in run.events() if isinstance(event, RunResumed)]
     assert resumed.epoch > 0
-    page.get_by_role("button", name="Stop and keep the best").click()
+    page.get_by_role("button", name="Stop and keep the model").click()
     expect(page.get_by_text("Stopped on request.")).to_be_visible()
     expect(page.get_by_role("button", name="See where it fails")).to_be_visible()
     epochs = [epoch.epoch for epoch in run.snapshot().epochs]
@@ -120,16 +120,16 @@ def test_two_people_take_turns_and_another_window_shows_the_same_run(
     expect(second.get_by_text("Another training goes first: 1 before yours.")).to_be_visible()
 
     tab = person(first.url)
-    expect(tab.get_by_role("button", name="Stop and keep the best")).to_be_visible()
+    expect(tab.get_by_role("button", name="Stop and keep the model")).to_be_visible()
     tab.get_by_role("link", name="1 · Model").click()
     expect(heading(tab, "1 · Model")).to_be_visible()
     expect(tab.locator("[data-testid=stSidebar]").get_by_text("Training now").first).to_be_visible()
 
     wait_for_more_points(first, 0)
-    first.get_by_role("button", name="Stop and keep the best").click()
+    first.get_by_role("button", name="Stop and keep the model").click()
     expect(first.get_by_text("Stopped on request.")).to_be_visible()
     wait_for_more_points(second, 0)
-    second.get_by_role("button", name="Stop and keep the best").click()
+    second.get_by_role("button", name="Stop and keep the model").click()
     expect(second.get_by_text("Stopped on request.")).to_be_visible()
     outcomes = [TrainingRun.load(server.workspace, run_id) for run_id in server.workspace.run_ids()]
     assert [run.snapshot().outcome for run in outcomes] == ["stopped", "stopped"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from msgspec import structs
 from streamlit.testing.v1 import AppTest
 
 import pages.ui.app.process
@@ -29,7 +31,7 @@ from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
 OpenPage = Callable[..., AppTest]
 
 HALF_WAY: tuple[TrainingEvent, ...] = (
-    RunStarted(100.0, 19, 5, 4, assumed_seconds=(6.0,)),
+    RunStarted(100.0, 19, 5, 4, stages=(("head", 60.0, True), ("evaluation", 60.0, True))),
     PhaseStarted(101.0, "head", 12),
     BatchEnded(102.0, 1, 3, 1.2, 0.4, 19, batch_loss=1.3, learning_rate=0.01),
     EpochEnded(103.0, 1, "head", 1.2, 0.4, 1.1, 0.6, 0.01, 820_000_000),
@@ -57,8 +59,10 @@ class StagedRuns:
         emit: Callable[[TrainingEvent], None],
         should_stop: Callable[[], bool],
     ) -> None:
+        # The time left counts down with the clock.
+        late = time.time() - HALF_WAY[-1].time
         for event in HALF_WAY:
-            emit(event)
+            emit(structs.replace(event, time=event.time + late))
         self.reached_half_way.set()
         while self.obeys and not self.let_go.is_set() and not should_stop():
             pass

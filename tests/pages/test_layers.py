@@ -32,6 +32,14 @@ def test_shows_every_block_and_what_learns(open_page: OpenPage, dataset: ImageDa
     assert "Recommended with 18 training photos: only the new layer learns." in page.info[0].value
 
 
+def test_a_careful_version_offers_no_depth(open_page: OpenPage, dataset: ImageDataset) -> None:
+    page = open_page("3_Layers", model="efficientnet_lite0_lite2", images=dataset.id)
+    assert not page.exception
+    assert not [*page.slider, *page.segmented_control]
+    assert "Try several depths" not in [found.label for found in page.button]
+    assert drawn(page).count("network-frozen") == 1
+
+
 def test_what_is_preselected_is_what_the_hint_recommends(
     open_page: OpenPage, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

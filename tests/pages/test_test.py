@@ -111,7 +111,7 @@ def test_looking_at_a_finished_run_does_not_lose_the_one_in_training(
     assert page.selectbox[0].value == trained_run.id
     assert page.query_params["run"] == running
     page.switch_page("pages/4_Train.py").run()
-    assert "Stop and keep the best" in [found.label for found in page.button]
+    assert "Stop and keep the model" in [found.label for found in page.button]
 
 
 def test_a_damaged_run_is_not_offered(

@@ -4,8 +4,10 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -13,6 +15,7 @@ import pages.ui.app.process
 import transfer_core.work.tasks
 from pages.ui.app.words import plain
 from tests.pages.conftest import HALF_WAY, OpenPage, StagedRuns, button, submit, texts
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -20,6 +23,7 @@ from transfer_core.errors import TrainingError
 from transfer_core.events import PhotosLeftOut, RunEnded
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training import variants
 from transfer_core.training.advice import recommend
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import RateCurve
@@ -67,6 +71,42 @@ def test_another_depth_than_recommended_counts_and_is_said(
     button(page, "Start training").click().run()
     (run_id,) = page_workspace.run_ids()
     assert TrainingRun.load(page_workspace, run_id).config.num_unfrozen_blocks == 2
+
+
+@pytest.fixture
+def careful_pays(dataset: ImageDataset, page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stored comparison in which two models are right about each photo, and one model about some."""
+
+    def features(photos: ImageDataset, backbone: Backbone, cache_dir: Path, *, images, should_stop) -> Any:
+        noise = 0.1 if backbone.is_frozen_only else 2.0
+        labels = np.array([photos.class_index(image) for image in images])
+        return np.eye(8)[labels] + np.random.default_rng(0).normal(0, noise, (len(images), 8))
+
+    monkeypatch.setattr(variants, "pooled_features", features)
+    variants.compare_variants(dataset, get_backbone("efficientnet_lite0"), page_workspace.cache_dir)
+
+
+@pytest.mark.usefixtures("careful_pays", "staged_runs")
+def test_a_careful_version_that_pays_is_taken_and_can_be_switched_off(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace
+) -> None:
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
+    assert "Two models look at each photo" in texts(page)
+    assert "4 times slower to answer" in texts(page)
+    page.toggle(key="careful").set_value(False).run()
+    assert not page.toggle(key="careful").value
+    assert "EfficientNet-Lite0 and Lite2" not in texts(page)
+    page.toggle(key="careful").set_value(True).run()
+    button(page, "Start training").click().run()
+    (run_id,) = page_workspace.run_ids()
+    config = TrainingRun.load(page_workspace, run_id).config
+    assert (config.backbone, config.num_unfrozen_blocks) == ("efficientnet_lite0_lite2", 0)
+
+
+@pytest.mark.usefixtures("careful_pays")
+def test_another_depth_keeps_the_single_model(open_page: OpenPage, dataset: ImageDataset) -> None:
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=2)
+    assert "Two models" not in texts(page)
 
 
 def choose_for_myself(page: AppTest) -> None:
@@ -264,21 +304,21 @@ def test_a_running_training_shows_numbers_charts_and_the_sidebar_bar(
     assert staged_runs.reached_half_way.wait(30)
     page = open_page("4_Train", run=run_id)
     shown = {metric.label: metric.value for metric in page.metric}
+    assert shown.pop("Time left") in [f"about {seconds} s" for seconds in range(4, 13)]
     assert shown == {
-        "Left in all": "about 2 s",
-        "Best so far": "80%",
+        "Accuracy": "80%",
         "Epoch": "3 of 4",
-        "Batch": "8 of 12",
-        "Images a second": "12",
-        "Right so far": "80%",
-        "Loss so far": "0.600",
+        "Step": "8 of 12",
+        "Photos a second": "12",
+        "Training accuracy": "80%",
+        "Loss": "0.600",
         "Learning rate": "8.5e-03",
         "Memory": "820 MB",
     }
-    assert "Part 1 of 1: training the new layer" in [found.proto.text for found in page.get("progress")]
+    assert "Training the new layer" in [found.proto.text for found in page.get("progress")]
     assert len(page.get("echarts_chart")) == 2
     assert "Training now" in texts(page)
-    assert button(page, "Stop and keep the best")
+    assert button(page, "Stop and keep the model")
     # The same run from a second tab, opened without anything in its address.
     elsewhere = open_page("1_Model")
     assert "Training now" in [caption.value for caption in elsewhere.sidebar.caption]
@@ -321,7 +361,7 @@ def test_stop_is_passed_on_and_said(
     run_id = submit(dataset)
     assert staged_runs.reached_half_way.wait(30)
     page = open_page("4_Train", run=run_id)
-    button(page, "Stop and keep the best").click().run()
+    button(page, "Stop and keep the model").click().run()
     assert pages.ui.app.process.trainings().is_stopping(run_id)
     assert "Stopping after the present step …" in texts(page)
 
@@ -427,7 +467,7 @@ def test_a_run_that_another_program_trains_can_only_be_stopped(
     page = open_page("4_Train", run=live.run.id)
     assert "Another program on this computer trains this run." in texts(page)
     assert "Pause" not in [found.label for found in page.button]
-    button(page, "Stop and keep the best").click().run()
+    button(page, "Stop and keep the model").click().run()
     assert live.is_stopping
     live.release()
 

@@ -127,10 +127,10 @@ def _weights_facts(name: str, record: dict[str, Any]) -> dict[str, Any]:
             source = _("ImageNet (1.28 million photos, 1,000 classes), in the Python packages {packages}")
             return {
                 "weights": CombinedWeights(
-                    {
-                        network: PackageWeights(part["package"], part["sha256"])
+                    tuple(
+                        (network, PackageWeights(part["package"], part["sha256"]))
                         for network, part in packages.items()
-                    }
+                    )
                 ),
                 "weights_source": source.format(
                     packages=", ".join(part["package"] for part in packages.values())

@@ -52,6 +52,7 @@ def print_event(event: TrainingEvent) -> None:
                 "fine_tune": _("fine tune"),
                 "out_of_fold": _("measuring by cross-validation"),
                 "all_photos": _("training on all photos"),
+                "saving": _("saving"),
                 "evaluation": _("evaluation"),
                 "cross_validation": _("cross-validation"),
             }
@@ -102,6 +103,9 @@ def training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
         "val_accuracy": best.val_accuracy,
         "val_loss": best.val_loss,
         "best_epoch": best.epoch,
+        "head": {"chosen": snapshot.head.head, "accuracies": snapshot.head.accuracies}
+        if snapshot.head
+        else None,
         "seconds": round(snapshot.seconds, 3),
         "history": snapshot.history,
         "fold_accuracies": list(snapshot.fold_accuracies),
@@ -120,13 +124,23 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "dataset": run.dataset_name,
         "backbone": run.config.backbone,
         "val_accuracy": best.val_accuracy if best else None,
+        "trained_on_all": run.is_trained_on_all,
         "seconds": round(snapshot.seconds, 3),
     }
 
 
 def damaged_run_facts(run_id: str, error: TransferStudioError) -> dict[str, Any]:
     """Return the facts of a run whose files cannot be read; facts that are not known are None."""
-    unknown = dict.fromkeys(("created_at", "dataset", "backbone", "val_accuracy", "seconds"))
+    unknown = dict.fromkeys(
+        (
+            "created_at",
+            "dataset",
+            "backbone",
+            "val_accuracy",
+            "trained_on_all",
+            "seconds",
+        )
+    )
     return {"run_id": run_id, "status": "damaged", "message": str(error), **unknown}
 
 

@@ -27,7 +27,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import LeftOut, Split
 from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.errors import IngestError, TrainingError, TransferStudioError
-from transfer_core.evaluation.evaluation import seen_in_training_sentence
+from transfer_core.evaluation.evaluation import measured_sentence, seen_in_training_sentence
 from transfer_core.evaluation.labelled_folder import labelled_folder
 from transfer_core.export.bundle import export_run
 from transfer_core.export.formats import list_formats
@@ -99,7 +99,7 @@ def evaluate_run(
     root: Path | None,
     as_json: bool,
 ) -> None:
-    """Score a run on its validation images, or on a folder of class folders."""
+    """Score a run on images that its training had not learned from, or on a folder of class folders."""
     workspace = open_workspace(root)
     run = TrainingRun.load(workspace, run_id)
     left_out: list[LeftOut] = []
@@ -118,8 +118,14 @@ def evaluate_run(
     ).format(accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest)
     for file in left_out:
         print_note(_("Left out: {name} ({reason})").format(name=file.name, reason=file.reason))
-    facts = {"run_id": run.id, "left_out": left_out_facts(left_out), **evaluation.to_dict()}
-    report(as_json, facts, [line, *filter(None, [seen_in_training_sentence(evaluation)])])
+    facts = {
+        "run_id": run.id,
+        "left_out": left_out_facts(left_out),
+        "trained_on_all": run.is_trained_on_all,
+        **evaluation.to_dict(),
+    }
+    notes = (measured_sentence(evaluation), seen_in_training_sentence(evaluation))
+    report(as_json, facts, [line, *filter(None, notes)])
 
 
 @click.command()

@@ -34,8 +34,8 @@ from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
 from transfer_core.runs.run_status import resumable_run
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.careful import recommended_variant
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.variants import recommended_variant
 from transfer_core.work.execute import ended_by, execute_run
 from transfer_core.work.live_run import LiveRun
 from transfer_core.workspace import Workspace

@@ -15,7 +15,7 @@ from transfer_core.data.damage import damaged_photos
 from transfer_core.data.pixels import pixel_batches, readable_batches
 from transfer_core.errors import IngestError
 from transfer_core.evaluation import metrics
-from transfer_core.evaluation.intervals import wilson_interval
+from transfer_core.evaluation.intervals import differ_beyond_chance, wilson_interval
 from transfer_core.inference.calibration import (
     Calibration,
     cross_fitted_temperatures,
@@ -325,6 +325,44 @@ def seen_in_training_sentence(evaluation: Evaluation) -> str:
         total=evaluation.num_seen_in_training + evaluation.num_images,
         accuracy=evaluation.accuracy,
     )
+
+
+def measured_sentence(evaluation: Evaluation) -> str:
+    """Say how a model that has learned from all of its photos was measured; empty for any other model."""
+    if not evaluation.num_folds:
+        return ""
+    sentences = [
+        _("Measured by {folds}-fold cross-validation on {count} photos.").format(
+            folds=evaluation.num_folds, count=evaluation.num_images
+        )
+        if evaluation.num_folds > 1
+        else _("Measured on {count} validation photos.").format(count=evaluation.num_images),
+        _("The final model has learned from all photos."),
+    ]
+    if evaluation.num_groups < evaluation.num_images:
+        sentences.append(
+            _("Photos that look alike count once: {count} in all.").format(count=evaluation.num_groups)
+        )
+    return " ".join(sentences)
+
+
+def occasion_sentence(measured: Evaluation, test: Evaluation) -> str:
+    """Say that test photos differ from the others, if the accuracies differ by more than chance; empty otherwise.
+
+    The level is 5 %: Fisher's exact test (Fisher, 1922) on the images of both, those of one group counted once.
+
+    Args:
+        measured: On photos of the training that the model of each had not learned from.
+        test: On test photos.
+    """
+    counts = (measured.num_groups, test.num_groups)
+    rights = [round(one.accuracy * count) for one, count in zip((measured, test), counts, strict=True)]
+    if not differ_beyond_chance(rights, counts):
+        return ""
+    return _(
+        "Your test photos come from another occasion: **{test:.0%}** are right, **{measured:.0%}** of the others. "
+        "Expect the lower figure."
+    ).format(test=test.accuracy, measured=measured.accuracy)
 
 
 def _fits_classes(outcome: ImageOutcome, class_names: Set[str]) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _Z_95_PERCENT = 1.96
+_SIGNIFICANCE = 0.05
 
 
 def wilson_interval(share: float, num_images: int) -> tuple[float, float]:
@@ -27,3 +30,16 @@ def wilson_standard_error(share: float, num_images: int) -> float:
     """
     lowest, highest = wilson_interval(share, num_images)
     return (highest - lowest) / 2 / _Z_95_PERCENT
+
+
+def differ_beyond_chance(num_right: Sequence[int], num_images: Sequence[int]) -> bool:
+    """Return whether two shares differ at the level of 5 % (Fisher's exact test, Fisher, 1922).
+
+    Args:
+        num_right: Right answers on each of two sets of images.
+        num_images: Size of each set.
+    """
+    from scipy.stats import fisher_exact
+
+    table = [[right, count - right] for right, count in zip(num_right, num_images, strict=True)]
+    return float(fisher_exact(table).pvalue) < _SIGNIFICANCE

@@ -15,11 +15,13 @@ from transfer_core.events.kinds import (
     RunPaused,
     RunResumed,
     RunStarted,
+    Stage,
     StepsDone,
     TrainingEvent,
     event_from_dict,
     event_to_dict,
 )
+from transfer_core.events.progress import MeasuredStage
 from transfer_core.events.snapshot import BatchLoss, RunSnapshot, best_of, history_of, reduce, snapshot_of
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "FoldEnded",
     "HeadChosen",
     "ImagesSeen",
+    "MeasuredStage",
     "Outcome",
     "Phase",
     "PhaseStarted",
@@ -39,6 +42,7 @@ __all__ = [
     "RunResumed",
     "RunSnapshot",
     "RunStarted",
+    "Stage",
     "StepsDone",
     "TrainingEvent",
     "best_of",

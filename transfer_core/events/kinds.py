@@ -17,6 +17,7 @@ Phase = Literal[
     "fine_tune",
     "out_of_fold",
     "all_photos",
+    "saving",
     "evaluation",
     "cross_validation",
 ]
@@ -25,6 +26,9 @@ Outcome = Literal["finished", "stopped", "failed", "interrupted"]
 Loss = float
 # Phases and kinds of head are few; a stranger's file may hold any number.
 _FEW = Meta(max_length=1000)
+# A phase to come, its estimated seconds, and whether they come from rates that were measured on this machine.
+Stage = tuple[Phase, Positive, bool]
+Stages = Annotated[tuple[Stage, ...], _FEW]
 _AssumedSeconds = Annotated[tuple[Positive, ...], _FEW]
 
 
@@ -44,13 +48,15 @@ class RunStarted(TrainingEvent, frozen=True):
 
     Args:
         num_epochs: Epochs of all phases together, if none ends early.
-        assumed_seconds: An estimate for each phase to come, made before anything could be measured.
+        assumed_seconds: Only in logs of earlier versions, which counted phases by position.
+        stages: The phases to come with their estimates.
     """
 
     num_train_images: Count
     num_validation_images: Count
     num_epochs: Count
     assumed_seconds: _AssumedSeconds = ()
+    stages: Stages = ()
 
 
 class RunResumed(TrainingEvent, frozen=True):
@@ -58,11 +64,13 @@ class RunResumed(TrainingEvent, frozen=True):
 
     Args:
         epoch: The last valid epoch, over all phases; 0 for none.
-        assumed_seconds: As in `RunStarted`, for the phases that are left.
+        assumed_seconds: As in `RunStarted`.
+        stages: As in `RunStarted`, for the phases that are left.
     """
 
     epoch: Count
     assumed_seconds: _AssumedSeconds = ()
+    stages: Stages = ()
 
 
 class RunPaused(TrainingEvent, frozen=True):
@@ -93,16 +101,18 @@ class PhaseStarted(TrainingEvent, frozen=True):
         phase: `"teacher"` computes the outputs of the teacher, `"features"` the features of the images,
             `"head_choice"` compares heads, `"head"` trains the new layer, `"fine_tune"` the unfrozen blocks with it,
             `"out_of_fold"` predicts each image by a model that has not learned from it, `"all_photos"` trains the model
-            that is kept on training and validation images, `"evaluation"` proves that the saved model gives the same
-            outputs, `"cross_validation"` trains once more for each other fold.
+            that is kept on training and validation images, `"saving"` writes it, `"evaluation"` proves that the saved
+            model gives the same outputs, `"cross_validation"` trains once more for each other fold.
         num_steps: Images in the phases `"teacher"`, `"features"` and `"evaluation"`, folds in
-            `"out_of_fold"` and `"cross_validation"`, batches otherwise.
+            `"out_of_fold"` and `"cross_validation"`, none in `"saving"`, batches otherwise.
         first_step: Steps done before: images in the cache, or batches before the training was resumed within the phase.
+        stages: The phases from this one on, where they are known before `RunStarted`.
     """
 
     phase: Phase
     num_steps: Count
     first_step: Count = 0
+    stages: Stages = ()
 
 
 class ImagesSeen(TrainingEvent, frozen=True):
@@ -130,10 +140,14 @@ class HeadChosen(TrainingEvent, frozen=True):
 
     Args:
         accuracies: Of each kind of head, 0-1; empty when there were too few images to compare.
+        strength: Of softmax regression, as in `HeadRecipe`; None in logs of earlier versions.
+        lda_scale: Of linear discriminant analysis, likewise.
     """
 
     head: Text
     accuracies: Annotated[dict[Text, Share], _FEW]
+    strength: Positive | None = None
+    lda_scale: Positive | None = None
 
 
 class BatchEnded(TrainingEvent, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from functools import reduce as fold
 from itertools import groupby
@@ -28,6 +28,7 @@ from transfer_core.events.kinds import (
     StepsDone,
     TrainingEvent,
 )
+from transfer_core.events.progress import RunProgress
 
 _MOST_POINTS = 800
 
@@ -61,15 +62,14 @@ class RunSnapshot:
     num_train_images: int = 0
     num_validation_images: int = 0
     num_epochs: int = 0
-    assumed_seconds: tuple[float, ...] = ()
-    seconds_before_resume: float = 0.0
+    progress: RunProgress = field(default_factory=RunProgress)
     phase: Phase | None = None
-    phase_number: int = 0
     phase_started_at: float = 0.0
     idle_seconds_before_phase: float = 0.0
     num_steps: int = 0
     first_step: int = 0
     step: int = 0
+    phase_seconds_at_step: float = 0.0
     num_images: int = 0
     epoch: int = 0
     batch_loss: float | None = None
@@ -114,34 +114,37 @@ class RunSnapshot:
     @property
     def images_per_second(self) -> float | None:
         """Rate of the present phase, or None before it can be estimated."""
-        return self.num_images / self.phase_seconds if self.num_images and self.phase_seconds else None
+        seconds = self.phase_seconds_at_step
+        return self.num_images / seconds if self.num_images and seconds else None
+
+    @property
+    def share(self) -> float:
+        """How much of the whole run is done, 0-1. It never falls while the run goes on."""
+        return self.progress.share
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated time until the end of the run, or None before it can be estimated.
+        """Estimated time at work until the end of the run; None before it is known well enough, and at the end.
 
-        The present phase is extrapolated at its rate so far. Later phases have only a prior estimate, scaled by how
-        wrong the estimates were until now.
+        It never rises by more than a fifth of what was shown before.
         """
-        if self.outcome is not None:
-            return None
-        later = sum(self.assumed_seconds[self.phase_number :]) * self._pace
-        num_done = self.step - self.first_step
-        if num_done > 0 and self.phase_seconds:
-            return self.phase_seconds / num_done * max(self.num_steps - self.step, 0) + later
-        if not self.assumed_seconds:
-            return None
-        present = self.assumed_seconds[max(self.phase_number - 1, 0) : self.phase_number]
-        return sum(present) * (1 - self.phase_share) * self._pace + later
+        return self.progress.seconds_left
+
+    def at(self, now: float) -> RunSnapshot:
+        """Return the snapshot as time goes on without an event: the time left counts down.
+
+        Args:
+            now: Time in seconds since 1970.
+        """
+        if self.updated_at is None or now <= self.updated_at or self.is_paused or self.outcome is not None:
+            return self
+        return _moved(replace(self, updated_at=now))
 
     @property
-    def _pace(self) -> float:
-        """Seconds that an estimated second really takes."""
-        begun = self.assumed_seconds[: self.phase_number]
-        share = (self.step - self.first_step) / self.num_steps if self.num_steps else 0.0
-        assumed = sum(begun[:-1]) + sum(begun[-1:]) * share
-        seconds = self.seconds - self.seconds_before_resume
-        return seconds / assumed if assumed >= 1 and seconds > 0 else 1.0
+    def share_of_work(self) -> float:
+        """How much is done of what the present phase had to do, 0-1."""
+        num_steps = self.num_steps - self.first_step
+        return min(max(self.step - self.first_step, 0) / num_steps, 1.0) if num_steps > 0 else 0.0
 
     @property
     def seconds(self) -> float:
@@ -174,17 +177,26 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
     """
     match event:
         case RunStarted():
-            return RunSnapshot(
+            # Photos may be read before, as a part of the same run.
+            is_begun = (
+                snapshot.started_at is not None
+                and event.time <= snapshot.started_at
+                and not snapshot.num_train_images
+            )
+            progress = _closed(snapshot).progress if is_begun else RunProgress()
+            started = RunSnapshot(
                 started_at=event.time,
                 updated_at=event.time,
                 num_train_images=event.num_train_images,
                 num_validation_images=event.num_validation_images,
                 num_epochs=event.num_epochs,
-                assumed_seconds=event.assumed_seconds,
+                progress=progress.with_stages(event.stages),
             )
+            return _moved(started)
         case RunResumed():
-            return _resumed(snapshot, event)
-    snapshot = replace(snapshot, updated_at=event.time)
+            return _moved(_resumed(snapshot, event))
+    # A page may have shown how the time left counted down until now.
+    snapshot = replace(snapshot.at(event.time), updated_at=event.time)
     match event:
         case RunPaused():
             return replace(snapshot, paused_at=event.time)
@@ -194,14 +206,30 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
             photos = zip(event.names, event.class_names, strict=False)
             return replace(snapshot, left_out=tuple(dict.fromkeys((*snapshot.left_out, *photos))))
         case RunEnded():
+            ended = _closed(_continued(snapshot, event.time))
             return replace(
-                _continued(snapshot, event.time),
+                ended,
+                progress=ended.progress.ended(is_finished=event.outcome == "finished"),
                 ended_at=event.time,
                 outcome=event.outcome,
                 message=event.message,
                 best_epoch=event.best_epoch,
             )
-    return _reduce_phase(snapshot, event)
+    return _moved(_reduce_phase(snapshot, event))
+
+
+def _moved(snapshot: RunSnapshot) -> RunSnapshot:
+    """Bring the progress up to date."""
+    at_step = snapshot.phase_seconds_at_step
+    since_step = max(snapshot.phase_seconds - at_step, 0.0)
+    progress = snapshot.progress.moved(snapshot.seconds, at_step, since_step, snapshot.share_of_work)
+    return replace(snapshot, progress=progress)
+
+
+def _closed(snapshot: RunSnapshot) -> RunSnapshot:
+    """End the present phase. One that reported no step is taken as done."""
+    share = snapshot.share_of_work if snapshot.step > snapshot.first_step else 1.0
+    return replace(snapshot, progress=snapshot.progress.phase_ended(snapshot.phase_seconds, share))
 
 
 def _continued(snapshot: RunSnapshot, time: float) -> RunSnapshot:
@@ -222,10 +250,10 @@ def _resumed(snapshot: RunSnapshot, event: RunResumed) -> RunSnapshot:
         updated_at=event.time,
         paused_at=None,
         idle_seconds=snapshot.idle_seconds + idle,
-        assumed_seconds=event.assumed_seconds,
-        seconds_before_resume=snapshot.seconds,
+        progress=replace(snapshot.progress, measured=(), seconds_left=None, lowest_left=math.inf).with_stages(
+            event.stages
+        ),
         phase=None,
-        phase_number=0,
         num_steps=0,
         first_step=0,
         step=0,
@@ -242,6 +270,8 @@ def _resumed(snapshot: RunSnapshot, event: RunResumed) -> RunSnapshot:
 
 def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
     """Fold an event that begins a phase or is a step inside one."""
+    if isinstance(event, FoldEnded | ImagesSeen | StepsDone | BatchEnded):
+        snapshot = replace(snapshot, phase_seconds_at_step=snapshot.phase_seconds)
     match event:
         case PhaseStarted():
             return _phase_started(snapshot, event)
@@ -277,17 +307,22 @@ def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
 
 
 def _phase_started(snapshot: RunSnapshot, event: PhaseStarted) -> RunSnapshot:
+    progress = _closed(snapshot).progress
+    if event.stages:
+        progress = progress.with_stages(event.stages)
+    share_to_do = 1 - min(event.first_step / event.num_steps, 1.0) if event.num_steps else 1.0
     return replace(
         snapshot,
         # Photos may be read before the training starts.
         started_at=event.time if snapshot.started_at is None else snapshot.started_at,
         phase=event.phase,
-        phase_number=snapshot.phase_number + 1,
+        progress=progress.phase_started(event.phase, share_to_do),
         phase_started_at=event.time,
         idle_seconds_before_phase=snapshot.idle_seconds,
         num_steps=event.num_steps,
         first_step=event.first_step,
         step=event.first_step,
+        phase_seconds_at_step=0.0,
         num_images=0,
     )
 

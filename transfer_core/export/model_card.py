@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.errors import WorkspaceError
+from transfer_core.evaluation.evaluation import measured_sentence
 from transfer_core.export.formats import ExportFormat
 from transfer_core.export.parity import Parity
 from transfer_core.language import _
@@ -98,10 +99,22 @@ def _numbers(run: TrainingRun) -> str:
     if evaluation is None:
         return _("It has not been evaluated.")
     lowest, highest = evaluation.accuracy_interval
-    sentence = _(
-        "{accuracy:.1%} of {count} validation photos right; on new photos of the same kind probably between "
-        "{lowest:.0%} and {highest:.0%} (95 % Wilson interval). These photos also selected the best epoch."
-    ).format(accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest)
+    measured = measured_sentence(evaluation)
+    text = (
+        _(
+            "{accuracy:.1%} of {count} photos right; on new photos of the same kind probably between "
+            "{lowest:.0%} and {highest:.0%} (95 % Wilson interval)."
+        )
+        if measured
+        else _(
+            "{accuracy:.1%} of {count} validation photos right; on new photos of the same kind probably between "
+            "{lowest:.0%} and {highest:.0%} (95 % Wilson interval). These photos also selected the epoch that was kept."
+        )
+    )
+    numbers = text.format(
+        accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest
+    )
+    sentence = f"{measured} {numbers}".strip()
     rows = "".join(
         f"| {_as_text(name)} | {numbers['precision']:.2f} | {numbers['recall']:.2f} | {numbers['f1']:.2f} |\n"
         for name, numbers in evaluation.per_class.items()

@@ -56,7 +56,9 @@ def student_config(run: TrainingRun, dataset: ImageDataset, backbone: Backbone) 
         NotFoundError: If the teacher has no model.
     """
     check_teacher(run, dataset)
-    return recommend(dataset, backbone).config.with_changes(teacher=run.id, seed=run.config.seed)
+    return recommend(dataset, backbone).config.with_changes(
+        teacher=run.id, seed=run.config.seed, train_on_all=False
+    )
 
 
 def students_of(workspace: Workspace, teacher: TrainingRun) -> list[TrainingRun]:
@@ -84,6 +86,13 @@ def check_teacher(teacher: TrainingRun, dataset: ImageDataset) -> None:
             )
         )
     if teacher.learned_ids() & {image.id for image in dataset.images_in("validation")}:
+        if teacher.is_trained_on_all:
+            raise InvalidConfigError(
+                _(
+                    "The teaching model has learned from all photos, so none is left to validate the small one. Train "
+                    "it once more with “Train on all photos at the end” switched off."
+                )
+            )
         raise InvalidConfigError(
             _(
                 "The teaching model has learned from photos that the small one would be checked with, so its accuracy "

@@ -222,6 +222,8 @@ def evaluate_split(
 ) -> Evaluation:
     """Evaluate a run on one of its splits, through the feature cache.
 
+    A model that has learned from its validation images as well has only the stored evaluation of its training.
+
     Args:
         run: A run with a model.
         dataset: Where the images are, with their present classes.
@@ -234,6 +236,9 @@ def evaluate_split(
         TransferStudioError: Whatever `cached_outputs` raises.
     """
     if split == "validation" and run.is_trained_on_all:
+        stored = run.evaluation()
+        if stored:
+            return stored
         raise IngestError(
             _(
                 "The stored results are missing, and the model has learned from all of its photos. Test it on new "

@@ -66,13 +66,15 @@ def recommend(dataset: ImageDataset, backbone: Backbone) -> Recommendation:
         epochs=50,
         early_stopping_patience=20,
         batch_size=32,
+        train_on_all=True,
     )
     reasons = [
         _reason_for_depth(config.num_unfrozen_blocks, num_images),
         _(
             "Up to {count} epochs, ended early when nothing gets better: once the frozen layers have looked at the "
-            "images, an epoch costs next to nothing. The best epoch is kept."
+            "images, an epoch costs next to nothing. The epoch with the lowest validation loss is kept."
         ).format(count=config.epochs),
+        _("At the end the model learns from all photos. Its accuracy is measured by cross-validation."),
         _(
             "The new layers are compared on your training images when they have been looked at, and the kind that "
             "does best there is taken."

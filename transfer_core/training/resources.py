@@ -1,12 +1,11 @@
-"""Estimate a run's memory, disk and time needs up front; reject runs that do not fit and say what would."""
+"""Estimate a run's memory and disk needs up front; reject runs that do not fit and say what would."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from transfer_core.backbones.backbone import Block
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InsufficientResourcesError
@@ -14,7 +13,6 @@ from transfer_core.language import _
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.layer_facts import layer_facts
 from transfer_core.training.machine import free_disk, free_memory
-from transfer_core.training.schedule import PlannedPhase
 
 _FLOAT_BYTES = 4
 _MEGABYTE = 10**6
@@ -27,9 +25,6 @@ _FIXED_BYTES = 300 * _MEGABYTE
 _PREFIX_BATCH_SIZE = 16
 # An inverted residual expands its channels by six inside.
 _EXPANSION = 6
-# Multiplications per second of a small laptop, until the first phase has been measured.
-_ASSUMED_RATE = 30e9
-_ASSUMED_SECONDS_A_BATCH = 0.006
 
 
 def check_disk(folder: Path, num_bytes: int, make_room: Callable[[], object]) -> None:
@@ -136,53 +131,6 @@ def _what_fits(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset, 
         if estimate_memory(plan.with_unfrozen(depth), config, dataset) <= usable:
             return _("Unfreezing {count} blocks would fit.").format(count=depth)
     return _("Close other programs, or take a smaller network.")
-
-
-def assumed_seconds(
-    phases: Sequence[PlannedPhase],
-    config: TrainingConfig,
-    num_extracted: Sequence[int],
-    num_train: int,
-    num_validation: int,
-) -> tuple[float, ...]:
-    """Estimate how long each part of a training takes, before anything has been measured.
-
-    Args:
-        phases: The phases to come.
-        config: For the batch size and live augmentation.
-        num_extracted: Images and views in each feature extraction before a phase.
-        num_train: Training images.
-        num_validation: Validation images.
-
-    Returns:
-        Seconds: for each phase first every feature extraction, then the training.
-    """
-    seconds: list[float] = []
-    is_live = config.has_augmentation and config.live_augmentation
-    steps = -(-num_train // config.batch_size) + 1
-    for phase in phases:
-        blocks = phase.plan.backbone.blocks
-        whole = _multiplications(blocks)
-        tail = _multiplications(phase.plan.unfrozen_blocks)
-        # The backward pass costs twice as much as the forward pass.
-        num_multiplications = (3 * num_train + num_validation) * tail
-        if is_live:
-            num_multiplications += num_train * (whole - tail)
-        epoch = num_multiplications / _ASSUMED_RATE + steps * _ASSUMED_SECONDS_A_BATCH
-        seconds += [num_rows * (whole - tail) / _ASSUMED_RATE for num_rows in num_extracted]
-        seconds.append(phase.num_epochs * epoch)
-    return tuple(seconds)
-
-
-def assumed_comparison_seconds(plan: FreezePlan, num_images: int) -> tuple[float, float]:
-    """Estimate how long the two feature extractions of the head comparison take, in seconds."""
-    seconds = num_images * _multiplications(plan.backbone.blocks) / _ASSUMED_RATE
-    return seconds, seconds
-
-
-def _multiplications(blocks: Sequence[Block]) -> int:
-    """Return the multiplications for one image."""
-    return sum(block.num_multiplications for block in blocks)
 
 
 def _size(num_bytes: int, rounded: Callable[[float], int] = math.ceil) -> str:

@@ -20,6 +20,7 @@ from transfer_core.events import (
     EpochEnded,
     HeadChosen,
     Outcome,
+    PhaseStarted,
     PhotosLeftOut,
     RunResumed,
     RunStarted,
@@ -173,6 +174,7 @@ def train(
         is_kept = outcome != "interrupted" and best_of(trainer.epochs) is not None
         if not is_kept:
             return TrainingResult(outcome, message, trainer.epochs, trainer.head, readable, None)
+        emit(PhaseStarted(clock(), "saving", 0))
         model_path = _save(trainer.model, readable, chosen, output_dir)
         outputs = trainer.validation_outputs()
         return TrainingResult(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
@@ -16,6 +16,7 @@ from transfer_core.locks import is_held
 from transfer_core.training.features.feature_cache import FeaturesStoppedError, pooled_features
 from transfer_core.training.features.frozen_network import frozen_body
 from transfer_core.training.machine import free_disk
+from transfer_core.training.variants import careful_variants, compare_variants, stored_choice
 from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.task import Priority, Task, TaskProgress
 from transfer_core.work.worker import num_threads_beside_an_app
@@ -26,8 +27,11 @@ LOOK_AHEAD_VARIABLE = "TRANSFER_STUDIO_LOOK_AHEAD"
 _LEAST_FREE_BYTES = 10**9
 # The browser needs the processor first: it has a page to draw.
 _SECONDS_FOR_THE_FIRST_PAINT = 2.0
-_SECONDS_BETWEEN_LOCK_CHECKS = 1.0
+# Checking 300 runs takes a twentieth of a second.
+SECONDS_BETWEEN_LOCK_CHECKS = 3.0
 _POLL_SECONDS = 0.05
+# Between two photos, while somebody waits for something else.
+_MOST_SECONDS_OF_A_PAUSE = 0.2
 
 _logger = logging.getLogger(__name__)
 
@@ -45,6 +49,8 @@ def has_look_ahead() -> bool:
 def backbones_to_read_with(workspace: Workspace, dataset: ImageDataset, chosen: str) -> list[str]:
     """Return the names of the available backbones whose features a training needs, the chosen one first.
 
+    The last are its careful versions, which the recommended training takes if they pay.
+
     Args:
         workspace: Where own models are.
         dataset: The photos. The search for series among new ones takes features of the default backbone.
@@ -57,10 +63,16 @@ def backbones_to_read_with(workspace: Workspace, dataset: ImageDataset, chosen: 
     is_for_tests = get_backbone(backbones[0].network).hidden
     if chosen != DEFAULT_BACKBONE and not dataset.is_examined and not is_for_tests:
         backbones.append(get_backbone(DEFAULT_BACKBONE))
-    return [backbone.name for backbone in backbones if backbone.weights.are_available]
+    available = [backbone.name for backbone in backbones if backbone.weights.are_available]
+    return [*available, *careful_variants(backbones[0])] if chosen in available else available
 
 
-def look_ahead_task(workspace: Workspace, dataset_id: str, backbone_names: Sequence[str]) -> Task[int]:
+def look_ahead_task(
+    workspace: Workspace,
+    dataset_id: str,
+    backbone_names: Sequence[str],
+    is_anybody_waiting: Callable[[], bool] = lambda: False,
+) -> Task[int]:
     """Extract pooled features of all photos of a dataset, also of those that arrive meanwhile.
 
     The result is the version of the dataset that was read last. A problem ends the work early and is logged: whoever
@@ -70,7 +82,8 @@ def look_ahead_task(workspace: Workspace, dataset_id: str, backbone_names: Seque
         workspace: Its cache keeps the features.
         dataset_id: Id of a saved dataset.
         backbone_names: At least one, with available weights, the most important first. The progress counts photos that
-            were read with the first, which then is kept in memory.
+            were read with the first, which then is kept in memory and compared with its careful versions.
+        is_anybody_waiting: Whether something else is under way that a person waits for. The work pauses meanwhile.
     """
 
     def work(task: Task[int]) -> int:
@@ -80,15 +93,20 @@ def look_ahead_task(workspace: Workspace, dataset_id: str, backbone_names: Seque
                 dataset = ImageDataset.load(workspace, dataset_id)
                 behind = [name for name, version in versions.items() if version != dataset.version]
                 if not behind:
+                    chosen = get_backbone(backbone_names[0], workspace)
+                    if not stored_choice(dataset, chosen, workspace.cache_dir):
+                        compare_variants(dataset, chosen, workspace.cache_dir, should_stop=task.should_stop)
                     break
                 versions[behind[0]] = dataset.version
                 if free_disk(workspace.cache_dir) < _LEAST_FREE_BYTES:
                     _logger.info("No look-ahead for %s: too little space on the disk", dataset_id)
                     break
                 backbone = get_backbone(behind[0], workspace)
-                _extract(task, workspace, dataset, backbone, is_reported=behind[0] == backbone_names[0])
-            # A training builds its classifier on it. All features may have been on disk before.
-            frozen_body(get_backbone(backbone_names[0], workspace))
+                is_first = behind[0] == backbone_names[0]
+                _extract(task, workspace, dataset, backbone, is_anybody_waiting, is_reported=is_first)
+                if is_first:
+                    # A training builds its classifier on it. All features may have been on disk before.
+                    frozen_body(backbone)
         except TransferStudioError as error:
             _logger.info("The look-ahead for %s ended early: %s", dataset_id, error)
         return max(versions.values())
@@ -107,7 +125,13 @@ def _load_keras(task: Task[int]) -> None:
 
 
 def _extract(
-    task: Task[int], workspace: Workspace, dataset: ImageDataset, backbone: Backbone, *, is_reported: bool
+    task: Task[int],
+    workspace: Workspace,
+    dataset: ImageDataset,
+    backbone: Backbone,
+    is_anybody_waiting: Callable[[], bool],
+    *,
+    is_reported: bool,
 ) -> None:
     """Put the features of a dataset into the cache; wait while another process trains.
 
@@ -120,6 +144,12 @@ def _extract(
         if is_reported:
             task.report(TaskProgress("", num_done, len(dataset.images)))
 
+    def should_stop() -> bool:
+        until = time.monotonic() + _MOST_SECONDS_OF_A_PAUSE
+        while is_anybody_waiting() and not task.should_stop() and time.monotonic() < until:
+            time.sleep(_POLL_SECONDS)
+        return task.should_stop() or others.are_training()
+
     while True:
         others.wait_for_trainings(task)
         try:
@@ -128,7 +158,7 @@ def _extract(
                 backbone,
                 workspace.cache_dir,
                 on_progress=report,
-                should_stop=lambda: task.should_stop() or others.are_training(),
+                should_stop=should_stop,
             )
             return
         except DamagedPhotosError:
@@ -148,9 +178,9 @@ class _OtherProcesses:
         self._are_training = False
 
     def are_training(self) -> bool:
-        """Whether any run is locked, as of a second ago at most."""
+        """Whether any run is locked, as of some seconds ago at most."""
         now = time.monotonic()
-        if now - self._checked_at >= _SECONDS_BETWEEN_LOCK_CHECKS:
+        if now - self._checked_at >= SECONDS_BETWEEN_LOCK_CHECKS:
             folders = map(self._workspace.run_dir, self._workspace.run_ids())
             self._are_training = any(is_held(folder) for folder in folders)
             self._checked_at = now

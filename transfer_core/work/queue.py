@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from bisect import insort
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -48,6 +49,7 @@ class WorkQueue:
         self._lock = threading.Lock()
         self._models, self._light = _Lane(1), _Lane(_NUM_LIGHT_AT_ONCE)
         self._tasks: dict[tuple[TaskKind, Hashable], Task[Any]] = {}
+        self._num_in_foreground = 0
 
     def start(self, task: Task[Result]) -> Task[Result]:
         """Queue a task, unless the same work waits or runs already.
@@ -101,6 +103,23 @@ class WorkQueue:
                 if task in lane.waiting:
                     return [*lane.running, *lane.waiting[: lane.waiting.index(task)]]
         return []
+
+    @contextmanager
+    def foreground(self) -> Iterator[None]:
+        """Let idle tasks pause while the block runs, such as the drawing of a page."""
+        with self._lock:
+            self._num_in_foreground += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._num_in_foreground -= 1
+
+    def is_anybody_waiting(self) -> bool:
+        """Whether a block in the foreground or a light task runs. Polled by idle tasks."""
+        return self._num_in_foreground > 0 or any(
+            task.priority != Priority.IDLE for task in self._light.running
+        )
 
     def _forget_oldest(self, kind: TaskKind) -> None:
         over = [place for place, task in self._tasks.items() if task.kind == kind and task.is_over]

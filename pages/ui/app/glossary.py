@@ -61,7 +61,10 @@ _EXPLANATIONS = {
         "How long the whole run will probably still take. At first this is a guess from the number of photos; it "
         "gets better with every batch. Pauses do not count."
     ),
-    "best epoch": "The model is kept as it was after the epoch with the lowest validation loss.",
+    "kept epoch": (
+        "The accuracy on the validation photos at the epoch that is kept. That is the epoch with the lowest validation "
+        "loss, because the loss also counts how sure the answers are."
+    ),
     "memory": "What the app and the training together hold in this computer's memory.",
     "schedule": (
         "*New layer, then fine-tuning* first teaches the new layer alone, then lets the unfrozen blocks join in with "
@@ -69,8 +72,8 @@ _EXPLANATIONS = {
         "*Block by block* unfreezes one block after the other, from the end (Howard and Ruder 2018)."
     ),
     "early stopping": (
-        "A part of the training ends after this many epochs without a lower validation loss. The best epoch is kept. "
-        "0 never ends early."
+        "A part of the training ends after this many epochs without a lower validation loss. The epoch with the "
+        "lowest is kept. 0 never ends early."
     ),
     "optimizer": (
         "The rule by which the weights are changed. *Adam* adapts the steps to each weight. *AdamW* is Adam with "
@@ -146,12 +149,16 @@ _EXPLANATIONS = {
         "that are new to it."
     ),
     "test images": (
-        "Photos from your folder named test. They are neither learned from nor used to pick the best epoch, so they "
+        "Photos from your folder named test. They are neither learned from nor used to pick the kept epoch, so they "
         "give the most honest accuracy of all."
     ),
     "cross-validation": (
         "The images are parted, and each part is once the one that the network is checked with. So every image is "
         "checked, and you see how much the result depends on the draw."
+    ),
+    "all photos": (
+        "Measures by cross-validation, then trains the final model on all photos. The curves still show the validation "
+        "photos."
     ),
     "accuracy": "The share of photos whose class is right.",
     "loss": "How far off the network is, counting how sure it was. Lower is better.",

@@ -11,7 +11,7 @@ from typing import ParamSpec
 import streamlit as st
 
 from pages.ui.app.look_ahead import look_ahead
-from pages.ui.app.process import prepare_process
+from pages.ui.app.process import prepare_process, work_queue
 from pages.ui.app.session import Session, open_session, write_address
 from pages.ui.app.sidebar import show_sidebar
 from pages.ui.app.steps import Step, step_state
@@ -52,7 +52,8 @@ def guarded(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
     @wraps(function)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
-            function(*args, **kwargs)
+            with work_queue().foreground():
+                function(*args, **kwargs)
         except UnfinishedTaskError:
             # Its progress is drawn; the page is drawn again when the task is over.
             return

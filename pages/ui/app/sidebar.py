@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import streamlit as st
 
 from pages.ui.app.look_ahead import show_look_ahead
@@ -48,9 +50,9 @@ def _show_running_training(session: Session) -> None:
     run = trainings().running
     if run is None:
         st.rerun()
-    snapshot = trainings().snapshot(run.id)
+    snapshot = trainings().snapshot(run.id).at(time.time())
     st.caption(status_words("paused" if snapshot.is_paused else "running").state)
-    st.progress(snapshot.phase_share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot)}")
+    st.progress(snapshot.share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot)}")
     if session.run_id and trainings().status(session.run_id) == "queued":
         place = trainings().place(session.run_id)
         if place:

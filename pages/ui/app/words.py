@@ -49,41 +49,31 @@ def status_words(status: RunStatus) -> StatusWords:
 
 
 def phase_words(snapshot: RunSnapshot) -> str:
-    """Return what the training is doing."""
+    """Return the name of the stage of a training."""
     match snapshot.phase:
         case "head_choice":
-            return _("comparing last layers")
+            return _("Comparing last layers")
         case "head":
-            return _("training the new layer")
+            return _("Training the new layer")
         case "fine_tune":
-            return _("fine-tuning")
+            return _("Fine-tuning")
         case "teacher":
-            return _("asking the large model about the photos")
+            return _("Reading your photos with the large model")
         case "out_of_fold":
-            return _("measuring by cross-validation")
+            return _("Cross-validation")
         case "all_photos":
-            return _("training on all photos")
+            return _("Training on all photos")
+        case "saving":
+            return _("Saving")
         case "evaluation":
-            return _("final check")
+            return _("Final check")
         case "cross_validation":
-            return _("training once more for each part that takes its turn")
+            return _("Training again for each fold")
         case "features" if snapshot.epochs:
-            return _("getting ready for fine-tuning")
+            return _("Getting ready for fine-tuning")
         case "features" if snapshot.step:
-            return _("looking at the images once")
-    return _("starting the network; the first time takes a little longer")
-
-
-def part_words(snapshot: RunSnapshot) -> str:
-    """Return the phase, with its number and the number of all phases where that is known."""
-    words = phase_words(snapshot)
-    words = words[:1].upper() + words[1:]
-    num_parts = len(snapshot.assumed_seconds)
-    if not 0 < snapshot.phase_number <= num_parts:
-        return words
-    return _("Part {number} of {total}: {what}").format(
-        number=snapshot.phase_number, total=num_parts, what=phase_words(snapshot)
-    )
+            return _("Reading your photos")
+    return _("Starting; the first time takes a little longer")
 
 
 def duration_words(seconds: float) -> str:
@@ -97,9 +87,11 @@ def duration_words(seconds: float) -> str:
 
 
 def time_left_words(seconds: float) -> str:
-    """Return the estimated time left, rounded to minutes above a minute."""
+    """Return the estimated time left, rounded to minutes above a minute; no number for the last three seconds."""
+    if seconds < 3:
+        return _("almost done")
     if seconds < 60:
-        return _("about {count} s").format(count=max(round(seconds), 1))
+        return _("about {count} s").format(count=round(seconds))
     if seconds < 3600:
         return _("about {count} min").format(count=round(seconds / 60))
     hours, rest = divmod(round(seconds / 60), 60)

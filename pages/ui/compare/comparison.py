@@ -99,7 +99,9 @@ def _show_curves(rows: Sequence[RunRow]) -> None:
         yaxis={"title": _("right on validation"), "tickformat": ".0%", "range": [0, 1.02]},
     )
     described = "; ".join(
-        _("run {number}: {accuracy:.0%} right at its best epoch").format(number=place, accuracy=row.accuracy)
+        _("run {number}: {accuracy:.0%} right at the epoch that was kept").format(
+            number=place, accuracy=row.accuracy
+        )
         for place, row in enumerate(rows, 1)
         if row.accuracy is not None
     )

@@ -16,7 +16,12 @@ from pages.ui.results.new_photos import show_new_photos
 from pages.ui.results.photo_sets import PhotoSet, choose_set, photo_sets
 from pages.ui.results.plots import show_class_curves
 from transfer_core.data.checks.series_check import check_series
-from transfer_core.evaluation.evaluation import Evaluation, seen_in_training_sentence
+from transfer_core.evaluation.evaluation import (
+    Evaluation,
+    measured_sentence,
+    occasion_sentence,
+    seen_in_training_sentence,
+)
 from transfer_core.language import _, plural
 from transfer_core.runs.run_evaluation import none_left
 from transfer_core.runs.training_run import TrainingRun
@@ -67,7 +72,7 @@ def _show_class_by_class(sets: dict[str, PhotoSet], evaluations: dict[str, Evalu
 
 def _show_side_by_side(sets: dict[str, PhotoSet], evaluations: dict[str, Evaluation]) -> None:
     helps = {
-        "validation": explain("validation"),
+        "validation": explain("cross-validation" if _has_folds(evaluations) else "validation"),
         "train": _(
             "Photos it has learned from. Being right on these says little: they can be learned by heart."
         ),
@@ -94,6 +99,10 @@ def _show_side_by_side(sets: dict[str, PhotoSet], evaluations: dict[str, Evaluat
             )
 
 
+def _has_folds(evaluations: dict[str, Evaluation]) -> bool:
+    return "validation" in evaluations and evaluations["validation"].num_folds > 1
+
+
 def _show_in_words(sets: dict[str, PhotoSet], evaluations: dict[str, Evaluation]) -> None:
     name = next(name for name in ("test", "new", "validation", "train") if name in evaluations)
     evaluation = evaluations[name]
@@ -104,11 +113,21 @@ def _show_in_words(sets: dict[str, PhotoSet], evaluations: dict[str, Evaluation]
             "cases: {count} photos were tested."
         ).format(lowest=lowest, highest=highest, count=evaluation.num_images)
     ]
-    if name == "validation":
-        sentences.append(_("Rather a little lower, since the validation photos also picked the best epoch."))
+    measured = measured_sentence(evaluations["validation"]) if "validation" in evaluations else ""
+    if measured:
+        st.caption(measured)
+    elif name == "validation":
+        sentences.append(
+            _("Rather a little lower, since the validation photos also picked the epoch that was kept.")
+        )
     if evaluation.num_images < _FEW_IMAGES:
         sentences.append(_("More test photos would narrow this down."))
     st.markdown(" ".join(sentences), help=explain("confidence interval"))
+    if "validation" in evaluations:
+        for other in {"test", "new"} & evaluations.keys():
+            differs = occasion_sentence(evaluations["validation"], evaluations[other])
+            if differs:
+                st.warning(differs, icon=":material/warning:")
     for title, scored in (
         (sets[name].title, one) for name, one in evaluations.items() if one.num_seen_in_training
     ):

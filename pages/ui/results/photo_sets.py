@@ -49,7 +49,8 @@ def photo_sets(run: TrainingRun) -> dict[str, PhotoSet]:
     except WorkspaceError as error:
         st.warning(plain(str(error)), icon=":material/warning:")
     if stored is not None and (stored.has_probabilities or dataset is None):
-        sets["validation"] = PhotoSet("validation", _("Validation"), lambda: stored, dataset)
+        title = _("Cross-validation") if stored.num_folds > 1 else _("Validation")
+        sets["validation"] = PhotoSet("validation", title, lambda: stored, dataset)
     elif dataset is not None:
         sets["validation"] = _split_set(run, dataset, "validation", _("Validation"))
     if dataset is not None:
@@ -57,7 +58,8 @@ def photo_sets(run: TrainingRun) -> dict[str, PhotoSet]:
             if split_images(run, dataset, "train"):
                 sets["train"] = _split_set(run, dataset, "train", _("Training"))
             if split_images(run, dataset, "test"):
-                sets["test"] = _split_set(run, dataset, "test", _("Test folder"))
+                # What the model never met says most, so it is shown first.
+                sets = {"test": _split_set(run, dataset, "test", _("Test folder")), **sets}
         except WorkspaceError:
             # A run of version 0.1, which did not note what it learned from.
             sets.pop("train", None)
@@ -87,7 +89,7 @@ def with_new_photos(run: TrainingRun, sets: dict[str, PhotoSet], learned_from: I
 
 
 def choose_set(sets: dict[str, PhotoSet]) -> PhotoSet:
-    """Let the person pick a set; the validation photos are picked at first."""
+    """Let the person pick a set; the first is picked at the start."""
     names = list(sets)
     chosen = names[0]
     if len(names) > 1:

@@ -28,6 +28,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.augmentation import Augmentation
 from transfer_core.data.pixels import readable_batches
 from transfer_core.language import _
+from transfer_core.training.all_photos import reason_against_all_photos
 from transfer_core.training.class_balance import class_weights
 from transfer_core.training.freezing import FreezePlan
 
@@ -97,6 +98,10 @@ class _Form:
             self._count("fine_tune_epochs", _("Fine-tuning epochs"), "fine-tuning")
         with right:
             self._count("early_stopping_patience", _("Early stopping"), "early stopping")
+        self._switch("train_on_all", _("Train on all photos at the end"), "all photos")
+        reason = reason_against_all_photos(self._start.with_changes(**self._chosen))
+        if self._chosen["train_on_all"] and reason:
+            st.caption(reason)
         self._show_single_layers(plan)
 
     def show_steps(self) -> None:

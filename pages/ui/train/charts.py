@@ -47,7 +47,7 @@ def _show_curve(snapshot: RunSnapshot, measure: str, title: str, *, percent: boo
         spec["series"] = _batch_series(snapshot) + spec["series"]
         # Four names would not fit beside each other on a telephone.
         spec["legend"]["data"] = [series["name"] for series in spec["series"][1:]]
-    _mark_best(spec, snapshot, measure)
+    _mark_kept(spec, snapshot, measure)
     st.echarts_chart(spec, height=300, key=f"curve-{measure}", alt=described)
 
 
@@ -118,7 +118,7 @@ def _batch_series(snapshot: RunSnapshot) -> list[dict[str, Any]]:
     ]
 
 
-def _mark_best(spec: dict[str, Any], snapshot: RunSnapshot, measure: str) -> None:
+def _mark_kept(spec: dict[str, Any], snapshot: RunSnapshot, measure: str) -> None:
     best = snapshot.best
     if best is None:
         return
@@ -126,7 +126,7 @@ def _mark_best(spec: dict[str, Any], snapshot: RunSnapshot, measure: str) -> Non
         "symbol": "circle",
         "symbolSize": 12,
         "label": {
-            "formatter": _("best so far") if snapshot.outcome is None else _("best"),
+            "formatter": _("kept"),
             "position": "bottom" if measure == "accuracy" else "top",
             "distance": 8,
         },

@@ -12,8 +12,8 @@ from pages.ui.train.advanced import show_expert_choices
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import _
-from transfer_core.training.careful import recommended_variant
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.variants import recommended_variant
 
 
 def show_train_form(session: Session) -> None:

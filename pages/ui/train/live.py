@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import streamlit as st
 
 from pages.ui.app.glossary import explain
@@ -10,7 +12,7 @@ from pages.ui.app.session import Session
 from pages.ui.app.words import (
     head_words,
     memory_words,
-    part_words,
+    phase_words,
     plain,
     run_backbone_title,
     run_depth_words,
@@ -45,7 +47,7 @@ def show_live(session: Session) -> None:
         text = _("Other work goes first, such as trying models. Your training starts by itself.")
         st.info(text, icon=":material/hourglass_empty:")
     else:
-        _show_progress(trainings().snapshot(run_id))
+        _show_progress(trainings().snapshot(run_id).at(time.time()))
     _show_buttons(run_id, is_waiting=place > 0)
     snapshot = trainings().snapshot(run_id)
     show_left_out(snapshot)
@@ -73,58 +75,66 @@ def show_head_choice(snapshot: RunSnapshot) -> None:
     chosen = snapshot.head
     if chosen is None:
         return
-    compared = ", ".join(f"{head_words(head)} {share:.0%}" for head, share in chosen.accuracies.items())
-    reason = _(" (right in the comparison: {compared})").format(compared=compared) if compared else ""
-    text = _("New layers: {head}{reason}.").format(head=head_words(chosen.head), reason=reason)
-    st.caption(f":material/category: {text}")
+    text = _("Last layer: {head}").format(head=head_words(chosen.head))
+    own = chosen.accuracies.get(chosen.head)
+    others = {head: share for head, share in chosen.accuracies.items() if head != chosen.head}
+    if own is None or not others:
+        reason = _("too few photos to compare others")
+    else:
+        second = max(others, key=lambda head: others[head])
+        reason = _("{accuracy:.1%} in cross-validation; {other}: {share:.1%}").format(
+            accuracy=own, other=head_words(second), share=others[second]
+        )
+    st.caption(f":material/category: {text} ({reason}).")
 
 
 def _show_progress(snapshot: RunSnapshot) -> None:
     paused = status_words("paused")
     beginning = f"{paused.icon} {paused.state} · " if snapshot.is_paused else ""
-    st.progress(snapshot.phase_share, text=f"{beginning}{part_words(snapshot)}")
-    left, rate, best = snapshot.seconds_left, snapshot.images_per_second, snapshot.best
+    st.progress(snapshot.share, text=f"{beginning}{phase_words(snapshot)}")
+    left, best = snapshot.seconds_left, snapshot.best
     with st.container(horizontal=True, key="facts-live"):
         st.metric(
-            _("Left in all"), time_left_words(left) if left is not None else "–", help=explain("time left")
+            _("Time left"), time_left_words(left) if left is not None else "–", help=explain("time left")
         )
-        if best:
-            st.metric(
-                _("Best so far"),
-                f"{best.val_accuracy:.0%}",
-                delta=_("epoch {epoch}").format(epoch=best.epoch),
-                delta_color="off",
-                delta_arrow="off",
-                help=explain("best epoch"),
-            )
+        st.metric(
+            _("Accuracy"),
+            f"{best.val_accuracy:.0%}" if best else "–",
+            delta=_("epoch {epoch} is kept").format(epoch=best.epoch) if best else None,
+            delta_color="off",
+            delta_arrow="off",
+            help=explain("kept epoch"),
+        )
         st.metric(
             _("Epoch"),
             _("{epoch} of {total}").format(epoch=snapshot.epoch, total=snapshot.num_epochs or "–"),
             help=explain("epoch"),
         )
-        if snapshot.num_steps:
-            unit = _("Image") if snapshot.phase in ("teacher", "features") else _("Batch")
-            st.metric(unit, _("{step:,} of {total:,}").format(step=snapshot.step, total=snapshot.num_steps))
-        st.metric(_("Images a second"), f"{rate:,.0f}" if rate else "–")
-        if snapshot.phase not in ("teacher", "features") and snapshot.batch_loss is not None:
-            _show_step(snapshot)
-        if snapshot.memory_bytes:
-            st.metric(_("Memory"), memory_words(snapshot.memory_bytes), help=explain("memory"))
+    with st.expander(_("Details"), key="live-details"), st.container(horizontal=True, key="details-live"):
+        _show_details(snapshot)
 
 
-def _show_step(snapshot: RunSnapshot) -> None:
-    """Draw the metrics of the current epoch."""
-    st.metric(_("Right so far"), f"{snapshot.batch_accuracy:.0%}", help=explain("accuracy"))
-    st.metric(_("Loss so far"), f"{snapshot.batch_loss:.3f}", help=explain("loss"))
+def _show_details(snapshot: RunSnapshot) -> None:
+    """Draw the numbers of the present stage."""
+    rate, counts_images = snapshot.images_per_second, snapshot.phase in ("teacher", "features")
+    if snapshot.num_steps:
+        unit = _("Photo") if counts_images else _("Step")
+        st.metric(unit, _("{step:,} of {total:,}").format(step=snapshot.step, total=snapshot.num_steps))
+    st.metric(_("Photos a second"), f"{rate:,.0f}" if rate else "–")
+    if snapshot.batch_loss is not None and snapshot.batch_accuracy is not None:
+        st.metric(_("Training accuracy"), f"{snapshot.batch_accuracy:.0%}", help=explain("accuracy"))
+        st.metric(_("Loss"), f"{snapshot.batch_loss:.3f}", help=explain("loss"))
     if snapshot.learning_rate is not None:
         st.metric(_("Learning rate"), f"{snapshot.learning_rate:.1e}", help=explain("learning rate"))
+    if snapshot.memory_bytes:
+        st.metric(_("Memory"), memory_words(snapshot.memory_bytes), help=explain("memory"))
 
 
 def _show_buttons(run_id: str, *, is_waiting: bool) -> None:
     queue = trainings()
     is_stopping, is_to_pause = queue.is_stopping(run_id), queue.is_to_pause(run_id)
     has_best = queue.snapshot(run_id).best is not None
-    stop = _("Stop and keep the best") if has_best else _("Cancel")
+    stop = _("Stop and keep the model") if has_best else _("Cancel")
     with st.container(horizontal=True, vertical_alignment="center"):
         if queue.is_here(run_id) and not is_waiting:
             st.button(
@@ -149,7 +159,7 @@ def _show_buttons(run_id: str, *, is_waiting: bool) -> None:
 def _show_request(run_id: str, *, is_stopping: bool, is_to_pause: bool) -> None:
     status = trainings().status(run_id)
     if is_stopping and trainings().snapshot(run_id).phase == "evaluation":
-        st.caption(_("Stopped. The best model is being checked …"))
+        st.caption(_("Stopped. The model gets its final check …"))
     elif is_stopping:
         st.caption(_("Stopping after the present step …"))
     elif is_to_pause and status != "paused":

@@ -17,7 +17,7 @@ from pages.ui.app.words import duration_words, plain, status_words
 from pages.ui.train.charts import show_curves
 from pages.ui.train.live import show_head_choice, show_heading, show_left_out
 from transfer_core.errors import WorkspaceError
-from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.evaluation.evaluation import Evaluation, measured_sentence
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
 from transfer_core.runs.run_status import RunStatus
@@ -99,19 +99,17 @@ def _resume(run: TrainingRun) -> None:
 def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
     best = snapshot.best
     assert best is not None
-    # Measured on the saved model from the image files, where that is known.
     accuracy = evaluation.accuracy if evaluation else best.val_accuracy
-    num_right = round(accuracy * snapshot.num_validation_images)
+    count = evaluation.num_images if evaluation else snapshot.num_validation_images
+    has_folds = evaluation is not None and evaluation.num_folds > 1
     with st.container(horizontal=True):
         st.metric(
-            _("Right on validation"),
+            _("Right in cross-validation") if has_folds else _("Right on validation"),
             f"{accuracy:.0%}",
-            delta=_("{right} of {count} images").format(
-                right=num_right, count=snapshot.num_validation_images
-            ),
+            delta=_("{right} of {count} images").format(right=round(accuracy * count), count=count),
             delta_color="off",
             delta_arrow="off",
-            help=explain("validation"),
+            help=explain("cross-validation" if has_folds else "validation"),
             border=True,
             height="stretch",
         )
@@ -123,9 +121,9 @@ def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
             height="stretch",
         )
         st.metric(
-            _("Best epoch"),
-            _("{epoch} of {total}").format(epoch=best.epoch, total=len(snapshot.epochs)),
-            help=explain("best epoch"),
+            _("Kept epoch"),
+            _("{epoch} of {total}").format(epoch=best.epoch, total=snapshot.epochs[-1].epoch),
+            help=explain("kept epoch"),
             border=True,
             height="stretch",
         )
@@ -138,10 +136,15 @@ def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
 
 def _show_interval(evaluation: Evaluation) -> None:
     lowest, highest = evaluation.accuracy_interval
+    measured = measured_sentence(evaluation)
+    if measured:
+        interval = _("Expect {lowest:.0%} to {highest:.0%} on new photos of the same kind.")
+        st.caption(f"{measured} {interval.format(lowest=lowest, highest=highest)}")
+        return
     st.caption(
         _(
             "With {count} photos to check with, the accuracy on new photos of the same kind is probably between "
-            "{lowest:.0%} and {highest:.0%}; rather a little lower, since these photos also picked the best epoch."
+            "{lowest:.0%} and {highest:.0%}; rather a little lower, since these photos also picked the epoch."
         ).format(count=evaluation.num_images, lowest=lowest, highest=highest)
     )
 

@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import MakeImage, near_duplicate
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.cli.main import cli, main
 from transfer_core.cli.output import print_event, report
@@ -31,7 +32,9 @@ from transfer_core.data.sources.folder import folder_source
 from transfer_core.errors import TrainingError
 from transfer_core.events import PhaseStarted, RunEnded, RunStarted
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training import variants
 from transfer_core.training.advice import recommend
+from transfer_core.training.variants import compare_variants
 from transfer_core.work.live_run import LiveRun
 from transfer_core.workspace import Workspace
 
@@ -253,6 +256,36 @@ class TestTrain:
         assert read_as == "Read as 3 classes, from folders."
         assert reasons == recommended.reasons
         assert config_of_only_run(workspace) == recommended.config.with_changes(batch_size=4)
+
+    @pytest.mark.parametrize(
+        ("options", "backbone"),
+        [((), "efficientnet_lite0_lite2"), (("--backbone", "efficientnet_lite0"), "efficientnet_lite0")],
+        ids=["compared", "named"],
+    )
+    def test_careful_version_is_taken_where_a_comparison_is_stored(
+        self,
+        own: Run,
+        image_folder: Path,
+        workspace: Workspace,
+        monkeypatch: pytest.MonkeyPatch,
+        options: tuple[str, ...],
+        backbone: str,
+    ) -> None:
+        def features(dataset: ImageDataset, entry: Backbone, cache_dir: Path, *, images, should_stop) -> Any:
+            noise = 0.1 if entry.is_frozen_only else 2.0
+            labels = np.array([dataset.class_index(image) for image in images])
+            return np.eye(8)[labels] + np.random.default_rng(0).normal(0, noise, (len(images), 8))
+
+        monkeypatch.setattr(
+            "transfer_core.cli.training.execute_run", raising(TrainingError("Enough is seen."))
+        )
+        dataset = add_files(create_dataset(workspace, "colors"), folder_source(image_folder))
+        with monkeypatch.context() as patched:
+            patched.setattr(variants, "pooled_features", features)
+            compare_variants(dataset, get_backbone("efficientnet_lite0"), workspace.cache_dir)
+        finished = own("train", dataset.id, "--recommended", *options)
+        assert ("Two models look at each photo" in finished.err) == (not options)
+        assert config_of_only_run(workspace).backbone == backbone
 
     def test_series_are_printed_after_the_training(
         self, own: Run, image_folder: Path, workspace: Workspace

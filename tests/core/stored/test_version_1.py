@@ -101,7 +101,9 @@ def assert_run_holds(run: TrainingRun, expected: dict[str, Any]) -> None:
         assert sorted(run.train_ids()) == expected["train_ids"]
         assert sorted(run.validation_ids()) == expected["validation_ids"]
     assert_holds(run.files.notes(), expected["notes"], "notes")
-    assert_holds(run.snapshot(), expected["snapshot"], "snapshot")
+    # Phases are counted by name now; the times by position are only in the events.
+    snapshot = {name: value for name, value in expected["snapshot"].items() if name != "assumed_seconds"}
+    assert_holds(run.snapshot(), snapshot, "snapshot")
     events = run.events()
     assert [type(event).__name__ for event in events] == [kind for kind, _facts in expected["events"]]
     assert_holds(tuple(events), [facts for _kind, facts in expected["events"]], "events")

@@ -10,11 +10,10 @@ from msgspec.structs import replace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import InsufficientResourcesError
-from transfer_core.events import PhaseStarted, RunStarted
+from transfer_core.events import RunStarted
 from transfer_core.training import resources
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.training.resources import assumed_seconds, check_disk, check_memory, estimate_memory
-from transfer_core.training.schedule import planned_phases
+from transfer_core.training.resources import check_disk, check_memory, estimate_memory
 from transfer_core.training.train import train
 
 LITE0 = get_backbone("efficientnet_lite0")
@@ -111,26 +110,3 @@ def test_training_is_rejected_before_features_are_extracted(
         train(color_dataset, tiny_config, tmp_path, tmp_path, emit=events.append)
     assert [type(event) for event in events] == [RunStarted]
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "choices",
-    [{}, {"num_unfrozen_blocks": 1}, {"head": "auto"}, {"augmentation": "light", "live_augmentation": True}],
-    ids=["head", "fine-tune", "auto", "live"],
-)
-def test_there_is_an_assumed_time_for_every_phase(choices, color_dataset, tiny_config, tmp_path) -> None:
-    events = []
-    config = tiny_config.with_changes(epochs=1, fine_tune_epochs=1, **choices)
-    train(color_dataset, config, tmp_path, tmp_path, emit=events.append)
-    (started,) = (event for event in events if isinstance(event, RunStarted))
-    num_phases = sum(isinstance(event, PhaseStarted) for event in events)
-    assert len(started.assumed_seconds) == num_phases
-    assert all(seconds > 0 for seconds in started.assumed_seconds)
-
-
-def test_deeper_training_is_assumed_to_take_longer() -> None:
-    def seconds(depth: int) -> float:
-        config = TrainingConfig(num_unfrozen_blocks=depth, schedule="one_phase")
-        return sum(assumed_seconds(planned_phases(config), config, (200,), 160, 40))
-
-    assert seconds(0) < seconds(2) < seconds(5) < seconds(9)

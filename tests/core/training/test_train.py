@@ -154,7 +154,7 @@ class TestEvents:
     def test_come_in_the_order_of_the_phases(self, events: list[TrainingEvent]) -> None:
         assert [kind for kind, _group in itertools.groupby(map(type, events))] == kinds_in_order(3, 2)
         phases = [(event.phase, event.num_steps) for event in events if isinstance(event, PhaseStarted)]
-        assert phases == [("features", 24), ("head", 9), ("features", 24), ("fine_tune", 6)]
+        assert phases == [("features", 24), ("head", 9), ("features", 24), ("fine_tune", 6), ("saving", 0)]
 
     def test_epochs_are_counted_over_all_phases(self, events: list[TrainingEvent]) -> None:
         epochs = [(event.epoch, event.phase) for event in events if isinstance(event, EpochEnded)]
@@ -333,7 +333,7 @@ class TestStop:
             lambda event: isinstance(event, EpochEnded) and event.epoch == 3, num_unfrozen_blocks=1
         )
         phases = [event.phase for event in events if isinstance(event, PhaseStarted)]
-        assert phases == ["features", "head"]
+        assert phases == ["features", "head", "saving"]
         assert result.best_epoch == result.best.epoch
 
     @pytest.mark.parametrize("moment", ["features", "batch", "epoch"])
@@ -483,4 +483,4 @@ def kinds_in_order(num_head_epochs: int, num_fine_tune_epochs: int) -> list[type
     """The kinds of events of a whole run, each stretch of the same kind named once."""
     epoch: list[type[TrainingEvent]] = [BatchEnded, EpochEnded]
     phase: list[type[TrainingEvent]] = [PhaseStarted, ImagesSeen, PhaseStarted]
-    return [RunStarted, *phase, *epoch * num_head_epochs, *phase, *epoch * num_fine_tune_epochs]
+    return [RunStarted, *phase, *epoch * num_head_epochs, *phase, *epoch * num_fine_tune_epochs, PhaseStarted]

@@ -349,6 +349,18 @@ def test_idle_task_that_is_stopped_is_over(queue, training, idle, state: str) ->
     assert queue.start(training(2)).begun.wait(PATIENCE)
 
 
+def test_idle_tasks_know_when_somebody_waits(queue, make, idle) -> None:
+    queue.start(idle()).wait_for_turn()
+    assert not queue.is_anybody_waiting()
+    with queue.foreground(), queue.foreground():
+        assert queue.is_anybody_waiting()
+    assert not queue.is_anybody_waiting()
+    answers = queue.start(make("answers", is_light=True))
+    assert queue.is_anybody_waiting()
+    answers.end()
+    assert answers.wait(PATIENCE)
+
+
 def test_task_whose_thread_cannot_start_is_over_and_nothing_is_blocked(make) -> None:
     has_threads = False
     meanwhile = make("audition", "meanwhile")

@@ -23,21 +23,21 @@ class CombinedWeights:
     """ImageNet weights of several networks, each in an installed Python package.
 
     Args:
-        parts: Weights of each network, by the name that its layers begin with.
+        parts: The name that the layers of each network begin with, and its weights.
     """
 
-    parts: Mapping[str, PackageWeights]
+    parts: tuple[tuple[str, PackageWeights], ...]
 
     @property
     def checksum(self) -> str:
         """SHA-256 of the names and checksums of the parts."""
-        facts = "".join(f"{name} {part.checksum}\n" for name, part in self.parts.items())
+        facts = "".join(f"{name} {part.checksum}\n" for name, part in self.parts)
         return hashlib.sha256(facts.encode()).hexdigest()
 
     @property
     def are_available(self) -> bool:
         """Whether all packages are installed."""
-        return all(part.are_available for part in self.parts.values())
+        return all(part.are_available for _name, part in self.parts)
 
     def load(self, model: keras.Model) -> None:
         """Set the weights of a network of `build_careful`.
@@ -45,7 +45,7 @@ class CombinedWeights:
         Raises:
             WeightsError: If the weights are missing or damaged.
         """
-        for name, part in self.parts.items():
+        for name, part in self.parts:
             part.load(model, f"{name}_")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.own.source_model import source_model_backbone, write_source_model
 from transfer_core.backbones.published.careful import CombinedWeights, build_careful
 from transfer_core.backbones.published.efficientnet_lite import build_efficientnet_lite
 from transfer_core.backbones.registry import get_backbone, list_backbones
@@ -74,8 +75,8 @@ def test_saved_network_loads_without_other_code(tmp_path: Path, pixels: Array, k
 @pytest.mark.parametrize("backbone", CAREFUL, ids=lambda entry: entry.name)
 def test_weights_are_those_of_the_single_networks(backbone: Backbone) -> None:
     assert isinstance(backbone.weights, CombinedWeights)
-    single = {name: get_backbone(f"efficientnet_{name}") for name in backbone.weights.parts}
-    assert {name: entry.weights for name, entry in single.items()} == backbone.weights.parts
+    single = {name: get_backbone(f"efficientnet_{name}") for name, _part in backbone.weights.parts}
+    assert tuple((name, entry.weights) for name, entry in single.items()) == backbone.weights.parts
     assert backbone.megabytes == pytest.approx(sum(entry.megabytes for entry in single.values()))
     assert backbone.num_parameters == sum(entry.num_parameters for entry in single.values())
 
@@ -83,8 +84,9 @@ def test_weights_are_those_of_the_single_networks(backbone: Backbone) -> None:
 def test_checksum_depends_on_every_part() -> None:
     weights = get_backbone("efficientnet_lite0_lite2").weights
     assert isinstance(weights, CombinedWeights)
-    swapped = CombinedWeights(dict(zip(weights.parts, reversed(weights.parts.values()), strict=True)))
-    assert len({weights.checksum, swapped.checksum, CombinedWeights({}).checksum}) == 3
+    (name, part), (other_name, other_part) = weights.parts
+    swapped = CombinedWeights(((name, other_part), (other_name, part)))
+    assert len({weights.checksum, swapped.checksum, CombinedWeights(()).checksum}) == 3
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,21 @@ def test_checksum_depends_on_every_part() -> None:
 def test_training_the_network_itself_is_refused(choices: dict[str, Any]) -> None:
     with pytest.raises(InvalidConfigError, match="all of it stays frozen"):
         FreezePlan.of(TrainingConfig(backbone=TINY.name, **choices))
+
+
+def test_a_model_on_it_can_be_a_source_and_stays_frozen(tmp_path: Path, pixels: Array, keras_module) -> None:
+    config = TrainingConfig(backbone=TINY.name)
+    model = build_classifier(FreezePlan.of(config), 2, config)
+    facts = {"architecture": TINY.name, "title": "Mine", "class_names": ("a", "b"), "lineage": (TINY.title,)}
+    write_source_model(tmp_path, model, TINY, facts)
+    source = source_model_backbone(tmp_path, get_backbone)
+    assert source.is_frozen_only
+    assert np.array_equal(_outputs(source.build(), pixels), _outputs(TINY.build(), pixels))
+
+
+@pytest.mark.parametrize("backbone", CAREFUL, ids=lambda entry: entry.name)
+def test_backbone_is_hashable_for_caches(backbone: Backbone) -> None:
+    assert hash(backbone) == hash(get_backbone(backbone.name))
 
 
 def test_no_depth_is_recommended() -> None:

@@ -203,6 +203,48 @@ def test_second_time_nothing_is_computed(cache: Cache, own_dataset: ImageDataset
     np.testing.assert_array_equal(first, second)
 
 
+def test_one_pass_fills_several_boundaries(cache: Cache, own_dataset: ImageDataset) -> None:
+    deeper, maps = FreezePlan(TINY, 1), FreezePlan(TINY, head="flattened_map")
+    at_once = [np.array(cache.load(own_dataset, ALL_FROZEN, also=[deeper, maps, ALL_FROZEN, PIXELS_ONLY]))]
+    at_once += [np.array(cache.load(own_dataset, plan)) for plan in (deeper, maps)]
+    assert cache.num_computed == 1
+    for path in cache.files():
+        path.unlink()
+    for plan, rows in zip((ALL_FROZEN, deeper, maps), at_once, strict=True):
+        np.testing.assert_array_equal(cache.load(own_dataset, plan), rows)
+
+
+def test_another_boundary_is_left_for_later_where_the_disk_has_no_room_for_both(
+    cache: Cache, own_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "free_disk", lambda folder: 200 * 10**6 + 40 * 32 * 4)
+    cache.load(own_dataset, ALL_FROZEN, also=[FreezePlan(TINY, 1)])
+    assert len(cache.files()) == 1
+
+
+def test_rows_that_another_boundary_has_are_not_written_twice(
+    cache: Cache, own_dataset: ImageDataset
+) -> None:
+    deeper = FreezePlan(TINY, 1)
+    cache.load(structs.replace(own_dataset, images=own_dataset.images[:30]), deeper)
+    cache.load(own_dataset, ALL_FROZEN, also=[deeper])
+    assert sorted(len(file.names) for file in find_files(cache.folder, "*")) == [10, 30, 40]
+
+
+def test_with_all_rows_cached_no_network_is_needed(
+    cache: Cache, own_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.array(cache.load(own_dataset))
+
+    def refuse(*_arguments: Any) -> NoReturn:
+        raise AssertionError
+
+    for name in ("frozen_graph", "layer_facts"):
+        monkeypatch.setattr(feature_cache, name, refuse)
+    without = replace(TINY, architecture=refuse)
+    np.testing.assert_array_equal(cache.load(own_dataset, FreezePlan(without)), rows)
+
+
 def test_progress_counts_up_to_all_images(cache: Cache, own_dataset: ImageDataset) -> None:
     progress: list[int] = []
     cache.load(own_dataset, on_progress=progress.append)
@@ -620,6 +662,17 @@ def test_beyond_the_budget_the_features_unused_for_longest_are_deleted(
     assert foreign.exists()
     assert cache.load(own_dataset).shape[0] == 40
     assert cache.num_computed == 1
+
+
+def test_pooled_features_are_deleted_last(
+    cache: Cache, own_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pooled = aged(cache.folder / f"{feature_files.POOLED}old.npy", 300, 1000)
+    maps = aged(cache.folder / "maps.npy", 100, 40_000)
+    monkeypatch.setattr(feature_files, "_MAX_BYTES", 20_000)
+    cache.load(own_dataset)
+    assert pooled.exists()
+    assert not maps.exists()
 
 
 def test_use_keeps_features_from_being_the_oldest(

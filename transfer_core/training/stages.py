@@ -1,0 +1,162 @@
+"""Plan the stages of a run with their times, from what earlier runs on this machine took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from transfer_core.backbones.backbone import Block
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import WorkspaceError
+from transfer_core.events import MeasuredStage, Phase, Stage
+from transfer_core.files import read_json, write_json
+from transfer_core.schema import decoded
+from transfer_core.training.schedule import PlannedPhase
+
+RATES_FILE = "rates.json"
+# Of a small laptop, until a run was measured: multiplications per second, and seconds for each thing.
+_ASSUMED_RATE = 30e9
+_ASSUMED_SECONDS_A_BATCH = 0.006
+_ASSUMED_SECONDS_TO_BUILD = 1.0
+_ASSUMED_SECONDS_OF_HEAD_CHOICE = 1.0
+_ASSUMED_SECONDS_OF_TEACHER = 5.0
+_ASSUMED_SECONDS_TO_SAVE = 1.0
+_ASSUMED_SECONDS_OF_CHECK = 2.0
+_MOST_FACTORS = 300
+_MOST_FACTOR = 1000.0
+# Shorter work, or a small part of a phase, says little about a rate.
+_FEWEST_SECONDS = 0.05
+_FEWEST_SHARE = 0.5
+
+
+class _Rates(Struct, forbid_unknown_fields=True):
+    factors: dict[str, Annotated[float, Meta(ge=1 / _MOST_FACTOR, le=_MOST_FACTOR)]]
+
+
+def planned_stages(
+    phases: Sequence[PlannedPhase],
+    config: TrainingConfig,
+    dataset: ImageDataset,
+    num_extracted: Sequence[int],
+    num_compared: int,
+    cache_dir: Path,
+    *,
+    is_trained_on_all: bool,
+) -> tuple[Stage, ...]:
+    """Return every stage of a run with its estimated time.
+
+    Args:
+        phases: The phases with curves that are left.
+        config: Every choice of the run.
+        dataset: Labelled images with their split.
+        num_extracted: Images and views in each feature extraction before a phase.
+        num_compared: Images in the choice of the head; 0 without one.
+        cache_dir: Where the rates of earlier runs are.
+        is_trained_on_all: Whether folds are measured and all photos are trained on at the end.
+    """
+    counts = [len(dataset.images_in(split)) for split in ("train", "validation")]
+    stages: list[tuple[Phase, float]] = []
+    if config.teacher:
+        # The features of these images are usually cached from the teacher's own training.
+        stages.append(("teacher", _ASSUMED_SECONDS_OF_TEACHER))
+    whole = _multiplications(phases[0].plan.backbone.blocks) if phases else 0
+    if num_compared:
+        seconds = num_compared * whole / _ASSUMED_RATE
+        stages += [("features", seconds), ("head_choice", _ASSUMED_SECONDS_OF_HEAD_CHOICE)]
+        # The features of the later phases come out of the same forward pass.
+        num_extracted = [max(count - num_compared, 0) for count in num_extracted]
+    learning = 0.0
+    for phase in phases:
+        extractions, seconds = _seconds_of(phase, config, num_extracted, *counts)
+        stages += [("features", extraction) for extraction in extractions]
+        stages.append((phase.name, seconds))
+        learning += seconds
+    if is_trained_on_all:
+        stages += [("out_of_fold", learning), ("all_photos", learning * sum(counts) / max(counts[0], 1))]
+    stages += [
+        ("saving", _ASSUMED_SECONDS_TO_SAVE),
+        ("evaluation", _ASSUMED_SECONDS_OF_CHECK + sum(counts) * whole / _ASSUMED_RATE),
+    ]
+    if dataset.split_by == "folds":
+        stages.append(("cross_validation", learning * (len(dataset.folds()) - 1)))
+    factors = _read_factors(cache_dir)
+    return tuple(
+        (
+            phase,
+            seconds * _factor(phase, config.backbone, factors),
+            f"{phase} {config.backbone}" in factors or not seconds,
+        )
+        for phase, seconds in stages
+    )
+
+
+def remember_rates(cache_dir: Path, backbone_id: str, measured: Iterable[MeasuredStage]) -> None:
+    """Keep how long the stages of a run took, beside their estimates, for the estimates of later runs.
+
+    Args:
+        cache_dir: The file is there; it may be deleted at any time.
+        backbone_id: Stages of other backbones take other times.
+        measured: The stages of the run that are over.
+    """
+    factors = _read_factors(cache_dir)
+    changed: dict[str, float] = {}
+    totals: dict[Phase, tuple[float, float]] = {}
+    for stage in measured:
+        if stage.planned_seconds >= _FEWEST_SECONDS and stage.share >= _FEWEST_SHARE:
+            planned, taken = totals.get(stage.phase, (0.0, 0.0))
+            totals[stage.phase] = (planned + stage.planned_seconds, taken + stage.seconds)
+    if not totals:
+        return
+    for phase, (planned, taken) in totals.items():
+        for key in (f"{phase} {backbone_id}", phase):
+            is_first = key not in factors
+            before = _factor(phase, backbone_id, factors)
+            # A busy machine makes a single run slow: later runs change the factor by half of the way.
+            factor = before * (taken / planned) ** (1.0 if is_first else 0.5)
+            factors.pop(key, None)
+            changed[key] = min(max(factor, 1 / _MOST_FACTOR), _MOST_FACTOR)
+    kept = list({**factors, **changed}.items())[-_MOST_FACTORS:]
+    with suppress(WorkspaceError):
+        write_json(cache_dir / RATES_FILE, {"factors": dict(kept)})
+
+
+def _seconds_of(
+    phase: PlannedPhase,
+    config: TrainingConfig,
+    num_extracted: Sequence[int],
+    num_train: int,
+    num_validation: int,
+) -> tuple[list[float], float]:
+    """Estimate the seconds of each feature extraction before a phase, and of the phase, with assumed rates."""
+    whole = _multiplications(phase.plan.backbone.blocks)
+    tail = _multiplications(phase.plan.unfrozen_blocks)
+    # The backward pass costs twice as much as the forward pass.
+    num_multiplications = (3 * num_train + num_validation) * tail
+    if config.has_augmentation and config.live_augmentation:
+        num_multiplications += num_train * (whole - tail)
+    steps = -(-num_train // config.batch_size) + 1
+    epoch = num_multiplications / _ASSUMED_RATE + steps * _ASSUMED_SECONDS_A_BATCH
+    extractions = [num_rows * (whole - tail) / _ASSUMED_RATE for num_rows in num_extracted]
+    return extractions, _ASSUMED_SECONDS_TO_BUILD + phase.num_epochs * epoch
+
+
+def _multiplications(blocks: Sequence[Block]) -> int:
+    """Return the multiplications for one image."""
+    return sum(block.num_multiplications for block in blocks)
+
+
+def _read_factors(cache_dir: Path) -> dict[str, float]:
+    """Return the measured seconds for an assumed second, by phase and backbone and by phase alone."""
+    try:
+        return decoded(read_json(cache_dir / RATES_FILE), _Rates).factors
+    except (WorkspaceError, ValueError):
+        return {}
+
+
+def _factor(phase: Phase, backbone_id: str, factors: dict[str, float]) -> float:
+    return factors.get(f"{phase} {backbone_id}", factors.get(phase, 1.0))
