@@ -33,6 +33,7 @@ from transfer_core.events import (
 )
 from transfer_core.inference import predictor as predictor_module
 from transfer_core.inference.predictor import Predictor
+from transfer_core.inference.rejection import Rejection
 from transfer_core.runs.leakage import seen_in_training
 from transfer_core.runs.run_evaluation import evaluate_split, proof_images
 from transfer_core.runs.training_run import TrainingRun
@@ -303,6 +304,13 @@ def test_a_model_of_all_photos_is_measured_by_folds(workspace, run, own_dataset,
     assert {outcome.image_id for outcome in evaluation.outcomes} == {image.id for image in own_dataset.images}
     assert evaluation.num_folds == 4
     assert evaluation.is_fitted_here
+    rejection = Rejection.load(run.folder)
+    assert len(rejection.bank) == evaluation.num_images
+    familiarities = [outcome.familiarity for outcome in evaluation.outcomes]
+    # Each is measured by the others: with itself as a neighbor it would be more familiar.
+    assert np.mean(familiarities) < np.mean(rejection.familiarity(rejection.bank))
+    expected = rejection.with_familiar_share(rejection.familiar_share, familiarities).min_familiarity
+    assert rejection.min_familiarity == expected
     assert run.is_trained_on_all
     assert run.learned_ids() == run.train_ids() | run.validation_ids()
     # The page's first answer needs no second load.
