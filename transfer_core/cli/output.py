@@ -103,6 +103,9 @@ def training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
         "val_accuracy": best.val_accuracy,
         "val_loss": best.val_loss,
         "best_epoch": best.epoch,
+        "head": {"chosen": snapshot.head.head, "accuracies": snapshot.head.accuracies}
+        if snapshot.head
+        else None,
         "seconds": round(snapshot.seconds, 3),
         "history": snapshot.history,
         "fold_accuracies": list(snapshot.fold_accuracies),

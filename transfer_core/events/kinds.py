@@ -140,10 +140,14 @@ class HeadChosen(TrainingEvent, frozen=True):
 
     Args:
         accuracies: Of each kind of head, 0-1; empty when there were too few images to compare.
+        strength: Of softmax regression, as in `HeadRecipe`; None in logs of earlier versions.
+        lda_scale: Of linear discriminant analysis, likewise.
     """
 
     head: Text
     accuracies: Annotated[dict[Text, Share], _FEW]
+    strength: Positive | None = None
+    lda_scale: Positive | None = None
 
 
 class BatchEnded(TrainingEvent, frozen=True):

@@ -17,10 +17,12 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images import augmentation, image_path
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training import class_balance, layer_rates
+from transfer_core.training import class_balance, heads, layer_rates
+from transfer_core.training.all_photos import trains_on_all
 from transfer_core.training.class_balance import class_weights
 from transfer_core.training.classifier import build_classifier
-from transfer_core.training.head_choice import with_head
+from transfer_core.training.head_choice import recipe_of, with_head
+from transfer_core.training.heads import LINEAR_HEADS, HeadRecipe
 from transfer_core.training.optimizers import layer_rate_shares
 from transfer_core.training.schedule import PlannedPhase, planned_phases
 from transfer_core.workspace import Workspace
@@ -52,7 +54,9 @@ def write_code(run: TrainingRun, dataset: ImageDataset | None, folder: Path) -> 
     body = backbone.build(pretrained=not plan.is_from_scratch)
     model = build_classifier(plan, len(run.class_names), config, body)
     body.save(folder / "backbone.keras")
-    choices = _choices(config, backbone, [_phase_facts(phase, config, model, body) for phase in phases])
+    choices = _choices(
+        config, _recipe(run, config), backbone, [_phase_facts(phase, config, model, body) for phase in phases]
+    )
     choices["WEIGH_CLASSES"] = dataset is not None and class_weights(dataset, config) is not None
     choices["GREY_RANGES"] = tuple(dataset.grey_ranges) if dataset else (None, None)
     script = _with_choices(SCRIPT.read_text("utf-8"), choices)
@@ -61,7 +65,7 @@ def write_code(run: TrainingRun, dataset: ImageDataset | None, folder: Path) -> 
     (folder / "train.py").write_text(script, encoding="utf-8")
     notebook = json.dumps(_notebook(script), indent=1, ensure_ascii=False)
     (folder / "train.ipynb").write_text(notebook, encoding="utf-8")
-    for module in (image_path, augmentation, class_balance, layer_rates):
+    for module in (image_path, augmentation, class_balance, heads, layer_rates):
         shutil.copy(str(module.__file__), folder)
     _write_split(run, dataset, folder / "split.csv")
 
@@ -73,6 +77,13 @@ def _as_trained(run: TrainingRun) -> TrainingConfig:
     chosen = run.snapshot().head
     # Training from random weights compares no heads and uses the linear one.
     return with_head(run.config, cast(Head, chosen.head) if chosen else "linear")
+
+
+def _recipe(run: TrainingRun, config: TrainingConfig) -> HeadRecipe | None:
+    if config.head not in LINEAR_HEADS:
+        return None
+    chosen = run.snapshot().head
+    return (recipe_of(chosen) if chosen else None) or HeadRecipe(config.head)
 
 
 def _phase_facts(
@@ -90,12 +101,17 @@ def _phase_facts(
     }
 
 
-def _choices(config: TrainingConfig, backbone: Backbone, phases: list[dict[str, Any]]) -> dict[str, Any]:
+def _choices(
+    config: TrainingConfig, recipe: HeadRecipe | None, backbone: Backbone, phases: list[dict[str, Any]]
+) -> dict[str, Any]:
     is_live = config.has_augmentation and config.live_augmentation
     return {
         "IMAGE_SIZE": backbone.image_size,
         "HEAD": config.head,
+        "HEAD_STRENGTH": recipe.strength if recipe else None,
+        "LDA_SCALE": recipe.lda_scale if recipe else None,
         "HIDDEN_UNITS": config.hidden_units,
+        "TRAIN_ON_ALL": trains_on_all(config),
         "DROPOUT": config.dropout,
         "OPTIMIZER": config.optimizer,
         "WEIGHT_DECAY": config.weight_decay,
@@ -125,6 +141,10 @@ def _remarks(config: TrainingConfig) -> list[str]:
     sentences = []
     if config.teacher:
         sentences.append(_("The app also learned from a larger model's answers; this script does not."))
+    if trains_on_all(config) and (config.head not in LINEAR_HEADS or config.unfreezes):
+        sentences.append(
+            _("The app then trained its model on all photos; this script keeps some for validation.")
+        )
     if config.weights == "random":
         sentences.append(_("The training began with random weights: those in backbone.keras."))
     return sentences

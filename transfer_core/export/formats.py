@@ -186,7 +186,7 @@ _FORMATS = (
             "To learn how it works: a readable Keras script with your settings that trains the same model."
         ),
         variants=(),
-        runtime=("keras", "tensorflow"),
+        runtime=("keras", "tensorflow", "scikit-learn"),
     ),
 )
 

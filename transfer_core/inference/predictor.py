@@ -21,6 +21,7 @@ from transfer_core.inference.calibration import UNCALIBRATED, Calibration
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _
+from transfer_core.training.classifier import CENTRE_LAYER
 from transfer_core.training.signature import SIGNATURE_FILE, ModelSignature, signature_damaged
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.types import Array
@@ -340,7 +341,8 @@ def with_features(model: keras.Model) -> keras.Model:
         features = keras.layers.GlobalAveragePooling2D()(model.get_layer("flatten").input)
     else:
         # An extra layer, because a tail split at the features has them as its input tensor.
-        features = keras.layers.Identity()(model.get_layer("dropout").input)
+        behind = CENTRE_LAYER if CENTRE_LAYER in names else "dropout"
+        features = keras.layers.Identity()(model.get_layer(behind).input)
     return keras.Model(model.input, [features, model.output])
 
 

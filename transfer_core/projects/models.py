@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from msgspec import Struct, structs
@@ -23,6 +23,7 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.schema import Text
 from transfer_core.training.classifier import build_classifier
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.signature import LayeredHead, head_of
 from transfer_core.training.train import MODEL_FILE
 
 
@@ -36,7 +37,7 @@ class NetworkFacts(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     architecture: Text
-    head: Literal["linear", "hidden", "flattened_map"]
+    head: LayeredHead
     hidden_units: HiddenUnits = 1
 
     def plan(self) -> FreezePlan:
@@ -74,11 +75,10 @@ def write_arrays(run: TrainingRun, architecture: str, path: Path) -> NetworkFact
     }
     with replacing(path) as beside:
         np.savez(beside, allow_pickle=False, **arrays)
-    if "flatten" in layers:
-        return NetworkFacts(architecture, "flattened_map")
-    if "hidden_layer" in layers:
-        return NetworkFacts(architecture, "hidden", layers["hidden_layer"].units)
-    return NetworkFacts(architecture, "linear")
+    head = head_of(model)
+    if head == "hidden":
+        return NetworkFacts(architecture, head, layers["hidden_layer"].units)
+    return NetworkFacts(architecture, head)
 
 
 def check_arrays(path: Path, num_values: int) -> None:

@@ -23,7 +23,9 @@ from transfer_core.training.checkpoint import (
     save_checkpoint,
 )
 from transfer_core.training.class_balance import weights_by_count
+from transfer_core.training.classifier import CENTRE_LAYER, set_linear_head
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.head_choice import HeadChoice
 from transfer_core.training.out_of_fold import OutOfFold, folds_of
 from transfer_core.training.phase_data import FeatureExtractor
 from transfer_core.training.phase_trainer import PhaseTrainer
@@ -74,6 +76,8 @@ class AllPhotos:
         clock: Returns the time in seconds since 1970.
         start: Values of `weights_of_training` before the training.
         deepest: The plan of the last phase, which has the most trainable layers.
+        choice: The head that a cross-validation chose, if the first phase trains it.
+        pooled: Pooled features of training and validation images, if there is a choice.
     """
 
     dataset: ImageDataset
@@ -89,6 +93,8 @@ class AllPhotos:
     clock: Callable[[], float]
     start: Arrays
     deepest: FreezePlan
+    choice: HeadChoice | None = None
+    pooled: Array | None = None
     _batches: dict[int, TrainingBatches] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,6 +121,8 @@ class AllPhotos:
         Raises:
             FeaturesStoppedError: If `should_stop` returned true.
         """
+        if self.choice and self.choice.folds is not None and self._last_phase == 0:
+            return self._from_choice(self.choice.folds, self.choice.out_of_fold)
         folds = folds_of(self.dataset, self.config.seed)
         numbers = range(1, 1 + self._num_folds_to_train(int(folds.max())))
         self.emit(PhaseStarted(self.clock(), "out_of_fold", 1 + len(numbers)))
@@ -155,13 +163,42 @@ class AllPhotos:
             lambda num_done: self.emit(StepsDone(self.clock(), num_done)),
             load_checkpoint(folder, self.key),
             lambda checkpoint: save_checkpoint(folder, self.key, checkpoint),
+            self._fit_head(np.arange(len(self._labels))),
         )
         self.deepest.apply(self.model)
         return is_in_bounds and all(np.isfinite(values).all() for values in weights_of_training(self.model))
 
     def _train_without(self, is_held_out: Array) -> None:
         rest = np.flatnonzero(~is_held_out)
-        self._retrainer.train(lambda phase: self._features(phase).subset(rest), self._labels[rest])
+        self._retrainer.train(
+            lambda phase: self._features(phase).subset(rest),
+            self._labels[rest],
+            fit_head=self._fit_head(rest),
+        )
+
+    def _from_choice(self, folds: Array, probabilities: Array | None) -> OutOfFold:
+        """Return the predictions that came with the choice of the head."""
+        assert probabilities is not None
+        num_folds = int(folds.max()) + 1
+        self.emit(PhaseStarted(self.clock(), "out_of_fold", num_folds))
+        for number in range(num_folds):
+            self._fold_done(number, folds, probabilities)
+        chosen = np.flatnonzero(folds >= 0)
+        images = tuple(self._images[place] for place in chosen)
+        return OutOfFold(
+            images,
+            self._labels[chosen],
+            probabilities[chosen],
+            folds[chosen],
+            self._pooled(chosen),
+        )
+
+    def _fit_head(self, places: Array) -> Callable[[], None] | None:
+        """Return a function that sets the head of some images; None for a head without a closed form."""
+        if self.choice is None or self.pooled is None:
+            return None
+        recipe, pooled, labels = self.choice.recipe, self.pooled[places], self._labels[places]
+        return lambda: set_linear_head(self.model, recipe.fit(pooled, labels, self._class_weights(labels)))
 
     def _restart(self) -> None:
         self.deepest.apply(self.model)
@@ -223,4 +260,9 @@ def set_weights(model: keras.Model, values: Arrays) -> None:
 
 
 def _weights(model: keras.Model) -> list[Any]:
-    return [weight for layer in model.layers if layer.trainable for weight in layer.weights]
+    return [
+        weight
+        for layer in model.layers
+        if layer.trainable or layer.name == CENTRE_LAYER
+        for weight in layer.weights
+    ]

@@ -10,11 +10,13 @@ import numpy as np
 from transfer_core.config import TrainingConfig
 from transfer_core.training.features.frozen_network import body_for
 from transfer_core.training.freezing import POOLING_LAYER, FreezePlan
+from transfer_core.training.heads import LINEAR_HEADS, LinearHead
 
 if TYPE_CHECKING:
     import keras
 
 OUTPUT_LAYER = "new_layer"
+CENTRE_LAYER = "centre"
 
 
 def build_classifier(
@@ -53,6 +55,15 @@ def _head(
         x = keras.layers.Flatten(name="flatten")(feature_map)
     else:
         x = keras.layers.GlobalAveragePooling2D(name=POOLING_LAYER)(feature_map)
+    if plan.head in LINEAR_HEADS:
+        # Subtracts its moving mean. Keras's Normalization would not follow `set_weights`.
+        x = keras.layers.BatchNormalization(
+            epsilon=0.0, center=False, scale=False, trainable=False, name=CENTRE_LAYER
+        )(x)
+        x = keras.layers.UnitNormalization(name="unit_length")(x)
+        return keras.layers.Dense(
+            num_classes, activation="softmax", kernel_initializer="zeros", name=OUTPUT_LAYER
+        )(x)
     x = keras.layers.Dropout(config.dropout, seed=config.seed, name="dropout")(x)
     if plan.head == "hidden":
         x = keras.layers.Dense(
@@ -67,6 +78,22 @@ def _head(
         kernel_initializer=initializer(seed=config.seed),
         name=OUTPUT_LAYER,
     )(x)
+
+
+def set_linear_head(model: keras.Model, head: LinearHead, share: float = 1.0) -> None:
+    """Set the layers of a classifier, or of its tail, to a head on centred features of unit length.
+
+    Args:
+        model: Its plan has such a head.
+        head: The mean and the weights.
+        share: Of the way from the present weights of the last layer to those of the head, 0-1. The mean is set as a
+            whole.
+    """
+    model.get_layer(CENTRE_LAYER).moving_mean.assign(head.mean)
+    output = model.get_layer(OUTPUT_LAYER)
+    for weight, goal in ((output.kernel, head.kernel), (output.bias, head.bias)):
+        present = weight.numpy()
+        weight.assign(goal if share == 1.0 else present + share * (goal - present))
 
 
 def split_at_boundary(

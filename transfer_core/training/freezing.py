@@ -10,6 +10,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import Head, TrainingConfig
 from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _
+from transfer_core.training.heads import LINEAR_HEADS
 from transfer_core.training.layer_facts import LayerFacts, layer_facts, layers_by_block
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class FreezePlan:
             () if is_from_scratch else config.unfrozen_layers,
             is_from_scratch,
             # Until the training has chosen one, the head that it chooses most often.
-            "hidden" if config.head == "auto" else config.head,
+            "average" if config.head == "auto" else config.head,
             config.hidden_units,
         )
         plan.check_layers()
@@ -157,6 +158,9 @@ class FreezePlan:
         num_inputs = self.backbone.num_features
         if self.head == "flattened_map":
             num_inputs *= self.backbone.blocks[-1].output_size ** 2
+        if self.head in LINEAR_HEADS:
+            # The mean, and a variance of one, in front of the weights.
+            return 2 * num_inputs + (num_inputs + 1) * num_classes
         if self.head == "hidden":
             return (num_inputs + 1) * self.hidden_units + (self.hidden_units + 1) * num_classes
         return (num_inputs + 1) * num_classes
@@ -168,7 +172,10 @@ class FreezePlan:
             unfrozen = sum(layer.num_parameters for layer in layers if self._is_trainable(layer))
         else:
             unfrozen = sum(self._num_trainable(block) for block in self.unfrozen_blocks)
-        return unfrozen + self.num_head_parameters(num_classes)
+        num_head = self.num_head_parameters(num_classes)
+        if self.head in LINEAR_HEADS:
+            num_head -= 2 * self.backbone.num_features
+        return unfrozen + num_head
 
     def _num_trainable(self, block: Block) -> int:
         return block.num_scratch_parameters if self.is_from_scratch else block.num_trainable_parameters

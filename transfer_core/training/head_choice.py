@@ -1,125 +1,212 @@
-"""Choose the head by cross-validation on features of the frozen backbone."""
+"""Choose a head by cross-validation on pooled features, and apply it to a training."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast, get_args
 
 import numpy as np
 
 from transfer_core.config import Head, TrainingConfig
-from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.records import ImageRecord
+from transfer_core.events import HeadChosen
+from transfer_core.training.heads import (
+    LINEAR_HEADS,
+    HeadRecipe,
+    LinearHeadKind,
+    fit_lda,
+    fit_softmax_regression,
+    in_span,
+    log_priors,
+    log_softmax,
+    one_thread,
+    unit_features,
+)
 from transfer_core.types import Array
 
-# Enough images to rank the heads, few enough to take seconds.
-MOST_IMAGES = 300
-_MOST_FOLDS = 3
-# Within these margins the hidden layer is chosen: it did best on the photo sets measured.
-_LINEAR_MARGIN = 0.02
-_MAP_MARGIN = 0.03
-_RIDGE = 0.1
-# The flattened map has fifty times the inputs, so the same learning rate changes its outputs far more.
-_MAP_RATE_SHARE = 0.1
+# Inverse of the L2 penalty for the sum of losses, on features of unit length.
+STRENGTHS = (10.0, 30.0, 100.0, 300.0)
+# Lower, a difference between heads would often be chance.
+_MOST_CHANCE = 0.01
+# The flattened map has fifty times the inputs, so the same learning rate changes its outputs far more. Features of unit
+# length need large weights.
+_RATE_SHARES: dict[Head, float] = {
+    "flattened_map": 0.1,
+    "softmax_regression": 10.0,
+    "lda": 10.0,
+    "average": 10.0,
+}
 
 
-def comparison_images(dataset: ImageDataset, seed: int) -> list[ImageRecord]:
-    """Draw at most 300 training images for the comparison."""
-    images = dataset.images_in("train")
-    drawn = np.random.default_rng([seed, 0, 3]).permutation(len(images))[:MOST_IMAGES]
-    return [images[position] for position in sorted(drawn)]
+@dataclass(frozen=True)
+class HeadChoice:
+    """The result of a cross-validation of heads.
+
+    Args:
+        recipe: The head that was chosen, ready to fit.
+        accuracies: Cross-validated accuracy of each kind, 0-1; empty if there were too few photos to compare.
+        log_losses: Cross-validated cross-entropy of each kind; empty likewise.
+        out_of_fold: Probabilities of the chosen head for each image from folds without it,
+            `[num_images, num_classes]`; NaN for images in no fold. None without folds.
+        folds: Fold of each image as `stratified_folds` gives it; None if there were too few photos.
+    """
+
+    recipe: HeadRecipe
+    accuracies: Mapping[LinearHeadKind, float]
+    log_losses: Mapping[LinearHeadKind, float]
+    out_of_fold: Array | None
+    folds: Array | None
+
+
+def choose_head(
+    features: Array,
+    labels: Array,
+    folds: Array | None,
+    *,
+    kinds: Sequence[LinearHeadKind] = LINEAR_HEADS,
+    class_weights: Sequence[float] | None = None,
+    on_progress: Callable[[int, int], None] = lambda num_done, num_in_all: None,
+) -> HeadChoice:
+    """Choose head and strength by cross-validation.
+
+    The strength is that with the lowest log loss, and LDA gets the scale with the lowest log loss. The average of both
+    heads is taken unless another is right on so many more images that chance would do it in less than 1 % of cases
+    (exact McNemar test: McNemar, 1947). With too few photos for folds the average is taken without a comparison.
+
+    Args:
+        features: Pooled features, `[num_images, num_features]`.
+        labels: Class index of each image; every class from 0 on occurs.
+        folds: Fold of each image as `stratified_folds` gives it; None gives no comparison.
+        kinds: Heads to compare. A single one still gets strength, scale and probabilities.
+        class_weights: Weight of an image of each class; None if all are equal.
+        on_progress: Called with the number of folds done and the number of folds.
+    """
+    default = kinds[0] if len(kinds) == 1 else "average"
+    if folds is None:
+        return HeadChoice(HeadRecipe(default), {}, {}, None, None)
+    num_folds = int(folds.max()) + 1
+    with one_thread():
+        found = _OutOfFold.of(
+            features, labels, folds, class_weights, lambda done: on_progress(done, num_folds)
+        )
+    scored = folds >= 0
+    truth = labels[scored]
+    probabilities = {kind: np.exp(log_softmax(found.logits(kind))) for kind in LINEAR_HEADS}
+    is_right = {kind: probabilities[kind][scored].argmax(axis=1) == truth for kind in kinds}
+    chosen = _better(is_right, default)
+    return HeadChoice(
+        HeadRecipe(chosen, found.strength, found.lda_scale),
+        {kind: float(is_right[kind].mean()) for kind in kinds},
+        {kind: _log_loss(found.logits(kind)[scored], truth) for kind in kinds},
+        probabilities[chosen],
+        folds,
+    )
+
+
+@dataclass(frozen=True)
+class _OutOfFold:
+    """Logits of each image from folds without it."""
+
+    strength: float
+    lda_scale: float
+    regression: Array
+    lda: Array
+
+    @classmethod
+    def of(
+        cls,
+        features: Array,
+        labels: Array,
+        folds: Array,
+        class_weights: Sequence[float] | None,
+        on_fold: Callable[[int], None],
+    ) -> _OutOfFold:
+        num_classes = int(labels.max()) + 1
+        rows, _basis = in_span(np.asarray(features, np.float64))
+        regressions = np.full((len(STRENGTHS), len(rows), num_classes), np.nan)
+        discriminants = np.full((len(rows), num_classes), np.nan)
+        priors = np.full((len(rows), num_classes), np.nan)
+        for fold in range(int(folds.max()) + 1):
+            inside, outside = folds == fold, folds != fold
+            mean = rows[outside].mean(axis=0)
+            train, validation = unit_features(rows[outside], mean), unit_features(rows[inside], mean)
+            for number, strength in enumerate(STRENGTHS):
+                kernel, bias = fit_softmax_regression(train, labels[outside], strength, class_weights)
+                regressions[number, inside] = validation @ kernel + bias
+            kernel, bias = fit_lda(train, labels[outside], features.shape[1])
+            discriminants[inside] = validation @ kernel + bias
+            priors[inside] = log_priors(labels[outside], class_weights)
+            on_fold(fold + 1)
+        scored = folds >= 0
+        truth = labels[scored]
+        weights = None if class_weights is None else np.asarray(class_weights)[truth]
+        losses = [_log_loss(logits[scored], truth, weights) for logits in regressions]
+        scale = _best_scale(discriminants[scored], priors[scored], truth, weights)
+        best = int(np.argmin(losses))
+        return cls(STRENGTHS[best], scale, regressions[best], scale * discriminants + priors)
+
+    def logits(self, kind: LinearHeadKind) -> Array:
+        if kind == "average":
+            return (self.regression + self.lda) / 2
+        return self.lda if kind == "lda" else self.regression
 
 
 def with_head(config: TrainingConfig, head: Head) -> TrainingConfig:
     """Return the config with a head in place of `"auto"`, and a learning rate for that head."""
-    share = _MAP_RATE_SHARE if head == "flattened_map" else 1.0
-    return config.with_changes(head=head, learning_rate=config.learning_rate * share)
+    rate = min(config.learning_rate * _RATE_SHARES.get(head, 1.0), 1.0)
+    return config.with_changes(head=head, learning_rate=rate)
 
 
-def compare_heads(pooled: Array, maps: Array, labels: Array, seed: int) -> dict[Head, float] | None:
-    """Return the cross-validated accuracy of each head, or None if a class has only one image.
-
-    The heads on pooled features are trained directly. For the head on the flattened map, the gain of ridge
-    regression without pooling over ridge regression with pooling is added to the accuracy of the linear head.
+def chosen_event(time: float, choice: HeadChoice) -> HeadChosen:
+    """Return the event for a choice.
 
     Args:
-        pooled: Features, `[num_images, num_features]`.
-        maps: The same before pooling, `[num_images, height, width, num_features]`.
-        labels: Class index of each image.
-        seed: For the folds and the initial hidden layer.
-
-    Returns:
-        Mean accuracies, 0-1.
+        time: In seconds since 1970.
+        choice: The result of the cross-validation.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
-    from sklearn.neural_network import MLPClassifier
+    recipe = choice.recipe
+    accuracies = {str(kind): share for kind, share in choice.accuracies.items()}
+    return HeadChosen(time, recipe.kind, accuracies, recipe.strength, recipe.lda_scale)
 
-    num_folds = min(_MOST_FOLDS, int(np.unique(labels, return_counts=True)[1].min()))
-    if num_folds < 2:
+
+def recipe_of(chosen: HeadChosen) -> HeadRecipe | None:
+    """Return the recipe that an event recorded; None for a head without one."""
+    if chosen.head not in get_args(LinearHeadKind) or chosen.strength is None:
         return None
-    folds = list(StratifiedKFold(num_folds, shuffle=True, random_state=seed).split(pooled, labels))
-
-    def accuracy(score: Callable[[Array, Array], float]) -> float:
-        return float(np.mean([score(train, validation) for train, validation in folds]))
-
-    linear = accuracy(_model_score(lambda: LogisticRegression(max_iter=100), pooled, labels))
-    hidden = accuracy(
-        _model_score(
-            lambda: MLPClassifier(
-                (128,), learning_rate_init=0.003, batch_size=32, max_iter=50, random_state=seed
-            ),
-            pooled,
-            labels,
-        )
-    )
-    by_ridge = [
-        accuracy(_ridge_score(kernel, labels)) for kernel in (_kernel_of_maps(maps), pooled @ pooled.T)
-    ]
-    return {"linear": linear, "hidden": hidden, "flattened_map": linear + by_ridge[0] - by_ridge[1]}
+    return HeadRecipe(cast(LinearHeadKind, chosen.head), chosen.strength, chosen.lda_scale)
 
 
-def best_head(accuracies: dict[Head, float] | None) -> Head:
-    """Return the head to use, given the result of `compare_heads`."""
-    if accuracies is None:
-        return "hidden"
-    best_on_pooled = max(accuracies["linear"], accuracies["hidden"])
-    if accuracies["flattened_map"] > best_on_pooled + _MAP_MARGIN:
-        return "flattened_map"
-    return "linear" if accuracies["linear"] > accuracies["hidden"] + _LINEAR_MARGIN else "hidden"
+def _best_scale(discriminants: Array, priors: Array, truth: Array, weights: Array | None) -> float:
+    """Return the factor of the discriminants with the lowest log loss.
+
+    The target of the true class is (n + 1) / (n + 2), as in Platt, 1999: with few images all may be right, and the best
+    factor would be infinite.
+    """
+    from scipy.optimize import minimize_scalar
+
+    num_images, num_classes = discriminants.shape
+    likely = (num_images + 1) / (num_images + 2)
+    spread = max(float(np.std(discriminants - discriminants.mean(axis=1, keepdims=True))), 1e-12)
+
+    def loss(log_scale: float) -> float:
+        logs = log_softmax(np.exp(log_scale) / spread * discriminants + priors)
+        right = logs[np.arange(num_images), truth]
+        wrong = (logs.sum(axis=1) - right) / (num_classes - 1)
+        return -float(np.average(likely * right + (1 - likely) * wrong, weights=weights))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded").x) / spread)
 
 
-def _model_score(make: Callable[[], Any], pooled: Array, labels: Array) -> Callable[[Array, Array], float]:
-    def score(train: Array, validation: Array) -> float:
-        with warnings.catch_warnings():
-            # Heads need not converge to be ranked.
-            warnings.simplefilter("ignore")
-            model = make().fit(pooled[train], labels[train])
-        return float(model.score(pooled[validation], labels[validation]))
-
-    return score
+def _log_loss(logits: Array, truth: Array, weights: Array | None = None) -> float:
+    return -float(np.average(log_softmax(logits)[np.arange(len(truth)), truth], weights=weights))
 
 
-def _kernel_of_maps(maps: Array) -> Array:
-    """Return the inner products of all flattened maps, position by position to save memory."""
-    positions = maps.reshape(len(maps), -1, maps.shape[-1])
-    total = np.zeros((len(maps), len(maps)))
-    for position in range(positions.shape[1]):
-        features = positions[:, position].astype(np.float32)
-        total += features @ features.T
-    return total / positions.shape[1]
+def _better(is_right: Mapping[LinearHeadKind, Array], default: LinearHeadKind) -> LinearHeadKind:
+    from scipy.stats import binomtest
 
-
-def _ridge_score(kernel: Array, labels: Array) -> Callable[[Array, Array], float]:
-    targets = np.eye(labels.max() + 1)[labels]
-    # Centre and scale, so that one penalty suits every backbone.
-    centred = kernel - kernel.mean(axis=0) - kernel.mean(axis=1)[:, np.newaxis] + kernel.mean()
-    centred = centred / max(float(np.trace(centred)) / len(kernel), 1e-12)
-
-    def score(train: Array, validation: Array) -> float:
-        inside = centred[np.ix_(train, train)] + _RIDGE * np.eye(len(train))
-        outputs = centred[np.ix_(validation, train)] @ np.linalg.solve(inside, targets[train])
-        return float(np.mean(outputs.argmax(axis=1) == labels[validation]))
-
-    return score
+    best = max(is_right, key=lambda kind: is_right[kind].sum())
+    wins = int((is_right[best] & ~is_right[default]).sum())
+    losses = int((is_right[default] & ~is_right[best]).sum())
+    if wins <= losses or binomtest(wins, wins + losses).pvalue >= _MOST_CHANCE:
+        return default
+    return best

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,18 +96,59 @@ def folds_of(dataset: ImageDataset, seed: int) -> Array:
 
 
 def _folds_of_training(images: Sequence[ImageRecord], seed: int) -> Array:
+    labels = np.unique([image.class_name for image in images], return_inverse=True)[1]
+    groups = [image.group or image.id for image in images]
+    folds = stratified_folds(labels, groups, seed, NUM_FOLDS - 1)
+    return np.full(len(images), -1) if folds is None else np.where(folds < 0, -1, folds + 1)
+
+
+def stratified_folds(labels: Array, groups: Sequence[str] | Array, seed: int, num_folds: int) -> Array | None:
+    """Split images into stratified folds of groups.
+
+    Every class occurs outside each fold. Images of a class with one group are in no fold, so that they are always
+    trained on.
+
+    Args:
+        labels: Class index of each image.
+        groups: Group of each image, such as near-duplicates; its images share a fold.
+        seed: For the draw.
+        num_folds: At least 2; fewer if there are fewer groups.
+
+    Returns:
+        Fold of each image from 0 on, -1 for none, as in scikit-learn's `PredefinedSplit`. None if fewer than half of
+        the images, or fewer than two classes, could be in folds.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    names = [image.class_name for image in images]
-    groups = [image.group or image.id for image in images]
-    fewest = min(
-        len({group for group, own in zip(groups, names, strict=True) if own == name}) for name in set(names)
-    )
-    folds = np.full(len(images), -1)
-    num_folds = min(NUM_FOLDS - 1, fewest)
-    if num_folds < 2:
-        return folds
-    parts = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
-    for number, (_rest, chosen) in enumerate(parts.split(names, names, groups), 1):
-        folds[chosen] = number
+    labels = np.asarray(labels)
+    _names, groups = np.unique(np.asarray(groups), return_inverse=True)
+    num_groups = _groups_by_class(labels, groups)
+    can_be_left_out = (num_groups >= 2)[labels]
+    # A group may hold images of several classes.
+    can_be_left_out &= ~np.isin(groups, groups[~can_be_left_out])
+    found = np.unique(labels[can_be_left_out])
+    if len(found) < 2 or can_be_left_out.mean() < 0.5:
+        return None
+    labels_inside, groups_inside = labels[can_be_left_out], groups[can_be_left_out]
+    most = min(num_folds, len(np.unique(groups_inside)), int(np.bincount(labels_inside).max()))
+    folds = np.full(len(labels), -1)
+    inside = np.empty(len(labels_inside), int)
+    with warnings.catch_warnings():
+        # A class may have fewer images than there are folds.
+        warnings.simplefilter("ignore")
+        splits = StratifiedGroupKFold(most, shuffle=True, random_state=seed)
+        for fold, (_others, members) in enumerate(splits.split(labels_inside, labels_inside, groups_inside)):
+            inside[members] = fold
+    folds[can_be_left_out] = inside
+    for label in found:
+        members = labels == label
+        if len(np.unique(folds[members])) == 1:
+            # Both of its groups were drawn into the same fold.
+            first = groups == groups[members][0]
+            folds[first] = (folds[members][0] + 1) % most
     return folds
+
+
+def _groups_by_class(labels: Array, groups: Array) -> Array:
+    pairs = np.unique(np.stack([labels, groups]), axis=1)
+    return np.bincount(pairs[0], minlength=int(labels.max()) + 1)

@@ -14,7 +14,9 @@ from transfer_core.config import TrainingConfig
 from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, TrainingEvent
 from transfer_core.training.batches import LabelledFeatures
 from transfer_core.training.checkpoint import Arrays, Checkpoint, Progress
+from transfer_core.training.classifier import set_linear_head
 from transfer_core.training.compiled_tail import CompiledTail
+from transfer_core.training.heads import LinearHead
 from transfer_core.training.machine import process_memory
 from transfer_core.training.optimizers import learning_rate_schedule
 from transfer_core.training.phase_data import PhaseData
@@ -52,6 +54,8 @@ class PhaseTrainer:
         should_stop: Called after each batch; may block while the run is paused.
         clock: Returns the time in seconds since 1970.
         save: Writes a checkpoint.
+        goal: The head that a cross-validation measured, for the same images: the weights approach it from epoch to
+            epoch, and are its weights after the last. None trains freely.
 
     Attributes:
         plan: What is trainable.
@@ -70,6 +74,7 @@ class PhaseTrainer:
         should_stop: ShouldStop,
         clock: Callable[[], float],
         save: Callable[[Checkpoint], None],
+        goal: LinearHead | None = None,
     ) -> None:
         self.plan = phase.plan
         self._phase = phase
@@ -79,6 +84,7 @@ class PhaseTrainer:
         self._should_stop = should_stop
         self._clock = clock
         self._save = save
+        self._goal = goal
         self._num_batches = data.train.num_batches(config.batch_size)
         self.compiled = CompiledTail(phase, data.tail, config, model, class_weights, self._num_batches)
         self._tail = data.tail
@@ -164,6 +170,9 @@ class PhaseTrainer:
             if self._is_to_stop() or not is_in_bounds:
                 break
         is_whole = self._progress.step == self._num_batches
+        if self._goal and is_whole:
+            share = (self._progress.epoch + 1) / self._phase.num_epochs
+            set_linear_head(self._tail, self._goal, share**2)
         scored = self._validate()
         if scored is not None:
             ended = self._end_epoch(epoch, *scored, is_whole=is_whole)
@@ -275,5 +284,6 @@ def _plus(progress: Progress, loss: float, accuracy: float, num_more: int) -> Pr
         step=progress.step + 1,
         num_images=num_images,
         loss=progress.loss + share * (loss - progress.loss),
-        accuracy=progress.accuracy + share * (accuracy - progress.accuracy),
+        # Rounding adds up to a little above 1.
+        accuracy=min(progress.accuracy + share * (accuracy - progress.accuracy), 1.0),
     )

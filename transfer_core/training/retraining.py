@@ -90,6 +90,7 @@ class Retrainer:
         on_step: Callable[[int], None] = lambda num_done: None,
         checkpoint: Checkpoint | None = None,
         save: Callable[[Checkpoint], None] = lambda checkpoint: None,
+        fit_head: Callable[[], None] | None = None,
     ) -> bool:
         """Train from the start, or from a checkpoint; return whether the loss remained a finite number.
 
@@ -99,6 +100,7 @@ class Retrainer:
             on_step: Called with the number of batches done in all.
             checkpoint: Where to resume; its progress counts the phases in `kept`.
             save: Writes a checkpoint, every 20 seconds at most.
+            fit_head: Sets the head of the first phase in place of its epochs, where it has a closed form.
 
         Raises:
             FeaturesStoppedError: If `should_stop` returned true.
@@ -110,7 +112,9 @@ class Retrainer:
         for place, kept in enumerate(self._kept):
             batches = batches_of(kept.phase)
             num_batches = batches.num_batches(self._config.batch_size)
-            if place < reached.phase:
+            if fit_head and kept.phase == 0:
+                fit_head()
+            if place < reached.phase or (fit_head and kept.phase == 0):
                 num_done += kept.num_epochs * num_batches
                 continue
             compiled = self._phase_trainer(kept.phase).compiled

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
@@ -20,6 +20,7 @@ from transfer_core.errors import NotFoundError, WeightsError, WorkspaceError
 from transfer_core.facts_file import FactsFile
 from transfer_core.language import _
 from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES, Text
+from transfer_core.training.classifier import CENTRE_LAYER
 from transfer_core.training.freezing import POOLING_LAYER
 from transfer_core.workspace import Workspace
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import keras
 
 SIGNATURE_FILE = "signature.json"
+# Heads that differ in their layers: softmax regression and LDA have those of their average.
+LayeredHead = Literal["average", "linear", "hidden", "flattened_map"]
 _LARGEST_IMAGE_SIZE = 2048
 
 
@@ -195,11 +198,13 @@ _SIGNATURE = FactsFile(SIGNATURE_FILE, ModelSignature, _cost)
 _ESSENTIALS = FactsFile(SIGNATURE_FILE, _Essentials, _cost)
 
 
-def head_of(model: keras.Model) -> Head:
-    """Return the kind of head of a classifier; the choices may have left it to a comparison."""
+def head_of(model: keras.Model) -> LayeredHead:
+    """Return the kind of head of a classifier by its layers; the choices may have left it to a comparison."""
     names = {layer.name for layer in model.layers}
     if "flatten" in names:
         return "flattened_map"
+    if CENTRE_LAYER in names:
+        return "average"
     return "hidden" if "hidden_layer" in names else "linear"
 
 

@@ -55,7 +55,7 @@ def planned_stages(
         config: Every choice of the run.
         dataset: Labelled images with their split.
         num_extracted: Images and views in each feature extraction before a phase.
-        num_compared: Images in the comparison of heads; 0 without one.
+        num_compared: Images in the choice of the head; 0 without one.
         cache_dir: Where the rates of earlier runs are.
         is_trained_on_all: Whether folds are measured and all photos are trained on at the end.
     """
@@ -67,11 +67,9 @@ def planned_stages(
     whole = _multiplications(phases[0].plan.backbone.blocks) if phases else 0
     if num_compared:
         seconds = num_compared * whole / _ASSUMED_RATE
-        stages += [
-            ("features", seconds),
-            ("features", seconds),
-            ("head_choice", _ASSUMED_SECONDS_OF_HEAD_CHOICE),
-        ]
+        stages += [("features", seconds), ("head_choice", _ASSUMED_SECONDS_OF_HEAD_CHOICE)]
+        # The features of the later phases come out of the same forward pass.
+        num_extracted = [max(count - num_compared, 0) for count in num_extracted]
     learning = 0.0
     for phase in phases:
         extractions, seconds = _seconds_of(phase, config, num_extracted, *counts)
@@ -112,6 +110,8 @@ def remember_rates(cache_dir: Path, backbone_id: str, measured: Iterable[Measure
         if stage.planned_seconds >= _FEWEST_SECONDS and stage.share >= _FEWEST_SHARE:
             planned, taken = totals.get(stage.phase, (0.0, 0.0))
             totals[stage.phase] = (planned + stage.planned_seconds, taken + stage.seconds)
+    if not totals:
+        return
     for phase, (planned, taken) in totals.items():
         for key in (f"{phase} {backbone_id}", phase):
             is_first = key not in factors

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import cast
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from transfer_core.backbones.backbone import Backbone
@@ -28,6 +27,7 @@ from transfer_core.events import (
     PhaseStarted,
     RunResumed,
     RunStarted,
+    StepsDone,
     TrainingEvent,
 )
 from transfer_core.language import _
@@ -43,17 +43,11 @@ from transfer_core.training.checkpoint import (
     training_key,
 )
 from transfer_core.training.class_balance import class_weights
-from transfer_core.training.classifier import build_classifier
+from transfer_core.training.classifier import build_classifier, set_linear_head
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
-from transfer_core.training.freezing import FreezePlan
-from transfer_core.training.head_choice import (
-    MOST_IMAGES,
-    best_head,
-    compare_heads,
-    comparison_images,
-    with_head,
-)
-from transfer_core.training.out_of_fold import OutOfFold
+from transfer_core.training.head_choice import HeadChoice, choose_head, chosen_event, with_head
+from transfer_core.training.heads import LINEAR_HEADS, LinearHead, LinearHeadKind
+from transfer_core.training.out_of_fold import OutOfFold, folds_of
 from transfer_core.training.phase_data import FeatureExtractor
 from transfer_core.training.phase_trainer import PhaseTrainer
 from transfer_core.training.resources import check_memory
@@ -83,7 +77,7 @@ class Trainer:
     Attributes:
         model: The classifier, once it is built.
         epochs: Every epoch that counts, also those of a checkpoint.
-        head: The head that cross-validation chose; None if the config names the head.
+        head: The head that cross-validation chose or tuned; None if the config names a head without that.
         out_of_fold: Predictions of models that had not learned from the image, where the model has learned from all.
     """
 
@@ -122,6 +116,9 @@ class Trainer:
         self._phase_trainers: dict[int, PhaseTrainer] = {}
         self._last: PhaseTrainer | None = None
         self._start: Arrays = []
+        self._choice: HeadChoice | None = None
+        self._pooled: Array | None = None
+        self._goal: LinearHead | None = None
         # Images done in the current features phase; None before it begins.
         self._num_images_seen: int | None = None
 
@@ -139,7 +136,7 @@ class Trainer:
         self._has_checkpoint = checkpoint is not None
         checkpoint = checkpoint or Checkpoint(Progress())
         self.head = checkpoint.head
-        if self.head:
+        if self.head and self._config.head == "auto":
             self._config = with_head(self._config, cast(Head, self.head.head))
         phases = planned_phases(self._config, self._backbone)
         self._emit_start(phases, checkpoint.progress)
@@ -185,33 +182,51 @@ class Trainer:
 
     def _build(self, phases: list[PlannedPhase]) -> list[PlannedPhase]:
         """Build the model, after choosing a head if the config leaves it open; return the phases with that head."""
-        if self._config.head == "auto":
-            self._config = self._with_best_head(phases[0].plan)
-            phases = planned_phases(self._config, self._backbone)
+        if self._config.head == "auto" and phases[0].plan.is_from_scratch:
+            self._config = with_head(self._config, "linear")
+        elif self._config.head == "auto" or self._config.head in LINEAR_HEADS:
+            self._choose_head(phases)
+        phases = planned_phases(self._config, self._backbone)
         self._extractor = replace(self._extractor, also=[phase.plan for phase in phases])
         self.model = build_classifier(phases[-1].plan, len(self._dataset.class_names), self._config)
+        if self._goal:
+            # Only the mean: the weights begin at zero.
+            set_linear_head(self.model, self._goal, share=0.0)
         return phases
 
-    def _with_best_head(self, plan: FreezePlan) -> TrainingConfig:
-        """Choose a head by comparing heads on features of some training images."""
+    def _choose_head(self, phases: list[PlannedPhase]) -> None:
+        """Choose or tune a head by cross-validation on the pooled features of training and validation images."""
+        plan = phases[0].plan
         if plan.is_from_scratch:
-            return with_head(self._config, "linear")
-        images = comparison_images(self._dataset, self._config.seed)
-        heads: tuple[Head, ...] = ("linear", "flattened_map")
-        frozen = [replace(plan.with_unfrozen(0), head=head) for head in heads]
-        self._extractor = replace(self._extractor, also=frozen)
-        found = {}
-        for one in frozen:
-            self._num_images_seen = None
-            found[one.head], labels = self._extractor.features_of(one, images)
-        accuracies = compare_heads(
-            found["linear"].astype(np.float32), found["flattened_map"], labels, self._config.seed
+            return
+        self._extractor = replace(self._extractor, also=[phase.plan for phase in phases])
+        train = self._dataset.images_in("train")
+        pooled, labels = self._extractor.features_of(
+            replace(plan.with_unfrozen(0), head="average"), [*train, *self._dataset.images_in("validation")]
         )
-        head = best_head(accuracies)
-        shares = {str(name): value for name, value in (accuracies or {}).items()}
-        self.head = HeadChosen(self._clock(), head, shares)
-        self._emit(self.head)
-        return with_head(self._config, head)
+        folds = folds_of(self._dataset, self._config.seed)
+        self._emit(PhaseStarted(self._clock(), "head_choice", int(folds.max()) + 1))
+        is_open = self._config.head == "auto"
+        self._choice = choose_head(
+            pooled,
+            labels,
+            folds if folds.max() > 0 else None,
+            kinds=LINEAR_HEADS if is_open else (cast(LinearHeadKind, self._config.head),),
+            class_weights=self._class_weights(),
+            on_progress=lambda num_done, _all: self._emit(StepsDone(self._clock(), num_done)),
+        )
+        recipe = self._choice.recipe
+        if self.head is None:
+            self.head = chosen_event(self._clock(), self._choice)
+            self._emit(self.head)
+        if is_open:
+            self._config = with_head(self._config, recipe.kind)
+        self._pooled = pooled
+        self._goal = recipe.fit(pooled[: len(train)], labels[: len(train)], self._class_weights())
+
+    def _class_weights(self) -> list[float] | None:
+        weights = class_weights(self._dataset, self._config)
+        return [weights[name] for name in self._dataset.class_names] if weights else None
 
     def _out_of_bounds(self, phase: PlannedPhase, reached: Progress) -> tuple[Outcome, str]:
         if not math.isfinite(reached.best_loss):
@@ -235,18 +250,18 @@ class Trainer:
             phase.plan.apply(self.model)
             self._last = self._phase_trainers[position]
             return self._last
-        weights = class_weights(self._dataset, self._config)
         self._last = None
         trainer = self._last = PhaseTrainer(
             phase,
             self._extractor.prepare(self.model, phase.plan),
             self._config,
             self.model,
-            [weights[name] for name in self._dataset.class_names] if weights else None,
+            self._class_weights(),
             self._emit,
             self._should_stop,
             self._clock,
             self._save_checkpoint,
+            self._goal if phase.name == "head" else None,
         )
         if trains_on_all(self._config):
             self._phase_trainers[position] = trainer
@@ -273,6 +288,8 @@ class Trainer:
             self._clock,
             self._start,
             plan,
+            self._choice if self._phases[0].name == "head" else None,
+            self._pooled,
         )
         outcome: Outcome = "finished"
         message = _(
@@ -306,7 +323,7 @@ class Trainer:
             self._config,
             self._dataset,
             self._extractor.num_extracted,
-            min(num_train, MOST_IMAGES) if self._config.head == "auto" else 0,
+            num_train + num_validation if self._config.head in ("auto", *LINEAR_HEADS) else 0,
             self._extractor.cache_dir,
             is_trained_on_all=trains_on_all(self._config),
         )

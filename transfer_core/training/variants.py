@@ -16,7 +16,8 @@ from transfer_core.facts_file import FactsFile
 from transfer_core.language import _, plural
 from transfer_core.schema import Text
 from transfer_core.training.features.feature_cache import pooled_features
-from transfer_core.training.heads import choose_head
+from transfer_core.training.head_choice import choose_head
+from transfer_core.training.out_of_fold import NUM_FOLDS, stratified_folds
 from transfer_core.types import Array, ShouldStop
 
 # Test accuracy of Lite0 beside Lite2 less that of Lite0 on six photo sets with 5 to 25 photos a class: +0.3 to +3.3
@@ -88,13 +89,13 @@ def compare_variants(
     images = [image for image in dataset.images if image.split != "test"]
     _classes, labels = np.unique([dataset.class_index(image) for image in images], return_inverse=True)
     groups = [image.group or image.id for image in images]
+    folds = stratified_folds(labels, groups, _SEED, NUM_FOLDS) if images else None
     is_right: dict[str, Array] = {}
-    for entry in (backbone, *map(get_backbone, variants)) if variants and images else ():
+    for entry in (backbone, *map(get_backbone, variants)) if variants and folds is not None else ():
         features = pooled_features(dataset, entry, cache_dir, images=images, should_stop=should_stop)
-        chosen = choose_head(features, labels, groups, _SEED, kinds=("average",))
-        if chosen.out_of_fold is None or chosen.folds is None:
-            return None
-        scored = chosen.folds >= 0
+        chosen = choose_head(features, labels, folds, kinds=("average",))
+        assert chosen.out_of_fold is not None and folds is not None
+        scored = folds >= 0
         is_right[entry.name] = chosen.out_of_fold[scored].argmax(axis=1) == labels[scored]
     if not is_right:
         return None

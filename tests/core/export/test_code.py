@@ -37,7 +37,7 @@ from transfer_core.training.train import train
 from transfer_core.workspace import Workspace
 
 REAL_VARIABLE = "TRANSFER_STUDIO_TEST_REAL_SCRIPT"
-MODULES = ("image_path", "augmentation", "class_balance", "layer_rates")
+MODULES = ("image_path", "augmentation", "class_balance", "heads", "layer_rates")
 
 Unpack = Callable[[str], Unpacked]
 
@@ -231,7 +231,7 @@ def assert_same_optimizer(our_pair: tuple[Any, Any], their_pair: tuple[Any, Any]
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
-@pytest.mark.parametrize("head", ["linear", "hidden", "flattened_map"])
+@pytest.mark.parametrize("head", ["average", "linear", "hidden", "flattened_map"])
 def test_the_script_has_the_automatically_chosen_head(head: str, script_of, color_dataset) -> None:
     script, config = script_of(HeadChosen(1.0, head, {}), head="auto", num_unfrozen_blocks=1)
     trained = with_head(config, head)
@@ -287,17 +287,19 @@ def test_a_fifth_of_unknown_photos_is_for_validation(script_of, color_dataset, t
             "head": "hidden",
             "hidden_units": 8,
         },
+        {"head": "average", "class_weights": "on", "num_unfrozen_blocks": 1},
         {"weights": "random", "augmentation": "light", "live_augmentation": True, "class_weights": "on"},
         {"head": "flattened_map", "optimizer": "sgd", "augmentation": "light", "live_augmentation": True},
     ],
-    ids=["gradual", "random", "live"],
+    ids=["gradual", "average", "random", "live"],
 )
 def test_the_script_trains_to_the_weights_of_the_run(
-    choices: dict[str, Any], uneven, script_of, tmp_path: Path, monkeypatch, keras_module
+    choices: dict[str, Any], uneven, tiny_config, script_of, tmp_path: Path, monkeypatch, keras_module
 ) -> None:
-    script, config = script_of(dataset=uneven, cache_dtype="float32", dropout=0.5, **choices)
+    choices = {"cache_dtype": "float32", "dropout": 0.5, **choices}
+    result = train(uneven, tiny_config.with_changes(**choices), tmp_path, tmp_path / "cache")
+    script, config = script_of(*filter(None, [result.head]), dataset=uneven, **choices)
     assert_settings(script, config, uneven)
-    result = train(uneven, config, tmp_path, tmp_path / "cache")
     monkeypatch.chdir(tmp_path)
     script.main(folder_of(uneven, tmp_path / "photos"))
     ours = keras_module.models.load_model(tmp_path / "model.keras")

@@ -5,14 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from transfer_core.training.heads import (
-    LINEAR_HEADS,
-    HeadRecipe,
-    choose_head,
-    folds_of,
-    ledoit_wolf,
-    unit_features,
-)
+from transfer_core.training.head_choice import choose_head
+from transfer_core.training.heads import LINEAR_HEADS, HeadRecipe, ledoit_wolf, unit_features
+from transfer_core.training.out_of_fold import stratified_folds
 
 NUM_CLASSES = 4
 
@@ -27,6 +22,10 @@ def drawn(num_images: int, num_features: int, seed: int = 0, distance: float = 1
 
 def alone(labels: np.ndarray) -> np.ndarray:
     return np.arange(len(labels))
+
+
+def folds_of(labels: np.ndarray, seed: int = 1) -> np.ndarray | None:
+    return stratified_folds(labels, alone(labels), seed, 5)
 
 
 @pytest.mark.parametrize("num_features", [10, 60, 200])
@@ -76,7 +75,7 @@ def test_average_is_the_mean_of_the_logits_of_both() -> None:
 @pytest.mark.parametrize("labels", [[0, 1], [0, 1, 1, 2], [0, 0, 1, 1, 1, 1]])
 def test_few_photos_a_class_give_a_head(kind: str, labels: list[int]) -> None:
     features = np.random.default_rng(0).normal(size=(len(labels), 30)) + 5 * np.array(labels)[:, np.newaxis]
-    choice = choose_head(features, np.array(labels), np.arange(len(labels)), 1, kinds=[kind])
+    choice = choose_head(features, np.array(labels), folds_of(np.array(labels)), kinds=[kind])
     head = choice.recipe.fit(features, np.array(labels))
     assert choice.recipe.kind == kind
     assert head.probabilities(features).argmax(axis=1).tolist() == labels
@@ -84,7 +83,7 @@ def test_few_photos_a_class_give_a_head(kind: str, labels: list[int]) -> None:
 
 def test_too_few_photos_to_compare_give_the_average() -> None:
     features, labels = drawn(NUM_CLASSES, 20)
-    choice = choose_head(features, labels, alone(labels), 1)
+    choice = choose_head(features, labels, folds_of(labels))
     assert (choice.recipe.kind, choice.accuracies, choice.out_of_fold) == ("average", {}, None)
 
 
@@ -92,7 +91,7 @@ def test_groups_share_a_fold_and_every_class_is_outside_each_fold() -> None:
     labels = np.array([0] * 12 + [1] * 3 + [2] * 2)
     groups = np.array([*"aabbccddeeff", *"ghh", *"ij"])
     for seed in range(20):
-        folds = folds_of(labels, groups, seed)
+        folds = stratified_folds(labels, groups, seed, 5)
         assert folds is not None and folds.min() == 0
         assert all(len(set(folds[groups == group])) == 1 for group in groups)
         for fold in range(folds.max() + 1):
@@ -101,15 +100,15 @@ def test_groups_share_a_fold_and_every_class_is_outside_each_fold() -> None:
 
 def test_class_of_one_group_is_always_trained_on() -> None:
     labels = np.array([0, 0, 0, 1, 1, 1, 2])
-    folds = folds_of(labels, alone(labels), 1)
+    folds = stratified_folds(labels, alone(labels), 1, 5)
     assert folds is not None
     assert folds[-1] == -1 and folds[:-1].min() == 0
-    assert folds_of(np.array([0, 1, 2]), np.arange(3), 1) is None
+    assert stratified_folds(np.array([0, 1, 2]), np.arange(3), 1, 5) is None
 
 
 def test_out_of_fold_is_measured_without_the_images_of_the_fold() -> None:
     features, labels = drawn(40, 200, distance=0.0)
-    choice = choose_head(features, labels, alone(labels), 1)
+    choice = choose_head(features, labels, folds_of(labels))
     # Pure noise is right by chance, though the head is right on all that it has learned from.
     assert max(choice.accuracies.values()) < 0.6
     assert (choice.recipe.fit(features, labels).logits(features).argmax(axis=1) == labels).all()
@@ -124,7 +123,7 @@ def test_out_of_fold_is_measured_without_the_images_of_the_fold() -> None:
 
 def test_same_seed_gives_the_same_choice_bit_for_bit() -> None:
     features, labels = drawn(40, 60, distance=0.2)
-    first, second = (choose_head(features, labels, alone(labels), 3) for _ in range(2))
+    first, second = (choose_head(features, labels, folds_of(labels, 3)) for _ in range(2))
     assert first.recipe == second.recipe
     np.testing.assert_array_equal(first.out_of_fold, second.out_of_fold)
 
@@ -132,5 +131,5 @@ def test_same_seed_gives_the_same_choice_bit_for_bit() -> None:
 def test_progress_counts_folds() -> None:
     features, labels = drawn(40, 10)
     seen = []
-    choose_head(features, labels, alone(labels), 1, on_progress=lambda *counts: seen.append(counts))
+    choose_head(features, labels, folds_of(labels), on_progress=lambda *counts: seen.append(counts))
     assert seen == [(fold, 5) for fold in range(1, 6)]

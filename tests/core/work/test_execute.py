@@ -387,6 +387,7 @@ def test_series_are_looked_for_before_the_split_is_used(workspace, run, with_ser
     assert again.validation_ids() == {image.id for image in dataset.images_in("validation")}
     # The page shows the reading of the photos, and its time belongs to the training.
     assert [type(event) for event in events[:3]] == [PhaseStarted, ImagesSeen, RunStarted]
+    assert [phase for phase, _seconds, _is_measured in events[0].stages][:2] == ["features", "head_choice"]
     assert snapshot_of(events).started_at <= events[0].time
     second = TrainingRun.create(workspace, dataset, run.config)
     execute_run(workspace, second, lambda event: None, lambda: False)

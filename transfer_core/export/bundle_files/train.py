@@ -15,6 +15,7 @@ from pathlib import Path
 
 import augmentation
 import class_balance
+import heads
 import image_path
 import keras
 import layer_rates
@@ -30,7 +31,11 @@ HERE = Path(__file__).resolve().parent if "__file__" in globals() else Path.cwd(
 # %%
 GREY_RANGES = (None, None)  # black and white in photos of more than 8 bits, for whole numbers and for floats
 IMAGE_SIZE = 224  # side of the square that every photo is resized to, in pixels
-HEAD = "hidden"  # the new layers: "linear", "hidden" (one more layer between) or "flattened_map"
+# The new layers: "linear", "hidden" (one more layer between) or "flattened_map". On features that are centred and of
+# unit length: "softmax_regression", "lda" (linear discriminant analysis) or their "average".
+HEAD = "hidden"
+HEAD_STRENGTH = None  # of softmax regression: inverse of the penalty of large weights
+LDA_SCALE = None  # turns the discriminants of LDA into logits; None compares them with softmax regression
 HIDDEN_UNITS = 128
 DROPOUT = 0.2  # share of the features set to zero at random in each step
 OPTIMIZER = "adamw"  # "adam", "adamw" or "sgd"
@@ -38,6 +43,7 @@ WEIGHT_DECAY = 1.0
 MOMENTUM = 0.9
 BATCH_SIZE = 32
 LABEL_SMOOTHING = 0.0
+TRAIN_ON_ALL = False  # whether the model that is saved learns from the validation photos too
 WEIGH_CLASSES = False  # whether photos of small classes have a larger weight in the loss
 OVERSAMPLE = False  # whether photos of small classes repeat until all classes are equally large
 AUGMENTATION = "off"  # strength of the augmentation of training photos: "off", "light", "medium" or "strong"
@@ -142,6 +148,16 @@ def build_classifier(backbone, num_classes):
         x = keras.layers.Flatten()(backbone.output)
     else:
         x = keras.layers.GlobalAveragePooling2D(name="pooling")(backbone.output)
+    if HEAD in heads.LINEAR_HEADS:
+        # Subtracts the mean of the training photos, which `set_head` sets.
+        x = keras.layers.BatchNormalization(
+            epsilon=0.0, center=False, scale=False, trainable=False, name="centre"
+        )(x)
+        x = keras.layers.UnitNormalization()(x)
+        outputs = keras.layers.Dense(
+            num_classes, activation="softmax", kernel_initializer="zeros", name="new_layer"
+        )(x)
+        return keras.Model(backbone.input, outputs)
     x = keras.layers.Dropout(DROPOUT, seed=SEED)(x)
     if HEAD == "hidden":
         start = keras.initializers.GlorotUniform(seed=SEED + 1)
@@ -218,6 +234,24 @@ def training_inputs(frozen, pixels, names, is_cached):
     return lambda chosen, versions: cache[versions, chosen]
 
 
+def fitted_head(model, pixels, labels):
+    """Return the head that minimises the loss on photos, for features of the frozen backbone; None for other heads."""
+    if HEAD not in heads.LINEAR_HEADS:
+        return None
+    features = features_of(keras.Model(model.input, model.get_layer("pooling").output), pixels)
+    weights = weights_of_classes(labels, model.output.shape[-1]) if WEIGH_CLASSES else None
+    recipe = heads.HeadRecipe(HEAD, HEAD_STRENGTH, LDA_SCALE)
+    return recipe.fit(features, labels, weights and list(weights.values()))
+
+
+def set_head(model, head, share=1.0):
+    """Set the mean, and move the weights of the last layer by a share of their way to the head."""
+    model.get_layer("centre").moving_mean.assign(head.mean)
+    output = model.get_layer("new_layer")
+    for weight, goal in ((output.kernel, head.kernel), (output.bias, head.bias)):
+        weight.assign(weight.numpy() + share * (goal - weight.numpy()))
+
+
 def begin_epoch(batches, tail, epoch):
     """Draw the same order, versions and dropout seeds for an epoch as the app."""
     batches.begin_epoch(epoch)
@@ -227,7 +261,7 @@ def begin_epoch(batches, tail, epoch):
             layer.seed_generator.state.assign(draws.integers(2**32, size=2, dtype=np.uint32))
 
 
-def train_phase(model, backbone_layers, phase, batches_of, validation, num_epochs_before):
+def train_phase(model, backbone_layers, phase, batches_of, validation, num_epochs_before, head=None):
     """Train one phase, restore the weights of its best epoch, and return the validation loss of each epoch.
 
     Args:
@@ -237,9 +271,10 @@ def train_phase(model, backbone_layers, phase, batches_of, validation, num_epoch
         batches_of: Function of the frozen part and the phase that returns its `Batches`.
         validation: Pixels and class indices.
         num_epochs_before: Number of epochs of the previous phases.
+        head: What the weights of the last layer approach from epoch to epoch; None trains them freely.
     """
     for layer in model.layers:
-        layer.trainable = layer.name in phase["layers"] or layer.name not in backbone_layers
+        layer.trainable = layer.name in phase["layers"] or layer.name not in {*backbone_layers, "centre"}
     frozen, tail = split_at(model, phase["frozen_up_to"])
     batches = batches_of(frozen, phase)
     tail.compile(
@@ -257,6 +292,14 @@ def train_phase(model, backbone_layers, phase, batches_of, validation, num_epoch
     draw = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: begin_epoch(batches, tail, num_epochs_before + epoch + 1)
     )
+    epoch_of = dict.fromkeys(["now"], 0)
+
+    def approach(batch, logs):
+        if head is not None and batch == len(batches) - 1:
+            epoch_of["now"] += 1
+            set_head(tail, head, (epoch_of["now"] / phase["epochs"]) ** 2)
+
+    approaching = keras.callbacks.LambdaCallback(on_train_batch_end=approach)
     pixels, labels = validation
     history = tail.fit(
         batches,
@@ -268,16 +311,16 @@ def train_phase(model, backbone_layers, phase, batches_of, validation, num_epoch
         epochs=phase["epochs"],
         # `Batches` shuffles already.
         shuffle=False,
-        class_weight=weights_of_classes(batches) if WEIGH_CLASSES else None,
-        callbacks=[draw, best],
+        class_weight=weights_of_classes(batches.labels, batches.num_classes) if WEIGH_CLASSES else None,
+        callbacks=[draw, approaching, best],
         verbose=2,
     )
     return history.history["val_cross_entropy"]
 
 
-def weights_of_classes(batches):
+def weights_of_classes(labels, num_classes):
     """Return the loss weight of each class: inversely proportional to its number of photos."""
-    counts = np.bincount(batches.labels, minlength=batches.num_classes)
+    counts = np.bincount(labels, minlength=num_classes)
     return {label: counts.sum() / (len(counts) * max(count, 1)) for label, count in enumerate(counts)}
 
 
@@ -298,17 +341,30 @@ def main(folder):
     backbone = keras.models.load_model(HERE / "backbone.keras", compile=False)
     backbone_layers = {layer.name for layer in backbone.layers}
     model = build_classifier(backbone, len(class_names))
+    head = fitted_head(model, pixels[is_train], labels[is_train])
+    if head is not None:
+        set_head(model, head, share=0.0)
     losses = []
     for number, phase in enumerate(PHASES, 1):
         print(f"phase {number} of {len(PHASES)}: {len(phase['layers'])} layers of the backbone are trained")
         before = model.get_weights()
-        found = train_phase(model, backbone_layers, phase, batches_of, validation, len(losses))
+        found = train_phase(
+            model,
+            backbone_layers,
+            phase,
+            batches_of,
+            validation,
+            len(losses),
+            head if number == 1 and not phase["layers"] else None,
+        )
         if min(found) >= min(losses, default=float("inf")):
             model.set_weights(before)
         losses += found
 
     scores = model.predict(features_of(None, validation[0]), batch_size=BATCH_SIZE, verbose=0)
     accuracy = float(np.mean(scores.argmax(axis=1) == validation[1]))
+    if TRAIN_ON_ALL and head is not None and not any(phase["layers"] for phase in PHASES):
+        set_head(model, fitted_head(model, pixels, labels))
     # Save a model without the optimizer state, which only training needs.
     keras.Model(model.input, model.output).save("my_model.keras")
     print(f"validation accuracy: {accuracy:.4f}")

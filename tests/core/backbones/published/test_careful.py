@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.own.source_model import source_model_backbone, write_source_model
 from transfer_core.backbones.published.careful import CombinedWeights, build_careful
 from transfer_core.backbones.published.efficientnet_lite import build_efficientnet_lite
 from transfer_core.backbones.registry import get_backbone, list_backbones
@@ -96,6 +97,16 @@ def test_checksum_depends_on_every_part() -> None:
 def test_training_the_network_itself_is_refused(choices: dict[str, Any]) -> None:
     with pytest.raises(InvalidConfigError, match="all of it stays frozen"):
         FreezePlan.of(TrainingConfig(backbone=TINY.name, **choices))
+
+
+def test_a_model_on_it_can_be_a_source_and_stays_frozen(tmp_path: Path, pixels: Array, keras_module) -> None:
+    config = TrainingConfig(backbone=TINY.name)
+    model = build_classifier(FreezePlan.of(config), 2, config)
+    facts = {"architecture": TINY.name, "title": "Mine", "class_names": ("a", "b"), "lineage": (TINY.title,)}
+    write_source_model(tmp_path, model, TINY, facts)
+    source = source_model_backbone(tmp_path, get_backbone)
+    assert source.is_frozen_only
+    assert np.array_equal(_outputs(source.build(), pixels), _outputs(TINY.build(), pixels))
 
 
 @pytest.mark.parametrize("backbone", CAREFUL, ids=lambda entry: entry.name)
