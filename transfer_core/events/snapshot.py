@@ -328,6 +328,7 @@ def _phase_started(snapshot: RunSnapshot, event: PhaseStarted) -> RunSnapshot:
         step=event.first_step,
         phase_seconds_at_step=0.0,
         num_images=0,
+        fold_accuracies=() if event.phase == "cross_validation" else snapshot.fold_accuracies,
     )
 
 
