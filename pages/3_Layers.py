@@ -8,7 +8,7 @@ from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.layers.freezing import show_depth, show_network, show_numbers, show_source
 from transfer_core.language import _
-from transfer_core.training.advice import depth_advice, recommended_depth
+from transfer_core.training.advice import RECOMMENDED_DEPTH, depth_advice
 
 
 def show_layers(session: Session) -> None:
@@ -18,10 +18,9 @@ def show_layers(session: Session) -> None:
     plan, dataset = session.freeze_plan, session.dataset
     assert plan is not None and dataset is not None
     num_train_images = len(dataset.images_in("train"))
-    recommended = recommended_depth(plan.backbone, num_train_images)
     if session.num_unfrozen_blocks is None:
-        session.choose_depth(recommended)
-        plan = plan.with_unfrozen(recommended)
+        session.choose_depth(RECOMMENDED_DEPTH)
+        plan = plan.with_unfrozen(RECOMMENDED_DEPTH)
     st.markdown(
         _(
             "The network is a row of blocks. Blocks that are *frozen* stay as they are; the others learn along with "
@@ -30,7 +29,7 @@ def show_layers(session: Session) -> None:
         help=explain("frozen"),
     )
     if not plan.backbone.is_frozen_only:
-        show_source(session, plan, recommended)
+        show_source(session, plan)
         if not plan.is_from_scratch:
             show_depth(session, plan)
     show_network(plan, dataset.class_names)

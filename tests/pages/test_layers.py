@@ -45,11 +45,8 @@ def test_what_is_preselected_is_what_the_hint_recommends(
 ) -> None:
     monkeypatch.setattr("transfer_core.training.advice._FEW_IMAGES", 18)
     page = open_page("3_Layers", model="efficientnet_lite0", images=dataset.id)
-    assert page.slider[0].value == 2
-    assert "the last 2 blocks learn too." in page.info[0].value
-    page.segmented_control[0].set_value("feature extraction").run()
-    page.segmented_control[0].set_value("fine-tuned").run()
-    assert page.slider[0].value == 2
+    assert page.slider[0].value == 0
+    assert "only the new layer learns. Up to 3 blocks are worth a try." in page.info[0].value
 
 
 def test_the_depth_changes_drawing_numbers_hint_and_address(

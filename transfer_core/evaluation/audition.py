@@ -26,7 +26,7 @@ from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.evaluation.intervals import wilson_standard_error
 from transfer_core.language import _
 from transfer_core.training.features.feature_cache import pooled_features
-from transfer_core.training.features.frozen_network import frozen_graph
+from transfer_core.training.features.frozen_network import engine_of, frozen_graph
 from transfer_core.training.freezing import POOLING_LAYER
 from transfer_core.types import Array, ShouldStop
 
@@ -127,7 +127,7 @@ def _audition(
         features = pooled_features(dataset, backbone, cache_dir, on_progress=record, should_stop=should_stop)
         accuracies = probe_accuracies(features[rows], labels, groups)
         paths = [dataset.image_path(image) for image in images]
-        seconds = _seconds_of(passes) or _seconds_per_image(paths, backbone)
+        seconds = _seconds_of(passes) or _seconds_per_image(paths, backbone, cache_dir)
         scores.append(AuditionScore(backbone.name, accuracies, 100 * seconds, backbone.megabytes, len(rows)))
     return scores
 
@@ -213,9 +213,9 @@ def _seconds_of(passes: Sequence[tuple[int, float]]) -> float | None:
     return (last_time - first_time) / (last_count - first_count)
 
 
-def _seconds_per_image(paths: Sequence[Path], backbone: Backbone) -> float:
+def _seconds_per_image(paths: Sequence[Path], backbone: Backbone, cache_dir: Path) -> float:
     """Time forward passes of some images, with decoding; the best of a few, since other programs only slow them."""
-    graph = frozen_graph(backbone, [POOLING_LAYER])
+    graph = frozen_graph(backbone, [POOLING_LAYER], cache_dir, engine_of(backbone, cache_dir))
 
     def read_and_pass(path: Path) -> None:
         # The features of a photo that was damaged or deleted since are still cached.

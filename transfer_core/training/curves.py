@@ -99,10 +99,11 @@ def _memorises(snapshot: RunSnapshot, _num_classes: int) -> str | None:
         return None
     return plural(
         "Validation loss has risen for {count} epoch while training loss falls: the model starts to memorise. More "
-        "photos or stronger augmentation help; the best epoch is kept.",
+        "photos or stronger augmentation help; epoch {kept} is kept.",
         "Validation loss has risen for {count} epochs while training loss falls: the model starts to memorise. More "
-        "photos or stronger augmentation help; the best epoch is kept.",
+        "photos or stronger augmentation help; epoch {kept} is kept.",
         num_since,
+        kept=best.epoch,
     )
 
 
@@ -113,6 +114,10 @@ def _still_improves(snapshot: RunSnapshot, _num_classes: int) -> str | None:
         return None
     if snapshot.outcome is None:
         return _("Validation loss still falls: the model gets better.")
+    # More epochs cannot help a model that knows all its photos, or that stopped getting better by itself.
+    has_run_out = snapshot.epochs[-1].epoch >= snapshot.num_epochs
+    if _knows_its_photos(snapshot) or not has_run_out:
+        return None
     return _("Validation loss was still falling at the end: more epochs would make the model better.")
 
 
@@ -122,9 +127,15 @@ def _was_done_early(snapshot: RunSnapshot, _num_classes: int) -> str | None:
     num_needed = next(epoch for epoch, loss in enumerate(losses, 1) if loss <= good)
     if len(losses) - num_needed < max(_EPOCHS_TO_BE_DONE, len(losses) // 2):
         return None
-    return _(
-        "From epoch {epoch} on nothing got better that counts: the model has learned what it can here."
-    ).format(epoch=num_needed)
+    epoch = snapshot.epochs[num_needed - 1].epoch
+    return _("No real improvement since epoch {epoch}: the model has learned what it can here.").format(
+        epoch=epoch
+    )
+
+
+def _knows_its_photos(snapshot: RunSnapshot) -> bool:
+    """Return whether no training photo was wrong in the last epoch."""
+    return snapshot.epochs[-1].accuracy >= 1
 
 
 def _is_perfect(snapshot: RunSnapshot, _num_classes: int) -> str | None:
@@ -143,8 +154,7 @@ def _does_not_fit(snapshot: RunSnapshot, _num_classes: int) -> str | None:
     if _still_improves(snapshot, _num_classes):
         return None
     return _(
-        "Even of the photos it learns from only {accuracy:.0%} are right: let more blocks learn along, or take a "
-        "larger network."
+        "Training accuracy is only {accuracy:.0%}: let more blocks learn, or choose a larger model."
     ).format(accuracy=best.accuracy)
 
 
@@ -153,8 +163,8 @@ def _has_a_gap(snapshot: RunSnapshot, _num_classes: int) -> str | None:
     if best is None or best.accuracy - best.val_accuracy < _WIDE_GAP:
         return None
     return _(
-        "It knows the photos it learned from much better ({train:.0%} right) than new ones ({validation:.0%}): more "
-        "photos, or stronger augmentation, close this gap."
+        "Training accuracy is {train:.0%}, validation accuracy {validation:.0%}: more photos, or stronger "
+        "augmentation, close this gap."
     ).format(train=best.accuracy, validation=best.val_accuracy)
 
 

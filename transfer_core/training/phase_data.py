@@ -17,10 +17,9 @@ from transfer_core.data.parallel import map_ahead
 from transfer_core.data.records import ImageRecord
 from transfer_core.training.batches import Batch, LabelledFeatures, TrainingBatches, epoch_order, targets_of
 from transfer_core.training.classifier import tail_behind
-from transfer_core.training.features.constant_graph import ConstantGraph
 from transfer_core.training.features.feature_cache import View, load_features
 from transfer_core.training.features.feature_table import FeatureTable
-from transfer_core.training.features.frozen_network import frozen_graph
+from transfer_core.training.features.frozen_network import Graph, engine_of, frozen_graph
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.types import Array, OnProgress, Pixels, ShouldStop
 
@@ -153,17 +152,22 @@ class FeatureExtractor:
         return np.asarray(features), self._labels(images)
 
     def _live(self, plan: FreezePlan, images: list[ImageRecord]) -> LiveBatches:
-        boundary = plan.boundary_layer
         pixels = self._load(plan.with_unfrozen(len(plan.backbone.blocks)), list(map(View, images)))
         return LiveBatches(
             pixels,
             [image.id for image in images],
             self._labels(images),
             Augmentation.of(self.config),
-            frozen_graph(plan.backbone, [boundary]) if boundary is not None else None,
+            self._forward(plan),
             self.config.oversampling,
             self._outputs_of_teacher(images),
         )
+
+    def _forward(self, plan: FreezePlan) -> Graph | None:
+        if plan.boundary_layer is None:
+            return None
+        engine = engine_of(plan.backbone, self.cache_dir)
+        return frozen_graph(plan.backbone, [plan.boundary_layer], self.cache_dir, engine)
 
     def _load(self, plan: FreezePlan, views: list[View]) -> FeatureTable:
         return load_features(
@@ -205,7 +209,7 @@ class LiveBatches:
     image_ids: Sequence[str]
     labels: Array
     augmentation: Augmentation
-    forward: ConstantGraph | None
+    forward: Graph | None
     has_oversampling: bool = False
     teacher_outputs: Array | None = None
 

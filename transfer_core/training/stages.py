@@ -110,6 +110,8 @@ def remember_rates(cache_dir: Path, backbone_id: str, measured: Iterable[Measure
         if stage.planned_seconds >= _FEWEST_SECONDS and stage.share >= _FEWEST_SHARE:
             planned, taken = totals.get(stage.phase, (0.0, 0.0))
             totals[stage.phase] = (planned + stage.planned_seconds, taken + stage.seconds)
+    if not totals:
+        return
     for phase, (planned, taken) in totals.items():
         for key in (f"{phase} {backbone_id}", phase):
             is_first = key not in factors

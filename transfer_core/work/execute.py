@@ -10,6 +10,7 @@ from functools import partial
 
 from msgspec import structs
 
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.dataset import ImageDataset
@@ -28,6 +29,7 @@ from transfer_core.events import (
     PhaseStarted,
     RunEnded,
     RunStarted,
+    Stage,
     TrainingEvent,
 )
 from transfer_core.files import remove
@@ -43,10 +45,12 @@ from transfer_core.runs.run_evaluation import (
     proof_images,
 )
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.all_photos import trains_on_all
 from transfer_core.training.checkpoint import Progress, delete_checkpoints, outcome_of_stop
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
+from transfer_core.training.schedule import planned_phases
 from transfer_core.training.soft_targets import TeacherOutputs
-from transfer_core.training.stages import remember_rates
+from transfer_core.training.stages import planned_stages, remember_rates
 from transfer_core.training.train import MODEL_FILE, TrainingResult, photos_left_out, train
 from transfer_core.types import ShouldStop
 from transfer_core.workspace import Workspace
@@ -88,7 +92,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         if not _load_keras_unless(should_stop):
             raise FeaturesStoppedError
         if not run.has_checkpoint and not get_backbone(backbone.network).hidden:
-            emit = reading = _Reading(emit, len(dataset.images))
+            emit = reading = _Reading(emit, len(dataset.images), _stages(workspace, run, dataset, backbone))
             dataset = keep_series_together(
                 workspace, dataset, on_progress=reading.images_seen, should_stop=should_stop
             )
@@ -114,11 +118,11 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         evaluation, readable = _evaluate(workspace, run, result, emit)
         # A teacher has learned from the other folds: only the first is kept from both models. A training on all photos
         # has trained the folds already.
-        is_measured = bool(run.config.teacher) or result.is_trained_on_all
+        is_measured = bool(run.config.teacher) or evaluation.num_folds > 1
         if result.outcome == "finished" and not is_measured:
             cross_validate(
                 readable,
-                run.config,
+                run.config.with_changes(train_on_all=False),
                 backbone,
                 run.folder,
                 workspace.cache_dir,
@@ -132,19 +136,35 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         delete_checkpoints(run.folder)
 
 
+def _stages(
+    workspace: Workspace, run: TrainingRun, dataset: ImageDataset, backbone: Backbone
+) -> tuple[Stage, ...]:
+    """Plan a run that begins by reading all photos. Their features are then in the cache."""
+    return planned_stages(
+        planned_phases(run.config, backbone),
+        run.config,
+        dataset,
+        (),
+        len(dataset.images),
+        workspace.cache_dir,
+        is_trained_on_all=trains_on_all(run.config),
+    )
+
+
 class _Reading:
     """Emits as a phase that photos are read before the training starts, and counts that time to the training."""
 
-    def __init__(self, emit: Emit, num_images: int) -> None:
+    def __init__(self, emit: Emit, num_images: int, stages: tuple[Stage, ...]) -> None:
         self._emit = emit
         self._num_images = num_images
+        self._stages = stages
         self._began_at = time.time()
         self._has_begun = False
 
     def images_seen(self, num_done: int) -> None:
         if not self._has_begun:
             self._has_begun = True
-            self._emit(PhaseStarted(time.time(), "features", self._num_images, first_step=num_done))
+            self._emit(PhaseStarted(time.time(), "features", self._num_images, num_done, self._stages))
         elif num_done:
             self._emit(ImagesSeen(time.time(), num_done))
 

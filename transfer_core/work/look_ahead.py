@@ -27,7 +27,8 @@ LOOK_AHEAD_VARIABLE = "TRANSFER_STUDIO_LOOK_AHEAD"
 _LEAST_FREE_BYTES = 10**9
 # The browser needs the processor first: it has a page to draw.
 _SECONDS_FOR_THE_FIRST_PAINT = 2.0
-_SECONDS_BETWEEN_LOCK_CHECKS = 1.0
+# Checking 300 runs takes a twentieth of a second.
+SECONDS_BETWEEN_LOCK_CHECKS = 3.0
 _POLL_SECONDS = 0.05
 # Between two photos, while somebody waits for something else.
 _MOST_SECONDS_OF_A_PAUSE = 0.2
@@ -92,7 +93,9 @@ def look_ahead_task(
                 dataset = ImageDataset.load(workspace, dataset_id)
                 behind = [name for name, version in versions.items() if version != dataset.version]
                 if not behind:
-                    _compare_variants(task, workspace, dataset, get_backbone(backbone_names[0], workspace))
+                    chosen = get_backbone(backbone_names[0], workspace)
+                    if not stored_choice(dataset, chosen, workspace.cache_dir):
+                        compare_variants(dataset, chosen, workspace.cache_dir, should_stop=task.should_stop)
                     break
                 versions[behind[0]] = dataset.version
                 if free_disk(workspace.cache_dir) < _LEAST_FREE_BYTES:
@@ -119,15 +122,6 @@ def _load_keras(task: Task[int]) -> None:
             raise FeaturesStoppedError
         time.sleep(_POLL_SECONDS)
     load_keras(num_threads_beside_an_app())
-
-
-def _compare_variants(
-    task: Task[int], workspace: Workspace, dataset: ImageDataset, backbone: Backbone
-) -> None:
-    """Store whether a careful version of the backbone pays, as soon as the photos can be learned from."""
-    if careful_variants(backbone) and not stored_choice(dataset, backbone, workspace.cache_dir):
-        dataset.check_trainable()
-        compare_variants(dataset, backbone, workspace.cache_dir, should_stop=task.should_stop)
 
 
 def _extract(
@@ -184,9 +178,9 @@ class _OtherProcesses:
         self._are_training = False
 
     def are_training(self) -> bool:
-        """Whether any run is locked, as of a second ago at most."""
+        """Whether any run is locked, as of some seconds ago at most."""
         now = time.monotonic()
-        if now - self._checked_at >= _SECONDS_BETWEEN_LOCK_CHECKS:
+        if now - self._checked_at >= SECONDS_BETWEEN_LOCK_CHECKS:
             folders = map(self._workspace.run_dir, self._workspace.run_ids())
             self._are_training = any(is_held(folder) for folder in folders)
             self._checked_at = now

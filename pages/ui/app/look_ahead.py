@@ -52,12 +52,10 @@ def show_look_ahead(session: Session) -> None:
 def _show_count(session: Session) -> None:
     task = _task_of(session)
     if task and task.progress.num_all:
-        progress = task.progress
-        st.caption(
-            _("{num_read:,} of {num_photos:,} photos read").format(
-                num_read=progress.num_done, num_photos=progress.num_all
-            )
+        text = _("{num_read:,} of {num_photos:,} photos read").format(
+            num_read=task.progress.num_done, num_photos=task.progress.num_all
         )
+        st.caption(f":material/visibility: {text}")
 
 
 def _task_of(session: Session) -> Task[int] | None:

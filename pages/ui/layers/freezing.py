@@ -14,7 +14,7 @@ from transfer_core.language import _, plural
 from transfer_core.training.freezing import FreezePlan
 
 
-def show_source(session: Session, plan: FreezePlan, recommended: int) -> None:
+def show_source(session: Session, plan: FreezePlan) -> None:
     """Let the person choose feature extraction, fine-tuning or training from scratch, and explain the choice."""
     words = {
         "feature extraction": _("Feature extraction"),
@@ -27,9 +27,7 @@ def show_source(session: Session, plan: FreezePlan, recommended: int) -> None:
         _("What learns"), list(words), default=present, format_func=words.__getitem__, key=f"source-{present}"
     )
     if chosen not in (None, present):
-        num_blocks = {"feature extraction": 0, "fine-tuned": recommended or 1}.get(
-            chosen, len(plan.backbone.blocks)
-        )
+        num_blocks = {"feature extraction": 0, "fine-tuned": 1}.get(chosen, len(plan.backbone.blocks))
         session.choose_depth(num_blocks, is_from_scratch=chosen == "from scratch")
         st.rerun()
     st.markdown(explain(present))

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.training.advice import depth_advice, recommend, recommended_depth
+from transfer_core.training.advice import depth_advice, recommend
 from transfer_core.training.freezing import FreezePlan
 
 LITE0 = get_backbone("efficientnet_lite0")
@@ -34,26 +34,7 @@ def test_recommendation_is_the_measured_best(dataset_of) -> None:
     assert (config.backbone, config.head, config.optimizer) == ("efficientnet_lite0", "auto", "adamw")
     assert config.weight_decay > 0
     assert config.early_stopping_patience > 0
-    assert (config.num_unfrozen_blocks, config.fine_tune_epochs) == (2, 5)
-
-
-@pytest.mark.parametrize(
-    ("backbone_name", "num_images", "depth"),
-    [
-        ("efficientnet_lite0", 80, 2),
-        ("efficientnet_lite2", 5000, 2),
-        ("efficientnet_lite0", 79, 0),  # too few photos
-        ("vgg16", 5000, 0),  # its last blocks are far heavier than what was measured
-        ("tiny_random", 5000, 0),  # has hardly more blocks than that
-    ],
-)
-def test_blocks_are_unfrozen_where_measurements_favour_it(
-    dataset_of, backbone_name: str, num_images: int, depth: int
-) -> None:
-    recommended = recommend(dataset_of(blue=num_images), get_backbone(backbone_name))
-    assert recommended.config.num_unfrozen_blocks == depth
-    assert ("learn along" in recommended.reasons[0]) == (depth > 0)
-    assert depth_advice(FreezePlan(get_backbone(backbone_name), depth), num_images).fits
+    assert (config.num_unfrozen_blocks, config.fine_tune_epochs) == (0, 5)
 
 
 def test_every_reason_is_a_sentence(dataset_of) -> None:
@@ -90,15 +71,13 @@ def test_depth_suits_the_number_of_images(num_images: int, depth: int, fits: boo
 
 @pytest.mark.parametrize("backbone_name", ["efficientnet_lite0", "vgg16", "tiny_random"])
 @pytest.mark.parametrize("num_images", [1, 79, 80, 160, 1999, 2000, 50_000])
-def test_preselection_hint_and_reasons_name_the_same_depth(
+def test_hint_and_reasons_name_the_depth_of_the_recommended_config(
     dataset_of, backbone_name: str, num_images: int
 ) -> None:
     backbone = get_backbone(backbone_name)
-    depth = recommended_depth(backbone, num_images)
-    advice = depth_advice(FreezePlan(backbone, depth), num_images)
-    assert advice.fits
-    hint = f"the last {depth} blocks learn too." if depth else "only the new layer learns."
-    assert f"Recommended with {num_images:,} training photos: {hint}" in advice.text
     recommended = recommend(dataset_of(blue=num_images), backbone)
-    assert recommended.config.num_unfrozen_blocks == depth
-    assert (f"the last {depth} blocks" in recommended.reasons[0]) == (depth > 0)
+    assert recommended.config.num_unfrozen_blocks == 0
+    assert "All blocks stay frozen." in recommended.reasons[0]
+    advice = depth_advice(FreezePlan.of(recommended.config, backbone), num_images)
+    assert advice.fits
+    assert f"Recommended with {num_images:,} training photos: only the new layer learns." in advice.text

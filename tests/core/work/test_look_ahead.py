@@ -17,7 +17,7 @@ from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.files import remove
 from transfer_core.locks import hold
 from transfer_core.training.features.feature_cache import pooled_features
-from transfer_core.training.variants import careful_variants
+from transfer_core.types import ShouldStop
 from transfer_core.work import look_ahead
 from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.look_ahead import (
@@ -84,7 +84,7 @@ def test_photos_that_arrive_meanwhile_are_read_too(
 
     def arrive(progress: TaskProgress) -> None:
         seen.append((progress.num_done, progress.num_all))
-        if seen.count((6, 6)) == 1 and len(seen) == 2:
+        if seen[-1] == (6, 6) and seen.count((6, 6)) == 1:
             add_files(dataset, photos("blue", 3))
 
     on_progress(task, arrive)
@@ -120,13 +120,16 @@ def test_deleted_dataset_ends_it_quietly(workspace: Workspace, dataset: ImageDat
     assert run(look_ahead_task(workspace, dataset.id, [TINY])) == 0
 
 
-def test_it_waits_while_another_process_trains(workspace: Workspace, dataset: ImageDataset) -> None:
+def test_it_waits_while_another_process_trains(
+    workspace: Workspace, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look_ahead, "SECONDS_BETWEEN_LOCK_CHECKS", 0.0)
     folder = workspace.run_dir(new_id())
     lock = hold(folder)
     (folder / "config.json").touch()
     task = WorkQueue().start(look_ahead_task(workspace, dataset.id, [TINY]))
     assert not task.wait(0.2)
-    assert num_cached(workspace, dataset) == 0 or task.progress == TaskProgress()
+    assert task.progress == TaskProgress()
     lock.release()
     assert task.wait(PATIENCE)
     assert task.progress == TaskProgress("", 6, 6)
@@ -166,35 +169,29 @@ def test_it_pauses_at_each_photo_while_somebody_waits(workspace: Workspace, data
 
 
 def test_careful_versions_are_compared_when_all_photos_are_read(
-    workspace: Workspace, dataset: ImageDataset, photos: Photos, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: list[tuple[str, int]] = []
 
     def compare(photos: ImageDataset, backbone: Backbone, cache_dir: Path, **options: object) -> None:
         compared.append((backbone.name, num_cached(workspace, photos)))
 
-    monkeypatch.setattr(look_ahead, "careful_variants", lambda backbone: ("careful_tiny",))
     monkeypatch.setattr(look_ahead, "compare_variants", compare)
     run(look_ahead_task(workspace, dataset.id, [TINY, "careful_tiny"]))
-    assert compared == [], "a single class"
-    add_files(dataset, photos("blue", 6))
-    run(look_ahead_task(workspace, dataset.id, [TINY, "careful_tiny"]))
-    assert compared == [(TINY, 12)]
+    assert compared == [(TINY, 6)]
 
 
 def test_features_that_a_training_needs(workspace: Workspace, dataset: ImageDataset) -> None:
     def needed(photos: ImageDataset, chosen: str) -> list[str]:
         return backbones_to_read_with(workspace, photos, chosen)
 
-    assert needed(dataset, DEFAULT_BACKBONE) == [
-        DEFAULT_BACKBONE,
-        *careful_variants(get_backbone(DEFAULT_BACKBONE)),
-    ]
+    careful = "efficientnet_lite0_lite2"
+    assert needed(dataset, DEFAULT_BACKBONE) == [DEFAULT_BACKBONE, careful]
     assert needed(dataset, TINY) == [TINY]
     # Weights that are not on this computer.
     assert needed(dataset, "mobilenet_v2") == [DEFAULT_BACKBONE]
-    assert needed(dataset, "efficientnet_lite2")[:2] == ["efficientnet_lite2", DEFAULT_BACKBONE]
-    assert DEFAULT_BACKBONE not in needed(dataset.with_series({}), "efficientnet_lite2")
+    assert needed(dataset, "efficientnet_lite2") == ["efficientnet_lite2", DEFAULT_BACKBONE, careful]
+    assert needed(dataset.with_series({}), "efficientnet_lite2") == ["efficientnet_lite2", careful]
 
 
 @pytest.mark.parametrize(
@@ -214,3 +211,18 @@ def test_it_can_be_switched_off(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert has_look_ahead() is expected
+
+
+def test_variants_are_compared_once_all_features_are_there(
+    workspace: Workspace, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[int, str]] = []
+
+    def compare(
+        photos: ImageDataset, backbone: Backbone, cache_dir: Path, *, should_stop: ShouldStop
+    ) -> None:
+        compared.append((num_cached(workspace, photos), backbone.name))
+
+    monkeypatch.setattr(look_ahead, "compare_variants", compare)
+    run(look_ahead_task(workspace, dataset.id, [TINY]))
+    assert compared == [(6, TINY)]

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import math
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,12 @@ _STEM_FILTERS = 32
 _TOP_FILTERS = 1280
 
 
+@cache
+def _is_installed(package: str) -> bool:
+    # The search takes a millisecond, and a page needs it for several packages at each click.
+    return importlib.util.find_spec(package) is not None
+
+
 @dataclass(frozen=True)
 class PackageWeights:
     """ImageNet weights in an installed Python package.
@@ -59,7 +66,7 @@ class PackageWeights:
     @property
     def are_available(self) -> bool:
         """Whether the package is installed."""
-        return importlib.util.find_spec(self.package) is not None
+        return _is_installed(self.package)
 
     def load(self, model: keras.Model, prefix: str = "") -> None:
         """Copy the tensors of the PyTorch port into the corresponding Keras layers.

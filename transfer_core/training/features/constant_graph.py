@@ -24,6 +24,8 @@ class ConstantGraph:
 
     Attributes:
         output_shapes: Shape of each output of one image.
+        input_shape: Shape of the input: one image with a batch axis.
+        function: The graph itself, from a tensor to a list of tensors.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -36,8 +38,9 @@ class ConstantGraph:
             with keras.StatelessScope(state_mapping=constants):
                 return keras.tree.flatten(model(inputs, training=False))
 
-        signature = tf.TensorSpec((1, *model.input.shape[1:]), tf.float32)
-        self._graph = tf.function(call).get_concrete_function(signature)
+        self.input_shape = (1, *model.input.shape[1:])
+        signature = tf.TensorSpec(self.input_shape, tf.float32)
+        self.function: Any = tf.function(call).get_concrete_function(signature)
         self.output_shapes = tuple(tuple(output.shape[1:]) for output in model.outputs)
 
     def outputs(self, image: Array) -> list[Array]:
@@ -48,7 +51,7 @@ class ConstantGraph:
         """
         import tensorflow as tf
 
-        return [output.numpy()[0] for output in self._graph(tf.constant(image[np.newaxis], tf.float32))]
+        return [output.numpy()[0] for output in self.function(tf.constant(image[np.newaxis], tf.float32))]
 
     def __call__(self, images: Array) -> Array:
         """Return the first output of a batch of at least one image, computed in parallel."""

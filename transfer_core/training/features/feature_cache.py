@@ -37,7 +37,7 @@ from transfer_core.training.features.feature_files import (
     write_files,
 )
 from transfer_core.training.features.feature_table import FeatureTable
-from transfer_core.training.features.frozen_network import frozen_graph
+from transfer_core.training.features.frozen_network import engine_of, frozen_graph
 from transfer_core.training.freezing import POOLING_LAYER, FreezePlan
 from transfer_core.training.layer_facts import layer_facts
 from transfer_core.training.resources import check_disk, has_room
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 _FORMAT_VERSION = 3
 # Rows that are written, and reported, together.
 _BATCH_SIZE = 16
-_SECONDS_IN_ONE_BATCH = 1.0
+_SECONDS_IN_ONE_BATCH = 5.0
 _MOST_READINGS = 5
 
 
@@ -94,7 +94,7 @@ def load_features(
         plan: Where the boundary is. Without a boundary nothing is frozen: the features are the pixels themselves.
         cache_dir: Folder of the cache.
         on_progress: Called with the number of rows done, first with the rows in the cache.
-        should_stop: Called first and after each row. Rows computed before a stop are kept.
+        should_stop: Called before each row. Rows computed before a stop are kept.
         views: The rows; every unchanged image of the dataset if not given.
         augmentation: How views are augmented.
         dtype: Precision of the activations. Pooled features, which are small, are always float32.
@@ -119,8 +119,11 @@ def load_features(
     wanted = [View(image) for image in dataset.images] if views is None else list(views)
     augmentation = augmentation or Augmentation("off", ())
     names = [view.name(augmentation) for view in wanted]
-    family = _Family.of(plan, dtype)
-    found = _Found(cache_dir, family.key, names)
+    found = _Found(cache_dir, _Family.of(plan, dtype).key, names)
+    engine = _engine(plan, cache_dir, lambda: not found.places.keys() >= set(names))
+    family = _Family.of(plan, dtype, engine)
+    if engine:
+        found = _Found(cache_dir, family.key, names)
     missing = {name: view for name, view in zip(names, wanted, strict=True) if name not in found.places}
     on_progress(len(wanted) - len(missing))
     if missing:
@@ -138,7 +141,7 @@ def load_features(
             num_left -= num_rows
             on_progress(len(wanted) - num_left - len(damaged))
 
-        with closing(_compute(dataset, missing, augmentation, list(absent), network)) as rows:
+        with closing(_compute(dataset, missing, augmentation, list(absent), cache_dir, network)) as rows:
             write_files(cache_dir, _batches(rows, absent, damaged, count, should_stop))
         tidy_files(cache_dir, _Found(cache_dir, family.key, names).paths)
         if num_left:
@@ -165,7 +168,7 @@ def pooled_features(
         cache_dir: Folder of the cache.
         images: The rows; every image of the dataset if not given.
         on_progress: Called with the number of rows done.
-        should_stop: Called first and after each row.
+        should_stop: Called before each row.
 
     Returns:
         `[num_images, num_features]`, float32.
@@ -230,18 +233,20 @@ class _Family:
         backbone: The pretrained network.
         boundary: Layer that the rows are the output of; None for pixels.
         dtype: Precision of the rows.
+        engine: What computed them; empty for TensorFlow.
     """
 
     backbone: Backbone
     boundary: str | None
     dtype: str
+    engine: str = ""
 
     @classmethod
-    def of(cls, plan: FreezePlan, dtype: CacheDtype) -> _Family:
+    def of(cls, plan: FreezePlan, dtype: CacheDtype, engine: str = "") -> _Family:
         boundary = plan.boundary_layer
         if boundary is None:
             return cls(plan.backbone, None, "uint8")
-        return cls(plan.backbone, boundary, "float32" if boundary == POOLING_LAYER else dtype)
+        return cls(plan.backbone, boundary, "float32" if boundary == POOLING_LAYER else dtype, engine)
 
     @property
     def key(self) -> str:
@@ -256,6 +261,8 @@ class _Family:
                 self.dtype,
                 num_graph_threads(),
             )
+        if self.engine:
+            facts += (self.engine,)
         kind = POOLED if self.boundary == POOLING_LAYER else ""
         return kind + hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
@@ -277,6 +284,10 @@ class _Family:
         )
 
 
+def _engine(plan: FreezePlan, cache_dir: Path, is_needed: Callable[[], bool]) -> str:
+    return "" if plan.boundary_layer is None else engine_of(plan.backbone, cache_dir, is_needed)
+
+
 def _also_absent(
     cache_dir: Path, family: _Family, plans: Sequence[FreezePlan], dtype: CacheDtype, names: set[str]
 ) -> dict[_Family, set[str]]:
@@ -285,7 +296,7 @@ def _also_absent(
         return {}
     absent: dict[_Family, set[str]] = {}
     num_bytes = len(names) * family.row_bytes
-    for other in {_Family.of(plan, dtype) for plan in plans} - {family}:
+    for other in {_Family.of(plan, dtype, family.engine) for plan in plans} - {family}:
         lacking = names - _Found(cache_dir, other.key, sorted(names)).places.keys()
         num_bytes += len(lacking) * other.row_bytes
         if other.boundary is not None and lacking and has_room(cache_dir, num_bytes):
@@ -298,12 +309,13 @@ def _compute(
     views: Mapping[str, View],
     augmentation: Augmentation,
     families: Sequence[_Family],
+    cache_dir: Path,
     network: keras.Model | None,
 ) -> Generator[tuple[str, View, list[Array] | None]]:
     """Yield the name of each view, the view and its row of each family; None if its photo cannot be read."""
     backbone = families[0].backbone
     boundaries = [family.boundary for family in families if family.boundary is not None]
-    graph = frozen_graph(backbone, boundaries, network) if boundaries else None
+    graph = frozen_graph(backbone, boundaries, cache_dir, families[0].engine, network) if boundaries else None
 
     def row(view: View) -> list[Array] | None:
         try:
@@ -326,21 +338,23 @@ def _batches(
     should_stop: ShouldStop,
 ) -> Iterator[dict[str, NamedRows]]:
     """Collect rows for the files; on a stop, yield those that are computed."""
-    is_stopped = False
-    while not is_stopped:
+    is_at_end = False
+    while not is_at_end:
         num_rows, began_at = 0, time.monotonic()
         collected: dict[_Family, dict[str, Array]] = {family: {} for family in absent}
-        for name, view, outputs in rows:
+        while num_rows < _BATCH_SIZE and time.monotonic() - began_at < _SECONDS_IN_ONE_BATCH:
+            row = None if should_stop() else next(rows, None)
+            is_at_end = row is None
+            if row is None:
+                break
             num_rows += 1
+            name, view, outputs = row
             if outputs is None:
                 damaged.append(view.image)
-            else:
-                for family, output in zip(absent, outputs, strict=True):
-                    if name in absent[family]:
-                        collected[family][name] = output.astype(family.dtype)
-            is_stopped = should_stop()
-            if is_stopped or num_rows == _BATCH_SIZE or time.monotonic() - began_at > _SECONDS_IN_ONE_BATCH:
-                break
+                continue
+            for family, output in zip(absent, outputs, strict=True):
+                if name in absent[family]:
+                    collected[family][name] = output.astype(family.dtype)
         if not num_rows:
             return
         on_rows(num_rows)

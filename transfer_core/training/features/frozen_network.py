@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.parallel import RecentResults
 from transfer_core.training.features.constant_graph import ConstantGraph
+from transfer_core.training.features.openvino_engine import (
+    LEAST_GAIN,
+    OpenVinoGraph,
+    known_gain,
+    openvino_graph,
+    openvino_version,
+    try_openvino,
+)
 from transfer_core.training.freezing import POOLING_LAYER, FreezePlan
 
 if TYPE_CHECKING:
     import keras
 
+Graph = ConstantGraph | OpenVinoGraph
 _Key = tuple[str, str, int]
 
 _BYTES_OF_A_WEIGHT = 4
@@ -21,7 +31,9 @@ _BYTES_OF_A_WEIGHT = 4
 _MOST_BYTES = 400 * 10**6
 
 _bodies: RecentResults[_Key, keras.Model] = RecentResults(2, _MOST_BYTES)
-_graphs: RecentResults[tuple[_Key, tuple[str, ...]], ConstantGraph] = RecentResults(4, _MOST_BYTES)
+_graphs: RecentResults[tuple[_Key, tuple[str, ...], str], Graph] = RecentResults(4, _MOST_BYTES)
+# TensorFlow's engine has no name.
+_engines: RecentResults[_Key, str] = RecentResults(100, _MOST_BYTES)
 
 
 def frozen_body(backbone: Backbone) -> keras.Model:
@@ -63,20 +75,26 @@ def body_for(plan: FreezePlan) -> keras.Model:
 
 
 def frozen_graph(
-    backbone: Backbone, boundaries: Sequence[str], network: keras.Model | None = None
-) -> ConstantGraph:
+    backbone: Backbone,
+    boundaries: Sequence[str],
+    cache_dir: Path,
+    engine: str = "",
+    network: keras.Model | None = None,
+) -> Graph:
     """Return the graph from pixels to the outputs of some layers.
 
     Args:
         backbone: The pretrained network.
         boundaries: Names of its layers, or of the pooling behind it; an output for each.
+        cache_dir: Folder of the feature cache, which also keeps converted graphs.
+        engine: What `engine_of` returned; TensorFlow if not given.
         network: A network with these layers and their pretrained weights, in place of the shared one.
 
     Raises:
         WeightsError: If the pretrained weights are missing or damaged.
     """
 
-    def build() -> ConstantGraph:
+    def constants() -> ConstantGraph:
         import keras
 
         model = network or frozen_body(backbone)
@@ -89,7 +107,45 @@ def frozen_graph(
         ]
         return ConstantGraph(keras.Model(model.input, outputs))
 
-    return _graphs.get((_key(backbone), tuple(boundaries)), build, _num_bytes(backbone))
+    def build() -> Graph:
+        return openvino_graph(cache_dir, f"{key} {boundaries}", constants) if engine else constants()
+
+    key = _key(backbone)
+    return _graphs.get((key, tuple(boundaries), engine), build, _num_bytes(backbone))
+
+
+def engine_of(backbone: Backbone, cache_dir: Path, is_needed: Callable[[], bool] = lambda: False) -> str:
+    """Return the engine that computes the features of a backbone in this process: its name and version.
+
+    The first call decides, so that features of two engines never meet in one training.
+
+    Args:
+        backbone: The pretrained network.
+        cache_dir: Folder of the feature cache, which remembers trials.
+        is_needed: Whether TensorFlow's features are incomplete, so that a trial of another engine is worth its time.
+
+    Returns:
+        Empty for TensorFlow.
+    """
+    if not openvino_version():
+        return ""
+    key = _key(backbone)
+
+    def constants() -> ConstantGraph:
+        graph = frozen_graph(backbone, [POOLING_LAYER], cache_dir)
+        assert isinstance(graph, ConstantGraph)
+        return graph
+
+    def decide() -> str:
+        gain = known_gain(cache_dir, str(key))
+        if gain is None and is_needed():
+            converted = f"{key} {[POOLING_LAYER]}"
+            gain = try_openvino(
+                cache_dir, str(key), constants, lambda: openvino_graph(cache_dir, converted, constants)
+            )
+        return f"openvino {openvino_version()}" if gain is not None and gain > LEAST_GAIN else ""
+
+    return _engines.get(key, decide, 0)
 
 
 def _key(backbone: Backbone) -> _Key:

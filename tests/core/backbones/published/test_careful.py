@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.own.source_model import source_model_backbone, write_source_model
 from transfer_core.backbones.published.careful import CombinedWeights, build_careful
 from transfer_core.backbones.published.efficientnet_lite import build_efficientnet_lite
 from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import InvalidConfigError
 from transfer_core.inference.explanation import GradCam
-from transfer_core.training.advice import depth_advice, recommended_depth
+from transfer_core.training.advice import depth_advice
 from transfer_core.training.classifier import OUTPUT_LAYER, build_classifier
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.types import Array
@@ -98,13 +99,23 @@ def test_training_the_network_itself_is_refused(choices: dict[str, Any]) -> None
         FreezePlan.of(TrainingConfig(backbone=TINY.name, **choices))
 
 
+def test_a_model_on_it_can_be_a_source_and_stays_frozen(tmp_path: Path, pixels: Array, keras_module) -> None:
+    config = TrainingConfig(backbone=TINY.name)
+    model = build_classifier(FreezePlan.of(config), 2, config)
+    facts = {"architecture": TINY.name, "title": "Mine", "class_names": ("a", "b"), "lineage": (TINY.title,)}
+    write_source_model(tmp_path, model, TINY, facts)
+    source = source_model_backbone(tmp_path, get_backbone)
+    assert source.is_frozen_only
+    assert np.array_equal(_outputs(source.build(), pixels), _outputs(TINY.build(), pixels))
+
+
 @pytest.mark.parametrize("backbone", CAREFUL, ids=lambda entry: entry.name)
 def test_backbone_is_hashable_for_caches(backbone: Backbone) -> None:
     assert hash(backbone) == hash(get_backbone(backbone.name))
 
 
-def test_no_depth_is_recommended() -> None:
-    assert (TINY.max_unfrozen_blocks, recommended_depth(TINY, 10_000)) == (0, 0)
+def test_no_depth_is_worth_a_try() -> None:
+    assert TINY.max_unfrozen_blocks == 0
     assert depth_advice(FreezePlan(TINY), 10_000).fits
 
 

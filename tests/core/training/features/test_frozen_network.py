@@ -6,6 +6,7 @@ import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,18 +64,21 @@ class TestBody:
 
 @pytest.mark.usefixtures("keras_module")
 class TestGraph:
-    def test_is_made_once(self) -> None:
-        assert frozen_graph(TINY, [POOLING_LAYER]) is frozen_graph(TINY, [POOLING_LAYER])
+    def test_is_made_once(self, tmp_path: Path) -> None:
+        first, second = (frozen_graph(TINY, [POOLING_LAYER], tmp_path) for _time in range(2))
+        assert first is second
 
     @pytest.mark.parametrize("name", ["tiny_random", "efficientnet_lite0"])
-    def test_an_output_has_the_same_bits_alone_and_beside_others(self, name: str) -> None:
+    def test_an_output_has_the_same_bits_alone_and_beside_others(self, name: str, tmp_path: Path) -> None:
         backbone = get_backbone(name)
         boundaries = [POOLING_LAYER, backbone.blocks[-2].last_layer]
         shape = (backbone.image_size, backbone.image_size, 3)
         image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
-        together = frozen_graph(backbone, boundaries).outputs(image)
+        together = frozen_graph(backbone, boundaries, tmp_path).outputs(image)
         for boundary, output in zip(boundaries, together, strict=True):
-            np.testing.assert_array_equal(frozen_graph(backbone, [boundary]).outputs(image)[0], output)
+            np.testing.assert_array_equal(
+                frozen_graph(backbone, [boundary], tmp_path).outputs(image)[0], output
+            )
 
 
 class TestRecentResults:
