@@ -173,8 +173,8 @@ class TestTrain:
         assert facts["num_train_images"] + facts["num_validation_images"] == 200
         lines = finished.err.splitlines()
         assert lines[0] == "features"
-        assert lines[lines.index("evaluation") - 1].startswith("  epoch 1: loss")
-        allowed = re.compile(r"features|head|evaluation|  epoch .*|  \d+ images")
+        assert lines[lines.index("saving") - 1].startswith("  epoch 1: loss")
+        allowed = re.compile(r"features|head|saving|evaluation|  epoch .*|  \d+ images")
         assert [line for line in lines if not allowed.fullmatch(line)] == []
 
     def test_facts_are_all_there_and_true(self, own: Run, image_folder: Path, workspace: Workspace) -> None:
