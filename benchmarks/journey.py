@@ -33,11 +33,11 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.pixels import pixel_batches
-from transfer_core.events import EpochEnded, PhaseStarted, RunEnded, TrainingEvent
+from transfer_core.events import PhaseStarted, RunEnded, StartScored, TrainingEvent
 from transfer_core.inference.predictor import Predictor
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import recommend
-from transfer_core.training.features.frozen_network import frozen_graph
+from transfer_core.training.features.frozen_network import engine_of, frozen_graph
 from transfer_core.training.freezing import POOLING_LAYER
 from transfer_core.training.train import train
 from transfer_core.work.look_ahead import backbones_to_read_with, look_ahead_task
@@ -193,7 +193,7 @@ def _journey(data: Path, backbone_name: str, is_looked_ahead: bool) -> Journey:
         first_answer, _prediction = timed(lambda: _first_answer(run, dataset))
         other = config.with_changes(learning_rate=config.learning_rate / 2)
         _run, second = _wait_for_run(trainings, dataset, other)
-        return Journey(first, second, first_answer, _forward_pass(dataset, backbone))
+        return Journey(first, second, first_answer, _forward_pass(workspace, dataset, backbone))
 
 
 def _scripts(data: Path, backbone_name: str) -> Scripts:
@@ -215,7 +215,7 @@ def _scripts(data: Path, backbone_name: str) -> Scripts:
             plain_tuned=plain_fit(dataset, tuned)[0],
             frozen=ours(frozen),
             tuned=ours(tuned),
-            forward_pass=_forward_pass(dataset, get_backbone(backbone_name)),
+            forward_pass=_forward_pass(workspace, dataset, get_backbone(backbone_name)),
         )
 
 
@@ -245,7 +245,7 @@ def _waited(started_at: float, events: list[TrainingEvent]) -> Waited:
     ended = events[-1]
     if not isinstance(ended, RunEnded) or ended.outcome != "finished":
         raise click.ClickException(f"the run ended with {ended}")
-    first_point = next(event.time for event in events if isinstance(event, EpochEnded))
+    first_point = next(event.time for event in events if isinstance(event, StartScored))
     begun = [
         ("before", started_at),
         *((event.phase, event.time) for event in events if isinstance(event, PhaseStarted)),
@@ -259,9 +259,10 @@ def _first_answer(run: TrainingRun, dataset: ImageDataset) -> None:
     Predictor.load(run.folder).predict(dataset.image_path(dataset.images[0]).read_bytes())
 
 
-def _forward_pass(dataset: ImageDataset, backbone: Backbone) -> float:
+def _forward_pass(workspace: Workspace, dataset: ImageDataset, backbone: Backbone) -> float:
     """Return the seconds of one forward pass of all decoded photos at the rate of the engine in use."""
-    forward = frozen_graph(backbone, [POOLING_LAYER])
+    engine = engine_of(backbone, workspace.cache_dir)
+    forward = frozen_graph(backbone, [POOLING_LAYER], workspace.cache_dir, engine)
     paths = [dataset.image_path(image) for image in dataset.images]
     batches = list(pixel_batches(paths, backbone.image_size, _PASS_BATCH_SIZE))
     forward(batches[0])

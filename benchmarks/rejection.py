@@ -1,8 +1,9 @@
-"""Comparison of out-of-distribution scores: the share of unknown photos that each rejects.
+"""Comparison of out-of-distribution scores: own new photos kept, other photos rejected.
 
-Train a model on each set with the recommended settings; all photos of the other sets are out of distribution. The
-threshold of each score accepts a fixed share of the validation photos. docs/rejection.md explains the choice of the
-method.
+On pooled features of the frozen backbone. One class is left out in turn; of the others, a few photos are known and the
+rest are the own new photos of a person. Unknown are all photos of the other sets, and those of the class left out. The
+threshold of each score is set by the known photos alone, each measured without itself. docs/rejection.md explains the
+choice of the method.
 
 Example:
     python -m benchmarks.rejection --data photos/flowers --data photos/clothing --data photos/trash
@@ -11,7 +12,7 @@ Example:
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,171 +23,205 @@ import numpy as np
 
 from benchmarks.photos import dataset_of, folders_option, machine
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
-from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.records import ImageRecord
-from transfer_core.inference.cached_outputs import cached_outputs
-from transfer_core.inference.predictor import ModelOutputs, load_model
-from transfer_core.inference.rejection import fit_rejection
-from transfer_core.training.advice import recommend
-from transfer_core.training.train import train
+from transfer_core.inference.rejection import DEFAULT_SHARE, Rejection, fit_rejection
+from transfer_core.training.features.feature_cache import pooled_features
 from transfer_core.workspace import Workspace
 
 Array = np.ndarray[Any, Any]
-Score = Callable[[ModelOutputs], Array]
-Table = dict[str, dict[tuple[str, str], list[tuple[float, ...]]]]
-_SHARES = (0.9, 0.95)
+# Fits on features and labels, and returns scores of other features; larger means more familiar.
+Score = Callable[[Array, Array, Array], Array]
+_NUM_FOLDS = 5
+# A larger share of a set leaves too few own photos to measure on.
+_MOST_KNOWN = 0.8
+_CHOSEN = "cosine, 3 nearest, local scale (chosen)"
 
 
 @dataclass(frozen=True)
-class TrainingOutputs:
-    """Outputs and labels of the training photos, and the trained model."""
+class PhotoSet:
+    """Pooled features, class and group of each photo of a set."""
 
-    outputs: ModelOutputs
+    features: Array
     labels: Array
-    model: Any
+    groups: Array
 
 
 @click.command()
 @folders_option
-@click.option("--seeds", default=3, show_default=True, help="How many splits to try.")
+@click.option("--seeds", default=2, show_default=True, help="How many draws of known photos to try.")
+@click.option("--photos", "counts", default=(10, 15, 30), multiple=True, help="Known photos a class.")
+@click.option("--share", default=DEFAULT_SHARE, show_default=True, help="Of own photos, to be kept.")
 @click.option("--backbone", default=DEFAULT_BACKBONE, show_default=True)
-def main(folders: tuple[Path, ...], seeds: int, backbone: str) -> None:
-    """Print the share of unknown photos that each score rejects."""
+def main(folders: tuple[Path, ...], seeds: int, counts: tuple[int, ...], share: float, backbone: str) -> None:
+    """Print the shares of own photos kept and of unknown photos rejected, by score."""
     if len(folders) < 2:
         raise click.UsageError("One set has to be unknown: give --data at least twice.")
     click.echo(machine())
-    table: Table = {}
     with tempfile.TemporaryDirectory() as root:
-        workspace = Workspace(Path(root))
-        sets = {folder.name: dataset_of(workspace, folder) for folder in folders}
-        for name in sets:
-            for seed in range(1, seeds + 1):
-                click.echo(f"{name}, split {seed}", err=True)
-                for score_name, other, rejected in _rejected(workspace, sets, name, seed, backbone):
-                    table.setdefault(score_name, {}).setdefault((name, other), []).append(rejected)
-    _print(table)
+        sets = {folder.name: _photo_set(Workspace(Path(root)), folder, backbone) for folder in folders}
+    rows: dict[str, dict[str, list[tuple[float, ...]]]] = {}
+    for name in sets:
+        for count in counts:
+            for seed in range(seeds):
+                click.echo(f"{name}, {count} photos a class, draw {seed + 1}", err=True)
+                for score, shares in _shares(sets, name, count, seed, share):
+                    rows.setdefault(score, {}).setdefault(name, []).append(shares)
+    _print(rows, share)
 
 
-def _rejected(
-    workspace: Workspace, sets: dict[str, ImageDataset], name: str, seed: int, backbone: str
-) -> list[tuple[str, str, tuple[float, ...]]]:
-    """Return score name, unknown set, and its rejected share at each threshold, for every pair."""
-    dataset = sets[name].with_split(sets[name].validation_split, seed)
-    config = recommend(dataset, get_backbone(backbone)).config.with_changes(seed=seed)
-    folder = workspace.root / f"{name}-{seed}"
-    train(dataset, config, folder, workspace.cache_dir)
-
-    def outputs_of(photo_set: ImageDataset, images: list[ImageRecord]) -> ModelOutputs:
-        return cached_outputs(folder, config, photo_set, images, workspace.cache_dir)
-
-    train_images = dataset.images_in("train")
-    labels = np.array([dataset.class_index(image) for image in train_images])
-    trained = TrainingOutputs(outputs_of(dataset, train_images), labels, load_model(folder))
-    validation = outputs_of(dataset, dataset.images_in("validation"))
-    unknown = {other: outputs_of(found, list(found.images)) for other, found in sets.items() if other != name}
-    rows = []
-    for score_name, score in _scores(trained).items():
-        validation_scores = score(validation)
-        for other, outputs in unknown.items():
-            thresholds = [np.quantile(validation_scores, 1 - share, method="lower") for share in _SHARES]
-            rejected = tuple(float((score(outputs) < threshold).mean()) for threshold in thresholds)
-            rows.append((score_name, other, rejected))
-    return rows
+def _photo_set(workspace: Workspace, folder: Path, backbone: str) -> PhotoSet:
+    dataset = dataset_of(workspace, folder)
+    features = pooled_features(dataset, get_backbone(backbone), workspace.cache_dir)
+    return PhotoSet(
+        np.array(features),
+        np.array([dataset.class_index(image) for image in dataset.images]),
+        np.array([image.group or image.id for image in dataset.images]),
+    )
 
 
-def _scores(trained: TrainingOutputs) -> dict[str, Score]:
-    """Return every score by its name; larger means closer to the training photos."""
-    assert trained.outputs.features is not None
-    features = _unit(trained.outputs)
-    labels = np.unique(trained.labels)
-    means = np.stack([features[trained.labels == label].mean(axis=0) for label in labels])
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
-    rejection = fit_rejection(trained.outputs.features, trained.outputs.features[:0])
-    scores: dict[str, Score] = {
-        "highest probability": lambda outputs: outputs.probabilities.max(axis=1),
-        "entropy of the probabilities": _entropy,
-        "Mahalanobis, 32 components": lambda outputs: _mahalanobis(trained, outputs, 32),
-        "Mahalanobis, 128 components": lambda outputs: _mahalanobis(trained, outputs, 128),
-        "cosine to the nearest class mean": lambda outputs: (_unit(outputs) @ means.T).max(axis=1),
-        "cosine, mean of the nearest 3 (chosen)": lambda outputs: rejection.familiarity(_unit(outputs)),
+def _shares(
+    sets: dict[str, PhotoSet], name: str, count: int, seed: int, share: float
+) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """Yield the score's name with the shares kept of own, rejected of other and rejected of unknown photos."""
+    found = sets[name]
+    if count > _MOST_KNOWN * np.bincount(found.labels).mean():
+        return
+    others = np.concatenate([other.features for other_name, other in sets.items() if other_name != name])
+    for unknown in np.unique(found.labels):
+        rng = np.random.default_rng([seed, unknown, count])
+        rows = [
+            np.flatnonzero(found.labels == label) for label in np.unique(found.labels) if label != unknown
+        ]
+        known = np.concatenate([rng.permutation(of_class)[:count] for of_class in rows])
+        own = np.setdiff1d(np.flatnonzero(found.labels != unknown), known)
+        # A near-duplicate of a known photo is no new photo.
+        own = own[~np.isin(found.groups[own], found.groups[known])]
+        queries = (found.features[own], others, found.features[found.labels == unknown])
+        for score, (threshold, answers) in _answers(found, known, queries, share).items():
+            kept, *rejected = [float((values >= threshold).mean()) for values in answers]
+            yield score, (kept, *(1 - value for value in rejected))
+
+
+def _answers(
+    found: PhotoSet, known: Array, queries: tuple[Array, ...], share: float
+) -> dict[str, tuple[float, list[Array]]]:
+    """Return the threshold and the scores of the queries by the name of the score."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    features, labels, groups = found.features[known], found.labels[known], found.groups[known]
+    rejection, familiarities = fit_rejection(features, list(groups))
+    answers = {_CHOSEN: (rejection, familiarities)}
+    for count in (1, 3, 5):
+        plain = Rejection(rejection.bank, num_neighbors=count)
+        # Each photo is its own nearest neighbor, with a similarity of 1.
+        without = Rejection(rejection.bank, num_neighbors=count + 1).familiarity(features)
+        answers[f"cosine, {count} nearest"] = (plain, ((count + 1) * without - 1) / count)
+    result = {
+        name: (
+            rejection.with_familiar_share(share, scores).min_familiarity,
+            [rejection.familiarity(rows) for rows in queries],
+        )
+        for name, (rejection, scores) in answers.items()
     }
-    for count in (1, 5, 10):
-        scores[f"cosine, mean of the nearest {count}"] = partial(_nearest, features, count)
-    if "flatten" not in {layer.name for layer in trained.model.layers}:
-        scores["largest logit"] = lambda outputs: _logits(trained.model, outputs).max(axis=1)
-        scores["energy of the logits"] = lambda outputs: _energy(_logits(trained.model, outputs))
-    return scores
+    folds = list(
+        StratifiedGroupKFold(_NUM_FOLDS, shuffle=True, random_state=0).split(features, labels, groups)
+    )
+    for name, score in _SCORES.items():
+        out_of_fold = np.empty(len(known))
+        for inside, outside in folds:
+            out_of_fold[outside] = score(features[inside], labels[inside], features[outside])
+        num_below = int((1 - share) * (len(known) + 1) + 1e-9)
+        threshold = float(np.sort(out_of_fold)[num_below - 1]) if num_below else -np.inf
+        result[name] = (threshold, [score(features, labels, rows) for rows in queries])
+    return result
 
 
-def _unit(outputs: ModelOutputs) -> Array:
-    rows = np.asarray(outputs.features, np.float32)
+def _unit(rows: Array) -> Array:
     units: Array = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     return units
 
 
-def _nearest(features: Array, count: int, outputs: ModelOutputs) -> Array:
-    means: Array = np.sort(_unit(outputs) @ features.T, axis=1)[:, -count:].mean(axis=1)
-    return means
+def _nearest_mean(features: Array, labels: Array, queries: Array) -> Array:
+    means = np.stack([_unit(features)[labels == label].mean(axis=0) for label in np.unique(labels)])
+    similarities: Array = (_unit(queries) @ _unit(means).T).max(axis=1)
+    return similarities
 
 
-def _entropy(outputs: ModelOutputs) -> Array:
-    sums: Array = (outputs.probabilities * np.log(outputs.probabilities + 1e-12)).sum(axis=1)
-    return sums
+def _whitened(features: Array, labels: Array) -> tuple[Callable[[Array], Array], Array]:
+    """Return the map into the metric of shrinkage LDA on centred unit-length features, and the class means there."""
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    center = features.mean(axis=0)
+    rows = _unit(features - center)
+    means = np.stack([rows[labels == label].mean(axis=0) for label in np.unique(labels)])
+    within = rows - means[np.searchsorted(np.unique(labels), labels)]
+    shrinkage = ledoit_wolf_shrinkage(within, assume_centered=True)
+    floor = shrinkage * (within**2).mean()
+    _left, singular, basis = np.linalg.svd(within, full_matrices=False)
+    variances = (1 - shrinkage) * singular**2 / len(rows) + floor
+    factors = np.sqrt(floor / variances) - 1
+
+    def whiten(units: Array) -> Array:
+        scaled: Array = (units + (units @ basis.T * factors) @ basis) / np.sqrt(floor)
+        return scaled
+
+    return lambda queries: whiten(_unit(queries - center)), whiten(means)
 
 
-def _logits(model: Any, outputs: ModelOutputs) -> Array:
-    """Return the logits of the head for pooled features."""
-    rows = np.asarray(outputs.features, np.float32)
-    for layer in model.layers:
-        if layer.name == "hidden_layer":
-            kernel, bias = layer.get_weights()
-            rows = np.maximum(rows @ kernel + bias, 0)
-    kernel, bias = model.get_layer("new_layer").get_weights()
-    logits: Array = rows @ kernel + bias
-    return logits
-
-
-def _energy(logits: Array) -> Array:
-    """Return the log-sum-exp of the logits, the negative energy (Liu, Wang, Owens and Li, 2020)."""
-    highest = logits.max(axis=1, keepdims=True)
-    energies: Array = np.log(np.exp(logits - highest).sum(axis=1)) + highest[:, 0]
-    return energies
-
-
-def _mahalanobis(trained: TrainingOutputs, outputs: ModelOutputs, num_components: int) -> Array:
-    """Return the negative Mahalanobis distance to the nearest class mean (Lee, Lee, Lee and Shin, 2018).
-
-    Principal components come first, since there are more features than photos.
-    """
-    from sklearn.covariance import LedoitWolf
-    from sklearn.decomposition import PCA
-
-    num_components = min(num_components, len(trained.labels) - 1)
-    components = PCA(num_components, random_state=0).fit(trained.outputs.features)
-    known = components.transform(trained.outputs.features)
-    means = np.stack([known[trained.labels == label].mean(axis=0) for label in np.unique(trained.labels)])
-    precision = LedoitWolf(assume_centered=True).fit(known - means[trained.labels]).precision_
-    features = components.transform(outputs.features)
-    distances = [(((features - mean) @ precision) * (features - mean)).sum(axis=1) for mean in means]
-    nearest: Array = -np.min(distances, axis=0)
+def _mahalanobis(features: Array, labels: Array, queries: Array) -> Array:
+    """Return the negative distance to the nearest class mean (Lee, Lee, Lee and Shin, 2018)."""
+    whiten, means = _whitened(features, labels)
+    rows = whiten(queries)
+    squares = (rows**2).sum(axis=1)[:, np.newaxis] - 2 * rows @ means.T + (means**2).sum(axis=1)
+    nearest: Array = -squares.min(axis=1)
     return nearest
 
 
-def _print(table: Table) -> None:
-    pairs = list(next(iter(table.values())))
-    headings = [f"{name} x {other}"[:20] for name, other in pairs]
-    for index, share in enumerate(_SHARES):
-        click.echo(f"\nShare of unknown photos rejected, with {share:.0%} of the validation photos accepted")
-        click.echo(f"{'':<38} {'mean':>6} {'least':>6}  " + "  ".join(headings))
-        rows = {
-            score_name: [float(np.mean([rejected[index] for rejected in by_pair[pair]])) for pair in pairs]
-            for score_name, by_pair in table.items()
-        }
-        for score_name, shares in sorted(rows.items(), key=lambda row: -float(np.mean(row[1]))):
-            each = "  ".join(
-                f"{share:>{len(title)}.1%}" for share, title in zip(shares, headings, strict=True)
-            )
-            click.echo(f"{score_name:<38} {np.mean(shares):>6.1%} {min(shares):>6.1%}  {each}")
+def _whitened_nearest(features: Array, labels: Array, queries: Array) -> Array:
+    whiten, _means = _whitened(features, labels)
+    similarities = _unit(whiten(queries)) @ _unit(whiten(features)).T
+    nearest: Array = np.sort(similarities, axis=1)[:, -3:].mean(axis=1)
+    return nearest
+
+
+def _of_logits(kind: str, features: Array, labels: Array, queries: Array) -> Array:
+    from scipy.special import log_softmax, logsumexp
+    from sklearn.linear_model import LogisticRegression
+
+    center = features.mean(axis=0)
+    model = LogisticRegression(C=30, max_iter=300, tol=1e-3).fit(_unit(features - center), labels)
+    logits = model.decision_function(_unit(queries - center))
+    if logits.ndim == 1:
+        logits = np.stack([-logits / 2, logits / 2], axis=1)
+    scores: Array = {
+        "largest": lambda: logits.max(axis=1),
+        "energy": lambda: logsumexp(logits, axis=1),
+        "probability": lambda: log_softmax(logits, axis=1).max(axis=1),
+    }[kind]()
+    return scores
+
+
+_SCORES: dict[str, Score] = {
+    "cosine to the nearest class mean": _nearest_mean,
+    "Mahalanobis, shrunk covariance": _mahalanobis,
+    "cosine, 3 nearest, in that metric": _whitened_nearest,
+    "largest logit": partial(_of_logits, "largest"),
+    "energy of the logits": partial(_of_logits, "energy"),
+    "highest probability": partial(_of_logits, "probability"),
+}
+
+
+def _print(rows: dict[str, dict[str, list[tuple[float, ...]]]], share: float) -> None:
+    """Print mean and least over the sets of own photos kept, others rejected, and unknown classes rejected."""
+    click.echo(f"\nThresholds to keep {share:.0%} of own new photos; mean over the sets (least of the sets)")
+    click.echo(f"{'':<42}{'own kept':>16}{'others rejected':>18}{'unknown class':>16}")
+    means = {
+        name: np.array([np.mean(cell, axis=0) for cell in cells.values()]) for name, cells in rows.items()
+    }
+    for name, by_set in sorted(means.items(), key=lambda row: -row[1].mean(axis=0)[2]):
+        columns = [
+            f"{mean:.1%} ({least:.0%})" for mean, least in zip(by_set.mean(0), by_set.min(0), strict=True)
+        ]
+        click.echo(f"{name:<42}{columns[0]:>16}{columns[1]:>18}{columns[2]:>16}")
 
 
 if __name__ == "__main__":

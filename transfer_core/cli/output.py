@@ -27,6 +27,7 @@ from transfer_core.events import (
     RunPaused,
     RunResumed,
     RunSnapshot,
+    StartScored,
     TrainingEvent,
 )
 from transfer_core.inference.predictor import Prediction
@@ -70,14 +71,13 @@ def print_event(event: TrainingEvent) -> None:
         case FoldEnded():
             line = _("  part {fold} of {num_folds}: {accuracy:.1%} right")
             print_note(line.format(fold=event.fold, num_folds=event.num_folds, accuracy=event.val_accuracy))
-        case EpochEnded():
+        case StartScored() | EpochEnded():
             line = _(
                 "  epoch {epoch}: loss {loss:.3f}, accuracy {accuracy:.1%}, validation accuracy {val:.1%}"
             )
+            epoch = event.epoch if isinstance(event, EpochEnded) else 0
             print_note(
-                line.format(
-                    epoch=event.epoch, loss=event.loss, accuracy=event.accuracy, val=event.val_accuracy
-                )
+                line.format(epoch=epoch, loss=event.loss, accuracy=event.accuracy, val=event.val_accuracy)
             )
 
 
@@ -94,6 +94,7 @@ def training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
     best = snapshot.best
     if best is None or snapshot.outcome == "interrupted":
         raise TrainingError(snapshot.message)
+    evaluation = run.evaluation()
     return {
         "run_id": run.id,
         "run_dir": str(run.folder.resolve()),
@@ -103,6 +104,15 @@ def training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
         "val_accuracy": best.val_accuracy,
         "val_loss": best.val_loss,
         "best_epoch": best.epoch,
+        "trained_on_all": run.is_trained_on_all,
+        "out_of_fold": None
+        if evaluation is None or evaluation.num_folds < 2
+        else {
+            "num_folds": evaluation.num_folds,
+            "num_images": evaluation.num_images,
+            "accuracy": evaluation.accuracy,
+            "accuracy_interval": list(evaluation.accuracy_interval),
+        },
         "head": {"chosen": snapshot.head.head, "accuracies": snapshot.head.accuracies}
         if snapshot.head
         else None,

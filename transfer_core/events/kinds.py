@@ -174,6 +174,22 @@ class BatchEnded(TrainingEvent, frozen=True):
     epoch_share: Share = 1.0
 
 
+class StartScored(TrainingEvent, frozen=True):
+    """The new layer was scored before its first step: the point of epoch 0 in a chart.
+
+    Args:
+        loss: Mean cross-entropy of the training images.
+        accuracy: Their accuracy, 0-1.
+        val_loss: Mean cross-entropy of the validation images.
+        val_accuracy: Their accuracy, 0-1.
+    """
+
+    loss: Loss
+    accuracy: Share
+    val_loss: Loss
+    val_accuracy: Share
+
+
 class EpochEnded(TrainingEvent, frozen=True):
     """Every training image was seen once more and the validation images were scored.
 

@@ -25,6 +25,7 @@ from transfer_core.events.kinds import (
     RunPaused,
     RunResumed,
     RunStarted,
+    StartScored,
     StepsDone,
     TrainingEvent,
 )
@@ -79,6 +80,7 @@ class RunSnapshot:
     memory_bytes: int | None = None
     head: HeadChosen | None = None
     left_out: tuple[tuple[str, str], ...] = ()
+    start: StartScored | None = None
     epochs: tuple[EpochEnded, ...] = ()
     fold_accuracies: tuple[float, ...] = ()
     outcome: Outcome | None = None
@@ -284,6 +286,8 @@ def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
             return replace(snapshot, step=event.num_done)
         case HeadChosen():
             return replace(snapshot, head=event)
+        case StartScored():
+            return replace(snapshot, start=event)
         case BatchEnded():
             return replace(
                 snapshot,
@@ -324,6 +328,7 @@ def _phase_started(snapshot: RunSnapshot, event: PhaseStarted) -> RunSnapshot:
         step=event.first_step,
         phase_seconds_at_step=0.0,
         num_images=0,
+        fold_accuracies=() if event.phase == "cross_validation" else snapshot.fold_accuracies,
     )
 
 

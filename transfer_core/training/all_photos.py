@@ -218,7 +218,8 @@ class AllPhotos:
         return min(most, math.floor(num_trained / last.num_epochs))
 
     def _fold_done(self, number: int, folds: Array, probabilities: Array) -> None:
-        if self.dataset.split_by != "folds":
+        # Folds that are not trained here are trained by the cross-validation that follows.
+        if self.dataset.split_by != "folds" or self.extractor.is_live:
             self.emit(StepsDone(self.clock(), number + 1))
             return
         own = folds == number

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import structs
 
 from transfer_core.config import TrainingConfig
-from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, TrainingEvent
+from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, StartScored, TrainingEvent
 from transfer_core.training.batches import LabelledFeatures
 from transfer_core.training.checkpoint import Arrays, Checkpoint, Progress
 from transfer_core.training.classifier import set_linear_head
@@ -110,6 +110,8 @@ class PhaseTrainer:
         now = self._clock()
         self._saved_at = now - self._paused_seconds
         self._emit(PhaseStarted(now, self._phase.name, num_steps, self._step))
+        if self.plan.is_all_frozen and checkpoint.progress == Progress():
+            self._score_start()
         is_in_bounds = True
         while self._has_next_epoch and is_in_bounds:
             is_in_bounds = self._train_epoch()
@@ -155,6 +157,15 @@ class PhaseTrainer:
         if checkpoint.weights:
             self.compiled.restore(checkpoint)
         self._best_weights = checkpoint.best_weights or self._tail.get_weights()
+
+    def _score_start(self) -> None:
+        """Emit the scores before the first step. With frozen layers this takes milliseconds."""
+        if not isinstance(self.data.train, LabelledFeatures):
+            return
+        train, validation = (
+            _scores(self.predict(split), split.labels) for split in (self.data.train, self.data.validation)
+        )
+        self._emit(StartScored(self._clock(), *train, *validation))
 
     def _train_epoch(self) -> bool:
         """Train on every image once, then validate. Return whether the loss is finite."""
@@ -212,23 +223,19 @@ class PhaseTrainer:
     def _validate(self) -> tuple[float, float] | None:
         """Return validation loss and accuracy, or None if a stop cannot wait for them."""
         validation: LabelledFeatures = self.data.validation
-        losses: list[float] = []
-        hits: list[bool] = []
+        parts: list[Array] = []
         stop_seen_at: float | None = None
         if self._validation_seconds > _MOST_SECONDS_OF_VALIDATION_AFTER_STOP and self._is_to_stop():
             return None
         began = time.monotonic() - self._paused_seconds
-        for features, labels in validation.batches(_VALIDATION_BATCH_SIZES[self._phase.plan.is_all_frozen]):
+        for features, _targets in validation.batches(_VALIDATION_BATCH_SIZES[self._phase.plan.is_all_frozen]):
             if stop_seen_at is None and self._is_to_stop():
                 stop_seen_at = time.monotonic()
             elif stop_seen_at and time.monotonic() - stop_seen_at > _MOST_SECONDS_OF_VALIDATION_AFTER_STOP:
                 return None
-            scores = self._tail.predict_on_batch(features)
-            right = scores[np.arange(len(labels)), labels]
-            losses += (-np.log(np.clip(right, _EPSILON, 1.0))).tolist()
-            hits += (scores.argmax(axis=1) == labels).tolist()
+            parts.append(self._tail.predict_on_batch(features))
         self._validation_seconds = time.monotonic() - self._paused_seconds - began
-        return float(np.mean(losses)), float(np.mean(hits))
+        return _scores(np.concatenate(parts), validation.labels)
 
     def _end_epoch(self, epoch: int, val_loss: float, val_accuracy: float, *, is_whole: bool) -> EpochEnded:
         """Keep the weights if they are the best. A partial epoch, after a stop, is not counted as done."""
@@ -273,6 +280,13 @@ class PhaseTrainer:
         num_steps = self._phase.num_epochs * self._num_batches
         schedule = learning_rate_schedule(self._phase.learning_rate, num_steps)
         return float(schedule(self._tail.optimizer.iterations - 1))
+
+
+def _scores(probabilities: Array, labels: Array) -> tuple[float, float]:
+    """Return mean cross-entropy and accuracy."""
+    right = probabilities[np.arange(len(labels)), labels]
+    loss = float(np.mean(-np.log(np.clip(right, _EPSILON, 1.0))))
+    return loss, float(np.mean(probabilities.argmax(axis=1) == labels))
 
 
 def _plus(progress: Progress, loss: float, accuracy: float, num_more: int) -> Progress:

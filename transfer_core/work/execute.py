@@ -118,11 +118,11 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         evaluation, readable = _evaluate(workspace, run, result, emit)
         # A teacher has learned from the other folds: only the first is kept from both models. A training on all photos
         # has trained the folds already.
-        is_measured = bool(run.config.teacher) or result.is_trained_on_all
+        is_measured = bool(run.config.teacher) or evaluation.num_folds > 1
         if result.outcome == "finished" and not is_measured:
             cross_validate(
                 readable,
-                run.config,
+                run.config.with_changes(train_on_all=False),
                 backbone,
                 run.folder,
                 workspace.cache_dir,

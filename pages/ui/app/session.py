@@ -62,6 +62,7 @@ class Session:
         suspicions: Its labels that are likely wrong.
         is_from_scratch: Whether the network starts from random weights.
         has_own_choices: Whether the person chooses the numbers rather than taking those recommended.
+        looks_once: Whether the person switched off a careful version of the model in the recommended training.
         deleted_run_id: The run that was deleted last and can be restored, or None.
         deleted_source_id: The own model that was deleted last and can be restored, or None.
         results_part: The part of the Results page that is open.

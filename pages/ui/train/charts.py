@@ -26,17 +26,19 @@ def show_curves(snapshot: RunSnapshot) -> None:
 
 
 def _show_curve(snapshot: RunSnapshot, measure: str, title: str, *, percent: bool) -> None:
+    starts = [(0, snapshot.start)] if snapshot.start else []
+    points = [*starts, *((one.epoch, one) for one in snapshot.epochs)]
     history = pd.DataFrame(
         {
-            "epoch": [epoch.epoch for epoch in snapshot.epochs],
-            _("training"): [getattr(epoch, measure) for epoch in snapshot.epochs],
-            _("validation"): [getattr(epoch, f"val_{measure}") for epoch in snapshot.epochs],
+            "epoch": [epoch for epoch, _scores in points],
+            _("training"): [getattr(scores, measure) for _epoch, scores in points],
+            _("validation"): [getattr(scores, f"val_{measure}") for _epoch, scores in points],
         }
     )
     last = history.iloc[-1] if len(history) else None
     described = (
         _("{title}. After {epochs} epochs: training {train:.2f}, validation {validation:.2f}.").format(
-            title=title, epochs=len(history), train=last.iloc[1], validation=last.iloc[2]
+            title=title, epochs=int(last.iloc[0]), train=last.iloc[1], validation=last.iloc[2]
         )
         if last is not None
         else _("{title}. No epoch has ended yet.").format(title=title)

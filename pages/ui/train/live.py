@@ -52,7 +52,7 @@ def show_live(session: Session) -> None:
     snapshot = trainings().snapshot(run_id)
     show_left_out(snapshot)
     show_head_choice(snapshot)
-    if snapshot.epochs or snapshot.batch_losses:
+    if snapshot.start or snapshot.epochs or snapshot.batch_losses:
         for sentence in read_curves(snapshot, len(run.class_names)):
             st.caption(f":material/lightbulb: {sentence}")
         show_curves(snapshot)

@@ -62,7 +62,7 @@ COMMANDS = (
     "sweep",
     "train",
 )
-TRAIN_PHASE = "transfer_core.training.trainer.Trainer._train_phase"
+TRAIN_PHASE = "transfer_core.training.trainer.Trainer._phase_trainer"
 TINY = ("--backbone", "tiny_random", "--epochs", "1")
 
 
@@ -173,7 +173,7 @@ class TestTrain:
         assert facts["num_train_images"] + facts["num_validation_images"] == 200
         lines = finished.err.splitlines()
         assert lines[0] == "features"
-        assert lines[-2].startswith("  epoch 1: loss")
+        assert lines[lines.index("evaluation") - 1].startswith("  epoch 1: loss")
         allowed = re.compile(r"features|head|evaluation|  epoch .*|  \d+ images")
         assert [line for line in lines if not allowed.fullmatch(line)] == []
 
@@ -597,7 +597,7 @@ class TestOtherCommands:
         # From cached features of half precision, where the other is from the files.
         assert facts["log_loss"] == pytest.approx(on_disk["log_loss"], abs=0.01)
         assert facts["num_images"] == 6
-        assert facts.keys() == {"left_out", *on_disk}
+        assert facts.keys() == {"left_out", "trained_on_all", *on_disk}
         assert {"accuracy_interval", "per_class", "macro_f1", "weighted", "top2", "roc_auc"} <= facts.keys()
         assert {"ece", "temperature", "outcomes"} <= facts.keys()
 

@@ -11,7 +11,15 @@ import pytest
 from sklearn import metrics
 
 from transfer_core.errors import IngestError, UnreadableImageError
-from transfer_core.evaluation.evaluation import Evaluation, LabelledImage, evaluate, evaluation_of
+from transfer_core.evaluation.evaluation import (
+    Evaluation,
+    ImageOutcome,
+    LabelledImage,
+    evaluate,
+    evaluation_of,
+    measured_sentence,
+    occasion_sentence,
+)
 from transfer_core.evaluation.metrics import top2_accuracy
 from transfer_core.inference.calibration import (
     Calibration,
@@ -236,3 +244,43 @@ def test_damaged_image_is_named(images: list[LabelledImage]) -> None:
     images[3].path.write_bytes(b"GIF89a and nothing more")
     with pytest.raises(UnreadableImageError, match=r"3\.png cannot be used"):
         evaluate(Predictor(ScriptedModel(), CLASS_NAMES, 16), images)
+
+
+def scored(num_right: int, num_wrong: int, num_folds: int = 0, group: str = "") -> Evaluation:
+    """Photos of one class, of which some are taken for the other."""
+    outcomes = [
+        ImageOutcome(
+            "photo.jpg", "a", "a" if number < num_right else "b", 0.9, 0.9, (), str(number), None, group
+        )
+        for number in range(num_right + num_wrong)
+    ]
+    return Evaluation(("a", "b"), tuple(outcomes), num_folds=num_folds)
+
+
+def test_a_model_of_all_photos_says_how_it_was_measured() -> None:
+    assert measured_sentence(scored(30, 10)) == ""
+    folds = measured_sentence(scored(180, 20, num_folds=5))
+    assert folds.startswith("Measured by 5-fold cross-validation on 200 photos. The final model")
+    assert measured_sentence(scored(30, 10, num_folds=1)).startswith("Measured on 40 validation photos.")
+
+
+def test_photos_of_one_group_count_once_in_the_interval() -> None:
+    alone, alike = scored(30, 10, num_folds=5), scored(30, 10, num_folds=5, group="one scene")
+    assert (alone.num_groups, alike.num_groups) == (40, 1)
+    assert alike.accuracy_interval[0] < alone.accuracy_interval[0]
+    assert "count once: 1" in measured_sentence(alike)
+
+
+def test_test_photos_of_another_occasion_are_named_only_beyond_chance() -> None:
+    measured = scored(180, 20, num_folds=5)
+    assert "another occasion" in occasion_sentence(measured, scored(24, 16))
+    assert occasion_sentence(measured, scored(34, 6)) == ""
+    # The same share of three photos may be chance.
+    assert occasion_sentence(measured, scored(2, 1)) == ""
+
+
+def test_the_number_of_folds_is_stored_and_optional() -> None:
+    stored = scored(3, 1, num_folds=5).to_dict()
+    assert Evaluation.from_dict(stored).num_folds == 5
+    del stored["num_folds"]
+    assert Evaluation.from_dict(stored).num_folds == 0

@@ -247,7 +247,7 @@ def test_the_model_is_that_of_a_training_on_all_photos(
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("phase", ["out_of_fold", "all_photos", "saving"])
+@pytest.mark.parametrize("phase", ["out_of_fold", "all_photos"])
 def test_a_stop_keeps_the_model_of_the_training_split(
     phase, share, color_dataset, config, cache, tmp_path
 ) -> None:

@@ -36,6 +36,7 @@ from transfer_core.events import (
     ImagesSeen,
     PhaseStarted,
     RunStarted,
+    StartScored,
     TrainingEvent,
     snapshot_of,
 )
@@ -483,4 +484,6 @@ def kinds_in_order(num_head_epochs: int, num_fine_tune_epochs: int) -> list[type
     """The kinds of events of a whole run, each stretch of the same kind named once."""
     epoch: list[type[TrainingEvent]] = [BatchEnded, EpochEnded]
     phase: list[type[TrainingEvent]] = [PhaseStarted, ImagesSeen, PhaseStarted]
-    return [RunStarted, *phase, *epoch * num_head_epochs, *phase, *epoch * num_fine_tune_epochs, PhaseStarted]
+    start: list[type[TrainingEvent]] = [StartScored]
+    head = [*phase, *start, *epoch * num_head_epochs]
+    return [RunStarted, *head, *phase, *epoch * num_fine_tune_epochs, PhaseStarted]

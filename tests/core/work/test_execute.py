@@ -33,6 +33,7 @@ from transfer_core.events import (
 )
 from transfer_core.inference import predictor as predictor_module
 from transfer_core.inference.predictor import Predictor
+from transfer_core.inference.rejection import Rejection
 from transfer_core.runs.leakage import seen_in_training
 from transfer_core.runs.run_evaluation import evaluate_split, proof_images
 from transfer_core.runs.training_run import TrainingRun
@@ -303,6 +304,13 @@ def test_a_model_of_all_photos_is_measured_by_folds(workspace, run, own_dataset,
     assert {outcome.image_id for outcome in evaluation.outcomes} == {image.id for image in own_dataset.images}
     assert evaluation.num_folds == 4
     assert evaluation.is_fitted_here
+    rejection = Rejection.load(run.folder)
+    assert len(rejection.bank) == evaluation.num_images
+    familiarities = [outcome.familiarity for outcome in evaluation.outcomes]
+    # Each is measured by the others: with itself as a neighbor it would be more familiar.
+    assert np.mean(familiarities) < np.mean(rejection.familiarity(rejection.bank))
+    expected = rejection.with_familiar_share(rejection.familiar_share, familiarities).min_familiarity
+    assert rejection.min_familiarity == expected
     assert run.is_trained_on_all
     assert run.learned_ids() == run.train_ids() | run.validation_ids()
     # The page's first answer needs no second load.
@@ -311,6 +319,17 @@ def test_a_model_of_all_photos_is_measured_by_folds(workspace, run, own_dataset,
     assert not [event for event in events if isinstance(event, FoldEnded)]
     seen = [(image.id, image.fingerprint) for image in own_dataset.images]
     assert all(seen_in_training(run, own_dataset, seen))
+
+
+def test_folds_that_the_training_did_not_measure_are_trained_afterwards(workspace, run, own_dataset) -> None:
+    own_dataset.with_split(0.25, 1, split_by="folds", num_folds=2).save()
+    choices = {"train_on_all": True, "augmentation": "light", "live_augmentation": True, "epochs": 1}
+    run = TrainingRun.create(workspace, own_dataset, run.config.with_changes(**choices))
+    events: list[TrainingEvent] = []
+    execute_run(workspace, run, events.append, lambda: False)
+    assert run.is_trained_on_all
+    assert run.evaluation().num_folds == 1
+    assert len(snapshot_of(events).fold_accuracies) == 2
 
 
 def test_a_model_of_all_photos_is_not_scored_on_them_again(workspace, run, own_dataset) -> None:

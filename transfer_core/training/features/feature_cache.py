@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 _FORMAT_VERSION = 3
 # Rows that are written, and reported, together.
 _BATCH_SIZE = 16
-_SECONDS_IN_ONE_BATCH = 1.0
+_SECONDS_IN_ONE_BATCH = 5.0
 _MOST_READINGS = 5
 
 
@@ -94,7 +94,7 @@ def load_features(
         plan: Where the boundary is. Without a boundary nothing is frozen: the features are the pixels themselves.
         cache_dir: Folder of the cache.
         on_progress: Called with the number of rows done, first with the rows in the cache.
-        should_stop: Called first and after each row. Rows computed before a stop are kept.
+        should_stop: Called before each row. Rows computed before a stop are kept.
         views: The rows; every unchanged image of the dataset if not given.
         augmentation: How views are augmented.
         dtype: Precision of the activations. Pooled features, which are small, are always float32.
@@ -168,7 +168,7 @@ def pooled_features(
         cache_dir: Folder of the cache.
         images: The rows; every image of the dataset if not given.
         on_progress: Called with the number of rows done.
-        should_stop: Called first and after each row.
+        should_stop: Called before each row.
 
     Returns:
         `[num_images, num_features]`, float32.
@@ -338,21 +338,23 @@ def _batches(
     should_stop: ShouldStop,
 ) -> Iterator[dict[str, NamedRows]]:
     """Collect rows for the files; on a stop, yield those that are computed."""
-    is_stopped = False
-    while not is_stopped:
+    is_at_end = False
+    while not is_at_end:
         num_rows, began_at = 0, time.monotonic()
         collected: dict[_Family, dict[str, Array]] = {family: {} for family in absent}
-        for name, view, outputs in rows:
+        while num_rows < _BATCH_SIZE and time.monotonic() - began_at < _SECONDS_IN_ONE_BATCH:
+            row = None if should_stop() else next(rows, None)
+            is_at_end = row is None
+            if row is None:
+                break
             num_rows += 1
+            name, view, outputs = row
             if outputs is None:
                 damaged.append(view.image)
-            else:
-                for family, output in zip(absent, outputs, strict=True):
-                    if name in absent[family]:
-                        collected[family][name] = output.astype(family.dtype)
-            is_stopped = should_stop()
-            if is_stopped or num_rows == _BATCH_SIZE or time.monotonic() - began_at > _SECONDS_IN_ONE_BATCH:
-                break
+                continue
+            for family, output in zip(absent, outputs, strict=True):
+                if name in absent[family]:
+                    collected[family][name] = output.astype(family.dtype)
         if not num_rows:
             return
         on_rows(num_rows)
