@@ -17,7 +17,7 @@ from transfer_core.runs.run_learning_curve import MeasuredCurve, can_be_measured
 from transfer_core.runs.training_run import TrainingRun
 
 _COLOR = "#0072b2"
-_BAND_COLOR = "rgba(0, 114, 178, 0.18)"
+_BAND_COLOR = "rgba(0, 114, 178, 0.28)"
 
 
 def show_learning_curve(run: TrainingRun) -> None:
