@@ -22,7 +22,6 @@ from typing import Any
 import click
 import numpy as np
 from msgspec import structs
-from transfer_core.training.careful import compare_variants, recommended_variant
 
 from benchmarks.photos import dataset_of, folders_option, machine
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
@@ -37,6 +36,7 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import recommend
 from transfer_core.training.features.feature_cache import load_features
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.variants import compare_variants, recommended_variant
 from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 

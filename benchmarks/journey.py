@@ -23,7 +23,6 @@ from pathlib import Path
 
 import click
 from PIL import Image, ImageOps
-from transfer_core.training.careful import recommended_variant
 
 from benchmarks.photos import Result, dataset_of, machine, timed
 from benchmarks.scripts import plain_fit, textbook_fit
@@ -40,6 +39,7 @@ from transfer_core.training.advice import recommend
 from transfer_core.training.features.frozen_network import engine_of, frozen_graph
 from transfer_core.training.freezing import POOLING_LAYER
 from transfer_core.training.train import train
+from transfer_core.training.variants import recommended_variant
 from transfer_core.work.look_ahead import backbones_to_read_with, look_ahead_task
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.trainings import Trainings

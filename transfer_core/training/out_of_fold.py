@@ -130,7 +130,7 @@ def stratified_folds(labels: Array, groups: Sequence[str] | Array, seed: int, nu
     if len(found) < 2 or can_be_left_out.mean() < 0.5:
         return None
     labels_inside, groups_inside = labels[can_be_left_out], groups[can_be_left_out]
-    most = min(num_folds, len(np.unique(groups_inside)), int(np.bincount(labels_inside).max()))
+    most = min(num_folds, len(np.unique(groups_inside)), int(num_groups.max()))
     folds = np.full(len(labels), -1)
     inside = np.empty(len(labels_inside), int)
     with warnings.catch_warnings():
