@@ -149,6 +149,7 @@ class Trainer:
                 phases[-1].plan.apply(self.model)
                 self._start = weights_of_training(self.model)
                 if checkpoint.progress.phase == len(phases):
+                    self._phase_trainer(len(phases) - 1)
                     set_weights(self.model, checkpoint.best_weights)
                     reached = checkpoint.progress
             while checkpoint.progress.phase < len(phases) and not self._should_stop():
@@ -310,6 +311,8 @@ class Trainer:
             pass
         plan.apply(self.model)
         set_weights(self.model, kept)
+        # An earlier phase has features in front of layers that were fine-tuned.
+        self._last = self._phase_trainers[len(self._phases) - 1]
         return outcome, message
 
     def _save_checkpoint(self, checkpoint: Checkpoint) -> None:

@@ -84,7 +84,7 @@ def test_folds_start_with_the_validation_split_and_keep_groups(color_dataset: Im
     train_images, validation = dataset.images_in("train"), dataset.images_in("validation")
     assert (folds[len(train_images) :] == 0).all()
     assert len(validation) == (folds == 0).sum()
-    assert set(folds) == {0, 1, 2, 3}
+    assert set(folds) == {0, 1, 2, 3, 4}
     by_group: dict[str, set[int]] = {}
     for image, fold in zip((*train_images, *validation), folds, strict=True):
         by_group.setdefault(image.group, set()).add(int(fold))
@@ -231,9 +231,10 @@ def test_the_model_is_that_of_a_training_on_all_photos(
         color_dataset, images=tuple(structs.replace(image, split="train") for image in images)
     )
     losses = itertools.count(1000, -1)
+    monkeypatch.setattr(PhaseTrainer, "_score_start", lambda self: None)
     monkeypatch.setattr(type(everything), "check_trainable", lambda self: None)
     monkeypatch.setattr(PhaseTrainer, "_validate", lambda self: (float(next(losses)), 0.5))
-    monkeypatch.setattr(PhaseTrainer, "predict", lambda self, images: np.zeros((0, 3)))
+    monkeypatch.setattr(PhaseTrainer, "predict", lambda self, images: np.full((len(images.labels), 3), 1 / 3))
     stop = Log(lambda event: isinstance(event, EpochEnded) and event.epoch == result.best_epoch)
     train(
         everything,
@@ -257,6 +258,22 @@ def test_a_stop_keeps_the_model_of_the_training_split(
     assert "training photos" in result.message
     assert not result.is_trained_on_all
     assert_same(tmp_path, share[0])
+
+
+@pytest.mark.parametrize("phase", ["out_of_fold", "all_photos"])
+def test_a_stop_in_an_earlier_phase_answers_with_the_fine_tuned_layers(
+    phase, color_dataset, config, cache, tmp_path
+) -> None:
+    config = config.with_changes(**FINE_TUNED, fine_tune_epochs=3)
+    share = train(color_dataset, config.with_changes(train_on_all=False), tmp_path / "share", cache)
+    assert share.best.phase == "fine_tune"
+    log = Log(lambda event: isinstance(event, PhaseStarted) and event.phase == phase)
+    result = train(
+        color_dataset, config, tmp_path / "cut", cache, emit=log, should_stop=lambda: log.is_stopped
+    )
+    assert result.outcome == "stopped"
+    assert_same(tmp_path / "cut", tmp_path / "share")
+    np.testing.assert_array_equal(result.validation_outputs, share.validation_outputs)
 
 
 def test_a_loss_out_of_bounds_keeps_the_model_of_the_training_split(
