@@ -141,8 +141,8 @@ def learning_curve(
     margin = _Z * _MORE_ERROR * error
     return LearningCurve(
         tuple(
-            CurvePoint(size, float(shares.mean()), wilson_interval(shares.mean(), shares.size))
-            for size, shares in zip(sizes, is_right, strict=True)
+            CurvePoint(size, accuracy, wilson_interval(accuracy, is_right.shape[1]))
+            for size, accuracy in zip(sizes, is_right.mean(axis=1).tolist(), strict=True)
         ),
         int(scored.sum()),
         gain,

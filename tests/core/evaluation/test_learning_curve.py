@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -113,3 +114,8 @@ def test_many_photos_leave_out_fewer_folds(monkeypatch: pytest.MonkeyPatch) -> N
 def test_sentence_follows_the_interval_of_the_gain(accuracy, interval, sentence) -> None:
     points = tuple(CurvePoint(count, accuracy, (0.0, 1.0)) for count in (10, 20))
     assert enough_sentences(LearningCurve(points, 30, 0.0, interval)) == [sentence]
+
+
+def test_curve_can_be_written_and_read() -> None:
+    curve = curve_of(0.3)
+    assert msgspec.json.decode(msgspec.json.encode(curve), type=LearningCurve) == curve
