@@ -57,7 +57,7 @@ def test_pause_go_on_and_stop(server: Server, person: Person, train_page: str) -
     wait_for_more_points(page, 0)
     main = page.locator("[data-testid=stMain]")
     for label in ("Time left", "Accuracy", "Epoch"):
-        expect(main.locator("[data-testid=stMetric]", has_text=label)).to_be_visible()
+        expect(main.locator("[data-testid=stMetric]", has_text=label).first).to_be_visible()
 
     page.get_by_role("button", name="Pause", exact=True).click()
     expect(main.get_by_text("Nothing is lost while it waits")).to_be_visible()

@@ -383,7 +383,7 @@ def test_a_finished_run_shows_its_result(
     finish(staged_runs, run_id)
     page = open_page("4_Train", run=run_id, model="efficientnet_lite0", images=dataset.id, unfrozen=0)
     assert page.success[0].value == "Training is done."
-    assert {metric.label: metric.value for metric in page.metric}["Right on validation"] == "80%"
+    assert {metric.label: metric.value for metric in page.metric}["Accuracy"] == "80%"
     assert len(page.get("echarts_chart")) == 2
 
 

@@ -134,6 +134,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "dataset": run.dataset_name,
         "backbone": run.config.backbone,
         "val_accuracy": best.val_accuracy if best else None,
+        "accuracy": snapshot.accuracy,
         "trained_on_all": run.is_trained_on_all,
         "seconds": round(snapshot.seconds, 3),
     }

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-_Z_95_PERCENT = 1.96
+_Z_95_PERCENT = 1.959964
 _SIGNIFICANCE = 0.05
 
 
-def wilson_interval(share: float, num_images: int) -> tuple[float, float]:
+def wilson_interval(share: float, num_images: float) -> tuple[float, float]:
     """Return the 95 % confidence interval of a share (Wilson, 1927).
 
     Args:
         share: The measured proportion, 0-1.
-        num_images: It was measured on, 1 or more.
+        num_images: It was measured on, above 0; a fraction where images count less than one each.
     """
-    from scipy.stats import binomtest
-
-    interval = binomtest(round(share * num_images), num_images).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
+    # SciPy's takes whole numbers alone.
+    squared = _Z_95_PERCENT**2 / num_images
+    middle = (share + squared / 2) / (1 + squared)
+    half = math.sqrt(squared * share * (1 - share) + squared**2 / 4) / (1 + squared)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def wilson_standard_error(share: float, num_images: int) -> float:

@@ -237,11 +237,14 @@ class RunEnded(TrainingEvent, frozen=True):
     Args:
         message: The reason, for a person; empty for a training that finished.
         best_epoch: The epoch whose weights were kept; 0 for none.
+        accuracy: As reported, 0-1: cross-validated where folds were trained, else of the validation images. None
+            without a model, and in logs of earlier versions.
     """
 
     outcome: Outcome
     message: Text = ""
     best_epoch: Count = 0
+    accuracy: Share | None = None
 
 
 EVENT_TYPES = {event_type.__name__: event_type for event_type in TrainingEvent.__subclasses__()}

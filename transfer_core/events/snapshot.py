@@ -86,11 +86,19 @@ class RunSnapshot:
     outcome: Outcome | None = None
     message: str = ""
     best_epoch: int = 0
+    reported_accuracy: float | None = None
 
     @cached_property
     def best(self) -> EpochEnded | None:
         """The epoch whose weights are kept: the one with the lowest validation loss so far."""
         return best_of(self.epochs)
+
+    @property
+    def accuracy(self) -> float | None:
+        """The accuracy as reported, 0-1; before the end that of the validation images at the kept epoch."""
+        if self.reported_accuracy is not None or self.best is None:
+            return self.reported_accuracy
+        return self.best.val_accuracy
 
     @property
     def history(self) -> dict[str, list[float]]:
@@ -216,6 +224,7 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
                 outcome=event.outcome,
                 message=event.message,
                 best_epoch=event.best_epoch,
+                reported_accuracy=event.accuracy,
             )
     return _moved(_reduce_phase(snapshot, event))
 
@@ -267,6 +276,7 @@ def _resumed(snapshot: RunSnapshot, event: RunResumed) -> RunSnapshot:
         outcome=None,
         message="",
         best_epoch=0,
+        reported_accuracy=None,
     )
 
 

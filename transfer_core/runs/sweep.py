@@ -10,9 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, cast
 
 from transfer_core.backbones.backbone import Backbone
+from transfer_core.config import Head
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TrainingError
 from transfer_core.evaluation.intervals import wilson_standard_error
@@ -21,6 +22,7 @@ from transfer_core.language import _
 from transfer_core.runs.sweep_plan import SweepPlan
 from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.head_choice import with_head
 from transfer_core.workspace import Workspace
 
 NUM_REPEATS = 3
@@ -109,6 +111,9 @@ class Sweep:
         snapshots = [snapshot_of(run.id) for run in runs if run]
         finished = [one for one in snapshots if one.outcome == "finished" and one.best]
         choices = self.runs[0].config.with_changes(num_unfrozen_blocks=depth)
+        chosen = next((one.head for one in snapshots if one.head), None)
+        if chosen:
+            choices = with_head(choices, cast(Head, chosen.head))
         accuracies: list[float] = []
         for one in finished:
             assert one.best is not None

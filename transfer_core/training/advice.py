@@ -67,22 +67,14 @@ def recommend(dataset: ImageDataset, backbone: Backbone) -> Recommendation:
         train_on_all=True,
     )
     reasons = [
-        _(
-            "All blocks stay frozen. On the photo sets that were measured, fine-tuning took longer and gained little."
+        _("All blocks stay frozen: fine-tuning takes much longer and gained about one point."),
+        _("Up to {count} quick epochs. The epoch with the lowest validation loss is kept.").format(
+            count=config.epochs
         ),
-        _(
-            "Up to {count} epochs, ended early when nothing gets better: once the frozen layers have looked at the "
-            "images, an epoch costs next to nothing. The epoch with the lowest validation loss is kept."
-        ).format(count=config.epochs),
         _("At the end the model learns from all photos. Its accuracy is measured by cross-validation."),
-        _(
-            "The new layers are compared on your training images when they have been looked at, and the kind that "
-            "does best there is taken."
-        ),
+        _("The best type of last layer is picked automatically."),
         _reason_for_balance(dataset),
-        _(
-            "No varied views: on the photo sets that were measured they changed the accuracy by less than 1.5 points."
-        ),
+        _("No augmentation: it made little difference."),
     ]
     return Recommendation(config, reasons)
 
@@ -91,9 +83,9 @@ def _reason_for_balance(dataset: ImageDataset) -> str:
     ratio = imbalance(dataset)
     if ratio > UNEVEN_RATIO:
         return _(
-            "The largest class has {ratio} times the images of the smallest, so images of small classes weigh more."
+            "The largest class has {ratio} times the photos of the smallest, so small classes count more."
         ).format(ratio=f"{ratio:.1f}")
-    return _("The classes are about equally large, so all images weigh the same.")
+    return _("The classes are about equally large, so all photos count the same.")
 
 
 def depth_advice(plan: FreezePlan, num_train_images: int) -> DepthAdvice:

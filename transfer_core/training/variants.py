@@ -93,7 +93,7 @@ def compare_variants(
     is_right: dict[str, Array] = {}
     for entry in (backbone, *map(get_backbone, variants)) if variants and folds is not None else ():
         features = pooled_features(dataset, entry, cache_dir, images=images, should_stop=should_stop)
-        chosen = choose_head(features, labels, folds, kinds=("average",))
+        chosen = choose_head(features, labels, folds, kinds=("average", "lda"))
         assert chosen.out_of_fold is not None and folds is not None
         scored = folds >= 0
         is_right[entry.name] = chosen.out_of_fold[scored].argmax(axis=1) == labels[scored]

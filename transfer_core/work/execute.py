@@ -114,8 +114,10 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         keep_checkpoint=True,
     )
     run.write_split(result.dataset, is_trained_on_all=result.is_trained_on_all)
+    accuracy = None
     if result.model_path:
         evaluation, readable = _evaluate(workspace, run, result, emit)
+        accuracy = evaluation.accuracy
         # A teacher has learned from the other folds: only the first is kept from both models. A training on all photos
         # has trained the folds already.
         is_measured = bool(run.config.teacher) or evaluation.num_folds > 1
@@ -130,7 +132,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
                 emit,
                 should_stop,
             )
-    emit(RunEnded(time.time(), result.outcome, result.message, result.best_epoch))
+    emit(RunEnded(time.time(), result.outcome, result.message, result.best_epoch, accuracy))
     remember_rates(workspace.cache_dir, run.config.backbone, run.snapshot().progress.measured)
     if result.outcome != "interrupted":
         delete_checkpoints(run.folder)

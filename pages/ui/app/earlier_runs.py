@@ -39,11 +39,9 @@ def _show_run(session: Session, run: TrainingRun) -> None:
             st.markdown(f"**{plain(run.dataset_name)}** · {status.icon} {status.label}")
             title = plain(run_backbone_title(run))
             st.caption(f"{run.created_at:%Y-%m-%d %H:%M} · {title} · {run_depth_words(run)}")
-        if snapshot.best:
-            right = _("{accuracy:.0%} right on {count} validation images, {time}").format(
-                accuracy=snapshot.best.val_accuracy,
-                count=snapshot.num_validation_images,
-                time=duration_words(snapshot.seconds),
+        if snapshot.accuracy is not None:
+            right = _("Accuracy {accuracy:.0%}, trained in {time}").format(
+                accuracy=snapshot.accuracy, time=duration_words(snapshot.seconds)
             )
             st.markdown(right, width="content")
         if st.button(_("Open"), key=f"open-{run.id}", help=_("Show this run again, with its choices.")):

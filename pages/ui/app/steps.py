@@ -125,9 +125,9 @@ def _train_state(session: Session) -> StepState:
     if session.run_id is None:
         return StepState(False, _("Not trained yet"))
     status = trainings().status(session.run_id)
-    best = trainings().snapshot(session.run_id).best
-    if status in ("finished", "stopped") and best:
-        return StepState(True, _("{accuracy:.0%} right on validation").format(accuracy=best.val_accuracy))
+    accuracy = trainings().snapshot(session.run_id).accuracy
+    if status in ("finished", "stopped") and accuracy is not None:
+        return StepState(True, _("Accuracy {accuracy:.0%}").format(accuracy=accuracy))
     return StepState(False, status_words(status).state)
 
 

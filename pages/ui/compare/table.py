@@ -37,8 +37,8 @@ class RunRow:
 
     @property
     def accuracy(self) -> float | None:
-        """Accuracy on validation, 0-1."""
-        return self.snapshot.best.val_accuracy if self.snapshot.best else None
+        """The accuracy as reported, 0-1."""
+        return self.snapshot.accuracy
 
     @property
     def depth(self) -> str:
@@ -172,7 +172,7 @@ def _columns() -> dict[str, ColumnConfig]:
         ),
         "images": config.TextColumn(_("Images"), width=130),
         "right": config.ProgressColumn(
-            _("Right on validation"), format="%.0f %%", min_value=0, max_value=100, width=130
+            _("Accuracy"), format="%.0f %%", min_value=0, max_value=100, width=130
         ),
         "status": config.TextColumn(_("Status"), width=100),
         "learns": config.TextColumn(_("What learns"), width=200),

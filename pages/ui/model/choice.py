@@ -114,12 +114,11 @@ def _show_entry(session: Session, backbone: Backbone) -> None:
     icon = ":material/check:" if is_chosen else None
     if not is_chosen and backbone.weights.are_available:
         icon = ":material/wifi_off:"
-    facts = [size_words(backbone)]
+    facts = size_words(backbone)
     if backbone.imagenet_accuracy is not None:
-        facts.append(f"{backbone.imagenet_accuracy:.0%}")
-    if st.button(
-        f"{backbone.title} · :small[{' · '.join(facts)}]", icon=icon, key=f"look-at-{backbone.name}"
-    ):
+        facts = f"{facts} · {backbone.imagenet_accuracy:.0%}"
+    small = f":small[{facts}]"
+    if st.button(f"{backbone.title} · {small}", icon=icon, key=f"look-at-{backbone.name}"):
         st.dialog(backbone.title, width="medium")(show_details)(session, backbone)
 
 

@@ -79,14 +79,14 @@ def _undo_delete(session: Session, source_id: str) -> None:
 
 
 def _show_run(session: Session, run: TrainingRun) -> None:
-    best = run.snapshot().best
+    accuracy = run.snapshot().accuracy
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"own-{run.id}"):
         with st.container(gap=None):
             words = " ← ".join(map(plain, (run.dataset_name, *lineage_of(run))))
             st.markdown(words, help=explain("lineage"))
             facts = [f"{run.created_at:%Y-%m-%d %H:%M}"]
-            if best:
-                facts.append(_("{accuracy:.0%} right on validation").format(accuracy=best.val_accuracy))
+            if accuracy is not None:
+                facts.append(_("Accuracy {accuracy:.0%}").format(accuracy=accuracy))
             facts.append(plain(", ".join(run.class_names[:6])))
             st.caption(" · ".join(facts))
         with st.container(width=180):

@@ -19,7 +19,7 @@ from pages.ui.train.live import show_head_choice, show_heading, show_left_out
 from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation, measured_sentence
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _
+from transfer_core.language import _, plural
 from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.curves import read_curves
@@ -104,7 +104,7 @@ def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
     has_folds = evaluation is not None and evaluation.num_folds > 1
     with st.container(horizontal=True):
         st.metric(
-            _("Right in cross-validation") if has_folds else _("Right on validation"),
+            _("Accuracy"),
             f"{accuracy:.0%}",
             delta=_("{right} of {count} images").format(right=round(accuracy * count), count=count),
             delta_color="off",
@@ -114,7 +114,7 @@ def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
             height="stretch",
         )
         st.metric(
-            _("Right on training"),
+            _("Training accuracy"),
             f"{best.accuracy:.0%}",
             help=explain("accuracy"),
             border=True,
@@ -136,17 +136,13 @@ def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
 
 def _show_interval(evaluation: Evaluation) -> None:
     lowest, highest = evaluation.accuracy_interval
-    measured = measured_sentence(evaluation)
-    if measured:
-        interval = _("Expect {lowest:.0%} to {highest:.0%} on new photos of the same kind.")
-        st.caption(f"{measured} {interval.format(lowest=lowest, highest=highest)}")
-        return
-    st.caption(
-        _(
-            "With {count} photos to check with, the accuracy on new photos of the same kind is probably between "
-            "{lowest:.0%} and {highest:.0%}; rather a little lower, since these photos also picked the epoch."
-        ).format(count=evaluation.num_images, lowest=lowest, highest=highest)
+    measured = measured_sentence(evaluation) or plural(
+        "Measured on {count} validation photo, which also picked the epoch.",
+        "Measured on {count} validation photos, which also picked the epoch.",
+        evaluation.num_images,
     )
+    interval = _("Expect {lowest:.0%} to {highest:.0%} on new photos of the same kind.")
+    st.caption(f"{measured} {interval.format(lowest=lowest, highest=highest)}")
 
 
 def _show_folds(accuracies: Sequence[float]) -> None:

@@ -163,6 +163,10 @@ def test_areas_of_classes_that_have_images_of_both_sides(evaluation: Evaluation)
 def test_interval_is_wilsons(evaluation: Evaluation) -> None:
     # By hand, with z = 1.95996: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n) for 4 of 8.
     assert evaluation.accuracy_interval == pytest.approx((0.215216, 0.784784), abs=1e-6)
+    in_folds = replace(evaluation, num_folds=5)
+    thrice = replace(in_folds, outcomes=evaluation.outcomes * 3)
+    assert thrice.accuracy_interval == pytest.approx(evaluation.accuracy_interval)
+    assert in_folds.accuracy_interval[0] < evaluation.accuracy_interval[0]
 
 
 def test_certainty_before_temperature_scaling_is_found_again(images: list[LabelledImage]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from transfer_core.training.head_choice import choose_head
+from transfer_core.training import head_choice
+from transfer_core.training.head_choice import STRENGTHS, choose_head
 from transfer_core.training.heads import LINEAR_HEADS, HeadRecipe, ledoit_wolf, unit_features
 from transfer_core.training.out_of_fold import stratified_folds
 
@@ -143,3 +144,38 @@ def test_progress_counts_folds() -> None:
     seen = []
     choose_head(features, labels, folds_of(labels), on_progress=lambda *counts: seen.append(counts))
     assert seen == [(fold, 5) for fold in range(1, 6)]
+
+
+def test_softmax_regression_learns_many_classes() -> None:
+    draws = np.random.default_rng(0)
+    labels = np.repeat(np.arange(300), 2)
+    features = draws.normal(0, 1, (300, 400))[labels] + draws.normal(0, 0.3, (600, 400))
+    head = HeadRecipe("softmax_regression").fit(features, labels)
+    assert (head.logits(features).argmax(axis=1) == labels).all()
+
+
+def test_strengths_are_compared_on_a_sample_of_many_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = drawn(400, 10)
+    folds = folds_of(labels)
+    sizes = []
+    fit = head_choice.fit_softmax_regression
+
+    def counted(rows, labels, strength, class_weights):
+        sizes.append((len(rows), strength))
+        return fit(rows, labels, strength, class_weights)
+
+    monkeypatch.setattr(head_choice, "fit_softmax_regression", counted)
+    monkeypatch.setattr(head_choice, "_MOST_PRODUCTS_COMPARED", 100 * 10 * NUM_CLASSES)
+    choice = choose_head(features, labels, folds)
+    assert [size for size, _strength in sizes] == [80] * 5 * len(STRENGTHS) + [320] * 5
+    assert {strength for _size, strength in sizes[-5:]} == {choice.recipe.strength}
+    assert choice.out_of_fold is not None and np.isfinite(choice.out_of_fold).all()
+
+
+def test_lda_is_taken_where_softmax_regression_would_take_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = drawn(40, 10)
+    monkeypatch.setattr(head_choice, "_MOST_PRODUCTS_FITTED", 100)
+    monkeypatch.setattr(head_choice, "fit_softmax_regression", None)
+    choice = choose_head(features, labels, folds_of(labels))
+    assert (choice.recipe.kind, set(choice.accuracies)) == ("lda", {"lda"})
+    assert np.isfinite(choice.out_of_fold).all()
