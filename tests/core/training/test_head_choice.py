@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from transfer_core.config import TrainingConfig
-from transfer_core.events import EpochEnded, HeadChosen, PhaseStarted
+from transfer_core.events import EpochEnded, HeadChosen, PhaseStarted, StepsDone
 from transfer_core.inference.predictor import with_features
 from transfer_core.training.head_choice import HeadChoice, chosen_event, recipe_of, with_head
 from transfer_core.training.heads import LINEAR_HEADS, HeadRecipe
@@ -80,3 +80,16 @@ def test_head_is_fitted_before_blocks_are_fine_tuned(color_dataset, tiny_config,
     result, _events = trained(color_dataset, config, tmp_path)
     assert result.outcome == "finished"
     assert len(result.epochs) == config.epochs + config.fine_tune_epochs
+
+
+def test_a_stop_ends_the_comparison_after_a_fold(color_dataset, tiny_config, tmp_path) -> None:
+    events = []
+    train(
+        color_dataset,
+        tiny_config.with_changes(head="auto"),
+        tmp_path,
+        tmp_path,
+        emit=events.append,
+        should_stop=lambda: any(isinstance(event, StepsDone) for event in events),
+    )
+    assert sum(isinstance(event, StepsDone) for event in events) == 1
