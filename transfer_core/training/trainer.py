@@ -183,7 +183,8 @@ class Trainer:
 
     def _build(self, phases: list[PlannedPhase]) -> list[PlannedPhase]:
         """Build the model, after choosing a head if the config leaves it open; return the phases with that head."""
-        if self._config.head == "auto" and phases[0].plan.is_from_scratch:
+        if self._config.head == "auto" and phases[0].name != "head":
+            # Trained at once with the unfrozen layers, a head on unit-length features would need far larger steps.
             self._config = with_head(self._config, "linear")
         elif self._config.head == "auto" or self._config.head in LINEAR_HEADS:
             self._choose_head(phases)

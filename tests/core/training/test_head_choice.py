@@ -10,6 +10,7 @@ from transfer_core.events import EpochEnded, HeadChosen, PhaseStarted, StepsDone
 from transfer_core.inference.predictor import with_features
 from transfer_core.training.head_choice import HeadChoice, chosen_event, recipe_of, with_head
 from transfer_core.training.heads import LINEAR_HEADS, HeadRecipe
+from transfer_core.training.signature import head_of
 from transfer_core.training.train import train
 
 
@@ -93,3 +94,12 @@ def test_a_stop_ends_the_comparison_after_a_fold(color_dataset, tiny_config, tmp
         should_stop=lambda: any(isinstance(event, StepsDone) for event in events),
     )
     assert sum(isinstance(event, StepsDone) for event in events) == 1
+
+
+def test_head_that_is_trained_at_once_with_the_blocks_is_linear(
+    color_dataset, tiny_config, tmp_path, keras_module
+) -> None:
+    config = tiny_config.with_changes(head="auto", num_unfrozen_blocks=1, schedule="one_phase")
+    result, _events = trained(color_dataset, config, tmp_path)
+    assert result.head is None
+    assert head_of(keras_module.saving.load_model(tmp_path / "model.keras")) == "linear"
