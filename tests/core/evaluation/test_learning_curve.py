@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from transfer_core.evaluation.intervals import cross_validated_interval
 from transfer_core.evaluation.learning_curve import (
     CurvePoint,
     LearningCurve,
@@ -34,6 +35,7 @@ def test_each_point_has_twice_the_photos_of_the_point_before() -> None:
     for point in curve.points:
         lowest, highest = point.interval
         assert 0 <= lowest <= point.accuracy <= highest <= 1
+        assert (lowest, highest) == cross_validated_interval(point.accuracy, 120)
 
 
 def test_photos_help_where_accuracy_still_rises() -> None:
