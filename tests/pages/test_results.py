@@ -107,6 +107,30 @@ def test_series_are_reported_to_runs_that_kept_them_together(
     assert sentence in texts(open_part(open_page, later, "overview"))
 
 
+def curve_charts(page: AppTest) -> list[Any]:
+    return [chart for chart in page.get("plotly_chart") if "learning-curve-chart" in chart.proto.id]
+
+
+def test_learning_curve_is_measured_once_and_kept(open_page: OpenPage, run: TrainingRun) -> None:
+    page = open_part(open_page, run, "overview")
+    assert not curve_charts(page)
+    page = page.button(key="learning-curve").click().run()
+    (chart,) = curve_charts(page)
+    kept = json.loads((run.folder / "learning_curve.json").read_text("utf-8"))
+    points = kept["curve"]["points"]
+    assert [point["num_images"] for point in points] == [9, 19]
+    assert json.loads(chart.proto.spec)["data"][1]["y"] == [point["accuracy"] for point in points]
+    assert "All points use the same 24 photos." in texts(page)
+    # Another visit reads it from the run.
+    process.work_queue.clear()
+    again = open_part(open_page, run, "overview")
+    assert curve_charts(again)
+    # A changed photo makes it out of date.
+    dataset = ImageDataset.load(process.workspace(), run.dataset_id)
+    dataset.without([dataset.images[0].id]).save()
+    assert open_part(open_page, run, "overview").button(key="learning-curve")
+
+
 def test_only_the_open_part_is_drawn_and_the_address_keeps_it(open_page: OpenPage, run: TrainingRun) -> None:
     page = open_part(open_page, run, "certainty")
     assert not page.dataframe

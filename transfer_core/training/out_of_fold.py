@@ -116,7 +116,7 @@ def stratified_folds(labels: Array, groups: Sequence[str] | Array, seed: int, nu
 
     Returns:
         Fold of each image from 0 on, -1 for none, as in scikit-learn's `PredefinedSplit`. None if fewer than half of
-        the images, or fewer than two classes, could be in folds.
+        the images, fewer than two classes, or a single fold could be predicted.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -146,7 +146,12 @@ def stratified_folds(labels: Array, groups: Sequence[str] | Array, seed: int, nu
             # Both of its groups were drawn into the same fold.
             first = groups == groups[members][0]
             folds[first] = (folds[members][0] + 1) % most
-    return folds
+    for number in range(most):
+        # A group of several classes may hold the last images of one of them.
+        if len(np.unique(labels[folds != number])) <= labels.max():
+            folds[folds == number] = -1
+    kept = np.unique(folds[folds >= 0])
+    return np.where(folds < 0, -1, np.searchsorted(kept, folds)) if len(kept) > 1 else None
 
 
 def _groups_by_class(labels: Array, groups: Array) -> Array:

@@ -183,7 +183,8 @@ class Trainer:
 
     def _build(self, phases: list[PlannedPhase]) -> list[PlannedPhase]:
         """Build the model, after choosing a head if the config leaves it open; return the phases with that head."""
-        if self._config.head == "auto" and phases[0].plan.is_from_scratch:
+        if self._config.head == "auto" and phases[0].name != "head":
+            # Trained at once with the unfrozen layers, a head on unit-length features would need far larger steps.
             self._config = with_head(self._config, "linear")
         elif self._config.head == "auto" or self._config.head in LINEAR_HEADS:
             self._choose_head(phases)
@@ -214,7 +215,7 @@ class Trainer:
             folds if folds.max() > 0 else None,
             kinds=LINEAR_HEADS if is_open else (cast(LinearHeadKind, self._config.head),),
             class_weights=self._class_weights(),
-            on_progress=lambda num_done, _all: self._emit(StepsDone(self._clock(), num_done)),
+            on_progress=lambda num_done, _all: self._fold_compared(num_done),
         )
         recipe = self._choice.recipe
         if self.head is None:
@@ -224,6 +225,11 @@ class Trainer:
             self._config = with_head(self._config, recipe.kind)
         self._pooled = pooled
         self._goal = recipe.fit(pooled[: len(train)], labels[: len(train)], self._class_weights())
+
+    def _fold_compared(self, num_done: int) -> None:
+        self._emit(StepsDone(self._clock(), num_done))
+        if self._should_stop():
+            raise FeaturesStoppedError
 
     def _class_weights(self) -> list[float] | None:
         weights = class_weights(self._dataset, self._config)

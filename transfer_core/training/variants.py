@@ -15,7 +15,7 @@ from transfer_core.errors import WorkspaceError
 from transfer_core.facts_file import FactsFile
 from transfer_core.language import _, plural
 from transfer_core.schema import Text
-from transfer_core.training.features.feature_cache import pooled_features
+from transfer_core.training.features.feature_cache import FeaturesStoppedError, pooled_features
 from transfer_core.training.head_choice import choose_head
 from transfer_core.training.out_of_fold import NUM_FOLDS, stratified_folds
 from transfer_core.types import Array, ShouldStop
@@ -76,7 +76,7 @@ def compare_variants(
         dataset: The photos.
         backbone: The plain backbone.
         cache_dir: Where features are, and where the result is stored.
-        should_stop: Called while features are read.
+        should_stop: Called while features are read and after each fold.
 
     Returns:
         None if there is nothing to compare: no careful version, or too few photos for folds.
@@ -90,10 +90,17 @@ def compare_variants(
     _classes, labels = np.unique([dataset.class_index(image) for image in images], return_inverse=True)
     groups = [image.group or image.id for image in images]
     folds = stratified_folds(labels, groups, _SEED, NUM_FOLDS) if images else None
+
+    def stop_between_folds(_num_done: int, _num_folds: int) -> None:
+        if should_stop():
+            raise FeaturesStoppedError
+
     is_right: dict[str, Array] = {}
     for entry in (backbone, *map(get_backbone, variants)) if variants and folds is not None else ():
         features = pooled_features(dataset, entry, cache_dir, images=images, should_stop=should_stop)
-        chosen = choose_head(features, labels, folds, kinds=("average", "lda"))
+        chosen = choose_head(
+            features, labels, folds, kinds=("average", "lda"), on_progress=stop_between_folds
+        )
         assert chosen.out_of_fold is not None and folds is not None
         scored = folds >= 0
         is_right[entry.name] = chosen.out_of_fold[scored].argmax(axis=1) == labels[scored]

@@ -25,6 +25,7 @@ TaskKind = Literal[
     "rate search",
     "export",
     "label check",
+    "learning curve",
     "image map",
     "scoring",
     "answers",

@@ -37,6 +37,7 @@ from transfer_core.projects.save import save_project
 from transfer_core.runs.corrections import dataset_of
 from transfer_core.runs.new_photos import evaluate_new_photos, new_photos_of
 from transfer_core.runs.run_evaluation import evaluate_split, split_images
+from transfer_core.runs.run_learning_curve import MeasuredCurve, measure_curve
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.unlabelled import propose_classes, sort_by_looks, unlabelled_of
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
@@ -179,6 +180,30 @@ def split_scoring_task(
         return evaluate_split(run, dataset, split, workspace.cache_dir, _counter(task, count))
 
     return Task("scoring", (run_id, split, version), work, is_light=True)
+
+
+def learning_curve_task(workspace: Workspace, run_id: str, version: Hashable) -> Task[MeasuredCurve]:
+    """Measure the accuracy of a run by number of photos, and store it with the run.
+
+    Args:
+        workspace: Where the run and its images are.
+        run_id: Id of the run.
+        version: Of the model and the images; other versions are measured again.
+    """
+
+    def work(task: Task[MeasuredCurve]) -> MeasuredCurve:
+        run = TrainingRun.load(workspace, run_id)
+        dataset = ImageDataset.load(workspace, run.dataset_id)
+        return measure_curve(
+            run,
+            dataset,
+            get_backbone(run.config.backbone, workspace),
+            workspace.cache_dir,
+            on_progress=_counter(task, len(run.train_ids() | run.validation_ids())),
+            should_stop=task.should_stop,
+        )
+
+    return Task("learning curve", (run_id, version), work, is_light=True)
 
 
 def new_photos_scoring_task(workspace: Workspace, run_id: str, version: Hashable) -> Task[Evaluation]:

@@ -19,6 +19,7 @@ from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.export.bundle import ExportBundle
 from transfer_core.projects.open import OpenedProject
 from transfer_core.projects.plan import ProjectPlan
+from transfer_core.runs.run_learning_curve import MeasuredCurve
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.rate_finder import RateCurve
 from transfer_core.work.task import Task
@@ -28,6 +29,7 @@ from transfer_core.work.tasks import (
     download_task,
     export_task,
     label_check_task,
+    learning_curve_task,
     new_photos_scoring_task,
     open_project_task,
     piles_task,
@@ -116,6 +118,26 @@ def split_scoring(run_id: str, split: Split, version: int) -> Task[Evaluation]:
     """Return the scoring of a run on a part of its images, started once for each version of model and images."""
     of_model = model_version(run_id)
     return work_queue().get_or_start(split_scoring_task(workspace(), run_id, split, (of_model, version)))
+
+
+def learning_curve_of(run_id: str, version: int) -> Task[MeasuredCurve] | None:
+    """Return the latest measurement of the learning curve of a run.
+
+    Args:
+        run_id: The run.
+        version: Of its photos.
+    """
+    return work_queue().find("learning curve", (run_id, (model_version(run_id), version)))
+
+
+def start_learning_curve(run_id: str, version: int) -> None:
+    """Measure the learning curve of a run, unless that is under way.
+
+    Args:
+        run_id: The run.
+        version: Of its photos.
+    """
+    work_queue().start(learning_curve_task(workspace(), run_id, (model_version(run_id), version)))
 
 
 def new_photos_scoring(run_id: str, dataset_id: str, version: int, images_version: int) -> Task[Evaluation]:

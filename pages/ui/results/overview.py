@@ -12,6 +12,7 @@ from pages.ui.app.page import guarded, link_to_next
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import plain
+from pages.ui.results.learning_curve import show_learning_curve
 from pages.ui.results.new_photos import show_new_photos
 from pages.ui.results.photo_sets import PhotoSet, choose_set, photo_sets
 from pages.ui.results.plots import show_class_curves
@@ -49,6 +50,7 @@ def show_overview(session: Session, run: TrainingRun) -> None:
             st.caption(none_left("test"))
         link_to_next(Step.TEST, _("Next: test it on new photos"))
     guarded(show_new_photos)(session, run)
+    guarded(show_learning_curve)(run)
     if evaluations:
         _show_class_by_class(sets, evaluations)
 

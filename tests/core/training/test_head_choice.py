@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from transfer_core.config import TrainingConfig
-from transfer_core.events import EpochEnded, HeadChosen, PhaseStarted
+from transfer_core.events import EpochEnded, HeadChosen, PhaseStarted, StepsDone
 from transfer_core.inference.predictor import with_features
 from transfer_core.training.head_choice import HeadChoice, chosen_event, recipe_of, with_head
 from transfer_core.training.heads import LINEAR_HEADS, HeadRecipe
+from transfer_core.training.signature import head_of
 from transfer_core.training.train import train
 
 
@@ -80,3 +81,25 @@ def test_head_is_fitted_before_blocks_are_fine_tuned(color_dataset, tiny_config,
     result, _events = trained(color_dataset, config, tmp_path)
     assert result.outcome == "finished"
     assert len(result.epochs) == config.epochs + config.fine_tune_epochs
+
+
+def test_a_stop_ends_the_comparison_after_a_fold(color_dataset, tiny_config, tmp_path) -> None:
+    events = []
+    train(
+        color_dataset,
+        tiny_config.with_changes(head="auto"),
+        tmp_path,
+        tmp_path,
+        emit=events.append,
+        should_stop=lambda: any(isinstance(event, StepsDone) for event in events),
+    )
+    assert sum(isinstance(event, StepsDone) for event in events) == 1
+
+
+def test_head_that_is_trained_at_once_with_the_blocks_is_linear(
+    color_dataset, tiny_config, tmp_path, keras_module
+) -> None:
+    config = tiny_config.with_changes(head="auto", num_unfrozen_blocks=1, schedule="one_phase")
+    result, _events = trained(color_dataset, config, tmp_path)
+    assert result.head is None
+    assert head_of(keras_module.saving.load_model(tmp_path / "model.keras")) == "linear"

@@ -99,6 +99,16 @@ def test_groups_share_a_fold_and_every_class_is_outside_each_fold() -> None:
             assert set(labels[folds != fold]) == {0, 1, 2}
 
 
+def test_fold_with_all_images_of_a_class_is_always_trained_on() -> None:
+    # The group m holds images of both classes, and all but one of the first.
+    labels = np.array([0] * 3 + [1] * 9)
+    groups = np.array([*"mmemmmffffff"])
+    for seed in range(20):
+        folds = stratified_folds(labels, groups, seed, 5)
+        for fold in range(0 if folds is None else folds.max() + 1):
+            assert set(labels[folds != fold]) == {0, 1}
+
+
 def test_class_of_one_group_is_always_trained_on() -> None:
     labels = np.array([0, 0, 0, 1, 1, 1, 2])
     folds = stratified_folds(labels, alone(labels), 1, 5)

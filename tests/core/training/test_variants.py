@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.training import variants
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.variants import (
     VariantChoice,
     careful_variants,
@@ -67,6 +68,15 @@ def test_stored_comparison_decides(
     variant, reason = recommended_variant(color_dataset, LITE0, tmp_path)
     assert variant is expected
     assert ("4 times slower" in reason) == (expected is BOTH)
+
+
+def test_a_comparison_ends_between_folds(
+    color_dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(variants, "pooled_features", _features({LITE0.name: 0.1, BOTH.name: 0.1}))
+    with pytest.raises(FeaturesStoppedError):
+        compare_variants(color_dataset, LITE0, tmp_path, should_stop=lambda: True)
+    assert stored_choice(color_dataset, LITE0, tmp_path) is None
 
 
 def test_other_photos_and_unknown_variants_need_a_new_comparison(

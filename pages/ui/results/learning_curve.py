@@ -1,0 +1,129 @@
+"""Whether there are enough photos: accuracy by number of photos, on the Results page."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.ui.app.process import workspace
+from pages.ui.app.task_progress import result_of
+from pages.ui.app.tasks import learning_curve_of, start_learning_curve
+from pages.ui.app.words import plain
+from transfer_core.evaluation.learning_curve import LearningCurve, enough_sentences
+from transfer_core.language import _
+from transfer_core.runs.corrections import dataset_of
+from transfer_core.runs.run_learning_curve import MeasuredCurve, can_be_measured, stored_curve
+from transfer_core.runs.training_run import TrainingRun
+
+_COLOR = "#0072b2"
+_BAND_COLOR = "rgba(0, 114, 178, 0.28)"
+
+
+def show_learning_curve(run: TrainingRun) -> None:
+    """Draw the learning curve of a run, or the button that measures it.
+
+    Raises:
+        UnfinishedTaskError: If it is being measured; its progress is drawn.
+    """
+    dataset = dataset_of(workspace(), run)
+    if dataset is None or not can_be_measured(run):
+        return
+    st.subheader(_("Do you have enough photos?"), anchor=False)
+    measured = stored_curve(run, dataset)
+    if measured is None:
+        task = learning_curve_of(run.id, dataset.version)
+        if task is None:
+            st.caption(_("We train again with fewer of your photos and compare. It takes seconds."))
+            if st.button(_("Find out"), icon=":material/show_chart:", key="learning-curve"):
+                start_learning_curve(run.id, dataset.version)
+                st.rerun()
+            return
+        measured = result_of(task, _("Training with fewer photos …"), name="learning-curve")
+    _show_measured(measured)
+
+
+def _show_measured(measured: MeasuredCurve) -> None:
+    curve = measured.curve
+    if curve is None:
+        st.caption(_("There are too few photos to find out. Add some more first."))
+        return
+    st.markdown(plain(" ".join(enough_sentences(curve))))
+    _show_chart(curve)
+    st.caption(
+        _("The band is the 95 % confidence interval. All points use the same {count} photos.").format(
+            count=curve.num_scored
+        )
+    )
+    if not measured.is_of_the_model:
+        st.caption(_("Measured with a simple last layer on the frozen model, so it may differ from yours."))
+    with st.expander(_("The numbers"), icon=":material/table:"):
+        _show_table(curve)
+
+
+def _show_chart(curve: LearningCurve) -> None:
+    counts = [point.num_images for point in curve.points]
+    accuracies = [point.accuracy for point in curve.points]
+    lowest = [point.interval[0] for point in curve.points]
+    highest = [point.interval[1] for point in curve.points]
+    figure = go.Figure(
+        [
+            go.Scatter(
+                x=[*counts, *reversed(counts)],
+                y=[*highest, *reversed(lowest)],
+                fill="toself",
+                fillcolor=_BAND_COLOR,
+                mode="lines",
+                line={"width": 0},
+                hoverinfo="skip",
+            ),
+            go.Scatter(
+                x=counts,
+                y=accuracies,
+                mode="lines+markers",
+                line={"color": _COLOR, "width": 2.5},
+                marker={"size": 8},
+                hovertext=[
+                    _("{count} photos: {accuracy:.0%}").format(count=count, accuracy=accuracy)
+                    for count, accuracy in zip(counts, accuracies, strict=True)
+                ],
+                hoverinfo="text",
+            ),
+        ]
+    )
+    figure.update_layout(
+        height=300,
+        margin={"l": 0, "r": 0, "t": 10, "b": 0},
+        showlegend=False,
+        dragmode=False,
+        # Each point has twice the photos of the one before.
+        xaxis={"title": _("training photos"), "type": "log", "tickvals": counts, "ticktext": counts},
+        yaxis={
+            "title": _("accuracy"),
+            "range": [max(min(lowest) - 0.05, 0), 1.02],
+            "tickformat": ".0%",
+        },
+    )
+    described = _("With {fewest} photos accuracy is {first:.0%}, with {most} photos {last:.0%}.").format(
+        first=accuracies[0], fewest=counts[0], last=accuracies[-1], most=counts[-1]
+    )
+    st.plotly_chart(figure, key="learning-curve-chart", config={"displayModeBar": False}, alt=described)
+
+
+def _show_table(curve: LearningCurve) -> None:
+    st.dataframe(
+        pd.DataFrame(
+            {
+                _("Training photos"): [point.num_images for point in curve.points],
+                _("Accuracy"): [f"{point.accuracy:.0%}" for point in curve.points],
+                _("95 % confidence interval"): [
+                    _("{lowest:.0%} to {highest:.0%}").format(
+                        lowest=point.interval[0], highest=point.interval[1]
+                    )
+                    for point in curve.points
+                ],
+            }
+        ),
+        hide_index=True,
+        key="learning-curve-table",
+    )
