@@ -80,7 +80,7 @@ class TrainingResult:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch whose weights are in the saved model; 0 without one."""
+        """The epoch that was kept; 0 without a saved model."""
         return self.best.epoch if self.best and self.model_path else 0
 
     @property
