@@ -89,8 +89,8 @@ def check_teacher(teacher: TrainingRun, dataset: ImageDataset) -> None:
         if teacher.is_trained_on_all:
             raise InvalidConfigError(
                 _(
-                    "The teaching model has learned from all photos, so none is left to validate the small one. Train "
-                    "it once more with “Train on all photos at the end” switched off."
+                    "The teaching model has learned from all photos, so none is left for validation. Train it once "
+                    "more with “Train on all photos at the end” switched off."
                 )
             )
         raise InvalidConfigError(

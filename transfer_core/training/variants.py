@@ -161,8 +161,8 @@ def recommended_variant(dataset: ImageDataset, backbone: Backbone, cache_dir: Pa
         return backbone, ""
     variant = get_backbone(choice.backbone)
     cost = plural(
-        "Two models look at each photo: about {count} point more accurate, {factor} times slower to answer.",
-        "Two models look at each photo: about {count} points more accurate, {factor} times slower to answer.",
+        "Two models look at each photo: about {count} point more accurate, {factor} times slower.",
+        "Two models look at each photo: about {count} points more accurate, {factor} times slower.",
         round(100 * choice.gains[variant.name]),
         factor=round(variant.num_multiplications / backbone.num_multiplications),
     )
