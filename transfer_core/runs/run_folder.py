@@ -113,7 +113,7 @@ SPLIT = FactsFile(
 EVALUATION = FactsFile(
     "evaluation.json",
     Evaluation,
-    lambda: _("The results on the validation photos are lost; the model itself still works."),
+    lambda: _("The measured results are lost; the model itself still works."),
     from_dict=Evaluation.from_dict,
     to_dict=Evaluation.to_dict,
 )
@@ -166,11 +166,11 @@ class RunFolder:
         RUN.write(self.path, facts)
 
     def train_ids(self) -> frozenset[str]:
-        """Read the ids of the images that it was trained on; unknown, and so an error, in version 0.1."""
+        """Read the ids of the images that its curves are trained on; unknown, and so an error, in version 0.1."""
         return self._known(SPLIT.read(self.path).train)
 
     def validation_ids(self) -> frozenset[str]:
-        """Read the ids of the images that it was validated on, and not trained on."""
+        """Read the ids of the images that its curves are validated on."""
         return self._known(SPLIT.read(self.path).validation)
 
     def is_trained_on_all(self) -> bool:
