@@ -90,11 +90,14 @@ class Distillation(msgspec.Struct, frozen=True):
         teacher: The large one.
         student: The small one.
         num_images: Photos that both were measured on.
+        is_out_of_fold: Whether the large one has learned from these photos as well. Its accuracy is then that of
+            models that had not, and the accuracy of the small one may be slightly too high.
     """
 
     teacher: ModelCost
     student: ModelCost
     num_images: _Positive
+    is_out_of_fold: bool = False
 
 
 RUN = FactsFile(

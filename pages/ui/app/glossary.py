@@ -26,7 +26,7 @@ _EXPLANATIONS = {
     ),
     "distillation": (
         "How sure the large model is of every wrong answer tells the small one which classes look alike. Known as "
-        "knowledge distillation (Hinton and others, 2015). Both are measured on photos that neither has learned from."
+        "knowledge distillation (Hinton and others, 2015). Both are measured on the same photos, kept apart for that."
     ),
     "own model": (
         "The part of your model that sees is kept; its last layer is replaced by one for the new classes. This "
