@@ -58,7 +58,8 @@ class TrainingConfig(Struct, frozen=True):
         head: The new layers. On pooled features that are centred and scaled to unit length: `"softmax_regression"`,
             `"lda"` (linear discriminant analysis) or their `"average"`. On pooled features: `"linear"`, with a
             `"hidden"` layer between, or `"flattened_map"`, which keeps positions in the image. `"auto"` takes the best
-            in a cross-validation.
+            of the first three in a cross-validation, or `"linear"` with augmentation, oversampling, label smoothing or
+            a teacher, which those three cannot use.
         hidden_units: Size of the hidden layer, 1-4096.
         early_stopping_patience: Epochs without a better validation loss after which a phase ends, 0-1000; 0 for never.
         layer_decay: Discriminative learning rates: each block learns at this multiple of the rate of the

@@ -163,6 +163,19 @@ def test_an_expert_changes_every_choice(
     )
 
 
+def test_an_expert_sees_which_last_layer_augmentation_allows(
+    open_page: OpenPage, dataset: ImageDataset
+) -> None:
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
+    choose_for_myself(page)
+    assert "last layer will be linear" not in texts(page)
+    page.toggle(key="oversampling-0").set_value(True).run()
+    assert "last layer will be linear" in texts(page)
+    page.segmented_control(key="head-0").set_value("lda").run()
+    assert "choose the linear one" in texts(page)
+    assert "last layer will be linear" not in texts(page)
+
+
 def test_every_expert_choice_has_a_help_text(open_page: OpenPage, dataset: ImageDataset) -> None:
     page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
     choose_for_myself(page)

@@ -29,12 +29,13 @@ from transfer_core.data.checks.series_check import check_series
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.data.sources.layout_choice import LayoutChoice
-from transfer_core.errors import NotFoundError
+from transfer_core.errors import InvalidConfigError, NotFoundError
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
 from transfer_core.language import _
 from transfer_core.runs.run_status import resumable_run
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.head_choice import reason_against_head
 from transfer_core.training.variants import recommended_variant
 from transfer_core.work.execute import ended_by, execute_run
 from transfer_core.work.live_run import LiveRun
@@ -61,6 +62,8 @@ def train(
     config = config_from(choices)
     backbone = make_ready(workspace, config)
     FreezePlan.of(config, backbone)  # raises before a thousand images are read
+    if reason := reason_against_head(config):
+        raise InvalidConfigError(reason)
     dataset = dataset_from(workspace, source, config.seed, layout=layout, brightness=brightness)
     dataset.check_trainable()
     if dataset.read_as:

@@ -10,6 +10,7 @@ import numpy as np
 
 from transfer_core.config import Head, TrainingConfig
 from transfer_core.events import HeadChosen
+from transfer_core.language import _
 from transfer_core.training.heads import (
     LINEAR_HEADS,
     HeadRecipe,
@@ -188,6 +189,26 @@ def _sample(features: Array, labels: Array, folds: Array) -> Array:
     # With the first of each cell, every class is outside each fold.
     is_sampled: Array = ranks < max(np.sort(ranks)[size], 1)
     return is_sampled
+
+
+def needs_linear_head(config: TrainingConfig) -> bool:
+    """Return whether a config changes the images or the targets of a training, which a closed form cannot use."""
+    changes = (config.has_augmentation, config.oversampling, config.label_smoothing, config.teacher)
+    return any(changes)
+
+
+def reason_against_head(config: TrainingConfig) -> str:
+    """Return why the head that a config names cannot be trained with its other choices; empty if it can.
+
+    Args:
+        config: Every choice of the training. A network with random weights trains each head by steps.
+    """
+    if config.head not in LINEAR_HEADS or config.weights == "random" or not needs_linear_head(config):
+        return ""
+    return _(
+        "This last layer cannot use augmentation, oversampling, label smoothing or a teacher. Switch those off, "
+        "or choose the linear one."
+    )
 
 
 def with_head(config: TrainingConfig, head: Head) -> TrainingConfig:

@@ -32,6 +32,7 @@ from transfer_core.files import replacing
 from transfer_core.language import _
 from transfer_core.training.checkpoint import delete_checkpoints, resumed_dataset, save_left_out
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.head_choice import reason_against_head
 from transfer_core.training.out_of_fold import OutOfFold
 from transfer_core.training.signature import ModelSignature
 from transfer_core.training.soft_targets import TeacherOutputs
@@ -130,7 +131,8 @@ def train(
     Raises:
         IngestError: If the dataset cannot be trained on.
         NotFoundError: If `backbone` is not given and there is no such published backbone.
-        InvalidConfigError: If the backbone has no such blocks or layers, or `teacher_outputs` is missing.
+        InvalidConfigError: If the backbone has no such blocks or layers, the head cannot use another choice, or
+            `teacher_outputs` is missing.
         TrainingError: If the loss became NaN before the first epoch ended, or memory or disk space is too
             small.
         WeightsError: If the pretrained weights are missing or damaged.
@@ -155,6 +157,8 @@ def train(
     def train_on(readable: ImageDataset) -> TrainingResult:
         readable.check_trainable()
         FreezePlan.of(config, chosen)  # raises before TensorFlow is loaded
+        if reason := reason_against_head(config):
+            raise InvalidConfigError(reason)
         if config.teacher and teacher_outputs is None:
             raise InvalidConfigError(_("The teacher {id} cannot be asked here.").format(id=config.teacher))
         trainer = _trainer_class()(

@@ -45,7 +45,13 @@ from transfer_core.training.checkpoint import (
 from transfer_core.training.class_balance import class_weights
 from transfer_core.training.classifier import build_classifier, set_linear_head
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
-from transfer_core.training.head_choice import HeadChoice, choose_head, chosen_event, with_head
+from transfer_core.training.head_choice import (
+    HeadChoice,
+    choose_head,
+    chosen_event,
+    needs_linear_head,
+    with_head,
+)
 from transfer_core.training.heads import LINEAR_HEADS, LinearHead, LinearHeadKind
 from transfer_core.training.out_of_fold import OutOfFold, folds_of
 from transfer_core.training.phase_data import FeatureExtractor
@@ -139,6 +145,10 @@ class Trainer:
         if self.head and self._config.head == "auto":
             self._config = with_head(self._config, cast(Head, self.head.head))
         phases = planned_phases(self._config, self._backbone)
+        if self._config.head == "auto" and (phases[0].name != "head" or needs_linear_head(self._config)):
+            # Trained at once with the unfrozen layers, a head on unit-length features would need far larger steps.
+            self._config = with_head(self._config, "linear")
+            phases = planned_phases(self._config, self._backbone)
         self._emit_start(phases, checkpoint.progress)
         check_memory(phases[-1].plan, self._config, self._dataset)
         reached, is_in_bounds = Progress(), True
@@ -183,10 +193,7 @@ class Trainer:
 
     def _build(self, phases: list[PlannedPhase]) -> list[PlannedPhase]:
         """Build the model, after choosing a head if the config leaves it open; return the phases with that head."""
-        if self._config.head == "auto" and phases[0].name != "head":
-            # Trained at once with the unfrozen layers, a head on unit-length features would need far larger steps.
-            self._config = with_head(self._config, "linear")
-        elif self._config.head == "auto" or self._config.head in LINEAR_HEADS:
+        if self._config.head == "auto" or self._config.head in LINEAR_HEADS:
             self._choose_head(phases)
         phases = planned_phases(self._config, self._backbone)
         self._extractor = replace(self._extractor, also=[phase.plan for phase in phases])

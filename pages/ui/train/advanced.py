@@ -31,6 +31,7 @@ from transfer_core.language import _
 from transfer_core.training.all_photos import reason_against_all_photos
 from transfer_core.training.class_balance import class_weights
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.head_choice import needs_linear_head, reason_against_head
 
 _LEARNING_RATES = [0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1]
 _BATCH_SIZES = [8, 16, 32, 64, 128]
@@ -68,6 +69,7 @@ def show_expert_choices(
     with classes:
         form.show_classes()
         _show_class_weights(dataset, form.config())
+    _show_effect_on_head(form.config())
     return form.config()
 
 
@@ -242,6 +244,13 @@ def _show_class_weights(dataset: ImageDataset, config: TrainingConfig) -> None:
         hide_index=True,
         width="content",
     )
+
+
+def _show_effect_on_head(config: TrainingConfig) -> None:
+    if reason := reason_against_head(config):
+        st.warning(reason)
+    elif config.head == "auto" and needs_linear_head(config):
+        st.caption(_("With augmentation, label smoothing or oversampling the last layer will be linear."))
 
 
 def _schedule_words() -> dict[str, str]:

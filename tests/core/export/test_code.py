@@ -249,6 +249,14 @@ def test_a_run_from_random_weights_exports_its_initial_weights(script_of, color_
     assert "pretrained" not in text
 
 
+def test_a_run_with_augmentation_that_compared_no_heads_exports_the_linear_one(
+    script_of, color_dataset
+) -> None:
+    script, config = script_of(augmentation="light", head="auto")
+    assert script.HEAD == "linear"
+    assert_settings(script, with_head(config, "linear"), color_dataset)
+
+
 def test_photos_that_the_run_did_not_use_are_left_out(script_of, color_dataset, tmp_path) -> None:
     images = [image for image in color_dataset.images if not image.name.endswith("-0.png")]
     dataset = color_dataset.with_images(images, ())

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 
 from transfer_core.config import TrainingConfig
+from transfer_core.errors import InvalidConfigError
 from transfer_core.events import EpochEnded, HeadChosen, PhaseStarted, StepsDone
 from transfer_core.inference.predictor import with_features
-from transfer_core.training.head_choice import HeadChoice, chosen_event, recipe_of, with_head
+from transfer_core.training.head_choice import (
+    HeadChoice,
+    chosen_event,
+    reason_against_head,
+    recipe_of,
+    with_head,
+)
 from transfer_core.training.heads import LINEAR_HEADS, HeadRecipe
 from transfer_core.training.signature import head_of
 from transfer_core.training.train import train
@@ -103,3 +110,35 @@ def test_head_that_is_trained_at_once_with_the_blocks_is_linear(
     result, _events = trained(color_dataset, config, tmp_path)
     assert result.head is None
     assert head_of(keras_module.saving.load_model(tmp_path / "model.keras")) == "linear"
+
+
+FREE_CHOICES = [
+    {"augmentation": "light", "num_views": 2},
+    {"oversampling": True},
+    {"label_smoothing": 0.1},
+    {"teacher": "20250101-000000-abcd"},
+]
+
+
+@pytest.mark.parametrize("choices", FREE_CHOICES[:3], ids=str)
+def test_auto_is_linear_with_choices_that_a_closed_form_cannot_use(
+    choices: dict, color_dataset, tiny_config, tmp_path, keras_module
+) -> None:
+    config = tiny_config.with_changes(head="auto", train_on_all=True, **choices)
+    result, events = trained(color_dataset, config, tmp_path)
+    assert result.head is None and result.is_trained_on_all
+    assert not [event for event in events if isinstance(event, HeadChosen)]
+    assert head_of(keras_module.saving.load_model(tmp_path / "model.keras")) == "linear"
+
+
+@pytest.mark.parametrize("kind", LINEAR_HEADS)
+@pytest.mark.parametrize("choices", FREE_CHOICES, ids=str)
+def test_named_closed_form_refuses_choices_that_it_cannot_use(
+    kind: str, choices: dict, color_dataset, tiny_config, tmp_path
+) -> None:
+    config = tiny_config.with_changes(head=kind, **choices)
+    with pytest.raises(InvalidConfigError, match="choose the linear one"):
+        trained(color_dataset, config, tmp_path)
+    assert not reason_against_head(config.with_changes(head="linear"))
+    assert not reason_against_head(config.with_changes(weights="random"))
+    assert not reason_against_head(tiny_config.with_changes(head=kind))
