@@ -113,7 +113,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         reported=reported,
         keep_checkpoint=True,
     )
-    run.write_split(result.dataset, is_trained_on_all=result.is_trained_on_all)
+    run.write_split(result.dataset)
     accuracy = None
     if result.model_path:
         evaluation, readable = _evaluate(workspace, run, result, emit)
@@ -199,7 +199,7 @@ def _evaluate(
         dataset = structs.replace(
             dataset, images=tuple(image for image in dataset.images if image not in damaged)
         )
-        run.write_split(dataset, is_trained_on_all=result.is_trained_on_all)
+        run.write_split(dataset)
         emit(photos_left_out(time.time(), damaged))
 
     assert result.out_of_fold is not None and result.validation_outputs is not None
