@@ -253,6 +253,22 @@ def test_a_validation_photo_damaged_after_its_features_were_kept_is_left_out_of_
     ]
 
 
+def test_a_photo_exchanged_after_its_features_were_kept_does_not_refuse_the_model(
+    workspace, own_dataset, tiny_config
+) -> None:
+    config = tiny_config.with_changes(epochs=30, learning_rate=0.1)
+    safely(workspace, TrainingRun.create(workspace, own_dataset, config))
+    blue, red = own_dataset.images_in("validation")
+    shutil.copyfile(own_dataset.image_path(red), own_dataset.image_path(blue))
+    run = TrainingRun.create(workspace, own_dataset, config)
+    events: list[TrainingEvent] = []
+    execute_run_safely(workspace, run, events.append, lambda: False)
+    assert events[-1].outcome == "finished"
+    assert run.has_model
+    assert snapshot_of(events).left_out == ((blue.name, blue.class_name),)
+    assert [outcome.image_id for outcome in run.evaluation().outcomes] == [red.id]
+
+
 def test_too_few_photos_that_can_be_read_end_with_the_usual_sentence(workspace, run, own_dataset) -> None:
     for image in own_dataset.images[1:4]:
         own_dataset.image_path(image).unlink()
@@ -373,7 +389,9 @@ def test_a_model_of_all_photos_is_not_scored_on_them_again(workspace, run, own_d
         evaluate_split(run, own_dataset, "validation", workspace.cache_dir)
 
 
-def test_a_saved_model_that_answers_otherwise_fails_the_run(workspace, run, monkeypatch) -> None:
+def test_a_saved_model_that_answers_otherwise_fails_the_run(
+    workspace, run, monkeypatch, keras_module
+) -> None:
     save = train_module._save
 
     def save_damaged(model, *facts):
@@ -393,6 +411,8 @@ def test_a_saved_model_that_answers_otherwise_fails_the_run(workspace, run, monk
     assert ended.outcome == "failed"
     assert "does not answer" in ended.message
     assert not run.has_model
+    # Nothing of the training is lost.
+    assert keras_module.models.load_model(run.folder / "refused.keras").count_params()
 
 
 def test_photos_of_the_proof_are_spread_over_the_classes() -> None:
