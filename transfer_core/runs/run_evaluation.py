@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer_core.data.damage import leave_out_damaged
+from transfer_core.data.damage import damaged_photos, leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.similarity import are_alike, fingerprint
 from transfer_core.data.records import ImageRecord, Split
 from transfer_core.errors import IngestError, TrainingError, WorkspaceError
 from transfer_core.evaluation.evaluation import (
@@ -49,6 +51,7 @@ _MOST_DIFFERENCE = 0.1
 _MOST_PROVEN = 16
 _MOST_SECONDS = 0.5
 _NUM_AT_ONCE = 8
+REFUSED_MODEL_FILE = "refused.keras"
 
 
 def fit_certainty(
@@ -178,7 +181,8 @@ def check_saved_model(
 ) -> None:
     """Make sure that a saved model answers image files as the training did from their features.
 
-    It takes at most 16 images, and begins none after half a second: a person waits for the answer.
+    It takes at most 16 images, and begins none after half a second: a person waits for the answer. An image file that was
+    exchanged after its features were kept proves nothing, and counts as damaged.
 
     Args:
         dataset: The images.
@@ -191,26 +195,38 @@ def check_saved_model(
         TrainingError: If a probability differs by more than 0.1.
         IngestError: If none of the images can be read.
     """
-    images = proof_images([image for image in dataset.images if image.id in expected])
     began = time.monotonic()
-    for start in range(0, len(images), _NUM_AT_ONCE):
-        if start and time.monotonic() - began > _MOST_SECONDS:
-            return
-        left, outputs = leave_out_damaged(
-            images[start : start + _NUM_AT_ONCE],
-            lambda left: (left, outputs_of_files(predictor, [labelled(dataset, image) for image in left])),
-            on_left_out,
-        )
-        rows = np.array([expected[image.id] for image in left])
-        difference = float(np.abs(outputs.probabilities - rows).max())
-        if not difference <= _MOST_DIFFERENCE:
-            raise TrainingError(
-                _(
-                    "The saved model does not answer as the trained one did: a probability differs by "
-                    "{difference:.0%}. It was deleted. Train it again."
-                ).format(difference=difference)
-            )
-        on_progress(start + len(left))
+
+    def prove(images: list[ImageRecord]) -> None:
+        for start in range(0, len(images), _NUM_AT_ONCE):
+            if start and time.monotonic() - began > _MOST_SECONDS:
+                return
+            batch = images[start : start + _NUM_AT_ONCE]
+            outputs = outputs_of_files(predictor, [labelled(dataset, image) for image in batch])
+            rows = np.array([expected[image.id] for image in batch])
+            differences = np.abs(outputs.probabilities - rows).max(axis=1)
+            differing = [batch[row] for row in np.flatnonzero(~(differences <= _MOST_DIFFERENCE))]
+            exchanged = [image for image in differing if _is_exchanged(dataset, image)]
+            if exchanged:
+                raise damaged_photos({image.id: (image.name, image.class_name) for image in exchanged})
+            if differing:
+                raise TrainingError(
+                    _(
+                        "The saved model does not answer as the trained one did: a probability differs by "
+                        "{difference:.0%}. It was set aside as {file} in the folder of the run. Train it again."
+                    ).format(difference=float(differences.max()), file=REFUSED_MODEL_FILE)
+                )
+            on_progress(start + len(batch))
+
+    images = proof_images([image for image in dataset.images if image.id in expected])
+    leave_out_damaged(images, prove, on_left_out)
+
+
+def _is_exchanged(dataset: ImageDataset, image: ImageRecord) -> bool:
+    """Return whether a stored file shows another picture than it did."""
+    # Its id cannot tell: most photos were compressed again when they were stored.
+    found = fingerprint(decode_image(dataset.image_path(image).read_bytes(), dataset.grey_ranges))
+    return bool(image.fingerprint) and not are_alike((found,), (image.fingerprint,))[0]
 
 
 def evaluate_split(

@@ -56,17 +56,14 @@ class RunFacts(msgspec.Struct, frozen=True):
 
 
 class RunSplit(msgspec.Struct, frozen=True):
-    """The images that a run was trained and validated on, by their ids; None where an earlier version kept none.
+    """The images that the curves of a run are trained and validated on, by their ids.
 
-    Args:
-        is_trained_on_all: Whether the model that was kept has learned from the validation images as well, after all
-            curves were drawn.
+    None where an earlier version kept none. Whether the kept model has learned from all of them is in its signature.
     """
 
     train: tuple[Text, ...] | None = None
     validation: tuple[Text, ...] | None = None
     dataset_version: _Count = 0
-    is_trained_on_all: bool = False
 
 
 class ModelCost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -175,10 +172,6 @@ class RunFolder:
     def validation_ids(self) -> frozenset[str]:
         """Read the ids of the images that its curves are validated on."""
         return self._known(SPLIT.read(self.path).validation)
-
-    def is_trained_on_all(self) -> bool:
-        """Read whether its model has learned from the validation images as well."""
-        return SPLIT.read(self.path).is_trained_on_all
 
     def _known(self, ids: tuple[str, ...] | None) -> frozenset[str]:
         if ids is None:

@@ -148,19 +148,18 @@ class TrainingRun:
         self.write_split(dataset)
         return run
 
-    def write_split(self, dataset: ImageDataset, *, is_trained_on_all: bool = False) -> None:
+    def write_split(self, dataset: ImageDataset) -> None:
         """Store which images it is trained and validated on.
 
         Args:
             dataset: Without damaged images.
-            is_trained_on_all: Whether its model has learned from the validation images as well.
 
         Raises:
             WorkspaceError: If writing fails.
         """
         train = tuple(image.id for image in dataset.images_in("train"))
         validation = tuple(image.id for image in dataset.images_in("validation"))
-        self.files.write_split(RunSplit(train, validation, dataset.version, is_trained_on_all))
+        self.files.write_split(RunSplit(train, validation, dataset.version))
 
     def check_resumable(self, dataset: ImageDataset) -> None:
         """Make sure that an interrupted training can be resumed with these images.
@@ -229,9 +228,9 @@ class TrainingRun:
 
     @property
     def is_trained_on_all(self) -> bool:
-        """Whether its model has learned from the validation images as well; False where that is not known."""
+        """Whether its model has learned from the validation images as well; False without a model."""
         try:
-            return self.files.is_trained_on_all()
+            return self.signature.is_trained_on_all
         except WorkspaceError:
             return False
 

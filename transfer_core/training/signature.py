@@ -75,10 +75,11 @@ class RecordedNetwork(msgspec.Struct, frozen=True):
 
 
 class _Essentials(msgspec.Struct, frozen=True):
-    """The part of a signature without which a model cannot answer."""
+    """The part of a signature without which a model cannot answer, or not be scored fairly."""
 
     class_names: Annotated[tuple[Text, ...], msgspec.Meta(min_length=2)]
     image_size: Annotated[int, msgspec.Meta(ge=1, le=_LARGEST_IMAGE_SIZE)]
+    is_trained_on_all: bool = False
 
     def __post_init__(self) -> None:
         if len(set(self.class_names)) < len(self.class_names):
@@ -91,6 +92,8 @@ class ModelSignature(_Essentials, frozen=True, kw_only=True):
     Args:
         class_names: In the order of the outputs.
         image_size: Side of the square input, in pixels.
+        is_trained_on_all: Whether it has learned from the validation images as well; False in files of earlier
+            versions.
         resize: How a photo becomes such a square, for people who read the file.
         value_range: Lowest and highest value of the input.
         grey_ranges: Black and white for photos with more than 8 bits, as in the dataset.
@@ -111,17 +114,26 @@ class ModelSignature(_Essentials, frozen=True, kw_only=True):
     versions: dict[str, str] = {}
 
     @classmethod
-    def of(cls, model: keras.Model, dataset: ImageDataset, backbone: Backbone) -> ModelSignature:
+    def of(
+        cls,
+        model: keras.Model,
+        dataset: ImageDataset,
+        backbone: Backbone,
+        *,
+        is_trained_on_all: bool = False,
+    ) -> ModelSignature:
         """Return the signature of a model that has just been trained.
 
         Args:
             model: What `build_classifier` returned, trained.
             dataset: Its class names are those of the outputs.
             backbone: What the model was built on.
+            is_trained_on_all: Whether it has learned from the validation images as well.
         """
         return cls(
             dataset.class_names,
             backbone.image_size,
+            is_trained_on_all,
             grey_ranges=dataset.grey_ranges,
             backbone=backbone.name,
             head=head_of(model),
@@ -146,13 +158,13 @@ class ModelSignature(_Essentials, frozen=True, kw_only=True):
         the model still answers.
 
         Raises:
-            WorkspaceError: If the file is missing, or its class names or image size are damaged.
+            WorkspaceError: If the file is missing, or one of the first three facts is damaged.
         """
         try:
             return _SIGNATURE.read(folder)
         except WorkspaceError:
             essentials = _ESSENTIALS.read(folder)
-        return cls(essentials.class_names, essentials.image_size)
+        return cls(essentials.class_names, essentials.image_size, essentials.is_trained_on_all)
 
     def save(self, folder: Path) -> None:
         """Write it beside the model.

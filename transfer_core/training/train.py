@@ -28,7 +28,7 @@ from transfer_core.events import (
     best_of,
     history_of,
 )
-from transfer_core.files import replacing
+from transfer_core.files import remove, replacing
 from transfer_core.language import _
 from transfer_core.training.checkpoint import delete_checkpoints, resumed_dataset, save_left_out
 from transfer_core.training.freezing import FreezePlan
@@ -179,7 +179,8 @@ def train(
         if not is_kept:
             return TrainingResult(outcome, message, trainer.epochs, trainer.head, readable, None)
         emit(PhaseStarted(clock(), "saving", 0))
-        model_path = _save(trainer.model, readable, chosen, output_dir)
+        is_trained_on_all = trainer.out_of_fold is not None
+        model_path = _save(trainer.model, readable, chosen, output_dir, is_trained_on_all)
         outputs = trainer.validation_outputs()
         return TrainingResult(
             outcome,
@@ -189,7 +190,7 @@ def train(
             readable,
             model_path,
             trainer.out_of_fold or OutOfFold.of_validation(readable, outputs),
-            trainer.out_of_fold is not None,
+            is_trained_on_all,
             outputs,
         )
 
@@ -222,10 +223,14 @@ def _trainer_class() -> type[Trainer]:
     return Trainer
 
 
-def _save(model: keras.Model, dataset: ImageDataset, backbone: Backbone, output_dir: Path) -> Path:
-    """Write signature and model atomically; the signature first, so that every model on disk has one."""
-    ModelSignature.of(model, dataset, backbone).save(output_dir)
+def _save(
+    model: keras.Model, dataset: ImageDataset, backbone: Backbone, output_dir: Path, is_trained_on_all: bool
+) -> Path:
+    """Write model and signature atomically; the signature is there first, so that every model on disk has its own."""
     path = output_dir / MODEL_FILE
     with replacing(path) as beside:
         model.save(beside)
+        # A model from before a resume may have learned from other images than the new signature says.
+        remove(path)
+        ModelSignature.of(model, dataset, backbone, is_trained_on_all=is_trained_on_all).save(output_dir)
     return path

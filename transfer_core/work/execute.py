@@ -32,12 +32,13 @@ from transfer_core.events import (
     Stage,
     TrainingEvent,
 )
-from transfer_core.files import remove
+from transfer_core.files import move
 from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
 from transfer_core.runs.cross_validation import cross_validate
 from transfer_core.runs.distillation import measure_both, teacher_answers
 from transfer_core.runs.run_evaluation import (
+    REFUSED_MODEL_FILE,
     check_saved_model,
     evaluation_of_training,
     fit_certainty,
@@ -113,7 +114,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         reported=reported,
         keep_checkpoint=True,
     )
-    run.write_split(result.dataset, is_trained_on_all=result.is_trained_on_all)
+    run.write_split(result.dataset)
     accuracy = None
     if result.model_path:
         evaluation, readable = _evaluate(workspace, run, result, emit)
@@ -199,7 +200,7 @@ def _evaluate(
         dataset = structs.replace(
             dataset, images=tuple(image for image in dataset.images if image not in damaged)
         )
-        run.write_split(dataset, is_trained_on_all=result.is_trained_on_all)
+        run.write_split(dataset)
         emit(photos_left_out(time.time(), damaged))
 
     assert result.out_of_fold is not None and result.validation_outputs is not None
@@ -215,7 +216,7 @@ def _evaluate(
             leave_out,
         )
     except TrainingError:
-        remove(run.folder / MODEL_FILE)
+        move(run.folder / MODEL_FILE, run.folder / REFUSED_MODEL_FILE)
         raise
     familiarities = fit_certainty(run, dataset, workspace.cache_dir, result.out_of_fold)
     evaluation = evaluation_of_training(run, dataset, result.out_of_fold, familiarities)

@@ -436,6 +436,7 @@ class TestSavedFiles:
         assert signature == {
             "class_names": ["blue", "green", "red"],
             "image_size": 32,
+            "is_trained_on_all": False,
             "resize": "squeeze to a square, bicubic with antialiasing",
             "value_range": [0, 255],
             "grey_ranges": [None, None],

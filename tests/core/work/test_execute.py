@@ -40,6 +40,7 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training import phase_trainer
 from transfer_core.training import train as train_module
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
+from transfer_core.training.signature import ModelSignature
 from transfer_core.work import execute
 from transfer_core.work.execute import execute_run, execute_run_safely
 from transfer_core.workspace import Workspace
@@ -132,7 +133,6 @@ def test_split_is_written_down_when_the_training_begins(finished_run) -> None:
         "dataset_version": finished_run.dataset.version,
         "train": [image.id for image in finished_run.dataset.images_in("train")],
         "validation": [image.id for image in finished_run.dataset.images_in("validation")],
-        "is_trained_on_all": False,
     }
 
 
@@ -253,6 +253,22 @@ def test_a_validation_photo_damaged_after_its_features_were_kept_is_left_out_of_
     ]
 
 
+def test_a_photo_exchanged_after_its_features_were_kept_does_not_refuse_the_model(
+    workspace, own_dataset, tiny_config
+) -> None:
+    config = tiny_config.with_changes(epochs=30, learning_rate=0.1)
+    safely(workspace, TrainingRun.create(workspace, own_dataset, config))
+    blue, red = own_dataset.images_in("validation")
+    shutil.copyfile(own_dataset.image_path(red), own_dataset.image_path(blue))
+    run = TrainingRun.create(workspace, own_dataset, config)
+    events: list[TrainingEvent] = []
+    execute_run_safely(workspace, run, events.append, lambda: False)
+    assert events[-1].outcome == "finished"
+    assert run.has_model
+    assert snapshot_of(events).left_out == ((blue.name, blue.class_name),)
+    assert [outcome.image_id for outcome in run.evaluation().outcomes] == [red.id]
+
+
 def test_too_few_photos_that_can_be_read_end_with_the_usual_sentence(workspace, run, own_dataset) -> None:
     for image in own_dataset.images[1:4]:
         own_dataset.image_path(image).unlink()
@@ -332,13 +348,50 @@ def test_folds_that_the_training_did_not_measure_are_trained_afterwards(workspac
     assert len(snapshot_of(events).fold_accuracies) == 2
 
 
+def test_a_model_of_all_photos_is_known_as_such_wherever_its_run_is_cut_off(
+    workspace, run, own_dataset, monkeypatch
+) -> None:
+    run = TrainingRun.create(workspace, own_dataset, run.config.with_changes(train_on_all=True, epochs=1))
+
+    # Before anything that follows the saved model is written.
+    with monkeypatch.context() as cut_off, pytest.raises(OSError, match="power"):
+        train = execute.train
+
+        def train_and_stop(*arguments: Any, **options: Any) -> None:
+            train(*arguments, **options)
+            raise OSError("the power failed")
+
+        cut_off.setattr(execute, "train", train_and_stop)
+        execute_run(workspace, run, lambda event: None, lambda: False)
+    assert run.has_model
+    assert run.is_trained_on_all
+    # Resumed, and cut off before it has another model.
+    monkeypatch.setattr(execute, "train", raising(OSError("the power failed")))
+    with pytest.raises(OSError, match="power"):
+        execute_run(workspace, run, lambda event: None, lambda: False)
+    assert run.has_model
+    assert run.learned_ids() == {image.id for image in own_dataset.images}
+
+
+def test_a_model_from_before_a_resume_never_has_the_signature_of_the_next(
+    workspace, run, own_dataset, monkeypatch
+) -> None:
+    execute_run(workspace, run, lambda event: None, lambda: False)
+    monkeypatch.setattr(ModelSignature, "save", raising(WorkspaceError("the power failed")))
+    with pytest.raises(WorkspaceError, match="power"):
+        execute_run(workspace, run, lambda event: None, lambda: False)
+    assert not run.has_model
+
+
 def test_a_model_of_all_photos_is_not_scored_on_them_again(workspace, run, own_dataset) -> None:
-    run.write_split(own_dataset, is_trained_on_all=True)
+    ModelSignature(own_dataset.class_names, 32, is_trained_on_all=True).save(run.folder)
     with pytest.raises(IngestError, match="learned from all"):
         evaluate_split(run, own_dataset, "validation", workspace.cache_dir)
 
 
-def test_a_saved_model_that_answers_otherwise_fails_the_run(workspace, run, monkeypatch) -> None:
+def test_a_saved_model_that_answers_otherwise_fails_the_run(
+    workspace, run, monkeypatch, keras_module
+) -> None:
     save = train_module._save
 
     def save_damaged(model, *facts):
@@ -358,6 +411,8 @@ def test_a_saved_model_that_answers_otherwise_fails_the_run(workspace, run, monk
     assert ended.outcome == "failed"
     assert "does not answer" in ended.message
     assert not run.has_model
+    # Nothing of the training is lost.
+    assert keras_module.models.load_model(run.folder / "refused.keras").count_params()
 
 
 def test_photos_of_the_proof_are_spread_over_the_classes() -> None:
