@@ -96,3 +96,8 @@ def test_both_are_set_beside_each_other(
     assert "differs by **-2.0 percentage points**" in shown
     assert "the same 6 photos that neither has learned from" in shown
     assert "This model was taught by a larger one." in texts(open_page(PAGE, run=student.id))
+    facts = {"teacher": large, "student": small, "num_images": 6, "is_out_of_fold": True}
+    write_json(student.folder / "distillation.json", facts)
+    shown = texts(open_page(PAGE, run=run.id))
+    assert "neither has learned from" not in shown
+    assert "whose accuracy may be slightly too high" in shown

@@ -55,7 +55,8 @@ _HELP = {
     "num_views": "Views kept of each training image when it is varied.",
     "live_augmentation": "Vary images again in every epoch, without the feature cache.",
     "cache_dtype": "Precision of the cached features.",
-    "teacher": "Id of a run, usually a larger one, whose answers are learned as well as the labels.",
+    "teacher": "Id of a run, usually a larger one, whose answers are learned as well as the labels. "
+    "Where it has learned from all photos, the accuracy may be slightly too high.",
     "teacher_share": "How much its answers count beside the labels.",
     "teacher_temperature": "How much its answers are softened.",
     "train_on_all": "Measure by cross-validation, then train the kept model on all photos.",

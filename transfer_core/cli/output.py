@@ -148,6 +148,7 @@ def damaged_run_facts(run_id: str, error: TransferStudioError) -> dict[str, Any]
             "dataset",
             "backbone",
             "val_accuracy",
+            "accuracy",
             "trained_on_all",
             "seconds",
         )

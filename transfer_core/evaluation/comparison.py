@@ -23,7 +23,7 @@ class ChangedPhoto:
 
 @dataclass(frozen=True)
 class ClassChange:
-    """Right answers for one class in both runs, on their shared validation photos.
+    """Right answers for one class in both runs, on the photos that both were measured on.
 
     Args:
         class_name: The class.
@@ -40,7 +40,7 @@ class ClassChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs on their shared validation photos.
+    """Two runs on the photos that both were measured on.
 
     Args:
         both_right: Photos on which both are right.

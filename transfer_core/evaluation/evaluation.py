@@ -15,7 +15,11 @@ from transfer_core.data.damage import damaged_photos
 from transfer_core.data.pixels import pixel_batches, readable_batches
 from transfer_core.errors import IngestError
 from transfer_core.evaluation import metrics
-from transfer_core.evaluation.intervals import differ_beyond_chance, wilson_interval
+from transfer_core.evaluation.intervals import (
+    cross_validated_interval,
+    differ_beyond_chance,
+    wilson_interval,
+)
 from transfer_core.inference.calibration import (
     Calibration,
     cross_fitted_temperatures,
@@ -124,14 +128,9 @@ class Evaluation:
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
-        """The 95 % interval of the accuracy on other photos of the same kind (Wilson, 1927), as of `num_groups` images.
-
-        After a cross-validation each image counts a third, as in the prediction interval for a second set of half the
-        size: the folds share training images, so their errors go together (Nadeau and Bengio, 2003, "Inference for the
-        Generalization Error"). docs/results.md has the measured coverage.
-        """
-        num_counted = self.num_groups / 3 if self.num_folds > 1 else self.num_groups
-        return wilson_interval(self.accuracy, num_counted)
+        """The 95 % interval of the accuracy on other photos of the same kind (Wilson, 1927), from `num_groups`."""
+        interval = cross_validated_interval if self.num_folds > 1 else wilson_interval
+        return interval(self.accuracy, self.num_groups)
 
     @cached_property
     def num_groups(self) -> int:

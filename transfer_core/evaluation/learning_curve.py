@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from transfer_core.evaluation.intervals import wilson_interval
+from transfer_core.evaluation.intervals import cross_validated_interval
 from transfer_core.language import _
 from transfer_core.training.heads import HeadRecipe, in_span, one_thread
 from transfer_core.training.out_of_fold import NUM_FOLDS, stratified_folds
@@ -44,7 +44,7 @@ class CurvePoint(msgspec.Struct, frozen=True):
     Args:
         num_images: Photos that a head learned from.
         accuracy: On photos of other folds, the mean over the draws, 0-1.
-        interval: 95 % confidence interval of the accuracy on new photos (Wilson). All points are measured on the same
+        interval: 95 % interval of the accuracy on other photos of the same kind. All points are measured on the same
             photos, so the difference of two points is more certain than their intervals suggest.
     """
 
@@ -141,8 +141,8 @@ def learning_curve(
     margin = _Z * _MORE_ERROR * error
     return LearningCurve(
         tuple(
-            CurvePoint(size, float(shares.mean()), wilson_interval(shares.mean(), shares.size))
-            for size, shares in zip(sizes, is_right, strict=True)
+            CurvePoint(size, accuracy, cross_validated_interval(accuracy, int(groups.max()) + 1))
+            for size, accuracy in zip(sizes, is_right.mean(axis=1).tolist(), strict=True)
         ),
         int(scored.sum()),
         gain,

@@ -70,7 +70,7 @@ def probability_for_coverage(evaluation: Evaluation, coverage: float) -> float:
     """Return the highest limit that at least this share of images reaches; 0 for all.
 
     Args:
-        evaluation: On validation images.
+        evaluation: On images that the model of each outcome had not learned from.
         coverage: 0-1.
     """
     if coverage >= 1:
@@ -82,7 +82,7 @@ def probability_for_error(evaluation: Evaluation, error: float) -> float:
     """Return the lowest limit with which at most a share of the answers is wrong.
 
     Args:
-        evaluation: On validation images.
+        evaluation: On images that the model of each outcome had not learned from.
         error: Share of answers that may be wrong, 0-1.
 
     Returns:

@@ -103,7 +103,7 @@ class PhaseStarted(TrainingEvent, frozen=True):
             `"out_of_fold"` predicts each image by a model that has not learned from it, `"all_photos"` trains the model
             that is kept on training and validation images, `"saving"` writes it, `"evaluation"` proves that the saved
             model gives the same outputs, `"cross_validation"` trains once more for each other fold.
-        num_steps: Images in the phases `"teacher"`, `"features"` and `"evaluation"`, folds in
+        num_steps: Images in the phases `"teacher"`, `"features"` and `"evaluation"`, folds in `"head_choice"`,
             `"out_of_fold"` and `"cross_validation"`, none in `"saving"`, batches otherwise.
         first_step: Steps done before: images in the cache, or batches before the training was resumed within the phase.
         stages: The phases from this one on, where they are known before `RunStarted`.

@@ -35,7 +35,7 @@ class Calibration(msgspec.Struct, frozen=True):
 
     Args:
         temperature: Divisor of the logits, 0.25-10: above 1 lowers confidence, below 1 raises it, 1 changes nothing.
-        num_images: Number of validation images that the temperature was fitted on.
+        num_images: Number of images that the temperature was fitted on.
     """
 
     temperature: Annotated[float, msgspec.Meta(ge=_MIN_TEMPERATURE, le=_MAX_TEMPERATURE)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import bundled_backbones
@@ -13,12 +13,12 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.damage import leave_out_damaged
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.errors import InvalidConfigError, NotFoundError
+from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError
 from transfer_core.evaluation.evaluation import Evaluation, evaluate
 from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
-from transfer_core.runs.run_evaluation import labelled, split_images
+from transfer_core.runs.run_evaluation import labelled, none_left, split_images
 from transfer_core.runs.run_folder import Distillation, ModelCost
 from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.training.advice import recommend
@@ -72,14 +72,15 @@ def students_of(workspace: Workspace, teacher: TrainingRun) -> list[TrainingRun]
 
 
 def check_teacher(teacher: TrainingRun, dataset: ImageDataset) -> None:
-    """Make sure that a run can teach another one whose validation stays fair.
+    """Make sure that a run can teach another one, and that its accuracy on their validation photos is known.
 
     Args:
         teacher: The run.
         dataset: The images of the other run.
 
     Raises:
-        InvalidConfigError: If it knows other classes, or was trained on validation photos of the other run.
+        InvalidConfigError: If it knows other classes, or was trained on validation photos of the other run without
+            predictions of them by models that had not learned from them.
         NotFoundError: If it has no model.
     """
     if not teacher.has_model:
@@ -90,14 +91,7 @@ def check_teacher(teacher: TrainingRun, dataset: ImageDataset) -> None:
                 "The teaching model knows other classes than these images have. Train it on these images first."
             )
         )
-    if teacher.learned_ids() & {image.id for image in dataset.images_in("validation")}:
-        if teacher.is_trained_on_all:
-            raise InvalidConfigError(
-                _(
-                    "The teaching model has learned from all photos, so none is left to validate the small one. Train "
-                    "it once more with “Train on all photos at the end” switched off."
-                )
-            )
+    if not teacher.is_trained_on_all and _has_learned_from(teacher, dataset.images_in("validation")):
         raise InvalidConfigError(
             _(
                 "The teaching model has learned from photos that the small one would be checked with, so its accuracy "
@@ -147,6 +141,9 @@ def measure_both(
 ) -> None:
     """Measure a small model and its teacher, and store the numbers in the folder of the run.
 
+    A teacher that has learned from the validation images as well is measured by its stored out-of-fold predictions, and
+    both models by the images that have one.
+
     Args:
         workspace: Where the teacher is.
         run: The trained small model.
@@ -159,20 +156,39 @@ def measure_both(
     teacher = TrainingRun.load(workspace, run.config.teacher)
     predictor = Predictor.load(teacher.folder)
     images = split_images(run, dataset, "validation")
-    images, accuracy = leave_out_damaged(
-        images,
-        lambda left: (left, evaluate(predictor, [labelled(dataset, image) for image in left]).accuracy),
+    is_out_of_fold = _has_learned_from(teacher, images)
+    if is_out_of_fold:
+        evaluated = teacher.evaluation()
+    else:
+        evaluated = leave_out_damaged(
+            images, lambda left: evaluate(predictor, [labelled(dataset, image) for image in left])
+        )
+    answers, own_answers = (
+        {outcome.image_id: outcome.predicted_class_name for outcome in found.outcomes} if found else {}
+        for found in (evaluated, evaluation)
     )
+    images = [image for image in images if image.id in answers and image.id in own_answers]
+    if not images:
+        raise IngestError(none_left("validation"))
     facts = Distillation(
-        _facts(predictor, teacher.folder, accuracy, dataset, images),
-        _facts(Predictor.load(run.folder), run.folder, evaluation.accuracy, dataset, images),
+        _facts(predictor, teacher.folder, answers, dataset, images),
+        _facts(Predictor.load(run.folder), run.folder, own_answers, dataset, images),
         len(images),
+        is_out_of_fold,
     )
     run.files.write_distillation(facts)
 
 
+def _has_learned_from(teacher: TrainingRun, images: Sequence[ImageRecord]) -> bool:
+    return not teacher.learned_ids().isdisjoint(image.id for image in images)
+
+
 def _facts(
-    predictor: Predictor, folder: Path, accuracy: float, dataset: ImageDataset, images: list[ImageRecord]
+    predictor: Predictor,
+    folder: Path,
+    answers: Mapping[str, str],
+    dataset: ImageDataset,
+    images: list[ImageRecord],
 ) -> ModelCost:
     seconds = []
     for image in images[:_NUM_TIMED]:
@@ -180,4 +196,5 @@ def _facts(
         started_at = time.perf_counter()
         predictor.predict(content)
         seconds.append(time.perf_counter() - started_at)
+    accuracy = fmean(answers[image.id] == image.class_name for image in images)
     return ModelCost(accuracy, (folder / MODEL_FILE).stat().st_size, median(seconds))

@@ -46,8 +46,8 @@ Progress = Callable[[int], None]
 # other preprocessing, moves most of them by far more.
 _MOST_DIFFERENCE = 0.1
 # As many photos as prove it: the whole network computes each of them again.
-_MOST_PROVEN = 32
-_MOST_SECONDS = 2.0
+_MOST_PROVEN = 16
+_MOST_SECONDS = 0.5
 _NUM_AT_ONCE = 8
 
 
@@ -161,7 +161,7 @@ def evaluation_of_training(
 
 
 def proof_images(images: Sequence[ImageRecord]) -> list[ImageRecord]:
-    """Return at most 32 of the images, spread over their classes."""
+    """Return at most 16 of the images, spread over their classes."""
     by_class: dict[str, list[ImageRecord]] = {}
     for image in images:
         by_class.setdefault(image.class_name, []).append(image)
@@ -178,7 +178,7 @@ def check_saved_model(
 ) -> None:
     """Make sure that a saved model answers image files as the training did from their features.
 
-    It takes at most 32 images and begins none after two seconds.
+    It takes at most 16 images, and begins none after half a second: a person waits for the answer.
 
     Args:
         dataset: The images.

@@ -90,11 +90,14 @@ class Distillation(msgspec.Struct, frozen=True):
         teacher: The large one.
         student: The small one.
         num_images: Photos that both were measured on.
+        is_out_of_fold: Whether the large one has learned from these photos as well. Its accuracy is then that of
+            models that had not, and the accuracy of the small one may be slightly too high.
     """
 
     teacher: ModelCost
     student: ModelCost
     num_images: _Positive
+    is_out_of_fold: bool = False
 
 
 RUN = FactsFile(
@@ -113,7 +116,7 @@ SPLIT = FactsFile(
 EVALUATION = FactsFile(
     "evaluation.json",
     Evaluation,
-    lambda: _("The results on the validation photos are lost; the model itself still works."),
+    lambda: _("The measured results are lost; the model itself still works."),
     from_dict=Evaluation.from_dict,
     to_dict=Evaluation.to_dict,
 )
@@ -166,11 +169,11 @@ class RunFolder:
         RUN.write(self.path, facts)
 
     def train_ids(self) -> frozenset[str]:
-        """Read the ids of the images that it was trained on; unknown, and so an error, in version 0.1."""
+        """Read the ids of the images that its curves are trained on; unknown, and so an error, in version 0.1."""
         return self._known(SPLIT.read(self.path).train)
 
     def validation_ids(self) -> frozenset[str]:
-        """Read the ids of the images that it was validated on, and not trained on."""
+        """Read the ids of the images that its curves are validated on."""
         return self._known(SPLIT.read(self.path).validation)
 
     def is_trained_on_all(self) -> bool:

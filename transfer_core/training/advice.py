@@ -67,7 +67,7 @@ def recommend(dataset: ImageDataset, backbone: Backbone) -> Recommendation:
         train_on_all=True,
     )
     reasons = [
-        _("All blocks stay frozen: fine-tuning takes much longer and gained about one point."),
+        _("All blocks are frozen: fine-tuning takes much longer and gained about one point."),
         _("{count} quick epochs. The epoch with the lowest validation loss is kept.").format(
             count=config.epochs
         ),
@@ -83,7 +83,7 @@ def _reason_for_balance(dataset: ImageDataset) -> str:
     ratio = imbalance(dataset)
     if ratio > UNEVEN_RATIO:
         return _(
-            "The largest class has {ratio} times the photos of the smallest, so small classes count more."
+            "Small classes count more: the largest has {ratio} times the photos of the smallest."
         ).format(ratio=f"{ratio:.1f}")
     return _("The classes are about equally large, so all photos count the same.")
 

@@ -78,7 +78,7 @@ class Checkpoint:
     Args:
         progress: How far it is.
         weights: Weights of the tail in this phase.
-        best_weights: Weights of the tail at the best epoch so far.
+        best_weights: Weights of the tail at the kept epoch, that with the lowest validation loss so far.
         optimizer: Variables of the optimizer.
         random_states: States of the seed generators of dropout.
         head: The head that a comparison chose; None if the config names one.

@@ -74,7 +74,7 @@ class FreezePlan:
         if backbone.is_frozen_only and config.unfreezes:
             raise InvalidConfigError(
                 _(
-                    "{title} looks at each photo several times, so all of it stays frozen. Unfreeze no blocks or "
+                    "{title} looks at each photo several times, so all of it is frozen. Unfreeze no blocks or "
                     "layers, or choose another model."
                 ).format(title=backbone.title)
             )

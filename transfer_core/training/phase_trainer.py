@@ -1,4 +1,4 @@
-"""Train one phase: loop over epochs and batches, keep the best weights, save checkpoints."""
+"""Train one phase: loop over epochs and batches, keep the weights of the lowest validation loss, save checkpoints."""
 
 from __future__ import annotations
 

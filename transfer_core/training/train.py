@@ -81,7 +81,7 @@ class TrainingResult:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch whose weights are in the saved model; 0 without one."""
+        """The epoch that was kept; 0 without a saved model."""
         return self.best.epoch if self.best and self.model_path else 0
 
     @property
@@ -121,7 +121,7 @@ def train(
         cache_dir: Where features are kept for later runs.
         backbone: The backbone that the config names; the published one of that name if not given.
         emit: Called with each event as it happens.
-        should_stop: Called after each batch; on true the best weights so far are kept. It may block for a pause.
+        should_stop: Called after each batch; on true the weights of the lowest loss are kept. It may block for a pause.
         clock: Returns the time in seconds since 1970.
         teacher_outputs: Returns the teacher's probabilities for the training images. Needed with a teacher.
         reported: The epochs that were reported before an interruption.

@@ -66,7 +66,7 @@ _SHORTAGES = (MemoryError, InsufficientResourcesError, tf.errors.ResourceExhaust
 
 
 class Trainer:
-    """Trains one model, from the first feature extraction to its best weights.
+    """Trains one model, from the first feature extraction to the weights that are kept.
 
     Args:
         dataset: Labelled images with their split.
@@ -129,7 +129,7 @@ class Trainer:
         self._num_images_seen: int | None = None
 
     def run(self) -> tuple[Outcome, str]:
-        """Train every phase and set the best weights, unless it was interrupted.
+        """Train every phase and set the weights that are kept, unless it was interrupted.
 
         Returns:
             Outcome, and a sentence on screen; empty if there is nothing to say.

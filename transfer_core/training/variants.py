@@ -21,7 +21,7 @@ from transfer_core.training.out_of_fold import NUM_FOLDS, stratified_folds
 from transfer_core.types import Array, ShouldStop
 
 # Test accuracy of Lite0 beside Lite2 less that of Lite0 on six photo sets with 5 to 25 photos a class: +0.3 to +3.3
-# points, 2.3 in the mean. The spread is rather large, since other sets may differ more.
+# points, 2.3 in the mean. The spread is rather large, since other sets may differ more (docs/backbones.md).
 _PRIOR_GAIN, _PRIOR_SPREAD = 0.023, 0.015
 # An answer takes four times as long; less is not worth it.
 _LEAST_GAIN = 0.01
@@ -162,8 +162,8 @@ def recommended_variant(dataset: ImageDataset, backbone: Backbone, cache_dir: Pa
         return backbone, ""
     variant = get_backbone(choice.backbone)
     cost = plural(
-        "Two models look at each photo: about {count} point more accurate, {factor} times slower to answer.",
-        "Two models look at each photo: about {count} points more accurate, {factor} times slower to answer.",
+        "Two models look at each photo: about {count} point more accurate, {factor} times slower.",
+        "Two models look at each photo: about {count} points more accurate, {factor} times slower.",
         round(100 * choice.gains[variant.name]),
         factor=round(variant.num_multiplications / backbone.num_multiplications),
     )

@@ -118,8 +118,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
     if result.model_path:
         evaluation, readable = _evaluate(workspace, run, result, emit)
         accuracy = evaluation.accuracy
-        # A teacher has learned from the other folds: only the first is kept from both models. A training on all photos
-        # has trained the folds already.
+        # A teacher has learned from the other folds. A training on all photos has trained the folds already.
         is_measured = bool(run.config.teacher) or evaluation.num_folds > 1
         if result.outcome == "finished" and not is_measured:
             cross_validate(
@@ -246,8 +245,8 @@ def _measure_teacher_too(
 ) -> None:
     try:
         measure_both(workspace, run, dataset, evaluation)
-    except TransferStudioError as error:
-        # A teacher that was deleted meanwhile is no reason to lose its student.
+    except (TransferStudioError, OSError) as error:
+        # A teacher or a photo that was deleted meanwhile is no reason to lose the student.
         _logger.warning("Run %s was not measured beside its teacher: %s", run.id, error)
 
 

@@ -68,7 +68,7 @@ class LiveRun:
         return not self._may_go_on.is_set()
 
     def request_stop(self) -> None:
-        """Make the training end with its best weights. This ends a pause, too."""
+        """Make the training end with the weights that it keeps. This ends a pause, too."""
         self._stop_requested.set()
 
     def pause(self) -> None:

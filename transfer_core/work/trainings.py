@@ -40,7 +40,7 @@ class TrainingTask(Task[None]):
         self.live = live
 
     def request_stop(self) -> None:
-        """Make a waiting run leave the queue, and a running one end with its best weights."""
+        """Make a waiting run leave the queue, and a running one end with the weights that it keeps."""
         self.live.request_stop()
         super().request_stop()
 
@@ -130,7 +130,7 @@ class Trainings:
         self._start(LiveRun(resumable_run(self.workspace, run_id)))
 
     def request_stop(self, run_id: str) -> None:
-        """Stop a run, which keeps its best weights. A run that still waits leaves the queue.
+        """Stop a run, which keeps the weights of its lowest validation loss. A run that still waits leaves the queue.
 
         A run that is over or unknown is left alone; for a run of another process a stop file is written.
 

@@ -26,7 +26,7 @@ _EXPLANATIONS = {
     ),
     "distillation": (
         "How sure the large model is of every wrong answer tells the small one which classes look alike. Known as "
-        "knowledge distillation (Hinton and others, 2015). Both are measured on photos that neither has learned from."
+        "knowledge distillation (Hinton and others, 2015). Both are measured on the same photos, kept apart for that."
     ),
     "own model": (
         "The part of your model that sees is kept; its last layer is replaced by one for the new classes. This "
@@ -63,7 +63,7 @@ _EXPLANATIONS = {
     ),
     "kept epoch": (
         "The accuracy on the validation photos at the epoch that is kept. That is the epoch with the lowest validation "
-        "loss, because the loss also counts how sure the answers are."
+        "loss. The loss also counts how sure the answers are."
     ),
     "memory": "What the app and the training together hold in this computer's memory.",
     "schedule": (
@@ -149,8 +149,8 @@ _EXPLANATIONS = {
         "that are new to it."
     ),
     "test images": (
-        "Photos from your folder named test. They are neither learned from nor used to pick the kept epoch, so they "
-        "give the most honest accuracy of all."
+        "Photos from your folder named test. Nothing is learned from them, and they don't pick the kept epoch. So "
+        "their accuracy is the most honest one."
     ),
     "cross-validation": (
         "The images are parted, and each part is once the one that the network is checked with. So every image is "
@@ -221,9 +221,8 @@ _EXPLANATIONS = {
         "perfect."
     ),
     "temperature": (
-        "Lowers (above 1) or raises (below 1) the confidence to fit how often the model is right. It is used only "
-        "where that helps on photos it was not fitted on (temperature scaling, Guo et al. 2017). The predicted class "
-        "never changes."
+        "Makes the confidence fit how often the model is right: lower above 1, higher below 1. It is used only where "
+        "that helps on other photos. The predicted class never changes (temperature scaling, Guo et al. 2017)."
     ),
     "two models": (
         "Both see the very same picture. Where they differ, one of them has learned something that the other has not."

@@ -82,16 +82,26 @@ def _show_outcome(session: Session, run: TrainingRun, student: TrainingRun) -> N
     both = (found.teacher, found.student)
     st.markdown(_compared(found))
     st.dataframe(pd.DataFrame(map(_row, titles, both)), hide_index=True, width="stretch")
-    st.caption(
-        plural(
+    st.caption(_measured(found))
+    if student.id != run.id:
+        label = _("Take away the small model ({network})").format(network=run_backbone_title(student))
+        _link(session, student, Step.EXPORT, label)
+
+
+def _measured(found: Distillation) -> str:
+    if not found.is_out_of_fold:
+        return plural(
             "Measured on this computer, with the same {count} photo that neither has learned from.",
             "Measured on this computer, with the same {count} photos that neither has learned from.",
             found.num_images,
         )
+    return plural(
+        "Measured on this computer, with the same {count} photo. The large model has learned from it since, but was "
+        "measured without it. It taught the small one, whose accuracy may be slightly too high.",
+        "Measured on this computer, with the same {count} photos. The large model has learned from them since, but "
+        "was measured without them. It taught the small one, whose accuracy may be slightly too high.",
+        found.num_images,
     )
-    if student.id != run.id:
-        label = _("Take away the small model ({network})").format(network=run_backbone_title(student))
-        _link(session, student, Step.EXPORT, label)
 
 
 def _compared(found: Distillation) -> str:

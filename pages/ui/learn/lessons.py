@@ -266,9 +266,7 @@ def _see_rate(run: TrainingRun, snapshot: RunSnapshot) -> Example:
 def _see_fit(run: TrainingRun, snapshot: RunSnapshot) -> Example:
     best = snapshot.best
     sentences = read_curves(snapshot, len(run.class_names))
-    numbers = _(
-        "At its kept epoch your run was right on {train:.0%} of the training photos, {aside:.0%} of the others."
-    )
+    numbers = _("The kept epoch was right on {train:.0%} of the training photos, {aside:.0%} of the others.")
     text = numbers.format(train=best.accuracy if best else 0, aside=_accuracy(snapshot))
     return Example(" ".join([text, *sentences[:1]]), _("See it in your run"), Step.TRAIN.page)
 

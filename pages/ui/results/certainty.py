@@ -58,7 +58,7 @@ def _show_calibration(evaluation: Evaluation) -> None:
     sure = sum(evaluation.measured_confidences) / evaluation.num_images
     st.markdown(
         _(
-            "On photos it had not learned from, it is **{sure:.0%} sure** on average, and **right on {right:.0%}**. "
+            "On photos new to it, it is **{sure:.0%} sure** on average and **right on {right:.0%}**. "
             "{verdict}"
         ).format(sure=sure, right=evaluation.accuracy, verdict=_verdict(sure - evaluation.accuracy))
     )

@@ -120,7 +120,7 @@ def _show_in_words(sets: dict[str, PhotoSet], evaluations: dict[str, Evaluation]
         st.caption(measured)
     elif name == "validation":
         sentences.append(
-            _("Rather a little lower, since the validation photos also picked the epoch that was kept.")
+            _("Probably slightly lower in real use: the validation photos also picked the kept epoch.")
         )
     if evaluation.num_images < _FEW_IMAGES:
         sentences.append(_("More test photos would narrow this down."))

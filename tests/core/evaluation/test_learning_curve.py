@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
+from transfer_core.evaluation.intervals import cross_validated_interval
 from transfer_core.evaluation.learning_curve import (
     CurvePoint,
     LearningCurve,
@@ -33,6 +35,7 @@ def test_each_point_has_twice_the_photos_of_the_point_before() -> None:
     for point in curve.points:
         lowest, highest = point.interval
         assert 0 <= lowest <= point.accuracy <= highest <= 1
+        assert (lowest, highest) == cross_validated_interval(point.accuracy, 120)
 
 
 def test_photos_help_where_accuracy_still_rises() -> None:
@@ -113,3 +116,8 @@ def test_many_photos_leave_out_fewer_folds(monkeypatch: pytest.MonkeyPatch) -> N
 def test_sentence_follows_the_interval_of_the_gain(accuracy, interval, sentence) -> None:
     points = tuple(CurvePoint(count, accuracy, (0.0, 1.0)) for count in (10, 20))
     assert enough_sentences(LearningCurve(points, 30, 0.0, interval)) == [sentence]
+
+
+def test_curve_can_be_written_and_read() -> None:
+    curve = curve_of(0.3)
+    assert msgspec.json.decode(msgspec.json.encode(curve), type=LearningCurve) == curve

@@ -59,7 +59,7 @@ def test_a_taught_run_is_measured_beside_its_teacher(finished_run, tiny_config) 
     assert found is not None
     assert found.student.accuracy == run.evaluation().accuracy
     assert found.teacher.accuracy == finished_run.run.evaluation().accuracy
-    assert found.num_images == 6
+    assert (found.num_images, found.is_out_of_fold) == (6, False)
     assert min(found.teacher.seconds_per_image, found.student.seconds_per_image) > 0
     assert found.teacher.num_bytes == (finished_run.folder / "model.keras").stat().st_size
     assert next(student.id for student in students_of(finished_run.workspace, finished_run.run)) == run.id
@@ -68,6 +68,29 @@ def test_a_taught_run_is_measured_beside_its_teacher(finished_run, tiny_config) 
         np.array_equal(*pair)
         for pair in zip(plain, Predictor.load(run.folder).model.get_weights(), strict=True)
     )
+
+
+def test_a_model_of_all_photos_teaches_and_is_measured_out_of_fold(finished_run, tiny_config) -> None:
+    dataset, workspace = finished_run.dataset, finished_run.workspace
+    teacher = TrainingRun.create(workspace, dataset, tiny_config.with_changes(train_on_all=True, epochs=1))
+    execute_run(workspace, teacher, lambda event: None, lambda: False)
+    assert teacher.is_trained_on_all
+    # Other answers than the model itself would give.
+    evaluation = teacher.evaluation()
+    assert evaluation is not None
+    wrong = tuple(
+        replace(outcome, predicted_class_name="red" if outcome.class_name == "blue" else "blue")
+        for outcome in evaluation.outcomes
+    )
+    teacher.files.write_evaluation(replace(evaluation, outcomes=wrong))
+    config = student_config(teacher, dataset, get_backbone("efficientnet_lite0"))
+    assert config.teacher == teacher.id
+    run = TrainingRun.create(workspace, dataset, tiny_config.with_changes(teacher=teacher.id, epochs=1))
+    execute_run(workspace, run, lambda event: None, lambda: False)
+    found = run.files.distillation()
+    assert found is not None and found.is_out_of_fold
+    assert (found.teacher.accuracy, found.student.accuracy) == (0.0, run.evaluation().accuracy)
+    assert found.num_images == len(run.validation_ids())
 
 
 def test_a_resumed_run_waits_for_a_teacher_that_was_deleted(finished_run, tiny_config, monkeypatch) -> None:

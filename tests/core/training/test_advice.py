@@ -77,7 +77,7 @@ def test_hint_and_reasons_name_the_depth_of_the_recommended_config(
     backbone = get_backbone(backbone_name)
     recommended = recommend(dataset_of(blue=num_images), backbone)
     assert recommended.config.num_unfrozen_blocks == 0
-    assert "All blocks stay frozen." in recommended.reasons[0]
+    assert "All blocks are frozen:" in recommended.reasons[0]
     advice = depth_advice(FreezePlan.of(recommended.config, backbone), num_images)
     assert advice.fits
     assert f"Recommended with {num_images:,} training photos: only the new layer learns." in advice.text

@@ -365,7 +365,7 @@ def test_photos_of_the_proof_are_spread_over_the_classes() -> None:
         ImageRecord(f"{number}", name, "photo.jpg") for number, name in enumerate(["a"] * 60 + ["b"] * 3)
     ]
     chosen = proof_images(images)
-    assert len(chosen) == 32
+    assert len(chosen) == 16
     assert sum(image.class_name == "b" for image in chosen) == 3
 
 

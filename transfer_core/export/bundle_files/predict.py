@@ -56,7 +56,7 @@ def read_pixels(path: str) -> Array:
 
 
 def calibrated(probabilities: Array) -> Array:
-    """Apply the temperature that was fitted on validation photos. It never changes the predicted class."""
+    """Apply the temperature that the app has fitted. It never changes the predicted class."""
     temperature = SIGNATURE["temperature"]
     if temperature == 1:
         return probabilities

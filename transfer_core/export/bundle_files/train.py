@@ -262,7 +262,7 @@ def begin_epoch(batches, tail, epoch):
 
 
 def train_phase(model, backbone_layers, phase, batches_of, validation, num_epochs_before, head=None):
-    """Train one phase, restore the weights of its best epoch, and return the validation loss of each epoch.
+    """Train one phase, restore the weights of its kept epoch, and return the validation loss of each epoch.
 
     Args:
         model: The complete classifier.

@@ -95,7 +95,7 @@ def test_checksum_depends_on_every_part() -> None:
     ids=lambda choices: next(iter(choices)),
 )
 def test_training_the_network_itself_is_refused(choices: dict[str, Any]) -> None:
-    with pytest.raises(InvalidConfigError, match="all of it stays frozen"):
+    with pytest.raises(InvalidConfigError, match="all of it is frozen"):
         FreezePlan.of(TrainingConfig(backbone=TINY.name, **choices))
 
 
