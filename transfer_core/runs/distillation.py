@@ -56,8 +56,13 @@ def student_config(run: TrainingRun, dataset: ImageDataset, backbone: Backbone) 
         NotFoundError: If the teacher has no model.
     """
     check_teacher(run, dataset)
+    # With a teacher the head has no closed form, so it needs more epochs than is recommended.
     return recommend(dataset, backbone).config.with_changes(
-        teacher=run.id, seed=run.config.seed, train_on_all=False
+        teacher=run.id,
+        seed=run.config.seed,
+        train_on_all=False,
+        epochs=50,
+        early_stopping_patience=20,
     )
 
 

@@ -61,14 +61,14 @@ def recommend(dataset: ImageDataset, backbone: Backbone) -> Recommendation:
         optimizer="adamw",
         weight_decay=1.0,
         learning_rate=0.003,
-        epochs=50,
-        early_stopping_patience=20,
+        # The weights reach the closed form after the last epoch, however many there are.
+        epochs=20,
         batch_size=32,
         train_on_all=True,
     )
     reasons = [
         _("All blocks are frozen: fine-tuning takes much longer and gained about one point."),
-        _("Up to {count} quick epochs. The epoch with the lowest validation loss is kept.").format(
+        _("{count} quick epochs. The epoch with the lowest validation loss is kept.").format(
             count=config.epochs
         ),
         _("At the end the model learns from all photos. Its accuracy is measured by cross-validation."),

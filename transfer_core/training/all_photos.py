@@ -128,7 +128,9 @@ class AllPhotos:
         self.emit(PhaseStarted(self.clock(), "out_of_fold", 1 + len(numbers)))
         tail = self.phase_trainer(self._last_phase)
         probabilities = np.zeros((len(folds), len(self.dataset.class_names)), np.float32)
-        probabilities[folds == 0] = tail.predict(tail.data.validation)
+        is_first = folds == 0
+        num_train = len(self.dataset.images_in("train"))
+        probabilities[is_first] = tail.predict(tail.data.validation)[is_first[num_train:]]
         self._fold_done(0, folds, probabilities)
         for number in numbers:
             self._train_without(folds == number)

@@ -80,7 +80,8 @@ def choose_head(
 
     It takes a fraction of the time that reading the photos took: with thousands of photos the strength is chosen on a
     sample with every class and fold, and with so many photos and classes that softmax regression would take minutes,
-    LDA is taken if it is among the kinds. The accuracies are those of all photos.
+    LDA is taken if it is among the kinds; a single other kind gets fewer iterations. The accuracies are those of all
+    photos.
 
     Args:
         features: Pooled features, `[num_images, num_features]`.

@@ -26,6 +26,10 @@ LINEAR_HEADS: tuple[LinearHeadKind, ...] = ("softmax_regression", "lda", "averag
 # Chosen most often by cross-validation, on features of unit length.
 _DEFAULT_STRENGTH = 100.0
 _MIN_LENGTH = 1e-6
+# Products of images, features and classes in all iterations of a fit, about ten seconds. Trainings on 80 to 430 photos
+# converged in 8 to 25 iterations.
+_MOST_PRODUCTS_FITTED = 2e10
+_FEWEST_ITERATIONS, _MOST_ITERATIONS = 20, 300
 # Features that never vary would make the covariance singular.
 _LEAST_SHRINKAGE = 1e-4
 
@@ -137,6 +141,8 @@ def fit_softmax_regression(
 ) -> tuple[Array, Array]:
     """Return kernel and bias of softmax regression with an L2 penalty of the kernel.
 
+    With many photos and classes the number of iterations is limited, so that the time is.
+
     Args:
         rows: Features that are centred and of unit length, perhaps in a basis of their span.
         labels: Class index of each row; every class from 0 on occurs.
@@ -149,8 +155,12 @@ def fit_softmax_regression(
     is_binary = labels.max() == 1
     # The gradient is a mean over images, so with many classes its entries are small from the start.
     tolerance = 1e-3 * min(5 / (labels.max() + 1), 1.0)
+    num_iterations = int(_MOST_PRODUCTS_FITTED / (rows.size * (labels.max() + 1)))
+    num_iterations = min(max(num_iterations, _FEWEST_ITERATIONS), _MOST_ITERATIONS)
     # For two classes scikit-learn fits one column w, which stands for two columns -w/2 and w/2: half the penalty.
-    model = LogisticRegression(C=2 * strength if is_binary else strength, max_iter=300, tol=tolerance)
+    model = LogisticRegression(
+        C=2 * strength if is_binary else strength, max_iter=num_iterations, tol=tolerance
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(rows, labels, sample_weight=weights)

@@ -67,8 +67,9 @@ def folds_of(dataset: ImageDataset, seed: int) -> Array:
     """Return the fold of each training and validation image, from 0; -1 for an image that is in no fold.
 
     The first fold is the validation split, which a training on the training split has predicted already. A person's own
-    folds are used; otherwise the training images are split in four, with groups and shares of classes kept. A fold
-    without which a class would have no image left is in no fold.
+    folds are used; otherwise the training images are split in four, with groups and shares of classes kept. Where a
+    person's own folders hold images of one group on both sides, the whole group is among the training images, unless
+    no validation image would be left. A fold without which a class would have no image left is in no fold.
 
     Args:
         dataset: Labelled images with their split.
@@ -80,6 +81,7 @@ def folds_of(dataset: ImageDataset, seed: int) -> Array:
     train, validation = dataset.images_in("train"), dataset.images_in("validation")
     folds = np.full(len(train) + len(validation), -1)
     folds[len(train) :] = 0
+    images = (*train, *validation)
     if dataset.split_by == "folds":
         for number, fold in enumerate(dataset.folds()[1:], 1):
             ids = {image.id for image in fold.images_in("validation")}
@@ -87,8 +89,13 @@ def folds_of(dataset: ImageDataset, seed: int) -> Array:
                 if image.id in ids:
                     folds[place] = number
     else:
-        folds[: len(train)] = _folds_of_training(train, seed)
-    names = np.array([image.class_name for image in (*train, *validation)])
+        groups = np.array([image.group or image.id for image in images])
+        is_learned = np.isin(groups, groups[: len(train)])
+        if is_learned.all():
+            is_learned[len(train) :] = False
+        places = np.flatnonzero(is_learned)
+        folds[places] = _folds_of_training([images[place] for place in places], seed)
+    names = np.array([image.class_name for image in images])
     for number in range(1, folds.max() + 1):
         if len(set(names[folds != number])) < len(dataset.class_names):
             folds[folds == number] = -1

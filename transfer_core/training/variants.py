@@ -141,14 +141,15 @@ def expected_gain(is_right: Array, is_plain_right: Array) -> float:
 
 
 def stored_choice(dataset: ImageDataset, backbone: Backbone, cache_dir: Path) -> VariantChoice | None:
-    """Return what `compare_variants` stored for the present photos; None without it. Quick."""
+    """Return what `compare_variants` stored for the present photos and series; None without it. Quick."""
     try:
         choice = _CHOICE.read(_folder(cache_dir, dataset, backbone))
     except WorkspaceError:
         return None
     # Another version of the app may have other careful versions.
     is_known = choice.accuracies.keys() == {backbone.name, *careful_variants(backbone)}
-    return choice if is_known and dataset.has_photos_of(choice.dataset_version) else None
+    # The version after a search for series has the same photos, but other groups and so other folds.
+    return choice if is_known and choice.dataset_version == dataset.version else None
 
 
 def recommended_variant(dataset: ImageDataset, backbone: Backbone, cache_dir: Path) -> tuple[Backbone, str]:

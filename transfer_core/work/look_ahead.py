@@ -109,6 +109,11 @@ def look_ahead_task(
                     frozen_body(backbone)
         except TransferStudioError as error:
             _logger.info("The look-ahead for %s ended early: %s", dataset_id, error)
+        except FeaturesStoppedError:
+            raise
+        except Exception:
+            # As with any problem, it is tried again once the dataset has another version.
+            _logger.exception("The look-ahead for %s failed", dataset_id)
         return max(versions.values())
 
     key = (dataset_id, *backbone_names)

@@ -23,6 +23,7 @@ from transfer_core.runs.distillation import (
     teacher_answers,
 )
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.advice import recommend
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.work.execute import execute_run, execute_run_safely
 
@@ -161,6 +162,8 @@ def test_the_student_gets_what_is_recommended_and_its_teacher(finished_run) -> N
     assert config.teacher == finished_run.run.id
     assert config.backbone == "efficientnet_lite0"
     assert config.optimizer == "adamw"
+    # The recommended number is for heads with a closed form, which cannot learn from a teacher.
+    assert config.epochs > recommend(finished_run.dataset, finished_run.run.backbone).config.epochs
 
 
 def test_numbers_that_make_no_sense_are_passed_over(finished_run, tiny_config, tmp_path) -> None:

@@ -84,11 +84,48 @@ def test_folds_start_with_the_validation_split_and_keep_groups(color_dataset: Im
     train_images, validation = dataset.images_in("train"), dataset.images_in("validation")
     assert (folds[len(train_images) :] == 0).all()
     assert len(validation) == (folds == 0).sum()
-    assert set(folds) == {0, 1, 2, 3, 4}
+    # Each class has three pairs outside the validation split.
+    assert set(folds) == {0, 1, 2, 3}
     by_group: dict[str, set[int]] = {}
     for image, fold in zip((*train_images, *validation), folds, strict=True):
         by_group.setdefault(image.group, set()).add(int(fold))
     assert all(len(found) == 1 for found in by_group.values())
+
+
+def torn(dataset: ImageDataset, num_torn: int) -> ImageDataset:
+    """Return a dataset whose first validation images each have a near-duplicate among the training images."""
+    by_class: dict[str, int] = {}
+    images = []
+    for image in dataset.images:
+        number = by_class[image.class_name] = by_class.get(image.class_name, -1) + 1
+        group = f"pair {number % 3}" if number % 3 < num_torn and number < 6 else f"{number}"
+        split = "validation" if number < 3 else "train"
+        images.append(structs.replace(image, group=f"{image.class_name} {group}", split=split))
+    return structs.replace(dataset, images=tuple(images))
+
+
+def test_a_group_on_both_sides_is_in_one_fold(color_dataset: ImageDataset) -> None:
+    dataset = torn(color_dataset, 2)
+    folds = folds_of(dataset, 1)
+    images = (*dataset.images_in("train"), *dataset.images_in("validation"))
+    by_group: dict[str, set[int]] = {}
+    for image, fold in zip(images, folds, strict=True):
+        by_group.setdefault(image.group, set()).add(int(fold))
+    assert all(len(found) == 1 for found in by_group.values())
+    assert (folds == 0).sum() == len(dataset.class_names)
+    # The validation split cannot be empty.
+    validation = folds_of(torn(color_dataset, 3), 1)[-len(dataset.images_in("validation")) :]
+    assert (validation == 0).all()
+
+
+def test_a_torn_group_is_predicted_by_the_model_without_it(
+    color_dataset: ImageDataset, config: TrainingConfig, cache: Path, tmp_path: Path
+) -> None:
+    dataset = torn(color_dataset, 2)
+    found = train(dataset, config, tmp_path, cache).out_of_fold
+    assert found is not None and len(found.images) == len(dataset.images)
+    groups = np.array(found.groups)
+    assert all(len(set(found.folds[groups == group])) == 1 for group in groups)
 
 
 def test_folds_of_a_person_are_used(color_dataset: ImageDataset) -> None:

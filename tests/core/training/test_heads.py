@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn import linear_model
 
-from transfer_core.training import head_choice
+from transfer_core.training import head_choice, heads
 from transfer_core.training.head_choice import STRENGTHS, choose_head
 from transfer_core.training.heads import LINEAR_HEADS, HeadRecipe, ledoit_wolf, unit_features
 from transfer_core.training.out_of_fold import stratified_folds
@@ -170,6 +171,31 @@ def test_strengths_are_compared_on_a_sample_of_many_photos(monkeypatch: pytest.M
     assert [size for size, _strength in sizes] == [80] * 5 * len(STRENGTHS) + [320] * 5
     assert {strength for _size, strength in sizes[-5:]} == {choice.recipe.strength}
     assert choice.out_of_fold is not None and np.isfinite(choice.out_of_fold).all()
+
+
+@pytest.mark.parametrize("kind", ["softmax_regression", "average"])
+def test_a_single_kind_gets_fewer_iterations_with_many_photos(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = []
+    plain = linear_model.LogisticRegression
+
+    def limited(*, max_iter, **options):
+        limits.append(max_iter)
+        return plain(max_iter=max_iter, **options)
+
+    monkeypatch.setattr(linear_model, "LogisticRegression", limited)
+    features, labels = drawn(40, 10)
+    for products, expected in ((1e9, 300), (40 * 10 * NUM_CLASSES * 50, range(50, 100)), (1, 20)):
+        monkeypatch.setattr(heads, "_MOST_PRODUCTS_FITTED", products)
+        limits.clear()
+        choice = choose_head(features, labels, folds_of(labels), kinds=[kind])
+        choice.recipe.fit(features, labels)
+        assert choice.recipe.kind == kind
+        assert len(limits) == 5 * len(STRENGTHS) + 1
+        assert all(
+            limit in expected if isinstance(expected, range) else limit == expected for limit in limits
+        )
 
 
 def test_lda_is_taken_where_softmax_regression_would_take_minutes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,17 @@ def test_other_photos_and_unknown_variants_need_a_new_comparison(
     assert stored_choice(color_dataset, LITE0, tmp_path) is None
 
 
+def test_series_need_a_new_comparison(
+    color_dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(variants, "pooled_features", _features({LITE0.name: 0.1, BOTH.name: 0.1}))
+    compare_variants(color_dataset, LITE0, tmp_path)
+    examined = color_dataset.with_series({})
+    examined = replace(examined, version=color_dataset.version + 1)
+    assert examined.has_photos_of(color_dataset.version)
+    assert stored_choice(examined, LITE0, tmp_path) is None
+
+
 def test_too_few_photos_or_no_variant_compare_nothing(
     color_dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -234,3 +234,18 @@ def test_variants_are_compared_once_all_features_are_there(
     monkeypatch.setattr(look_ahead, "compare_variants", compare)
     run(look_ahead_task(workspace, dataset.id, [TINY]))
     assert compared == [(6, TINY)]
+
+
+def test_unexpected_error_ends_it_for_this_version_of_the_dataset_only(
+    workspace: Workspace,
+    dataset: ImageDataset,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(look_ahead, "compare_variants", fail)
+    # The page starts another one as soon as the version differs from the result.
+    assert run(look_ahead_task(workspace, dataset.id, [TINY])) == dataset.version
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
