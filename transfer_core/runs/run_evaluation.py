@@ -181,8 +181,8 @@ def check_saved_model(
 ) -> None:
     """Make sure that a saved model answers image files as the training did from their features.
 
-    It takes at most 16 images, and begins none after half a second: a person waits for the answer. An image file that was
-    exchanged after its features were kept proves nothing, and counts as damaged.
+    It takes at most 16 images, and begins none after half a second: a person waits for the answer. An image file
+    that was exchanged after its features were kept proves nothing, and counts as damaged.
 
     Args:
         dataset: The images.
