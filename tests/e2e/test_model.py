@@ -25,7 +25,7 @@ def models(page: Page):
 
 def test_search_filter_and_details_of_a_model_that_is_not_here(person: Person) -> None:
     page = person("/Model")
-    expect(models(page)).to_have_count(45)
+    expect(models(page)).to_have_count(46)
     page.get_by_text("are fast", exact=True).click()
     page.get_by_text("are accurate (80% on ImageNet)", exact=True).click()
     expect(page.get_by_text("No model has all of this.")).to_be_visible()

@@ -83,5 +83,8 @@ def when_to_pick(name: str, family: str) -> str:
         "efficientnet_lite0_lite2": _(
             "Two models look at each photo together. Choose it for the best accuracy if you can wait."
         ),
+        "efficientnet_lite0_regions": _(
+            "Knows which quarter of the photo things are in. Choose it for handwriting and signs."
+        ),
     }
     return own.get(name) or family_words(family).when_to_pick

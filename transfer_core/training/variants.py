@@ -9,7 +9,7 @@ import numpy as np
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.published.careful import CombinedWeights
-from transfer_core.backbones.registry import get_backbone, list_backbones
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WorkspaceError
 from transfer_core.facts_file import FactsFile
@@ -20,9 +20,10 @@ from transfer_core.training.head_choice import choose_head
 from transfer_core.training.out_of_fold import NUM_FOLDS, stratified_folds
 from transfer_core.types import Array, ShouldStop
 
-# Test accuracy of Lite0 beside Lite2 less that of Lite0 on six photo sets with 5 to 25 photos a class: +0.3 to +3.3
-# points, 2.3 in the mean. The spread is rather large, since other sets may differ more (docs/backbones.md).
-_PRIOR_GAIN, _PRIOR_SPREAD = 0.023, 0.015
+# Mean and spread of the gain in accuracy of each careful version on other photo sets (docs/backbones.md). Lite0 beside
+# Lite2 gained +0.3 to +3.3 points on six sets; the spread is rather large, since other sets may differ more. Regions
+# gained nothing on photos of things anywhere in them, and 9 points on handwriting.
+_PRIORS = {"efficientnet_lite0_lite2": (0.023, 0.015), "efficientnet_lite0_regions": (0.0, 0.04)}
 # An answer takes four times as long; less is not worth it.
 _LEAST_GAIN = 0.01
 _MOST_CHANCE = 0.05
@@ -49,15 +50,15 @@ _CHOICE = FactsFile("variant.json", VariantChoice)
 
 
 def careful_variants(backbone: Backbone) -> tuple[str, ...]:
-    """Return the names of the available careful versions of a backbone: those with its networks and others.
+    """Return the names of the available careful versions of a backbone: with its networks, alone or beside others.
 
     None of them mirrors photos: mirroring gained nothing beside a second network, and hides left from right.
     """
     networks = _networks(backbone)
     return tuple(
         other.name
-        for other in list_backbones()
-        if other.is_frozen_only and other.weights.are_available and networks and networks < _networks(other)
+        for other in map(get_backbone, _PRIORS)
+        if other.weights.are_available and networks <= _networks(other) and other.name != backbone.name
     )
 
 
@@ -107,7 +108,9 @@ def compare_variants(
     if not is_right:
         return None
     accuracies = {name: float(right.mean()) for name, right in is_right.items()}
-    gains = {name: expected_gain(is_right[name], is_right[backbone.name]) for name in variants}
+    gains = {
+        name: expected_gain(is_right[name], is_right[backbone.name], *_PRIORS[name]) for name in variants
+    }
     best = max(gains, key=gains.__getitem__)
     chosen_name = best if gains[best] >= _LEAST_GAIN else backbone.name
     choice = VariantChoice(dataset.version, chosen_name, accuracies, gains)
@@ -117,7 +120,7 @@ def compare_variants(
     return choice
 
 
-def expected_gain(is_right: Array, is_plain_right: Array) -> float:
+def expected_gain(is_right: Array, is_plain_right: Array, prior_gain: float, prior_spread: float) -> float:
     """Return the expected gain in accuracy of a careful version, -1 to 1.
 
     It is the mean of the gain measured here and the gain on other photo sets, weighted by their precisions (normal
@@ -127,6 +130,8 @@ def expected_gain(is_right: Array, is_plain_right: Array) -> float:
     Args:
         is_right: Whether each photo was classified correctly in cross-validation, `[num_images]`.
         is_plain_right: The same with the plain backbone, on the same folds.
+        prior_gain: Mean gain on other photo sets, -1 to 1.
+        prior_spread: Standard deviation of the gain over photo sets.
     """
     from scipy.stats import binomtest
 
@@ -136,8 +141,8 @@ def expected_gain(is_right: Array, is_plain_right: Array) -> float:
         return float(gains.mean())
     # One differing photo more, since no difference in a few photos is not certainty.
     variance = (np.count_nonzero(gains) + 1) / len(gains) ** 2
-    weight = _PRIOR_SPREAD**2 / (_PRIOR_SPREAD**2 + variance)
-    return float(weight * gains.mean() + (1 - weight) * _PRIOR_GAIN)
+    weight = prior_spread**2 / (prior_spread**2 + variance)
+    return float(weight * gains.mean() + (1 - weight) * prior_gain)
 
 
 def stored_choice(dataset: ImageDataset, backbone: Backbone, cache_dir: Path) -> VariantChoice | None:
@@ -161,11 +166,21 @@ def recommended_variant(dataset: ImageDataset, backbone: Backbone, cache_dir: Pa
     if choice is None or choice.backbone == backbone.name:
         return backbone, ""
     variant = get_backbone(choice.backbone)
-    cost = plural(
-        "Two models look at each photo: about {count} point more accurate, {factor} times slower.",
-        "Two models look at each photo: about {count} points more accurate, {factor} times slower.",
-        round(100 * choice.gains[variant.name]),
-        factor=round(variant.num_multiplications / backbone.num_multiplications),
+    num_points = round(100 * choice.gains[variant.name])
+    factor = round(variant.num_multiplications / backbone.num_multiplications)
+    cost = (
+        plural(
+            "Two models look at each photo: about {count} point more accurate, {factor} times slower.",
+            "Two models look at each photo: about {count} points more accurate, {factor} times slower.",
+            num_points,
+            factor=factor,
+        )
+        if factor > 1
+        else plural(
+            "It also learns where things are in a photo: about {count} point more accurate.",
+            "It also learns where things are in a photo: about {count} points more accurate.",
+            num_points,
+        )
     )
     found = _("Cross-validated here: {accuracy:.1%} instead of {plain_accuracy:.1%}.").format(
         accuracy=choice.accuracies[variant.name], plain_accuracy=choice.accuracies[backbone.name]

@@ -96,9 +96,7 @@ def _show_recommended(
         st.markdown(_(":material/auto_awesome: **Recommended for your images**"))
         st.markdown("\n".join(f"- {plain(reason)}" for reason in recommended.reasons))
         if careful_reason:
-            is_careful = st.toggle(
-                _("Look at each photo with two models"), not session.looks_once, key="careful"
-            )
+            is_careful = st.toggle(_("Use the more accurate version"), not session.looks_once, key="careful")
             st.caption(careful_reason)
             if is_careful == session.looks_once:
                 session.looks_once = not is_careful

@@ -194,7 +194,7 @@ def test_features_that_a_training_needs(workspace: Workspace, dataset: ImageData
         return backbones_to_read_with(workspace, photos, chosen)
 
     careful = "efficientnet_lite0_lite2"
-    assert needed(dataset, DEFAULT_BACKBONE) == [DEFAULT_BACKBONE, careful]
+    assert needed(dataset, DEFAULT_BACKBONE) == [DEFAULT_BACKBONE, careful, "efficientnet_lite0_regions"]
     assert needed(dataset, TINY) == [TINY]
     # Weights that are not on this computer.
     assert needed(dataset, "mobilenet_v2") == [DEFAULT_BACKBONE]

@@ -1,4 +1,4 @@
-"""Combine EfficientNet-Lite networks into careful ones: mirrored views, and two networks side by side.
+"""Combine EfficientNet-Lite networks into careful ones: mirrored views, regions, and two networks side by side.
 
 Pooled features are averaged over the views of a photo and joined over the networks; docs/backbones.md has the gain in
 accuracy. The views of a photo run through the network as one batch, so that every layer is
@@ -50,7 +50,12 @@ class CombinedWeights:
 
 
 def build_careful(
-    *, name: str, image_size: int, networks: Mapping[str, Mapping[str, float]], is_mirrored: bool
+    *,
+    name: str,
+    image_size: int,
+    networks: Mapping[str, Mapping[str, float]],
+    is_mirrored: bool = False,
+    has_regions: bool = False,
 ) -> keras.Model:
     """Build EfficientNet-Lite networks side by side with fresh weights.
 
@@ -60,9 +65,12 @@ def build_careful(
         networks: Width and depth of each network, by the name that its layers begin with.
         is_mirrored: Whether features are the mean of the photo and its mirror image. Classes that differ in left
             and right alone then look the same.
+        has_regions: Whether each quarter of the photo has channels of its own, so that pooled features know where
+            things are.
 
     Returns:
-        A flat functional model from raw RGB pixels (0-255) to a feature map of 1280 channels for each network.
+        A flat functional model from raw RGB pixels (0-255) to a feature map of 1280 channels for each network and
+        region.
     """
     import keras
 
@@ -78,4 +86,26 @@ def build_careful(
         photo, mirrored = keras.ops.split(feature_map, 2, axis=0)
         # Mirrored back, so that heat maps and flattened maps keep their positions.
         feature_map = keras.layers.Average(name="views_mean")([photo, keras.ops.flip(mirrored, axis=2)])
-    return keras.Model(pixels, feature_map, name=name)
+    return keras.Model(pixels, _by_region(feature_map) if has_regions else feature_map, name=name)
+
+
+def _by_region(feature_map: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the map four times, each with zeros outside one corner; the corners of an odd map overlap by a row.
+
+    The map keeps its size, so that heat maps show positions as with any other network.
+    """
+    import keras
+
+    side = feature_map.shape[1]
+    corners = [
+        (rows, columns)
+        for rows in ((0, side // 2), (side // 2, 0))
+        for columns in ((0, side // 2), (side // 2, 0))
+    ]
+    parts = [
+        keras.layers.ZeroPadding2D(corner, name=f"region_{number}")(
+            keras.layers.Cropping2D(corner, name=f"corner_{number}")(feature_map)
+        )
+        for number, corner in enumerate(corners)
+    ]
+    return keras.layers.Concatenate(name="regions")(parts)

@@ -65,6 +65,23 @@ def test_features_are_the_mean_of_photo_and_mirror_image(pixels: Array, single: 
     assert np.allclose(mirrored, np.concatenate(expected, axis=-1), atol=1e-4)
 
 
+def test_each_region_has_channels_of_its_own(pixels: Array) -> None:
+    scale = {"width": 0.1, "depth": 0.1}
+    whole, by_region = (
+        build_careful(name="one", image_size=96, networks={"a": scale}, has_regions=has_regions)
+        for has_regions in (False, True)
+    )
+    by_region.set_weights(whole.get_weights())
+    photos = np.random.default_rng(3).integers(0, 256, (2, 96, 96, 3)).astype(np.float32)
+    feature_map, found = (network.predict_on_batch(photos) for network in (whole, by_region))
+    assert feature_map.shape[1:3] == (3, 3)
+    corners = [(slice(top, top + 2), slice(left, left + 2)) for top in (0, 1) for left in (0, 1)]
+    for number, (rows, columns) in enumerate(corners):
+        part = found[..., 1280 * number : 1280 * (number + 1)]
+        np.testing.assert_allclose(part[:, rows, columns], feature_map[:, rows, columns], atol=1e-5)
+        assert np.count_nonzero(part.sum(axis=-1)) <= 2 * 4
+
+
 def test_saved_network_loads_without_other_code(tmp_path: Path, pixels: Array, keras_module) -> None:
     network = TINY.build()
     network.save(tmp_path / "network.keras")
