@@ -55,7 +55,7 @@ def test_lists_earlier_runs_and_opens_one(
         assert staged_runs.reached_half_way.wait(30)
     page = open_page()
     assert "Earlier runs" in texts(page)
-    assert "80% right on 5 validation images" in texts(page)
+    assert "Accuracy 80%" in texts(page)
     button(page, "Open").click()
     page.run()
     assert page.title[0].value == "4 · Train"
