@@ -18,10 +18,11 @@ Array = np.ndarray[Any, Any]
 def load_model(path: Path) -> Callable[[Array], tuple[Array, Array]]:
     """Return a function that maps pixels, `[1, size, size, 3]` in 0-255, to pooled features and probabilities."""
     classifier = keras.saving.load_model(path, compile=False)
-    if "flatten" in {layer.name for layer in classifier.layers}:
+    names = {layer.name for layer in classifier.layers}
+    if "flatten" in names:
         features = keras.layers.GlobalAveragePooling2D()(classifier.get_layer("flatten").input)
     else:
-        features = classifier.get_layer("dropout").input
+        features = classifier.get_layer("centre" if "centre" in names else "dropout").input
     model = keras.Model(classifier.input, [features, classifier.output])
 
     def run(pixels: Array) -> tuple[Array, Array]:
