@@ -288,7 +288,9 @@ def _traced(model: keras.Model) -> Callable[[Array], tuple[Array, Array]]:
     import tensorflow as tf
 
     shape = tf.TensorSpec(model.input_shape, tf.float32)
-    graph = tf.function(lambda pixels: model(pixels, training=False), input_signature=[shape])
+    graph = tf.function(
+        lambda pixels: model(pixels, training=False), input_signature=[shape], autograph=False
+    )
 
     def forward(pixels: Array) -> tuple[Array, Array]:
         features, probabilities = graph(tf.constant(pixels, tf.float32))
