@@ -28,13 +28,15 @@ def cross_validated_interval(share: float, num_groups: int) -> tuple[float, floa
 
     Each image counts a third, as in the prediction interval for a second set of half the size: the folds share training
     images, so their errors go together (Nadeau and Bengio, 2003, "Inference for the Generalization Error").
-    docs/results.md has the measured coverage.
+    docs/results.md has the measured coverage. Both ends are rounded outwards to whole percents, as they are shown: few
+    new photos may well all be right.
 
     Args:
         share: The measured proportion, 0-1.
         num_groups: Number of images, with those of one group counted once.
     """
-    return wilson_interval(share, num_groups / 3)
+    lowest, highest = wilson_interval(share, num_groups / 3)
+    return math.floor(100 * lowest) / 100, math.ceil(100 * highest) / 100
 
 
 def wilson_standard_error(share: float, num_images: int) -> float:
