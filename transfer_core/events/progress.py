@@ -1,4 +1,4 @@
-"""Progress of a run over all its phases: the share that is done, and the time left as it is shown."""
+"""Progress of a whole run: the share that is done, and the displayed time left."""
 
 from __future__ import annotations
 

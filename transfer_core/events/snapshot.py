@@ -238,7 +238,7 @@ def _moved(snapshot: RunSnapshot) -> RunSnapshot:
 
 
 def _closed(snapshot: RunSnapshot) -> RunSnapshot:
-    """End the present phase. One that reported no step is taken as done."""
+    """End the present phase. A phase without reported steps counts as done."""
     share = snapshot.share_of_work if snapshot.step > snapshot.first_step else 1.0
     return replace(snapshot, progress=snapshot.progress.phase_ended(snapshot.phase_seconds, share))
 

@@ -224,7 +224,7 @@ def check_saved_model(
 
 def _is_exchanged(dataset: ImageDataset, image: ImageRecord) -> bool:
     """Return whether a stored file shows another picture than it did."""
-    # Its id cannot tell: most photos were compressed again when they were stored.
+    # Compare fingerprints, because most photos were compressed again after their id was computed.
     found = fingerprint(decode_image(dataset.image_path(image).read_bytes(), dataset.grey_ranges))
     return bool(image.fingerprint) and not are_alike((found,), (image.fingerprint,))[0]
 

@@ -1,4 +1,4 @@
-"""Compare a backbone with its careful versions on a dataset, so that the recommended training takes one that pays."""
+"""Compare a backbone with its careful versions on a dataset, and recommend the most accurate."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ NUM_CLASSES = 3
 def samples() -> Pixels:
     size = BACKBONE.image_size
     draws = np.random.default_rng(0).integers(0, 256, (8, size, size, 3))
-    # Brightness that rises to one side tells a photo from its mirror image.
+    # A photo that is brighter on one side differs from its mirror image.
     return (draws * np.linspace(0, 1, size)[:, np.newaxis]).astype(np.uint8)
 
 

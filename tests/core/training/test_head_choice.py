@@ -1,4 +1,4 @@
-"""The head that a cross-validation chose is the one that is trained."""
+"""Cross-validation chooses the head, and the training uses it."""
 
 from __future__ import annotations
 
