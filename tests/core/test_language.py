@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from tests.conftest import ROOT
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, percent_range, plural
 
 # By the name of a translating call, how many of its arguments are sentences.
 NUM_SENTENCES = {"_": 1, "plural": 2}
@@ -101,6 +101,12 @@ def test_without_a_catalogue_a_sentence_stays_as_it_is() -> None:
 )
 def test_the_form_fits_the_count(count: int, text: str) -> None:
     assert plural("{count} image", "{count} images", count) == text
+
+
+def test_a_share_is_written_with_a_space_that_no_line_breaks_at() -> None:
+    assert percent(0.876) == "88\u00a0%"
+    assert percent(0.876, 1) == "87.6\u00a0%"
+    assert percent_range(0.74, 0.951) == "74 to 95\u00a0%"
 
 
 def test_what_is_translated_is_a_whole_sentence_not_one_put_together() -> None:

@@ -10,11 +10,11 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.workspace import Workspace
 
 
-def test_says_what_this_is_and_offers_two_ways_to_start(open_page: OpenPage) -> None:
+def test_has_the_three_columns_and_the_seven_steps(open_page: OpenPage) -> None:
     page = open_page()
     assert page.title[0].value == "Teach a computer to see what you see"
-    assert page.markdown[0].value.count(". ") == 2, "three sentences"
-    assert [found.label for found in page.button] == ["Start", "Try it with sample images"]
+    assert [found.value for found in page.subheader] == ["1 Show examples", "2 Train", "3 Try it"]
+    assert button(page, "Train").disabled, "there are no photos yet"
     assert "Earlier runs" not in texts(page)
 
 
@@ -32,18 +32,17 @@ def test_paints_before_tensorflow_is_there(open_page: OpenPage, monkeypatch: pyt
     may_load.set()
 
 
-def test_one_click_trains_on_the_sample(
+def test_two_clicks_train_on_a_ready_made_set(
     open_page: OpenPage, staged_runs: StagedRuns, page_workspace: Workspace
 ) -> None:
     page = open_page()
-    button(page, "Try it with sample images").click()
-    page.run()
+    button(page, "Little pictures").click().run()
+    button(page, "Train").click().run()
     assert staged_runs.reached_half_way.wait(30)
     (run_id,) = page_workspace.run_ids()
     (dataset_id,) = page_workspace.dataset_ids()
     assert ImageDataset.load(page_workspace, dataset_id).sample == "pictures"
     assert page.query_params["run"] == run_id
-    assert page.title[0].value == "4 · Train"
 
 
 def test_lists_earlier_runs_and_opens_one(

@@ -21,7 +21,7 @@ from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 
 _logger = logging.getLogger(__name__)
-_STYLE = Path(__file__).with_name("style.css")
+_UI = Path(__file__).parents[1]
 
 Parameters = ParamSpec("Parameters")
 
@@ -35,7 +35,7 @@ def run_page(title: str, show: Callable[[Session], None], *, step: Step | None =
         step: The step of the journey that the page stands for, if any.
     """
     st.set_page_config(page_title=f"{title} · Transfer Studio", page_icon="🎓", layout="wide")
-    st.html(_STYLE)
+    st.html(_style())
     prepare_process()
     session = open_session()
     look_ahead(session)
@@ -44,6 +44,13 @@ def run_page(title: str, show: Callable[[Session], None], *, step: Step | None =
         st.title(f"{list(Step).index(step) + 1} · {step.title}", anchor=False)
     guarded(show)(session)
     write_address(session)
+
+
+@st.cache_resource(show_spinner=False)
+def _style() -> str:
+    """Return the style sheets of the frame and of each page's folder, which may have a `style.css` of its own."""
+    sheets = [path.read_text("utf-8") for path in sorted(_UI.glob("*/style.css"))]
+    return f"<style>{''.join(sheets)}</style>"
 
 
 def guarded(function: Callable[Parameters, None]) -> Callable[Parameters, None]:

@@ -11,8 +11,9 @@ from pages.ui.app.process import workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.errors import TransferStudioError
+from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, percent_range, plural
 from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
 
@@ -158,6 +159,27 @@ def run_depth_words(run: TrainingRun) -> str:
     with suppress(TransferStudioError):
         num_blocks = len(run.backbone.blocks)
     return depth_words(run.config.num_unfrozen_blocks, num_blocks)
+
+
+def model_name(run: TrainingRun) -> str:
+    """Return the name of a person's model, such as `"Clothes, 28 Nov, 14:02"`; their own name for it if they gave one.
+
+    Streamlit identifies options by their label, so names in a list go through `distinct_labels`.
+    """
+    name = run.files.notes().name
+    return name or f"{run.dataset_name}, {run.created_at.day} {run.created_at:%b, %H:%M}"
+
+
+def accuracy_words(evaluation: Evaluation) -> str:
+    """Return accuracy and interval, such as `"94 % (84 to 98 %)"`."""
+    return f"{percent(evaluation.accuracy)} ({percent_range(*evaluation.accuracy_interval)})"
+
+
+def expected_sentence(evaluation: Evaluation) -> str:
+    """Return what to expect of a model on new photos, in one sentence."""
+    return _("Expect {range} correct on photos like these.").format(
+        range=percent_range(*evaluation.accuracy_interval)
+    )
 
 
 def distinct_labels(labels: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""The one-screen quick start on the welcome page."""
