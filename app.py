@@ -17,7 +17,6 @@ _STEPS_A_ROW = 4
 
 def show_welcome(session: Session) -> None:
     """Draw the welcome page."""
-    st.title(_("Teach a computer to see what you see"), anchor=False)
     st.markdown(_("Show it photos, train it in seconds, and try it. Everything stays on this computer."))
     show_ready_made(session)
     examples, training, trying = st.columns(3, border=True)
@@ -38,4 +37,4 @@ def show_welcome(session: Session) -> None:
     show_earlier_runs(session)
 
 
-run_page(_("Welcome"), show_welcome)
+run_page(_("Welcome"), show_welcome, heading=_("Teach a computer to see what you see"))

@@ -57,7 +57,7 @@ def test_a_zip_becomes_a_dataset(open_page: OpenPage, image_folder: Path) -> Non
     page.file_uploader[0].upload("colors.zip", zip_of(image_folder), "application/zip").run()
     assert not page.exception and not page.error
     assert [metric.value for metric in page.metric] == ["3", "18", "6"]
-    assert "24 images in 3 classes" in texts(page)
+    assert "24 photos in 3 classes" in texts(page)
     page.button(key="next-MODEL").click().run()
     assert page.title[0].value == "1 · Model"
 
@@ -131,10 +131,10 @@ def test_images_are_added_to_a_named_class(
     page.text_input[0].set_value("grey")
     page.file_uploader[0].upload("a.png", make_image("grey", seed=1), "image/png")
     page.file_uploader[0].upload("b.png", make_image("grey", seed=2), "image/png")
-    page.button[0].click().run()
+    button(page, "Add these images").click().run()
     assert not page.error
     assert ImageDataset.load(page_workspace, dataset.id).counts()["grey"] == 2
-    assert "26 images in 4 classes" in texts(page)
+    assert "26 photos in 4 classes" in texts(page)
 
 
 def test_a_class_needs_a_name_and_images(open_page: OpenPage) -> None:
@@ -181,7 +181,7 @@ def test_a_sample_is_one_click(open_page: OpenPage, page_workspace: Workspace) -
     assert not page.exception and not page.error
     (dataset_id,) = page_workspace.dataset_ids()
     assert ImageDataset.load(page_workspace, dataset_id).sample == "pictures"
-    assert "200 images in 5 classes" in texts(page)
+    assert "200 photos in 5 classes" in texts(page)
 
 
 def test_the_gallery_has_pages_of_48_and_a_filter(open_page: OpenPage, page_workspace: Workspace) -> None:
@@ -224,7 +224,7 @@ def test_earlier_images_can_be_taken_again(open_page: OpenPage, dataset: ImageDa
     page.selectbox(key="earlier-images").set_value(dataset.id).run()
     page.button[0].click().run()
     assert page.query_params["images"] == dataset.id
-    assert "24 images in 3 classes" in texts(page)
+    assert "24 photos in 3 classes" in texts(page)
 
 
 def test_too_many_files_for_one_class_are_sent_to_the_folder_way(

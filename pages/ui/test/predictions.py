@@ -10,9 +10,8 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.process import answer_version, predictor
-from pages.ui.app.run_choice import describe_run
 from pages.ui.app.session import Session
-from pages.ui.app.words import duration_words, plain
+from pages.ui.app.words import duration_words, model_name, plain
 from pages.ui.components.heat import show_why
 from pages.ui.components.live_camera import MAX_BARS
 from pages.ui.test.correction import show_correction
@@ -91,7 +90,7 @@ def show_card(session: Session, runs: Runs, photo: ImportedFile, number: int) ->
     for column, run, prediction in zip(answers, runs, predictions, strict=True):
         with column:
             if len(runs) > 1:
-                st.caption(plain(describe_run(run)))
+                st.caption(plain(model_name(run)))
             _show_class(prediction)
             st.html(_bars(prediction))
             st.caption(_("{name} · {time}").format(name=name, time=duration_words(prediction.seconds)))
