@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui.app.arrivals import Accepted, AskedLayout, LiveAnswer, Recording, Upload
+from pages.ui.app.arrivals import Accepted, AskedLayout, CardMessages, LiveAnswer, Recording, Upload
 from pages.ui.app.process import workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
@@ -50,6 +50,7 @@ class Session:
         server_upload: A folder on its way from the server's disk, or None.
         layouts: Questions about the meaning of folders, by the id of their upload.
         recording: The latest recording of the camera, or None.
+        card_messages: Of the class cards in the quick start, or None.
         brightness: Of photos with more than 8 bits that are added as new photos.
         video_dataset_id: The dataset that the latest video was added to, or None.
         open_pile: The pile of photos without labels that is open, or None.
@@ -92,6 +93,7 @@ class Session:
     server_upload: Upload | None = None
     layouts: dict[str, AskedLayout] = field(default_factory=dict)
     recording: Recording | None = None
+    card_messages: CardMessages | None = None
     brightness: Brightness = "stretch"
     video_dataset_id: str | None = None
     open_pile: str | None = None
