@@ -75,6 +75,7 @@ class Session:
         answered_photos: Which new photos were last scored as a table.
         answers: For these photos, by the run and the version of its model and limits.
         live: The latest answer to the live camera, or None.
+        has_camera: False once the browser has found none.
         pasted: New photos from the clipboard, oldest first, by an id that the browser gave.
         pasted_id: The photo that was pasted last, even if it was removed since.
         num_pasted: Photos pasted so far; numbers the names.
@@ -118,6 +119,7 @@ class Session:
     answered_photos: tuple[str, ...] = ()
     answers: dict[tuple[str, tuple[int, ...]], Sequence[Answer]] = field(default_factory=dict)
     live: LiveAnswer | None = None
+    has_camera: bool = True
     pasted: dict[str, ImportedFile] = field(default_factory=dict)
     pasted_id: str = ""
     num_pasted: int = 0
