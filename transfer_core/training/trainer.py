@@ -55,7 +55,7 @@ from transfer_core.training.head_choice import (
 from transfer_core.training.heads import LINEAR_HEADS, LinearHead, LinearHeadKind
 from transfer_core.training.out_of_fold import OutOfFold, folds_of
 from transfer_core.training.phase_data import FeatureExtractor
-from transfer_core.training.phase_trainer import PhaseTrainer
+from transfer_core.training.phase_trainer import PhaseTrainer, scored_positions
 from transfer_core.training.resources import check_memory
 from transfer_core.training.schedule import PlannedPhase, planned_phases
 from transfer_core.training.soft_targets import TeacherOutputs
@@ -248,8 +248,8 @@ class Trainer:
             delete_checkpoints(self._output_dir)
             raise TrainingError(
                 _(
-                    "The training went out of bounds: its loss is no longer a number. A smaller learning rate "
-                    "helps; try a tenth of {rate:g}."
+                    "The training failed: its loss is no longer a number. A smaller learning rate helps; try a "
+                    "tenth of {rate:g}."
                 ).format(rate=phase.learning_rate)
             )
         return "stopped", _(
@@ -315,7 +315,8 @@ class Trainer:
                 self.out_of_fold = out_of_fold
                 return outcome, ""
             message = _(
-                "Training on all photos went out of bounds. The model of the training photos was kept."
+                "Training on all photos failed: its loss is no longer a number. The model of the training "
+                "photos was kept."
             )
         except FeaturesStoppedError:
             outcome = "stopped"
@@ -345,7 +346,13 @@ class Trainer:
         )
         if progress == Progress():
             num_epochs = self._config.num_epochs_in_all
-            self._emit(RunStarted(self._clock(), num_train, num_validation, num_epochs, stages=stages))
+            validation = self._dataset.images_in("validation")
+            scored = tuple(validation[place].id for place in scored_positions(num_validation))
+            self._emit(
+                RunStarted(
+                    self._clock(), num_train, num_validation, num_epochs, stages=stages, scored_ids=scored
+                )
+            )
         else:
             self._emit(RunResumed(self._clock(), len(progress.epochs), stages=stages))
 

@@ -76,7 +76,8 @@ function createCamera(settings, steps) {
         camera.show();
     };
 
-    const switchOn = async () => {
+    // Without a click nobody expects the focus to move.
+    const switchOn = async (click) => {
         const { words } = camera.data;
         if (!window.isSecureContext || !navigator.mediaDevices) return explain(words.insecure);
         const video = { facingMode: { ideal: "environment" }, width: { ideal: settings.videoWidth } };
@@ -101,8 +102,10 @@ function createCamera(settings, steps) {
         camera.find("video").srcObject = camera.stream;
         steps.begin?.();
         explain("");
-        camera.find(settings.focused).focus();
+        if (click) camera.find(settings.focused).focus();
     };
+
+    camera.switchOn = switchOn;
 
     const attach = () => {
         camera.find(".start").onclick = switchOn;

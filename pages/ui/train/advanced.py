@@ -41,7 +41,7 @@ _HIDDEN_UNITS = [32, 64, 128, 256, 512, 1024]
 Choice = TypeVar("Choice", bound=str)
 
 
-def show_expert_choices(
+def show_advanced_settings(
     session: Session, config: TrainingConfig, dataset: ImageDataset, plan: FreezePlan
 ) -> TrainingConfig:
     """Draw all choices in tabs and return the config that they make.
