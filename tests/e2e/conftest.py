@@ -233,7 +233,7 @@ def click_button(page: Page, name: str) -> None:
 
 def pick_first_model(page: Page) -> None:
     """Choose the first model on the Model page."""
-    page.get_by_role("button", name="Use this one").first.click()
+    page.get_by_role("button", name="Use this model").first.click()
     expect(page.get_by_role("button", name="Chosen")).to_be_visible()
     settle(page)
 

@@ -64,7 +64,7 @@ def test_from_the_welcome_page_to_the_right_class(
     click_button(page, "Start")
     expect(heading(page, "1 · Model")).to_be_visible()
     pick_first_model(page)
-    click_button(page, "Next: your images")
+    click_button(page, "Next: photos")
 
     choose_folder(page, folder)
     expect(heading(page, "Gallery")).to_be_visible()
@@ -72,16 +72,14 @@ def test_from_the_welcome_page_to_the_right_class(
     expect(page.locator(".st-key-gallery img")).to_have_count(48)
     click_button(page, "Next: choose the layers")
 
-    depth = page.get_by_role("slider")
-    # From nothing, whatever is recommended for these photos.
-    depth.press("Home")
-    expect(page.locator(".network-frozen")).to_have_count(9)
-    settle(page)
-    depth.press("ArrowRight")
-    expect(page.locator(".network-learning")).to_have_count(1)
-    expect(heading(page, "The new layer and the last block learn")).to_be_visible()
-    depth.press("ArrowLeft")
-    expect(heading(page, "Only the new last layer learns")).to_be_visible()
+    blocks = page.get_by_role("slider", name="Number of frozen blocks")
+    expect(blocks.locator(".frozen")).to_have_count(9)
+    blocks.locator(".cell").last.click()
+    expect(blocks.locator(".learning")).to_have_count(1)
+    expect(page.get_by_text("0.4 of 3.4 million values learn.")).to_be_visible()
+    blocks.press("End")
+    expect(blocks.locator(".frozen")).to_have_count(9)
+    expect(page).to_have_url(re.compile("unfrozen=0"))
     settle(page)
     click_button(page, "Next: train")
 

@@ -249,8 +249,8 @@ class Trainer:
             delete_checkpoints(self._output_dir)
             raise TrainingError(
                 _(
-                    "The training went out of bounds: its loss is no longer a number. A smaller learning rate "
-                    "helps; try a tenth of {rate:g}."
+                    "The training failed: its loss is no longer a number. A smaller learning rate helps; try a "
+                    "tenth of {rate:g}."
                 ).format(rate=phase.learning_rate)
             )
         return "stopped", _(
@@ -316,7 +316,8 @@ class Trainer:
                 self.out_of_fold = out_of_fold
                 return outcome, ""
             message = _(
-                "Training on all photos went out of bounds. The model of the training photos was kept."
+                "Training on all photos failed: its loss is no longer a number. The model of the training "
+                "photos was kept."
             )
         except FeaturesStoppedError:
             outcome = "stopped"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui.app.arrivals import Accepted, AskedLayout, LiveAnswer, Recording, Upload
+from pages.ui.app.arrivals import Accepted, AskedLayout, CardMessages, LiveAnswer, Recording, Upload
 from pages.ui.app.process import workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
@@ -43,6 +43,7 @@ class Session:
         backbone_name: The pretrained network, or None.
         dataset_id: The images, or None.
         num_unfrozen_blocks: How deep the network learns, or None.
+        fine_tune_depth: The depth that fine-tuning had last; kept while the person looks at the other ways to train.
         run_id: The run that the Train page shows, or None.
         picked_run_id: The run that was picked on the Results or the Test page, or None.
         config: The numbers on the Train page.
@@ -50,6 +51,7 @@ class Session:
         server_upload: A folder on its way from the server's disk, or None.
         layouts: Questions about the meaning of folders, by the id of their upload.
         recording: The latest recording of the camera, or None.
+        card_messages: Of the class cards in the quick start, or None.
         brightness: Of photos with more than 8 bits that are added as new photos.
         video_dataset_id: The dataset that the latest video was added to, or None.
         open_pile: The pile of photos without labels that is open, or None.
@@ -74,6 +76,7 @@ class Session:
         answered_photos: Which new photos were last scored as a table.
         answers: For these photos, by the run and the version of its model and limits.
         live: The latest answer to the live camera, or None.
+        has_camera: False once the browser has found none.
         pasted: New photos from the clipboard, oldest first, by an id that the browser gave.
         pasted_id: The photo that was pasted last, even if it was removed since.
         num_pasted: Photos pasted so far; numbers the names.
@@ -85,6 +88,7 @@ class Session:
     backbone_name: str | None = None
     dataset_id: str | None = None
     num_unfrozen_blocks: int | None = None
+    fine_tune_depth: int = 1
     run_id: str | None = None
     picked_run_id: str | None = None
     config: TrainingConfig = field(default_factory=TrainingConfig)
@@ -92,6 +96,7 @@ class Session:
     server_upload: Upload | None = None
     layouts: dict[str, AskedLayout] = field(default_factory=dict)
     recording: Recording | None = None
+    card_messages: CardMessages | None = None
     brightness: Brightness = "stretch"
     video_dataset_id: str | None = None
     open_pile: str | None = None
@@ -116,6 +121,7 @@ class Session:
     answered_photos: tuple[str, ...] = ()
     answers: dict[tuple[str, tuple[int, ...]], Sequence[Answer]] = field(default_factory=dict)
     live: LiveAnswer | None = None
+    has_camera: bool = True
     pasted: dict[str, ImportedFile] = field(default_factory=dict)
     pasted_id: str = ""
     num_pasted: int = 0
@@ -143,12 +149,15 @@ class Session:
         if name != self.backbone_name:
             self.backbone_name = name
             self.num_unfrozen_blocks = None
+            self.fine_tune_depth = 1
             self.is_from_scratch = False
 
     def choose_depth(self, num_unfrozen_blocks: int, *, is_from_scratch: bool = False) -> None:
         """Choose how many blocks from the end are trainable, or all of them from random weights."""
         self.num_unfrozen_blocks = num_unfrozen_blocks
         self.is_from_scratch = is_from_scratch
+        if num_unfrozen_blocks and not is_from_scratch:
+            self.fine_tune_depth = num_unfrozen_blocks
         self.num_forms += 1
 
     def choose_config(self, config: TrainingConfig) -> None:

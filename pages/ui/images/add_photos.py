@@ -171,7 +171,8 @@ def _take_class(session: Session, dataset: ImageDataset | None, name: str, files
 
 
 def _show_samples(session: Session, dataset: ImageDataset | None) -> None:
-    for column, sample in zip(st.columns(2), list_samples(), strict=True):
+    samples = list_samples()
+    for column, sample in zip(st.columns(len(samples)), samples, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{sample.title}**")
             st.caption(sample.description)

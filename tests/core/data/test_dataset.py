@@ -87,7 +87,7 @@ def test_another_split(dataset: ImageDataset) -> None:
 @pytest.mark.parametrize("seed", [-1, 2**31, 1.5, True])
 def test_seed_that_is_out_of_range_is_reported(dataset: ImageDataset, seed: object) -> None:
     with pytest.raises(
-        InvalidConfigError, match=rf"The seed is {seed}\. Expected was a number from 0 to 2147483647\."
+        InvalidConfigError, match=rf"The seed is {seed}\. Choose a number from 0 to 2147483647\."
     ):
         dataset.with_split(0.2, seed)
 
@@ -182,7 +182,7 @@ def test_a_damaged_file_is_reported(
     with pytest.raises(WorkspaceError) as caught:
         ImageDataset.load(workspace, dataset.id)
     assert str(caught.value).startswith(
-        f"dataset.json of {dataset.id} is damaged: it does not hold what was expected. The photos are still"
+        f"dataset.json of {dataset.id} is damaged: its content is not valid. The photos are still"
     )
 
 
@@ -207,7 +207,7 @@ def test_a_damaged_image_record_is_reported(
     facts = json.loads(path.read_bytes())
     facts["images"][0] |= change
     path.write_text(json.dumps(facts))
-    with pytest.raises(WorkspaceError, match="is damaged: it does not hold what was expected"):
+    with pytest.raises(WorkspaceError, match="is damaged: its content is not valid"):
         ImageDataset.load(workspace, dataset.id)
 
 
@@ -225,7 +225,7 @@ def test_a_half_written_file_is_reported(workspace: Workspace, dataset: ImageDat
     path = dataset.folder / "dataset.json"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(
-        WorkspaceError, match=r"^dataset\.json of .* is damaged: it is not JSON from character"
+        WorkspaceError, match=r"^dataset\.json of .* is damaged: it is not valid JSON from character"
     ):
         ImageDataset.load(workspace, dataset.id)
 
