@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import wraps
+from html import escape
 from pathlib import Path
 from typing import ParamSpec
 
@@ -14,8 +15,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.app.look_ahead import look_ahead
 from pages.ui.app.process import prepare_process, work_queue
+from pages.ui.app.run_choice import show_model_name
 from pages.ui.app.session import Session, open_session, write_address
-from pages.ui.app.sidebar import show_sidebar
+from pages.ui.app.sidebar import show_sidebar, show_step_strip
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.task_progress import UnfinishedTaskError
 from pages.ui.app.words import plain
@@ -52,8 +54,13 @@ def run_page(
         # This page shows that run, so the sidebar names it as well.
         session.picked_run_id = None
     look_ahead(session)
-    guarded(show_sidebar)(session)
-    _show_heading(heading or (f"{list(Step).index(step) + 1} · {step.title}" if step else title))
+    guarded(show_sidebar)(session, step)
+    if heading:
+        _show_heading(heading)
+    else:
+        show_step_strip(session, step)
+        _show_heading(f"{list(Step).index(step) + 1} · {step.title}" if step else title)
+        show_model_name(session)
     guarded(show)(session)
     write_address(session)
 
@@ -116,6 +123,28 @@ def link_to_next(step: Step, label: str) -> None:
         clicked = st.button(label, type="primary", icon=":material/arrow_forward:", key=f"next-{step.name}")
     if clicked:
         st.switch_page(step.page)
+
+
+def announce(text: str) -> None:
+    """Say a text to people who hear the page: a live region that is not seen.
+
+    A screen reader speaks when the text changes, so change it a few times a minute at most: a training says each
+    tenth of its way, not each second.
+    """
+    st.html(f'<div role="status" class="heard-only">{escape(text)}</div>')
+
+
+def only_part(names: Iterable[str], chosen: str) -> DeltaGenerator:
+    """Return the place for one of the parts of a page; what was drawn for the others leaves the screen at once.
+
+    Streamlit would keep an old chart under the new heading until the new one is computed.
+
+    Args:
+        names: Of all parts, always in this order.
+        chosen: The part that is drawn.
+    """
+    places = {name: st.container() if name == chosen else st.empty() for name in names}
+    return places[chosen]
 
 
 def choose_part(titles: Mapping[str, str], wanted: str, key: str) -> str:

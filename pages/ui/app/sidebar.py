@@ -15,8 +15,13 @@ from pages.ui.app.words import phase_words, plain, status_words
 from transfer_core.language import _, plural
 
 
-def show_sidebar(session: Session) -> None:
-    """Draw the sidebar."""
+def show_sidebar(session: Session, current: Step | None) -> None:
+    """Draw the sidebar.
+
+    Args:
+        session: The person's choices.
+        current: The step whose page is drawn, if any.
+    """
     with st.sidebar:
         st.page_link(
             "app.py", label="**Transfer Studio**", icon=":material/school:", query_params=session.query()
@@ -24,7 +29,7 @@ def show_sidebar(session: Session) -> None:
         show_model_picker(session)
         for number, step in enumerate(Step, 1):
             state = step_state(step, session)
-            with st.container(key=f"step-{step.name.lower()}", gap=None):
+            with st.container(key=f"{'here' if step is current else 'step'}-{step.name.lower()}", gap=None):
                 st.page_link(
                     step.page, label=f"{number} · {step.title}", icon=step.icon, query_params=session.query()
                 )
@@ -38,6 +43,20 @@ def show_sidebar(session: Session) -> None:
         if trainings().running:
             st.divider()
             st.fragment(_show_running_training, run_every="2s")(session)
+
+
+def show_step_strip(session: Session, current: Step | None) -> None:
+    """Draw where one is in the journey, for narrow screens, on which the sidebar is closed."""
+    with st.container(key="journey", gap=None):
+        if current:
+            place = _("Step {number} of {count}").format(
+                number=list(Step).index(current) + 1, count=len(Step)
+            )
+            st.html(f'<p class="step-place">{place}</p>')
+        with st.container(horizontal=True, gap=None, key="journey-links"):
+            for step in Step:
+                with st.container(key=f"{'at' if step is current else 'to'}-{step.name.lower()}"):
+                    st.page_link(step.page, label=step.title, icon=step.icon, query_params=session.query())
 
 
 def _more_pages() -> list[tuple[str, str, str]]:
