@@ -79,7 +79,7 @@ def test_a_full_disk_leaves_the_old_file(
         write_json(path, {"new": 1})
     assert str(caught.value) == (
         "facts.json could not be saved: No space left on device. An earlier version of it "
-        "was. Free some space or choose another workspace folder, then try again."
+        "was kept. Free some space or choose another workspace folder, then try again."
     )
     assert path.read_text() == "earlier"
     assert list(path.parent.iterdir()) == [path]

@@ -72,7 +72,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         try:
             facts = decoded(_of_this_version(values), DatasetFacts)
         except (TypeError, ValueError) as error:
-            reason = _("it does not hold what was expected")
+            reason = _("its content is not valid")
             raise damaged_file(folder / DATASET_FILE, reason, cost) from error
         return cls(id=folder.name, folder=folder, **structs.asdict(facts))
 
