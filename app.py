@@ -15,7 +15,6 @@ from transfer_core.language import _
 
 def show_welcome(session: Session) -> None:
     """Draw the welcome page."""
-    st.title(_("Teach a computer to see what you see"), anchor=False)
     st.markdown(_("Show it photos, train it in seconds, and try it. Everything stays on this computer."))
     guarded(show_ready_made)(session)
     with st.container(key="quick-start"):
@@ -39,4 +38,4 @@ def show_welcome(session: Session) -> None:
     show_your_models(session)
 
 
-run_page(_("Welcome"), show_welcome)
+run_page(_("Welcome"), show_welcome, heading=_("Teach a computer to see what you see"))

@@ -1,7 +1,5 @@
 """Step 6: test the model on new photos."""
 
-import streamlit as st
-
 from pages.ui.app.page import run_page
 from pages.ui.app.run_choice import choose_other_run, choose_run, runs_with_a_model, show_no_model
 from pages.ui.app.session import Session
@@ -16,15 +14,12 @@ from transfer_core.language import _
 
 def show_test(session: Session) -> None:
     """Draw the page."""
-    left, right = st.columns(2)
-    with left:
-        by_id = runs_with_a_model()
-        run = choose_run(session, by_id)
+    by_id = runs_with_a_model()
+    run = choose_run(session, by_id)
     if run is None:
         show_no_model(session)
         return
-    with right:
-        other = choose_other_run(run, by_id)
+    other = choose_other_run(run, by_id)
     runs = (run, other) if other else (run,)
     way = choose_way()
     if way == "live":

@@ -128,7 +128,8 @@ def test_what_this_app_did_not_write_is_refused(path: Path, content: bytes, mess
     with pytest.raises(WorkspaceError) as caught:
         read_json(path)
     assert str(caught.value) == (
-        f"facts.json of {path.parent.name} is damaged: {message}. Restore it from a copy, or delete the dataset or model it belongs to."
+        f"facts.json of {path.parent.name} is damaged: {message}. Restore it from a copy, or delete "
+        "the dataset or model it belongs to."
     )
 
 

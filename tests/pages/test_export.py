@@ -61,7 +61,7 @@ def test_what_was_made_can_be_downloaded_with_its_proof(
     page = open_page(PAGE, run=run.id)
     assert "Tested: 6 of 6 photos get the same answer; the largest difference is" in texts(page)
     assert len(downloads(page)) == 1
-    assert "1 format is ready" in page.sidebar.caption[6].value
+    assert "1 file ready" in page.sidebar.caption[6].value
 
 
 def test_a_model_that_answers_otherwise_is_marked_with_the_photos(

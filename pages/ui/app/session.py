@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.ui.app.arrivals import Accepted, AskedLayout, CardMessages, LiveAnswer, Recording, Upload
-from pages.ui.app.process import workspace
+from pages.ui.app.process import trainings, workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.data.sources.imported_file import ImportedFile
-from transfer_core.errors import TransferStudioError
+from transfer_core.errors import NotFoundError, TransferStudioError
+from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
 
@@ -156,6 +157,13 @@ class Session:
         if self.upload and not self.upload.listing:
             self.upload.is_complete = self.upload.is_shown = True
 
+    @property
+    def is_in_training(self) -> bool:
+        """Whether the run that the Train page shows waits, is being trained, or is about to end."""
+        with suppress(NotFoundError):
+            return self.run_id is not None and trainings().status(self.run_id) in ACTIVE
+        return False
+
     def choose_backbone(self, name: str) -> None:
         """Choose a backbone; another one resets the depth."""
         if name != self.backbone_name:
@@ -179,9 +187,23 @@ class Session:
 
     def change_choices(self) -> None:
         """Close the run that is shown and open the form with its choices."""
+        self.picked_run_id = self.picked_run_id or self.run_id
         self.run_id = None
         self.has_own_choices = True
         self.num_forms += 1
+
+    def look_at(self, run_id: str) -> None:
+        """Show a run that has a model on every page.
+
+        The choices follow it, unless the person has changed them since the run before. A training that is active and
+        an open form remain on the Train page.
+        """
+        if not self.is_in_training and self._has_choices_of_its_run():
+            self.choose_run(TrainingRun.load(workspace(), run_id))
+            return
+        self.picked_run_id = run_id
+        if self.run_id and not self.is_in_training:
+            self.run_id = run_id
 
     def follow(self, run_id: str) -> None:
         """Show a run that was just started on every page."""
@@ -203,6 +225,14 @@ class Session:
         self.backbone_name = run.config.backbone
         self.choose_depth(run.config.num_unfrozen_blocks, is_from_scratch=run.config.weights == "random")
         self.dataset_id = run.dataset_id if run.dataset_id in workspace().dataset_ids() else None
+
+    def _has_choices_of_its_run(self) -> bool:
+        """Whether nothing is chosen, or what the run was trained with that the Train page shows."""
+        if self.run_id is None:
+            return self.backbone_name is None and self.dataset_id is None
+        run = TrainingRun.load(workspace(), self.run_id)
+        chosen = (self.dataset_id, self.backbone_name, self.num_unfrozen_blocks)
+        return chosen == (run.dataset_id, run.config.backbone, run.config.num_unfrozen_blocks)
 
     def show_problem(self, kind: str) -> None:
         """Filter the gallery by a problem."""
@@ -265,6 +295,11 @@ def component_value(key: str, name: str) -> Any:
 def widget_value(key: str) -> Any:
     """Return the value of a widget, inside its callback."""
     return st.session_state[key]
+
+
+def set_widget_value(key: str, value: Any) -> None:
+    """Set the value of a widget that is drawn afterwards."""
+    st.session_state[key] = value
 
 
 def session_from_address(values: dict[str, str]) -> Session:

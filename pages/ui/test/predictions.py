@@ -9,9 +9,8 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.process import answer_version
-from pages.ui.app.run_choice import describe_run
 from pages.ui.app.session import Session
-from pages.ui.app.words import duration_words, plain
+from pages.ui.app.words import duration_words, model_name, plain
 from pages.ui.components.heat import show_why
 from pages.ui.test.answer import Runs, load_models, prediction_of, show_answer
 from pages.ui.test.correction import show_correction
@@ -81,7 +80,7 @@ def show_card(session: Session, runs: Runs, photo: ImportedFile, number: int) ->
     for column, run, prediction in zip(answers, runs, predictions, strict=True):
         with column:
             if len(runs) > 1:
-                st.caption(plain(describe_run(run)))
+                st.caption(plain(model_name(run)))
             show_answer(prediction)
             st.caption(_("{name} · {time}").format(name=name, time=duration_words(prediction.seconds)))
     guarded(show_correction)(session, runs[0], photo.path, content, predictions[0].class_name, number)
