@@ -192,6 +192,12 @@ class Session:
         self.choose_depth(run.config.num_unfrozen_blocks, is_from_scratch=run.config.weights == "random")
         self.dataset_id = run.dataset_id if run.dataset_id in workspace().dataset_ids() else None
 
+    def choose_dataset(self, dataset_id: str | None) -> None:
+        """Choose other photos, or none; the model of the earlier ones is no longer shown."""
+        self.dataset_id = dataset_id
+        self.run_id = self.picked_run_id = None
+        self.card_messages = None
+
     def show_problem(self, kind: str) -> None:
         """Filter the gallery by a problem."""
         self.shown_problem = kind
