@@ -62,8 +62,8 @@ def test_a_cell_is_clicked_a_photo_relabelled_and_the_model_trained_again(
     expect(photos.locator("img")).to_have_count(1)
 
     photos.get_by_role("checkbox", name=f"{mistakes[0].name}, class blue").check()
-    photos.get_by_label("Their class is").select_option("red")
-    photos.get_by_role("button", name="Change the label").click()
+    photos.get_by_label("Move to").select_option("red")
+    photos.get_by_role("button", name="Move").click()
     expect(page.get_by_text("1 photo has changed since this model was trained.")).to_be_visible()
     dataset = ImageDataset.load(server.workspace, run.dataset_id)
     fixed = next(image for image in dataset.images if image.id == mistakes[0].image_id)

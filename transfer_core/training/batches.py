@@ -11,7 +11,7 @@ import numpy as np
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.events import RunSnapshot
+from transfer_core.events import MOST_SCORED_PHOTOS, RunSnapshot
 from transfer_core.training.class_balance import oversampled
 from transfer_core.training.features.feature_table import FeatureTable
 from transfer_core.training.soft_targets import soft_targets
@@ -125,6 +125,17 @@ def epoch_order(labels: Array, has_oversampling: bool, seed: int, epoch: int) ->
     """
     draws = np.random.default_rng([seed, epoch])
     return oversampled(labels, draws) if has_oversampling else draws.permutation(len(labels))
+
+
+def scored_positions(num_images: int) -> Array:
+    """Return which validation images the log holds outcomes of: all, or `MOST_SCORED_PHOTOS`, evenly spread."""
+    return np.linspace(0, num_images - 1, min(num_images, MOST_SCORED_PHOTOS)).round().astype(int)
+
+
+def scored_images(dataset: ImageDataset) -> list[ImageRecord]:
+    """Return the validation images at `scored_positions`."""
+    validation = dataset.images_in("validation")
+    return [validation[place] for place in scored_positions(len(validation))]
 
 
 def photos_at(

@@ -12,15 +12,8 @@ import numpy as np
 from msgspec import structs
 
 from transfer_core.config import TrainingConfig
-from transfer_core.events import (
-    MOST_SCORED_PHOTOS,
-    BatchEnded,
-    EpochEnded,
-    PhaseStarted,
-    StartScored,
-    TrainingEvent,
-)
-from transfer_core.training.batches import LabelledFeatures
+from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, StartScored, TrainingEvent
+from transfer_core.training.batches import LabelledFeatures, scored_positions
 from transfer_core.training.checkpoint import Arrays, Checkpoint, Progress
 from transfer_core.training.classifier import set_linear_head
 from transfer_core.training.compiled_tail import CompiledTail
@@ -323,11 +316,6 @@ class Scores:
         is_correct = probabilities.argmax(axis=1) == labels
         digits = "".join("01"[correct] for correct in is_correct[scored_positions(len(labels))].tolist())
         return cls(loss, float(np.mean(is_correct)), digits)
-
-
-def scored_positions(num_images: int) -> Array:
-    """Return which validation images the log holds outcomes of: all, or `MOST_SCORED_PHOTOS`, evenly spread."""
-    return np.linspace(0, num_images - 1, min(num_images, MOST_SCORED_PHOTOS)).round().astype(int)
 
 
 def _plus(progress: Progress, loss: float, accuracy: float, num_more: int) -> Progress:

@@ -32,6 +32,7 @@ from transfer_core.events import (
 )
 from transfer_core.language import _
 from transfer_core.training.all_photos import AllPhotos, set_weights, trains_on_all, weights_of_training
+from transfer_core.training.batches import scored_images
 from transfer_core.training.checkpoint import (
     Arrays,
     Checkpoint,
@@ -55,7 +56,7 @@ from transfer_core.training.head_choice import (
 from transfer_core.training.heads import LINEAR_HEADS, LinearHead, LinearHeadKind
 from transfer_core.training.out_of_fold import OutOfFold, folds_of
 from transfer_core.training.phase_data import FeatureExtractor
-from transfer_core.training.phase_trainer import PhaseTrainer, scored_positions
+from transfer_core.training.phase_trainer import PhaseTrainer
 from transfer_core.training.resources import check_memory
 from transfer_core.training.schedule import PlannedPhase, planned_phases
 from transfer_core.training.soft_targets import TeacherOutputs
@@ -346,8 +347,7 @@ class Trainer:
         )
         if progress == Progress():
             num_epochs = self._config.num_epochs_in_all
-            validation = self._dataset.images_in("validation")
-            scored = tuple(validation[place].id for place in scored_positions(num_validation))
+            scored = tuple(image.id for image in scored_images(self._dataset))
             self._emit(
                 RunStarted(
                     self._clock(), num_train, num_validation, num_epochs, stages=stages, scored_ids=scored

@@ -62,6 +62,11 @@ class Upload:
     read_as: ReadAs | None = None
     listing: dict[str, Any] | None = None
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether it has ended with nothing to say about it."""
+        return self.is_complete and not (self.problem or self.notice or self.num_known or self.is_stopped)
+
 
 @dataclass
 class AskedLayout:

@@ -54,6 +54,7 @@ class Session:
         card_messages: Of the class cards in the quick start, or None.
         brightness: Of photos with more than 8 bits that are added as new photos.
         video_dataset_id: The dataset that the latest video was added to, or None.
+        is_adding: Whether the ways to add photos are open although there are photos.
         open_pile: The pile of photos without labels that is open, or None.
         to_throw_away: Selected photos without labels that the person is asked about before they are deleted.
         accepted: The photos without labels that were added to a class last, or None.
@@ -99,6 +100,7 @@ class Session:
     card_messages: CardMessages | None = None
     brightness: Brightness = "stretch"
     video_dataset_id: str | None = None
+    is_adding: bool = False
     open_pile: str | None = None
     to_throw_away: tuple[str, ...] = ()
     accepted: Accepted | None = None
@@ -135,6 +137,11 @@ class Session:
         return ImageDataset.load(workspace(), self.dataset_id) if self.dataset_id else None
 
     @property
+    def is_bringing_photos(self) -> bool:
+        """Whether a folder is on its way."""
+        return any(upload and not upload.is_complete for upload in (self.upload, self.server_upload))
+
+    @property
     def freeze_plan(self) -> FreezePlan | None:
         """The trainable and the frozen blocks, or None if no backbone is chosen."""
         if self.backbone_name is None:
@@ -143,6 +150,11 @@ class Session:
         if self.is_from_scratch:
             return FreezePlan(backbone, len(backbone.blocks), is_from_scratch=True)
         return FreezePlan(backbone, self.num_unfrozen_blocks or 0)
+
+    def leave_upload(self) -> None:
+        """Take a folder for complete that the browser has stopped to send. What has arrived is kept."""
+        if self.upload and not self.upload.listing:
+            self.upload.is_complete = self.upload.is_shown = True
 
     def choose_backbone(self, name: str) -> None:
         """Choose a backbone; another one resets the depth."""

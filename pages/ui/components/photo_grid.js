@@ -4,7 +4,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const MARKS = { right: "M5 12.5L10 17.5L19 7", wrong: "M6.5 6.5L17.5 17.5M17.5 6.5L6.5 17.5" };
 const MILLISECONDS_AN_EPOCH = 140;
-const LARGEST = 84;
+const LARGEST = 128;
 const SMALL = 36;
 const MANY = 90;
 const SMALLEST = 22;

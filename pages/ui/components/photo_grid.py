@@ -16,6 +16,8 @@ from transfer_core.language import _
 
 # Small enough to send two hundred of them.
 _TILE_SIDE = 96  # pixels
+# Fewer photos are drawn larger.
+_FEW = 40
 # A line has as many as fit with this width, then fills its width.
 _STRIP_HEIGHT = 62  # pixels
 
@@ -48,7 +50,8 @@ def show_photo_grid(
     tiles = None
     if received != set_id:
         shown = photos()
-        sources = thumbnails(tuple(str(path) for path, _name in shown), _TILE_SIDE)
+        side = _TILE_SIDE if len(shown) > _FEW else 2 * _TILE_SIDE
+        sources = thumbnails(tuple(str(path) for path, _name in shown), side)
         tiles = [
             {"source": source, "alt": name} for source, (_path, name) in zip(sources, shown, strict=True)
         ]

@@ -120,7 +120,7 @@ def _last_epoch_shown(snapshot: RunSnapshot) -> int:
     num_epochs = len(snapshot.epochs)
     if snapshot.outcome is not None:
         return max(num_epochs, 2)
-    room = 10
+    room = 20
     while room <= num_epochs:
         room *= 2
     return max(min(room, snapshot.num_epochs or room), num_epochs, 2)

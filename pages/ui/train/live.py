@@ -30,14 +30,14 @@ from transfer_core.events import RunSnapshot
 from transfer_core.language import _, percent, plural
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.batches import photos_at
+from transfer_core.training.batches import photos_at, scored_images
 from transfer_core.training.curves import read_curves
 
 # As many as stand in a line on a wide screen, and cost a page nothing.
 NUM_PHOTOS_READ = 12
-CHART_HEIGHT = 300  # pixels
-# Of the grid, without the line above it.
-GRID_HEIGHT = CHART_HEIGHT - 32
+_CHART_HEIGHT = 300  # pixels
+# The line above the tiles of a grid.
+TITLE_HEIGHT = 32  # pixels
 _STEPS_ANNOUNCED = 10
 
 
@@ -57,7 +57,7 @@ def show_live(session: Session) -> None:
         _show_buttons(run_id, is_waiting=place > 0)
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        show_accuracy_chart(snapshot, height=CHART_HEIGHT)
+        show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
     with right:
         _show_validation_photos(run, snapshot)
     with st.expander(_("Details"), key="live-details"):
@@ -170,15 +170,17 @@ def _show_photos(run: TrainingRun, snapshot: RunSnapshot) -> None:
 
 
 def _show_validation_photos(run: TrainingRun, snapshot: RunSnapshot) -> None:
-    ids = snapshot.scored_ids
     with suppress(NotFoundError):
+        dataset = ImageDataset.load(workspace(), run.dataset_id)
+        # The training says which photos it scores when it has loaded everything; until then the dataset does.
+        ids = snapshot.scored_ids or tuple(image.id for image in scored_images(dataset))
         show_photo_grid(
-            f"{run.id}-{len(ids)}",
+            f"{run.id}-{hash(ids)}",
             lambda: photos_of(run, ids),
             snapshot.outcomes,
             title=_("Validation photos"),
             key="photo-grid",
-            height=GRID_HEIGHT,
+            height=_CHART_HEIGHT - TITLE_HEIGHT,
         )
 
 

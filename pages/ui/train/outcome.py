@@ -19,8 +19,7 @@ from pages.ui.app.words import duration_words, expected_sentence, plain, status_
 from pages.ui.components.photo_grid import show_photo_grid
 from pages.ui.train.charts import show_accuracy_chart
 from pages.ui.train.live import (
-    CHART_HEIGHT,
-    GRID_HEIGHT,
+    TITLE_HEIGHT,
     photos_of,
     show_course,
     show_heading,
@@ -34,6 +33,7 @@ from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
 
 _MOST_PHOTOS = 200
+_CHART_HEIGHT = 400  # pixels
 
 
 def show_result(session: Session) -> None:
@@ -56,7 +56,7 @@ def show_result(session: Session) -> None:
         return
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        show_accuracy_chart(snapshot, height=CHART_HEIGHT)
+        show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
     with right:
         _show_photos(run, snapshot, evaluation)
     with st.expander(_("Details"), key="result-details"):
@@ -142,14 +142,14 @@ def _show_photos(run: TrainingRun, snapshot: RunSnapshot, evaluation: Evaluation
         return
     with suppress(NotFoundError):
         show_photo_grid(
-            f"{run.id}-result-{len(ids)}",
+            f"{run.id}-result",
             lambda: photos_of(run, ids),
             [(None, digits)],
             title=_("Photos it had not seen")
             if evaluation and evaluation.num_folds > 1
             else _("Validation photos"),
             key="photo-grid",
-            height=GRID_HEIGHT,
+            height=_CHART_HEIGHT - TITLE_HEIGHT,
         )
 
 

@@ -30,10 +30,10 @@ def check_classes(dataset: ImageDataset) -> Iterator[Problem]:
         yield Problem(
             "one_class",
             "error",
-            _("Only one class"),
-            _(
-                "There is only the class {name}. A model learns to tell classes apart, so it needs at least one more."
-            ).format(name=next(iter(counts))),
+            _("Add a second class"),
+            _("There is only {name}. A model learns to tell at least two classes apart.").format(
+                name=next(iter(counts))
+            ),
         )
     yield from _same_but_case(dataset)
     yield from _same_but_separators(dataset)
