@@ -234,6 +234,12 @@ class Session:
         chosen = (self.dataset_id, self.backbone_name, self.num_unfrozen_blocks)
         return chosen == (run.dataset_id, run.config.backbone, run.config.num_unfrozen_blocks)
 
+    def choose_dataset(self, dataset_id: str | None) -> None:
+        """Choose other photos, or none; the model of the earlier ones is no longer shown."""
+        self.dataset_id = dataset_id
+        self.run_id = self.picked_run_id = None
+        self.card_messages = None
+
     def show_problem(self, kind: str) -> None:
         """Filter the gallery by a problem."""
         self.shown_problem = kind
