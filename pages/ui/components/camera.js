@@ -155,3 +155,29 @@ function isAppReached() {
     return state === undefined || state === "CONNECTED";
 }
 
+// Lets a button be held with a pointer or a key. `isHeld` says whether it is.
+function holdToPress(button, press, release, isHeld) {
+    const isHoldKey = (event) => event.key === " " || event.key === "Enter";
+    button.onpointerdown = (event) => {
+        if (event.button !== 0) return;
+        button.setPointerCapture(event.pointerId);
+        press();
+    };
+    button.onpointerup = button.onpointercancel = button.onlostpointercapture = button.onblur = release;
+    button.oncontextmenu = (event) => event.preventDefault();
+    button.onkeydown = (event) => {
+        if (!isHoldKey(event)) return;
+        event.preventDefault();
+        if (!event.repeat) press();
+    };
+    button.onkeyup = (event) => {
+        if (!isHoldKey(event)) return;
+        event.preventDefault();
+        release();
+    };
+    // Neither a pointer nor a key: a screen reader or a voice presses, and cannot hold.
+    button.onclick = (event) => {
+        if (event.detail === 0) (isHeld() ? release : press)();
+    };
+}
+
