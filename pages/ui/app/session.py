@@ -22,6 +22,7 @@ from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import NotFoundError, TransferStudioError
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from transfer_core.inference.answers import Answer
 
 _KEY = "session"
+MAX_PASTED = 20
 # No network has more than 999 blocks, and int() refuses numbers of more than 4,300 digits.
 _DEPTH = re.compile(r"\d{1,3}", re.ASCII)
 _PART = re.compile(r"[a-z]{1,20}")
@@ -79,9 +81,12 @@ class Session:
         answers: For these photos, by the run and the version of its model and limits.
         live: The latest answer to the live camera, or None.
         has_camera: False once the browser has found none.
-        pasted: New photos from the clipboard, oldest first, by an id that the browser gave.
+        pasted: Photos from the clipboard or the camera, oldest first, by an id that the browser gave.
         pasted_id: The photo that was pasted last, even if it was removed since.
-        num_pasted: Photos pasted so far; numbers the names.
+        num_pasted: Such photos so far; numbers the names.
+        brought: Ids of the photos on the Test page in the order in which they came.
+        quiz_round: The round of the guessing game that is open.
+        guesses: Of the rounds that were played, by run and round.
         opened_file: The project file that was uploaded last, or None.
         looked_ahead: The dataset that is read before a training, and with which backbones; or None.
         num_forms: How often choices were replaced from outside the form; a new number gives fresh fields.
@@ -128,6 +133,9 @@ class Session:
     pasted: dict[str, ImportedFile] = field(default_factory=dict)
     pasted_id: str = ""
     num_pasted: int = 0
+    brought: list[str] = field(default_factory=list)
+    quiz_round: int = 0
+    guesses: dict[str, tuple[str, ...]] = field(default_factory=dict)
     opened_file: str | None = None
     looked_ahead: tuple[str, ...] | None = None
     num_forms: int = 0
@@ -239,6 +247,12 @@ class Session:
         self.dataset_id = dataset_id
         self.run_id = self.picked_run_id = None
         self.card_messages = None
+
+    def paste(self, photo_id: str, name: str, content: bytes) -> None:
+        """Keep a photo from the clipboard or the camera, unless there are too many."""
+        if len(self.pasted) < MAX_PASTED:
+            self.num_pasted += 1
+            self.pasted[photo_id] = uploaded_file(name, content)
 
     def show_problem(self, kind: str) -> None:
         """Filter the gallery by a problem."""
