@@ -80,6 +80,7 @@ class Session:
         num_pasted: Photos pasted so far; numbers the names.
         opened_file: The project file that was uploaded last, or None.
         looked_ahead: The dataset that is read before a training, and with which backbones; or None.
+        num_races_played: How often the race on the Learn page was played; a new number plays it again.
         num_forms: How often choices were replaced from outside the form; a new number gives fresh fields.
     """
 
@@ -123,6 +124,7 @@ class Session:
     num_pasted: int = 0
     opened_file: str | None = None
     looked_ahead: tuple[str, ...] | None = None
+    num_races_played: int = 0
     num_forms: int = 0
 
     @property
