@@ -89,6 +89,7 @@ class Session:
         guesses: Of the rounds that were played, by run and round.
         opened_file: The project file that was uploaded last, or None.
         looked_ahead: The dataset that is read before a training, and with which backbones; or None.
+        num_races_played: How often the race on the Learn page was played; a new number plays it again.
         num_forms: How often choices were replaced from outside the form; a new number gives fresh fields.
     """
 
@@ -138,6 +139,7 @@ class Session:
     guesses: dict[str, tuple[str, ...]] = field(default_factory=dict)
     opened_file: str | None = None
     looked_ahead: tuple[str, ...] | None = None
+    num_races_played: int = 0
     num_forms: int = 0
 
     @property
