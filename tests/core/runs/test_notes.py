@@ -41,7 +41,7 @@ def test_other_fields_of_another_window_are_kept(tmp_path: Path) -> None:
 def test_the_same_field_of_another_window_is_not_overwritten(tmp_path: Path) -> None:
     seen = RunNotes("old")
     RunFolder(tmp_path).write_notes(RunNotes("theirs"))
-    with pytest.raises(WorkspaceError, match="changed in another window meanwhile"):
+    with pytest.raises(WorkspaceError, match="changed in another window"):
         RunFolder(tmp_path).change_notes(seen, {"name": "mine", "note": "mine"})
     assert RunFolder(tmp_path).notes() == RunNotes("theirs")
     RunFolder(tmp_path).change_notes(seen, {"name": " theirs "})
