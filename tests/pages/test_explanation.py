@@ -89,7 +89,7 @@ def test_the_map_is_as_sure_as_the_other_parts(
 def test_the_images_may_be_gone(open_page: OpenPage, trained_run: TrainingRun, dataset: ImageDataset) -> None:
     (dataset.folder / "dataset.json").unlink()
     page = open_page("5_Results", run=trained_run.id, part="map")
-    assert page.error[0].value.startswith("There are no images with the id")
+    assert page.error[0].value.startswith("There are no photos with the id")
 
 
 def test_another_model_in_its_place_answers_and_is_explained_at_once(

@@ -102,7 +102,9 @@ def test_series_are_reported_to_runs_that_kept_them_together(
     present = ImageDataset.load(page_workspace, dataset.id)
     alike = [image.id for image in present.images_in("train") if image.class_name == "red"][:3]
     examined = present.with_series(dict.fromkeys(alike, alike[0])).save()
-    sentence = "3 of your photos come in series of one scene. We kept each series on one side of the split"
+    sentence = (
+        "3 of your photos come in series of one scene. We never validate on a scene on one side of the split"
+    )
     assert sentence not in texts(open_part(open_page, run, "overview"))
     later = train_once(page_workspace, examined, TrainingConfig(backbone="tiny_random", epochs=30))
     assert sentence in texts(open_part(open_page, later, "overview"))

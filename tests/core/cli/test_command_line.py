@@ -346,7 +346,7 @@ class TestTrainErrors:
         shutil.rmtree(image_folder / "red")
         shutil.rmtree(image_folder / "green")
         finished = run_process("train", image_folder, "--workspace", tmp_path / "w")
-        finished.assert_one_line_of_error("only one class (blue)")
+        finished.assert_one_line_of_error("only one class: blue")
 
 
 @pytest.mark.parametrize(
@@ -656,7 +656,7 @@ class TestOtherCommands:
         (unmet_folder / "green").rename(unmet_folder / "GREEN")
         finished = shared("evaluate", finished_run.run.id, unmet_folder, "--json")
         assert finished.json["num_images"] == 24
-        reason = "it is not a picture, whatever its name says"
+        reason = "it is not a photo, whatever its name says"
         assert finished.json["left_out"] == [
             {"name": "blue/notes.txt", "kind": "not_an_image", "reason": reason}
         ]
