@@ -124,7 +124,7 @@ def heat_sentence(class_name: str, heat: Heat) -> str:
         heat: Its average heat map, `[size, size]`.
     """
     if not heat.any():
-        return _("No part of the photos speaks for {name} more than others.").format(name=class_name)
+        return _("No part of the photos supports {name} more than others.").format(name=class_name)
     parts = _parts(heat)
     place = int(parts.argmax())
     if place == _MIDDLE:
@@ -134,9 +134,9 @@ def heat_sentence(class_name: str, heat: Heat) -> str:
     if parts[place] < _CLEARLY_HOTTER * parts[_MIDDLE]:
         return _("{name} is recognised by things all over its photos.").format(name=class_name)
     return _(
-        "{name} is recognised mostly by what is {place} of its photos, away from the middle, where the thing itself "
-        "usually is. It may be a shortcut: look whether something there is the same on most of them, such as a "
-        "table, a wall or a watermark. Photos in front of other backgrounds fix that."
+        "{name} is recognised mostly by what is {place} of its photos. "
+        "This may be a shortcut, such as a table, a wall or a watermark. "
+        "Vary the background to fix it."
     ).format(name=class_name, place=_place_words(place))
 
 
