@@ -36,7 +36,7 @@ def sent(page: AppTest, key: str) -> dict[str, Any]:
 
 def test_one_photo_is_explained_for_any_class(open_page: OpenPage, trained_run: TrainingRun) -> None:
     page = open_page("5_Results", run=trained_run.id, part="why")
-    assert not page.error and "read from the layer block2\\_relu" in texts(page)
+    assert not page.error and "layer block2\\_relu" in texts(page)
     class_name = page.selectbox[1]
     evaluation = trained_run.evaluation()
     assert evaluation is not None
