@@ -166,9 +166,9 @@ class Rejection:
         found = _FILE.read(folder)
         bank, weights = _read_bank(folder / BANK_FILE, _cost())
         if num_features not in (None, bank.shape[1]):
-            raise damaged_file(folder / BANK_FILE, _("it is of another model"), _cost())
+            raise damaged_file(folder / BANK_FILE, _("it belongs to another model"), _cost())
         if (weights is None) == (found.method == METHOD):
-            raise damaged_file(folder / BANK_FILE, _("it is of another model"), _cost())
+            raise damaged_file(folder / BANK_FILE, _("it belongs to another model"), _cost())
         return cls(
             bank,
             found.min_familiarity,
@@ -188,7 +188,9 @@ class _Thresholds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _cost() -> str:
-    return _("The model no longer says “I don't know”; its answers are the same. Train again to fix that.")
+    return _(
+        "The model no longer says “I don't know”; its answers do not change. Train again to get that back."
+    )
 
 
 _FILE = FactsFile(REJECTION_FILE, _Thresholds, _cost, lambda: _("a limit is out of range"))
