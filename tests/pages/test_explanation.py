@@ -70,7 +70,7 @@ def test_the_map_shows_every_photo_and_marks_mistakes(open_page: OpenPage, train
     drawn = sent(page, "image-map")
     assert len(drawn["points"]) == 24 and drawn["class_names"] == ["blue", "green", "red"]
     num_wrong = sum(point["is_wrong"] for point in drawn["points"])
-    assert drawn["words"]["wrong"].startswith(f"{num_wrong} mistake")
+    assert f" {num_wrong} mistake" in drawn["words"]["described"]
     assert all(
         abs(point["x"]) <= 1 and point["source"].startswith("data:image/jpeg") for point in drawn["points"]
     )

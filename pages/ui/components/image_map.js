@@ -27,6 +27,7 @@ function createMap(root) {
             style.transform = `translate(${left}px, ${top}px)`;
         });
         plane.classList.toggle("zoomed", state.scale > 1);
+        plane.classList.toggle("small", size < 36);
         find(".out").disabled = find(".reset").disabled = state.scale <= 1;
         find(".in").disabled = state.scale >= HIGHEST_SCALE;
     };

@@ -30,7 +30,7 @@ def show_class_by_class(session: Session, run: TrainingRun, sets: Mapping[str, P
     if not sets:
         show_not_evaluated()
         return
-    with st.container(horizontal=True, vertical_alignment="bottom", key="matrix-heading"):
+    with st.container(horizontal=True, vertical_alignment="center", key="matrix-heading"):
         heading = st.container(width="stretch")
         chosen = choose_set(sets, "classes-set")
     heading.subheader(_("Confusion matrix"), anchor=False, help=explain("confusion matrix"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -65,7 +66,6 @@ def show_explanation(session: Session, run: TrainingRun, sets: Mapping[str, Phot
         _show_classes(run, dataset)
     else:
         _show_photos(run, dataset)
-    _name_method(run)
 
 
 def _show_photos(run: TrainingRun, dataset: ImageDataset) -> None:
@@ -107,6 +107,7 @@ def _show_picked(run: TrainingRun, dataset: ImageDataset, picked: ScoredImage) -
         raise damaged_photos({image.id: (image.name, image.class_name)}) from error
     title = _("Warm colours speak for {name}").format(name=class_name)
     show_heat([{**picture, "title": title, "caption": prediction_words(outcome)}], "heat")
+    _name_method(run)
 
 
 def _show_classes(run: TrainingRun, dataset: ImageDataset) -> None:
@@ -128,6 +129,7 @@ def _show_classes(run: TrainingRun, dataset: ImageDataset) -> None:
             }
         )
     show_heat(pictures, "class-heat")
+    _name_method(run)
 
 
 def _name_method(run: TrainingRun) -> None:
@@ -143,5 +145,5 @@ def _averages(run: TrainingRun, dataset: ImageDataset) -> list[ClassAverage]:
             paths[class_name] = found[:_MOST_PHOTOS_OF_A_CLASS]
     of_model = model_version(run.id)
     key = (run.id, of_model, dataset.id, dataset.version)
-    task = class_averages_task(key, grad_cam(run.id, of_model), paths)
+    task = class_averages_task(key, partial(grad_cam, run.id, of_model), paths)
     return result_of(work_queue().get_or_start(task), _("Averaging the photos …"), name="class-heat")

@@ -31,7 +31,7 @@ def show_mistakes(session: Session, run: TrainingRun, sets: Mapping[str, PhotoSe
     if not sets:
         show_not_evaluated()
         return
-    with st.container(horizontal=True, vertical_alignment="bottom", key="photos-heading"):
+    with st.container(horizontal=True, vertical_alignment="center", key="photos-heading"):
         heading = st.container(width="stretch")
         kind = _choose_kind()
         chosen = choose_set(sets, "mistakes-set")
@@ -53,7 +53,14 @@ def _choose_kind() -> str:
         "labels": _("Suspicious labels"),
     }
     return str(
-        st.selectbox(_("Show"), list(kinds), format_func=kinds.__getitem__, key="results-list", width=180)
+        st.selectbox(
+            _("Show"),
+            list(kinds),
+            format_func=kinds.__getitem__,
+            key="results-list",
+            label_visibility="collapsed",
+            width=190,
+        )
     )
 
 

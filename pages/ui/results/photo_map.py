@@ -175,12 +175,12 @@ def _outcomes(run: TrainingRun, images: list[ImageRecord], probabilities: Array)
 
 
 def _words(num_images: int, num_wrong: int) -> dict[str, str]:
-    described = plural("A map of {count} photo.", "A map of {count} photos.", num_images)
-    mistakes = plural("{count} mistake", "{count} mistakes", num_wrong)
+    photos = plural("A map of {count} photo.", "A map of {count} photos.", num_images)
+    mistakes = plural("{count} mistake.", "{count} mistakes.", num_wrong)
     return {
-        "described": described,
+        "described": f"{photos} {mistakes}",
         "right": _("correct"),
-        "wrong": mistakes,
+        "wrong": _("mistake"),
         "classes": _("Show only"),
         "zoom_in": _("Zoom in"),
         "zoom_out": _("Zoom out"),

@@ -110,7 +110,14 @@ def choose_set(sets: Mapping[str, PhotoSet], key: str) -> PhotoSet:
     names = list(sets)
     if len(names) == 1:
         return sets[names[0]]
-    chosen = st.selectbox(_("Photos"), names, format_func=lambda name: sets[name].title, key=key, width=180)
+    chosen = st.selectbox(
+        _("Photos"),
+        names,
+        format_func=lambda name: sets[name].title,
+        key=key,
+        label_visibility="collapsed",
+        width=190,
+    )
     return sets[str(chosen)]
 
 

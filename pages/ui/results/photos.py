@@ -38,6 +38,8 @@ def show_photos(
         for outcome in outcomes:
             st.markdown(f"- {plain(outcome.name)}: {plain(prediction_words(outcome))}")
         return
+    tiles_area = st.container()
+    # Below the photos, which come first.
     _first, page = page_of(shown, _PHOTOS_A_PAGE, f"{key}-page")
     sources = thumbnails(tuple(str(dataset.image_path(image)) for _outcome, image in page), side)
     tiles = [
@@ -50,7 +52,8 @@ def show_photos(
         }
         for (outcome, image), source in zip(page, sources, strict=True)
     ]
-    show_tiles(dataset, tiles, key, can_confirm=True)
+    with tiles_area:
+        show_tiles(dataset, tiles, key, can_confirm=True)
 
 
 def prediction_words(outcome: ImageOutcome) -> str:
