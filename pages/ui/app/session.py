@@ -121,7 +121,7 @@ class Session:
     looks_once: bool = False
     deleted_run_id: str | None = None
     deleted_source_id: str | None = None
-    results_part: str = "overview"
+    results_part: str = "mistakes"
     retrained: dict[str, str] = field(default_factory=dict)
     compare_part: str = "runs"
     compared_run_ids: tuple[str, ...] = ()
@@ -283,7 +283,7 @@ class Session:
             "pick": self.picked_run_id if self.picked_run_id != self.run_id else None,
             "compare": ",".join(self.compared_run_ids) or None,
             "view": self.compare_part if self.compare_part != "runs" else None,
-            "part": self.results_part if self.results_part != "overview" else None,
+            "part": self.results_part if self.results_part != "mistakes" else None,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
 

@@ -213,7 +213,7 @@ def test_near_duplicates_in_a_test_folder_are_counted_apart(finished_run, make_i
     assert [outcome.image_id for outcome in evaluation.outcomes] == [new.id]
     assert evaluation.num_seen_in_training == 1
     assert seen_in_training_sentence(evaluation).startswith(
-        "1 of 2 photos looks like a photo from its training; without it "
+        "1 of 2 photos looks like a training photo. Without it "
     )
     only_near = structs.replace(dataset, images=(*dataset.images, near))
     with pytest.raises(IngestError, match="has never seen"):
@@ -294,7 +294,7 @@ def test_near_duplicates_of_photos_that_the_run_has_met_are_passed_over(
     evaluation = evaluate_new_photos(own_run, photos, finished_run.workspace.cache_dir)
     assert (evaluation.num_images, evaluation.num_seen_in_training) == (1, 3)
     assert seen_in_training_sentence(evaluation).startswith(
-        "3 of 4 photos look like photos from its training; without them "
+        "3 of 4 photos look like training photos. Without them "
     )
 
 
