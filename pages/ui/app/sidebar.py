@@ -17,7 +17,7 @@ from transfer_core.language import _, plural
 def show_sidebar(session: Session) -> None:
     """Draw the sidebar."""
     with st.sidebar:
-        st.page_link("app.py", label="**Transfer Studio**", icon="🎓", query_params=session.query())
+        st.page_link("welcome.py", label="**Transfer Studio**", icon="🎓", query_params=session.query())
         for number, step in enumerate(Step, 1):
             state = step_state(step, session)
             with st.container(key=f"step-{step.name.lower()}", gap=None):
