@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui.app.earlier_runs import show_earlier_runs
+from pages.ui.app.earlier_runs import show_your_models
 from pages.ui.app.page import guarded, run_page
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
@@ -12,15 +12,14 @@ from pages.ui.welcome.training import show_training
 from pages.ui.welcome.trying import show_trying
 from transfer_core.language import _
 
-_STEPS_A_ROW = 4
-
 
 def show_welcome(session: Session) -> None:
     """Draw the welcome page."""
     st.title(_("Teach a computer to see what you see"), anchor=False)
     st.markdown(_("Show it photos, train it in seconds, and try it. Everything stays on this computer."))
-    show_ready_made(session)
-    examples, training, trying = st.columns(3, border=True)
+    guarded(show_ready_made)(session)
+    with st.container(key="quick-start"):
+        examples, training, trying = st.columns(3, border=True)
     with examples:
         guarded(show_examples)(session)
     with training:
@@ -28,14 +27,16 @@ def show_welcome(session: Session) -> None:
     with trying:
         guarded(show_trying)(session)
     st.header(_("Look deeper"), anchor=False)
-    steps = list(enumerate(Step, 1))
-    for start in range(0, len(steps), _STEPS_A_ROW):
-        for column, (number, step) in zip(st.columns(_STEPS_A_ROW), steps[start:], strict=False):
-            with column.container(border=True, height="stretch"):
-                label = f"**{number} · {step.title}**"
-                st.page_link(step.page, label=label, icon=step.icon, query_params=session.query())
-                st.caption(step.purpose)
-    show_earlier_runs(session)
+    with st.container(key="look-deeper"):
+        for number, step in enumerate(Step, 1):
+            st.page_link(
+                step.page,
+                label=f"{number} · {step.title}",
+                icon=step.icon,
+                help=step.purpose,
+                query_params=session.query(),
+            )
+    show_your_models(session)
 
 
 run_page(_("Welcome"), show_welcome)

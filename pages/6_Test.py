@@ -8,8 +8,9 @@ from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.components.live_camera import show_live_camera
 from pages.ui.test.add_test_photos import choose_way, collect_photos
+from pages.ui.test.answer import load_models
 from pages.ui.test.many_photos import show_many_photos
-from pages.ui.test.predictions import explain_certainty, load_models, show_predictions
+from pages.ui.test.predictions import explain_certainty, show_predictions
 from transfer_core.language import _
 
 
@@ -29,7 +30,7 @@ def show_test(session: Session) -> None:
     if way == "live":
         load_models(runs)
         explain_certainty()
-        show_live_camera(session, runs)
+        show_live_camera(session, runs, "test-way")
         return
     photos = collect_photos(session, run, way)
     if way == "many" or photos.are_many:

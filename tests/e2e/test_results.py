@@ -62,8 +62,8 @@ def test_a_cell_is_clicked_a_photo_relabelled_and_the_model_trained_again(
     expect(photos.locator("img")).to_have_count(1)
 
     photos.get_by_role("checkbox", name=f"{mistakes[0].name}, class blue").check()
-    photos.get_by_label("Their class is").select_option("red")
-    photos.get_by_role("button", name="Change the label").click()
+    photos.get_by_label("Move to").select_option("red")
+    photos.get_by_role("button", name="Move").click()
     expect(page.get_by_text("1 photo has changed since this model was trained.")).to_be_visible()
     dataset = ImageDataset.load(server.workspace, run.dataset_id)
     fixed = next(image for image in dataset.images if image.id == mistakes[0].image_id)
@@ -73,12 +73,12 @@ def test_a_cell_is_clicked_a_photo_relabelled_and_the_model_trained_again(
     expect(page.get_by_text("The same settings are being trained on the changed photos.")).to_be_visible()
     expect(page.get_by_role("link", name="Compare the two")).to_be_visible()
     page.get_by_role("link", name="Watch it train").click()
-    expect(page.get_by_role("button", name="See where it fails")).to_be_visible()
+    expect(page.get_by_role("button", name="What it mixes up")).to_be_visible()
     again = TrainingRun.load(server.workspace, server.workspace.run_ids()[0])
     assert again.id != run.id and run_status(again) == "finished"
     assert again.config == run.config
     after = again.evaluation()
     assert after is not None and in_cell(after, "blue", "red") == []
-    click_button(page, "See where it fails")
+    click_button(page, "What it mixes up")
     # The part that was open stays open, now with the new model.
     expect(page.get_by_text("Click a square to see its photos.")).to_be_visible()

@@ -168,3 +168,8 @@ def texts(page: AppTest) -> str:
 def button(page: AppTest, label: str) -> object:
     """The button with that label."""
     return next(found for found in page.button if found.label == label)
+
+
+def open_ways(page: AppTest) -> AppTest:
+    """Open the ways to add photos on the Images page, which are folded once there are some."""
+    return page.button(key="add-or-replace").click().run()

@@ -103,7 +103,7 @@ def test_what_was_opened_can_be_built_on(open_page: OpenPage, page_workspace: Wo
 
 def test_another_file_is_refused_with_the_reason(open_page: OpenPage, page_workspace: Workspace) -> None:
     page = bring(open_page(PAGE), "model.zip", b"PK\5\6" + bytes(18))
-    assert "This is not a project that Transfer Studio saved" in page.error[0].value
+    assert "This is not a project of Transfer Studio" in page.error[0].value
     assert page_workspace.dataset_ids() == []
     # Another try is possible at once.
     assert "Opened" in bring(page, "colours.zip", SHIPPED.read_bytes()).success[0].value

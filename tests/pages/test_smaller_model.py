@@ -60,7 +60,7 @@ def test_images_that_were_split_again_are_refused_with_the_reason(
     page = open_page(PAGE, run=run.id)
     button(page, "Teach a smaller model").click().run()
     assert not page.exception
-    assert "would look better than it is" in texts(page)
+    assert "would look too good" in texts(page)
     assert len(page_workspace.run_ids()) == 1
 
 

@@ -110,7 +110,7 @@ def rate_search_task(
             config,
             get_backbone(config.backbone, workspace),
             workspace.cache_dir,
-            on_features=partial(report, _("Reading the photos"), 0),
+            on_features=partial(report, _("Reading your photos"), 0),
             on_step=partial(report, _("Trying learning rates"), 1),
             should_stop=task.should_stop,
         )
@@ -225,7 +225,7 @@ def new_photos_scoring_task(workspace: Workspace, run_id: str, version: Hashable
         run = TrainingRun.load(workspace, run_id)
         photos = new_photos_of(run, dataset_of(workspace, run))
         if photos is None or not photos.images:
-            raise NotFoundError(_("There are no photos to test this run with any more."))
+            raise NotFoundError(_("The test photos of this model were deleted."))
         return evaluate_new_photos(run, photos, workspace.cache_dir, _counter(task, len(photos.images)))
 
     return Task("scoring", (run_id, "new", version), work, is_light=True)

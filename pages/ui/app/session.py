@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui.app.arrivals import Accepted, AskedLayout, LiveAnswer, Recording, Upload
+from pages.ui.app.arrivals import Accepted, AskedLayout, CardMessages, LiveAnswer, Recording, Upload
 from pages.ui.app.process import workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
@@ -43,6 +43,7 @@ class Session:
         backbone_name: The pretrained network, or None.
         dataset_id: The images, or None.
         num_unfrozen_blocks: How deep the network learns, or None.
+        fine_tune_depth: The depth that fine-tuning had last; kept while the person looks at the other ways to train.
         run_id: The run that the Train page shows, or None.
         picked_run_id: The run that was picked on the Results or the Test page, or None.
         config: The numbers on the Train page.
@@ -50,8 +51,10 @@ class Session:
         server_upload: A folder on its way from the server's disk, or None.
         layouts: Questions about the meaning of folders, by the id of their upload.
         recording: The latest recording of the camera, or None.
+        card_messages: Of the class cards in the quick start, or None.
         brightness: Of photos with more than 8 bits that are added as new photos.
         video_dataset_id: The dataset that the latest video was added to, or None.
+        is_adding: Whether the ways to add photos are open although there are photos.
         open_pile: The pile of photos without labels that is open, or None.
         to_throw_away: Selected photos without labels that the person is asked about before they are deleted.
         accepted: The photos without labels that were added to a class last, or None.
@@ -74,6 +77,7 @@ class Session:
         answered_photos: Which new photos were last scored as a table.
         answers: For these photos, by the run and the version of its model and limits.
         live: The latest answer to the live camera, or None.
+        has_camera: False once the browser has found none.
         pasted: New photos from the clipboard, oldest first, by an id that the browser gave.
         pasted_id: The photo that was pasted last, even if it was removed since.
         num_pasted: Photos pasted so far; numbers the names.
@@ -85,6 +89,7 @@ class Session:
     backbone_name: str | None = None
     dataset_id: str | None = None
     num_unfrozen_blocks: int | None = None
+    fine_tune_depth: int = 1
     run_id: str | None = None
     picked_run_id: str | None = None
     config: TrainingConfig = field(default_factory=TrainingConfig)
@@ -92,8 +97,10 @@ class Session:
     server_upload: Upload | None = None
     layouts: dict[str, AskedLayout] = field(default_factory=dict)
     recording: Recording | None = None
+    card_messages: CardMessages | None = None
     brightness: Brightness = "stretch"
     video_dataset_id: str | None = None
+    is_adding: bool = False
     open_pile: str | None = None
     to_throw_away: tuple[str, ...] = ()
     accepted: Accepted | None = None
@@ -116,6 +123,7 @@ class Session:
     answered_photos: tuple[str, ...] = ()
     answers: dict[tuple[str, tuple[int, ...]], Sequence[Answer]] = field(default_factory=dict)
     live: LiveAnswer | None = None
+    has_camera: bool = True
     pasted: dict[str, ImportedFile] = field(default_factory=dict)
     pasted_id: str = ""
     num_pasted: int = 0
@@ -129,6 +137,11 @@ class Session:
         return ImageDataset.load(workspace(), self.dataset_id) if self.dataset_id else None
 
     @property
+    def is_bringing_photos(self) -> bool:
+        """Whether a folder is on its way."""
+        return any(upload and not upload.is_complete for upload in (self.upload, self.server_upload))
+
+    @property
     def freeze_plan(self) -> FreezePlan | None:
         """The trainable and the frozen blocks, or None if no backbone is chosen."""
         if self.backbone_name is None:
@@ -138,17 +151,25 @@ class Session:
             return FreezePlan(backbone, len(backbone.blocks), is_from_scratch=True)
         return FreezePlan(backbone, self.num_unfrozen_blocks or 0)
 
+    def leave_upload(self) -> None:
+        """Take a folder for complete that the browser has stopped to send. What has arrived is kept."""
+        if self.upload and not self.upload.listing:
+            self.upload.is_complete = self.upload.is_shown = True
+
     def choose_backbone(self, name: str) -> None:
         """Choose a backbone; another one resets the depth."""
         if name != self.backbone_name:
             self.backbone_name = name
             self.num_unfrozen_blocks = None
+            self.fine_tune_depth = 1
             self.is_from_scratch = False
 
     def choose_depth(self, num_unfrozen_blocks: int, *, is_from_scratch: bool = False) -> None:
         """Choose how many blocks from the end are trainable, or all of them from random weights."""
         self.num_unfrozen_blocks = num_unfrozen_blocks
         self.is_from_scratch = is_from_scratch
+        if num_unfrozen_blocks and not is_from_scratch:
+            self.fine_tune_depth = num_unfrozen_blocks
         self.num_forms += 1
 
     def choose_config(self, config: TrainingConfig) -> None:

@@ -76,7 +76,8 @@ function createCamera(settings, steps) {
         camera.show();
     };
 
-    const switchOn = async () => {
+    // Without a click nobody expects the focus to move.
+    const switchOn = async (click) => {
         const { words } = camera.data;
         if (!window.isSecureContext || !navigator.mediaDevices) return explain(words.insecure);
         const video = { facingMode: { ideal: "environment" }, width: { ideal: settings.videoWidth } };
@@ -101,8 +102,10 @@ function createCamera(settings, steps) {
         camera.find("video").srcObject = camera.stream;
         steps.begin?.();
         explain("");
-        camera.find(settings.focused).focus();
+        if (click) camera.find(settings.focused).focus();
     };
+
+    camera.switchOn = switchOn;
 
     const attach = () => {
         camera.find(".start").onclick = switchOn;
@@ -150,5 +153,31 @@ function leadsAway(event) {
 function isAppReached() {
     const state = document.querySelector("[data-testid=stApp]")?.dataset.testConnectionState;
     return state === undefined || state === "CONNECTED";
+}
+
+// Lets a button be held with a pointer or a key. `isHeld` says whether it is.
+function holdToPress(button, press, release, isHeld) {
+    const isHoldKey = (event) => event.key === " " || event.key === "Enter";
+    button.onpointerdown = (event) => {
+        if (event.button !== 0) return;
+        button.setPointerCapture(event.pointerId);
+        press();
+    };
+    button.onpointerup = button.onpointercancel = button.onlostpointercapture = button.onblur = release;
+    button.oncontextmenu = (event) => event.preventDefault();
+    button.onkeydown = (event) => {
+        if (!isHoldKey(event)) return;
+        event.preventDefault();
+        if (!event.repeat) press();
+    };
+    button.onkeyup = (event) => {
+        if (!isHoldKey(event)) return;
+        event.preventDefault();
+        release();
+    };
+    // Neither a pointer nor a key: a screen reader or a voice presses, and cannot hold.
+    button.onclick = (event) => {
+        if (event.detail === 0) (isHeld() ? release : press)();
+    };
 }
 

@@ -127,8 +127,10 @@ def _take_frame(session: Session, dataset: ImageDataset | None) -> None:
         return
     recording = session.recording
     if recording is None or recording.id != message["recording"]:
-        dataset = dataset or create_dataset(workspace(), _("My images"))
+        dataset = dataset or create_dataset(workspace(), _("My photos"))
         recording = session.recording = Recording(message["recording"], dataset)
+        # The camera keeps its place above the photos.
+        session.is_adding = True
     if message["number"] <= recording.num_messages:
         return
     recording.num_messages = message["number"]

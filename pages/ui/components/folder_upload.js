@@ -116,6 +116,7 @@ function createUpload() {
             listing: job.isListed ? null : job.listing,
             files: job.batch.files,
             is_last: job.isLast,
+            is_stopped: job.isStopping,
         });
     };
 

@@ -69,6 +69,7 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
     show_outcome(upload)
     if upload.is_complete and not upload.is_shown:
         upload.is_shown = True
+        session.is_adding = not upload.is_clean
         st.rerun()
     write_address(session)
 
@@ -97,6 +98,7 @@ def _take_batch(session: Session, dataset: ImageDataset | None) -> None:
     except TransferStudioError as error:
         upload.problem, upload.listing = str(error), None
         upload.has_failed = upload.num_batches < batch["number"]
+    upload.is_stopped = batch["is_stopped"]
     upload.is_complete = bool(batch["is_last"]) or upload.has_failed
 
 

@@ -117,6 +117,7 @@ def _start(
     extended = dataset or create_dataset(workspace(), _("My photos"))
     start_video(extended, file, file.name, name, num_photos)
     session.video_dataset_id = extended.id
+    session.is_adding = True
     session.num_files_taken += 1
     free_upload(file)
     st.rerun()

@@ -20,7 +20,8 @@ from pages.ui.app.task_progress import result_of
 from pages.ui.app.words import plain
 from pages.ui.results.photo_sets import dataset_of
 from pages.ui.test.add_test_photos import UnlabelledPhotos
-from pages.ui.test.predictions import Runs, explain_certainty, load_models, show_card
+from pages.ui.test.answer import Runs, load_models
+from pages.ui.test.predictions import explain_certainty, show_card
 from transfer_core.errors import WorkspaceError
 from transfer_core.inference.answers import Answer, answers_csv, least_sure_first
 from transfer_core.inference.predictor import Prediction

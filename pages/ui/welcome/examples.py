@@ -5,15 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.app.session import Session
-from pages.ui.app.steps import Step
-from transfer_core.language import _, plural
+from pages.ui.components.class_cards import show_class_cards
+from pages.ui.components.folder_upload import show_folder_upload
+from transfer_core.language import _
 
 
 def show_examples(session: Session) -> None:
-    """Draw the classes of the chosen photos."""
-    st.subheader(_("1 Show examples"), anchor=False)
-    dataset = session.dataset
-    for class_name in dataset.class_names if dataset else ():
-        count = sum(image.class_name == class_name for image in dataset.images) if dataset else 0
-        st.markdown(f"**{class_name}** · {plural('{count} photo', '{count} photos', count)}")
-    st.page_link(Step.IMAGES.page, label=_("Add photos"), icon=Step.IMAGES.icon, query_params=session.query())
+    """Draw the classes of the chosen photos as cards, and the ways to bring photos."""
+    st.header(_("1 Show examples"), anchor=False)
+    show_class_cards(session)
+    with st.expander(_("A whole folder"), icon=":material/folder_open:"):
+        show_folder_upload(session, session.dataset)

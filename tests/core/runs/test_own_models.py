@@ -52,9 +52,9 @@ def test_it_is_made_anew_and_deleted_again(source: FinishedRun) -> None:
     delete_source(workspace, source_id)
     take_source_from_trash(workspace, source_id)
     assert get_backbone(source_id, workspace).is_own
-    with pytest.raises(NotFoundError, match="There is no own model with the id"):
+    with pytest.raises(NotFoundError, match="The own model"):
         delete_source(workspace, "20260101-000000-0123456789abcdef")
-    with pytest.raises(NotFoundError, match="There is no own model with the id"):
+    with pytest.raises(NotFoundError, match="The own model"):
         take_source_from_trash(workspace, "20260101-000000-0123456789abcdef")
 
 

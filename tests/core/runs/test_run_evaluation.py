@@ -286,7 +286,7 @@ def test_near_duplicates_of_photos_that_the_run_has_met_are_passed_over(
         ImportedFile(("blue", f"{n}.jpg"), lambda n=n: near_duplicate(make_image("blue", seed=n, noise=90)))
         for n in range(3)
     ]
-    with pytest.raises(IngestError, match="or photos that look the same"):
+    with pytest.raises(IngestError, match="or copies of them"):
         add_new_photos(own_run, near, learned_from=finished_run.dataset)
     new = ImportedFile(("blue", "new.png"), lambda: make_image("blue", seed=777, noise=90))
     photos = add_new_photos(own_run, [*near, new], learned_from=finished_run.dataset)

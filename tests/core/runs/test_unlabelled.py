@@ -134,7 +134,7 @@ class TestWaiting:
         add_unlabelled(
             dataset, [ImportedFile(("x.png",), lambda: make_image("red", seed=0, noise=90)), *photos]
         )
-        assert waiting(dataset).photos.left_out[0].reason == "you left this photo out before"
+        assert waiting(dataset).photos.left_out[0].reason == "you excluded this photo before"
 
     def test_the_same_photos_again_are_one_sentence(
         self, dataset: ImageDataset, photos: list[ImportedFile]

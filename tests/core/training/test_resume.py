@@ -292,14 +292,14 @@ def progress(*losses: float) -> Progress:
         (progress(0.5), ended(), False, "stopped", "was kept"),
         (progress(0.5, 0.6), ended(), True, "stopped", "was kept"),
         # The weights of the checkpoint are not back, or nothing was validated since.
-        (progress(), ended(), True, "interrupted", "can still go on"),
-        (progress(), ended(0.5), True, "interrupted", "can still go on"),
-        (progress(), ended(0.5), False, "interrupted", "can still go on"),
+        (progress(), ended(), True, "interrupted", "can still continue"),
+        (progress(), ended(0.5), True, "interrupted", "can still continue"),
+        (progress(), ended(0.5), False, "interrupted", "can still continue"),
         # The checkpoint was older than the best epoch.
-        (progress(0.5), ended(0.5, 0.4), True, "interrupted", "can still go on"),
+        (progress(0.5), ended(0.5, 0.4), True, "interrupted", "can still continue"),
         (progress(0.5), ended(0.5, 0.6), True, "stopped", "was kept"),
         # A part of an epoch that had been better as a whole.
-        (progress(0.5, 0.45), ended(0.5, 0.4), True, "interrupted", "can still go on"),
+        (progress(0.5, 0.45), ended(0.5, 0.4), True, "interrupted", "can still continue"),
         (progress(0.5, 0.4), ended(0.5, 0.4), True, "stopped", "was kept"),
         # Another computer rounds differently, so the reported epochs may not come again.
         (progress(0.5, 0.41, 0.6), ended(0.5, 0.4), True, "stopped", "was kept"),

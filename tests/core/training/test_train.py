@@ -454,7 +454,7 @@ class TestSavedFiles:
         old_model = run_training(epochs=1).model_path.read_bytes()
         with (
             file_size_limit(len(old_model) // 2),
-            pytest.raises(WorkspaceError, match=r"model\.keras could not be saved.*as it was"),
+            pytest.raises(WorkspaceError, match=r"model\.keras could not be saved.*earlier version of it was kept"),
         ):
             run_training(epochs=2)
         assert (tmp_path / "model.keras").read_bytes() == old_model

@@ -30,16 +30,17 @@ def check_classes(dataset: ImageDataset) -> Iterator[Problem]:
         yield Problem(
             "one_class",
             "error",
-            _("Only one class"),
-            _(
-                "There is only the class {name}. A model learns to tell classes apart, so it needs at least one more."
-            ).format(name=next(iter(counts))),
+            _("Add a second class"),
+            _("There is only {name}. A model learns to tell at least two classes apart.").format(
+                name=next(iter(counts))
+            ),
         )
     yield from _same_but_case(dataset)
     yield from _same_but_separators(dataset)
     yield from _few_images(dataset)
     yield from _imbalance(counts)
     yield from _one_recording(dataset)
+    yield from _recorded_once(dataset)
     yield from _one_sided(dataset)
     yield from _few_for_validation(dataset)
 
@@ -181,6 +182,24 @@ def _one_recording(dataset: ImageDataset) -> Iterator[Problem]:
         _with_names(sentence, names),
         image_ids=_ids_in(dataset, names),
     )
+
+
+def _recorded_once(dataset: ImageDataset) -> Iterator[Problem]:
+    """Report classes that are validated on the end of the recording that they are trained on."""
+    names = sorted({*dataset.classes_of_one_recording} - {*_of_one_group(dataset)})
+    if names:
+        sentence = plural(
+            "{count} class has one recording. Record it once more from another angle.",
+            "{count} classes have one recording. Record them once more from another angle.",
+            len(names),
+        )
+        yield Problem(
+            "recorded_once",
+            "info",
+            _("1 of 2 recordings"),
+            _with_names(sentence, names),
+            image_ids=_ids_in(dataset, names),
+        )
 
 
 def _one_sided(dataset: ImageDataset) -> Iterator[Problem]:
