@@ -19,7 +19,7 @@ def show_sidebar(session: Session) -> None:
     """Draw the sidebar."""
     with st.sidebar:
         st.page_link(
-            "app.py", label="**Transfer Studio**", icon=":material/school:", query_params=session.query()
+            "welcome.py", label="**Transfer Studio**", icon=":material/school:", query_params=session.query()
         )
         show_model_picker(session)
         for number, step in enumerate(Step, 1):
