@@ -24,7 +24,7 @@ def show_sidebar(session: Session, current: Step | None) -> None:
     """
     with st.sidebar:
         st.page_link(
-            "app.py", label="**Transfer Studio**", icon=":material/school:", query_params=session.query()
+            "welcome.py", label="**Transfer Studio**", icon=":material/school:", query_params=session.query()
         )
         show_model_picker(session)
         for number, step in enumerate(Step, 1):
