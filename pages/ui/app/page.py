@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import wraps
 from html import escape
@@ -132,19 +132,6 @@ def announce(text: str) -> None:
     tenth of its way, not each second.
     """
     st.html(f'<div role="status" class="heard-only">{escape(text)}</div>')
-
-
-def only_part(names: Iterable[str], chosen: str) -> DeltaGenerator:
-    """Return the place for one of the parts of a page; what was drawn for the others leaves the screen at once.
-
-    Streamlit would keep an old chart under the new heading until the new one is computed.
-
-    Args:
-        names: Of all parts, always in this order.
-        chosen: The part that is drawn.
-    """
-    places = {name: st.container() if name == chosen else st.empty() for name in names}
-    return places[chosen]
 
 
 def choose_part(titles: Mapping[str, str], wanted: str, key: str) -> str:

@@ -80,10 +80,14 @@ def _show_running_training(session: Session) -> None:
         place = trainings().place(session.run_id)
         if place:
             st.caption(
-                plural("Your run waits: {count} before it.", "Your run waits: {count} before it.", place)
+                plural(
+                    "Your training waits: {count} before it.",
+                    "Your training waits: {count} before it.",
+                    place,
+                )
             )
     if session.run_id != run.id and st.button(
-        _("Look at it"), icon=":material/monitoring:", key="look-at-running", type="tertiary"
+        _("Show it"), icon=":material/monitoring:", key="look-at-running", type="tertiary"
     ):
         session.run_id = run.id
         st.switch_page(Step.TRAIN.page)
