@@ -17,10 +17,10 @@ def show_projects(session: Session) -> None:
         )
     )
     with st.container(border=True, key="save-project"):
-        st.subheader(_("Save a project"), anchor=False)
+        st.header(_("Save a project"), anchor=False)
         guarded(show_saving)(session)
     with st.container(border=True, key="open-project"):
-        st.subheader(_("Open a project"), anchor=False)
+        st.header(_("Open a project"), anchor=False)
         guarded(show_opening)(session)
 
 

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import wraps
-from html import escape
 from pathlib import Path
 from typing import ParamSpec
 
@@ -123,15 +122,6 @@ def link_to_next(step: Step, label: str) -> None:
         clicked = st.button(label, type="primary", icon=":material/arrow_forward:", key=f"next-{step.name}")
     if clicked:
         st.switch_page(step.page)
-
-
-def announce(text: str) -> None:
-    """Say a text to people who hear the page: a live region that is not seen.
-
-    A screen reader speaks when the text changes, so change it a few times a minute at most: a training says each
-    tenth of its way, not each second.
-    """
-    st.html(f'<div role="status" class="heard-only">{escape(text)}</div>')
 
 
 def choose_part(titles: Mapping[str, str], wanted: str, key: str) -> str:

@@ -11,6 +11,7 @@ from pages.ui.app.process import trainings
 from pages.ui.app.run_choice import show_model_picker
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
+from pages.ui.app.task_progress import announce_share
 from pages.ui.app.words import phase_words, plain, status_words
 from transfer_core.language import _, plural
 
@@ -42,7 +43,7 @@ def show_sidebar(session: Session, current: Step | None) -> None:
             st.page_link(page, label=label, icon=icon, query_params=session.query())
         if trainings().running:
             st.divider()
-            st.fragment(_show_running_training, run_every="2s")(session)
+            st.fragment(_show_running_training, run_every="2s")(session, current)
 
 
 def show_step_strip(session: Session, current: Step | None) -> None:
@@ -68,12 +69,14 @@ def _more_pages() -> list[tuple[str, str, str]]:
     ]
 
 
-def _show_running_training(session: Session) -> None:
+def _show_running_training(session: Session, current: Step | None) -> None:
     """Draw the run that is being trained now, whoever started it."""
     run = trainings().running
     if run is None:
         st.rerun()
     snapshot = trainings().snapshot(run.id).at(time.time())
+    if current is not Step.TRAIN:
+        announce_share(phase_words(snapshot), snapshot.share)
     st.caption(status_words("paused" if snapshot.is_paused else "running").state)
     st.progress(snapshot.share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot)}")
     if session.run_id and trainings().status(session.run_id) == "queued":

@@ -36,7 +36,7 @@ def show_class_by_class(session: Session, run: TrainingRun, sets: Mapping[str, P
     heading.subheader(_("Confusion matrix"), anchor=False, help=explain("confusion matrix"))
     evaluation = chosen.evaluation()
     st.fragment(guarded(_show_matrix))(chosen, evaluation, f"confusion-{run.id}-{chosen.name}")
-    st.subheader(_("Precision and recall"), anchor=False)
+    st.header(_("Precision and recall"), anchor=False)
     _show_classes(evaluation)
     _show_curves(evaluation)
 
