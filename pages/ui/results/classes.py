@@ -33,7 +33,7 @@ def show_class_by_class(session: Session, run: TrainingRun, sets: Mapping[str, P
     with st.container(horizontal=True, vertical_alignment="center", key="matrix-heading"):
         heading = st.container(width="stretch")
         chosen = choose_set(sets, "classes-set")
-    heading.subheader(_("Confusion matrix"), anchor=False, help=explain("confusion matrix"))
+    heading.header(_("Confusion matrix"), anchor=False, help=explain("confusion matrix"))
     evaluation = chosen.evaluation()
     st.fragment(guarded(_show_matrix))(chosen, evaluation, f"confusion-{run.id}-{chosen.name}")
     st.header(_("Precision and recall"), anchor=False)

@@ -61,7 +61,7 @@ def show_explanation(session: Session, run: TrainingRun, sets: Mapping[str, Phot
             key="explained-view",
             label_visibility="collapsed",
         )
-    heading.subheader(_("Where does it look?"), anchor=False, help=explain("grad-cam"))
+    heading.header(_("Where does it look?"), anchor=False, help=explain("grad-cam"))
     if view == "class":
         _show_classes(run, dataset)
     else:
