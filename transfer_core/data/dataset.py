@@ -421,10 +421,12 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         return drawn if cut is drawn else cut._drawn()
 
     def _with_single_recordings_cut(self) -> ImageDataset:
-        """Return the dataset with the end of a recording as a group where a class has no other photos to validate on."""
+        """Return the dataset with the end of a recording as a group where a class has nothing else to validate on."""
         ends: dict[str, str] = {}
         for name in self._one_sided():
-            frames = sorted((one for one in self.images if one.class_name == name), key=lambda one: one.number)
+            frames = sorted(
+                (one for one in self.images if one.class_name == name), key=lambda one: one.number
+            )
             if len(frames) >= LEAST_FRAMES_TO_CUT and all(image.burst for image in frames):
                 end = frames[-(len(frames) // 4) :]
                 ends |= dict.fromkeys((image.id for image in end), end[0].id)

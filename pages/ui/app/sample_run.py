@@ -24,9 +24,9 @@ def leave_model_of_other_photos(session: Session) -> None:
     """Stop showing a finished model if other photos were chosen since."""
     if session.run_id is None or session.dataset_id is None:
         return
-    if TrainingRun.load(workspace(), session.run_id).dataset_id != session.dataset_id:
-        if trainings().status(session.run_id) not in ACTIVE:
-            session.choose_dataset(session.dataset_id)
+    is_of_others = TrainingRun.load(workspace(), session.run_id).dataset_id != session.dataset_id
+    if is_of_others and trainings().status(session.run_id) not in ACTIVE:
+        session.choose_dataset(session.dataset_id)
 
 
 def start_recommended(session: Session) -> None:

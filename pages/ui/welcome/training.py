@@ -127,7 +127,9 @@ def _show_outcome(run: TrainingRun) -> None:
     elif snapshot.outcome == "stopped":
         st.caption(plain(snapshot.message))
     else:
-        st.error(plain(snapshot.message) or _("This training was cut off. Train again."), icon=":material/error:")
+        st.error(
+            plain(snapshot.message) or _("This training was cut off. Train again."), icon=":material/error:"
+        )
 
 
 def _again_words(run: TrainingRun, dataset: ImageDataset) -> str:
