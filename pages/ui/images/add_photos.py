@@ -105,7 +105,9 @@ def _show_folder(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _show_camera(session: Session, dataset: ImageDataset | None) -> None:
-    show_camera_burst(session, _to_extend(dataset))
+    # A set that was recorded goes on; a folder or a sample is left as it is.
+    is_recorded = dataset is not None and all(image.burst for image in dataset.images)
+    show_camera_burst(session, _to_extend(dataset, joins_by_default=is_recorded))
 
 
 def _show_archive(session: Session, dataset: ImageDataset | None) -> None:
@@ -231,12 +233,17 @@ def _show_earlier(session: Session, dataset: ImageDataset | None) -> None:
         st.rerun()
 
 
-def _to_extend(dataset: ImageDataset | None) -> ImageDataset | None:
+def _to_extend(dataset: ImageDataset | None, *, joins_by_default: bool = False) -> ImageDataset | None:
     """Return the dataset if the person wants to add to it rather than to start a new one."""
     if dataset is None or not (dataset.images or has_unlabelled(dataset)):
         return None
     if not dataset.images:
         # A new dataset would leave the photos behind that wait beside this one.
         return dataset
-    joins = st.toggle(_("Add to these photos"), key="join-images")
+    joins = st.toggle(
+        _("Add to these photos"),
+        value=joins_by_default,
+        help=_("Otherwise you start a new set. The photos you have are kept."),
+        key=f"join-recorded-{dataset.id}" if joins_by_default else "join-images",
+    )
     return dataset if joins else None
