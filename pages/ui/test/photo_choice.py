@@ -30,7 +30,7 @@ def choose_photo(run: TrainingRun, photos: Mapping[str, ImportedFile], label: st
         for photo_id, photo in photos.items()
     ]
     # Keyed by the photos, so that a new one is picked at once.
-    return pick_photo(shown, label, f"strip-{run.id}-{hash(tuple(photos))}")
+    return pick_photo(shown, label, f"photo-strip-{run.id}-{hash(tuple(photos))}")
 
 
 def photo_address(run: TrainingRun, photo: ImportedFile, side: int) -> str:
