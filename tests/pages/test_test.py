@@ -125,7 +125,7 @@ def test_a_file_that_is_no_picture_is_one_sentence(
     page = open_photos(open_page, trained_run)
     page.file_uploader[0].upload("good.png", make_image("green", seed=903), "image/png")
     page.file_uploader[0].upload("bad.jpg", b"plain text", "image/jpeg").run()
-    assert page.error[0].value == "bad.jpg was left out: it is not a picture, whatever its name says."
+    assert page.error[0].value == "bad.jpg was left out: it is not a photo, whatever its name says."
     assert [photo["label"] for photo in sent(page, "photo-strip")["photos"]] == ["bad.jpg", "good.png"]
 
 
@@ -217,7 +217,7 @@ def test_an_archive_becomes_a_table_the_least_sure_first(
     left_out, table = page.dataframe
     assert left_out.value.iloc[0].to_list() == [
         "photos/bad.jpg",
-        "it is not a picture, whatever its name says",
+        "it is not a photo, whatever its name says",
     ]
     predictor = Predictor.load(trained_run.folder)
     expected = {name: predictor.predict(photo) for name, photo in photos.items()}
@@ -388,7 +388,7 @@ def test_pasted_photos_stand_among_the_others_and_can_be_taken_away(
     ]
     assert percent(Predictor.load(trained_run.folder).predict(blue).probability) in bars_of(page)[0]
     button(page, "Blue").click().run()
-    assert page.error[0].value == "Broken was left out: it is not a picture, whatever its name says."
+    assert page.error[0].value == "Broken was left out: it is not a photo, whatever its name says."
     button(page, "Broken").click().run()
     assert not page.error
     assert [photo["label"] for photo in sent(page, "photo-strip")["photos"]] == ["first.png"]

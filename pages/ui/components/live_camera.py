@@ -14,8 +14,8 @@ import streamlit as st
 from pages.ui.app.arrivals import LiveAnswer
 from pages.ui.app.page import guarded
 from pages.ui.app.process import predictor
-from pages.ui.app.run_choice import describe_run
 from pages.ui.app.session import Session, component_value
+from pages.ui.app.words import model_name
 from pages.ui.components.camera import camera_component, camera_words
 from pages.ui.components.component import sent_message
 from transfer_core.errors import UnreadableImageError
@@ -41,7 +41,7 @@ def show_live_camera(
     """
     live = session.live
     predictions = live.predictions if live and len(live.predictions) == len(runs) else ()
-    titles = [describe_run(run) if len(runs) > 1 else "" for run in runs]
+    titles = [model_name(run) if len(runs) > 1 else "" for run in runs]
     camera_component("live_camera")(
         key=_KEY,
         data={

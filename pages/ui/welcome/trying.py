@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui.app.page import guarded
 from pages.ui.app.process import answer_version, workspace
-from pages.ui.app.run_choice import wanted_run_id
+from pages.ui.app.run_choice import shown_run_id
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import plain
@@ -31,9 +31,9 @@ _GHOST_BARS = ("72%", "22%", "12%")
 
 def show_trying(session: Session) -> None:
     """Draw what the model answers, or before its training a quiet picture of it."""
-    st.subheader(_("3 Try it"), anchor=False)
-    run_id = session.picked_run_id or session.run_id
-    if run_id is None or wanted_run_id(session) != run_id:
+    st.header(_("3 Try it"), anchor=False)
+    run_id = shown_run_id(session)
+    if run_id is None:
         _show_placeholder(session)
         return
     run = TrainingRun.load(workspace(), run_id)
