@@ -24,9 +24,9 @@ def show_model(session: Session) -> None:
             link_to_next(Step.IMAGES, _("Next: photos"))
     show_downloads()
     show_card(session)
-    show_audition(session)
     show_others(session)
     show_all(session)
+    show_audition(session)
     show_own_models(session)
 
 

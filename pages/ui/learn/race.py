@@ -10,6 +10,7 @@ from pages.ui.app.page import guarded
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain, time_left_words
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
@@ -23,6 +24,7 @@ from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.training.stages import estimated_seconds
 
 _MILLISECONDS_AN_EPOCH = 400
+_HEIGHT = 280  # pixels
 _PRETRAINED_COLOR, _SCRATCH_COLOR = "#0e8a5f", "#d97706"
 
 
@@ -35,7 +37,7 @@ def show_race(session: Session, run: TrainingRun | None) -> None:
     """
     race = find_race(runs_of(workspace()), run.dataset_id if run else session.dataset_id)
     if race is None:
-        _show_start(session)
+        _show_start(session, run)
         return
     is_going_on = any(trainings().status(one.id) in ACTIVE for one in (race.pretrained, race.scratch))
     st.fragment(guarded(_show_race), run_every="1s" if is_going_on else None)(
@@ -43,8 +45,15 @@ def show_race(session: Session, run: TrainingRun | None) -> None:
     )
 
 
-def _show_start(session: Session) -> None:
+def _show_start(session: Session, run: TrainingRun | None) -> None:
     st.markdown(_("Let the same network learn twice: once pretrained, once from scratch."))
+    snapshot = trainings().snapshot(run.id) if run and run.config.weights != "random" else RunSnapshot()
+    st.echarts_chart(
+        _spec(snapshot, RunSnapshot(), is_animated=False),
+        height=_HEIGHT,
+        key="race-before",
+        alt=_described(snapshot, RunSnapshot()),
+    )
     dataset = session.dataset
     if dataset and dataset.images:
         seconds = sum(
@@ -68,12 +77,12 @@ def _start(session: Session) -> None:
     st.rerun()
 
 
-def _racer() -> Any:
+def _racer() -> Backbone:
     return get_backbone(DEFAULT_BACKBONE)
 
 
 def _sample_dataset() -> ImageDataset:
-    """Return the photos of the first sample that is in the workspace, else a new dataset of one."""
+    """Return a new dataset of the recommended sample."""
     sample = list_samples()[0]
     return add_files(create_dataset(workspace(), sample.title, sample=sample.name), sample.files())
 
@@ -87,13 +96,18 @@ def _show_race(session: Session, race: Race, *, is_going_on: bool) -> None:
     pretrained, scratch = snapshots
     with st.container(horizontal=True, vertical_alignment="center", key="race-lead"):
         st.markdown(_result(race, pretrained, scratch), width="stretch")
-        if not is_going_on and st.button(_("Play"), icon=":material/play_arrow:", key="play-race"):
-            session.num_races_played += 1
-            st.rerun(scope="fragment")
+        if not is_going_on:
+            st.button(
+                _("Play"), icon=":material/play_arrow:", key="play-race", on_click=_play, args=(session,)
+            )
     num_played = session.num_races_played
     spec = _spec(pretrained, scratch, is_animated=bool(num_played) and not is_going_on)
     # Another key draws the chart from its beginning.
-    st.echarts_chart(spec, height=320, key=f"race-{num_played}", alt=_described(pretrained, scratch))
+    st.echarts_chart(spec, height=_HEIGHT, key=f"race-{num_played}", alt=_described(pretrained, scratch))
+
+
+def _play(session: Session) -> None:
+    session.num_races_played += 1
 
 
 def _result(race: Race, pretrained: RunSnapshot, scratch: RunSnapshot) -> str:
