@@ -46,7 +46,7 @@ def show_race(session: Session, run: TrainingRun | None) -> None:
 
 
 def _show_start(session: Session, run: TrainingRun | None) -> None:
-    st.markdown(_("Let the same network learn twice: once pretrained, once from scratch."))
+    st.markdown(_("Pretrained or from scratch: who learns faster?"))
     snapshot = trainings().snapshot(run.id) if run and run.config.weights != "random" else RunSnapshot()
     st.echarts_chart(
         _spec(snapshot, RunSnapshot(), is_animated=False),
@@ -60,7 +60,7 @@ def _show_start(session: Session, run: TrainingRun | None) -> None:
             estimated_seconds(config, dataset, _racer(), workspace().cache_dir)
             for config in race_configs(_racer())
         )
-        st.caption(_("It takes {time}.").format(time=time_left_words(max(seconds, 3.0))))
+        st.caption(_("Trains both in {time}.").format(time=time_left_words(max(seconds, 3.0))))
     if st.button(_("Start the race"), icon=":material/flag:", key="start-race"):
         guarded(_start)(session)
 
@@ -131,7 +131,9 @@ def _described(pretrained: RunSnapshot, scratch: RunSnapshot) -> str:
 
 
 def _spec(pretrained: RunSnapshot, scratch: RunSnapshot, *, is_animated: bool) -> dict[str, Any]:
-    num_epochs = max(len(pretrained.epochs), len(scratch.epochs), 2)
+    snapshots = (pretrained, scratch)
+    planned = [one.num_epochs for one in snapshots if one.outcome is None]
+    num_epochs = max(*planned, *(len(one.epochs) for one in snapshots), 2)
     lines = (
         (_("pretrained"), pretrained, _PRETRAINED_COLOR, "solid"),
         (_("from scratch"), scratch, _SCRATCH_COLOR, "dashed"),
