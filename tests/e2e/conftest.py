@@ -240,7 +240,7 @@ def pick_first_model(page: Page) -> None:
 
 def choose_long_training(page: Page) -> None:
     """Choose a thousand epochs, none of which early stopping leaves out."""
-    page.get_by_text("For experts: every choice").click()
+    page.get_by_text("Advanced settings").click()
     page.get_by_text("Choose for myself").click()
     for label, number in (("Epochs", "1000"), ("Early stopping", "0")):
         field = page.get_by_role("spinbutton", name=label, exact=True)
