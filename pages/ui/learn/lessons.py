@@ -74,7 +74,7 @@ class Lesson:
 
 def show_lesson(session: Session, number: int, lesson: Lesson, run: TrainingRun | None) -> None:
     """Draw one lesson, its words beside its picture."""
-    words, picture = st.columns(2, gap="large", vertical_alignment="center")
+    words, picture = st.columns(2, gap="medium", vertical_alignment="center")
     with words:
         st.header(f"{number} · {lesson.title}", anchor=False)
         st.markdown(lesson.text)
