@@ -169,7 +169,8 @@ def _places(
     choices = f"model={_BACKBONE}&images={training.dataset_id}&unfrozen=0&run={training.id}"
     learn_address = f"/Learn?run={model.id}"
     slider = page.get_by_role("slider")
-    learning = page.locator(".network-learning")
+    # The browser shows a choice at once; the sidebar names it when the server has drawn the page.
+    sidebar = page.locator("[data-testid=stSidebar]")
     return [
         (
             "live camera, another view",
@@ -194,14 +195,14 @@ def _places(
             ),
         ),
         (
-            "a slider beside a training",
+            "the blocks beside a training",
             f"/Layers?{choices}",
             (
-                Click("right", lambda: slider.press("ArrowRight"), lambda: learning.first),
+                Click("left", lambda: slider.press("ArrowLeft"), lambda: sidebar.get_by_text("1 block")),
                 Click(
-                    "left",
-                    lambda: slider.press("ArrowLeft"),
-                    lambda: heading("Only the new last layer learns"),
+                    "right",
+                    lambda: slider.press("ArrowRight"),
+                    lambda: sidebar.get_by_text("Only the new layer learns"),
                 ),
             ),
         ),

@@ -6,9 +6,9 @@ from pages.ui.app.glossary import explain
 from pages.ui.app.page import link_to_next, require, run_page
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.layers.freezing import show_depth, show_network, show_numbers, show_source
+from pages.ui.layers.freezing import show_choice
 from transfer_core.language import _
-from transfer_core.training.advice import RECOMMENDED_DEPTH, depth_advice
+from transfer_core.training.advice import RECOMMENDED_DEPTH
 
 
 def show_layers(session: Session) -> None:
@@ -17,33 +17,27 @@ def show_layers(session: Session) -> None:
         return
     plan, dataset = session.freeze_plan, session.dataset
     assert plan is not None and dataset is not None
-    num_train_images = len(dataset.images_in("train"))
     if session.num_unfrozen_blocks is None:
         session.choose_depth(RECOMMENDED_DEPTH)
         plan = plan.with_unfrozen(RECOMMENDED_DEPTH)
-    st.markdown(
-        _(
-            "The network is a row of blocks. Blocks that are *frozen* stay as they are; the others learn along with "
-            "the new last layer, which knows your classes."
-        ),
-        help=explain("frozen"),
-    )
-    if not plan.backbone.is_frozen_only:
-        show_source(session, plan)
-        if not plan.is_from_scratch:
-            show_depth(session, plan)
-    show_network(plan, dataset.class_names)
-    show_numbers(plan, len(dataset.class_names))
-    advice = depth_advice(plan, num_train_images)
-    draw = st.info if advice.fits else st.warning
-    draw(advice.text, icon=":material/lightbulb:")
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center", key="layers-lead"):
+        st.markdown(
+            _("Frozen blocks keep what they know. The others learn from your photos."),
+            help=explain("frozen"),
+            width="stretch",
+        )
         link_to_next(Step.TRAIN, _("Next: train"))
-        if not plan.backbone.is_frozen_only and st.button(
-            _("Try several depths"), icon=":material/stacked_line_chart:", help=explain("freeze sweep")
-        ):
-            session.compare_part = "depths"
-            st.switch_page("pages/8_Compare.py")
+    if plan.backbone.is_frozen_only:
+        st.info(
+            _("This model looks at each photo several times, so all of it is frozen."),
+            icon=":material/ac_unit:",
+        )
+    show_choice(session, plan, dataset)
+    if not plan.backbone.is_frozen_only and st.button(
+        _("Try several depths"), icon=":material/stacked_line_chart:", help=explain("freeze sweep")
+    ):
+        session.compare_part = "depths"
+        st.switch_page("pages/8_Compare.py")
 
 
 run_page(_("Layers"), show_layers, step=Step.LAYERS)

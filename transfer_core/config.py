@@ -197,13 +197,13 @@ def _refusal(choice: str, value: object) -> str:
             title = _("A kind of augmentation")
             value = next(part for part in value if part not in get_args(kind))
     if kind is bool or get_origin(kind) is Literal:
-        return _("{title}: {value} is not known. Pick one of: {known}.").format(
+        return _("{title}: {value} is not known. Choose one of: {known}.").format(
             title=title, value=value, known=", ".join(map(str, get_args(kind) or (True, False)))
         )
     if kind is Text:
         return _("{title}: {value} is not a list of names.").format(title=title, value=value)
     lowest, highest = bounds_of(choice)
-    return _("{title} is {value}. Expected was a number from {lowest} to {highest}.").format(
+    return _("{title} is {value}. Choose a number from {lowest} to {highest}.").format(
         title=title, value=value, lowest=lowest, highest=highest
     )
 

@@ -64,7 +64,7 @@ def download_file(
             raise DownloadFailedError(_reason(error)) from error
         if not is_valid(temporary):
             raise DownloadFailedError(
-                _("what came is not the file that was published: its checksum is another")
+                _("the file differs from the published one: its checksum does not match")
             )
 
 
@@ -91,7 +91,7 @@ def _check_disk_space(folder: Path, num_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < num_bytes + _RESERVE_BYTES:
         raise DownloadFailedError(
-            _("it takes {needed:.0f} MB, and the disk has {free:.0f} MB left").format(
+            _("it needs {needed:.0f} MB, and the disk has {free:.0f} MB free").format(
                 needed=num_bytes / 1e6, free=free / 1e6
             )
         )
@@ -102,11 +102,11 @@ def _reason(error: Exception) -> str:
         case urllib.error.HTTPError():
             return _("the server answered {code}").format(code=error.code)
         case TimeoutError():
-            return _("the server fell silent")
+            return _("the server stopped answering")
         case urllib.error.URLError(reason=TimeoutError()):
-            return _("the server fell silent")
+            return _("the server stopped answering")
         case urllib.error.URLError():
-            return _("there is no way to the server: {reason}").format(
+            return _("the server cannot be reached: {reason}").format(
                 reason=getattr(error.reason, "strerror", None) or error.reason
             )
     return str(error) or type(error).__name__

@@ -37,7 +37,7 @@ class FactsFile(Generic[Facts]):
         name: str,
         kind: type[Facts],
         cost: Callable[[], str] = lambda: "",
-        reason: Callable[[], str] = lambda: _("it does not hold what was expected"),
+        reason: Callable[[], str] = lambda: _("its content is not valid"),
         from_dict: Callable[[dict[str, Any]], Facts] | None = None,
         to_dict: Callable[[Facts], dict[str, Any]] = msgspec.to_builtins,
     ) -> None:

@@ -70,7 +70,7 @@ def check_shortage(error: BaseException) -> None:
     """
     if isinstance(error, OSError) and error.errno in _SHORTAGES:
         raise WorkspaceError(
-            _("The system refused to open a file: {reason}. Close other programs, then try again.").format(
+            _("A file could not be opened: {reason}. Close other programs, then try again.").format(
                 reason=error.strerror or error
             )
         ) from error
@@ -101,8 +101,8 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     except OSError as error:
         raise WorkspaceError(
             _(
-                "{file} could not be saved: {reason}. The earlier file, if there was one, is as it was. "
-                "Free some space or choose another workspace folder, then try again."
+                "{file} could not be saved: {reason}. An earlier version of it was kept. Free some space or "
+                "choose another workspace folder, then try again."
             ).format(file=path.name, reason=error.strerror or error)
         ) from error
     finally:
@@ -189,7 +189,9 @@ def parse_json(content: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ValueError(_("it is not text")) from error
     except json.JSONDecodeError as error:
-        raise ValueError(_("it is not JSON from character {place} on").format(place=error.pos)) from error
+        raise ValueError(
+            _("it is not valid JSON from character {place} on").format(place=error.pos)
+        ) from error
     except ValueError as error:
         raise ValueError(_("a number in it has thousands of digits")) from error
     except MemoryError as error:
@@ -215,4 +217,4 @@ def damaged_file(path: Path, reason: str, cost: str = "") -> WorkspaceError:
 
 
 def _advice() -> str:
-    return _("Restore it from a copy, or delete what it belongs to.")
+    return _("Restore it from a copy, or delete the dataset or model it belongs to.")

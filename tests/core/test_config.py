@@ -80,7 +80,7 @@ def test_a_list_of_names_holds_names_of_choices() -> None:
     with pytest.raises(InvalidConfigError, match=r"The unfrozen layers: .* is not a list of names"):
         TrainingConfig(unfrozen_layers=("conv", 1))  # type: ignore[arg-type]
     with pytest.raises(
-        InvalidConfigError, match=r"A kind of augmentation: spin is not known. Pick one of: flip,"
+        InvalidConfigError, match=r"A kind of augmentation: spin is not known. Choose one of: flip,"
     ):
         TrainingConfig(augmentation_kinds=("flip", "spin"))  # type: ignore[arg-type]
 
@@ -100,7 +100,7 @@ def test_the_message_of_a_choice_names_what_there_is() -> None:
     with pytest.raises(InvalidConfigError) as caught:
         TrainingConfig(schedule="never")  # type: ignore[arg-type]
     assert str(caught.value) == (
-        "The schedule: never is not known. Pick one of: head_then_fine_tune, head_only, one_phase, gradual."
+        "The schedule: never is not known. Choose one of: head_then_fine_tune, head_only, one_phase, gradual."
     )
 
 
@@ -131,23 +131,23 @@ def test_a_count_is_a_whole_number(name: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 0}, "The number of epochs is 0. Expected was a number from 1 to 1000."),
+        ({"epochs": 0}, "The number of epochs is 0. Choose a number from 1 to 1000."),
         (
             {"fine_tune_epochs": 1001},
-            "The number of fine-tuning epochs is 1001. Expected was a number from 1 to 1000.",
+            "The number of fine-tuning epochs is 1001. Choose a number from 1 to 1000.",
         ),
-        ({"batch_size": 2000}, "The batch size is 2000. Expected was a number from 1 to 1024."),
+        ({"batch_size": 2000}, "The batch size is 2000. Choose a number from 1 to 1024."),
         (
             {"num_unfrozen_blocks": -1},
-            "The number of unfrozen blocks is -1. Expected was a number from 0 to 1000.",
+            "The number of unfrozen blocks is -1. Choose a number from 0 to 1000.",
         ),
-        ({"learning_rate": 0}, "The learning rate is 0. Expected was a number from 1e-09 to 1.0."),
+        ({"learning_rate": 0}, "The learning rate is 0. Choose a number from 1e-09 to 1.0."),
         (
             {"fine_tune_learning_rate": 2.0},
-            "The fine-tuning learning rate is 2.0. Expected was a number from 1e-09 to 1.0.",
+            "The fine-tuning learning rate is 2.0. Choose a number from 1e-09 to 1.0.",
         ),
-        ({"dropout": 1.0}, "Dropout is 1.0. Expected was a number from 0.0 to 0.95."),
-        ({"seed": -1}, "The seed is -1. Expected was a number from 0 to 2147483647."),
+        ({"dropout": 1.0}, "Dropout is 1.0. Choose a number from 0.0 to 0.95."),
+        ({"seed": -1}, "The seed is -1. Choose a number from 0 to 2147483647."),
     ],
 )
 def test_the_message_names_the_choice_the_value_and_the_range(changes: dict[str, Any], message: str) -> None:

@@ -78,8 +78,8 @@ def test_a_full_disk_leaves_the_old_file(
     with pytest.raises(WorkspaceError) as caught:
         write_json(path, {"new": 1})
     assert str(caught.value) == (
-        "facts.json could not be saved: No space left on device. The earlier file, if there was one, is as it "
-        "was. Free some space or choose another workspace folder, then try again."
+        "facts.json could not be saved: No space left on device. An earlier version of it "
+        "was kept. Free some space or choose another workspace folder, then try again."
     )
     assert path.read_text() == "earlier"
     assert list(path.parent.iterdir()) == [path]
@@ -114,8 +114,8 @@ def test_what_has_to_survive_a_power_cut_is_synced(path: Path, monkeypatch: pyte
     [
         (b"", "it is empty"),
         (b" \n", "it is empty"),
-        (b'{"half": ', "it is not JSON from character 9 on"),
-        (b"\xff\xfe\x00{", "it is not JSON from character 0 on"),
+        (b'{"half": ', "it is not valid JSON from character 9 on"),
+        (b"\xff\xfe\x00{", "it is not valid JSON from character 0 on"),
         (b'{"text": "\xff"}', "it is not text"),
         (b"[1, 2]", "it holds no named values"),
         (b'"text"', "it holds no named values"),
@@ -128,7 +128,8 @@ def test_what_this_app_did_not_write_is_refused(path: Path, content: bytes, mess
     with pytest.raises(WorkspaceError) as caught:
         read_json(path)
     assert str(caught.value) == (
-        f"facts.json of {path.parent.name} is damaged: {message}. Restore it from a copy, or delete what it belongs to."
+        f"facts.json of {path.parent.name} is damaged: {message}. Restore it from a copy, or delete "
+        "the dataset or model it belongs to."
     )
 
 

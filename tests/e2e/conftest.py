@@ -233,14 +233,14 @@ def click_button(page: Page, name: str) -> None:
 
 def pick_first_model(page: Page) -> None:
     """Choose the first model on the Model page."""
-    page.get_by_role("button", name="Use this one").first.click()
+    page.get_by_role("button", name="Use this model").first.click()
     expect(page.get_by_role("button", name="Chosen")).to_be_visible()
     settle(page)
 
 
 def choose_long_training(page: Page) -> None:
     """Choose a thousand epochs, none of which early stopping leaves out."""
-    page.get_by_text("For experts: every choice").click()
+    page.get_by_text("Advanced settings").click()
     page.get_by_text("Choose for myself").click()
     for label, number in (("Epochs", "1000"), ("Early stopping", "0")):
         field = page.get_by_role("spinbutton", name=label, exact=True)

@@ -31,7 +31,7 @@ def test_training_finds_the_photos_read(
     click_button(page, "Next: choose the layers")
     click_button(page, "Next: train")
     page.get_by_role("button", name="Start training").click()
-    expect(page.get_by_role("button", name="See where it fails")).to_be_visible()
+    expect(page.get_by_role("button", name="What it mixes up")).to_be_visible()
     (run_id,) = fresh_server.workspace.run_ids()
     events = TrainingRun.load(fresh_server.workspace, run_id).events()
     features = next(

@@ -210,7 +210,7 @@ def test_a_folder_becomes_a_table_and_a_wrong_answer_an_image(
         found = predictor.predict((folder / name).read_bytes())
         assert rows[name]["Answer"] == found.class_name
         assert float(rows[name]["Certainty"]) == pytest.approx(found.probability, abs=1e-5)
-    assert "not a picture" in rows["broken.jpg"]["Left out because"]
+    assert "not a picture" in rows["broken.jpg"]["Skipped because"]
 
     table = page.locator("[data-testid=stDataFrame]").last.bounding_box()
     assert table is not None

@@ -57,7 +57,7 @@ def test_saved_on_one_server_and_opened_on_another(
         field = page.locator("[data-testid=stFileUploader] input[type=file]")
         (project.parent / "other.zip").write_bytes(project.read_bytes()[:1000])
         field.set_input_files(project.parent / "other.zip")
-        expect(page.get_by_text("This is not a project that Transfer Studio saved")).to_be_visible()
+        expect(page.get_by_text("This is not a project of Transfer Studio")).to_be_visible()
         settle(page)
         field.set_input_files(project)
         expect(page.get_by_text("Opened: “colors” with 24 images and 1 trained model.")).to_be_visible()

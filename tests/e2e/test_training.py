@@ -105,7 +105,7 @@ def test_killed_server_started_again_goes_on_where_it_was(
     assert resumed.epoch > 0
     page.get_by_role("button", name="Stop and keep the model").click()
     expect(page.get_by_text("Stopped on request.")).to_be_visible()
-    expect(page.get_by_role("button", name="See where it fails")).to_be_visible()
+    expect(page.get_by_role("button", name="What it mixes up")).to_be_visible()
     epochs = [epoch.epoch for epoch in run.snapshot().epochs]
     assert epochs == list(range(1, len(epochs) + 1))
     assert server.workspace.run_ids() == [run.id]

@@ -1,17 +1,47 @@
 """Step 3: the layers."""
 
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.components.blocks import show_blocks
 from tests.pages.conftest import OpenPage, StagedRuns, button, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
+Choose = Callable[[AppTest, str, int], None]
 
-def drawn(page: AppTest) -> str:
-    """The drawing of the network."""
-    return next(found.proto.body for found in page.get("html") if "<ol" in found.proto.body)
+
+def drawn(page: AppTest) -> dict[str, Any]:
+    """What the blocks got to draw."""
+    (found,) = [one.proto for one in page.get("bidi_component") if "blocks-" in one.proto.id]
+    return json.loads(found.json)
+
+
+@pytest.fixture
+def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
+    """`choose(page, "fine-tuned", 2)` is a choice that the browser sends."""
+
+    def send(page: AppTest, mode: str, depth: int) -> None:
+        (taken,) = sent
+        taken(mode, depth)
+        page.run()
+
+    sent: list[Callable[[str, int], None]] = []
+
+    def keep(data: dict[str, Any], key: str, choose: Callable[[str, int], None] | None = None) -> None:
+        sent[:] = [choose] if choose else []
+        show_blocks(data, key, choose)
+
+    monkeypatch.setattr("pages.ui.layers.freezing.show_blocks", keep)
+    return send
 
 
 def test_says_what_is_missing_and_links_to_it(open_page: OpenPage) -> None:
@@ -19,82 +49,64 @@ def test_says_what_is_missing_and_links_to_it(open_page: OpenPage) -> None:
     assert "Still missing: Model, Images." in texts(page)
     links = [link.label for link in page.get("page_link") if link.label.startswith("Go to")]
     assert len(links) == 2
-    assert not page.slider
+    assert not page.get("bidi_component")
 
 
 def test_shows_every_block_and_what_learns(open_page: OpenPage, dataset: ImageDataset) -> None:
-    page = open_page("3_Layers", model="efficientnet_lite0", images=dataset.id)
-    drawing = drawn(page)
-    assert drawing.count("network-frozen") == 9
-    assert drawing.count("network-new") == 1
-    assert "Only the new last layer learns" in texts(page)
-    assert [metric.value for metric in page.metric] == ["3,843", "3.4 million", "0.1%"]
-    assert "Recommended with 18 training photos: only the new layer learns." in page.info[0].value
+    data = drawn(open_page("3_Layers", model="efficientnet_lite0", images=dataset.id))
+    assert (data["mode"], data["depth"], len(data["blocks"])) == ("feature extraction", 0, 9)
+    assert data["head"]["facts"] == "3 classes"
+    assert data["photo"]["picture"].startswith("data:image/jpeg")
+    assert data["depths"][0]["values"] == "3,843 of 3.4 million values learn."
+    assert data["depths"][0]["state"] == "Only the new last layer learns."
+    assert data["depths"][0]["advice"] == "With 18 training photos, keep all blocks frozen."
 
 
 def test_a_careful_version_offers_no_depth(open_page: OpenPage, dataset: ImageDataset) -> None:
     page = open_page("3_Layers", model="efficientnet_lite0_lite2", images=dataset.id)
     assert not page.exception
-    assert not [*page.slider, *page.segmented_control]
+    assert "looks at each photo several times, so all of it is frozen" in texts(page)
     assert "Try several depths" not in [found.label for found in page.button]
-    assert drawn(page).count("network-frozen") == 1
+    data = drawn(page)
+    assert data["is_locked"] and len(data["blocks"]) == 1
 
 
-def test_what_is_preselected_is_what_the_hint_recommends(
-    open_page: OpenPage, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("transfer_core.training.advice._FEW_IMAGES", 18)
-    page = open_page("3_Layers", model="efficientnet_lite0", images=dataset.id)
-    assert page.slider[0].value == 0
-    assert "only the new layer learns. Up to 3 blocks are worth a try." in page.info[0].value
+def test_each_depth_comes_with_its_effect(open_page: OpenPage, dataset: ImageDataset) -> None:
+    data = drawn(open_page("3_Layers", model="efficientnet_lite0", images=dataset.id))
+    # 409,600 and 600,192 kernels of the last two blocks, and 1,281 values for each of three classes.
+    assert data["depths"][1]["values"] == "0.4 of 3.4 million values learn."
+    assert data["depths"][2]["values"] == "1.0 of 3.4 million values learn."
+    assert "memorize" in data["depths"][2]["advice"] and not data["depths"][2]["fits"]
+    assert data["depths"][9]["state"] == "Everything learns."
+    assert all(re.fullmatch(r"Trains in about \d+ (s|min)\.", one["time"]) for one in data["depths"])
+    assert data["depths"][0]["time"] != data["from_scratch"]["time"]
 
 
-def test_the_depth_changes_drawing_numbers_hint_and_address(
-    open_page: OpenPage, dataset: ImageDataset
-) -> None:
-    page = open_page("3_Layers", model="efficientnet_lite0", images=dataset.id)
-    page.slider[0].set_value(2).run()
-    drawing = drawn(page)
-    assert (drawing.count("network-frozen"), drawing.count("network-learning")) == (7, 2)
-    assert "The new layer and the last 2 blocks learn" in texts(page)
-    # 409,600 and 600,192 kernels of the last two blocks, and 1,281 numbers for each of three classes.
-    assert page.metric[0].value == "1.0 million"
-    assert "memorize the photos" in page.warning[0].value
-    assert page.query_params["unfrozen"] == "2"
-    page.slider[0].set_value(9).run()
-    assert "Everything learns" in texts(page)
-    assert "network-frozen" not in drawn(page)
-
-
-def test_the_depth_is_there_after_a_refresh(open_page: OpenPage, dataset: ImageDataset) -> None:
-    page = open_page("3_Layers", model="efficientnet_lite0", images=dataset.id, unfrozen=4)
-    assert page.slider[0].value == 4
-
-
-def test_the_three_sources_of_weights_are_explained_in_the_terms_of_textbooks(
-    open_page: OpenPage, dataset: ImageDataset
+def test_the_choice_reaches_the_address_and_another_way_to_train_keeps_the_depth(
+    open_page: OpenPage, dataset: ImageDataset, choose: Choose
 ) -> None:
     page = open_page("3_Layers", model="efficientnet_lite0", images=dataset.id)
-    assert "Feature extraction: the whole pretrained network stays frozen" in texts(page)
-    page.segmented_control[0].set_value("fine-tuned").run()
-    assert "Fine-tuning: training starts from the pretrained weights" in texts(page)
-    assert page.slider[0].value == 1
-    page.segmented_control[0].set_value("from scratch").run()
-    assert "Training from scratch: the weights start at random" in texts(page)
-    assert not page.slider
-    assert "network-frozen" not in drawn(page)
+    choose(page, "fine-tuned", 4)
+    assert page.query_params["unfrozen"] == "4"
+    choose(page, "from scratch", 9)
+    data = drawn(page)
+    assert (data["mode"], data["fine_tune_depth"]) == ("from scratch", 4)
     assert page.query_params["scratch"] == "1"
-    page.segmented_control[0].set_value("feature extraction").run()
-    assert page.slider[0].value == 0
+    choose(page, "feature extraction", 0)
+    data = drawn(page)
+    assert (data["mode"], data["depth"], data["fine_tune_depth"]) == ("feature extraction", 0, 4)
     assert "scratch" not in page.query_params
 
 
-def test_the_slider_and_the_term_go_together(open_page: OpenPage, dataset: ImageDataset) -> None:
-    page = open_page("3_Layers", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
-    page.slider[0].set_value(3).run()
-    assert page.segmented_control[0].value == "fine-tuned"
-    page.slider[0].set_value(0).run()
-    assert page.segmented_control[0].value == "feature extraction"
+def test_a_made_up_depth_is_ignored(open_page: OpenPage, dataset: ImageDataset, choose: Choose) -> None:
+    page = open_page("3_Layers", model="efficientnet_lite0", images=dataset.id)
+    choose(page, "fine-tuned", 99)
+    assert drawn(page)["depth"] == 0
+
+
+def test_the_depth_is_there_after_a_refresh(open_page: OpenPage, dataset: ImageDataset) -> None:
+    data = drawn(open_page("3_Layers", model="efficientnet_lite0", images=dataset.id, unfrozen=4))
+    assert (data["mode"], data["depth"]) == ("fine-tuned", 4)
 
 
 def test_from_scratch_reaches_the_run(

@@ -58,7 +58,7 @@ def test_another_choice_stops_the_reading(open_page: OpenPage, dataset: ImageDat
     careful = "efficientnet_lite0_lite2", "efficientnet_lite0_regions"
     assert keys() == [(dataset.id, "efficientnet_lite0", *careful)]
     (first,) = work_queue().tasks("look-ahead")
-    next(button for button in page.button if button.label == "Use this one").click().run()
+    next(button for button in page.button if button.label == "Use this model").click().run()
     page.session_state["session"].choose_backbone("tiny_random")
     page.run()
     assert first.is_stopping
@@ -92,4 +92,4 @@ def test_photos_are_read_while_others_arrive(
     page.selectbox(key="server-folder-").set_value("colors").run()
     button(page, "Take in these images").click().run()
     assert num_tasks == [0, 1, 1]
-    assert "24 images in 3 classes" in texts(page)
+    assert "24 photos in 3 classes" in texts(page)

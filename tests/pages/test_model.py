@@ -10,10 +10,11 @@ import pages.ui.app.process
 import pages.ui.app.tasks
 from pages.ui.app.process import work_queue
 from pages.ui.app.tasks import audition_of, forget_audition, start_audition
+from pages.ui.model.choice import ALL_MODELS_KEY
 from tests.pages.conftest import HeldTasks, OpenPage, StagedRuns, submit, texts
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.own.exchange import export_source
-from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
+from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WeightsError
@@ -34,20 +35,28 @@ def shown_models(page) -> list[str]:
     return [key.removeprefix("look-at-") for key in keys if key.startswith("look-at-")]
 
 
-def test_shows_a_card_for_each_bundled_model_first(open_page: OpenPage) -> None:
+def open_list(page) -> None:
+    """Unfold the list of all models, which is drawn only then."""
+    page.session_state[ALL_MODELS_KEY] = True
+    page.run()
+
+
+def test_the_recommended_model_is_one_card_and_the_well_known_lead_the_others(open_page: OpenPage) -> None:
     page = open_page("1_Model")
-    titles = [found.value for found in page.subheader]
-    assert titles[:3] == [backbone.title for backbone in bundled_backbones()]
-    assert "tiny" not in texts(page).lower()
-    assert {
-        ("Size", "19 MB"),
-        ("Parameters", "3.4 million"),
-        ("Looks at", "224 × 224 px"),
-        ("On ImageNet", "75.1%"),
-    } <= {(metric.label, metric.value) for metric in page.metric}
-    for backbone in bundled_backbones():
-        assert backbone.when_to_pick in texts(page)
-    assert texts(page).count("works offline") == 3
+    assert [found.value for found in page.header] == ["EfficientNet-Lite0"]
+    assert page.button(key="use-card").label == "Use this model"
+    shown = texts(page)
+    assert "tiny" not in shown.lower()
+    for words in ("Fast", "Works offline: its 19 MB are on this computer.", "Names 75\u00a0% of photos"):
+        assert words in shown
+    rows = [str(found.key).removeprefix("details-") for found in page.button if "details-" in str(found.key)]
+    assert rows == [
+        "card",
+        *("vgg16", "resnet50", "inception_v3", "mobilenet_v2"),
+        *("efficientnet_lite1", "efficientnet_lite2"),
+    ]
+    assert page.button(key="get-resnet50").label == "Download, 94 MB"
+    assert not shown_models(page)
 
 
 def test_choosing_a_model_is_remembered_in_the_address_and_leads_on(open_page: OpenPage) -> None:
@@ -55,7 +64,8 @@ def test_choosing_a_model_is_remembered_in_the_address_and_leads_on(open_page: O
     assert not [found for found in page.button if found.label.startswith("Next")]
     page.button(key="use-efficientnet_lite1").click().run()
     assert page.query_params["model"] == "efficientnet_lite1"
-    assert page.button(key="use-efficientnet_lite1").label == "Chosen"
+    assert page.button(key="use-card").label == "Chosen"
+    assert [found.value for found in page.header] == ["EfficientNet-Lite1"]
     page.button(key="next-IMAGES").click().run()
     assert page.title[0].value == "2 · Images"
 
@@ -74,6 +84,7 @@ def test_a_made_up_address_is_ignored(open_page: OpenPage) -> None:
 
 def test_every_published_model_is_listed_and_search_and_filters_narrow_the_list(open_page: OpenPage) -> None:
     page = open_page("1_Model")
+    open_list(page)
     assert shown_models(page) == [backbone.name for backbone in list_backbones()]
     page.text_input(key="model-search").set_value("res net").run()
     assert shown_models(page)[:2] == ["resnet50", "resnet101"]
@@ -105,7 +116,7 @@ def test_failed_download_is_shown_until_it_is_dismissed(open_page: OpenPage) -> 
 
 
 def test_audition_needs_images(open_page: OpenPage) -> None:
-    assert "When your images are there, come back" in texts(open_page("1_Model"))
+    assert "Add photos first; then you can compare models here." in texts(open_page("1_Model"))
 
 
 def scores(*rows: tuple[str, float, float]) -> list[AuditionScore]:
@@ -137,14 +148,14 @@ def test_audition_from_the_start_to_the_choice(
     assert tried == ["efficientnet_lite0", "efficientnet_lite1"]
     (bar,) = page.get("progress")
     assert bar.proto.value == 62
-    assert bar.proto.text == r"EfficientNet-Lite1 looks at the images: 6 of 24"
+    assert bar.proto.text == "EfficientNet-Lite1: 6 of 24 photos"
     page.button(key="stop-audition").click().run()
     assert job.should_stop()
     held_tasks.carry_out()
     page.run()
     assert "Best trade-off: EfficientNet-Lite0" in texts(page)
     table = page.dataframe[0].value
-    assert list(table.iloc[0]) == ["EfficientNet-Lite0 ★", "90.0% ± 2.0%", "1 s", "20 MB"]
+    assert list(table.iloc[0]) == ["EfficientNet-Lite0 ★", "90.0\u00a0% ± 2.0\u00a0%", "1 s", "20 MB"]
     assert len(page.get("plotly_chart")) == 1
     page.button(key="use-best").click().run()
     assert page.query_params["model"] == "efficientnet_lite0"
@@ -188,10 +199,11 @@ def test_own_run_is_built_on_with_its_lineage_shown(open_page: OpenPage, finishe
     assert "colors ← Tiny network for tests ← random weights" in texts(page)
     page.button(key=f"build-on-{finished.id}").click().run()
     assert page.query_params["model"] == finished.id
-    assert "Chosen: colors ← Tiny network for tests" in texts(page)
+    assert page.header[0].value == "colors"
+    assert page.button(key="use-card").label == "Chosen"
     assert page.button(key=f"use-{finished.id}").label == "Chosen"
     # A refresh finds it again.
-    assert "Chosen: colors" in texts(open_page("1_Model", model=finished.id))
+    assert open_page("1_Model", model=finished.id).header[0].value == "colors"
 
 
 def test_model_of_another_computer_is_taken_in_and_others_are_refused(

@@ -36,11 +36,10 @@ def bring(page: AppTest, name: str, content: bytes) -> AppTest:
     return page
 
 
-def test_it_is_reached_from_the_sidebar_and_the_welcome_page(open_page: OpenPage) -> None:
+def test_it_is_reached_from_the_sidebar(open_page: OpenPage) -> None:
     page = open_page()
     labels = [link.label for link in page.get("page_link")]
     assert "Projects" in labels
-    assert "Open a project that was saved before or on another computer" in labels
 
 
 def test_with_nothing_there_it_says_what_to_do(open_page: OpenPage) -> None:
@@ -103,7 +102,7 @@ def test_what_was_opened_can_be_built_on(open_page: OpenPage, page_workspace: Wo
 
 def test_another_file_is_refused_with_the_reason(open_page: OpenPage, page_workspace: Workspace) -> None:
     page = bring(open_page(PAGE), "model.zip", b"PK\5\6" + bytes(18))
-    assert "This is not a project that Transfer Studio saved" in page.error[0].value
+    assert "This is not a project of Transfer Studio" in page.error[0].value
     assert page_workspace.dataset_ids() == []
     # Another try is possible at once.
     assert "Opened" in bring(page, "colours.zip", SHIPPED.read_bytes()).success[0].value

@@ -22,6 +22,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
+from transfer_core.language import percent
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
@@ -74,10 +75,9 @@ def test_new_photos_get_class_bars_and_time(
     page.run()
     assert not page.exception and not page.error
     predictor = Predictor.load(trained_run.folder)
-    answers = [f"### {predictor.predict(content).class_name}" for content in photos.values()]
-    assert [found.value for found in page.markdown if found.value.startswith("###")] == answers
-    bars = [found.proto.body for found in page.get("html") if 'class="bars"' in found.proto.body]
-    assert len(bars) == 2
+    bars = bars_of(page)
+    for body, content in zip(bars, photos.values(), strict=True):
+        assert f'<p class="answer-said">{predictor.predict(content).class_name}</p>' in body
     for name in ("red", "green", "blue"):
         assert name in bars[0]
     assert re.search(r"first\.png · \d+ ms", texts(page))
@@ -91,7 +91,7 @@ def test_a_file_that_is_no_picture_is_one_sentence_beside_the_good_ones(
     page.file_uploader[0].upload("good.png", make_image("green", seed=903), "image/png")
     page.run()
     assert page.error[0].value == "bad.jpg was left out: it is not a photo, whatever its name says."
-    assert [found for found in page.markdown if found.value.startswith("###")]
+    assert len(bars_of(page)) == 1
 
 
 def test_names_from_outside_are_not_acted_upon(
@@ -298,7 +298,7 @@ def test_two_models_side_by_side(
     assert not page.exception
     first, second = bars_of(page)
     for run, drawn in ((trained_run, first), (other, second)):
-        assert f"{Predictor.load(run.folder).predict(content).probability:.1%}" in drawn
+        assert percent(Predictor.load(run.folder).predict(content).probability) in drawn
     assert first != second
     choose_way(page, "many")
     page.file_uploader[1].upload("a.zip", archive_of({"a/b.png": content}), "application/zip").run()
@@ -325,7 +325,7 @@ def test_pasted_photos_stand_among_the_others_and_can_be_taken_away(
     assert len(bars_of(page)) == 2
     assert page.error[0].value == "Broken was left out: it is not a photo, whatever its name says."
     expected = Predictor.load(trained_run.folder).predict(blue)
-    assert f"{expected.probability:.1%}" in bars_of(page)[1]
+    assert percent(expected.probability) in bars_of(page)[1]
     button(page, "Broken").click().run()
     assert not page.error and len(bars_of(page)) == 2
     button(page, "Blue").click().run()

@@ -1,21 +1,47 @@
 """The welcome page."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
 import pages.ui.app.process
+from pages.ui.app.steps import Step
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources.folder import folder_source
+from transfer_core.events import RunEnded
 from transfer_core.workspace import Workspace
 
 
 def test_has_the_three_columns_and_the_seven_steps(open_page: OpenPage) -> None:
     page = open_page()
     assert page.title[0].value == "Teach a computer to see what you see"
-    assert [found.value for found in page.subheader] == ["1 Show examples", "2 Train", "3 Try it"]
-    assert button(page, "Train").disabled, "there are no photos yet"
-    assert "Earlier runs" not in texts(page)
+    assert [found.value for found in (*page.header, *page.subheader) if found.value[0].isdigit()] == [
+        "1 Show examples",
+        "2 Train",
+        "3 Try it",
+    ]
+    assert [found.label for found in page.main.get("page_link")][:7] == [
+        f"{number} · {step.title}" for number, step in enumerate(Step, 1)
+    ]
+    assert [button(page, name).disabled for name in ("Clothes", "Drawings", "Digits")] == [False] * 3
+    assert button(page, "Train").disabled
+    assert "Add photos of two things first." in texts(page)
+    assert "The models that you train are listed here." in texts(page)
+
+
+def test_says_which_class_needs_another_photo(
+    open_page: OpenPage, page_workspace: Workspace, image_folder: Path
+) -> None:
+    files = [file for file in folder_source(image_folder) if file.class_name != "blue"]
+    dataset = add_files(create_dataset(page_workspace, "colors"), files)
+    some = [image for image in dataset.images if image.class_name == dataset.class_names[0]]
+    saved = dataset.without([image.id for image in some[1:]]).save()
+    page = open_page(images=saved.id)
+    assert button(page, "Train").disabled
+    assert f"Add another photo of {dataset.class_names[0]}." in texts(page)
 
 
 def test_paints_before_tensorflow_is_there(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,31 +62,85 @@ def test_two_clicks_train_on_a_ready_made_set(
     open_page: OpenPage, staged_runs: StagedRuns, page_workspace: Workspace
 ) -> None:
     page = open_page()
-    button(page, "Little pictures").click().run()
+    button(page, "Clothes").click().run()
+    assert page.query_params["images"] == page_workspace.dataset_ids()[0]
     button(page, "Train").click().run()
     assert staged_runs.reached_half_way.wait(30)
     (run_id,) = page_workspace.run_ids()
     (dataset_id,) = page_workspace.dataset_ids()
-    assert ImageDataset.load(page_workspace, dataset_id).sample == "pictures"
+    assert ImageDataset.load(page_workspace, dataset_id).sample == "clothes"
     assert page.query_params["run"] == run_id
+    assert page.title[0].value == "Teach a computer to see what you see", "the page was left"
 
 
-def test_lists_earlier_runs_and_opens_one(
+def test_a_training_is_shown_and_can_be_stopped(
     open_page: OpenPage, staged_runs: StagedRuns, dataset: ImageDataset
 ) -> None:
-    staged_runs.let_go.set()
-    run_id = submit(dataset, epochs=7)
-    while pages.ui.app.process.trainings().status(run_id) != "finished":
-        assert staged_runs.reached_half_way.wait(30)
-    page = open_page()
-    assert "Earlier runs" in texts(page)
-    assert "Accuracy 80%" in texts(page)
-    button(page, "Open").click()
+    staged_runs.obeys = True
+    run_id = submit(dataset)
+    assert staged_runs.reached_half_way.wait(30)
+    page = open_page(images=dataset.id, run=run_id)
+    assert "Training the new layer" in page.main.get("progress")[0].proto.text
+    assert button(page, "Clothes").disabled, "another set would hide the training"
+    button(page, "Stop and keep the model").click().run()
+    trainings = pages.ui.app.process.trainings()
+    task = trainings._find(run_id)
+    assert task is None or task.wait(30)
     page.run()
-    assert page.title[0].value == "4 · Train"
+    assert button(page, "Train again")
+
+
+def test_another_set_leaves_the_model_of_the_earlier_one(
+    open_page: OpenPage, staged_runs: StagedRuns, dataset: ImageDataset
+) -> None:
+    page = open_page(images=dataset.id, run=ended_run(staged_runs, dataset))
+    assert button(page, "Train again")
+    button(page, "Drawings").click().run()
+    assert "run" not in page.query_params
+    assert not button(page, "Train").disabled
+
+
+def test_new_photos_make_training_again_the_next_thing(
+    open_page: OpenPage, staged_runs: StagedRuns, dataset: ImageDataset
+) -> None:
+    run_id = ended_run(staged_runs, dataset)
+    page = open_page(images=dataset.id, run=run_id)
+    assert button(page, "Train again").proto.type == "secondary"
+    dataset.without([dataset.images[0].id]).save()
+    page.run()
+    assert button(page, "Train again").proto.type == "primary"
+    button(page, "Train again").click().run()
+    assert page.query_params["run"] != run_id
+
+
+def test_a_failed_training_says_why(
+    open_page: OpenPage, staged_runs: StagedRuns, dataset: ImageDataset
+) -> None:
+    staged_runs.ending = RunEnded(110.0, "failed", "The disk is full. Free some space.")
+    page = open_page(images=dataset.id, run=ended_run(staged_runs, dataset))
+    assert "The disk is full. Free some space." in texts(page)
+    assert not button(page, "Train again").disabled
+
+
+def test_a_model_of_the_list_is_opened_on_the_same_page(
+    open_page: OpenPage, staged_runs: StagedRuns, dataset: ImageDataset
+) -> None:
+    run_id = ended_run(staged_runs, dataset)
+    page = open_page()
+    assert "colors, " in texts(page)
+    button(page, "Open").click().run()
     assert page.query_params["run"] == run_id
-    button(page, "Run again with changes").click().run()
-    assert next(found for found in page.number_input if found.label == "Epochs").value == 7
+    assert page.query_params["images"] == dataset.id
+    assert button(page, "Train again")
+
+
+def ended_run(staged_runs: StagedRuns, dataset: ImageDataset) -> str:
+    """Return the id of a run that is over."""
+    staged_runs.let_go.set()
+    run_id = submit(dataset)
+    task = pages.ui.app.process.trainings()._find(run_id)
+    assert task is None or task.wait(30)
+    return run_id
 
 
 def test_a_damaged_run_does_not_hide_the_others(

@@ -12,7 +12,7 @@ from transfer_core.language import _
 
 @dataclass(frozen=True)
 class FamilyWords:
-    """Name of a family of networks and a sentence about what it is good for, both shown on screen."""
+    """Name of a family of backbones and a sentence about what it is good for, both shown on screen."""
 
     title: str
     when_to_pick: str
@@ -22,44 +22,44 @@ def family_words(family: str) -> FamilyWords:
     """Return the words for a family, by its key in the records of the backbones."""
     return {
         "efficientnet_lite": FamilyWords(
-            "EfficientNet-Lite", _("Comes with the app. Made for phones: quick and small.")
+            "EfficientNet-Lite", _("Comes with the app. Made for phones: fast and small.")
         ),
         "careful": FamilyWords(
             _("Careful versions"),
-            _("The models above, looking at each photo several times: more accurate, slower to answer."),
+            _("Look at each photo several times: more accurate, slower to answer."),
         ),
         "mobilenet": FamilyWords(
-            "MobileNet", _("Made for phones: the smallest and quickest, a little less accurate.")
+            "MobileNet", _("Made for phones: the smallest and fastest, a little less accurate.")
         ),
         "efficientnet": FamilyWords(
-            "EfficientNet", _("Much accuracy for its size. B0 is small, each next one is larger and slower.")
+            "EfficientNet", _("Very accurate for its size. B0 is the smallest, B7 the largest.")
         ),
         "efficientnet_v2": FamilyWords(
-            "EfficientNetV2", _("A newer EfficientNet, more accurate at the same speed. B0 is the smallest.")
+            "EfficientNetV2", _("A newer EfficientNet: more accurate at the same speed.")
         ),
         "convnext": FamilyWords(
-            "ConvNeXt", _("Among the most accurate there are, and large: a long download and a long look.")
+            "ConvNeXt", _("Among the most accurate, but large: slow to download and slow to answer.")
         ),
         "resnet": FamilyWords(
-            "ResNet", _("The classic that most papers and courses use. Pick it to follow along with them.")
+            "ResNet", _("The classic that most papers and courses use. Choose it to follow them.")
         ),
         "densenet": FamilyWords(
-            "DenseNet", _("Passes every early detail on to the end: often used for X-rays and microscopes.")
+            "DenseNet", _("Keeps early details to the end: often used for X-rays and microscopes.")
         ),
         "inception": FamilyWords(
             "Inception and Xception",
-            _("Looks at several sizes of detail at once, in larger pictures."),
+            _("Sees small and large details at once, in larger photos."),
         ),
         "nasnet": FamilyWords(
             "NASNet",
-            _("Its plan was found by a computer. It can only be unfrozen whole, or layer by layer."),
+            _("Designed by an automatic search. Its blocks can only learn together."),
         ),
         "vgg": FamilyWords(
-            "VGG", _("The simplest plan to understand. Slow for what it knows: pick it to learn from it.")
+            "VGG", _("The easiest design to understand. Slow, but good for learning how they work.")
         ),
         "own": FamilyWords(
             _("Your own models"),
-            _("It learned from your own photos. Pick it for classes that look like those."),
+            _("It learned from your own photos. Choose it for classes that look similar."),
         ),
         "tests": FamilyWords(_("For tests"), _("Only for tests: its weights are random.")),
     }[family]
@@ -68,15 +68,9 @@ def family_words(family: str) -> FamilyWords:
 def when_to_pick(name: str, family: str) -> str:
     """Return a sentence about what a backbone is good for: its own, or else that of its family."""
     own = {
-        "efficientnet_lite0": _(
-            "Start here. It looks at your photos fastest and is right nearly as often as its bigger sisters."
-        ),
-        "efficientnet_lite1": _(
-            "Pick it when Lite0 mixes up classes that look alike and you can wait a little longer."
-        ),
-        "efficientnet_lite2": _(
-            "Pick it when small details decide and the best answer matters more than the wait."
-        ),
+        "efficientnet_lite0": _("Fast, and almost as accurate as the larger ones. A good start."),
+        "efficientnet_lite1": _("Choose this if Lite0 mixes up classes that look alike."),
+        "efficientnet_lite2": _("Choose this if small details matter and you can wait."),
         "efficientnet_lite0_careful": _(
             "Looks at each photo and its mirror image. Don't choose it if left and right matter."
         ),

@@ -21,7 +21,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.errors import NotFoundError, TransferStudioError
 from transfer_core.evaluation.audition import audition, best_trade_off
-from transfer_core.language import _
+from transfer_core.language import _, percent
 from transfer_core.runs.own_models import make_source
 from transfer_core.workspace import Workspace
 
@@ -91,9 +91,15 @@ def audition_command(
     dataset = dataset_from(workspace, source, TrainingConfig().seed, layout=layout)
     facts = audition_facts(workspace, dataset, names)
     line = _(
-        "{name}: {accuracy:.1%} ± {spread:.1%} right, {seconds_per_100_images:.1f} s for 100 images, {megabytes} MB"
+        "{name}: accuracy {accuracy} ± {spread}, {seconds_per_100_images:.1f} s for 100 photos, "
+        "{megabytes} MB"
     )
-    lines = [line.format(**score) for score in facts["scores"]]
+    lines = [
+        line.format(
+            **{**score, "accuracy": percent(score["accuracy"], 1), "spread": percent(score["spread"], 1)}
+        )
+        for score in facts["scores"]
+    ]
     lines.append(_("Best trade-off: {name}").format(name=facts["best_trade_off"]))
     report(as_json, facts, lines)
 

@@ -27,7 +27,7 @@ from transfer_core.errors import NotFoundError, TrainingError, TransferStudioErr
 from transfer_core.evaluation.comparison import compare as compare_evaluations
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _
+from transfer_core.language import _, percent
 from transfer_core.runs.differences import difference_sentence, differences
 from transfer_core.runs.run_status import resumable_run, run_status
 from transfer_core.runs.sweep import (
@@ -111,7 +111,7 @@ def _compare_runs(workspace: Workspace, run_ids: Sequence[str], as_json: bool) -
     lines = [
         facts["difference"],
         *(
-            _("  {name}: {before} of {count} right, then {after}").format(
+            _("  {name}: {before} of {count} correct, then {after}").format(
                 name=change.class_name,
                 before=change.num_right_before,
                 after=change.num_right_after,
@@ -128,7 +128,7 @@ def _evaluation(run: TrainingRun) -> Evaluation:
     evaluation = run.evaluation()
     if evaluation is None:
         raise NotFoundError(
-            _("The run {id} has not been checked on photos: it was stopped or failed before.").format(
+            _("The run {id} has no accuracy: it was stopped or failed before its final check.").format(
                 id=run.id
             )
         )
@@ -148,14 +148,12 @@ def _sweep_depths(
         TrainingError: If not one run could be finished.
         WorkspaceError: If writing fails.
     """
-    print_note(_("Series {id}; if it breaks off, go on with --resume {id}").format(id=plan.id))
+    print_note(_("Series {id}; if it is interrupted, continue with --resume {id}").format(id=plan.id))
     for depth, seed, choices in plan.configs(config):
         run = _run_to_carry_out(workspace, dataset, plan, choices)
         if run is None:
             continue
-        print_note(
-            _("{depth} blocks learn along, seed {seed}: run {id}").format(depth=depth, seed=seed, id=run.id)
-        )
+        print_note(_("{depth} blocks learn, seed {seed}: run {id}").format(depth=depth, seed=seed, id=run.id))
         try:
             carry_out(workspace, run)
         except TransferStudioError as error:
@@ -188,7 +186,7 @@ def _sweep_facts(workspace: Workspace, sweep: Sweep) -> dict[str, Any]:
     points = sweep.points(_snapshot_of(workspace))
     best = best_trade_off(points)
     if best is None:
-        raise TrainingError(_("Not one of the trainings was finished, so there is nothing to compare."))
+        raise TrainingError(_("None of the trainings finished, so there is nothing to compare."))
     return {
         "sweep_id": sweep.plan.id,
         "dataset_id": sweep.runs[0].dataset_id,
@@ -204,19 +202,19 @@ def _sweep_lines(workspace: Workspace, sweep: Sweep) -> list[str]:
     points = sweep.points(_snapshot_of(workspace))
     best = best_trade_off(points)
     line = _(
-        "{depth} blocks: {accuracy:.1%} right (spread {spread:.1%}), {seconds:.0f} s, {count:,} numbers learn{mark}"
+        "{depth} blocks: accuracy {accuracy} (spread {spread}), {seconds:.0f} s, {count:,} values learn{mark}"
     )
     return [
         line.format(
             depth=point.num_unfrozen_blocks,
-            accuracy=point.accuracy,
-            spread=point.spread,
+            accuracy=percent(point.accuracy, 1),
+            spread=percent(point.spread, 1),
             seconds=point.seconds,
             count=point.num_trainable_parameters,
             mark=_("  <- best trade-off") if point == best else "",
         )
         for point in points
-        if point.accuracies
+        if point.accuracy is not None
     ]
 
 

@@ -95,7 +95,7 @@ def ingest(
     lines += [f"  {name}: {count:,}" for name, count in dataset.counts().items()]
     lines += [f"  {problem.title}. {problem.sentence}" for problem in problems]
     lines += [
-        _("  left out: {name} ({reason})").format(name=file.name, reason=file.reason)
+        _("  excluded: {name} ({reason})").format(name=file.name, reason=file.reason)
         for file in dataset.left_out
     ]
     report(as_json, dataset_facts(dataset, problems), lines)
@@ -139,9 +139,7 @@ def dataset_from(
         return ImageDataset.load(workspace, source)
     except NotFoundError as error:
         raise NotFoundError(
-            _("{source} is neither a folder, nor a zip or tar file, nor the id of a dataset.").format(
-                source=source
-            )
+            _("{source} is not a folder, a zip or tar file, or the id of a dataset.").format(source=source)
         ) from error
 
 

@@ -31,7 +31,7 @@ from transfer_core.events import (
     TrainingEvent,
 )
 from transfer_core.inference.predictor import Prediction
-from transfer_core.language import _
+from transfer_core.language import _, percent
 from transfer_core.runs.run_status import status_of
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES
@@ -59,25 +59,32 @@ def print_event(event: TrainingEvent) -> None:
             }
             print_note(words[event.phase])
         case RunResumed():
-            print_note(_("goes on after epoch {epoch}").format(epoch=event.epoch))
+            print_note(_("continues after epoch {epoch}").format(epoch=event.epoch))
         case RunPaused():
             print_note(_("paused"))
         case RunContinued():
-            print_note(_("goes on"))
+            print_note(_("continues"))
         case PhotosLeftOut():
             print_note(damaged_photos_sentence(list(zip(event.names, event.class_names, strict=False))))
         case ImagesSeen():
-            print_note(_("  {count:,} images").format(count=event.num_done))
+            print_note(_("  {count:,} photos").format(count=event.num_done))
         case FoldEnded():
-            line = _("  part {fold} of {num_folds}: {accuracy:.1%} right")
-            print_note(line.format(fold=event.fold, num_folds=event.num_folds, accuracy=event.val_accuracy))
-        case StartScored() | EpochEnded():
-            line = _(
-                "  epoch {epoch}: loss {loss:.3f}, accuracy {accuracy:.1%}, validation accuracy {val:.1%}"
+            line = _("  fold {fold} of {num_folds}: accuracy {accuracy}")
+            print_note(
+                line.format(
+                    fold=event.fold, num_folds=event.num_folds, accuracy=percent(event.val_accuracy, 1)
+                )
             )
+        case StartScored() | EpochEnded():
+            line = _("  epoch {epoch}: loss {loss:.3f}, accuracy {accuracy}, validation accuracy {val}")
             epoch = event.epoch if isinstance(event, EpochEnded) else 0
             print_note(
-                line.format(epoch=epoch, loss=event.loss, accuracy=event.accuracy, val=event.val_accuracy)
+                line.format(
+                    epoch=epoch,
+                    loss=event.loss,
+                    accuracy=percent(event.accuracy, 1),
+                    val=percent(event.val_accuracy, 1),
+                )
             )
 
 
@@ -171,9 +178,9 @@ def prediction_facts(prediction: Prediction) -> dict[str, Any]:
 def prediction_line(image: str, prediction: Prediction) -> str:
     """Return a prediction as a line."""
     if prediction.is_known:
-        return f"{image}: {prediction.class_name} ({prediction.probability:.1%})"
-    return _("{image}: I don't know (best guess: {name}, {share:.1%})").format(
-        image=image, name=prediction.best_guess, share=prediction.probability
+        return f"{image}: {prediction.class_name} ({percent(prediction.probability, 1)})"
+    return _("{image}: I don't know (best guess: {name}, {share})").format(
+        image=image, name=prediction.best_guess, share=percent(prediction.probability, 1)
     )
 
 
@@ -273,4 +280,4 @@ def error_message(error: Exception) -> str:
         case MemoryError():
             return _("There is too little free memory for this. Close other programs, then try again.")
     what = " ".join(f"{type(error).__name__}: {error}".split())
-    return _("Something went wrong that was not expected ({what}).").format(what=what[:_MAX_SHOWN])
+    return _("Something unexpected went wrong ({what}).").format(what=what[:_MAX_SHOWN])

@@ -39,7 +39,7 @@ def save(dataset_id: str, path: Path, run_ids: tuple[str, ...], root: Path | Non
     plan = plan_project(workspace, dataset_id, run_ids)
     print_note(_("About {megabytes:.1f} MB").format(megabytes=plan.num_bytes / 1e6))
     for run in plan.left_out:
-        print_note(_("Left out: the run {id}: {reason}").format(id=run.id, reason=run.reason))
+        print_note(_("Not included: the run {id}: {reason}").format(id=run.id, reason=run.reason))
     save_project(workspace, plan, path)
     facts = {
         "path": str(path.resolve()),
@@ -53,7 +53,11 @@ def save(dataset_id: str, path: Path, run_ids: tuple[str, ...], root: Path | Non
     report(
         as_json,
         facts,
-        [_("Saved {num_images} images and {num_runs} runs: {path}").format(num_runs=len(plan.runs), **facts)],
+        [
+            _("Saved {num_images} photos and {num_runs} models: {path}").format(
+                num_runs=len(plan.runs), **facts
+            )
+        ],
     )
 
 
@@ -71,10 +75,10 @@ def open_one(path: Path, root: Path | None, as_json: bool) -> None:
         "new_ids": list(opened.new_ids),
         "is_copy": opened.is_copy,
     }
-    lines = [_("Images {id}").format(id=opened.dataset_id)]
+    lines = [_("Photos {id}").format(id=opened.dataset_id)]
     lines += [_("  run {id}").format(id=run_id) for run_id in opened.run_ids]
     if opened.is_copy:
-        lines.append(_("It came in as a copy: something here has the same ids and has changed."))
+        lines.append(_("It was opened as a copy: the same ids exist here, with other content."))
     elif not opened.new_ids:
-        lines.append(_("All of it was here already."))
+        lines.append(_("Everything in it was here already."))
     report(as_json, facts, lines)

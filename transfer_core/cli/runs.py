@@ -34,7 +34,7 @@ from transfer_core.export.formats import list_formats
 from transfer_core.export.preparation import prepare
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.predictor import Predictor
-from transfer_core.language import _
+from transfer_core.language import _, percent, percent_range
 from transfer_core.runs.corrections import dataset_of
 from transfer_core.runs.run_evaluation import evaluate_new_images, evaluate_split
 from transfer_core.runs.run_status import ACTIVE, run_status
@@ -51,7 +51,7 @@ def stop(run_id: str, root: Path | None, as_json: bool) -> None:
     """Stop a run, whichever program trains it, and wait until it has kept its best."""
     run = TrainingRun.load(open_workspace(root), run_id)
     if run_status(run) not in ACTIVE:
-        raise TrainingError(_("Only a run that is being trained, or waits for it, can be stopped."))
+        raise TrainingError(_("Only a training that is running or waiting can be stopped."))
     request_stop_elsewhere(run)
     while run_status(run) in ACTIVE:
         time.sleep(_POLL_SECONDS)
@@ -112,12 +112,13 @@ def evaluate_run(
         predictor = _predictor(run)
         images, left_out = labelled_folder(folder, predictor.class_names, layout, predictor.grey_ranges)
         evaluation = evaluate_new_images(run, dataset_of(workspace, run), predictor, images)
-    lowest, highest = evaluation.accuracy_interval
-    line = _(
-        "{accuracy:.1%} of {count} images right, probably {lowest:.0%} to {highest:.0%} of new ones"
-    ).format(accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest)
+    line = _("Accuracy {accuracy} on {count} photos; expect {range} correct on photos like these").format(
+        accuracy=percent(evaluation.accuracy, 1),
+        count=evaluation.num_images,
+        range=percent_range(*evaluation.accuracy_interval),
+    )
     for file in left_out:
-        print_note(_("Left out: {name} ({reason})").format(name=file.name, reason=file.reason))
+        print_note(_("Skipped: {name} ({reason})").format(name=file.name, reason=file.reason))
     facts = {
         "run_id": run.id,
         "left_out": left_out_facts(left_out),
@@ -150,7 +151,7 @@ def predict(run_id: str, images: tuple[str, ...], root: Path | None, as_json: bo
             lines.append(prediction_line(image, prediction))
     report(as_json, facts, lines)
     if problems:
-        raise IngestError(_("Not every image could be read. {problems}").format(problems="; ".join(problems)))
+        raise IngestError(_("Some photos could not be read. {problems}").format(problems="; ".join(problems)))
 
 
 @click.command()

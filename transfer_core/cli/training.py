@@ -31,7 +31,7 @@ from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.errors import InvalidConfigError, NotFoundError
 from transfer_core.events import RunEnded, RunSnapshot, TrainingEvent
-from transfer_core.language import _
+from transfer_core.language import _, percent
 from transfer_core.runs.run_status import resumable_run
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
@@ -125,9 +125,10 @@ def _train_and_report(workspace: Workspace, run: TrainingRun, as_json: bool) -> 
             print_note(problem.sentence)
     facts = training_facts(run, snapshot)
     line = _(
-        "Run {run_id}: {val_accuracy:.1%} of {num_validation_images} validation images right, in {seconds:.0f} s"
+        "Run {run_id}: accuracy {val_accuracy} on {num_validation_images} validation photos, in "
+        "{seconds:.0f} s"
     )
-    report(as_json, facts, [line.format(**facts)])
+    report(as_json, facts, [line.format(**{**facts, "val_accuracy": percent(facts["val_accuracy"], 1)})])
 
 
 TRAINING_COMMANDS = (train, resume)

@@ -32,6 +32,7 @@ MIN_IMAGES_PER_CLASS = 2
 ADVISED_IMAGES_PER_CLASS = 10
 # With two scenes a model would learn a class from one of them alone.
 MIN_GROUPS_WITH_SERIES = 3
+LEAST_FRAMES_TO_CUT = 4
 
 
 # `dict` holds the cached properties.
@@ -71,7 +72,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         try:
             facts = decoded(_of_this_version(values), DatasetFacts)
         except (TypeError, ValueError) as error:
-            reason = _("it does not hold what was expected")
+            reason = _("its content is not valid")
             raise damaged_file(folder / DATASET_FILE, reason, cost) from error
         return cls(id=folder.name, folder=folder, **structs.asdict(facts))
 
@@ -189,6 +190,14 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
     def excluded_by_id(self) -> Mapping[str, ImageRecord]:
         """The excluded images by id."""
         return {image.id: image for image in self.excluded}
+
+    @property
+    def classes_of_one_recording(self) -> list[str]:
+        """The classes whose photos are all from the same camera recording or video."""
+        recordings: dict[str, set[str]] = defaultdict(set)
+        for image in self.images:
+            recordings[image.class_name].add(image.burst or image.id)
+        return [name for name, found in recordings.items() if len(found) == 1 and self.counts()[name] > 1]
 
     def folds(self) -> list[ImageDataset]:
         """Return the dataset once for each fold that takes its turn as validation images; the first is itself.
@@ -402,8 +411,22 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         drawn = self._grouped()._drawn()
         if drawn._one_sided() and any(image.series for image in self.images):
             without_series = self._grouped(with_series=False)._drawn()
-            return min(drawn, without_series, key=lambda dataset: len(dataset._one_sided()))
-        return drawn
+            drawn = min(drawn, without_series, key=lambda dataset: len(dataset._one_sided()))
+        cut = drawn._with_single_recordings_cut()
+        return drawn if cut is drawn else cut._drawn()
+
+    def _with_single_recordings_cut(self) -> ImageDataset:
+        """Return a copy with the end of a recording as a group where a class has no other photos to validate on."""
+        ends: dict[str, str] = {}
+        for name in self._one_sided():
+            frames = sorted(
+                (one for one in self.images if one.class_name == name), key=lambda one: one.number
+            )
+            if len(frames) >= LEAST_FRAMES_TO_CUT and all(image.burst for image in frames):
+                end = frames[-(len(frames) // 4) :]
+                ends |= dict.fromkeys((image.id for image in end), end[0].id)
+        images = (replace(image, group=ends.get(image.id, image.group)) for image in self.images)
+        return replace(self, images=tuple(images)) if ends else self
 
     def _grouped(self, *, with_series: bool = True) -> ImageDataset:
         least = max(MIN_GROUPS_WITH_SERIES, self.num_folds if self.split_by == "folds" else 0)

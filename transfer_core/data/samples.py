@@ -33,6 +33,7 @@ class Sample:
         description: Its content in one sentence.
         files: Returns the labelled files.
         new_files: Returns test files, which are not among `files`.
+        preview: Returns one of the files of each class, quickly.
     """
 
     name: str
@@ -40,24 +41,36 @@ class Sample:
     description: str
     files: Callable[[], list[ImportedFile]]
     new_files: Callable[[], list[ImportedFile]]
+    preview: Callable[[], list[ImportedFile]]
 
 
 def list_samples() -> list[Sample]:
     """Return every sample, the recommended one first."""
     return [
         Sample(
+            "clothes",
+            _("Clothes"),
+            _("80 photos of dresses, hats, pants, shoes and t-shirts, 16 of each."),
+            lambda: folder_source(_PICTURES / "clothes"),
+            lambda: folder_source(_PICTURES / "new_clothes"),
+            lambda: _first_of_each_class(folder_source(_PICTURES / "clothes")),
+        ),
+        Sample(
             "pictures",
-            _("Little pictures"),
+            _("Drawings"),
             _("200 drawings of animals, clothing, food, smileys and vehicles, 40 of each."),
             lambda: folder_source(_PICTURES / "pictures"),
             lambda: folder_source(_PICTURES / "new_pictures"),
+            lambda: _first_of_each_class(folder_source(_PICTURES / "pictures")),
         ),
         Sample(
             "digits",
-            _("Handwritten digits"),
+            _("Digits"),
             _("600 small scans of the digits 0 to 9, 60 of each, from scikit-learn."),
             lambda: _digits(0, _DIGITS_PER_CLASS),
             lambda: _digits(_DIGITS_PER_CLASS, _NEW_DIGITS_PER_CLASS),
+            # Importing scikit-learn takes a second, so the card has these scans as files.
+            lambda: folder_source(_PICTURES / "digits_preview"),
         ),
     ]
 
@@ -76,6 +89,10 @@ def get_sample(name: str) -> Sample:
             name=name, known=", ".join(sample.name for sample in list_samples())
         )
     )
+
+
+def _first_of_each_class(files: list[ImportedFile]) -> list[ImportedFile]:
+    return list({file.class_name: file for file in reversed(files)}.values())[::-1]
 
 
 @lru_cache(maxsize=2)

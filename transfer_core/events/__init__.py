@@ -1,6 +1,7 @@
 """The events of a training, immutable, and their fold, the snapshot that charts draw."""
 
 from transfer_core.events.kinds import (
+    MOST_SCORED_PHOTOS,
     BatchEnded,
     EpochEnded,
     FoldEnded,
@@ -26,6 +27,7 @@ from transfer_core.events.progress import MeasuredStage
 from transfer_core.events.snapshot import BatchLoss, RunSnapshot, best_of, history_of, reduce, snapshot_of
 
 __all__ = [
+    "MOST_SCORED_PHOTOS",
     "BatchEnded",
     "BatchLoss",
     "EpochEnded",

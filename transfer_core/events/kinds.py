@@ -29,6 +29,10 @@ _FEW = Meta(max_length=1000)
 # A phase to come, its estimated seconds, and whether they come from rates that were measured on this machine.
 Stage = tuple[Phase, Positive, bool]
 Stages = Annotated[tuple[Stage, ...], _FEW]
+# Validation photos whose outcome after each epoch is kept: enough for a screen, and little for a log.
+MOST_SCORED_PHOTOS = 200
+_Ids = Annotated[tuple[Text, ...], Meta(max_length=MOST_SCORED_PHOTOS)]
+_Correct = Annotated[str, Meta(pattern=r"^[01]*\Z", max_length=MOST_SCORED_PHOTOS)]
 _AssumedSeconds = Annotated[tuple[Positive, ...], _FEW]
 
 
@@ -50,6 +54,8 @@ class RunStarted(TrainingEvent, frozen=True):
         num_epochs: Epochs of all phases together, if none ends early.
         assumed_seconds: Only in logs of earlier versions, which counted phases by position.
         stages: The phases to come with their estimates.
+        scored_ids: The validation images, evenly picked, whose outcomes `val_correct` of the epochs holds; empty in
+            logs of earlier versions.
     """
 
     num_train_images: Count
@@ -57,6 +63,7 @@ class RunStarted(TrainingEvent, frozen=True):
     num_epochs: Count
     assumed_seconds: _AssumedSeconds = ()
     stages: Stages = ()
+    scored_ids: _Ids = ()
 
 
 class RunResumed(TrainingEvent, frozen=True):
@@ -182,12 +189,15 @@ class StartScored(TrainingEvent, frozen=True):
         accuracy: Their accuracy, 0-1.
         val_loss: Mean cross-entropy of the validation images.
         val_accuracy: Their accuracy, 0-1.
+        val_correct: `"1"` for each of `RunStarted.scored_ids` that was right, `"0"` for each that was wrong; empty in
+            logs of earlier versions.
     """
 
     loss: Loss
     accuracy: Share
     val_loss: Loss
     val_accuracy: Share
+    val_correct: _Correct = ""
 
 
 class EpochEnded(TrainingEvent, frozen=True):
@@ -201,6 +211,7 @@ class EpochEnded(TrainingEvent, frozen=True):
         val_accuracy: Their accuracy, 0-1.
         learning_rate: Step size of the last batch; None in logs of earlier versions.
         memory_bytes: Memory of the whole process; None where it is not known.
+        val_correct: As in `StartScored`.
     """
 
     epoch: Count
@@ -211,6 +222,7 @@ class EpochEnded(TrainingEvent, frozen=True):
     val_accuracy: Share
     learning_rate: Positive | None = None
     memory_bytes: Count | None = None
+    val_correct: _Correct = ""
 
 
 class FoldEnded(TrainingEvent, frozen=True):

@@ -80,6 +80,7 @@ class RunSnapshot:
     memory_bytes: int | None = None
     head: HeadChosen | None = None
     left_out: tuple[tuple[str, str], ...] = ()
+    scored_ids: tuple[str, ...] = ()
     start: StartScored | None = None
     epochs: tuple[EpochEnded, ...] = ()
     fold_accuracies: tuple[float, ...] = ()
@@ -92,6 +93,21 @@ class RunSnapshot:
     def best(self) -> EpochEnded | None:
         """The epoch whose weights are kept: the one with the lowest validation loss so far."""
         return best_of(self.epochs)
+
+    @property
+    def first_guess(self) -> float | None:
+        """The cross-validated accuracy of the chosen head in closed form, 0-1: known before the first epoch.
+
+        None where no heads were compared.
+        """
+        return self.head.accuracies.get(self.head.head) if self.head else None
+
+    @property
+    def outcomes(self) -> list[tuple[int, str]]:
+        """Epoch and `val_correct` of the start and of each epoch; without epochs of earlier versions."""
+        start = [(0, self.start.val_correct)] if self.start else []
+        scored = [*start, *((epoch.epoch, epoch.val_correct) for epoch in self.epochs)]
+        return [(epoch, correct) for epoch, correct in scored if correct]
 
     @property
     def accuracy(self) -> float | None:
@@ -201,6 +217,7 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
                 num_validation_images=event.num_validation_images,
                 num_epochs=event.num_epochs,
                 progress=progress.with_stages(event.stages),
+                scored_ids=event.scored_ids,
             )
             return _moved(started)
         case RunResumed():

@@ -104,7 +104,7 @@ def answers_csv(class_names: Sequence[str], answers: Iterable[Answer]) -> bytes:
     """
     buffer = io.StringIO()
     table = csv.writer(buffer)
-    header = [_("File"), _("Answer"), _("Best guess"), _("Certainty"), *class_names, _("Left out because")]
+    header = [_("File"), _("Answer"), _("Best guess"), _("Certainty"), *class_names, _("Skipped because")]
     table.writerow(map(_as_text, header))
     for answer in answers:
         table.writerow(_row(class_names, answer))

@@ -94,7 +94,5 @@ def _split_model(
         return plan, model, tail_behind(model, plan.boundary_layer)
     except ValueError as error:
         raise WorkspaceError(
-            _("{file} describes another network than the model beside it. Train it again.").format(
-                file=SIGNATURE_FILE
-            )
+            _("{file} does not match the model beside it. Train again.").format(file=SIGNATURE_FILE)
         ) from error

@@ -72,7 +72,7 @@ UNCALIBRATED = Calibration(1.0)
 _FILE = FactsFile(
     CALIBRATION_FILE,
     Calibration,
-    lambda: _("Probabilities are shown as the model gives them. Train again to calibrate them."),
+    lambda: _("Probabilities are shown uncalibrated. Train again to calibrate them."),
     lambda: _("its temperature is out of range"),
 )
 

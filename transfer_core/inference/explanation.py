@@ -124,19 +124,19 @@ def heat_sentence(class_name: str, heat: Heat) -> str:
         heat: Its average heat map, `[size, size]`.
     """
     if not heat.any():
-        return _("No part of the photos speaks for {name} more than others.").format(name=class_name)
+        return _("No part of the photos decides for {name} more than others.").format(name=class_name)
     parts = _parts(heat)
     place = int(parts.argmax())
     if place == _MIDDLE:
-        return _("{name} is recognised mostly by what is in the middle of its photos.").format(
+        return _("The model recognises {name} mostly by something in the middle of its photos.").format(
             name=class_name
         )
     if parts[place] < _CLEARLY_HOTTER * parts[_MIDDLE]:
-        return _("{name} is recognised by things all over its photos.").format(name=class_name)
+        return _("The model recognises {name} by things all over its photos.").format(name=class_name)
     return _(
-        "{name} is recognised mostly by what is {place} of its photos, away from the middle, where the thing itself "
-        "usually is. It may be a shortcut: look whether something there is the same on most of them, such as a "
-        "table, a wall or a watermark. Photos in front of other backgrounds fix that."
+        "The model recognises {name} mostly by something {place} of its photos. It may be a "
+        "shortcut. Is something there the same on most photos, such as a table or a wall? Vary the "
+        "background to fix it."
     ).format(name=class_name, place=_place_words(place))
 
 

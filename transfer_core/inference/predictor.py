@@ -270,7 +270,7 @@ def _loaded_model(folder: Path, versions: tuple[tuple[int, int], ...]) -> Loaded
     signature = ModelSignature.load(folder)
     size = signature.image_size
     if model.input_shape[1:] != (size, size, 3) or model.output_shape != (None, len(signature.class_names)):
-        raise signature_damaged(folder, _("it is of another model"))
+        raise signature_damaged(folder, _("it belongs to another model"))
     try:
         both = with_features(model)
         forward = _traced(both)
@@ -279,7 +279,7 @@ def _loaded_model(folder: Path, versions: tuple[tuple[int, int], ...]) -> Loaded
     except ValueError as error:
         raise _damaged_model(folder) from error
     if not np.isfinite(scores).all():
-        raise damaged_file(folder / MODEL_FILE, _("its answers are no numbers"), _cost_of_model())
+        raise damaged_file(folder / MODEL_FILE, _("its answers are not numbers"), _cost_of_model())
     return LoadedModel(both, forward)
 
 
@@ -307,9 +307,7 @@ def load_model(folder: Path) -> keras.Model:
         WorkspaceError: If the model is damaged.
     """
     if not (folder / MODEL_FILE).is_file():
-        raise NotFoundError(
-            _("This run has no model: it was stopped or failed before it had learned anything.")
-        )
+        raise NotFoundError(_("There is no model: the training was stopped or failed too early."))
     load_keras()
     import keras
 
@@ -349,7 +347,7 @@ def with_features(model: keras.Model) -> keras.Model:
 
 
 def _damaged_model(folder: Path) -> WorkspaceError:
-    return damaged_file(folder / MODEL_FILE, _("it is no whole model"), _cost_of_model())
+    return damaged_file(folder / MODEL_FILE, _("it is not a complete model"), _cost_of_model())
 
 
 def _cost_of_model() -> str:

@@ -166,9 +166,9 @@ class Rejection:
         found = _FILE.read(folder)
         bank, weights = _read_bank(folder / BANK_FILE, _cost())
         if num_features not in (None, bank.shape[1]):
-            raise damaged_file(folder / BANK_FILE, _("it is of another model"), _cost())
+            raise damaged_file(folder / BANK_FILE, _("it belongs to another model"), _cost())
         if (weights is None) == (found.method == METHOD):
-            raise damaged_file(folder / BANK_FILE, _("it is of another model"), _cost())
+            raise damaged_file(folder / BANK_FILE, _("it belongs to another model"), _cost())
         return cls(
             bank,
             found.min_familiarity,
@@ -188,7 +188,9 @@ class _Thresholds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _cost() -> str:
-    return _("The model no longer says “I don't know”; its answers stay. Train again to get that back.")
+    return _(
+        "The model no longer says “I don't know”; its answers do not change. Train again to get that back."
+    )
 
 
 _FILE = FactsFile(REJECTION_FILE, _Thresholds, _cost, lambda: _("a limit is out of range"))
@@ -284,7 +286,7 @@ def _read_bank(path: Path, cost: str) -> tuple[Array, Array | None]:
             found = {name: arrays[name].astype(np.float32) for name in arrays}
     except NOT_ARRAYS as error:
         check_shortage(error)
-        raise damaged_file(path, _("it is no whole file of arrays"), cost) from error
+        raise damaged_file(path, _("it is not a complete file of arrays"), cost) from error
     if not all(np.isfinite(values).all() for values in found.values()):
         raise damaged_file(path, _("it holds infinity or NaN"), cost)
     return found["bank"], found.get("weights")

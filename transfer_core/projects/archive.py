@@ -124,7 +124,7 @@ def _checked_members(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInf
     for member in members:
         # zipfile cuts the name at a zero character; check the rest as well.
         name = member.orig_filename
-        reason = _refusal(member, name) or (_("its name is there twice") if name in by_name else "")
+        reason = _refusal(member, name) or (_("its name appears twice") if name in by_name else "")
         if reason:
             raise ProjectError(
                 _("The project was not opened, because of the file “{name}” in it: {reason}.").format(
@@ -136,8 +136,8 @@ def _checked_members(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInf
     if lie_over_each_other(members) or sum(member.file_size for member in members) > allowed_size(packed):
         raise ProjectError(
             _(
-                "The project was not opened: unpacked it would be far larger than any project of its size is, as files "
-                "that are made to fill a disk are. Save the project again where it was made."
+                "The project was not opened: unpacked it would be far too large. Save the project again "
+                "where it was made."
             )
         )
     return by_name
@@ -145,7 +145,7 @@ def _checked_members(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInf
 
 def _refusal(member: zipfile.ZipInfo, name: str) -> str:
     if "\\" in name:
-        return _("its name has a backslash, by which it could get into another folder")
+        return _("its name has a backslash, which could put it into another folder")
     if reason := unsafe_reason(name):
         return reason
     if stat.S_ISLNK(member.external_attr >> 16):
@@ -153,15 +153,13 @@ def _refusal(member: zipfile.ZipInfo, name: str) -> str:
     if member.flag_bits & _LOCKED:
         return _("it is locked with a password")
     if name.lower().endswith(_PROGRAMS):
-        return _(
-            "files of this kind (Keras models, pickles, programs) can carry code, and no project has them"
-        )
+        return _("files of this kind can carry code, and no project contains them")
     if name != MANIFEST_FILE and not any(names.fullmatch(name) for names in NAMES.values()):
         return _("no project has a file of this name")
     if member.compress_type not in _PACKINGS:
-        return _("it is packed in a way that no project is")
+        return _("its compression method is not used in projects")
     if not is_packed(name) and member.compress_type != zipfile.ZIP_STORED:
-        return _("it is packed, which no project has its pictures and weights")
+        return _("it is compressed, and projects store photos and weights uncompressed")
     return ""
 
 
@@ -197,17 +195,17 @@ def _check_names(members: dict[str, zipfile.ZipInfo], files: dict[str, StoredFil
     if differing:
         raise ProjectError(
             _(
-                "The project was not opened: what it holds and what it lists differ ({names}). Save it again where it "
-                "was made."
+                "The project was not opened: its list of files does not match ({names}). Save it again where "
+                "it was made."
             ).format(names=shown_name(", ".join(differing)))
         )
     num_photos = _num_photos(files)
     for name, file in files.items():
         if is_packed(name) and file.num_bytes > most_bytes(name, num_photos):
             raise ProjectError(
-                _(
-                    "The project was not opened: {name} is larger than any that belongs to this many photos."
-                ).format(name=name)
+                _("The project was not opened: {name} is too large for this number of photos.").format(
+                    name=name
+                )
             )
     too_large = [
         name
@@ -253,13 +251,13 @@ def _read_chunk(source: Any, name: str) -> bytes:
 
 def _damaged(name: str) -> str:
     return _(
-        "The project was not opened: {name} in it is damaged or was changed; its size or checksum is not the one "
-        "that was saved. Copy the file again, or save the project again where it was made."
+        "The project was not opened: {name} in it is damaged or was changed. Copy the file again, or "
+        "save the project again where it was made."
     ).format(name=name)
 
 
 def _not_a_project() -> str:
     return _(
-        "This is not a project that Transfer Studio saved, or it is damaged. Choose the zip file that “Save a project” "
-        "made. A model saved as a source, or an exported Keras model, is brought on the Model page."
+        "This is not a project of Transfer Studio, or it is damaged. Choose the zip file that “Save "
+        "a project” made. Add saved models and exported Keras models on the Model page."
     )

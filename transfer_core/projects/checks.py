@@ -100,10 +100,8 @@ def check_project(
     """
     found = {f"{path.parent.name}/{path.name}" for path in unpacked.root.glob("*/*")}
     if found != set(manifest.places):
-        raise ProjectError(
-            _("The project was not opened: it holds other images, runs or models than it lists.")
-        )
-    with _refusing(_("The images")):
+        raise ProjectError(_("The project was not opened: its photos or models do not match its list."))
+    with _refusing(_("The photos")):
         dataset = ImageDataset.load(unpacked, manifest.dataset)
         check_dataset(dataset)
         _check_pictures(dataset, on_picture)
@@ -135,7 +133,7 @@ def _refusing(what: str) -> Iterator[None]:
 def reason_of(error: Exception) -> str:
     """Return the reason in an error of a check, for a person."""
     is_told = isinstance(error, TransferStudioError) and not isinstance(error, NotFoundError)
-    return str(error) if is_told else _("it does not hold what was expected")
+    return str(error) if is_told else _("its content is not valid")
 
 
 def _require(is_sound: object, what: str) -> None:
@@ -151,7 +149,7 @@ def _facts_in(file: FactsFile[Facts], run: TrainingRun) -> Facts:
 
 
 def _not_as_expected(what: str) -> str:
-    return _("{file} does not hold what was expected.").format(file=what)
+    return _("The content of {file} is not valid.").format(file=what)
 
 
 def check_dataset(dataset: ImageDataset) -> None:
@@ -205,12 +203,12 @@ def _check_pictures(dataset: ImageDataset, on_picture: Callable[[], None]) -> No
     """Decode every photo, as when it was added. A photo may be missing, as it may where the project was saved."""
     records = {dataset.image_path(image): image for image in (*dataset.images, *dataset.excluded)}
     paths = sorted((dataset.folder / IMAGES_FOLDER).glob("*"))
-    _require(records.keys() >= set(paths), _("The folder of pictures"))
+    _require(records.keys() >= set(paths), _("The folder of photos"))
     for path, reason in zip(paths, map_ahead(_why_no_picture, paths), strict=True):
         on_picture()
         if reason:
             raise ProjectError(
-                _("{name} of the class {class_name} is no picture: {reason}.").format(
+                _("{name} of the class {class_name} is not a photo: {reason}.").format(
                     name=records[path].name, class_name=records[path].class_name, reason=reason
                 )
             )
@@ -273,7 +271,7 @@ def known_network(name: str) -> Backbone:
         return get_backbone(name)
     except NotFoundError as error:
         raise ProjectError(
-            _("this version of the app does not know the network {name}. Update the app.").format(
+            _("this version of the app does not know the pretrained model {name}. Update the app.").format(
                 name=shown_name(name)
             )
         ) from error

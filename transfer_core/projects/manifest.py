@@ -136,4 +136,4 @@ def files_of(values: dict[str, Any]) -> dict[str, StoredFile]:
 
 
 def _not_as_expected() -> str:
-    return _("project.json does not hold what was expected. Save the project again where it was made.")
+    return _("The content of project.json is not valid. Save the project again where it was made.")

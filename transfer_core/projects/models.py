@@ -99,7 +99,7 @@ def check_arrays(path: Path, num_values: int) -> None:
     num_bytes = 4 * num_values
     is_large_enough = num_bytes <= path.stat().st_size <= num_bytes + MOST_HEADER_BYTES
     if held != num_values or is_packed or not is_large_enough:
-        raise ProjectError(_("its weights are not as many as its network has"))
+        raise ProjectError(_("the number of its weights does not match its model"))
 
 
 def rebuild_model(run: TrainingRun, facts: NetworkFacts) -> None:

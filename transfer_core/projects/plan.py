@@ -82,7 +82,7 @@ def plan_project(workspace: Workspace, dataset_id: str, run_ids: Sequence[str] =
     dataset = ImageDataset.load(workspace, dataset_id)
     images = _scored_images(workspace, dataset_id, signature_of(dataset.folder / DATASET_FILE))
     if images.flaw:
-        raise ProjectError(_("These images cannot go into a project: {reason}").format(reason=images.flaw))
+        raise ProjectError(_("These photos cannot go into a project: {reason}").format(reason=images.flaw))
     left_out: list[RunLeftOut] = []
     if run_ids:
         checked = [_chosen_run(workspace, run_id, dataset_id) for run_id in dict.fromkeys(run_ids)]
@@ -132,7 +132,7 @@ def network_of(workspace: Workspace, run: TrainingRun) -> Backbone:
         return known_network(source_id)
     folder = workspace.source_dir(source_id)
     if not all((folder / name).is_file() for name in (FACTS_FILE, ARRAYS_FILE)):
-        raise ProjectError(_("the own model that it builds on is not here any more."))
+        raise ProjectError(_("the model that it builds on has been deleted."))
     return check_source(folder)[0]
 
 
@@ -165,7 +165,7 @@ def _size_of(path: Path) -> int:
         return path.stat().st_size
     except OSError as error:
         raise ProjectError(
-            _("{file} cannot be read: {reason}. It may have been deleted meanwhile; try once more.").format(
+            _("{file} cannot be read: {reason}. It may have been deleted; try again.").format(
                 file=path.name, reason=error.strerror or error
             )
         ) from error
@@ -237,9 +237,9 @@ def _chosen_run(workspace: Workspace, run_id: str, dataset_id: str) -> tuple[Tra
     run = TrainingRun.load(workspace, run_id)
     if run.dataset_id != dataset_id:
         raise ProjectError(
-            _("The run {id} has learned from other images. A project holds the runs on its images.").format(
-                id=run_id
-            )
+            _(
+                "The run {id} was trained on other photos. A project holds the models of its own photos."
+            ).format(id=run_id)
         )
     checked = _check_run(workspace, run)
     if checked.flaw:
@@ -270,7 +270,7 @@ def _check_run(workspace: Workspace, run: TrainingRun) -> _Checked:
     try:
         status = run_status(run)
         if status in ACTIVE:
-            return _flaw(_("it is not over."))
+            return _flaw(_("it has not ended."))
         if status not in ("finished", "stopped"):
             return _flaw(_("its training failed or was interrupted."))
         if not run.has_model:

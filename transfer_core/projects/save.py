@@ -59,7 +59,7 @@ def save_project(
         WorkspaceError: If a model is damaged, or writing fails.
     """
     if ImageDataset.load(workspace, plan.dataset.id) != plan.dataset:
-        raise ProjectError(_("The images have just been changed. Save the project once more."))
+        raise ProjectError(_("The photos have just been changed. Save the project again."))
     for source_id in plan.source_ids:
         _check_weights(workspace, source_id)
     with (
@@ -131,8 +131,8 @@ def _check_weights(workspace: Workspace, source_id: str) -> None:
     if not has_checksum(folder / ARRAYS_FILE, facts.weights_sha256):
         raise ProjectError(
             _(
-                "The weights of your own model “{title}” have been changed or damaged, so the runs that build on it "
-                "cannot go into a project. Delete these runs, or name the others with --run."
+                "The weights of your own model “{title}” were changed or damaged. Models that build on it "
+                "cannot go into a project. Delete those, or name the others with --run."
             ).format(title=facts.title)
         )
 

@@ -80,7 +80,7 @@ def parse_text(content: bytes, name: str, num_photos: int) -> dict[str, Any]:
         values = json.loads(content, object_pairs_hook=_without_duplicates)
         _look_through(values, has_any_character=name == _WRITTEN_BY_HAND)
     except (ValueError, TypeError, RecursionError) as error:
-        raise ProjectError(_("{file} does not hold what was expected.").format(file=name)) from error
+        raise ProjectError(_("The content of {file} is not valid.").format(file=name)) from error
     facts: dict[str, Any] = values
     return facts
 
@@ -122,4 +122,4 @@ def _look_through(values: object, has_any_character: bool) -> None:
 
 
 def _too_large(name: str) -> str:
-    return _("{file} is larger than any that belongs to this many photos.").format(file=name)
+    return _("{file} is too large for this number of photos.").format(file=name)

@@ -35,11 +35,7 @@ def version_of(values: dict[str, Any]) -> int:
     """
     version, made_with = values.get("version"), values.get("made_with")
     if values.get("format") != PROJECT_FORMAT or type(version) is not int or version < 1:
-        raise ProjectError(
-            _(
-                "This is not a project of Transfer Studio: project.json is another file. Choose a saved project."
-            )
-        )
+        raise ProjectError(_("This is not a project of Transfer Studio. Choose a saved project."))
     if version > PROJECT_VERSION:
         app = made_with.get("transfer_studio") if isinstance(made_with, dict) else None
         raise ProjectError(

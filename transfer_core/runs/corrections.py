@@ -44,7 +44,7 @@ def add_correction(
     dataset = dataset_of(workspace, run)
     if dataset is None:
         raise NotFoundError(
-            _("The images that this model learned from are gone, so the photo cannot be put among them.")
+            _("The training photos of this model were deleted, so this photo cannot join them.")
         )
     # Without earlier refusals, or one that repeats would not be reported again.
     collected = collect_files(

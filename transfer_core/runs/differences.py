@@ -38,7 +38,7 @@ def differences(runs: Sequence[TrainingRun]) -> list[Difference]:
     found = []
     images = tuple(f"{run.dataset_name}, version {run.dataset_version}" for run in runs)
     if len({(run.dataset_id, run.dataset_version) for run in runs}) > 1:
-        found.append(Difference("dataset", _("the images"), images))
+        found.append(Difference("dataset", _("the photos"), images))
     titles = _titles()
     for choice in TrainingConfig.__struct_fields__:
         values = tuple(getattr(run.config, choice) for run in runs)
@@ -54,7 +54,7 @@ def difference_sentence(found: Sequence[Difference]) -> str:
         found: What `differences` returned.
     """
     if not found:
-        return _("Nothing differs: the same choices on the same images.")
+        return _("Nothing differs: the same choices on the same photos.")
     *others, last = [difference.title for difference in found]
     if not others:
         return _("The only difference is {what}.").format(what=last)
@@ -79,7 +79,7 @@ def _counts(choice: str, config: TrainingConfig) -> bool:
 
 def _titles() -> dict[str, str]:
     return {
-        "backbone": _("the network"),
+        "backbone": _("the pretrained model"),
         "num_unfrozen_blocks": _("the depth of fine-tuning"),
         "epochs": _("the number of epochs"),
         "fine_tune_epochs": _("the number of fine-tuning epochs"),
@@ -88,26 +88,26 @@ def _titles() -> dict[str, str]:
         "batch_size": _("the batch size"),
         "dropout": _("the dropout"),
         "seed": _("the seed"),
-        "schedule": _("what learns when"),
-        "unfrozen_layers": _("the single layers that learn along"),
-        "weights": _("where training starts"),
+        "schedule": _("the schedule"),
+        "unfrozen_layers": _("the single trainable layers"),
+        "weights": _("the source of the weights"),
         "optimizer": _("the optimizer"),
         "momentum": _("the momentum"),
         "weight_decay": _("the weight decay"),
         "label_smoothing": _("the label smoothing"),
-        "class_weights": _("the weight of small classes"),
-        "oversampling": _("how often small classes are shown"),
-        "head": _("the new layers"),
+        "class_weights": _("the class weights"),
+        "oversampling": _("oversampling"),
+        "head": _("the type of last layer"),
         "hidden_units": _("the size of the hidden layer"),
         "early_stopping_patience": _("the patience of early stopping"),
         "layer_decay": _("the layer decay"),
-        "augmentation": _("how strongly photos are varied"),
-        "augmentation_kinds": _("in which ways photos are varied"),
+        "augmentation": _("the strength of augmentation"),
+        "augmentation_kinds": _("the kinds of augmentation"),
         "num_views": _("the number of views"),
-        "live_augmentation": _("whether photos are varied again each time"),
+        "live_augmentation": _("live augmentation"),
         "cache_dtype": _("the precision of the cache"),
-        "teacher": _("the model that taught"),
-        "teacher_share": _("how much the teaching model counts"),
-        "teacher_temperature": _("how much the teaching model's answers are softened"),
-        "train_on_all": _("whether the kept model is trained on all photos"),
+        "teacher": _("the teacher"),
+        "teacher_share": _("the weight of the teacher"),
+        "teacher_temperature": _("the temperature of the teacher"),
+        "train_on_all": _("training on all photos at the end"),
     }

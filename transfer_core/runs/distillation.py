@@ -87,15 +87,13 @@ def check_teacher(teacher: TrainingRun, dataset: ImageDataset) -> None:
         raise NotFoundError(_("The run {id} has no model that could teach.").format(id=teacher.id))
     if set(teacher.signature.class_names) != set(dataset.class_names):
         raise InvalidConfigError(
-            _(
-                "The teaching model knows other classes than these images have. Train it on these images first."
-            )
+            _("The teacher knows other classes than these photos have. Train it on these photos first.")
         )
     if not teacher.is_trained_on_all and _has_learned_from(teacher, dataset.images_in("validation")):
         raise InvalidConfigError(
             _(
-                "The teaching model has learned from photos that the small one would be checked with, so its accuracy "
-                "would look better than it is. Train the large model once more on the images as they are now."
+                "The teacher has learned from some validation photos of the small model. Its accuracy would "
+                "look too good. Train the large model again on the present photos."
             )
         )
 

@@ -36,6 +36,6 @@ def seen_in_training(
 def all_seen() -> str:
     """Say that photos cannot test a run, because all of them were in its training."""
     return _(
-        "The model has met all of these photos in its training, or photos that look the same, so they cannot test "
-        "it. Bring photos that it has never seen."
+        "The model has already seen all of these photos, or copies of them. Add photos that it has "
+        "never seen."
     )

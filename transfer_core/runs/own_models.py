@@ -40,9 +40,7 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
     if not (workspace.source_dir(run_id) / FACTS_FILE).is_file():
         run = TrainingRun.load(workspace, run_id)
         if run_status(run) in ACTIVE or not run.has_model:
-            raise TrainingError(
-                _("Only a run that is over and has kept a model can be built on. Train it to its end first.")
-            )
+            raise TrainingError(_("Only a finished model can be built on. Let its training end first."))
         network = get_backbone(run.backbone.network)
         model = load_model(run.folder)
         facts = {
@@ -56,9 +54,7 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
                 write_source_model(scratch, model, network, facts)
                 _move_in(workspace, scratch, workspace.sources_dir / run_id)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise damaged_file(
-                run.folder / MODEL_FILE, _("it is another network than the run says")
-            ) from error
+            raise damaged_file(run.folder / MODEL_FILE, _("its layers do not match its choices")) from error
     return get_backbone(run_id, workspace)
 
 
@@ -97,8 +93,8 @@ def delete_source(workspace: Workspace, source_id: str) -> None:
     if names:
         raise TrainingError(
             plural(
-                "{count} run builds on this model and needs it: {names}. Delete that run first.",
-                "{count} runs build on this model and need it: {names}. Delete these runs first.",
+                "{count} other model builds on this one: {names}. Delete that model first.",
+                "{count} other models build on this one: {names}. Delete those models first.",
                 len(names),
                 names=", ".join(names[:_MOST_NAMED]),
             )

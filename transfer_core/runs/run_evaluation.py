@@ -35,7 +35,7 @@ from transfer_core.inference.rejection import (
     Rejection,
     fit_rejection,
 )
-from transfer_core.language import _
+from transfer_core.language import _, percent
 from transfer_core.runs.leakage import all_seen, seen_in_training
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.out_of_fold import OutOfFold
@@ -212,9 +212,9 @@ def check_saved_model(
             if differing:
                 raise TrainingError(
                     _(
-                        "The saved model does not answer as the trained one did: a probability differs by "
-                        "{difference:.0%}. It was set aside as {file} in the folder of the run. Train it again."
-                    ).format(difference=float(differences.max()), file=REFUSED_MODEL_FILE)
+                        "The saved model answers differently: a probability differs by {difference}. It was set "
+                        "aside as {file} in the folder of the run. Train again."
+                    ).format(difference=percent(float(differences.max())), file=REFUSED_MODEL_FILE)
                 )
             on_progress(start + len(batch))
 
@@ -369,10 +369,9 @@ def none_left(split: Split) -> str:
     """Say that there are no images to evaluate a run on."""
     if split == "test":
         return _(
-            "There are no photos to test with that this run has never met. Bring some in a folder named test, or "
-            "score it on a folder of new photos."
+            "There are no test photos that this model has never seen. Add some in a folder named test, "
+            "or test it on a folder of new photos."
         )
     return _(
-        "None of the photos that this run was checked with is left, so it cannot be scored on them. Score "
-        "it on a folder of new photos, or train again."
+        "All validation photos of this model were deleted. Test it on a folder of new photos, or train again."
     )

@@ -105,15 +105,12 @@ RUN = FactsFile(
 SPLIT = FactsFile(
     "split.json",
     RunSplit,
-    lambda: _(
-        "So it is unknown which photos the run learned from. Test it on new photos, or train again to score it on "
-        "its own."
-    ),
+    lambda: _("So nobody knows which photos it learned from. Test it on new photos, or train again."),
 )
 EVALUATION = FactsFile(
     "evaluation.json",
     Evaluation,
-    lambda: _("The measured results are lost; the model itself still works."),
+    lambda: _("The results are lost; the model itself still works."),
     from_dict=Evaluation.from_dict,
     to_dict=Evaluation.to_dict,
 )
@@ -155,7 +152,7 @@ class RunFolder:
             NotFoundError: If it was.
         """
         if not RUN.exists(self.path):
-            raise NotFoundError(_("There is no run with the id {id} any more.").format(id=self.path.name))
+            raise NotFoundError(_("The run {id} does not exist any more.").format(id=self.path.name))
 
     def facts(self) -> RunFacts:
         """Read its choices and its dataset."""
@@ -220,7 +217,7 @@ class RunFolder:
             WorkspaceError: If another window has changed one of these fields as well, or writing fails.
         """
         if not self.path.is_dir():
-            raise NotFoundError(_("There is no run with the id {id} any more.").format(id=self.path.name))
+            raise NotFoundError(_("The run {id} does not exist any more.").format(id=self.path.name))
         with changing(self.path / NOTES.name):
             stored = self.notes()
             changed = msgspec.structs.replace(stored, **changes)
@@ -228,8 +225,8 @@ class RunFolder:
                 if getattr(stored, name) not in (getattr(seen, name), getattr(changed, name)):
                     raise WorkspaceError(
                         _(
-                            "These notes were changed in another window meanwhile, so this change was not made. "
-                            "Look at them as they are now, then make the change again."
+                            "Someone changed these notes in another window, so yours were not saved. Read them, then "
+                            "make your change again."
                         )
                     )
             self.write_notes(changed)

@@ -56,6 +56,6 @@ def resumable_run(workspace: Workspace, run_id: str) -> TrainingRun:
     """
     run = TrainingRun.load(workspace, run_id)
     if run_status(run) != "interrupted":
-        raise TrainingError(_("Only a run that was interrupted can go on, and this one was not."))
+        raise TrainingError(_("Only an interrupted training can continue, and this one was not interrupted."))
     run.check_resumable(ImageDataset.load(workspace, run.dataset_id))
     return run

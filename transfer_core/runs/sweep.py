@@ -187,8 +187,8 @@ def check_unchanged(workspace: Workspace, sweep: Sweep) -> ImageDataset:
     if any(not _goes_with(run, dataset) for run in sweep.runs):
         raise TrainingError(
             _(
-                "The photos have changed since these trainings began, so the others could not be compared with them. "
-                "Start again with the photos as they are now."
+                "The photos have changed since these trainings began. New ones could not be compared with "
+                "them. Start again with the present photos."
             )
         )
     return dataset

@@ -56,7 +56,7 @@ class SweepPlan(msgspec.Struct, frozen=True):
             TrainingError: If there is nothing to compare.
         """
         if len(set(depths)) < 2:
-            raise TrainingError(_("Choose at least two depths: one alone has nothing to be compared with."))
+            raise TrainingError(_("Choose at least two depths to compare."))
         num_seeds = 1 if dataset.split_by == "folds" else num_repeats
         plan = cls(new_id(), tuple(sorted(set(depths))), tuple(range(config.seed, config.seed + num_seeds)))
         for _depth, _seed, choices in plan.configs(config):

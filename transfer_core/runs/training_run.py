@@ -175,8 +175,8 @@ class TrainingRun:
         if load_checkpoint(self.folder, key) is None:
             raise TrainingError(
                 _(
-                    "The photos have changed since this training began, so it cannot go on where it was. Run it "
-                    "again with the photos as they are now."
+                    "The photos have changed since this training began, so it cannot continue. Train again with "
+                    "the present photos."
                 )
             )
 

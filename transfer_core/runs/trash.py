@@ -117,8 +117,8 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _no_run(run_id: str) -> str:
-    return _("There is no run with the id {id} any more.").format(id=run_id)
+    return _("The run {id} does not exist any more.").format(id=run_id)
 
 
 def _no_source(source_id: str) -> str:
-    return _("There is no own model with the id {id} any more.").format(id=source_id)
+    return _("The own model {id} does not exist any more.").format(id=source_id)

@@ -160,7 +160,7 @@ def _add(dataset: ImageDataset, files: Iterable[ImportedFile], progress: OnProgr
     after = replace(after, left_out=tuple(dict.fromkeys((*after.left_out, *noticed)))).save()
     _drop(dataset, after, {image.id for image in known})
     if len(known) == num_added:
-        raise IngestError(_("All of these photos are in your classes already, so nothing was added."))
+        raise IngestError(_("All of these photos are already in your classes, so nothing was added."))
 
 
 def _none_added(left_out: Sequence[LeftOut]) -> str:
@@ -299,7 +299,7 @@ def accept(dataset: ImageDataset, ids: Collection[str], class_name: str) -> Imag
         photos = _some_photos(dataset)
         after = take_over(dataset, photos, {image.id: name for image in photos.images if image.id in ids})
         if len(after.images) == len(dataset.images):
-            raise IngestError(_("These photos are not here any more, so none was added."))
+            raise IngestError(_("These photos were deleted, so none was added."))
         after = after.save()
         _drop(dataset, photos, ids)
     return after
@@ -363,7 +363,7 @@ def _photos(dataset: ImageDataset) -> ImageDataset | None:
 def _some_photos(dataset: ImageDataset) -> ImageDataset:
     photos = _photos(dataset)
     if photos is None:
-        raise NotFoundError(_("These photos are not here any more. Load the page again."))
+        raise NotFoundError(_("These photos were deleted. Load the page again."))
     return photos
 
 
@@ -447,7 +447,7 @@ def _remove_files(photos: ImageDataset, ids: Collection[str]) -> None:
 def _why_known(dataset: ImageDataset, image: ImageRecord) -> str:
     known = dataset.by_id.get(image.id)
     if known is None:
-        return _("you left this photo out before")
+        return _("you excluded this photo before")
     return _("the same photo is already in the class {class_name} ({name})").format(
         class_name=known.class_name, name=known.name
     )

@@ -89,21 +89,36 @@ def _reason_for_balance(dataset: ImageDataset) -> str:
 
 
 def depth_advice(plan: FreezePlan, num_train_images: int) -> DepthAdvice:
-    """Return the recommended depth as a sentence, and whether the planned one suits the number of images."""
+    """Return which depths to try, and whether the planned one suits the number of images."""
     most = _most_blocks(plan.backbone, num_train_images)
-    count = f"{num_train_images:,}"
-    sentences = [
-        _("Recommended with {count} training photos: only the new layer learns.").format(count=count)
-    ]
+    count = num_train_images
     if plan.num_unfrozen_blocks > most:
-        sentences.append(_("So deep, the network can memorize the photos instead of what they show."))
-    elif most and most == len(plan.backbone.blocks):
-        sentences.append(_("You can go deeper: compare a few depths."))
-    elif most:
-        sentences.append(
-            plural("Up to {count} block is worth a try.", "Up to {count} blocks are worth a try.", most)
+        text = plural(
+            "With {count} training photo, so many blocks can memorize it.",
+            "With {count} training photos, so many blocks can memorize them.",
+            count,
         )
-    return DepthAdvice(plan.num_unfrozen_blocks <= most, " ".join(sentences))
+        return DepthAdvice(False, text)
+    if most == 0:
+        text = plural(
+            "With {count} training photo, keep all blocks frozen.",
+            "With {count} training photos, keep all blocks frozen.",
+            count,
+        )
+    elif most == len(plan.backbone.blocks):
+        text = plural(
+            "With {count} training photo, any number of blocks can learn. Start with 0.",
+            "With {count} training photos, any number of blocks can learn. Start with 0.",
+            count,
+        )
+    else:
+        text = plural(
+            "With {count} training photo, let 0 to {most} blocks learn. Start with 0.",
+            "With {count} training photos, let 0 to {most} blocks learn. Start with 0.",
+            count,
+            most=most,
+        )
+    return DepthAdvice(True, text)
 
 
 def _most_blocks(backbone: Backbone, num_train_images: int) -> int:

@@ -47,9 +47,9 @@ def reason_against_all_photos(config: TrainingConfig) -> str:
         config: Every choice of the training.
     """
     if config.weights == "random":
-        return _("A model that starts from random weights keeps its validation photos apart.")
+        return _("A model that starts from random weights does not learn from its validation photos.")
     if config.teacher:
-        return _("A model that learns from another one keeps its validation photos apart.")
+        return _("A model that learns from a teacher does not learn from its validation photos.")
     return ""
 
 

@@ -8,6 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.records import ImageRecord
+from transfer_core.events import MOST_SCORED_PHOTOS, RunSnapshot
 from transfer_core.training.class_balance import oversampled
 from transfer_core.training.features.feature_table import FeatureTable
 from transfer_core.training.soft_targets import soft_targets
@@ -121,3 +125,43 @@ def epoch_order(labels: Array, has_oversampling: bool, seed: int, epoch: int) ->
     """
     draws = np.random.default_rng([seed, epoch])
     return oversampled(labels, draws) if has_oversampling else draws.permutation(len(labels))
+
+
+def scored_positions(num_images: int) -> Array:
+    """Return which validation images the log holds outcomes of: all, or `MOST_SCORED_PHOTOS`, evenly spread."""
+    return np.linspace(0, num_images - 1, min(num_images, MOST_SCORED_PHOTOS)).round().astype(int)
+
+
+def scored_images(dataset: ImageDataset) -> list[ImageRecord]:
+    """Return the validation images at `scored_positions`."""
+    validation = dataset.images_in("validation")
+    return [validation[place] for place in scored_positions(len(validation))]
+
+
+def photos_at(
+    dataset: ImageDataset, config: TrainingConfig, snapshot: RunSnapshot, num_photos: int
+) -> list[ImageRecord]:
+    """Return the photos that a training reads at its present step.
+
+    In a stage that reads none, these are the last ones that were read; before the first stage, an even choice.
+
+    Args:
+        dataset: The images.
+        config: Decides the order within an epoch.
+        snapshot: The fold of the events so far.
+        num_photos: Return at most so many, the latest last.
+    """
+    train = dataset.images_in("train")
+    read = [*train, *dataset.images_in("validation")]
+    if snapshot.phase in ("head", "fine_tune") and snapshot.epoch:
+        labels = np.array([dataset.class_index(image) for image in train])
+        order = epoch_order(labels, config.oversampling, config.seed, snapshot.epoch)
+        num_batches = -(-len(order) // config.batch_size)
+        batch = max(snapshot.step - 1, 0) % num_batches
+        read = [train[place] for place in order[: (batch + 1) * config.batch_size]]
+    elif snapshot.phase in ("features", "teacher"):
+        # Views of a photo and photos of a second extraction come after all others.
+        read = read[: max(snapshot.step % len(read) or len(read), num_photos)]
+    elif snapshot.phase is None:
+        read = read[:: max(len(read) // num_photos, 1)][:num_photos]
+    return read[-num_photos:]

@@ -233,7 +233,7 @@ def outcome_of_stop(
     is_behind = any(epoch.val_loss < reached.best_loss for epoch in reported if epoch.epoch >= num_epochs)
     has_model = math.isfinite(reached.best_loss)
     if is_behind or (has_checkpoint and not has_model):
-        return "interrupted", _("Stopped before it was back where it had been. It can still go on.")
+        return "interrupted", _("Stopped before it had caught up. It can still continue.")
     if not has_model:
-        return "stopped", _("Stopped before the new layer had learned anything: there is no model to keep.")
+        return "stopped", _("Stopped before the new layer had learned anything, so there is no model.")
     return "stopped", _("Stopped on request. The best model so far was kept.")

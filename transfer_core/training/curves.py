@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from transfer_core.events import EpochEnded, RunSnapshot
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, plural
 
 _FEWEST_EPOCHS = 4
 _EPOCHS_TO_MEMORISE = 3
@@ -42,7 +42,7 @@ def read_curves(snapshot: RunSnapshot, num_classes: int) -> list[str]:
     if any(not math.isfinite(epoch.loss) for epoch in snapshot.epochs):
         return [
             _(
-                "The loss is no longer a number: the steps were too big. Run it again with a tenth of the "
+                "The loss is no longer a number: the steps were too big. Train again with a tenth of the "
                 "learning rate."
             )
         ]
@@ -70,8 +70,8 @@ def _is_guessing(snapshot: RunSnapshot, num_classes: int) -> str | None:
     if best > chance + min(margin, 0.2) or min(later) < first * (1 - _CLEARLY):
         return None
     return _(
-        "After {count} epochs the model is no better than guessing. Look whether the photos are in the right classes, "
-        "and try another learning rate, larger or smaller by ten times."
+        "After {count} epochs the model is no better than guessing. Check that the photos are in the right classes. "
+        "Then try a learning rate ten times larger or smaller."
     ).format(count=len(snapshot.epochs))
 
 
@@ -84,8 +84,8 @@ def _stumbles(snapshot: RunSnapshot, _num_classes: int) -> str | None:
     if 3 * num_jumps < len(pairs) and not _rises(losses[0], losses[-1], _CLEARLY):
         return None
     return _(
-        "Training loss jumps about instead of falling: the steps are too big. Try a learning rate that is three to "
-        "ten times smaller."
+        "Training loss jumps instead of falling: the steps are too big. Try a learning rate three to ten times "
+        "smaller."
     )
 
 
@@ -98,10 +98,10 @@ def _memorises(snapshot: RunSnapshot, _num_classes: int) -> str | None:
     if num_since < _EPOCHS_TO_MEMORISE or not is_rising or last.loss >= best.loss:
         return None
     return plural(
-        "Validation loss has risen for {count} epoch while training loss falls: the model starts to memorise. More "
-        "photos or stronger augmentation help; epoch {kept} is kept.",
-        "Validation loss has risen for {count} epochs while training loss falls: the model starts to memorise. More "
-        "photos or stronger augmentation help; epoch {kept} is kept.",
+        "Validation loss has risen for {count} epoch while training loss falls. The model starts to memorize. More "
+        "photos or stronger augmentation help. Epoch {kept} is kept.",
+        "Validation loss has risen for {count} epochs while training loss falls. The model starts to memorize. More "
+        "photos or stronger augmentation help. Epoch {kept} is kept.",
         num_since,
         kept=best.epoch,
     )
@@ -113,12 +113,12 @@ def _still_improves(snapshot: RunSnapshot, _num_classes: int) -> str | None:
     if min(losses[-num_last:]) > min(losses[:-num_last]) * (1 - _HARDLY):
         return None
     if snapshot.outcome is None:
-        return _("Validation loss still falls: the model gets better.")
+        return _("Validation loss still falls: the model is getting better.")
     # More epochs cannot help a model that knows all its photos, or that stopped getting better by itself.
     has_run_out = snapshot.epochs[-1].epoch >= snapshot.num_epochs
     if _knows_its_photos(snapshot) or not has_run_out:
         return None
-    return _("Validation loss was still falling at the end: more epochs would make the model better.")
+    return _("Validation loss was still falling at the end. More epochs may help.")
 
 
 def _was_done_early(snapshot: RunSnapshot, _num_classes: int) -> str | None:
@@ -143,7 +143,7 @@ def _is_perfect(snapshot: RunSnapshot, _num_classes: int) -> str | None:
     if best is None or best.val_accuracy < 1 or count >= _FEW_VALIDATION_IMAGES:
         return None
     return _(
-        "All {count} validation photos are right, but they are few: try it on more photos that it never saw."
+        "All {count} validation photos are correct, but they are few. Try it on more new photos."
     ).format(count=count)
 
 
@@ -153,9 +153,9 @@ def _does_not_fit(snapshot: RunSnapshot, _num_classes: int) -> str | None:
         return None
     if _still_improves(snapshot, _num_classes):
         return None
-    return _(
-        "Training accuracy is only {accuracy:.0%}: let more blocks learn, or choose a larger model."
-    ).format(accuracy=best.accuracy)
+    return _("Training accuracy is only {accuracy}: let more blocks learn, or choose a larger model.").format(
+        accuracy=percent(best.accuracy)
+    )
 
 
 def _has_a_gap(snapshot: RunSnapshot, _num_classes: int) -> str | None:
@@ -163,9 +163,9 @@ def _has_a_gap(snapshot: RunSnapshot, _num_classes: int) -> str | None:
     if best is None or best.accuracy - best.val_accuracy < _WIDE_GAP:
         return None
     return _(
-        "Training accuracy is {train:.0%}, validation accuracy {validation:.0%}: more photos, or stronger "
-        "augmentation, close this gap."
-    ).format(train=best.accuracy, validation=best.val_accuracy)
+        "Training accuracy is {train}, validation accuracy {validation}. More photos or stronger augmentation can "
+        "close this gap."
+    ).format(train=percent(best.accuracy), validation=percent(best.val_accuracy))
 
 
 def _present_phase(snapshot: RunSnapshot) -> list[EpochEnded]:

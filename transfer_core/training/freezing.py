@@ -74,8 +74,8 @@ class FreezePlan:
         if backbone.is_frozen_only and config.unfreezes:
             raise InvalidConfigError(
                 _(
-                    "{title} looks at each photo several times, so all of it is frozen. Unfreeze no blocks or "
-                    "layers, or choose another model."
+                    "{title} looks at each photo several times, so all of it is frozen. Choose 0 blocks, or "
+                    "choose another model."
                 ).format(title=backbone.title)
             )
         is_from_scratch = config.weights == "random"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from msgspec import structs
 
 from transfer_core.config import TrainingConfig
 from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, StartScored, TrainingEvent
-from transfer_core.training.batches import LabelledFeatures
+from transfer_core.training.batches import LabelledFeatures, scored_positions
 from transfer_core.training.checkpoint import Arrays, Checkpoint, Progress
 from transfer_core.training.classifier import set_linear_head
 from transfer_core.training.compiled_tail import CompiledTail
@@ -163,9 +164,18 @@ class PhaseTrainer:
         if not isinstance(self.data.train, LabelledFeatures):
             return
         train, validation = (
-            _scores(self.predict(split), split.labels) for split in (self.data.train, self.data.validation)
+            Scores.of(self.predict(split), split.labels) for split in (self.data.train, self.data.validation)
         )
-        self._emit(StartScored(self._clock(), *train, *validation))
+        self._emit(
+            StartScored(
+                self._clock(),
+                train.loss,
+                train.accuracy,
+                validation.loss,
+                validation.accuracy,
+                validation.correct,
+            )
+        )
 
     def _train_epoch(self) -> bool:
         """Train on every image once, then validate. Return whether the loss is finite."""
@@ -186,7 +196,7 @@ class PhaseTrainer:
             set_linear_head(self._tail, self._goal, share**2)
         scored = self._validate()
         if scored is not None:
-            ended = self._end_epoch(epoch, *scored, is_whole=is_whole)
+            ended = self._end_epoch(epoch, scored, is_whole=is_whole)
             # Resuming behind a partial epoch would lead to other weights.
             if is_whole and is_in_bounds and math.isfinite(ended.val_loss):
                 self._save_if_older_than(_SECONDS_BETWEEN_CHECKPOINTS, ended.time)
@@ -220,8 +230,8 @@ class PhaseTrainer:
             progress.step / self._num_batches,
         )
 
-    def _validate(self) -> tuple[float, float] | None:
-        """Return validation loss and accuracy, or None if a stop cannot wait for them."""
+    def _validate(self) -> Scores | None:
+        """Return the scores of the validation images, or None if a stop cannot wait for them."""
         validation: LabelledFeatures = self.data.validation
         parts: list[Array] = []
         stop_seen_at: float | None = None
@@ -235,11 +245,12 @@ class PhaseTrainer:
                 return None
             parts.append(self._tail.predict_on_batch(features))
         self._validation_seconds = time.monotonic() - self._paused_seconds - began
-        return _scores(np.concatenate(parts), validation.labels)
+        return Scores.of(np.concatenate(parts), validation.labels)
 
-    def _end_epoch(self, epoch: int, val_loss: float, val_accuracy: float, *, is_whole: bool) -> EpochEnded:
+    def _end_epoch(self, epoch: int, validation: Scores, *, is_whole: bool) -> EpochEnded:
         """Keep the weights if they are the best. A partial epoch, after a stop, is not counted as done."""
         progress = self._progress
+        val_loss = validation.loss
         now = self._clock()
         ended = EpochEnded(
             now,
@@ -248,9 +259,10 @@ class PhaseTrainer:
             progress.loss,
             progress.accuracy,
             val_loss,
-            val_accuracy,
+            validation.accuracy,
             self._learning_rate(),
             process_memory(),
+            validation.correct,
         )
         # NaN compares as not less, so it is never the best.
         if val_loss < progress.best_loss:
@@ -282,11 +294,28 @@ class PhaseTrainer:
         return float(schedule(self._tail.optimizer.iterations - 1))
 
 
-def _scores(probabilities: Array, labels: Array) -> tuple[float, float]:
-    """Return mean cross-entropy and accuracy."""
-    right = probabilities[np.arange(len(labels)), labels]
-    loss = float(np.mean(-np.log(np.clip(right, _EPSILON, 1.0))))
-    return loss, float(np.mean(probabilities.argmax(axis=1) == labels))
+@dataclass(frozen=True)
+class Scores:
+    """Scores of the images of one split.
+
+    Args:
+        loss: Mean cross-entropy.
+        accuracy: 0-1.
+        correct: A digit for each image at `scored_positions`.
+    """
+
+    loss: float
+    accuracy: float
+    correct: str = ""
+
+    @classmethod
+    def of(cls, probabilities: Array, labels: Array) -> Scores:
+        """Return the scores of softmax outputs, `[num_images, num_classes]`."""
+        of_truth = probabilities[np.arange(len(labels)), labels]
+        loss = float(np.mean(-np.log(np.clip(of_truth, _EPSILON, 1.0))))
+        is_correct = probabilities.argmax(axis=1) == labels
+        digits = "".join("01"[correct] for correct in is_correct[scored_positions(len(labels))].tolist())
+        return cls(loss, float(np.mean(is_correct)), digits)
 
 
 def _plus(progress: Progress, loss: float, accuracy: float, num_more: int) -> Progress:

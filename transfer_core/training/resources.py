@@ -130,7 +130,7 @@ def _what_fits(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset, 
     for depth in range(plan.num_unfrozen_blocks - 1, -1, -1):
         if estimate_memory(plan.with_unfrozen(depth), config, dataset) <= usable:
             return _("Unfreezing {count} blocks would fit.").format(count=depth)
-    return _("Close other programs, or take a smaller network.")
+    return _("Close other programs, or choose a smaller model.")
 
 
 def _size(num_bytes: int, rounded: Callable[[float], int] = math.ceil) -> str:

@@ -201,9 +201,7 @@ def signature_damaged(folder: Path, reason: str) -> WorkspaceError:
 
 
 def _cost() -> str:
-    return _(
-        "It names the classes of the model, which cannot answer without it. Restore the file from a copy."
-    )
+    return _("The model cannot answer without it. Restore the file from a copy.")
 
 
 _SIGNATURE = FactsFile(SIGNATURE_FILE, ModelSignature, _cost)

@@ -9,14 +9,15 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from transfer_core.backbones.backbone import Block
+from transfer_core.backbones.backbone import Backbone, Block
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WorkspaceError
 from transfer_core.events import MeasuredStage, Phase, Stage
 from transfer_core.files import read_json, write_json
 from transfer_core.schema import decoded
-from transfer_core.training.schedule import PlannedPhase
+from transfer_core.training.all_photos import trains_on_all
+from transfer_core.training.schedule import PlannedPhase, planned_phases
 
 RATES_FILE = "rates.json"
 # Of a small laptop, until a run was measured: multiplications per second, and seconds for each thing.
@@ -92,6 +93,43 @@ def planned_stages(
             f"{phase} {config.backbone}" in factors or not seconds,
         )
         for phase, seconds in stages
+    )
+
+
+def estimated_seconds(
+    config: TrainingConfig,
+    dataset: ImageDataset,
+    backbone: Backbone,
+    cache_dir: Path,
+    num_read: int = 0,
+) -> float:
+    """Estimate how long a whole run will take, its final check included.
+
+    Args:
+        config: Every choice of the run.
+        dataset: Labelled images with their split.
+        backbone: The backbone that the config names.
+        cache_dir: Where the rates of earlier runs are.
+        num_read: Images whose pooled features are cached. That saves time only where all blocks are frozen.
+
+    Raises:
+        InvalidConfigError: If the backbone has no such blocks or layers.
+    """
+    phases = planned_phases(config, backbone)
+    is_frozen = phases[-1].plan.is_all_frozen
+    num_images = len(dataset.images)
+    stages = planned_stages(
+        phases,
+        config,
+        dataset,
+        (),
+        0 if config.weights == "random" else num_images,
+        cache_dir,
+        is_trained_on_all=trains_on_all(config),
+    )
+    share_unread = 1 - num_read / max(num_images, 1) if is_frozen else 1.0
+    return sum(
+        seconds * (share_unread if phase == "features" else 1.0) for phase, seconds, _is_measured in stages
     )
 
 

@@ -160,7 +160,7 @@ def train(
         if reason := reason_against_head(config):
             raise InvalidConfigError(reason)
         if config.teacher and teacher_outputs is None:
-            raise InvalidConfigError(_("The teacher {id} cannot be asked here.").format(id=config.teacher))
+            raise InvalidConfigError(_("The teacher {id} is not available here.").format(id=config.teacher))
         trainer = _trainer_class()(
             readable,
             config,

@@ -32,6 +32,7 @@ from transfer_core.events import (
 )
 from transfer_core.language import _
 from transfer_core.training.all_photos import AllPhotos, set_weights, trains_on_all, weights_of_training
+from transfer_core.training.batches import scored_images
 from transfer_core.training.checkpoint import (
     Arrays,
     Checkpoint,
@@ -248,8 +249,8 @@ class Trainer:
             delete_checkpoints(self._output_dir)
             raise TrainingError(
                 _(
-                    "The training went out of bounds: its loss is no longer a number. A smaller learning rate "
-                    "helps; try a tenth of {rate:g}."
+                    "The training failed: its loss is no longer a number. A smaller learning rate helps; try a "
+                    "tenth of {rate:g}."
                 ).format(rate=phase.learning_rate)
             )
         return "stopped", _(
@@ -315,7 +316,8 @@ class Trainer:
                 self.out_of_fold = out_of_fold
                 return outcome, ""
             message = _(
-                "Training on all photos went out of bounds. The model of the training photos was kept."
+                "Training on all photos failed: its loss is no longer a number. The model of the training "
+                "photos was kept."
             )
         except FeaturesStoppedError:
             outcome = "stopped"
@@ -345,7 +347,12 @@ class Trainer:
         )
         if progress == Progress():
             num_epochs = self._config.num_epochs_in_all
-            self._emit(RunStarted(self._clock(), num_train, num_validation, num_epochs, stages=stages))
+            scored = tuple(image.id for image in scored_images(self._dataset))
+            self._emit(
+                RunStarted(
+                    self._clock(), num_train, num_validation, num_epochs, stages=stages, scored_ids=scored
+                )
+            )
         else:
             self._emit(RunResumed(self._clock(), len(progress.epochs), stages=stages))
 

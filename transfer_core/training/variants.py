@@ -13,7 +13,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WorkspaceError
 from transfer_core.facts_file import FactsFile
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, plural
 from transfer_core.schema import Text
 from transfer_core.training.features.feature_cache import FeaturesStoppedError, pooled_features
 from transfer_core.training.head_choice import choose_head
@@ -182,8 +182,9 @@ def recommended_variant(dataset: ImageDataset, backbone: Backbone, cache_dir: Pa
             num_points,
         )
     )
-    found = _("Cross-validated here: {accuracy:.1%} instead of {plain_accuracy:.1%}.").format(
-        accuracy=choice.accuracies[variant.name], plain_accuracy=choice.accuracies[backbone.name]
+    found = _("Cross-validation on your photos: {accuracy} instead of {plain_accuracy}.").format(
+        accuracy=percent(choice.accuracies[variant.name], 1),
+        plain_accuracy=percent(choice.accuracies[backbone.name], 1),
     )
     return variant, f"{cost} {found}"
 

@@ -306,7 +306,5 @@ def _failure_message(error: BaseException) -> str:
         case KeyboardInterrupt():
             return _("Interrupted from the keyboard.")
         case MemoryError():
-            return _(
-                "The memory of this computer was not enough. A smaller batch size or fewer unfrozen blocks help."
-            )
-    return _("Something went wrong that the app did not expect ({kind}).").format(kind=type(error).__name__)
+            return _("This computer ran out of memory. A smaller batch size or fewer unfrozen blocks help.")
+    return _("Something unexpected went wrong ({kind}).").format(kind=type(error).__name__)

@@ -187,14 +187,13 @@ def _send(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
 
 def _broken_message(error: Exception) -> str:
     return _(
-        "The process that trains could not be used and was ended ({reason}). Let the run go on from its last "
-        "checkpoint."
+        "The training process failed and was ended ({reason}). Continue from the last checkpoint."
     ).format(reason=f"{type(error).__name__}: {error}"[:_MAX_REASON_LENGTH])
 
 
 def _died_message(code: int) -> str:
     return _(
-        "The process that trained this run ended unexpectedly (code {code}). Most often the memory of the computer "
-        "was not enough: close other programs, then let the run go on from its last checkpoint. If it happens "
-        "again, run it with a smaller batch size or fewer unfrozen blocks."
+        "The training process ended unexpectedly (code {code}). Most often the computer ran out of "
+        "memory. Close other programs, then continue from the last checkpoint. If it happens again, "
+        "use a smaller batch size or fewer unfrozen blocks."
     ).format(code=code)

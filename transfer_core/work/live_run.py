@@ -118,7 +118,7 @@ def request_stop_elsewhere(run: TrainingRun) -> None:
         (run.folder / STOP_FILE).touch()
     except OSError as error:
         raise WorkspaceError(
-            _("The run {id} could not be asked to stop: {reason}.").format(
+            _("The run {id} could not be stopped: {reason}.").format(
                 id=run.id, reason=error.strerror or error
             )
         ) from error

@@ -30,6 +30,7 @@ TaskKind = Literal[
     "scoring",
     "answers",
     "average heat",
+    "explanation",
     "download",
     "project saving",
     "project opening",
@@ -138,9 +139,7 @@ class Task(Generic[Result]):
         """Why there is no result, as a sentence for a person; empty when nothing went wrong."""
         if self.error is None or isinstance(self.error, TransferStudioError):
             return str(self.error or "")
-        return _("Something went wrong that the app did not expect ({kind}).").format(
-            kind=type(self.error).__name__
-        )
+        return _("Something unexpected went wrong ({kind}).").format(kind=type(self.error).__name__)
 
     def report(self, progress: TaskProgress) -> None:
         """Replace the progress. Called by the work."""
@@ -213,10 +212,7 @@ class Task(Generic[Result]):
             reason: Why no thread could be started for it; empty when it was stopped while it waited.
         """
         if reason:
-            text = _(
-                "This could not start, because the system would not begin the work ({reason}). Close other "
-                "programs, then try again."
-            )
+            text = _("This could not start ({reason}). Close other programs, then try again.")
             self.error = TransferStudioError(text.format(reason=reason))
         self.close()
 

@@ -57,14 +57,13 @@ class TrainingTask(Task[None]):
         log = self.live.log
         if reason:
             message = _(
-                "The training could not start, because the system would not begin the work ({reason}). Close other "
-                "programs, then start the training again."
+                "The training could not start ({reason}). Close other programs, then start it again."
             ).format(reason=reason)
             self.error = TrainingError(message)
             with suppress(WorkspaceError):
                 log.append(RunEnded(time.time(), "interrupted", message))
         elif log.snapshot.started_at is None:
-            log.append(RunEnded(time.time(), "stopped", _("Stopped before its turn had come.")))
+            log.append(RunEnded(time.time(), "stopped", _("Stopped before it began.")))
         self.close()
 
     def close(self) -> None:
@@ -166,7 +165,7 @@ class Trainings:
             WorkspaceError: If writing fails.
         """
         if self.status(run_id) in ACTIVE:
-            raise TrainingError(_("A run that is being trained cannot be deleted. Stop it first."))
+            raise TrainingError(_("A running training cannot be deleted. Stop it first."))
         move_to_trash(self.workspace, run_id)
 
     def undo_delete(self, run_id: str) -> None:

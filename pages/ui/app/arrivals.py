@@ -123,6 +123,27 @@ class Recording:
     problem: str = ""
 
 
+@dataclass
+class CardMessages:
+    """The messages of the class cards in the quick start.
+
+    Args:
+        page: Made by the browser for each time that it loads the page.
+        num_messages: Messages that were processed.
+        is_under_way: Whether more photos follow at once.
+        is_shown: Whether the page was drawn after the latest change.
+        deleted: Name of the class that was deleted by the latest message; empty if none was.
+        problem: Error message for the person.
+    """
+
+    page: str
+    num_messages: int = 0
+    is_under_way: bool = False
+    is_shown: bool = True
+    deleted: str = ""
+    problem: str = ""
+
+
 @dataclass(frozen=True)
 class Accepted:
     """Photos that have waited without a label and were added to a class last.

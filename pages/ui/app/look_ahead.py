@@ -49,6 +49,12 @@ def show_look_ahead(session: Session) -> None:
         st.fragment(_show_count, run_every=None if task.is_over else "2s")(session)
 
 
+def num_photos_read(session: Session) -> int:
+    """Return how many of the chosen photos the chosen model has read, of those read ahead."""
+    task = _task_of(session)
+    return task.progress.num_done if task else 0
+
+
 def _show_count(session: Session) -> None:
     task = _task_of(session)
     if task and task.progress.num_all:

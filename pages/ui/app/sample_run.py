@@ -4,28 +4,43 @@ from __future__ import annotations
 
 from pages.ui.app.process import recommendation, trainings, workspace
 from pages.ui.app.session import Session
-from transfer_core.config import TrainingConfig
+from transfer_core.backbones.registry import DEFAULT_BACKBONE
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import get_sample
 from transfer_core.runs.run_status import ACTIVE
+from transfer_core.runs.training_run import TrainingRun
 
 
 def take_sample(session: Session, name: str) -> ImageDataset:
     """Create a dataset from a built-in sample and choose it."""
     sample = get_sample(name)
     dataset = add_files(create_dataset(workspace(), sample.title, sample=sample.name), sample.files())
-    session.dataset_id = dataset.id
+    session.choose_dataset(dataset.id)
     return dataset
 
 
+def leave_model_of_other_photos(session: Session) -> None:
+    """Stop showing a finished model if other photos were chosen since."""
+    if session.run_id is None or session.dataset_id is None:
+        return
+    is_of_others = TrainingRun.load(workspace(), session.run_id).dataset_id != session.dataset_id
+    if is_of_others and trainings().status(session.run_id) not in ACTIVE:
+        session.choose_dataset(session.dataset_id)
+
+
 def start_recommended(session: Session) -> None:
-    """Train on the chosen photos with the recommended choices. Does nothing while this person's training is active."""
+    """Train on the chosen photos with the chosen backbone, or the default, and the recommended choices.
+
+    Does nothing while this person's training is active.
+    """
     dataset = session.dataset
     if dataset is None or (session.run_id and trainings().status(session.run_id) in ACTIVE):
         return
     session.has_own_choices = False
-    session.config = recommendation(dataset.id, dataset.version, TrainingConfig().backbone).config
+    session.config = recommendation(
+        dataset.id, dataset.version, session.backbone_name or DEFAULT_BACKBONE
+    ).config
     session.choose_backbone(session.config.backbone)
     session.choose_depth(session.config.num_unfrozen_blocks)
     session.follow(trainings().submit(dataset, session.config))

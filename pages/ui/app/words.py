@@ -126,6 +126,18 @@ def count_words(count: int) -> str:
     return f"{count:,}"
 
 
+def learning_words(num_trainable: int, num_frozen: int) -> str:
+    """Return how many values of a network learn, such as `"0.4 of 3.4 million values learn"`."""
+    total = num_trainable + num_frozen
+    if num_trainable >= 50_000 and total >= 1_000_000:
+        return _("{trainable:.1f} of {total:.1f} million values learn").format(
+            trainable=num_trainable / 1e6, total=total / 1e6
+        )
+    return _("{trainable} of {total} values learn").format(
+        trainable=count_words(num_trainable), total=count_words(total)
+    )
+
+
 def depth_words(num_unfrozen_blocks: int, num_blocks: int) -> str:
     """Return how much of a network is trainable."""
     if num_unfrozen_blocks == 0:

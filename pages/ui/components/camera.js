@@ -5,6 +5,7 @@
 
 const VIEW_CHECKED_EVERY = 100; // milliseconds
 const LOST_AFTER = 10_000; // milliseconds without an answer
+const CAMERA_IS_ON = "transfer-studio-camera-is-on";
 const GONE_AFTER = 500; // milliseconds; the page may draw the component again at another place
 
 // Returns a camera that is switched on and off by its buttons, and off as soon as its view is left.
@@ -76,7 +77,8 @@ function createCamera(settings, steps) {
         camera.show();
     };
 
-    const switchOn = async () => {
+    // Without a click nobody expects the focus to move.
+    const switchOn = async (click) => {
         const { words } = camera.data;
         if (!window.isSecureContext || !navigator.mediaDevices) return explain(words.insecure);
         const video = { facingMode: { ideal: "environment" }, width: { ideal: settings.videoWidth } };
@@ -99,10 +101,13 @@ function createCamera(settings, steps) {
         const unplugged = () => camera.switchOff(camera.data.words.unplugged);
         camera.stream.getTracks().forEach((track) => (track.onended = unplugged));
         camera.find("video").srcObject = camera.stream;
+        document.dispatchEvent(new CustomEvent(CAMERA_IS_ON, { detail: camera }));
         steps.begin?.();
         explain("");
-        camera.find(settings.focused).focus();
+        if (click) camera.find(settings.focused).focus();
     };
+
+    camera.switchOn = switchOn;
 
     const attach = () => {
         camera.find(".start").onclick = switchOn;
@@ -111,6 +116,8 @@ function createCamera(settings, steps) {
         steps.attach?.();
     };
 
+    // A phone gives its camera to one view only.
+    document.addEventListener(CAMERA_IS_ON, ({ detail }) => detail !== camera && camera.stream && camera.switchOff());
     return camera;
 }
 
@@ -150,5 +157,31 @@ function leadsAway(event) {
 function isAppReached() {
     const state = document.querySelector("[data-testid=stApp]")?.dataset.testConnectionState;
     return state === undefined || state === "CONNECTED";
+}
+
+// Lets a button be held with a pointer or a key. `isHeld` says whether it is.
+function holdToPress(button, press, release, isHeld) {
+    const isHoldKey = (event) => event.key === " " || event.key === "Enter";
+    button.onpointerdown = (event) => {
+        if (event.button !== 0) return;
+        button.setPointerCapture(event.pointerId);
+        press();
+    };
+    button.onpointerup = button.onpointercancel = button.onlostpointercapture = button.onblur = release;
+    button.oncontextmenu = (event) => event.preventDefault();
+    button.onkeydown = (event) => {
+        if (!isHoldKey(event)) return;
+        event.preventDefault();
+        if (!event.repeat) press();
+    };
+    button.onkeyup = (event) => {
+        if (!isHoldKey(event)) return;
+        event.preventDefault();
+        release();
+    };
+    // Neither a pointer nor a key: a screen reader or a voice presses, and cannot hold.
+    button.onclick = (event) => {
+        if (event.detail === 0) (isHeld() ? release : press)();
+    };
 }
 

@@ -106,32 +106,7 @@ function createRecorder() {
             sentence = "";
             camera.show();
         };
-        attachRecord(camera.find(".record"));
-    };
-
-    const attachRecord = (button) => {
-        const isHoldKey = (event) => event.key === " " || event.key === "Enter";
-        button.onpointerdown = (event) => {
-            if (event.button !== 0) return;
-            button.setPointerCapture(event.pointerId);
-            press();
-        };
-        button.onpointerup = button.onpointercancel = button.onlostpointercapture = button.onblur = release;
-        button.oncontextmenu = (event) => event.preventDefault();
-        button.onkeydown = (event) => {
-            if (!isHoldKey(event)) return;
-            event.preventDefault();
-            if (!event.repeat) press();
-        };
-        button.onkeyup = (event) => {
-            if (!isHoldKey(event)) return;
-            event.preventDefault();
-            release();
-        };
-        // Neither a pointer nor a key: a screen reader or a voice presses, and cannot hold.
-        button.onclick = (event) => {
-            if (event.detail === 0) (recording ? release : press)();
-        };
+        holdToPress(camera.find(".record"), press, release, () => recording !== null);
     };
 
     const camera = createCamera(SETTINGS, { attach, show, takeAnswer, end: release, abandon: forget });

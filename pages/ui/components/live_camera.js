@@ -3,6 +3,7 @@
 const SHORTEST_PAUSE = 66; // milliseconds between two frames
 const SILENT_AFTER = 60_000; // milliseconds; a server that loads a model or trains beside takes long too
 const RATE_OVER = 3_000; // milliseconds
+const SPOKEN_EVERY = 2_000; // milliseconds between two sentences for a screen reader
 const SETTINGS = {
     videoWidth: 640,
     longestSide: 448, // more than most networks look at
@@ -14,13 +15,30 @@ export default drawOne(createLiveCamera);
 
 function createLiveCamera() {
     let viewing = null; // from switching on to switching off
+    let isSwitchedOff = false; // by the person, who then also switches it on again
 
     const show = () => {
-        camera.find(".waiting").textContent = camera.data.words.waiting;
+        for (const name of ["waiting", "keep"]) camera.find(`.${name}`).textContent = camera.data.words[name];
+        camera.find(".keep").hidden = !camera.data.keeps_photos;
+    };
+
+    const attach = async () => {
+        camera.find(".keep").onclick = keepPhoto;
+        camera.find(".stop").addEventListener("click", () => (isSwitchedOff = true));
+        if (viewing || !camera.data.has_camera) return;
+        if (!(await isCameraThere())) return camera.send("missing", true);
+        if (!isSwitchedOff && (await isCameraAllowed())) camera.switchOn();
+    };
+
+    const keepPhoto = () => {
+        const content = camera.takeFrame();
+        if (content) camera.send("photo", { id: newId(), content });
     };
 
     const begin = () => {
+        isSwitchedOff = false;
         camera.find(".answers").replaceChildren();
+        camera.find(".spoken").textContent = "";
         camera.find(".rate").textContent = "";
         camera.find(".waiting").hidden = false;
         viewing = { id: newId(), number: 0, isWaiting: false, sentAt: 0, answeredAt: [] };
@@ -53,6 +71,7 @@ function createLiveCamera() {
         find(".waiting").hidden = true;
         showAnswers(find(".answers"), data.answers);
         const now = Date.now();
+        speak(now, data.answers.map(({ said }) => said).join(", "));
         viewing.answeredAt = [...viewing.answeredAt, now].filter((time) => now - time < RATE_OVER);
         const [first] = viewing.answeredAt;
         if (now - first < RATE_OVER / 3) return;
@@ -60,8 +79,28 @@ function createLiveCamera() {
         find(".rate").textContent = data.words.rate.replace("{count}", rate.toFixed(rate < 3 ? 1 : 0));
     };
 
-    const camera = createCamera(SETTINGS, { show, takeAnswer, begin, end });
+    const speak = (now, said) => {
+        if (now - (viewing.spokenAt ?? 0) < SPOKEN_EVERY || camera.find(".spoken").textContent === said) return;
+        viewing.spokenAt = now;
+        camera.find(".spoken").textContent = said;
+    };
+
+    const camera = createCamera(SETTINGS, { attach, show, takeAnswer, begin, end });
     return camera;
+}
+
+async function isCameraThere() {
+    if (!window.isSecureContext || !navigator.mediaDevices) return false;
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    return devices.some(({ kind }) => kind === "videoinput");
+}
+
+async function isCameraAllowed() {
+    try {
+        return (await navigator.permissions.query({ name: "camera" })).state === "granted";
+    } catch {
+        return false; // a browser that does not know this permission
+    }
 }
 
 // Rows are kept and only their numbers changed, so that the style sheet can move the bars.
@@ -78,7 +117,6 @@ function showAnswers(place, answers) {
 function newBlock() {
     const block = document.createElement("section");
     block.append(newPart("p", "title"), newPart("p", "said"), newPart("div", "bars"));
-    block.querySelector(".said").setAttribute("role", "status");
     return block;
 }
 
@@ -89,7 +127,7 @@ function showBars(bars, { bars: rows, best }) {
         write(label, name);
         label.classList.toggle("best", name === best);
         track.firstChild.style.transform = `scaleX(${score})`;
-        write(number, score.toLocaleString(undefined, { style: "percent" }));
+        write(number, `${Math.round(score * 100)}\u00a0%`);
         number.classList.toggle("best", name === best);
     });
     while (bars.children.length > rows.length * 3) bars.lastChild.remove();

@@ -115,10 +115,17 @@ def _show_archive(session: Session, dataset: ImageDataset | None) -> None:
     label = _("A zip or tar of a folder whose subfolders are the classes")
     file = archive_field(label, f"zip-{session.num_files_taken}")
     if file:
-        guarded(_take_archive)(session, extended, file)
+        guarded(take_archive)(session, extended, file)
 
 
-def _take_archive(session: Session, dataset: ImageDataset | None, file: UploadedFile) -> None:
+def take_archive(session: Session, dataset: ImageDataset | None, file: UploadedFile) -> None:
+    """Add the photos of a zip or tar, with a bar; ask first what its folders mean where that is unclear.
+
+    Args:
+        session: Gets the dataset.
+        dataset: Gets the photos. None creates a dataset.
+        file: The archive. Its memory is freed.
+    """
     if not is_answered(session, file.file_id):
         return
     before = dataset or create_dataset(workspace(), file.name.split(".")[0])

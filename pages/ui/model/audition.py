@@ -1,4 +1,4 @@
-"""The audition: try the available models on the person's images and compare accuracy with time."""
+"""The audition: compare accuracy and time of the available models on the person's photos."""
 
 from __future__ import annotations
 
@@ -19,22 +19,28 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.evaluation.audition import AuditionScore, best_trade_off
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, plural
 from transfer_core.work.task import TaskProgress
 
 
 def show_audition(session: Session) -> None:
-    """Draw a hint without images, the choice of models, the progress, or the result."""
-    st.subheader(_("Which one fits my images?"), anchor=False, help=explain("audition"))
+    """Draw a hint without photos; else the choice of models, the progress, or the result."""
     dataset = session.dataset
     if dataset is None or len(dataset.class_names) < 2:
-        st.caption(_("When your images are there, come back: here the models try them in seconds."))
+        st.caption(_("Add photos first; then you can compare models here."))
         return
+    with st.expander(
+        _("Compare models on your photos"), icon=":material/leaderboard:", key="audition", expanded=True
+    ):
+        _show_for(session, dataset)
+
+
+def _show_for(session: Session, dataset: ImageDataset) -> None:
     task = audition_of(dataset)
     if task is None:
         guarded(_show_start)(dataset)
     elif not task.is_over:
-        show_task(task, _progress_words, name="audition", stop=_("Stop trying"))
+        show_task(task, _progress_words, name="audition", stop=_("Stop comparing"))
     elif task.result is None:
         if task.problem:
             st.error(plain(task.problem), icon=":material/error:")
@@ -48,14 +54,14 @@ def _show_start(dataset: ImageDataset) -> None:
         backbone for backbone in (*list_backbones(), *own_sources()) if backbone.weights.are_available
     ]
     st.markdown(
-        _(
-            "Let the models that are on this computer try your {count}. You see how often each is right, how long it "
-            "takes here, and how large it is."
-        ).format(count=plural("{count} image", "{count} images", len(dataset.images)))
+        _("Try models on your {count}. You see their accuracy, time and size.").format(
+            count=plural("{count} photo", "{count} photos", len(dataset.images))
+        ),
+        help=explain("audition"),
     )
     titles = {backbone.name: backbone.title for backbone in available}
     chosen = st.pills(
-        _("Models that try"),
+        _("Models to compare"),
         list(titles),
         selection_mode="multi",
         default=[backbone.name for backbone in bundled_backbones()[:2]],
@@ -63,7 +69,7 @@ def _show_start(dataset: ImageDataset) -> None:
         key="audition-models",
     )
     if st.button(
-        _("Try them on my images"), icon=":material/speed:", disabled=not chosen, key="start-audition"
+        _("Compare on my photos"), icon=":material/leaderboard:", disabled=not chosen, key="start-audition"
     ):
         start_audition(dataset, [get_backbone(name, workspace()) for name in titles if name in chosen])
         st.rerun()
@@ -72,7 +78,7 @@ def _show_start(dataset: ImageDataset) -> None:
 def _progress_words(progress: TaskProgress) -> str:
     if not progress.part:
         return waiting_words()
-    return _("{title} looks at the images: {done} of {total}").format(
+    return _("{title}: {done} of {total} photos").format(
         title=plain(progress.part), done=progress.num_done, total=progress.num_all
     )
 
@@ -82,8 +88,8 @@ def _show_result(session: Session, dataset: ImageDataset, scores: list[AuditionS
     backbones = {score.backbone_name: get_backbone(score.backbone_name, workspace()) for score in ranked}
     best = best_trade_off(ranked)
     st.markdown(
-        _("**Best trade-off: {title}**, right about {accuracy:.0%} of your images.").format(
-            title=plain(backbones[best.backbone_name].title), accuracy=best.accuracy
+        _("**Best trade-off: {title}**, accuracy {accuracy} on your photos.").format(
+            title=plain(backbones[best.backbone_name].title), accuracy=percent(best.accuracy)
         ),
         help=explain("trade-off"),
     )
@@ -91,10 +97,7 @@ def _show_result(session: Session, dataset: ImageDataset, scores: list[AuditionS
     if len(ranked) > 1:
         _show_chart(ranked, backbones, best)
     st.caption(
-        _(
-            "± says how much the accuracy differs between the rounds. A training can do a little better: this is a "
-            "quick test of the frozen network."
-        )
+        _("± shows how much the accuracy varies between rounds. A full training can do slightly better.")
     )
     with st.container(horizontal=True):
         is_chosen = session.backbone_name == best.backbone_name
@@ -102,7 +105,7 @@ def _show_result(session: Session, dataset: ImageDataset, scores: list[AuditionS
         if not is_chosen and st.button(label, type="primary", key="use-best"):
             session.choose_backbone(best.backbone_name)
             st.rerun()
-        if st.button(_("Try again with others"), icon=":material/replay:", key="new-audition"):
+        if st.button(_("Compare others"), icon=":material/replay:", key="new-audition"):
             forget_audition(dataset)
             st.rerun()
 
@@ -113,8 +116,8 @@ def _table(ranked: list[AuditionScore], backbones: dict[str, Backbone], best: Au
             _("Model"): [
                 backbones[score.backbone_name].title + (" ★" if score is best else "") for score in ranked
             ],
-            _("Right on your images"): [f"{score.accuracy:.1%} ± {score.spread:.1%}" for score in ranked],
-            _("For 100 images"): [duration_words(score.seconds_per_100_images) for score in ranked],
+            _("Accuracy"): [f"{percent(score.accuracy, 1)} ± {percent(score.spread, 1)}" for score in ranked],
+            _("Time for 100 photos"): [duration_words(score.seconds_per_100_images) for score in ranked],
             _("Size"): [_("{count:,.0f} MB").format(count=score.megabytes) for score in ranked],
         }
     )
@@ -124,7 +127,7 @@ def _show_chart(ranked: list[AuditionScore], backbones: dict[str, Backbone], bes
     """Draw accuracy against time; up and to the left is better."""
     figure = go.Figure()
     for name, scores, color, symbol in (
-        (_("tried"), [score for score in ranked if score is not best], "#0072b2", "circle"),
+        (_("compared"), [score for score in ranked if score is not best], "#0072b2", "circle"),
         (_("★ best trade-off"), [best], "#d55e00", "star"),
     ):
         figure.add_scatter(
@@ -142,13 +145,13 @@ def _show_chart(ranked: list[AuditionScore], backbones: dict[str, Backbone], bes
         height=340,
         margin={"l": 0, "r": 20, "t": 30, "b": 0},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
-        xaxis={"title": _("seconds for 100 images on this computer"), "rangemode": "tozero"},
-        yaxis={"title": _("right on your images"), "tickformat": ".0%"},
+        xaxis={"title": _("seconds for 100 photos on this computer"), "rangemode": "tozero"},
+        yaxis={"title": _("accuracy"), "tickformat": ".0%"},
     )
     described = "; ".join(
-        _("{title}: {accuracy:.0%} right, {seconds:.1f} s").format(
+        _("{title}: accuracy {accuracy}, {seconds:.1f} s").format(
             title=backbones[score.backbone_name].title,
-            accuracy=score.accuracy,
+            accuracy=percent(score.accuracy),
             seconds=score.seconds_per_100_images,
         )
         for score in ranked

@@ -9,8 +9,9 @@ from pages.ui.app.glossary import explain
 from pages.ui.app.words import count_words, plain
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.choice import speed_of
-from transfer_core.backbones.registry import DEFAULT_BACKBONE
-from transfer_core.language import _
+from transfer_core.language import _, percent, plural
+
+OFFLINE_ICON = ":material/offline_pin:"
 
 
 def speed_words(backbone: Backbone) -> str:
@@ -33,51 +34,55 @@ def lineage_words(backbone: Backbone) -> str:
     return " ← ".join(map(plain, (backbone.title, *backbone.lineage)))
 
 
-def show_badges(backbone: Backbone) -> None:
-    """Draw badges for speed, offline use and recommendation."""
-    with st.container(horizontal=True, gap="small"):
-        st.badge(speed_words(backbone), color="blue")
+def facts_line(backbone: Backbone) -> str:
+    """Return speed, size and accuracy in one line."""
+    facts = [speed_words(backbone), size_words(backbone)]
+    if backbone.imagenet_accuracy is not None:
+        facts.append(_("{share} on ImageNet").format(share=percent(backbone.imagenet_accuracy)))
+    return " · ".join(facts)
+
+
+def show_facts(backbone: Backbone) -> None:
+    """Draw speed, where the weights are, and accuracy, one line each."""
+    with st.container(gap="small", key=f"facts-{backbone.name}"):
+        st.markdown(f":material/speed: {speed_words(backbone)}")
         if backbone.weights.are_available:
-            st.badge(_("works offline"), icon=":material/wifi_off:", color="gray")
+            place = _("Works offline: its {size} are on this computer.").format(size=size_words(backbone))
+            st.markdown(f"{OFFLINE_ICON} {place}")
         else:
-            st.badge(
-                _("download {size}").format(size=size_words(backbone)),
-                icon=":material/download:",
-                color="gray",
+            place = _("Needs a download of {size}, once.").format(size=size_words(backbone))
+            st.markdown(f":material/download: {place}")
+        if backbone.imagenet_accuracy is not None:
+            accuracy = _("Names {share} of photos correctly, out of 1,000 kinds of things.").format(
+                share=percent(backbone.imagenet_accuracy)
             )
-        if backbone.name == DEFAULT_BACKBONE:
-            st.badge(_("recommended"), icon=":material/thumb_up:", color="green")
+            st.markdown(f":material/target: {accuracy}", help=explain("imagenet accuracy"))
 
 
 def show_metrics(backbone: Backbone) -> None:
-    """Draw the numbers."""
-    with st.container(horizontal=True, key=f"facts-{backbone.name}"):
-        st.metric(_("Size"), size_words(backbone))
-        st.metric(_("Parameters"), count_words(backbone.num_parameters), help=explain("parameters"))
+    """Draw input size and number of values."""
+    with st.container(horizontal=True, key=f"numbers-{backbone.name}"):
         st.metric(
-            _("Looks at"),
-            _("{size} × {size} px").format(size=backbone.image_size),
+            _("Input size"),
+            _("{size} × {size}").format(size=backbone.image_size),
             help=explain("input size"),
         )
-        if backbone.imagenet_accuracy is not None:
-            st.metric(
-                _("On ImageNet"), f"{backbone.imagenet_accuracy:.1%}", help=explain("imagenet accuracy")
-            )
+        st.metric(_("Values"), count_words(backbone.num_parameters), help=explain("parameters"))
 
 
 def show_small_print(backbone: Backbone) -> None:
     """Draw computations, licence, sources and blocks."""
     lines = [
-        _("**Computations for one photo:** {count:.2f} billion multiplications").format(
+        _("**Work for one photo:** {count:.2f} billion multiplications").format(
             count=backbone.num_multiplications / 1e9
         ),
         _("**Licence of the weights:** {licence}").format(licence=backbone.licence),
-        _("**Learned from:** {source}").format(source=plain(backbone.weights_source)),
+        _("**Trained on:** {source}").format(source=plain(backbone.weights_source)),
     ]
     if backbone.accuracy_source:
-        lines.append(_("**ImageNet accuracy by:** {source}").format(source=backbone.accuracy_source))
+        lines.append(_("**Accuracy measured by:** {source}").format(source=backbone.accuracy_source))
     st.markdown("  \n".join(lines), help=explain("licence"))
-    with st.expander(_("Its {count} blocks, from the photo on").format(count=len(backbone.blocks))):
+    with st.expander(plural("{count} block", "{count} blocks", len(backbone.blocks))):
         table = pd.DataFrame(
             {
                 _("Block"): [block.name for block in backbone.blocks],
@@ -87,7 +92,7 @@ def show_small_print(backbone: Backbone) -> None:
                     )
                     for block in backbone.blocks
                 ],
-                _("Parameters"): [f"{block.num_parameters:,}" for block in backbone.blocks],
+                _("Values"): [f"{block.num_parameters:,}" for block in backbone.blocks],
             }
         )
         st.dataframe(table, hide_index=True, width="stretch")

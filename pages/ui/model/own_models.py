@@ -17,13 +17,13 @@ from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.tasks import own_sources
 from pages.ui.app.uploads import free_upload
-from pages.ui.app.words import plain
+from pages.ui.app.words import model_name, plain
 from pages.ui.model.choice import show_use_button
 from pages.ui.model.facts import lineage_words
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.own.exchange import export_source, import_source, import_weights
 from transfer_core.backbones.registry import get_backbone, list_backbones
-from transfer_core.language import _
+from transfer_core.language import _, percent
 from transfer_core.runs.own_models import delete_source, lineage_of, make_source, runs_to_build_on
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import take_source_from_trash
@@ -33,16 +33,18 @@ _RUNS_SHOWN = 8
 
 def show_own_models(session: Session) -> None:
     """Draw the source models, the runs that can become one, and the import."""
-    st.subheader(_("Your own models"), anchor=False, help=explain("own model"))
     sources, runs = own_sources(), list(islice(runs_to_build_on(workspace()), _RUNS_SHOWN))
-    if not sources and not runs:
-        st.caption(_("When you have trained a model, the next one can build on it: it will be here."))
     guarded(_show_deleted)(session)
-    for backbone in sources:
-        guarded(_show_source)(session, backbone)
-    for run in runs:
-        _show_run(session, run)
-    with st.expander(_("Bring a model from another computer"), icon=":material/upload_file:"):
+    with st.expander(_("Your own models to build on"), icon=":material/account_tree:", key="own-models"):
+        if not sources and not runs:
+            st.caption(_("Train a model first; then you can build the next one on it."))
+        else:
+            st.caption(_("A new model starts with what yours has learned."), help=explain("own model"))
+        for backbone in sources:
+            guarded(_show_source)(session, backbone)
+        for run in runs:
+            _show_run(session, run)
+        st.markdown(_("**Bring a model from another computer**"))
         guarded(_show_import)(session)
 
 
@@ -84,9 +86,9 @@ def _show_run(session: Session, run: TrainingRun) -> None:
         with st.container(gap=None):
             words = " ← ".join(map(plain, (run.dataset_name, *lineage_of(run))))
             st.markdown(words, help=explain("lineage"))
-            facts = [f"{run.created_at:%Y-%m-%d %H:%M}"]
+            facts = [plain(model_name(run))]
             if accuracy is not None:
-                facts.append(_("Accuracy {accuracy:.0%}").format(accuracy=accuracy))
+                facts.append(_("accuracy {share}").format(share=percent(accuracy)))
             facts.append(plain(", ".join(run.class_names[:6])))
             st.caption(" · ".join(facts))
         with st.container(width=180):
@@ -104,7 +106,7 @@ def _build_on(session: Session, run: TrainingRun) -> None:
 
 def _show_save(run_id: str, title: str) -> None:
     st.download_button(
-        _("Save this model as a source"),
+        _("Save as a file"),
         data=lambda: _zip_of(run_id),
         file_name=f"{title[:40]}.source.zip",
         mime="application/zip",
@@ -112,7 +114,7 @@ def _show_save(run_id: str, title: str) -> None:
         type="tertiary",
         icon=":material/save_alt:",
         key=f"save-{run_id}",
-        help=_("One file, with which another computer can build on this model."),
+        help=_("With this file another computer can build on your model."),
     )
 
 
@@ -127,14 +129,13 @@ def _zip_of(run_id: str) -> bytes:
 def _show_import(session: Session) -> None:
     st.caption(
         _(
-            "A file that Transfer Studio saved as a source or exported for Keras (.zip), or the plain weights of a "
-            "model in the list (.h5), for computers without a network. Other model files are not opened: they could "
-            "carry code."
+            "A file saved here or exported for Keras (.zip), or Keras weights of a listed model (.h5). "
+            "Other files are not opened: they could carry code."
         )
     )
     networks = {backbone.name: backbone.title for backbone in list_backbones()}
     file = st.file_uploader(
-        _("The file"), type=["zip", "h5"], key=f"source-{session.num_files_taken}", width="stretch"
+        _("Model file"), type=["zip", "h5"], key=f"source-{session.num_files_taken}", width="stretch"
     )
     if file is None:
         return

@@ -41,7 +41,7 @@ _HIDDEN_UNITS = [32, 64, 128, 256, 512, 1024]
 Choice = TypeVar("Choice", bound=str)
 
 
-def show_expert_choices(
+def show_advanced_settings(
     session: Session, config: TrainingConfig, dataset: ImageDataset, plan: FreezePlan
 ) -> TrainingConfig:
     """Draw all choices in tabs and return the config that they make.
@@ -53,13 +53,13 @@ def show_expert_choices(
         plan: The trainable blocks, as chosen on the Layers page.
     """
     form = _Form(config, session.num_forms)
-    course, steps, head, images, classes = st.tabs(
-        [_("Course"), _("Steps"), _("New layer"), _("Variety"), _("Uneven classes")]
+    schedule, rates, head, images, classes = st.tabs(
+        [_("Schedule"), _("Learning rate"), _("Last layer"), _("Augmentation"), _("Class balance")]
     )
-    with course:
-        form.show_course(plan)
-    with steps:
-        form.show_steps()
+    with schedule:
+        form.show_schedule(plan)
+    with rates:
+        form.show_rates()
         guarded(show_rate_finder_button)(session, dataset, form.config())
     with head:
         form.show_head()
@@ -90,7 +90,7 @@ class _Form:
         """Return the initial config with the values of the fields drawn so far."""
         return self._start.with_changes(**self._chosen)
 
-    def show_course(self, plan: FreezePlan) -> None:
+    def show_schedule(self, plan: FreezePlan) -> None:
         """Draw schedule, epochs and single layers."""
         self._pick("schedule", _("Schedule"), get_args(Schedule), _schedule_words())
         left, middle, right = st.columns(3)
@@ -106,7 +106,7 @@ class _Form:
             st.caption(reason)
         self._show_single_layers(plan)
 
-    def show_steps(self) -> None:
+    def show_rates(self) -> None:
         """Draw optimiser, rates and seed."""
         self._pick("optimizer", _("Optimiser"), get_args(OptimizerName), _optimizer_words())
         left, middle, right = st.columns(3)
@@ -122,13 +122,16 @@ class _Form:
         with middle:
             self._share("momentum", _("Momentum (SGD)"), 0.99, "momentum")
         with right:
-            self._share("layer_decay", _("Rate of each block before"), 1.0, "layer decay", lowest=0.05)
+            self._share("layer_decay", _("Rate of earlier blocks"), 1.0, "layer decay", lowest=0.05)
         self._count("seed", _("Seed"), "seed")
 
     def show_head(self) -> None:
         """Draw the choices of the head."""
         self._pick(
-            "head", _("New layers"), get_args(Head), {head: head_words(head) for head in get_args(Head)}
+            "head",
+            _("Type of last layer"),
+            get_args(Head),
+            {head: head_words(head) for head in get_args(Head)},
         )
         left, middle, right = st.columns(3)
         with left:
@@ -162,7 +165,7 @@ class _Form:
 
     def show_classes(self) -> None:
         """Draw the choices for uneven classes."""
-        words = {"auto": _("Where uneven"), "on": _("Always"), "off": _("Never")}
+        words = {"auto": _("If uneven"), "on": _("Always"), "off": _("Never")}
         self._pick("class_weights", _("Class weights"), get_args(ClassWeights), words)
         self._switch("oversampling", _("Show photos of small classes more often"), "oversampling")
 
@@ -179,7 +182,7 @@ class _Form:
         if is_wanted:
             names = layer_names(plan.backbone.name)
             chosen = st.multiselect(
-                _("Layers that learn along"),
+                _("Layers that learn"),
                 names,
                 [name for name in self._start.unfrozen_layers if name in names],
                 key=self._key("unfrozen_layers"),
@@ -238,7 +241,7 @@ def _show_class_weights(dataset: ImageDataset, config: TrainingConfig) -> None:
     if weights is None:
         st.caption(_("Every photo counts the same."))
         return
-    st.caption(_("How much a photo of each class counts:"))
+    st.caption(_("Weight of a photo of each class:"))
     st.dataframe(
         {_("class"): list(weights), _("weight"): [round(weight, 2) for weight in weights.values()]},
         hide_index=True,
@@ -269,7 +272,7 @@ def _optimizer_words() -> dict[str, str]:
 def _kind_words() -> dict[str, str]:
     return {
         "flip": _("Mirror"),
-        "rotation": _("Turn"),
+        "rotation": _("Rotate"),
         "zoom": _("Zoom and shift"),
         "color": _("Light and colour"),
     }
@@ -289,7 +292,7 @@ def show_augmentation_preview(dataset: ImageDataset, config: TrainingConfig, ima
         image_size: Input size of the network in pixels.
     """
     if not config.has_augmentation:
-        st.caption(_("Off: the network sees every photo as it is."))
+        st.caption(_("Off: the model sees each photo unchanged."))
         return
     augmentation = Augmentation.of(config)
     first_of_class = {image.class_name: image for image in reversed(dataset.images_in("train"))}
@@ -302,6 +305,4 @@ def show_augmentation_preview(dataset: ImageDataset, config: TrainingConfig, ima
         with column.container(key=f"views-{image.id[:8]}"):
             st.caption(plain(image.class_name))
             st.image([pixels, *views], width=_SIZE_ON_SCREEN)
-    st.caption(
-        _("The first of each four is your photo, the others are what the network may see in its place.")
-    )
+    st.caption(_("First your photo, then what the model may see instead."))

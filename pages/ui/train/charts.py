@@ -14,54 +14,83 @@ from transfer_core.training.curves import smoothed
 from transfer_core.training.rate_finder import RateCurve
 
 _BATCH_COLOR = "#8a9a9e"
+_HEIGHT_OF_FIVE_TICKS = 200  # pixels
+# Below this accuracy there is no room for a label under the line.
+_LOW = 0.2
 
 
-def show_curves(snapshot: RunSnapshot) -> None:
-    """Draw accuracy and loss by epoch, training solid and validation dashed, and the loss of each batch."""
-    left, right = st.columns(2)
-    with left:
-        _show_curve(snapshot, "accuracy", _("Accuracy: higher is better"), percent=True)
-    with right:
-        _show_curve(snapshot, "loss", _("Loss: lower is better"), percent=False)
+def show_accuracy_chart(snapshot: RunSnapshot, *, height: int = 260) -> None:
+    """Draw accuracy by epoch, training solid and validation dashed. The axes are there before the first epoch.
+
+    Args:
+        snapshot: The fold of the events so far; an empty one draws the axes alone.
+        height: Pixels.
+    """
+    history = _history(snapshot, "accuracy", scale=100)
+    described = _described(history, _("Accuracy"), "{:.0f}\u00a0%")
+    spec = _curve_spec(history, snapshot)
+    spec["tooltip"]["valueFormatter"] = "%.0f %%"
+    spec["yAxis"] |= {
+        "max": 100,
+        "interval": 25 if height >= _HEIGHT_OF_FIVE_TICKS else 50,
+        "axisLabel": {"formatter": "{value}\u00a0%"},
+    }
+    if best := snapshot.best:
+        _mark_best(spec, best.epoch, 100 * best.val_accuracy, is_low=best.val_accuracy < _LOW)
+    st.echarts_chart(spec, height=height, key="curve-accuracy", alt=described)
 
 
-def _show_curve(snapshot: RunSnapshot, measure: str, title: str, *, percent: bool) -> None:
+def show_loss_chart(snapshot: RunSnapshot, *, height: int = 260) -> None:
+    """Draw loss by epoch and the loss of each batch.
+
+    Args:
+        snapshot: The fold of the events so far.
+        height: Pixels.
+    """
+    history = _history(snapshot, "loss", scale=1)
+    described = _described(history, _("Loss"), "{:.2f}")
+    spec = _curve_spec(history, snapshot)
+    spec["tooltip"]["valueFormatter"] = "%.3f"
+    spec["series"] = _batch_series(snapshot) + spec["series"]
+    # Four names would not fit beside each other on a telephone.
+    spec["legend"]["data"] = [series["name"] for series in spec["series"][1:]]
+    if best := snapshot.best:
+        _mark_best(spec, best.epoch, best.val_loss, is_low=True)
+    st.echarts_chart(spec, height=height, key="curve-loss", alt=described)
+
+
+def _history(snapshot: RunSnapshot, measure: str, *, scale: int) -> pd.DataFrame:
+    """Return training and validation by epoch, with the point of epoch 0 where the start was scored."""
     starts = [(0, snapshot.start)] if snapshot.start else []
     points = [*starts, *((one.epoch, one) for one in snapshot.epochs)]
-    history = pd.DataFrame(
+    return pd.DataFrame(
         {
             "epoch": [epoch for epoch, _scores in points],
-            _("training"): [getattr(scores, measure) for _epoch, scores in points],
-            _("validation"): [getattr(scores, f"val_{measure}") for _epoch, scores in points],
+            _("training"): [scale * getattr(scores, measure) for _epoch, scores in points],
+            _("validation"): [scale * getattr(scores, f"val_{measure}") for _epoch, scores in points],
         }
     )
-    last = history.iloc[-1] if len(history) else None
-    described = (
-        _("{title}. After {epochs} epochs: training {train:.2f}, validation {validation:.2f}.").format(
-            title=title, epochs=int(last.iloc[0]), train=last.iloc[1], validation=last.iloc[2]
-        )
-        if last is not None
-        else _("{title}. No epoch has ended yet.").format(title=title)
+
+
+def _described(history: pd.DataFrame, title: str, number: str) -> str:
+    """Return the text for people who cannot see the chart."""
+    if not len(history):
+        return _("{title}. No epoch has ended yet.").format(title=title)
+    epoch, train, validation = history.iloc[-1]
+    return _("{title}. After {epochs} epochs: training {train}, validation {validation}.").format(
+        title=title, epochs=int(epoch), train=number.format(train), validation=number.format(validation)
     )
-    st.markdown(f"**{title}**")
-    spec = _curve_spec(history, snapshot, percent)
-    if measure == "loss":
-        spec["series"] = _batch_series(snapshot) + spec["series"]
-        # Four names would not fit beside each other on a telephone.
-        spec["legend"]["data"] = [series["name"] for series in spec["series"][1:]]
-    _mark_kept(spec, snapshot, measure)
-    st.echarts_chart(spec, height=300, key=f"curve-{measure}", alt=described)
 
 
-def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot, percent: bool) -> dict[str, Any]:
+def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot) -> dict[str, Any]:
     epoch_column, *lines = history.columns
     styles = ("solid", "dashed")
     return {
         "animation": False,
         "dataset": {"source": history},
         "legend": {"top": 0, "itemGap": 14},
-        "grid": {"top": 36, "left": 8, "right": 16, "bottom": 24, "containLabel": True},
-        "tooltip": {"trigger": "axis", "valueFormatter": "percent" if percent else "%.3f"},
+        "grid": {"top": 34, "left": 8, "right": 16, "bottom": 24, "containLabel": True},
+        "tooltip": {"trigger": "axis"},
         "xAxis": {
             "type": "value",
             "name": _("epoch"),
@@ -71,7 +100,7 @@ def _curve_spec(history: pd.DataFrame, snapshot: RunSnapshot, percent: bool) -> 
             "max": _last_epoch_shown(snapshot),
             "minInterval": 1,
         },
-        "yAxis": {"type": "value", "min": 0, **({"max": 1} if percent else {})},
+        "yAxis": {"type": "value", "min": 0},
         "series": [
             {
                 "type": "line",
@@ -91,7 +120,7 @@ def _last_epoch_shown(snapshot: RunSnapshot) -> int:
     num_epochs = len(snapshot.epochs)
     if snapshot.outcome is not None:
         return max(num_epochs, 2)
-    room = 10
+    room = 20
     while room <= num_epochs:
         room *= 2
     return max(min(room, snapshot.num_epochs or room), num_epochs, 2)
@@ -120,19 +149,19 @@ def _batch_series(snapshot: RunSnapshot) -> list[dict[str, Any]]:
     ]
 
 
-def _mark_kept(spec: dict[str, Any], snapshot: RunSnapshot, measure: str) -> None:
-    best = snapshot.best
-    if best is None:
-        return
+def _mark_best(spec: dict[str, Any], epoch: int, value: float, *, is_low: bool) -> None:
+    """Mark the kept epoch on the last line. Its label is on the side where the frame leaves room for it."""
+    is_on_the_right = 2 * epoch > spec["xAxis"]["max"]
     spec["series"][-1]["markPoint"] = {
         "symbol": "circle",
         "symbolSize": 12,
         "label": {
-            "formatter": _("kept"),
-            "position": "bottom" if measure == "accuracy" else "top",
+            "formatter": _("best"),
+            "position": "top" if is_low else "bottom",
+            "align": "right" if is_on_the_right else "left",
             "distance": 8,
         },
-        "data": [{"coord": [best.epoch, getattr(best, f"val_{measure}")]}],
+        "data": [{"coord": [epoch, value]}],
     }
 
 

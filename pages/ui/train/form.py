@@ -2,50 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from pages.ui.app.page import guarded
 from pages.ui.app.process import recommendation, trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.words import depth_words, plain
-from pages.ui.train.advanced import show_expert_choices
+from pages.ui.components.photo_grid import show_photo_strip
+from pages.ui.train.advanced import show_advanced_settings
+from pages.ui.train.live import NUM_PHOTOS_READ
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.events import RunSnapshot
 from transfer_core.language import _
+from transfer_core.training.batches import photos_at
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.variants import recommended_variant
 
 
 def show_train_form(session: Session) -> None:
-    """Draw the summary of the training, its Start button and the advanced settings."""
+    """Draw what will be trained in one line, the Start button and the advanced settings."""
     plan, dataset = session.freeze_plan, session.dataset
     assert plan is not None and dataset is not None
+    careful_reason = ""
     if session.has_own_choices:
-        _show_summary(plan, dataset)
-        st.markdown(_("**Your own choices**, as they stand under *For experts*."))
+        _show_summary(_("Your own settings"), plan, dataset)
     else:
-        careful, reason = _careful_plan(plan, dataset)
-        if reason and not session.looks_once:
+        careful, careful_reason = _careful_plan(plan, dataset)
+        if careful_reason and not session.looks_once:
             plan = careful
-        _show_summary(plan, dataset)
-        session.config = _show_recommended(session, plan, dataset, reason)
+        recommended = recommendation(dataset.id, dataset.version, plan.backbone.name)
+        session.config = with_depth(recommended.config, plan)
+        reasons = recommended.reasons
+        if plan.is_from_scratch or plan.num_unfrozen_blocks != recommended.config.num_unfrozen_blocks:
+            reasons = [_("Using your choice from Layers."), *reasons[1:]]
+        _show_summary(_("Recommended"), plan, dataset, reasons)
     start = st.container()
-    with st.expander(
-        _("For experts: every choice"), icon=":material/tune:", expanded=session.has_own_choices
-    ):
-        has_own_choices = st.toggle(
-            _("Choose for myself"),
-            session.has_own_choices,
-            key=f"own-choices-{session.num_forms}",
-            help=_("Start from the recommended numbers and change any of them."),
-        )
-        if has_own_choices != session.has_own_choices:
-            session.has_own_choices = has_own_choices
-            st.rerun()
-        if has_own_choices:
-            session.config = show_expert_choices(session, with_depth(session.config, plan), dataset, plan)
-        else:
-            st.caption(_("Everything is chosen for you, as listed above."))
+    photos = photos_at(dataset, session.config, RunSnapshot(), NUM_PHOTOS_READ)
+    show_photo_strip(
+        [(dataset.image_path(image), image.class_name) for image in photos], key="photos-to-read"
+    )
+    if careful_reason:
+        _show_careful_toggle(session, careful_reason)
+    with st.expander(_("Advanced settings"), icon=":material/tune:", expanded=session.has_own_choices):
+        _show_advanced(session, plan, dataset)
     with start:
         if st.button(_("Start training"), type="primary", icon=":material/play_arrow:"):
             guarded(_start)(session, plan)
@@ -60,15 +62,18 @@ def with_depth(config: TrainingConfig, plan: FreezePlan) -> TrainingConfig:
     )
 
 
-def _show_summary(plan: FreezePlan, dataset: ImageDataset) -> None:
+def _show_summary(title: str, plan: FreezePlan, dataset: ImageDataset, reasons: Sequence[str] = ()) -> None:
+    """Draw what will be trained in one line, and the reasons on request."""
     depth = depth_words(plan.num_unfrozen_blocks, len(plan.backbone.blocks))
     if plan.is_from_scratch:
         depth = _("Everything learns, from scratch")
-    st.markdown(
-        _("**{images}** with **{model}**. {depth}.").format(
-            images=plain(dataset.name), model=plan.backbone.title, depth=depth
+    with st.container(horizontal=True, vertical_alignment="center", key="summary"):
+        st.markdown(
+            f"{title}: **{plain(dataset.name)}** · **{plan.backbone.title}** · {depth}", width="content"
         )
-    )
+        if reasons:
+            with st.popover(_("Why?"), icon=":material/help:", type="tertiary"):
+                st.markdown("\n".join(f"- {plain(reason)}" for reason in reasons))
 
 
 def _careful_plan(plan: FreezePlan, dataset: ImageDataset) -> tuple[FreezePlan, str]:
@@ -80,35 +85,29 @@ def _careful_plan(plan: FreezePlan, dataset: ImageDataset) -> tuple[FreezePlan, 
     return FreezePlan(variant) if reason else plan, reason
 
 
-def _show_recommended(
-    session: Session, plan: FreezePlan, dataset: ImageDataset, careful_reason: str
-) -> TrainingConfig:
-    """Draw the recommended choices with their reasons, and return them.
+def _show_careful_toggle(session: Session, reason: str) -> None:
+    is_careful = st.toggle(_("Use the more accurate version"), not session.looks_once, key="careful")
+    st.caption(reason)
+    if is_careful == session.looks_once:
+        session.looks_once = not is_careful
+        st.rerun()
 
-    Args:
-        session: Knows whether a careful version is switched off.
-        plan: What will be trained.
-        dataset: The photos.
-        careful_reason: Why a careful version pays; empty if there is none.
-    """
-    recommended = recommendation(dataset.id, dataset.version, plan.backbone.name)
-    with st.container(border=True, key="recommended"):
-        st.markdown(_(":material/auto_awesome: **Recommended for your images**"))
-        st.markdown("\n".join(f"- {plain(reason)}" for reason in recommended.reasons))
-        if careful_reason:
-            is_careful = st.toggle(_("Use the more accurate version"), not session.looks_once, key="careful")
-            st.caption(careful_reason)
-            if is_careful == session.looks_once:
-                session.looks_once = not is_careful
-                st.rerun()
-    if plan.is_from_scratch or plan.num_unfrozen_blocks != recommended.config.num_unfrozen_blocks:
-        best = depth_words(recommended.config.num_unfrozen_blocks, len(plan.backbone.blocks))
-        st.caption(
-            _("You chose another depth on the Layers page, and that counts. Recommended: {depth}.").format(
-                depth=best
-            )
-        )
-    return with_depth(recommended.config, plan)
+
+def _show_advanced(session: Session, plan: FreezePlan, dataset: ImageDataset) -> None:
+    """Draw the switch to own settings, and the settings."""
+    has_own_choices = st.toggle(
+        _("Choose for myself"),
+        session.has_own_choices,
+        key=f"own-choices-{session.num_forms}",
+        help=_("Start from the recommended settings and change any of them."),
+    )
+    if has_own_choices != session.has_own_choices:
+        session.has_own_choices = has_own_choices
+        st.rerun()
+    if has_own_choices:
+        session.config = show_advanced_settings(session, with_depth(session.config, plan), dataset, plan)
+    else:
+        st.caption(_("Everything is chosen for you."))
 
 
 def _start(session: Session, plan: FreezePlan) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 
 import streamlit as st
 
@@ -19,13 +21,24 @@ from pages.ui.app.words import (
     status_words,
     time_left_words,
 )
-from pages.ui.train.charts import show_curves
+from pages.ui.components.photo_grid import Photo, show_photo_grid, show_photo_strip
+from pages.ui.train.charts import show_accuracy_chart, show_loss_chart
 from transfer_core.data.damage import damaged_photos_sentence
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import NotFoundError
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, plural
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.batches import photos_at, scored_images
 from transfer_core.training.curves import read_curves
+
+# As many as stand in a line on a wide screen, and cost a page nothing.
+NUM_PHOTOS_READ = 12
+_CHART_HEIGHT = 300  # pixels
+# The line above the tiles of a grid.
+TITLE_HEIGHT = 32  # pixels
+_STEPS_ANNOUNCED = 10
 
 
 def show_live(session: Session) -> None:
@@ -34,34 +47,65 @@ def show_live(session: Session) -> None:
     if run_id is None or trainings().status(run_id) not in ACTIVE:
         st.rerun()
     run = TrainingRun.load(workspace(), run_id)
-    show_heading(run)
+    snapshot = trainings().snapshot(run_id).at(time.time())
     place = trainings().place(run_id)
-    if place:
-        text = plural(
-            "Another training goes first: {count} before yours. Yours starts by itself.",
-            "Other trainings go first: {count} before yours. Yours starts by itself.",
-            place,
-        )
-        st.info(text, icon=":material/hourglass_empty:")
-    elif trainings().status(run_id) == "queued":
-        text = _("Other work goes first, such as trying models. Your training starts by itself.")
-        st.info(text, icon=":material/hourglass_empty:")
-    else:
-        _show_progress(trainings().snapshot(run_id).at(time.time()))
-    _show_buttons(run_id, is_waiting=place > 0)
-    snapshot = trainings().snapshot(run_id)
+    show_heading(run)
+    _show_bar(snapshot, _stage_words(run_id, snapshot, place))
+    _show_photos(run, snapshot)
+    with st.container(horizontal=True, vertical_alignment="center", key="live-row"):
+        show_facts(snapshot)
+        _show_buttons(run_id, is_waiting=place > 0)
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
+    with right:
+        _show_validation_photos(run, snapshot)
+    with st.expander(_("Details"), key="live-details"):
+        _show_details(snapshot)
+        show_course(run, snapshot)
     show_left_out(snapshot)
-    show_head_choice(snapshot)
-    if snapshot.start or snapshot.epochs or snapshot.batch_losses:
-        for sentence in read_curves(snapshot, len(run.class_names)):
-            st.caption(f":material/lightbulb: {sentence}")
-        show_curves(snapshot)
 
 
 def show_heading(run: TrainingRun) -> None:
     """Draw dataset, backbone and depth of a run in one line."""
     title = plain(run_backbone_title(run))
-    st.markdown(f"**{plain(run.dataset_name)}** · {title} · {run_depth_words(run)}")
+    st.caption(f"**{plain(run.dataset_name)}** · {title} · {run_depth_words(run)}")
+
+
+def show_progress(snapshot: RunSnapshot) -> None:
+    """Draw the bar of a training with its stage, and the three numbers."""
+    _show_bar(snapshot, phase_words(snapshot))
+    show_facts(snapshot)
+
+
+def show_facts(snapshot: RunSnapshot) -> None:
+    """Draw time left, accuracy and epoch in columns of one width."""
+    left, best, guess = snapshot.seconds_left, snapshot.best, snapshot.first_guess
+    accuracy = best.val_accuracy if best else guess
+    with st.container(horizontal=True, key="facts-live"):
+        st.metric(
+            _("Time left"), time_left_words(left) if left is not None else "–", help=explain("time left")
+        )
+        st.metric(
+            _("Accuracy") if best or guess is None else _("First guess"),
+            percent(accuracy) if accuracy is not None else "–",
+            help=explain("kept epoch" if best else "cross-validation"),
+        )
+        total = snapshot.num_epochs
+        st.metric(
+            _("Epoch"),
+            _("{epoch} of {total}").format(epoch=snapshot.epoch, total=total) if total else "–",
+            help=explain("epoch"),
+        )
+
+
+def show_course(run: TrainingRun, snapshot: RunSnapshot) -> None:
+    """Draw what the curves say, the head that was chosen, and the loss."""
+    for sentence in read_curves(snapshot, len(run.class_names)):
+        st.caption(f":material/lightbulb: {sentence}")
+    _show_head_choice(snapshot)
+    if snapshot.start or snapshot.epochs or snapshot.batch_losses:
+        show_loss_chart(snapshot)
 
 
 def show_left_out(snapshot: RunSnapshot) -> None:
@@ -70,7 +114,95 @@ def show_left_out(snapshot: RunSnapshot) -> None:
         st.warning(plain(damaged_photos_sentence(snapshot.left_out)), icon=":material/broken_image:")
 
 
-def show_head_choice(snapshot: RunSnapshot) -> None:
+def photos_of(run: TrainingRun, image_ids: Iterable[str]) -> list[Photo]:
+    """Return path and class of images of a run's dataset. A deleted image has a path without a file."""
+    dataset = ImageDataset.load(workspace(), run.dataset_id)
+    found = (dataset.find(image_id) for image_id in image_ids)
+    return [
+        (dataset.image_path(image), image.class_name) if image else (dataset.folder, "") for image in found
+    ]
+
+
+def _stage_words(run_id: str, snapshot: RunSnapshot, place: int) -> str:
+    if place:
+        return plural(
+            "Another training goes first: {count} before yours. Yours starts by itself.",
+            "Other trainings go first: {count} before yours. Yours starts by itself.",
+            place,
+        )
+    if trainings().status(run_id) == "queued":
+        return _("Other work goes first. Your training starts by itself.")
+    return _words_of_request(run_id, snapshot) or phase_words(snapshot)
+
+
+def _words_of_request(run_id: str, snapshot: RunSnapshot) -> str:
+    """Return what becomes of a request to stop or to pause; empty where there is none."""
+    queue = trainings()
+    if queue.is_stopping(run_id):
+        if snapshot.phase == "evaluation":
+            return _("Stopped. The model gets its final check …")
+        return _("Stopping after the present step …")
+    if snapshot.is_paused:
+        paused = status_words("paused")
+        return f"{paused.icon} {paused.state}. {_('Nothing is lost while it waits.')}"
+    if queue.is_to_pause(run_id):
+        return _("Pausing after the present step …")
+    if not queue.is_here(run_id):
+        return f"{phase_words(snapshot)}. {_('Another program on this computer trains this run.')}"
+    return ""
+
+
+def _show_bar(snapshot: RunSnapshot, words: str) -> None:
+    st.progress(snapshot.share, text=words)
+
+
+def _show_photos(run: TrainingRun, snapshot: RunSnapshot) -> None:
+    """Draw the photos that are read now. The stage and each tenth of the way are read to people who cannot see."""
+    photos: list[Photo] = []
+    with suppress(NotFoundError):
+        dataset = ImageDataset.load(workspace(), run.dataset_id)
+        photos = [
+            (dataset.image_path(image), image.class_name)
+            for image in photos_at(dataset, run.config, snapshot, NUM_PHOTOS_READ)
+        ]
+    tenths = int(snapshot.share * _STEPS_ANNOUNCED) / _STEPS_ANNOUNCED
+    show_photo_strip(photos, status=f"{phase_words(snapshot)}, {percent(tenths)}", key="photos-read")
+
+
+def _show_validation_photos(run: TrainingRun, snapshot: RunSnapshot) -> None:
+    with suppress(NotFoundError):
+        dataset = ImageDataset.load(workspace(), run.dataset_id)
+        # The training says which photos it scores when it has loaded everything; until then the dataset does.
+        ids = snapshot.scored_ids or tuple(image.id for image in scored_images(dataset))
+        show_photo_grid(
+            f"{run.id}-{hash(ids)}",
+            lambda: photos_of(run, ids),
+            snapshot.outcomes,
+            title=_("Validation photos"),
+            key="photo-grid",
+            height=_CHART_HEIGHT - TITLE_HEIGHT,
+        )
+
+
+def _show_details(snapshot: RunSnapshot) -> None:
+    """Draw the numbers of the present stage."""
+    rate, counts_images = snapshot.images_per_second, snapshot.phase in ("teacher", "features")
+    with st.container(horizontal=True, key="details-live"):
+        if snapshot.num_steps:
+            unit = _("Photo") if counts_images else _("Step")
+            st.metric(unit, _("{step:,} of {total:,}").format(step=snapshot.step, total=snapshot.num_steps))
+        st.metric(_("Photos a second"), f"{rate:,.0f}" if rate else "–")
+        if snapshot.batch_loss is not None and snapshot.batch_accuracy is not None:
+            accuracy = percent(snapshot.batch_accuracy)
+            st.metric(_("Training accuracy"), accuracy, help=explain("accuracy"))
+            st.metric(_("Loss"), f"{snapshot.batch_loss:.3f}", help=explain("loss"))
+        if snapshot.learning_rate is not None:
+            st.metric(_("Learning rate"), f"{snapshot.learning_rate:.1e}", help=explain("learning rate"))
+        if snapshot.memory_bytes:
+            st.metric(_("Memory"), memory_words(snapshot.memory_bytes), help=explain("memory"))
+
+
+def _show_head_choice(snapshot: RunSnapshot) -> None:
     """Draw the head that was chosen by a comparison, if there was one."""
     chosen = snapshot.head
     if chosen is None:
@@ -82,52 +214,10 @@ def show_head_choice(snapshot: RunSnapshot) -> None:
         reason = _("too few photos to compare others")
     else:
         second = max(others, key=lambda head: others[head])
-        reason = _("{accuracy:.1%} in cross-validation; {other}: {share:.1%}").format(
-            accuracy=own, other=head_words(second), share=others[second]
+        reason = _("{accuracy} in cross-validation; {other}: {share}").format(
+            accuracy=percent(own, 1), other=head_words(second), share=percent(others[second], 1)
         )
     st.caption(f":material/category: {text} ({reason}).")
-
-
-def _show_progress(snapshot: RunSnapshot) -> None:
-    paused = status_words("paused")
-    beginning = f"{paused.icon} {paused.state} · " if snapshot.is_paused else ""
-    st.progress(snapshot.share, text=f"{beginning}{phase_words(snapshot)}")
-    left, best = snapshot.seconds_left, snapshot.best
-    with st.container(horizontal=True, key="facts-live"):
-        st.metric(
-            _("Time left"), time_left_words(left) if left is not None else "–", help=explain("time left")
-        )
-        st.metric(
-            _("Accuracy"),
-            f"{best.val_accuracy:.0%}" if best else "–",
-            delta=_("epoch {epoch} is kept").format(epoch=best.epoch) if best else None,
-            delta_color="off",
-            delta_arrow="off",
-            help=explain("kept epoch"),
-        )
-        st.metric(
-            _("Epoch"),
-            _("{epoch} of {total}").format(epoch=snapshot.epoch, total=snapshot.num_epochs or "–"),
-            help=explain("epoch"),
-        )
-    with st.expander(_("Details"), key="live-details"), st.container(horizontal=True, key="details-live"):
-        _show_details(snapshot)
-
-
-def _show_details(snapshot: RunSnapshot) -> None:
-    """Draw the numbers of the present stage."""
-    rate, counts_images = snapshot.images_per_second, snapshot.phase in ("teacher", "features")
-    if snapshot.num_steps:
-        unit = _("Photo") if counts_images else _("Step")
-        st.metric(unit, _("{step:,} of {total:,}").format(step=snapshot.step, total=snapshot.num_steps))
-    st.metric(_("Photos a second"), f"{rate:,.0f}" if rate else "–")
-    if snapshot.batch_loss is not None and snapshot.batch_accuracy is not None:
-        st.metric(_("Training accuracy"), f"{snapshot.batch_accuracy:.0%}", help=explain("accuracy"))
-        st.metric(_("Loss"), f"{snapshot.batch_loss:.3f}", help=explain("loss"))
-    if snapshot.learning_rate is not None:
-        st.metric(_("Learning rate"), f"{snapshot.learning_rate:.1e}", help=explain("learning rate"))
-    if snapshot.memory_bytes:
-        st.metric(_("Memory"), memory_words(snapshot.memory_bytes), help=explain("memory"))
 
 
 def _show_buttons(run_id: str, *, is_waiting: bool) -> None:
@@ -135,7 +225,7 @@ def _show_buttons(run_id: str, *, is_waiting: bool) -> None:
     is_stopping, is_to_pause = queue.is_stopping(run_id), queue.is_to_pause(run_id)
     has_best = queue.snapshot(run_id).best is not None
     stop = _("Stop and keep the model") if has_best else _("Cancel")
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", width="content"):
         if queue.is_here(run_id) and not is_waiting:
             st.button(
                 _("Go on") if is_to_pause else _("Pause"),
@@ -153,18 +243,3 @@ def _show_buttons(run_id: str, *, is_waiting: bool) -> None:
             on_click=queue.request_stop,
             args=(run_id,),
         )
-        _show_request(run_id, is_stopping=is_stopping, is_to_pause=is_to_pause)
-
-
-def _show_request(run_id: str, *, is_stopping: bool, is_to_pause: bool) -> None:
-    status = trainings().status(run_id)
-    if is_stopping and trainings().snapshot(run_id).phase == "evaluation":
-        st.caption(_("Stopped. The model gets its final check …"))
-    elif is_stopping:
-        st.caption(_("Stopping after the present step …"))
-    elif is_to_pause and status != "paused":
-        st.caption(_("Pausing after the present step …"))
-    elif status == "paused":
-        st.caption(_("Nothing is lost while it waits; other runs wait as well."))
-    elif not trainings().is_here(run_id):
-        st.caption(_("Another program on this computer trains this run."))

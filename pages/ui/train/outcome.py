@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from statistics import mean, pstdev
 
+import numpy as np
 import streamlit as st
 
 from pages.ui.app.deleted_run import delete_run
@@ -13,16 +15,25 @@ from pages.ui.app.page import guarded
 from pages.ui.app.process import stored_evaluation, trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.app.words import duration_words, plain, status_words
-from pages.ui.train.charts import show_curves
-from pages.ui.train.live import show_head_choice, show_heading, show_left_out
-from transfer_core.errors import WorkspaceError
+from pages.ui.app.words import duration_words, expected_sentence, plain, status_words
+from pages.ui.components.photo_grid import show_photo_grid
+from pages.ui.train.charts import show_accuracy_chart
+from pages.ui.train.live import (
+    TITLE_HEIGHT,
+    photos_of,
+    show_course,
+    show_heading,
+    show_left_out,
+)
+from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation, measured_sentence
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, plural
 from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.curves import read_curves
+
+_MOST_PHOTOS = 200
+_CHART_HEIGHT = 400  # pixels
 
 
 def show_result(session: Session) -> None:
@@ -30,32 +41,38 @@ def show_result(session: Session) -> None:
     assert session.run_id is not None
     run = TrainingRun.load(workspace(), session.run_id)
     snapshot, status = trainings().snapshot(run.id), trainings().status(run.id)
-    show_heading(run)
-    _show_outcome(status, snapshot)
-    show_left_out(snapshot)
     evaluation = None
+    show_heading(run)
     try:
         evaluation = stored_evaluation(run.id)
     except WorkspaceError as error:
         st.warning(plain(str(error)), icon=":material/warning:")
-    if snapshot.best:
+    _show_outcome(status, snapshot, evaluation)
+    with st.container(horizontal=True, vertical_alignment="center", key="result-row"):
         _show_numbers(snapshot, evaluation)
-    _show_actions(session, run, status)
-    show_head_choice(snapshot)
-    for sentence in read_curves(snapshot, len(run.class_names)):
-        st.info(sentence, icon=":material/lightbulb:")
-    if snapshot.epochs:
-        show_curves(snapshot)
+        _show_actions(session, run, status)
+    show_left_out(snapshot)
+    if not snapshot.epochs:
+        return
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
+    with right:
+        _show_photos(run, snapshot, evaluation)
+    with st.expander(_("Details"), key="result-details"):
+        _show_details(snapshot, evaluation)
+        show_course(run, snapshot)
 
 
-def _show_outcome(status: RunStatus, snapshot: RunSnapshot) -> None:
+def _show_outcome(status: RunStatus, snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
     icon = status_words(status).icon
+    expected = f" {expected_sentence(evaluation)}" if evaluation else ""
     match status:
         case "finished":
-            text = plain(snapshot.message) or _("Training is done.")
-            st.success(text, icon=icon)
+            done = plain(snapshot.message) or f"**{_('Training is done.')}**"
+            st.success(f"{done}{expected}", icon=icon)
         case "stopped":
-            st.info(plain(snapshot.message), icon=icon)
+            st.info(f"{plain(snapshot.message)}{expected}", icon=icon)
         case "failed":
             st.error(plain(snapshot.message), icon=icon)
         case "interrupted":
@@ -64,30 +81,44 @@ def _show_outcome(status: RunStatus, snapshot: RunSnapshot) -> None:
             st.warning(f"{plain(snapshot.message) or cut_off} {go_on}", icon=icon)
 
 
+def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
+    best = snapshot.best
+    if best is None:
+        return
+    with st.container(horizontal=True, key="facts-result"):
+        accuracy = evaluation.accuracy if evaluation else best.val_accuracy
+        has_folds = evaluation is not None and evaluation.num_folds > 1
+        st.metric(
+            _("Accuracy"), percent(accuracy), help=explain("cross-validation" if has_folds else "validation")
+        )
+        st.metric(_("Time"), duration_words(snapshot.seconds))
+
+
 def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None:
-    with st.container(horizontal=True):
-        if status == "interrupted" and st.button(
-            _("Go on"), type="primary", icon=":material/play_arrow:", key="resume"
-        ):
+    can_go_on = status == "interrupted"
+    with st.container(horizontal=True, vertical_alignment="center", width="content"):
+        if can_go_on and st.button(_("Go on"), type="primary", icon=":material/play_arrow:", key="resume"):
             guarded(_resume)(run)
         if run.has_model:
-            _link_to(session, run, Step.RESULTS, _("See where it fails"), is_next=True)
-            _link_to(session, run, Step.TEST, _("Next: test it on new photos"))
+            _link_to(session, run, Step.TEST, _("Try it"), is_next=not can_go_on)
+            _link_to(session, run, Step.RESULTS, _("What it mixes up"))
         if st.button(
-            _("Run again with changes"),
+            _("Train again with changes"),
             icon=":material/tune:",
+            type="secondary" if run.has_model or can_go_on else "primary",
             help=_("Go back to the choices of this run, change what you like, and train once more."),
         ):
             session.change_choices()
             st.rerun()
-        if st.button(_("Delete"), icon=":material/delete:", type="tertiary"):
-            guarded(delete_run)(session, run.id)
+        with st.popover(_("More"), icon=":material/more_vert:", type="tertiary"):
+            if st.button(_("Delete"), icon=":material/delete:"):
+                guarded(delete_run)(session, run.id)
 
 
 def _link_to(session: Session, run: TrainingRun, step: Step, label: str, *, is_next: bool = False) -> None:
     """Draw a button that opens a step with this run."""
     if st.button(label, type="primary" if is_next else "secondary", icon=step.icon, key=f"next-{step.name}"):
-        session.picked_run_id = run.id
+        session.look_at(run.id)
         st.switch_page(step.page)
 
 
@@ -96,67 +127,69 @@ def _resume(run: TrainingRun) -> None:
     st.rerun()
 
 
-def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
+def _show_photos(run: TrainingRun, snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
+    """Draw the photos that the accuracy is from, or the validation photos at the kept epoch."""
     best = snapshot.best
-    assert best is not None
-    accuracy = evaluation.accuracy if evaluation else best.val_accuracy
-    count = evaluation.num_images if evaluation else snapshot.num_validation_images
-    has_folds = evaluation is not None and evaluation.num_folds > 1
-    with st.container(horizontal=True):
-        st.metric(
-            _("Accuracy"),
-            f"{accuracy:.0%}",
-            delta=_("{right} of {count} images").format(right=round(accuracy * count), count=count),
-            delta_color="off",
-            delta_arrow="off",
-            help=explain("cross-validation" if has_folds else "validation"),
-            border=True,
-            height="stretch",
+    if evaluation:
+        count = evaluation.num_images
+        places = np.unique(np.linspace(0, count - 1, min(count, _MOST_PHOTOS)).round().astype(int))
+        outcomes = [evaluation.outcomes[place] for place in places]
+        ids = [outcome.image_id for outcome in outcomes]
+        digits = "".join("01"[outcome.is_right] for outcome in outcomes)
+    else:
+        ids, digits = list(snapshot.scored_ids), best.val_correct if best else ""
+    if not digits:
+        return
+    with suppress(NotFoundError):
+        show_photo_grid(
+            f"{run.id}-result",
+            lambda: photos_of(run, ids),
+            [(None, digits)],
+            title=_("Photos it had not seen")
+            if evaluation and evaluation.num_folds > 1
+            else _("Validation photos"),
+            key="photo-grid",
+            height=_CHART_HEIGHT - TITLE_HEIGHT,
         )
-        st.metric(
-            _("Training accuracy"),
-            f"{best.accuracy:.0%}",
-            help=explain("accuracy"),
-            border=True,
-            height="stretch",
-        )
+
+
+def _show_details(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
+    best = snapshot.best
+    if best is None:
+        return
+    with st.container(horizontal=True, key="details-result"):
+        st.metric(_("Training accuracy"), percent(best.accuracy), help=explain("accuracy"))
+        total = snapshot.epochs[-1].epoch
         st.metric(
             _("Kept epoch"),
-            _("{epoch} of {total}").format(epoch=best.epoch, total=snapshot.epochs[-1].epoch),
+            _("{epoch} of {total}").format(epoch=best.epoch, total=total),
             help=explain("kept epoch"),
-            border=True,
-            height="stretch",
         )
-        st.metric(_("Time"), duration_words(snapshot.seconds), border=True, height="stretch")
     if evaluation:
-        _show_interval(evaluation)
+        st.caption(
+            measured_sentence(evaluation)
+            or plural(
+                "Measured on {count} validation photo, which also picked the epoch.",
+                "Measured on {count} validation photos, which also picked the epoch.",
+                evaluation.num_images,
+            )
+        )
     if len(snapshot.fold_accuracies) > 1:
         _show_folds(snapshot.fold_accuracies)
 
 
-def _show_interval(evaluation: Evaluation) -> None:
-    lowest, highest = evaluation.accuracy_interval
-    measured = measured_sentence(evaluation) or plural(
-        "Measured on {count} validation photo, which also picked the epoch.",
-        "Measured on {count} validation photos, which also picked the epoch.",
-        evaluation.num_images,
-    )
-    interval = _("Expect {lowest:.0%} to {highest:.0%} on new photos of the same kind.")
-    st.caption(f"{measured} {interval.format(lowest=lowest, highest=highest)}")
-
-
 def _show_folds(accuracies: Sequence[float]) -> None:
     text = _(
-        "Checked {count} times, each time with another part of the images: {mean:.0%} right on average, "
-        "{lowest:.0%} at worst and {highest:.0%} at best (standard deviation {spread:.0%})."
+        "{count} folds, each scored by a model that had not seen it: {mean} on average, "
+        "{lowest} to {highest} (standard deviation {spread})."
     )
     st.caption(
         text.format(
             count=len(accuracies),
-            mean=mean(accuracies),
-            lowest=min(accuracies),
-            highest=max(accuracies),
-            spread=pstdev(accuracies),
+            mean=percent(mean(accuracies)),
+            lowest=percent(min(accuracies)),
+            highest=percent(max(accuracies)),
+            spread=percent(pstdev(accuracies)),
         ),
         help=explain("cross-validation"),
     )

@@ -174,7 +174,7 @@ class TestTrain:
         lines = finished.err.splitlines()
         assert lines[0] == "features"
         assert lines[lines.index("saving") - 1].startswith("  epoch 1: loss")
-        allowed = re.compile(r"features|head|saving|evaluation|  epoch .*|  \d+ images")
+        allowed = re.compile(r"features|head|saving|evaluation|  epoch .*|  \d+ photos")
         assert [line for line in lines if not allowed.fullmatch(line)] == []
 
     def test_facts_are_all_there_and_true(self, own: Run, image_folder: Path, workspace: Workspace) -> None:
@@ -312,7 +312,7 @@ class TestTrain:
         finished = own("train", image_folder, *TINY)
         assert finished.exit_code == 0
         assert len(finished.out.splitlines()) == 1
-        assert "validation images right" in finished.out
+        assert "validation photos, in" in finished.out
 
     def test_workspace_may_come_from_the_environment(
         self, run: Run, workspace: Workspace, image_folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -335,7 +335,7 @@ class TestTrainErrors:
 
     def test_source_that_is_not_there(self, tmp_path: Path) -> None:
         finished = run_process("train", tmp_path / "nowhere", "--workspace", tmp_path)
-        finished.assert_one_line_of_error("neither a folder, nor a zip or tar file, nor the id of a dataset")
+        finished.assert_one_line_of_error("is not a folder, a zip or tar file, or the id of a dataset")
 
     def test_zip_that_is_no_zip(self, tmp_path: Path) -> None:
         (tmp_path / "photos.zip").write_text("this is no zip")
@@ -352,7 +352,7 @@ class TestTrainErrors:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--epochs", 0), "The number of epochs is 0. Expected was a number from 1 to 1000."),
+        (("--epochs", 0), "The number of epochs is 0. Choose a number from 1 to 1000."),
         (("--epochs", -3), "The number of epochs is -3"),
         (("--epochs", "many"), "Invalid value for '--epochs'"),
         (("--unfreeze-blocks", 1, "--fine-tune-epochs", 0), "The number of fine-tuning epochs is 0"),
@@ -405,11 +405,11 @@ def test_unexpected_error_in_a_training_is_one_last_line_and_a_failed_run(
     assert (finished.exit_code, finished.out) == (1, "")
     assert "Traceback" not in finished.err
     last = finished.err.splitlines()[-1]
-    assert last == "Error: Something went wrong that was not expected (ZeroDivisionError: deep down)."
+    assert last == "Error: Something unexpected went wrong (ZeroDivisionError: deep down)."
     (failed,) = own("runs", "--json").json["runs"]
     assert failed["status"] == "failed"
     message = TrainingRun.load(workspace, failed["run_id"]).snapshot().message
-    assert message == "Something went wrong that the app did not expect (ZeroDivisionError)."
+    assert message == "Something unexpected went wrong (ZeroDivisionError)."
 
 
 @pytest.mark.parametrize(
@@ -483,14 +483,14 @@ class TestResumeAndStop:
         assert facts.keys() >= TRAINING_KEYS
         assert facts["run_id"] == run_id
         assert own("runs", "--json").json["runs"][0]["status"] == "finished"
-        own("resume", run_id).assert_one_line_of_error("Only a run that was interrupted can go on")
+        own("resume", run_id).assert_one_line_of_error("Only an interrupted training can continue")
 
     def test_unknown_run(self, own: Run) -> None:
         for command in ("resume", "stop"):
             own(command, "20200101-000000-0123456789abcdef").assert_one_line_of_error("20200101-000000")
 
     def test_run_that_is_over_cannot_be_stopped(self, shared: Run, finished_run) -> None:
-        shared("stop", finished_run.run.id).assert_one_line_of_error("Only a run that is being trained")
+        shared("stop", finished_run.run.id).assert_one_line_of_error("Only a training that is running")
 
     def test_run_that_another_program_trains_is_stopped_and_waited_for(
         self, own: Run, workspace: Workspace, color_dataset: ImageDataset
@@ -515,7 +515,7 @@ class TestResumeAndStop:
         self, own: Run, workspace: Workspace, color_dataset: ImageDataset
     ) -> None:
         live = LiveRun(TrainingRun.create(workspace, color_dataset, TrainingConfig()))
-        own("resume", live.run.id).assert_one_line_of_error("Only a run that was interrupted can go on")
+        own("resume", live.run.id).assert_one_line_of_error("Only an interrupted training can continue")
         live.release()
 
 
@@ -540,7 +540,7 @@ class TestOtherCommands:
         facts = own("ingest", image_folder, "--json").json
         assert facts["num_images"] == facts["num_train_images"] + facts["num_validation_images"] == 24
         assert [file["name"] for file in facts["left_out"]] == ["red/notes.txt"]
-        assert "left out: red/notes.txt" in own("ingest", image_folder).out
+        assert "excluded: red/notes.txt" in own("ingest", image_folder).out
 
     def test_brightness_of_deep_photos(self, own: Run, tmp_path: Path) -> None:
         for place in range(8):
@@ -605,14 +605,14 @@ class TestOtherCommands:
         facts = shared("evaluate", finished_run.run.id, "--split", "train", "--json").json
         learned = {image.id for image in finished_run.dataset.images_in("train")}
         assert {outcome["image_id"] for outcome in facts["outcomes"]} == learned
-        shared("evaluate", finished_run.run.id, "--split", "test").assert_one_line_of_error("has never met")
+        shared("evaluate", finished_run.run.id, "--split", "test").assert_one_line_of_error("has never seen")
 
     def test_evaluate_on_a_folder(self, shared: Run, finished_run, unmet_folder: Path) -> None:
         facts = shared("evaluate", finished_run.run.id, unmet_folder, "--json").json
         assert facts["num_images"] == 24
         assert sum(map(sum, facts["confusion_matrix"])) == 24
         assert facts["outcomes"][0]["name"] == "blue/blue-0.jpg"
-        assert "of 24 images right" in shared("evaluate", finished_run.run.id, unmet_folder).out
+        assert "on 24 photos" in shared("evaluate", finished_run.run.id, unmet_folder).out
 
     def test_evaluate_on_a_folder_with_photos_of_its_training(
         self, shared: Run, finished_run, unmet_folder: Path, make_image
@@ -623,12 +623,12 @@ class TestOtherCommands:
         facts = shared("evaluate", finished_run.run.id, unmet_folder, "--json").json
         assert (facts["num_images"], facts["num_met"]) == (24, 2)
         assert not {"red/same.png", "red/near.jpg"} & {outcome["name"] for outcome in facts["outcomes"]}
-        sentence = f"2 of 26 photos look like photos from its training; without them {facts['accuracy']:.0%} are right."
+        sentence = "2 of 26 photos look like training photos. Without them accuracy is "
         assert sentence in shared("evaluate", finished_run.run.id, unmet_folder).out
         for path in unmet_folder.glob("*/*-*"):
             path.unlink()
         finished = shared("evaluate", finished_run.run.id, unmet_folder)
-        finished.assert_one_line_of_error("has met all of these photos", "look the same")
+        finished.assert_one_line_of_error("has already seen all of these photos", "copies of them")
 
     def test_evaluate_on_bad_folders(
         self, shared: Run, finished_run, image_folder: Path, tmp_path: Path
@@ -660,7 +660,7 @@ class TestOtherCommands:
         assert finished.json["left_out"] == [
             {"name": "blue/notes.txt", "kind": "not_an_image", "reason": reason}
         ]
-        assert finished.err.splitlines() == [f"Left out: blue/notes.txt ({reason})"]
+        assert finished.err.splitlines() == [f"Skipped: blue/notes.txt ({reason})"]
 
     def test_evaluate_after_the_split_was_changed(
         self, own: Run, image_folder: Path, workspace: Workspace
@@ -701,7 +701,7 @@ class TestOtherCommands:
         assert finished.exit_code == 1
         assert list(json.loads(finished.out)) == [str(good)]
         (line,) = finished.err.splitlines()
-        assert line.startswith("Error: Not every image could be read.")
+        assert line.startswith("Error: Some photos could not be read.")
         for words in ("bad.jpg: it is not a picture", "missing.jpg: No such file", "Is a directory"):
             assert words in line
 

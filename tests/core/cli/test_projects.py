@@ -44,14 +44,16 @@ def test_save_here_and_open_there(command: Command, finished_run: FinishedRun, t
     for answer in answers:
         answer[str(picture)].pop("seconds", None)
     assert answers[0] == answers[1]
-    assert "All of it was here already." in command(there, "project", "open", tmp_path / "colours.zip")[1]
+    assert (
+        "Everything in it was here already." in command(there, "project", "open", tmp_path / "colours.zip")[1]
+    )
 
 
 def test_refusals_are_one_line(command: Command, finished_run: FinishedRun, tmp_path: Path) -> None:
     (tmp_path / "model.zip").write_bytes(b"PK\5\6" + bytes(18))
     code, out, err = command(tmp_path, "project", "open", tmp_path / "model.zip")
     assert (code, out) == (1, "")
-    assert "This is not a project that Transfer Studio saved" in err
+    assert "This is not a project of Transfer Studio" in err
     unknown = ("project", "save", "20260101-000000-0123456789abcdef", "--out", tmp_path / "x.zip")
     code, out, err = command(tmp_path, *unknown)
     assert (code, out) == (1, "")

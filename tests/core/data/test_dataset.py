@@ -87,7 +87,7 @@ def test_another_split(dataset: ImageDataset) -> None:
 @pytest.mark.parametrize("seed", [-1, 2**31, 1.5, True])
 def test_seed_that_is_out_of_range_is_reported(dataset: ImageDataset, seed: object) -> None:
     with pytest.raises(
-        InvalidConfigError, match=rf"The seed is {seed}\. Expected was a number from 0 to 2147483647\."
+        InvalidConfigError, match=rf"The seed is {seed}\. Choose a number from 0 to 2147483647\."
     ):
         dataset.with_split(0.2, seed)
 
@@ -181,7 +181,7 @@ def test_a_damaged_file_is_reported(
     with pytest.raises(WorkspaceError) as caught:
         ImageDataset.load(workspace, dataset.id)
     assert str(caught.value).startswith(
-        f"dataset.json of {dataset.id} is damaged: it does not hold what was expected. The photos are still"
+        f"dataset.json of {dataset.id} is damaged: its content is not valid. The photos are still"
     )
 
 
@@ -206,7 +206,7 @@ def test_a_damaged_image_record_is_reported(
     facts = json.loads(path.read_bytes())
     facts["images"][0] |= change
     path.write_text(json.dumps(facts))
-    with pytest.raises(WorkspaceError, match="is damaged: it does not hold what was expected"):
+    with pytest.raises(WorkspaceError, match="is damaged: its content is not valid"):
         ImageDataset.load(workspace, dataset.id)
 
 
@@ -224,7 +224,7 @@ def test_a_half_written_file_is_reported(workspace: Workspace, dataset: ImageDat
     path = dataset.folder / "dataset.json"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(
-        WorkspaceError, match=r"^dataset\.json of .* is damaged: it is not JSON from character"
+        WorkspaceError, match=r"^dataset\.json of .* is damaged: it is not valid JSON from character"
     ):
         ImageDataset.load(workspace, dataset.id)
 
@@ -367,13 +367,41 @@ class TestWaysToSplit:
     def test_a_share_is_one_fold(self, dataset: ImageDataset) -> None:
         assert dataset.folds() == [dataset]
 
-    def test_one_recording_cannot_be_split(self, workspace: Workspace) -> None:
-        images = [*records(cat=4), *(structs.replace(image, burst="b1") for image in records(dog=6))]
+    def test_the_end_of_the_only_recording_of_a_class_is_kept_for_validation(
+        self, workspace: Workspace
+    ) -> None:
+        images = [*records(cat=4), *(structs.replace(image, burst="b1") for image in records(dog=8))]
+        dataset = empty_dataset(workspace).with_images(images, ())
+        dataset.check_trainable()
+        assert dataset.classes_of_one_recording == ["dog"]
+        kept = [image for image in dataset.images_in("validation") if image.class_name == "dog"]
+        assert [image.number for image in kept] == [image.number for image in dataset.images[-2:]]
+        # Neither its beginning nor its end counts as many photos in an interval.
+        assert len({image.group for image in dataset.images if image.class_name == "dog"}) == 2
+        assert dataset.with_series(dict.fromkeys(dataset.by_id, "all")).counts("validation")["dog"] == 2
+
+    def test_a_second_recording_is_never_cut(self, workspace: Workspace) -> None:
+        first = [structs.replace(image, burst="b1") for image in records(dog=8)]
+        second = [structs.replace(image, burst="b2", number=9 + image.number) for image in records(fox=8)]
+        second = [structs.replace(image, class_name="dog") for image in second]
+        dataset = empty_dataset(workspace).with_images([*first, *second], ())
+        sides = {(image.burst, image.split) for image in dataset.images}
+        assert len(sides) == 2
+        assert dataset.classes_of_one_recording == []
+
+    def test_too_short_a_recording_cannot_be_split(self, workspace: Workspace) -> None:
+        images = [*records(cat=4), *(structs.replace(image, burst="b1") for image in records(dog=3))]
         dataset = empty_dataset(workspace).with_images(images, ())
         with pytest.raises(
             IngestError, match=r"too few different photos to keep some for validation: dog\. Add photos"
         ):
             dataset.check_trainable()
+
+    def test_more_folds_than_groups_cannot_be_split(self, workspace: Workspace) -> None:
+        images = [structs.replace(image, burst=image.class_name) for image in records(cat=8, dog=8)]
+        dataset = empty_dataset(workspace).with_images(images, ())
+        folded = dataset.with_split(0.2, 1, split_by="folds", num_folds=5)
+        assert {image.split for image in folded.images} == {"train"}
 
     def test_folders_without_a_class_are_reported(self, workspace: Workspace) -> None:
         images = [

@@ -2,11 +2,14 @@
 
 import hashlib
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from transfer_core.data import samples
 from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.samples import Sample, get_sample, list_samples
@@ -24,8 +27,8 @@ def pixel_hashes(files: list[ImportedFile]) -> set[str]:
     return {hashlib.sha256(decode_image(file.read()).tobytes()).hexdigest() for file in files}
 
 
-def test_there_are_two() -> None:
-    assert [sample.name for sample in list_samples()] == ["pictures", "digits"]
+def test_real_photos_come_first() -> None:
+    assert [sample.name for sample in list_samples()] == ["clothes", "pictures", "digits"]
 
 
 @pytest.mark.parametrize("sample", list_samples(), ids=lambda sample: sample.name)
@@ -44,6 +47,11 @@ class TestEachSample:
         assert set(by_class) == set(counts(sample.files()))
         assert min(by_class.values()) >= 2
 
+    def test_the_preview_shows_one_of_its_files_for_each_class(self, sample: Sample) -> None:
+        preview = sample.preview()
+        assert counts(preview) == dict.fromkeys(counts(sample.files()), 1)
+        assert pixel_hashes(preview) <= pixel_hashes(sample.files())
+
     def test_no_picture_is_there_twice(self, sample: Sample) -> None:
         learned, new = pixel_hashes(sample.files()), pixel_hashes(sample.new_files())
         assert len(learned) == len(sample.files())
@@ -51,21 +59,36 @@ class TestEachSample:
         assert not learned & new
 
 
-def test_the_description_names_the_classes() -> None:
-    sample = get_sample("pictures")
+@pytest.mark.parametrize("name", ["clothes", "pictures"])
+def test_the_description_names_the_classes(name: str) -> None:
+    sample = get_sample(name)
     assert all(str(name) in sample.description for name in counts(sample.files()))
+
+
+def test_the_digits_are_called_by_their_name() -> None:
     assert set(counts(get_sample("digits").files())) == set("0123456789")
+
+
+def test_a_preview_needs_no_scikit_learn() -> None:
+    code = (
+        "import sys; from transfer_core.data.samples import list_samples; "
+        "[file.read() for sample in list_samples() for file in sample.preview()]; assert 'sklearn' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_a_sample_that_does_not_exist() -> None:
     with pytest.raises(NotFoundError) as caught:
         get_sample("unicorns")
-    assert str(caught.value) == "There is no sample called unicorns. There are: pictures, digits."
+    assert str(caught.value) == "There is no sample called unicorns. There are: clothes, pictures, digits."
 
 
 def test_the_pictures_are_small_and_their_licence_is_with_them() -> None:
     files = [path for path in PICTURES_DIR.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 2_000_000
+    assert sum(path.stat().st_size for path in files) < 3_000_000
+    photos = [*(PICTURES_DIR / "clothes").rglob("*.jpg"), *(PICTURES_DIR / "new_clothes").rglob("*.jpg")]
+    assert all(max(decode_image(path.read_bytes()).size) <= 320 for path in photos)
+    assert "CC0-1.0" in (PICTURES_DIR / "LICENSE.txt").read_text("utf-8")
     assert len((PICTURES_DIR / "LICENSE.txt").read_text("utf-8").split()) > 50
     assert {path.suffix for path in files} <= {".png", ".jpg", ".txt"}
 

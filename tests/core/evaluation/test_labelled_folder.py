@@ -73,7 +73,7 @@ def test_class_that_the_model_lacks_keeps_its_name(image_folder: Path) -> None:
 
 
 def test_folder_without_class_folders(image_folder: Path) -> None:
-    with pytest.raises(IngestError, match="no images in subfolders"):
+    with pytest.raises(IngestError, match="no photos in subfolders"):
         labelled_folder(image_folder / "red", CLASS_NAMES)
 
 

@@ -81,7 +81,7 @@ def test_csv_has_a_row_per_file_and_quotes_formulas() -> None:
     assert content.startswith(b"\xef\xbb\xbf")
     rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
     assert rows == [
-        ["File", "Answer", "Best guess", "Certainty", "ant", "bee", "Left out because"],
+        ["File", "Answer", "Best guess", "Certainty", "ant", "bee", "Skipped because"],
         ["ä, b.jpg", "bee", "bee", "0.750000", "0.250000", "0.750000", ""],
         ["'=HYPERLINK(1)", "I don't know", "ant", "0.900000", "0.900000", "0.100000", ""],
         ["c.jpg", "", "", "", "", "", "it is damaged"],

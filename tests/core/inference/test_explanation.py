@@ -172,9 +172,9 @@ def spot(rows: slice, columns: slice) -> np.ndarray:
 
 def test_heat_sentence_names_the_part_and_warns_of_a_shortcut() -> None:
     middle = heat_sentence("cats", spot(slice(25, 45), slice(25, 45)))
-    assert middle == "cats is recognised mostly by what is in the middle of its photos."
+    assert middle == "The model recognises cats mostly by something in the middle of its photos."
     corner = heat_sentence("cats", spot(slice(0, 9), slice(60, 70)))
-    assert corner.startswith("cats is recognised mostly by what is at the top right of its photos, away")
+    assert corner.startswith("The model recognises cats mostly by something at the top right of its photos.")
     assert "shortcut" in corner
     assert "all over" in heat_sentence("cats", np.ones((70, 70)) + spot(slice(0, 9), slice(0, 9)) / 4)
     assert "No part" in heat_sentence("cats", spot(slice(0, 0), slice(0, 0)))

@@ -118,13 +118,13 @@ def test_truncated_image_raises(predictor: Predictor, make_image) -> None:
 
 def test_run_without_a_model(copy_of_run: Path) -> None:
     (copy_of_run / "model.keras").unlink()
-    with pytest.raises(NotFoundError, match="has no model"):
+    with pytest.raises(NotFoundError, match="There is no model"):
         Predictor.load(copy_of_run)
 
 
 def test_model_without_its_signature(copy_of_run: Path) -> None:
     (copy_of_run / "signature.json").unlink()
-    with pytest.raises(WorkspaceError, match=r"signature\.json of .* is missing\. It names the classes"):
+    with pytest.raises(WorkspaceError, match=r"signature\.json of .* is missing\. The model cannot answer"):
         Predictor.load(copy_of_run)
 
 
@@ -148,7 +148,7 @@ def test_damaged_model(damage: str, copy_of_run: Path) -> None:
         }[damage]
     )
     with pytest.raises(
-        WorkspaceError, match=r"model\.keras of .* is damaged: it is no whole model\. .* Train again"
+        WorkspaceError, match=r"model\.keras of .* is damaged: it is not a complete model\. .* Train again"
     ):
         Predictor.load(copy_of_run)
 

@@ -79,7 +79,7 @@ def test_links_locked_files_and_names_that_are_there_twice(project_path: Path, w
     with zipfile.ZipFile(buffer, "a") as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         archive.writestr(config, b"{}")
-    assert_refused(workspace, buffer, "there twice")
+    assert_refused(workspace, buffer, "appears twice")
 
     buffer = zipped({name: content for name, content in members.items() if name != config})
     link = zipfile.ZipInfo(config)
@@ -95,7 +95,7 @@ def test_links_locked_files_and_names_that_are_there_twice(project_path: Path, w
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\5\6" + bytes(18), pickle.dumps({"a": 1})])
 def test_other_files(workspace: Workspace, content: bytes) -> None:
-    assert_refused(workspace, io.BytesIO(content), "not a project that Transfer Studio saved")
+    assert_refused(workspace, io.BytesIO(content), "not a project of Transfer Studio")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_listed_file_with_other_facts(project_path: Path, workspace: Workspace
     manifest = json.loads(members["project.json"])
     manifest["files"][0] |= change
     members["project.json"] = json.dumps(manifest).encode()
-    assert_refused(workspace, zipped(members), r"project\.json does not hold what was expected")
+    assert_refused(workspace, zipped(members), r"content of project\.json is not valid")
 
 
 def test_a_project_that_was_cut_off_or_changed(project_path: Path, workspace: Workspace) -> None:
@@ -140,9 +140,9 @@ def test_a_project_that_was_cut_off_or_changed(project_path: Path, workspace: Wo
     members = members_of(project_path)
     picture = named(members, ".jpg")
     changed = {**members, picture: members[picture][:-1] + b"x"}
-    assert_refused(workspace, zipped(changed), "size or checksum")
+    assert_refused(workspace, zipped(changed), "damaged or was changed")
     missing = {name: content for name, content in members.items() if name != picture}
-    assert_refused(workspace, zipped(missing), "holds and what it lists differ")
+    assert_refused(workspace, zipped(missing), "list of files does not match")
     place = whole.index(members[picture][20:60])
     flipped = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
     assert_refused(workspace, io.BytesIO(flipped), "damaged or was changed")
@@ -152,10 +152,10 @@ def test_bombs(project_path: Path, workspace: Workspace, monkeypatch: pytest.Mon
     members = members_of(project_path)
     picture = named(members, ".jpg")
     events = named(members, "events.jsonl")
-    assert_refused(workspace, zipped(listed({**members, events: bytes(200_000_000)})), "far larger")
+    assert_refused(workspace, zipped(listed({**members, events: bytes(200_000_000)})), "far too large")
 
     # One that is larger than its manifest says.
-    assert_refused(workspace, zipped({**members, picture: bytes(5_000_000)}), "size or checksum")
+    assert_refused(workspace, zipped({**members, picture: bytes(5_000_000)}), "damaged or was changed")
 
     with monkeypatch.context() as environment:
         environment.setenv("TRANSFER_STUDIO_MAX_FILES", "5")
@@ -163,7 +163,7 @@ def test_bombs(project_path: Path, workspace: Workspace, monkeypatch: pytest.Mon
     with monkeypatch.context() as environment:
         environment.setenv("TRANSFER_STUDIO_MAX_TOTAL_MB", "1")
         large = {**members, picture: np.random.default_rng(0).bytes(1_100_000)}
-        assert_refused(workspace, zipped(listed(large)), "far larger|more than 1 MB")
+        assert_refused(workspace, zipped(listed(large)), "far too large|more than 1 MB")
     with monkeypatch.context() as environment:
         environment.setenv("TRANSFER_STUDIO_MAX_FILE_MB", "1")
         assert_refused(workspace, zipped(listed(large)), "larger than 1 MB")
@@ -264,7 +264,7 @@ def test_events_of_another_kind(project_path: Path, workspace: Workspace, event:
     if event["event"] == "EpochEnded":
         event = {**event, "loss": 1.0, "accuracy": 1.0, "val_loss": 1.0, "val_accuracy": 1.0}
     members[named(members, "events.jsonl")] += json.dumps(event).encode() + b"\n"
-    assert_refused(workspace, zipped(listed(members)), "events.jsonl does not hold")
+    assert_refused(workspace, zipped(listed(members)), "content of events.jsonl is not valid")
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_what_is_listed_and_what_is_there_have_to_be_the_same(
         {"runs": [finished_run.run.id, "20260101-000000-0123456789abcdef"]},
         {"sources": ["20260101-000000-0123456789abcdef"]},
     ):
-        assert_refused(workspace, zipped(listed(members, **facts)), "other images, runs or models")
+        assert_refused(workspace, zipped(listed(members, **facts)), "photos or models do not match")
     for facts in (
         {"dataset": "../../x"},
         {"dataset": 7},
@@ -335,4 +335,4 @@ def test_what_is_listed_and_what_is_there_have_to_be_the_same(
         {"runs": [finished_run.run.id] * 2},
         {"title": None},
     ):
-        assert_refused(workspace, zipped(listed(members, **facts)), "does not hold what was expected")
+        assert_refused(workspace, zipped(listed(members, **facts)), "is not valid")

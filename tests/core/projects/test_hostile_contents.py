@@ -106,7 +106,7 @@ def test_events_that_cannot_be(project_path: Path, workspace: Workspace, change:
     place = next(place for place, line in enumerate(lines) if "EpochEnded" in line)
     lines[place] = json.dumps(json.loads(lines[place]) | change)
     members[name] = "\n".join([*lines, ""]).encode()
-    assert_refused(workspace, zipped(listed(members)), "events.jsonl does not hold")
+    assert_refused(workspace, zipped(listed(members)), "content of events.jsonl is not valid")
 
 
 def test_a_log_with_a_line_that_was_cut_off_and_a_loss_out_of_bounds(
@@ -158,14 +158,14 @@ def test_pictures_that_are_none(
 ) -> None:
     members = members_of(project_path)
     members[named(members, ".jpg")] = content
-    assert_refused(workspace, zipped(listed(members)), f"is no picture: .*({reason})")
+    assert_refused(workspace, zipped(listed(members)), f"is not a photo: .*({reason})")
 
 
 def test_a_picture_that_belongs_to_nothing(project_path: Path, workspace: Workspace) -> None:
     members = members_of(project_path)
     picture = named(members, ".jpg")
     stray = picture.rpartition("/")[0] + f"/{'a' * 32}.jpg"
-    assert_refused(workspace, zipped(listed({**members, stray: members[picture]})), "The folder of pictures")
+    assert_refused(workspace, zipped(listed({**members, stray: members[picture]})), "The folder of photos")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
@@ -202,7 +202,7 @@ def test_a_run_that_would_be_refused_is_not_saved(project_path: Path, workspace:
     write_json(path, split)
     plan = plan_project(workspace, result.dataset_id)
     assert [(run.id, run.reason) for run in plan.left_out] == [
-        (result.run_ids[0], "split.json does not hold what was expected.")
+        (result.run_ids[0], "The content of split.json is not valid.")
     ]
 
 
@@ -243,4 +243,4 @@ def test_a_run_beyond_the_measure_is_not_saved(
     result = opened(workspace, project_path)
     monkeypatch.setattr(texts, "_MOST_EVENTS", 3)
     (left_out,) = plan_project(workspace, result.dataset_id).left_out
-    assert left_out.reason == "events.jsonl is larger than any that belongs to this many photos."
+    assert left_out.reason == "events.jsonl is too large for this number of photos."

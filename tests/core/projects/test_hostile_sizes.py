@@ -25,7 +25,7 @@ def test_no_small_file_becomes_a_large_picture_or_network(
     buffer = zipped({key: content for key, content in members.items() if key != name})
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(name, members[name])
-    assert_refused(workspace, buffer, "it is packed")
+    assert_refused(workspace, buffer, "it is compressed")
 
 
 def test_weights_packed_in_their_own_file(project_path: Path, workspace: Workspace) -> None:
@@ -42,11 +42,11 @@ def test_weights_packed_in_their_own_file(project_path: Path, workspace: Workspa
         archive.comment = padding[:65_535]
     assert len(packed.getvalue()) >= len(members[name])
     members[name] = packed.getvalue()
-    assert_refused(workspace, zipped(listed(members)), "not as many as its network has")
+    assert_refused(workspace, zipped(listed(members)), "does not match its model")
     # Headers that say another number of values.
     few = {key: value[:1] for key, value in numbers.items()}
     members[name] = arrays(**few, **{"more": np.zeros(sum(v.size for v in numbers.values()), np.float32)})
-    assert_refused(workspace, zipped(listed(members)), "not as many as its network has")
+    assert_refused(workspace, zipped(listed(members)), "does not match its model")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_measures_of_a_taught_model_that_cannot_be(
     shutil.rmtree(workspace.root)
     change(facts)
     members[name] = json.dumps(facts).encode()
-    assert_refused(workspace, zipped(listed(members)), "distillation.json does not hold")
+    assert_refused(workspace, zipped(listed(members)), "content of distillation.json is not valid")
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_measures_of_a_taught_model_that_cannot_be(
 )
 def test_folders_that_nothing_belongs_to(project_path: Path, workspace: Workspace, name: str) -> None:
     members = {**members_of(project_path), name: b"x"}
-    assert_refused(workspace, zipped(listed(members)), "other images, runs or models")
+    assert_refused(workspace, zipped(listed(members)), "photos or models do not match")

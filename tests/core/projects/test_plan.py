@@ -37,10 +37,10 @@ def break_split(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "reason"),
     [
-        (break_split, "does not hold what was expected"),
+        (break_split, "is not valid"),
         (lambda folder: (folder / "evaluation.json").write_text("{}"), "evaluation.json of .* is damaged"),
         (lambda folder: (folder / "calibration.json").write_text('{"temperature": 99}'), "temperature"),
-        (lambda folder: (folder / "rejection.npz").unlink(), "rejection.json does not hold"),
+        (lambda folder: (folder / "rejection.npz").unlink(), "content of rejection.json is not valid"),
         (lambda folder: (folder / "model.keras").unlink(), "it has no model"),
     ],
 )
@@ -84,7 +84,7 @@ def test_a_deleted_or_damaged_own_model(two_runs: Workspace, tmp_path: Path) -> 
     plan = plan_project(two_runs, dataset_id)
     assert plan.source_ids == ()
     assert [(run.id, run.reason) for run in plan.left_out] == [
-        (student, "the own model that it builds on is not here any more.")
+        (student, "the model that it builds on has been deleted.")
     ]
 
 

@@ -71,7 +71,7 @@ def test_without_the_images_there_is_nowhere_to_put_it(
 ) -> None:
     shutil.rmtree(workspace.dataset_dir(run.dataset_id))
     assert dataset_of(workspace, run) is None
-    with pytest.raises(NotFoundError, match="are gone, so the photo cannot be put among them"):
+    with pytest.raises(NotFoundError, match="were deleted, so this photo cannot join them"):
         add_correction(workspace, run, "odd.png", make_image("green", seed=77), "red")
 
 

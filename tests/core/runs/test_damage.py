@@ -226,7 +226,7 @@ def test_damage_beside_the_model_is_said_and_costs_no_answer(
     [
         ("rejection.npz", "emptied", "predict", "no longer says"),
         ("rejection.npz", "flipped", "predict", "no longer says"),
-        ("calibration.json", "a list", "predict", "Probabilities are shown as the model gives them"),
+        ("calibration.json", "a list", "predict", "Probabilities are shown uncalibrated"),
         ("evaluation.json", "cut off", "predict", ""),
         ("events.jsonl", "a list", "predict", ""),
         ("notes.json", "a number", "predict", ""),
@@ -240,7 +240,7 @@ def test_damage_beside_the_model_is_said_and_costs_no_answer(
         ("dataset.json", "emptied", "evaluate", "!dataset.json"),
         ("split.json", "texts in it", "evaluate", "!split.json"),
         ("signature.json", "a list", "export", "!signature.json"),
-        ("dataset.json", "emptied", "resume", "!Only a run that was interrupted"),
+        ("dataset.json", "emptied", "resume", "!Only an interrupted training"),
     ],
 )
 def test_commands_end_with_a_sentence(
@@ -278,7 +278,7 @@ def test_a_model_that_answers_no_numbers_is_damaged(damaged_workspace: Workspace
     model.set_weights([np.full_like(weights, np.nan) for weights in model.get_weights()])
     model.save(folder / "model.keras")
     with pytest.raises(
-        TransferStudioError, match=r"model\.keras of run is damaged: its answers are no numbers"
+        TransferStudioError, match=r"model\.keras of run is damaged: its answers are not numbers"
     ):
         Predictor.load(folder)
 
@@ -289,5 +289,7 @@ def test_a_signature_of_another_model_is_damaged(damaged_workspace: Workspace, t
     signature = json.loads((folder / "signature.json").read_text())
     for change in ({"image_size": 64}, {"class_names": ["a", "b"]}):
         (folder / "signature.json").write_text(json.dumps(signature | change))
-        with pytest.raises(TransferStudioError, match=r"signature\.json of run is damaged: it is of another"):
+        with pytest.raises(
+            TransferStudioError, match=r"signature\.json of run is damaged: it belongs to another"
+        ):
             Predictor.load(folder)

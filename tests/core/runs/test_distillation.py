@@ -139,7 +139,7 @@ def test_a_teacher_of_other_classes_is_refused(finished_run) -> None:
 
 def test_a_teacher_that_knows_the_validation_photos_is_refused(finished_run) -> None:
     dataset: ImageDataset = finished_run.dataset
-    with pytest.raises(InvalidConfigError, match="would look better than it is"):
+    with pytest.raises(InvalidConfigError, match="would look too good"):
         check_teacher(finished_run.run, dataset.with_split(dataset.validation_split, 5))
 
 

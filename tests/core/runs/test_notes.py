@@ -41,13 +41,13 @@ def test_other_fields_of_another_window_are_kept(tmp_path: Path) -> None:
 def test_the_same_field_of_another_window_is_not_overwritten(tmp_path: Path) -> None:
     seen = RunNotes("old")
     RunFolder(tmp_path).write_notes(RunNotes("theirs"))
-    with pytest.raises(WorkspaceError, match="changed in another window"):
+    with pytest.raises(WorkspaceError, match="in another window"):
         RunFolder(tmp_path).change_notes(seen, {"name": "mine", "note": "mine"})
     assert RunFolder(tmp_path).notes() == RunNotes("theirs")
     RunFolder(tmp_path).change_notes(seen, {"name": " theirs "})
 
 
 def test_a_deleted_run_gets_no_notes(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="no run with the id gone any more"):
+    with pytest.raises(NotFoundError, match="run gone does not exist any more"):
         RunFolder(tmp_path / "gone").change_notes(RunNotes(), {"name": "mine"})
     assert list(tmp_path.iterdir()) == []

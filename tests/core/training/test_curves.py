@@ -87,14 +87,14 @@ def test_not_memorising(losses: list[float], val_losses: list[float]) -> None:
 
 
 def test_still_improving() -> None:
-    assert read(FALLING, FALLING, outcome=None) == ["Validation loss still falls: the model gets better."]
-    assert read(FALLING, FALLING) == [
-        "Validation loss was still falling at the end: more epochs would make the model better."
+    assert read(FALLING, FALLING, outcome=None) == [
+        "Validation loss still falls: the model is getting better."
     ]
+    assert read(FALLING, FALLING) == ["Validation loss was still falling at the end. More epochs may help."]
 
 
 def test_no_advice_to_train_longer_when_more_epochs_cannot_help() -> None:
-    assert "more epochs" not in " ".join(read(FALLING, FALLING, [1.0]))
+    assert "More epochs" not in " ".join(read(FALLING, FALLING, [1.0]))
     ended_early = replace(snapshot(FALLING, FALLING), num_epochs=50)
     assert read_curves(ended_early, 5) == []
 
@@ -150,7 +150,7 @@ def test_gap_between_training_and_validation() -> None:
 def test_all_right_on_few_photos() -> None:
     perfect = snapshot(FALLING, FALLING, [1.0], [1.0], num_validation_images=12)
     (sentence,) = read_curves(perfect, 5)
-    assert "All 12 validation photos are right, but they are few" in sentence
+    assert "All 12 validation photos are correct, but they are few" in sentence
     many = snapshot(FALLING, FALLING, [1.0], [1.0], num_validation_images=200)
     assert read_curves(many, 5) == []
 

@@ -20,7 +20,7 @@ from transfer_core.training.classifier import build_classifier
 from transfer_core.training.compiled_tail import set_random_states
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.optimizers import build_optimizer
-from transfer_core.training.phase_trainer import PhaseTrainer
+from transfer_core.training.phase_trainer import PhaseTrainer, Scores
 from transfer_core.training.schedule import planned_phases
 
 NUM_EPOCHS = 2
@@ -99,7 +99,7 @@ def test_weights_are_those_of_a_plain_fit(
 
     # The last weights are compared, so every epoch is to be better than the one before.
     losses = itertools.count(10.0, -1.0)
-    monkeypatch.setattr(PhaseTrainer, "_validate", lambda self: (next(losses), 1.0))
+    monkeypatch.setattr(PhaseTrainer, "_validate", lambda self: Scores(next(losses), 1.0))
     monkeypatch.setattr(train_module, "_save", keep_last_weights)
     train_module.train(few_images, config, tmp_path, tmp_path)
     plain = weights_by_plain_fit(few_images, config)

@@ -72,7 +72,7 @@ def test_batches_bring_each_image_its_own_answers() -> None:
 
 
 def test_a_teacher_without_answers_is_refused(color_dataset: ImageDataset, tiny_config, tmp_path) -> None:
-    with pytest.raises(InvalidConfigError, match="teacher large-one cannot be asked"):
+    with pytest.raises(InvalidConfigError, match="teacher large-one is not available"):
         train(color_dataset, tiny_config.with_changes(teacher="large-one"), tmp_path, tmp_path)
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import MeasuredStage, PhaseStarted, RunStarted, Stage
 from transfer_core.training.schedule import planned_phases
-from transfer_core.training.stages import RATES_FILE, planned_stages, remember_rates
+from transfer_core.training.stages import RATES_FILE, estimated_seconds, planned_stages, remember_rates
 from transfer_core.training.train import train
 
 
@@ -46,6 +47,25 @@ def test_deeper_training_takes_longer(color_dataset: ImageDataset, tmp_path: Pat
         return sum(seconds for _phase, seconds, _is_measured in stages)
 
     assert seconds(0) < seconds(2) < seconds(5) < seconds(9)
+
+
+def test_the_whole_run_is_estimated_without_what_was_read(
+    color_dataset: ImageDataset, tmp_path: Path
+) -> None:
+    backbone = get_backbone("efficientnet_lite0")
+    num_images = len(color_dataset.images)
+
+    def seconds(num_read: int = 0, **choices: Any) -> float:
+        return estimated_seconds(
+            TrainingConfig(head="auto", **choices), color_dataset, backbone, tmp_path, num_read
+        )
+
+    reading = num_images * backbone.num_multiplications / 30e9
+    assert seconds() - seconds(num_images) == pytest.approx(reading)
+    # What was read is of no use in front of blocks that learn.
+    deep = seconds(num_unfrozen_blocks=2)
+    assert seconds() < deep == seconds(num_images, num_unfrozen_blocks=2)
+    assert deep < seconds(weights="random", num_unfrozen_blocks=9)
 
 
 def test_a_run_makes_the_next_estimate_right(color_dataset: ImageDataset, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_scored_are_those_that_are_left_with_the_class_they_have_now(finished_ru
 
 def test_none_of_the_validation_images_is_left(finished_run) -> None:
     emptied = finished_run.dataset.with_images(finished_run.dataset.images_in("train"), ())
-    with pytest.raises(IngestError, match="None of the photos that this run was checked with is left"):
+    with pytest.raises(IngestError, match="All validation photos of this model were deleted"):
         evaluate_split(finished_run.run, emptied, "validation", finished_run.workspace.cache_dir)
 
 
@@ -409,7 +409,7 @@ def test_a_saved_model_that_answers_otherwise_fails_the_run(
     ended = safely(workspace, run)
     assert outputs
     assert ended.outcome == "failed"
-    assert "does not answer" in ended.message
+    assert "answers differently" in ended.message
     assert not run.has_model
     # Nothing of the training is lost.
     assert keras_module.models.load_model(run.folder / "refused.keras").count_params()

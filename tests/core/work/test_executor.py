@@ -112,7 +112,7 @@ def test_killed_worker_leaves_the_run_interrupted_and_the_next_run_gets_a_new_on
     wait_for(queue, killed, "interrupted")
     message = queue.snapshot(killed).message
     assert "ended unexpectedly (code -9)" in message
-    assert "the memory of the computer was not enough" in message
+    assert "the computer ran out of memory" in message
     wait_for(queue, following, "finished")
 
 
@@ -179,7 +179,7 @@ def test_worker_that_is_not_understood_is_ended_and_the_next_run_is_right(
     assert executor.process_id is None
     (ended,) = events
     assert ended.outcome == "interrupted"
-    assert "The process that trains could not be used and was ended" in ended.message
+    assert "The training process failed and was ended" in ended.message
     executor(workspace, second, events.append, lambda: False)
     assert events[1:] == [RunEnded(2.0, "stopped")]
     executor.close()
@@ -221,7 +221,7 @@ def test_deleted_run_is_reported_by_the_worker(executor, workspace, color_datase
     (run.folder / "config.json").unlink()
     events: list = []
     executor(workspace, run, events.append, lambda: False)
-    assert "There is no run with the id" in events[-1].message
+    assert "does not exist any more" in events[-1].message
 
 
 def test_worker_ends_when_the_app_dies(executor, workspace, color_dataset) -> None:

@@ -195,7 +195,7 @@ def test_running_task_that_is_stopped_ends_without_a_result(queue, make) -> None
     ("error", "problem"),
     [
         (TrainingError("The disk is full."), "The disk is full."),
-        (ZeroDivisionError(), "Something went wrong that the app did not expect (ZeroDivisionError)."),
+        (ZeroDivisionError(), "Something unexpected went wrong (ZeroDivisionError)."),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -208,7 +208,7 @@ def test_stopped_while_waiting_a_run_leaves_the_queue_at_once(queue, training, w
     training.wait_until_begun(first)
     queue.request_stop(second)
     assert states(queue, first, second, third) == [("running", 0), ("stopped", 0), ("queued", 1)]
-    assert "before its turn" in queue.snapshot(second).message
+    assert "before it began" in queue.snapshot(second).message
     training.let_end(first, third)
     workers.join()
     assert training.order == [first, third]
@@ -507,11 +507,11 @@ def test_resumed_run_that_leaves_the_queue_can_still_go_on(
 
 def test_only_interrupted_runs_are_resumed(queue, training, workers, submit) -> None:
     run_id = submit()
-    with pytest.raises(TrainingError, match="Only a run that was interrupted can go on"):
+    with pytest.raises(TrainingError, match="Only an interrupted training can continue"):
         queue.resume(run_id)
     training.let_end(run_id)
     workers.join()
-    with pytest.raises(TrainingError, match="Only a run that was interrupted can go on"):
+    with pytest.raises(TrainingError, match="Only an interrupted training can continue"):
         queue.resume(run_id)
     assert training.order == [run_id]
 

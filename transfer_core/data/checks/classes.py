@@ -40,6 +40,7 @@ def check_classes(dataset: ImageDataset) -> Iterator[Problem]:
     yield from _few_images(dataset)
     yield from _imbalance(counts)
     yield from _one_recording(dataset)
+    yield from _recorded_once(dataset)
     yield from _one_sided(dataset)
     yield from _few_for_validation(dataset)
 
@@ -188,6 +189,24 @@ def _one_recording(dataset: ImageDataset) -> Iterator[Problem]:
             _("Photos that are all alike"),
             _with_names(sentence, alike),
             image_ids=_ids_in(dataset, alike),
+        )
+
+
+def _recorded_once(dataset: ImageDataset) -> Iterator[Problem]:
+    """Report classes that are validated on the end of the recording that they are trained on."""
+    names = sorted({*dataset.classes_of_one_recording} - {*_of_one_group(dataset)})
+    if names:
+        sentence = plural(
+            "{count} class has one recording. Record it once more from another angle.",
+            "{count} classes have one recording. Record them once more from another angle.",
+            len(names),
+        )
+        yield Problem(
+            "recorded_once",
+            "info",
+            _("1 of 2 recordings"),
+            _with_names(sentence, names),
+            image_ids=_ids_in(dataset, names),
         )
 
 

@@ -220,9 +220,7 @@ def _table(cache_dir: Path, family: str, names: Sequence[str]) -> FeatureTable:
         except (OSError, ValueError) as error:
             # Another process may merge files between listing and opening.
             check_shortage(error)
-    raise WorkspaceError(
-        _("Some of the features were deleted while others were computed. Start the training again.")
-    )
+    raise WorkspaceError(_("Some features were deleted during the training. Start it again."))
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class FeatureTable:
             except (OSError, ValueError) as error:
                 check_shortage(error)
                 raise WorkspaceError(
-                    _("Some of the features were deleted while they were needed. Start the training again.")
+                    _("Some features were deleted during the training. Start it again.")
                 ) from error
             # Other threads may be reading the old dictionary: replace it instead of clearing it.
             if len(self._mapped) >= MOST_FILES:

@@ -99,7 +99,7 @@ def test_run_without_a_model_cannot_be_built_on(
     workspace: Workspace, color_dataset: ImageDataset, tiny_config: TrainingConfig
 ) -> None:
     run = TrainingRun.create(workspace, color_dataset, tiny_config)
-    with pytest.raises(TrainingError, match="over and has kept a model"):
+    with pytest.raises(TrainingError, match="Only a finished model can be built on"):
         make_source(workspace, run.id)
     with pytest.raises(NotFoundError):
         make_source(workspace, "../../etc/passwd")

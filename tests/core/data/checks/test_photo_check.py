@@ -80,9 +80,11 @@ def test_a_dataset_without_images_has_no_problem_of_its_own() -> None:
     assert examine(dataset_of([])) == []
 
 
-@pytest.mark.parametrize("name", ["pictures", "digits"])
+@pytest.mark.parametrize("name", ["clothes", "pictures", "digits"])
 def test_nothing_is_wrong_with_the_samples(workspace: Workspace, name: str) -> None:
-    assert examine(add_files(create_dataset(workspace, name), get_sample(name).files())) == []
+    problems = examine(add_files(create_dataset(workspace, name), get_sample(name).files()))
+    # Sixteen photos of a class keep three for validation.
+    assert kinds(problems) == (["few_validation"] if name == "clothes" else [])
 
 
 @pytest.mark.parametrize("name", ["clothing", "flowers", "trash"])
@@ -372,8 +374,17 @@ def test_imbalance() -> None:
 
 
 def test_class_from_one_recording() -> None:
-    images = changed(records(cat=30, dog=12), *range(30, 42), burst="b1")
+    images = changed(records(cat=30, dog=40), *range(30, 70), burst="b1")
     problem = only_problem(dataset_of(images))
+    assert (problem.kind, problem.severity) == ("recorded_once", "info")
+    assert problem.sentence.endswith("It is about: dog.")
+    assert len(problem.image_ids) == 40
+    assert "recorded_once" not in kinds(examine(dataset_of(changed(images, 30, burst="b2"))))
+
+
+def test_class_from_too_short_a_recording() -> None:
+    images = changed(records(cat=30, dog=3), *range(30, 33), burst="b1")
+    problem = examine(dataset_of(images))[0]
     assert (problem.kind, problem.severity) == ("one_recording", "error")
     assert (problem.title, problem.sentence.partition(".")[0]) == (
         "1 of 2 recordings",

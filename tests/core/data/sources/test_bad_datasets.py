@@ -29,7 +29,7 @@ MakeImage = Callable[..., bytes]
 ROOT = Path(__file__).resolve().parents[4]
 NO_PICTURES = "There are no photos in it. Choose a folder whose subfolders are the classes."
 FULL = (
-    "could not be saved: No space left on device. The earlier file, if there was one, is as it was. Free some space "
+    "could not be saved: No space left on device. An earlier version of it was kept. Free some space "
     "or choose another workspace folder, then try again."
 )
 

@@ -1,0 +1,60 @@
+"""The answer for one photo: the class in large letters, and the most probable classes as bars."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from pages.ui.app.process import predictor
+from pages.ui.app.words import plain
+from pages.ui.components.live_camera import MAX_BARS
+from transfer_core.inference.predictor import Prediction
+from transfer_core.language import _, percent
+from transfer_core.runs.training_run import TrainingRun
+
+Runs = tuple[TrainingRun, ...]
+
+
+def load_models(runs: Runs) -> None:
+    """Load the models, which takes some seconds the first time, and draw their warnings."""
+    with st.spinner(_("Getting your model ready …")):
+        notices = [notice for run in runs for notice in predictor(run.id).notices]
+    for notice in notices:
+        st.warning(plain(notice), icon=":material/warning:")
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def prediction_of(run_id: str, version: tuple[int, ...], content: bytes) -> Prediction:
+    """Return the prediction for a photo, computed once for each version of the model.
+
+    Raises:
+        UnreadableImageError: If the bytes are no complete image.
+    """
+    return predictor(run_id).predict(content)
+
+
+def show_answer(prediction: Prediction) -> None:
+    """Draw the predicted class and the bars."""
+    said = escape(prediction.class_name or _("I don't know"))
+    why = ""
+    if not prediction.is_known:
+        text = _("Too unlike the training photos, or not sure enough. Best guess: {name}.")
+        why = f'<p class="answer-why">{escape(text.format(name=prediction.best_guess))}</p>'
+    st.html(
+        f'<div class="answer" role="status"><p class="answer-said">{said}</p>{why}{_bars(prediction)}</div>'
+    )
+
+
+def _bars(prediction: Prediction) -> str:
+    """Return the most probable classes as bars in HTML, with their numbers as text."""
+    rows = []
+    for name, probability in list(prediction.probabilities.items())[:MAX_BARS]:
+        best = " bars-best" if name == prediction.best_guess else ""
+        rows.append(
+            f'<span class="bars-name{best}">{escape(name)}</span>'
+            f'<span class="bars-track" aria-hidden="true"><span class="bars-fill" '
+            f'style="display:block;width:{probability:.1%}"></span></span>'
+            f'<span class="bars-number{best}">{percent(probability)}</span>'
+        )
+    return f'<div class="bars">{"".join(rows)}</div>'

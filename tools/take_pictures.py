@@ -1,0 +1,131 @@
+"""Take the pictures of all pages that stand in docs/pictures.
+
+Start the real server with an empty workspace and a real Chromium, train a model on a ready-made set as a person does,
+then photograph each page in five ways: light, dark, on a phone, on a projector, and at 200 % zoom.
+
+Example:
+    python -m tools.take_pictures --out docs/pictures
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from benchmarks.server import app_server
+from transfer_core.workspace import Workspace
+
+PAGES = {
+    "welcome": "",
+    "model": "Model",
+    "images": "Images",
+    "layers": "Layers",
+    "train": "Train",
+    "results": "Results",
+    "test": "Test",
+    "export": "Export",
+    "compare": "Compare",
+    "learn": "Learn",
+    "projects": "Projects",
+}
+_MILLISECONDS = 180_000
+_QUALITY = 82
+# A page draws its pictures and charts a moment after its script has ended.
+_MILLISECONDS_TO_DRAW = 2_500
+_ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A way to look at a page.
+
+    Args:
+        width: Of the browser's window, in CSS pixels.
+        height: Of the same.
+        scheme: Colours.
+        scale: Device pixels for each CSS pixel.
+    """
+
+    width: int
+    height: int
+    scheme: Literal["light", "dark"] = "light"
+    scale: int = 1
+
+
+LOOKS = {
+    "light": Look(1280, 900),
+    "dark": Look(1280, 900, "dark"),
+    "phone": Look(390, 844),
+    "projector": Look(1920, 1080),
+    # At 200 % zoom a window of 1280 x 900 has half as many CSS pixels.
+    "zoom": Look(640, 450, scale=2),
+}
+
+
+@click.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("docs/pictures"))
+@click.option("--page", "names", multiple=True, type=click.Choice(list(PAGES)), help="Default: all pages.")
+@click.option("--browser", default=lambda: shutil.which("chromium"), help="Program file of a Chromium.")
+def main(out: Path, names: tuple[str, ...], browser: str | None) -> None:
+    """Photograph the pages."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=_ARGUMENTS)
+        with app_server(Workspace(Path(scratch))) as url:
+            query = _trained(chromium, url)
+            for look_name, look in LOOKS.items():
+                with _opened(chromium, url, look) as page:
+                    for name in names or PAGES:
+                        page.goto(f"{PAGES[name]}?{query}")
+                        _settle(page)
+                        path = out / f"{name}-{look_name}.webp"
+                        Image.open(io.BytesIO(page.screenshot())).save(path, quality=_QUALITY, method=6)
+                        click.echo(path)
+        chromium.close()
+
+
+@contextmanager
+def _opened(chromium: Browser, url: str, look: Look) -> Iterator[Page]:
+    context = chromium.new_context(
+        base_url=f"{url}/",
+        viewport={"width": look.width, "height": look.height},
+        color_scheme=look.scheme,
+        device_scale_factor=look.scale,
+    )
+    context.set_default_timeout(_MILLISECONDS)
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+def _trained(chromium: Browser, url: str) -> str:
+    """Train on the first ready-made set and return the query of the address, which names photos and model."""
+    with _opened(chromium, url, LOOKS["light"]) as page:
+        page.goto("")
+        _settle(page)
+        page.get_by_role("button", name="Clothes").first.click()
+        page.get_by_role("button", name="Train", exact=True).click()
+        page.get_by_text("Train again").first.wait_for()
+        _settle(page)
+        return page.url.partition("?")[2]
+
+
+def _settle(page: Page) -> None:
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.wait_for_timeout(_MILLISECONDS_TO_DRAW)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
+if __name__ == "__main__":
+    main()
