@@ -65,8 +65,15 @@ def show_image_sources(session: Session) -> None:
     dataset = session.dataset
     # Photos that wait are found again after a refresh.
     first = _("Photos without labels") if dataset and has_unlabelled(dataset) else _first_way()
+    if first != next(iter(ways)):
+        ways = {first: ways[first], **ways}
     chosen = st.segmented_control(
-        _("Where are your photos?"), list(ways), default=first, required=True, key="image-source"
+        _("Where are your photos?"),
+        list(ways),
+        default=first,
+        required=True,
+        key="image-source",
+        width="stretch",
     )
     if chosen != _("A folder"):
         session.leave_upload()
