@@ -37,7 +37,7 @@ def sent(page: AppTest, key: str) -> dict[str, Any]:
 def test_one_photo_is_explained_for_any_class(open_page: OpenPage, trained_run: TrainingRun) -> None:
     page = open_page("5_Results", run=trained_run.id, part="why")
     assert not page.error and "layer block2\\_relu" in texts(page)
-    class_name = page.selectbox[1]
+    class_name = page.main.selectbox[0]
     evaluation = trained_run.evaluation()
     assert evaluation is not None
     photos = sent(page, "explained-2")["photos"]
@@ -104,7 +104,7 @@ def test_the_map_counts_the_mistakes_of_the_evaluation(open_page: OpenPage, trai
 def test_the_images_may_be_gone(open_page: OpenPage, trained_run: TrainingRun, dataset: ImageDataset) -> None:
     (dataset.folder / "dataset.json").unlink()
     page = open_page("5_Results", run=trained_run.id, part="map")
-    assert page.error[0].value.startswith("There are no images with the id")
+    assert page.error[0].value.startswith("There are no photos with the id")
 
 
 def test_another_model_in_its_place_answers_and_is_explained_at_once(

@@ -105,7 +105,9 @@ def _show_folder(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _show_camera(session: Session, dataset: ImageDataset | None) -> None:
-    show_camera_burst(session, _to_extend(dataset))
+    # A set that was recorded goes on; a folder or a sample is left as it is.
+    is_recorded = dataset is not None and all(image.burst for image in dataset.images)
+    show_camera_burst(session, _to_extend(dataset, joins_by_default=is_recorded))
 
 
 def _show_archive(session: Session, dataset: ImageDataset | None) -> None:
@@ -113,10 +115,17 @@ def _show_archive(session: Session, dataset: ImageDataset | None) -> None:
     label = _("A zip or tar of a folder whose subfolders are the classes")
     file = archive_field(label, f"zip-{session.num_files_taken}")
     if file:
-        guarded(_take_archive)(session, extended, file)
+        guarded(take_archive)(session, extended, file)
 
 
-def _take_archive(session: Session, dataset: ImageDataset | None, file: UploadedFile) -> None:
+def take_archive(session: Session, dataset: ImageDataset | None, file: UploadedFile) -> None:
+    """Add the photos of a zip or tar, with a bar; ask first what its folders mean where that is unclear.
+
+    Args:
+        session: Gets the dataset.
+        dataset: Gets the photos. None creates a dataset.
+        file: The archive. Its memory is freed.
+    """
     if not is_answered(session, file.file_id):
         return
     before = dataset or create_dataset(workspace(), file.name.split(".")[0])
@@ -224,12 +233,17 @@ def _show_earlier(session: Session, dataset: ImageDataset | None) -> None:
         st.rerun()
 
 
-def _to_extend(dataset: ImageDataset | None) -> ImageDataset | None:
+def _to_extend(dataset: ImageDataset | None, *, joins_by_default: bool = False) -> ImageDataset | None:
     """Return the dataset if the person wants to add to it rather than to start a new one."""
     if dataset is None or not (dataset.images or has_unlabelled(dataset)):
         return None
     if not dataset.images:
         # A new dataset would leave the photos behind that wait beside this one.
         return dataset
-    joins = st.toggle(_("Add to these photos"), key="join-images")
+    joins = st.toggle(
+        _("Add to these photos"),
+        value=joins_by_default,
+        help=_("Otherwise you start a new set. The photos you have are kept."),
+        key=f"join-recorded-{dataset.id}" if joins_by_default else "join-images",
+    )
     return dataset if joins else None
