@@ -40,9 +40,9 @@ def show_certainty(session: Session, run: TrainingRun, sets: Mapping[str, PhotoS
         show_not_evaluated()
         return
     evaluation = sets["validation"].evaluation()
-    st.subheader(_("Can you trust its confidence?"), anchor=False, help=explain("calibration"))
+    st.header(_("Can you trust its confidence?"), anchor=False, help=explain("calibration"))
     _show_calibration(evaluation)
-    st.subheader(_("When it says “I don't know”"), anchor=False, help=explain("i don't know"))
+    st.header(_("When it says “I don't know”"), anchor=False, help=explain("i don't know"))
     thresholds = rejection(run.id)
     if thresholds is None:
         st.info(
