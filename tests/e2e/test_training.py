@@ -74,7 +74,8 @@ def test_pause_go_on_and_stop(server: Server, person: Person, train_page: str) -
     assert kinds.count(RunPaused) == kinds.count(RunContinued) == 1
 
     settle(page)
-    click_button(page, "Delete")
+    click_button(page, "More")
+    page.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("The run was deleted.")).to_be_visible()
     assert server.workspace.run_ids() == []
     click_button(page, "Undo")
