@@ -44,7 +44,9 @@ def test_save_here_and_open_there(command: Command, finished_run: FinishedRun, t
     for answer in answers:
         answer[str(picture)].pop("seconds", None)
     assert answers[0] == answers[1]
-    assert "Everything in it was here already." in command(there, "project", "open", tmp_path / "colours.zip")[1]
+    assert (
+        "Everything in it was here already." in command(there, "project", "open", tmp_path / "colours.zip")[1]
+    )
 
 
 def test_refusals_are_one_line(command: Command, finished_run: FinishedRun, tmp_path: Path) -> None:
