@@ -478,7 +478,8 @@ def test_run_again_with_changes_starts_from_the_choices_of_the_run(
 ) -> None:
     run_id = submit(dataset, epochs=33, optimizer="sgd")
     finish(staged_runs, run_id)
-    page = open_page("4_Train", run=run_id, model="efficientnet_lite0", images=dataset.id, unfrozen=0)
+    # The address of a run alone is enough: its model, photos and depth are chosen as well.
+    page = open_page("4_Train", run=run_id)
     button(page, "Train again with changes").click().run()
     assert page.number_input(key="epochs-1").value == 33
     assert page.segmented_control(key="optimizer-1").value == "sgd"

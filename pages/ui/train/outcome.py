@@ -108,6 +108,7 @@ def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None
             type="secondary" if run.has_model or can_go_on else "primary",
             help=_("Go back to the choices of this run, change what you like, and train once more."),
         ):
+            session.choose_run(run)
             session.change_choices()
             st.rerun()
         with st.popover(_("More"), icon=":material/more_vert:", type="tertiary"):
