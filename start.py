@@ -1,6 +1,6 @@
 """Set up Transfer Studio beside this file and start it, or set it up and run its tests.
 
-    python3 start.py [--port N] [--no-browser]
+    python3 start.py [--port N] [--no-browser] [--address A]
     python3 start.py test [arguments for pytest ...]
 
 Standard library only, in syntax that Python 3.6 reads: a Python that is too old must get as far as the
@@ -35,15 +35,27 @@ def main(arguments: "list[str]") -> int:
 
 
 def serve(arguments: "list[str]") -> int:
-    """Start the app on this computer only; Streamlit opens the browser once it answers."""
-    parser = argparse.ArgumentParser(usage="start.py [--port N] [--no-browser]\n       start.py test [...]")
+    """Start the app, by default for this computer only; Streamlit opens the browser once it answers."""
+    parser = argparse.ArgumentParser(
+        usage="start.py [--port N] [--no-browser] [--address A]\n       start.py test [...]"
+    )
     parser.add_argument("--port", type=int, metavar="N", help=f"default: the first free from {FIRST_PORT}")
     parser.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
+    parser.add_argument(
+        "--address",
+        default=HOST,
+        metavar="A",
+        help="where it listens; 0.0.0.0 lets phones open exported web pages",
+    )
     options = parser.parse_args(arguments)
     port = choose_port(options.port)
     install("requirements.txt")
     print(f"Transfer Studio: http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
-    settings = [f"--server.address={HOST}", f"--server.port={port}", "--logger.hideWelcomeMessage=true"]
+    settings = [
+        f"--server.address={options.address}",
+        f"--server.port={port}",
+        "--logger.hideWelcomeMessage=true",
+    ]
     headless = ["--server.headless=true"] if options.no_browser else []
     return become(PYTHON, "-m", "streamlit", "run", "app.py", *settings, *headless)
 

@@ -2,7 +2,8 @@
 
 Start the real server and a real Chromium. With few and with many runs and photos, time a click on the page's own link
 in the sidebar until the page is drawn. During a training, time a click on a block of the Layers page until the
-server has drawn the page with that choice. Only the ratios within one run are comparable; the times depend on the machine.
+server has drawn the page with that choice. Only the ratios within one run are comparable; the times depend on the
+machine.
 
 Example:
     python -m benchmarks.page

@@ -10,7 +10,6 @@ from transfer_core.language import _
 
 def show_projects(session: Session) -> None:
     """Draw the page."""
-    st.title(_("Projects"), anchor=False)
     st.markdown(
         _(
             "Take your photos, your trained models and their settings to another computer, or put them away safely, as "

@@ -2,45 +2,47 @@
 
 import streamlit as st
 
-from pages.ui.app.page import guarded, link_to_next, run_page
+from pages.ui.app.page import run_page
 from pages.ui.app.session import Session
-from pages.ui.app.steps import Step, step_state
+from pages.ui.app.steps import Step
 from pages.ui.components.gallery import show_gallery
-from pages.ui.images.add_photos import show_image_sources
-from pages.ui.images.dataset_overview import show_overview
+from pages.ui.images.add_photos import is_adding, show_image_sources
+from pages.ui.images.dataset_overview import show_class_strips, show_heading
 from pages.ui.images.edits import show_class_editor, show_last_edit
-from pages.ui.images.problems import show_problems
+from pages.ui.images.problems import find_problems, show_photo_check, show_to_dos
+from pages.ui.images.split import show_split
 from transfer_core.language import _
-from transfer_core.runs.unlabelled import has_unlabelled
 
 
 def show_images(session: Session) -> None:
-    """Draw the page."""
-    st.markdown(
-        _(
-            "Bring photos of at least two classes, ten or more of each. They stay on this computer; place, date and "
-            "camera are removed from them."
-        )
-    )
-    show_image_sources(session)
+    """Draw the page: the photos first, once there are some."""
     dataset = session.dataset
+    problems = find_problems(session, dataset) if dataset and dataset.images else []
+    # The ways in keep their place on the page when the first photos arrive, or the camera would go off.
+    top, ways = st.container(), st.container()
     if dataset is None or not dataset.images:
-        if dataset is None or not has_unlabelled(dataset):
-            st.info(
-                _("No images yet. Bring your own, or take a sample to try things out."),
-                icon=":material/info:",
+        with top:
+            st.markdown(
+                _(
+                    "Add photos of at least two classes, ten or more of each. They stay on this computer. "
+                    "Location, date and camera details are removed."
+                )
             )
+        with ways:
+            show_image_sources(session)
         return
-    st.divider()
-    show_overview(dataset)
-    guarded(dataset.check_trainable)()
-    problems = show_problems(session, dataset)
-    if step_state(Step.IMAGES, session).is_done:
-        if session.backbone_name:
-            link_to_next(Step.LAYERS, _("Next: choose the layers"))
-        else:
-            link_to_next(Step.MODEL, _("Next: pick a model"))
-    st.subheader(_("Gallery"), anchor=False)
+    with top:
+        show_heading(session, dataset, problems)
+    if is_adding(session):
+        with ways:
+            show_image_sources(session)
+    if session.is_bringing_photos:
+        return
+    show_to_dos(session, dataset, problems)
+    show_photo_check(session, dataset, problems)
+    show_class_strips(dataset)
+    show_split(dataset)
+    st.header(_("All photos"), anchor=False)
     show_last_edit(dataset)
     show_gallery(session, dataset, problems)
     show_class_editor(dataset)

@@ -1,10 +1,11 @@
 """Step 7: export the model, with a proof that it gives the same answers."""
 
-from pages.ui.app.page import run_page
+from pages.ui.app.page import guarded, run_page
 from pages.ui.app.run_choice import choose_run, show_no_model
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.export.formats import show_exports
+from pages.ui.export.formats import show_formats
+from pages.ui.export.shared_page import show_shared_page
 from pages.ui.export.smaller_model import show_smaller_model
 from transfer_core.language import _
 
@@ -14,9 +15,10 @@ def show_export(session: Session) -> None:
     run = choose_run(session)
     if run is None:
         show_no_model(session)
-    else:
-        show_exports(run)
-        show_smaller_model(session, run)
+        return
+    guarded(show_shared_page)(run)
+    show_formats(run)
+    show_smaller_model(session, run)
 
 
 run_page(_("Export"), show_export, step=Step.EXPORT)

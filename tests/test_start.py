@@ -191,6 +191,11 @@ def test_address_is_printed_and_given_to_streamlit(project: Path) -> None:
     assert "--server.headless=true" in given
 
 
+def test_another_address_is_given_to_streamlit(project: Path) -> None:
+    given = run_start(project, "--address", "0.0.0.0").stdout.split("started:")[1]
+    assert "--server.address=0.0.0.0 " in given
+
+
 def test_streamlit_opens_the_browser_by_default(project: Path) -> None:
     assert "headless" not in run_start(project).stdout
 

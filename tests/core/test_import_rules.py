@@ -39,7 +39,7 @@ DIRECTION = (
     ("transfer_core.__main__",),
     ("pages.ui",),
     ("pages",),
-    ("app",),
+    ("app", "welcome"),
 )
 PLACES = {room: place for place, rooms in enumerate(DIRECTION) for room in rooms}
 # What takes seconds to import. Only the one module that is itself imported late may name it at its top.
@@ -74,7 +74,12 @@ def room_of(module: str) -> str | None:
 
 
 def source_files(root: Path) -> list[Path]:
-    files = [*root.glob("transfer_core/**/*.py"), *root.glob("pages/**/*.py"), root / "app.py"]
+    files = [
+        *root.glob("transfer_core/**/*.py"),
+        *root.glob("pages/**/*.py"),
+        root / "app.py",
+        root / "welcome.py",
+    ]
     # What is put into exported bundles is no part of the app: it runs alone, with its format's own runtime.
     return sorted(path for path in files if path.is_file() and path.parent.name != "bundle_files")
 

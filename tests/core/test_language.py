@@ -30,7 +30,7 @@ APP_NAME = "Transfer Studio"
 @cache
 def sources() -> dict[str, str]:
     """The code of the engine and of the pages by its place."""
-    paths = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py"), *(ROOT / "transfer_core").rglob("*.py")]
+    paths = [ROOT / "welcome.py", *(ROOT / "pages").rglob("*.py"), *(ROOT / "transfer_core").rglob("*.py")]
     return {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted(paths)}
 
 

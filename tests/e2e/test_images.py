@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from tests.conftest import MakeImage
-from tests.e2e.conftest import LONG, Server, choose_folder, heading, settle
+from tests.e2e.conftest import LONG, Server, choose_folder, click_button, heading, settle
 from transfer_core.data.dataset import ImageDataset
 
 pytestmark = pytest.mark.browser
@@ -87,12 +87,12 @@ def test_nothing_good_is_lost_among_bad_files(
     (image_folder / "stray.png").write_bytes(make_image("green", seed=78))
     page = person("/Images")
     choose_folder(page, image_folder)
-    expect(heading(page, "Gallery")).to_be_visible()
-    expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
+    expect(heading(page, "All photos")).to_be_visible()
+    expect(page.get_by_text("24 photos in 3 classes.")).to_be_visible()
     dataset = the_dataset(server)
     assert {file.name: file.reason for file in dataset.left_out if not file.is_expected} == {
-        "red/cut-off.jpg": "the picture is cut off or damaged",
-        "red/text.jpg": "it is not a picture, whatever its name says",
+        "red/cut-off.jpg": "the photo is cut off or damaged",
+        "red/text.jpg": "it is not a photo, whatever its name says",
         "blue/empty.png": "the file is empty (0 bytes)",
         "stray.png": "it is not in a class folder",
     }
@@ -104,7 +104,7 @@ def test_many_files_arrive_in_batches_and_each_once(
     folder = many_photos(tmp_path, make_image, 250)
     page = person("/Images")
     choose_folder(page, folder)
-    expect(page.get_by_text("250 images in 2 classes")).to_be_visible()
+    expect(page.get_by_text("250 photos in 2 classes.")).to_be_visible()
     dataset = the_dataset(server)
     assert len({image.name for image in dataset.images}) == 250
     assert dataset.version >= 2, "the folder came in one piece"
@@ -113,9 +113,9 @@ def test_many_files_arrive_in_batches_and_each_once(
 def test_a_folder_without_subfolders_is_explained(person: Person, image_folder: Path) -> None:
     page = person("/Images")
     choose_folder(page, image_folder / "red")
-    expect(page.get_by_text("There are no subfolders in it, so the classes cannot be told.")).to_be_visible()
+    expect(page.get_by_text("There are no subfolders in it, so the classes are unknown.")).to_be_visible()
     choose_folder(page, image_folder)
-    expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
+    expect(page.get_by_text("24 photos in 3 classes.")).to_be_visible()
 
 
 def test_more_images_join_those_that_are_there(
@@ -123,14 +123,15 @@ def test_more_images_join_those_that_are_there(
 ) -> None:
     page = person("/Images")
     choose_folder(page, image_folder)
-    expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
+    expect(page.get_by_text("24 photos in 3 classes.")).to_be_visible()
     (tmp_path / "more" / "grey").mkdir(parents=True)
     for number in range(3):
         (tmp_path / "more" / "grey" / f"{number}.png").write_bytes(make_image("grey", seed=number))
-    page.get_by_text("Add to the images below, rather than start again").click()
+    click_button(page, "Add or replace")
+    page.get_by_text("Add to these photos").click()
     settle(page)
     choose_folder(page, tmp_path / "more")
-    expect(page.get_by_text("27 images in 4 classes")).to_be_visible()
+    expect(page.get_by_text("27 photos in 4 classes.")).to_be_visible()
     assert len(server.workspace.dataset_ids()) == 1
 
 
@@ -139,7 +140,7 @@ def test_a_zip_comes_in(person: Person, image_folder: Path, tmp_path: Path) -> N
     page = person("/Images")
     page.get_by_text("A zip or tar file", exact=True).click()
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(archive)
-    expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
+    expect(page.get_by_text("24 photos in 3 classes.")).to_be_visible()
 
 
 def test_a_stopped_folder_goes_on_where_it_stopped(
@@ -148,18 +149,18 @@ def test_a_stopped_folder_goes_on_where_it_stopped(
     folder = many_photos(tmp_path, make_image, 500)
     page = person("/Images")
     choose_folder(page, folder)
-    page.get_by_role("button", name="Stop here and keep what has arrived").click()
-    expect(page.get_by_text("Bring the same folder again to add the rest.")).to_be_visible()
+    page.get_by_role("button", name="Stop and keep these photos").click()
+    expect(page.get_by_text("Choose the same folder again to add the rest.")).to_be_visible()
     dataset = the_dataset(server)
     assert 0 < len(dataset.images) < 500
     assert dataset.id in page.url
     page.reload()
     settle(page)
     arrived = len(dataset.images)
-    expect(page.get_by_text(f"{arrived} of 500 files of “many” have arrived and are kept.")).to_be_visible()
+    expect(page.get_by_text(f"{arrived} of 500 photos of “many” are added.")).to_be_visible()
     choose_folder(page, folder)
-    expect(page.get_by_text("500 images in 2 classes")).to_be_visible()
-    expect(page.get_by_text("Bring the same folder again")).to_be_hidden()
+    expect(page.get_by_text("500 photos in 2 classes.")).to_be_visible()
+    expect(page.get_by_text("Choose the same folder again")).to_be_hidden()
     assert num_arrived_once(server) == 500
 
 
@@ -169,10 +170,10 @@ def test_a_server_that_is_killed_half_way_loses_and_doubles_nothing(
     folder = many_photos(tmp_path, make_image, 100, size=(420, 400), kind="BMP")
     page = person("/Images")
     choose_folder(page, folder)
-    expect(page.get_by_text(re.compile(r"^[5-7]\d of 100 files"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^[5-7]\d of 100 photos"))).to_be_visible()
     server.stop(at_once=True)
     server.start()
-    expect(page.get_by_text("100 images in 2 classes")).to_be_visible()
+    expect(page.get_by_text("100 photos in 2 classes.")).to_be_visible()
     assert num_arrived_once(server) == 100
 
 
@@ -199,9 +200,9 @@ def test_a_batch_that_got_lost_is_sent_again(
     page.route_web_socket(re.compile("_stcore/stream"), lose_the_second_batch)
     open_images(page)
     choose_folder(page, folder)
-    expect(page.get_by_text("200 of 300 files")).to_be_visible()
+    expect(page.get_by_text("200 of 300 photos")).to_be_visible()
     page.clock.fast_forward(25_000)
-    expect(page.get_by_text("300 images in 2 classes")).to_be_visible()
+    expect(page.get_by_text("300 photos in 2 classes.")).to_be_visible()
     assert num_large == 3
     assert num_arrived_once(server) == 300
     page.close()
@@ -224,7 +225,7 @@ def test_a_batch_that_comes_twice_counts_once(server: Server, browser: Browser, 
     page.route_web_socket(re.compile("_stcore/stream"), repeat_batches)
     open_images(page)
     choose_folder(page, image_folder)
-    expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
+    expect(page.get_by_text("24 photos in 3 classes.")).to_be_visible()
     settle(page)
     dataset = the_dataset(server)
     assert (len(dataset.images), dataset.left_out, dataset.version) == (24, (), 1)
@@ -236,11 +237,12 @@ def test_the_same_folder_once_more_is_known_and_not_listed(
 ) -> None:
     page = person("/Images")
     choose_folder(page, image_folder)
-    expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
-    page.get_by_text("Add to the images below, rather than start again").click()
+    expect(page.get_by_text("24 photos in 3 classes.")).to_be_visible()
+    click_button(page, "Add or replace")
+    page.get_by_text("Add to these photos").click()
     settle(page)
     choose_folder(page, image_folder)
-    expect(page.get_by_text("24 files had come in before and were not taken twice.")).to_be_visible()
+    expect(page.get_by_text("24 photos were there already and were not added twice.")).to_be_visible()
     dataset = the_dataset(server)
     assert (len(dataset.images), dataset.left_out) == (24, ())
 
@@ -250,7 +252,7 @@ def test_class_folders_dropped_together_are_classes(
 ) -> None:
     page = person("/Images")
     drop(page, sorted(image_folder.iterdir()))
-    expect(page.get_by_text("24 images in 3 classes")).to_be_visible()
+    expect(page.get_by_text("24 photos in 3 classes.")).to_be_visible()
 
 
 def test_the_meaning_of_folders_is_asked_with_photos(
@@ -269,7 +271,7 @@ def test_the_meaning_of_folders_is_asked_with_photos(
     expect(page.get_by_text("first and second hold the same folders: blue, red.")).to_be_visible()
     expect(page.get_by_alt_text("A photo in second")).to_have_count(4)
     page.get_by_role("button", name="Yes: first for training and second for testing").click()
-    expect(page.get_by_text("16 images in 2 classes")).to_be_visible()
+    expect(page.get_by_text("16 photos in 2 classes.")).to_be_visible()
     expect(page.get_by_text("Split by your folders into training and test.")).to_be_visible()
     assert the_dataset(server).counts("test") == {"blue": 4, "red": 4}
 
@@ -280,7 +282,7 @@ def test_loose_files_with_a_table_get_its_labels(server: Server, person: Person,
     table.write_text("".join(f"{path.name},{path.parent.name}\n" for path in paths[:16]))
     page = person("/Images")
     drop(page, [*paths, table])
-    expect(page.get_by_text("16 images in 2 classes")).to_be_visible()
+    expect(page.get_by_text("16 photos in 2 classes.")).to_be_visible()
     dataset = the_dataset(server)
     assert dataset.counts() == {"blue": 8, "green": 8}
     assert {file.reason for file in dataset.left_out} == {"labels.csv does not name it"}
@@ -294,7 +296,7 @@ def test_a_file_larger_than_a_batch_arrives_in_parts(
     (image_folder / "red" / "large.bmp").write_bytes(large)
     page = person("/Images")
     choose_folder(page, image_folder)
-    expect(page.get_by_text("25 images in 3 classes")).to_be_visible()
+    expect(page.get_by_text("25 photos in 3 classes.")).to_be_visible()
 
 
 @pytest.mark.skipif(
@@ -310,5 +312,5 @@ def test_the_memory_of_the_server_does_not_grow_with_the_number_of_photos(
     before = memory(fresh_server)
     Path(f"/proc/{fresh_server.process.pid}/clear_refs").write_text("5")  # the peak counts from here on
     choose_folder(page, folder)
-    expect(page.get_by_text("240 images in 2 classes")).to_be_visible()
+    expect(page.get_by_text("240 photos in 2 classes.")).to_be_visible()
     assert memory(fresh_server, "VmHWM") - before < 180e6

@@ -67,8 +67,8 @@ def test_from_the_welcome_page_to_the_right_class(
     click_button(page, "Next: photos")
 
     choose_folder(page, folder)
-    expect(heading(page, "Gallery")).to_be_visible()
-    expect(page.get_by_text("114 images in 3 classes")).to_be_visible()
+    expect(heading(page, "All photos")).to_be_visible()
+    expect(page.get_by_text("114 photos in 3 classes")).to_be_visible()
     expect(page.locator(".st-key-gallery img")).to_have_count(48)
     click_button(page, "Next: choose the layers")
 

@@ -34,10 +34,10 @@ def test_photos_are_moved_accepted_undone_and_thrown_away(
     expect(page.get_by_text("6 photos wait for you.")).to_be_visible()
     page.get_by_role("checkbox", name="red-0.png").check()
     page.get_by_role("checkbox", name="red-2.png").click(modifiers=["Shift"])
-    actions = page.get_by_role("toolbar").filter(has_text="3 chosen")
+    actions = page.get_by_role("toolbar").filter(has_text="3 selected")
     actions.get_by_role("combobox").select_option("a new class …")
     actions.get_by_role("textbox", name="Name of the new class").fill("violet")
-    actions.get_by_role("button", name="Move").click()
+    actions.get_by_role("button", name="Move", exact=True).click()
     expect(page.get_by_role("radio", name="Not sorted yet · 3")).to_be_visible()
     assert counts() == {}
     page.get_by_role("radio", name="violet · 3").click()

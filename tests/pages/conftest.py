@@ -133,7 +133,7 @@ def open_page() -> OpenPage:
     """`open_page("1_Model", model="efficientnet_lite0")` opens a page with an address."""
 
     def open_it(name: str = "", **query: object) -> AppTest:
-        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        page = AppTest.from_file(str(ROOT / "welcome.py"), default_timeout=60)
         for key, value in query.items():
             page.query_params[key] = str(value)
         if name:
@@ -168,3 +168,8 @@ def texts(page: AppTest) -> str:
 def button(page: AppTest, label: str) -> object:
     """The button with that label."""
     return next(found for found in page.button if found.label == label)
+
+
+def open_ways(page: AppTest) -> AppTest:
+    """Open the ways to add photos on the Images page, which are folded once there are some."""
+    return page.button(key="add-or-replace").click().run()

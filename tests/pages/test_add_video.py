@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 import pages.ui.images.add_video
 from pages.ui.app.process import work_queue
 from tests.films import film, scene
-from tests.pages.conftest import HeldTasks, OpenPage, button, texts
+from tests.pages.conftest import HeldTasks, OpenPage, button, open_ways, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.work.task import TaskProgress
 from transfer_core.workspace import Workspace
@@ -16,7 +16,9 @@ from transfer_core.workspace import Workspace
 
 def open_way(open_page: OpenPage, **query: object) -> AppTest:
     page = open_page("2_Images", **query)
-    page.button_group[0].set_value("From a video").run()
+    if query:
+        open_ways(page)
+    page.button_group(key="image-source").set_value("From a video").run()
     return page
 
 

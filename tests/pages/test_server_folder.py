@@ -23,7 +23,7 @@ def root(image_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def take_in(page: AppTest) -> None:
     page.selectbox(key="server-folder-").set_value("colors").run()
-    button(page, "Take in these images").click().run()
+    button(page, "Add these photos").click().run()
     assert not page.exception
 
 
@@ -39,7 +39,7 @@ def test_it_is_offered_only_where_the_server_allows_a_folder(open_page: OpenPage
 
 def test_a_folder_of_the_server_comes_in(root: Path, open_page: OpenPage, page_workspace: Workspace) -> None:
     page = open_way(open_page)
-    assert button(page, "Take in these images").disabled
+    assert button(page, "Add these photos").disabled
     page.selectbox(key="server-folder-").set_value("colors").run()
     assert "Folders in it: blue, green, red" in texts(page)
     take_in(page)
@@ -102,8 +102,8 @@ def test_a_folder_without_pictures_is_explained(
     (root / "empty").mkdir()
     page = open_way(open_page)
     page.selectbox(key="server-folder-").set_value("empty").run()
-    button(page, "Take in these images").click().run()
-    assert page.error[0].value.startswith("There are no pictures in it.")
+    button(page, "Add these photos").click().run()
+    assert page.error[0].value.startswith("There are no photos in it.")
     assert not page_workspace.dataset_ids()
 
 
@@ -129,17 +129,17 @@ def test_what_is_in_is_kept_when_it_is_stopped(
 
     def stop_after_the_first(session, upload, *rest) -> None:
         add_batch(session, upload, *rest)
-        module._stop(upload)
+        module._stop(session, upload)
         module.st.rerun()
 
     monkeypatch.setattr(module, "_add_batch", stop_after_the_first)
     page = open_way(open_page)
     take_in(page)
-    assert "Stopped. 10 images came in and are kept." in page.info[0].value
+    assert "Stopped. 10 photos are added." in page.info[0].value
     monkeypatch.setattr(module, "_add_batch", add_batch)
     page.toggle(key="join-images").set_value(True).run()
-    button(page, "Take in these images").click().run()
+    button(page, "Add these photos").click().run()
     (dataset_id,) = page_workspace.dataset_ids()
     dataset = ImageDataset.load(page_workspace, dataset_id)
     assert (len(dataset.images), dataset.left_out) == (24, ())
-    assert "10 files had come in before and were not taken twice." in [info.value for info in page.info]
+    assert "10 photos were there already and were not added twice." in [info.value for info in page.info]

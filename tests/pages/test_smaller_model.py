@@ -34,7 +34,7 @@ def on_a_large_network(run: TrainingRun) -> None:
 
 def test_the_smallest_network_has_nothing_to_teach(open_page: OpenPage, run: TrainingRun) -> None:
     page = open_page(PAGE, run=run.id)
-    assert "No network that comes with the app is both smaller and quicker" in texts(page)
+    assert "No pretrained model here is both smaller and faster" in texts(page)
     assert not [found for found in page.button if found.key == "teach"]
 
 
@@ -92,12 +92,12 @@ def test_both_are_set_beside_each_other(
     small = {"accuracy": 0.93, "num_bytes": 10_000_000, "seconds_per_image": 0.02}
     write_json(student.folder / "distillation.json", {"teacher": large, "student": small, "num_images": 6})
     shown = texts(open_page(PAGE, run=run.id))
-    assert "takes **25%** of the room and **25%** of the time" in shown
-    assert "differs by **-2.0 percentage points**" in shown
-    assert "the same 6 photos that neither has learned from" in shown
+    assert "needs **25\u00a0%** of the space and **25\u00a0%** of the time" in shown
+    assert "is **-2.0 percentage points** different" in shown
+    assert "on 6 photos that neither was trained on" in shown
     assert "This model was taught by a larger one." in texts(open_page(PAGE, run=student.id))
     facts = {"teacher": large, "student": small, "num_images": 6, "is_out_of_fold": True}
     write_json(student.folder / "distillation.json", facts)
     shown = texts(open_page(PAGE, run=run.id))
-    assert "neither has learned from" not in shown
-    assert "whose accuracy may be slightly too high" in shown
+    assert "neither was trained on" not in shown
+    assert "the small one may be slightly too high" in shown

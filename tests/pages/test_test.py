@@ -90,7 +90,7 @@ def test_a_file_that_is_no_picture_is_one_sentence_beside_the_good_ones(
     page.file_uploader[0].upload("bad.jpg", b"plain text", "image/jpeg")
     page.file_uploader[0].upload("good.png", make_image("green", seed=903), "image/png")
     page.run()
-    assert page.error[0].value == "bad.jpg was left out: it is not a picture, whatever its name says."
+    assert page.error[0].value == "bad.jpg was left out: it is not a photo, whatever its name says."
     assert len(bars_of(page)) == 1
 
 
@@ -157,7 +157,7 @@ def test_an_archive_becomes_a_table_the_least_sure_first(
     left_out, table = page.dataframe
     assert left_out.value.iloc[0].to_list() == [
         "photos/bad.jpg",
-        "it is not a picture, whatever its name says",
+        "it is not a photo, whatever its name says",
     ]
     predictor = Predictor.load(trained_run.folder)
     expected = {name: predictor.predict(photo) for name, photo in photos.items()}
@@ -323,7 +323,7 @@ def test_pasted_photos_stand_among_the_others_and_can_be_taken_away(
     pasted(page, Blue=blue, Broken=b"only words")
     assert not page.exception
     assert len(bars_of(page)) == 2
-    assert page.error[0].value == "Broken was left out: it is not a picture, whatever its name says."
+    assert page.error[0].value == "Broken was left out: it is not a photo, whatever its name says."
     expected = Predictor.load(trained_run.folder).predict(blue)
     assert percent(expected.probability) in bars_of(page)[1]
     button(page, "Broken").click().run()

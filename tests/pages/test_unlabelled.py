@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.app.dataset_choice import stored_datasets
 from pages.ui.app.process import work_queue
 from tests.conftest import MakeImage, TrainOnce
-from tests.pages.conftest import HeldTasks, OpenPage, button, texts
+from tests.pages.conftest import HeldTasks, OpenPage, button, open_ways, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
@@ -42,7 +42,9 @@ def run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce)
 
 def open_way(open_page: OpenPage, **query: object) -> AppTest:
     page = open_page("2_Images", **query)
-    page.button_group[0].set_value("Photos without labels").run()
+    if query:
+        open_ways(page)
+    page.button_group(key="image-source").set_value("Photos without labels").run()
     assert not page.exception
     return page
 
@@ -144,7 +146,7 @@ class TestWithoutAModel:
         assert page.error[0].value.startswith("The only file, notes.txt, cannot be used")
         drop(page, {**pile, "notes.txt": b"only words"})
         assert page.dataframe[0].value.values.tolist() == [
-            ["notes.txt", "it is not a picture, whatever its name says"]
+            ["notes.txt", "it is not a photo, whatever its name says"]
         ]
 
     def test_a_pile_is_thrown_away(

@@ -95,7 +95,8 @@ def split_by_fold(
             ).format(count=num_folds, lowest=MIN_FOLDS, highest=MAX_FOLDS)
         )
     labels = [image.class_name for image in images]
-    if not labels or max(Counter(labels).values()) < num_folds:
+    groups = [image.group or image.id for image in images]
+    if not labels or min(max(Counter(labels).values()), len(set(groups))) < num_folds:
         # Too few to split: all are training images, and `check_trainable` says what is missing.
         return tuple(replace(image, split="train") for image in images)
     from sklearn.model_selection import StratifiedGroupKFold
@@ -104,7 +105,7 @@ def split_by_fold(
     with warnings.catch_warnings():
         # About a class with fewer images than folds: the page shows it with the counts.
         warnings.simplefilter("ignore", UserWarning)
-        folds = list(parts.split(labels, labels, [image.group or image.id for image in images]))
+        folds = list(parts.split(labels, labels, groups))
     kept = {int(row) for row in folds[fold][1]}
     return tuple(
         replace(image, split="validation" if row in kept else "train") for row, image in enumerate(images)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 import shutil
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -48,9 +50,11 @@ from transfer_core.workspace import Workspace
 _logger = logging.getLogger(__name__)
 
 EXPORTS_DIR = "exports"
+EXPORT_STAGES = (_("Converting"), _("Testing the exported file"), _("Packing"))
 _FACTS_FILE = "parity.json"
 _FILES = Path(__file__).with_name("bundle_files")
 _NUM_SAMPLES = 100
+_LONGEST_SLUG = 40
 _FORMAT_VERSION = 1
 
 
@@ -61,6 +65,7 @@ class ExportBundle:
     Args:
         format_name: Name of the `ExportFormat`.
         path: The zip file.
+        name: For the file that a person saves, without its suffix, such as `flowers-web-page`; also the folder in it.
         parities: Comparison with the app's predictions, one per model file.
         has_present_limits: False if the run's rejection thresholds were changed after the export.
         has_present_model: False if the run's model or temperature was changed after the export.
@@ -68,13 +73,14 @@ class ExportBundle:
 
     format_name: str
     path: Path
+    name: str
     parities: tuple[Parity, ...]
     has_present_limits: bool = True
     has_present_model: bool = True
 
     @property
     def is_passed(self) -> bool | None:
-        """Whether every model file predicts within the tolerance of its format; None without model files."""
+        """Whether every model file answers like the app; None without model files."""
         return all(parity.is_passed for parity in self.parities) if self.parities else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,6 +88,7 @@ class ExportBundle:
         return {
             "format": self.format_name,
             "path": str(self.path),
+            "name": self.name,
             "num_bytes": self.path.stat().st_size,
             "is_passed": self.is_passed,
             "parity": [parity.to_dict() for parity in self.parities],
@@ -105,7 +112,7 @@ def export_run(
         run: Run with a model.
         format_name: Name of the `ExportFormat`.
         output_dir: Folder for the zip. By default `exports/` in the run folder, where `exported` finds it.
-        on_step: Called with a sentence for display at the start of each step.
+        on_step: Called with each of `EXPORT_STAGES` when it begins, and with notices for display.
 
     Raises:
         ExportError: If a package is missing, the conversion fails, or the exported model does not run.
@@ -114,34 +121,39 @@ def export_run(
     """
     export_format = get_format(format_name)
     prepare(workspace, format_name)
-    on_step(_("Loading the model"))
+    converting, _testing, packing = EXPORT_STAGES
+    on_step(converting)
     predictor = Predictor.load(run.folder)
     for notice in predictor.notices:
         on_step(notice)
-    path = (output_dir or run.folder / EXPORTS_DIR) / f"{run.id}-{format_name}.zip"
+    stored = bundle_path(run.folder, format_name)
+    path = output_dir / stored.name if output_dir else stored
     with _scratch_folder(workspace) as scratch:
         parities = _write_bundle(workspace, run, export_format, predictor, scratch, on_step)
         if not run.has_model:
             # Writing would recreate the folder, and a deleted run is restored only where no folder is.
             raise ExportError(_("The run was deleted while it was being exported."))
-        _zip(scratch, path)
+        on_step(packing)
+        name = download_name(run, export_format)
+        _zip(scratch, path, name)
         facts = {
             "parity": [parity.to_dict() for parity in parities],
             "refuses": _thresholds(predictor.rejection),
             "model": _model_facts(run),
         }
         write_json(path.with_suffix(".json"), facts)
-    return ExportBundle(format_name, path, parities)
+    return ExportBundle(format_name, path, name, parities)
 
 
 def exported(run: TrainingRun, format_name: str) -> ExportBundle | None:
     """Return the existing export in the run folder, or None."""
-    path = run.folder / EXPORTS_DIR / f"{run.id}-{format_name}.zip"
+    path = bundle_path(run.folder, format_name)
     try:
         facts = read_json(path.with_suffix(".json"))
         bundle = ExportBundle(
             format_name,
             path,
+            download_name(run, get_format(format_name)),
             tuple(Parity.from_dict(values) for values in facts["parity"]),
             facts["refuses"] == _thresholds(Rejection.load(run.folder)),
             # Exports of earlier versions have no such entry.
@@ -150,6 +162,18 @@ def exported(run: TrainingRun, format_name: str) -> ExportBundle | None:
     except (WorkspaceError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile, OSError):
         return None
     return bundle if path.is_file() else None
+
+
+def bundle_path(run_folder: Path, format_name: str) -> Path:
+    """Return the place of an export in the folder of its run."""
+    return run_folder / EXPORTS_DIR / f"{run_folder.name}-{format_name}.zip"
+
+
+def download_name(run: TrainingRun, export_format: ExportFormat) -> str:
+    """Return the name of an export for a person, in ASCII, such as `flowers-web-page`."""
+    ascii_name = unicodedata.normalize("NFKD", run.dataset_name.casefold()).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_name)[:_LONGEST_SLUG].strip("-")
+    return f"{slug or 'model'}-{export_format.file_label}"
 
 
 def _write_bundle(
@@ -162,12 +186,12 @@ def _write_bundle(
 ) -> tuple[Parity, ...]:
     """Write all files of a bundle and return the comparison of each model file with the app."""
     dataset = _dataset_of(workspace, run)
-    on_step(_("Writing {title}").format(title=export_format.title))
     _write(run, export_format, predictor, dataset, folder)
     if export_format.has_page:
         _write_page(workspace, run, export_format, folder)
     photos = _scored_photos(run, dataset, predictor) if export_format.variants else []
-    on_step(_("Testing the exported file") if photos else _("Packing"))
+    if photos:
+        on_step(EXPORT_STAGES[1])
     parities = tuple(compare(folder, variant, photos) for variant in export_format.variants)
     write_json(folder / _FACTS_FILE, _parity_facts(export_format, parities))
     card = model_card(run, dataset, parities, export_format)
@@ -342,8 +366,8 @@ def _scored_photos(run: TrainingRun, dataset: ImageDataset | None, predictor: Pr
     return photos
 
 
-def _zip(folder: Path, path: Path) -> None:
+def _zip(folder: Path, path: Path, name: str) -> None:
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(folder.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
-                archive.write(file, Path(path.stem, file.relative_to(folder)))
+                archive.write(file, Path(name, file.relative_to(folder)))

@@ -12,21 +12,18 @@ from transfer_core.language import _
 
 @dataclass(frozen=True)
 class Variant:
-    """One model file of a bundle, with the tolerances for its predictions.
+    """One model file of a bundle.
 
     Args:
         name: Unique within the format.
         file: File or folder in the bundle.
-        max_difference: Largest accepted difference of a probability from the app's, 0-1.
-        min_same: Smallest accepted share of photos with the same predicted class, 0-1.
-        min_same_refusals: Smallest accepted share of photos that both accept or both reject, 0-1.
+        max_difference: Largest accepted difference of a probability from the app's, 0-1: a larger one is a defect of
+            the conversion.
     """
 
     name: str
     file: str
     max_difference: float = 1e-3
-    min_same: float = 1.0
-    min_same_refusals: float = 0.98
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,8 @@ class ExportFormat:
     Args:
         name: Identifier on the command line and in file names.
         title: Display name.
-        purpose: Use of the format, one sentence for display.
+        purpose: Use of the format, for display.
+        file_label: End of the names of its files, after the name of the photos, such as `web-page`.
         variants: Model files in the bundle; the first is the default of `predict.py`. Empty for the code format.
         runtime: PyPI packages that `predict.py` needs besides Pillow and NumPy.
         needs: Optional packages for the export, as pairs of module name and PyPI name.
@@ -45,13 +43,13 @@ class ExportFormat:
             the input in pixels.
         has_page: Whether the bundle has a web page that runs the model in a browser.
         has_numbered_labels: Whether lines of `labels.txt` begin with the index of the class, such as `0 apple`.
-        note: Limitation to display before the choice.
         unproved: Sentence for display on the part that the comparison with the app does not cover.
     """
 
     name: str
     title: str
     purpose: str
+    file_label: str
     variants: tuple[Variant, ...]
     runtime: tuple[str, ...]
     needs: tuple[tuple[str, str], ...] = ()
@@ -59,7 +57,6 @@ class ExportFormat:
     usage: str = ""
     has_page: bool = False
     has_numbered_labels: bool = False
-    note: str = ""
     unproved: str = ""
 
     @property
@@ -101,14 +98,16 @@ _FORMATS = (
     ExportFormat(
         name="keras",
         title="Keras",
-        purpose=_("For Python: one file that Keras loads."),
+        purpose=_("A Keras model, and a small program to run it."),
+        file_label="python-keras",
         variants=(Variant("float32", "model.keras"),),
         runtime=("keras", "tensorflow"),
     ),
     ExportFormat(
         name="savedmodel",
         title="TensorFlow SavedModel",
-        purpose=_("For servers: TensorFlow Serving runs it on raw pixels."),
+        purpose=_("For TensorFlow Serving: it takes raw pixels."),
+        file_label="server-savedmodel",
         variants=(Variant("float32", "saved_model"),),
         runtime=("tensorflow",),
         usage=_(
@@ -119,13 +118,14 @@ _FORMATS = (
     ExportFormat(
         name="litert",
         title="LiteRT (TensorFlow Lite)",
-        purpose=_("For phones and small computers, in four sizes from exact to a quarter."),
-        # Quantisation changes probabilities; larger differences than these are defects.
+        purpose=_("For apps on phones and small computers, in four sizes."),
+        file_label="phone-litert",
+        # Quantisation changes probabilities.
         variants=(
             Variant("float32", "model_float32.tflite"),
-            Variant("float16", "model_float16.tflite", 0.1, 0.98, 0.95),
-            Variant("dynamic", "model_dynamic.tflite", 0.2, 0.95, 0.9),
-            Variant("int8", "model_int8.tflite", 0.5, 0.9, 0.9),
+            Variant("float16", "model_float16.tflite", 0.1),
+            Variant("dynamic", "model_dynamic.tflite", 0.2),
+            Variant("int8", "model_int8.tflite", 0.5),
         ),
         runtime=("ai-edge-litert",),
         needs=_LITERT_NEEDS,
@@ -137,8 +137,9 @@ _FORMATS = (
     ExportFormat(
         name="teachable",
         title=_("Teachable Machine format"),
-        purpose=_("For Frigate, Coral and other programs that take a Teachable Machine model."),
-        variants=(Variant("uint8", "model.tflite", 0.5, 0.9, 0.9),),
+        purpose=_("For Frigate, Coral and other programs that take such a model."),
+        file_label="teachable-machine",
+        variants=(Variant("uint8", "model.tflite", 0.5),),
         runtime=("ai-edge-litert",),
         needs=_LITERT_NEEDS,
         written_as="litert",
@@ -151,7 +152,8 @@ _FORMATS = (
     ExportFormat(
         name="onnx",
         title="ONNX",
-        purpose=_("For other languages and runtimes: C++, C#, Java, JavaScript, Windows."),
+        purpose=_("For other languages: C++, C#, Java, JavaScript."),
+        file_label="onnx",
         variants=(Variant("float32", "model.onnx"),),
         runtime=("onnxruntime",),
         needs=_ONNX_NEEDS,
@@ -161,30 +163,26 @@ _FORMATS = (
         name="web",
         title=_("Web page"),
         purpose=_(
-            "To show it to anyone: one file that opens in a browser, with photos and the live camera. It works "
-            "offline, and no photo leaves the device."
+            "One file that opens in any browser, with photos and the live camera. It works offline, and no photo "
+            "leaves the device."
         ),
+        file_label="web-page",
         variants=(Variant("float32", "model.onnx"),),
         runtime=("onnxruntime",),
         needs=_ONNX_NEEDS,
         usage=_ONNX_USAGE,
         written_as="onnx",
         has_page=True,
-        note=_(
-            "TensorFlow.js: its converter cannot be installed beside the TensorFlow used here, so this page runs the "
-            "ONNX file instead."
-        ),
         unproved=_(
-            "The ONNX file in the page was tested with ONNX Runtime. In a browser, the browser decodes the photos, so "
-            "numbers may differ a little more."
+            "The model in the page was tested outside a browser. Browsers decode photos in their own way, so its "
+            "probabilities may differ slightly."
         ),
     ),
     ExportFormat(
         name="code",
         title=_("Python script and notebook"),
-        purpose=_(
-            "To learn how it works: a readable Keras script with your settings that trains the same model."
-        ),
+        purpose=_("Readable Keras code with your settings that trains the same model."),
+        file_label="training-script",
         variants=(),
         runtime=("keras", "tensorflow", "scikit-learn"),
     ),

@@ -9,12 +9,15 @@ import importlib.util
 import json
 import re
 import shutil
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from transfer_core.errors import NotFoundError
 from transfer_core.export.web_runtime import WebRuntime
 from transfer_core.files import read_json
 from transfer_core.language import _
@@ -53,6 +56,39 @@ def write_web_page(folder: Path, model: bytes, title: str, origin: str, runtime:
     }
     page = _PLACEHOLDER.sub(lambda match: contents[match[1]], _text("index.html"))
     (folder / PAGE_FILE).write_text(page, encoding="utf-8")
+
+
+def read_web_page(bundle: Path) -> bytes:
+    """Return the page in the zip of an exported web page.
+
+    Raises:
+        NotFoundError: If the file is missing, damaged or has no page.
+    """
+    with _opened(bundle) as (archive, page):
+        return archive.read(page)
+
+
+def web_page_size(bundle: Path) -> int:
+    """Return the size of that page in bytes.
+
+    Raises:
+        NotFoundError: If the file is missing, damaged or has no page.
+    """
+    with _opened(bundle) as (_archive, page):
+        return page.file_size
+
+
+@contextmanager
+def _opened(bundle: Path) -> Iterator[tuple[zipfile.ZipFile, zipfile.ZipInfo]]:
+    missing = _("The exported page is missing or damaged. Recreate it.")
+    try:
+        with zipfile.ZipFile(bundle) as archive:
+            pages = [entry for entry in archive.infolist() if entry.filename.endswith(f"/{PAGE_FILE}")]
+            if not pages:
+                raise NotFoundError(missing)
+            yield archive, pages[0]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise NotFoundError(missing) from error
 
 
 def _text(name: str) -> str:

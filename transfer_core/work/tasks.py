@@ -24,7 +24,7 @@ from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.audition import AuditionScore, audition
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.label_suspicion import suspicious_labels
-from transfer_core.export.bundle import ExportBundle, export_run
+from transfer_core.export.bundle import EXPORT_STAGES, ExportBundle, export_run
 from transfer_core.export.formats import get_format
 from transfer_core.export.preparation import prepare
 from transfer_core.inference.answers import Answer, answer_files
@@ -132,7 +132,13 @@ def export_task(workspace: Workspace, run: TrainingRun, format_name: str) -> Tas
         prepare(workspace, format_name, on_progress=report, should_stop=task.should_stop)
 
     def work(task: Task[ExportBundle]) -> ExportBundle:
-        return export_run(workspace, run, format_name, on_step=lambda step: task.report(TaskProgress(step)))
+        def report(step: str) -> None:
+            # Notices about the model are for the command line.
+            if step in EXPORT_STAGES:
+                number, count = EXPORT_STAGES.index(step), len(EXPORT_STAGES)
+                task.report(TaskProgress(step, num_parts_done=number, num_parts=count))
+
+        return export_run(workspace, run, format_name, on_step=report)
 
     return Task("export", (run.id, format_name), work, preparation=download)
 
@@ -247,18 +253,19 @@ def answers_task(key: Hashable, predictor: Predictor, photos: OpenPhotos) -> Tas
 
 
 def class_averages_task(
-    key: Hashable, grad_cam: GradCam, paths: Mapping[str, Sequence[Path]]
+    key: Hashable, build_grad_cam: Callable[[], GradCam], paths: Mapping[str, Sequence[Path]]
 ) -> Task[list[ClassAverage]]:
     """Average the heat of each class over photos of it.
 
     Args:
         key: Of the photos and of the version of the model.
-        grad_cam: Of the model.
+        build_grad_cam: Returns that of the model, which may have to be loaded first.
         paths: Photos by class; at least one photo a class.
     """
 
     def work(task: Task[list[ClassAverage]]) -> list[ClassAverage]:
         averages: list[ClassAverage] = []
+        grad_cam = build_grad_cam()
         for class_name, files in paths.items():
             _counter(task, len(paths))(len(averages))
             averages.append(grad_cam.average(files, class_name))

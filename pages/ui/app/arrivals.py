@@ -62,6 +62,11 @@ class Upload:
     read_as: ReadAs | None = None
     listing: dict[str, Any] | None = None
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether it has ended with nothing to say about it."""
+        return self.is_complete and not (self.problem or self.notice or self.num_known or self.is_stopped)
+
 
 @dataclass
 class AskedLayout:
@@ -103,6 +108,7 @@ class Recording:
         num_frames: Frames that have arrived, duplicates included.
         is_complete: Whether the button was released and the last frame has arrived.
         is_shown: Whether the page was drawn after the end.
+        is_discarded: Whether the person threw it away.
         problem: Error message for the person.
     """
 
@@ -113,6 +119,7 @@ class Recording:
     num_frames: int = 0
     is_complete: bool = False
     is_shown: bool = False
+    is_discarded: bool = False
     problem: str = ""
 
 

@@ -9,16 +9,24 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import get_sample
 from transfer_core.runs.run_status import ACTIVE
+from transfer_core.runs.training_run import TrainingRun
 
 
 def take_sample(session: Session, name: str) -> ImageDataset:
     """Create a dataset from a built-in sample and choose it."""
     sample = get_sample(name)
     dataset = add_files(create_dataset(workspace(), sample.title, sample=sample.name), sample.files())
-    session.dataset_id = dataset.id
-    # The model of other photos is not this one's.
-    session.run_id = session.picked_run_id = None
+    session.choose_dataset(dataset.id)
     return dataset
+
+
+def leave_model_of_other_photos(session: Session) -> None:
+    """Stop showing a finished model if other photos were chosen since."""
+    if session.run_id is None or session.dataset_id is None:
+        return
+    is_of_others = TrainingRun.load(workspace(), session.run_id).dataset_id != session.dataset_id
+    if is_of_others and trainings().status(session.run_id) not in ACTIVE:
+        session.choose_dataset(session.dataset_id)
 
 
 def start_recommended(session: Session) -> None:

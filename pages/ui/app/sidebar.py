@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.ui.app.look_ahead import show_look_ahead
 from pages.ui.app.process import trainings
+from pages.ui.app.run_choice import show_model_picker
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.words import phase_words, plain, status_words
@@ -17,7 +18,10 @@ from transfer_core.language import _, plural
 def show_sidebar(session: Session) -> None:
     """Draw the sidebar."""
     with st.sidebar:
-        st.page_link("app.py", label="**Transfer Studio**", icon="🎓", query_params=session.query())
+        st.page_link(
+            "welcome.py", label="**Transfer Studio**", icon=":material/school:", query_params=session.query()
+        )
+        show_model_picker(session)
         for number, step in enumerate(Step, 1):
             state = step_state(step, session)
             with st.container(key=f"step-{step.name.lower()}", gap=None):

@@ -114,19 +114,10 @@ def show_outcome(upload: Upload) -> None:
         return
     if upload.notice:
         st.info(plain(upload.notice), icon=":material/info:")
-    if upload.is_stopped:
-        st.info(
-            plural(
-                "Stopped. {count} image came in and is kept. Take in the same folder again to add the rest.",
-                "Stopped. {count} images came in and are kept. Take in the same folder again to add the rest.",
-                len(upload.after.images) - len(upload.before.images),
-            ),
-            icon=":material/stop_circle:",
-        )
     if upload.is_complete and upload.num_known:
         text = plural(
-            "{count} file had come in before and was not taken twice.",
-            "{count} files had come in before and were not taken twice.",
+            "{count} photo was there already and was not added twice.",
+            "{count} photos were there already and were not added twice.",
             upload.num_known,
         )
         st.info(text, icon=":material/done_all:")

@@ -55,7 +55,7 @@ def _show_run(session: Session, number: int, row: RunRow) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"picked-{run.id}"):
         st.markdown(_("**Run {number}:** {title}").format(number=number, title=plain_title(row)))
         if (run.folder / MODEL_FILE).is_file() and st.button(_("Results"), key=f"results-{run.id}"):
-            session.picked_run_id = run.id
+            session.look_at(run.id)
             st.switch_page(Step.RESULTS.page)
         if st.button(
             _("Use its choices"),

@@ -1,5 +1,7 @@
 // Tiles that are selected with mouse or keyboard, and the actions on the selected ones.
 // The selection stays in the browser; only an action goes to the server.
+//
+// All tiles are one tab stop: the arrow keys move among them (roving tabindex, WAI-ARIA Authoring Practices).
 
 const NEW_CLASS = "\u0000new";
 
@@ -22,7 +24,7 @@ function createGallery(root) {
         const { words } = state.data;
         const ids = chosen();
         const isNew = select.value === NEW_CLASS;
-        find(".actions").hidden = ids.length === 0;
+        find(".acts").hidden = ids.length === 0;
         find(".none").disabled = ids.length === 0;
         find(".chosen").textContent = words.chosen?.replace("{count}", ids.length) ?? "";
         newClass.hidden = !isNew;
@@ -37,6 +39,39 @@ function createGallery(root) {
         state.shown = shown;
         state.last = null;
         tiles.replaceChildren(...state.data.tiles.map(createTile));
+        boxes().forEach((box, place) => (box.tabIndex = place ? -1 : 0));
+    };
+
+    const numColumns = (all) => {
+        const top = all[0].closest(".tile").offsetTop;
+        const below = all.findIndex((box) => box.closest(".tile").offsetTop > top);
+        return below < 0 ? all.length : below;
+    };
+
+    const move = (event) => {
+        const all = boxes();
+        const here = all.indexOf(event.target);
+        if (here < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+        const columns = numColumns(all);
+        const steps = {
+            ArrowLeft: here - 1,
+            ArrowRight: here + 1,
+            ArrowUp: here - columns,
+            ArrowDown: here + columns,
+            Home: 0,
+            End: all.length - 1,
+        };
+        const there = steps[event.key];
+        if (there === undefined) return;
+        event.preventDefault();
+        if (!all[there]) return;
+        if (event.shiftKey) {
+            const [first, last] = [Math.min(here, there), Math.max(here, there)];
+            all.slice(first, last + 1).forEach((box) => (box.checked = true));
+            state.last = there;
+            refresh();
+        }
+        all[there].focus();
     };
 
     const createTile = ({ id, source, label, note, alt }) => {
@@ -51,6 +86,7 @@ function createGallery(root) {
         tile.title = alt;
         box.onclick = (event) => chooseRange(box, event.shiftKey);
         box.onchange = refresh;
+        box.onfocus = () => boxes().forEach((other) => (other.tabIndex = other === box ? 0 : -1));
         return tile;
     };
 
@@ -69,6 +105,7 @@ function createGallery(root) {
         refresh();
     };
 
+    tiles.onkeydown = move;
     find(".all").onclick = () => chooseAll(true);
     find(".none").onclick = () => chooseAll(false);
     select.onchange = refresh;

@@ -108,15 +108,15 @@ def choose_tiles(
 def _choose_side(dataset: ImageDataset) -> str:
     sides = {
         "all": _("All"),
-        "train": _("To learn from"),
-        "validation": _("To check with"),
-        "test": _("To test with"),
-        "excluded": _("Left out"),
+        "train": _("Training photos"),
+        "validation": _("Validation photos"),
+        "test": _("Test photos"),
+        "excluded": _("Excluded"),
     }
     there = {image.split for image in dataset.images} | ({"excluded"} if dataset.excluded else set())
     return (
         st.segmented_control(
-            _("Which images"),
+            _("Which photos"),
             [side for side in sides if side == "all" or side in there],
             default="all",
             required=True,
@@ -149,7 +149,7 @@ def _filtered(
         found = {problem.kind: problem for problem in problems if problem.image_ids}
         kinds = [None, *found]
         kind = st.selectbox(
-            _("Found by the check"),
+            _("Found by the photo check"),
             kinds,
             index=kinds.index(session.shown_problem) if session.shown_problem in found else 0,
             format_func=lambda kind: found[kind].title if kind else _("Everything"),
@@ -167,14 +167,14 @@ def _filtered(
 
 def _counted(first: int, num_shown: int, num_images: int) -> str:
     if num_shown < num_images:
-        return _("Images {first} to {last} of {count:,}.").format(
+        return _("Photos {first} to {last} of {count:,}.").format(
             first=first + 1, last=first + num_shown, count=num_images
         )
-    return plural("{count} image.", "{count} images.", num_images)
+    return plural("{count} photo.", "{count} photos.", num_images)
 
 
 def _tile(image: ImageRecord, source: str, looks_like: str | None) -> dict[str, Any]:
-    notes = {"train": "", "validation": _("✓ to check with"), "test": _("◆ to test with")}
+    notes = {"train": "", "validation": _("✓ validation"), "test": _("◆ test")}
     return {
         "id": image.id,
         "source": source,
@@ -205,16 +205,16 @@ def _act(dataset: ImageDataset, action: dict[str, Any]) -> None:
 
 def _words() -> dict[str, str]:
     return {
-        "images": _("Images to choose from"),
-        "all": _("Choose all on this page"),
-        "none": _("Choose none"),
-        "hint": _("Click pictures to choose them; with Shift, all in between."),
-        "chosen": _("{count} chosen"),
-        "relabel": _("Their class is"),
+        "images": _("Photos to select"),
+        "all": _("Select all"),
+        "none": _("Clear"),
+        "hint": _("Click photos, or use the arrow keys and Space. Shift selects several."),
+        "chosen": _("{count} selected"),
+        "relabel": _("Move to"),
         "new_class": _("a new class …"),
         "new_name": _("Name of the new class"),
-        "move": _("Change the label"),
-        "exclude": _("Leave out"),
-        "restore": _("Take back in"),
-        "confirm": _("The label is right"),
+        "move": _("Move"),
+        "exclude": _("Exclude"),
+        "restore": _("Include"),
+        "confirm": _("Label is right"),
     }

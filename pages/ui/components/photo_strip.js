@@ -1,42 +1,21 @@
-// Thumbnails of which one is picked, with the pointer or the arrow keys.
-
-const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+// Thumbnails as radio buttons: one tab stop, and the arrow keys pick, as in any group of radio buttons.
 
 export default function ({ parentElement, data, setStateValue }) {
-    const strip = parentElement.querySelector(".photos");
-    strip.setAttribute("aria-label", data.label);
-    const buttons = data.photos.map(createPhoto);
-    const hadFocus = strip.contains(strip.getRootNode().activeElement);
-
-    const mark = (picked) => {
-        buttons.forEach((button, index) => {
-            button.setAttribute("aria-checked", index === picked);
-            button.tabIndex = index === picked ? 0 : -1;
-        });
-    };
-    const pick = (picked) => {
-        mark(picked);
-        buttons[picked].focus();
-        setStateValue("picked", picked);
-    };
-    buttons.forEach((button, index) => {
-        button.onclick = () => pick(index);
-        button.onkeydown = (event) => {
-            const step = STEPS[event.key];
-            if (!step) return;
-            event.preventDefault();
-            pick((index + step + buttons.length) % buttons.length);
-        };
-    });
-    mark(data.picked);
-    strip.replaceChildren(...buttons);
-    if (hadFocus) buttons[data.picked]?.focus();
+    const strip = (parentElement.strip ??= { shown: "", send: null, name: newId() });
+    strip.send = setStateValue;
+    parentElement.querySelector("legend").textContent = data.label;
+    const shown = JSON.stringify(data.photos.map(({ id, label }) => [id, label]));
+    if (shown === strip.shown) return;
+    strip.shown = shown;
+    const choices = data.photos.map((photo, place) => createChoice(photo, place === 0, strip));
+    parentElement.querySelector(".photos").replaceChildren(...choices);
 }
 
-function createPhoto({ source, alt }) {
-    const button = Object.assign(document.createElement("button"), { type: "button", title: alt });
-    button.setAttribute("role", "radio");
-    button.setAttribute("aria-label", alt);
-    button.append(Object.assign(document.createElement("img"), { src: source, alt: "" }));
-    return button;
+function createChoice({ id, source, label }, isFirst, strip) {
+    const choice = Object.assign(document.createElement("label"), { className: "photo", title: label });
+    const input = Object.assign(document.createElement("input"), { type: "radio", name: strip.name, value: id, checked: isFirst });
+    input.setAttribute("aria-label", label);
+    input.onchange = () => strip.send("photo", id);
+    choice.append(input, Object.assign(document.createElement("img"), { src: source, alt: "" }));
+    return choice;
 }

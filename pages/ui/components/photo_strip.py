@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pages.ui.app.session import component_value
 from pages.ui.components.component import component
 
 
-def pick_photo(photos: Sequence[tuple[str, str]], label: str, key: str) -> int:
-    """Draw thumbnails, and return the index of the one that is picked; the first at the start.
+def pick_photo(photos: Sequence[Mapping[str, str]], label: str, key: str) -> str:
+    """Draw thumbnails, and return the id of the picked photo; the first is picked at the start.
 
     Args:
-        photos: Address and name of each thumbnail; at least one.
+        photos: Of each `id`, `source` and `label`; at least one.
         label: Says what the photos are.
-        key: Unique for these photos, so that others begin with their first.
+        key: Unique for these photos.
     """
-    picked = min(int(component_value(key, "picked") or 0), len(photos) - 1)
+    ids = [photo["id"] for photo in photos]
     chosen = component("photo_strip")(
-        key=key,
-        data={
-            "label": label,
-            "picked": picked,
-            "photos": [{"source": source, "alt": name} for source, name in photos],
-        },
-        default={"picked": 0},
-        on_picked_change=lambda: None,
+        key=key, data={"photos": photos, "label": label}, on_photo_change=lambda: None
     )
-    return min(int(chosen.picked), len(photos) - 1)
+    # The id comes from the browser, perhaps from an earlier list.
+    return str(chosen.photo) if chosen.photo in ids else ids[0]

@@ -13,7 +13,7 @@ from pages.ui.app.steps import Step
 from pages.ui.app.words import duration_words, memory_words, run_backbone_title
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, plural
 from transfer_core.runs.distillation import (
     smaller_backbones,
     student_config,
@@ -28,19 +28,19 @@ _BYTES_EACH = 4
 
 def show_smaller_model(session: Session, run: TrainingRun) -> None:
     """Draw the form that distils a model, and the comparison with each of its students."""
-    with st.container(border=True, key="smaller-model"):
-        st.subheader(_("A smaller model"), anchor=False)
+    students = students_of(workspace(), run)
+    with st.expander(_("Make it smaller and faster"), expanded=bool(students or run.config.teacher)):
         st.markdown(
             _(
-                "A large model can teach a small one: it learns from the answers of the large one as well as from "
-                "your labels. The small one is quicker and takes less room, and is often nearly as good."
+                "Your model can teach a smaller one. The small one is faster and needs less space. It is often almost "
+                "as accurate."
             ),
             help=explain("distillation"),
         )
         if run.config.teacher:
             st.caption(_("This model was taught by a larger one."))
             guarded(_show_outcome)(session, run, run)
-        for student in students_of(workspace(), run):
+        for student in students:
             guarded(_show_outcome)(session, run, student)
         guarded(_offer)(session, run)
 
@@ -48,12 +48,10 @@ def show_smaller_model(session: Session, run: TrainingRun) -> None:
 def _offer(session: Session, run: TrainingRun) -> None:
     backbones = smaller_backbones(run)
     if not backbones:
-        st.caption(
-            _("No network that comes with the app is both smaller and quicker than that of this model.")
-        )
+        st.caption(_("No pretrained model here is both smaller and faster than the one of your model."))
         return
     backbone = st.selectbox(
-        _("Network of the small model"),
+        _("Pretrained model to start from"),
         backbones,
         format_func=lambda found: f"{found.title} · {memory_words(found.num_parameters * _BYTES_EACH)}",
         key=f"smaller-{run.id}",
@@ -84,42 +82,42 @@ def _show_outcome(session: Session, run: TrainingRun, student: TrainingRun) -> N
     st.dataframe(pd.DataFrame(map(_row, titles, both)), hide_index=True, width="stretch")
     st.caption(_measured(found))
     if student.id != run.id:
-        label = _("Take away the small model ({network})").format(network=run_backbone_title(student))
+        label = _("Export the small model ({network})").format(network=run_backbone_title(student))
         _link(session, student, Step.EXPORT, label)
 
 
 def _measured(found: Distillation) -> str:
     if not found.is_out_of_fold:
         return plural(
-            "Measured on this computer, with the same {count} photo that neither has learned from.",
-            "Measured on this computer, with the same {count} photos that neither has learned from.",
+            "Measured on this computer, on {count} photo that neither was trained on.",
+            "Measured on this computer, on {count} photos that neither was trained on.",
             found.num_images,
         )
     return plural(
-        "Measured on this computer, with the same {count} photo. The large model has learned from it since, but was "
-        "measured without it. It taught the small one, whose accuracy may be slightly too high.",
-        "Measured on this computer, with the same {count} photos. The large model has learned from them since, but "
-        "was measured without them. It taught the small one, whose accuracy may be slightly too high.",
+        "Measured on this computer, on the same {count} photo. The large model was later trained on it too. So the "
+        "accuracy of the small one may be slightly too high.",
+        "Measured on this computer, on the same {count} photos. The large model was later trained on them too. So the "
+        "accuracy of the small one may be slightly too high.",
         found.num_images,
     )
 
 
 def _compared(found: Distillation) -> str:
-    percent = 100 * (found.student.accuracy - found.teacher.accuracy)
+    points = 100 * (found.student.accuracy - found.teacher.accuracy)
     return _(
-        "The small model takes **{size:.0%}** of the room and **{time:.0%}** of the time of the large one; its "
-        "accuracy differs by **{percent:+.1f} percentage points**."
+        "The small model needs **{size}** of the space and **{time}** of the time. Its accuracy is **{points:+.1f} "
+        "percentage points** different."
     ).format(
-        size=found.student.num_bytes / found.teacher.num_bytes,
-        time=found.student.seconds_per_image / found.teacher.seconds_per_image,
-        percent=percent,
+        size=percent(found.student.num_bytes / found.teacher.num_bytes),
+        time=percent(found.student.seconds_per_image / found.teacher.seconds_per_image),
+        points=points,
     )
 
 
 def _row(title: str, facts: ModelCost) -> dict[str, str]:
     return {
         _("Model"): title,
-        _("Right"): f"{facts.accuracy:.1%}",
+        _("Accuracy"): percent(facts.accuracy, 1),
         _("Size"): memory_words(facts.num_bytes),
         _("Time for one photo"): duration_words(facts.seconds_per_image),
     }

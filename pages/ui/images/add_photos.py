@@ -41,12 +41,18 @@ _PICTURE_TYPES = [
 ]
 
 
+def is_adding(session: Session) -> bool:
+    """Return whether the ways to add photos are open."""
+    dataset = session.dataset
+    return session.is_adding or session.is_bringing_photos or bool(dataset and has_unlabelled(dataset))
+
+
 def show_image_sources(session: Session) -> None:
     """Draw the choice of a way to add images, and the way that is chosen."""
     ways: dict[str, Callable[[Session, ImageDataset | None], None]] = {
         _("A folder"): _show_folder,
         _("A zip or tar file"): _show_archive,
-        _("The camera"): show_camera_burst,
+        _("The camera"): _show_camera,
         _("From a video"): show_video,
         _("One class"): _show_class,
         _("Photos without labels"): show_unlabelled,
@@ -55,16 +61,24 @@ def show_image_sources(session: Session) -> None:
     if os.environ.get(ROOT_VARIABLE):
         ways[_("This computer")] = lambda session, dataset: show_server_folder(session, _to_extend(dataset))
     if workspace().dataset_ids():
-        ways[_("Earlier images")] = _show_earlier
+        ways[_("Earlier photos")] = _show_earlier
     dataset = session.dataset
     # Photos that wait are found again after a refresh.
-    first = _("Photos without labels") if dataset and has_unlabelled(dataset) else next(iter(ways))
+    first = _("Photos without labels") if dataset and has_unlabelled(dataset) else _first_way()
     chosen = st.segmented_control(
-        _("Where are your images?"), list(ways), default=first, required=True, key="image-source"
+        _("Where are your photos?"), list(ways), default=first, required=True, key="image-source"
     )
+    if chosen != _("A folder"):
+        session.leave_upload()
     _show_brightness(session, dataset)
     with forgetting_lost_questions(session):
-        ways[chosen or next(iter(ways))](session, dataset)
+        ways[chosen or first](session, dataset)
+
+
+def _first_way() -> str:
+    """Return the camera on a phone, which has no folders, and a folder on a computer."""
+    is_phone = "Mobi" in st.context.headers.get("User-Agent", "")
+    return _("The camera") if is_phone else _("A folder")
 
 
 def _show_brightness(session: Session, dataset: ImageDataset | None) -> None:
@@ -90,15 +104,28 @@ def _show_folder(session: Session, dataset: ImageDataset | None) -> None:
     show_folder_upload(session, _to_extend(dataset))
 
 
+def _show_camera(session: Session, dataset: ImageDataset | None) -> None:
+    # A set that was recorded goes on; a folder or a sample is left as it is.
+    is_recorded = dataset is not None and all(image.burst for image in dataset.images)
+    show_camera_burst(session, _to_extend(dataset, joins_by_default=is_recorded))
+
+
 def _show_archive(session: Session, dataset: ImageDataset | None) -> None:
     extended = _to_extend(dataset)
     label = _("A zip or tar of a folder whose subfolders are the classes")
     file = archive_field(label, f"zip-{session.num_files_taken}")
     if file:
-        guarded(_take_archive)(session, extended, file)
+        guarded(take_archive)(session, extended, file)
 
 
-def _take_archive(session: Session, dataset: ImageDataset | None, file: UploadedFile) -> None:
+def take_archive(session: Session, dataset: ImageDataset | None, file: UploadedFile) -> None:
+    """Add the photos of a zip or tar, with a bar; ask first what its folders mean where that is unclear.
+
+    Args:
+        session: Gets the dataset.
+        dataset: Gets the photos. None creates a dataset.
+        file: The archive. Its memory is freed.
+    """
     if not is_answered(session, file.file_id):
         return
     before = dataset or create_dataset(workspace(), file.name.split(".")[0])
@@ -123,6 +150,7 @@ def _take_archive(session: Session, dataset: ImageDataset | None, file: Uploaded
     free_upload(file)
     session.dataset_id = after.id
     session.num_files_taken += 1
+    session.is_adding = False
     st.rerun()
 
 
@@ -132,33 +160,33 @@ def _show_class(session: Session, dataset: ImageDataset | None) -> None:
             _("Name of the class"),
             placeholder=_("for example: cat"),
             max_chars=MAX_NAME_LENGTH,
-            help=_("Use the name of a class that is there already to add images to it."),
+            help=_("An existing name adds photos to that class."),
         )
         files = st.file_uploader(
-            _("Images of this class"),
+            _("Photos of this class"),
             type=_PICTURE_TYPES,
             accept_multiple_files=True,
             max_upload_size=limits().file_mb,
             key=f"class-{session.num_files_taken}",
         )
-        submitted = st.form_submit_button(_("Add these images"), icon=":material/add_photo_alternate:")
+        submitted = st.form_submit_button(_("Add these photos"), icon=":material/add_photo_alternate:")
     if submitted and not name.strip():
-        st.error(_("The class needs a name. Type what is on the images, for example: cat."))
+        st.error(_("The class needs a name. Type what the photos show, for example: cat."))
     elif submitted and not files:
-        st.error(_("There are no images yet. Choose one or more images of this class."))
+        st.error(_("There are no photos yet. Choose one or more photos of this class."))
     elif submitted and len(files) > MAX_FILES:
         st.error(
-            _("Up to {limit} images can be added here at once. For more, use a folder or a zip file.").format(
+            _("Up to {limit} photos can be added here at once. For more, use a folder or a zip file.").format(
                 limit=MAX_FILES
             )
         )
     elif submitted:
-        with st.spinner(_("Getting the images ready …")):
+        with st.spinner(_("Getting the photos ready …")):
             guarded(_take_class)(session, dataset, name, files)
 
 
 def _take_class(session: Session, dataset: ImageDataset | None, name: str, files: list[UploadedFile]) -> None:
-    before = dataset or create_dataset(workspace(), _("My images"))
+    before = dataset or create_dataset(workspace(), _("My photos"))
     sources = [uploaded_file(f"/{file.name}", file.getvalue()) for file in files]
     try:
         after = add_files(before, sources, class_name=name, brightness=session.brightness)
@@ -167,6 +195,8 @@ def _take_class(session: Session, dataset: ImageDataset | None, name: str, files
             free_upload(file)
     session.dataset_id = after.id
     session.num_files_taken += 1
+    # Another class follows.
+    session.is_adding = True
     st.rerun()
 
 
@@ -177,19 +207,20 @@ def _show_samples(session: Session, dataset: ImageDataset | None) -> None:
             st.markdown(f"**{sample.title}**")
             st.caption(sample.description)
             if st.button(_("Use this sample"), key=f"sample-{sample.name}", icon=":material/download_done:"):
-                with st.spinner(_("Getting the images ready …")):
+                with st.spinner(_("Getting the photos ready …")):
                     guarded(_take_sample)(session, sample.name)
 
 
 def _take_sample(session: Session, name: str) -> None:
     take_sample(session, name)
+    session.is_adding = False
     st.rerun()
 
 
 def _show_earlier(session: Session, dataset: ImageDataset | None) -> None:
     datasets = stored_datasets()
     chosen = st.selectbox(
-        _("Images that were brought in before"),
+        _("Photos you added before"),
         list(datasets),
         index=None,
         format_func=dataset_labels(datasets).__getitem__,
@@ -198,15 +229,21 @@ def _show_earlier(session: Session, dataset: ImageDataset | None) -> None:
     )
     if chosen and st.button(_("Use these"), icon=":material/download_done:"):
         session.dataset_id = chosen
+        session.is_adding = False
         st.rerun()
 
 
-def _to_extend(dataset: ImageDataset | None) -> ImageDataset | None:
+def _to_extend(dataset: ImageDataset | None, *, joins_by_default: bool = False) -> ImageDataset | None:
     """Return the dataset if the person wants to add to it rather than to start a new one."""
     if dataset is None or not (dataset.images or has_unlabelled(dataset)):
         return None
     if not dataset.images:
         # A new dataset would leave the photos behind that wait beside this one.
         return dataset
-    joins = st.toggle(_("Add to the images below, rather than start again"), key="join-images")
+    joins = st.toggle(
+        _("Add to these photos"),
+        value=joins_by_default,
+        help=_("Otherwise you start a new set. The photos you have are kept."),
+        key=f"join-recorded-{dataset.id}" if joins_by_default else "join-images",
+    )
     return dataset if joins else None

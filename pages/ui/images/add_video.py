@@ -98,7 +98,7 @@ def _show_form(session: Session, dataset: ImageDataset | None) -> None:
             MOST_PHOTOS,
             DEFAULT_NUM_PHOTOS,
             step=_STEP,
-            help=_("Blurred frames and frames that show the same are left out."),
+            help=_("Blurred and repeated frames are skipped."),
         )
         submitted = st.form_submit_button(
             _("Add photos from this video"), icon=":material/movie:", type="primary"
@@ -117,6 +117,7 @@ def _start(
     extended = dataset or create_dataset(workspace(), _("My photos"))
     start_video(extended, file, file.name, name, num_photos)
     session.video_dataset_id = extended.id
+    session.is_adding = True
     session.num_files_taken += 1
     free_upload(file)
     st.rerun()

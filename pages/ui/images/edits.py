@@ -43,7 +43,7 @@ def show_class_editor(dataset: ImageDataset) -> None:
                 guarded(_save)(dataset.renamed_class(name, new_name))
             if st.button(_("Delete this class"), icon=":material/delete:"):
                 guarded(_save)(dataset.without_class(name))
-        st.caption(_("The images of a deleted class are only left out: they can be taken back in."))
+        st.caption(_("The photos of a deleted class are excluded. You can include them again."))
 
 
 def edit_words(edit: Edit) -> str:
@@ -51,21 +51,24 @@ def edit_words(edit: Edit) -> str:
     count = len(edit.before)
     match edit.kind:
         case "relabel" if not edit.class_name:
-            return plural("{count} image has another label.", "{count} images have other labels.", count)
+            return plural("{count} photo has another label.", "{count} photos have other labels.", count)
         case "relabel":
             return plural(
-                "{count} image is now {name}.", "{count} images are now {name}.", count, name=edit.class_name
+                "{count} photo moved to {name}.",
+                "{count} photos moved to {name}.",
+                count,
+                name=edit.class_name,
             )
         case "exclude":
-            return plural("{count} image was left out.", "{count} images were left out.", count)
+            return plural("{count} photo excluded.", "{count} photos excluded.", count)
         case "restore":
-            return plural("{count} image was taken back in.", "{count} images were taken back in.", count)
+            return plural("{count} photo included.", "{count} photos included.", count)
         case "rename_class":
             return _("The class {old} is now called {new}.").format(old=edit.class_name, new=edit.new_name)
         case "delete_class":
             return plural(
-                "The class {name} was deleted: {count} image was left out.",
-                "The class {name} was deleted: {count} images were left out.",
+                "The class {name} was deleted: {count} photo excluded.",
+                "The class {name} was deleted: {count} photos excluded.",
                 count,
                 name=edit.class_name,
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from pages.ui.app.page import guarded
@@ -19,34 +21,52 @@ from transfer_core.work.task import Task, TaskProgress
 
 _MAX_SHOWN = 8
 _STYLES = {
-    "error": (":material/error:", "red"),
+    "error": (":material/checklist:", "blue"),
     "warning": (":material/warning:", "orange"),
     "info": (":material/info:", "blue"),
 }
 
 
-def show_problems(session: Session, dataset: ImageDataset) -> list[Problem]:
-    """Draw the problems and return them. The gallery can be filtered by each."""
-    st.subheader(_("Check of the images"), anchor=False)
+def find_problems(session: Session, dataset: ImageDataset) -> list[Problem]:
+    """Return the problems of a dataset, and take over the result of a label check that has ended."""
     _take_label_check(session, dataset)
-    suspicions = session.suspicions_about(dataset)
-    problems = _examined(dataset.id, dataset.version, suspicions, dataset)
-    if not problems:
-        st.success(_("Nothing is wrong with these images."), icon=":material/check_circle:")
-    for problem in problems:
+    return _examined(dataset.id, dataset.version, session.suspicions_about(dataset), dataset)
+
+
+def must_be_fixed(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the problems with which nothing can be trained."""
+    return [problem for problem in problems if problem.severity == "error"]
+
+
+def show_to_dos(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
+    """Draw what is left to do before a training, each thing once."""
+    for problem in must_be_fixed(problems):
         _show_problem(session, dataset, problem)
-    if len(dataset.class_names) > 1:
-        show_label_check(session, dataset)
-    num_system_files = sum(file.kind == "system" for file in dataset.left_out)
-    if num_system_files:
-        st.caption(
-            plural(
-                "{count} file of the operating system was passed over.",
-                "{count} files of the operating system were passed over.",
-                num_system_files,
-            )
+
+
+def show_photo_check(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
+    """Draw the photo check in one line, which unfolds to its list. The gallery can be filtered by each finding."""
+    findings = [problem for problem in problems if problem.severity != "error"]
+    title, icon = _("Photo check: no problems found"), ":material/check_circle:"
+    if findings:
+        icon = ":material/rule:"
+        title = plural(
+            "Photo check: {count} thing to look at", "Photo check: {count} things to look at", len(findings)
         )
-    return problems
+    task = label_check_of(dataset, session.backbone_name or DEFAULT_BACKBONE)
+    # Open while labels are checked, and with what that finds.
+    with st.expander(title, icon=icon, expanded=task is not None, key=f"photo-check-{dataset.id}"):
+        for problem in findings:
+            _show_problem(session, dataset, problem)
+        if len(dataset.class_names) > 1:
+            show_label_check(session, dataset)
+        num_system_files = sum(file.kind == "system" for file in dataset.left_out)
+        if num_system_files:
+            st.caption(
+                plural(
+                    "{count} system file was skipped.", "{count} system files were skipped.", num_system_files
+                )
+            )
 
 
 @st.cache_resource(max_entries=50, show_spinner=False)
@@ -73,15 +93,15 @@ def show_label_check(session: Session, dataset: ImageDataset) -> None:
         _("Look for wrong labels"),
         icon=":material/label_important:",
         help=_(
-            "The network looks at each image, and says for which ones the other images speak for another label. "
-            "It takes some seconds for each hundred images, and less when a training has looked at them already."
+            "The model compares each photo with all others and reports labels that do not fit. "
+            "This takes a few seconds per hundred photos."
         ),
     )
     if asked:
         start_label_check(dataset, session.backbone_name or DEFAULT_BACKBONE)
         st.rerun()
     elif session.checked_labels_of == dataset.id and not session.suspicions_about(dataset):
-        st.caption(_("No label looks wrong."))
+        st.caption(_("No wrong labels found."))
 
 
 def _take_label_check(session: Session, dataset: ImageDataset) -> Task[tuple[Suspicion, ...]] | None:
@@ -95,8 +115,8 @@ def _take_label_check(session: Session, dataset: ImageDataset) -> Task[tuple[Sus
 
 def _progress_words(progress: TaskProgress) -> str:
     if not progress.num_done:
-        return _("Starting the network …")
-    return _("{done:,} of {total:,} images").format(done=progress.num_done, total=progress.num_all)
+        return _("Starting the model …")
+    return _("{done:,} of {total:,} photos").format(done=progress.num_done, total=progress.num_all)
 
 
 def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> None:
@@ -110,7 +130,7 @@ def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> 
             ):
                 guarded(_fix)(dataset, problem)
             if problem.image_ids and st.button(
-                _("Show them in the gallery"), icon=":material/photo_library:", key=f"show-{problem.kind}"
+                _("Show these photos"), icon=":material/photo_library:", key=f"show-{problem.kind}"
             ):
                 session.show_problem(problem.kind)
                 st.rerun()

@@ -21,7 +21,7 @@ from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.server_folder import allowed_folder, images_root, subfolders
 from transfer_core.errors import TransferStudioError
-from transfer_core.language import _
+from transfer_core.language import _, plural
 
 BATCH_FILES = 100
 _NUM_NAMES = 8
@@ -45,8 +45,17 @@ def show_server_folder(session: Session, dataset: ImageDataset | None) -> None:
         guarded(_take_in)(session, upload, root)
         return
     relative = _choose_folder(root)
-    if st.button(_("Take in these images"), icon=":material/drive_folder_upload:", disabled=not relative):
+    if st.button(_("Add these photos"), icon=":material/drive_folder_upload:", disabled=not relative):
         guarded(_start)(session, dataset, relative)
+    if upload and upload.is_stopped:
+        st.info(
+            plural(
+                "Stopped. {count} photo is added. Add the same folder again to continue.",
+                "Stopped. {count} photos are added. Add the same folder again to continue.",
+                len(upload.after.images) - len(upload.before.images),
+            ),
+            icon=":material/stop_circle:",
+        )
     if upload:
         show_outcome(upload)
 
@@ -59,7 +68,7 @@ def _choose_folder(root: Path) -> str:
             _("Folder in {name}").format(name=plain(chosen[-1] if chosen else root.name)),
             names,
             index=None,
-            placeholder=_("Take this one, or go into a subfolder") if chosen else _("Choose"),
+            placeholder=_("Use this one, or open a subfolder") if chosen else _("Choose"),
             key=f"server-folder-{'/'.join(chosen)}",
         )
         if picked is None:
@@ -86,13 +95,13 @@ def _take_in(session: Session, upload: Upload, root: Path) -> None:
             upload.notice, upload.is_complete = declined(), True
             st.rerun()
         return
-    bar = st.progress(0.0, text=_("Looking through the folder …"))
+    bar = st.progress(0.0, text=_("Reading the folder …"))
     st.button(
-        _("Stop here and keep what is in"),
+        _("Stop and keep these photos"),
         icon=":material/stop:",
         key="stop-server-folder",
         on_click=_stop,
-        args=(upload,),
+        args=(session, upload),
     )
     try:
         reading = read_or_ask(session, upload.id, folder_source(allowed_folder(root, upload.id)))
@@ -106,6 +115,7 @@ def _take_in(session: Session, upload: Upload, root: Path) -> None:
     except TransferStudioError as error:
         upload.problem = str(error)
     upload.is_complete = True
+    session.is_adding = not upload.is_clean
     write_address(session)
     st.rerun()
 
@@ -118,7 +128,7 @@ def _add_batch(
     bar: st.delta_generator.DeltaGenerator,
 ) -> None:
     def show_progress(done: int, _total: int) -> None:
-        text = _("{done:,} of {total:,} files").format(done=start + done, total=len(files))
+        text = _("{done:,} of {total:,} photos").format(done=start + done, total=len(files))
         bar.progress((start + done) / len(files), text=text)
 
     present = present_dataset(upload)
@@ -136,5 +146,5 @@ def _add_batch(
         look_ahead(session)
 
 
-def _stop(upload: Upload) -> None:
-    upload.is_complete = upload.is_stopped = True
+def _stop(session: Session, upload: Upload) -> None:
+    upload.is_complete = upload.is_stopped = session.is_adding = True

@@ -143,6 +143,7 @@ def _take(
     session.dataset_id = dataset.id
     session.num_files_taken += 1
     session.accepted = None
+    session.is_adding = True
     start_piles(dataset, run)
     st.rerun()
 
@@ -311,7 +312,7 @@ def _show_tiles(
         can_confirm=bool(class_name),
         words={
             "hint": _("Select photos that do not belong here; with Shift, all in between."),
-            "relabel": _("Move to the pile"),
+            "relabel": _("Move to"),
             "move": _("Move"),
             "exclude": _("Throw away"),
             "confirm": _("Add only these to {name}").format(name=class_name),
@@ -347,6 +348,7 @@ def _act(session: Session, dataset: ImageDataset, action: dict[str, Any], class_
 def _accept(session: Session, dataset: ImageDataset, ids: Sequence[str], class_name: str) -> None:
     after = accept(dataset, ids, class_name)
     added = [image for image in after.images if image.id not in dataset.by_id]
+    session.is_adding = True
     session.accepted = Accepted(dataset.id, added[-1].class_name, tuple(image.id for image in added))
     st.rerun()
 
@@ -359,6 +361,6 @@ def _throw_away(dataset: ImageDataset, ids: Sequence[str]) -> None:
 def _show_left_out(found: Unlabelled) -> None:
     files = [(file.name, file.reason) for file in found.photos.left_out if not file.is_expected]
     if files:
-        title = plural("{count} file was left out", "{count} files were left out", len(files))
+        title = plural("{count} file was not added", "{count} files were not added", len(files))
         with st.expander(title, icon=":material/rule:"):
             show_left_out_files(files, "unlabelled-left-out")

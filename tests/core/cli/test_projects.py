@@ -57,5 +57,5 @@ def test_refusals_are_one_line(command: Command, finished_run: FinishedRun, tmp_
     unknown = ("project", "save", "20260101-000000-0123456789abcdef", "--out", tmp_path / "x.zip")
     code, out, err = command(tmp_path, *unknown)
     assert (code, out) == (1, "")
-    assert "There are no images with the id" in err
+    assert "There are no photos with the id" in err
     assert not (tmp_path / "x.zip").exists()

@@ -36,7 +36,7 @@ def unpacked(
             bundle = export_run(finished_run.workspace, finished_run.run, format_name, folder)
             with zipfile.ZipFile(bundle.path) as archive:
                 archive.extractall(folder)
-            made[format_name] = Unpacked(bundle, folder / bundle.path.stem)
+            made[format_name] = Unpacked(bundle, folder / bundle.name)
         return made[format_name]
 
     return make

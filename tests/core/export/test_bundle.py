@@ -9,6 +9,7 @@ import sys
 import venv
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from tests.core.conftest import FinishedRun
 from tests.core.export.conftest import Unpacked
 from transfer_core.data.images.image_path import GreyRanges
 from transfer_core.errors import ExportError, NotFoundError
-from transfer_core.export.bundle import export_run, exported
+from transfer_core.export import parity as parity_module
+from transfer_core.export.bundle import download_name, export_run, exported
 from transfer_core.export.converters import ExportInput, calibration_batches, labels_text, write_model
 from transfer_core.export.formats import ExportFormat, get_format
-from transfer_core.export.parity import Parity, ScoredPhoto, compare
+from transfer_core.export.parity import Parity, ScoredPhoto, compare, verdict
 from transfer_core.inference.calibration import Calibration
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
@@ -191,6 +193,65 @@ def test_a_model_that_rejects_everything_does_not_pass(
     assert (parity.num_same, parity.num_same_refusals, parity.is_passed) == (6, 0, False)
 
 
+def counted(num_same: int, variant: str = "float32", num_images: int = 40) -> Parity:
+    return Parity(variant, 10, num_images, num_same, 30, num_images, 0.0, 0.1, (), is_passed=True)
+
+
+@pytest.mark.parametrize(
+    ("parities", "sentence"),
+    [
+        ([counted(40)], "Answers like your model on 40 of 40 photos."),
+        ([counted(40), counted(38, "int8")], "Answers like your model on 38 to 40 of 40 photos."),
+        ([counted(39), counted(39, "int8")], "Answers like your model on 39 of 40 photos."),
+        ([counted(0, num_images=0)], "Not tested: the validation photos are missing."),
+    ],
+)
+def test_the_verdict_is_one_sentence(parities: list[Parity], sentence: str) -> None:
+    assert verdict(parities) == sentence
+
+
+@pytest.mark.parametrize("format_name", ["onnx", "litert"])
+def test_one_rule_holds_for_all_formats(
+    finished_run: FinishedRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, format_name: str
+) -> None:
+    (photo,) = validation_photos(finished_run)[:1]
+    same = {
+        "probabilities": photo.prediction.probabilities,
+        "best_guess": photo.prediction.best_guess,
+        "class_name": photo.prediction.class_name,
+    }
+    other = {**same, "best_guess": "another"}
+    for variant in get_format(format_name).variants:
+        (tmp_path / variant.file).touch()
+        for num_other, is_passed in ((0, True), (2, True), (3, False)):
+            answers = [other] * num_other + [same] * (40 - num_other)
+            monkeypatch.setattr(parity_module, "_answers", lambda *_arguments, found=answers: found)
+            assert compare(tmp_path, variant, [photo] * 40).is_passed is is_passed
+
+
+@pytest.mark.parametrize(
+    ("dataset_name", "expected"),
+    [
+        ("Clothes", "clothes-web-page"),
+        ("Früchte & Gemüse (neu)", "fruchte-gemuse-neu-web-page"),
+        ("../../etc/passwd", "etc-passwd-web-page"),
+        ("Кошки", "model-web-page"),
+        ("a" * 90, f"{'a' * 40}-web-page"),
+    ],
+)
+def test_files_are_named_after_the_photos_in_ascii(
+    finished_run: FinishedRun, dataset_name: str, expected: str
+) -> None:
+    run = replace(finished_run.run, dataset_name=dataset_name)
+    assert download_name(run, get_format("web")) == expected
+
+
+def test_each_stage_is_reported_in_order(finished_run: FinishedRun, tmp_path: Path) -> None:
+    stages: list[str] = []
+    export_run(finished_run.workspace, finished_run.run, "onnx", tmp_path, on_step=stages.append)
+    assert stages == ["Converting", "Testing the exported file", "Packing"]
+
+
 def test_without_photos_the_comparison_does_not_pass(unpacked: Unpack) -> None:
     parity = compare(unpacked("onnx").folder, get_format("onnx").variants[0], [])
     assert (parity.num_images, parity.is_passed, parity.accuracy) == (0, False, None)
@@ -211,7 +272,7 @@ def test_the_bundle_rejects_the_photos_that_the_app_rejects(
         bundle = export_run(finished_run.workspace, finished_run.run, "onnx", tmp_path)
         with zipfile.ZipFile(bundle.path) as archive:
             archive.extractall(tmp_path)
-        answers = predict(tmp_path / bundle.path.stem, *(str(photo.path) for photo in photos))
+        answers = predict(tmp_path / bundle.name, *(str(photo.path) for photo in photos))
         expected = [photo.prediction.class_name for photo in validation_photos(finished_run)]
         assert [answer["class_name"] for answer in answers] == expected
         assert bundle.parities[0].num_same_refusals == len(photos)

@@ -67,7 +67,7 @@ def bundle_of(hostile_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory
         bundle = export_run(hostile_run.workspace, hostile_run.run, format_name, folder)
         assert bundle.is_passed is not False
         shutil.unpack_archive(bundle.path, folder)
-        return folder / bundle.path.stem
+        return folder / bundle.name
 
     return make
 

@@ -264,7 +264,7 @@ def test_the_live_camera_predicts_and_is_released(opened: Opened, strict_run: Fi
 def test_the_bundle_documents_its_comparison_and_licences(bundle: Path) -> None:
     proof = json.loads((bundle / "parity.json").read_text())
     assert proof["parity"][0]["is_passed"]
-    assert "The ONNX file in the page was tested" in proof["unproved"]
+    assert "The model in the page was tested" in proof["unproved"]
     assert proof["unproved"] in (bundle / "MODEL_CARD.md").read_text()
     assert "Microsoft" in (bundle / "onnxruntime-LICENSE").read_text()
     assert (bundle / "onnxruntime-ThirdPartyNotices.txt").is_file()
@@ -314,7 +314,7 @@ def test_a_full_size_model_predicts_real_flowers_like_the_app(
     shutil.copytree(web_runtimes, workspace.runtimes_dir, dirs_exist_ok=True)
     made = export_run(workspace, run, "web")
     shutil.unpack_archive(made.path, tmp_path)
-    opened = open_file(tmp_path / made.path.stem / PAGE_FILE)
+    opened = open_file(tmp_path / made.name / PAGE_FILE)
     predictor = Predictor.load(run.folder)
     for image in dataset.images_in("validation"):
         content = dataset.image_path(image).read_bytes()

@@ -273,7 +273,7 @@ class TestStop:
         result, events = stop_at(lambda event: isinstance(event, PhaseStarted))
         assert result.model_path is None
         assert result.outcome == "stopped"
-        assert "no model to keep" in result.message
+        assert "so there is no model" in result.message
         assert [type(event) for event in events] == [RunStarted, PhaseStarted]
         assert list(tmp_path.iterdir()) == []
 

@@ -61,15 +61,17 @@ def test_all_photos_of_a_video_stay_on_one_side_of_the_split(workspace: Workspac
     assert all(sides[image.burst] == image.split for image in dataset.images)
 
 
-def test_a_single_video_of_a_class_cannot_be_validated(workspace: Workspace) -> None:
+def test_a_single_video_of_a_class_is_validated_on_its_end(workspace: Workspace) -> None:
     files = [
         photo
         for first, name in enumerate(("cup", "mug"))
         for photo in video_photos(film([scene(10 * first + number) for number in range(6)]), name, name)
     ]
     dataset = add_files(create_dataset(workspace, "films"), files)
-    with pytest.raises(IngestError, match="come from one recording"):
-        dataset.check_trainable()
+    dataset.check_trainable()
+    assert dataset.classes_of_one_recording == ["cup", "mug"]
+    for name in dataset.class_names:
+        assert [image.split for image in dataset.images if image.class_name == name][-1] == "validation"
 
 
 def test_the_same_video_comes_in_once(workspace: Workspace) -> None:

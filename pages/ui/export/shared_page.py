@@ -1,0 +1,211 @@
+"""The web page to show to anyone: created, opened here, opened on a phone, and downloaded."""
+
+from __future__ import annotations
+
+import html
+import ipaddress
+import socket
+from functools import partial
+from urllib.parse import urljoin, urlsplit
+
+import segno
+import streamlit as st
+
+from pages.ui.app.pictures import thumbnails
+from pages.ui.app.process import stored_evaluation, workspace
+from pages.ui.app.tasks import start_export
+from pages.ui.app.words import expected_sentence, memory_words
+from pages.ui.export.exporting import is_under_way, show_details, show_result
+from pages.ui.export.formats import show_missing_packages
+from pages.ui.export.serving import PREFIX
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import NotFoundError
+from transfer_core.evaluation.evaluation import Evaluation
+from transfer_core.export.bundle import ExportBundle, exported
+from transfer_core.export.formats import get_format
+from transfer_core.export.preparation import num_bytes_to_fetch
+from transfer_core.export.web_page import read_web_page, web_page_size
+from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB
+from transfer_core.language import _, percent
+from transfer_core.runs.training_run import TrainingRun
+
+_NUM_ANSWERS = 3
+
+
+def show_shared_page(run: TrainingRun) -> None:
+    """Draw the card of the web page."""
+    export_format = get_format("web")
+    bundle = exported(run, "web")
+    with st.container(border=True, key="export-web"):
+        words, picture = st.columns([3, 2], gap="large", vertical_alignment="center")
+        with words:
+            st.header(_("Show it to anyone"), anchor=False)
+            st.markdown(_(export_format.purpose))
+            if not show_missing_packages(export_format) and not is_under_way(run, export_format):
+                if bundle:
+                    _show_ways(run, bundle)
+                else:
+                    _offer(run)
+        with picture:
+            address = phone_address(run) if bundle else ""
+            if address:
+                _show_code(address)
+            else:
+                _show_sketch(run)
+        if bundle:
+            with st.expander(_("How it was tested")):
+                show_details(run, bundle)
+                st.caption(_(export_format.unproved))
+                _show_zip(bundle)
+
+
+def _offer(run: TrainingRun) -> None:
+    if st.button(_("Create the web page"), icon=":material/public:", key="make-web", type="primary"):
+        start_export(run, "web")
+        st.rerun()
+    num_bytes = num_bytes_to_fetch(workspace(), "web")
+    if num_bytes:
+        st.caption(
+            _("This first downloads ONNX Runtime Web ({size}), once.").format(size=memory_words(num_bytes)),
+            help=_(
+                "Without a network: get the file `{file}` on another computer from {address}. Put it into the folder "
+                "`{folder}`."
+            ).format(
+                file=ONNX_RUNTIME_WEB.archive,
+                address=ONNX_RUNTIME_WEB.address,
+                folder=workspace().runtimes_dir,
+            ),
+        )
+
+
+def _show_ways(run: TrainingRun, bundle: ExportBundle) -> None:
+    show_result(bundle)
+    if evaluation := stored_evaluation(run.id):
+        st.markdown(expected_sentence(evaluation))
+    with st.container(horizontal=True):
+        st.link_button(
+            _("Open it here"),
+            here_address(run),
+            icon=":material/open_in_new:",
+            type="primary",
+            key="open-web",
+        )
+        st.download_button(
+            _("Download the page ({size})").format(size=memory_words(web_page_size(bundle.path))),
+            data=partial(read_web_page, bundle.path),
+            file_name=f"{bundle.name}.html",
+            mime="text/html",
+            icon=":material/download:",
+            on_click="ignore",
+            key="download-web",
+        )
+        if st.button(_("Recreate"), icon=":material/deployed_code:", key="make-web", type="tertiary"):
+            start_export(run, "web")
+            st.rerun()
+    if not phone_address(run):
+        st.caption(
+            _(
+                "Phones cannot reach this server yet. To let them, start it with `python3 start.py --address 0.0.0.0`."
+            ),
+            help=_("Everyone in your network can then open it too."),
+        )
+
+
+def _show_zip(bundle: ExportBundle) -> None:
+    st.download_button(
+        _("Download page, model and program ({size})").format(size=memory_words(bundle.path.stat().st_size)),
+        data=bundle.path.read_bytes,
+        file_name=f"{bundle.name}.zip",
+        mime="application/zip",
+        icon=":material/folder_zip:",
+        on_click="ignore",
+        key="download-web-zip",
+    )
+
+
+def here_address(run: TrainingRun) -> str:
+    """Return the address of the exported web page on this server, as the visitor reaches it."""
+    return urljoin(st.context.url or "", f"{PREFIX}/{run.id}")
+
+
+def phone_address(run: TrainingRun) -> str:
+    """Return the same for another device in the network; empty if the server listens to its own computer alone."""
+    address = urlsplit(here_address(run))
+    if address.hostname and not _is_loopback(address.hostname):
+        return address.geturl()
+    if not address.hostname or _is_loopback(_server_address()):
+        return ""
+    host = _network_host()
+    return address._replace(netloc=f"{host}:{address.port}").geturl() if host else ""
+
+
+def _server_address() -> str:
+    return str(st.get_option("server.address") or "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _network_host() -> str:
+    """Return the address that this computer has in its network; empty without a network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Sends nothing: for a datagram the system only chooses the way out. The address is reserved (RFC 5737).
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
+
+
+def _show_code(address: str) -> None:
+    code = segno.make(address, micro=False).svg_inline(
+        scale=6,
+        border=3,
+        light="#fff",
+        title=_("QR code of {address}").format(address=address),
+        omitsize=True,
+    )
+    words = html.escape(_("Scan it with a phone in the same network."))
+    st.html(f'<figure class="share-code">{code}<figcaption>{words}</figcaption></figure>')
+
+
+def _show_sketch(run: TrainingRun) -> None:
+    """Draw what the page does, with a photo of the run's and its answer."""
+    evaluation = stored_evaluation(run.id)
+    found = _answered_photo(run, evaluation) if evaluation else None
+    if found is None:
+        return
+    source, answers = found
+    bars = "".join(
+        f'<span class="bars-name">{html.escape(name)}</span>'
+        f'<span class="bars-track"><i class="bars-fill" style="width: {100 * share:.0f}%"></i></span>'
+        f'<span class="bars-number">{percent(share)}</span>'
+        for name, share in answers
+    )
+    alt = html.escape(_("The web page, with a photo and its answer"))
+    st.html(
+        f'<figure class="share-sketch" aria-label="{alt}"><span class="share-bar"></span>'
+        f'<img src="{source}" alt=""><div class="bars">{bars}</div></figure>'
+    )
+
+
+def _answered_photo(run: TrainingRun, evaluation: Evaluation) -> tuple[str, list[tuple[str, float]]] | None:
+    """Return the address of the photo that the run is surest about, and its most probable classes."""
+    right = [one for one in evaluation.outcomes if one.is_right and one.probabilities and one.image_id]
+    surest = max(right, key=lambda one: one.probability, default=None)
+    try:
+        dataset = ImageDataset.load(workspace(), run.dataset_id)
+    except NotFoundError:
+        return None
+    image = dataset.find(surest.image_id) if surest else None
+    if not surest or not image:
+        return None
+    (source,) = thumbnails((str(dataset.image_path(image)),), 320)
+    answers = sorted(
+        zip(evaluation.class_names, surest.probabilities, strict=True), key=lambda answer: -answer[1]
+    )
+    return (source, answers[:_NUM_ANSWERS]) if source else None

@@ -1,0 +1,43 @@
+"""The welcome page: the one-screen quick start, the seven steps, and a person's models."""
+
+import streamlit as st
+
+from pages.ui.app.earlier_runs import show_your_models
+from pages.ui.app.page import guarded, run_page
+from pages.ui.app.sample_run import leave_model_of_other_photos
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
+from pages.ui.welcome.examples import show_examples
+from pages.ui.welcome.ready_made import show_ready_made
+from pages.ui.welcome.training import show_training
+from pages.ui.welcome.trying import show_trying
+from transfer_core.language import _
+
+
+def show_welcome(session: Session) -> None:
+    """Draw the welcome page."""
+    st.markdown(_("Show it photos, train it in seconds, and try it. Everything stays on this computer."))
+    guarded(leave_model_of_other_photos)(session)
+    guarded(show_ready_made)(session)
+    with st.container(key="quick-start"):
+        examples, training, trying = st.columns(3, border=True)
+    with examples:
+        guarded(show_examples)(session)
+    with training:
+        guarded(show_training)(session)
+    with trying:
+        guarded(show_trying)(session)
+    st.header(_("Look deeper"), anchor=False)
+    with st.container(key="look-deeper"):
+        for number, step in enumerate(Step, 1):
+            st.page_link(
+                step.page,
+                label=f"{number} · {step.title}",
+                icon=step.icon,
+                help=step.purpose,
+                query_params=session.query(),
+            )
+    show_your_models(session)
+
+
+run_page(_("Welcome"), show_welcome, heading=_("Teach a computer to see what you see"))
