@@ -49,7 +49,7 @@ def _show_matrix(chosen: PhotoSet, evaluation: Evaluation, key: str) -> None:
         class_name, said = choose_cell(evaluation, key)
     with right:
         outcomes = in_cell(evaluation, class_name, said)
-        st.markdown(f"**{cell_words(class_name, said, len(outcomes))}**")
+        st.subheader(cell_words(class_name, said, len(outcomes)), anchor=False)
         if outcomes:
             show_photos(chosen.dataset, outcomes, key="cell-photos")
 
