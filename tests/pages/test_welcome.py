@@ -112,6 +112,16 @@ def test_a_model_of_other_photos_is_not_shown_beside_these(
     assert "24 photos in 3 classes. Ready to train." in texts(page)
 
 
+def test_a_training_that_was_cut_off_can_be_started_again(
+    open_page: OpenPage, staged_runs: StagedRuns, dataset: ImageDataset
+) -> None:
+    staged_runs.ending = RunEnded(110.0, "interrupted", "")
+    page = open_page(images=dataset.id, run=ended_run(staged_runs, dataset))
+    assert "This training was cut off. Train again." in [error.value for error in page.error]
+    assert button(page, "Train again").proto.type == "primary"
+    assert "Add ten more" not in texts(page)
+
+
 def test_classes_that_were_recorded_once_are_a_calm_hint(
     open_page: OpenPage, staged_runs: StagedRuns, page_workspace: Workspace, image_folder: Path
 ) -> None:

@@ -33,10 +33,12 @@ def show_training(session: Session) -> None:
     dataset = session.dataset
     missing = _missing(dataset)
     run = _shown_run(session, dataset)
+    snapshot = trainings().snapshot(run.id) if run else RunSnapshot()
+    has_accuracy = snapshot.outcome in ("finished", "stopped")
     is_up_to_date = bool(run and dataset and dataset.has_photos_of(run.dataset_version))
     if st.button(
         _("Train again") if run else _("Train"),
-        type="secondary" if is_up_to_date else "primary",
+        type="secondary" if has_accuracy and is_up_to_date else "primary",
         icon=":material/model_training:",
         width="stretch",
         disabled=bool(missing),
@@ -45,13 +47,15 @@ def show_training(session: Session) -> None:
         guarded(_start)(session)
     with st.container(key="quick-state"):
         if run:
-            _show_outcome(run)
+            _show_outcome(run, snapshot)
         elif missing:
             st.caption(missing)
         elif dataset:
             st.caption(_ready_words(dataset))
-    show_accuracy_chart(trainings().snapshot(run.id) if run else RunSnapshot(), height=_CHART_HEIGHT)
-    if run and dataset and not missing:
+    show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
+    if run and missing:
+        st.caption(missing)
+    elif has_accuracy and dataset:
         st.caption(_again_words(dataset, is_up_to_date=is_up_to_date))
 
 
@@ -127,19 +131,19 @@ def _progress_words(run_id: str, snapshot: RunSnapshot) -> str:
     return f"{words} · {time_left_words(left)}" if left is not None else words
 
 
-def _show_outcome(run: TrainingRun) -> None:
+def _show_outcome(run: TrainingRun, snapshot: RunSnapshot) -> None:
     """Draw what came of a run that has ended."""
     evaluation = stored_evaluation(run.id)
-    snapshot = trainings().snapshot(run.id)
     if evaluation:
         st.markdown(f"**{accuracy_words(evaluation)}**")
         st.caption(expected_sentence(evaluation))
+    elif snapshot.outcome == "finished" and snapshot.accuracy is not None:
+        st.markdown(f"**{percent(snapshot.accuracy)}**")
     elif snapshot.outcome == "stopped":
         st.caption(plain(snapshot.message))
     else:
-        st.error(
-            plain(snapshot.message) or _("This training was cut off. Train again."), icon=":material/error:"
-        )
+        cut_off = _("This training was cut off. Train again.")
+        st.error(plain(snapshot.message) or cut_off, icon=":material/error:")
 
 
 def _again_words(dataset: ImageDataset, *, is_up_to_date: bool) -> str:
