@@ -70,7 +70,7 @@ def test_from_the_welcome_page_to_the_right_class(
     expect(heading(page, "All photos")).to_be_visible()
     expect(page.get_by_text("114 photos in 3 classes")).to_be_visible()
     expect(page.locator(".st-key-gallery img")).to_have_count(48)
-    click_button(page, "Next: choose the layers")
+    click_button(page, "Next: layers")
 
     blocks = page.get_by_role("slider", name="Number of frozen blocks")
     expect(blocks.locator(".frozen")).to_have_count(9)
