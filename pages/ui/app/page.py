@@ -14,8 +14,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.app.look_ahead import look_ahead
 from pages.ui.app.process import prepare_process, work_queue
+from pages.ui.app.run_choice import show_model_name
 from pages.ui.app.session import Session, open_session, write_address
-from pages.ui.app.sidebar import show_sidebar
+from pages.ui.app.sidebar import show_sidebar, show_step_strip
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.task_progress import UnfinishedTaskError
 from pages.ui.app.words import plain
@@ -52,8 +53,13 @@ def run_page(
         # This page shows that run, so the sidebar names it as well.
         session.picked_run_id = None
     look_ahead(session)
-    guarded(show_sidebar)(session)
-    _show_heading(heading or (f"{list(Step).index(step) + 1} · {step.title}" if step else title))
+    guarded(show_sidebar)(session, step)
+    if heading:
+        _show_heading(heading)
+    else:
+        show_step_strip(session, step)
+        _show_heading(f"{list(Step).index(step) + 1} · {step.title}" if step else title)
+        show_model_name(session)
     guarded(show)(session)
     write_address(session)
 

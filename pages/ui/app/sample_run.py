@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
+from pages.ui.app.pictures import data_url
 from pages.ui.app.process import recommendation, trainings, workspace
 from pages.ui.app.session import Session
 from transfer_core.backbones.registry import DEFAULT_BACKBONE
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.thumbnails import thumbnail
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import get_sample
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
+
+_PREVIEW_SIDE = 112
+_MOST_PICTURES = 4
+
+
+@st.cache_data(show_spinner=False)
+def sample_pictures(name: str) -> list[str]:
+    """Return small pictures of a built-in sample as addresses."""
+    files = get_sample(name).preview()[:_MOST_PICTURES]
+    return [data_url(thumbnail(decode_image(file.read()), _PREVIEW_SIDE)) for file in files]
 
 
 def take_sample(session: Session, name: str) -> ImageDataset:

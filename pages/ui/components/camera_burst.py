@@ -182,7 +182,7 @@ def _words() -> dict[str, str]:
         "nameless": _("The class needs a name first."),
         "record": _("Hold to record"),
         "recording": _("Recording … let go to stop"),
-        "count": _("{count} photos"),
+        "count": _("Photos: {count}"),
         "insecure": _(
             "The camera needs an https address, or the computer that runs the app (localhost). "
             "Open the app there, or add photos as a folder."

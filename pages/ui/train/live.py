@@ -55,11 +55,11 @@ def show_live(session: Session) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="live-row"):
         show_facts(snapshot)
         _show_buttons(run_id, is_waiting=place > 0)
-    left, right = st.columns([2, 3], gap="medium")
-    with left:
-        show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
-    with right:
+    photos, chart = st.columns([3, 2], gap="medium")
+    with photos:
         _show_validation_photos(run, snapshot)
+    with chart:
+        show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
     with st.expander(_("Details"), key="live-details"):
         _show_details(snapshot)
         show_course(run, snapshot)

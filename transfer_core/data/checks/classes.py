@@ -168,12 +168,14 @@ def _one_recording(dataset: ImageDataset) -> Iterator[Problem]:
     recorded = [name for name in names if len(bursts[name]) == 1 and "" not in bursts[name]]
     alike = [name for name in names if name not in recorded]
     if recorded:
-        sentence = _("Once more from another angle. We never validate on a recording we trained on.")
+        sentence = _(
+            "Record {names} once more from another angle. We never validate on a recording we trained on."
+        )
         yield Problem(
             "one_recording",
             "error",
             _("1 of 2 recordings"),
-            _with_names(sentence, recorded),
+            sentence.format(names=listed(recorded)),
             image_ids=_ids_in(dataset, recorded),
         )
     if alike:
