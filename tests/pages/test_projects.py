@@ -40,7 +40,7 @@ def test_it_is_reached_from_the_sidebar_and_the_welcome_page(open_page: OpenPage
     page = open_page()
     labels = [link.label for link in page.get("page_link")]
     assert "Projects" in labels
-    assert "Open a project that was saved before or on another computer" in labels
+    assert "Open a project from a file" in labels
 
 
 def test_with_nothing_there_it_says_what_to_do(open_page: OpenPage) -> None:
