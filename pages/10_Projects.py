@@ -10,7 +10,6 @@ from transfer_core.language import _
 
 def show_projects(session: Session) -> None:
     """Draw the page."""
-    st.title(_("Projects"), anchor=False)
     st.markdown(
         _(
             "Save your photos and your models as one file. Open it on another computer: the models answer just the "

@@ -1,7 +1,5 @@
 """Compare runs, and train the same images at several freeze depths."""
 
-import streamlit as st
-
 from pages.ui.app.deleted_run import show_deleted_run
 from pages.ui.app.page import choose_part, run_page
 from pages.ui.app.session import Session
@@ -13,7 +11,6 @@ from transfer_core.language import _
 
 def show_compare(session: Session) -> None:
     """Draw the page."""
-    st.title(_("Compare"), anchor=False)
     parts = {"runs": _("Models side by side"), "depths": _("Try several depths")}
     session.compare_part = choose_part(parts, session.compare_part, "compare-part")
     show_deleted_run(session)

@@ -1,30 +1,25 @@
-"""Short lessons, illustrated by the person's own run."""
+"""Short lessons, illustrated by the person's own model."""
 
 import streamlit as st
 
 from pages.ui.app.page import run_page
-from pages.ui.app.process import workspace
-from pages.ui.app.run_choice import wanted_run_id
+from pages.ui.app.run_choice import choose_run
 from pages.ui.app.session import Session
+from pages.ui.app.words import model_name, plain
 from pages.ui.learn.lessons import lessons, show_lesson
 from transfer_core.language import _
-from transfer_core.runs.training_run import TrainingRun
 
 
 def show_learn(session: Session) -> None:
     """Draw the page."""
-    st.title(_("Learn"), anchor=False)
-    run_id = wanted_run_id(session)
-    run = TrainingRun.load(workspace(), run_id) if run_id else None
+    run = choose_run(session)
     about = (
-        _("Nine short lessons, each with a look at your run of {date}.").format(
-            date=f"{run.created_at:%Y-%m-%d %H:%M}"
-        )
+        _("Nine short lessons, shown with your model {name}.").format(name=plain(model_name(run)))
         if run
-        else _("Nine short lessons. Once you have trained a model, each shows itself in your own numbers.")
+        else _("Nine short lessons. Train a model, and they use your own results.")
     )
     st.markdown(about)
-    for number, lesson in enumerate(lessons(), 1):
+    for number, lesson in enumerate(lessons(session), 1):
         with st.container(border=True, key=f"lesson-{lesson.name}"):
             show_lesson(session, number, lesson, run)
 

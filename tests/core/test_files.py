@@ -79,7 +79,7 @@ def test_a_full_disk_leaves_the_old_file(
         write_json(path, {"new": 1})
     assert str(caught.value) == (
         "facts.json could not be saved: No space left on device. An earlier version of it "
-        "was. Free some space or choose another workspace folder, then try again."
+        "was kept. Free some space or choose another workspace folder, then try again."
     )
     assert path.read_text() == "earlier"
     assert list(path.parent.iterdir()) == [path]
@@ -128,7 +128,8 @@ def test_what_this_app_did_not_write_is_refused(path: Path, content: bytes, mess
     with pytest.raises(WorkspaceError) as caught:
         read_json(path)
     assert str(caught.value) == (
-        f"facts.json of {path.parent.name} is damaged: {message}. Restore it from a copy, or delete the dataset or model it belongs to."
+        f"facts.json of {path.parent.name} is damaged: {message}. Restore it from a copy, or delete "
+        "the dataset or model it belongs to."
     )
 
 

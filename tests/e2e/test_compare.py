@@ -40,18 +40,15 @@ def test_a_lesson_leads_to_where_the_model_looks_and_to_the_map(
     expect(heading(page, "5 · Results")).to_be_visible()
     heat = page.locator("img.heat")
     expect(heat).to_have_css("opacity", "0.7")
-    slider = page.get_by_role("slider", name="How strongly the colours cover the photo")
+    slider = page.get_by_role("slider", name="Strength of the colours")
     slider.fill("20")
     expect(heat).to_have_css("opacity", "0.2")
 
-    page.get_by_text("Map of the photos").click()
-    points = page.locator("path.point")
-    expect(points).to_have_count(24 + 3 + 1)
-    points.last.hover()  # drawn on top of the others
-    tip = page.locator(".tip")
-    expect(tip).to_be_visible()
-    expect(tip).to_contain_text("the model says")
-    assert str(tip.locator("img").get_attribute("src")).startswith("data:image/jpeg")
+    page.get_by_role("radio", name="Photo map").click()
+    photos = page.get_by_role("option")
+    expect(photos).to_have_count(24)
+    photos.last.click()  # drawn on top of the others
+    expect(page.locator(".st-key-map-photo img")).to_have_count(1)
 
 
 def test_two_runs_are_picked_compared_and_one_is_deleted_and_had_back(

@@ -91,8 +91,8 @@ def test_nothing_good_is_lost_among_bad_files(
     expect(page.get_by_text("24 photos in 3 classes.")).to_be_visible()
     dataset = the_dataset(server)
     assert {file.name: file.reason for file in dataset.left_out if not file.is_expected} == {
-        "red/cut-off.jpg": "the picture is cut off or damaged",
-        "red/text.jpg": "it is not a picture, whatever its name says",
+        "red/cut-off.jpg": "the photo is cut off or damaged",
+        "red/text.jpg": "it is not a photo, whatever its name says",
         "blue/empty.png": "the file is empty (0 bytes)",
         "stray.png": "it is not in a class folder",
     }
@@ -113,7 +113,7 @@ def test_many_files_arrive_in_batches_and_each_once(
 def test_a_folder_without_subfolders_is_explained(person: Person, image_folder: Path) -> None:
     page = person("/Images")
     choose_folder(page, image_folder / "red")
-    expect(page.get_by_text("There are no subfolders in it, so the classes cannot be told.")).to_be_visible()
+    expect(page.get_by_text("There are no subfolders in it, so the classes are unknown.")).to_be_visible()
     choose_folder(page, image_folder)
     expect(page.get_by_text("24 photos in 3 classes.")).to_be_visible()
 
@@ -149,18 +149,18 @@ def test_a_stopped_folder_goes_on_where_it_stopped(
     folder = many_photos(tmp_path, make_image, 500)
     page = person("/Images")
     choose_folder(page, folder)
-    page.get_by_role("button", name="Stop here and keep what has arrived").click()
-    expect(page.get_by_text("Bring the same folder again to add the rest.")).to_be_visible()
+    page.get_by_role("button", name="Stop and keep these photos").click()
+    expect(page.get_by_text("Choose the same folder again to add the rest.")).to_be_visible()
     dataset = the_dataset(server)
     assert 0 < len(dataset.images) < 500
     assert dataset.id in page.url
     page.reload()
     settle(page)
     arrived = len(dataset.images)
-    expect(page.get_by_text(f"{arrived} of 500 files of “many” have arrived and are kept.")).to_be_visible()
+    expect(page.get_by_text(f"{arrived} of 500 photos of “many” are added.")).to_be_visible()
     choose_folder(page, folder)
     expect(page.get_by_text("500 photos in 2 classes.")).to_be_visible()
-    expect(page.get_by_text("Bring the same folder again")).to_be_hidden()
+    expect(page.get_by_text("Choose the same folder again")).to_be_hidden()
     assert num_arrived_once(server) == 500
 
 
@@ -170,7 +170,7 @@ def test_a_server_that_is_killed_half_way_loses_and_doubles_nothing(
     folder = many_photos(tmp_path, make_image, 100, size=(420, 400), kind="BMP")
     page = person("/Images")
     choose_folder(page, folder)
-    expect(page.get_by_text(re.compile(r"^[5-7]\d of 100 files"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^[5-7]\d of 100 photos"))).to_be_visible()
     server.stop(at_once=True)
     server.start()
     expect(page.get_by_text("100 photos in 2 classes.")).to_be_visible()
@@ -200,7 +200,7 @@ def test_a_batch_that_got_lost_is_sent_again(
     page.route_web_socket(re.compile("_stcore/stream"), lose_the_second_batch)
     open_images(page)
     choose_folder(page, folder)
-    expect(page.get_by_text("200 of 300 files")).to_be_visible()
+    expect(page.get_by_text("200 of 300 photos")).to_be_visible()
     page.clock.fast_forward(25_000)
     expect(page.get_by_text("300 photos in 2 classes.")).to_be_visible()
     assert num_large == 3

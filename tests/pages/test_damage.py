@@ -28,7 +28,7 @@ def test_pages_of_a_run_with_a_damaged_file(
 
     # Scored once more from the photos: the numbers are there all the same.
     whole = damaged(run.folder / "evaluation.json", b"[]")
-    page = open_page("5_Results", run=run.id)
+    page = open_page("5_Results", run=run.id, part="overview")
     assert f"evaluation.json of {run.id} is damaged" in texts(page)
     assert page.metric
     page = open_page("4_Train", run=run.id)
@@ -46,12 +46,12 @@ def test_pages_of_a_run_with_a_damaged_file(
         whole = damaged(path, b"[]\n") if path.is_file() else b"{}"
         path.write_bytes(b"[]\n")
         welcome, results, test, compare = (
-            open_page(page, run=run.id) for page in ("", "5_Results", "6_Test", "8_Compare")
+            open_page(page, run=run.id, part="overview") for page in ("", "5_Results", "6_Test", "8_Compare")
         )
         assert ("config.json of" in texts(welcome)) == (name == "config.json")
         # Without its config a run is left out; any other file costs only what it holds.
         is_known = name != "config.json"
-        assert ("Right on: Validation" in [metric.label for metric in results.metric]) == is_known
+        assert ("Validation photos" in [metric.label for metric in results.metric]) == is_known
         assert bool(test.file_uploader) == is_known
         assert len(compare.dataframe) == is_known
         path.write_bytes(whole)

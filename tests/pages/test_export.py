@@ -74,7 +74,7 @@ def test_what_was_made_can_be_downloaded_with_its_proof(
     assert "Answers like your model on 6 of 6 photos." in texts(page)
     (download,) = page.get("download_button")
     assert download.proto.label.startswith("Download (")
-    assert "1 format is ready" in page.sidebar.caption[6].value
+    assert "1 file ready" in page.sidebar.caption[6].value
 
 
 def test_a_model_that_answers_otherwise_is_marked_with_the_photos(

@@ -92,4 +92,4 @@ def test_photos_are_read_while_others_arrive(
     page.selectbox(key="server-folder-").set_value("colors").run()
     button(page, "Take in these images").click().run()
     assert num_tasks == [0, 1, 1]
-    assert "24 images in 3 classes" in texts(page)
+    assert "24 photos in 3 classes" in texts(page)

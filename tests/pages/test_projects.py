@@ -36,7 +36,7 @@ def bring(page: AppTest, name: str, content: bytes) -> AppTest:
     return page
 
 
-def test_it_is_reached_from_the_sidebar_and_the_welcome_page(open_page: OpenPage) -> None:
+def test_it_is_reached_from_the_sidebar(open_page: OpenPage) -> None:
     page = open_page()
     labels = [link.label for link in page.get("page_link")]
     assert "Projects" in labels

@@ -14,7 +14,9 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.app import process
 from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
 from pages.ui.app.tasks import split_scoring
+from pages.ui.app.words import expected_sentence, model_name
 from tests.conftest import MakeImage, TrainOnce, near_duplicate
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
@@ -25,6 +27,7 @@ from transfer_core.files import write_json
 from transfer_core.inference.calibration import Calibration
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
+from transfer_core.language import percent
 from transfer_core.runs.new_photos import add_new_photos
 from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.training_run import TrainingRun
@@ -74,17 +77,23 @@ def test_without_a_model_it_says_what_to_do(open_page: OpenPage) -> None:
 
 
 def test_the_accuracy_stands_with_its_interval_in_words(open_page: OpenPage, run: TrainingRun) -> None:
-    page = open_part(open_page, run, "overview")
     evaluation = run.evaluation()
     assert evaluation is not None
-    lowest, highest = evaluation.accuracy_interval
-    assert f"between **{lowest:.0%} and {highest:.0%}** of cases: 12 photos were tested." in texts(page)
-    shown = metrics(page)
-    assert shown["Right on: Validation"] == f"{evaluation.accuracy:.0%}"
-    assert "Right on: Training" in shown
-    state = page.sidebar.caption[4].value
-    assert f"{evaluation.accuracy:.0%} right ({lowest:.0%} to {highest:.0%})" in state
-    table = page.dataframe[0].value
+    page = open_page(PAGE, run=run.id)
+    accuracy = percent(evaluation.accuracy)
+    assert f"**{accuracy}** accuracy. {expected_sentence(evaluation)}" in texts(page)
+    num_wrong = evaluation.is_right.count(False)
+    assert f"Validation photos: {num_wrong} of 12 photos wrong." in texts(page)
+    assert button(page, "Next: try it")
+    page = open_part(open_page, run, "overview")
+    assert metrics(page)["Validation photos"] == accuracy
+    assert "Training photos" in metrics(page)
+
+
+def test_precision_and_recall_stand_by_class(open_page: OpenPage, run: TrainingRun) -> None:
+    evaluation = run.evaluation()
+    assert evaluation is not None
+    table = open_part(open_page, run, "classes").dataframe[0].value
     assert list(table["class"])[:3] == ["blue", "green", "red"]
     assert list(table["recall"])[:3] == pytest.approx(
         [row["recall"] for row in evaluation.per_class.values()], abs=0.001
@@ -101,7 +110,9 @@ def test_series_are_reported_to_runs_that_kept_them_together(
     present = ImageDataset.load(page_workspace, dataset.id)
     alike = [image.id for image in present.images_in("train") if image.class_name == "red"][:3]
     examined = present.with_series(dict.fromkeys(alike, alike[0])).save()
-    sentence = "3 of your photos come in series of one scene. We kept each series on one side of the split"
+    sentence = (
+        "3 of your photos come in series of one scene. We never validate on a scene on one side of the split"
+    )
     assert sentence not in texts(open_part(open_page, run, "overview"))
     later = train_once(page_workspace, examined, TrainingConfig(backbone="tiny_random", epochs=30))
     assert sentence in texts(open_part(open_page, later, "overview"))
@@ -134,14 +145,17 @@ def test_learning_curve_is_measured_once_and_kept(open_page: OpenPage, run: Trai
 def test_only_the_open_part_is_drawn_and_the_address_keeps_it(open_page: OpenPage, run: TrainingRun) -> None:
     page = open_part(open_page, run, "certainty")
     assert not page.dataframe
-    page.segmented_control(key="results-part").set_value("mistakes").run()
-    assert page.query_params["part"] == "mistakes"
-    assert "What was taken for what" in [found.value for found in page.subheader]
+    page.segmented_control(key="results-part").set_value("classes").run()
+    assert page.query_params["part"] == "classes"
+    assert [found.value for found in (*page.header, *page.subheader)] == [
+        "Confusion matrix",
+        "Precision and recall",
+    ]
 
 
 def listed(page: AppTest, kind: str) -> list[str]:
     """The ids of the photos in a list of the Mistakes part, in their order."""
-    page.segmented_control(key="results-list").set_value(kind).run()
+    page.selectbox(key="results-list").set_value(kind).run()
     assert not page.exception and not page.error
     (found,) = [one.proto for one in page.get("bidi_component") if f"list-{kind}" in one.proto.id]
     return [tile["id"] for tile in json.loads(found.json)["tiles"]]
@@ -153,16 +167,16 @@ def test_mistakes_can_be_listed_in_every_way(open_page: OpenPage, run: TrainingR
     assert stored is not None
     surest_first = [outcome.image_id for outcome in stored.outcomes]
     page = open_part(open_page, run, "mistakes")
-    assert set(listed(page, "wrong")) == set(surest_first[-2:])
+    assert listed(page, "wrong") == surest_first[-2:]
     assert listed(page, "unsure") == surest_first[::-1]
     of_class = [outcome.image_id for outcome in stored.outcomes[:10] if outcome.class_name == "blue"]
-    page.segmented_control(key="results-list").set_value("typical").run()
+    page.selectbox(key="results-list").set_value("typical").run()
     assert page.selectbox(key="typical-class").value == "blue"
     assert listed(page, "typical") == of_class
-    page.segmented_control(key="results-list").set_value("labels").run()
-    assert "The other photos speak for another label." in texts(page)
+    page.selectbox(key="results-list").set_value("labels").run()
+    assert "Similar photos have another label." in texts(page)
     assert button(page, "Look for wrong labels")
-    page.segmented_control(key="results-set").set_value("train").run()
+    page.selectbox(key="mistakes-set").set_value("train").run()
     trained_on = listed(page, "unsure")
     assert trained_on and set(trained_on) <= run.train_ids()
 
@@ -182,7 +196,7 @@ def test_changed_labels_are_trained_again_with_the_same_settings(
     again = next(run_id for run_id in page_workspace.run_ids() if run_id != run.id)
     assert TrainingRun.load(page_workspace, again).config == run.config
     assert page.selectbox(key="picked-run").value == run.id
-    links = [link.label for link in page.main.get("page_link")]
+    links = [link.label for link in page.main.get("page_link")][len(Step) :]
     assert links == ["Watch it train", "Compare the two"]
     assert page.query_params["compare"] == f"{run.id},{again}"
     assert "settings are being trained" in texts(page)
@@ -220,7 +234,7 @@ def test_a_chosen_limit_is_kept_with_the_model_and_the_test_page_obeys(
     open_page: OpenPage, run: TrainingRun, make_image: MakeImage
 ) -> None:
     page = open_part(open_page, run, "certainty")
-    assert "**100% get an answer**" in texts(page)
+    assert f"**{percent(1)}** of photos get an answer" in texts(page)
     slider(page, "sure-coverage").set_value(0.5).run()
     assert not page.exception
     stored = Rejection.load(run.folder)
@@ -302,17 +316,16 @@ def test_a_run_that_is_not_over_is_not_offered(
     staged_runs.reached_half_way.wait(60)
     shutil.copy(run.folder / "model.keras", run.folder.parent / training / "model.keras")
     page = open_page(PAGE, run=training)
-    assert [found.split(" ")[0] for found in page.selectbox(key="picked-run").options] == ["colors"]
+    assert page.selectbox(key="picked-run").options == [model_name(run)]
     assert page.selectbox(key="picked-run").value == run.id
 
 
-def test_runs_of_one_minute_are_told_apart_by_name_or_second(open_page: OpenPage, run: TrainingRun) -> None:
-    (label,) = open_page(PAGE).selectbox(key="picked-run").options
-    assert label.startswith("colors · ")
-    assert label.endswith(f"{run.created_at:%Y-%m-%d %H:%M:%S}")
+def test_a_model_has_the_name_that_the_person_gave_it(open_page: OpenPage, run: TrainingRun) -> None:
+    assert open_page(PAGE).selectbox(key="picked-run").options == [
+        f"colors, {run.created_at.day} {run.created_at:%b, %H:%M}"
+    ]
     run.files.write_notes(RunNotes("the careful one"))
-    (label,) = open_page(PAGE).selectbox(key="picked-run").options
-    assert label.startswith("the careful one · ")
+    assert open_page(PAGE).selectbox(key="picked-run").options == ["the careful one"]
 
 
 def test_what_lies_beside_a_model_is_read_again(run: TrainingRun, make_image: MakeImage) -> None:
@@ -335,10 +348,10 @@ def test_a_model_of_before_says_what_is_missing(open_page: OpenPage, run: Traini
     for name in ("rejection.json", "rejection.npz", "calibration.json"):
         (run.folder / name).unlink()
     page = open_part(open_page, run, "certainty")
-    assert "This was not measured when the model was trained." in texts(page)
+    assert "This model was trained without it." in texts(page)
     (run.folder / "evaluation.json").unlink()
     page = open_part(open_page, run, "overview")
-    assert "Right on: Validation" in metrics(page)
+    assert "Validation photos" in metrics(page)
 
 
 def test_photos_that_were_deleted_leave_the_numbers(
@@ -349,11 +362,11 @@ def test_photos_that_were_deleted_leave_the_numbers(
     shutil.rmtree(page_workspace.dataset_dir(run.dataset_id))
     shown = {part: open_part(open_page, run, part) for part in ("overview", "mistakes", "certainty")}
     assert not [page for page in shown.values() if page.error]
-    assert "12 photos were tested" in texts(shown["overview"])
-    assert "**100% get an answer**" in texts(shown["certainty"])
+    assert "12 photos" in next(found.delta for found in shown["overview"].metric)
+    assert f"**{percent(1)}** of photos get an answer" in texts(shown["certainty"])
     # Without their files they are listed by name.
     assert not shown["mistakes"].get("bidi_component")
-    shown["mistakes"].segmented_control(key="results-list").set_value("unsure").run()
+    shown["mistakes"].selectbox(key="results-list").set_value("unsure").run()
     assert texts(shown["mistakes"]).count("\n- ") == 12
 
 
@@ -367,10 +380,10 @@ def test_labelled_photos_test_it(open_page: OpenPage, run: TrainingRun, tmp_path
     page = open_part(open_page, run, "overview")
     page.file_uploader[0].upload("photos.zip", archive.read_bytes(), "application/zip").run()
     assert not page.exception and not page.error
-    assert "Right on: Your test photos" in metrics(page)
-    assert "2 photos were tested." in texts(page)
+    assert "Your test photos" in metrics(page)
+    assert "of 2 photos wrong." in texts(page)
     button(page, "Forget these photos").click().run()
-    assert "Right on: Your test photos" not in metrics(page)
+    assert "Your test photos" not in metrics(page)
 
 
 def test_the_folders_of_test_photos_are_asked_about(
@@ -385,10 +398,10 @@ def test_the_folders_of_test_photos_are_asked_about(
     page = open_part(open_page, run, "overview")
     page.file_uploader[0].upload("photos.zip", archive.read_bytes(), "application/zip").run()
     assert "autumn and spring hold the same folders" in texts(page)
-    assert "Right on: Your test photos" not in metrics(page)
+    assert "Your test photos" not in metrics(page)
     page.button(key="layout-1").click().run()
     assert not page.exception and not page.error
-    assert "4 photos were tested." in texts(page)
+    assert "of 4 photos wrong." in texts(page)
 
 
 def test_photos_that_look_like_training_photos_are_counted_apart(
@@ -402,12 +415,12 @@ def test_photos_that_look_like_training_photos_are_counted_apart(
         (tmp_path / "new" / "red" / f"near-{number}.jpg").write_bytes(content)
     add_new_photos(run, folder_source(tmp_path / "new"))
     page = open_part(open_page, run, "overview")
-    share = metrics(page)["Right on: Your test photos"]
+    share = metrics(page)["Your test photos"]
     assert (
-        f"Your test photos: 2 of 5 photos look like photos from its training; without them {share} are right."
+        f"Your test photos: 2 of 5 photos look like training photos. Without them accuracy is {share}."
         in texts(page)
     )
-    assert "3 photos were tested." in texts(page)
+    assert "of 3 photos wrong." in texts(page)
     assert "2 more are not counted: they look like photos from the training." in texts(page)
 
 
@@ -428,7 +441,7 @@ def test_it_is_said_when_all_test_photos_were_seen_in_training(
     page = open_part(open_page, run, "overview")
     assert "There are no photos to test with that this run has never met." in texts(page)
     assert "0 photos are here. 1 more is not counted" in texts(page)
-    assert metrics(page).keys().isdisjoint({"Right on: Test folder", "Right on: Your test photos"})
+    assert metrics(page).keys().isdisjoint({"Test folder", "Your test photos"})
     button(page, "Forget these photos").click().run()
     assert not page.exception and not page.error and "0 photos are here" not in texts(page)
 
@@ -439,11 +452,11 @@ def test_calibration_says_how_it_was_measured(open_page: OpenPage, run: Training
     many = replace(stored, outcomes=stored.outcomes * 4, temperature=1.5)
     write_json(run.folder / "evaluation.json", many.to_dict())
     page = open_part(open_page, run, "certainty")
-    assert "a temperature that was fitted on the other photos." in texts(page)
-    assert metrics(page)["Calibration error (ECE)"] == f"{many.ece:.1%}"
+    assert "The temperature for each photo was fitted on the other photos." in texts(page)
+    assert metrics(page)["Calibration error (ECE)"] == percent(many.ece, digits=1)
     same = tuple(replace(outcome, group="one recording") for outcome in many.outcomes)
     write_json(run.folder / "evaluation.json", replace(many, outcomes=same).to_dict())
-    assert "The same photos set the temperature" in texts(open_part(open_page, run, "certainty"))
+    assert "The same photos also set the temperature." in texts(open_part(open_page, run, "certainty"))
 
 
 def test_each_folder_of_test_photos_is_scored_again(
@@ -456,7 +469,7 @@ def test_each_folder_of_test_photos_is_scored_again(
             (folder / "red" / f"{number}.png").write_bytes(make_image("red", seed=700 + 10 * count + number))
         add_new_photos(run, folder_source(folder))
         page = open_part(open_page, run, "overview")
-        assert f"{count} photos were tested." in texts(page)
+        assert f"of {count} photos wrong." in texts(page)
         button(page, "Forget these photos").click().run()
         assert not page.exception and not page.error
 
@@ -470,7 +483,7 @@ def test_damaged_test_photos_can_be_let_go(
     photos.dataset.image_path(photos.images[0]).write_bytes(b"no picture")
     page = open_part(open_page, run, "overview")
     assert len(page.error) == 1
-    assert "Right on: Validation" in metrics(page)
+    assert "Validation photos" in metrics(page)
     button(page, "Forget these photos").click().run()
     assert not page.error and not page.exception
 
@@ -484,7 +497,7 @@ def test_a_run_whose_backbone_was_deleted_leaves_the_others_available(
     for name in (PAGE, "6_Test", "7_Export"):
         page = open_page(name, run=run.id)
         labels = page.selectbox(key="picked-run").options
-        assert sum("20250101-000000-0123456789abcdef" in label for label in labels) == 1
+        assert sum(label.startswith("others, ") for label in labels) == 1
         assert page.selectbox(key="picked-run").value == run.id
         assert not page.error
     table = open_page("8_Compare").dataframe[0].value

@@ -103,7 +103,7 @@ def test_a_folder_without_pictures_is_explained(
     page = open_way(open_page)
     page.selectbox(key="server-folder-").set_value("empty").run()
     button(page, "Add these photos").click().run()
-    assert page.error[0].value.startswith("There are no pictures in it.")
+    assert page.error[0].value.startswith("There are no photos in it.")
     assert not page_workspace.dataset_ids()
 
 

@@ -146,7 +146,7 @@ class TestWithoutAModel:
         assert page.error[0].value.startswith("The only file, notes.txt, cannot be used")
         drop(page, {**pile, "notes.txt": b"only words"})
         assert page.dataframe[0].value.values.tolist() == [
-            ["notes.txt", "it is not a picture, whatever its name says"]
+            ["notes.txt", "it is not a photo, whatever its name says"]
         ]
 
     def test_a_pile_is_thrown_away(

@@ -66,13 +66,13 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
     @classmethod
     def _read(cls, folder: Path) -> ImageDataset:
         if not (folder / DATASET_FILE).is_file():
-            raise NotFoundError(_("There are no images with the id {id} any more.").format(id=folder.name))
+            raise NotFoundError(_("There are no photos with the id {id}.").format(id=folder.name))
         cost = _("The photos are still in the folder “images” beside it. Restore the file from a copy.")
         values = read_json(folder / DATASET_FILE, cost)
         try:
             facts = decoded(_of_this_version(values), DatasetFacts)
         except (TypeError, ValueError) as error:
-            reason = _("it does not hold what was expected")
+            reason = _("its content is not valid")
             raise damaged_file(folder / DATASET_FILE, reason, cost) from error
         return cls(id=folder.name, folder=folder, **structs.asdict(facts))
 
@@ -108,8 +108,8 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         if path.is_file() and read_json(path).get("version") != self.version:
             raise WorkspaceError(
                 _(
-                    "These images were changed in another window meanwhile, so this change was not made. Look at "
-                    "them as they are now, then make the change again."
+                    "These photos were changed in another window, so this change was not made. "
+                    "Look at them again, then repeat it."
                 )
             )
 
@@ -162,10 +162,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         split_by = split_by or self.split_by
         if split_by == "folders" and not self.has_given_split:
             raise InvalidConfigError(
-                _(
-                    "These images did not come in folders named train, validation and test, so there is no split "
-                    "of your own to keep. Choose a share, or bring them in such folders."
-                )
+                _("Your folders give no split to keep. Choose a share of each class instead.")
             )
         return replace(
             self,
@@ -328,18 +325,17 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         if len(self.class_names) < 2:
             raise IngestError(
                 _(
-                    "There is only one class ({name}). A network learns to tell classes apart, so it needs at least "
-                    "two. Add images of another class."
+                    "There is only one class: {name}. A model learns to tell at least two classes apart. "
+                    "Add photos of another class."
                 ).format(name=self.class_names[0])
                 if self.class_names
-                else _("There are no images yet. Add a folder, a zip file or a sample.")
+                else _("There are no photos yet. Add a folder, a zip file or a sample.")
             )
         small = [name for name, count in self.counts().items() if count < MIN_IMAGES_PER_CLASS]
         if small:
             raise IngestError(
                 _(
-                    "Each class needs at least {least} images, one to learn from and one to check with, and better "
-                    "{advised} or more. Add images to: {names}."
+                    "Each class needs at least {least} photos, better {advised} or more. Add photos to: {names}."
                 ).format(least=MIN_IMAGES_PER_CLASS, advised=ADVISED_IMAGES_PER_CLASS, names=", ".join(small))
             )
         self._check_both_sides()
@@ -353,15 +349,14 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         if self.split_by == "folders":
             raise IngestError(
                 _(
-                    "Your folders hold no images to learn from, or none to check with, for: {names}. Add some, or "
-                    "choose another way to split."
+                    "Your folders hold no training photos or no validation photos for: {names}. "
+                    "Add some, or split another way."
                 ).format(names=names)
             )
         raise IngestError(
             _(
-                "The images of these classes are all alike or come from one recording, so they cannot be parted "
-                "into images to learn from and images to check with: {names}. Add images taken at another time "
-                "or from another angle."
+                "There are too few different photos to keep some for validation: {names}. "
+                "Add photos taken at another time or from another angle."
             ).format(names=names)
         )
 
@@ -421,10 +416,12 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         return drawn if cut is drawn else cut._drawn()
 
     def _with_single_recordings_cut(self) -> ImageDataset:
-        """Return the dataset with the end of a recording as a group where a class has no other photos to validate on."""
+        """Return a copy with the end of a recording as a group where a class has no other photos to validate on."""
         ends: dict[str, str] = {}
         for name in self._one_sided():
-            frames = sorted((one for one in self.images if one.class_name == name), key=lambda one: one.number)
+            frames = sorted(
+                (one for one in self.images if one.class_name == name), key=lambda one: one.number
+            )
             if len(frames) >= LEAST_FRAMES_TO_CUT and all(image.burst for image in frames):
                 end = frames[-(len(frames) // 4) :]
                 ends |= dict.fromkeys((image.id for image in end), end[0].id)

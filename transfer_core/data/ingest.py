@@ -53,7 +53,7 @@ def create_dataset(workspace: Workspace, name: str, sample: str | None = None) -
         name: Shown to people.
         sample: Name of the built-in sample it will hold, if any.
     """
-    dataset_id, title = new_id(), clean_name(name)[:MAX_NAME_LENGTH] or _("My images")
+    dataset_id, title = new_id(), clean_name(name)[:MAX_NAME_LENGTH] or _("My photos")
     folder = workspace.dataset_dir(dataset_id)
     return ImageDataset(title, (), (), (), sample=sample, id=dataset_id, folder=folder)
 
@@ -240,14 +240,14 @@ def check_anything_added(before: ImageDataset, after: ImageDataset) -> None:
         return
     left_out = [file for file in after.left_out[len(before.left_out) :] if not file.is_expected]
     if not left_out and any(file.kind == "again" for file in after.left_out):
-        raise IngestError(_("All of these pictures came in before, so nothing was added."))
+        raise IngestError(_("All of these photos are there already. Nothing was added."))
     if not left_out:
-        raise IngestError(_("There are no pictures in it. Choose a folder whose subfolders are the classes."))
+        raise IngestError(_("There are no photos in it. Choose a folder whose subfolders are the classes."))
     if all(file.reason == _not_in_a_class_folder() for file in left_out):
         raise IngestError(
             _(
-                "There are no subfolders in it, so the classes cannot be told. Put the pictures of each class into "
-                "a folder with the name of the class, and choose the folder around them."
+                "There are no subfolders in it, so the classes are unknown. Make one folder for each class. "
+                "Then choose the folder around them."
             )
         )
     raise IngestError(none_usable(left_out))
@@ -291,7 +291,7 @@ class _Intake:
         elif known := self._by_id.get(stored.id):
             self._meet_again(file, known, class_name)
         elif stored.id in self._excluded:
-            self._leave_out(file, _("you left this picture out before"), "excluded", stored.id, class_name)
+            self._leave_out(file, _("you excluded this photo before"), "excluded", stored.id, class_name)
         else:
             self._add(file, stored, class_name)
 
@@ -309,14 +309,14 @@ class _Intake:
 
     def _meet_again(self, file: ImportedFile, known: ImageRecord, class_name: str) -> None:
         if known.class_name != class_name:
-            reason = _("the same picture is already in the class {class_name} ({name})").format(
+            reason = _("the same photo is already in the class {class_name} ({name})").format(
                 class_name=known.class_name, name=known.name
             )
             self._leave_out(file, reason, "other_class", known.id, class_name)
         elif known.name == file.name:
-            self._leave_out(file, _("it came in before"), "again", known.id, class_name)
+            self._leave_out(file, _("it is there already"), "again", known.id, class_name)
         else:
-            reason = _("the same picture is there already ({name})").format(name=known.name)
+            reason = _("the same photo is there already ({name})").format(name=known.name)
             self._leave_out(file, reason, "duplicate", known.id, class_name)
 
     def _leave_out(
@@ -327,7 +327,7 @@ class _Intake:
 
 def _why_without_class(file: ImportedFile) -> tuple[str, LeftOutKind]:
     if archive := archive_kind(file.name):
-        reason = _("it is a {kind} archive; unpack it into a folder with the name of its class")
+        reason = _("it is a {kind} archive; unpack it into the folder of its class")
         return reason.format(kind=archive), "not_an_image"
     return _not_in_a_class_folder(), "no_class"
 

@@ -89,5 +89,5 @@ def read_pixels(path: Path, image_size: int, ranges: GreyRanges = UNKNOWN_RANGES
         check_shortage(error)
         reason = error.strerror if isinstance(error, OSError) else error
         raise UnreadableImageError(
-            _("The image {name} cannot be used: {reason}.").format(name=path.name, reason=reason)
+            _("The photo {name} cannot be used: {reason}.").format(name=path.name, reason=reason)
         ) from error

@@ -192,8 +192,8 @@ def _probed_rows(dataset: ImageDataset) -> list[int]:
     if len(classes) < 2:
         raise IngestError(
             _(
-                "Trying models needs at least two classes with two images each that do not belong together. Add "
-                "images on the Images page."
+                "Comparing models needs at least two classes with two different photos each. "
+                "Add photos on the Images page."
             )
         )
     return [

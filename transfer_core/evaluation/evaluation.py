@@ -28,7 +28,7 @@ from transfer_core.inference.calibration import (
 )
 from transfer_core.inference.predictor import ModelOutputs, Predictor
 from transfer_core.inference.rejection import Rejection
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, plural
 from transfer_core.schema import Count, Text, decoded
 from transfer_core.types import Array
 
@@ -324,11 +324,11 @@ def seen_in_training_sentence(evaluation: Evaluation) -> str:
     if not evaluation.num_seen_in_training:
         return ""
     return plural(
-        "{count} of {total} photos looks like a photo from its training; without it {accuracy:.0%} are right.",
-        "{count} of {total} photos look like photos from its training; without them {accuracy:.0%} are right.",
+        "{count} of {total} photos looks like a training photo. Without it accuracy is {accuracy}.",
+        "{count} of {total} photos look like training photos. Without them accuracy is {accuracy}.",
         evaluation.num_seen_in_training,
         total=evaluation.num_seen_in_training + evaluation.num_images,
-        accuracy=evaluation.accuracy,
+        accuracy=percent(evaluation.accuracy),
     )
 
 
@@ -365,9 +365,9 @@ def occasion_sentence(measured: Evaluation, test: Evaluation) -> str:
     if not differ_beyond_chance(rights, counts):
         return ""
     return _(
-        "Your test photos come from another occasion: **{test:.0%}** are right, **{measured:.0%}** of the others. "
+        "Your test photos come from another occasion: accuracy **{test}**, on the others **{measured}**. "
         "Expect the lower figure."
-    ).format(test=test.accuracy, measured=measured.accuracy)
+    ).format(test=percent(test.accuracy), measured=percent(measured.accuracy))
 
 
 def _fits_classes(outcome: ImageOutcome, class_names: Set[str]) -> bool:
@@ -437,7 +437,7 @@ def check_classes(class_names: Sequence[str], images: Sequence[LabelledImage]) -
                 name=unknown[0], known=", ".join(class_names)
             )
             if unknown
-            else _("There are no images to evaluate.")
+            else _("There are no photos to evaluate.")
         )
 
 

@@ -11,7 +11,7 @@ from transfer_core.language import _
 from transfer_core.types import Array
 
 MapMethod = Literal["t-sne", "pca"]
-MOST_IMAGES = 1000
+MOST_IMAGES = 400
 
 _FEWEST_IMAGES = 3
 _USUAL_PERPLEXITY = 30
@@ -40,7 +40,7 @@ def lay_out(features: Array, method: MapMethod) -> Array:
 
     num_images = len(features)
     if num_images < _FEWEST_IMAGES:
-        raise IngestError(_("A map needs at least three images. Add more."))
+        raise IngestError(_("A map needs at least three photos. Add more."))
     if not np.ptp(features, axis=0).any():
         return np.zeros((num_images, 2))
     num_dimensions = min(_DIMENSIONS_BEFORE_TSNE, num_images, features.shape[1])
@@ -59,7 +59,7 @@ def lay_out(features: Array, method: MapMethod) -> Array:
 
 
 def chosen_for_map(num_images: int) -> Array:
-    """Return which images a map shows: all, or 1,000 of them, evenly spread.
+    """Return which images a map shows: all, or 400 of them, evenly spread.
 
     Args:
         num_images: How many there are.

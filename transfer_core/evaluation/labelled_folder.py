@@ -75,7 +75,7 @@ def _identify(ranges: GreyRanges, file: ImportedFile) -> tuple[str, str] | Unrea
 def _nothing_to_score(folder: Path, in_class_folders: list[ImportedFile], left_out: list[LeftOut]) -> str:
     if not in_class_folders:
         return _(
-            "There are no images in subfolders of {folder}. Put the pictures of each class into a folder with "
-            "the name of the class, and name the folder around them."
+            "There are no photos in subfolders of {folder}. "
+            "Put the photos of each class into a subfolder with the name of the class."
         ).format(folder=folder)
     return none_usable(left_out)

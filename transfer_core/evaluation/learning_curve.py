@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from transfer_core.evaluation.intervals import cross_validated_interval
-from transfer_core.language import _
+from transfer_core.language import _, percent
 from transfer_core.training.heads import HeadRecipe, in_span, one_thread
 from transfer_core.training.out_of_fold import NUM_FOLDS, stratified_folds
 from transfer_core.types import Array, ShouldStop
@@ -155,13 +155,13 @@ def enough_sentences(curve: LearningCurve) -> list[str]:
     """Say whether more photos would help, and which class would gain most from ten more."""
     half, full = (point.accuracy for point in curve.points[-2:])
     sentences = {
-        "help": _("More photos help: twice as many raised the accuracy from {half:.0%} to {full:.0%}."),
+        "help": _("More photos help: twice as many raised accuracy from {half} to {full}."),
         "enough": _("You have enough photos: more can hardly raise the accuracy.")
         if full >= _GOOD_ACCURACY
         else _("More photos of this kind would hardly help. Look at the mistakes first."),
         "unclear": _("It is not clear yet whether more photos would help."),
     }
-    said = [sentences[curve.verdict].format(half=half, full=full)]
+    said = [sentences[curve.verdict].format(half=percent(half), full=percent(full))]
     if curve.neediest_class:
         said.append(
             _("Ten more photos of {class_name} would help most.").format(class_name=curve.neediest_class)

@@ -30,9 +30,9 @@ def in_cell(evaluation: Evaluation, class_name: str, said: str) -> list[ImageOut
 
 
 def most_wrong(evaluation: Evaluation) -> list[ImageOutcome]:
-    """Return the images that the model has wrong, those first whose true class it finds least probable."""
+    """Return the images that the model gets wrong, in descending order of confidence."""
     wrong = [outcome for outcome in evaluation.outcomes if not outcome.is_right]
-    return sorted(wrong, key=lambda outcome: outcome.true_probability)
+    return sorted(wrong, key=lambda outcome: -outcome.probability)
 
 
 def least_sure(evaluation: Evaluation) -> list[ImageOutcome]:
@@ -120,7 +120,9 @@ class ScoredImage:
 
 
 def scored_images(evaluation: Evaluation, dataset: ImageDataset) -> list[ScoredImage]:
-    """Return the images of an evaluation that are still in the dataset: the mistakes first, the surest of them ahead.
+    """Return the images of an evaluation that are still in the dataset: first the mistakes, by descending confidence.
+
+    The correct ones follow, by ascending confidence.
 
     Args:
         evaluation: Of a run on images of the dataset.
@@ -131,4 +133,9 @@ def scored_images(evaluation: Evaluation, dataset: ImageDataset) -> list[ScoredI
         for outcome in evaluation.outcomes
         if outcome.image_id in dataset.by_id
     ]
-    return sorted(found, key=lambda one: (one.outcome.is_right, one.outcome.true_probability))
+    return sorted(found, key=_worst_first)
+
+
+def _worst_first(scored: ScoredImage) -> tuple[bool, float]:
+    outcome = scored.outcome
+    return outcome.is_right, outcome.probability if outcome.is_right else -outcome.probability

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
@@ -18,6 +19,14 @@ from transfer_core.language import _
 from transfer_core.runs.new_photos import new_photos_of
 from transfer_core.runs.run_evaluation import split_images
 from transfer_core.runs.training_run import TrainingRun
+
+
+class _HasClass(Protocol):
+    @property
+    def class_name(self) -> str | None: ...
+
+
+Labelled = TypeVar("Labelled", bound=_HasClass)
 
 
 def unseen_photos(run: TrainingRun, dataset: ImageDataset | None) -> list[ImportedFile]:
@@ -47,9 +56,9 @@ def image_file(dataset: ImageDataset, image: ImageRecord) -> ImportedFile:
     return ImportedFile(parts, partial(_read, dataset.image_path(image)), image.class_name)
 
 
-def in_turn(photos: Iterable[ImportedFile]) -> list[ImportedFile]:
+def in_turn(photos: Iterable[Labelled]) -> list[Labelled]:
     """Return labelled photos in an order that takes one of each class after the other."""
-    by_class: dict[str | None, list[ImportedFile]] = {}
+    by_class: dict[str | None, list[Labelled]] = {}
     for photo in photos:
         by_class.setdefault(photo.class_name, []).append(photo)
     return [photo for turn in zip_longest(*by_class.values()) for photo in turn if photo is not None]

@@ -30,6 +30,7 @@ TaskKind = Literal[
     "scoring",
     "answers",
     "average heat",
+    "explanation",
     "download",
     "project saving",
     "project opening",

@@ -253,18 +253,19 @@ def answers_task(key: Hashable, predictor: Predictor, photos: OpenPhotos) -> Tas
 
 
 def class_averages_task(
-    key: Hashable, grad_cam: GradCam, paths: Mapping[str, Sequence[Path]]
+    key: Hashable, build_grad_cam: Callable[[], GradCam], paths: Mapping[str, Sequence[Path]]
 ) -> Task[list[ClassAverage]]:
     """Average the heat of each class over photos of it.
 
     Args:
         key: Of the photos and of the version of the model.
-        grad_cam: Of the model.
+        build_grad_cam: Returns that of the model, which may have to be loaded first.
         paths: Photos by class; at least one photo a class.
     """
 
     def work(task: Task[list[ClassAverage]]) -> list[ClassAverage]:
         averages: list[ClassAverage] = []
+        grad_cam = build_grad_cam()
         for class_name, files in paths.items():
             _counter(task, len(paths))(len(averages))
             averages.append(grad_cam.average(files, class_name))

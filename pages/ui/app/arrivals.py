@@ -108,6 +108,7 @@ class Recording:
         num_frames: Frames that have arrived, duplicates included.
         is_complete: Whether the button was released and the last frame has arrived.
         is_shown: Whether the page was drawn after the end.
+        is_discarded: Whether the person threw it away.
         problem: Error message for the person.
     """
 
@@ -118,6 +119,7 @@ class Recording:
     num_frames: int = 0
     is_complete: bool = False
     is_shown: bool = False
+    is_discarded: bool = False
     problem: str = ""
 
 

@@ -32,8 +32,8 @@ def dataset_labels(datasets: Mapping[str, ImageDataset]) -> dict[str, str]:
 
 
 def describe_dataset(dataset: ImageDataset) -> str:
-    """Return its name, the number of its images and the day of its first image in one line."""
-    count = plural("{count} image", "{count} images", len(dataset.images))
+    """Return its name, the number of its photos and the day it was made in one line."""
+    count = plural("{count} photo", "{count} photos", len(dataset.images))
     return f"{dataset.name} · {count} · {id_date(dataset.id)}"
 
 

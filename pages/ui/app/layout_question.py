@@ -71,9 +71,7 @@ def is_answered(session: Session, upload_id: str) -> bool:
 
 def declined() -> str:
     """Return the sentence that no meaning of the folders was right."""
-    return _(
-        "Nothing was added. Put the photos of each class into a folder with its name, then choose it again."
-    )
+    return _("Nothing was added. Make a folder with the photos of each class, then choose it again.")
 
 
 @contextmanager

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.app.look_ahead import look_ahead
 from pages.ui.app.process import prepare_process, work_queue
+from pages.ui.app.run_choice import show_model_name
 from pages.ui.app.session import Session, open_session, write_address
-from pages.ui.app.sidebar import show_sidebar
+from pages.ui.app.sidebar import show_sidebar, show_step_strip
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.task_progress import UnfinishedTaskError
 from pages.ui.app.words import plain
@@ -22,28 +25,50 @@ from transfer_core.language import _
 
 _logger = logging.getLogger(__name__)
 _UI = Path(__file__).parents[1]
+# The place beside the heading of the page that this thread draws.
+_beside_heading: ContextVar[DeltaGenerator] = ContextVar("beside_heading")
 
 Parameters = ParamSpec("Parameters")
 
 
-def run_page(title: str, show: Callable[[Session], None], *, step: Step | None = None) -> None:
+def run_page(
+    title: str, show: Callable[[Session], None], *, step: Step | None = None, heading: str = ""
+) -> None:
     """Set up a page and draw it.
+
+    The heading of the first level is drawn here. A page begins each of its sections with `st.header`; `st.subheader`
+    stands only below a header. The button of `link_to_next` is placed beside the heading, wherever it is called.
 
     Args:
         title: In the browser's tab.
         show: Draws the content. The message of a `TransferStudioError` is shown on the page.
         step: The step of the journey that the page stands for, if any.
+        heading: The heading of the first level. By default number and title of the step, or else `title`.
     """
     st.set_page_config(page_title=f"{title} · Transfer Studio", page_icon="🎓", layout="wide")
     st.html(_style())
     prepare_process()
     session = open_session()
+    if step is Step.TRAIN and session.run_id:
+        # This page shows that run, so the sidebar names it as well.
+        session.picked_run_id = None
     look_ahead(session)
-    guarded(show_sidebar)(session)
-    if step:
-        st.title(f"{list(Step).index(step) + 1} · {step.title}", anchor=False)
+    guarded(show_sidebar)(session, step)
+    if heading:
+        _show_heading(heading)
+    else:
+        show_step_strip(session, step)
+        _show_heading(f"{list(Step).index(step) + 1} · {step.title}" if step else title)
+        show_model_name(session)
     guarded(show)(session)
     write_address(session)
+
+
+def _show_heading(text: str) -> None:
+    """Draw the heading of the page, and beside it the place for the button to the next step."""
+    with st.container(horizontal=True, vertical_alignment="center", key="page-heading"):
+        st.title(text, anchor=False)
+        _beside_heading.set(st.container(width="content", key="beside-heading"))
 
 
 @st.cache_resource(show_spinner=False)
@@ -92,8 +117,10 @@ def require(session: Session, *steps: Step) -> bool:
 
 
 def link_to_next(step: Step, label: str) -> None:
-    """Draw the button that leads on to a step."""
-    if st.button(label, type="primary", icon=":material/arrow_forward:", key=f"next-{step.name}"):
+    """Draw the button that leads on to a step, beside the heading of the page. Not to be called in a fragment."""
+    with _beside_heading.get():
+        clicked = st.button(label, type="primary", icon=":material/arrow_forward:", key=f"next-{step.name}")
+    if clicked:
         st.switch_page(step.page)
 
 

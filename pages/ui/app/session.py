@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.ui.app.arrivals import Accepted, AskedLayout, CardMessages, LiveAnswer, Recording, Upload
-from pages.ui.app.process import workspace
+from pages.ui.app.process import trainings, workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.data.sources.imported_file import ImportedFile
-from transfer_core.errors import TransferStudioError
+from transfer_core.data.sources.upload import uploaded_file
+from transfer_core.errors import NotFoundError, TransferStudioError
+from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from transfer_core.inference.answers import Answer
 
 _KEY = "session"
+MAX_PASTED = 20
 # No network has more than 999 blocks, and int() refuses numbers of more than 4,300 digits.
 _DEPTH = re.compile(r"\d{1,3}", re.ASCII)
 _PART = re.compile(r"[a-z]{1,20}")
@@ -78,11 +81,15 @@ class Session:
         answers: For these photos, by the run and the version of its model and limits.
         live: The latest answer to the live camera, or None.
         has_camera: False once the browser has found none.
-        pasted: New photos from the clipboard, oldest first, by an id that the browser gave.
+        pasted: Photos from the clipboard or the camera, oldest first, by an id that the browser gave.
         pasted_id: The photo that was pasted last, even if it was removed since.
-        num_pasted: Photos pasted so far; numbers the names.
+        num_pasted: Such photos so far; numbers the names.
+        brought: Ids of the photos on the Test page in the order in which they came.
+        quiz_round: The round of the guessing game that is open.
+        guesses: Of the rounds that were played, by run and round.
         opened_file: The project file that was uploaded last, or None.
         looked_ahead: The dataset that is read before a training, and with which backbones; or None.
+        num_races_played: How often the race on the Learn page was played; a new number plays it again.
         num_forms: How often choices were replaced from outside the form; a new number gives fresh fields.
     """
 
@@ -114,7 +121,7 @@ class Session:
     looks_once: bool = False
     deleted_run_id: str | None = None
     deleted_source_id: str | None = None
-    results_part: str = "overview"
+    results_part: str = "mistakes"
     retrained: dict[str, str] = field(default_factory=dict)
     compare_part: str = "runs"
     compared_run_ids: tuple[str, ...] = ()
@@ -127,8 +134,12 @@ class Session:
     pasted: dict[str, ImportedFile] = field(default_factory=dict)
     pasted_id: str = ""
     num_pasted: int = 0
+    brought: list[str] = field(default_factory=list)
+    quiz_round: int = 0
+    guesses: dict[str, tuple[str, ...]] = field(default_factory=dict)
     opened_file: str | None = None
     looked_ahead: tuple[str, ...] | None = None
+    num_races_played: int = 0
     num_forms: int = 0
 
     @property
@@ -156,6 +167,13 @@ class Session:
         if self.upload and not self.upload.listing:
             self.upload.is_complete = self.upload.is_shown = True
 
+    @property
+    def is_in_training(self) -> bool:
+        """Whether the run that the Train page shows waits, is being trained, or is about to end."""
+        with suppress(NotFoundError):
+            return self.run_id is not None and trainings().status(self.run_id) in ACTIVE
+        return False
+
     def choose_backbone(self, name: str) -> None:
         """Choose a backbone; another one resets the depth."""
         if name != self.backbone_name:
@@ -179,9 +197,23 @@ class Session:
 
     def change_choices(self) -> None:
         """Close the run that is shown and open the form with its choices."""
+        self.picked_run_id = self.picked_run_id or self.run_id
         self.run_id = None
         self.has_own_choices = True
         self.num_forms += 1
+
+    def look_at(self, run_id: str) -> None:
+        """Show a run that has a model on every page.
+
+        The choices follow it, unless the person has changed them since the run before. A training that is active and
+        an open form remain on the Train page.
+        """
+        if not self.is_in_training and self._has_choices_of_its_run():
+            self.choose_run(TrainingRun.load(workspace(), run_id))
+            return
+        self.picked_run_id = run_id
+        if self.run_id and not self.is_in_training:
+            self.run_id = run_id
 
     def follow(self, run_id: str) -> None:
         """Show a run that was just started on every page."""
@@ -203,6 +235,26 @@ class Session:
         self.backbone_name = run.config.backbone
         self.choose_depth(run.config.num_unfrozen_blocks, is_from_scratch=run.config.weights == "random")
         self.dataset_id = run.dataset_id if run.dataset_id in workspace().dataset_ids() else None
+
+    def _has_choices_of_its_run(self) -> bool:
+        """Whether nothing is chosen, or what the run was trained with that the Train page shows."""
+        if self.run_id is None:
+            return self.backbone_name is None and self.dataset_id is None
+        run = TrainingRun.load(workspace(), self.run_id)
+        chosen = (self.dataset_id, self.backbone_name, self.num_unfrozen_blocks)
+        return chosen == (run.dataset_id, run.config.backbone, run.config.num_unfrozen_blocks)
+
+    def choose_dataset(self, dataset_id: str | None) -> None:
+        """Choose other photos, or none; the model of the earlier ones is no longer shown."""
+        self.dataset_id = dataset_id
+        self.run_id = self.picked_run_id = None
+        self.card_messages = None
+
+    def paste(self, photo_id: str, name: str, content: bytes) -> None:
+        """Keep a photo from the clipboard or the camera, unless there are too many."""
+        if len(self.pasted) < MAX_PASTED:
+            self.num_pasted += 1
+            self.pasted[photo_id] = uploaded_file(name, content)
 
     def show_problem(self, kind: str) -> None:
         """Filter the gallery by a problem."""
@@ -231,7 +283,7 @@ class Session:
             "pick": self.picked_run_id if self.picked_run_id != self.run_id else None,
             "compare": ",".join(self.compared_run_ids) or None,
             "view": self.compare_part if self.compare_part != "runs" else None,
-            "part": self.results_part if self.results_part != "overview" else None,
+            "part": self.results_part if self.results_part != "mistakes" else None,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
 
@@ -267,6 +319,11 @@ def widget_value(key: str) -> Any:
     return st.session_state[key]
 
 
+def set_widget_value(key: str, value: Any) -> None:
+    """Set the value of a widget that is drawn afterwards."""
+    st.session_state[key] = value
+
+
 def session_from_address(values: dict[str, str]) -> Session:
     """Return a session with every valid choice of an address, which may be old, shortened or made up."""
     session = Session()
@@ -283,6 +340,8 @@ def session_from_address(values: dict[str, str]) -> Session:
     with suppress(TransferStudioError):
         run = TrainingRun.load(workspace(), values.get("run", ""))
         session.run_id, session.config = run.id, without_teacher(run)
+        if session.backbone_name is None and session.dataset_id is None:
+            session.choose_run(run)
     with suppress(TransferStudioError):
         session.picked_run_id = TrainingRun.load(workspace(), values.get("pick", "")).id
     known = set(workspace().run_ids()) if values.get("compare") else set()

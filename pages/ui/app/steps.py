@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
 from pages.ui.app.process import stored_evaluation, trainings, workspace
-from pages.ui.app.run_choice import wanted_run_id
+from pages.ui.app.run_choice import shown_run_id
 from pages.ui.app.session import Session
-from pages.ui.app.words import backbone_title, plain, status_words
+from pages.ui.app.words import accuracy_words, backbone_title, plain, status_words
 from transfer_core.errors import TransferStudioError
+from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.export.bundle import EXPORTS_DIR
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, plural
 
 
 class Step(Enum):
@@ -52,13 +54,13 @@ class Step(Enum):
     def purpose(self) -> str:
         """What to do there, in a few words."""
         return {
-            Step.MODEL: _("Pick a network that has seen a million photos."),
-            Step.IMAGES: _("Drop your own photos, sorted into classes."),
-            Step.LAYERS: _("Choose what stays as it is and what learns."),
+            Step.MODEL: _("Choose a model to start from. It has already seen a million photos."),
+            Step.IMAGES: _("Add your own photos, sorted into classes."),
+            Step.LAYERS: _("Choose which layers are frozen and which learn."),
             Step.TRAIN: _("Watch it learn, live."),
-            Step.RESULTS: _("See what it has learned and where it fails."),
-            Step.TEST: _("Show it new photos and see what it says."),
-            Step.EXPORT: _("Take the model with you, with a proof that it answers the same."),
+            Step.RESULTS: _("See how good your model is and what it mixes up."),
+            Step.TEST: _("Show it new photos and see its answers."),
+            Step.EXPORT: _("Use your model on a phone, on a web page, or in a program."),
         }[self]
 
 
@@ -97,13 +99,13 @@ def _model_state(session: Session) -> StepState:
 def _images_state(session: Session) -> StepState:
     dataset = session.dataset
     if dataset is None or not dataset.images:
-        return StepState(False, _("No images yet"))
+        return StepState(False, _("No photos yet"))
     if len(dataset.class_names) < 2:
         return StepState(False, _("Needs a second class"))
     return StepState(
         True,
-        _("{images} in {classes}").format(
-            images=plural("{count} image", "{count} images", len(dataset.images)),
+        _("{photos} in {classes}").format(
+            photos=plural("{count} photo", "{count} photos", len(dataset.images)),
             classes=plural("{count} class", "{count} classes", len(dataset.class_names)),
         ),
     )
@@ -117,50 +119,64 @@ def _layers_state(session: Session) -> StepState:
     if session.num_unfrozen_blocks == 0:
         return StepState(True, _("Only the new layer learns"))
     return StepState(
-        True, plural("{count} block learns along", "{count} blocks learn along", session.num_unfrozen_blocks)
-    )
-
-
-def _train_state(session: Session) -> StepState:
-    if session.run_id is None:
-        return StepState(False, _("Not trained yet"))
-    status = trainings().status(session.run_id)
-    accuracy = trainings().snapshot(session.run_id).accuracy
-    if status in ("finished", "stopped") and accuracy is not None:
-        return StepState(True, _("Accuracy {accuracy:.0%}").format(accuracy=accuracy))
-    return StepState(False, status_words(status).state)
-
-
-def _results_state(session: Session) -> StepState:
-    run_id = wanted_run_id(session)
-    if run_id is None:
-        return StepState(False, _("Needs a trained model"))
-    try:
-        evaluation = stored_evaluation(run_id)
-    except TransferStudioError:
-        evaluation = None
-    if evaluation is None:
-        return StepState(False, _("Not checked yet"))
-    lowest, highest = evaluation.accuracy_interval
-    return StepState(
         True,
-        _("{accuracy:.0%} right ({lowest:.0%} to {highest:.0%})").format(
-            accuracy=evaluation.accuracy, lowest=lowest, highest=highest
+        plural(
+            "New layer and {count} block learn",
+            "New layer and {count} blocks learn",
+            session.num_unfrozen_blocks,
         ),
     )
 
 
+def _train_state(session: Session) -> StepState:
+    if session.is_in_training:
+        assert session.run_id is not None
+        return StepState(False, status_words(trainings().status(session.run_id)).state)
+    shown = shown_run_id(session)
+    if shown:
+        evaluation, snapshot = _evaluation(shown), trainings().snapshot(shown)
+        accuracy = evaluation.accuracy if evaluation else snapshot.accuracy
+        if accuracy is None:
+            return StepState(True, status_words("finished").state)
+        return StepState(True, _("Accuracy {accuracy}").format(accuracy=percent(accuracy)))
+    if session.run_id:
+        return StepState(False, status_words(trainings().status(session.run_id)).state)
+    return StepState(False, _("Not trained yet"))
+
+
+def _results_state(session: Session) -> StepState:
+    run_id = shown_run_id(session)
+    if run_id is None:
+        return _state_without_a_model(session)
+    evaluation = _evaluation(run_id)
+    if evaluation is None:
+        return StepState(False, _("Not measured yet"))
+    return StepState(True, accuracy_words(evaluation))
+
+
 def _test_state(session: Session) -> StepState:
-    if wanted_run_id(session):
-        return StepState(True, _("Ready for new photos"))
-    return StepState(False, _("Needs a trained model"))
+    if shown_run_id(session):
+        return StepState(True, _("Ready for photos"))
+    return _state_without_a_model(session)
 
 
 def _export_state(session: Session) -> StepState:
-    run_id = wanted_run_id(session)
+    run_id = shown_run_id(session)
     if run_id is None:
-        return StepState(False, _("Needs a trained model"))
+        return _state_without_a_model(session)
     count = len(list((workspace().run_dir(run_id) / EXPORTS_DIR).glob("*.zip")))
     if not count:
         return StepState(False, _("Not exported yet"))
-    return StepState(True, plural("{count} format is ready", "{count} formats are ready", count))
+    return StepState(True, plural("{count} file ready", "{count} files ready", count))
+
+
+def _state_without_a_model(session: Session) -> StepState:
+    if session.is_in_training:
+        return StepState(False, _("Ready when training ends"))
+    return StepState(False, _("Needs a trained model"))
+
+
+def _evaluation(run_id: str) -> Evaluation | None:
+    with suppress(TransferStudioError):
+        return stored_evaluation(run_id)
+    return None

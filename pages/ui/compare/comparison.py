@@ -65,7 +65,7 @@ def _show_run(session: Session, letter: str, row: RunRow) -> None:
         if (run.folder / MODEL_FILE).is_file() and st.button(
             _("Results"), key=f"results-{run.id}", type="tertiary"
         ):
-            session.picked_run_id = run.id
+            session.look_at(run.id)
             st.switch_page(Step.RESULTS.page)
         if st.button(
             _("Use its settings"),

@@ -5,6 +5,7 @@
 
 const VIEW_CHECKED_EVERY = 100; // milliseconds
 const LOST_AFTER = 10_000; // milliseconds without an answer
+const CAMERA_IS_ON = "transfer-studio-camera-is-on";
 const GONE_AFTER = 500; // milliseconds; the page may draw the component again at another place
 
 // Returns a camera that is switched on and off by its buttons, and off as soon as its view is left.
@@ -100,6 +101,7 @@ function createCamera(settings, steps) {
         const unplugged = () => camera.switchOff(camera.data.words.unplugged);
         camera.stream.getTracks().forEach((track) => (track.onended = unplugged));
         camera.find("video").srcObject = camera.stream;
+        document.dispatchEvent(new CustomEvent(CAMERA_IS_ON, { detail: camera }));
         steps.begin?.();
         explain("");
         if (click) camera.find(settings.focused).focus();
@@ -114,6 +116,8 @@ function createCamera(settings, steps) {
         steps.attach?.();
     };
 
+    // A phone gives its camera to one view only.
+    document.addEventListener(CAMERA_IS_ON, ({ detail }) => detail !== camera && camera.stream && camera.switchOff());
     return camera;
 }
 

@@ -18,13 +18,10 @@ def camera_words() -> dict[str, str]:
     return {
         "start": _("Switch the camera on"),
         "stop": _("Switch the camera off"),
-        "preview": _("What the camera sees"),
+        "preview": _("The camera picture"),
         "NotAllowedError": _(
-            "The browser does not let this page use the camera. Allow it with the camera sign in the address bar, "
-            "then try again."
+            "The browser does not let this page use the camera. Allow it with the camera sign in the address bar."
         ),
-        "NotReadableError": _(
-            "The camera cannot be used; perhaps another program has it. Close that program, then try again."
-        ),
-        "unreached": _("The app does not answer, so the camera was switched off. Try again in a moment."),
+        "NotReadableError": _("The camera cannot be used. Close other programs that use it, then try again."),
+        "unreached": _("The app does not answer. The camera was switched off. Try again in a moment."),
     }

@@ -12,6 +12,7 @@ import streamlit as st
 from pages.ui.app.arrivals import Recording
 from pages.ui.app.look_ahead import look_ahead
 from pages.ui.app.page import guarded
+from pages.ui.app.pictures import thumbnails
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, write_address
 from pages.ui.app.words import plain
@@ -23,6 +24,7 @@ from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, clean_name
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import IngestError, TransferStudioError
 from transfer_core.language import _, plural
+from transfer_core.runs.recordings import discard_recording
 
 _KEY = "camera-burst"
 _NUM_THUMBNAILS = 6
@@ -36,12 +38,8 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
         session: Gets the dataset when its first frame has arrived.
         dataset: Gets the frames. None creates a dataset.
     """
-    st.info(
-        _(
-            "Record each class at least twice, from different angles: one recording is never used to both learn from "
-            "and check with."
-        ),
-        icon=":material/videocam:",
+    st.caption(
+        _("Record each class twice, from different angles. We never validate on a recording we trained on.")
     )
     recording = session.recording
     target = _target(session, dataset)
@@ -73,50 +71,55 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _target(session: Session, dataset: ImageDataset | None) -> ImageDataset | None:
-    """Return the dataset that gets the frames; recordings after the first join the dataset it created."""
+    """Return the dataset that gets the frames; until the page is drawn again, the one that the recording created."""
     recording = session.recording
-    if dataset is None and recording and recording.dataset.id == session.dataset_id:
+    if recording and not recording.is_shown and recording.dataset.id == session.dataset_id:
         return session.dataset
     return dataset
 
 
 def _show_recording(session: Session, recording: Recording) -> None:
-    """Draw the last frames of a recording, with a button that removes it."""
+    """Draw the last frames of a recording, with a button that deletes it."""
+    if recording.is_discarded:
+        st.caption(_("The recording was thrown away."))
+        return
     dataset = session.dataset
     if dataset is None or dataset.id != recording.dataset.id or not recording.num_frames:
         return
     frames = [image for image in dataset.images if image.burst == recording.id]
     if not frames:
-        excluded = any(image.burst == recording.id for image in dataset.excluded)
-        st.caption(_("The recording was thrown away.") if excluded else _("Nothing new was on these frames."))
+        st.caption(_("Nothing new was on these photos."))
         return
     st.markdown(_recorded_words(recording, len(frames)))
-    with st.container(horizontal=True, gap="small"):
-        for frame in frames[-_NUM_THUMBNAILS:]:
-            alt = _("A frame of {class_name}").format(class_name=recording.class_name)
-            st.image(dataset.image_path(frame), width=96, alt=alt)
-    if st.button(_("Throw this recording away"), icon=":material/undo:", key=f"throw-away-{recording.id}"):
-        guarded(_throw_away)(dataset, recording)
+    shown = frames[-_NUM_THUMBNAILS:]
+    sources = thumbnails(tuple(str(dataset.image_path(frame)) for frame in shown))
+    alt = _("A photo of {class_name}").format(class_name=recording.class_name)
+    with st.container(key="strip-recording"):
+        st.image([source for source in sources if source], alt=[alt for source in sources if source])
+    if st.button(_("Throw this recording away"), icon=":material/delete:", key=f"throw-away-{recording.id}"):
+        guarded(_throw_away)(session, dataset, recording)
 
 
 def _recorded_words(recording: Recording, num_kept: int) -> str:
     text = plural(
-        "{count} frame was added to **{class_name}**.",
-        "{count} frames were added to **{class_name}**.",
+        "{count} photo added to **{class_name}**.",
+        "{count} photos added to **{class_name}**.",
         num_kept,
         class_name=plain(recording.class_name),
     )
     if num_same := recording.num_frames - num_kept:
         text += " " + plural(
-            "{count} showed exactly the same as one that is there, and was left out.",
-            "{count} showed exactly the same as ones that are there, and were left out.",
+            "{count} was the same as another photo and was left out.",
+            "{count} were the same as other photos and were left out.",
             num_same,
         )
     return text
 
 
-def _throw_away(dataset: ImageDataset, recording: Recording) -> None:
-    dataset.without([image.id for image in dataset.images if image.burst == recording.id]).save()
+def _throw_away(session: Session, dataset: ImageDataset, recording: Recording) -> None:
+    kept = discard_recording(dataset, recording.id)
+    recording.is_discarded = True
+    session.dataset_id = kept.id if kept else None
     st.rerun()
 
 
@@ -146,7 +149,7 @@ def _take_frame(session: Session, dataset: ImageDataset | None) -> None:
 def _add_frame(session: Session, recording: Recording, message: dict[str, Any]) -> None:
     recording.class_name = clean_name(message["class_name"])
     if not recording.class_name:
-        raise IngestError(_("The class needs a name. Type what is on the images, for example: cat."))
+        raise IngestError(_("The class needs a name. Type what the photos show, for example: cat."))
     file = uploaded_file(f"camera-{recording.id}-{message['number']:04d}.jpg", _content(message))
     present = _present(recording)
     collected = collect_files(present, [file], class_name=recording.class_name, burst=recording.id)
@@ -160,7 +163,7 @@ def _content(message: dict[str, Any]) -> bytes:
     try:
         return base64.b64decode(message["content"], validate=True)
     except (binascii.Error, TypeError) as error:
-        raise IngestError(_("A frame arrived damaged. Record once more.")) from error
+        raise IngestError(_("A photo arrived damaged. Record once more.")) from error
 
 
 def _present(recording: Recording) -> ImageDataset:
@@ -173,17 +176,17 @@ def _present(recording: Recording) -> ImageDataset:
 def _words() -> dict[str, str]:
     return {
         **camera_words(),
-        "hint": _("Show something to the camera, and hold a button while it is recorded into a class."),
+        "hint": _("Hold a thing up to the camera. It takes four photos a second while you record."),
         "name": _("Name of the class"),
         "example": _("for example: cat"),
         "nameless": _("The class needs a name first."),
         "record": _("Hold to record"),
         "recording": _("Recording … let go to stop"),
-        "count": _("{count} frames have arrived"),
+        "count": _("Photos: {count}"),
         "insecure": _(
-            "Browsers allow the camera only on https addresses, or on the computer that runs the app (localhost). "
-            "Open the app there, or bring photos as a folder."
+            "The camera needs an https address, or the computer that runs the app (localhost). "
+            "Open the app there, or add photos as a folder."
         ),
-        "NotFoundError": _("No camera was found. Connect one and try again, or bring photos as a folder."),
-        "unplugged": _("The camera was disconnected. What was recorded is kept. Connect it and try again."),
+        "NotFoundError": _("No camera was found. Connect one and try again, or add photos as a folder."),
+        "unplugged": _("The camera was disconnected. Your photos are kept. Connect it and try again."),
     }

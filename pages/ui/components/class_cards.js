@@ -74,7 +74,15 @@ function createCards() {
             if (!card) cards.push((card = createCard(name)));
             Object.assign(card, { count, thumbnails, isNew: false });
         }
-        while (cards.length < LEAST_CARDS) cards.push(createCard(freeName(words)));
+        fill(words);
+    };
+
+    /** Keep two cards at least; those that nobody has touched go as soon as there are others. */
+    const fill = (words) => {
+        const isSpare = (card) => card.isNew && card.isSpare;
+        const others = cards.filter((card) => !isSpare(card));
+        cards = [...others, ...cards.filter(isSpare)].slice(0, Math.max(others.length, LEAST_CARDS));
+        while (cards.length < LEAST_CARDS) cards.push(Object.assign(createCard(freeName(words)), { isSpare: true }));
     };
 
     const showFromTop = () => {
@@ -126,7 +134,7 @@ function createCards() {
         if (isTaken) sentence = camera.data.words.taken.replace("{name}", name);
         if (name && !isTaken && name !== card.name) {
             if (!card.isNew) post({ kind: "rename", class_name: card.name, new_name: name });
-            card.name = name;
+            Object.assign(card, { name, isSpare: false });
             sentence = "";
         }
         camera.show();
@@ -135,8 +143,7 @@ function createCards() {
     const remove = (card) => {
         if (!card.isNew) post({ kind: "delete", class_name: card.name });
         cards = cards.filter((other) => other !== card);
-        const { words } = camera.data;
-        while (cards.length < LEAST_CARDS) cards.push(createCard(freeName(words)));
+        fill(camera.data.words);
         camera.show();
         find(".another").focus();
     };

@@ -9,9 +9,13 @@ const BATCH_FILES = 200;
 const SEND_AGAIN_AFTER = 20_000; // milliseconds
 const SURELY_LOST_AFTER = 3_000; // when the server has drawn the page since, without the batch
 const THUMBNAIL_SIDE = 160; // pixels
+const STRIP_SIDE = 128; // pixels
+const MOST_STRIPS = 6; // folders of which photos are shown while they arrive
+const PHOTOS_A_STRIP = 12;
 const MOST_TABLES = 40;
 const MOST_TABLE_BYTES = 32 * 1024 * 1024;
 const NOTE = "transfer-studio-upload";
+const LINGERS_FOR = 1_500; // milliseconds
 const GONE_AFTER = 2_000; // the page may draw the component again at another place
 
 export default drawOne(createUpload);
@@ -23,14 +27,18 @@ function createUpload() {
     let send = () => {};
     let job = null; // the upload that is under way
     let isListing = false;
+    let lingers = false; // the end is shown until the page is drawn with the photos
 
     const show = () => {
+        if (lingers) return;
         const { words } = data;
         const isAsked = job !== null && Boolean(data.asks) && data.upload === job.id;
+        if (!job) find(".arriving").replaceChildren();
         const isBusy = isListing || (job !== null && !isAsked);
         find(".drop").hidden = isBusy || isAsked;
         find(".progress").hidden = !isBusy;
         find(".choose").textContent = words.choose;
+        find(".choose").classList.toggle("primary", data.is_primary);
         find(".hint").textContent = words.hint;
         find(".unfinished").textContent = job ? "" : describeUnfinished(data);
         find(".stop").textContent = job?.isStopping ? words.stopping : words.stop;
@@ -74,6 +82,7 @@ function createUpload() {
         find(".problem").textContent = "";
         beginAt(goesOn ? note.taken : 0);
         show();
+        showPhotos(job, find(".arriving"));
         find(".stop").focus();
     };
 
@@ -84,6 +93,24 @@ function createUpload() {
         job.takenBytes = job.skippedBytes = sizeOf(job.files.slice(0, file));
         job.ends = { [job.number]: file };
         sendNext(job, pack(job.files, job.taken));
+    };
+
+    /** Show some photos of each folder straight from the disk, a row for each folder. */
+    const showPhotos = async (current, strips) => {
+        strips.replaceChildren();
+        for (const [name, photos] of photosByFolder(current.files)) {
+            const row = document.createElement("div");
+            const title = Object.assign(document.createElement("strong"), { textContent: name });
+            const strip = Object.assign(document.createElement("div"), { className: "photos" });
+            row.append(title, strip);
+            strips.append(row);
+            for (const { file } of photos) {
+                if (job !== current) return;
+                const picture = await drawSmall(file);
+                if (picture) strip.append(picture);
+            }
+            if (!strip.childElementCount) row.remove();
+        }
     };
 
     const refuse = (sentence) => {
@@ -163,8 +190,19 @@ function createUpload() {
         current.ends[current.number] = current.taken.file;
         current.saved = current.ends[data.saved] ?? current.saved;
         writeNote(current);
-        if (current.isLast) end();
+        if (current.isLast) finish();
         else sendNext(current, current.packing);
+    };
+
+    const finish = () => {
+        show();
+        end();
+        lingers = true;
+        setTimeout(() => {
+            lingers = false;
+            find(".arriving").replaceChildren();
+            show();
+        }, LINGERS_FOR);
     };
 
     const end = () => {
@@ -216,6 +254,7 @@ function createUpload() {
             send = newSend;
             if (root !== newRoot) {
                 root = newRoot;
+                lingers = false;
                 attach();
             }
             if (job?.batch) takeAnswer();
@@ -273,6 +312,34 @@ function findTables(files, endings) {
         .sort((one, other) => depth(one) - depth(other) || sizeOf([other]) - sizeOf([one]))
         .slice(0, MOST_TABLES)
         .filter((file) => (bytes += sizeOf([file])) <= MOST_TABLE_BYTES);
+}
+
+/** The first photos of the first folders, by the name of their folder. */
+function photosByFolder(files) {
+    const folders = new Map();
+    for (const found of files) {
+        const name = found.path.split("/").at(-2) ?? "";
+        if (!found.file || found.isTooLarge || (!folders.has(name) && folders.size >= MOST_STRIPS)) continue;
+        const photos = folders.get(name) ?? [];
+        folders.set(name, photos);
+        if (photos.length < PHOTOS_A_STRIP) photos.push(found);
+    }
+    return folders;
+}
+
+/** A small copy of a photo as a canvas, cut to a square; null where the browser cannot show it. */
+async function drawSmall(file) {
+    try {
+        const bitmap = await createImageBitmap(file);
+        const side = Math.min(bitmap.width, bitmap.height);
+        const canvas = Object.assign(document.createElement("canvas"), { width: STRIP_SIDE, height: STRIP_SIDE });
+        const [left, top] = [(bitmap.width - side) / 2, (bitmap.height - side) / 2];
+        canvas.getContext("2d").drawImage(bitmap, left, top, side, side, 0, 0, STRIP_SIDE, STRIP_SIDE);
+        bitmap.close();
+        return canvas;
+    } catch {
+        return null;
+    }
 }
 
 /** A small JPEG of a photo in base64; empty where the browser cannot show it. */

@@ -53,6 +53,8 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
             "has_failed": bool(upload and upload.has_failed),
             "dataset": upload.after.id if upload and upload.after.version else None,
             "chosen": session.dataset_id,
+            # Beside photos that are there the way on is the primary button.
+            "is_primary": session.dataset_id is None,
             "max_files": limits().files,
             "max_file_bytes": limits().file_bytes,
             "table_endings": TABLE_ENDINGS,
@@ -203,23 +205,19 @@ def _words() -> dict[str, str]:
     """Return the component's sentences; the browser fills in the fields in braces."""
     return {
         "choose": _("Choose a folder"),
-        "hint": _("or drop it here. Each subfolder becomes a class, named after the folder."),
-        "dropped": _("My images"),
-        "listing": _("Looking through the folder …"),
-        "stop": _("Stop here and keep what has arrived"),
+        "hint": _("or drop it here. Each subfolder becomes a class."),
+        "dropped": _("My photos"),
+        "listing": _("Reading the folder …"),
+        "stop": _("Stop and keep these photos"),
         "stopping": _("Stopping …"),
-        "progress": _("Share that has arrived"),
-        "count": _("{taken} of {total} files"),
+        "progress": _("Photos added so far"),
+        "count": _("{taken} of {total} photos"),
         "megabytes": _("{taken} of {total} MB"),
         "seconds_left": _("about {count} s left"),
         "minutes_left": _("about {count} min left"),
-        "again": _(
-            "The server has not answered for a while. What has arrived is kept, and the rest is sent again until it "
-            "answers."
-        ),
+        "again": _("The server does not answer. Your photos are kept and sent again until it does."),
         "unfinished": _(
-            "{taken} of {total} files of “{name}” have arrived and are kept. Bring the same folder again to add "
-            "the rest."
+            "{taken} of {total} photos of “{name}” are added. Choose the same folder again to add the rest."
         ),
         "empty": _("There are no files in it. Choose a folder whose subfolders are the classes."),
         "too_many": _(

@@ -4,6 +4,7 @@ export default function ({ parentElement, data }) {
     const slider = parentElement.querySelector("input");
     const pictures = parentElement.querySelector(".pictures");
     parentElement.querySelector(".strength span").textContent = data.words.strength;
+    parentElement.querySelector(".strength").hidden = !data.pictures.some(({ heat }) => heat);
 
     const blend = () => {
         for (const heat of pictures.querySelectorAll(".heat")) heat.style.opacity = slider.value / 100;
@@ -18,12 +19,11 @@ export default function ({ parentElement, data }) {
 function createPicture({ photo, heat, title, caption, alt }) {
     const figure = document.createElement("figure");
     const stack = Object.assign(document.createElement("div"), { className: "stack" });
-    stack.append(
-        Object.assign(document.createElement("img"), { className: "photo", src: photo, alt }),
-        Object.assign(document.createElement("img"), { className: "heat", src: heat, alt: "" }),
-    );
+    stack.append(Object.assign(document.createElement("img"), { className: "photo", src: photo, alt }));
+    if (heat) stack.append(Object.assign(document.createElement("img"), { className: "heat", src: heat, alt: "" }));
     const words = document.createElement("figcaption");
-    words.append(Object.assign(document.createElement("strong"), { textContent: title }), caption);
+    if (title) words.append(Object.assign(document.createElement("strong"), { textContent: title }));
+    if (caption) words.append(caption);
     figure.append(stack, words);
     return figure;
 }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+from functools import partial
 
 import streamlit as st
 from PIL import Image
 
 from pages.ui.app.pictures import data_url
-from pages.ui.app.process import model_version, predictor, workspace
+from pages.ui.app.process import predictor, work_queue, workspace
+from pages.ui.app.task_progress import result_of
 from pages.ui.app.words import short_names
 from pages.ui.components.component import component
 from transfer_core.data.images.image_path import to_pixels
@@ -17,33 +20,20 @@ from transfer_core.inference.explanation import GradCam, overlay
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.types import Array
+from transfer_core.work.task import Task
 
-SHOWN_SIDE = 480  # pixels
-
-
-def show_why(run: TrainingRun, content: bytes, said: str, key: str) -> None:
-    """Draw which part of a new photo speaks for a class that the person picks.
-
-    Args:
-        run: It has a model.
-        content: The bytes of the photo's file.
-        said: The predicted class, which is picked at first.
-        key: Unique for each photo of the page.
-    """
-    class_name = choose_class(run, said, key)
-    picture = explained_photo(run.id, model_version(run.id), content, class_name)
-    show_heat([{**picture, "title": class_name, "caption": ""}], f"{key}-heat")
+SHOWN_SIDE = 640  # pixels
 
 
 def choose_class(run: TrainingRun, said: str, key: str) -> str:
     """Let the person pick the class to explain; the predicted one is picked at first."""
     names, labels = list(run.class_names), short_names(run.class_names)
     chosen = st.selectbox(
-        _("Show what speaks for"),
+        _("Explain the answer for"),
         names,
         index=names.index(said),
         format_func=lambda name: (
-            _("{name} (what it says)").format(name=labels[name]) if name == said else labels[name]
+            _("{name} (its best guess)").format(name=labels[name]) if name == said else labels[name]
         ),
         key=f"explained-class-{run.id}-{key}",
     )
@@ -56,25 +46,47 @@ def grad_cam(run_id: str, of_model: tuple[int, ...]) -> GradCam:
     return GradCam.of(predictor(run_id), workspace().run_dir(run_id))
 
 
-@st.cache_data(show_spinner=False, max_entries=60)
 def explained_photo(
     run_id: str, of_model: tuple[int, ...], content: bytes, class_name: str
 ) -> dict[str, str]:
-    """Return a photo and its heat map as `show_heat` takes them, still without title and caption."""
+    """Return a photo and its heat map as `show_heat` takes them, still without title and caption.
+
+    Raises:
+        UnfinishedTaskError: If the heat map is not there yet; its progress is drawn.
+        UnreadableImageError: If the bytes are no complete image.
+    """
+    key = (run_id, of_model, class_name, hashlib.sha256(content).digest())
+    work = partial(_explained, run_id=run_id, of_model=of_model, content=content, class_name=class_name)
+    task = work_queue().get_or_start(Task("explanation", key, work, is_light=True))
+    return result_of(task, _("Explaining …"), name="explaining")
+
+
+def _explained(
+    task: Task[dict[str, str]], run_id: str, of_model: tuple[int, ...], content: bytes, class_name: str
+) -> dict[str, str]:
+    """Return the photo and its heat map. Called by the work queue."""
     explainer = grad_cam(run_id, of_model)
     photo = predictor(run_id).decode(content)
     (heat,) = explainer.heat_maps(to_pixels(photo, explainer.image_size)[None], [class_name])
+    shown = data_url(thumbnail(photo, SHOWN_SIDE))
     return {
-        "photo": data_url(thumbnail(photo, SHOWN_SIDE)),
-        "heat": heat_url(heat),
-        "alt": _("The photo, with what speaks for {name}").format(name=class_name),
+        "photo": shown,
+        # In the shape of the photo, so that the two cover each other wherever they are fitted into.
+        "heat": heat_url(heat, photo.size),
+        "alt": _("The photo, with the parts that speak for {name}").format(name=class_name),
     }
 
 
-def heat_url(heat: Array) -> str:
-    """Return the address of a picture of a heat map in 0-1, `[height, width]`."""
+def heat_url(heat: Array, size: tuple[int, int] | None = None) -> str:
+    """Return the address of a picture of a heat map.
+
+    Args:
+        heat: In 0-1, `[height, width]`.
+        size: Width and height of the picture in pixels, by default those of the map.
+    """
     buffer = io.BytesIO()
-    Image.fromarray(overlay(heat)).save(buffer, "PNG")
+    picture = Image.fromarray(overlay(heat))
+    (picture.resize(size) if size else picture).save(buffer, "PNG")
     return data_url(buffer.getvalue(), "png")
 
 
@@ -82,8 +94,9 @@ def show_heat(pictures: list[dict[str, str]], key: str) -> None:
     """Draw photos with their heat maps and a slider for the strength of the colours.
 
     Args:
-        pictures: Of each `photo` and `heat` as addresses, `title`, `caption` and `alt`.
+        pictures: Of each `photo` and `heat` as addresses, `title`, `caption` and `alt`. Without any heat map there is
+            no slider.
         key: Of the component.
     """
-    words = {"strength": _("How strongly the colours cover the photo")}
+    words = {"strength": _("Strength of the colours")}
     component("heat")(key=key, data={"pictures": pictures, "words": words})

@@ -18,14 +18,21 @@ function createLiveCamera() {
     let isSwitchedOff = false; // by the person, who then also switches it on again
 
     const show = () => {
-        camera.find(".waiting").textContent = camera.data.words.waiting;
+        for (const name of ["waiting", "keep"]) camera.find(`.${name}`).textContent = camera.data.words[name];
+        camera.find(".keep").hidden = !camera.data.keeps_photos;
     };
 
     const attach = async () => {
+        camera.find(".keep").onclick = keepPhoto;
         camera.find(".stop").addEventListener("click", () => (isSwitchedOff = true));
         if (viewing || !camera.data.has_camera) return;
         if (!(await isCameraThere())) return camera.send("missing", true);
         if (!isSwitchedOff && (await isCameraAllowed())) camera.switchOn();
+    };
+
+    const keepPhoto = () => {
+        const content = camera.takeFrame();
+        if (content) camera.send("photo", { id: newId(), content });
     };
 
     const begin = () => {

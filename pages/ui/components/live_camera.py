@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -13,8 +14,8 @@ import streamlit as st
 from pages.ui.app.arrivals import LiveAnswer
 from pages.ui.app.page import guarded
 from pages.ui.app.process import predictor
-from pages.ui.app.run_choice import describe_run
 from pages.ui.app.session import Session, component_value
+from pages.ui.app.words import model_name
 from pages.ui.components.camera import camera_component, camera_words
 from pages.ui.components.component import sent_message
 from transfer_core.errors import UnreadableImageError
@@ -27,23 +28,26 @@ _KEY = "live-camera"
 
 
 @st.fragment
-def show_live_camera(session: Session, runs: Sequence[TrainingRun], control: str) -> None:
+def show_live_camera(
+    session: Session, runs: Sequence[TrainingRun], control: str, *, keeps_photos: bool = False
+) -> None:
     """Draw the camera with the predictions beside it. Where there is no camera, the page is drawn again without.
 
     Args:
-        session: Keeps the latest predictions, and whether there is a camera.
+        session: Keeps the latest predictions, the kept photos, and whether there is a camera.
         runs: The run to test, and optionally a second one to compare it with.
         control: Key of the control whose other options leave the camera.
+        keeps_photos: Whether there is a button that puts what the camera sees among the pasted photos.
     """
-    had_camera = session.has_camera
     live = session.live
     predictions = live.predictions if live and len(live.predictions) == len(runs) else ()
-    titles = [describe_run(run) if len(runs) > 1 else "" for run in runs]
+    titles = [model_name(run) if len(runs) > 1 else "" for run in runs]
     camera_component("live_camera")(
         key=_KEY,
         data={
             "control": control,
-            "has_camera": had_camera,
+            "has_camera": session.has_camera,
+            "keeps_photos": keeps_photos,
             "viewing": live.viewing if live else None,
             "acknowledged": live.number if live else 0,
             "answers": [
@@ -52,14 +56,24 @@ def show_live_camera(session: Session, runs: Sequence[TrainingRun], control: str
             "words": _words(),
         },
         on_frame_change=partial(guarded(_take_frame), session, runs),
+        on_photo_change=partial(keep_photo, session),
         on_missing_change=partial(_take_absence, session),
     )
-    if component_value(_KEY, "missing"):
+    if component_value(_KEY, "missing") or component_value(_KEY, "photo"):
         st.rerun()
 
 
 def _take_absence(session: Session) -> None:
     session.has_camera = False
+
+
+def keep_photo(session: Session) -> None:
+    """Put the photo that the component has just sent among the pasted photos."""
+    message = sent_message(_KEY, "photo", "id")
+    if message:
+        with suppress(binascii.Error):
+            name = _("Camera {number}").format(number=session.num_pasted + 1)
+            session.paste(message["id"], name, base64.b64decode(message["content"], validate=True))
 
 
 def _take_frame(session: Session, runs: Sequence[TrainingRun]) -> None:
@@ -92,6 +106,7 @@ def _words() -> dict[str, str]:
     return {
         **camera_words(),
         "hint": _("Show something to the camera. Nothing is kept."),
+        "keep": _("Keep this photo"),
         "waiting": _("Looking …"),
         "rate": _("{count} answers a second"),
         "insecure": _(

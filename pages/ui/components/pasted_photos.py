@@ -9,14 +9,12 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.app.session import Session
+from pages.ui.app.session import MAX_PASTED, Session
 from pages.ui.app.words import plain
 from pages.ui.components.component import component, sent_message
-from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.language import _
 
 _KEY = "pasted-photos"
-_MOST_PHOTOS = 20
 _MOST_MEGABYTES = 20
 # Browsers give this name to a picture that was copied rather than a file.
 _NAMELESS = ("", "image.png")
@@ -28,7 +26,7 @@ def show_pasted_photos(session: Session) -> None:
         key=_KEY,
         data={
             "acknowledged": session.pasted_id,
-            "room": _MOST_PHOTOS - len(session.pasted),
+            "room": MAX_PASTED - len(session.pasted),
             "maxBytes": _MOST_MEGABYTES * 10**6,
             "words": _words(),
         },
@@ -41,7 +39,7 @@ def show_pasted_photos(session: Session) -> None:
             st.button(
                 plain(photo.path),
                 icon=":material/close:",
-                help=_("Take this photo away"),
+                help=_("Remove this photo"),
                 key=f"unpaste-{photo_id}",
                 on_click=partial(_take_away, session, photo_id),
             )
@@ -58,12 +56,11 @@ def take_photo(session: Session) -> None:
     except binascii.Error:
         # Damaged on its way: reported like any other broken file.
         content = b""
-    if len(session.pasted) < _MOST_PHOTOS and len(content) <= _MOST_MEGABYTES * 10**6:
-        session.num_pasted += 1
+    if len(content) <= _MOST_MEGABYTES * 10**6:
         name = str(message["name"])
         if name in _NAMELESS:
-            name = _("Pasted {number}").format(number=session.num_pasted)
-        session.pasted[session.pasted_id] = uploaded_file(name, content)
+            name = _("Pasted {number}").format(number=session.num_pasted + 1)
+        session.paste(session.pasted_id, name, content)
 
 
 def _take_away(session: Session, photo_id: str) -> None:
@@ -73,16 +70,12 @@ def _take_away(session: Session, photo_id: str) -> None:
 def _words() -> dict[str, Any]:
     return {
         "button": _("Paste a photo"),
-        "hint": _("or press Ctrl+V (⌘V on a Mac) anywhere on this page"),
-        "waiting": _("Looking at what you pasted …"),
+        "hint": _("or press Ctrl+V (⌘V on a Mac)"),
+        "waiting": _("Reading your photo …"),
         "empty": _("The clipboard is empty. Copy a photo first, then paste it here."),
-        "notAllowed": _(
-            "The browser does not let this page read the clipboard. Press Ctrl+V (⌘V on a Mac) instead."
+        "notAllowed": _("The browser blocks the clipboard. Press Ctrl+V (⌘V on a Mac) instead."),
+        "tooMany": _("At most {limit} pasted photos fit here. Remove some first.").format(limit=MAX_PASTED),
+        "tooLarge": _("The photo is larger than {limit} MB. Drop it as a file instead.").format(
+            limit=_MOST_MEGABYTES
         ),
-        "tooMany": _("At most {limit} pasted photos fit here. Take some away first.").format(
-            limit=_MOST_PHOTOS
-        ),
-        "tooLarge": _(
-            "The pasted photo is larger than {limit} MB. Save it as a file and drop it here instead."
-        ).format(limit=_MOST_MEGABYTES),
     }

@@ -98,7 +98,7 @@ def _show_form(session: Session, dataset: ImageDataset | None) -> None:
             MOST_PHOTOS,
             DEFAULT_NUM_PHOTOS,
             step=_STEP,
-            help=_("Blurred frames and frames that show the same are left out."),
+            help=_("Blurred and repeated frames are skipped."),
         )
         submitted = st.form_submit_button(
             _("Add photos from this video"), icon=":material/movie:", type="primary"

@@ -361,6 +361,6 @@ def _throw_away(dataset: ImageDataset, ids: Sequence[str]) -> None:
 def _show_left_out(found: Unlabelled) -> None:
     files = [(file.name, file.reason) for file in found.photos.left_out if not file.is_expected]
     if files:
-        title = plural("{count} file was left out", "{count} files were left out", len(files))
+        title = plural("{count} file was not added", "{count} files were not added", len(files))
         with st.expander(title, icon=":material/rule:"):
             show_left_out_files(files, "unlabelled-left-out")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.process import limits_version, rejection
 from pages.ui.app.session import Session, widget_value
-from pages.ui.results.photo_sets import photo_sets
+from pages.ui.results.photo_sets import PhotoSet, show_not_evaluated
 from pages.ui.results.plots import show_coverage, show_reliability
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.outcomes import (
@@ -23,7 +23,7 @@ from transfer_core.evaluation.outcomes import (
 from transfer_core.inference.calibration import MIN_IMAGES as MIN_IMAGES_TO_CALIBRATE
 from transfer_core.inference.rejection import DEFAULT_SHARE, REJECTION_FILE, Rejection
 from transfer_core.inference.rejection import MIN_IMAGES as MIN_IMAGES_TO_REFUSE
-from transfer_core.language import _
+from transfer_core.language import _, percent
 from transfer_core.locks import changing
 from transfer_core.runs.training_run import TrainingRun
 
@@ -34,20 +34,19 @@ _COVERAGES: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
 _ERRORS: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2)
 
 
-def show_certainty(session: Session, run: TrainingRun) -> None:
+def show_certainty(session: Session, run: TrainingRun, sets: Mapping[str, PhotoSet]) -> None:
     """Draw calibration and limits of a run."""
-    sets = photo_sets(run)
     if "validation" not in sets:
-        st.info(_("This run has not been checked on photos yet."), icon=":material/info:")
+        show_not_evaluated()
         return
     evaluation = sets["validation"].evaluation()
-    st.subheader(_("Can you trust its confidence?"), anchor=False, help=explain("calibration"))
+    st.header(_("Can you trust its confidence?"), anchor=False, help=explain("calibration"))
     _show_calibration(evaluation)
-    st.subheader(_("When it says “I don't know”"), anchor=False, help=explain("i don't know"))
+    st.header(_("When it says “I don't know”"), anchor=False, help=explain("i don't know"))
     thresholds = rejection(run.id)
     if thresholds is None:
         st.info(
-            _("This was not measured when the model was trained. Train again to get it."),
+            _("This model was trained without it. Train again to get it."),
             icon=":material/info:",
         )
         return
@@ -55,35 +54,22 @@ def show_certainty(session: Session, run: TrainingRun) -> None:
 
 
 def _show_calibration(evaluation: Evaluation) -> None:
-    sure = sum(evaluation.measured_confidences) / evaluation.num_images
-    st.markdown(
-        _(
-            "On photos new to it, it is **{sure:.0%} sure** on average and **right on {right:.0%}**. "
-            "{verdict}"
-        ).format(sure=sure, right=evaluation.accuracy, verdict=_verdict(sure - evaluation.accuracy))
-    )
-    with st.container(horizontal=True):
+    confidence = sum(evaluation.measured_confidences) / evaluation.num_images
+    text = _("Its confidence is **{confidence}** on average, and **{accuracy}** of its answers are correct.")
+    text = text.format(confidence=percent(confidence), accuracy=percent(evaluation.accuracy))
+    st.markdown(f"{text} {_verdict(confidence - evaluation.accuracy)}")
+    show_reliability(evaluation)
+    with st.expander(_("Details"), icon=":material/straighten:"):
+        _show_calibration_details(evaluation)
+
+
+def _show_calibration_details(evaluation: Evaluation) -> None:
+    with st.container(horizontal=True, key="facts-calibration"):
+        st.metric(_("Calibration error (ECE)"), percent(evaluation.ece, digits=1), help=explain("ece"))
         st.metric(
-            _("Calibration error (ECE)"),
-            f"{evaluation.ece:.1%}",
-            help=explain("ece"),
-            border=True,
-            height="stretch",
+            _("Before calibration"), percent(evaluation.uncalibrated_ece, digits=1), help=explain("ece")
         )
-        st.metric(
-            _("Before calibration"),
-            f"{evaluation.uncalibrated_ece:.1%}",
-            help=explain("ece"),
-            border=True,
-            height="stretch",
-        )
-        st.metric(
-            _("Temperature"),
-            f"{evaluation.temperature:.2f}",
-            help=explain("temperature"),
-            border=True,
-            height="stretch",
-        )
+        st.metric(_("Temperature"), f"{evaluation.temperature:.2f}", help=explain("temperature"))
     if evaluation.num_images < MIN_IMAGES_TO_CALIBRATE:
         st.caption(
             _("With fewer than {count} photos the confidence is not adjusted.").format(
@@ -92,52 +78,40 @@ def _show_calibration(evaluation: Evaluation) -> None:
         )
     elif evaluation.num_images < _MANY_IMAGES:
         st.caption(
-            _("Measured on {count} photos only, so the line moves by chance.").format(
-                count=evaluation.num_images
-            )
+            _("With only {count} photos the line is partly chance.").format(count=evaluation.num_images)
         )
     if evaluation.is_cross_fitted:
-        st.caption(_("Each photo is measured with a temperature that was fitted on the other photos."))
+        st.caption(_("The temperature for each photo was fitted on the other photos."))
     elif evaluation.is_fitted_here and evaluation.temperature != 1.0:
-        st.caption(
-            _("The same photos set the temperature: too few are different. The real gap is probably larger.")
-        )
+        st.caption(_("The same photos also set the temperature. The real error is probably larger."))
     elif evaluation.is_fitted_here and evaluation.num_images >= MIN_IMAGES_TO_CALIBRATE:
-        st.caption(_("A temperature would not make it more reliable, so none is used."))
-    show_reliability(evaluation)
+        st.caption(_("Calibration would not help here, so none is used."))
 
 
 def _verdict(gap: float) -> str:
     if abs(gap) <= _WELL:
         return _("That fits well.")
-    return _("It is too sure of itself.") if gap > 0 else _("It could be surer of itself.")
+    return _("It is too confident.") if gap > 0 else _("It could be more confident.")
 
 
 def _show_thresholds(run: TrainingRun, evaluation: Evaluation, thresholds: Rejection) -> None:
-    st.markdown(
-        _(
-            "A model picks one of its classes for any photo. With these two limits it can say “I don't know”. "
-            "They are saved with the model."
-        )
-    )
+    st.markdown(_("Two limits let it say “I don't know” to photos. They are saved with the model."))
     left, right = st.columns(2)
     with left:
         _choose_share(run, evaluation, thresholds)
     with right:
-        _choose_sureness(run, evaluation, thresholds)
+        _choose_min_probability(run, evaluation, thresholds)
     given = answered(evaluation, thresholds)
     coverage = len(given) / evaluation.num_images
     accuracy = sum(outcome.is_right for outcome in given) / len(given) if given else math.nan
     st.markdown(
-        _(
-            "Of photos like yours, **{share:.0%} get an answer**, and **{right:.0%} of the answers are right**."
-        ).format(share=coverage, right=accuracy)
+        _("**{share}** of photos get an answer, and **{accuracy}** of the answers are correct.").format(
+            share=percent(coverage), accuracy=percent(accuracy)
+        )
         if given
         else _("With these limits no photo gets an answer.")
     )
-    st.caption(
-        _("Measured on photos it had not learned from. Photos from another place may get fewer answers.")
-    )
+    st.caption(_("Measured on photos it had not seen. Photos from another place may get fewer answers."))
     if given:
         show_coverage(coverage_curve(evaluation), (coverage, accuracy))
 
@@ -149,17 +123,19 @@ def _choose_share(run: TrainingRun, evaluation: Evaluation, thresholds: Rejectio
     ]
     if len(familiarities) < MIN_IMAGES_TO_REFUSE:
         st.caption(
-            _("Rejecting unfamiliar photos needs at least {count} photos to measure it on.").format(
+            _("To reject unfamiliar things it needs at least {count} photos.").format(
                 count=MIN_IMAGES_TO_REFUSE
             )
         )
         return
     key = _key("familiar-share", run)
     st.select_slider(
-        _("How strictly to reject unfamiliar things: share of familiar photos kept"),
+        _("How strictly to reject unfamiliar things"),
         _SHARES,
         value=_nearest(_SHARES, thresholds.familiar_share),
-        format_func=lambda share: _("never reject") if share >= 1 else f"{share:.0%}",
+        format_func=lambda share: (
+            _("never") if share >= 1 else _("keep {share}").format(share=percent(share))
+        ),
         help=explain("familiarity"),
         key=key,
         on_change=guarded(_save),
@@ -167,16 +143,16 @@ def _choose_share(run: TrainingRun, evaluation: Evaluation, thresholds: Rejectio
     )
 
 
-def _choose_sureness(run: TrainingRun, evaluation: Evaluation, thresholds: Rejection) -> None:
+def _choose_min_probability(run: TrainingRun, evaluation: Evaluation, thresholds: Rejection) -> None:
     """Let the person choose the smallest probability, by coverage or by error rate."""
-    by_error = st.toggle(_("Choose by the share of wrong answers"), key=f"by-error-{run.id}")
+    by_error = st.toggle(_("Choose by wrong answers"), key=f"by-error-{run.id}")
     choices = _COVERAGES
     probability: Callable[[Evaluation, float], float] = probability_for_coverage
     if by_error:
         choices, probability = _ERRORS[::-1], probability_for_error
-        label = _("Not sure enough: at most this share of answers wrong")
+        label = _("Wrong answers, at most")
     else:
-        label = _("Not sure enough: answer this share of photos, the surest")
+        label = _("Photos that get an answer, the most certain ones")
     options = {probability(evaluation, choice): choice for choice in choices}
     now = _nearest(tuple(options), thresholds.min_probability)
     key = _key("most-errors" if by_error else "sure-coverage", run)
@@ -184,7 +160,7 @@ def _choose_sureness(run: TrainingRun, evaluation: Evaluation, thresholds: Rejec
         label,
         choices,
         value=options[now],
-        format_func=lambda share: _("all") if share >= 1 else f"{share:.0%}",
+        format_func=lambda share: _("all") if share >= 1 else percent(share),
         help=None if by_error else explain("coverage"),
         key=key,
         on_change=guarded(_save),

@@ -11,7 +11,7 @@ from pages.ui.app.task_progress import result_of
 from pages.ui.app.tasks import learning_curve_of, start_learning_curve
 from pages.ui.app.words import plain
 from transfer_core.evaluation.learning_curve import LearningCurve, enough_sentences
-from transfer_core.language import _
+from transfer_core.language import _, percent, percent_range
 from transfer_core.runs.corrections import dataset_of
 from transfer_core.runs.run_learning_curve import MeasuredCurve, can_be_measured, stored_curve
 from transfer_core.runs.training_run import TrainingRun
@@ -29,7 +29,7 @@ def show_learning_curve(run: TrainingRun) -> None:
     dataset = dataset_of(workspace(), run)
     if dataset is None or not can_be_measured(run):
         return
-    st.subheader(_("Do you have enough photos?"), anchor=False)
+    st.header(_("Do you have enough photos?"), anchor=False)
     measured = stored_curve(run, dataset)
     if measured is None:
         task = learning_curve_of(run.id, dataset.version)
@@ -66,6 +66,7 @@ def _show_chart(curve: LearningCurve) -> None:
     accuracies = [point.accuracy for point in curve.points]
     lowest = [point.interval[0] for point in curve.points]
     highest = [point.interval[1] for point in curve.points]
+    shares = [step / 10 for step in range(11)]
     figure = go.Figure(
         [
             go.Scatter(
@@ -84,7 +85,7 @@ def _show_chart(curve: LearningCurve) -> None:
                 line={"color": _COLOR, "width": 2.5},
                 marker={"size": 8},
                 hovertext=[
-                    _("{count} photos: {accuracy:.0%}").format(count=count, accuracy=accuracy)
+                    _("{count} photos: {accuracy}").format(count=count, accuracy=percent(accuracy))
                     for count, accuracy in zip(counts, accuracies, strict=True)
                 ],
                 hoverinfo="text",
@@ -101,11 +102,12 @@ def _show_chart(curve: LearningCurve) -> None:
         yaxis={
             "title": _("accuracy"),
             "range": [max(min(lowest) - 0.05, 0), 1.02],
-            "tickformat": ".0%",
+            "tickvals": shares,
+            "ticktext": [percent(share) for share in shares],
         },
     )
-    described = _("With {fewest} photos accuracy is {first:.0%}, with {most} photos {last:.0%}.").format(
-        first=accuracies[0], fewest=counts[0], last=accuracies[-1], most=counts[-1]
+    described = _("With {fewest} photos accuracy is {first}, with {most} photos {last}.").format(
+        first=percent(accuracies[0]), fewest=counts[0], last=percent(accuracies[-1]), most=counts[-1]
     )
     st.plotly_chart(figure, key="learning-curve-chart", config={"displayModeBar": False}, alt=described)
 
@@ -115,13 +117,8 @@ def _show_table(curve: LearningCurve) -> None:
         pd.DataFrame(
             {
                 _("Training photos"): [point.num_images for point in curve.points],
-                _("Accuracy"): [f"{point.accuracy:.0%}" for point in curve.points],
-                _("95 % confidence interval"): [
-                    _("{lowest:.0%} to {highest:.0%}").format(
-                        lowest=point.interval[0], highest=point.interval[1]
-                    )
-                    for point in curve.points
-                ],
+                _("Accuracy"): [percent(point.accuracy) for point in curve.points],
+                _("95 % confidence interval"): [percent_range(*point.interval) for point in curve.points],
             }
         ),
         hide_index=True,

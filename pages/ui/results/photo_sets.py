@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
@@ -29,14 +30,23 @@ class PhotoSet:
     Args:
         name: `"validation"`, `"train"`, `"test"` or `"new"`.
         title: On screen.
-        evaluation: Returns the scores, or draws the progress of the scoring and ends this part of the page.
+        score: Returns the scores, or draws the progress of the scoring and ends this part of the page. It takes the
+            name that begins the keys of the progress.
         dataset: The current version of the photos; None if they were deleted.
     """
 
     name: str
     title: str
-    evaluation: Callable[[], Evaluation]
+    score: Callable[[str], Evaluation]
     dataset: ImageDataset | None
+
+    def evaluation(self, name: str = "") -> Evaluation:
+        """Return the scores, or draw the progress of the scoring and end this part of the page.
+
+        Args:
+            name: Begins the keys of the progress, which may be drawn once for each name.
+        """
+        return self.score(name or f"score-{self.name}")
 
 
 def photo_sets(run: TrainingRun) -> dict[str, PhotoSet]:
@@ -49,22 +59,24 @@ def photo_sets(run: TrainingRun) -> dict[str, PhotoSet]:
     except WorkspaceError as error:
         st.warning(plain(str(error)), icon=":material/warning:")
     if stored is not None and (stored.has_probabilities or dataset is None):
-        title = _("Cross-validation") if stored.num_folds > 1 else _("Validation")
-        sets["validation"] = PhotoSet("validation", title, lambda: stored, dataset)
+        title = _("Cross-validation") if stored.num_folds > 1 else _("Validation photos")
+        sets["validation"] = PhotoSet("validation", title, lambda _name: stored, dataset)
     elif dataset is not None:
-        sets["validation"] = _split_set(run, dataset, "validation", _("Validation"))
+        sets["validation"] = _split_set(run, dataset, "validation", _("Validation photos"))
     if dataset is not None:
-        try:
-            if split_images(run, dataset, "train"):
-                sets["train"] = _split_set(run, dataset, "train", _("Training"))
+        # A run of version 0.1 did not record what it learned from.
+        with suppress(WorkspaceError):
             if split_images(run, dataset, "test"):
-                # What the model never met says most, so it is shown first.
-                sets = {"test": _split_set(run, dataset, "test", _("Test folder")), **sets}
-        except WorkspaceError:
-            # A run of version 0.1, which did not note what it learned from.
-            sets.pop("train", None)
+                sets["test"] = _split_set(run, dataset, "test", _("Test folder"))
+            if split_images(run, dataset, "train"):
+                sets["train"] = _split_set(run, dataset, "train", _("Training photos"))
     with_new_photos(run, sets, dataset)
     return sets
+
+
+def show_not_evaluated() -> None:
+    """Draw that a run has no scores and no photos to score it on."""
+    st.info(_("There are no photos to evaluate this model on."), icon=":material/info:")
 
 
 def with_new_photos(run: TrainingRun, sets: dict[str, PhotoSet], learned_from: ImageDataset | None) -> None:
@@ -78,8 +90,8 @@ def with_new_photos(run: TrainingRun, sets: dict[str, PhotoSet], learned_from: I
         sets["new"] = PhotoSet(
             "new",
             _("Your test photos"),
-            lambda: _scores(
-                "new",
+            lambda name: _scores(
+                name,
                 new_photos_scoring(
                     run.id, dataset.id, dataset.version, learned_from.version if learned_from else 0
                 ),
@@ -88,23 +100,25 @@ def with_new_photos(run: TrainingRun, sets: dict[str, PhotoSet], learned_from: I
         )
 
 
-def choose_set(sets: dict[str, PhotoSet]) -> PhotoSet:
-    """Let the person pick a set; the first is picked at the start."""
+def choose_set(sets: Mapping[str, PhotoSet], key: str) -> PhotoSet:
+    """Let the person pick a set; the first is picked at the start.
+
+    Args:
+        sets: By name.
+        key: Of the control.
+    """
     names = list(sets)
-    chosen = names[0]
-    if len(names) > 1:
-        chosen = (
-            st.segmented_control(
-                _("On which photos"),
-                names,
-                default=names[0],
-                required=True,
-                format_func=lambda name: sets[name].title,
-                key="results-set",
-            )
-            or names[0]
-        )
-    return sets[chosen]
+    if len(names) == 1:
+        return sets[names[0]]
+    chosen = st.selectbox(
+        _("Photos"),
+        names,
+        format_func=lambda name: sets[name].title,
+        key=key,
+        label_visibility="collapsed",
+        width=165,
+    )
+    return sets[str(chosen)]
 
 
 def dataset_of(run: TrainingRun) -> ImageDataset | None:
@@ -116,8 +130,10 @@ def dataset_of(run: TrainingRun) -> ImageDataset | None:
 
 
 def _split_set(run: TrainingRun, dataset: ImageDataset, name: Split, title: str) -> PhotoSet:
-    return PhotoSet(name, title, lambda: _scores(name, split_scoring(run.id, name, dataset.version)), dataset)
+    return PhotoSet(
+        name, title, lambda key: _scores(key, split_scoring(run.id, name, dataset.version)), dataset
+    )
 
 
-def _scores(name: str, task: Task[Evaluation]) -> Evaluation:
-    return result_of(task, _("Looking at the photos …"), name=f"score-{name}")
+def _scores(key: str, task: Task[Evaluation]) -> Evaluation:
+    return result_of(task, _("Scoring the photos …"), name=key)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,7 +13,7 @@ from pages.ui.app.words import short_names
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.metrics import Curve
 from transfer_core.inference.calibration import reliability
-from transfer_core.language import _
+from transfer_core.language import _, percent
 
 _MOST_POINTS = 300
 _PLAIN = {"displayModeBar": False}
@@ -22,96 +21,6 @@ _PLAIN = {"displayModeBar": False}
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a9a9e", "#b8a900")
 _DASHES = ("solid", "dash", "dot")
 _MARGIN = {"l": 0, "r": 0, "t": 10, "b": 0}
-
-
-def show_confusion_matrix(evaluation: Evaluation, *, as_rates: bool, key: str) -> tuple[str, str] | None:
-    """Draw the confusion matrix.
-
-    Args:
-        evaluation: Of one set of photos.
-        as_rates: Show shares of each row instead of counts.
-        key: Unique for each set of photos.
-
-    Returns:
-        The true and the predicted class of the cell that was clicked; None if none was.
-    """
-    names, counts = evaluation.class_names, evaluation.confusion_matrix
-    shares = [[count / max(sum(row), 1) for count in row] for row in counts]
-    places = list(range(len(names)))
-    cells = [(row, column) for row in places for column in places]
-    # Squares that can be clicked: Plotly selects points, and a heatmap has none.
-    figure = go.Figure(
-        [
-            go.Heatmap(
-                z=shares,
-                x=places,
-                y=places,
-                text=[
-                    [_cell_text(counts[row][column], shares[row][column], as_rates) for column in places]
-                    for row in places
-                ],
-                texttemplate="%{text}",
-                textfont={"size": 14},
-                colorscale="Teal",
-                zmin=0,
-                zmax=1,
-                showscale=False,
-                xgap=2,
-                ygap=2,
-                hoverinfo="skip",
-            ),
-            go.Scatter(
-                x=[column for _row, column in cells],
-                y=[row for row, _column in cells],
-                mode="markers",
-                marker={"symbol": "square", "size": 40, "color": "rgba(0,0,0,0.004)"},
-                selected={"marker": {"color": "rgba(230,159,0,0.45)"}},
-                unselected={"marker": {"opacity": 1.0}},
-                hovertext=[
-                    _("{true}, taken for {said}: {count}").format(
-                        true=escape(names[row]), said=escape(names[column]), count=counts[row][column]
-                    )
-                    for row, column in cells
-                ],
-                hoverinfo="text",
-            ),
-        ]
-    )
-    labels = {
-        "tickvals": places,
-        "ticktext": [escape(label) for label in short_names(names).values()],
-        "showgrid": False,
-        "zeroline": False,
-    }
-    edge = [-0.5, len(names) - 0.5]
-    figure.update_layout(
-        height=130 + 48 * len(names),
-        margin=_MARGIN,
-        showlegend=False,
-        clickmode="event+select",
-        # The nearest middle of a square, wherever in it the click is.
-        hoverdistance=-1,
-        dragmode=False,
-        xaxis={"title": _("what the network said"), "range": edge, **labels},
-        yaxis={"title": _("what it is"), "range": edge[::-1], **labels},
-    )
-    num_right = sum(counts[place][place] for place in places)
-    described = _("{right} of {count} images are on the diagonal, that is, right.").format(
-        right=num_right, count=evaluation.num_images
-    )
-    chosen: Any = st.plotly_chart(
-        figure, key=key, config=_PLAIN, alt=described, on_select="rerun", selection_mode="points"
-    )
-    points = chosen.selection.points if chosen else []
-    if not points:
-        return None
-    return names[int(points[0]["y"])], names[int(points[0]["x"])]
-
-
-def _cell_text(count: int, share: float, as_rates: bool) -> str:
-    if not count:
-        return "·"
-    return f"{share:.0%}" if as_rates else str(count)
 
 
 def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, key: str) -> None:
@@ -137,8 +46,8 @@ def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, k
         height=380,
         margin=_MARGIN,
         legend={"orientation": "h", "y": -0.22, "yanchor": "top"},
-        xaxis={"title": x_title, "range": [-0.02, 1.02], "tickformat": ".0%"},
-        yaxis={"title": y_title, "range": [-0.02, 1.05], "tickformat": ".0%"},
+        xaxis={"title": x_title, "range": [-0.02, 1.02], **_percent_ticks(5)},
+        yaxis={"title": y_title, "range": [-0.02, 1.05], **_percent_ticks(10)},
     )
     described = "; ".join(f"{name}: {curve.area:.2f}" for name, curve in curves.items())
     st.plotly_chart(figure, key=key, config=_PLAIN, alt=described)
@@ -153,9 +62,9 @@ def _thinned(values: Sequence[float]) -> list[float]:
 def show_reliability(evaluation: Evaluation) -> None:
     """Draw accuracy against confidence, before and after temperature scaling."""
     is_scaled = evaluation.temperature != 1.0
-    lines = [(_("as shown"), evaluation.measured_confidences, "solid", _COLORS[0])]
+    lines = [(_("after calibration"), evaluation.measured_confidences, "solid", _COLORS[0])]
     if is_scaled:
-        lines.insert(0, (_("before"), evaluation.uncalibrated_confidences, "dot", _COLORS[1]))
+        lines.insert(0, (_("before calibration"), evaluation.uncalibrated_confidences, "dot", _COLORS[1]))
     figure = go.Figure(
         go.Scatter(
             x=[0, 1],
@@ -176,8 +85,8 @@ def show_reliability(evaluation: Evaluation) -> None:
             line={"dash": dash, "color": color, "width": 2.5},
             marker={"size": [6 + 18 * (one.num_images / evaluation.num_images) ** 0.5 for one in bins]},
             hovertext=[
-                _("{count} photos, {sure:.0%} sure, {right:.0%} right").format(
-                    count=one.num_images, sure=one.confidence, right=one.accuracy
+                _("{count} photos, confidence {confidence}, {accuracy} correct").format(
+                    count=one.num_images, confidence=percent(one.confidence), accuracy=percent(one.accuracy)
                 )
                 for one in bins
             ],
@@ -187,10 +96,10 @@ def show_reliability(evaluation: Evaluation) -> None:
         height=380,
         margin=_MARGIN,
         legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
-        xaxis={"title": _("how sure it is"), "range": [-0.02, 1.05], "tickformat": ".0%"},
-        yaxis={"title": _("how often it is right"), "range": [-0.05, 1.08], "tickformat": ".0%"},
+        xaxis={"title": _("confidence"), "range": [-0.02, 1.05], **_percent_ticks(5)},
+        yaxis={"title": _("accuracy"), "range": [-0.05, 1.08], **_percent_ticks(10)},
     )
-    described = _("The gap to the ideal line is {gap:.1%} on average.").format(gap=evaluation.ece)
+    described = _("The average gap to the ideal line is {gap}.").format(gap=percent(evaluation.ece, digits=1))
     st.plotly_chart(figure, key="reliability", config=_PLAIN, alt=described)
 
 
@@ -207,7 +116,7 @@ def show_coverage(points: Sequence[tuple[float, float]], chosen: tuple[float, fl
                 x=_thinned([point[0] for point in points]),
                 y=_thinned([point[1] for point in points]),
                 mode="lines",
-                name=_("if it answers only when surest"),
+                name=_("if it answers only when most confident"),
                 line={"color": _COLORS[0], "width": 2.5, "shape": "hv"},
             ),
             go.Scatter(
@@ -224,14 +133,20 @@ def show_coverage(points: Sequence[tuple[float, float]], chosen: tuple[float, fl
         height=320,
         margin=_MARGIN,
         legend={"orientation": "h", "y": -0.25, "yanchor": "top"},
-        xaxis={"title": _("share of photos that get an answer"), "range": [0, 1.02], "tickformat": ".0%"},
+        xaxis={"title": _("share of photos that get an answer"), "range": [0, 1.02], **_percent_ticks(5)},
         yaxis={
-            "title": _("answers that are right"),
+            "title": _("correct answers"),
             "range": [max(lowest - 0.1, 0), 1.02],
-            "tickformat": ".0%",
+            **_percent_ticks(10),
         },
     )
     described = _(
-        "Now {share:.0%} of the photos get an answer, and {right:.0%} of the answers are right."
-    ).format(share=chosen[0], right=chosen[1])
+        "Now {share} of the photos get an answer, and {accuracy} of the answers are correct."
+    ).format(share=percent(chosen[0]), accuracy=percent(chosen[1]))
     st.plotly_chart(figure, key="coverage", config=_PLAIN, alt=described)
+
+
+def _percent_ticks(num_steps: int) -> dict[str, list[float] | list[str]]:
+    """Return the ticks of an axis from 0 to 1, labelled as all percentages on screen are."""
+    shares = [step / num_steps for step in range(num_steps + 1)]
+    return {"tickvals": shares, "ticktext": [percent(share) for share in shares]}

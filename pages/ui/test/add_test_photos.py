@@ -1,33 +1,27 @@
-"""The ways to add photos on the Test page."""
+"""The ways to try a model on the Test page, and the photos that a person brings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.uploads import archive_field, folder_field, has_too_many
-from pages.ui.components.gallery import IMAGES_A_PAGE
 from pages.ui.components.pasted_photos import show_pasted_photos
-from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.limits import limits
-from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.open_source import open_archive
 from transfer_core.data.sources.upload import uploaded_file
-from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
-from transfer_core.runs.training_run import TrainingRun
 
 
 @dataclass(frozen=True)
 class UnlabelledPhotos:
-    """Photos to classify, each read only when it is needed.
+    """Many photos to classify, each read only when it is needed.
 
     Args:
         key: Identifies the uploads.
@@ -43,19 +37,6 @@ class UnlabelledPhotos:
         """Return whether there are any."""
         return bool(self.files or self.archive)
 
-    @property
-    def are_many(self) -> bool:
-        """Whether to draw a table instead of a card for each."""
-        return self.archive is not None or len(self.files) > IMAGES_A_PAGE
-
-    def with_pasted(self, pasted: Mapping[str, ImportedFile]) -> UnlabelledPhotos:
-        """Return a copy with photos from the clipboard added."""
-        return replace(
-            self,
-            key=(*self.key, *pasted),
-            files=[*self.files, *pasted.values()],
-        )
-
     @contextmanager
     def opened(self) -> Iterator[Sequence[ImportedFile]]:
         """Open the archive, if there is one, and yield the files.
@@ -70,82 +51,70 @@ class UnlabelledPhotos:
             yield files
 
 
-def choose_way() -> str:
-    """Let the person pick a way: `"few"`, `"many"`, `"snapshot"` or `"live"`."""
+def choose_way(session: Session) -> tuple[str, str]:
+    """Let the person pick a way: `"live"`, `"photos"`, `"game"` or `"many"`.
+
+    Returns:
+        The way, and the key of the control, which differs for a browser without a camera.
+    """
     ways = {
-        "few": _("Photos"),
-        "many": _("A folder or zip"),
-        "snapshot": _("Take a photo"),
-        "live": _("Live camera"),
+        "live": _("Camera"),
+        "photos": _("Photos"),
+        "game": _("Guess first"),
+        "many": _("Folder"),
     }
+    key = "test-way" if session.has_camera else "test-way-without-camera"
     way = st.segmented_control(
-        _("What to test it on"),
+        _("How to test it"),
         list(ways),
-        default="few",
+        default="live" if session.has_camera else "photos",
         required=True,
         format_func=ways.__getitem__,
-        key="test-way",
+        key=key,
+        label_visibility="collapsed",
     )
-    return str(way)
+    return str(way), key
 
 
-def collect_photos(session: Session, run: TrainingRun, way: str) -> UnlabelledPhotos:
-    """Let the person upload, paste or take photos, or use the test photos of a sample.
+def collect_photos(session: Session) -> dict[str, ImportedFile]:
+    """Let the person drop or paste photos, and return them by id, the latest first.
 
     Args:
-        session: Keeps the pasted photos.
-        run: Its sample, if it was trained on one, offers test photos.
-        way: `"few"`, `"many"` or `"snapshot"`.
+        session: Keeps the pasted photos, and in which order photos came.
     """
-    if way == "many":
-        return _folder_or_archive()
-    if way == "snapshot":
-        snapshot = st.camera_input(
-            _("Take a photo"), help=_("Works on this computer, or over https."), width=480
+    left, right = st.columns([3, 2], vertical_alignment="center")
+    with left:
+        uploads = st.file_uploader(
+            _("Drop photos here"),
+            accept_multiple_files=True,
+            max_upload_size=limits().file_mb,
+            key="new-photos",
+            label_visibility="collapsed",
         )
-        return _uploads([snapshot], _("Camera")) if snapshot else UnlabelledPhotos()
-    files = st.file_uploader(
-        _("Drop new photos here"),
-        accept_multiple_files=True,
-        max_upload_size=limits().file_mb,
-        key="new-photos",
-    )
-    show_pasted_photos(session)
-    return _uploads(files).with_pasted(session.pasted) or _sample_photos(run)
+    with right:
+        show_pasted_photos(session)
+    if has_too_many(uploads):
+        uploads = []
+    photos = {**session.pasted, **{upload.file_id: as_file(upload) for upload in uploads}}
+    arrived = [photo_id for photo_id in session.brought if photo_id in photos]
+    session.brought = [*arrived, *(photo_id for photo_id in photos if photo_id not in arrived)]
+    return {photo_id: photos[photo_id] for photo_id in reversed(session.brought)}
 
 
-def _folder_or_archive() -> UnlabelledPhotos:
+def collect_many_photos() -> UnlabelledPhotos:
+    """Let the person upload a folder or an archive."""
     left, right = st.columns(2)
     with left:
         files = folder_field("many-folder")
     with right:
         archive = archive_field(_("A zip or tar file"), "many-archive")
-    return UnlabelledPhotos((archive.file_id,), archive=archive) if archive else _uploads(files)
-
-
-def _uploads(files: Sequence[UploadedFile], name: str = "") -> UnlabelledPhotos:
+    if archive:
+        return UnlabelledPhotos((archive.file_id,), archive=archive)
     if has_too_many(files):
         return UnlabelledPhotos()
-    return UnlabelledPhotos(
-        tuple(file.file_id for file in files),
-        [replace(uploaded_file(name or file.name, b""), read=file.getvalue) for file in files],
-    )
+    return UnlabelledPhotos(tuple(file.file_id for file in files), [as_file(file) for file in files])
 
 
-def _sample_photos(run: TrainingRun) -> UnlabelledPhotos:
-    sample_name = _sample_name(run)
-    if sample_name is None:
-        return UnlabelledPhotos()
-    if not st.toggle(
-        _("Use the pictures of the sample that were kept aside"),
-        help=_("The model has never seen these."),
-    ):
-        return UnlabelledPhotos()
-    return UnlabelledPhotos(("sample", sample_name), get_sample(sample_name).new_files())
-
-
-def _sample_name(run: TrainingRun) -> str | None:
-    try:
-        return ImageDataset.load(workspace(), run.dataset_id).sample
-    except TransferStudioError:
-        return None
+def as_file(upload: UploadedFile) -> ImportedFile:
+    """Return an upload as a file that is read only when it is needed."""
+    return replace(uploaded_file(upload.name, b""), read=upload.getvalue)

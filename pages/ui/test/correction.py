@@ -1,4 +1,4 @@
-"""Correcting a prediction: the photo joins the dataset with its right label, for the next training."""
+"""Correcting an answer: the photo joins the training photos with its right class, for the next training."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from transfer_core.runs.training_run import TrainingRun
 
 
 def show_correction(
-    session: Session, run: TrainingRun, name: str, content: bytes, said: str | None, number: int
+    session: Session, run: TrainingRun, name: str, content: bytes, said: str | None, key: str
 ) -> None:
-    """Draw the form to correct the label of a photo, or the result of the correction.
+    """Draw the form to correct the class of a photo, or the result of the correction.
 
     Args:
         session: Keeps the corrections.
@@ -27,18 +27,16 @@ def show_correction(
         name: Of the photo.
         content: The bytes of its file.
         said: The predicted class; None if the photo was rejected.
-        number: Unique for each photo of the page.
+        key: Unique for each photo of the page.
     """
     photo_id = f"{run.dataset_id}-{hashlib.sha256(content).hexdigest()}"
     if photo_id in session.corrections:
-        _show_thanks(session, run, session.corrections[photo_id], number)
+        _show_thanks(session, run, session.corrections[photo_id], key)
         return
-    with st.popover(_("This is wrong"), icon=":material/thumb_down:", type="tertiary"):
+    with st.expander(_("Is this wrong?"), icon=":material/thumb_down:"):
         dataset = dataset_of(workspace(), run)
         if dataset is None:
-            st.markdown(
-                _("The images that this model learned from are gone, so the photo cannot be put among them.")
-            )
+            st.markdown(_("The training photos were deleted, so this one cannot join them."))
             return
         labels = short_names(dataset.class_names)
         class_name = st.selectbox(
@@ -48,16 +46,14 @@ def show_correction(
             format_func=lambda name: labels.get(name, name),
             placeholder=_("Choose a class, or type a new one"),
             accept_new_options=True,
-            key=f"right-class-{number}-{photo_id}",
-        )
-        st.caption(
-            _("The photo is put among the images of this model. The model learns from it the next time.")
+            key=f"right-class-{key}-{photo_id}",
         )
         if st.button(
-            _("Put it among the images"),
-            type="primary",
+            _("Add to the training photos"),
+            icon=":material/add_photo_alternate:",
             disabled=not class_name,
-            key=f"correct-{number}",
+            help=_("Your model learns from it the next time you train."),
+            key=f"correct-{key}",
         ):
             guarded(_correct)(session, run, name, content, str(class_name), photo_id)
 
@@ -67,20 +63,19 @@ def _correct(
 ) -> None:
     dataset = add_correction(workspace(), run, name, content, class_name)
     session.corrections[photo_id] = dataset.images[-1].class_name
-    st.toast(_("The photo is among the images now."), icon=":material/check:")
     st.rerun()
 
 
-def _show_thanks(session: Session, run: TrainingRun, class_name: str, number: int) -> None:
+def _show_thanks(session: Session, run: TrainingRun, class_name: str, key: str) -> None:
     st.success(
-        _("Put among the images as **{name}**, for the next training.").format(name=plain(class_name)),
+        _("Added to **{name}**. Train again to learn from it.").format(name=plain(class_name)),
         icon=":material/check_circle:",
     )
     if st.button(
         _("Train again"),
         icon=Step.TRAIN.icon,
-        help=_("Opens the Train page with the choices of this model. Nothing starts before you say so."),
-        key=f"train-again-{number}",
+        help=_("Opens the Train page with the choices of this model. You start the training there."),
+        key=f"train-again-{key}",
     ):
         session.choose_run(run)
         session.change_choices()

@@ -19,13 +19,13 @@ from pages.ui.app.session import Session
 from pages.ui.app.task_progress import result_of
 from pages.ui.app.words import plain
 from pages.ui.results.photo_sets import dataset_of
-from pages.ui.test.add_test_photos import UnlabelledPhotos
-from pages.ui.test.answer import Runs, load_models
-from pages.ui.test.predictions import explain_certainty, show_card
+from pages.ui.test.add_test_photos import UnlabelledPhotos, collect_many_photos
+from pages.ui.test.answer import Runs
+from pages.ui.test.predictions import show_card
 from transfer_core.errors import WorkspaceError
 from transfer_core.inference.answers import Answer, answers_csv, least_sure_first
 from transfer_core.inference.predictor import Prediction
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, plural
 from transfer_core.runs.leakage import seen_in_training
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.tasks import answers_task
@@ -36,6 +36,23 @@ _MOST_ROWS_IN_SIGHT = 7
 _CLASSES_NAMED = 12
 
 Scored = list[tuple[Answer, Prediction]]
+
+
+def show_folder(session: Session, runs: Runs) -> None:
+    """Let the person bring a folder or an archive, and draw the table of its photos.
+
+    Args:
+        session: Keeps the answers until other photos are added.
+        runs: The run to test, and optionally a second one to compare it with.
+
+    Raises:
+        IngestError: If the archive is damaged or exceeds the limits.
+    """
+    photos = collect_many_photos()
+    if photos:
+        show_many_photos(session, runs, photos)
+    else:
+        st.caption(_("You get a table of all photos with their answers. Nothing is kept."))
 
 
 def show_many_photos(session: Session, runs: Runs, photos: UnlabelledPhotos) -> None:
@@ -49,10 +66,6 @@ def show_many_photos(session: Session, runs: Runs, photos: UnlabelledPhotos) -> 
     Raises:
         IngestError: If the archive is damaged or exceeds the limits.
     """
-    if not photos:
-        st.caption(_("You get a table of all photos with their answers. It is kept only until you leave."))
-        return
-    load_models(runs)
     answers = [_answers(session, run, photos) for run in runs]
     scored = least_sure_first(answers[0])
     _show_summary(runs[0], answers[0], scored)
@@ -60,7 +73,6 @@ def show_many_photos(session: Session, runs: Runs, photos: UnlabelledPhotos) -> 
     _show_left_out(answers[0])
     if not scored:
         return
-    explain_certainty()
     others = {answer.position: answer.prediction for answer in answers[1]} if len(runs) > 1 else {}
     picked = _show_table(scored, others, key=f"answers-{hash((*photos.key, *(run.id for run in runs)))}")
     if picked is not None:
@@ -75,7 +87,7 @@ def _answers(session: Session, run: TrainingRun, photos: UnlabelledPhotos) -> Se
     key = (run.id, answer_version(run.id))
     if key not in session.answers:
         task = work_queue().get_or_start(answers_task((photos.key, *key), predictor(run.id), photos.opened))
-        answers = result_of(task, _("Looking at the photos …"), name="answers")
+        answers = result_of(task, _("Reading your photos …"), name="answers")
         session.answers[key] = answers
         # The photos are the person's own: nobody but this session keeps what is on them.
         work_queue().forget(task)
@@ -100,7 +112,7 @@ def _show_summary(run: TrainingRun, answers: Sequence[Answer], scored: Scored) -
             mime="text/csv",
             icon=":material/download:",
             on_click="ignore",
-            help=_("A table for a spreadsheet, with the certainty of every class and the files left out."),
+            help=_("A table for a spreadsheet, with the probability of every class."),
         )
 
 
@@ -112,8 +124,8 @@ def _show_num_seen(run: TrainingRun, answers: Sequence[Answer]) -> None:
         if num_seen:
             st.caption(
                 plural(
-                    "{count} of {total} photos looks like a photo from its training, so it is no test.",
-                    "{count} of {total} photos look like photos from its training, so they are no test.",
+                    "{count} of {total} photos was used in the training, so it is no test.",
+                    "{count} of {total} photos were used in the training, so they are no test.",
                     num_seen,
                     total=len(answers),
                 )
@@ -135,9 +147,9 @@ def _show_table(scored: Scored, others: dict[int, Prediction | None], key: str) 
         scored = _in_chosen_order(scored, key)
     _first, shown = page_of(scored, ROWS_A_PAGE, key)
     st.caption(
-        _("The least sure first. Click a heading to sort, or the box before a photo to look at it.")
+        _("The least sure first. Click the box before a photo to see it large.")
         if len(scored) <= ROWS_A_PAGE
-        else _("A heading sorts this page. Click the box before a photo to look at it.")
+        else _("A heading sorts this page. Click the box before a photo to see it large.")
     )
     columns = _columns()
     if not others:
@@ -182,7 +194,12 @@ def _columns() -> dict[str, Any]:
         "photo": config.ImageColumn(_("Photo"), width=88),
         "answer": config.TextColumn(_("Answer"), width=140, help=explain("i don't know")),
         "certainty": config.ProgressColumn(
-            _("Certainty"), format="percent", min_value=0, max_value=1, width=140, help=explain("probability")
+            _("Probability"),
+            format="percent",
+            min_value=0,
+            max_value=1,
+            width=140,
+            help=explain("probability"),
         ),
         "guess": config.TextColumn(_("Best guess"), width=120),
         "other": config.TextColumn(_("The other model"), width=170, help=explain("two models")),
@@ -196,7 +213,7 @@ def _cells(answer: Answer, found: Prediction, other: Prediction | None) -> dict[
         "answer": _answer_words(found),
         "certainty": found.probability,
         "guess": found.best_guess,
-        "other": f"{_answer_words(other)}, {other.probability:.0%}" if other else "",
+        "other": f"{_answer_words(other)}, {percent(other.probability)}" if other else "",
         "file": answer.path,
     }
 
@@ -207,4 +224,4 @@ def _answer_words(found: Prediction) -> str:
 
 def _show_picked(session: Session, runs: Runs, photos: UnlabelledPhotos, position: int) -> None:
     with photos.opened() as files, st.container(border=True):
-        show_card(session, runs, files[position], position)
+        show_card(session, runs, files[position], f"row-{position}")

@@ -1,69 +1,73 @@
-"""One photo out of several: picked by its thumbnail, shown large, with its answer."""
+"""Photos on the Test page: the person's own and those kept aside, one of them large with its answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import streamlit as st
 
-from pages.ui.app.pictures import data_url
-from pages.ui.app.process import answer_version, predictor
-from pages.ui.app.words import plain
-from pages.ui.components.photo_strip import pick_photo
-from pages.ui.test.answer import prediction_of, show_answer
-from transfer_core.data.images.thumbnails import thumbnail
+from pages.ui.app.glossary import explain
+from pages.ui.app.session import Session
+from pages.ui.components.live_camera import show_live_camera
+from pages.ui.results.photo_sets import dataset_of
+from pages.ui.test.add_test_photos import UnlabelledPhotos, collect_photos
+from pages.ui.test.answer import Runs
+from pages.ui.test.many_photos import show_many_photos
+from pages.ui.test.photo_choice import choose_photo
+from pages.ui.test.predictions import show_card
 from transfer_core.data.sources.imported_file import ImportedFile
-from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
-from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.unseen_photos import unseen_photos
 
-SHOWN_SIDE = 640  # pixels
-_THUMBNAIL_SIDE = 136
-
-
-def choose_photo(run: TrainingRun, photos: Sequence[ImportedFile], key: str) -> ImportedFile:
-    """Draw thumbnails, and return the photo that is picked; the first at the start.
-
-    Args:
-        run: Its model decodes the photos.
-        photos: At least one. The thumbnail of one that cannot be read is empty.
-        key: Unique for these photos.
-    """
-    sources = [_source(run, photo) for photo in photos]
-    names = [photo.name for photo in photos]
-    return photos[pick_photo(list(zip(sources, names, strict=True)), _("Photos"), key)]
+_MOST_IN_A_STRIP = 48
+_MOST_ASIDE = 10
 
 
-def _source(run: TrainingRun, photo: ImportedFile) -> str:
-    try:
-        return data_url(small_copy(run.id, answer_version(run.id), photo.read(), _THUMBNAIL_SIDE))
-    except UnreadableImageError:
-        return ""
-
-
-def show_photo_answer(run: TrainingRun, content: bytes, name: str) -> None:
-    """Draw a photo and its answer below it.
+def show_live(session: Session, runs: Runs, control: str) -> None:
+    """Draw the live camera, and below it the photos that were kept from it.
 
     Args:
-        run: A run with a model.
-        content: The bytes of the photo's file.
-        name: Of its file.
+        session: Keeps the photos.
+        runs: The run to test, and optionally a second one to compare it with.
+        control: Key of the control whose other options leave the camera.
     """
-    version = answer_version(run.id)
-    try:
-        prediction = prediction_of(run.id, version, content)
-    except UnreadableImageError as error:
-        st.error(_("{name} was left out: {reason}.").format(name=plain(name), reason=error))
+    show_live_camera(session, runs, control, keeps_photos=True)
+    if session.pasted:
+        st.header(_("Kept photos"), anchor=False)
+        kept = {photo_id: session.pasted[photo_id] for photo_id in reversed(session.pasted)}
+        _show_one_of(session, runs, kept, {})
+
+
+def show_photos(session: Session, runs: Runs) -> None:
+    """Draw the ways to bring photos, all photos as thumbnails, and the picked one with its answer.
+
+    Args:
+        session: Keeps pasted photos and corrections.
+        runs: The run to test, and optionally a second one to compare it with.
+    """
+    own = collect_photos(session)
+    if len(own) > _MOST_IN_A_STRIP:
+        show_many_photos(session, runs, UnlabelledPhotos(tuple(own), list(own.values())))
         return
-    st.image(small_copy(run.id, version, content, SHOWN_SIDE), alt=name, width="stretch")
-    show_answer(prediction)
+    unseen = unseen_photos(runs[0], dataset_of(runs[0]))[:_MOST_ASIDE]
+    aside = {f"aside-{number}": photo for number, photo in enumerate(unseen)}
+    if own or aside:
+        _show_one_of(session, runs, own, aside)
+    else:
+        st.caption(_("Your model answers each photo at once. It knows only its own classes."))
 
 
-@st.cache_data(show_spinner=False, max_entries=500)
-def small_copy(run_id: str, version: tuple[int, ...], content: bytes, side: int) -> bytes:
-    """Return a copy of a photo as a JPEG, as the model sees its colours.
-
-    Raises:
-        UnreadableImageError: If the bytes are no complete image.
-    """
-    return thumbnail(predictor(run_id).decode(content), side, quality=88)
+def _show_one_of(
+    session: Session, runs: Runs, own: dict[str, ImportedFile], aside: dict[str, ImportedFile]
+) -> None:
+    """Draw thumbnails of photos, and the picked one large."""
+    if own and aside:
+        label = _("Your photos first, then photos your model has never seen")
+    else:
+        label = _("Your photos") if own else _("Photos your model has never seen")
+    photos = {**own, **aside}
+    picked = choose_photo(runs[0], photos, label)
+    class_name = aside[picked].class_name if picked in aside else None
+    show_card(session, runs, photos[picked], picked, class_name)
+    st.caption(
+        _("It knows only these classes. Anything too unlike them gets no answer."),
+        help=explain("probability"),
+    )

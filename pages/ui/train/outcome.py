@@ -118,7 +118,7 @@ def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None
 def _link_to(session: Session, run: TrainingRun, step: Step, label: str, *, is_next: bool = False) -> None:
     """Draw a button that opens a step with this run."""
     if st.button(label, type="primary" if is_next else "secondary", icon=step.icon, key=f"next-{step.name}"):
-        session.picked_run_id = run.id
+        session.look_at(run.id)
         st.switch_page(step.page)
 
 

@@ -7,43 +7,39 @@ from html import escape
 import streamlit as st
 
 from pages.ui.app.page import guarded
-from pages.ui.app.pictures import data_url
 from pages.ui.app.process import trainings
-from pages.ui.app.sample_run import take_sample
+from pages.ui.app.sample_run import sample_pictures, take_sample
 from pages.ui.app.session import Session
-from transfer_core.data.images.decoding import decode_image
-from transfer_core.data.images.thumbnails import thumbnail
-from transfer_core.data.samples import Sample, get_sample, list_samples
+from transfer_core.data.samples import list_samples
 from transfer_core.language import _
 from transfer_core.runs.run_status import ACTIVE
 
-_PREVIEW_SIDE = 112
-_MOST_PICTURES = 5
-
 
 def show_ready_made(session: Session) -> None:
-    """Draw the ready-made sets; a click brings its photos in."""
+    """Draw the ready-made sets, of which a click brings the photos in, and the way to photos of one's own."""
     is_training = session.run_id is not None and trainings().status(session.run_id) in ACTIVE
     with st.container(key="ready-made"):
         for sample in list_samples():
             with st.container(border=True, key=f"ready-made-card-{sample.name}"):
-                _show_card(session, sample, is_disabled=is_training)
+                if _is_picked(sample.name, sample.title, _strip(sample.name), is_disabled=is_training):
+                    with st.spinner(_("Getting the photos ready …")):
+                        guarded(_take)(session, sample.name)
+        with st.container(border=True, key="ready-made-card-own"):
+            icon = '<span class="ready-made-icon" aria-hidden="true">add_a_photo</span>'
+            if _is_picked("own", _("Your own"), icon, is_disabled=is_training):
+                session.choose_dataset(None)
+                st.rerun()
 
 
-def _show_card(session: Session, sample: Sample, *, is_disabled: bool) -> None:
-    pictures = "".join(f'<img src="{escape(url)}" alt="">' for url in _preview(sample.name))
-    st.html(f'<div class="ready-made-strip">{pictures}</div>')
-    key = f"ready-made-{sample.name}"
-    if st.button(sample.title, key=key, type="tertiary", disabled=is_disabled):
-        with st.spinner(_("Getting the photos ready …")):
-            guarded(_take)(session, sample.name)
+def _is_picked(name: str, title: str, picture: str, *, is_disabled: bool) -> bool:
+    """Draw the content of a card; return whether it was clicked."""
+    is_clicked = st.button(title, key=f"ready-made-{name}", type="tertiary", disabled=is_disabled)
+    st.html(f'<div class="ready-made-strip">{picture}</div>')
+    return is_clicked
 
 
-@st.cache_data(show_spinner=False)
-def _preview(name: str) -> list[str]:
-    """Return small pictures of a set as addresses."""
-    files = get_sample(name).preview()[:_MOST_PICTURES]
-    return [data_url(thumbnail(decode_image(file.read()), _PREVIEW_SIDE)) for file in files]
+def _strip(name: str) -> str:
+    return "".join(f'<img src="{escape(url)}" alt="">' for url in sample_pictures(name))
 
 
 def _take(session: Session, name: str) -> None:

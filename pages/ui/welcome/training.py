@@ -11,13 +11,15 @@ from pages.ui.app.process import stored_evaluation, trainings, workspace
 from pages.ui.app.sample_run import start_recommended
 from pages.ui.app.session import Session
 from pages.ui.app.words import accuracy_words, expected_sentence, phase_words, plain, time_left_words
+from pages.ui.train.charts import show_accuracy_chart
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, plural
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
 
+_CHART_HEIGHT = 170
 _SECONDS_A_TICK = 0.4
 
 
@@ -35,15 +37,22 @@ def show_training(session: Session) -> None:
     if st.button(
         _("Train again") if run else _("Train"),
         type="primary" if has_changed else "secondary",
+        icon=":material/model_training:",
         width="stretch",
         disabled=bool(missing),
         key="quick-train",
     ):
         guarded(_start)(session)
-    if missing:
-        st.caption(missing)
-    if run:
-        _show_outcome(run, dataset)
+    with st.container(key="quick-state"):
+        if run:
+            _show_outcome(run)
+        elif missing:
+            st.caption(missing)
+        elif dataset:
+            st.caption(_ready_words(dataset))
+    show_accuracy_chart(trainings().snapshot(run.id) if run else RunSnapshot(), height=_CHART_HEIGHT)
+    if run and dataset and not missing:
+        st.caption(_again_words(run, dataset))
 
 
 def _start(session: Session) -> None:
@@ -67,6 +76,12 @@ def _missing(dataset: ImageDataset | None) -> str:
     return ""
 
 
+def _ready_words(dataset: ImageDataset) -> str:
+    photos = plural("{count} photo", "{count} photos", len(dataset.images))
+    classes = plural("{count} class", "{count} classes", len(dataset.class_names))
+    return _("{photos} in {classes}. Ready to train.").format(photos=photos, classes=classes)
+
+
 def _show_live(session: Session) -> None:
     """Draw a run that waits or trains. Called several times a second."""
     run_id = session.run_id
@@ -74,9 +89,8 @@ def _show_live(session: Session) -> None:
         st.rerun()
     queue = trainings()
     snapshot = queue.snapshot(run_id).at(time.time())
-    has_best = snapshot.best is not None
     st.button(
-        _("Stop and keep the model") if has_best else _("Cancel"),
+        _("Stop and keep the model") if snapshot.best else _("Cancel"),
         icon=":material/stop:",
         width="stretch",
         key="quick-stop",
@@ -84,7 +98,11 @@ def _show_live(session: Session) -> None:
         on_click=queue.request_stop,
         args=(run_id,),
     )
-    st.progress(snapshot.share, text=_progress_words(run_id, snapshot))
+    with st.container(key="quick-state"):
+        st.progress(snapshot.share, text=_progress_words(run_id, snapshot))
+        if snapshot.best:
+            st.markdown(f"**{percent(snapshot.best.val_accuracy)}**")
+    show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
 
 
 def _progress_words(run_id: str, snapshot: RunSnapshot) -> str:
@@ -99,21 +117,27 @@ def _progress_words(run_id: str, snapshot: RunSnapshot) -> str:
     return f"{words} · {time_left_words(left)}" if left is not None else words
 
 
-def _show_outcome(run: TrainingRun, dataset: ImageDataset | None) -> None:
+def _show_outcome(run: TrainingRun) -> None:
     """Draw what came of a run that has ended."""
-    snapshot = trainings().snapshot(run.id)
     evaluation = stored_evaluation(run.id)
+    snapshot = trainings().snapshot(run.id)
     if evaluation:
-        with st.container(key="quick-accuracy"):
-            st.markdown(f"**{accuracy_words(evaluation)}**")
-            st.caption(expected_sentence(evaluation))
-    elif snapshot.message:
-        st.error(plain(snapshot.message), icon=":material/error:")
-    if dataset and evaluation:
-        st.caption(_again_words(run, dataset))
+        st.markdown(f"**{accuracy_words(evaluation)}**")
+        st.caption(expected_sentence(evaluation))
+    elif snapshot.outcome == "stopped":
+        st.caption(plain(snapshot.message))
+    else:
+        st.error(
+            plain(snapshot.message) or _("This training was cut off. Train again."), icon=":material/error:"
+        )
 
 
 def _again_words(run: TrainingRun, dataset: ImageDataset) -> str:
-    if dataset.has_photos_of(run.dataset_version):
-        return _("Better? Add ten more photos of each class, then train again.")
-    return _("Your photos have changed. Train again: it takes seconds.")
+    """Return how to make the model better, in a sentence or two."""
+    if not dataset.has_photos_of(run.dataset_version):
+        return _("Your photos have changed. Train again: it takes seconds.")
+    if once := dataset.classes_of_one_recording:
+        return _("Record {class_name} once more, from another angle. Then train again.").format(
+            class_name=plain(once[0])
+        )
+    return _("Add ten more photos of each class, then train again.")

@@ -7,29 +7,33 @@ from html import escape
 import streamlit as st
 
 from pages.ui.app.page import guarded
-from pages.ui.app.process import workspace
-from pages.ui.app.run_choice import wanted_run_id
+from pages.ui.app.process import answer_version, workspace
+from pages.ui.app.run_choice import shown_run_id
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
+from pages.ui.app.words import plain
 from pages.ui.components.live_camera import show_live_camera
 from pages.ui.results.photo_sets import dataset_of
-from pages.ui.test.answer import load_models
-from pages.ui.test.photos import choose_photo, show_photo_answer
+from pages.ui.test.add_test_photos import as_file
+from pages.ui.test.answer import load_models, prediction_of, show_answer
+from pages.ui.test.photo_choice import choose_photo, small_copy
 from transfer_core.data.limits import limits
 from transfer_core.data.sources.imported_file import ImportedFile
+from transfer_core.errors import UnreadableImageError
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.unseen_photos import unseen_photos
 
 _MOST_ASIDE = 8
+_SHOWN_SIDE = 640  # pixels
 _GHOST_BARS = ("72%", "22%", "12%")
 
 
 def show_trying(session: Session) -> None:
     """Draw what the model answers, or before its training a quiet picture of it."""
-    st.subheader(_("3 Try it"), anchor=False)
-    run_id = session.picked_run_id or session.run_id
-    if run_id is None or wanted_run_id(session) != run_id:
+    st.header(_("3 Try it"), anchor=False)
+    run_id = shown_run_id(session)
+    if run_id is None:
         _show_placeholder(session)
         return
     run = TrainingRun.load(workspace(), run_id)
@@ -81,20 +85,31 @@ def _show_model(session: Session, run: TrainingRun) -> None:
 
 def _show_photos(run: TrainingRun, aside: list[ImportedFile]) -> None:
     """Draw the answer for the picked photo; a dropped one goes first."""
-    stage = st.container()
-    strip = st.container()
+    stage, strip = st.container(), st.container()
     dropped = st.file_uploader(
         _("Drop a photo"),
         max_upload_size=limits().file_mb,
         key=f"try-photo-{run.id}",
-        label_visibility="collapsed" if aside else "visible",
+        label_visibility="collapsed",
     )
+    photos = {f"aside-{number}": photo for number, photo in enumerate(aside)}
     if dropped:
-        with stage:
-            show_photo_answer(run, dropped.getvalue(), dropped.name)
-    elif aside:
-        with strip:
-            st.caption(_("Photos it has never seen. Click one."))
-            photo = choose_photo(run, aside, key=f"try-aside-{run.id}")
-        with stage:
-            show_photo_answer(run, photo.read(), photo.path)
+        photos = {dropped.file_id: as_file(dropped), **photos}
+    if not photos:
+        return
+    with strip:
+        picked = choose_photo(run, photos, _("Photos it has never seen. Pick one."))
+    with stage:
+        _show_photo_answer(run, photos[picked])
+
+
+def _show_photo_answer(run: TrainingRun, photo: ImportedFile) -> None:
+    version = answer_version(run.id)
+    try:
+        content = photo.read()
+        prediction = prediction_of(run.id, version, content)
+    except UnreadableImageError as error:
+        st.error(_("{name} was left out: {reason}.").format(name=plain(photo.path), reason=error))
+        return
+    st.image(small_copy(run.id, version, content, _SHOWN_SIDE), alt=photo.name, width="stretch")
+    show_answer(prediction)

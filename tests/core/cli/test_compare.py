@@ -63,7 +63,7 @@ def test_a_sweep_goes_on_with_what_is_missing(
     assert code == 0, err
     again = json.loads(out)
     assert gone.name not in again["run_ids"] and len(again["run_ids"]) == 4
-    assert err.count("blocks learn along") == 1
+    assert err.count("blocks learn, seed") == 1
     accuracies = [point["accuracies"] for point in again["points"]]
     assert accuracies == [point["accuracies"] for point in swept["points"]]
     swept |= again

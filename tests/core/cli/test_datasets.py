@@ -91,7 +91,7 @@ def test_a_dataset_that_cannot_be_trained_is_listed_and_refused(ingest: Any, ima
     exit_code, facts, err = ingest(image_folder)
     assert problems(facts)["one_class"]["severity"] == "error"
     assert exit_code == 1
-    assert "There is only one class (blue)." in err
+    assert "There is only one class: blue." in err
 
 
 def test_a_tar(ingest: Any, image_folder: Path, tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def test_save_here_and_open_there(command: Command, finished_run: FinishedRun, t
     for answer in answers:
         answer[str(picture)].pop("seconds", None)
     assert answers[0] == answers[1]
-    assert "Everything in it was here already." in command(there, "project", "open", tmp_path / "colours.zip")[1]
+    assert (
+        "Everything in it was here already." in command(there, "project", "open", tmp_path / "colours.zip")[1]
+    )
 
 
 def test_refusals_are_one_line(command: Command, finished_run: FinishedRun, tmp_path: Path) -> None:
@@ -55,5 +57,5 @@ def test_refusals_are_one_line(command: Command, finished_run: FinishedRun, tmp_
     unknown = ("project", "save", "20260101-000000-0123456789abcdef", "--out", tmp_path / "x.zip")
     code, out, err = command(tmp_path, *unknown)
     assert (code, out) == (1, "")
-    assert "There are no images with the id" in err
+    assert "There are no photos with the id" in err
     assert not (tmp_path / "x.zip").exists()

@@ -110,16 +110,15 @@ def test_an_image_is_stored_under_its_hash(dataset: ImageDataset) -> None:
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ({}, "There are no images yet. Add a folder, a zip file or a sample."),
+        ({}, "There are no photos yet. Add a folder, a zip file or a sample."),
         (
             {"cat": 9},
-            "There is only one class (cat). A network learns to tell classes apart, so it needs at least two. "
-            "Add images of another class.",
+            "There is only one class: cat. A model learns to tell at least two classes apart. "
+            "Add photos of another class.",
         ),
         (
             {"cat": 1, "dog": 5, "fox": 1},
-            "Each class needs at least 2 images, one to learn from and one to check with, and better 10 or "
-            "more. Add images to: cat, fox.",
+            "Each class needs at least 2 photos, better 10 or more. Add photos to: cat, fox.",
         ),
     ],
 )
@@ -140,7 +139,7 @@ def test_two_classes_of_two_are_enough(workspace: Workspace) -> None:
 def test_a_deleted_dataset(workspace: Workspace) -> None:
     with pytest.raises(NotFoundError) as caught:
         ImageDataset.load(workspace, MISSING_ID)
-    assert str(caught.value) == f"There are no images with the id {MISSING_ID} any more."
+    assert str(caught.value) == f"There are no photos with the id {MISSING_ID}."
 
 
 def test_an_id_that_is_none(workspace: Workspace) -> None:
@@ -354,7 +353,7 @@ class TestWaysToSplit:
         assert len(dataset.images_in("test")) == 1
 
     def test_own_folders_without_any(self, dataset: ImageDataset) -> None:
-        with pytest.raises(InvalidConfigError, match="did not come in folders named train"):
+        with pytest.raises(InvalidConfigError, match="Your folders give no split to keep"):
             dataset.with_split(0.2, 1, split_by="folders")
 
     def test_folds_take_turns(self, dataset: ImageDataset) -> None:
@@ -393,7 +392,9 @@ class TestWaysToSplit:
     def test_too_short_a_recording_cannot_be_split(self, workspace: Workspace) -> None:
         images = [*records(cat=4), *(structs.replace(image, burst="b1") for image in records(dog=3))]
         dataset = empty_dataset(workspace).with_images(images, ())
-        with pytest.raises(IngestError, match=r"one recording, so they cannot be parted.*: dog\. Add images"):
+        with pytest.raises(
+            IngestError, match=r"too few different photos to keep some for validation: dog\. Add photos"
+        ):
             dataset.check_trainable()
 
     def test_more_folds_than_groups_cannot_be_split(self, workspace: Workspace) -> None:
@@ -408,7 +409,7 @@ class TestWaysToSplit:
             for image in records(cat=4, dog=4)
         ]
         dataset = empty_dataset(workspace).with_images(images, ()).with_split(0.2, 1, split_by="folders")
-        with pytest.raises(IngestError, match=r"Your folders hold no images to learn from.*: cat, dog\."):
+        with pytest.raises(IngestError, match=r"Your folders hold no training photos.*: cat, dog\."):
             dataset.check_trainable()
 
 

@@ -24,8 +24,8 @@ from transfer_core.workspace import Workspace
 
 MakeImage = Callable[..., bytes]
 NO_CLASSES = (
-    "There are no subfolders in it, so the classes cannot be told. Put the pictures of each class into a folder "
-    "with the name of the class, and choose the folder around them."
+    "There are no subfolders in it, so the classes are unknown. Make one folder for each class. "
+    "Then choose the folder around them."
 )
 ODD_NAMES = [
     "狐狸",
@@ -74,7 +74,7 @@ class TestCreate:
         create_dataset(workspace, "Animals")
         assert workspace.dataset_ids() == []
 
-    @pytest.mark.parametrize(("name", "title"), [("Animals", "Animals"), (" \u200b ", "My images")])
+    @pytest.mark.parametrize(("name", "title"), [("Animals", "Animals"), (" \u200b ", "My photos")])
     def test_its_name_is_clean(self, workspace: Workspace, name: str, title: str) -> None:
         assert create_dataset(workspace, name).name == title
 
@@ -207,7 +207,7 @@ class TestClasses:
         self, dataset: ImageDataset, make_image: MakeImage
     ) -> None:
         added = add_files(dataset, [file_of(f"cat/{seed}.png", make_image(seed=seed)) for seed in range(3)])
-        with pytest.raises(IngestError, match=r"^There is only one class \(cat\)\."):
+        with pytest.raises(IngestError, match=r"^There is only one class: cat\."):
             added.check_trainable()
 
 
@@ -236,10 +236,10 @@ class TestLeftOut:
         assert [image.name for image in added.images] == ["good.png"]
         assert reasons(added) == {
             "cat/empty.jpg": "the file is empty (0 bytes)",
-            "cat/notes.txt": "it is not a picture, whatever its name says",
-            "cat/page.jpg": "it is a web page, not a picture",
-            "cat/cut.png": "the picture is cut off or damaged",
-            "cat/tiny.png": "it is too small (4 × 4 pixels; at least 8 on each side are needed)",
+            "cat/notes.txt": "it is not a photo, whatever its name says",
+            "cat/page.jpg": "it is a web page, not a photo",
+            "cat/cut.png": "the photo is cut off or damaged",
+            "cat/tiny.png": "it is too small (4 × 4 pixels; each side needs 8)",
             "loose.png": "it is not in a class folder",
             "cat/.DS_Store": "it belongs to the operating system",
             "__MACOSX/cat/._good.png": "it belongs to the operating system",
@@ -269,10 +269,10 @@ class TestLeftOut:
         added = add_files(dataset, files)
         assert added.counts() == {"cat": 1, "dog": 1}
         assert reasons(added) == {
-            "cat/second.png": "the same picture is there already (first.png)",
-            "cat/third.bmp": "the same picture is there already (first.png)",
-            "dog/fourth.png": "the same picture is already in the class cat (first.png)",
-            "Cat/fifth.png": "the same picture is already in the class cat (first.png)",
+            "cat/second.png": "the same photo is there already (first.png)",
+            "cat/third.bmp": "the same photo is there already (first.png)",
+            "dog/fourth.png": "the same photo is already in the class cat (first.png)",
+            "Cat/fifth.png": "the same photo is already in the class cat (first.png)",
         }
 
     def test_a_picture_that_came_in_earlier_is_known(
@@ -280,7 +280,7 @@ class TestLeftOut:
     ) -> None:
         files = [file_of("b/again.png", make_image(seed=ord("a"))), file_of("b/new.png", make_image(seed=1))]
         assert reasons(add_files(filled, files)) == {
-            "b/again.png": "the same picture is already in the class a (a.png)"
+            "b/again.png": "the same photo is already in the class a (a.png)"
         }
 
     def test_a_locked_or_damaged_member_does_not_cost_the_others(
@@ -306,15 +306,15 @@ class TestNothingUsable:
     @pytest.mark.parametrize(
         ("paths", "message"),
         [
-            ([], "There are no pictures in it. Choose a folder whose subfolders are the classes."),
+            ([], "There are no photos in it. Choose a folder whose subfolders are the classes."),
             (
                 ["cat/.DS_Store", "__MACOSX/cat/1.jpg"],
-                "There are no pictures in it. Choose a folder whose subfolders are the classes.",
+                "There are no photos in it. Choose a folder whose subfolders are the classes.",
             ),
             (["1.jpg", "2.jpg", "Thumbs.db"], NO_CLASSES),
             (
                 [".DS_Store", "cat/1.jpg", "cat/2.jpg", "3.jpg"],
-                "None of the 3 files can be used. The first one, cat/1.jpg: it is not a picture, whatever its name "
+                "None of the 3 files can be used. The first one, cat/1.jpg: it is not a photo, whatever its name "
                 "says.",
             ),
         ],
@@ -332,7 +332,7 @@ class TestNothingUsable:
         added = add_files(dataset, files)
         with pytest.raises(IngestError) as caught:
             add_files(added, files)
-        assert str(caught.value) == "All of these pictures came in before, so nothing was added."
+        assert str(caught.value) == "All of these photos are there already. Nothing was added."
 
     def test_the_dataset_is_as_it_was(self, workspace: Workspace, filled: ImageDataset) -> None:
         with pytest.raises(IngestError):

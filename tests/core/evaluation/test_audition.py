@@ -126,7 +126,7 @@ def test_too_few_images_are_reported(color_dataset: ImageDataset, tmp_path: Path
     few = [
         next(image for image in color_dataset.images if image.class_name == name) for name in ("red", "blue")
     ]
-    with pytest.raises(IngestError, match="at least two classes with two images"):
+    with pytest.raises(IngestError, match="at least two classes with two different photos"):
         audition(color_dataset.with_images(few, ()), [TINY], tmp_path)
 
 

@@ -240,7 +240,7 @@ def test_class_that_the_model_does_not_know(images: list[LabelledImage]) -> None
 
 
 def test_no_images() -> None:
-    with pytest.raises(IngestError, match="no images"):
+    with pytest.raises(IngestError, match="no photos"):
         evaluate(Predictor(ScriptedModel(), CLASS_NAMES, 16), [])
 
 

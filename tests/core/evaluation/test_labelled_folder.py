@@ -38,7 +38,7 @@ def test_unreadable_files_are_left_out_with_their_reason(image_folder: Path) -> 
     images, left_out = labelled_folder(image_folder, CLASS_NAMES)
     assert len(images) == 24
     assert set(left_out) == {
-        LeftOut("blue/notes.txt", "it is not a picture, whatever its name says", "not_an_image"),
+        LeftOut("blue/notes.txt", "it is not a photo, whatever its name says", "not_an_image"),
         LeftOut("red/empty.jpg", "the file is empty (0 bytes)", "damaged"),
         LeftOut("outside.jpg", "it is not in a class folder", "no_class"),
     }
@@ -73,7 +73,7 @@ def test_class_that_the_model_lacks_keeps_its_name(image_folder: Path) -> None:
 
 
 def test_folder_without_class_folders(image_folder: Path) -> None:
-    with pytest.raises(IngestError, match="no images in subfolders"):
+    with pytest.raises(IngestError, match="no photos in subfolders"):
         labelled_folder(image_folder / "red", CLASS_NAMES)
 
 

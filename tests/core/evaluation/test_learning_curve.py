@@ -44,7 +44,7 @@ def test_photos_help_where_accuracy_still_rises() -> None:
     assert accuracies[-1] > accuracies[-2] + 0.02 > accuracies[0] + 0.1
     assert curve.gain == pytest.approx(accuracies[-1] - accuracies[-2])
     assert curve.verdict == "help"
-    assert enough_sentences(curve)[0].startswith("More photos help: twice as many raised the accuracy from")
+    assert enough_sentences(curve)[0].startswith("More photos help: twice as many raised accuracy from")
 
 
 def test_separable_classes_are_enough() -> None:

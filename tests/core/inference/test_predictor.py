@@ -118,7 +118,7 @@ def test_truncated_image_raises(predictor: Predictor, make_image) -> None:
 
 def test_run_without_a_model(copy_of_run: Path) -> None:
     (copy_of_run / "model.keras").unlink()
-    with pytest.raises(NotFoundError, match="has no model"):
+    with pytest.raises(NotFoundError, match="There is no model"):
         Predictor.load(copy_of_run)
 
 

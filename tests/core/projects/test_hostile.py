@@ -79,7 +79,7 @@ def test_links_locked_files_and_names_that_are_there_twice(project_path: Path, w
     with zipfile.ZipFile(buffer, "a") as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         archive.writestr(config, b"{}")
-    assert_refused(workspace, buffer, "there twice")
+    assert_refused(workspace, buffer, "appears twice")
 
     buffer = zipped({name: content for name, content in members.items() if name != config})
     link = zipfile.ZipInfo(config)
@@ -152,7 +152,7 @@ def test_bombs(project_path: Path, workspace: Workspace, monkeypatch: pytest.Mon
     members = members_of(project_path)
     picture = named(members, ".jpg")
     events = named(members, "events.jsonl")
-    assert_refused(workspace, zipped(listed({**members, events: bytes(200_000_000)})), "far larger")
+    assert_refused(workspace, zipped(listed({**members, events: bytes(200_000_000)})), "far too large")
 
     # One that is larger than its manifest says.
     assert_refused(workspace, zipped({**members, picture: bytes(5_000_000)}), "damaged or was changed")
@@ -163,7 +163,7 @@ def test_bombs(project_path: Path, workspace: Workspace, monkeypatch: pytest.Mon
     with monkeypatch.context() as environment:
         environment.setenv("TRANSFER_STUDIO_MAX_TOTAL_MB", "1")
         large = {**members, picture: np.random.default_rng(0).bytes(1_100_000)}
-        assert_refused(workspace, zipped(listed(large)), "far larger|more than 1 MB")
+        assert_refused(workspace, zipped(listed(large)), "far too large|more than 1 MB")
     with monkeypatch.context() as environment:
         environment.setenv("TRANSFER_STUDIO_MAX_FILE_MB", "1")
         assert_refused(workspace, zipped(listed(large)), "larger than 1 MB")
@@ -264,7 +264,7 @@ def test_events_of_another_kind(project_path: Path, workspace: Workspace, event:
     if event["event"] == "EpochEnded":
         event = {**event, "loss": 1.0, "accuracy": 1.0, "val_loss": 1.0, "val_accuracy": 1.0}
     members[named(members, "events.jsonl")] += json.dumps(event).encode() + b"\n"
-    assert_refused(workspace, zipped(listed(members)), "events.jsonl does not hold")
+    assert_refused(workspace, zipped(listed(members)), "content of events.jsonl is not valid")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_events_that_cannot_be(project_path: Path, workspace: Workspace, change:
     place = next(place for place, line in enumerate(lines) if "EpochEnded" in line)
     lines[place] = json.dumps(json.loads(lines[place]) | change)
     members[name] = "\n".join([*lines, ""]).encode()
-    assert_refused(workspace, zipped(listed(members)), "events.jsonl does not hold")
+    assert_refused(workspace, zipped(listed(members)), "content of events.jsonl is not valid")
 
 
 def test_a_log_with_a_line_that_was_cut_off_and_a_loss_out_of_bounds(

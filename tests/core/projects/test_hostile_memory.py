@@ -180,5 +180,5 @@ def test_is_refused_with_a_sentence_and_little_memory(
     kind: str, outcomes: dict[str, tuple[str, float]]
 ) -> None:
     reason, megabytes = outcomes[kind]
-    assert "project" in reason and "far larger" not in reason
+    assert "project" in reason and "far too large" not in reason
     assert megabytes < MOST_MEGABYTES

@@ -40,7 +40,7 @@ def break_split(folder: Path) -> None:
         (break_split, "is not valid"),
         (lambda folder: (folder / "evaluation.json").write_text("{}"), "evaluation.json of .* is damaged"),
         (lambda folder: (folder / "calibration.json").write_text('{"temperature": 99}'), "temperature"),
-        (lambda folder: (folder / "rejection.npz").unlink(), "rejection.json does not hold"),
+        (lambda folder: (folder / "rejection.npz").unlink(), "content of rejection.json is not valid"),
         (lambda folder: (folder / "model.keras").unlink(), "it has no model"),
     ],
 )

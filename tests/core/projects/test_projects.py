@@ -244,7 +244,7 @@ def test_runs_that_are_not_over_stay_behind_and_it_is_said(
     other = add_files(
         other, [ImportedFile(("a", "x.png"), color_dataset.image_path(color_dataset.images[0]).read_bytes)]
     )
-    with pytest.raises(ProjectError, match="other images"):
+    with pytest.raises(ProjectError, match="other photos"):
         plan_project(workspace, other.id, [waiting.id])
     assert plan_project(workspace, other.id).left_out == ()
     save_project(workspace, plan, tmp_path / "images.zip")

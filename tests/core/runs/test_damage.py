@@ -289,5 +289,7 @@ def test_a_signature_of_another_model_is_damaged(damaged_workspace: Workspace, t
     signature = json.loads((folder / "signature.json").read_text())
     for change in ({"image_size": 64}, {"class_names": ["a", "b"]}):
         (folder / "signature.json").write_text(json.dumps(signature | change))
-        with pytest.raises(TransferStudioError, match=r"signature\.json of run is damaged: it belongs to another"):
+        with pytest.raises(
+            TransferStudioError, match=r"signature\.json of run is damaged: it belongs to another"
+        ):
             Predictor.load(folder)

@@ -26,7 +26,7 @@ def test_the_sentence_names_all_that_differs_and_nothing_else() -> None:
     assert said(run(), run(learning_rate=0.1)) == "The only difference is the learning rate."
     both = said(run(), run(num_unfrozen_blocks=2, learning_rate=0.1, seed=4))
     assert both == "Only the depth of fine-tuning, the learning rate and the seed differ."
-    assert said(run(1), run(2)) == "The only difference is the images."
+    assert said(run(1), run(2)) == "The only difference is the photos."
 
 
 def test_what_changed_nothing_is_left_out() -> None:

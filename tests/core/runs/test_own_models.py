@@ -61,7 +61,7 @@ def test_it_is_made_anew_and_deleted_again(source: FinishedRun) -> None:
 def test_it_is_kept_while_a_run_builds_on_it(source: FinishedRun) -> None:
     workspace, source_id = source.workspace, source.run.id
     run = TrainingRun.create(workspace, source.dataset, TrainingConfig(backbone=source_id))
-    with pytest.raises(TrainingError, match="1 run builds on this model and needs it"):
+    with pytest.raises(TrainingError, match="1 other model builds on this one"):
         delete_source(workspace, source_id)
     assert workspace.source_ids() == [source_id]
     move_to_trash(workspace, run.id)

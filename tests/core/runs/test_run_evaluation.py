@@ -183,7 +183,7 @@ def test_each_part_is_what_the_run_met(finished_run) -> None:
         assert all(outcome.familiarity is not None for outcome in evaluation.outcomes)
         assert evaluation.is_fitted_here == (split == "validation")
     assert split_images(run, redrawn, "test") == []
-    with pytest.raises(IngestError, match="never met"):
+    with pytest.raises(IngestError, match="has never seen"):
         evaluate_split(run, redrawn, "test", cache_dir)
 
 
@@ -213,10 +213,10 @@ def test_near_duplicates_in_a_test_folder_are_counted_apart(finished_run, make_i
     assert [outcome.image_id for outcome in evaluation.outcomes] == [new.id]
     assert evaluation.num_seen_in_training == 1
     assert seen_in_training_sentence(evaluation).startswith(
-        "1 of 2 photos looks like a photo from its training; without it "
+        "1 of 2 photos looks like a training photo. Without it "
     )
     only_near = structs.replace(dataset, images=(*dataset.images, near))
-    with pytest.raises(IngestError, match="never met"):
+    with pytest.raises(IngestError, match="has never seen"):
         evaluate_split(run, only_near, "test", finished_run.workspace.cache_dir)
     # One that was left out since is still known by its likeness.
     without = structs.replace(dataset, images=dataset.images[1:], excluded=dataset.images[:1])
@@ -271,7 +271,7 @@ def test_photos_that_the_run_has_met_are_passed_over(own_run, finished_run, make
         ImportedFile(("blue", f"again-{n}.png"), lambda n=n: make_image("blue", seed=n, noise=90))
         for n in (0, 1)
     ]
-    with pytest.raises(IngestError, match="has met all of these photos"):
+    with pytest.raises(IngestError, match="has already seen all of these photos"):
         add_new_photos(own_run, met)
     assert new_photos_of(own_run) is None
     new = ImportedFile(("blue", "new.png"), lambda: make_image("blue", seed=777, noise=90))
@@ -294,7 +294,7 @@ def test_near_duplicates_of_photos_that_the_run_has_met_are_passed_over(
     evaluation = evaluate_new_photos(own_run, photos, finished_run.workspace.cache_dir)
     assert (evaluation.num_images, evaluation.num_seen_in_training) == (1, 3)
     assert seen_in_training_sentence(evaluation).startswith(
-        "3 of 4 photos look like photos from its training; without them "
+        "3 of 4 photos look like training photos. Without them "
     )
 
 

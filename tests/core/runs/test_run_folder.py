@@ -149,7 +149,12 @@ DAMAGED: list[tuple[str, dict[str, Any], Callable[[RunFolder], Any], str]] = [
         RunFolder.evaluation,
         "results",
     ),
-    ("signature.json", SIGNATURE | {"class_names": ["ant", "ant"]}, RunFolder.signature, "cannot answer without it"),
+    (
+        "signature.json",
+        SIGNATURE | {"class_names": ["ant", "ant"]},
+        RunFolder.signature,
+        "cannot answer without it",
+    ),
     ("signature.json", SIGNATURE | {"class_names": ["ant"]}, RunFolder.signature, "cannot answer without it"),
     ("signature.json", SIGNATURE | {"image_size": 4096}, RunFolder.signature, "cannot answer without it"),
     ("calibration.json", {"temperature": 11}, lambda files: Calibration.load(files.path), "out of range"),

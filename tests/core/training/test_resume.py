@@ -255,7 +255,7 @@ class TestCheckpointFile:
     def test_full_disk_keeps_the_previous_checkpoint(self, tmp_path: Path, file_size_limit) -> None:
         save_checkpoint(tmp_path, "key", self.CHECKPOINT)
         larger = replace(self.CHECKPOINT, weights=[np.zeros(10_000)])
-        with file_size_limit(5000), pytest.raises(WorkspaceError, match="as it was"):
+        with file_size_limit(5000), pytest.raises(WorkspaceError, match="earlier version of it was kept"):
             save_checkpoint(tmp_path, "key", larger)
         assert load_checkpoint(tmp_path, "key").progress == self.CHECKPOINT.progress
 
@@ -288,7 +288,7 @@ def progress(*losses: float) -> Progress:
 @pytest.mark.parametrize(
     ("reached", "reported", "has_checkpoint", "outcome", "words"),
     [
-        (progress(), ended(), False, "stopped", "no model to keep"),
+        (progress(), ended(), False, "stopped", "so there is no model"),
         (progress(0.5), ended(), False, "stopped", "was kept"),
         (progress(0.5, 0.6), ended(), True, "stopped", "was kept"),
         # The weights of the checkpoint are not back, or nothing was validated since.

@@ -273,7 +273,7 @@ class TestStop:
         result, events = stop_at(lambda event: isinstance(event, PhaseStarted))
         assert result.model_path is None
         assert result.outcome == "stopped"
-        assert "no model to keep" in result.message
+        assert "so there is no model" in result.message
         assert [type(event) for event in events] == [RunStarted, PhaseStarted]
         assert list(tmp_path.iterdir()) == []
 
@@ -454,7 +454,9 @@ class TestSavedFiles:
         old_model = run_training(epochs=1).model_path.read_bytes()
         with (
             file_size_limit(len(old_model) // 2),
-            pytest.raises(WorkspaceError, match=r"model\.keras could not be saved.*earlier version of it was kept"),
+            pytest.raises(
+                WorkspaceError, match=r"model\.keras could not be saved.*earlier version of it was kept"
+            ),
         ):
             run_training(epochs=2)
         assert (tmp_path / "model.keras").read_bytes() == old_model

@@ -274,7 +274,7 @@ def test_too_few_photos_that_can_be_read_end_with_the_usual_sentence(workspace, 
         own_dataset.image_path(image).unlink()
     ended = safely(workspace, run)
     assert ended.outcome == "failed"
-    assert ended.message.startswith("Each class needs at least 2 images")
+    assert ended.message.startswith("Each class needs at least 2 photos")
     assert ended.message.endswith("Add images to: blue.")
 
 

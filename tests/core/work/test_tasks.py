@@ -52,7 +52,7 @@ def tasks(finished_run: FinishedRun, files: list[ImportedFile]) -> dict[str, Mak
         "label check": lambda: label_check_task(workspace, dataset, "tiny_random"),
         "scoring": lambda: split_scoring_task(workspace, run.id, "train", 1),
         "answers": lambda: answers_task("photos", predictor, lambda: nullcontext(files)),
-        "average heat": lambda: class_averages_task("photos", grad_cam, {"red": paths[:2]}),
+        "average heat": lambda: class_averages_task("photos", lambda: grad_cam, {"red": paths[:2]}),
     }
 
 

@@ -12,7 +12,7 @@ from transfer_core.data.checks.problems import Fix, Problem, Severity
 from transfer_core.data.dataset import ADVISED_IMAGES_PER_CLASS, MIN_IMAGES_PER_CLASS, ImageDataset
 from transfer_core.data.sources.layout_choice import listed
 from transfer_core.data.split import classes_without
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, plural
 
 MAX_IMBALANCE = 3.0
 MIN_VALIDATION_IMAGES = 5
@@ -59,10 +59,8 @@ def _same_but_case(dataset: ImageDataset) -> Iterator[Problem]:
         return
     counts = dataset.counts()
     sentence = plural(
-        "The names of {count} pair of classes differ only in capital letters. Merge a pair that is one "
-        "class, or the model tries to separate photos that are alike.",
-        "The names of {count} pairs of classes differ only in capital letters. Merge a pair that is one "
-        "class, or the model tries to separate photos that are alike.",
+        "The names of {count} pair of classes differ only in capital letters. Merge them if they are one class.",
+        "The names of {count} pairs of classes differ only in capital letters. Merge those that are one class.",
         len(groups),
     )
     merged = {
@@ -92,8 +90,8 @@ def _same_but_separators(dataset: ImageDataset) -> Iterator[Problem]:
         return
     counts = dataset.counts()
     sentence = plural(
-        "The names of {count} pair of classes are nearly the same. If a pair is one class, rename one of its two.",
-        "The names of {count} pairs of classes are nearly the same. If a pair is one class, rename one of its two.",
+        "The names of {count} pair of classes are nearly the same. Rename one of them if they are one class.",
+        "The names of {count} pairs of classes are nearly the same. Rename those that are one class.",
         len(groups),
     )
     yield Problem(
@@ -130,19 +128,17 @@ def _few_images(dataset: ImageDataset) -> Iterator[Problem]:
         return
     severity: Severity = "error" if min(counts[name] for name in few) < MIN_IMAGES_PER_CLASS else "warning"
     sentence = plural(
-        "{count} class has fewer than 10 images. From so few the model learns the pictures by heart rather than "
-        "what they show; add more, or leave the class out.",
-        "{count} classes have fewer than 10 images. From so few the model learns the pictures by heart rather than "
-        "what they show; add more, or leave the classes out.",
+        "{count} class has fewer than 10 photos. Add more, or exclude the class.",
+        "{count} classes have fewer than 10 photos. Add more, or exclude these classes.",
         len(few),
     )
     fix = None
     if len(counts) - len(few) >= 2:
-        fix = Fix(_("Leave out the classes with few images"), lambda fixed: _without_classes(fixed, few))
+        fix = Fix(_("Exclude the classes with few photos"), lambda fixed: _without_classes(fixed, few))
     yield Problem(
         "few_images",
         severity,
-        _("Classes with few images"),
+        _("Classes with few photos"),
         _with_names(sentence, [f"{name} ({counts[name]:,})" for name in few]),
         image_ids=_ids_in(dataset, few),
         fix=fix,
@@ -158,30 +154,42 @@ def _imbalance(counts: dict[str, int]) -> Iterator[Problem]:
         "warning",
         _("Classes of very different size"),
         _(
-            "{largest} has {many:,} images and {smallest} only {few:,}. A model that sees one class so much more often "
-            "tends to take others for it; add images to the small classes."
+            "{largest} has {many:,} photos, {smallest} has {few:,}. Models tend to guess the larger class. "
+            "Add photos to the small classes."
         ).format(largest=largest, many=counts[largest], smallest=smallest, few=counts[smallest]),
     )
 
 
 def _one_recording(dataset: ImageDataset) -> Iterator[Problem]:
     names = _of_one_group(dataset)
-    if not names:
-        return
-    sentence = plural(
-        "All images of {count} class are of one recording or of one picture, so none can be kept to check with. "
-        "Add images that were taken at another time or place.",
-        "All images of {count} classes are of one recording or of one picture each, so none can be kept to check "
-        "with. Add images that were taken at another time or place.",
-        len(names),
-    )
-    yield Problem(
-        "one_recording",
-        "error",
-        _("Classes from one recording"),
-        _with_names(sentence, names),
-        image_ids=_ids_in(dataset, names),
-    )
+    bursts: dict[str, set[str]] = defaultdict(set)
+    for image in dataset.images:
+        bursts[image.class_name].add(image.burst)
+    recorded = [name for name in names if len(bursts[name]) == 1 and "" not in bursts[name]]
+    alike = [name for name in names if name not in recorded]
+    if recorded:
+        sentence = _(
+            "Record {names} once more from another angle. We never validate on a recording we trained on."
+        )
+        yield Problem(
+            "one_recording",
+            "error",
+            _("1 of 2 recordings"),
+            sentence.format(names=listed(recorded)),
+            image_ids=_ids_in(dataset, recorded),
+        )
+    if alike:
+        sentence = _(
+            "There are too few different photos to keep some for validation. "
+            "Add photos taken at another time or place."
+        )
+        yield Problem(
+            "all_alike",
+            "error",
+            _("Photos that are all alike"),
+            _with_names(sentence, alike),
+            image_ids=_ids_in(dataset, alike),
+        )
 
 
 def _recorded_once(dataset: ImageDataset) -> Iterator[Problem]:
@@ -212,18 +220,17 @@ def _one_sided(dataset: ImageDataset) -> Iterator[Problem]:
     if not names:
         return
     sentence = plural(
-        "{count} class has images on one side of the split only: either none to learn from, or none to check with.",
-        "{count} classes have images on one side of the split only: either none to learn from, or none to check "
-        "with.",
+        "{count} class has no training photos or no validation photos.",
+        "{count} classes have no training photos or no validation photos.",
         len(names),
     )
     yield Problem(
         "one_sided",
         "error",
-        _("Classes on one side of the split"),
+        _("Classes without training or validation photos"),
         _with_names(sentence, names),
         image_ids=_ids_in(dataset, names),
-        fix=Fix(_("Draw the split again"), _with_drawn_split) if dataset.split_by == "folders" else None,
+        fix=Fix(_("Split again"), _with_drawn_split) if dataset.split_by == "folders" else None,
     )
 
 
@@ -235,27 +242,26 @@ def _few_for_validation(dataset: ImageDataset) -> Iterator[Problem]:
         return
     name, least = min(few.items(), key=lambda item: item[1])
     sentence = plural(
-        "{count} class has fewer than 5 images to check with, so its accuracy is a rough guess.",
-        "{count} classes have fewer than 5 images to check with, so their accuracies are rough guesses.",
+        "{count} class has fewer than 5 validation photos. Its accuracy is a rough guess.",
+        "{count} classes have fewer than 5 validation photos. Their accuracies are rough guesses.",
         len(few),
     )
     margin = _(
-        "For {name} there are {least}: even a model that is right about all of them may be right about only "
-        "{lowest:.0%} of new ones."
-    ).format(name=name, least=least, lowest=least_true_accuracy(least))
+        "{name} has {least}. Even with all of them right, the true accuracy may be only {lowest}."
+    ).format(name=name, least=least, lowest=percent(least_true_accuracy(least)))
     has_enough_for_folds = min(dataset.counts().values()) >= MIN_VALIDATION_IMAGES
     can_take_turns = dataset.split_by == "share" and has_enough_for_folds
     yield Problem(
         "few_validation",
         "warning",
-        _("Few images to check with"),
+        _("Few validation photos"),
         f"{sentence} {margin}",
         image_ids=tuple(
             image.id
             for image in dataset.images
             if image.class_name in few and (image.split == "validation" or dataset.split_by == "folds")
         ),
-        fix=Fix(_("Let all images take turns"), _with_folds) if can_take_turns else None,
+        fix=Fix(_("Use cross-validation"), _with_folds) if can_take_turns else None,
     )
 
 
@@ -268,7 +274,7 @@ def _of_one_group(dataset: ImageDataset) -> list[str]:
 
 
 def _with_names(sentence: str, names: Collection[str]) -> str:
-    return f"{sentence} {_('It is about: {names}.').format(names=listed(names))}"
+    return f"{sentence} {_('Classes: {names}.').format(names=listed(names))}"
 
 
 def _ids_in(dataset: ImageDataset, names: Collection[str]) -> tuple[str, ...]:

@@ -50,10 +50,10 @@ def sentence_of(notice: Notice) -> str:
             ).format(name=notice.name, names=listed(notice.names))
         case "stretched":
             return plural(
-                "The values of {count} photo go from {low} to {high}. They were stretched from black to white. To "
-                "avoid that, choose “Keep as in the files” and add it again as a new photo.",
-                "The values of {count} photos go from {low} to {high}. They were stretched from black to white. To "
-                "avoid that, choose “Keep as in the files” and add them again as new photos.",
+                "The values of {count} photo go from {low} to {high}. They were stretched from black to white. "
+                "To avoid this, choose “Keep as in the files”. Then add it again.",
+                "The values of {count} photos go from {low} to {high}. They were stretched from black to white. "
+                "To avoid this, choose “Keep as in the files”. Then add them again.",
                 notice.count,
                 low=notice.names[0],
                 high=notice.names[1],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
 from transfer_core.data.checks.problems import Fix, Problem, Suspicion, ids_of, taking_out
@@ -18,6 +18,7 @@ MAX_SIDE_RATIO = 3.0
 # Half of what the dullest and the darkest of 835 real photos have (11.3 and 22.4 of 255): docs/photo-check.md.
 MIN_CONTRAST = 6.0
 MIN_BRIGHTNESS = 11.0
+_CHANGES_SHOWN = 3
 # Where copies are on several sides, the side with the strictest use keeps its own.
 _MOST_HELD_BACK: tuple[Split, ...] = ("test", "validation", "train")
 
@@ -48,10 +49,8 @@ def check_labels(dataset: ImageDataset, suspicions: Sequence[Suspicion]) -> Iter
     if not open_ones:
         return
     sentence = plural(
-        "{count} image looks more like another class than the one it is in. A wrong label teaches the model the "
-        "wrong thing; look at it before you change it.",
-        "{count} images look more like another class than the one they are in. Wrong labels teach the model the "
-        "wrong thing; look at them before you change them.",
+        "{count} photo may have a wrong label. Look at it before you change it.",
+        "{count} photos may have wrong labels. Look at them before you change them.",
         len(open_ones),
     )
     yield Problem(
@@ -60,7 +59,17 @@ def check_labels(dataset: ImageDataset, suspicions: Sequence[Suspicion]) -> Iter
         _("Labels that are likely wrong"),
         sentence,
         image_ids=tuple(suspicion.image_id for suspicion in open_ones),
-        fix=Fix(_("Take the suggested labels"), lambda fixed: _with_suggestions(fixed, open_ones)),
+        fix=Fix(_suggested_words(open_ones), lambda fixed: _with_suggestions(fixed, open_ones)),
+    )
+
+
+def _suggested_words(suspicions: Sequence[Suspicion]) -> str:
+    """Return which labels the fix changes, the most frequent change first."""
+    changes = Counter(f"{suspicion.given} → {suspicion.suggested}" for suspicion in suspicions)
+    shown = [change for change, _count in changes.most_common(_CHANGES_SHOWN)]
+    names = ", ".join(shown) + (" …" if len(changes) > len(shown) else "")
+    return plural(
+        "Change {count} label: {names}", "Change {count} labels: {names}", len(suspicions), names=names
     )
 
 
@@ -71,16 +80,14 @@ def _in_one_class(dataset: ImageDataset, alike: list[list[ImageRecord]]) -> Iter
     if not spare:
         return
     sentence = plural(
-        "{count} image is nearly the same as another one of its class. It teaches the model little that is new; "
-        "both stay on one side of the split, so the accuracy stays true.",
-        "{count} images are nearly the same as others of their class. They teach the model little that is new; "
-        "those alike stay on one side of the split, so the accuracy stays true.",
+        "{count} photo is nearly the same as another one of its class. It teaches the model little.",
+        "{count} photos are nearly the same as others of their class. They teach the model little.",
         len(spare),
     )
     yield Problem(
         "near_duplicate",
         "info",
-        _("Nearly the same pictures"),
+        _("Nearly the same photos"),
         sentence,
         image_ids=_flat(groups),
         groups=tuple(map(ids_of, groups)),
@@ -93,20 +100,18 @@ def _across_classes(dataset: ImageDataset, groups: list[list[ImageRecord]]) -> I
         return
     ids = _flat(groups)
     sentence = plural(
-        "{count} picture is there nearly the same in two or more classes. The model is told that it is both, and "
-        "learns neither. Give all its copies one label, or take them out.",
-        "{count} pictures are there nearly the same in two or more classes. The model is told that they are both, "
-        "and learns neither. Give all copies of a picture one label, or take them out.",
+        "{count} photo is nearly the same in two classes. Give all copies one label, or exclude them.",
+        "{count} photos are nearly the same in two classes. Give all copies one label, or exclude them.",
         len(groups),
     )
     yield Problem(
         "label_conflict",
         "warning",
-        _("Nearly the same picture in two classes"),
+        _("Nearly the same photo in two classes"),
         sentence,
         image_ids=ids,
         groups=tuple(map(ids_of, groups)),
-        fix=taking_out(dataset, ids, _("Take all of them out")),
+        fix=taking_out(dataset, ids, _("Exclude all of them")),
     )
 
 
@@ -116,20 +121,18 @@ def _across_the_split(dataset: ImageDataset) -> Iterator[Problem]:
         return
     copies = [image for group in groups for image in _on_lesser_sides(group)]
     sentence = plural(
-        "{count} picture to learn from is nearly the same as one to check with, from the same recording or from "
-        "the same original. The model knows it already, so its accuracy would look better than it is.",
-        "{count} pictures to learn from are nearly the same as some to check with, from the same recordings or "
-        "from the same originals. The model knows them already, so its accuracy would look better than it is.",
+        "{count} training photo is nearly the same as a validation photo. The accuracy would be too high.",
+        "{count} training photos are nearly the same as validation photos. The accuracy would be too high.",
         len(copies),
     )
     yield Problem(
         "leak",
         "warning",
-        _("Copies on both sides of the split"),
+        _("Copies among the validation photos"),
         sentence,
         image_ids=_flat(groups),
         groups=tuple(map(ids_of, groups)),
-        fix=taking_out(dataset, ids_of(copies), _("Leave out the copies that are learned from")),
+        fix=taking_out(dataset, ids_of(copies), _("Exclude the copies for training")),
     )
 
 
@@ -138,11 +141,11 @@ def _tiny(dataset: ImageDataset) -> Iterator[Problem]:
     if not found:
         return
     sentence = plural(
-        "{count} image has less than 64 pixels on a side. Blown up to what the model looks at, it is a blur.",
-        "{count} images have less than 64 pixels on a side. Blown up to what the model looks at, they are a blur.",
+        "{count} photo has fewer than 64 pixels on a side. The model sees it blurred.",
+        "{count} photos have fewer than 64 pixels on a side. The model sees them blurred.",
         len(found),
     )
-    yield _about(dataset, found, "tiny", _("Tiny images"), sentence)
+    yield _about(dataset, found, "tiny", _("Tiny photos"), sentence)
 
 
 def _long(dataset: ImageDataset) -> Iterator[Problem]:
@@ -154,13 +157,13 @@ def _long(dataset: ImageDataset) -> Iterator[Problem]:
     if not found:
         return
     sentence = plural(
-        "{count} image is more than three times as long as it is wide. The model looks at squares, so what it "
-        "shows is squeezed a lot; cut out the part that matters.",
-        "{count} images are more than three times as long as they are wide. The model looks at squares, so what "
-        "they show is squeezed a lot; cut out the part that matters.",
+        "{count} photo is more than three times as long as it is wide. The model squeezes it into a square. "
+        "Crop it to the part that matters.",
+        "{count} photos are more than three times as long as they are wide. The model squeezes them into squares. "
+        "Crop them to the part that matters.",
         len(found),
     )
-    yield _about(dataset, found, "extreme_shape", _("Very long or very wide images"), sentence)
+    yield _about(dataset, found, "extreme_shape", _("Very long or very wide photos"), sentence)
 
 
 def _empty_and_dark(dataset: ImageDataset) -> Iterator[Problem]:
@@ -173,26 +176,25 @@ def _empty_and_dark(dataset: ImageDataset) -> Iterator[Problem]:
     ]
     if empty:
         sentence = plural(
-            "{count} image has nearly the same color all over. There is nothing on it that the model could learn.",
-            "{count} images have nearly the same color all over. There is nothing on them that the model could "
-            "learn.",
+            "{count} photo has nearly the same color all over. It shows nothing to learn.",
+            "{count} photos have nearly the same color all over. They show nothing to learn.",
             len(empty),
         )
-        yield _about(dataset, empty, "uniform", _("Images with nothing on them"), sentence)
+        yield _about(dataset, empty, "uniform", _("Photos that show nothing"), sentence)
     if dark:
         sentence = plural(
-            "{count} image is nearly black. The model hardly sees what is on it.",
-            "{count} images are nearly black. The model hardly sees what is on them.",
+            "{count} photo is nearly black. The model hardly sees what it shows.",
+            "{count} photos are nearly black. The model hardly sees what they show.",
             len(dark),
         )
-        yield _about(dataset, dark, "dark", _("Very dark images"), sentence)
+        yield _about(dataset, dark, "dark", _("Very dark photos"), sentence)
 
 
 def _about(
     dataset: ImageDataset, images: Collection[ImageRecord], kind: str, title: str, sentence: str
 ) -> Problem:
     ids = ids_of(images)
-    fix = taking_out(dataset, ids, _("Take these images out"))
+    fix = taking_out(dataset, ids, _("Exclude these photos"))
     return Problem(kind, "warning", title, sentence, image_ids=ids, fix=fix)
 
 

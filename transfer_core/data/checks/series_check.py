@@ -20,14 +20,14 @@ def check_series(dataset: ImageDataset) -> Iterator[Problem]:
         (kept if _is_kept(dataset, series) else torn).append(series)
     if kept:
         sentence = _(
-            "{count:,} of your photos come in series of one scene. We kept each series on one side of the split, so "
-            "the accuracy stays true."
+            "{count:,} of your photos come in series of one scene. "
+            "We never validate on a scene we trained on."
         )
         yield _about(kept, "photo_series", "info", _("Photos in series"), sentence)
     if torn:
         sentence = _(
-            "{count:,} of your photos come in series that lie on both sides of the split. So the accuracy looks better "
-            "than it is."
+            "{count:,} of your photos show scenes in both training and validation. "
+            "The accuracy would be too high."
         )
         names = sorted({image.class_name for series in torn for image in series})
         what_to_do = (
@@ -35,7 +35,7 @@ def check_series(dataset: ImageDataset) -> Iterator[Problem]:
             if dataset.split_by == "folders"
             else _("Add photos of other scenes to: {names}.").format(names=listed(names))
         )
-        title = _("Series on both sides of the split")
+        title = _("Series in training and validation")
         yield _about(torn, "torn_series", "warning", title, f"{sentence} {what_to_do}")
 
 

@@ -301,9 +301,9 @@ def _check_size(size: tuple[int, int]) -> None:
     _check_pixels(size)
     if min(size) < MIN_SIDE:
         raise UnreadableImageError(
-            _(
-                "it is too small ({width:,} × {height:,} pixels; at least {limit} on each side are needed)"
-            ).format(width=size[0], height=size[1], limit=MIN_SIDE),
+            _("it is too small ({width:,} × {height:,} pixels; each side needs {limit})").format(
+                width=size[0], height=size[1], limit=MIN_SIDE
+            ),
             "too_small",
         )
 

@@ -154,7 +154,7 @@ def why_not_read(content: bytes, name: str = "") -> UnreadableImageError:
         or _of_media(content)
         or _of_data(content, name)
         or _of_documents(content)
-        or UnreadableImageError(_("it is not a picture, whatever its name says"), "not_an_image")
+        or UnreadableImageError(_("it is not a photo, whatever its name says"), "not_an_image")
     )
 
 
@@ -197,8 +197,8 @@ def _damaged_or_unusual(content: bytes) -> UnreadableImageError:
             TiffImagePlugin.TiffImageFile(io.BytesIO(content)).close()
         except DECODER_ERRORS as error:
             if str(error) in _RARE_TIFFS:
-                return _other(_("it is a TIFF of a rare kind; save it as an ordinary TIFF or PNG first"))
-    return UnreadableImageError(_("the picture is cut off or damaged"), "damaged")
+                return _other(_("it is a rare kind of TIFF; save it as PNG first"))
+    return UnreadableImageError(_("the photo is cut off or damaged"), "damaged")
 
 
 def _of_pictures(content: bytes, name: str) -> UnreadableImageError | None:
@@ -218,17 +218,17 @@ def _of_pictures(content: bytes, name: str) -> UnreadableImageError | None:
     if format_name is None:
         return None
     return _other(
-        _("it is a picture in the format {format}; save it as PNG or JPEG first").format(format=format_name)
+        _("it is a photo in the format {format}; save it as PNG or JPEG first").format(format=format_name)
     )
 
 
 def _of_media(content: bytes) -> UnreadableImageError | None:
     if content.startswith(_SOUNDS) and b"theora" not in content[:_START_SIZE]:
-        return _no_picture(_("it is a sound file, not a picture"))
+        return _no_picture(_("it is a sound file, not a photo"))
     if _is_riff(content, b"WAVE") or content[8:12] in (b"AIFF", b"AIFC"):
-        return _no_picture(_("it is a sound file, not a picture"))
+        return _no_picture(_("it is a sound file, not a photo"))
     if content[4:8] == b"ftyp" and content[8:12] in _AUDIO_BRANDS:
-        return _no_picture(_("it is a sound file, not a picture"))
+        return _no_picture(_("it is a sound file, not a photo"))
     is_stream = content[:1] == b"G" and content[188:189] == b"G" and content[376:377] == b"G"
     is_video = content.startswith((*_VIDEOS, b"OggS")) or _is_riff(content, b"AVI ") or is_stream
     if is_video or content[4:8] in _VIDEO_BOXES:
@@ -250,7 +250,7 @@ def _of_data(content: bytes, name: str) -> UnreadableImageError | None:
     if format_name is None and content[512:520] == b"\x89HDF\r\n\x1a\n":
         format_name = "HDF5"
     if format_name:
-        sentence = _("it is a {format} file of data; save each photo in it as PNG or JPEG first")
+        sentence = _("it is a {format} data file; save its photos as PNG or JPEG first")
         return _other(sentence.format(format=format_name))
     if content.startswith(_SHORTCUTS):
         return _other(_("it is a shortcut to another file; add the photo itself"))
@@ -264,7 +264,7 @@ def _of_documents(content: bytes) -> UnreadableImageError | None:
     if content.startswith(b"%PDF"):
         return _other(_("it is a PDF document; save its pages as PNG or JPEG first"))
     if _WEB_PAGE.match(text):
-        return _no_picture(_("it is a web page, not a picture"))
+        return _no_picture(_("it is a web page, not a photo"))
     if text.startswith(b"<?xml") and b"<error" in text:
         return _no_picture(_("it is an error message of a website; download the photo again"))
     if content.startswith((b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"{\\rtf")):
@@ -272,7 +272,7 @@ def _of_documents(content: bytes) -> UnreadableImageError | None:
     if content.startswith(b"PK") and any(part in content[:_START_SIZE] for part in _OFFICE):
         return _no_picture(_("it is an Office document; save the photos in it as PNG or JPEG"))
     if archive_format(content):
-        return _no_picture(_("it is an archive, not a picture; unpack it and add what is in it"))
+        return _no_picture(_("it is an archive, not a photo; unpack it and add what is in it"))
     return None
 
 

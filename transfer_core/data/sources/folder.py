@@ -80,9 +80,7 @@ def file_at(folder: Path, place: tuple[str, ...]) -> ImportedFile:
     except OSError as error:
         return refused_file("/".join(place), _unreadable(error), "unreadable")
     if stat.S_ISLNK(mode):
-        reason = _(
-            "it is only a link, and links are not followed; put the file or folder itself in its place"
-        )
+        reason = _("it is a link, and links are not followed; use the file itself")
         return refused_file("/".join(place), reason, "unsafe")
     if not stat.S_ISREG(mode):
         return refused_file("/".join(place), _("it is not a plain file"), "unsafe")

@@ -117,7 +117,7 @@ def check_unpacked_size(unpacked: int, packed: int, name: str) -> None:
     if unpacked > allowed_size(packed):
         raise IngestError(
             _(
-                "{name} was not opened: unpacked it is more than {limit:,} times as large, as no archive of "
-                "pictures is. Pack only the pictures and choose the new file. (The limit is the setting {setting}.)"
+                "{name} was not opened: unpacked it is more than {limit:,} times as large. "
+                "Pack only the photos and choose the new file. (The limit is the setting {setting}.)"
             ).format(name=shown_name(name), limit=limits().ratio, setting=setting_of("ratio"))
         )

@@ -145,8 +145,8 @@ def _check_overlaps(members: list[zipfile.ZipInfo], name: str) -> None:
     if lie_over_each_other(members):
         raise IngestError(
             _(
-                "{name} was not opened: files in it lie over each other, as in no archive of pictures. Pack only "
-                "the pictures and choose the new file."
+                "{name} was not opened: files in it overlap, which may be harmful. "
+                "Pack only the photos and choose the new file."
             ).format(name=shown_name(name))
         )
 
@@ -205,7 +205,7 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     if stat.S_ISLNK(member.external_attr >> 16):
         raise UnreadableImageError(_("it is only a link to another file"), "unsafe")
     if member.compress_type not in _READABLE:
-        reason = _("it is packed in a way that cannot be read here ({way}); repack it as an ordinary zip")
+        reason = _("its compression ({way}) cannot be read here; pack it as an ordinary zip")
         raise UnreadableImageError(reason.format(way=_packing(member)), "packing")
     check_file_size(member.file_size)
     try:
@@ -226,8 +226,8 @@ def _packing(member: zipfile.ZipInfo) -> str:
 def _packed_otherwise(name: str, way: str) -> str:
     if way == "Deflate64":
         return _(
-            "{name} is packed in a way that cannot be read here (Deflate64). Windows writes large zips so. Unpack it "
-            "and choose the folder, or pack it again with another program as an ordinary zip."
+            "{name} is packed in a way that cannot be read here (Deflate64). Windows writes large zips so. "
+            "Unpack it and choose the folder."
         ).format(name=shown_name(name))
     return _(
         "{name} is packed in a way that cannot be read here ({way}). Unpack it and choose the folder, or pack it again "

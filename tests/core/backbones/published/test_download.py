@@ -103,7 +103,7 @@ def test_failed_download_keeps_the_existing_file(publisher: Publisher, tmp_path:
 
 def test_html_is_refused_also_where_no_checksum_is_known(publisher: Publisher, tmp_path: Path) -> None:
     publisher.content = b"<html>Sign in to this network</html>"
-    with pytest.raises(WeightsError, match="not the file"):
+    with pytest.raises(WeightsError, match="checksum does not match"):
         download_weights(WeightsFile("weights.h5", "", ""))
     assert left_behind(tmp_path) == []
 
@@ -113,7 +113,7 @@ def test_silent_server_is_given_up(
 ) -> None:
     monkeypatch.setattr(download, "_TIMEOUT", 0.2)
     publisher.may_go_on.clear()
-    with pytest.raises(WeightsError, match="fell silent"):
+    with pytest.raises(WeightsError, match="stopped answering"):
         download_weights(FILE)
     assert left_behind(tmp_path) == []
 

@@ -103,16 +103,16 @@ def test_no_real_photo_is_called_bad(workspace: Workspace, shared_data: Path, na
     [
         ("damaged", "damaged", "warning", "1 file cannot be opened"),
         ("unreadable", "damaged", "warning", "1 file cannot be opened"),
-        ("packing", "packing", "warning", "packed in a way that cannot be read here"),
-        ("missing", "missing", "warning", "is named in the table but is not there"),
-        ("not_an_image", "not_an_image", "info", "1 file is no photo"),
-        ("other_format", "other_format", "warning", "in a format that is not read here"),
-        ("unsafe", "unsafe", "warning", "could do harm"),
+        ("packing", "packing", "warning", "packed in an unknown way"),
+        ("missing", "missing", "warning", "is named in the table but is missing"),
+        ("not_an_image", "not_an_image", "info", "1 file is not a photo"),
+        ("other_format", "other_format", "warning", "a format that cannot be read here"),
+        ("unsafe", "unsafe", "warning", "could be harmful"),
         ("no_class", "no_class", "warning", "has no class"),
         ("too_small", "too_small", "info", "too few pixels"),
-        ("too_large", "too_large", "warning", "larger than this computer should open"),
-        ("duplicate", "duplicate", "info", "the very same picture"),
-        ("excluded", "excluded", "info", "you took out before"),
+        ("too_large", "too_large", "warning", "too large to open here"),
+        ("duplicate", "duplicate", "info", "the same photo"),
+        ("excluded", "excluded", "info", "you excluded before"),
     ],
 )
 def test_file_that_was_left_out(file_kind: LeftOutKind, kind: str, severity: str, words: str) -> None:
@@ -173,7 +173,7 @@ def test_names_that_differ_only_in_capitals(names: list[str], pairs: list[str]) 
     dataset = named(*names)
     problem = only_problem(dataset)
     assert (problem.kind, problem.severity) == ("same_but_case", "warning")
-    assert problem.sentence.endswith(f"It is about: {', '.join(pairs)}.")
+    assert problem.sentence.endswith(f"Classes: {', '.join(pairs)}.")
     merged = fixed(dataset, problem)
     assert len(merged.class_names) == len(names) - sum(pair.count("/") for pair in pairs)
     assert "same_but_case" not in kinds(examine(merged))
@@ -247,7 +247,7 @@ def test_near_duplicates_in_one_class(make_photo: MakePhoto) -> None:
     dataset = dataset_of(changed(images, 7, width=1280, height=960))
     problem = only_problem(dataset)
     assert (problem.kind, problem.severity) == ("near_duplicate", "info")
-    assert "2 images are nearly the same" in problem.sentence
+    assert "2 photos are nearly the same" in problem.sentence
     assert problem.groups == (("cat-7", "cat-3", "cat-9"),)
     after = fixed(dataset, problem)
     assert examine(after) == []
@@ -265,7 +265,7 @@ def test_near_duplicates_across_classes(make_photo: MakePhoto) -> None:
     problem = only_problem(dataset)
     assert (problem.kind, problem.severity) == ("label_conflict", "warning")
     assert set(problem.image_ids) == {"cat-3", "dog-3"}
-    assert "1 picture is there nearly the same in two or more classes" in problem.sentence
+    assert "1 photo is nearly the same in two classes" in problem.sentence
     assert examine(fixed(dataset, problem)) == []
 
 
@@ -287,7 +287,7 @@ def test_copies_across_the_person_s_own_split(make_photo: MakePhoto, link: str) 
     problem = examine(dataset)[0]
     assert (problem.kind, problem.severity) == ("leak", "warning")
     assert problem.groups == (("dog-2", "dog-10"),)
-    assert "1 picture to learn from" in problem.sentence
+    assert "1 training photo" in problem.sentence
     after = fixed(dataset, problem)
     assert "leak" not in kinds(examine(after))
     assert [image.id for image in after.excluded] == ["dog-2"]
@@ -305,8 +305,8 @@ def test_a_drawn_split_has_no_leak(make_photo: MakePhoto) -> None:
 @pytest.mark.parametrize(
     ("kind", "facts", "good", "words"),
     [
-        ("tiny", {"width": 63, "height": 90}, {"width": 64, "height": 90}, "less than 64 pixels"),
-        ("tiny", {"width": 90, "height": 63}, {"width": 90, "height": 64}, "less than 64 pixels"),
+        ("tiny", {"width": 63, "height": 90}, {"width": 64, "height": 90}, "fewer than 64 pixels"),
+        ("tiny", {"width": 90, "height": 63}, {"width": 90, "height": 64}, "fewer than 64 pixels"),
         ("extreme_shape", {"width": 1500}, {"width": 1440}, "three times"),
         ("extreme_shape", {"width": 150}, {"width": 160}, "three times"),
         ("uniform", {"contrast": 5.9}, {"contrast": 6.0}, "same color all over"),
@@ -322,7 +322,7 @@ def test_image_that_is_hard_to_see(
     problem = only_problem(dataset)
     assert (problem.kind, problem.severity, problem.image_ids) == (kind, "warning", ("cat-4", "cat-5"))
     assert words in problem.sentence
-    assert problem.sentence.startswith("2 images")
+    assert problem.sentence.startswith("2 photos")
     assert examine(fixed(dataset, problem)) == []
     assert examine(dataset_of(changed(healthy(), 4, 5, **good))) == []
 
@@ -344,14 +344,14 @@ def test_no_fix_leaves_a_class_without_images() -> None:
 def test_one_class() -> None:
     problem = only_problem(dataset_of(records(cat=30)))
     assert (problem.kind, problem.severity) == ("one_class", "error")
-    assert "only the class cat" in problem.sentence
+    assert "only cat" in problem.sentence
 
 
 def test_class_with_few_images() -> None:
     dataset = dataset_of(records(cat=12, dog=12, fox=9))
     problem = next(problem for problem in examine(dataset) if problem.kind == "few_images")
     assert (problem.severity, len(problem.image_ids)) == ("warning", 9)
-    assert "1 class has fewer than 10 images" in problem.sentence
+    assert "1 class has fewer than 10 photos" in problem.sentence
     assert "fox (9)" in problem.sentence
     after = fixed(dataset, problem)
     assert after.class_names == ("cat", "dog")
@@ -369,7 +369,7 @@ def test_class_with_one_image_stops_the_training() -> None:
 def test_imbalance() -> None:
     problem = only_problem(dataset_of(records(cat=91, dog=30)))
     assert (problem.kind, problem.severity) == ("imbalance", "warning")
-    assert "cat has 91 images and dog only 30" in problem.sentence
+    assert "cat has 91 photos, dog has 30" in problem.sentence
     assert examine(dataset_of(records(cat=90, dog=30))) == []
 
 
@@ -386,8 +386,12 @@ def test_class_from_too_short_a_recording() -> None:
     images = changed(records(cat=30, dog=3), *range(30, 33), burst="b1")
     problem = examine(dataset_of(images))[0]
     assert (problem.kind, problem.severity) == ("one_recording", "error")
-    assert problem.sentence.endswith("It is about: dog.")
-    assert len(problem.image_ids) == 3
+    assert (problem.title, problem.sentence.partition(".")[0]) == (
+        "1 of 2 recordings",
+        "Record dog once more from another angle",
+    )
+    assert len(problem.image_ids) == 12
+    assert "one_recording" not in kinds(examine(dataset_of(changed(images, 30, burst="b2"))))
 
 
 def test_class_on_one_side_of_the_person_s_own_split() -> None:
@@ -396,7 +400,7 @@ def test_class_on_one_side_of_the_person_s_own_split() -> None:
     dataset = dataset_of(images, is_own_split=True)
     problem = only_problem(dataset)
     assert (problem.kind, problem.severity) == ("one_sided", "error")
-    assert problem.sentence.endswith("It is about: dog.")
+    assert problem.sentence.endswith("Classes: dog.")
     after = fixed(dataset, problem)
     assert after.split_by == "share"
     assert examine(after) == []
@@ -406,9 +410,8 @@ def test_few_validation_images() -> None:
     dataset = dataset_of(records(cat=30, dog=20))
     problem = only_problem(dataset)
     assert (problem.kind, problem.severity) == ("few_validation", "warning")
-    assert (
-        "For dog there are 4: even a model that is right about all of them may be right about only 51%"
-        in (problem.sentence)
+    assert "dog has 4. Even with all of them right, the true accuracy may be only 51\u00a0%." in (
+        problem.sentence
     )
     assert {image.split for image in dataset.images if image.id in problem.image_ids} == {"validation"}
     after = fixed(dataset, problem)
@@ -445,7 +448,7 @@ def test_labels_that_are_likely_wrong() -> None:
     assert (problem.kind, problem.severity) == ("wrong_label", "warning")
     # The third has another label by now, the fourth is out.
     assert problem.image_ids == ("cat-1", "dog-1")
-    assert "2 images look more like another class" in problem.sentence
+    assert "2 photos may have wrong labels" in problem.sentence
     after = fixed(dataset, problem)
     labels = {image.id: image.class_name for image in after.images}
     assert (labels["cat-1"], labels["dog-1"], labels["cat-2"]) == ("dog", "fox", "cat")
@@ -513,7 +516,7 @@ def test_a_problem_is_plain_values() -> None:
     tiny, text = (problem.to_dict() for problem in examine(dataset))
     assert json.loads(json.dumps(tiny)) == tiny
     assert (tiny["kind"], tiny["severity"], tiny["image_ids"]) == ("tiny", "warning", ["cat-4"])
-    assert (tiny["files"], tiny["fix"], tiny["groups"]) == ([], "Take these images out", [])
+    assert (tiny["files"], tiny["fix"], tiny["groups"]) == ([], "Exclude these photos", [])
     assert (text["files"], text["fix"]) == (["a.txt"], None)
     assert {"title", "sentence"} <= tiny.keys()
 
@@ -536,7 +539,9 @@ def test_series_on_one_side_are_good_to_know() -> None:
     images = in_series(healthy(), range(0, 4), range(4, 7), range(30, 34))
     problem = only_problem(dataset_of(images))
     assert (problem.kind, problem.severity, problem.fix) == ("photo_series", "info", None)
-    assert problem.sentence.startswith("11 of your photos come in series of one scene. We kept each series")
+    assert problem.sentence.startswith(
+        "11 of your photos come in series of one scene. We never validate on a scene"
+    )
     assert [len(group) for group in problem.groups] == [4, 3, 4]
 
 
@@ -548,8 +553,8 @@ def test_a_class_of_too_few_scenes_looks_better_than_it_is() -> None:
     assert set(found) == {"photo_series", "torn_series"}
     assert found["torn_series"].severity == "warning"
     assert found["torn_series"].sentence == (
-        "30 of your photos come in series that lie on both sides of the split. So the accuracy looks better than it "
-        "is. Add photos of other scenes to: dog."
+        "30 of your photos show scenes in both training and validation. The accuracy would be too high. "
+        "Add photos of other scenes to: dog."
     )
 
 

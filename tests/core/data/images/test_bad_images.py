@@ -24,13 +24,13 @@ from transfer_core.errors import InvalidConfigError, UnreadableImageError
 pytestmark = pytest.mark.filterwarnings(r"ignore::UserWarning:PIL\.")
 
 ROOT = Path(__file__).resolve().parents[4]
-DAMAGED = ("the picture is cut off or damaged", "damaged")
-NOT_A_PICTURE = ("it is not a picture, whatever its name says", "not_an_image")
-WEB_PAGE = ("it is a web page, not a picture", "not_an_image")
+DAMAGED = ("the photo is cut off or damaged", "damaged")
+NOT_A_PICTURE = ("it is not a photo, whatever its name says", "not_an_image")
+WEB_PAGE = ("it is a web page, not a photo", "not_an_image")
 DRAWING = ("it is an SVG drawing; save it as PNG or JPEG first", "other_format")
 VIDEO = ("it is a video; use “From a video” to take photos from it", "other_format")
 PDF = ("it is a PDF document; save its pages as PNG or JPEG first", "other_format")
-ARCHIVE = ("it is an archive, not a picture; unpack it and add what is in it", "not_an_image")
+ARCHIVE = ("it is an archive, not a photo; unpack it and add what is in it", "not_an_image")
 NO_MEMORY = "there was not enough memory to read it; close other programs and add it again"
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF", "PPM", "JPEG2000"]
 
@@ -191,7 +191,7 @@ def test_a_jpeg_2000_of_very_many_layers_is_not_read(
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "BMP"])
 def test_a_tiny_picture(image_format: str, size: tuple[int, int]) -> None:
     assert why_refused(saved(Image.new("RGB", size), image_format)) == (
-        f"it is too small ({size[0]:,} × {size[1]:,} pixels; at least 8 on each side are needed)",
+        f"it is too small ({size[0]:,} × {size[1]:,} pixels; each side needs 8)",
         "too_small",
     )
 

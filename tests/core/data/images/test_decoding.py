@@ -24,8 +24,8 @@ from transfer_core.errors import UnreadableImageError
 pytestmark = pytest.mark.filterwarnings(r"ignore::UserWarning:PIL\.")
 
 ROOT = Path(__file__).resolve().parents[4]
-DAMAGED = "the picture is cut off or damaged"
-NOT_A_PICTURE = "it is not a picture, whatever its name says"
+DAMAGED = "the photo is cut off or damaged"
+NOT_A_PICTURE = "it is not a photo, whatever its name says"
 VIDEO = "it is a video; use “From a video” to take photos from it"
 ORIENTATION, CAMERA, PLACE = 0x0112, 0x010F, 0x8825
 
@@ -104,7 +104,7 @@ def test_allowed_formats(image_format: str, options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("image_format", ["ICO", "TGA", "PCX", "DDS", "SGI"])
 def test_other_formats_are_refused_by_name(image_format: str) -> None:
     assert why_refused(saved(four_corners(), image_format)) == (
-        f"it is a picture in the format {image_format}; save it as PNG or JPEG first"
+        f"it is a photo in the format {image_format}; save it as PNG or JPEG first"
     )
 
 
@@ -342,7 +342,7 @@ class TestSize:
     @pytest.mark.parametrize("size", [(1, 1), (7, 400), (400, 7)])
     def test_a_tiny_picture_is_refused(self, size: tuple[int, int]) -> None:
         assert why_refused(saved(Image.new("RGB", size), "PNG")) == (
-            f"it is too small ({size[0]} × {size[1]} pixels; at least 8 on each side are needed)"
+            f"it is too small ({size[0]} × {size[1]} pixels; each side needs 8)"
         )
 
     def test_eight_pixels_are_enough(self) -> None:
@@ -501,8 +501,8 @@ class TestNotAPicture:
             (bytes(range(256)) * 9, NOT_A_PICTURE),
             (b"%PDF-1.7\n", "it is a PDF document; save its pages as PNG or JPEG first"),
             (b"\0" * 4096, NOT_A_PICTURE),
-            (b"<!DOCTYPE html><html><svg></svg></html>", "it is a web page, not a picture"),
-            (b"\n  <HTML><body>", "it is a web page, not a picture"),
+            (b"<!DOCTYPE html><html><svg></svg></html>", "it is a web page, not a photo"),
+            (b"\n  <HTML><body>", "it is a web page, not a photo"),
             (b"<svg xmlns='x'></svg>", "it is an SVG drawing; save it as PNG or JPEG first"),
             (
                 b"\xef\xbb\xbf<?xml version='1.0'?>\n<svg>",
@@ -518,7 +518,7 @@ class TestNotAPicture:
             (b"MM\0*\0\0\0\x08", DAMAGED),
             (b"II+\0\x08\0\0\0", DAMAGED),
             (b"RIFF\x24\0\0\0WEBPVP8 ", DAMAGED),
-            (b"RIFF\x24\0\0\0WAVEfmt ", "it is a sound file, not a picture"),
+            (b"RIFF\x24\0\0\0WAVEfmt ", "it is a sound file, not a photo"),
             (b"\0\0\0\x1cftypavif\0\0\0\0", DAMAGED),
             (b"\0\0\0\x1cftypisom\0\0\0\0", VIDEO),
         ],

@@ -17,23 +17,23 @@ from transfer_core.data.images.decoding import read_image
 from transfer_core.errors import UnreadableImageError
 
 VIDEO = "it is a video; use “From a video” to take photos from it"
-SOUND = "it is a sound file, not a picture"
+SOUND = "it is a sound file, not a photo"
 RAW = "it is a camera RAW file; export it as JPEG first"
 OFFICE = "it is an Office document; save the photos in it as PNG or JPEG"
-WEB_PAGE = "it is a web page, not a picture"
-NOTHING = "it is not a picture, whatever its name says"
+WEB_PAGE = "it is a web page, not a photo"
+NOTHING = "it is not a photo, whatever its name says"
 SHORTCUT = "it is a shortcut to another file; add the photo itself"
 DICOM = "it is a DICOM file; export it as PNG first"
 NIFTI = "it is a NIfTI file; export its slices as PNG first"
-DAMAGED = "the picture is cut off or damaged"
+DAMAGED = "the photo is cut off or damaged"
 
 
 def picture(format_name: str) -> str:
-    return f"it is a picture in the format {format_name}; save it as PNG or JPEG first"
+    return f"it is a photo in the format {format_name}; save it as PNG or JPEG first"
 
 
 def data(format_name: str) -> str:
-    return f"it is a {format_name} file of data; save each photo in it as PNG or JPEG first"
+    return f"it is a {format_name} data file; save its photos as PNG or JPEG first"
 
 
 def saved(image_format: str, **options: object) -> bytes:
@@ -149,7 +149,7 @@ CASES: list[tuple[str, bytes, str]] = [
     ("a.odt", zipped("mimetypeapplication/vnd.oasis.opendocument.text"), OFFICE),
     ("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99), OFFICE),
     ("a.rtf", b"{\\rtf1\\ansi", OFFICE),
-    ("a.zip", zipped("cat/1.jpg"), "it is an archive, not a picture; unpack it and add what is in it"),
+    ("a.zip", zipped("cat/1.jpg"), "it is an archive, not a photo; unpack it and add what is in it"),
     ("a.jpg", b"<!DOCTYPE html><html>", WEB_PAGE),
     ("a.jpg", b"\n<!-- saved -->\n<html lang='en'>", WEB_PAGE),
     ("a.jpg", b"<html><svg></svg></html>", WEB_PAGE),
@@ -219,4 +219,4 @@ def test_a_tiff_of_a_rare_kind_is_not_called_damaged(bits: int, sample_format: i
     content = b"II*\0" + struct.pack("<I", 8 + size) + bytes(size) + directory + bytes(4)
     with pytest.raises(UnreadableImageError) as caught:
         read_image(content)
-    assert str(caught.value) == "it is a TIFF of a rare kind; save it as an ordinary TIFF or PNG first"
+    assert str(caught.value) == "it is a rare kind of TIFF; save it as PNG first"

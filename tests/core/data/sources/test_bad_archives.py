@@ -31,8 +31,8 @@ PACK_AGAIN = "Pack the folder with the class folders again and choose the new fi
 NOT_A_ZIP = f"photos is not a zip file, or it is damaged. {PACK_AGAIN}"
 NOT_A_TAR = f"photos is not a tar file, or it is damaged. {PACK_AGAIN}"
 RATIO = (
-    "photos was not opened: unpacked it is more than 200 times as large, as no archive of pictures is. Pack only the "
-    "pictures and choose the new file. (The limit is the setting TRANSFER_STUDIO_MAX_RATIO.)"
+    "photos was not opened: unpacked it is more than 200 times as large. Pack only the "
+    "photos and choose the new file. (The limit is the setting TRANSFER_STUDIO_MAX_RATIO.)"
 )
 TOTAL = (
     "photos was not opened: it has more than 1 MB in it. Split it and add the parts. (The limit is the setting "
@@ -43,7 +43,7 @@ COUNT = (
     "setting TRANSFER_STUDIO_MAX_FILES.)"
 )
 OVERLAP = (
-    "photos was not opened: files in it lie over each other, as in no archive of pictures. Pack only the pictures and "
+    "photos was not opened: files in it overlap, which may be harmful. Pack only the photos and "
     "choose the new file."
 )
 
@@ -280,7 +280,7 @@ class TestBombs:
         added = ingested(
             dataset, pack({"cat/inner.zip": inner, "cat/inner.tgz": gzip.compress(b"1"), **good(make_image)})
         )
-        reason = "it is an archive, not a picture; unpack it and add what is in it"
+        reason = "it is an archive, not a photo; unpack it and add what is in it"
         assert left_out(added) == [
             ("cat/inner.zip", reason, "not_an_image"),
             ("cat/inner.tgz", reason, "not_an_image"),
@@ -419,7 +419,7 @@ class TestLockedAndCutOff:
         ("pack", "reason"),
         [
             (zipped, "it is damaged inside the zip file"),
-            (tarred, "the picture is cut off or damaged"),
+            (tarred, "the photo is cut off or damaged"),
         ],
         ids=["zip", "tar"],
     )
@@ -464,5 +464,5 @@ def test_what_is_no_archive(tmp_path: Path, dataset: ImageDataset, content: byte
 )
 def test_an_archive_without_pictures(dataset: ImageDataset, members: Members) -> None:
     assert why_refused(dataset, zipped(members)) == (
-        "There are no pictures in it. Choose a folder whose subfolders are the classes."
+        "There are no photos in it. Choose a folder whose subfolders are the classes."
     )

@@ -27,7 +27,7 @@ from transfer_core.workspace import Workspace
 
 MakeImage = Callable[..., bytes]
 ROOT = Path(__file__).resolve().parents[4]
-NO_PICTURES = "There are no pictures in it. Choose a folder whose subfolders are the classes."
+NO_PICTURES = "There are no photos in it. Choose a folder whose subfolders are the classes."
 FULL = (
     "could not be saved: No space left on device. An earlier version of it was kept. Free some space "
     "or choose another workspace folder, then try again."
@@ -76,16 +76,15 @@ class TestFolders:
     def test_one_class(self, dataset: ImageDataset, make_image: MakeImage) -> None:
         added = add_files(dataset, [file_of(f"cat/{seed}.png", make_image(seed=seed)) for seed in range(3)])
         assert why_refused(added.check_trainable) == (
-            "There is only one class (cat). A network learns to tell classes apart, so it needs at least two. Add "
-            "images of another class."
+            "There is only one class: cat. A model learns to tell at least two classes apart. "
+            "Add photos of another class."
         )
 
     def test_a_class_with_one_image(self, dataset: ImageDataset, make_image: MakeImage) -> None:
         paths = ["cat/1.png", "cat/2.png", "dog/1.png"]
         added = add_files(dataset, [file_of(path, make_image(seed=n)) for n, path in enumerate(paths)])
         assert why_refused(added.check_trainable) == (
-            "Each class needs at least 2 images, one to learn from and one to check with, and better 10 or more. Add "
-            "images to: dog."
+            "Each class needs at least 2 photos, better 10 or more. Add photos to: dog."
         )
         assert added.counts() == {"cat": 2, "dog": 1}
 

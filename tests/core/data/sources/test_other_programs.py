@@ -322,7 +322,7 @@ class TestPackings:
     def test_one_that_cannot_be_read_is_named(self, method: int, way: str) -> None:
         packed, plain = opened(Member(b"cat/1.jpg", method=method), Member(b"cat/2.jpg"))
         assert why_unreadable(packed) == (
-            f"it is packed in a way that cannot be read here ({way}); repack it as an ordinary zip"
+            f"its compression ({way}) cannot be read here; pack it as an ordinary zip"
         )
         assert plain.read() == b"1"
 
@@ -429,7 +429,7 @@ def test_a_disk_image_of_macos_is_named_by_its_end() -> None:
 @pytest.mark.parametrize("ending", ["zip", "ZIP", "rar", "7z", "tar.gz", "tgz"])
 def test_archives_beside_each_other_are_to_be_unpacked(dataset: ImageDataset, ending: str) -> None:
     files = [ImportedFile((f"{name}.{ending}",), bytes) for name in ("cats", "dogs")]
-    with pytest.raises(IngestError, match="archive; unpack it into a folder with the name of its class"):
+    with pytest.raises(IngestError, match="archive; unpack it into the folder of its class"):
         add_files(dataset, files)
 
 

@@ -38,7 +38,7 @@ TOO_MANY = (
 )
 # The same examples in every run.
 bounded = settings(max_examples=100, deadline=None, derandomize=True, database=None)
-LINK = "it is only a link, and links are not followed; put the file or folder itself in its place"
+LINK = "it is a link, and links are not followed; use the file itself"
 DAMAGED_INSIDE = "it is damaged inside the zip file"
 
 
@@ -466,8 +466,8 @@ class TestZip:
         bomb = zipped({"cat/1.jpg": bytes(30_000_000), "dog/1.jpg": b"1"}, zipfile.ZIP_DEFLATED)
         assert len(bomb) < 40_000
         assert why_refused(lambda: opened(bomb)) == (
-            "photos.zip was not opened: unpacked it is more than 200 times as large, as no archive of pictures is. "
-            "Pack only the pictures and choose the new file. (The limit is the setting TRANSFER_STUDIO_MAX_RATIO.)"
+            "photos.zip was not opened: unpacked it is more than 200 times as large. "
+            "Pack only the photos and choose the new file. (The limit is the setting TRANSFER_STUDIO_MAX_RATIO.)"
         )
 
     def test_a_small_drawing_may_shrink_a_lot(self) -> None:
@@ -497,8 +497,8 @@ class TestZip:
         second = content.rindex(b"PK\1\2")
         struct.pack_into("<I", content, second + 42, 20)
         assert why_refused(lambda: opened(bytes(content))) == (
-            "photos.zip was not opened: files in it lie over each other, as in no archive of pictures. Pack only the "
-            "pictures and choose the new file."
+            "photos.zip was not opened: files in it overlap, which may be harmful. Pack only the "
+            "photos and choose the new file."
         )
 
     def test_too_many_members_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def test_file_deleted_before_it_was_mapped_raises(tmp_path: Path) -> None:
     for file in files:
         file.path.unlink()
     assert table[np.arange(MOST_FILES)].shape == (MOST_FILES, 3)
-    with pytest.raises(WorkspaceError, match="Start the training again"):
+    with pytest.raises(WorkspaceError, match="Start it again"):
         table[np.array([MOST_FILES])]
 
 
