@@ -166,3 +166,34 @@ def test_a_planted_sentence_in_english_alone_is_found(code: str) -> None:
 )
 def test_translated_text_code_and_names_are_not_found(code: str) -> None:
     assert untranslated(code) == []
+
+
+MOST_WORDS = 15
+END_OF_SENTENCE = re.compile(r"(?<=[.!?:])\s+|\n+")
+
+
+def sentences_of(code: str) -> Iterator[str]:
+    """Yield each sentence that is translated, and those of texts that are kept by a name."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and called(node) in NUM_SENTENCES:
+            for argument in node.args[: NUM_SENTENCES[called(node)]]:
+                if isinstance(argument, ast.Constant):
+                    yield from END_OF_SENTENCE.split(argument.value)
+
+
+def test_no_sentence_on_screen_has_more_words_than_one_reads_at_a_glance() -> None:
+    long = {
+        f"{place}: {sentence}"
+        for place, code in sources().items()
+        for sentence in sentences_of(code)
+        if len(sentence.split()) > MOST_WORDS
+    }
+    assert long == set()
+
+
+def test_a_share_is_never_shown_without_the_space() -> None:
+    """Every share goes through `percent`, so that 88 % is written one way on all pages."""
+    # The widths of bars are for the browser, not for people.
+    bare = re.compile(r"(?<!width:)\{[^{}]*:\.\d%\}")
+    found = {place: bare.findall(code) for place, code in sources().items()}
+    assert {place: texts for place, texts in found.items() if texts} == {}

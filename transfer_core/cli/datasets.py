@@ -139,7 +139,7 @@ def dataset_from(
         return ImageDataset.load(workspace, source)
     except NotFoundError as error:
         raise NotFoundError(
-            _("{source} is not a folder, a zip or tar file, or the id of a dataset.").format(source=source)
+            _("{source} is no folder, no archive, and no id of a dataset.").format(source=source)
         ) from error
 
 

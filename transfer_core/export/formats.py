@@ -111,8 +111,8 @@ _FORMATS = (
         variants=(Variant("float32", "saved_model"),),
         runtime=("tensorflow",),
         usage=_(
-            "The input `pixels` is float32. The signature `serving_default` returns only the probabilities; "
-            "`with_features` also returns the features that “I don't know” needs."
+            "The input `pixels` is float32. The signature `serving_default` returns only the probabilities. "
+            "`with_features` also returns the features for “I don't know”."
         ),
     ),
     ExportFormat(

@@ -12,7 +12,7 @@ from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.evaluation import measured_sentence
 from transfer_core.export.formats import ExportFormat
 from transfer_core.export.parity import Parity
-from transfer_core.language import _
+from transfer_core.language import _, percent, percent_range
 from transfer_core.runs.own_models import lineage_of
 from transfer_core.runs.training_run import TrainingRun
 
@@ -62,8 +62,8 @@ def _what_it_is(run: TrainingRun) -> str:
 def _usage(run: TrainingRun, export_format: ExportFormat) -> str:
     size = run.backbone.image_size
     sentences = _(
-        "`predict.py` does everything, including “I don't know”. In a program of your own, resize the whole photo to "
-        "{size} × {size} pixels, RGB, values 0 to 255, in the layout NHWC: `[1, {size}, {size}, 3]`. Scaling happens "
+        "`predict.py` does everything, including “I don't know”. Your own program resizes the photo to "
+        "{size} × {size} pixels, RGB, values 0 to 255. The layout is NHWC: `[1, {size}, {size}, 3]`. Scaling happens "
         "inside the model. Its first output, `probabilities`, has one number per line of `labels.txt`."
     )
     return f"{sentences} {export_format.usage}".rstrip().format(size=size)
@@ -98,21 +98,22 @@ def _numbers(run: TrainingRun) -> str:
         return str(error)
     if evaluation is None:
         return _("It has not been evaluated.")
-    lowest, highest = evaluation.accuracy_interval
     measured = measured_sentence(evaluation)
     text = (
         _(
-            "{accuracy:.1%} of {count} photos right; on new photos of the same kind probably between "
-            "{lowest:.0%} and {highest:.0%} (95 % Wilson interval)."
+            "Accuracy: {accuracy} on {count} photos. Expect {range} on new photos of the same kind (95 % interval)."
         )
         if measured
         else _(
-            "{accuracy:.1%} of {count} validation photos right; on new photos of the same kind probably between "
-            "{lowest:.0%} and {highest:.0%} (95 % Wilson interval). These photos also selected the epoch that was kept."
+            "Accuracy: {accuracy} on {count} validation photos. "
+            "Expect {range} on new photos of the same kind (95 % interval). "
+            "These photos also selected the epoch that was kept."
         )
     )
     numbers = text.format(
-        accuracy=evaluation.accuracy, count=evaluation.num_images, lowest=lowest, highest=highest
+        accuracy=percent(evaluation.accuracy, 1),
+        count=evaluation.num_images,
+        range=percent_range(*evaluation.accuracy_interval),
     )
     sentence = f"{measured} {numbers}".strip()
     rows = "".join(
@@ -125,7 +126,7 @@ def _numbers(run: TrainingRun) -> str:
 
 def _limits(run: TrainingRun) -> str:
     return _(
-        "It knows only these {count} classes and was tested only on photos like its training photos. A photo of "
+        "It knows only these {count} classes. It was tested only on photos like its training photos. A photo of "
         "something else may still get a confident answer. Do not let it make important decisions about people."
     ).format(count=len(run.class_names))
 

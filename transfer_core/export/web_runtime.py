@@ -161,6 +161,6 @@ def _has_integrity(path: Path, package: RuntimePackage) -> bool:
 
 def _failure_message(folder: Path, package: RuntimePackage, reason: object) -> str:
     return _(
-        "ONNX Runtime Web could not be downloaded ({reason}): try again later, or get the file {file} on another "
-        "computer from {address} and put it into the folder {folder}."
+        "ONNX Runtime Web could not be downloaded ({reason}). Try again later. "
+        "Or download {file} on another computer from {address} and put it into the folder {folder}."
     ).format(reason=reason, file=package.archive, address=package.address, folder=folder)

@@ -370,7 +370,7 @@ def none_left(split: Split) -> str:
     if split == "test":
         return _(
             "There are no test photos that this model has never seen. Add some in a folder named test, "
-            "or test it on a folder of new photos."
+            "or test on a folder of new photos."
         )
     return _(
         "All validation photos of this model were deleted. Test it on a folder of new photos, or train again."

@@ -14,7 +14,7 @@ from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import show_task, waiting_words
 from pages.ui.app.tasks import audition_of, forget_audition, own_sources, start_audition
-from pages.ui.app.words import duration_words, plain
+from pages.ui.app.words import duration_words, percent_axis, plain
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
 from transfer_core.data.dataset import ImageDataset
@@ -146,7 +146,7 @@ def _show_chart(ranked: list[AuditionScore], backbones: dict[str, Backbone], bes
         margin={"l": 0, "r": 20, "t": 30, "b": 0},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
         xaxis={"title": _("seconds for 100 photos on this computer"), "rangemode": "tozero"},
-        yaxis={"title": _("accuracy"), "tickformat": ".0%"},
+        yaxis=percent_axis(_("accuracy")),
     )
     described = "; ".join(
         _("{title}: accuracy {accuracy}, {seconds:.1f} s").format(

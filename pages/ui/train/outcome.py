@@ -106,7 +106,7 @@ def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None
             _("Train again with changes"),
             icon=":material/tune:",
             type="secondary" if run.has_model or can_go_on else "primary",
-            help=_("Go back to the choices of this run, change what you like, and train once more."),
+            help=_("Change the settings of this model, then train a new one."),
         ):
             session.choose_run(run)
             session.change_choices()

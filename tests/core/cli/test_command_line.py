@@ -335,7 +335,7 @@ class TestTrainErrors:
 
     def test_source_that_is_not_there(self, tmp_path: Path) -> None:
         finished = run_process("train", tmp_path / "nowhere", "--workspace", tmp_path)
-        finished.assert_one_line_of_error("is not a folder, a zip or tar file, or the id of a dataset")
+        finished.assert_one_line_of_error("is no folder, no archive, and no id of a dataset")
 
     def test_zip_that_is_no_zip(self, tmp_path: Path) -> None:
         (tmp_path / "photos.zip").write_text("this is no zip")

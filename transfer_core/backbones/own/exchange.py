@@ -101,9 +101,7 @@ def import_source(workspace: Workspace, content: BinaryIO) -> str:
                     _import_bundle(file, place, folder)
         except NotFoundError as error:
             raise WeightsError(
-                _(
-                    "This version of the app does not know the network that the model is built as. Update the app."
-                )
+                _("This version of the app does not know the network of this model. Update the app.")
             ) from error
         except _NOT_A_ZIP as error:
             raise WeightsError(_not_ours()) from error
@@ -242,8 +240,7 @@ def _extract(file: zipfile.ZipFile, name: str, path: Path, network: Backbone, mo
 
 def _not_ours() -> str:
     return _(
-        "This is not a model that Transfer Studio saved as a source or exported for Keras. Model files of other "
-        "programs (.keras, .h5, SavedModel, .pt) are not opened, because they can carry code and fill the memory. Save "
-        "the model with “Save this model as a source” where it was trained, or bring the plain weights (.h5) of a "
-        "model in the list."
+        "This is not a model of Transfer Studio. Model files of other programs are not opened, because they can carry "
+        "code. Use “Save this model as a source” where it was trained. "
+        "Plain weights (.h5) of a model in the list work too."
     )

@@ -156,8 +156,9 @@ def download_weights(
     except DownloadFailedError as error:
         raise WeightsError(
             _(
-                "The weights could not be downloaded ({reason}): use a model that works offline, or try again later, "
-                "or put the file {file} into the folder {folder}."
+                "The weights could not be downloaded ({reason}). "
+                "Choose a model that works offline, or try again later. "
+                "Or put the file {file} into the folder {folder}."
             ).format(reason=error, file=file.name, folder=weights_folder())
         ) from error
     return path
@@ -182,8 +183,8 @@ def _is_complete(path: Path, file: WeightsFile) -> bool:
 def missing_message(title: str, file: WeightsFile) -> str:
     """Return the sentence about missing weights and what to do."""
     return _(
-        "The weights of {title} are not on this computer: download them on the Model page, or use a model that "
-        "works offline, or put the file {file} into the folder {folder}."
+        "The weights of {title} are not on this computer. Download them on the Model page, or choose a model that "
+        "works offline. Or put the file {file} into the folder {folder}."
     ).format(title=title, file=file.name, folder=weights_folder())
 
 

@@ -136,7 +136,7 @@ def main() -> int:
             print(json.dumps(answer))
         else:
             name = answer["class_name"] or f"I do not know (perhaps {answer['best_guess']})"
-            print(f"{path}: {printable(name)}, {answer['probability']:.0%} sure")
+            print(f"{path}: {printable(name)}, {100 * answer['probability']:.0f} % sure")
     return exit_code
 
 
