@@ -109,3 +109,38 @@ def test_the_pages_while_training(trained: tuple[Server, str], page: Page) -> No
     click_button(page, "Stop and keep the model")
     expect(page.get_by_role("button", name="Stop and keep the model")).to_be_hidden()
     assert found == []
+
+
+def test_a_click_on_another_page_shows_a_skeleton_at_once(trained: tuple[Server, str], page: Page) -> None:
+    page.goto(f"/Model?{trained[1]}")
+    settle(page)
+    page.evaluate(
+        """() => {
+            const look = () => {
+                const main = document.querySelector("[data-testid=stMainBlockContainer]");
+                window.sawSkeleton ||= !main.querySelector("h1") && getComputedStyle(main, "::after").height !== "auto";
+                requestAnimationFrame(look);
+            };
+            look();
+        }"""
+    )
+    assert not page.evaluate("window.sawSkeleton")
+    page.get_by_test_id("stSidebar").get_by_role("link", name="2 · Images").click()
+    expect(page.get_by_role("heading", name="2 · Images")).to_be_visible()
+    assert page.evaluate("window.sawSkeleton")
+
+
+@pytest.mark.parametrize("address", ["/Model", "/Images", "/Train", "/Results", "/Test", "/Export"])
+def test_nothing_is_cut_on_the_narrowest_screen(
+    trained: tuple[Server, str], page: Page, address: str
+) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.goto(f"{address}?{trained[1]}")
+    settle(page)
+    expect(page.locator(".st-key-journey-links").get_by_role("link")).to_have_count(7)
+    expect(page.locator(".st-key-journey-links").get_by_role("link").first).to_be_visible()
+    expect(page.locator(".shown-model")).to_be_visible()
+    wide, shown = page.evaluate(
+        "(({scrollWidth, clientWidth}) => [scrollWidth, clientWidth])(document.querySelector('[data-testid=stMain]'))"
+    )
+    assert wide <= shown
