@@ -482,8 +482,8 @@ def test_run_again_with_changes_starts_from_the_choices_of_the_run(
     # The address of a run alone is enough: its model, photos and depth are chosen as well.
     page = open_page("4_Train", run=run_id)
     button(page, "Train again with changes").click().run()
-    assert page.number_input(key="epochs-1").value == 33
-    assert page.segmented_control(key="optimizer-1").value == "sgd"
+    assert page.number_input(key="epochs-2").value == 33
+    assert page.segmented_control(key="optimizer-2").value == "sgd"
     assert "run" not in page.query_params
 
 
