@@ -198,7 +198,11 @@ def _places(
             "the blocks beside a training",
             f"/Layers?{choices}",
             (
-                Click("left", lambda: slider.press("ArrowLeft"), lambda: sidebar.get_by_text("1 block")),
+                Click(
+                    "left",
+                    lambda: slider.press("ArrowLeft"),
+                    lambda: sidebar.get_by_text("New layer and 1 block learn"),
+                ),
                 Click(
                     "right",
                     lambda: slider.press("ArrowRight"),

@@ -193,7 +193,7 @@ def _journey(data: Path, backbone_name: str, is_looked_ahead: bool) -> Journey:
         first_answer, _prediction = timed(lambda: _first_answer(run, dataset))
         other = config.with_changes(learning_rate=config.learning_rate / 2)
         _run, second = _wait_for_run(trainings, dataset, other)
-        return Journey(first, second, first_answer, _forward_pass(workspace, dataset, backbone))
+        return Journey(first, second, first_answer, forward_pass(workspace, dataset, backbone))
 
 
 def _scripts(data: Path, backbone_name: str) -> Scripts:
@@ -215,7 +215,7 @@ def _scripts(data: Path, backbone_name: str) -> Scripts:
             plain_tuned=plain_fit(dataset, tuned)[0],
             frozen=ours(frozen),
             tuned=ours(tuned),
-            forward_pass=_forward_pass(workspace, dataset, get_backbone(backbone_name)),
+            forward_pass=forward_pass(workspace, dataset, get_backbone(backbone_name)),
         )
 
 
@@ -259,7 +259,7 @@ def _first_answer(run: TrainingRun, dataset: ImageDataset) -> None:
     Predictor.load(run.folder).predict(dataset.image_path(dataset.images[0]).read_bytes())
 
 
-def _forward_pass(workspace: Workspace, dataset: ImageDataset, backbone: Backbone) -> float:
+def forward_pass(workspace: Workspace, dataset: ImageDataset, backbone: Backbone) -> float:
     """Return the seconds of one forward pass of all decoded photos at the rate of the engine in use."""
     engine = engine_of(backbone, workspace.cache_dir)
     forward = frozen_graph(backbone, [POOLING_LAYER], workspace.cache_dir, engine)

@@ -8,6 +8,7 @@ machine.
 Example:
     python -m benchmarks.page
     python -m benchmarks.page --data photos/flowers
+    python -m benchmarks.page --while-training
 """
 
 from __future__ import annotations
@@ -68,6 +69,21 @@ _WATCH_MESSAGES = """
     };
     window.addEventListener("pointerdown", () => (window.clickedAt = performance.now()), true);
 """
+# The first moment at which the heading of another page, or the skeleton of a page, is on the screen.
+_WATCH_HEADING = """
+    window.addEventListener("pointerdown", () => {
+        const before = document.querySelector("h1")?.textContent;
+        window.visibleAt = 0;
+        const look = () => {
+            const now = document.querySelector("h1")?.textContent;
+            const main = document.querySelector("[data-testid=stMainBlockContainer]");
+            const isSkeleton = main && getComputedStyle(main, "::after").height !== "auto";
+            if (isSkeleton || (now && now !== before)) window.visibleAt = performance.now();
+            else requestAnimationFrame(look);
+        };
+        look();
+    }, true);
+"""
 _IS_DRAWN = """
     window.drawnAt > window.clickedAt && performance.now() - window.drawnAt > 500 &&
     document.querySelector("[data-testid=stApp][data-test-script-state=notRunning]") !== null
@@ -79,14 +95,23 @@ _IS_DRAWN = """
 @click.option("--runs", "num_runs", default=300, show_default=True, help="Runs of the full workspace.")
 @click.option("--photos", "num_photos", default=10_000, show_default=True, help="Photos of its dataset.")
 @click.option("--clicks", "num_clicks", default=10, show_default=True, help="Clicks on each page.")
+@click.option(
+    "--while-training", "is_training", is_flag=True, help="Measure only page switches beside a training."
+)
 @click.option("--browser", default=lambda: shutil.which("chromium"), help="Program file of a Chromium.")
-def main(folder: Path | None, num_runs: int, num_photos: int, num_clicks: int, browser: str) -> None:
+def main(
+    folder: Path | None, num_runs: int, num_photos: int, num_clicks: int, is_training: bool, browser: str
+) -> None:
     """Print the times and ratios."""
     from playwright.sync_api import sync_playwright
 
     click.echo(machine())
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        if is_training:
+            _measure_switches(chromium, Workspace(Path(scratch) / "switches"), num_clicks)
+            chromium.close()
+            return
         if folder:
             _measure_beside_training(chromium, Workspace(Path(scratch) / "training"), folder)
         workspaces = [Workspace(Path(scratch) / name) for name in ("small", "full")]
@@ -115,6 +140,42 @@ def _measure_beside_training(chromium: Browser, workspace: Workspace, folder: Pa
         f"round trip during training: {1000 * busy:.0f} ms at the median, {busy / quiet:.2f} times that"
     )
     click.echo(f"training speed with the Train page open / with no page open: {watched / alone:.2f}")
+
+
+def _measure_switches(chromium: Browser, workspace: Workspace, num_rounds: int) -> None:
+    """Print how long a click on another page takes while a training is going on."""
+    run = fill(workspace, 1, 100)
+    choices = f"model=efficientnet_lite0&images={run.dataset_id}&unfrozen=0&pick={run.id}"
+    links = ["1 · Model", "2 · Images", "3 · Layers", "5 · Results", "6 · Test", "7 · Export", "4 · Train"]
+    links += ["Compare", "Learn", "Projects"]
+    times: dict[str, list[tuple[float, float]]] = {link: [] for link in links}
+    with app_server(workspace) as url:
+        page = chromium.new_context(base_url=url).new_page()
+        page.set_default_timeout(_TIMEOUT)
+        page.add_init_script(_WATCH_MESSAGES + _WATCH_HEADING)
+        _start_long_training(page, f"/Train?{choices}")
+        _wait_for_epochs(TrainingRun.load(workspace, workspace.run_ids()[0]), 5)
+        # The first round loads what each page needs.
+        for number in range(num_rounds + 1):
+            for link in links:
+                seconds = (
+                    _click(page, link),
+                    float(page.evaluate("window.visibleAt - window.clickedAt")) / 1000,
+                )
+                if number:
+                    times[link].append(seconds)
+    medians = {
+        link: [statistics.median(column) for column in zip(*found, strict=True)]
+        for link, found in times.items()
+    }
+    for link, (drawn, visible) in medians.items():
+        click.echo(
+            f"{link}: visible after {1000 * visible:.0f} ms, drawn after {1000 * drawn:.0f} ms, beside a training"
+        )
+    drawn, visible = (statistics.median(column) for column in zip(*medians.values(), strict=True))
+    click.echo(
+        f"Median of all pages: visible after {1000 * visible:.0f} ms, drawn after {1000 * drawn:.0f} ms"
+    )
 
 
 def _measure_pages(
@@ -173,7 +234,7 @@ def _round_trips(page: Page) -> float:
 
 def _start_long_training(page: Page, address: str) -> None:
     page.goto(address)
-    page.get_by_text("For experts: every choice").click()
+    page.get_by_text("Advanced settings").click()
     page.get_by_text("Choose for myself").click()
     for label, number in (("Epochs", "1000"), ("Early stopping", "0")):
         field = page.get_by_role("spinbutton", name=label, exact=True)
@@ -181,7 +242,7 @@ def _start_long_training(page: Page, address: str) -> None:
         field.press("Enter")
         page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     # Use small batches, so that the training outlasts the measurement.
-    page.get_by_role("tab", name="Steps").click()
+    page.get_by_role("tab", name="Learning rate").click()
     page.locator("[data-testid=stSlider]", has_text="Batch size").get_by_role("slider").press("Home")
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     page.get_by_role("button", name="Start training").click()

@@ -12,15 +12,15 @@ def show_projects(session: Session) -> None:
     """Draw the page."""
     st.markdown(
         _(
-            "Take your photos, your trained models and their settings to another computer, or put them away safely, as "
-            "one file. Opened there, the models give the very same answers."
+            "Save your photos and your models as one file. Open it on another computer: the models answer just the "
+            "same there."
         )
     )
     with st.container(border=True, key="save-project"):
-        st.subheader(_("Save a project"), anchor=False)
+        st.header(_("Save a project"), anchor=False)
         guarded(show_saving)(session)
     with st.container(border=True, key="open-project"):
-        st.subheader(_("Open a project"), anchor=False)
+        st.header(_("Open a project"), anchor=False)
         guarded(show_opening)(session)
 
 

@@ -14,19 +14,16 @@ from transfer_core.language import _
 
 def show_model(session: Session) -> None:
     """Draw the page."""
-    with st.container(horizontal=True, vertical_alignment="center", key="model-lead"):
-        st.markdown(
-            _("Choose a model to start from. It has already seen a million photos."),
-            help=explain("pretrained"),
-            width="stretch",
-        )
-        if session.backbone_name:
-            link_to_next(Step.IMAGES, _("Next: photos"))
+    if session.backbone_name:
+        link_to_next(Step.IMAGES, _("Next: photos"))
+    st.markdown(
+        _("Choose a model to start from. It has already seen a million photos."), help=explain("pretrained")
+    )
     show_downloads()
     show_card(session)
-    show_audition(session)
     show_others(session)
     show_all(session)
+    show_audition(session)
     show_own_models(session)
 
 

@@ -38,7 +38,7 @@ def show_images(session: Session) -> None:
             show_image_sources(session)
     if session.is_bringing_photos:
         return
-    show_to_dos(session, dataset, problems)
+    show_to_dos(dataset, problems)
     show_photo_check(session, dataset, problems)
     show_class_strips(dataset)
     show_split(dataset)

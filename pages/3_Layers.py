@@ -20,13 +20,10 @@ def show_layers(session: Session) -> None:
     if session.num_unfrozen_blocks is None:
         session.choose_depth(RECOMMENDED_DEPTH)
         plan = plan.with_unfrozen(RECOMMENDED_DEPTH)
-    with st.container(horizontal=True, vertical_alignment="center", key="layers-lead"):
-        st.markdown(
-            _("Frozen blocks keep what they know. The others learn from your photos."),
-            help=explain("frozen"),
-            width="stretch",
-        )
-        link_to_next(Step.TRAIN, _("Next: train"))
+    link_to_next(Step.TRAIN, _("Next: train"))
+    st.markdown(
+        _("Frozen blocks keep what they know. The others learn from your photos."), help=explain("frozen")
+    )
     if plan.backbone.is_frozen_only:
         st.info(
             _("This model looks at each photo several times, so all of it is frozen."),

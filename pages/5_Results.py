@@ -36,13 +36,11 @@ def show_results(session: Session) -> None:
     }
     titles = {name: title for name, (title, _show) in parts.items()}
     session.results_part = choose_part(titles, session.results_part, "results-part")
-    for name, (_title, show) in parts.items():
-        if name == session.results_part:
-            with st.container(key=f"part-{name}"):
-                guarded(show)(session, run, sets)
-        else:
-            # At its own place, so that Streamlit removes an earlier part at once, not when this one is computed.
-            st.empty()
+    # Each part has a place of its own, so that Streamlit removes an earlier part before it draws this one.
+    places = {name: st.container() if name == session.results_part else st.empty() for name in parts}
+    _title, show = parts[session.results_part]
+    with places[session.results_part]:
+        guarded(show)(session, run, sets)
 
 
 run_page(_("Results"), show_results, step=Step.RESULTS)

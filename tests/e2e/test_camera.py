@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.conftest import LONG, Server, settle
+from tests.conftest import MakeImage
+from tests.e2e.conftest import LONG, Server, click_button, settle
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources.imported_file import ImportedFile
 
 pytestmark = pytest.mark.browser
 
@@ -39,7 +42,7 @@ def record_button(page: Page) -> Locator:
 
 
 def wait_for_frames(page: Page, number: int) -> None:
-    expect(page.get_by_text(f"{number} frames have arrived")).to_be_visible()
+    expect(page.get_by_text(f"Photos: {number}")).to_be_visible()
 
 
 def hold(page: Page, class_name: str, num_frames: int) -> None:
@@ -50,7 +53,7 @@ def hold(page: Page, class_name: str, num_frames: int) -> None:
     wait_for_frames(page, num_frames)
     page.mouse.up()
     expect(record_button(page)).to_be_visible()
-    expect(page.get_by_text(f"were added to {class_name}")).to_be_visible()
+    expect(page.get_by_text(f"photos added to {class_name}")).to_be_visible()
     settle(page)
 
 
@@ -68,36 +71,65 @@ def test_each_press_is_one_recording_that_stays_on_one_side(server: Server, pers
     open_camera(page)
     hold(page, "cat", 3)
     first = the_dataset(server)
+    expect(page.get_by_text("1 of 2 recordings.")).to_be_visible()
     assert len(bursts(first)) == 1 and "" not in bursts(first)
     assert {image.class_name for image in first.images} == {"cat"}
     assert all(max(image.width, image.height) <= 1024 for image in first.images)
 
-    page.get_by_role("combobox", name="Name of the class").fill("dog")
     record_button(page).focus()
     page.keyboard.down(" ")
     wait_for_frames(page, 3)
     page.keyboard.up(" ")
-    expect(page.get_by_text("were added to dog")).to_be_visible()
+    expect(page.get_by_text("1 of 2 recordings.")).to_have_count(0)
     settle(page)
     both = the_dataset(server)
-    assert both.class_names == ("cat", "dog")
+    assert both.class_names == ("cat",)
     assert len(bursts(both)) == 2
     sides = {burst: {image.split for image in both.images if image.burst == burst} for burst in bursts(both)}
     assert all(len(side) == 1 for side in sides.values()), sides
 
 
-def test_a_recording_can_be_thrown_away(server: Server, person: Person) -> None:
+def test_a_recording_that_is_thrown_away_leaves_no_trace(server: Server, person: Person) -> None:
     page = person("/Images")
     open_camera(page)
     hold(page, "cat", 2)
-    kept = {image.id for image in the_dataset(server).images}
+    kept = the_dataset(server)
     hold(page, "dog", 2)
+    expect(page.get_by_text("Add a second class")).to_have_count(0)
     page.get_by_role("button", name="Throw this recording away").click()
     expect(page.get_by_text("The recording was thrown away.")).to_be_visible()
     dataset = the_dataset(server)
-    assert {image.id for image in dataset.images} == kept
-    assert Counter(image.class_name for image in dataset.excluded).keys() == {"dog"}
-    assert the_dataset(server).undone().class_names == ("cat", "dog")
+    assert structs.replace(dataset, version=kept.version) == kept
+    assert {path.stem for path in dataset.folder.rglob("*.jpg")} == {image.id for image in kept.images}
+
+
+def test_the_only_recording_that_is_thrown_away_takes_its_set_with_it(server: Server, person: Person) -> None:
+    page = person("/Images")
+    open_camera(page)
+    hold(page, "cat", 2)
+    page.get_by_role("button", name="Throw this recording away").click()
+    expect(page.get_by_text("The recording was thrown away.")).to_be_visible()
+    expect(page.get_by_text("Add a second class")).to_have_count(0)
+    assert not list(server.workspace.datasets_dir.iterdir())
+
+
+def test_a_recording_starts_a_set_of_its_own(server: Server, person: Person, make_image: MakeImage) -> None:
+    files = [
+        ImportedFile(("red", f"{seed}.png"), lambda seed=seed: make_image(seed=seed)) for seed in range(2)
+    ]
+    folder = add_files(create_dataset(server.workspace, "colors"), files)
+    page = person(f"/Images?images={folder.id}")
+    click_button(page, "Add or replace")
+    open_camera(page)
+    hold(page, "cat", 2)
+    expect(page.get_by_role("switch", name="Add to these photos")).to_be_checked()
+    expect(page.get_by_text("1 of 2 recordings.")).to_be_visible()
+    assert page.get_by_role("alert").count() == 0
+    (recorded,) = set(server.workspace.dataset_ids()) - {folder.id}
+    assert ImageDataset.load(server.workspace, folder.id) == folder
+    hold(page, "cat", 2)
+    assert len(bursts(ImageDataset.load(server.workspace, recorded))) == 2
+    expect(page.get_by_text("1 of 2 recordings.")).to_have_count(0)
 
 
 def test_nothing_is_recorded_without_the_name_of_a_class(server: Server, person: Person) -> None:
@@ -135,7 +167,7 @@ def test_the_camera_is_let_go_of(server: Server, person: Person) -> None:
             "The browser does not let this page use the camera.",
         ),
         ("throw new DOMException('', 'NotFoundError')", "No camera was found."),
-        ("throw new DOMException('', 'NotReadableError')", "The camera cannot be used;"),
+        ("throw new DOMException('', 'NotReadableError')", "The camera cannot be used."),
     ],
 )
 def test_a_camera_that_cannot_be_used_is_explained(person: Person, trouble: str, sentence: str) -> None:
@@ -151,5 +183,5 @@ def test_an_address_that_is_not_secure_is_explained(server: Server, browser: Bro
     page.goto("/Images")
     settle(page)
     open_camera(page)
-    expect(page.get_by_role("alert").filter(has_text="only on https addresses")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="needs an https address")).to_be_visible()
     page.close()

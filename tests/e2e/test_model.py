@@ -53,6 +53,7 @@ def test_two_models_try_the_images_and_the_better_one_is_taken(
 ) -> None:
     dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
     page = person(f"/Model?images={dataset.id}")
+    page.get_by_text("Compare models on your photos").click()
     page.get_by_role("button", name="Compare on my photos").click()
     expect(page.get_by_text(re.compile("Best trade-off: EfficientNet-Lite"))).to_be_visible()
     chart = page.locator(".st-key-audition-chart")

@@ -5,23 +5,26 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import re
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.conftest import MakeImage, TrainOnce
-from tests.e2e.conftest import NOISE_FREE_ARGUMENTS, Server, settle
+from tests.e2e.conftest import NOISE_FREE_ARGUMENTS, Server, heading, settle
 from tests.e2e.test_camera import KEEP_STREAMS
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
+from transfer_core.language import percent
+from transfer_core.runs.new_photos import add_new_photos
 from transfer_core.runs.training_run import TrainingRun
 
 pytestmark = pytest.mark.browser
@@ -75,11 +78,16 @@ SEE_FRAMES = """
 """
 
 
-def open_test(person: Person, run: TrainingRun, way: str, script: str = "") -> Page:
+def open_test(person: Person, run: TrainingRun, way: str = "", script: str = "") -> Page:
     page = person(f"/Test?run={run.id}", script)
-    page.get_by_text(way, exact=True).click()
-    settle(page)
+    if way:
+        page.get_by_role("radio", name=way, exact=True).click()
+        settle(page)
     return page
+
+
+# As in a browser that was not allowed the camera for good, so that a button switches it on.
+ASK_FIRST = "navigator.permissions.query = async () => ({ state: 'prompt' });"
 
 
 def choose_directory(page: Page, folder: Path) -> None:
@@ -92,7 +100,7 @@ def said_live(page: Page) -> Locator:
 
 
 def test_the_live_camera_answers_again_and_again_and_is_let_go_of(person: Person, run: TrainingRun) -> None:
-    page = open_test(person, run, "Live camera", KEEP_STREAMS)
+    page = open_test(person, run, script=KEEP_STREAMS + ASK_FIRST)
     page.get_by_role("button", name="Switch the camera on").click()
     expect(said_live(page)).to_have_text("red")
     # The rate is shown only after several answers.
@@ -103,7 +111,7 @@ def test_the_live_camera_answers_again_and_again_and_is_let_go_of(person: Person
     assert float(best.evaluate("bar => bar.style.transform.slice(7, -1)")) > 0.4
     assert best.evaluate("bar => getComputedStyle(bar).transitionProperty") == "transform"
     assert page.evaluate("tracks.map((track) => track.readyState)") == ["live"]
-    page.get_by_text("Photos", exact=True).click()
+    press_photos(page)
     page.wait_for_function("tracks.every((track) => track.readyState === 'ended')")
     expect(said_live(page)).to_have_count(0)
 
@@ -121,8 +129,7 @@ PRESS_WITH_A_FRAME = """
 
 
 def test_a_click_beside_a_frame_of_the_camera_counts(person: Person, run: TrainingRun) -> None:
-    page = open_test(person, run, "Live camera", PRESS_WITH_A_FRAME)
-    page.get_by_role("button", name="Switch the camera on").click()
+    page = open_test(person, run, script=PRESS_WITH_A_FRAME)
     expect(said_live(page)).to_have_text("red")
     page.get_by_role("radio", name="Photos").evaluate("option => window.toPress = option")
     expect(page.get_by_role("button", name="Paste a photo")).to_be_visible()
@@ -133,7 +140,7 @@ CAMERA_IS_OFF = "tracks.length && tracks.every((track) => track.readyState === '
 
 
 def press_photos(page: Page) -> None:
-    page.get_by_text("Photos", exact=True).click()
+    page.get_by_role("radio", name="Photos", exact=True).click()
 
 
 def press_photos_with_the_keyboard(page: Page) -> None:
@@ -148,8 +155,7 @@ def follow_a_link(page: Page) -> None:
 def test_a_server_that_hangs_does_not_keep_the_camera_on(
     server: Server, person: Person, run: TrainingRun, leave: Callable[[Page], None]
 ) -> None:
-    page = open_test(person, run, "Live camera", KEEP_STREAMS)
-    page.get_by_role("button", name="Switch the camera on").click()
+    page = open_test(person, run, script=KEEP_STREAMS)
     expect(said_live(page)).to_have_text("red")
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
@@ -164,8 +170,7 @@ def test_a_server_that_hangs_does_not_keep_the_camera_on(
 def test_a_server_that_is_killed_does_not_keep_the_camera_on(
     server: Server, person: Person, run: TrainingRun
 ) -> None:
-    page = open_test(person, run, "Live camera", KEEP_STREAMS)
-    page.get_by_role("button", name="Switch the camera on").click()
+    page = open_test(person, run, script=KEEP_STREAMS)
     expect(said_live(page)).to_have_text("red")
     server.stop(at_once=True)
     page.wait_for_function(CAMERA_IS_OFF)
@@ -174,8 +179,7 @@ def test_a_server_that_is_killed_does_not_keep_the_camera_on(
 
 
 def test_frames_are_dropped_while_one_is_on_its_way(server: Server, person: Person, run: TrainingRun) -> None:
-    page = open_test(person, run, "Live camera", COUNT_FRAMES)
-    page.get_by_role("button", name="Switch the camera on").click()
+    page = open_test(person, run, script=COUNT_FRAMES)
     expect(page.get_by_text("answers a second")).to_be_visible()
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
@@ -196,7 +200,7 @@ def test_a_folder_becomes_a_table_and_a_wrong_answer_an_image(
     for number, color in enumerate(("red", "green", "blue")):
         (folder / f"{color}.png").write_bytes(make_image(color, seed=900 + number))
     (folder / "broken.jpg").write_bytes(b"no picture")
-    page = open_test(person, run, "A folder or zip")
+    page = open_test(person, run, "Folder")
     choose_directory(page, folder)
     expect(page.get_by_text("1 file was left out")).to_be_visible()
     settle(page)
@@ -217,17 +221,26 @@ def test_a_folder_becomes_a_table_and_a_wrong_answer_an_image(
     page.mouse.click(table["x"] + 14, table["y"] + 40 + 36)
     expect(page.locator(".bars")).to_have_count(1)
     settle(page)
-    page.get_by_text("This is wrong").click()
+    page.get_by_text("Is this wrong?").click()
     page.get_by_role("combobox", name="What is it really?").fill("purple")
     page.get_by_role("combobox", name="What is it really?").press("Enter")
-    page.get_by_role("button", name="Put it among the images").click()
-    expect(page.get_by_text("Put among the images as purple, for the next training.")).to_be_visible()
+    page.get_by_role("button", name="Add to the training photos").click()
+    expect(page.get_by_text("Added to purple. Train again to learn from it.")).to_be_visible()
     dataset = ImageDataset.load(server.workspace, run.dataset_id)
     assert dataset.class_names == ("blue", "green", "purple", "red")
 
 
-def cards(page: Page) -> Locator:
-    return page.locator(".bars")
+def thumbnails(page: Page) -> Locator:
+    return page.locator("[class*=st-key-photo-strip-]").get_by_role("radio")
+
+
+def names_of(page: Page) -> list[str]:
+    labels = page.locator("[class*=st-key-photo-strip-] .label").all_inner_texts()
+    return [label.strip() for label in labels]
+
+
+def said(page: Page) -> Locator:
+    return page.locator(".answer-said")
 
 
 def test_photos_are_pasted_with_keys_and_with_the_button(
@@ -252,20 +265,21 @@ def test_photos_are_pasted_with_keys_and_with_the_button(
             page.get_by_role("button", name="Paste a photo").click()
         expect(page.get_by_role("button", name=f"Pasted {number}", exact=True)).to_be_visible()
         settle(page)
-        expect(cards(page)).to_have_count(number)
+        expect(thumbnails(page)).to_have_count(number)
         best = predictor.predict(content)
-        expect(cards(page).last.locator(".bars-name").first).to_have_text(best.best_guess)
-        expect(cards(page).last.locator(".bars-number").first).to_have_text(f"{best.probability:.1%}")
+        expect(said(page)).to_have_text(best.best_guess)
+        expect(page.locator(".bars-number").first).to_have_text(percent(best.probability))
+    assert names_of(page) == ["Pasted 2", "Pasted 1"]
 
     page.evaluate("navigator.clipboard.writeText('only words')")
     page.keyboard.press("Control+v")
-    expect(page.get_by_text("Pasted 3 was left out: it is not a picture")).to_be_visible()
+    expect(page.get_by_text("Pasted 3 was left out: it is not a photo")).to_be_visible()
     settle(page)
     page.get_by_role("button", name="Pasted 3", exact=True).click()
     expect(page.get_by_text("Pasted 3 was left out")).to_have_count(0)
     settle(page)
     page.get_by_role("button", name="Pasted 1", exact=True).click()
-    expect(cards(page)).to_have_count(1)
+    expect(thumbnails(page)).to_have_count(1)
 
 
 def test_several_files_of_one_paste_come_in_their_order_and_no_more_than_fit(
@@ -284,10 +298,67 @@ def test_several_files_of_one_paste_come_in_their_order_and_no_more_than_fit(
         base64.b64encode(make_image("green", seed=903)).decode(),
     )
     expect(page.get_by_role("alert").filter(has_text="At most 20 pasted photos fit here")).to_be_visible()
-    expect(cards(page)).to_have_count(20)
+    expect(thumbnails(page)).to_have_count(20)
     settle(page)
-    listed = " ".join(page.locator(".st-key-pasted-list [data-testid=stButton]").all_inner_texts())
-    assert re.findall(r"p\d+\.png", listed) == [f"p{number}.png" for number in range(1, 21)]
+    assert names_of(page) == [f"p{number}.png" for number in range(20, 0, -1)]
+
+
+def test_photos_are_picked_with_the_arrow_keys_and_explained(
+    person: Person, run: TrainingRun, make_image: MakeImage
+) -> None:
+    photos = [
+        ImportedFile((color, f"{color}.png"), partial(make_image, color, seed=905), color)
+        for color in ("red", "blue")
+    ]
+    add_new_photos(run, photos)
+    page = open_test(person, run, "Photos")
+    first = names_of(page)[0]
+    expect(page.get_by_text(f"it is {first.removesuffix('.png')}.")).to_be_visible()
+    thumbnails(page).first.press("ArrowRight")
+    other = {"red.png": "blue", "blue.png": "red"}[first]
+    expect(page.get_by_text(f"it is {other}.")).to_be_visible()
+    settle(page)
+    page.get_by_text("Explain the answer").click()
+    heat = page.locator(".st-key-shown-photo .heat")
+    expect(heat).to_be_visible()
+    settle(page)
+    page.get_by_role("slider", name="Strength of the colours").fill("20")
+    expect(heat).to_have_css("opacity", "0.2")
+
+
+def test_the_camera_starts_by_itself_where_it_is_allowed_and_keeps_a_photo(
+    person: Person, run: TrainingRun
+) -> None:
+    page = open_test(person, run)
+    expect(said_live(page)).to_have_text("red")
+    expect(page.locator(".st-key-live-camera .spoken")).to_have_text("red")
+    page.get_by_role("button", name="Keep this photo").click()
+    expect(heading(page, "Kept photos")).to_be_visible()
+    expect(said(page)).to_have_text("red")
+    page.get_by_role("button", name="Switch the camera off").click()
+    expect(page.get_by_role("button", name="Switch the camera on")).to_be_visible()
+
+
+def test_photos_come_first_where_there_is_no_camera(person: Person, run: TrainingRun) -> None:
+    page = open_test(person, run, script="navigator.mediaDevices.enumerateDevices = async () => [];")
+    expect(page.get_by_role("button", name="Paste a photo")).to_be_visible()
+    expect(page.get_by_role("radio", name="Photos", exact=True)).to_be_checked()
+
+
+def test_the_game_is_played_with_the_number_keys(person: Person, run: TrainingRun) -> None:
+    page = open_test(person, run, "Guess first")
+    expect(heading(page, "Can you beat your model?")).to_be_visible()
+    evaluation = run.evaluation()
+    assert evaluation is not None
+    number = min(evaluation.num_images, 10)
+    expect(page.get_by_text(f"Photo 1 of {number}")).to_be_visible()
+    page.get_by_role("button", name="blue").click()
+    page.get_by_role("button", name="Back").click()
+    expect(page.get_by_text(f"Photo 1 of {number}")).to_be_visible()
+    for place in range(number):
+        page.keyboard.press(str(place % 3 + 1))
+    expect(page.get_by_role("button", name="Play again")).to_be_visible()
+    expect(page.get_by_text(f"of {number}")).to_have_count(2)
 
 
 def test_a_clipboard_that_may_not_be_read_is_explained(person: Person, run: TrainingRun) -> None:

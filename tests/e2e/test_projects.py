@@ -40,8 +40,8 @@ def test_saved_on_one_server_and_opened_on_another(
     expected = answer_to(page, photo)
     page.locator("[data-testid=stSidebar]").get_by_role("link", name="Projects").click()
     expect(heading(page, "Projects")).to_be_visible()
-    expect(page.get_by_text("The file will hold 24 images and 1 trained model")).to_be_visible()
-    page.get_by_role("button", name="Make the file").click()
+    expect(page.get_by_text("The file will have 24 photos and 1 trained model")).to_be_visible()
+    page.get_by_role("button", name="Create the file").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename == "colors.project.zip"
@@ -52,7 +52,7 @@ def test_saved_on_one_server_and_opened_on_another(
         page.goto(elsewhere.url)
         settle(page)
         page.get_by_role("link", name="Open a project").click()
-        expect(page.get_by_text("There are no images yet, so there is nothing to save.")).to_be_visible()
+        expect(page.get_by_text("There is nothing to save yet. Add photos first.")).to_be_visible()
         settle(page)
         field = page.locator("[data-testid=stFileUploader] input[type=file]")
         (project.parent / "other.zip").write_bytes(project.read_bytes()[:1000])
@@ -60,7 +60,7 @@ def test_saved_on_one_server_and_opened_on_another(
         expect(page.get_by_text("This is not a project of Transfer Studio")).to_be_visible()
         settle(page)
         field.set_input_files(project)
-        expect(page.get_by_text("Opened: “colors” with 24 images and 1 trained model.")).to_be_visible()
+        expect(page.get_by_text("Opened: “colors” with 24 photos and 1 trained model.")).to_be_visible()
         settle(page)
         click_button(page, "Test it")
         expect(heading(page, "6 · Test")).to_be_visible()

@@ -156,6 +156,7 @@ def test_a_created_page_opens_here_and_answers(
     shared = opened.value
     assert shared.url == f"{server.url}/try/{run.id}"
     expect(shared.get_by_role("heading", name="Colors & more", exact=True)).to_be_visible()
+    expect(shared.get_by_text("Choose photos")).to_be_visible()
     shared.locator("#files").set_input_files(image_folder / "red" / "red-3.jpg")
     expect(shared.locator(".card .label").first).to_have_text("red")
     assert shared.content().startswith("<!DOCTYPE html>")

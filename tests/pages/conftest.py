@@ -154,6 +154,7 @@ def texts(page: AppTest) -> str:
     """Every sentence on a page, to look for words in."""
     elements = [
         *page.title,
+        *page.header,
         *page.subheader,
         *page.markdown,
         *page.caption,

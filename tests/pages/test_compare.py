@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pages.ui.app.session import Session
@@ -31,7 +33,7 @@ def two_runs(page_workspace: Workspace, dataset: ImageDataset, train_once: Train
 
 def test_without_runs_it_says_what_to_do(open_page: OpenPage) -> None:
     page = open_page("8_Compare")
-    assert "There are no runs to compare yet" in texts(page)
+    assert "There are no models to compare yet" in texts(page)
     assert not page.multiselect
 
 
@@ -47,7 +49,7 @@ def test_all_runs_are_in_the_table_with_their_status(
     assert len(table) == 3
     assert sorted(table["status"]) == ["finished", "finished", "interrupted"]
     assert sorted(table["name"]) == ["", "", "Best so far"]
-    assert any(label.startswith("Best so far · ") for label in page.multiselect[0].options)
+    assert any(label.startswith("Best so far") for label in page.multiselect[0].options)
     page.toggle(key="runs-starred").set_value(True).run()
     assert list(page.dataframe[0].value["name"]) == ["Best so far"]
     page.toggle(key="runs-starred").set_value(False)
@@ -84,7 +86,7 @@ def test_a_cell_that_another_window_changed_is_not_overwritten(
     first.files.write_notes(RunNotes("Theirs"))
     edits = {"edited_rows": {0: {"name": "Mine"}, 1: {"name": "Mine"}}}
     monkeypatch.setattr(compare_table, "widget_value", lambda _key: edits)
-    with pytest.raises(WorkspaceError, match="changed in another window"):
+    with pytest.raises(WorkspaceError, match="in another window"):
         compare_table.save_notes(session, rows_as_seen(two_runs, RunNotes(), RunNotes()), "key")
     assert first.files.notes().name == "Theirs"
     assert second.files.notes().name == "Mine"
@@ -96,19 +98,33 @@ def test_two_runs_side_by_side(open_page: OpenPage, two_runs: list[TrainingRun])
     first, second = two_runs
     page = open_page("8_Compare")
     page.multiselect[0].set_value([first.id]).run()
-    assert "Pick one more run" in texts(page)
+    assert "Pick one more model" in texts(page)
     page.multiselect[0].set_value([first.id, second.id]).run()
     assert not page.exception
     assert "Only the number of epochs and the learning rate differ." in texts(page)
     differing = page.dataframe[1].value
     assert differing.iloc[1].tolist() == ["the learning rate", "0.01", "0.1"]
-    assert "First is run 1, second is run 2." in texts(page)
-    classes = page.dataframe[2].value
+    assert re.match("A is better by|B is better by|They are equally good|There is no", page.header[0].value)
+    assert [found.label for found in page.expander] == ["How we know"]
+    classes = page.dataframe[0].value
     assert classes["Class"].tolist() == ["blue", "green", "red"]
     assert page.query_params["compare"] == f"{first.id},{second.id}"
     assert len(page.get("plotly_chart")) == 1
     again = open_page("8_Compare", compare=f"{first.id},{second.id}")
     assert "Only the number of epochs and the learning rate differ." in texts(again)
+
+
+def test_one_click_compares_the_newest_two(open_page: OpenPage, two_runs: list[TrainingRun]) -> None:
+    page = open_page("8_Compare")
+    page.button(key="compare-newest").click().run()
+    assert page.query_params["compare"] == ",".join(sorted(run.id for run in two_runs))
+    assert [found.label for found in page.expander] == ["How we know"]
+    # The answer stands above everything else.
+    assert [found.value for found in page.header][-3:] == [
+        "How they learned",
+        "What was different",
+        "All trainings",
+    ]
 
 
 def test_the_choices_of_a_run_are_taken_over(open_page: OpenPage, two_runs: list[TrainingRun]) -> None:
@@ -158,7 +174,7 @@ def test_a_finished_sweep_shows_the_best_trade_off_which_can_be_taken(
     plan = SweepPlan.of(dataset, TINY, [0, 1], 2)
     start_sweep(Trainings(page_workspace, queue=WorkQueue(lambda work: work())), dataset, TINY, plan)
     page = open_page("8_Compare", view="depths")
-    assert "Best trade-off" in texts(page)
+    assert re.match(r"[01] trainable blocks?: best here\.", page.header[0].value)
     assert len(page.get("plotly_chart")) == 3
     assert "Go on" not in [found.label for found in page.button]
     page.button(key="use-depth").click().run()

@@ -111,14 +111,15 @@ def test_another_model_in_its_place_answers_and_is_explained_at_once(
     open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
 ) -> None:
     page = open_page("6_Test", run=trained_run.id)
+    page.segmented_control(key="test-way").set_value("photos").run()
     page.file_uploader[0].upload("one.png", make_image("red", seed=903), "image/png").run()
-    page.toggle(key="why-0").set_value(True).run()
-    (before,) = sent(page, "why-0-heat")["pictures"]
+    page.toggle(key="explain-answer").set_value(True).run()
+    (before,) = sent(page, "shown-photo")["pictures"]
     bars = next(found.proto.body for found in page.get("html") if 'class="bars"' in found.proto.body)
     swap_classes(keras, trained_run.folder)
     page.run()
     assert not page.exception and not page.error
-    (after,) = sent(page, "why-0-heat")["pictures"]
+    (after,) = sent(page, "shown-photo")["pictures"]
     assert bars != next(found.proto.body for found in page.get("html") if 'class="bars"' in found.proto.body)
     assert after["title"] == before["title"] and after["heat"] != before["heat"]
 
@@ -131,14 +132,21 @@ def test_another_model_in_its_place_answers_and_is_explained_at_once(
     ]
 
 
-def test_a_new_photo_is_explained_on_demand(
+def test_a_new_photo_is_explained_on_demand_and_the_next_one_too(
     open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
 ) -> None:
     page = open_page("6_Test", run=trained_run.id)
-    for name in ("one.png", "same.png"):
-        page.file_uploader[0].upload(name, make_image("red", seed=901), "image/png")
-    page.run()
-    assert not page.exception
-    page.toggle(key="why-0").set_value(True).run()
+    page.segmented_control(key="test-way").set_value("photos").run()
+    page.file_uploader[0].upload("one.png", make_image("red", seed=901), "image/png").run()
+    assert not sent(page, "shown-photo")["pictures"][0]["heat"]
+    page.toggle(key="explain-answer").set_value(True).run()
     assert not page.exception and not page.error
-    assert len(sent(page, "why-0-heat")["pictures"]) == 1
+    (first,) = sent(page, "shown-photo")["pictures"]
+    assert first["heat"].startswith("data:image/png")
+    (field,) = [found for found in page.selectbox if found.label == "Explain the answer for"]
+    field.set_value(next(name for name in trained_run.class_names if name not in str(field.value))).run()
+    (second,) = sent(page, "shown-photo")["pictures"]
+    assert second["heat"] not in ("", first["heat"])
+    page.file_uploader[0].upload("two.png", make_image("blue", seed=902), "image/png").run()
+    (third,) = sent(page, "shown-photo")["pictures"]
+    assert third["photo"] != first["photo"] and third["heat"]

@@ -244,5 +244,5 @@ def test_an_own_model_that_is_needed_stays(
     submit(dataset, backbone=finished.id)
     page.button(key=f"delete-source-{finished.id}").click().run()
     message = page.error[0].value
-    assert "1 run builds on this model and needs it" in message and "colors · 20" in message
+    assert "1 other model builds on this one" in message and "colors · 20" in message
     assert page.button(key=f"use-{finished.id}").label == "Chosen"

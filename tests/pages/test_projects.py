@@ -40,12 +40,13 @@ def test_it_is_reached_from_the_sidebar(open_page: OpenPage) -> None:
     page = open_page()
     labels = [link.label for link in page.get("page_link")]
     assert "Projects" in labels
+    assert "Open a project from a file" in labels
 
 
 def test_with_nothing_there_it_says_what_to_do(open_page: OpenPage) -> None:
     page = open_page(PAGE)
     assert page.title[0].value == "Projects"
-    assert "There are no images yet, so there is nothing to save." in texts(page)
+    assert "There is nothing to save yet. Add photos first." in texts(page)
     assert "Go to Images" in [link.label for link in page.get("page_link")]
     assert len(page.file_uploader) == 1
 
@@ -56,11 +57,11 @@ def test_it_says_what_goes_in_and_what_stays_behind(
     live = LiveRun(TrainingRun.create(page_workspace, dataset, TrainingConfig(backbone="tiny_random")))
     page = open_page(PAGE, images=dataset.id)
     assert page.selectbox[0].options[0].startswith("colors · 24 images · ")
-    assert "The file will hold 24 images and 0 trained models: about 1 MB." in texts(page)
-    assert "1 run stays behind" in texts(page)
-    assert "it is not over. (1)" in texts(page)
+    assert "The file will have 24 photos and 0 trained models: about 1 MB." in texts(page)
+    assert "Not included: 1 training" in texts(page)
+    assert "it has not ended. (1)" in texts(page)
     assert not downloads(page)
-    button(page, "Make the file").click().run()
+    button(page, "Create the file").click().run()
     assert downloads(page) == ["Download (1 MB)"]
     path = pages.ui.app.process.workspace().cache_dir / "projects" / f"{dataset.id}.zip"
     with path.open("rb") as content:
@@ -71,19 +72,19 @@ def test_it_says_what_goes_in_and_what_stays_behind(
     dataset.without([dataset.images[0].id]).save()
     page = open_page(PAGE, images=dataset.id)
     assert not downloads(page)
-    assert button(page, "Make the file")
+    assert button(page, "Create the file")
 
 
 def test_a_project_is_opened_with_ways_to_go_on(open_page: OpenPage, page_workspace: Workspace) -> None:
     page = bring(open_page(PAGE), "colours.zip", SHIPPED.read_bytes())
-    assert "Opened: “Colours” with 11 images and 2 trained models." in page.success[0].value
+    assert "Opened: “Colours” with 11 photos and 2 trained models." in page.success[0].value
     assert len(page_workspace.run_ids()) == 2
     button(page, "See its results").click().run()
     assert page.title[0].value == "5 · Results"
     assert TrainingRun.load(page_workspace, page.query_params["pick"]).dataset_name == "Colours"
 
     page = bring(open_page(PAGE), "colours.zip", SHIPPED.read_bytes())
-    assert "all of it was here already" in page.info[0].value
+    assert "everything was here already" in page.info[0].value
     (dataset_id,) = page_workspace.dataset_ids()
     dataset = ImageDataset.load(page_workspace, dataset_id)
     dataset.without([dataset.images[0].id]).save()
@@ -114,7 +115,7 @@ def test_a_failed_saving_says_why(
     page = open_page(PAGE, images=dataset.id)
     (page_workspace.root / "cache").mkdir(exist_ok=True)
     (page_workspace.root / "cache" / "projects").write_text("in the way")
-    button(page, "Make the file").click().run()
+    button(page, "Create the file").click().run()
     assert "could not be saved" in page.error[0].value
     assert not downloads(page)
 
@@ -128,7 +129,7 @@ def test_a_large_file_is_shown_where_it_lies_and_those_of_other_images_stay(
     other = "20260101-000000-0123456789abcdef.zip"
     (folder / other).write_bytes(b"of other images")
     page = open_page(PAGE, images=dataset.id)
-    button(page, "Make the file").click().run()
+    button(page, "Create the file").click().run()
     assert not downloads(page)
     assert str((folder / f"{dataset.id}.zip").resolve()) in page.success[0].value
     assert f"project save {dataset.id} --out" in page.success[0].value
@@ -149,9 +150,9 @@ def test_what_was_opened_is_not_kept_in_memory(page_workspace: Workspace) -> Non
 
 def test_work_under_way_is_shown(open_page: OpenPage, dataset: ImageDataset, held_tasks: HeldTasks) -> None:
     page = open_page(PAGE, images=dataset.id)
-    button(page, "Make the file").click().run()
+    button(page, "Create the file").click().run()
     assert [found.proto.text for found in page.get("progress")] == ["Saving …"]
-    assert "Make the file" not in [found.label for found in page.button]
+    assert "Create the file" not in [found.label for found in page.button]
     page = bring(page, "colours.zip", SHIPPED.read_bytes())
     assert [found.proto.text for found in page.get("progress")] == ["Saving …", "Checking and unpacking …"]
     assert not page.file_uploader
@@ -161,14 +162,14 @@ def test_saving_and_opening_can_be_stopped(
     open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, held_tasks: HeldTasks
 ) -> None:
     page = open_page(PAGE, images=dataset.id)
-    button(page, "Make the file").click().run()
+    button(page, "Create the file").click().run()
     bring(page, "colours.zip", SHIPPED.read_bytes())
     for name in ("saving", "opening"):
         page.button(key=f"stop-{name}").click().run()
         assert page.button(key=f"stop-{name}").disabled
     held_tasks.carry_out()
     page.run()
-    assert button(page, "Make the file")
+    assert button(page, "Create the file")
     assert "Stopped. Nothing was saved." in texts(page)
     assert "Stopped. Nothing was opened." in texts(page)
     assert not page.error and not page.success and not downloads(page)
@@ -180,10 +181,10 @@ def test_a_file_stays_when_making_it_again_is_stopped(
     open_page: OpenPage, dataset: ImageDataset, held_tasks: HeldTasks
 ) -> None:
     page = open_page(PAGE, images=dataset.id)
-    button(page, "Make the file").click().run()
+    button(page, "Create the file").click().run()
     held_tasks.carry_out()
     page.run()
-    button(page, "Make it again").click().run()
+    button(page, "Recreate").click().run()
     page.button(key="stop-saving").click().run()
     held_tasks.carry_out()
     page.run()

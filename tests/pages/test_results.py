@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.app import process
 from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
 from pages.ui.app.tasks import split_scoring
 from pages.ui.app.words import expected_sentence, model_name
 from tests.conftest import MakeImage, TrainOnce, near_duplicate
@@ -146,7 +147,10 @@ def test_only_the_open_part_is_drawn_and_the_address_keeps_it(open_page: OpenPag
     assert not page.dataframe
     page.segmented_control(key="results-part").set_value("classes").run()
     assert page.query_params["part"] == "classes"
-    assert [found.value for found in page.subheader] == ["Confusion matrix", "Precision and recall"]
+    assert [found.value for found in (*page.header, *page.subheader)] == [
+        "Confusion matrix",
+        "Precision and recall",
+    ]
 
 
 def listed(page: AppTest, kind: str) -> list[str]:
@@ -192,7 +196,7 @@ def test_changed_labels_are_trained_again_with_the_same_settings(
     again = next(run_id for run_id in page_workspace.run_ids() if run_id != run.id)
     assert TrainingRun.load(page_workspace, again).config == run.config
     assert page.selectbox(key="picked-run").value == run.id
-    links = [link.label for link in page.main.get("page_link")]
+    links = [link.label for link in page.main.get("page_link")][len(Step) :]
     assert links == ["Watch it train", "Compare the two"]
     assert page.query_params["compare"] == f"{run.id},{again}"
     assert "settings are being trained" in texts(page)
@@ -378,7 +382,7 @@ def test_labelled_photos_test_it(open_page: OpenPage, run: TrainingRun, tmp_path
     assert not page.exception and not page.error
     assert "Your test photos" in metrics(page)
     assert "of 2 photos wrong." in texts(page)
-    button(page, "Forget these photos").click().run()
+    button(page, "Remove these photos").click().run()
     assert "Your test photos" not in metrics(page)
 
 
@@ -417,7 +421,7 @@ def test_photos_that_look_like_training_photos_are_counted_apart(
         in texts(page)
     )
     assert "of 3 photos wrong." in texts(page)
-    assert "2 more are not counted: they look like photos from the training." in texts(page)
+    assert "2 more are not counted: they look like training photos." in texts(page)
 
 
 def test_it_is_said_when_all_test_photos_were_seen_in_training(
@@ -438,7 +442,7 @@ def test_it_is_said_when_all_test_photos_were_seen_in_training(
     assert "There are no photos to test with that this run has never met." in texts(page)
     assert "0 photos are here. 1 more is not counted" in texts(page)
     assert metrics(page).keys().isdisjoint({"Test folder", "Your test photos"})
-    button(page, "Forget these photos").click().run()
+    button(page, "Remove these photos").click().run()
     assert not page.exception and not page.error and "0 photos are here" not in texts(page)
 
 
@@ -466,7 +470,7 @@ def test_each_folder_of_test_photos_is_scored_again(
         add_new_photos(run, folder_source(folder))
         page = open_part(open_page, run, "overview")
         assert f"of {count} photos wrong." in texts(page)
-        button(page, "Forget these photos").click().run()
+        button(page, "Remove these photos").click().run()
         assert not page.exception and not page.error
 
 
@@ -480,7 +484,7 @@ def test_damaged_test_photos_can_be_let_go(
     page = open_part(open_page, run, "overview")
     assert len(page.error) == 1
     assert "Validation photos" in metrics(page)
-    button(page, "Forget these photos").click().run()
+    button(page, "Remove these photos").click().run()
     assert not page.error and not page.exception
 
 

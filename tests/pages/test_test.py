@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import re
 import shutil
 import zipfile
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.app import paging
 from pages.ui.app.session import Session
-from pages.ui.components import pasted_photos
+from pages.ui.components import live_camera, pasted_photos
 from pages.ui.test import many_photos
 from tests.conftest import MakeImage, TrainOnce, near_duplicate
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
 from transfer_core.language import percent
+from transfer_core.runs.new_photos import add_new_photos
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
@@ -48,14 +54,31 @@ def archive_of(files: dict[str, bytes]) -> bytes:
 
 
 def bars_of(page: AppTest) -> list[str]:
-    return [found.proto.body for found in page.get("html") if 'class="bars"' in found.proto.body]
+    return [found.proto.body for found in page.get("html") if 'class="answer"' in found.proto.body]
+
+
+def sent(page: AppTest, key: str) -> dict[str, Any]:
+    """What a component got to draw."""
+    (found,) = [one.proto for one in page.get("bidi_component") if key in one.proto.id]
+    drawn: dict[str, Any] = json.loads(found.json)
+    return drawn
+
+
+def open_photos(open_page: OpenPage, run: TrainingRun, **query: str) -> AppTest:
+    page = open_page("6_Test", **(query or {"run": run.id}))
+    choose_way(page, "photos")
+    return page
+
+
+def upload_field(page: AppTest, label: str) -> Any:
+    return next(found for found in page.file_uploader if found.label == label)
 
 
 def correct(page: AppTest, class_name: str) -> None:
-    """Give the first photo on the page its right label."""
+    """Give the photo on the page its right class."""
     (field,) = [found for found in page.selectbox if found.label == "What is it really?"]
     field.set_value(class_name).run()
-    button(page, "Put it among the images").click().run()
+    button(page, "Add to the training photos").click().run()
     assert not page.exception
 
 
@@ -65,39 +88,86 @@ def test_without_a_model_it_says_what_to_do(open_page: OpenPage) -> None:
     assert not page.file_uploader
 
 
-def test_new_photos_get_class_bars_and_time(
-    open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
+def test_the_camera_comes_first_and_photos_where_there_is_none(
+    open_page: OpenPage, trained_run: TrainingRun
 ) -> None:
     page = open_page("6_Test", run=trained_run.id)
+    assert sent(page, "live-camera")["control"] == "test-way"
+    page.session_state["session"].has_camera = False
+    page.run()
+    assert not [found for found in page.get("bidi_component") if "live-camera" in found.proto.id]
+    assert upload_field(page, "Drop photos here")
+
+
+def test_the_latest_photo_is_large_with_its_answer_and_all_are_thumbnails(
+    open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
+) -> None:
+    page = open_photos(open_page, trained_run)
     photos = {"first.png": make_image("red", seed=901), "second.png": make_image("blue", seed=902)}
     for name, content in photos.items():
         page.file_uploader[0].upload(name, content, "image/png")
     page.run()
     assert not page.exception and not page.error
-    predictor = Predictor.load(trained_run.folder)
-    bars = bars_of(page)
-    for body, content in zip(bars, photos.values(), strict=True):
-        assert f'<p class="answer-said">{predictor.predict(content).class_name}</p>' in body
-    for name in ("red", "green", "blue"):
-        assert name in bars[0]
-    assert re.search(r"first\.png · \d+ ms", texts(page))
+    assert [photo["label"] for photo in sent(page, "photo-strip")["photos"]] == ["second.png", "first.png"]
+    expected = Predictor.load(trained_run.folder).predict(photos["second.png"])
+    (body,) = bars_of(page)
+    assert f'<p class="answer-said">{expected.class_name}</p>' in body
+    assert percent(expected.probability) in body
+    assert all(name in body for name in ("red", "green", "blue"))
+    assert re.search(r"second\.png · \d+ ms", texts(page))
+    (shown,) = sent(page, "shown-photo")["pictures"]
+    assert shown["photo"].startswith("data:image/jpeg;base64,") and not shown["heat"]
 
 
-def test_a_file_that_is_no_picture_is_one_sentence_beside_the_good_ones(
+def test_a_file_that_is_no_picture_is_one_sentence(
     open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
 ) -> None:
-    page = open_page("6_Test", run=trained_run.id)
-    page.file_uploader[0].upload("bad.jpg", b"plain text", "image/jpeg")
+    page = open_photos(open_page, trained_run)
     page.file_uploader[0].upload("good.png", make_image("green", seed=903), "image/png")
-    page.run()
+    page.file_uploader[0].upload("bad.jpg", b"plain text", "image/jpeg").run()
     assert page.error[0].value == "bad.jpg was left out: it is not a photo, whatever its name says."
-    assert len(bars_of(page)) == 1
+    assert [photo["label"] for photo in sent(page, "photo-strip")["photos"]] == ["bad.jpg", "good.png"]
+
+
+def test_a_photo_of_the_training_is_called_no_test(
+    open_page: OpenPage, trained_run: TrainingRun, image_folder: Path, make_image: MakeImage
+) -> None:
+    page = open_photos(open_page, trained_run)
+    page.file_uploader[0].upload("new.png", make_image("red", seed=901), "image/png").run()
+    assert "So it is no test." not in texts(page)
+    known = near_duplicate((image_folder / "red" / "red-0.jpg").read_bytes())
+    page.file_uploader[0].upload("known.jpg", known, "image/jpeg").run()
+    assert "So it is no test." in texts(page)
+
+
+def test_photos_kept_aside_are_answered_at_once_with_the_truth(
+    open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
+) -> None:
+    aside = [
+        ImportedFile((color, f"{color}.png"), partial(make_image, color, seed=940 + number), color)
+        for number, color in enumerate(("red", "blue"))
+    ]
+    add_new_photos(trained_run, aside)
+    page = open_photos(open_page, trained_run)
+    assert len(sent(page, "photo-strip")["photos"]) == 2
+    (body,) = bars_of(page)
+    guess = re.search(r'answer-said">(.*?)<', body)
+    assert guess
+    said = [found.value for found in [*page.success, *page.warning]]
+    assert said in (
+        ["Right: it is red."],
+        ["Wrong: it is red."],
+        ["Right: it is blue."],
+        ["Wrong: it is blue."],
+    )
+    # A photo that tests the model does not join its training photos.
+    assert "What is it really?" not in [found.label for found in page.selectbox]
 
 
 def test_names_from_outside_are_not_acted_upon(
     open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
 ) -> None:
-    page = open_page("6_Test", run=trained_run.id)
+    page = open_photos(open_page, trained_run)
     page.file_uploader[0].upload("[click](http:x)<b>.png", make_image("red"), "image/png").run()
     assert "[click](http:x)" not in texts(page)
     assert r"\[click\](http\:x)\<b\>" in texts(page)
@@ -123,19 +193,9 @@ def test_a_damaged_run_is_not_offered(
     assert page.selectbox[0].value == trained_run.id
 
 
-def test_the_camera_is_offered(open_page: OpenPage, trained_run: TrainingRun) -> None:
-    page = open_page("6_Test", run=trained_run.id)
-    assert not page.get("camera_input")
-    choose_way(page, "snapshot")
-    assert len(page.get("camera_input")) == 1
-
-
-def test_a_damaged_model_is_one_sentence(
-    open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
-) -> None:
+def test_a_damaged_model_is_one_sentence(open_page: OpenPage, trained_run: TrainingRun) -> None:
     (trained_run.folder / "model.keras").write_bytes(b"no model")
     page = open_page("6_Test", run=trained_run.id)
-    page.file_uploader[0].upload("a.png", make_image("red"), "image/png").run()
     assert page.error[0].value.startswith(f"model.keras of {trained_run.id} is damaged")
 
 
@@ -200,7 +260,7 @@ def test_a_long_table_comes_page_by_page(
 def test_many_dropped_photos_become_a_table_too(
     open_page: OpenPage, trained_run: TrainingRun, image_folder: Path, make_image: MakeImage
 ) -> None:
-    page = open_page("6_Test", run=trained_run.id)
+    page = open_photos(open_page, trained_run)
     known = near_duplicate((image_folder / "red" / "red-0.jpg").read_bytes())
     page.file_uploader[0].upload("known.jpg", known, "image/jpeg")
     for seed in range(48):
@@ -208,7 +268,7 @@ def test_many_dropped_photos_become_a_table_too(
     page.run()
     assert not page.exception
     assert len(page.dataframe[0].value) == 49
-    assert "1 of 49 photos looks like a photo from its training, so it is no test." in texts(page)
+    assert "1 of 49 photos was used in the training, so it is no test." in texts(page)
     assert not bars_of(page)
 
 
@@ -245,18 +305,17 @@ def test_a_wrong_answer_puts_the_photo_among_the_images_once(
     said = Predictor.load(trained_run.folder).predict(content).best_guess
     # Whatever the model says, its own answer cannot be chosen as the right one.
     label, other_label = (name for name in dataset.class_names if name != said)
-    page = open_page("6_Test", run=trained_run.id)
+    page = open_photos(open_page, trained_run)
     page.file_uploader[0].upload("odd.png", content, "image/png").run()
-    assert button(page, "Put it among the images").disabled
+    assert button(page, "Add to the training photos").disabled
     correct(page, label)
     now = ImageDataset.load(page_workspace, dataset.id)
     (added,) = [image for image in now.images if image.name == "odd.png"]
     assert added.class_name == label and len(now.images) == len(dataset.images) + 1
-    assert f"Put among the images as **{label}**, for the next training." in texts(page)
-    assert [found.value for found in page.toast] == ["The photo is among the images now."]
+    assert f"Added to **{label}**. Train again to learn from it." in texts(page)
     assert "What is it really?" not in [found.label for found in page.selectbox]
 
-    again = open_page("6_Test", run=trained_run.id)
+    again = open_photos(open_page, trained_run)
     again.file_uploader[0].upload("again.png", content, "image/png").run()
     correct(again, other_label)
     assert f"already in the class {label}" in again.error[0].value
@@ -272,11 +331,11 @@ def test_without_the_images_there_is_nothing_to_put_a_photo_among(
     open_page: OpenPage, trained_run: TrainingRun, dataset: ImageDataset, make_image: MakeImage
 ) -> None:
     shutil.rmtree(dataset.folder)
-    page = open_page("6_Test", run=trained_run.id)
+    page = open_photos(open_page, trained_run)
     page.file_uploader[0].upload("odd.png", make_image("blue", seed=990), "image/png").run()
     assert not page.exception and not page.error
-    assert "so the photo cannot be put among them" in texts(page)
-    assert "Put it among the images" not in [found.label for found in page.button]
+    assert "The training photos were deleted, so this one cannot join them." in texts(page)
+    assert "Add to the training photos" not in [found.label for found in page.button]
 
 
 def test_two_models_side_by_side(
@@ -290,7 +349,7 @@ def test_two_models_side_by_side(
     page = open_page("6_Test", run=trained_run.id)
     assert "Compare with" not in [found.label for found in page.selectbox]
     other = train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=1, seed=5))
-    page = open_page("6_Test", pick=trained_run.id)
+    page = open_photos(open_page, trained_run, pick=trained_run.id)
     content = make_image("red", seed=901)
     page.file_uploader[0].upload("first.png", content, "image/png").run()
     assert len(bars_of(page)) == 1
@@ -317,20 +376,39 @@ def pasted(page: AppTest, **photos: bytes) -> AppTest:
 def test_pasted_photos_stand_among_the_others_and_can_be_taken_away(
     open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage
 ) -> None:
-    page = open_page("6_Test", run=trained_run.id)
-    page.file_uploader[0].upload("first.png", make_image("red", seed=901), "image/png")
+    page = open_photos(open_page, trained_run)
+    page.file_uploader[0].upload("first.png", make_image("red", seed=901), "image/png").run()
     blue = make_image("blue", seed=902)
-    pasted(page, Blue=blue, Broken=b"only words")
+    pasted(page, Broken=b"only words", Blue=blue)
     assert not page.exception
-    assert len(bars_of(page)) == 2
-    assert page.error[0].value == "Broken was left out: it is not a photo, whatever its name says."
-    expected = Predictor.load(trained_run.folder).predict(blue)
-    assert percent(expected.probability) in bars_of(page)[1]
-    button(page, "Broken").click().run()
-    assert not page.error and len(bars_of(page)) == 2
+    assert [photo["label"] for photo in sent(page, "photo-strip")["photos"]] == [
+        "Blue",
+        "Broken",
+        "first.png",
+    ]
+    assert percent(Predictor.load(trained_run.folder).predict(blue).probability) in bars_of(page)[0]
     button(page, "Blue").click().run()
+    assert page.error[0].value == "Broken was left out: it is not a photo, whatever its name says."
+    button(page, "Broken").click().run()
+    assert not page.error
+    assert [photo["label"] for photo in sent(page, "photo-strip")["photos"]] == ["first.png"]
+
+
+def test_a_photo_kept_from_the_camera_is_shown_below_it(
+    open_page: OpenPage, trained_run: TrainingRun, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session()
+    content = base64.b64encode(make_image("red", seed=901)).decode()
+    message = {"id": "frame-00000001", "content": content}
+    monkeypatch.setattr("pages.ui.components.component.component_value", lambda key, kind: message)
+    live_camera.keep_photo(session)
+    (photo,) = session.pasted.values()
+    assert (photo.path, photo.read()) == ("Camera 1", make_image("red", seed=901))
+    page = open_page("6_Test", run=trained_run.id)
+    assert not bars_of(page)
+    pasted(page, Kept=photo.read())
+    assert "Kept photos" in [found.value for found in page.header]
     assert len(bars_of(page)) == 1
-    assert not [found for found in page.button if found.label == "Blue"]
 
 
 def test_what_is_pasted_is_kept_once_named_and_bounded(

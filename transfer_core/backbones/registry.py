@@ -79,7 +79,7 @@ def get_backbone(name: str, workspace: Workspace | None = None) -> Backbone:
     known = near or [backbone.name for backbone in bundled_backbones()]
     raise NotFoundError(
         _(
-            "There is no backbone called {name}. Pick another, such as {known}; the Model page has all."
+            "There is no backbone called {name}. Choose another, such as {known}. The Model page lists all."
         ).format(name=name[:60], known=", ".join(known))
     )
 
@@ -150,7 +150,7 @@ def _weights_facts(name: str, record: dict[str, Any]) -> dict[str, Any]:
         case {"seed": seed}:
             return {
                 "weights": RandomWeights(name, seed),
-                "weights_source": _("Random numbers"),
+                "weights_source": _("Random values"),
                 "lineage": (_("random weights"),),
             }
     raise ValueError(f"the record of {name} does not say where its weights come from")

@@ -120,6 +120,7 @@ def _compare_runs(workspace: Workspace, run_ids: Sequence[str], as_json: bool) -
             for change in comparison.per_class
         ),
         facts["verdict"],
+        *filter(None, [facts["reasoning"]]),
     ]
     report(as_json, facts, lines)
 

@@ -109,6 +109,7 @@ class Comparison:
             "mcnemar_p_value": self.p_value,
             "is_beyond_chance": self.is_beyond_chance,
             "verdict": verdict(self),
+            "reasoning": reasoning(self),
             "per_class": [asdict(change) for change in self.per_class],
             "lost": [asdict(photo) for photo in self.lost],
             "won": [asdict(photo) for photo in self.won],
@@ -140,48 +141,48 @@ def compare(before: Evaluation, after: Evaluation) -> Comparison:
     )
 
 
-def verdict(comparison: Comparison) -> str:
-    """Say in words which run is better, and whether that could be chance."""
-    won, lost = len(comparison.won), len(comparison.lost)
+def verdict(comparison: Comparison, before: str = "", after: str = "") -> str:
+    """Return which run is better, by how many photos, and whether that may be chance.
+
+    Args:
+        comparison: The two runs.
+        before: Name of the first run; by default "The first run".
+        after: Name of the second; by default "The second run".
+    """
+    before, after = before or _("The first run"), after or _("The second run")
+    won, lost, count = len(comparison.won), len(comparison.lost), len(comparison.photos)
     if not comparison.photos:
         return _(
-            "No photo was kept aside in both runs, so they cannot be compared fairly. Train both on the same images "
-            "with the same split."
+            "They share no validation photos, so they cannot be compared. Train both on the same photos."
         )
     if not won + lost:
-        return _("Both are right and wrong on the very same photos: there is no difference to see.")
+        return _("There is no difference. Both are right and wrong on the very same photos.")
     if won == lost:
-        return plural(
-            "They are right equally often: {count} photo changed sides each way.",
-            "They are right equally often: {count} photos changed sides each way.",
-            won,
+        return _("They are equally good. Each is right on {count} of {all} photos.").format(
+            count=len(comparison.both_right) + won, all=count
         )
-    more, fewer = max(won, lost), min(won, lost)
-    counted = plural(
-        "The {which} run is right on {count} photo that the other has wrong, and wrong on {fewer} that the other has "
-        "right.",
-        "The {which} run is right on {count} photos that the other has wrong, and wrong on {fewer} that the other has "
-        "right.",
-        more,
-        which=_("second") if won > lost else _("first"),
-        fewer=fewer,
+    better = plural(
+        "{which} is better by {count} photo of {all}.",
+        "{which} is better by {count} photos of {all}.",
+        abs(won - lost),
+        which=after if won > lost else before,
+        all=count,
     )
-    return f"{counted} {_chance_words(comparison)}"
+    chance = _("That is hardly chance.") if comparison.is_beyond_chance else _("That may be chance.")
+    return f"{better} {chance}"
 
 
-def _chance_words(comparison: Comparison) -> str:
+def reasoning(comparison: Comparison) -> str:
+    """Return in words how McNemar's test comes to the verdict; empty where no photo changed sides."""
+    won, lost = len(comparison.won), len(comparison.lost)
+    if not won + lost:
+        return ""
     share = comparison.p_value
-    if comparison.is_beyond_chance:
-        often = (
-            _("fewer than 1 in 100") if share < 0.01 else _("{count} in 100").format(count=round(share * 100))
-        )
-        return _(
-            "Two equally good models would come out this uneven in {often} comparisons, so it is hardly chance."
-        ).format(often=often)
+    often = _("fewer than 1 in 100") if share < 0.01 else _("{count} in 100").format(count=round(share * 100))
     return _(
-        "This may well be chance: two equally good models would come out this uneven in {count} of 100 comparisons. "
-        "More photos to check with would tell."
-    ).format(count=round(share * 100))
+        "{won} photos became right, and {lost} became wrong. Two equally good models differ this much in {often} "
+        "comparisons (McNemar's exact test)."
+    ).format(won=won, lost=lost, often=often)
 
 
 def _key(outcome: ImageOutcome) -> str:

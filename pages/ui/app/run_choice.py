@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from html import escape
 
 import streamlit as st
 
@@ -48,17 +49,27 @@ def show_model_picker(session: Session) -> None:
     if not by_id:
         return
     labels = distinct_labels({run_id: model_name(run) for run_id, run in by_id.items()})
-    set_widget_value(_PICKER, shown_run_id(session))
+    shown = shown_run_id(session)
+    set_widget_value(_PICKER, shown)
     st.selectbox(
         _("Your model"),
         list(by_id),
-        index=None,
+        # Without a first option it could be cleared again.
+        index=0 if shown else None,
         format_func=lambda run_id: labels.get(run_id, run_id),
         placeholder=_("Choose a model to look at"),
         key=_PICKER,
         on_change=_pick,
         args=(session,),
     )
+
+
+def show_model_name(session: Session) -> None:
+    """Draw the name of the model that the person looks at, for narrow screens, on which the sidebar is closed."""
+    shown = shown_run_id(session)
+    if shown:
+        name = model_name(TrainingRun.load(workspace(), shown))
+        st.html(f'<p class="shown-model">{escape(_("Your model"))}: <b>{escape(name)}</b></p>')
 
 
 def _pick(session: Session) -> None:

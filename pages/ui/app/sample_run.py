@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
+from pages.ui.app.pictures import data_url
 from pages.ui.app.process import recommendation, trainings, workspace
 from pages.ui.app.session import Session
 from transfer_core.backbones.registry import DEFAULT_BACKBONE
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.thumbnails import thumbnail
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import get_sample
 from transfer_core.runs.run_status import ACTIVE
-from transfer_core.runs.training_run import TrainingRun
+
+_PREVIEW_SIDE = 112
+_MOST_PICTURES = 4
+
+
+@st.cache_data(show_spinner=False)
+def sample_pictures(name: str) -> list[str]:
+    """Return small pictures of a built-in sample as addresses."""
+    files = get_sample(name).preview()[:_MOST_PICTURES]
+    return [data_url(thumbnail(decode_image(file.read()), _PREVIEW_SIDE)) for file in files]
 
 
 def take_sample(session: Session, name: str) -> ImageDataset:
@@ -18,15 +32,6 @@ def take_sample(session: Session, name: str) -> ImageDataset:
     dataset = add_files(create_dataset(workspace(), sample.title, sample=sample.name), sample.files())
     session.choose_dataset(dataset.id)
     return dataset
-
-
-def leave_model_of_other_photos(session: Session) -> None:
-    """Stop showing a finished model if other photos were chosen since."""
-    if session.run_id is None or session.dataset_id is None:
-        return
-    is_of_others = TrainingRun.load(workspace(), session.run_id).dataset_id != session.dataset_id
-    if is_of_others and trainings().status(session.run_id) not in ACTIVE:
-        session.choose_dataset(session.dataset_id)
 
 
 def start_recommended(session: Session) -> None:

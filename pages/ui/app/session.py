@@ -340,6 +340,8 @@ def session_from_address(values: dict[str, str]) -> Session:
     with suppress(TransferStudioError):
         run = TrainingRun.load(workspace(), values.get("run", ""))
         session.run_id, session.config = run.id, without_teacher(run)
+        if session.backbone_name is None and session.dataset_id is None:
+            session.choose_run(run)
     with suppress(TransferStudioError):
         session.picked_run_id = TrainingRun.load(workspace(), values.get("pick", "")).id
     known = set(workspace().run_ids()) if values.get("compare") else set()

@@ -11,12 +11,18 @@ from pages.ui.app.process import trainings
 from pages.ui.app.run_choice import show_model_picker
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
+from pages.ui.app.task_progress import announce_share
 from pages.ui.app.words import phase_words, plain, status_words
 from transfer_core.language import _, plural
 
 
-def show_sidebar(session: Session) -> None:
-    """Draw the sidebar."""
+def show_sidebar(session: Session, current: Step | None) -> None:
+    """Draw the sidebar.
+
+    Args:
+        session: The person's choices.
+        current: The step whose page is drawn, if any.
+    """
     with st.sidebar:
         st.page_link(
             "welcome.py", label="**Transfer Studio**", icon=":material/school:", query_params=session.query()
@@ -24,7 +30,7 @@ def show_sidebar(session: Session) -> None:
         show_model_picker(session)
         for number, step in enumerate(Step, 1):
             state = step_state(step, session)
-            with st.container(key=f"step-{step.name.lower()}", gap=None):
+            with st.container(key=f"{'here' if step is current else 'step'}-{step.name.lower()}", gap=None):
                 st.page_link(
                     step.page, label=f"{number} · {step.title}", icon=step.icon, query_params=session.query()
                 )
@@ -37,7 +43,21 @@ def show_sidebar(session: Session) -> None:
             st.page_link(page, label=label, icon=icon, query_params=session.query())
         if trainings().running:
             st.divider()
-            st.fragment(_show_running_training, run_every="2s")(session)
+            st.fragment(_show_running_training, run_every="2s")(session, current)
+
+
+def show_step_strip(session: Session, current: Step | None) -> None:
+    """Draw where one is in the journey, for narrow screens, on which the sidebar is closed."""
+    with st.container(key="journey", gap=None):
+        if current:
+            place = _("Step {number} of {count}").format(
+                number=list(Step).index(current) + 1, count=len(Step)
+            )
+            st.html(f'<p class="step-place">{place}</p>')
+        with st.container(horizontal=True, gap=None, key="journey-links"):
+            for step in Step:
+                with st.container(key=f"{'at' if step is current else 'to'}-{step.name.lower()}"):
+                    st.page_link(step.page, label=step.title, icon=step.icon, query_params=session.query())
 
 
 def _more_pages() -> list[tuple[str, str, str]]:
@@ -49,22 +69,28 @@ def _more_pages() -> list[tuple[str, str, str]]:
     ]
 
 
-def _show_running_training(session: Session) -> None:
+def _show_running_training(session: Session, current: Step | None) -> None:
     """Draw the run that is being trained now, whoever started it."""
     run = trainings().running
     if run is None:
         st.rerun()
     snapshot = trainings().snapshot(run.id).at(time.time())
+    if current is not Step.TRAIN:
+        announce_share(phase_words(snapshot), snapshot.share)
     st.caption(status_words("paused" if snapshot.is_paused else "running").state)
     st.progress(snapshot.share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot)}")
     if session.run_id and trainings().status(session.run_id) == "queued":
         place = trainings().place(session.run_id)
         if place:
             st.caption(
-                plural("Your run waits: {count} before it.", "Your run waits: {count} before it.", place)
+                plural(
+                    "Your training waits: {count} before it.",
+                    "Your training waits: {count} before it.",
+                    place,
+                )
             )
     if session.run_id != run.id and st.button(
-        _("Look at it"), icon=":material/monitoring:", key="look-at-running", type="tertiary"
+        _("Show it"), icon=":material/monitoring:", key="look-at-running", type="tertiary"
     ):
         session.run_id = run.id
         st.switch_page(Step.TRAIN.page)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from html import escape
 from typing import Any, TypeVar
 
 import streamlit as st
 
 from pages.ui.app.process import work_queue
-from transfer_core.language import _
+from transfer_core.language import _, percent
 from transfer_core.work.task import Task, TaskProgress
 
 Result = TypeVar("Result")
 
 # A result that comes sooner needs no bar, which would flash and then wait for the next tick.
 _SECONDS_WITHOUT_BAR = 0.2
+_STEPS_ANNOUNCED = 10
 
 
 class UnfinishedTaskError(Exception):
@@ -84,6 +86,19 @@ def waiting_words() -> str:
     return _("Starting. A training that is under way goes first.")
 
 
+def announce(text: str) -> None:
+    """Say a text to people who hear the page: a live region that nobody sees.
+
+    A screen reader speaks whenever the text changes, so give a progress in tenths.
+    """
+    st.html(f'<div role="status" class="heard-only">{escape(text)}</div>')
+
+
+def announce_share(stage: str, share: float) -> None:
+    """Announce a stage and how much of the whole is done, in tenths."""
+    announce(f"{stage} {percent(int(share * _STEPS_ANNOUNCED) / _STEPS_ANNOUNCED)}")
+
+
 def _tick(task: Task[Any], draw: Callable[[], None]) -> None:
     if task.is_over:
         st.rerun()
@@ -98,6 +113,7 @@ def show_bar(
     text = waiting_words() if task.state == "waiting" else words(task.progress)
     if is_stopping:
         text = _("Stopping …")
+    announce_share("", task.progress.share)
     with st.container(horizontal=True, vertical_alignment="center", key=f"{name}-bar"):
         st.progress(task.progress.share, text=text)
         st.button(stop, icon=stop_icon, key=f"stop-{name}", disabled=is_stopping, on_click=task.request_stop)

@@ -16,6 +16,7 @@ from transfer_core.events import RunSnapshot
 from transfer_core.language import _, percent, percent_range, plural
 from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.freezing import FreezePlan
 
 _UNKNOWN = -1
 _LABEL_LENGTH = 36
@@ -133,9 +134,10 @@ def count_words(count: int) -> str:
     return f"{count:,}"
 
 
-def learning_words(num_trainable: int, num_frozen: int) -> str:
+def learning_words(plan: FreezePlan, num_classes: int) -> str:
     """Return how many values of a network learn, such as `"0.4 of 3.4 million values learn"`."""
-    total = num_trainable + num_frozen
+    num_trainable = plan.num_trainable_parameters(num_classes)
+    total = num_trainable + plan.num_frozen_parameters(num_classes)
     if num_trainable >= 50_000 and total >= 1_000_000:
         return _("{trainable:.1f} of {total:.1f} million values learn").format(
             trainable=num_trainable / 1e6, total=total / 1e6

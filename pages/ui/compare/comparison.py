@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import ascii_uppercase
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -19,8 +20,8 @@ from pages.ui.app.words import plain
 from pages.ui.compare.table import RunRow, plain_title
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
-from transfer_core.evaluation.comparison import ChangedPhoto, Comparison, compare, verdict
-from transfer_core.language import _
+from transfer_core.evaluation.comparison import ChangedPhoto, Comparison, compare, reasoning, verdict
+from transfer_core.language import _, percent, plural
 from transfer_core.runs.differences import difference_sentence, differences
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.training.train import MODEL_FILE
@@ -32,35 +33,45 @@ _SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up")
 
 
 def show_comparison(session: Session, rows: Sequence[RunRow]) -> None:
-    """Draw the picked runs, and the comparison if there are two or more."""
-    for number, row in enumerate(rows, 1):
-        guarded(_show_run)(session, number, row)
+    """Draw the picked runs: which is better, how they learned, what was different."""
+    if len(rows) > 1:
+        _show_answers(rows)
+    for number, row in enumerate(rows):
+        guarded(_show_run)(session, _letter(number), row)
     if len(rows) < 2:
-        st.info(_("Pick one more run to compare it with."), icon=":material/compare_arrows:")
+        st.info(_("Pick one more model to compare it with."), icon=":material/compare_arrows:")
         return
+    _show_reasons(rows)
+    _show_changed_photos(rows)
+    st.header(_("How they learned"), anchor=False)
+    _show_curves(rows)
+    st.header(_("What was different"), anchor=False)
     found = differences([row.run for row in rows])
-    st.subheader(_("What was different"), anchor=False)
     st.markdown(plain(difference_sentence(found)))
     if found:
-        columns = [_("Choice"), *(_("Run {number}").format(number=place + 1) for place in range(len(rows)))]
+        columns = [_("Choice"), *map(_letter, range(len(rows)))]
         table = [[one.title, *(_value_words(value) for value in one.values)] for one in found]
         st.dataframe(pd.DataFrame(table, columns=columns), hide_index=True, key="differences")
-    st.subheader(_("How they learned"), anchor=False)
-    _show_curves(rows)
-    _show_verdicts(rows)
 
 
-def _show_run(session: Session, number: int, row: RunRow) -> None:
+def _letter(number: int) -> str:
+    return ascii_uppercase[number % len(ascii_uppercase)]
+
+
+def _show_run(session: Session, letter: str, row: RunRow) -> None:
     run = row.run
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"picked-{run.id}"):
-        st.markdown(_("**Run {number}:** {title}").format(number=number, title=plain_title(row)))
-        if (run.folder / MODEL_FILE).is_file() and st.button(_("Results"), key=f"results-{run.id}"):
+        st.markdown(f"**{letter}** · {plain_title(row)}", width="stretch")
+        if (run.folder / MODEL_FILE).is_file() and st.button(
+            _("Results"), key=f"results-{run.id}", type="tertiary"
+        ):
             session.look_at(run.id)
             st.switch_page(Step.RESULTS.page)
         if st.button(
-            _("Use its choices"),
+            _("Use its settings"),
             key=f"clone-{run.id}",
-            help=_("Take all choices of this run to the Train page, to change some and train again."),
+            type="tertiary",
+            help=_("Take its settings to the Train page, change some, and train again."),
         ):
             session.choose_run(run)
             session.change_choices()
@@ -86,7 +97,7 @@ def _show_curves(rows: Sequence[RunRow]) -> None:
         figure.add_scatter(
             x=[epoch.epoch for epoch in epochs],
             y=[epoch.val_accuracy for epoch in epochs],
-            name=_("Run {number}").format(number=place + 1),
+            name=_letter(place),
             mode="lines+markers" if len(epochs) < 60 else "lines",
             line={"width": 3, "dash": _DASHES[place % len(_DASHES)]},
             marker={"symbol": _SYMBOLS[place % len(_SYMBOLS)], "size": 7},
@@ -95,52 +106,57 @@ def _show_curves(rows: Sequence[RunRow]) -> None:
         height=340,
         margin={"l": 0, "r": 0, "t": 30, "b": 0},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
-        xaxis={"title": _("epoch"), "rangemode": "tozero"},
-        yaxis={"title": _("right on validation"), "tickformat": ".0%", "range": [0, 1.02]},
+        xaxis={"title": _("Epoch"), "rangemode": "tozero"},
+        yaxis={"title": _("Validation accuracy"), "tickformat": ".0%", "range": [0, 1.02]},
     )
     described = "; ".join(
-        _("run {number}: {accuracy:.0%} right at the epoch that was kept").format(
-            number=place, accuracy=row.accuracy
-        )
-        for place, row in enumerate(rows, 1)
+        _("{name}: accuracy {accuracy}").format(name=_letter(place), accuracy=percent(row.accuracy))
+        for place, row in enumerate(rows)
         if row.accuracy is not None
     )
     st.plotly_chart(figure, key="compared-curves", config={"displayModeBar": False}, alt=described)
 
 
-def _show_verdicts(rows: Sequence[RunRow]) -> None:
-    st.subheader(_("Is one better?"), anchor=False, help=explain("mcnemar"))
-    evaluations = [stored_evaluation(row.run.id) for row in rows]
-    if evaluations[0] is None:
-        st.info(_("Run 1 has no model that could be checked, so the others cannot be compared with it."))
-        return
-    for number, (row, evaluation) in enumerate(zip(rows[1:], evaluations[1:], strict=True), 2):
-        if len(rows) > 2:
-            st.markdown(_("**Run {number} against run 1**").format(number=number))
-        if evaluation is None:
-            st.info(_("Run {number} has no model that could be checked.").format(number=number))
-            continue
-        comparison = compare(evaluations[0], evaluation)
-        _show_verdict(comparison, row, number)
+def _comparisons(rows: Sequence[RunRow]) -> list[Comparison | None]:
+    """Return the comparison of each further run with the first; None where one has no accuracy."""
+    first, *others = [stored_evaluation(row.run.id) for row in rows]
+    return [compare(first, other) if first and other else None for other in others]
 
 
-def _show_verdict(comparison: Comparison, row: RunRow, number: int) -> None:
-    icon = ":material/verified:" if comparison.is_beyond_chance else ":material/casino:"
-    st.info(
-        _("First is run 1, second is run {number}. {verdict}").format(
-            number=number, verdict=verdict(comparison)
-        ),
-        icon=icon,
-    )
+def _show_answers(rows: Sequence[RunRow]) -> None:
+    """Draw for each further run, as a heading, whether it is better than the first."""
+    for number, comparison in enumerate(_comparisons(rows), 1):
+        if comparison is None:
+            st.header(_("{name} cannot be compared").format(name=_letter(number)), anchor=False)
+            st.markdown(_("One of the two has no accuracy yet. Train it to the end."))
+        else:
+            st.header(verdict(comparison, _letter(0), _letter(number)), anchor=False)
+
+
+def _show_reasons(rows: Sequence[RunRow]) -> None:
+    for number, comparison in enumerate(_comparisons(rows), 1):
+        if comparison and comparison.photos:
+            title = (
+                _("How we know") if len(rows) == 2 else _("How we know: {name}").format(name=_letter(number))
+            )
+            with st.expander(title):
+                _show_reason(comparison, rows[number], number)
+
+
+def _show_reason(comparison: Comparison, row: RunRow, number: int) -> None:
+    st.markdown(reasoning(comparison), help=explain("mcnemar"))
     if comparison.num_left_out:
         st.caption(
-            _("Only the {count} photos that both were checked with under the same label count.").format(
-                count=len(comparison.photos)
+            plural(
+                "Only the {count} validation photo that both share counts.",
+                "Only the {count} validation photos that both share count.",
+                len(comparison.photos),
             )
         )
-    if not comparison.photos:
-        return
-    st.markdown(_("**Class by class**"))
+    first, second = (
+        _("{name} correct").format(name=_letter(0)),
+        _("{name} correct").format(name=_letter(number)),
+    )
     table = [
         [
             change.class_name,
@@ -152,31 +168,38 @@ def _show_verdict(comparison: Comparison, row: RunRow, number: int) -> None:
         for change in comparison.per_class
     ]
     config = st.column_config
-    percent = config.ProgressColumn(format="%.0f %%", min_value=0, max_value=100)
-    first, second = _("Run 1 right"), _("Run {number} right").format(number=number)
-    names = [_("Class"), _("Photos"), first, second, _("More photos right")]
-    columns = {
-        first: percent,
-        second: percent,
-        names[4]: config.NumberColumn(format="%+d"),
-    }
+    share = config.ProgressColumn(format="%.0f %%", min_value=0, max_value=100)
+    names = [_("Class"), _("Photos"), first, second, _("Difference")]
+    columns = {first: share, second: share, names[4]: config.NumberColumn(format="%+d")}
     frame = pd.DataFrame(table, columns=names)
     st.dataframe(frame, hide_index=True, column_config=columns, key=f"classes-{row.run.id}")
-    titles = (
-        (_("Now right"), comparison.won, "won"),
-        (_("Now wrong"), comparison.lost, "lost"),
-    )
-    for title, photos, name in titles:
-        if photos:
-            st.markdown(f"**{title}: {len(photos)}**")
-            _show_photos(row, photos, name)
 
 
-def _show_photos(row: RunRow, photos: Sequence[ChangedPhoto], name: str) -> None:
+def _show_changed_photos(rows: Sequence[RunRow]) -> None:
+    for number, comparison in enumerate(_comparisons(rows), 1):
+        if comparison is None:
+            continue
+        parts = (
+            (_("Only {name} is right"), number, comparison.won, "won"),
+            (_("Only {name} is right"), 0, comparison.lost, "lost"),
+        )
+        for title, winner, photos, name in parts:
+            if photos:
+                count = plural("{count} photo", "{count} photos", len(photos))
+                heading = title.format(name=_letter(winner))
+                if len(rows) > 2:
+                    heading = _("{heading}, not {other}").format(
+                        heading=heading, other=_letter(0 if winner else number)
+                    )
+                st.header(f"{heading}: {count}", anchor=False)
+                _show_photos(rows[number], photos, name, (_letter(0), _letter(number)))
+
+
+def _show_photos(row: RunRow, photos: Sequence[ChangedPhoto], name: str, letters: tuple[str, str]) -> None:
     try:
         dataset = ImageDataset.load(workspace(), row.run.dataset_id)
     except NotFoundError:
-        st.caption(_("The photos themselves are gone."))
+        st.caption(_("The photos were deleted."))
         return
     found = ((photo, dataset.find(photo.after.image_id)) for photo in photos)
     there = [(photo, image) for photo, image in found if image][:_PHOTOS_SHOWN]
@@ -185,8 +208,10 @@ def _show_photos(row: RunRow, photos: Sequence[ChangedPhoto], name: str) -> None
     if not shown:
         return
     captions = [
-        _("{true}: first {before}, now {after}").format(
+        _("{true} · {first}: {before} · {second}: {after}").format(
             true=plain(photo.after.class_name),
+            first=letters[0],
+            second=letters[1],
             before=plain(photo.before.predicted_class_name),
             after=plain(photo.after.predicted_class_name),
         )

@@ -14,13 +14,12 @@ from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import (
     count_words,
-    depth_words,
     distinct_labels,
     duration_words,
     plain,
     run_backbone_title,
 )
-from transfer_core.language import _, plural
+from transfer_core.language import _, percent, plural
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.sweep import (
     NUM_REPEATS,
@@ -41,10 +40,7 @@ _BEST_COLOR, _OTHER_COLOR = "#d55e00", "#0072b2"
 def show_sweeps(session: Session) -> None:
     """Draw the sweeps and the form that starts one."""
     st.markdown(
-        _(
-            "How deep should the network learn? Train the same images at several depths with one click, and see what "
-            "each more block brings and costs."
-        ),
+        _("How many blocks should learn? Train the same photos at several depths and see."),
         help=explain("freeze sweep"),
     )
     sweeps = list_sweeps(workspace())
@@ -52,7 +48,7 @@ def show_sweeps(session: Session) -> None:
         by_id = {sweep.plan.id: sweep for sweep in sweeps}
         labels = distinct_labels({sweep_id: _describe(sweep) for sweep_id, sweep in by_id.items()})
         chosen = st.selectbox(
-            _("Series"),
+            _("Comparison"),
             list(by_id),
             format_func=labels.__getitem__,
             key=f"sweep-{len(by_id)}",
@@ -60,7 +56,7 @@ def show_sweeps(session: Session) -> None:
         interval = "2s" if _is_active(by_id[chosen]) else None
         st.fragment(guarded(_show_sweep), run_every=interval)(session, chosen, is_active=bool(interval))
     with st.container(border=True):
-        st.subheader(_("Begin a new series") if sweeps else _("Begin"), anchor=False)
+        st.header(_("Try depths again") if sweeps else _("Try several depths"), anchor=False)
         if require(session, Step.MODEL, Step.IMAGES):
             guarded(_show_form)(session)
 
@@ -70,12 +66,12 @@ def _show_form(session: Session) -> None:
     assert plan is not None and dataset is not None
     num_blocks = plan.backbone.max_unfrozen_blocks
     st.caption(
-        _("{images}, with {network}. Everything but the depth stays the same.").format(
+        _("{images}, with {network}. Only the depth differs.").format(
             images=plain(dataset.name), network=plain(plan.backbone.title)
         )
     )
     depths = st.pills(
-        _("Depths to try: how many blocks learn along, counted from the end"),
+        _("How many of the last blocks should learn?"),
         list(range(num_blocks + 1)),
         selection_mode="multi",
         default=usual_depths(num_blocks),
@@ -85,7 +81,7 @@ def _show_form(session: Session) -> None:
     repeats = 1
     if dataset.split_by != "folds":
         repeats = st.slider(
-            _("How often each is trained, from other random starts"), 1, 5, NUM_REPEATS, help=explain("seed")
+            _("Trainings of each depth, with different seeds"), 1, 5, NUM_REPEATS, help=explain("seed")
         )
     count = len(depths) * repeats
     if st.button(
@@ -131,14 +127,14 @@ def _show_sweep(session: Session, sweep_id: str, *, is_active: bool) -> None:
             points,
             counts,
             [count_words(count) for count in counts],
-            _("Numbers that learn"),
+            _("Trainable values"),
             best,
             "parameters",
         )
     st.caption(
         _(
-            "Time is that of the first training at a depth; the others find what the frozen layers see in the cache. "
-            "The whiskers are the standard deviation between the trainings."
+            "Time is that of the first training at a depth. The whiskers show the standard deviation between the "
+            "trainings."
         )
     )
 
@@ -146,7 +142,7 @@ def _show_sweep(session: Session, sweep_id: str, *, is_active: bool) -> None:
 def _show_progress(sweep: Sweep, num_finished: int, num_planned: int, *, is_active: bool) -> None:
     st.progress(
         num_finished / num_planned,
-        text=_("{done} of {count} trainings are done").format(done=num_finished, count=num_planned),
+        text=_("{done} of {count} trainings done").format(done=num_finished, count=num_planned),
     )
     if is_active:
         if st.button(_("Stop"), icon=":material/stop_circle:", key="stop-sweep"):
@@ -158,18 +154,32 @@ def _show_progress(sweep: Sweep, num_finished: int, num_planned: int, *, is_acti
 
 
 def _show_best(session: Session, sweep: Sweep, points: Sequence[SweepPoint], best: SweepPoint) -> None:
-    num_blocks = len(sweep.backbone.blocks)
-    highest = max(point.accuracy or 0 for point in points)
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key="best-depth"):
-        text = _("**Best trade-off: {depth}** ({accuracy:.1%} right; the highest is {highest:.1%}).").format(
-            depth=depth_words(best.num_unfrozen_blocks, num_blocks), accuracy=best.accuracy, highest=highest
+    st.header(_answer(points, best), anchor=False, help=explain("depth trade-off"))
+    known = [point for point in points if point.accuracies]
+    if len(known) > 1:
+        text = _("Accuracy {accuracy}. The highest of all is {highest}.").format(
+            accuracy=percent(best.accuracy or 0), highest=percent(max(point.accuracy or 0 for point in known))
         )
-        st.markdown(f":material/star: {text}", help=explain("depth trade-off"))
-        if st.button(_("Use this depth"), icon=":material/check:", key="use-depth"):
-            session.choose_run(sweep.runs[0])
-            session.choose_depth(best.num_unfrozen_blocks)
-            session.change_choices()
-            st.switch_page(Step.TRAIN.page)
+        st.markdown(text)
+    if st.button(_("Use this depth"), icon=":material/check:", key="use-depth", type="primary"):
+        session.choose_run(sweep.runs[0])
+        session.choose_depth(best.num_unfrozen_blocks)
+        session.change_choices()
+        st.switch_page(Step.TRAIN.page)
+
+
+def _answer(points: Sequence[SweepPoint], best: SweepPoint) -> str:
+    """Return which depth is best, and of the depth with the highest accuracy whether it is really better."""
+    highest = max((point for point in points if point.accuracies), key=lambda point: point.accuracy or 0)
+    answer = _("{depth}: best here.").format(depth=_blocks_words(best.num_unfrozen_blocks))
+    if highest == best:
+        return answer
+    chance = _("{depth}: only better by chance.").format(depth=_blocks_words(highest.num_unfrozen_blocks))
+    return f"{answer} {chance}"
+
+
+def _blocks_words(depth: int) -> str:
+    return plural("{count} trainable block", "{count} trainable blocks", depth)
 
 
 def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
@@ -180,8 +190,8 @@ def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
             y=[point.accuracy for point in known],
             error_y={"type": "data", "array": [point.spread for point in known], "thickness": 2, "width": 6},
             mode="lines+markers+text",
-            text=[_("best trade-off") if point == best else "" for point in known],
-            textposition="bottom center",
+            text=[_("best") if point == best else "" for point in known],
+            textposition="top center",
             line={"width": 2, "color": _OTHER_COLOR},
             marker={
                 "size": [18 if point == best else 10 for point in known],
@@ -193,13 +203,15 @@ def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
         )
     )
     described = "; ".join(
-        _("{depth} blocks: {accuracy:.1%}").format(depth=point.num_unfrozen_blocks, accuracy=point.accuracy)
+        _("{depth} blocks: {accuracy}").format(
+            depth=point.num_unfrozen_blocks, accuracy=percent(point.accuracy or 0, 1)
+        )
         for point in known
     )
     lowest = min((point.accuracy or 0) - point.spread for point in known)
     highest = max((point.accuracy or 0) + point.spread for point in known)
     bounds = [max(lowest - _MARGIN, 0), min(highest + _MARGIN / 2, 1.02)]
-    _draw(figure, _("Right on validation"), "accuracy", described, tickformat=".0%", range=bounds)
+    _draw(figure, _("Validation accuracy"), "accuracy", described, tickformat=".0%", range=bounds)
 
 
 def _show_bars(
@@ -233,7 +245,7 @@ def _draw(figure: go.Figure, title: str, key: str, described: str, **y_axis: obj
     figure.update_layout(
         height=300,
         margin={"l": 0, "r": 0, "t": 24, "b": 0},
-        xaxis={"title": _("blocks that learn along"), "type": "category"},
+        xaxis={"title": _("Trainable blocks"), "type": "category"},
         yaxis=y_axis,
         showlegend=False,
     )

@@ -14,16 +14,24 @@ from pages.ui.app.page import guarded
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session, widget_value
 from pages.ui.app.steps import Step
-from pages.ui.app.words import distinct_labels, plain, run_backbone_title, run_depth_words, status_words
+from pages.ui.app.words import (
+    distinct_labels,
+    model_name,
+    plain,
+    run_backbone_title,
+    run_depth_words,
+    status_words,
+)
 from transfer_core.errors import TransferStudioError
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _
+from transfer_core.language import _, percent
 from transfer_core.runs.notes import MAX_NAME_LENGTH, MAX_NOTE_LENGTH, RunNotes
 from transfer_core.runs.run_status import RunStatus, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
 
 # Editable columns, with the field of `RunNotes` that each stands for.
 _EDITABLE = {"starred": "is_starred", "name": "name", "note": "note"}
+_NUM_NEWEST = 2
 
 
 @dataclass(frozen=True)
@@ -50,37 +58,47 @@ class RunRow:
     @property
     def title(self) -> str:
         """A line that names the run."""
-        right = "" if self.accuracy is None else _(" · {accuracy:.0%} right").format(accuracy=self.accuracy)
-        what = self.notes.name or f"{self.run.dataset_name} · {self.depth}"
-        return f"{what}{right} · {self.run.created_at:%Y-%m-%d %H:%M:%S}"
+        name = model_name(self.run)
+        return name if self.accuracy is None else f"{name} · {percent(self.accuracy)}"
 
 
-def choose_runs(session: Session) -> list[RunRow]:
-    """Draw the table and return the picked runs in the order of picking."""
+def choose_runs(session: Session) -> tuple[list[RunRow], list[RunRow]]:
+    """Draw the choice of the runs to compare. Returns all runs, and those that are picked in the order of picking."""
     rows = _rows()
     if not rows:
-        st.info(_("There are no runs to compare yet. Train one, change something, and train again."))
+        st.info(_("There are no models to compare yet. Train one, change something, and train again."))
         st.page_link(
             Step.TRAIN.page, label=_("Go to Train"), icon=Step.TRAIN.icon, query_params=session.query()
         )
-        return []
-    shown = _filtered(rows)
-    st.caption(_("Click a heading to sort. Stars, names and notes can be changed right in the table."))
-    guarded(_show_table)(session, shown)
+        return [], []
     by_id = {row.run.id: row for row in rows}
-    picked = [run_id for run_id in session.compared_run_ids if run_id in by_id]
-    options = [row.run.id for row in shown]
     labels = distinct_labels({row.run.id: row.title for row in rows})
     chosen = st.multiselect(
-        _("Pick two or more to compare; the first is what the others are compared with"),
-        options + [run_id for run_id in picked if run_id not in options],
-        default=picked,
+        _("Models to compare"),
+        list(by_id),
+        default=[run_id for run_id in session.compared_run_ids if run_id in by_id],
         format_func=labels.__getitem__,
         key=f"picked-{session.num_forms}-{len(by_id)}",
-        placeholder=_("Choose runs"),
+        placeholder=_("Pick two or more"),
     )
     session.compared_run_ids = tuple(chosen)
-    return [by_id[run_id] for run_id in chosen]
+    newest = [row.run.id for row in rows if row.accuracy is not None][:_NUM_NEWEST]
+    if not chosen and len(newest) == _NUM_NEWEST:
+        label = _("Compare the newest two")
+        if st.button(label, icon=":material/compare_arrows:", type="primary", key="compare-newest"):
+            # The older one is the first, which the other is compared with.
+            session.compared_run_ids = tuple(reversed(newest))
+            session.num_forms += 1
+            st.rerun()
+    return rows, [by_id[run_id] for run_id in chosen]
+
+
+def show_table(session: Session, rows: list[RunRow]) -> None:
+    """Draw the table of all runs."""
+    st.header(_("All trainings"), anchor=False)
+    shown = _filtered(rows)
+    st.caption(_("Click a heading to sort. You can edit stars, names and notes here."))
+    guarded(_show_table)(session, shown)
 
 
 def _rows() -> list[RunRow]:
@@ -98,9 +116,9 @@ def _rows() -> list[RunRow]:
 
 def _filtered(rows: list[RunRow]) -> list[RunRow]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        everything = _("All images")
+        everything = _("All photos")
         names = sorted({row.run.dataset_name for row in rows})
-        name = st.selectbox(_("Images"), [everything, *names], key="runs-of-images", width=260)
+        name = st.selectbox(_("Photos"), [everything, *names], key="runs-of-images", width=260)
         is_starred = st.toggle(_("Only starred"), key="runs-starred")
         is_trained = st.toggle(_("Only with a model"), key="runs-trained")
     return [
@@ -145,14 +163,14 @@ def save_notes(session: Session, rows: list[RunRow], key: str) -> None:
             problem = error
     if problem:
         raise problem
-    st.toast(_("Saved in the folder of the run."), icon=":material/check:")
+    st.toast(_("Saved."), icon=":material/check:")
 
 
 def _cells(row: RunRow) -> dict[str, object]:
     return {
         "starred": row.notes.is_starred,
         "name": row.notes.name,
-        "images": row.run.dataset_name,
+        "model": model_name(row.run),
         "right": None if row.accuracy is None else 100 * row.accuracy,
         "status": status_words(row.status).label,
         "learns": row.depth,
@@ -167,18 +185,18 @@ def _columns() -> dict[str, ColumnConfig]:
     config = st.column_config
     return {
         "starred": config.CheckboxColumn("★", help=_("Star the runs you want to find again."), width=45),
+        "model": config.TextColumn(_("Model"), width=190),
         "name": config.TextColumn(
             _("Name"), max_chars=MAX_NAME_LENGTH, help=_("Your own name for it."), width=130
         ),
-        "images": config.TextColumn(_("Images"), width=130),
         "right": config.ProgressColumn(
             _("Accuracy"), format="%.0f %%", min_value=0, max_value=100, width=130
         ),
         "status": config.TextColumn(_("Status"), width=100),
-        "learns": config.TextColumn(_("What learns"), width=200),
-        "network": config.TextColumn(_("Network"), width=140),
+        "learns": config.TextColumn(_("Trainable"), width=200),
+        "network": config.TextColumn(_("Pretrained model"), width=140),
         "seconds": config.NumberColumn(_("Time"), format="%d s", width=70),
-        "begun": config.DatetimeColumn(_("Begun"), format="YYYY-MM-DD HH:mm", width=130),
+        "begun": config.DatetimeColumn(_("Started"), format="YYYY-MM-DD HH:mm", width=130),
         "note": config.TextColumn(_("Note"), max_chars=MAX_NOTE_LENGTH, width=260),
     }
 

@@ -87,7 +87,7 @@ function createNetwork(root) {
         const effect = choice.mode === "from scratch" ? data.from_scratch : data.depths[choice.depth];
         find(".time").textContent = effect.time;
         find(".values").textContent = effect.values;
-        find(".effect").hidden = !effect.time && !effect.values;
+        find(".effect").classList.toggle("is-drawing", !effect.time);
         find(".modes").hidden = data.is_locked;
         find(".about").hidden = data.is_locked;
         find(".about").textContent = data.modes.find(({ name }) => name === choice.mode)?.text ?? "";
@@ -117,6 +117,8 @@ function createNetwork(root) {
             blocks.tabIndex = 0;
         }
         find(".scale").replaceChildren(...words.scale.map((word) => Object.assign(document.createElement("span"), { textContent: word })));
+        find(".scale").hidden = data.blocks.length < words.scale.length;
+        find(".hint").hidden = data.is_locked;
         find(".hint").textContent = choice.mode === "from scratch" ? words.scratch_hint : words.hint;
         find(".advice").hidden = !effect.advice;
         find(".advice").classList.toggle("risky", !effect.fits);

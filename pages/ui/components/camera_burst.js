@@ -1,6 +1,7 @@
 // Records frames from the camera while a button is held: one press is one recording.
 
 const MILLISECONDS_A_FRAME = 250;
+const FRAMES_SHOWN = 8;
 const SETTINGS = {
     videoWidth: 1280,
     longestSide: 1024, // the same as the app keeps of any photo
@@ -42,6 +43,7 @@ function createRecorder() {
             return camera.show();
         }
         sentence = "";
+        camera.find(".taken").replaceChildren();
         recording = { id: newId(), className, number: 0, numTaken: 0, isWaiting: false, isReleased: false };
         recording.clock = setInterval(tick, MILLISECONDS_A_FRAME);
         tick();
@@ -67,6 +69,14 @@ function createRecorder() {
             content: frame,
             is_last: recording.isReleased,
         });
+        if (frame) showFrame(frame);
+    };
+
+    const showFrame = (frame) => {
+        const picture = Object.assign(document.createElement("img"), { src: `data:image/jpeg;base64,${frame}`, alt: "" });
+        const taken = camera.find(".taken");
+        taken.prepend(picture);
+        if (taken.childElementCount > FRAMES_SHOWN) taken.lastElementChild.remove();
     };
 
     const takeAnswer = () => {

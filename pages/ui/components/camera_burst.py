@@ -39,7 +39,9 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
         dataset: Gets the frames. None creates a dataset.
     """
     st.caption(
-        _("Record each class twice, from different angles. We never validate on a recording we trained on.")
+        _(
+            "Record each class twice, from different angles. Then we never validate on a recording we trained on."
+        )
     )
     recording = session.recording
     target = _target(session, dataset)
@@ -182,7 +184,7 @@ def _words() -> dict[str, str]:
         "nameless": _("The class needs a name first."),
         "record": _("Hold to record"),
         "recording": _("Recording … let go to stop"),
-        "count": _("{count} photos"),
+        "count": _("Photos: {count}"),
         "insecure": _(
             "The camera needs an https address, or the computer that runs the app (localhost). "
             "Open the app there, or add photos as a folder."

@@ -18,6 +18,7 @@ function createMatrix(root) {
     const pick = (row, column) => {
         state.picked = [row, column];
         showPicked();
+        find(".picked").textContent = words(row, column);
         state.send("cell", [row, column]);
     };
 

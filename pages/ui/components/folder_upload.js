@@ -15,6 +15,7 @@ const PHOTOS_A_STRIP = 12;
 const MOST_TABLES = 40;
 const MOST_TABLE_BYTES = 32 * 1024 * 1024;
 const NOTE = "transfer-studio-upload";
+const LINGERS_FOR = 1_500; // milliseconds
 const GONE_AFTER = 2_000; // the page may draw the component again at another place
 
 export default drawOne(createUpload);
@@ -26,10 +27,13 @@ function createUpload() {
     let send = () => {};
     let job = null; // the upload that is under way
     let isListing = false;
+    let lingers = false; // the end is shown until the page is drawn with the photos
 
     const show = () => {
+        if (lingers) return;
         const { words } = data;
         const isAsked = job !== null && Boolean(data.asks) && data.upload === job.id;
+        if (!job) find(".arriving").replaceChildren();
         const isBusy = isListing || (job !== null && !isAsked);
         find(".drop").hidden = isBusy || isAsked;
         find(".progress").hidden = !isBusy;
@@ -186,14 +190,24 @@ function createUpload() {
         current.ends[current.number] = current.taken.file;
         current.saved = current.ends[data.saved] ?? current.saved;
         writeNote(current);
-        if (current.isLast) end();
+        if (current.isLast) finish();
         else sendNext(current, current.packing);
+    };
+
+    const finish = () => {
+        show();
+        end();
+        lingers = true;
+        setTimeout(() => {
+            lingers = false;
+            find(".arriving").replaceChildren();
+            show();
+        }, LINGERS_FOR);
     };
 
     const end = () => {
         clearTimeout(job.timer);
         window.removeEventListener("beforeunload", askToStay);
-        find(".arriving").replaceChildren();
         job = null;
     };
 
@@ -240,6 +254,7 @@ function createUpload() {
             send = newSend;
             if (root !== newRoot) {
                 root = newRoot;
+                lingers = false;
                 attach();
             }
             if (job?.batch) takeAnswer();

@@ -134,6 +134,7 @@ function createGallery(root) {
             for (const name of [".relabel", ".move", ".exclude"]) find(name).hidden = data.are_out;
             find(".restore").hidden = !data.are_out;
             find(".confirm").hidden = !data.can_confirm;
+            find(".tools").hidden = data.tiles.length < 2;
             drawTiles();
             refresh();
         },

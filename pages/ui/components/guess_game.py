@@ -36,11 +36,12 @@ def show_guess_game(
                 "keys": _("Number keys work too."),
             },
         },
-        on_round_change=partial(_take_guesses, session, round_id, len(photos)),
+        on_round_change=partial(take_guesses, session, round_id, len(photos)),
     )
 
 
-def _take_guesses(session: Session, round_id: str, num_photos: int) -> None:
+def take_guesses(session: Session, round_id: str, num_photos: int) -> None:
+    """Keep the guesses that the component has just sent, if they are those of this whole round."""
     message = sent_message(_KEY, "round", "id")
     if message and message["id"] == round_id and len(message["guesses"]) == num_photos:
         session.guesses[round_id] = tuple(map(str, message["guesses"]))

@@ -104,7 +104,7 @@ function createMap(root) {
     const createButton = (text, onclick) => Object.assign(document.createElement("button"), { type: "button", textContent: text, onclick });
 
     const draw = (data) => {
-        state.points = data.points;
+        state.points = spread(data.points);
         Object.assign(state, { scale: 1, x: 0, y: 0, only: null });
         state.marks = data.points.map(createPhoto);
         plane.replaceChildren(...state.marks);
@@ -175,6 +175,17 @@ function createMap(root) {
 function baseSize(count) {
     if (count <= 60) return 52;
     return count <= 200 ? 40 : 28;
+}
+
+// The points stretched to the whole plane, -1 to 1 in each direction: distances on a map like this mean little.
+function spread(points) {
+    const stretch = (name) => {
+        const values = points.map((point) => point[name]);
+        const [low, high] = [Math.min(...values), Math.max(...values)];
+        return (value) => (high > low ? (2 * (value - low)) / (high - low) - 1 : 0);
+    };
+    const [x, y] = [stretch("x"), stretch("y")];
+    return points.map((point) => ({ ...point, x: x(point.x), y: y(point.y) }));
 }
 
 // The nearest photo in a direction: those to the side of it count as farther away.

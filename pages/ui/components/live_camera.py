@@ -56,7 +56,7 @@ def show_live_camera(
             "words": _words(),
         },
         on_frame_change=partial(guarded(_take_frame), session, runs),
-        on_photo_change=partial(_keep_photo, session),
+        on_photo_change=partial(keep_photo, session),
         on_missing_change=partial(_take_absence, session),
     )
     if component_value(_KEY, "missing") or component_value(_KEY, "photo"):
@@ -67,7 +67,8 @@ def _take_absence(session: Session) -> None:
     session.has_camera = False
 
 
-def _keep_photo(session: Session) -> None:
+def keep_photo(session: Session) -> None:
+    """Put the photo that the component has just sent among the pasted photos."""
     message = sent_message(_KEY, "photo", "id")
     if message:
         with suppress(binascii.Error):

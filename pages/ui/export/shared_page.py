@@ -30,6 +30,7 @@ from transfer_core.language import _, percent
 from transfer_core.runs.training_run import TrainingRun
 
 _NUM_ANSWERS = 3
+_TYPICAL_SHARE = 0.9
 
 
 def show_shared_page(run: TrainingRun) -> None:
@@ -162,15 +163,17 @@ def _network_host() -> str:
 
 
 def _show_code(address: str) -> None:
-    code = segno.make(address, micro=False).svg_inline(
-        scale=6,
-        border=3,
-        light="#fff",
-        title=_("QR code of {address}").format(address=address),
-        omitsize=True,
+    # Streamlit takes an SVG element out of HTML; an image of one is shown.
+    source = segno.make(address, micro=False).svg_data_uri(scale=6, border=3, light="#fff")
+    alt = html.escape(_("QR code of {address}").format(address=address))
+    sentences = [_("Scan it with a phone in the same network.")]
+    if address.startswith("http:"):
+        sentences.append(_("Phones can take photos there; the live camera needs https."))
+    words = html.escape(" ".join(sentences))
+    st.html(
+        f'<figure class="share-code"><img src="{html.escape(source)}" alt="{alt}">'
+        f"<figcaption>{words}</figcaption></figure>"
     )
-    words = html.escape(_("Scan it with a phone in the same network."))
-    st.html(f'<figure class="share-code">{code}<figcaption>{words}</figcaption></figure>')
 
 
 def _show_sketch(run: TrainingRun) -> None:
@@ -194,18 +197,18 @@ def _show_sketch(run: TrainingRun) -> None:
 
 
 def _answered_photo(run: TrainingRun, evaluation: Evaluation) -> tuple[str, list[tuple[str, float]]] | None:
-    """Return the address of the photo that the run is surest about, and its most probable classes."""
+    """Return the address of the photo that the run is sure about, and its most probable classes."""
     right = [one for one in evaluation.outcomes if one.is_right and one.probabilities and one.image_id]
-    surest = max(right, key=lambda one: one.probability, default=None)
+    typical = min(right, key=lambda one: abs(one.probability - _TYPICAL_SHARE), default=None)
     try:
         dataset = ImageDataset.load(workspace(), run.dataset_id)
     except NotFoundError:
         return None
-    image = dataset.find(surest.image_id) if surest else None
-    if not surest or not image:
+    image = dataset.find(typical.image_id) if typical else None
+    if not typical or not image:
         return None
     (source,) = thumbnails((str(dataset.image_path(image)),), 320)
     answers = sorted(
-        zip(evaluation.class_names, surest.probabilities, strict=True), key=lambda answer: -answer[1]
+        zip(evaluation.class_names, typical.probabilities, strict=True), key=lambda answer: -answer[1]
     )
     return (source, answers[:_NUM_ANSWERS]) if source else None

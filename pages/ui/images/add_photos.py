@@ -13,7 +13,7 @@ from pages.ui.app.dataset_choice import dataset_labels, stored_datasets
 from pages.ui.app.layout_question import forgetting_lost_questions, is_answered, read_or_ask
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
-from pages.ui.app.sample_run import take_sample
+from pages.ui.app.sample_run import sample_pictures, take_sample
 from pages.ui.app.session import Session
 from pages.ui.app.uploads import MAX_FILES, archive_field, free_upload
 from pages.ui.components.camera_burst import show_camera_burst
@@ -65,14 +65,24 @@ def show_image_sources(session: Session) -> None:
     dataset = session.dataset
     # Photos that wait are found again after a refresh.
     first = _("Photos without labels") if dataset and has_unlabelled(dataset) else _first_way()
+    if first != next(iter(ways)):
+        ways = {first: ways[first], **ways}
     chosen = st.segmented_control(
-        _("Where are your photos?"), list(ways), default=first, required=True, key="image-source"
+        _("Where are your photos?"),
+        list(ways),
+        default=first,
+        required=True,
+        key="image-source",
+        width="stretch",
     )
     if chosen != _("A folder"):
         session.leave_upload()
     _show_brightness(session, dataset)
     with forgetting_lost_questions(session):
         ways[chosen or first](session, dataset)
+    if dataset is None and chosen != _("A sample") and not session.is_bringing_photos:
+        st.header(_("Or try a sample"), anchor=False)
+        _show_samples(session, dataset)
 
 
 def _first_way() -> str:
@@ -148,7 +158,8 @@ def take_archive(session: Session, dataset: ImageDataset | None, file: UploadedF
         raise
     # Not in a finally: a click elsewhere interrupts the reading, and the file is then read again.
     free_upload(file)
-    session.dataset_id = after.id
+    if dataset is None:
+        session.choose_dataset(after.id)
     session.num_files_taken += 1
     session.is_adding = False
     st.rerun()
@@ -204,6 +215,8 @@ def _show_samples(session: Session, dataset: ImageDataset | None) -> None:
     samples = list_samples()
     for column, sample in zip(st.columns(len(samples)), samples, strict=True):
         with column.container(border=True, height="stretch"):
+            pictures = "".join(f'<img src="{url}" alt="">' for url in sample_pictures(sample.name))
+            st.html(f'<div class="sample-pictures">{pictures}</div>')
             st.markdown(f"**{sample.title}**")
             st.caption(sample.description)
             if st.button(_("Use this sample"), key=f"sample-{sample.name}", icon=":material/download_done:"):
@@ -228,7 +241,7 @@ def _show_earlier(session: Session, dataset: ImageDataset | None) -> None:
         key="earlier-images",
     )
     if chosen and st.button(_("Use these"), icon=":material/download_done:"):
-        session.dataset_id = chosen
+        session.choose_dataset(chosen)
         session.is_adding = False
         st.rerun()
 

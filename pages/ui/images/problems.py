@@ -21,7 +21,6 @@ from transfer_core.work.task import Task, TaskProgress
 
 _MAX_SHOWN = 8
 _STYLES = {
-    "error": (":material/checklist:", "blue"),
     "warning": (":material/warning:", "orange"),
     "info": (":material/info:", "blue"),
 }
@@ -38,15 +37,30 @@ def must_be_fixed(problems: Sequence[Problem]) -> list[Problem]:
     return [problem for problem in problems if problem.severity == "error"]
 
 
-def show_to_dos(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
-    """Draw what is left to do before a training, each thing once."""
-    for problem in must_be_fixed(problems):
-        _show_problem(session, dataset, problem)
+def _is_to_do(problem: Problem) -> bool:
+    # A class can be trained after its first recording; the second one is still to do.
+    return problem.severity == "error" or problem.kind == "recorded_once"
+
+
+def show_to_dos(dataset: ImageDataset, problems: Sequence[Problem]) -> None:
+    """Draw what is left to do, each thing once."""
+    to_dos = [problem for problem in problems if _is_to_do(problem)]
+    if not to_dos:
+        return
+    with st.container(border=True, key="to-dos"):
+        for problem in to_dos:
+            st.markdown(
+                f":material/radio_button_unchecked: **{plain(problem.title)}.** {plain(problem.sentence)}"
+            )
+            if problem.fix and st.button(
+                plain(problem.fix.title), icon=":material/build:", key=f"fix-{problem.kind}"
+            ):
+                guarded(_fix)(dataset, problem)
 
 
 def show_photo_check(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
     """Draw the photo check in one line, which unfolds to its list. The gallery can be filtered by each finding."""
-    findings = [problem for problem in problems if problem.severity != "error"]
+    findings = [problem for problem in problems if not _is_to_do(problem)]
     title, icon = _("Photo check: no problems found"), ":material/check_circle:"
     if findings:
         icon = ":material/rule:"
@@ -123,7 +137,7 @@ def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> 
     icon, color = _STYLES[problem.severity]
     with st.container(border=True, key=f"problem-{problem.kind}"):
         st.markdown(f":{color}[{icon}] **{plain(problem.title)}.** {plain(problem.sentence)}")
-        _show_pictures(dataset, problem)
+        _show_pictures(session, dataset, problem)
         with st.container(horizontal=True):
             if problem.fix and st.button(
                 plain(problem.fix.title), icon=":material/build:", key=f"fix-{problem.kind}"
@@ -138,7 +152,7 @@ def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> 
             _show_files(dataset, problem)
 
 
-def _show_pictures(dataset: ImageDataset, problem: Problem) -> None:
+def _show_pictures(session: Session, dataset: ImageDataset, problem: Problem) -> None:
     ids = problem.image_ids[:_MAX_SHOWN]
     wanted = [dataset.by_id[image_id] for image_id in ids if image_id in dataset.by_id]
     sources = thumbnails(tuple(str(dataset.image_path(image)) for image in wanted))
@@ -146,10 +160,13 @@ def _show_pictures(dataset: ImageDataset, problem: Problem) -> None:
     shown = [image for image, source in zip(wanted, sources, strict=True) if source]
     if not shown:
         return
+    captions = {image.id: image.class_name for image in shown}
+    if problem.kind == "wrong_label":
+        captions |= {found.image_id: f"{found.given} → {found.suggested}" for found in session.suspicions}
     with st.container(key=f"strip-{problem.kind}"):
         st.image(
             [source for source in sources if source],
-            caption=[plain(image.class_name) for image in shown],
+            caption=[plain(captions[image.id]) for image in shown],
             width=96,
             alt=[
                 _("{name}, class {class_name}").format(name=image.name, class_name=image.class_name)

@@ -115,9 +115,7 @@ def network_data(
 
 def _state(plan: FreezePlan, num_classes: int) -> dict[str, Any]:
     """Return what learns with a plan, in words."""
-    values = learning_words(
-        plan.num_trainable_parameters(num_classes), plan.num_frozen_parameters(num_classes)
-    )
+    values = learning_words(plan, num_classes)
     state = depth_words(plan.num_unfrozen_blocks, len(plan.backbone.blocks))
     return {"time": "", "values": f"{values}.", "state": f"{state}.", "advice": "", "fits": True}
 
@@ -151,5 +149,5 @@ def _config(session: Session, plan: FreezePlan, dataset: ImageDataset) -> Traini
 
 
 def _first_photo(dataset: ImageDataset) -> str:
-    (photo,) = thumbnails((str(dataset.image_path(dataset.images_in("train")[0])),), 96)
+    (photo,) = thumbnails((str(dataset.image_path(dataset.images[0])),), 96)
     return photo

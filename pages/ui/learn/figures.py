@@ -58,7 +58,9 @@ def show_depths(run: TrainingRun | None) -> None:
         ]
         _bars(pairs, _("accuracy"), _PER_CENT, _("Accuracy by number of blocks that learn"), "depth-accuracy")
         return
-    backbone = run.backbone if run else get_backbone(DEFAULT_BACKBONE)
+    backbone = get_backbone(DEFAULT_BACKBONE)
+    if run and not run.backbone.is_frozen_only:
+        backbone = run.backbone
     num_classes = len(run.class_names) if run else len(set(_sample_class_names()))
     pairs = [
         (depth, round(FreezePlan(backbone, depth).num_trainable_parameters(num_classes) / 1e6, 2))
@@ -66,7 +68,7 @@ def show_depths(run: TrainingRun | None) -> None:
     ]
     _bars(
         pairs,
-        _("million values"),
+        _("Million values that learn in {model}").format(model=backbone.title),
         "{value}",
         _("Values that learn, by number of blocks that learn"),
         "depths",
@@ -76,7 +78,8 @@ def show_depths(run: TrainingRun | None) -> None:
 def _bars(pairs: Sequence[tuple[int, float]], unit: str, formatter: str, described: str, key: str) -> None:
     spec = {
         "animation": False,
-        "grid": {"top": 30, "left": 8, "right": 8, "bottom": 28, "containLabel": True},
+        "title": {"text": unit, "textStyle": {"fontSize": 14}},
+        "grid": {"top": 36, "left": 8, "right": 8, "bottom": 28, "containLabel": True},
         "tooltip": {"trigger": "axis"},
         "xAxis": {
             "type": "category",
@@ -85,7 +88,7 @@ def _bars(pairs: Sequence[tuple[int, float]], unit: str, formatter: str, describ
             "nameLocation": "middle",
             "nameGap": 28,
         },
-        "yAxis": {"type": "value", "name": unit, "axisLabel": {"formatter": formatter}},
+        "yAxis": {"type": "value", "axisLabel": {"formatter": formatter}},
         "series": [
             {
                 "type": "bar",
@@ -240,7 +243,7 @@ def show_same_class(run: TrainingRun | None) -> None:
         name = _sample_class_names()[0]
         photos = _sample_photos(is_new=False, class_name=name)
     label = short_names([name])[name]
-    _strip(_("What do these photos of {name} share?").format(name=plain(label)), photos, "class")
+    _strip(_("Class {name}: what else do these photos share?").format(name=plain(label)), photos, "class")
 
 
 def show_way(run: TrainingRun | None) -> None:

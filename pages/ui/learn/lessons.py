@@ -74,7 +74,7 @@ class Lesson:
 
 def show_lesson(session: Session, number: int, lesson: Lesson, run: TrainingRun | None) -> None:
     """Draw one lesson, its words beside its picture."""
-    words, picture = st.columns(2, gap="large", vertical_alignment="center")
+    words, picture = st.columns(2, gap="medium", vertical_alignment="center")
     with words:
         st.header(f"{number} · {lesson.title}", anchor=False)
         st.markdown(lesson.text)
@@ -246,10 +246,8 @@ def _see_transfer(run: TrainingRun, snapshot: RunSnapshot) -> Example:
 
 
 def _see_depth(run: TrainingRun, snapshot: RunSnapshot) -> Example:
-    plan, num_classes = FreezePlan.of(run.config, run.backbone), len(run.class_names)
-    values = learning_words(
-        plan.num_trainable_parameters(num_classes), plan.num_frozen_parameters(num_classes)
-    )
+    plan = FreezePlan.of(run.config, run.backbone)
+    values = learning_words(plan, len(run.class_names))
     if plan.is_from_scratch:
         text = _("Your model was trained from scratch. {values}.")
     elif plan.is_all_frozen:

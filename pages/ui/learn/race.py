@@ -10,6 +10,7 @@ from pages.ui.app.page import guarded
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain, time_left_words
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
@@ -23,6 +24,7 @@ from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.training.stages import estimated_seconds
 
 _MILLISECONDS_AN_EPOCH = 400
+_HEIGHT = 280  # pixels
 _PRETRAINED_COLOR, _SCRATCH_COLOR = "#0e8a5f", "#d97706"
 
 
@@ -35,7 +37,7 @@ def show_race(session: Session, run: TrainingRun | None) -> None:
     """
     race = find_race(runs_of(workspace()), run.dataset_id if run else session.dataset_id)
     if race is None:
-        _show_start(session)
+        _show_start(session, run)
         return
     is_going_on = any(trainings().status(one.id) in ACTIVE for one in (race.pretrained, race.scratch))
     st.fragment(guarded(_show_race), run_every="1s" if is_going_on else None)(
@@ -43,15 +45,22 @@ def show_race(session: Session, run: TrainingRun | None) -> None:
     )
 
 
-def _show_start(session: Session) -> None:
-    st.markdown(_("Let the same network learn twice: once pretrained, once from scratch."))
+def _show_start(session: Session, run: TrainingRun | None) -> None:
+    st.markdown(_("Pretrained or from scratch: who learns faster?"))
+    snapshot = trainings().snapshot(run.id) if run and run.config.weights != "random" else RunSnapshot()
+    st.echarts_chart(
+        _spec(snapshot, RunSnapshot(), is_animated=False),
+        height=_HEIGHT,
+        key="race-before",
+        alt=_described(snapshot, RunSnapshot()),
+    )
     dataset = session.dataset
     if dataset and dataset.images:
         seconds = sum(
             estimated_seconds(config, dataset, _racer(), workspace().cache_dir)
             for config in race_configs(_racer())
         )
-        st.caption(_("It takes {time}.").format(time=time_left_words(max(seconds, 3.0))))
+        st.caption(_("Trains both in {time}.").format(time=time_left_words(max(seconds, 3.0))))
     if st.button(_("Start the race"), icon=":material/flag:", key="start-race"):
         guarded(_start)(session)
 
@@ -68,12 +77,12 @@ def _start(session: Session) -> None:
     st.rerun()
 
 
-def _racer() -> Any:
+def _racer() -> Backbone:
     return get_backbone(DEFAULT_BACKBONE)
 
 
 def _sample_dataset() -> ImageDataset:
-    """Return the photos of the first sample that is in the workspace, else a new dataset of one."""
+    """Return a new dataset of the recommended sample."""
     sample = list_samples()[0]
     return add_files(create_dataset(workspace(), sample.title, sample=sample.name), sample.files())
 
@@ -87,19 +96,24 @@ def _show_race(session: Session, race: Race, *, is_going_on: bool) -> None:
     pretrained, scratch = snapshots
     with st.container(horizontal=True, vertical_alignment="center", key="race-lead"):
         st.markdown(_result(race, pretrained, scratch), width="stretch")
-        if not is_going_on and st.button(_("Play"), icon=":material/play_arrow:", key="play-race"):
-            session.num_races_played += 1
-            st.rerun(scope="fragment")
+        if not is_going_on:
+            st.button(
+                _("Play"), icon=":material/play_arrow:", key="play-race", on_click=_play, args=(session,)
+            )
     num_played = session.num_races_played
     spec = _spec(pretrained, scratch, is_animated=bool(num_played) and not is_going_on)
     # Another key draws the chart from its beginning.
-    st.echarts_chart(spec, height=320, key=f"race-{num_played}", alt=_described(pretrained, scratch))
+    st.echarts_chart(spec, height=_HEIGHT, key=f"race-{num_played}", alt=_described(pretrained, scratch))
+
+
+def _play(session: Session) -> None:
+    session.num_races_played += 1
 
 
 def _result(race: Race, pretrained: RunSnapshot, scratch: RunSnapshot) -> str:
     if not pretrained.epochs or not scratch.epochs:
         return _("The race is on. The curves grow with each epoch.")
-    return _("Photos of {name}: pretrained reached {high}, from scratch {low}.").format(
+    return _("{name}: pretrained {high}, from scratch {low}.").format(
         name=plain(race.scratch.dataset_name),
         high=percent(_best(pretrained)),
         low=percent(_best(scratch)),
@@ -117,7 +131,9 @@ def _described(pretrained: RunSnapshot, scratch: RunSnapshot) -> str:
 
 
 def _spec(pretrained: RunSnapshot, scratch: RunSnapshot, *, is_animated: bool) -> dict[str, Any]:
-    num_epochs = max(len(pretrained.epochs), len(scratch.epochs), 2)
+    snapshots = (pretrained, scratch)
+    planned = [one.num_epochs for one in snapshots if one.outcome is None]
+    num_epochs = max(*planned, *(len(one.epochs) for one in snapshots), 2)
     lines = (
         (_("pretrained"), pretrained, _PRETRAINED_COLOR, "solid"),
         (_("from scratch"), scratch, _SCRATCH_COLOR, "dashed"),

@@ -20,7 +20,7 @@ from transfer_core.backbones.registry import bundled_backbones, get_backbone, li
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.evaluation.audition import AuditionScore, best_trade_off
 from transfer_core.language import _, percent, plural
-from transfer_core.work.task import TaskProgress
+from transfer_core.work.task import Task, TaskProgress
 
 
 def show_audition(session: Session) -> None:
@@ -29,14 +29,14 @@ def show_audition(session: Session) -> None:
     if dataset is None or len(dataset.class_names) < 2:
         st.caption(_("Add photos first; then you can compare models here."))
         return
-    with st.expander(
-        _("Compare models on your photos"), icon=":material/leaderboard:", key="audition", expanded=True
-    ):
-        _show_for(session, dataset)
-
-
-def _show_for(session: Session, dataset: ImageDataset) -> None:
     task = audition_of(dataset)
+    with st.expander(
+        _("Compare models on your photos"), task is not None, icon=":material/leaderboard:", key="audition"
+    ):
+        _show_for(session, dataset, task)
+
+
+def _show_for(session: Session, dataset: ImageDataset, task: Task[list[AuditionScore]] | None) -> None:
     if task is None:
         guarded(_show_start)(dataset)
     elif not task.is_over:

@@ -45,7 +45,7 @@ def show_card(session: Session) -> None:
     """Draw the chosen backbone as a large card; the recommended one before any is chosen."""
     backbone = get_backbone(session.backbone_name or DEFAULT_BACKBONE, workspace())
     with st.container(border=True, key="model-card"):
-        text, facts = st.columns([3, 2], gap="large", vertical_alignment="center")
+        text, facts = st.columns([3, 2], gap="medium", vertical_alignment="center")
         with text:
             if backbone.name == DEFAULT_BACKBONE:
                 st.badge(_("Recommended"), icon=":material/thumb_up:", color="green")

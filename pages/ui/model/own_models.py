@@ -129,7 +129,7 @@ def _zip_of(run_id: str) -> bytes:
 def _show_import(session: Session) -> None:
     st.caption(
         _(
-            "A file saved here or exported for Keras (.zip), or Keras weights of a listed model (.h5). "
+            "Bring a file saved here or exported for Keras (.zip), or Keras weights (.h5). "
             "Other files are not opened: they could carry code."
         )
     )

@@ -41,14 +41,14 @@ def show_saving(session: Session) -> None:
         return
     ids = list(datasets)
     chosen = st.selectbox(
-        _("Images"),
+        _("Photos"),
         ids,
         index=ids.index(session.dataset_id) if session.dataset_id in ids else 0,
         format_func=dataset_labels(datasets).__getitem__,
         key="project-images",
     )
     # The first time each run is checked as a whole.
-    with st.spinner(_("Checking the runs …")):
+    with st.spinner(_("Checking the models …")):
         plan = plan_project(workspace(), chosen)
     _show_plan(plan)
     task = saving_of(plan)
@@ -63,7 +63,7 @@ def show_saving(session: Session) -> None:
     with st.container(horizontal=True):
         if path and path.is_file():
             _show_download(plan, path)
-        label = _("Make it again") if path else _("Make the file")
+        label = _("Recreate") if path else _("Create the file")
         if st.button(label, icon=":material/inventory_2:", key="make-project"):
             start_saving(plan)
             st.rerun()
@@ -87,8 +87,8 @@ def show_opening(session: Session) -> None:
         key=f"project-{session.num_files_taken}",
         width="stretch",
         help=_(
-            "Nothing in it is run: each file is checked, and the models are built by this app. Files above 2 GB are "
-            "opened with the command `project open`."
+            "Each file in it is checked, and no program in it is run. For files above 2 GB, use the command `project "
+            "open`."
         ),
     )
     if file:
@@ -100,7 +100,7 @@ def show_opening(session: Session) -> None:
 
 
 def _show_way_to_images(session: Session) -> None:
-    st.info(_("There are no images yet, so there is nothing to save."), icon=":material/info:")
+    st.info(_("There is nothing to save yet. Add photos first."), icon=":material/info:")
     st.page_link(
         Step.IMAGES.page,
         label=_("Go to Images"),
@@ -110,16 +110,18 @@ def _show_way_to_images(session: Session) -> None:
 
 
 def _show_plan(plan: ProjectPlan) -> None:
-    text = _("The file will hold {images} and {runs}: about {size}.")
+    text = _("The file will have {images} and {runs}: about {size}.")
     st.markdown(
         text.format(
-            images=plural("{count} image", "{count} images", len(plan.dataset.images)),
+            images=plural("{count} photo", "{count} photos", len(plan.dataset.images)),
             runs=plural("{count} trained model", "{count} trained models", len(plan.runs)),
             size=memory_words(max(plan.num_bytes, 10**6)),
         )
     )
     if plan.left_out:
-        st.caption(plural("{count} run stays behind:", "{count} runs stay behind:", len(plan.left_out)))
+        st.caption(
+            plural("Not included: {count} training", "Not included: {count} trainings", len(plan.left_out))
+        )
         counts = Counter(run.reason for run in plan.left_out)
         st.caption("\n".join(f"- {plain(reason)} ({count})" for reason, count in counts.items()))
 
@@ -131,8 +133,8 @@ def _opening_words(progress: TaskProgress) -> str:
 def _show_download(plan: ProjectPlan, path: Path) -> None:
     if path.stat().st_size > MOST_DOWNLOAD_BYTES:
         text = _(
-            "The file is large ({size}), so copy it from where it lies on the computer that runs the app: {path}. "
-            "`python -m transfer_core project save {id} --out FILE` writes one wherever you like."
+            "The file is large ({size}). Copy it from the computer that runs the app: {path}. Or save it elsewhere: "
+            "`python -m transfer_core project save {id} --out FILE`."
         )
         size = memory_words(path.stat().st_size)
         st.success(
@@ -155,19 +157,19 @@ def _show_opened(session: Session, opened: OpenedProject) -> None:
     dataset = ImageDataset.load(workspace(), opened.dataset_id)
     holds = _("“{name}” with {images} and {runs}").format(
         name=plain(dataset.name),
-        images=plural("{count} image", "{count} images", len(dataset.images)),
+        images=plural("{count} photo", "{count} photos", len(dataset.images)),
         runs=plural("{count} trained model", "{count} trained models", len(opened.run_ids)),
     )
     if not opened.new_ids:
-        st.info(_("{project}: all of it was here already.").format(project=holds), icon=":material/done_all:")
-    elif opened.is_copy:
-        text = _(
-            "Opened as a copy: {project}. What you had here has changed since the file was saved, and stays as it is."
+        st.info(
+            _("{project}: everything was here already.").format(project=holds), icon=":material/done_all:"
         )
+    elif opened.is_copy:
+        text = _("Opened as a copy: {project}. Your own version has changed since then, so it was kept.")
         st.success(text.format(project=holds), icon=":material/check:")
     else:
         st.success(_("Opened: {project}.").format(project=holds), icon=":material/check:")
-    ways: list[tuple[str, Step]] = [(_("See its images"), Step.IMAGES)]
+    ways: list[tuple[str, Step]] = [(_("See its photos"), Step.IMAGES)]
     if opened.run_ids:
         ways = [(_("See its results"), Step.RESULTS), (_("Test it"), Step.TEST), *ways]
     with st.container(horizontal=True):

@@ -40,9 +40,9 @@ def show_certainty(session: Session, run: TrainingRun, sets: Mapping[str, PhotoS
         show_not_evaluated()
         return
     evaluation = sets["validation"].evaluation()
-    st.subheader(_("Can you trust its confidence?"), anchor=False, help=explain("calibration"))
+    st.header(_("Can you trust its confidence?"), anchor=False, help=explain("calibration"))
     _show_calibration(evaluation)
-    st.subheader(_("When it says “I don't know”"), anchor=False, help=explain("i don't know"))
+    st.header(_("When it says “I don't know”"), anchor=False, help=explain("i don't know"))
     thresholds = rejection(run.id)
     if thresholds is None:
         st.info(
@@ -58,28 +58,18 @@ def _show_calibration(evaluation: Evaluation) -> None:
     text = _("Its confidence is **{confidence}** on average, and **{accuracy}** of its answers are correct.")
     text = text.format(confidence=percent(confidence), accuracy=percent(evaluation.accuracy))
     st.markdown(f"{text} {_verdict(confidence - evaluation.accuracy)}")
-    with st.container(horizontal=True):
+    show_reliability(evaluation)
+    with st.expander(_("Details"), icon=":material/straighten:"):
+        _show_calibration_details(evaluation)
+
+
+def _show_calibration_details(evaluation: Evaluation) -> None:
+    with st.container(horizontal=True, key="facts-calibration"):
+        st.metric(_("Calibration error (ECE)"), percent(evaluation.ece, digits=1), help=explain("ece"))
         st.metric(
-            _("Calibration error (ECE)"),
-            percent(evaluation.ece, digits=1),
-            help=explain("ece"),
-            border=True,
-            height="stretch",
+            _("Before calibration"), percent(evaluation.uncalibrated_ece, digits=1), help=explain("ece")
         )
-        st.metric(
-            _("Before calibration"),
-            percent(evaluation.uncalibrated_ece, digits=1),
-            help=explain("ece"),
-            border=True,
-            height="stretch",
-        )
-        st.metric(
-            _("Temperature"),
-            f"{evaluation.temperature:.2f}",
-            help=explain("temperature"),
-            border=True,
-            height="stretch",
-        )
+        st.metric(_("Temperature"), f"{evaluation.temperature:.2f}", help=explain("temperature"))
     if evaluation.num_images < MIN_IMAGES_TO_CALIBRATE:
         st.caption(
             _("With fewer than {count} photos the confidence is not adjusted.").format(
@@ -96,7 +86,6 @@ def _show_calibration(evaluation: Evaluation) -> None:
         st.caption(_("The same photos also set the temperature. The real error is probably larger."))
     elif evaluation.is_fitted_here and evaluation.num_images >= MIN_IMAGES_TO_CALIBRATE:
         st.caption(_("Calibration would not help here, so none is used."))
-    show_reliability(evaluation)
 
 
 def _verdict(gap: float) -> str:

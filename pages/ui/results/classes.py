@@ -33,10 +33,10 @@ def show_class_by_class(session: Session, run: TrainingRun, sets: Mapping[str, P
     with st.container(horizontal=True, vertical_alignment="center", key="matrix-heading"):
         heading = st.container(width="stretch")
         chosen = choose_set(sets, "classes-set")
-    heading.subheader(_("Confusion matrix"), anchor=False, help=explain("confusion matrix"))
+    heading.header(_("Confusion matrix"), anchor=False, help=explain("confusion matrix"))
     evaluation = chosen.evaluation()
     st.fragment(guarded(_show_matrix))(chosen, evaluation, f"confusion-{run.id}-{chosen.name}")
-    st.subheader(_("Precision and recall"), anchor=False)
+    st.header(_("Precision and recall"), anchor=False)
     _show_classes(evaluation)
     _show_curves(evaluation)
 
@@ -49,7 +49,7 @@ def _show_matrix(chosen: PhotoSet, evaluation: Evaluation, key: str) -> None:
         class_name, said = choose_cell(evaluation, key)
     with right:
         outcomes = in_cell(evaluation, class_name, said)
-        st.markdown(f"**{cell_words(class_name, said, len(outcomes))}**")
+        st.subheader(cell_words(class_name, said, len(outcomes)), anchor=False)
         if outcomes:
             show_photos(chosen.dataset, outcomes, key="cell-photos")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 from PIL import Image
 
@@ -14,7 +15,7 @@ from pages.ui.app.page import guarded
 from pages.ui.app.pictures import data_url, thumbnails
 from pages.ui.app.process import model_version, stored_evaluation, work_queue, workspace
 from pages.ui.app.session import Session
-from pages.ui.app.task_progress import result_of
+from pages.ui.app.task_progress import UnfinishedTaskError, result_of
 from pages.ui.app.words import plain
 from pages.ui.components.heat import (
     SHOWN_SIDE,
@@ -40,6 +41,7 @@ from transfer_core.work.tasks import class_averages_task
 
 _MOST_PHOTOS_OF_A_CLASS = 30
 _MOST_LISTED = 60
+_NO_HEAT = np.zeros((1, 1), np.float32)
 
 
 def show_explanation(session: Session, run: TrainingRun, sets: Mapping[str, PhotoSet]) -> None:
@@ -61,7 +63,7 @@ def show_explanation(session: Session, run: TrainingRun, sets: Mapping[str, Phot
             key="explained-view",
             label_visibility="collapsed",
         )
-    heading.subheader(_("Where does it look?"), anchor=False, help=explain("grad-cam"))
+    heading.header(_("Where does it look?"), anchor=False, help=explain("grad-cam"))
     if view == "class":
         _show_classes(run, dataset)
     else:
@@ -97,16 +99,29 @@ def _show_photo(run: TrainingRun, dataset: ImageDataset, scored: list[ScoredImag
 
 
 def _show_picked(run: TrainingRun, dataset: ImageDataset, picked: ScoredImage) -> None:
+    """Draw the picked photo, and lay the heat map over it as soon as that is computed."""
     image, outcome = picked.image, picked.outcome
     class_name = choose_class(run, outcome.predicted_class_name, image.id)
+    path = dataset.image_path(image)
+    words = {
+        "title": _("Warm colours speak for {name}").format(name=class_name),
+        "caption": prediction_words(outcome),
+    }
+    place = st.container()
     try:
-        content = dataset.image_path(image).read_bytes()
-        picture = explained_photo(run.id, model_version(run.id), content, class_name)
+        picture = explained_photo(run.id, model_version(run.id), path.read_bytes(), class_name)
     except (OSError, UnreadableImageError) as error:
         check_shortage(error)
         raise damaged_photos({image.id: (image.name, image.class_name)}) from error
-    title = _("Warm colours speak for {name}").format(name=class_name)
-    show_heat([{**picture, "title": title, "caption": prediction_words(outcome)}], "heat")
+    except UnfinishedTaskError:
+        (photo,) = thumbnails((str(path),), SHOWN_SIDE)
+        with place:
+            show_heat(
+                [{"photo": photo, "heat": heat_url(_NO_HEAT), "alt": image.class_name, **words}], "heat"
+            )
+        raise
+    with place:
+        show_heat([{**picture, **words}], "heat")
     _name_method(run)
 
 

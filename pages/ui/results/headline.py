@@ -18,16 +18,15 @@ from transfer_core.language import _, percent, plural
 
 def show_headline(sets: Mapping[str, PhotoSet]) -> None:
     """Draw the accuracy of a run, which is the same on every page, and the button that leads on."""
-    with st.container(horizontal=True, vertical_alignment="center", key="headline"):
-        with st.container(width="stretch"):
-            measured = _scores(sets, "validation")
-            if measured:
-                st.markdown(
-                    f"**{percent(measured.accuracy)}** {_('accuracy.')} {expected_sentence(measured)}",
-                    help=explain("confidence interval"),
-                )
-                st.caption(f"{sets['validation'].title}: {mistakes_words(measured)}")
-        link_to_next(Step.TEST, _("Next: try it"))
+    link_to_next(Step.TEST, _("Next: try it"))
+    measured = _scores(sets, "validation")
+    if measured:
+        with st.container(key="headline"):
+            st.markdown(
+                f"**{percent(measured.accuracy)}** {_('accuracy.')} {expected_sentence(measured)}",
+                help=explain("confidence interval"),
+            )
+            st.caption(f"{sets['validation'].title}: {mistakes_words(measured)}")
     for name in ("test", "new"):
         guarded(_show_test_accuracy)(sets, name, measured)
 

@@ -29,7 +29,7 @@ def show_learning_curve(run: TrainingRun) -> None:
     dataset = dataset_of(workspace(), run)
     if dataset is None or not can_be_measured(run):
         return
-    st.subheader(_("Do you have enough photos?"), anchor=False)
+    st.header(_("Do you have enough photos?"), anchor=False)
     measured = stored_curve(run, dataset)
     if measured is None:
         task = learning_curve_of(run.id, dataset.version)
@@ -56,7 +56,7 @@ def _show_measured(measured: MeasuredCurve) -> None:
         )
     )
     if not measured.is_of_the_model:
-        st.caption(_("Measured with a simple last layer on the frozen model, so it may differ from yours."))
+        st.caption(_("Measured with a simple last layer on the frozen model. Yours may differ."))
     with st.expander(_("The numbers"), icon=":material/table:"):
         _show_table(curve)
 

@@ -36,7 +36,7 @@ def show_mistakes(session: Session, run: TrainingRun, sets: Mapping[str, PhotoSe
         kind = _choose_kind()
         chosen = choose_set(sets, "mistakes-set")
     if kind == "labels":
-        heading.subheader(_("Labels that may be wrong"), anchor=False)
+        heading.header(_("Labels that may be wrong"), anchor=False)
         _show_suspicions(session, chosen.dataset)
     else:
         _show_outcomes(chosen, kind, heading)
@@ -59,7 +59,7 @@ def _choose_kind() -> str:
             format_func=kinds.__getitem__,
             key="results-list",
             label_visibility="collapsed",
-            width=190,
+            width=165,
         )
     )
 
@@ -70,14 +70,14 @@ def _show_outcomes(chosen: PhotoSet, kind: str, heading: DeltaGenerator) -> None
     wrong = most_wrong(evaluation)
     if kind == "wrong" and wrong:
         title = plural("It got {count} photo wrong", "It got {count} photos wrong", len(wrong))
-        heading.subheader(title, anchor=False)
+        heading.header(title, anchor=False)
         show_photos(chosen.dataset, wrong, "list-wrong")
     elif kind == "typical":
-        heading.subheader(_("Most typical photos"), anchor=False, help=explain("most typical"))
+        heading.header(_("Most typical photos"), anchor=False, help=explain("most typical"))
         name = _choose_class(evaluation)
         show_photos(chosen.dataset, most_typical(evaluation, name)[:_MOST_LISTED], "list-typical")
     else:
-        heading.subheader(_("Least certain photos") if kind == "unsure" else _("No mistakes"), anchor=False)
+        heading.header(_("Least certain photos") if kind == "unsure" else _("No mistakes"), anchor=False)
         if kind == "wrong":
             st.markdown(_("Well done! It was least certain about these photos."))
         show_photos(chosen.dataset, least_sure(evaluation)[:_MOST_LISTED], f"list-{kind}")

@@ -35,7 +35,7 @@ def show_more(session: Session, run: TrainingRun, sets: Mapping[str, PhotoSet]) 
         # A damaged photo of one set is no reason not to show the others, or not to remove it.
         guarded(_evaluate)(found, evaluations)
     if evaluations:
-        st.subheader(_("Accuracy"), anchor=False)
+        st.header(_("Accuracy"), anchor=False)
         _show_accuracies(sets, evaluations)
         _show_in_words(sets, evaluations)
         _show_series(run, sets.get("validation"))

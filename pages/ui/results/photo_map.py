@@ -73,7 +73,7 @@ def show_photo_map(session: Session, run: TrainingRun, sets: Mapping[str, PhotoS
             key="map-method",
             label_visibility="collapsed",
         )
-    heading.subheader(_("Similar photos lie close together"), anchor=False, help=explain("image map"))
+    heading.header(_("Similar photos lie close together"), anchor=False, help=explain("image map"))
     dataset = ImageDataset.load(workspace(), run.dataset_id)
     key = (run.id, model_version(run.id), dataset.id, dataset.version, method)
     work = partial(_photo_map, workspace=workspace(), run_id=run.id, dataset_id=dataset.id, method=method)

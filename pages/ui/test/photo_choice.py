@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui.app.pictures import data_url
 from pages.ui.app.process import answer_version, predictor
-from pages.ui.components.photo_strip import pick_photo
+from pages.ui.components.photo_picker import pick_photo
 from transfer_core.data.images.thumbnails import thumbnail
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import UnreadableImageError
@@ -30,7 +30,7 @@ def choose_photo(run: TrainingRun, photos: Mapping[str, ImportedFile], label: st
         for photo_id, photo in photos.items()
     ]
     # Keyed by the photos, so that a new one is picked at once.
-    return pick_photo(shown, label, f"strip-{run.id}-{hash(tuple(photos))}")
+    return pick_photo(shown, label, f"photo-strip-{run.id}-{hash(tuple(photos))}", is_compact=True)
 
 
 def photo_address(run: TrainingRun, photo: ImportedFile, side: int) -> str:

@@ -65,7 +65,7 @@ def show_card(
     with stage:
         copy = small_copy(runs[0].id, answer_version(runs[0].id), content, SHOWN_SIDE)
         shown = {"photo": data_url(copy), "heat": "", "alt": photo.path}
-        show_heat([{**(explained or shown), "title": "", "caption": ""}], f"{key}-photo")
+        show_heat([{**(explained or shown), "title": "", "caption": ""}], "shown-photo")
 
 
 def _show_truth(prediction: Prediction, class_name: str) -> None:

@@ -7,18 +7,12 @@ from html import escape
 import streamlit as st
 
 from pages.ui.app.page import guarded
-from pages.ui.app.pictures import data_url
 from pages.ui.app.process import trainings
-from pages.ui.app.sample_run import take_sample
+from pages.ui.app.sample_run import sample_pictures, take_sample
 from pages.ui.app.session import Session
-from transfer_core.data.images.decoding import decode_image
-from transfer_core.data.images.thumbnails import thumbnail
-from transfer_core.data.samples import get_sample, list_samples
+from transfer_core.data.samples import list_samples
 from transfer_core.language import _
 from transfer_core.runs.run_status import ACTIVE
-
-_PREVIEW_SIDE = 112
-_MOST_PICTURES = 4
 
 
 def show_ready_made(session: Session) -> None:
@@ -45,14 +39,7 @@ def _is_picked(name: str, title: str, picture: str, *, is_disabled: bool) -> boo
 
 
 def _strip(name: str) -> str:
-    return "".join(f'<img src="{escape(url)}" alt="">' for url in _preview(name))
-
-
-@st.cache_data(show_spinner=False)
-def _preview(name: str) -> list[str]:
-    """Return small pictures of a set as addresses."""
-    files = get_sample(name).preview()[:_MOST_PICTURES]
-    return [data_url(thumbnail(decode_image(file.read()), _PREVIEW_SIDE)) for file in files]
+    return "".join(f'<img src="{escape(url)}" alt="">' for url in sample_pictures(name))
 
 
 def _take(session: Session, name: str) -> None:

@@ -31,7 +31,7 @@ _GHOST_BARS = ("72%", "22%", "12%")
 
 def show_trying(session: Session) -> None:
     """Draw what the model answers, or before its training a quiet picture of it."""
-    st.subheader(_("3 Try it"), anchor=False)
+    st.header(_("3 Try it"), anchor=False)
     run_id = shown_run_id(session)
     if run_id is None:
         _show_placeholder(session)

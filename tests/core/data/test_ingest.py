@@ -74,7 +74,7 @@ class TestCreate:
         create_dataset(workspace, "Animals")
         assert workspace.dataset_ids() == []
 
-    @pytest.mark.parametrize(("name", "title"), [("Animals", "Animals"), (" \u200b ", "My images")])
+    @pytest.mark.parametrize(("name", "title"), [("Animals", "Animals"), (" \u200b ", "My photos")])
     def test_its_name_is_clean(self, workspace: Workspace, name: str, title: str) -> None:
         assert create_dataset(workspace, name).name == title
 

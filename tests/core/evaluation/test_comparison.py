@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scipy.stats import binom
 
-from transfer_core.evaluation.comparison import Comparison, compare, verdict
+from transfer_core.evaluation.comparison import Comparison, compare, reasoning, verdict
 from transfer_core.evaluation.evaluation import Evaluation, ImageOutcome
 
 
@@ -48,7 +48,7 @@ def test_only_photos_that_both_were_checked_with_count() -> None:
     relabelled = compare(evaluation("rr"), evaluation("rr", truth="dog"))
     assert not relabelled.photos and relabelled.num_left_out == 2
     assert relabelled.accuracies is None
-    assert verdict(relabelled).startswith("No photo was kept aside in both runs")
+    assert verdict(relabelled).startswith("They share no validation photos")
 
 
 def test_the_p_value_is_that_of_the_exact_test() -> None:
@@ -58,19 +58,28 @@ def test_the_p_value_is_that_of_the_exact_test() -> None:
     assert compared("rrw", "rrw").p_value == 1.0
 
 
-def test_the_verdict_says_who_and_whether_it_may_be_chance() -> None:
-    clear = verdict(compared("w" * 9 + "r", "r" * 9 + "w"))
-    assert clear.startswith(
-        "The second run is right on 9 photos that the other has wrong, and wrong on 1 that"
-    )
-    assert "2 in 100 comparisons, so it is hardly chance" in clear
-    reverse = verdict(compared("r" * 20, "w" * 20))
-    assert reverse.startswith("The first run is right on 20 photos")
-    assert "fewer than 1 in 100" in reverse
-    unclear = verdict(compared("wwr", "rrw"))
-    assert "may well be chance" in unclear and "100 of 100" in unclear
-    assert "very same photos" in verdict(compared("rw", "rw"))
-    assert "equally often: 1 photo changed" in verdict(compared("rw", "wr"))
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("w" * 9 + "r", "r" * 9 + "w", "B is better by 8 photos of 10. That is hardly chance."),
+        ("r" * 20, "w" * 20, "A is better by 20 photos of 20. That is hardly chance."),
+        ("wrr", "rrr", "B is better by 1 photo of 3. That may be chance."),
+        ("rw", "rw", "There is no difference. Both are right and wrong on the very same photos."),
+        ("rwr", "wrr", "They are equally good. Each is right on 2 of 3 photos."),
+    ],
+)
+def test_the_verdict_says_who_and_whether_it_may_be_chance(before: str, after: str, sentence: str) -> None:
+    assert verdict(compared(before, after), "A", "B") == sentence
+    assert verdict(compared("w" * 9, "r" * 9)).startswith("The second run is better by 9 photos of 9.")
+
+
+def test_the_reasoning_counts_the_photos_that_changed_sides() -> None:
+    clear = reasoning(compared("w" * 9 + "r", "r" * 9 + "w"))
+    assert clear.startswith("9 photos became right, and 1 became wrong.")
+    assert "2 in 100 comparisons" in clear
+    assert "fewer than 1 in 100" in reasoning(compared("r" * 20, "w" * 20))
+    assert "100 in 100" in reasoning(compared("wr", "rw"))
+    assert reasoning(compared("rw", "rw")) == ""
 
 
 def test_classes_and_plain_values() -> None:

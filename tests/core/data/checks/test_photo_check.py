@@ -377,7 +377,7 @@ def test_class_from_one_recording() -> None:
     images = changed(records(cat=30, dog=40), *range(30, 70), burst="b1")
     problem = only_problem(dataset_of(images))
     assert (problem.kind, problem.severity) == ("recorded_once", "info")
-    assert problem.sentence.endswith("It is about: dog.")
+    assert problem.sentence.startswith("Record dog once more from another angle.")
     assert len(problem.image_ids) == 40
     assert "recorded_once" not in kinds(examine(dataset_of(changed(images, 30, burst="b2"))))
 
@@ -386,8 +386,11 @@ def test_class_from_too_short_a_recording() -> None:
     images = changed(records(cat=30, dog=3), *range(30, 33), burst="b1")
     problem = examine(dataset_of(images))[0]
     assert (problem.kind, problem.severity) == ("one_recording", "error")
-    assert problem.sentence.endswith("Classes: dog.")
-    assert len(problem.image_ids) == 12
+    assert (problem.title, problem.sentence.partition(".")[0]) == (
+        "1 of 2 recordings",
+        "Record dog once more from another angle",
+    )
+    assert len(problem.image_ids) == 3
     assert "one_recording" not in kinds(examine(dataset_of(changed(images, 30, burst="b2"))))
 
 
@@ -550,8 +553,8 @@ def test_a_class_of_too_few_scenes_looks_better_than_it_is() -> None:
     assert set(found) == {"photo_series", "torn_series"}
     assert found["torn_series"].severity == "warning"
     assert found["torn_series"].sentence == (
-        "30 of your photos show scenes in both training and validation. The accuracy would be too high than it "
-        "is. Add photos of other scenes to: dog."
+        "30 of your photos show scenes in both training and validation. The accuracy would be too high. "
+        "Add photos of other scenes to: dog."
     )
 
 

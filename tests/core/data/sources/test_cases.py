@@ -171,12 +171,12 @@ def test_other_archives_are_named(name: str, kind: str) -> None:
     [
         ("26", "same_but_case", "capital letters"),
         ("37", "first_frame", "Only the first one of each counts."),
-        ("38", "other_format", "formats that are not read here"),
+        ("38", "other_format", "formats that cannot be read here"),
         ("40", "stretched", "stretched from black to white"),
         ("49", "no_class", "8 files have no class"),
         ("51", "one_sided", "leaf"),
         ("67", "subfolders", "beagle, persian, poodle, siamese"),
-        ("68", "missing", "6 files are named in the table but are not there"),
+        ("68", "missing", "6 files are named in the table but are missing"),
     ],
 )
 def test_the_person_is_informed(case: str, kind: str, words: str, tmp_path: Path, unpacked: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_single_video_of_a_class_is_validated_on_its_end(workspace: Workspace)
 def test_the_same_video_comes_in_once(workspace: Workspace) -> None:
     content = film([scene(number) for number in range(6)])
     dataset = add_files(create_dataset(workspace, "films"), video_photos(content, "a.mp4", "mug"))
-    with pytest.raises(IngestError, match="came in before"):
+    with pytest.raises(IngestError, match="are there already"):
         add_files(dataset, video_photos(content, "a.mp4", "mug"))
 
 
