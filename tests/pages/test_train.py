@@ -482,8 +482,9 @@ def test_run_again_with_changes_starts_from_the_choices_of_the_run(
     # The address of a run alone is enough: its model, photos and depth are chosen as well.
     page = open_page("4_Train", run=run_id)
     button(page, "Train again with changes").click().run()
-    assert page.number_input(key="epochs-1").value == 33
-    assert page.segmented_control(key="optimizer-1").value == "sgd"
+    (epochs,) = [found.value for found in page.number_input if found.label == "Epochs"]
+    (optimizer,) = [found.value for found in page.segmented_control if found.label == "Optimiser"]
+    assert (epochs, optimizer) == (33, "sgd")
     assert "run" not in page.query_params
 
 
