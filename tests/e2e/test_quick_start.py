@@ -25,9 +25,12 @@ def train_button(page: Page, name: str = "Train") -> Locator:
     return page.get_by_role("button", name=name, exact=True)
 
 
-def class_names(page: Page) -> list[str]:
+def expect_classes(page: Page, *names: str) -> None:
+    """Wait until the cards are there, in this order."""
     fields = page.get_by_role("textbox", name="Name of the class")
-    return [field.input_value() for field in fields.all()]
+    expect(fields).to_have_count(len(names))
+    for place, name in enumerate(names):
+        expect(fields.nth(place)).to_have_value(name)
 
 
 def call_class(page: Page, place: int, name: str) -> None:
@@ -65,7 +68,7 @@ def test_two_clicks_from_a_ready_made_set_to_an_answer(server: Server, person: P
     page.get_by_role("button", name="Clothes", exact=True).click()
     expect(page.get_by_role("img", name="16 photos of dress")).to_be_visible()
     settle(page)
-    assert class_names(page) == ["dress", "hat", "pants", "shoes", "t-shirt"]
+    expect_classes(page, "dress", "hat", "pants", "shoes", "t-shirt")
     train_button(page).click()
     expect(page.get_by_role("button", name=re.compile("Cancel|Stop and keep"))).to_be_visible()
     expect(train_button(page, "Train again")).to_be_visible()
@@ -82,7 +85,7 @@ def test_own_photos_train_a_model_and_some_more_train_it_again(
     server: Server, person: Person, photos: dict[str, list[Path]]
 ) -> None:
     page = person()
-    assert class_names(page) == ["Class 1", "Class 2"]
+    expect_classes(page, "Class 1", "Class 2")
     expect(train_button(page)).to_be_disabled()
     for place, (name, files) in enumerate(photos.items()):
         call_class(page, place, name)
@@ -119,10 +122,10 @@ def test_classes_are_named_added_deleted_and_brought_back(
     expect(page.get_by_role("img", name="2 photos of tomato")).to_be_visible()
     settle(page)
     assert the_dataset(server).class_names == ("blue", "tomato")
-    assert class_names(page) == ["tomato", "blue"], "the cards changed places"
+    expect_classes(page, "tomato", "blue")
 
     page.get_by_role("button", name="another class").click()
-    assert class_names(page) == ["tomato", "blue", "Class 1"]
+    expect_classes(page, "tomato", "blue", "Class 1")
     page.get_by_role("button", name="Delete the class: tomato").click()
     expect(page.get_by_text("“tomato” was deleted.")).to_be_visible()
     settle(page)
