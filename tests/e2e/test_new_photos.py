@@ -313,10 +313,10 @@ def test_photos_are_picked_with_the_arrow_keys_and_explained(
     add_new_photos(run, photos)
     page = open_test(person, run, "Photos")
     first = names_of(page)[0]
-    expect(page.get_by_text(f"it is {first.removesuffix('.png')}.")).to_be_visible()
+    expect(page.get_by_text(f"The class is {first.removesuffix('.png')}.")).to_be_visible()
     thumbnails(page).first.press("ArrowRight")
     other = {"red.png": "blue", "blue.png": "red"}[first]
-    expect(page.get_by_text(f"it is {other}.")).to_be_visible()
+    expect(page.get_by_text(f"The class is {other}.")).to_be_visible()
     settle(page)
     page.get_by_text("Explain the answer").click()
     heat = page.locator(".st-key-shown-photo .heat")
