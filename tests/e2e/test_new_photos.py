@@ -214,7 +214,7 @@ def test_a_folder_becomes_a_table_and_a_wrong_answer_an_image(
         found = predictor.predict((folder / name).read_bytes())
         assert rows[name]["Answer"] == found.class_name
         assert float(rows[name]["Certainty"]) == pytest.approx(found.probability, abs=1e-5)
-    assert "not a picture" in rows["broken.jpg"]["Skipped because"]
+    assert "not a photo" in rows["broken.jpg"]["Skipped because"]
 
     table = page.locator("[data-testid=stDataFrame]").last.bounding_box()
     assert table is not None
@@ -312,11 +312,12 @@ def test_photos_are_picked_with_the_arrow_keys_and_explained(
     ]
     add_new_photos(run, photos)
     page = open_test(person, run, "Photos")
+    expect(thumbnails(page)).to_have_count(2)
     first = names_of(page)[0]
-    expect(page.get_by_text(f"it is {first.removesuffix('.png')}.")).to_be_visible()
+    expect(page.get_by_text(f"The class is {first.removesuffix('.png')}.")).to_be_visible()
     thumbnails(page).first.press("ArrowRight")
     other = {"red.png": "blue", "blue.png": "red"}[first]
-    expect(page.get_by_text(f"it is {other}.")).to_be_visible()
+    expect(page.get_by_text(f"The class is {other}.")).to_be_visible()
     settle(page)
     page.get_by_text("Explain the answer").click()
     heat = page.locator(".st-key-shown-photo .heat")

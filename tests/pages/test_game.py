@@ -73,7 +73,7 @@ def test_ten_photos_are_sorted_before_the_score_of_the_model_is_shown(
     assert "Sort 10 photos that your model has never seen." in texts(page)
     drawn = sent(page, "guess-game")
     assert len(drawn["photos"]) == 10 and drawn["class_names"] == ["blue", "green", "red"]
-    assert "Your model" not in html_of(page)
+    assert 'class="score"' not in html_of(page)
     page = guess(page, ["red"] * 10)
     predictor = Predictor.load(trained_run.folder)
     quiz = draw_quiz(trained_run, dataset, None, round_number=0)

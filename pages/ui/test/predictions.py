@@ -71,9 +71,11 @@ def show_card(
 def _show_truth(prediction: Prediction, class_name: str) -> None:
     """Draw whether the best guess for a photo of a known class is right."""
     if prediction.best_guess == class_name:
-        st.success(_("Right: it is {name}.").format(name=plain(class_name)), icon=":material/check_circle:")
+        st.success(
+            _("Right. The class is {name}.").format(name=plain(class_name)), icon=":material/check_circle:"
+        )
     else:
-        st.warning(_("Wrong: it is {name}.").format(name=plain(class_name)), icon=":material/cancel:")
+        st.warning(_("Wrong. The class is {name}.").format(name=plain(class_name)), icon=":material/cancel:")
 
 
 def _show_whether_known(run: TrainingRun, content: bytes) -> None:
