@@ -173,7 +173,7 @@ def test_the_stage_of_an_export_is_on_its_bar(
     task.report(TaskProgress("Testing the exported file", num_parts_done=1, num_parts=3))
     page.run()
     (bar,) = page.get("progress")
-    assert (bar.proto.text, bar.proto.value) == ("Testing the exported file", 33)
+    assert (bar.proto.text, bar.proto.value) == ("Testing the exported file (step 2 of 3)", 33)
 
 
 def stage_web_page(run: TrainingRun) -> None:
@@ -213,7 +213,7 @@ def test_a_qr_code_is_shown_only_where_a_phone_reaches_the_page(
     assert ("Phones cannot reach this server yet." in texts(page)) is not has_code
     if codes:
         assert f"/try/{run.id}" in codes[0] and "//127.0.0.1" not in codes[0]
-        assert "<title>QR code of http" in codes[0]
+        assert 'alt="QR code of http' in codes[0] and "data:image/svg+xml" in codes[0]
     (link,) = page.get("link_button")
     assert link.proto.url == url.replace("/Export", f"/try/{run.id}")
     assert downloads(page)[0].startswith("Download the page (")

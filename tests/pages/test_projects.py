@@ -40,6 +40,7 @@ def test_it_is_reached_from_the_sidebar(open_page: OpenPage) -> None:
     page = open_page()
     labels = [link.label for link in page.get("page_link")]
     assert "Projects" in labels
+    assert "Open a project from a file" in labels
 
 
 def test_with_nothing_there_it_says_what_to_do(open_page: OpenPage) -> None:
@@ -58,7 +59,7 @@ def test_it_says_what_goes_in_and_what_stays_behind(
     assert page.selectbox[0].options[0].startswith("colors · 24 images · ")
     assert "The file will have 24 photos and 0 trained models: about 1 MB." in texts(page)
     assert "Not included: 1 training" in texts(page)
-    assert "it is not over. (1)" in texts(page)
+    assert "it has not ended. (1)" in texts(page)
     assert not downloads(page)
     button(page, "Create the file").click().run()
     assert downloads(page) == ["Download (1 MB)"]

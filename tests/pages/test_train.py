@@ -70,6 +70,7 @@ def test_a_newcomer_sees_what_is_recommended_and_why_and_nothing_to_decide(
     recommended = recommend(dataset, get_backbone("efficientnet_lite0"))
     assert all(plain(reason) in texts(page) for reason in recommended.reasons)
     assert not [*page.number_input, *page.select_slider, *page.slider]
+    assert re.search(r"^Trains in about \d+ s\.$", texts(page), re.MULTILINE)
     button(page, "Start training").click().run()
     (run_id,) = page_workspace.run_ids()
     run = TrainingRun.load(page_workspace, run_id)

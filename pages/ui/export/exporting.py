@@ -64,7 +64,14 @@ def _show_progress(task: Task[ExportBundle], format_name: str) -> None:
     if task.progress.num_all:
         show_bar(task, _download_words, f"export-{format_name}", _("Cancel"), ":material/close:")
     else:
-        st.progress(task.progress.share, text=task.progress.part or _waiting_words(task))
+        words = _stage_words(task.progress) if task.progress.part else _waiting_words(task)
+        st.progress(task.progress.share, text=words)
+
+
+def _stage_words(progress: TaskProgress) -> str:
+    return _("{stage} (step {number} of {count})").format(
+        stage=progress.part, number=progress.num_parts_done + 1, count=progress.num_parts
+    )
 
 
 def _waiting_words(task: Task[ExportBundle]) -> str:

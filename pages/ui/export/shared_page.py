@@ -163,15 +163,17 @@ def _network_host() -> str:
 
 
 def _show_code(address: str) -> None:
-    code = segno.make(address, micro=False).svg_inline(
-        scale=6,
-        border=3,
-        light="#fff",
-        title=_("QR code of {address}").format(address=address),
-        omitsize=True,
+    # Streamlit takes an SVG element out of HTML; an image of one is shown.
+    source = segno.make(address, micro=False).svg_data_uri(scale=6, border=3, light="#fff")
+    alt = html.escape(_("QR code of {address}").format(address=address))
+    sentences = [_("Scan it with a phone in the same network.")]
+    if address.startswith("http:"):
+        sentences.append(_("Phones can take photos there; the live camera needs https."))
+    words = html.escape(" ".join(sentences))
+    st.html(
+        f'<figure class="share-code"><img src="{html.escape(source)}" alt="{alt}">'
+        f"<figcaption>{words}</figcaption></figure>"
     )
-    words = html.escape(_("Scan it with a phone in the same network."))
-    st.html(f'<figure class="share-code">{code}<figcaption>{words}</figcaption></figure>')
 
 
 def _show_sketch(run: TrainingRun) -> None:
