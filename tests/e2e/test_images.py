@@ -156,6 +156,7 @@ def test_a_stopped_folder_goes_on_where_it_stopped(
     assert dataset.id in page.url
     page.reload()
     settle(page)
+    click_button(page, "Add or replace")
     arrived = len(dataset.images)
     expect(page.get_by_text(f"{arrived} of 500 photos of “many” are added.")).to_be_visible()
     choose_folder(page, folder)

@@ -259,6 +259,7 @@ function createUpload() {
             }
             if (job?.batch) takeAnswer();
             else if (!job && data.asks) send("thumbnails", { upload: data.upload, files: [], is_over: true });
+            else if (!job && data.is_open) send("left", { upload: data.upload });
             show();
         },
         leave(oldRoot) {

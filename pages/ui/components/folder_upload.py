@@ -51,6 +51,7 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
             "acknowledged": upload.num_batches if upload else 0,
             "saved": upload.num_saved if upload else 0,
             "has_failed": bool(upload and upload.has_failed),
+            "is_open": bool(upload and not upload.is_complete and not upload.listing),
             "dataset": upload.after.id if upload and upload.after.version else None,
             "chosen": session.dataset_id,
             # Beside photos that are there the way on is the primary button.
@@ -63,6 +64,7 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
         },
         on_batch_change=partial(guarded(_take_batch), session, dataset),
         on_thumbnails_change=partial(_take_thumbnails, session),
+        on_left_change=partial(_end_left, session),
     )
     if upload is None:
         return
@@ -188,6 +190,13 @@ def _take_thumbnails(session: Session) -> None:
         asked.thumbnails[name] = [
             small for path in paths if (small := received_thumbnail(contents.get(path, "")))
         ]
+
+
+def _end_left(session: Session) -> None:
+    """End an upload that the browser no longer sends, because its page was left. What has arrived is kept."""
+    sent, upload = component_value(_KEY, "left"), session.upload
+    if sent and upload and sent["upload"] == upload.id:
+        upload.is_complete = upload.is_stopped = True
 
 
 def _save_waiting(session: Session, upload: Upload) -> None:
