@@ -147,7 +147,7 @@ def test_only_the_open_part_is_drawn_and_the_address_keeps_it(open_page: OpenPag
     assert not page.dataframe
     page.segmented_control(key="results-part").set_value("classes").run()
     assert page.query_params["part"] == "classes"
-    assert [found.value for found in (*page.header, *page.subheader)] == [
+    assert [found.value for found in page.header] == [
         "Confusion matrix",
         "Precision and recall",
     ]
