@@ -46,7 +46,7 @@ def valid(page_workspace: Workspace, dataset: ImageDataset) -> dict[str, str]:
         "pick": second,
         "compare": f"{first},{second}",
         "view": "depths",
-        "part": "certainty",
+        "part": "map",
     }
 
 
