@@ -96,7 +96,7 @@ def _show_curves(rows: Sequence[RunRow]) -> None:
         epochs = row.snapshot.epochs
         figure.add_scatter(
             x=[epoch.epoch for epoch in epochs],
-            y=[epoch.val_accuracy for epoch in epochs],
+            y=[100 * epoch.val_accuracy for epoch in epochs],
             name=_letter(place),
             mode="lines+markers" if len(epochs) < 60 else "lines",
             line={"width": 3, "dash": _DASHES[place % len(_DASHES)]},
@@ -107,7 +107,7 @@ def _show_curves(rows: Sequence[RunRow]) -> None:
         margin={"l": 0, "r": 0, "t": 30, "b": 0},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
         xaxis={"title": _("Epoch"), "rangemode": "tozero"},
-        yaxis={"title": _("Validation accuracy"), "tickformat": ".0%", "range": [0, 1.02]},
+        yaxis={"title": _("Validation accuracy"), "ticksuffix": "\u00a0%", "range": [0, 102]},
     )
     described = "; ".join(
         _("{name}: accuracy {accuracy}").format(name=_letter(place), accuracy=percent(row.accuracy))

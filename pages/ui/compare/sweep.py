@@ -187,8 +187,13 @@ def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
     figure = go.Figure(
         go.Scatter(
             x=[str(point.num_unfrozen_blocks) for point in known],
-            y=[point.accuracy for point in known],
-            error_y={"type": "data", "array": [point.spread for point in known], "thickness": 2, "width": 6},
+            y=[100 * (point.accuracy or 0) for point in known],
+            error_y={
+                "type": "data",
+                "array": [100 * point.spread for point in known],
+                "thickness": 2,
+                "width": 6,
+            },
             mode="lines+markers+text",
             text=[_("best") if point == best else "" for point in known],
             textposition="top center",
@@ -199,7 +204,7 @@ def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
                 "color": [_BEST_COLOR if point == best else _OTHER_COLOR for point in known],
             },
             cliponaxis=False,
-            hovertemplate=_("%{x} blocks: %{y:.1%}<extra></extra>"),
+            hovertemplate=_("%{x} blocks: %{y:.1f}\u00a0%<extra></extra>"),
         )
     )
     described = "; ".join(
@@ -210,8 +215,8 @@ def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
     )
     lowest = min((point.accuracy or 0) - point.spread for point in known)
     highest = max((point.accuracy or 0) + point.spread for point in known)
-    bounds = [max(lowest - _MARGIN, 0), min(highest + _MARGIN / 2, 1.02)]
-    _draw(figure, _("Validation accuracy"), "accuracy", described, tickformat=".0%", range=bounds)
+    bounds = [100 * max(lowest - _MARGIN, 0), 100 * min(highest + _MARGIN, 1.05)]
+    _draw(figure, _("Validation accuracy"), "accuracy", described, ticksuffix="\u00a0%", range=bounds)
 
 
 def _show_bars(
