@@ -4,7 +4,6 @@ import streamlit as st
 
 from pages.ui.app.earlier_runs import show_your_models
 from pages.ui.app.page import guarded, run_page
-from pages.ui.app.sample_run import leave_model_of_other_photos
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.welcome.examples import show_examples
@@ -17,7 +16,6 @@ from transfer_core.language import _
 def show_welcome(session: Session) -> None:
     """Draw the welcome page."""
     st.markdown(_("Show it photos, train it in seconds, and try it. Everything stays on this computer."))
-    guarded(leave_model_of_other_photos)(session)
     guarded(show_ready_made)(session)
     with st.container(key="quick-start"):
         examples, training, trying = st.columns(3, border=True)

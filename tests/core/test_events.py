@@ -25,6 +25,7 @@ from transfer_core.events import (
     RunResumed,
     RunSnapshot,
     RunStarted,
+    StartScored,
     StepsDone,
     TrainingEvent,
     event_from_dict,
@@ -62,6 +63,9 @@ OTHER_EVENTS = [
     PhaseStarted(1.0, "fine_tune", 10, first_step=3),
     HeadChosen(1.0, "hidden", {"linear": 0.5, "hidden": 0.75}),
     PhotosLeftOut(1.0, ("a1", "b2"), ("rose.jpg", "tulip.png"), ("roses", "tulips")),
+    RunStarted(1.0, 8, 2, 3, scored_ids=("a1", "b2")),
+    StartScored(1.0, 1.1, 0.5, 1.1, 0.5, "01"),
+    EpochEnded(1.0, 1, "head", 1.1, 0.5, 1.1, 0.5, val_correct="11"),
 ]
 
 
@@ -99,6 +103,23 @@ def test_nan_survives_the_log() -> None:
         {"event": "RunResumed", "time": 1.0, "epoch": 1, "stages": [["lunch", 1.0, True]]},
         {"event": "RunResumed", "time": 1.0, "epoch": 1, "stages": [["head", 1.0]]},
         {"event": "HeadChosen", "time": 1.0, "head": "linear", "accuracies": {"linear": 1.5}},
+        {
+            "event": "StartScored",
+            "time": 1.0,
+            "loss": 1,
+            "accuracy": 1,
+            "val_loss": 1,
+            "val_accuracy": 1,
+            "val_correct": "12",
+        },
+        {
+            "event": "RunStarted",
+            "time": 1.0,
+            "num_train_images": 1,
+            "num_validation_images": 1,
+            "num_epochs": 1,
+            "scored_ids": ["a"] * 201,
+        },
         {"event": "FoldEnded", "time": 1.0, "fold": 0, "num_folds": 5, "val_accuracy": 1},
         {"event": "FoldEnded", "time": 1.0, "fold": 3, "num_folds": 2, "val_accuracy": 1},
         {"event": "FoldEnded", "time": 1.0, "fold": 3, "num_folds": 11, "val_accuracy": 1},
@@ -147,6 +168,29 @@ def test_the_start_is_kept() -> None:
     snapshot = snapshot_of(STORY[:1])
     assert (snapshot.started_at, snapshot.updated_at, snapshot.ended_at) == (100.0, 100.0, None)
     assert (snapshot.num_train_images, snapshot.num_validation_images, snapshot.num_epochs) == (80, 20, 3)
+
+
+def test_outcomes_of_the_start_and_of_each_epoch_are_kept() -> None:
+    events: list[TrainingEvent] = [
+        RunStarted(1.0, 8, 2, 3, scored_ids=("a1", "b2")),
+        StartScored(1.0, 1.1, 0.5, 1.1, 0.5, "01"),
+        EpochEnded(1.0, 1, "head", 1.1, 0.5, 1.1, 0.5, val_correct="11"),
+        EpochEnded(1.0, 2, "head", 1.1, 0.5, 1.1, 0.5, val_correct="10"),
+    ]
+    snapshot = snapshot_of(events)
+    assert snapshot.scored_ids == ("a1", "b2")
+    assert snapshot.outcomes == [(0, "01"), (1, "11"), (2, "10")]
+    resumed = reduce(snapshot, RunResumed(9.0, epoch=1))
+    assert (resumed.scored_ids, resumed.outcomes) == (("a1", "b2"), [(0, "01"), (1, "11")])
+    # Logs of earlier versions have none.
+    assert snapshot_of(STORY).outcomes == []
+
+
+def test_the_first_guess_is_that_of_the_chosen_head() -> None:
+    assert snapshot_of(STORY).first_guess is None
+    chosen = HeadChosen(1.0, "lda", {"lda": 0.75, "average": 0.5})
+    assert reduce(snapshot_of(STORY[:4]), chosen).first_guess == 0.75
+    assert reduce(snapshot_of(STORY[:4]), HeadChosen(1.0, "linear", {})).first_guess is None
 
 
 def test_while_frozen_layers_look_at_the_images() -> None:

@@ -28,7 +28,7 @@ def test_training_finds_the_photos_read(
     choose_folder(page, image_folder)
     expect(page.locator("[data-testid=stSidebar]").get_by_text("24 of 24 photos read")).to_be_visible()
     settle(page)
-    click_button(page, "Next: choose the layers")
+    click_button(page, "Next: layers")
     click_button(page, "Next: train")
     page.get_by_role("button", name="Start training").click()
     expect(page.get_by_role("button", name="What it mixes up")).to_be_visible()

@@ -86,8 +86,8 @@ def open_test(person: Person, run: TrainingRun, way: str = "", script: str = "")
     return page
 
 
-def switch_on(page: Page) -> None:
-    page.get_by_role("button", name="Switch the camera on").click()
+# As in a browser that was not allowed the camera for good, so that a button switches it on.
+ASK_FIRST = "navigator.permissions.query = async () => ({ state: 'prompt' });"
 
 
 def choose_directory(page: Page, folder: Path) -> None:
@@ -100,8 +100,8 @@ def said_live(page: Page) -> Locator:
 
 
 def test_the_live_camera_answers_again_and_again_and_is_let_go_of(person: Person, run: TrainingRun) -> None:
-    page = open_test(person, run, script=KEEP_STREAMS)
-    switch_on(page)
+    page = open_test(person, run, script=KEEP_STREAMS + ASK_FIRST)
+    page.get_by_role("button", name="Switch the camera on").click()
     expect(said_live(page)).to_have_text("red")
     # The rate is shown only after several answers.
     expect(page.get_by_text("answers a second")).to_be_visible()
@@ -130,7 +130,6 @@ PRESS_WITH_A_FRAME = """
 
 def test_a_click_beside_a_frame_of_the_camera_counts(person: Person, run: TrainingRun) -> None:
     page = open_test(person, run, script=PRESS_WITH_A_FRAME)
-    switch_on(page)
     expect(said_live(page)).to_have_text("red")
     page.get_by_role("radio", name="Photos").evaluate("option => window.toPress = option")
     expect(page.get_by_role("button", name="Paste a photo")).to_be_visible()
@@ -157,7 +156,6 @@ def test_a_server_that_hangs_does_not_keep_the_camera_on(
     server: Server, person: Person, run: TrainingRun, leave: Callable[[Page], None]
 ) -> None:
     page = open_test(person, run, script=KEEP_STREAMS)
-    switch_on(page)
     expect(said_live(page)).to_have_text("red")
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
@@ -173,7 +171,6 @@ def test_a_server_that_is_killed_does_not_keep_the_camera_on(
     server: Server, person: Person, run: TrainingRun
 ) -> None:
     page = open_test(person, run, script=KEEP_STREAMS)
-    switch_on(page)
     expect(said_live(page)).to_have_text("red")
     server.stop(at_once=True)
     page.wait_for_function(CAMERA_IS_OFF)
@@ -183,7 +180,6 @@ def test_a_server_that_is_killed_does_not_keep_the_camera_on(
 
 def test_frames_are_dropped_while_one_is_on_its_way(server: Server, person: Person, run: TrainingRun) -> None:
     page = open_test(person, run, script=COUNT_FRAMES)
-    switch_on(page)
     expect(page.get_by_text("answers a second")).to_be_visible()
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
@@ -331,11 +327,9 @@ def test_photos_are_picked_with_the_arrow_keys_and_explained(
 
 
 def test_the_camera_starts_by_itself_where_it_is_allowed_and_keeps_a_photo(
-    server: Server, person: Person, run: TrainingRun
+    person: Person, run: TrainingRun
 ) -> None:
-    page = person()
-    page.context.grant_permissions(["camera"], origin=server.url)
-    page.goto(f"/Test?run={run.id}")
+    page = open_test(person, run)
     expect(said_live(page)).to_have_text("red")
     expect(page.locator(".st-key-live-camera .spoken")).to_have_text("red")
     page.get_by_role("button", name="Keep this photo").click()

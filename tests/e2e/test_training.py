@@ -74,12 +74,35 @@ def test_pause_go_on_and_stop(server: Server, person: Person, train_page: str) -
     assert kinds.count(RunPaused) == kinds.count(RunContinued) == 1
 
     settle(page)
-    click_button(page, "Delete")
+    click_button(page, "More")
+    page.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("The run was deleted.")).to_be_visible()
     assert server.workspace.run_ids() == []
     click_button(page, "Undo")
     expect(page.get_by_text("Stopped on request.")).to_be_visible()
     assert len(server.workspace.run_ids()) == 1
+
+
+def test_validation_photos_turn_green_or_red_in_place(
+    server: Server, person: Person, train_page: str
+) -> None:
+    page = person(train_page)
+    start_long_training(page)
+    tiles = page.locator(".st-key-photo-grid .tile")
+    expect(tiles.locator("img").first).to_have_attribute("src", re.compile("^data:image/jpeg"))
+    tiles.evaluate_all("(tiles) => tiles.forEach((tile) => { tile.wasThere = true; })")
+    scored = page.locator(".st-key-photo-grid .tile.right, .st-key-photo-grid .tile.wrong")
+    expect(scored.first).to_be_visible()
+    assert scored.count() == tiles.count() == len(newest_run(server).snapshot().scored_ids)
+    expect(scored.first.locator("img")).to_have_attribute("alt", re.compile(": (correct|wrong)$"))
+    wait_for_more_points(page, 3)
+    expect(page.locator(".st-key-photo-grid .count")).to_have_text(re.compile(r"Epoch [3-9]|Epoch \d\d"))
+    assert tiles.evaluate_all("(tiles) => tiles.every((tile) => tile.wasThere)")
+    expect(page.locator(".st-key-photos-read [role=status]")).to_have_text(
+        re.compile(r"Training the new layer, \d+\u00a0%")
+    )
+    page.get_by_role("button", name="Stop and keep the model").click()
+    expect(page.get_by_role("button", name="Try it")).to_be_visible()
 
 
 def test_killed_server_started_again_goes_on_where_it_was(

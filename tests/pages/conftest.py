@@ -34,8 +34,8 @@ HALF_WAY: tuple[TrainingEvent, ...] = (
     RunStarted(100.0, 19, 5, 4, stages=(("head", 60.0, True), ("evaluation", 60.0, True))),
     PhaseStarted(101.0, "head", 12),
     BatchEnded(102.0, 1, 3, 1.2, 0.4, 19, batch_loss=1.3, learning_rate=0.01),
-    EpochEnded(103.0, 1, "head", 1.2, 0.4, 1.1, 0.6, 0.01, 820_000_000),
-    EpochEnded(104.0, 2, "head", 0.8, 0.7, 0.9, 0.8, 0.01, 820_000_000),
+    EpochEnded(103.0, 1, "head", 1.2, 0.4, 1.1, 0.6, 0.01, 820_000_000, "01011"),
+    EpochEnded(104.0, 2, "head", 0.8, 0.7, 0.9, 0.8, 0.01, 820_000_000, "11011"),
     BatchEnded(105.0, 3, 8, 0.6, 0.8, 50, batch_loss=0.5, learning_rate=0.0085, epoch_share=0.6),
 )
 

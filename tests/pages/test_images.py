@@ -98,9 +98,7 @@ def test_a_zip_whose_meanings_are_all_wrong_adds_nothing(
     page = ask_about_zip(open_page, image_folder)
     page.button(key="layout-none").click().run()
     for _again in range(2):
-        assert "Put the photos of each class into a folder with its name, then choose it again." in texts(
-            page
-        )
+        assert "Make a folder with the photos of each class, then choose it again." in texts(page)
         assert not [button for button in page.button if "layout" in str(button.key)]
         page.run()
     assert not page.exception and not page_workspace.dataset_ids()
@@ -261,7 +259,7 @@ def test_problems_are_listed_and_fixed_with_one_click(
     dataset = add_files(dataset, folder_source(image_folder))
     assert len(dataset.images) == 24 + len(copies)
     page = open_page("2_Images", images=dataset.id)
-    assert "Nearly the same pictures" in texts(page)
+    assert "Nearly the same photos" in texts(page)
     page.button(key="fix-near_duplicate").click().run()
     fixed = ImageDataset.load(page_workspace, dataset.id)
     assert (len(fixed.images), len(fixed.excluded)) == (24, 2)

@@ -382,7 +382,7 @@ def test_labelled_photos_test_it(open_page: OpenPage, run: TrainingRun, tmp_path
     assert not page.exception and not page.error
     assert "Your test photos" in metrics(page)
     assert "of 2 photos wrong." in texts(page)
-    button(page, "Forget these photos").click().run()
+    button(page, "Remove these photos").click().run()
     assert "Your test photos" not in metrics(page)
 
 
@@ -421,7 +421,7 @@ def test_photos_that_look_like_training_photos_are_counted_apart(
         in texts(page)
     )
     assert "of 3 photos wrong." in texts(page)
-    assert "2 more are not counted: they look like photos from the training." in texts(page)
+    assert "2 more are not counted: they look like training photos." in texts(page)
 
 
 def test_it_is_said_when_all_test_photos_were_seen_in_training(
@@ -442,7 +442,7 @@ def test_it_is_said_when_all_test_photos_were_seen_in_training(
     assert "There are no photos to test with that this run has never met." in texts(page)
     assert "0 photos are here. 1 more is not counted" in texts(page)
     assert metrics(page).keys().isdisjoint({"Test folder", "Your test photos"})
-    button(page, "Forget these photos").click().run()
+    button(page, "Remove these photos").click().run()
     assert not page.exception and not page.error and "0 photos are here" not in texts(page)
 
 
@@ -470,7 +470,7 @@ def test_each_folder_of_test_photos_is_scored_again(
         add_new_photos(run, folder_source(folder))
         page = open_part(open_page, run, "overview")
         assert f"of {count} photos wrong." in texts(page)
-        button(page, "Forget these photos").click().run()
+        button(page, "Remove these photos").click().run()
         assert not page.exception and not page.error
 
 
@@ -484,7 +484,7 @@ def test_damaged_test_photos_can_be_let_go(
     page = open_part(open_page, run, "overview")
     assert len(page.error) == 1
     assert "Validation photos" in metrics(page)
-    button(page, "Forget these photos").click().run()
+    button(page, "Remove these photos").click().run()
     assert not page.error and not page.exception
 
 

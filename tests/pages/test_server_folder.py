@@ -82,7 +82,7 @@ def test_a_folder_that_has_no_right_meaning_is_left_alone(
     take_in(page)
     assert "Where are their classes?" in texts(page)
     button(page, "None of these").click().run()
-    assert "Put the photos of each class into a folder with its name, then choose it again." in texts(page)
+    assert "Make a folder with the photos of each class, then choose it again." in texts(page)
     assert not page_workspace.dataset_ids()
 
 

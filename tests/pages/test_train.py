@@ -1,6 +1,7 @@
 """Step 4: the training."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -13,14 +14,15 @@ from streamlit.testing.v1 import AppTest
 
 import pages.ui.app.process
 import transfer_core.work.tasks
-from pages.ui.app.words import plain
+from pages.ui.app.words import expected_sentence, plain
+from tests.conftest import TrainOnce
 from tests.pages.conftest import HALF_WAY, OpenPage, StagedRuns, button, submit, texts
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
-from transfer_core.events import PhotosLeftOut, RunEnded
+from transfer_core.events import HeadChosen, PhotosLeftOut, RunEnded
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training import variants
@@ -48,6 +50,13 @@ def bars(page: AppTest) -> list[str]:
     return [found.proto.text for found in page.get("progress")]
 
 
+def drawn(page: AppTest, key: str) -> dict[str, Any]:
+    """What a component got to draw."""
+    (found,) = [one.proto for one in page.get("bidi_component") if key in one.proto.id]
+    data: dict[str, Any] = json.loads(found.json)
+    return data
+
+
 def test_says_what_is_missing(open_page: OpenPage) -> None:
     page = open_page("4_Train")
     assert "Still missing: Model, Images, Layers." in texts(page)
@@ -61,6 +70,7 @@ def test_a_newcomer_sees_what_is_recommended_and_why_and_nothing_to_decide(
     recommended = recommend(dataset, get_backbone("efficientnet_lite0"))
     assert all(plain(reason) in texts(page) for reason in recommended.reasons)
     assert not [*page.number_input, *page.select_slider, *page.slider]
+    assert re.search(r"^Trains in about \d+ s\.$", texts(page), re.MULTILINE)
     button(page, "Start training").click().run()
     (run_id,) = page_workspace.run_ids()
     run = TrainingRun.load(page_workspace, run_id)
@@ -342,6 +352,49 @@ def test_a_running_training_shows_numbers_charts_and_the_sidebar_bar(
     assert "Training now" in [caption.value for caption in elsewhere.sidebar.caption]
 
 
+def test_photos_go_by_and_validation_photos_carry_their_outcomes(
+    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns
+) -> None:
+    run_id = submit(dataset)
+    assert staged_runs.reached_half_way.wait(30)
+    page = open_page("4_Train", run=run_id)
+    strip, grid = drawn(page, "photos-read"), drawn(page, "photo-grid")
+    assert len(strip["tiles"]) == 12
+    assert all(tile["source"].startswith("data:image/jpeg") for tile in strip["tiles"])
+    assert re.fullmatch(r"Training the new layer, \d0\u00a0%", strip["words"]["status"])
+    assert [tile["alt"] for tile in grid["tiles"]] == [
+        image.class_name for image in dataset.images_in("validation")
+    ]
+    assert grid["outcomes"] == [{"epoch": 1, "digits": "01011"}, {"epoch": 2, "digits": "11011"}]
+
+
+def test_photos_that_the_browser_has_are_not_sent_again(
+    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = submit(dataset)
+    assert staged_runs.reached_half_way.wait(30)
+    sent = drawn(open_page("4_Train", run=run_id), "photo-grid")
+    monkeypatch.setattr("pages.ui.components.photo_grid.component_value", lambda key, name: sent["id"])
+    again = drawn(open_page("4_Train", run=run_id), "photo-grid")
+    assert (again["tiles"], again["received"]) == (None, sent["id"])
+    assert again["outcomes"] == sent["outcomes"]
+
+
+def test_the_frame_of_the_chart_is_there_before_the_first_epoch(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace
+) -> None:
+    live = LiveRun(TrainingRun.create(page_workspace, dataset, TrainingConfig()))
+    page = open_page("4_Train", run=live.run.id)
+    accuracy = json.loads(page.get("echarts_chart")[0].proto.spec)
+    assert (accuracy["yAxis"]["min"], accuracy["yAxis"]["max"]) == (0, 100)
+    assert drawn(page, "photo-grid")["outcomes"] == []
+    live.log.append(HALF_WAY[0])
+    live.log.append(HeadChosen(100.5, "lda", {"lda": 0.9, "average": 0.7}))
+    page.run()
+    assert {metric.label: metric.value for metric in page.metric}["First guess"] == "90\u00a0%"
+    live.release()
+
+
 def test_the_charts_show_raw_and_smoothed_batches_and_mark_the_best(
     open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns
 ) -> None:
@@ -404,12 +457,30 @@ def test_a_finished_run_shows_its_result(
     assert len(page.get("echarts_chart")) == 2
 
 
+def test_after_a_training_one_step_is_next_and_the_photos_show_what_was_right(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, train_once: TrainOnce
+) -> None:
+    run = train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=3))
+    page = open_page("4_Train", run=run.id)
+    evaluation = run.evaluation()
+    assert evaluation is not None
+    assert page.success[0].value == f"**Training is done.** {expected_sentence(evaluation)}"
+    primary = [found.label for found in page.main.button if found.proto.type == "primary"]
+    assert primary == ["Try it"]
+    labels = [found.label for found in page.main.button]
+    assert labels == ["Try it", "What it mixes up", "Train again with changes", "Delete"]
+    (outcome,) = drawn(page, "photo-grid")["outcomes"]
+    right = [found.is_right for found in evaluation.outcomes]
+    assert outcome == {"epoch": None, "digits": "".join("01"[found] for found in right)}
+
+
 def test_run_again_with_changes_starts_from_the_choices_of_the_run(
     open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns
 ) -> None:
     run_id = submit(dataset, epochs=33, optimizer="sgd")
     finish(staged_runs, run_id)
-    page = open_page("4_Train", run=run_id, model="efficientnet_lite0", images=dataset.id, unfrozen=0)
+    # The address of a run alone is enough: its model, photos and depth are chosen as well.
+    page = open_page("4_Train", run=run_id)
     button(page, "Train again with changes").click().run()
     assert page.number_input(key="epochs-1").value == 33
     assert page.segmented_control(key="optimizer-1").value == "sgd"
@@ -437,6 +508,9 @@ def test_a_failed_run_says_why(open_page: OpenPage, dataset: ImageDataset, stage
     finish(staged_runs, run_id)
     page = open_page("4_Train", run=run_id)
     assert page.error[0].value == "The disk is full."
+    assert [found.label for found in page.main.button if found.proto.type == "primary"] == [
+        "Train again with changes"
+    ]
 
 
 def test_a_run_that_was_cut_off_goes_on(

@@ -100,6 +100,41 @@ def test_another_set_leaves_the_model_of_the_earlier_one(
     assert not button(page, "Train").disabled
 
 
+def test_a_model_of_other_photos_is_not_shown_beside_these(
+    open_page: OpenPage, staged_runs: StagedRuns, dataset: ImageDataset, image_folder: Path
+) -> None:
+    run_id = ended_run(staged_runs, dataset)
+    others = add_files(
+        create_dataset(pages.ui.app.process.workspace(), "others"), folder_source(image_folder)
+    )
+    page = open_page(images=others.id, run=run_id)
+    assert not button(page, "Train").disabled
+    assert "24 photos in 3 classes. Ready to train." in texts(page)
+
+
+def test_a_training_that_was_cut_off_can_be_started_again(
+    open_page: OpenPage, staged_runs: StagedRuns, dataset: ImageDataset
+) -> None:
+    staged_runs.ending = RunEnded(110.0, "interrupted", "")
+    page = open_page(images=dataset.id, run=ended_run(staged_runs, dataset))
+    assert "This training was cut off. Train again." in [error.value for error in page.error]
+    assert button(page, "Train again").proto.type == "primary"
+    assert "Add ten more" not in texts(page)
+
+
+def test_classes_that_were_recorded_once_are_a_calm_hint(
+    open_page: OpenPage, staged_runs: StagedRuns, page_workspace: Workspace, image_folder: Path
+) -> None:
+    files = folder_source(image_folder)
+    dataset = create_dataset(page_workspace, "recorded")
+    for name in sorted({str(file.class_name) for file in files}):
+        dataset = add_files(dataset, [file for file in files if file.class_name == name], burst=name)
+    page = open_page(images=dataset.id, run=ended_run(staged_runs, dataset))
+    assert not button(page, "Train again").disabled
+    assert f"Record {dataset.class_names[0]} once more, from another angle." in texts(page)
+    assert not page.error and not page.warning
+
+
 def test_new_photos_make_training_again_the_next_thing(
     open_page: OpenPage, staged_runs: StagedRuns, dataset: ImageDataset
 ) -> None:

@@ -153,6 +153,9 @@ def photos_at(
     """
     train = dataset.images_in("train")
     read = [*train, *dataset.images_in("validation")]
+    if not train:
+        # They may be deleted while the training goes on.
+        return read[:num_photos]
     if snapshot.phase in ("head", "fine_tune") and snapshot.epoch:
         labels = np.array([dataset.class_index(image) for image in train])
         order = epoch_order(labels, config.oversampling, config.seed, snapshot.epoch)

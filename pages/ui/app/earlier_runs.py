@@ -67,7 +67,7 @@ def _pictures(run: TrainingRun) -> str:
         return ""
     dataset = ImageDataset.load(workspace(), run.dataset_id)
     first_of_each = {image.class_name: image for image in reversed(dataset.images)}
-    paths = [str(dataset.image_path(image)) for image in first_of_each.values()][:_PICTURES_SHOWN]
+    paths = [str(dataset.image_path(image)) for image in reversed(first_of_each.values())][:_PICTURES_SHOWN]
     urls = thumbnails(tuple(paths), _PICTURE_SIDE)
     return "".join(f'<img src="{escape(url)}" alt="">' for url in urls)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -54,12 +55,13 @@ def run_page(
         session.picked_run_id = None
     look_ahead(session)
     guarded(show_sidebar)(session, step)
+    st.sidebar.html(_skeleton(), unsafe_allow_javascript=True)
     if heading:
         _show_heading(heading)
     else:
         show_step_strip(session, step)
-        _show_heading(f"{list(Step).index(step) + 1} · {step.title}" if step else title)
         show_model_name(session)
+        _show_heading(f"{list(Step).index(step) + 1} · {step.title}" if step else title)
     guarded(show)(session)
     write_address(session)
 
@@ -76,6 +78,20 @@ def _style() -> str:
     """Return the style sheets of the frame and of each page's folder, which may have a `style.css` of its own."""
     sheets = [path.read_text("utf-8") for path in sorted(_UI.glob("*/style.css"))]
     return f"<style>{''.join(sheets)}</style>"
+
+
+@st.cache_resource(show_spinner=False)
+def _skeleton() -> str:
+    """Return a script that gives the browser the style of an empty page.
+
+    When another page opens, Streamlit empties the screen at once, with the styles that the page had brought, and the
+    next element comes some hundred milliseconds later. This style remains in the head of the document.
+    """
+    css = json.dumps((Path(__file__).parent / "skeleton.css").read_text("utf-8"))
+    return (
+        "<script>if (!document.getElementById('skeleton')) { const style = document.createElement('style');"
+        f" style.id = 'skeleton'; style.textContent = {css}; document.head.append(style); }}</script>"
+    )
 
 
 def guarded(function: Callable[Parameters, None]) -> Callable[Parameters, None]:

@@ -14,7 +14,6 @@ from transfer_core.data.images.thumbnails import thumbnail
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import get_sample
 from transfer_core.runs.run_status import ACTIVE
-from transfer_core.runs.training_run import TrainingRun
 
 _PREVIEW_SIDE = 112
 _MOST_PICTURES = 4
@@ -33,15 +32,6 @@ def take_sample(session: Session, name: str) -> ImageDataset:
     dataset = add_files(create_dataset(workspace(), sample.title, sample=sample.name), sample.files())
     session.choose_dataset(dataset.id)
     return dataset
-
-
-def leave_model_of_other_photos(session: Session) -> None:
-    """Stop showing a finished model if other photos were chosen since."""
-    if session.run_id is None or session.dataset_id is None:
-        return
-    is_of_others = TrainingRun.load(workspace(), session.run_id).dataset_id != session.dataset_id
-    if is_of_others and trainings().status(session.run_id) not in ACTIVE:
-        session.choose_dataset(session.dataset_id)
 
 
 def start_recommended(session: Session) -> None:

@@ -20,6 +20,8 @@ from transfer_core.training.freezing import FreezePlan
 
 _UNKNOWN = -1
 _LABEL_LENGTH = 36
+# With less, an estimate of a training would promise too much.
+_FEWEST_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,11 @@ def time_left_words(seconds: float) -> str:
         return _("about {count} min").format(count=round(seconds / 60))
     hours, rest = divmod(round(seconds / 60), 60)
     return _("about {hours} h {minutes} min").format(hours=hours, minutes=rest)
+
+
+def training_time_words(seconds: float) -> str:
+    """Return the estimated time of a whole training as a sentence, such as `"Trains in about 9 s."`."""
+    return _("Trains in {time}.").format(time=time_left_words(max(seconds, _FEWEST_SECONDS)))
 
 
 def memory_words(num_bytes: int) -> str:

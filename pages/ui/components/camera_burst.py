@@ -39,7 +39,9 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
         dataset: Gets the frames. None creates a dataset.
     """
     st.caption(
-        _("Record each class twice, from different angles. We never validate on a recording we trained on.")
+        _(
+            "Record each class twice, from different angles. Then we never validate on a recording we trained on."
+        )
     )
     recording = session.recording
     target = _target(session, dataset)

@@ -119,6 +119,7 @@ function createCards() {
         field.onchange = () => rename(card, field.value.trim());
         const chooser = part("input[type=file]");
         part(".add").onclick = () => chooser.click();
+        part(".strip").onclick = () => card.thumbnails.length || chooser.click();
         chooser.onchange = () => {
             addPhotos(card, Array.from(chooser.files));
             chooser.value = "";

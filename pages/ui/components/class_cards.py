@@ -148,7 +148,7 @@ def _words() -> dict[str, str]:
         "taken": _("“{name}” is there already. Choose another name."),
         "add": _("Add photos"),
         "delete": _("Delete the class"),
-        "drop": _("Drop photos here"),
+        "drop": _("Drop or choose photos"),
         "photos": _("{count} photos of {name}"),
         "record": _("Hold to record"),
         "held": _("Recording … let go to stop"),

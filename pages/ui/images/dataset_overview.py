@@ -22,7 +22,7 @@ from transfer_core.language import _, plural
 _STRIPS_AT_FIRST = 6
 _STRIPS_A_PAGE = 24
 # As many as the widest page shows in one row; a narrower one hides those that do not fit.
-_PHOTOS_A_STRIP = 14
+_PHOTOS_A_STRIP = 16
 _SIDE = 96
 
 

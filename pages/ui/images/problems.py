@@ -37,9 +37,14 @@ def must_be_fixed(problems: Sequence[Problem]) -> list[Problem]:
     return [problem for problem in problems if problem.severity == "error"]
 
 
+def _is_to_do(problem: Problem) -> bool:
+    # A class can be trained after its first recording; the second one is still to do.
+    return problem.severity == "error" or problem.kind == "recorded_once"
+
+
 def show_to_dos(dataset: ImageDataset, problems: Sequence[Problem]) -> None:
-    """Draw what is left to do before a training, each thing once."""
-    to_dos = must_be_fixed(problems)
+    """Draw what is left to do, each thing once."""
+    to_dos = [problem for problem in problems if _is_to_do(problem)]
     if not to_dos:
         return
     with st.container(border=True, key="to-dos"):
@@ -55,7 +60,7 @@ def show_to_dos(dataset: ImageDataset, problems: Sequence[Problem]) -> None:
 
 def show_photo_check(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
     """Draw the photo check in one line, which unfolds to its list. The gallery can be filtered by each finding."""
-    findings = [problem for problem in problems if problem.severity != "error"]
+    findings = [problem for problem in problems if not _is_to_do(problem)]
     title, icon = _("Photo check: no problems found"), ":material/check_circle:"
     if findings:
         icon = ":material/rule:"

@@ -41,9 +41,7 @@ def show_split(dataset: ImageDataset) -> None:
         if split_by != "folders":
             lowest, highest = map(int, bounds_of("seed"))
             seed = int(st.number_input(_("Seed of the split"), lowest, highest, seed, help=explain("seed")))
-        st.caption(
-            _("Photos of one recording stay together: we never validate on a recording we trained on.")
-        )
+        st.caption(_("With two recordings of a class, we never validate on a recording we trained on."))
     chosen = (share, seed, split_by, num_folds)
     if chosen != (dataset.validation_split, dataset.seed, dataset.split_by, dataset.num_folds):
         guarded(_save)(dataset, *chosen)

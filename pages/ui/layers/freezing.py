@@ -8,7 +8,7 @@ from pages.ui.app.look_ahead import num_photos_read
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.process import recommendation, workspace
 from pages.ui.app.session import Session
-from pages.ui.app.words import depth_words, learning_words, time_left_words
+from pages.ui.app.words import depth_words, learning_words, training_time_words
 from pages.ui.components.blocks import show_blocks
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -16,9 +16,6 @@ from transfer_core.language import _, plural
 from transfer_core.training.advice import depth_advice
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.stages import estimated_seconds
-
-# With less, the words "about 1 s" would promise too much.
-_FEWEST_SECONDS = 3.0
 
 
 def show_choice(session: Session, plan: FreezePlan, dataset: ImageDataset) -> None:
@@ -42,7 +39,7 @@ def show_choice(session: Session, plan: FreezePlan, dataset: ImageDataset) -> No
         advice = depth_advice(at, num_train)
         return {
             **_state(at, num_classes),
-            "time": _("Trains in {time}.").format(time=time_left_words(max(seconds, _FEWEST_SECONDS))),
+            "time": training_time_words(seconds),
             "advice": advice.text,
             "fits": advice.fits,
         }

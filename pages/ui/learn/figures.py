@@ -243,7 +243,7 @@ def show_same_class(run: TrainingRun | None) -> None:
         name = _sample_class_names()[0]
         photos = _sample_photos(is_new=False, class_name=name)
     label = short_names([name])[name]
-    _strip(_("What do these photos of {name} share?").format(name=plain(label)), photos, "class")
+    _strip(_("Class {name}: what else do these photos share?").format(name=plain(label)), photos, "class")
 
 
 def show_way(run: TrainingRun | None) -> None:

@@ -56,7 +56,7 @@ def _show_measured(measured: MeasuredCurve) -> None:
         )
     )
     if not measured.is_of_the_model:
-        st.caption(_("Measured with a simple last layer on the frozen model, so it may differ from yours."))
+        st.caption(_("Measured with a simple last layer on the frozen model. Yours may differ."))
     with st.expander(_("The numbers"), icon=":material/table:"):
         _show_table(curve)
 

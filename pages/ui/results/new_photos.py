@@ -27,8 +27,8 @@ def show_new_photos(session: Session, run: TrainingRun) -> None:
     with st.expander(_("Test it on photos whose class you know"), icon=":material/folder_open:"):
         st.markdown(
             _(
-                "A folder with one subfolder for each class, or a zip of one. These photos only test this model: it "
-                "is never trained on them, and photos it has met before are passed over."
+                "A folder with one subfolder for each class, or a zip of one. "
+                "They only test your model; photos it already knows are skipped."
             )
         )
         if photos:
@@ -50,17 +50,17 @@ def _show_present(run: TrainingRun, photos: NewPhotos) -> None:
     if photos.num_seen_in_training:
         sentences.append(
             plural(
-                "{count} more is not counted: it looks like a photo from the training.",
-                "{count} more are not counted: they look like photos from the training.",
+                "{count} more is not counted: it looks like a training photo.",
+                "{count} more are not counted: they look like training photos.",
                 photos.num_seen_in_training,
             )
         )
     if photos.unknown_classes:
         names = plain(", ".join(photos.unknown_classes))
-        sentences.append(_("Classes it does not know are passed over: {names}.").format(names=names))
+        sentences.append(_("Skipped, because it does not know these classes: {names}.").format(names=names))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(" ".join(sentences))
-        if st.button(_("Forget these photos"), icon=":material/delete:", type="tertiary"):
+        if st.button(_("Remove these photos"), icon=":material/delete:", type="tertiary"):
             forget_new_photos(run)
             st.rerun()
 
@@ -70,7 +70,7 @@ def _take_archive(
 ) -> None:
     if not is_answered(session, file.file_id):
         return
-    with st.spinner(_("Looking at the photos …")), open_archive(file, file.name) as sources:
+    with st.spinner(_("Reading the photos …")), open_archive(file, file.name) as sources:
         _add(session, run, file.file_id, sources, learned_from)
 
 
@@ -80,7 +80,7 @@ def _take_files(
     upload_id = files[0].file_id
     if not is_answered(session, upload_id):
         return
-    with st.spinner(_("Looking at the photos …")):
+    with st.spinner(_("Reading the photos …")):
         sources = [uploaded_file(file.name, file.getvalue()) for file in files]
         _add(session, run, upload_id, sources, learned_from)
 

@@ -47,9 +47,8 @@ def show_retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> N
         )
         if st.button(
             _("Train again with these changes"),
-            type="primary",
             icon=":material/restart_alt:",
-            help=_("With the same settings, so that what differs comes from the photos."),
+            help=_("With the same settings, so any difference comes from the photos."),
             key="retrain",
         ):
             guarded(_retrain)(session, run, dataset)
@@ -73,12 +72,10 @@ def _retrain(session: Session, run: TrainingRun, dataset: ImageDataset) -> None:
 
 def _show_links(session: Session, again: TrainingRun, *, is_active: bool) -> None:
     st.success(
-        _(
-            "The same settings are being trained on the changed photos. This page stays with the earlier model."
-        )
+        _("The same settings are being trained on the changed photos. This page shows the earlier model.")
         if is_active
         else _(
-            "The same settings have been trained on the changed photos. This page stays with the earlier model."
+            "The same settings have been trained on the changed photos. This page shows the earlier model."
         ),
         icon=":material/model_training:",
     )

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import streamlit as st
 
+from pages.ui.app.look_ahead import num_photos_read
 from pages.ui.app.page import guarded
 from pages.ui.app.process import recommendation, trainings, workspace
 from pages.ui.app.session import Session
-from pages.ui.app.words import depth_words, plain
+from pages.ui.app.words import depth_words, plain, training_time_words
 from pages.ui.components.photo_grid import show_photo_strip
 from pages.ui.train.advanced import show_advanced_settings
 from pages.ui.train.live import NUM_PHOTOS_READ
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import InvalidConfigError
 from transfer_core.events import RunSnapshot
 from transfer_core.language import _
 from transfer_core.training.batches import photos_at
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.stages import estimated_seconds
 from transfer_core.training.variants import recommended_variant
 
 
@@ -37,6 +41,7 @@ def show_train_form(session: Session) -> None:
         session.config = with_depth(recommended.config, plan)
         reasons = recommended.reasons
         if plan.is_from_scratch or plan.num_unfrozen_blocks != recommended.config.num_unfrozen_blocks:
+            # The first of them is about the depth.
             reasons = [_("Using your choice from Layers."), *reasons[1:]]
         _show_summary(_("Recommended"), plan, dataset, reasons)
     start = st.container()
@@ -48,9 +53,8 @@ def show_train_form(session: Session) -> None:
         _show_careful_toggle(session, careful_reason)
     with st.expander(_("Advanced settings"), icon=":material/tune:", expanded=session.has_own_choices):
         _show_advanced(session, plan, dataset)
-    with start:
-        if st.button(_("Start training"), type="primary", icon=":material/play_arrow:"):
-            guarded(_start)(session, plan)
+    with start, st.container(horizontal=True, vertical_alignment="center"):
+        _show_start(session, plan, dataset)
 
 
 def with_depth(config: TrainingConfig, plan: FreezePlan) -> TrainingConfig:
@@ -108,6 +112,17 @@ def _show_advanced(session: Session, plan: FreezePlan, dataset: ImageDataset) ->
         session.config = show_advanced_settings(session, with_depth(session.config, plan), dataset, plan)
     else:
         st.caption(_("Everything is chosen for you."))
+
+
+def _show_start(session: Session, plan: FreezePlan, dataset: ImageDataset) -> None:
+    """Draw the Start button, with the time that the training will take."""
+    if st.button(_("Start training"), type="primary", icon=":material/play_arrow:"):
+        guarded(_start)(session, plan)
+    # Layers that do not exist are reported when the training is started.
+    with suppress(InvalidConfigError):
+        config, num_read = with_depth(session.config, plan), num_photos_read(session)
+        seconds = estimated_seconds(config, dataset, plan.backbone, workspace().cache_dir, num_read)
+        st.caption(training_time_words(seconds))
 
 
 def _start(session: Session, plan: FreezePlan) -> None:

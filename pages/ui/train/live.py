@@ -50,16 +50,16 @@ def show_live(session: Session) -> None:
     snapshot = trainings().snapshot(run_id).at(time.time())
     place = trainings().place(run_id)
     show_heading(run)
-    _show_bar(snapshot, _stage_words(run_id, snapshot, place))
+    st.progress(snapshot.share, text=_stage_words(run_id, snapshot, place))
     _show_photos(run, snapshot)
     with st.container(horizontal=True, vertical_alignment="center", key="live-row"):
-        show_facts(snapshot)
+        _show_facts(snapshot)
         _show_buttons(run_id, is_waiting=place > 0)
-    left, right = st.columns([2, 3], gap="medium")
-    with left:
-        show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
-    with right:
+    photos, chart = st.columns([3, 2], gap="medium")
+    with photos:
         _show_validation_photos(run, snapshot)
+    with chart:
+        show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
     with st.expander(_("Details"), key="live-details"):
         _show_details(snapshot)
         show_course(run, snapshot)
@@ -70,33 +70,6 @@ def show_heading(run: TrainingRun) -> None:
     """Draw dataset, backbone and depth of a run in one line."""
     title = plain(run_backbone_title(run))
     st.caption(f"**{plain(run.dataset_name)}** · {title} · {run_depth_words(run)}")
-
-
-def show_progress(snapshot: RunSnapshot) -> None:
-    """Draw the bar of a training with its stage, and the three numbers."""
-    _show_bar(snapshot, phase_words(snapshot))
-    show_facts(snapshot)
-
-
-def show_facts(snapshot: RunSnapshot) -> None:
-    """Draw time left, accuracy and epoch in columns of one width."""
-    left, best, guess = snapshot.seconds_left, snapshot.best, snapshot.first_guess
-    accuracy = best.val_accuracy if best else guess
-    with st.container(horizontal=True, key="facts-live"):
-        st.metric(
-            _("Time left"), time_left_words(left) if left is not None else "–", help=explain("time left")
-        )
-        st.metric(
-            _("Accuracy") if best or guess is None else _("First guess"),
-            percent(accuracy) if accuracy is not None else "–",
-            help=explain("kept epoch" if best else "cross-validation"),
-        )
-        total = snapshot.num_epochs
-        st.metric(
-            _("Epoch"),
-            _("{epoch} of {total}").format(epoch=snapshot.epoch, total=total) if total else "–",
-            help=explain("epoch"),
-        )
 
 
 def show_course(run: TrainingRun, snapshot: RunSnapshot) -> None:
@@ -152,10 +125,6 @@ def _words_of_request(run_id: str, snapshot: RunSnapshot) -> str:
     return ""
 
 
-def _show_bar(snapshot: RunSnapshot, words: str) -> None:
-    st.progress(snapshot.share, text=words)
-
-
 def _show_photos(run: TrainingRun, snapshot: RunSnapshot) -> None:
     """Draw the photos that are read now. The stage and each tenth of the way are read to people who cannot see."""
     photos: list[Photo] = []
@@ -167,6 +136,27 @@ def _show_photos(run: TrainingRun, snapshot: RunSnapshot) -> None:
         ]
     tenths = int(snapshot.share * _STEPS_ANNOUNCED) / _STEPS_ANNOUNCED
     show_photo_strip(photos, status=f"{phase_words(snapshot)}, {percent(tenths)}", key="photos-read")
+
+
+def _show_facts(snapshot: RunSnapshot) -> None:
+    """Draw time left, accuracy and epoch in columns of one width."""
+    left, best, guess = snapshot.seconds_left, snapshot.best, snapshot.first_guess
+    accuracy = best.val_accuracy if best else guess
+    with st.container(horizontal=True, key="facts-live"):
+        st.metric(
+            _("Time left"), time_left_words(left) if left is not None else "–", help=explain("time left")
+        )
+        st.metric(
+            _("Accuracy") if best or guess is None else _("First guess"),
+            percent(accuracy) if accuracy is not None else "–",
+            help=explain("kept epoch" if best else "cross-validation"),
+        )
+        total = snapshot.num_epochs
+        st.metric(
+            _("Epoch"),
+            _("{epoch} of {total}").format(epoch=snapshot.epoch, total=total) if total else "–",
+            help=explain("epoch"),
+        )
 
 
 def _show_validation_photos(run: TrainingRun, snapshot: RunSnapshot) -> None:

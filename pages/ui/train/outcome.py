@@ -54,11 +54,11 @@ def show_result(session: Session) -> None:
     show_left_out(snapshot)
     if not snapshot.epochs:
         return
-    left, right = st.columns([2, 3], gap="medium")
-    with left:
-        show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
-    with right:
+    photos, chart = st.columns([3, 2], gap="medium")
+    with photos:
         _show_photos(run, snapshot, evaluation)
+    with chart:
+        show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
     with st.expander(_("Details"), key="result-details"):
         _show_details(snapshot, evaluation)
         show_course(run, snapshot)
@@ -108,6 +108,7 @@ def _show_actions(session: Session, run: TrainingRun, status: RunStatus) -> None
             type="secondary" if run.has_model or can_go_on else "primary",
             help=_("Go back to the choices of this run, change what you like, and train once more."),
         ):
+            session.choose_run(run)
             session.change_choices()
             st.rerun()
         with st.popover(_("More"), icon=":material/more_vert:", type="tertiary"):

@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.ui.app.page import guarded
 from pages.ui.app.process import stored_evaluation, trainings, workspace
+from pages.ui.app.run_choice import shown_run_id
 from pages.ui.app.sample_run import start_recommended
 from pages.ui.app.session import Session
 from pages.ui.app.words import accuracy_words, expected_sentence, phase_words, plain, time_left_words
@@ -26,17 +27,18 @@ _SECONDS_A_TICK = 0.4
 def show_training(session: Session) -> None:
     """Draw the Train button, the training while it goes on, and then its accuracy."""
     st.header(_("2 Train"), anchor=False)
-    run_id = session.run_id
-    if run_id and trainings().status(run_id) in ACTIVE:
+    if session.run_id and trainings().status(session.run_id) in ACTIVE:
         st.fragment(guarded(_show_live), run_every=_SECONDS_A_TICK)(session)
         return
     dataset = session.dataset
     missing = _missing(dataset)
-    run = TrainingRun.load(workspace(), run_id) if run_id else None
-    has_changed = run is None or dataset is None or not dataset.has_photos_of(run.dataset_version)
+    run = _shown_run(session, dataset)
+    snapshot = trainings().snapshot(run.id) if run else RunSnapshot()
+    has_accuracy = snapshot.outcome in ("finished", "stopped")
+    is_up_to_date = bool(run and dataset and dataset.has_photos_of(run.dataset_version))
     if st.button(
         _("Train again") if run else _("Train"),
-        type="primary" if has_changed else "secondary",
+        type="secondary" if has_accuracy and is_up_to_date else "primary",
         icon=":material/model_training:",
         width="stretch",
         disabled=bool(missing),
@@ -45,14 +47,23 @@ def show_training(session: Session) -> None:
         guarded(_start)(session)
     with st.container(key="quick-state"):
         if run:
-            _show_outcome(run)
+            _show_outcome(run, snapshot)
         elif missing:
             st.caption(missing)
         elif dataset:
             st.caption(_ready_words(dataset))
-    show_accuracy_chart(trainings().snapshot(run.id) if run else RunSnapshot(), height=_CHART_HEIGHT)
-    if run and dataset and not missing:
-        st.caption(_again_words(run, dataset))
+    show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
+    if run and missing:
+        st.caption(missing)
+    elif has_accuracy and dataset:
+        st.caption(_again_words(dataset, is_up_to_date=is_up_to_date))
+
+
+def _shown_run(session: Session, dataset: ImageDataset | None) -> TrainingRun | None:
+    """Return the run that the person looks at; beside photos only a run that was trained on them."""
+    run_id = shown_run_id(session) or session.run_id
+    run = TrainingRun.load(workspace(), run_id) if run_id else None
+    return run if run and (dataset is None or run.dataset_id == dataset.id) else None
 
 
 def _start(session: Session) -> None:
@@ -100,8 +111,11 @@ def _show_live(session: Session) -> None:
     )
     with st.container(key="quick-state"):
         st.progress(snapshot.share, text=_progress_words(run_id, snapshot))
-        if snapshot.best:
-            st.markdown(f"**{percent(snapshot.best.val_accuracy)}**")
+        if snapshot.accuracy is not None:
+            st.markdown(f"**{percent(snapshot.accuracy)}**")
+        elif snapshot.first_guess is not None:
+            first_guess = _("First guess: {accuracy}").format(accuracy=percent(snapshot.first_guess))
+            st.markdown(f"**{first_guess}**")
     show_accuracy_chart(snapshot, height=_CHART_HEIGHT)
 
 
@@ -117,24 +131,24 @@ def _progress_words(run_id: str, snapshot: RunSnapshot) -> str:
     return f"{words} · {time_left_words(left)}" if left is not None else words
 
 
-def _show_outcome(run: TrainingRun) -> None:
+def _show_outcome(run: TrainingRun, snapshot: RunSnapshot) -> None:
     """Draw what came of a run that has ended."""
     evaluation = stored_evaluation(run.id)
-    snapshot = trainings().snapshot(run.id)
     if evaluation:
         st.markdown(f"**{accuracy_words(evaluation)}**")
         st.caption(expected_sentence(evaluation))
+    elif snapshot.outcome == "finished" and snapshot.accuracy is not None:
+        st.markdown(f"**{percent(snapshot.accuracy)}**")
     elif snapshot.outcome == "stopped":
         st.caption(plain(snapshot.message))
     else:
-        st.error(
-            plain(snapshot.message) or _("This training was cut off. Train again."), icon=":material/error:"
-        )
+        cut_off = _("This training was cut off. Train again.")
+        st.error(plain(snapshot.message) or cut_off, icon=":material/error:")
 
 
-def _again_words(run: TrainingRun, dataset: ImageDataset) -> str:
+def _again_words(dataset: ImageDataset, *, is_up_to_date: bool) -> str:
     """Return how to make the model better, in a sentence or two."""
-    if not dataset.has_photos_of(run.dataset_version):
+    if not is_up_to_date:
         return _("Your photos have changed. Train again: it takes seconds.")
     if once := dataset.classes_of_one_recording:
         return _("Record {class_name} once more, from another angle. Then train again.").format(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from transfer_core.training.batches import Batch, LabelledFeatures
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.events import MOST_SCORED_PHOTOS, BatchEnded, ImagesSeen, PhaseStarted, snapshot_of
+from transfer_core.training.batches import Batch, LabelledFeatures, epoch_order, photos_at, scored_positions
 
 
 @pytest.fixture
@@ -62,3 +65,31 @@ def test_order_depends_on_seed_and_epoch_alone(labelled: LabelledFeatures) -> No
     assert rows_of(list(labelled.shuffled_batches(3, seed=1, epoch=2))) == first
     assert rows_of(list(labelled.shuffled_batches(3, seed=1, epoch=3))) != first
     assert rows_of(list(labelled.shuffled_batches(3, seed=2, epoch=2))) != first
+
+
+def test_scored_positions_are_all_or_evenly_spread() -> None:
+    assert scored_positions(3).tolist() == [0, 1, 2]
+    many = scored_positions(1001)
+    assert len(set(many.tolist())) == MOST_SCORED_PHOTOS
+    assert (many[0], many[-1]) == (0, 1000)
+
+
+def test_photos_that_are_read_now(color_dataset: ImageDataset) -> None:
+    train = color_dataset.images_in("train")
+    everything = [*train, *color_dataset.images_in("validation")]
+    config = TrainingConfig(batch_size=8, seed=3)
+
+    def read(*events) -> list:
+        return photos_at(color_dataset, config, snapshot_of(events), 4)
+
+    assert read() == everything[::6]
+    reading = PhaseStarted(1.0, "features", len(everything))
+    assert read(reading, ImagesSeen(2.0, 10)) == everything[6:10]
+    assert read(reading, ImagesSeen(2.0, 1)) == everything[:4]
+    assert read(reading, ImagesSeen(2.0, len(everything))) == everything[-4:]
+    assert read(PhaseStarted(3.0, "saving", 0)) == everything[-4:]
+
+    # 18 images are three batches: step 5 is the second batch of the second epoch.
+    order = epoch_order(np.array([color_dataset.class_index(image) for image in train]), False, 3, 2)
+    training = (PhaseStarted(3.0, "head", 9), BatchEnded(4.0, 2, 5, 1.0, 0.5, 40))
+    assert read(*training) == [train[place] for place in order[12:16]]

@@ -483,6 +483,21 @@ class TestRefusals:
             train(color_dataset, tiny_config, tmp_path, tmp_path, backbone=broken)
 
 
+def test_each_epoch_reports_which_validation_images_are_right(finished_run) -> None:
+    (started,) = [event for event in finished_run.events if isinstance(event, RunStarted)]
+    validation = finished_run.dataset.images_in("validation")
+    assert started.scored_ids == tuple(image.id for image in validation)
+    scored = [event for event in finished_run.events if isinstance(event, StartScored | EpochEnded)]
+    assert len(scored) > 2
+    for event in scored:
+        assert len(event.val_correct) == len(validation)
+        assert event.val_correct.count("1") / len(validation) == pytest.approx(event.val_accuracy)
+    # The kept epoch's are those of the saved model.
+    best = finished_run.run.snapshot().best
+    outcomes = {outcome.image_id: outcome.is_right for outcome in finished_run.run.evaluation().outcomes}
+    assert best.val_correct == "".join("01"[outcomes[image_id]] for image_id in started.scored_ids)
+
+
 def kinds_in_order(num_head_epochs: int, num_fine_tune_epochs: int) -> list[type[TrainingEvent]]:
     """The kinds of events of a whole run, each stretch of the same kind named once."""
     epoch: list[type[TrainingEvent]] = [BatchEnded, EpochEnded]

@@ -169,7 +169,7 @@ def _one_recording(dataset: ImageDataset) -> Iterator[Problem]:
     alike = [name for name in names if name not in recorded]
     if recorded:
         sentence = _(
-            "Record {names} once more from another angle. We never validate on a recording we trained on."
+            "Record {names} once more from another angle. There are too few photos to keep some for validation."
         )
         yield Problem(
             "one_recording",
@@ -196,16 +196,12 @@ def _recorded_once(dataset: ImageDataset) -> Iterator[Problem]:
     """Report classes that are validated on the end of the recording that they are trained on."""
     names = sorted({*dataset.classes_of_one_recording} - {*_of_one_group(dataset)})
     if names:
-        sentence = plural(
-            "{count} class has one recording. Record it once more from another angle.",
-            "{count} classes have one recording. Record them once more from another angle.",
-            len(names),
-        )
+        sentence = _("Record {names} once more from another angle. The accuracy is then closer to the truth.")
         yield Problem(
             "recorded_once",
             "info",
             _("1 of 2 recordings"),
-            _with_names(sentence, names),
+            sentence.format(names=listed(names)),
             image_ids=_ids_in(dataset, names),
         )
 
