@@ -50,7 +50,7 @@ def test_a_model_and_its_code_are_made_proved_and_downloaded(
         with zipfile.ZipFile(path) as archive:
             archive.extractall(tmp_path)
         folders[export_format.name] = tmp_path / path.stem
-    expect(page.get_by_text(f"{len(formats)} formats are ready")).to_be_visible()
+    expect(page.get_by_text(f"{len(formats)} files ready")).to_be_visible()
 
     photo = image_folder / "red" / "red-3.jpg"
     command = [sys.executable, str(folders["onnx"] / "predict.py"), "--json", str(photo)]

@@ -56,7 +56,7 @@ def test_it_says_what_goes_in_and_what_stays_behind(
 ) -> None:
     live = LiveRun(TrainingRun.create(page_workspace, dataset, TrainingConfig(backbone="tiny_random")))
     page = open_page(PAGE, images=dataset.id)
-    assert page.selectbox[0].options[0].startswith("colors · 24 images · ")
+    assert page.selectbox[0].options[0].startswith("colors · 24 photos · ")
     assert "The file will have 24 photos and 0 trained models: about 1 MB." in texts(page)
     assert "Not included: 1 training" in texts(page)
     assert "it has not ended. (1)" in texts(page)

@@ -16,7 +16,7 @@ from pages.ui.app.pictures import thumbnails
 from pages.ui.app.process import stored_evaluation, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.app.words import percent_axis, plain
+from pages.ui.app.words import plain
 from pages.ui.compare.table import RunRow, plain_title
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
@@ -96,7 +96,7 @@ def _show_curves(rows: Sequence[RunRow]) -> None:
         epochs = row.snapshot.epochs
         figure.add_scatter(
             x=[epoch.epoch for epoch in epochs],
-            y=[epoch.val_accuracy for epoch in epochs],
+            y=[100 * epoch.val_accuracy for epoch in epochs],
             name=_letter(place),
             mode="lines+markers" if len(epochs) < 60 else "lines",
             line={"width": 3, "dash": _DASHES[place % len(_DASHES)]},
@@ -107,7 +107,7 @@ def _show_curves(rows: Sequence[RunRow]) -> None:
         margin={"l": 0, "r": 0, "t": 30, "b": 0},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
         xaxis={"title": _("Epoch"), "rangemode": "tozero"},
-        yaxis={**percent_axis(_("Validation accuracy")), "range": [0, 1.02]},
+        yaxis={"title": _("Validation accuracy"), "ticksuffix": "\u00a0%", "range": [0, 102]},
     )
     described = "; ".join(
         _("{name}: accuracy {accuracy}").format(name=_letter(place), accuracy=percent(row.accuracy))

@@ -188,7 +188,6 @@ def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
         go.Scatter(
             x=[str(point.num_unfrozen_blocks) for point in known],
             y=[100 * (point.accuracy or 0) for point in known],
-            customdata=[percent(point.accuracy or 0, 1) for point in known],
             error_y={
                 "type": "data",
                 "array": [100 * point.spread for point in known],
@@ -205,7 +204,7 @@ def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
                 "color": [_BEST_COLOR if point == best else _OTHER_COLOR for point in known],
             },
             cliponaxis=False,
-            hovertemplate=_("%{x} blocks: %{customdata}<extra></extra>"),
+            hovertemplate=_("%{x} blocks: %{y:.1f}\u00a0%<extra></extra>"),
         )
     )
     described = "; ".join(
@@ -216,7 +215,7 @@ def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
     )
     lowest = min((point.accuracy or 0) - point.spread for point in known)
     highest = max((point.accuracy or 0) + point.spread for point in known)
-    bounds = [100 * max(lowest - _MARGIN, 0), 100 * min(highest + _MARGIN / 2, 1.02)]
+    bounds = [100 * max(lowest - _MARGIN, 0), 100 * min(highest + _MARGIN, 1.05)]
     _draw(figure, _("Validation accuracy"), "accuracy", described, ticksuffix="\u00a0%", range=bounds)
 
 
