@@ -5,6 +5,7 @@ import streamlit as st
 from pages.ui.app.page import run_page
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
+from pages.ui.components.folder_upload import show_folder_upload
 from pages.ui.components.gallery import show_gallery
 from pages.ui.images.add_photos import is_adding, show_image_sources
 from pages.ui.images.dataset_overview import show_class_strips, show_heading
@@ -33,9 +34,12 @@ def show_images(session: Session) -> None:
         return
     with top:
         show_heading(session, dataset, problems)
-    if is_adding(session):
-        with ways:
+    with ways:
+        if is_adding(session):
             show_image_sources(session)
+        else:
+            # An upload goes on here after a restart of the server, which knows nothing of it.
+            show_folder_upload(session, None, is_folded=True)
     if session.is_bringing_photos:
         return
     show_to_dos(dataset, problems)

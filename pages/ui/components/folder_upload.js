@@ -41,6 +41,8 @@ function createUpload() {
         find(".choose").classList.toggle("primary", data.is_primary);
         find(".hint").textContent = words.hint;
         find(".unfinished").textContent = job ? "" : describeUnfinished(data);
+        find(".choose").hidden = find(".hint").hidden = data.is_folded;
+        if (data.is_folded && !find(".unfinished").textContent) find(".drop").hidden = true;
         find(".stop").textContent = job?.isStopping ? words.stopping : words.stop;
         find(".stop").disabled = !job || job.isStopping;
         find(".trouble").textContent = job?.isSentAgain ? words.again : "";

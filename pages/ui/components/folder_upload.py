@@ -36,12 +36,13 @@ _SAVED_FILES = 200
 
 
 @st.fragment
-def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
+def show_folder_upload(session: Session, dataset: ImageDataset | None, *, is_folded: bool = False) -> None:
     """Let a person pick or drop a folder whose subfolders are the classes.
 
     Args:
         session: Gets the dataset when its first images have arrived.
         dataset: Gets the images. None creates a dataset.
+        is_folded: Whether to draw only an upload that goes on after a restart of the server, or was not finished.
     """
     upload = session.upload
     component("folder_upload")(
@@ -54,6 +55,7 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None) -> None:
             "is_open": bool(upload and not upload.is_complete and not upload.listing),
             "dataset": upload.after.id if upload and upload.after.version else None,
             "chosen": session.dataset_id,
+            "is_folded": is_folded,
             # Beside photos that are there the way on is the primary button.
             "is_primary": session.dataset_id is None,
             "max_files": limits().files,
