@@ -13,9 +13,11 @@ from pages.ui.app.page import guarded
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
 from pages.ui.components.confusion_matrix import choose_cell
+from pages.ui.images.edits import show_last_edit
 from pages.ui.results.photo_sets import PhotoSet, choose_set, show_not_evaluated
 from pages.ui.results.photos import show_photos
 from pages.ui.results.plots import show_class_curves
+from pages.ui.results.retrain import show_retrain
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.outcomes import in_cell
 from transfer_core.language import _
@@ -36,6 +38,9 @@ def show_class_by_class(session: Session, run: TrainingRun, sets: Mapping[str, P
     heading.header(_("Confusion matrix"), anchor=False, help=explain("confusion matrix"))
     evaluation = chosen.evaluation()
     st.fragment(guarded(_show_matrix))(chosen, evaluation, f"confusion-{run.id}-{chosen.name}")
+    if chosen.dataset is not None and chosen.name != "new":
+        show_last_edit(chosen.dataset)
+        show_retrain(session, run, chosen.dataset)
     st.header(_("Precision and recall"), anchor=False)
     _show_classes(evaluation)
     _show_curves(evaluation)
