@@ -10,7 +10,7 @@ from pages.ui.test.add_test_photos import choose_way
 from pages.ui.test.answer import Runs, load_models
 from pages.ui.test.game import show_game
 from pages.ui.test.many_photos import show_folder
-from pages.ui.test.photos import show_live, show_photos
+from pages.ui.test.own_photos import show_live, show_photos
 from transfer_core.language import _
 
 
