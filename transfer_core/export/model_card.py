@@ -62,8 +62,8 @@ def _what_it_is(run: TrainingRun) -> str:
 def _usage(run: TrainingRun, export_format: ExportFormat) -> str:
     size = run.backbone.image_size
     sentences = _(
-        "`predict.py` does everything, including “I don't know”. Your own program resizes the photo to "
-        "{size} × {size} pixels, RGB, values 0 to 255. The layout is NHWC: `[1, {size}, {size}, 3]`. Scaling happens "
+        "`predict.py` does everything, including “I don't know”. Your own program resizes photos to "
+        "{size} × {size} pixels, RGB, 0 to 255. The layout is NHWC: `[1, {size}, {size}, 3]`. Scaling happens "
         "inside the model. Its first output, `probabilities`, has one number per line of `labels.txt`."
     )
     return f"{sentences} {export_format.usage}".rstrip().format(size=size)
