@@ -26,7 +26,7 @@ pytestmark = pytest.mark.browser
 
 Person = Callable[..., Page]
 NUM_KEPT_ASIDE = 1
-NUM_PHOTOS = 40  # of a class, with those kept aside
+NUM_PHOTOS = 40  # of a class, test photos included
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ Person = Callable[..., Page]
 
 @pytest.fixture
 def run(server: Server, image_folder: Path, train_once: TrainOnce) -> TrainingRun:
-    """A model that was checked with twelve pictures, one of which carries a wrong label."""
+    """A model with twelve validation photos, one of which has a wrong label."""
     dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
     dataset = dataset.with_split(0.5, seed=1)
     wrong = next(image for image in dataset.images_in("validation") if image.class_name == "red")

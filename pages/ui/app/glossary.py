@@ -5,7 +5,7 @@ from transfer_core.language import _
 # In English here; put into the language of the person when shown.
 _EXPLANATIONS = {
     "pretrained": (
-        "A model that has already learned to see from a million photos. Your few photos only teach it your "
+        "A model that has already seen a million photos. Your few photos only teach it your "
         "own classes. This is called transfer learning."
     ),
     "licence": "What the makers of the weights allow you to do with them. It matters when you publish or sell.",
@@ -177,7 +177,7 @@ _EXPLANATIONS = {
     "precision": "Of the photos predicted as this class, the share that is correct.",
     "recall": "Of the photos of this class, the share that is predicted correctly.",
     "f1": "Precision and recall in one number (harmonic mean): high only when both are high.",
-    "macro": "The mean over the classes: each class counts the same, however many photos it has.",
+    "macro": "The average over the classes. A small class counts as much as a large one.",
     "weighted": "The mean over the photos: a class with more photos counts more.",
     "top-2": "The share of photos whose class is among the two most probable ones.",
     "log loss": "How wrong the probabilities are. Confident mistakes cost most. Lower is better; 0 is perfect.",
