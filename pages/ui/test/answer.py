@@ -6,7 +6,9 @@ from html import escape
 
 import streamlit as st
 
-from pages.ui.app.process import predictor
+from pages.ui.app.process import is_model_loaded, predictor, work_queue
+from pages.ui.app.task_progress import result_of
+from pages.ui.app.tasks import start_model_loading
 from pages.ui.app.words import plain
 from pages.ui.components.live_camera import MAX_BARS
 from transfer_core.inference.predictor import Prediction
@@ -17,10 +19,18 @@ Runs = tuple[TrainingRun, ...]
 
 
 def load_models(runs: Runs) -> None:
-    """Load the models, which takes some seconds the first time, and draw their warnings."""
-    with st.spinner(_("Getting your model ready …")):
-        notices = [notice for run in runs for notice in predictor(run.id).notices]
-    for notice in notices:
+    """Let the queue load the models, which takes some seconds the first time, and draw their warnings.
+
+    Raises:
+        UnfinishedTaskError: If a model is not loaded yet; the progress is drawn.
+    """
+    for run in runs:
+        if not is_model_loaded(run.id):
+            task = start_model_loading(run.id)
+            result_of(task, _("Getting your model ready …"), name="model-loading", has_stop=False)
+            # The queue would keep more models in memory than are needed.
+            work_queue().forget(task)
+    for notice in (notice for run in runs for notice in predictor(run.id).notices):
         st.warning(plain(notice), icon=":material/warning:")
 
 
