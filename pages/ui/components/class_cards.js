@@ -29,6 +29,7 @@ function createCards() {
     let held = null; // the card that is recorded into
     let sentence = "";
     let reading = null; // photos that are read from files
+    let lastRead = Promise.resolve(); // what is dropped meanwhile is read after them
 
     const find = (selector) => camera.find(selector);
 
@@ -191,8 +192,12 @@ function createCards() {
 
     // Photos from files
 
-    const addPhotos = async (card, files) => {
-        if (!files.length || reading) return;
+    const addPhotos = (card, files) => {
+        lastRead = lastRead.then(() => readPhotos(card, files));
+    };
+
+    const readPhotos = async (card, files) => {
+        if (!files.length || !cards.includes(card)) return;
         const tooLarge = files.filter((file) => file.size > camera.data.max_file_bytes).length;
         const photos = files.filter((file) => file.size <= camera.data.max_file_bytes);
         reading = { done: 0, all: photos.length };
@@ -201,6 +206,7 @@ function createCards() {
         let bytes = 0;
         const flush = () => {
             if (batch.length) post({ kind: "photos", class_name: card.name, recording: "", files: batch });
+            if (batch.length) card.isNew = false;
             [batch, bytes] = [[], 0];
         };
         for (const file of photos) {
@@ -215,7 +221,6 @@ function createCards() {
         reading = null;
         flush();
         post({ kind: "end" });
-        card.isNew = false;
         camera.show();
     };
 
