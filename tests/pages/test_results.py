@@ -40,7 +40,7 @@ PAGE = "5_Results"
 
 @pytest.fixture
 def run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> TrainingRun:
-    """A model that knows three colours, checked with twelve pictures."""
+    """A model that knows three colours, validated on twelve photos."""
     halved = dataset.with_split(0.5, seed=1).save()
     return train_once(page_workspace, halved, TrainingConfig(backbone="tiny_random", epochs=30))
 
