@@ -211,7 +211,7 @@ function createCards() {
         };
         for (const file of photos) {
             if (batch.length === BATCH_FILES || (bytes && bytes + file.size > BATCH_BYTES)) flush();
-            const [content, small] = await Promise.all([toBase64(file), smallCopy(file)]);
+            const [content, small] = await Promise.all([toBase64(file).catch(() => ""), smallCopy(file)]);
             if (content) batch.push({ name: file.name, content });
             bytes += file.size;
             reading.done += 1;
@@ -321,13 +321,7 @@ function takeDrops(element, take) {
 }
 
 function thumbnailOf(source, width, height) {
-    const canvas = document.createElement("canvas");
-    const side = Math.min(width, height);
-    canvas.width = canvas.height = THUMBNAIL_SIDE;
-    canvas
-        .getContext("2d")
-        .drawImage(source, (width - side) / 2, (height - side) / 2, side, side, 0, 0, THUMBNAIL_SIDE, THUMBNAIL_SIDE);
-    return canvas.toDataURL("image/jpeg", 0.8);
+    return squareCopy(source, width, height, THUMBNAIL_SIDE).toDataURL("image/jpeg", 0.8);
 }
 
 /** A small square of a photo; empty where the browser cannot show it. */
@@ -340,14 +334,4 @@ async function smallCopy(file) {
     } catch {
         return "";
     }
-}
-
-/** The content of a file; empty if the browser cannot read it. */
-function toBase64(file) {
-    return new Promise((resolve) => {
-        const reader = new FileReader();
-        reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
-        reader.onerror = () => resolve("");
-        reader.readAsDataURL(file);
-    });
 }
