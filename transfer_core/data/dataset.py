@@ -423,7 +423,13 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
                 (one for one in self.images if one.class_name == name), key=lambda one: one.number
             )
             if len(frames) >= LEAST_FRAMES_TO_CUT and all(image.burst for image in frames):
-                end = frames[-(len(frames) // 4) :]
+                # Recordings of one scene form one group: then the shortest is kept whole, so that no photo is
+                # validated by a model that has learned from its own recording.
+                lengths = Counter(image.burst for image in frames)
+                shortest = min(reversed(lengths), key=lengths.__getitem__)
+                end = [image for image in frames if image.burst == shortest]
+                if len(lengths) == 1:
+                    end = frames[-(len(frames) // 4) :]
                 ends |= dict.fromkeys((image.id for image in end), end[0].id)
         images = (replace(image, group=ends.get(image.id, image.group)) for image in self.images)
         return replace(self, images=tuple(images)) if ends else self

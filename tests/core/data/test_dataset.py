@@ -5,8 +5,10 @@ import math
 
 import pytest
 from msgspec import structs
+from PIL import Image
 
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.similarity import fingerprint
 from transfer_core.data.records import ImageRecord, LeftOut, SplitBy
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.workspace import Workspace, new_id
@@ -388,6 +390,15 @@ class TestWaysToSplit:
         sides = {(image.burst, image.split) for image in dataset.images}
         assert len(sides) == 2
         assert dataset.classes_of_one_recording == []
+
+    def test_of_recordings_of_one_scene_the_shortest_is_kept_whole(self, workspace: Workspace) -> None:
+        frames = [structs.replace(one, burst="b1" if one.number < 10 else "b2") for one in records(dog=14)]
+        # One frame of each looks the same, which makes one group of both.
+        scene = fingerprint(Image.radial_gradient("L"))
+        frames[3], frames[12] = (structs.replace(frames[place], fingerprint=scene) for place in (3, 12))
+        dataset = empty_dataset(workspace).with_images(frames, ())
+        assert {image.burst for image in dataset.images_in("validation")} == {"b2"}
+        assert {image.burst for image in dataset.images_in("train")} == {"b1"}
 
     def test_too_short_a_recording_cannot_be_split(self, workspace: Workspace) -> None:
         images = [*records(cat=4), *(structs.replace(image, burst="b1") for image in records(dog=3))]
