@@ -48,8 +48,9 @@ _PAGES = {
     "Layers": ("/Layers", "Layers"),
     "Train": ("/Train", "Train"),
     "Results": ("/Results", "Results"),
-    "Results, mistakes": ("/Results?part=mistakes", "Results"),
+    "Results, classes": ("/Results?part=classes", "Results"),
     "Results, certainty": ("/Results?part=certainty", "Results"),
+    "Results, map": ("/Results?part=map", "Results"),
     "Test": ("/Test", "Test"),
     "Export": ("/Export", "Export"),
     "Compare": ("/Compare", "Compare"),
@@ -255,7 +256,7 @@ def _epochs_a_second(page: Page, run: TrainingRun) -> tuple[float, float]:
     watched, alone = [], []
     for _window in range(_NUM_WINDOWS):
         page.goto(address)
-        page.locator(".st-key-curve-loss").wait_for()
+        page.locator(".st-key-curve-accuracy").wait_for()
         watched.append(_speed(run))
         page.goto("about:blank")
         alone.append(_speed(run))
