@@ -52,6 +52,6 @@ def test_pages_of_a_run_with_a_damaged_file(
         # Without its config a run is left out; any other file costs only what it holds.
         is_known = name != "config.json"
         assert ("Validation photos" in [metric.label for metric in results.metric]) == is_known
-        assert bool(test.file_uploader) == is_known
+        assert bool(test.segmented_control) == is_known
         assert len(compare.dataframe) == is_known
         path.write_bytes(whole)

@@ -20,7 +20,7 @@ from pages.ui.app.session import Session
 from pages.ui.components import live_camera, pasted_photos
 from pages.ui.test import many_photos
 from tests.conftest import MakeImage, TrainOnce, near_duplicate
-from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
+from tests.pages.conftest import HeldTasks, OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.imported_file import ImportedFile
@@ -431,3 +431,17 @@ def test_what_is_pasted_is_kept_once_named_and_bounded(
         send(number)
     assert len(session.pasted) == 20
     assert session.pasted_id == "paste-00000039"
+
+
+def test_page_does_not_wait_for_a_model_that_loads(
+    open_page: OpenPage, trained_run: TrainingRun, held_tasks: HeldTasks
+) -> None:
+    page = open_page("6_Test", run=trained_run.id)
+    assert [found.proto.text for found in page.get("progress")] == ["Getting your model ready …"]
+    assert not page.get("bidi_component") and not page.exception
+    held_tasks.carry_out()
+    page.run()
+    assert sent(page, "live-camera")
+    assert not page.get("progress")
+    page.run()
+    assert not held_tasks, "the model that is loaded was loaded again"

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 import pages.ui.app.process
+import tests.pages.conftest
 from pages.ui.app.steps import Step
-from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
+from tests.conftest import TrainOnce
+from tests.pages.conftest import HALF_WAY, HeldTasks, OpenPage, StagedRuns, button, submit, texts
+from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
@@ -122,6 +125,17 @@ def test_a_training_that_was_cut_off_can_be_started_again(
     assert "Add ten more" not in texts(page)
 
 
+def test_a_cancelled_training_asks_for_no_more_photos(
+    open_page: OpenPage, staged_runs: StagedRuns, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tests.pages.conftest, "HALF_WAY", HALF_WAY[:1])
+    staged_runs.ending = RunEnded(110.0, "stopped", "Stopped before anything was learned.")
+    page = open_page(images=dataset.id, run=ended_run(staged_runs, dataset))
+    assert "Stopped before anything was learned." in texts(page)
+    assert button(page, "Train again").proto.type == "primary"
+    assert "Add ten more" not in texts(page)
+
+
 def test_classes_that_were_recorded_once_are_a_calm_hint(
     open_page: OpenPage, staged_runs: StagedRuns, page_workspace: Workspace, image_folder: Path
 ) -> None:
@@ -186,3 +200,20 @@ def test_a_damaged_run_does_not_hide_the_others(
     page = open_page()
     assert f"config.json of {second} is damaged" in texts(page)
     assert f"open-{first}" in [found.key for found in page.button]
+
+
+def test_a_model_that_loads_keeps_nothing_of_the_page_waiting(
+    open_page: OpenPage,
+    page_workspace: Workspace,
+    dataset: ImageDataset,
+    train_once: TrainOnce,
+    held_tasks: HeldTasks,
+) -> None:
+    run = train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=40))
+    page = open_page(images=dataset.id, run=run.id)
+    assert [found.proto.text for found in page.get("progress")] == ["Getting your model ready …"]
+    assert "Test it further" not in texts(page)
+    assert "Your models" in [found.value for found in page.header]
+    held_tasks.carry_out()
+    page.run()
+    assert "Test it further" in [found.label for found in page.main.get("page_link")]

@@ -1,5 +1,6 @@
 """Decode on all cores, in order, with only a few results in memory at a time."""
 
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +10,9 @@ from typing import BinaryIO, Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+# From the first refusal of a call until the main thread is over.
+_SECONDS_OF_AN_EXIT = 5.0
 
 
 @lru_cache(maxsize=1)
@@ -35,7 +39,7 @@ def map_ahead(
     with ThreadPoolExecutor(num_workers, thread_name_prefix="decode") as pool:
         try:
             for item in items:
-                waiting.append(pool.submit(function, item))
+                waiting.append(_submit(pool, function, item))
                 if len(waiting) > (num_ahead or 2 * num_workers):
                     yield waiting.popleft().result()
             while waiting:
@@ -43,6 +47,23 @@ def map_ahead(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _submit(pool: ThreadPoolExecutor, function: Callable[[Item], Result], item: Item) -> Future[Result]:
+    """Submit a call. While Python exits it takes none: a daemon thread then waits for its end in silence.
+
+    Otherwise a stopped server would log an error and store that its training had failed.
+    """
+    try:
+        return pool.submit(function, item)
+    except RuntimeError:
+        main = threading.main_thread()
+        if threading.current_thread() is not main:
+            main.join(_SECONDS_OF_AN_EXIT)
+        if main.is_alive():
+            raise
+        threading.Event().wait()
+        raise
 
 
 class SharedFile:

@@ -31,6 +31,7 @@ TaskKind = Literal[
     "answers",
     "average heat",
     "explanation",
+    "model loading",
     "download",
     "project saving",
     "project opening",

@@ -340,20 +340,20 @@ def video_task(
     return Task("video", dataset.id, work, is_light=True)
 
 
-def proposals_task(dataset: ImageDataset, run_id: str, predictor: Predictor) -> Task[str]:
+def proposals_task(dataset: ImageDataset, run_id: str, load_predictor: Callable[[], Predictor]) -> Task[str]:
     """Sort the photos that wait beside a dataset by the classes that a model predicts. The result is its id.
 
     Args:
         dataset: The dataset that they wait beside.
         run_id: Of the model.
-        predictor: The model.
+        load_predictor: Returns the model, which may have to be loaded first.
     """
 
     def work(task: Task[str]) -> str:
         def report(num_done: int, num_all: int) -> None:
             _counter(task, num_all)(num_done)
 
-        propose_classes(dataset, run_id, predictor, report)
+        propose_classes(dataset, run_id, load_predictor(), report)
         return run_id
 
     return Task("piles", dataset.id, work, is_light=True)

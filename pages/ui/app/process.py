@@ -32,6 +32,11 @@ _logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_THREAD_SWITCHES = 0.001
 _SECONDS_FOR_THE_FIRST_PAINT = 1.5
+_NUM_MODELS_KEPT = 3
+
+# Id of a run, and the version of its model.
+_ModelKey = tuple[str, tuple[int, ...]]
+_loading = threading.Lock()
 
 
 @st.cache_resource(show_spinner=False)
@@ -78,8 +83,14 @@ def predictor(run_id: str) -> Predictor:
         NotFoundError: If the run has no model.
         WorkspaceError: If a file of it is damaged.
     """
-    loaded = _loaded_predictor(run_id, model_version(run_id))
+    key = run_id, model_version(run_id)
+    loaded = _loaded_predictors().get(key) or _load_predictor(key)
     return loaded.with_rejection(rejection(run_id) if loaded.rejection else None)
+
+
+def is_model_loaded(run_id: str) -> bool:
+    """Whether `predictor` returns at once."""
+    return (run_id, model_version(run_id)) in _loaded_predictors()
 
 
 def model_version(run_id: str) -> tuple[int, ...]:
@@ -111,11 +122,23 @@ def rejection(run_id: str) -> Rejection | None:
     return _read_rejection(run_id, files.rejection_version) if any(files.thresholds_version) else None
 
 
-@st.cache_resource(show_spinner=False, max_entries=3)
-def _loaded_predictor(run_id: str, version: tuple[int, ...]) -> Predictor:
+@st.cache_resource(show_spinner=False)
+def _loaded_predictors() -> dict[_ModelKey, Predictor]:
+    """The models that were loaded last."""
+    return {}
+
+
+def _load_predictor(key: _ModelKey) -> Predictor:
     from transfer_core.inference.predictor import Predictor
 
-    return Predictor.load(workspace().run_dir(run_id))
+    with _loading:
+        kept = _loaded_predictors()
+        # Another thread may have loaded it meanwhile.
+        loaded = kept.get(key) or Predictor.load(workspace().run_dir(key[0]))
+        kept[key] = loaded
+        for other in list(kept)[:-_NUM_MODELS_KEPT]:
+            del kept[other]
+    return loaded
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)

@@ -18,6 +18,7 @@ Result = TypeVar("Result")
 # A result that comes sooner needs no bar, which would flash and then wait for the next tick.
 _SECONDS_WITHOUT_BAR = 0.2
 _STEPS_ANNOUNCED = 10
+_STOP_ICON = ":material/stop_circle:"
 
 
 class UnfinishedTaskError(Exception):
@@ -30,7 +31,7 @@ def show_task(
     *,
     name: str,
     stop: str = "",
-    stop_icon: str = ":material/stop_circle:",
+    stop_icon: str = _STOP_ICON,
 ) -> None:
     """Draw a bar with a button that stops the task, each second until the task is over.
 
@@ -49,20 +50,22 @@ def follow(task: Task[Any], draw: Callable[[], None]) -> None:
     st.fragment(_tick, run_every="1s")(task, draw)
 
 
-def result_of(task: Task[Result], sentence: str, *, name: str) -> Result:
+def result_of(task: Task[Result], sentence: str, *, name: str, has_stop: bool = True) -> Result:
     """Return the result of a task, or draw its progress and end this part of the page.
 
     Args:
         task: Waits, runs or is over.
         sentence: On the bar while the task runs.
         name: Begins the keys of the widgets.
+        has_stop: Whether a button beside the bar stops the task.
 
     Raises:
         UnfinishedTaskError: If there is no result yet, or the person stopped the task.
         Exception: The error of the task, which is then forgotten, so that the next drawing tries again.
     """
     if not task.wait(_SECONDS_WITHOUT_BAR):
-        show_task(task, lambda _progress: sentence, name=name)
+        stop = _("Stop") if has_stop else ""
+        follow(task, partial(show_bar, task, lambda _progress: sentence, name, stop, _STOP_ICON))
         raise UnfinishedTaskError
     if task.error:
         work_queue().forget(task)
@@ -86,17 +89,18 @@ def waiting_words() -> str:
     return _("Starting. A training that is under way goes first.")
 
 
-def announce(text: str) -> None:
-    """Say a text to people who hear the page: a live region that nobody sees.
-
-    A screen reader speaks whenever the text changes, so give a progress in tenths.
-    """
-    st.html(f'<div role="status" class="heard-only">{escape(text)}</div>')
-
-
 def announce_share(stage: str, share: float) -> None:
-    """Announce a stage and how much of the whole is done, in tenths."""
-    announce(f"{stage} {percent(int(share * _STEPS_ANNOUNCED) / _STEPS_ANNOUNCED)}")
+    """Say a stage and how much of the whole is done to people who hear the page: a live region that nobody sees."""
+    st.html(f'<div role="status" class="heard-only">{escape(spoken_share(stage, share))}</div>')
+
+
+def spoken_share(stage: str, share: float) -> str:
+    """Return a stage and how much of the whole is done, such as `"Saving, 80 %"`.
+
+    In tenths, because a screen reader speaks whenever the text changes.
+    """
+    tenths = percent(int(share * _STEPS_ANNOUNCED) / _STEPS_ANNOUNCED)
+    return f"{stage}, {tenths}" if stage else tenths
 
 
 def _tick(task: Task[Any], draw: Callable[[], None]) -> None:
@@ -108,7 +112,7 @@ def _tick(task: Task[Any], draw: Callable[[], None]) -> None:
 def show_bar(
     task: Task[Any], words: Callable[[TaskProgress], str], name: str, stop: str, stop_icon: str
 ) -> None:
-    """Draw the bar of `show_task` once."""
+    """Draw the bar of `show_task` once; without a label there is no button."""
     is_stopping = task.should_stop()
     text = waiting_words() if task.state == "waiting" else words(task.progress)
     if is_stopping:
@@ -116,4 +120,7 @@ def show_bar(
     announce_share("", task.progress.share)
     with st.container(horizontal=True, vertical_alignment="center", key=f"{name}-bar"):
         st.progress(task.progress.share, text=text)
-        st.button(stop, icon=stop_icon, key=f"stop-{name}", disabled=is_stopping, on_click=task.request_stop)
+        if stop:
+            st.button(
+                stop, icon=stop_icon, key=f"stop-{name}", disabled=is_stopping, on_click=task.request_stop
+            )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from pages.ui.app.process import model_version, predictor, work_queue, workspace
 from transfer_core.backbones.backbone import Backbone
@@ -39,6 +40,9 @@ from transfer_core.work.tasks import (
     split_scoring_task,
     video_task,
 )
+
+if TYPE_CHECKING:
+    from transfer_core.inference.predictor import Predictor
 
 
 def start_download(backbone: Backbone) -> None:
@@ -189,6 +193,14 @@ def video_of(dataset_id: str) -> Task[AddedPhotos] | None:
     return work_queue().find("video", dataset_id)
 
 
+def start_model_loading(run_id: str) -> Task[Predictor]:
+    """Load the model of a run, unless that is under way."""
+    version = model_version(run_id)
+    return work_queue().get_or_start(
+        Task("model loading", (run_id, version), lambda _task: predictor(run_id), is_light=True)
+    )
+
+
 def start_video(dataset: ImageDataset, file: BinaryIO, name: str, class_name: str, num_photos: int) -> None:
     """Add frames of a video to a dataset, unless another video is being added to it.
 
@@ -216,6 +228,6 @@ def start_piles(dataset: ImageDataset, run: TrainingRun | None = None, num_piles
         num_piles: By looks; chosen by the photos if not given.
     """
     if run:
-        work_queue().start(proposals_task(dataset, run.id, predictor(run.id)))
+        work_queue().start(proposals_task(dataset, run.id, partial(predictor, run.id)))
     else:
         work_queue().start(piles_task(workspace(), dataset, DEFAULT_BACKBONE, num_piles))

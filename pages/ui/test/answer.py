@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 
 import streamlit as st
 
-from pages.ui.app.process import predictor
+from pages.ui.app.process import is_model_loaded, predictor, work_queue
+from pages.ui.app.task_progress import result_of
+from pages.ui.app.tasks import start_model_loading
 from pages.ui.app.words import plain
 from pages.ui.components.live_camera import MAX_BARS
 from transfer_core.inference.predictor import Prediction
@@ -17,10 +20,18 @@ Runs = tuple[TrainingRun, ...]
 
 
 def load_models(runs: Runs) -> None:
-    """Load the models, which takes some seconds the first time, and draw their warnings."""
-    with st.spinner(_("Getting your model ready …")):
-        notices = [notice for run in runs for notice in predictor(run.id).notices]
-    for notice in notices:
+    """Let the queue load the models, which takes some seconds the first time, and draw their warnings.
+
+    Raises:
+        UnfinishedTaskError: If a model is not loaded yet; the progress is drawn.
+    """
+    for run in runs:
+        if not is_model_loaded(run.id):
+            task = start_model_loading(run.id)
+            result_of(task, _("Getting your model ready …"), name="model-loading", has_stop=False)
+            # The queue would keep more models in memory than are needed.
+            work_queue().forget(task)
+    for notice in (notice for run in runs for notice in predictor(run.id).notices):
         st.warning(plain(notice), icon=":material/warning:")
 
 
@@ -41,20 +52,25 @@ def show_answer(prediction: Prediction) -> None:
     if not prediction.is_known:
         text = _("Too unlike the training photos, or not sure enough. Best guess: {name}.")
         why = f'<p class="answer-why">{escape(text.format(name=prediction.best_guess))}</p>'
-    st.html(
-        f'<div class="answer" role="status"><p class="answer-said">{said}</p>{why}{_bars(prediction)}</div>'
-    )
+    most_probable = list(prediction.probabilities.items())[:MAX_BARS]
+    bars = probability_bars(most_probable, best=prediction.best_guess)
+    st.html(f'<div class="answer" role="status"><p class="answer-said">{said}</p>{why}{bars}</div>')
 
 
-def _bars(prediction: Prediction) -> str:
-    """Return the most probable classes as bars in HTML, with their numbers as text."""
+def probability_bars(probabilities: Iterable[tuple[str, float]], best: str = "") -> str:
+    """Return classes and their probabilities as bars in HTML, with their numbers as text.
+
+    Args:
+        probabilities: Name of each class and its probability, 0-1.
+        best: Name of the class to emphasise.
+    """
     rows = []
-    for name, probability in list(prediction.probabilities.items())[:MAX_BARS]:
-        best = " bars-best" if name == prediction.best_guess else ""
+    for name, probability in probabilities:
+        emphasis = " bars-best" if name == best else ""
         rows.append(
-            f'<span class="bars-name{best}">{escape(name)}</span>'
+            f'<span class="bars-name{emphasis}">{escape(name)}</span>'
             f'<span class="bars-track" aria-hidden="true"><span class="bars-fill" '
-            f'style="display:block;width:{probability:.1%}"></span></span>'
-            f'<span class="bars-number{best}">{percent(probability)}</span>'
+            f'style="width:{probability:.1%}"></span></span>'
+            f'<span class="bars-number{emphasis}">{percent(probability)}</span>'
         )
     return f'<div class="bars">{"".join(rows)}</div>'

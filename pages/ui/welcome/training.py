@@ -34,7 +34,7 @@ def show_training(session: Session) -> None:
     missing = _missing(dataset)
     run = _shown_run(session, dataset)
     snapshot = trainings().snapshot(run.id) if run else RunSnapshot()
-    has_accuracy = snapshot.outcome in ("finished", "stopped")
+    has_accuracy = snapshot.outcome in ("finished", "stopped") and snapshot.best is not None
     is_up_to_date = bool(run and dataset and dataset.has_photos_of(run.dataset_version))
     if st.button(
         _("Train again") if run else _("Train"),

@@ -1,6 +1,8 @@
 """Results are in order and computed a few items ahead."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +10,7 @@ from typing import NoReturn
 
 import pytest
 
+from tests.conftest import ROOT
 from transfer_core.data import parallel
 from transfer_core.data.parallel import map_ahead, num_usable_cores
 
@@ -95,3 +98,31 @@ def test_stopping_early_leaves_no_thread_and_no_work() -> None:
     results.close()
     assert len(done) < 30
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+ENDLESS = """
+import threading
+from transfer_core.data.parallel import map_ahead
+begun = threading.Event()
+
+def read():
+    for _ in map_ahead(lambda number: begun.set(), iter(int, 1)):
+        pass
+
+reading = threading.Thread(target=read, daemon=True)
+reading.start()
+begun.wait()
+
+def keep_exit_waiting():
+    threading.main_thread().join()
+    reading.join(0.3)
+
+threading.Thread(target=keep_exit_waiting).start()
+"""
+
+
+def test_a_program_that_exits_meanwhile_reports_no_error() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDLESS], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
