@@ -20,7 +20,7 @@ def show_layers(session: Session) -> None:
     if session.num_unfrozen_blocks is None:
         session.choose_depth(RECOMMENDED_DEPTH)
         plan = plan.with_unfrozen(RECOMMENDED_DEPTH)
-    link_to_next(Step.TRAIN, _("Next: train"))
+    link_to_next(Step.TRAIN, _("Next: train"), on_click=session.leave_run_of_other_choices)
     st.markdown(
         _("Frozen blocks keep what they know. The others learn from your photos."), help=explain("frozen")
     )

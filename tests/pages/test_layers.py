@@ -11,7 +11,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.components.blocks import show_blocks
+from tests.conftest import TrainOnce
 from tests.pages.conftest import OpenPage, StagedRuns, button, texts
+from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
@@ -118,3 +120,21 @@ def test_from_scratch_reaches_the_run(
     (run_id,) = page_workspace.run_ids()
     config = TrainingRun.load(page_workspace, run_id).config
     assert (config.weights, config.num_unfrozen_blocks) == ("random", 9)
+
+
+def test_other_blocks_than_those_of_the_model_lead_to_a_new_training(
+    open_page: OpenPage,
+    page_workspace: Workspace,
+    dataset: ImageDataset,
+    train_once: TrainOnce,
+    choose: Choose,
+) -> None:
+    run = train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=1))
+    page = open_page("3_Layers", run=run.id, images=dataset.id, model="tiny_random", unfrozen=0)
+    session = page.session_state["session"]
+    session.leave_run_of_other_choices()
+    assert session.run_id == run.id
+    choose(page, "fine-tuned", 1)
+    button(page, "Next: train").click().run()
+    assert session.run_id is None
+    assert (session.picked_run_id, session.num_unfrozen_blocks) == (run.id, 1)

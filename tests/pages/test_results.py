@@ -240,8 +240,9 @@ def test_a_chosen_limit_is_kept_with_the_model_and_the_test_page_obeys(
     test.segmented_control(key="test-way").set_value("photos").run()
     content = make_image("red", seed=901)
     test.file_uploader[0].upload("a.png", content, "image/png").run()
-    assert "### I don't know" in texts(test)
-    assert f"My best guess: {Predictor.load(run.folder).predict(content).best_guess}." in texts(test)
+    (answer,) = [one.proto.body for one in test.get("html") if 'class="answer"' in one.proto.body]
+    assert '<p class="answer-said">I don&#x27;t know</p>' in answer
+    assert f"Best guess: {Predictor.load(run.folder).predict(content).best_guess}." in answer
 
 
 def test_limits_of_one_run_never_reach_another(
@@ -435,7 +436,7 @@ def test_it_is_said_when_all_test_photos_were_seen_in_training(
     for_test = structs.replace(learned, id="f" * 32, split="test", fingerprint=met.fingerprint)
     structs.replace(dataset, images=(*images, for_test)).save()
     page = open_part(open_page, run, "overview")
-    assert "There are no photos to test with that this run has never met." in texts(page)
+    assert "There are no test photos that this model has never seen." in texts(page)
     assert "0 photos are here. 1 more is not counted" in texts(page)
     assert metrics(page).keys().isdisjoint({"Test folder", "Your test photos"})
     button(page, "Remove these photos").click().run()

@@ -132,10 +132,25 @@ def require(session: Session, *steps: Step) -> bool:
     return False
 
 
-def link_to_next(step: Step, label: str) -> None:
-    """Draw the button that leads on to a step, beside the heading of the page. Not to be called in a fragment."""
+def link_to_next(
+    step: Step, label: str, *, is_primary: bool = True, on_click: Callable[[], None] | None = None
+) -> None:
+    """Draw the button that leads on to a step, beside the heading of the page. Not to be called in a fragment.
+
+    Args:
+        step: The step.
+        label: Of the button.
+        is_primary: False while the page has another primary button.
+        on_click: Is called before the step opens.
+    """
     with _beside_heading.get():
-        clicked = st.button(label, type="primary", icon=":material/arrow_forward:", key=f"next-{step.name}")
+        clicked = st.button(
+            label,
+            type="primary" if is_primary else "secondary",
+            icon=":material/arrow_forward:",
+            key=f"next-{step.name}",
+            on_click=on_click,
+        )
     if clicked:
         st.switch_page(step.page)
 

@@ -202,6 +202,13 @@ class Session:
         self.has_own_choices = True
         self.num_forms += 1
 
+    def leave_run_of_other_choices(self) -> None:
+        """Open the form on the Train page if the choices differ from those of the finished run that it shows."""
+        if self.run_id and not self.is_in_training and not self._has_choices_of_its_run():
+            self.picked_run_id = self.picked_run_id or self.run_id
+            self.run_id = None
+            self.num_forms += 1
+
     def look_at(self, run_id: str) -> None:
         """Show a run that has a model on every page.
 
@@ -241,8 +248,9 @@ class Session:
         if self.run_id is None:
             return self.backbone_name is None and self.dataset_id is None
         run = TrainingRun.load(workspace(), self.run_id)
-        chosen = (self.dataset_id, self.backbone_name, self.num_unfrozen_blocks)
-        return chosen == (run.dataset_id, run.config.backbone, run.config.num_unfrozen_blocks)
+        chosen = (self.dataset_id, self.backbone_name, self.num_unfrozen_blocks, self.is_from_scratch)
+        trained = (run.dataset_id, run.config.backbone, run.config.num_unfrozen_blocks)
+        return chosen == (*trained, run.config.weights == "random")
 
     def choose_dataset(self, dataset_id: str | None) -> None:
         """Choose other photos, or none; the model of the earlier ones is no longer shown."""

@@ -41,7 +41,9 @@ def show_sidebar(session: Session, current: Step | None) -> None:
         st.caption(_("More"))
         for page, label, icon in _more_pages():
             st.page_link(page, label=label, icon=icon, query_params=session.query())
-        if trainings().running:
+        running = trainings().running
+        # The Train page shows its own run larger, and is drawn more often.
+        if running and not (current is Step.TRAIN and session.run_id == running.id):
             st.divider()
             st.fragment(_show_running_training, run_every="2s")(session, current)
 

@@ -57,7 +57,7 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None, *, is_fol
             "chosen": session.dataset_id,
             "is_folded": is_folded,
             # Beside photos that are there the way on is the primary button.
-            "is_primary": session.dataset_id is None,
+            "is_primary": session.dataset_id is None or session.is_adding,
             "max_files": limits().files,
             "max_file_bytes": limits().file_bytes,
             "table_endings": TABLE_ENDINGS,

@@ -52,9 +52,9 @@ def _show_actions(session: Session, dataset: ImageDataset, problems: Sequence[Pr
     st.button(label, icon=icon, key="add-or-replace", on_click=change)
     if len(dataset.class_names) > 1 and not must_be_fixed(problems):
         if session.backbone_name:
-            link_to_next(Step.LAYERS, _("Next: layers"))
+            link_to_next(Step.LAYERS, _("Next: layers"), is_primary=not session.is_adding)
         else:
-            link_to_next(Step.MODEL, _("Next: model"))
+            link_to_next(Step.MODEL, _("Next: model"), is_primary=not session.is_adding)
 
 
 def counted_words(dataset: ImageDataset) -> str:

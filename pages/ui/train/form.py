@@ -39,11 +39,11 @@ def show_train_form(session: Session) -> None:
             plan = careful
         recommended = recommendation(dataset.id, dataset.version, plan.backbone.name)
         session.config = with_depth(recommended.config, plan)
-        reasons = recommended.reasons
+        title, reasons = _("Recommended"), recommended.reasons
         if plan.is_from_scratch or plan.num_unfrozen_blocks != recommended.config.num_unfrozen_blocks:
             # The first of them is about the depth.
-            reasons = [_("Using your choice from Layers."), *reasons[1:]]
-        _show_summary(_("Recommended"), plan, dataset, reasons)
+            title, reasons = _("Your choice"), [_("Using your choice from Layers."), *reasons[1:]]
+        _show_summary(title, plan, dataset, reasons)
     start = st.container()
     photos = photos_at(dataset, session.config, RunSnapshot(), NUM_PHOTOS_READ)
     show_photo_strip(
