@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 30_000  # milliseconds until a click counts as lost
 _MAX_PAUSE = 1.2  # seconds between two clicks; the pages rerun every second or faster
+_CAMERA = "Camera"  # the one click after which a camera is on
 _COLORS = {"blue": (30, 60, 200), "green": (40, 170, 60), "red": (210, 40, 40)}
 _BACKBONE = "tiny_random"
 _BROWSER_ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
@@ -96,7 +97,10 @@ def main(num_clicks: int, num_burners: int, seed: int, browser: str) -> None:
         model, training = _runs(workspace, Path(scratch))
         chromium = playwright.chromium.launch(executable_path=browser, args=_BROWSER_ARGUMENTS)
         with app_server(workspace) as url, _busy(num_burners):
-            page = chromium.new_context(base_url=url, viewport={"width": 1280, "height": 900}).new_page()
+            context = chromium.new_context(
+                base_url=url, viewport={"width": 1280, "height": 900}, permissions=["camera"]
+            )
+            page = context.new_page()
             page.set_default_timeout(_TIMEOUT)
             page.add_init_script(_KEEP_TRACKS)
             _resume(page, training)
@@ -148,9 +152,8 @@ def _places(
     def main_text(text: str) -> Locator:
         return page.locator("[data-testid=stMain]").get_by_text(text, exact=True).first
 
-    def switch_on() -> None:
-        button("Switch the camera on").click()
-        page.locator(".st-key-live-camera .said").wait_for()
+    def way(name: str) -> Locator:
+        return page.get_by_role("radio", name=name, exact=True)
 
     def press(locator: Locator) -> Callable[[], None]:
         return lambda: locator.click(no_wait_after=True)
@@ -159,10 +162,10 @@ def _places(
         return press(page.locator("[data-testid=stSidebar]").get_by_role("link", name=name))
 
     show_live = Click(
-        "Live camera",
-        press(page.get_by_text("Live camera", exact=True)),
-        lambda: button("Switch the camera on"),
-        switch_on,
+        _CAMERA,
+        press(way("Camera")),
+        lambda: button("Switch the camera off"),
+        lambda: page.locator(".st-key-live-camera .said").first.wait_for(),
     )
     drop = page.get_by_text("Paste a photo")
     test_address = f"/Test?run={training.id}&pick={model.id}"
@@ -175,7 +178,7 @@ def _places(
         (
             "live camera, another view",
             test_address,
-            (show_live, Click("Photos", press(page.get_by_text("Photos", exact=True)), lambda: drop)),
+            (show_live, Click("Photos", press(way("Photos")), lambda: drop)),
         ),
         (
             "live camera, another page",
@@ -183,7 +186,7 @@ def _places(
             (
                 show_live,
                 Click("Learn", link("Learn"), lambda: heading("Learn")),
-                Click("Test", link("6 · Test"), lambda: main_text("Live camera")),
+                Click("Test", link("6 · Test"), lambda: way("Camera")),
             ),
         ),
         (
@@ -214,12 +217,12 @@ def _places(
             "the sidebar's button",
             learn_address,
             (
-                Click("Look at it", press(button("Look at it")), lambda: main_text("Left in all")),
+                Click("Show it", press(button("Show it")), lambda: main_text("Time left")),
                 Click("Compare", link("Compare"), lambda: main_text("Try several depths")),
                 Click(
                     "Try several depths",
-                    press(page.get_by_text("Try several depths")),
-                    lambda: heading("Begin"),
+                    press(way("Try several depths")),
+                    lambda: heading("Try several depths"),
                     # The button needs a page whose run is not the one in training.
                     lambda: _open(page, learn_address),
                 ),
@@ -242,7 +245,7 @@ def _click_often(
         try:
             step.press()
             step.effect().wait_for()
-            if step.name != "Live camera":
+            if step.name != _CAMERA:
                 page.wait_for_function(_CAMERA_IS_OFF)
             step.prepare()
         except Error:

@@ -161,7 +161,7 @@ def test_before_anything_happened() -> None:
     assert snapshot.best is None
     assert snapshot.images_per_second is None
     assert snapshot.seconds_left is None
-    assert (snapshot.phase_share, snapshot.phase_seconds, snapshot.seconds) == (0.0, 0.0, 0.0)
+    assert (snapshot.step, snapshot.phase_seconds, snapshot.seconds) == (0, 0.0, 0.0)
 
 
 def test_the_start_is_kept() -> None:
@@ -196,7 +196,7 @@ def test_the_first_guess_is_that_of_the_chosen_head() -> None:
 def test_while_frozen_layers_look_at_the_images() -> None:
     snapshot = snapshot_of(STORY[:3])
     assert snapshot.phase == "features"
-    assert snapshot.phase_share == 0.4
+    assert snapshot.step / snapshot.num_steps == 0.4
     assert snapshot.phase_seconds == 2.0
     assert snapshot.images_per_second == 20.0
 
@@ -204,7 +204,6 @@ def test_while_frozen_layers_look_at_the_images() -> None:
 def test_a_phase_begins_at_nothing() -> None:
     snapshot = snapshot_of(STORY[:5])
     assert (snapshot.phase, snapshot.num_steps, snapshot.step, snapshot.num_images) == ("head", 6, 0, 0)
-    assert snapshot.phase_share == 0.0
     assert snapshot.images_per_second is None
     assert snapshot.seconds_left is None
 
@@ -212,7 +211,7 @@ def test_a_phase_begins_at_nothing() -> None:
 def test_in_the_middle_of_an_epoch() -> None:
     snapshot = snapshot_of(STORY[:7])
     assert (snapshot.epoch, snapshot.batch_loss, snapshot.batch_accuracy) == (1, 1.2, 0.5)
-    assert snapshot.phase_share == 0.5
+    assert snapshot.step / snapshot.num_steps == 0.5
     assert snapshot.images_per_second == 40.0
 
 
@@ -226,12 +225,6 @@ def test_at_the_end() -> None:
 
 def test_seconds_run_while_the_training_runs() -> None:
     assert snapshot_of(STORY[:7]).seconds == 8.0
-
-
-def test_a_share_is_never_above_one() -> None:
-    events = [PhaseStarted(0.0, "head", 2), BatchEnded(1.0, 1, 5, 0.1, 1.0, 9)]
-    snapshot = snapshot_of(events)
-    assert snapshot.phase_share == 1.0
 
 
 def test_a_clock_that_was_set_back_gives_no_negative_times() -> None:
@@ -338,7 +331,7 @@ class TestResumed:
         ]
         snapshot = snapshot_of([*self.RESUMED, *again])
         assert [epoch.epoch for epoch in snapshot.epochs] == [1, 2]
-        assert (snapshot.step, snapshot.phase_share) == (6, 1.0)
+        assert (snapshot.step, snapshot.num_steps) == (6, 6)
 
     def test_rates_count_only_what_was_done_since(self) -> None:
         again = [PhaseStarted(500.0, "head", 9, first_step=3), BatchEnded(504.0, 2, 5, 0.8, 0.75, 64, 0.8)]

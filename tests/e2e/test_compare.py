@@ -36,7 +36,7 @@ def test_a_lesson_leads_to_where_the_model_looks_and_to_the_map(
 ) -> None:
     page = person(f"/Learn?run={runs[1].id}")
     lesson = page.locator(".st-key-lesson-shortcuts")
-    lesson.get_by_role("button", name="See it in your run").click()
+    lesson.get_by_role("button", name="See where your model looks").click()
     expect(heading(page, "5 · Results")).to_be_visible()
     heat = page.locator("img.heat")
     expect(heat).to_have_css("opacity", "0.7")

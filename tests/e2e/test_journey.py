@@ -26,12 +26,12 @@ pytestmark = pytest.mark.browser
 
 Person = Callable[..., Page]
 NUM_KEPT_ASIDE = 1
-NUM_PHOTOS = 40  # of a class, with those kept aside
+NUM_PHOTOS = 40  # of a class, test photos included
 
 
 @pytest.fixture
 def photos(tmp_path: Path, make_image: MakeImage) -> tuple[Path, dict[Path, str]]:
-    """A folder of labelled photos, and some of each class that are kept aside to test with.
+    """A folder of labelled photos, and some of each class to test with.
 
     Real photos where they are available. Otherwise pictures of one colour a class, which no rounding of a processor
     makes alike: of the drawings that ship with the app the model is hardly sure.

@@ -42,10 +42,10 @@ def test_search_filter_and_details_of_a_model_that_is_not_here(person: Person) -
         expect(details.get_by_text(words).first).to_be_visible()
     # The address of this server's downloads leads nowhere: an error is shown, and no file counts as the weights.
     details.get_by_role("button", name=re.compile("Download")).click()
-    expect(page.get_by_text("use a model that works offline")).to_be_visible()
+    expect(page.get_by_text("Choose a model that works offline")).to_be_visible()
     expect(details).to_be_hidden()
     page.get_by_role("button", name="Dismiss").click()
-    expect(page.get_by_text("use a model that works offline")).to_be_hidden()
+    expect(page.get_by_text("Choose a model that works offline")).to_be_hidden()
 
 
 def test_two_models_try_the_images_and_the_better_one_is_taken(

@@ -370,4 +370,4 @@ def test_a_clipboard_that_may_not_be_read_is_explained(person: Person, run: Trai
         "navigator.clipboard.read = async () => { throw new DOMException('', 'NotAllowedError'); };",
     )
     page.get_by_role("button", name="Paste a photo").click()
-    expect(page.get_by_role("alert").filter(has_text="Press Ctrl+V (⌘V on a Mac) instead")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="Press Ctrl+V (Cmd+V on a Mac) instead")).to_be_visible()

@@ -19,6 +19,13 @@ pytestmark = pytest.mark.browser
 Person = Callable[..., Page]
 
 TITLE = "Teach a computer to see what you see"
+SLOW_READING = """() => {
+    const read = window.createImageBitmap.bind(window);
+    window.createImageBitmap = async (file) => {
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        return read(file);
+    };
+}"""
 
 
 def train_button(page: Page, name: str = "Train") -> Locator:
@@ -107,6 +114,23 @@ def test_own_photos_train_a_model_and_some_more_train_it_again(
     settle(page)
     assert len(server.workspace.run_ids()) == 2
     assert heading(page, TITLE).is_visible()
+
+
+def test_photos_chosen_while_others_are_read_are_read_after_them(
+    server: Server, person: Person, photos: dict[str, list[Path]]
+) -> None:
+    page = person()
+    call_class(page, 0, "red")
+    call_class(page, 1, "blue")
+    page.evaluate(SLOW_READING)
+    for name in ("red", "blue"):
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name=f"Add photos: {name}").click()
+        chooser.value.set_files(photos[name])
+    for name in ("red", "blue"):
+        expect(page.get_by_role("img", name=f"6 photos of {name}")).to_be_visible()
+    settle(page)
+    assert the_dataset(server).counts() == {"blue": 6, "red": 6}
 
 
 def test_classes_are_named_added_deleted_and_brought_back(

@@ -25,7 +25,7 @@ Person = Callable[..., Page]
 
 @pytest.fixture
 def run(server: Server, image_folder: Path, train_once: TrainOnce) -> TrainingRun:
-    """A model that was checked with twelve pictures, one of which carries a wrong label."""
+    """A model with twelve validation photos, one of which has a wrong label."""
     dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
     dataset = dataset.with_split(0.5, seed=1)
     wrong = next(image for image in dataset.images_in("validation") if image.class_name == "red")
@@ -127,7 +127,7 @@ def test_photos_are_picked_with_arrow_keys_on_the_map_and_beside_the_explanation
     page.get_by_role("radio", name="Why").click()
     thumbnails = page.get_by_role("group", name="Pick a photo").get_by_role("radio")
     expect(thumbnails).to_have_count(12)
-    # The map is gone as soon as another part is open.
+    # The map is removed as soon as another part is open.
     expect(photos).to_have_count(0)
     before = page.locator(".st-key-heat figcaption").inner_text()
     thumbnails.first.focus()

@@ -48,7 +48,7 @@ def test_one_photo_is_explained_for_any_class(open_page: OpenPage, trained_run: 
     other = next(name for name in trained_run.class_names if name not in str(class_name.value))
     class_name.set_value(other).run()
     (second,) = sent(page, "heat")["pictures"]
-    assert second["title"] == f"Warm colours speak for {other}" and second["heat"] != first["heat"]
+    assert second["title"] == f"Warm colours support {other}" and second["heat"] != first["heat"]
 
 
 def test_all_photos_of_a_class_are_averaged_with_a_sentence(

@@ -108,9 +108,9 @@ def test_the_web_page_says_what_it_downloads(
 ) -> None:
     page = open_page(PAGE, run=run.id)
     assert "downloads ONNX Runtime Web (33 MB), once." in texts(page)
-    (told,) = [found for found in page.caption if "downloads ONNX Runtime Web" in found.value]
-    assert f"`{ONNX_RUNTIME_WEB.archive}` on another computer from {ONNX_RUNTIME_WEB.address}" in told.help
-    assert f"`{page_workspace.runtimes_dir}`" in told.help
+    (caption,) = [found for found in page.caption if "downloads ONNX Runtime Web" in found.value]
+    assert f"`{ONNX_RUNTIME_WEB.archive}` on another computer from {ONNX_RUNTIME_WEB.address}" in caption.help
+    assert f"`{page_workspace.runtimes_dir}`" in caption.help
     (page_workspace.runtimes_dir / ONNX_RUNTIME_WEB.archive).write_bytes(b"put here by hand")
     assert "downloads ONNX Runtime Web" not in texts(open_page(PAGE, run=run.id))
 

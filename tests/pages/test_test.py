@@ -224,7 +224,7 @@ def test_an_archive_becomes_a_table_the_least_sure_first(
     for row in rows.to_dict("records"):
         found = expected[row["file"]]
         assert (row["answer"], row["guess"]) == (found.class_name, found.class_name)
-        assert row["certainty"] == pytest.approx(found.probability, abs=1e-5)
+        assert row["certainty"] == pytest.approx(100 * found.probability, abs=1e-3)
         assert row["photo"].startswith("data:image/jpeg;base64,")
     assert "**6 photos**: 3 " in texts(page)
     assert [found.label for found in page.expander] == ["1 file was left out"]

@@ -29,7 +29,7 @@ _NAMES = {
 }
 _HELP = {
     "backbone": "Pretrained network; the command backbones lists them. Or the id of a run to build on.",
-    "num_unfrozen_blocks": "Blocks to fine-tune, counted from the end.",
+    "num_unfrozen_blocks": "How many of the last blocks to fine-tune.",
     "unfrozen_layers": "A single layer to fine-tune; may be given several times.",
     "epochs": "Times the new layer sees every training image.",
     "fine_tune_epochs": "Times the unfrozen blocks see them afterwards; never more than the epochs by default.",

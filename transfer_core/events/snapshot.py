@@ -133,11 +133,6 @@ class RunSnapshot:
         return max((self.updated_at or 0.0) - self.phase_started_at - idle, 0.0)
 
     @property
-    def phase_share(self) -> float:
-        """How much of the present phase is done, 0-1."""
-        return min(self.step / self.num_steps, 1.0) if self.num_steps else 0.0
-
-    @property
     def images_per_second(self) -> float | None:
         """Rate of the present phase, or None before it can be estimated."""
         seconds = self.phase_seconds_at_step

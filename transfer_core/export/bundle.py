@@ -192,7 +192,9 @@ def _write_bundle(
     photos = _scored_photos(run, dataset, predictor) if export_format.variants else []
     if photos:
         on_step(EXPORT_STAGES[1])
-    parities = tuple(compare(folder, variant, photos) for variant in export_format.variants)
+    parities = tuple(
+        compare(folder, variant, photos, predictor.rejection) for variant in export_format.variants
+    )
     write_json(folder / _FACTS_FILE, _parity_facts(export_format, parities))
     card = model_card(run, dataset, parities, export_format)
     (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")

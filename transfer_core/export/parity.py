@@ -13,11 +13,12 @@ from typing import Any
 from transfer_core.errors import ExportError
 from transfer_core.export.formats import Variant
 from transfer_core.inference.predictor import Prediction
+from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _
 
 MAX_IMAGES = 100
-# Of all formats alike: an exported model answers like the app's if at most one photo in twenty gets another answer.
-# A single one may always differ, since its probabilities or its familiarity can lie on the border.
+# Of all formats alike: an exported model answers like the app's if at most one photo in twenty, or a single one, gets
+# another answer, and only photos whose answer in the app was about to change: rounding decides about those.
 MIN_SAME = 0.95
 _TIMEOUT = 900  # seconds; a large model takes about a second per photo on a slow machine
 _MAX_ERROR_LINES = 5
@@ -37,8 +38,8 @@ class Parity:
         max_difference: Largest difference of a probability, 0-1.
         limit: Largest accepted difference of a probability, 0-1.
         differing: Names of the photos with another predicted class.
-        is_passed: Whether classes and rejections are the app's by the rule of `MIN_SAME`, and no probability differs by
-            more than `limit`.
+        is_passed: Whether no probability differs by more than `limit`, and classes and rejections are the app's by the
+            rule of `MIN_SAME`: another class needs two top classes closer than `limit`, another rejection a threshold.
     """
 
     variant: str
@@ -89,31 +90,39 @@ class ScoredPhoto:
     prediction: Prediction
 
 
-def compare(folder: Path, variant: Variant, photos: Sequence[ScoredPhoto]) -> Parity:
+def compare(
+    folder: Path, variant: Variant, photos: Sequence[ScoredPhoto], rejection: Rejection | None = None
+) -> Parity:
     """Run the bundle's own `predict.py` in a fresh process and compare its predictions with the app's.
 
     Args:
         folder: The unpacked bundle.
         variant: Model file to compare.
         photos: Photos to predict; without any, the result is not passed.
+        rejection: The app's, with which it predicted.
 
     Raises:
         ExportError: If the bundle does not run, or takes longer than 15 minutes.
     """
     answers = _answers(folder, variant.file, [photo.path for photo in photos]) if photos else []
     differences, differing, num_right, num_same_refusals = [0.0], [], 0, 0
+    limit, are_close = variant.max_difference, True
     for photo, answer in zip(photos, answers, strict=True):
         scores = answer["probabilities"]
         expected = photo.prediction.probabilities
         differences.append(max(abs(scores[name] - expected[name]) for name in expected))
         num_right += answer["best_guess"] == photo.class_name
-        num_same_refusals += (answer["class_name"] is not None) == photo.prediction.is_known
+        if (answer["class_name"] is not None) == photo.prediction.is_known:
+            num_same_refusals += 1
+        else:
+            are_close &= _is_near_threshold(photo.prediction, rejection, limit)
         if answer["best_guess"] != photo.prediction.best_guess:
             differing.append(photo.name)
+            are_close &= _lead(photo.prediction) < limit
     num_same = len(photos) - len(differing)
     num_needed = min(MIN_SAME * len(photos), len(photos) - 1)
     is_within_tolerance = (
-        max(differences) <= variant.max_difference and min(num_same, num_same_refusals) >= num_needed
+        max(differences) <= limit and min(num_same, num_same_refusals) >= num_needed and are_close
     )
     return Parity(
         variant.name,
@@ -123,7 +132,7 @@ def compare(folder: Path, variant: Variant, photos: Sequence[ScoredPhoto]) -> Pa
         num_right,
         num_same_refusals,
         max(differences),
-        variant.max_difference,
+        limit,
         tuple(differing),
         bool(photos) and is_within_tolerance,
     )
@@ -146,6 +155,21 @@ def verdict(parities: Sequence[Parity]) -> str:
     return _("Answers like your model on {lowest} to {highest} of {count} photos.").format(
         lowest=counts[0], highest=counts[-1], count=num_images
     )
+
+
+def _lead(prediction: Prediction) -> float:
+    """Return by how much the most probable class is ahead of the second, 0-1."""
+    first, second = sorted(prediction.scores)[:-3:-1]
+    return first - second
+
+
+def _is_near_threshold(prediction: Prediction, rejection: Rejection | None, limit: float) -> bool:
+    if rejection is None:
+        return False
+    values = [(prediction.probability, rejection.min_probability)]
+    if prediction.familiarity is not None:
+        values.append((prediction.familiarity, rejection.min_familiarity))
+    return any(abs(value - threshold) < limit for value, threshold in values)
 
 
 def _answers(folder: Path, model_file: str, paths: Sequence[Path]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,7 +88,7 @@ def _opened(bundle: Path) -> Iterator[tuple[zipfile.ZipFile, zipfile.ZipInfo]]:
             if not pages:
                 raise NotFoundError(missing)
             yield archive, pages[0]
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
         raise NotFoundError(missing) from error
 
 

@@ -1,4 +1,4 @@
-"""Labelled photos that a run has never met: those that a ready-made set keeps aside, and test photos."""
+"""Labelled photos that a run was neither trained nor validated on: test photos, also those of a ready-made set."""
 
 from __future__ import annotations
 

@@ -94,8 +94,8 @@ def depth_advice(plan: FreezePlan, num_train_images: int) -> DepthAdvice:
     count = num_train_images
     if plan.num_unfrozen_blocks > most:
         text = plural(
-            "With {count} training photo, so many blocks can memorize it.",
-            "With {count} training photos, so many blocks can memorize them.",
+            "With only {count} training photo, learning blocks may just memorize it.",
+            "With only {count} training photos, learning blocks may just memorize them.",
             count,
         )
         return DepthAdvice(False, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 
 from pages.ui.app.process import workspace
 from pages.ui.app.words import distinct_labels
@@ -38,5 +39,6 @@ def describe_dataset(dataset: ImageDataset) -> str:
 
 
 def id_date(identifier: str) -> str:
-    """Return the date with which the id of a dataset or a run begins, such as `"2026-11-28"`."""
-    return f"{identifier[:4]}-{identifier[4:6]}-{identifier[6:8]}"
+    """Return the date with which the id of a dataset or a run begins, such as `"28 Nov 2026"`."""
+    day = datetime.strptime(identifier[:8], "%Y%m%d")
+    return f"{day.day} {day:%b %Y}"

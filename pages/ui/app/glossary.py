@@ -5,7 +5,7 @@ from transfer_core.language import _
 # In English here; put into the language of the person when shown.
 _EXPLANATIONS = {
     "pretrained": (
-        "A model that has already learned to see from a million photos. Your few photos only teach it your "
+        "A model that has already seen a million photos. Your few photos only teach it your "
         "own classes. This is called transfer learning."
     ),
     "licence": "What the makers of the weights allow you to do with them. It matters when you publish or sell.",
@@ -15,10 +15,6 @@ _EXPLANATIONS = {
         "some and predicts the others. This is repeated up to five times (cross-validation)."
     ),
     "trade-off": "The fastest model whose accuracy is within one standard error of the best.",
-    "parity": (
-        "A new program loads the exported model and predicts the same photos. Smaller versions round their "
-        "values. So a few answers may change: they are counted here."
-    ),
     "distillation": (
         "A large model teaches a small one, also with its doubts (knowledge distillation, Hinton and others, "
         "2015). Both are measured on the same test photos."
@@ -30,12 +26,10 @@ _EXPLANATIONS = {
     "parameters": "The numbers in a network that training sets. With more of them it can tell finer things apart.",
     "input size": "Every photo is resized to a square of this many pixels.",
     "imagenet accuracy": "How often it names the right one of 1,000 things (ImageNet), as its authors report.",
-    "block": "A group of layers that belong together. The first find edges and colours, the last whole things.",
     "frozen": (
         "Frozen layers do not change in training. Each photo goes through them only once, so training is "
         "quick."
     ),
-    "trainable": "The values that change while the model learns from your photos.",
     "fine-tuning": (
         "Some blocks of the pretrained model learn too, in small steps. It can help with many or unusual "
         "photos, and takes longer. BatchNormalization layers keep their statistics, which few photos would "
@@ -177,8 +171,6 @@ _EXPLANATIONS = {
     "precision": "Of the photos predicted as this class, the share that is correct.",
     "recall": "Of the photos of this class, the share that is predicted correctly.",
     "f1": "Precision and recall in one number (harmonic mean): high only when both are high.",
-    "macro": "The mean over the classes: each class counts the same, however many photos it has.",
-    "weighted": "The mean over the photos: a class with more photos counts more.",
     "top-2": "The share of photos whose class is among the two most probable ones.",
     "log loss": "How wrong the probabilities are. Confident mistakes cost most. Lower is better; 0 is perfect.",
     "roc": (

@@ -89,17 +89,18 @@ def waiting_words() -> str:
     return _("Starting. A training that is under way goes first.")
 
 
-def announce(text: str) -> None:
-    """Say a text to people who hear the page: a live region that nobody sees.
-
-    A screen reader speaks whenever the text changes, so give a progress in tenths.
-    """
-    st.html(f'<div role="status" class="heard-only">{escape(text)}</div>')
-
-
 def announce_share(stage: str, share: float) -> None:
-    """Announce a stage and how much of the whole is done, in tenths."""
-    announce(f"{stage} {percent(int(share * _STEPS_ANNOUNCED) / _STEPS_ANNOUNCED)}")
+    """Say a stage and how much of the whole is done to people who hear the page: a live region that nobody sees."""
+    st.html(f'<div role="status" class="heard-only">{escape(spoken_share(stage, share))}</div>')
+
+
+def spoken_share(stage: str, share: float) -> str:
+    """Return a stage and how much of the whole is done, such as `"Saving, 80 %"`.
+
+    In tenths, because a screen reader speaks whenever the text changes.
+    """
+    tenths = percent(int(share * _STEPS_ANNOUNCED) / _STEPS_ANNOUNCED)
+    return f"{stage}, {tenths}" if stage else tenths
 
 
 def _tick(task: Task[Any], draw: Callable[[], None]) -> None:

@@ -263,4 +263,4 @@ def _is_active(sweep: Sweep) -> bool:
 
 def _describe(sweep: Sweep) -> str:
     run = sweep.runs[0]
-    return f"{run.dataset_name} · {run_backbone_title(run)} · {run.created_at:%Y-%m-%d %H:%M}"
+    return f"{run.dataset_name} · {run_backbone_title(run)} · {run.created_at.day} {run.created_at:%b, %H:%M}"

@@ -196,7 +196,7 @@ def _columns() -> dict[str, ColumnConfig]:
         "learns": config.TextColumn(_("Trainable"), width=200),
         "network": config.TextColumn(_("Pretrained model"), width=140),
         "seconds": config.NumberColumn(_("Time"), format="%d s", width=70),
-        "begun": config.DatetimeColumn(_("Started"), format="YYYY-MM-DD HH:mm", width=130),
+        "begun": config.DatetimeColumn(_("Started"), format="D MMM YYYY, HH:mm", width=150),
         "note": config.TextColumn(_("Note"), max_chars=MAX_NOTE_LENGTH, width=260),
     }
 

@@ -29,6 +29,7 @@ function createCards() {
     let held = null; // the card that is recorded into
     let sentence = "";
     let reading = null; // photos that are read from files
+    let lastRead = Promise.resolve(); // what is dropped meanwhile is read after them
 
     const find = (selector) => camera.find(selector);
 
@@ -191,8 +192,12 @@ function createCards() {
 
     // Photos from files
 
-    const addPhotos = async (card, files) => {
-        if (!files.length || reading) return;
+    const addPhotos = (card, files) => {
+        lastRead = lastRead.then(() => readPhotos(card, files));
+    };
+
+    const readPhotos = async (card, files) => {
+        if (!files.length || !cards.includes(card)) return;
         const tooLarge = files.filter((file) => file.size > camera.data.max_file_bytes).length;
         const photos = files.filter((file) => file.size <= camera.data.max_file_bytes);
         reading = { done: 0, all: photos.length };
@@ -201,11 +206,12 @@ function createCards() {
         let bytes = 0;
         const flush = () => {
             if (batch.length) post({ kind: "photos", class_name: card.name, recording: "", files: batch });
+            if (batch.length) card.isNew = false;
             [batch, bytes] = [[], 0];
         };
         for (const file of photos) {
             if (batch.length === BATCH_FILES || (bytes && bytes + file.size > BATCH_BYTES)) flush();
-            const [content, small] = await Promise.all([toBase64(file), smallCopy(file)]);
+            const [content, small] = await Promise.all([toBase64(file).catch(() => ""), smallCopy(file)]);
             if (content) batch.push({ name: file.name, content });
             bytes += file.size;
             reading.done += 1;
@@ -215,7 +221,6 @@ function createCards() {
         reading = null;
         flush();
         post({ kind: "end" });
-        card.isNew = false;
         camera.show();
     };
 
@@ -316,13 +321,7 @@ function takeDrops(element, take) {
 }
 
 function thumbnailOf(source, width, height) {
-    const canvas = document.createElement("canvas");
-    const side = Math.min(width, height);
-    canvas.width = canvas.height = THUMBNAIL_SIDE;
-    canvas
-        .getContext("2d")
-        .drawImage(source, (width - side) / 2, (height - side) / 2, side, side, 0, 0, THUMBNAIL_SIDE, THUMBNAIL_SIDE);
-    return canvas.toDataURL("image/jpeg", 0.8);
+    return squareCopy(source, width, height, THUMBNAIL_SIDE).toDataURL("image/jpeg", 0.8);
 }
 
 /** A small square of a photo; empty where the browser cannot show it. */
@@ -335,14 +334,4 @@ async function smallCopy(file) {
     } catch {
         return "";
     }
-}
-
-/** The content of a file; empty if the browser cannot read it. */
-function toBase64(file) {
-    return new Promise((resolve) => {
-        const reader = new FileReader();
-        reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
-        reader.onerror = () => resolve("");
-        reader.readAsDataURL(file);
-    });
 }

@@ -16,7 +16,7 @@ from pages.ui.app.pictures import thumbnails
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, write_address
 from pages.ui.components.camera import camera_component, camera_words
-from pages.ui.components.component import sent_message
+from pages.ui.components.component import is_browser_id, sent_message
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files, create_dataset
 from transfer_core.data.limits import limits
@@ -119,16 +119,18 @@ def _act(session: Session, messages: CardMessages, message: dict[str, Any]) -> N
 
 def _add_photos(session: Session, message: dict[str, Any]) -> None:
     """Add photos to a class; those of one press of the button are one recording."""
-    class_name = clean_name(message["class_name"])
+    class_name, recording = clean_name(message["class_name"]), message["recording"]
     if not class_name:
         raise IngestError(_("The class needs a name."))
+    if recording and not is_browser_id(recording):
+        raise InvalidConfigError(_("The browser asked for something unknown. Load the page again."))
     present = session.dataset or create_dataset(workspace(), _("My photos"))
     files = [_file(file) for file in message["files"]]
-    collected = collect_files(present, files, class_name=class_name, burst=message["recording"])
+    collected = collect_files(present, files, class_name=class_name, burst=recording)
     num_added = len(collected.images) - len(present.images)
     if num_added:
         session.dataset_id = collected.save().id
-    elif not message["recording"]:
+    elif not recording:
         raise IngestError(_("None of these files is a new photo."))
 
 

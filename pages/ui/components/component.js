@@ -15,6 +15,24 @@ function isOnPage(root) {
     return root.isConnected || Boolean(root.host?.isConnected);
 }
 
+// The content of a file; rejected if the browser cannot read it.
+function toBase64(blob) {
+    return new Promise((resolve, reject) => {
+        const reader = new FileReader();
+        reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
+        reader.onerror = () => reject(reader.error);
+        reader.readAsDataURL(blob);
+    });
+}
+
+// A small copy of a picture as a canvas, cut to a square.
+function squareCopy(source, width, height, side) {
+    const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
+    const cut = Math.min(width, height);
+    canvas.getContext("2d").drawImage(source, (width - cut) / 2, (height - cut) / 2, cut, cut, 0, 0, side, side);
+    return canvas;
+}
+
 function newId() {
     return `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 }

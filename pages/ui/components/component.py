@@ -44,7 +44,12 @@ def sent_message(key: str, name: str, id_name: str) -> dict[str, Any] | None:
         The message; None where the component has left the page meanwhile, or the id is none of the browser's.
     """
     message = component_value(key, name)
-    return message if message and _ID_PATTERN.fullmatch(str(message[id_name])) else None
+    return message if message and is_browser_id(message[id_name]) else None
+
+
+def is_browser_id(value: Any) -> bool:
+    """Return whether a value has the form of the ids that components make in the browser."""
+    return bool(_ID_PATTERN.fullmatch(str(value)))
 
 
 def _content(file_name: str) -> str:

@@ -334,10 +334,7 @@ function photosByFolder(files) {
 async function drawSmall(file) {
     try {
         const bitmap = await createImageBitmap(file);
-        const side = Math.min(bitmap.width, bitmap.height);
-        const canvas = Object.assign(document.createElement("canvas"), { width: STRIP_SIDE, height: STRIP_SIDE });
-        const [left, top] = [(bitmap.width - side) / 2, (bitmap.height - side) / 2];
-        canvas.getContext("2d").drawImage(bitmap, left, top, side, side, 0, 0, STRIP_SIDE, STRIP_SIDE);
+        const canvas = squareCopy(bitmap, bitmap.width, bitmap.height, STRIP_SIDE);
         bitmap.close();
         return canvas;
     } catch {
@@ -360,15 +357,6 @@ async function makeThumbnail(file) {
     } catch {
         return "";
     }
-}
-
-function toBase64(blob) {
-    return new Promise((resolve, reject) => {
-        const reader = new FileReader();
-        reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
-        reader.onerror = () => reject(reader.error);
-        reader.readAsDataURL(blob);
-    });
 }
 
 /** All files in what was dropped, with their paths. */

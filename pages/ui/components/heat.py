@@ -1,4 +1,4 @@
-"""Photos with a heat map over them that shows which part speaks for a class (Grad-CAM)."""
+"""Photos with a heat map over them that shows which part supports a class (Grad-CAM)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _explained(
         "photo": shown,
         # In the shape of the photo, so that the two cover each other wherever they are fitted into.
         "heat": heat_url(heat, photo.size),
-        "alt": _("The photo, with the parts that speak for {name}").format(name=class_name),
+        "alt": _("The photo, with the parts that support {name}").format(name=class_name),
     }
 
 

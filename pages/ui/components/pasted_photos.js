@@ -23,7 +23,7 @@ function createPaster() {
         for (const blob of blobs) {
             if (waiting.length >= data.room) return explain(data.words.tooMany);
             if (blob.size > data.maxBytes) explain(data.words.tooLarge);
-            else waiting.push({ id: newId(), name: blob.name ?? "", content: await asBase64(blob) });
+            else waiting.push({ id: newId(), name: blob.name ?? "", content: await toBase64(blob) });
             if (waiting.length === 1) sendFirst();
         }
     };
@@ -76,13 +76,4 @@ function createPaster() {
 
 function isTextField(element) {
     return element instanceof HTMLElement && (element.isContentEditable || /^(INPUT|TEXTAREA)$/.test(element.tagName));
-}
-
-async function asBase64(blob) {
-    const bytes = new Uint8Array(await blob.arrayBuffer());
-    let letters = "";
-    for (let start = 0; start < bytes.length; start += 8192) {
-        letters += String.fromCharCode(...bytes.subarray(start, start + 8192));
-    }
-    return btoa(letters);
 }

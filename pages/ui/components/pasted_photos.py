@@ -70,10 +70,10 @@ def _take_away(session: Session, photo_id: str) -> None:
 def _words() -> dict[str, Any]:
     return {
         "button": _("Paste a photo"),
-        "hint": _("or press Ctrl+V (⌘V on a Mac)"),
+        "hint": _("or press Ctrl+V (Cmd+V on a Mac)"),
         "waiting": _("Reading your photo …"),
         "empty": _("The clipboard is empty. Copy a photo first, then paste it here."),
-        "notAllowed": _("The browser blocks the clipboard. Press Ctrl+V (⌘V on a Mac) instead."),
+        "notAllowed": _("The browser blocks the clipboard. Press Ctrl+V (Cmd+V on a Mac) instead."),
         "tooMany": _("At most {limit} pasted photos fit here. Remove some first.").format(limit=MAX_PASTED),
         "tooLarge": _("The photo is larger than {limit} MB. Drop it as a file instead.").format(
             limit=_MOST_MEGABYTES

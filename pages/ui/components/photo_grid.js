@@ -9,12 +9,14 @@ const SMALL = 36;
 const MANY = 90;
 const SMALLEST = 22;
 
-// The photos of each set that came once. The server leaves them out afterwards.
+// The photos of each set that came once. The server leaves them out afterwards, and sends those again that were dropped.
 const sets = new Map();
+const MOST_SETS = 4;
 
 export default function ({ parentElement, data, setStateValue }) {
     const grid = (parentElement.grid ??= createGrid(parentElement));
     if (data.tiles && data.id) sets.set(data.id, data.tiles);
+    if (sets.size > MOST_SETS) sets.delete(sets.keys().next().value);
     grid.update(data, data.tiles ?? sets.get(data.id) ?? []);
     const received = data.id && sets.has(data.id) ? data.id : "";
     if (data.received !== received) setStateValue("received", received);

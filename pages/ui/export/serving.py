@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -35,6 +36,8 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
+# A whole class opens the page at the same moment: one request reads and compresses it, the others wait for that.
+_packing = Lock()
 
 
 def serve_web_page(request: Request) -> Response:
@@ -42,7 +45,8 @@ def serve_web_page(request: Request) -> Response:
     try:
         folder = Workspace(default_workspace_root()).run_dir(request.path_params["run_id"])
         path = bundle_path(folder, "web")
-        packed = _packed(path, path.stat().st_mtime_ns if path.is_file() else 0)
+        with _packing:
+            packed = _packed(path, path.stat().st_mtime_ns if path.is_file() else 0)
     except NotFoundError:
         sentence = _("There is no such page here. The model was deleted, or its page was not created yet.")
         return PlainTextResponse(f"{sentence}\n", 404, _HEADERS)

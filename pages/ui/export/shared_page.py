@@ -18,6 +18,7 @@ from pages.ui.app.words import expected_sentence, memory_words
 from pages.ui.export.exporting import is_under_way, show_details, show_result
 from pages.ui.export.formats import show_missing_packages
 from pages.ui.export.serving import PREFIX
+from pages.ui.test.answer import probability_bars
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.evaluation import Evaluation
@@ -26,7 +27,7 @@ from transfer_core.export.formats import get_format
 from transfer_core.export.preparation import num_bytes_to_fetch
 from transfer_core.export.web_page import read_web_page, web_page_size
 from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB
-from transfer_core.language import _, percent
+from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 
 _NUM_ANSWERS = 3
@@ -183,16 +184,10 @@ def _show_sketch(run: TrainingRun) -> None:
     if found is None:
         return
     source, answers = found
-    bars = "".join(
-        f'<span class="bars-name">{html.escape(name)}</span>'
-        f'<span class="bars-track"><i class="bars-fill" style="width: {100 * share:.0f}%"></i></span>'
-        f'<span class="bars-number">{percent(share)}</span>'
-        for name, share in answers
-    )
     alt = html.escape(_("The web page, with a photo and its answer"))
     st.html(
         f'<figure class="share-sketch" aria-label="{alt}"><span class="share-bar"></span>'
-        f'<img src="{source}" alt=""><div class="bars">{bars}</div></figure>'
+        f'<img src="{source}" alt="">{probability_bars(answers)}</figure>'
     )
 
 

@@ -103,7 +103,7 @@ def network_data(
             "learns": _("learns"),
             "label": _("Number of frozen blocks"),
             "modes": _("How to train"),
-            "scale": [_("edges and colors"), _("patterns"), _("whole things")],
+            "scale": [_("edges and colours"), _("patterns"), _("whole things")],
             "hint": ""
             if is_drawing
             else _("Click a block or press arrow keys to freeze it or let it learn."),

@@ -201,8 +201,8 @@ def show_sides(run: TrainingRun | None) -> None:
     train, validation = _own_photos(run, "train"), _own_photos(run, "validation")
     if not train or not validation:
         train, validation = _sample_photos(is_new=False), _sample_photos(is_new=True)
-    _strip(_("Training photos"), train, "train")
-    _strip(_("Validation photos"), validation, "validation")
+    _strip(_("Training photos"), train)
+    _strip(_("Validation photos"), validation)
 
 
 def show_range(run: TrainingRun | None) -> None:
@@ -243,7 +243,7 @@ def show_same_class(run: TrainingRun | None) -> None:
         name = _sample_class_names()[0]
         photos = _sample_photos(is_new=False, class_name=name)
     label = short_names([name])[name]
-    _strip(_("Class {name}: what else do these photos share?").format(name=plain(label)), photos, "class")
+    _strip(_("Class {name}: what else do these photos share?").format(name=plain(label)), photos)
 
 
 def show_way(run: TrainingRun | None) -> None:
@@ -261,7 +261,7 @@ def show_way(run: TrainingRun | None) -> None:
     st.html(f'<ol class="learn-way">{"".join(cells)}</ol>')
 
 
-def _strip(title: str, photos: list[str], key: str) -> None:
+def _strip(title: str, photos: list[str]) -> None:
     st.markdown(f"**{title}**")
     images = "".join(f'<img src="{photo}" alt="">' for photo in photos if photo)
     st.html(f'<div class="learn-strip" role="img" aria-label="{escape(title)}">{images}</div>')

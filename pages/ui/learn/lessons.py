@@ -28,6 +28,7 @@ from transfer_core.events import RunSnapshot
 from transfer_core.language import _, percent
 from transfer_core.runs.sweep import list_sweeps
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.all_photos import trains_on_all
 from transfer_core.training.curves import read_curves
 from transfer_core.training.freezing import FreezePlan
 
@@ -121,7 +122,7 @@ def lessons(session: Session) -> list[Lesson]:
             "transfer",
             _("What is transfer learning?"),
             _(
-                "A pretrained model has seen a million photos. It already knows edges, colors, fur and wheels. "
+                "A pretrained model has seen a million photos. It already knows edges, colours, fur and wheels. "
                 "Transfer learning keeps all that and teaches it only your classes. So a few photos are enough."
             ),
             partial(show_race, session),
@@ -239,10 +240,16 @@ def _see_transfer(run: TrainingRun, snapshot: RunSnapshot) -> Example:
         )
     ).format(
         count=count_words(run.backbone.num_parameters),
-        photos=f"{snapshot.num_train_images:,}",
+        photos=f"{_num_photos_learned(run, snapshot):,}",
         accuracy=percent(snapshot.accuracy or 0.0),
     )
     return Example(text, _("See it in your model"), Step.RESULTS.page, "overview")
+
+
+def _num_photos_learned(run: TrainingRun, snapshot: RunSnapshot) -> int:
+    """Return how many photos the finished model learned from."""
+    validation = snapshot.num_validation_images if trains_on_all(run.config) else 0
+    return snapshot.num_train_images + validation
 
 
 def _see_depth(run: TrainingRun, snapshot: RunSnapshot) -> Example:
@@ -309,5 +316,5 @@ def _see_shortcuts(run: TrainingRun, snapshot: RunSnapshot) -> Example:
 
 
 def _see_privacy(run: TrainingRun, snapshot: RunSnapshot) -> Example:
-    text = _("Your photos and models are in `{folder}`.").format(folder=str(workspace().root))
+    text = _("The folder of your photos and models: `{folder}`").format(folder=str(workspace().root))
     return Example(text, _("See your photos"), Step.IMAGES.page)

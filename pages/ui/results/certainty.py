@@ -145,18 +145,19 @@ def _choose_share(run: TrainingRun, evaluation: Evaluation, thresholds: Rejectio
 
 def _choose_min_probability(run: TrainingRun, evaluation: Evaluation, thresholds: Rejection) -> None:
     """Let the person choose the smallest probability, by coverage or by error rate."""
-    by_error = st.toggle(_("Choose by wrong answers"), key=f"by-error-{run.id}")
+    slider = st.container()
+    by_error = st.toggle(_("Limit wrong answers instead"), key=f"by-error-{run.id}")
     choices = _COVERAGES
     probability: Callable[[Evaluation, float], float] = probability_for_coverage
     if by_error:
         choices, probability = _ERRORS[::-1], probability_for_error
-        label = _("Wrong answers, at most")
+        label = _("How many answers may be wrong")
     else:
-        label = _("Photos that get an answer, the most certain ones")
+        label = _("How many photos get an answer")
     options = {probability(evaluation, choice): choice for choice in choices}
     now = _nearest(tuple(options), thresholds.min_probability)
     key = _key("most-errors" if by_error else "sure-coverage", run)
-    st.select_slider(
+    slider.select_slider(
         label,
         choices,
         value=options[now],

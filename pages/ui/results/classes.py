@@ -87,9 +87,11 @@ def _show_classes(evaluation: Evaluation) -> None:
             "support": evaluation.num_images,
         },
     ]
-    share: Any = {"format": "percent", "min_value": 0.0, "max_value": 1.0, "color": "#14828c"}
+    share: Any = {"format": "%.0f\u00a0%%", "min_value": 0, "max_value": 100, "color": "#14828c"}
+    frame = pd.DataFrame(rows).round(3)
+    frame[["precision", "recall", "f1"]] *= 100
     st.dataframe(
-        pd.DataFrame(rows).round(3),
+        frame,
         hide_index=True,
         placeholder="–",
         column_config={

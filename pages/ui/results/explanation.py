@@ -104,7 +104,7 @@ def _show_picked(run: TrainingRun, dataset: ImageDataset, picked: ScoredImage) -
     class_name = choose_class(run, outcome.predicted_class_name, image.id)
     path = dataset.image_path(image)
     words = {
-        "title": _("Warm colours speak for {name}").format(name=class_name),
+        "title": _("Warm colours support {name}").format(name=class_name),
         "caption": prediction_words(outcome),
     }
     place = st.container()

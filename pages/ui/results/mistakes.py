@@ -59,7 +59,7 @@ def _choose_kind() -> str:
             format_func=kinds.__getitem__,
             key="results-list",
             label_visibility="collapsed",
-            width=165,
+            width=180,
         )
     )
 

@@ -110,7 +110,7 @@ def _show_series(run: TrainingRun, validation: PhotoSet | None) -> None:
 def _show_more_metrics(evaluation: Evaluation) -> None:
     with st.container(horizontal=True, key="facts-evaluation"):
         if evaluation.top2_accuracy is not None:
-            st.metric(_("Top-2 accuracy"), percent(evaluation.top2_accuracy, digits=1), help=explain("top-2"))
+            st.metric(_("Top-2 accuracy"), percent(evaluation.top2_accuracy), help=explain("top-2"))
         st.metric(_("Log loss"), f"{evaluation.log_loss:.3f}", help=explain("log loss"))
         if evaluation.roc_auc is not None:
             st.metric(_("AUC, average"), f"{evaluation.roc_auc:.3f}", help=explain("roc"))

@@ -116,7 +116,7 @@ def choose_set(sets: Mapping[str, PhotoSet], key: str) -> PhotoSet:
         format_func=lambda name: sets[name].title,
         key=key,
         label_visibility="collapsed",
-        width=165,
+        width=180,
     )
     return sets[str(chosen)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 
 import streamlit as st
@@ -51,20 +52,25 @@ def show_answer(prediction: Prediction) -> None:
     if not prediction.is_known:
         text = _("Too unlike the training photos, or not sure enough. Best guess: {name}.")
         why = f'<p class="answer-why">{escape(text.format(name=prediction.best_guess))}</p>'
-    st.html(
-        f'<div class="answer" role="status"><p class="answer-said">{said}</p>{why}{_bars(prediction)}</div>'
-    )
+    most_probable = list(prediction.probabilities.items())[:MAX_BARS]
+    bars = probability_bars(most_probable, best=prediction.best_guess)
+    st.html(f'<div class="answer" role="status"><p class="answer-said">{said}</p>{why}{bars}</div>')
 
 
-def _bars(prediction: Prediction) -> str:
-    """Return the most probable classes as bars in HTML, with their numbers as text."""
+def probability_bars(probabilities: Iterable[tuple[str, float]], best: str = "") -> str:
+    """Return classes and their probabilities as bars in HTML, with their numbers as text.
+
+    Args:
+        probabilities: Name of each class and its probability, 0-1.
+        best: Name of the class to emphasise.
+    """
     rows = []
-    for name, probability in list(prediction.probabilities.items())[:MAX_BARS]:
-        best = " bars-best" if name == prediction.best_guess else ""
+    for name, probability in probabilities:
+        emphasis = " bars-best" if name == best else ""
         rows.append(
-            f'<span class="bars-name{best}">{escape(name)}</span>'
+            f'<span class="bars-name{emphasis}">{escape(name)}</span>'
             f'<span class="bars-track" aria-hidden="true"><span class="bars-fill" '
-            f'style="display:block;width:{probability:.1%}"></span></span>'
-            f'<span class="bars-number{best}">{percent(probability)}</span>'
+            f'style="width:{probability:.1%}"></span></span>'
+            f'<span class="bars-number{emphasis}">{percent(probability)}</span>'
         )
     return f'<div class="bars">{"".join(rows)}</div>'

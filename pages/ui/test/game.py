@@ -110,7 +110,7 @@ def _score_bar(name: str, num_right: int, total: int) -> str:
     return (
         f'<span class="score-name">{escape(name)}</span>'
         f'<span class="bars-track" aria-hidden="true"><span class="bars-fill" '
-        f'style="display:block;width:{num_right / total:.0%}"></span></span>'
+        f'style="width:{num_right / total:.0%}"></span></span>'
         f'<span class="score-number">{escape(words)}</span>'
     )
 

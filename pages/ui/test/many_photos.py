@@ -195,9 +195,9 @@ def _columns() -> dict[str, Any]:
         "answer": config.TextColumn(_("Answer"), width=140, help=explain("i don't know")),
         "certainty": config.ProgressColumn(
             _("Probability"),
-            format="percent",
+            format="%.0f\u00a0%%",
             min_value=0,
-            max_value=1,
+            max_value=100,
             width=140,
             help=explain("probability"),
         ),
@@ -211,7 +211,7 @@ def _cells(answer: Answer, found: Prediction, other: Prediction | None) -> dict[
     return {
         "photo": data_url(answer.thumbnail),
         "answer": _answer_words(found),
-        "certainty": found.probability,
+        "certainty": 100 * found.probability,
         "guess": found.best_guess,
         "other": f"{_answer_words(other)}, {percent(other.probability)}" if other else "",
         "file": answer.path,

@@ -1,4 +1,4 @@
-"""Photos on the Test page: the person's own and those kept aside, one of them large with its answer."""
+"""Photos on the Test page: the person's own and test photos, one of them large with its answer."""
 
 from __future__ import annotations
 

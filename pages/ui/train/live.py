@@ -11,6 +11,7 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
+from pages.ui.app.task_progress import spoken_share
 from pages.ui.app.words import (
     head_words,
     memory_words,
@@ -38,7 +39,6 @@ NUM_PHOTOS_READ = 12
 _CHART_HEIGHT = 300  # pixels
 # The line above the tiles of a grid.
 TITLE_HEIGHT = 32  # pixels
-_STEPS_ANNOUNCED = 10
 
 
 def show_live(session: Session) -> None:
@@ -134,8 +134,8 @@ def _show_photos(run: TrainingRun, snapshot: RunSnapshot) -> None:
             (dataset.image_path(image), image.class_name)
             for image in photos_at(dataset, run.config, snapshot, NUM_PHOTOS_READ)
         ]
-    tenths = int(snapshot.share * _STEPS_ANNOUNCED) / _STEPS_ANNOUNCED
-    show_photo_strip(photos, status=f"{phase_words(snapshot)}, {percent(tenths)}", key="photos-read")
+    status = spoken_share(phase_words(snapshot), snapshot.share)
+    show_photo_strip(photos, status=status, key="photos-read")
 
 
 def _show_facts(snapshot: RunSnapshot) -> None:

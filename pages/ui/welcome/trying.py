@@ -49,7 +49,7 @@ def _show_placeholder(session: Session) -> None:
     names = session.dataset.class_names if session.dataset else ()
     rows = [
         f'<span class="bars-name">{escape(names[row]) if row < len(names) else "&nbsp;"}</span>'
-        f'<span class="bars-track"><span class="bars-fill" style="display:block;width:{width}"></span></span>'
+        f'<span class="bars-track"><span class="bars-fill" style="width:{width}"></span></span>'
         '<span class="bars-number">&nbsp;</span>'
         for row, width in enumerate(_GHOST_BARS)
     ]

@@ -27,11 +27,12 @@ from transfer_core.errors import ExportError, NotFoundError
 from transfer_core.export import parity as parity_module
 from transfer_core.export.bundle import download_name, export_run, exported
 from transfer_core.export.converters import ExportInput, calibration_batches, labels_text, write_model
-from transfer_core.export.formats import ExportFormat, get_format
+from transfer_core.export.formats import ExportFormat, Variant, get_format
 from transfer_core.export.parity import Parity, ScoredPhoto, compare, verdict
 from transfer_core.inference.calibration import Calibration
-from transfer_core.inference.predictor import Predictor
+from transfer_core.inference.predictor import Prediction, Predictor
 from transfer_core.inference.rejection import Rejection
+from transfer_core.language import percent
 from transfer_core.training.train import MODEL_FILE
 
 MODELS = ("keras", "savedmodel", "litert", "onnx")
@@ -151,7 +152,7 @@ def test_a_bundle_has_all_files(unpacked: Unpack, finished_run: FinishedRun, for
     card = (made.folder / "MODEL_CARD.md").read_text()
     evaluation = finished_run.run.evaluation()
     assert evaluation is not None
-    assert f"{evaluation.accuracy:.1%} of 6 validation photos right" in card
+    assert f"Accuracy: {percent(evaluation.accuracy, 1)} on 6 validation photos." in card
     blue = [image for image in finished_run.dataset.images if image.class_name == "blue"]
     num_train = sum(image.split == "train" for image in blue)
     assert f"| blue | {num_train} | {len(blue) - num_train} |" in card
@@ -210,23 +211,59 @@ def test_the_verdict_is_one_sentence(parities: list[Parity], sentence: str) -> N
     assert verdict(parities) == sentence
 
 
-@pytest.mark.parametrize("format_name", ["onnx", "litert"])
-def test_one_rule_holds_for_all_formats(
-    finished_run: FinishedRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, format_name: str
-) -> None:
-    (photo,) = validation_photos(finished_run)[:1]
+def compared(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    variant: Variant,
+    prediction: Prediction,
+    changed: dict[str, str | None],
+    num_changed: int,
+) -> Parity:
+    """Compare forty photos with this prediction, some of which get another answer from the exported model."""
+    (folder / variant.file).touch()
     same = {
-        "probabilities": photo.prediction.probabilities,
-        "best_guess": photo.prediction.best_guess,
-        "class_name": photo.prediction.class_name,
+        "probabilities": prediction.probabilities,
+        "best_guess": prediction.best_guess,
+        "class_name": prediction.class_name,
     }
-    other = {**same, "best_guess": "another"}
-    for variant in get_format(format_name).variants:
-        (tmp_path / variant.file).touch()
-        for num_other, is_passed in ((0, True), (2, True), (3, False)):
-            answers = [other] * num_other + [same] * (40 - num_other)
-            monkeypatch.setattr(parity_module, "_answers", lambda *_arguments, found=answers: found)
-            assert compare(tmp_path, variant, [photo] * 40).is_passed is is_passed
+    answers = [{**same, **changed}] * num_changed + [same] * (40 - num_changed)
+    monkeypatch.setattr(parity_module, "_answers", lambda *_arguments: answers)
+    photo = ScoredPhoto(folder / "photo.png", "photo.png", "red", prediction)
+    rejection = Rejection(np.zeros((1, 1)), min_familiarity=0.5)
+    return compare(folder, variant, [photo] * 40, rejection)
+
+
+VARIANTS = [variant for name in ("onnx", "litert") for variant in get_format(name).variants]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.file)
+@pytest.mark.parametrize(("num_changed", "is_passed"), [(0, True), (2, True), (3, False)])
+def test_one_rule_holds_for_all_formats(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variant: Variant, num_changed: int, is_passed: bool
+) -> None:
+    level = Prediction(("blue", "red"), (0.4999, 0.5001), 0.0)
+    parity = compared(monkeypatch, tmp_path, variant, level, {"best_guess": "blue"}, num_changed)
+    assert parity.is_passed is is_passed
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.file)
+def test_another_class_passes_only_where_two_were_closer_than_the_limit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variant: Variant
+) -> None:
+    for lead, is_passed in ((0.9 * variant.max_difference, True), (1.1 * variant.max_difference, False)):
+        prediction = Prediction(("blue", "red"), ((1 - lead) / 2, (1 + lead) / 2), 0.0)
+        parity = compared(monkeypatch, tmp_path, variant, prediction, {"best_guess": "blue"}, 1)
+        assert parity.is_passed is is_passed
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.file)
+def test_another_rejection_passes_only_near_a_threshold(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variant: Variant
+) -> None:
+    for distance, is_passed in ((0.9 * variant.max_difference, True), (1.1 * variant.max_difference, False)):
+        prediction = Prediction(("blue", "red"), (0.1, 0.9), 0.0, familiarity=0.5 + distance)
+        parity = compared(monkeypatch, tmp_path, variant, prediction, {"class_name": None}, 1)
+        assert parity.is_passed is is_passed
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import base64
 import io
 import json
 import os
+import random
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +26,9 @@ from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.errors import NotFoundError
 from transfer_core.export.bundle import export_run
-from transfer_core.export.web_page import PAGE_FILE, write_web_page
+from transfer_core.export.web_page import PAGE_FILE, read_web_page, web_page_size, write_web_page
 from transfer_core.export.web_runtime import get_runtime
 from transfer_core.inference.calibration import Calibration
 from transfer_core.inference.predictor import Prediction, Predictor
@@ -269,6 +272,19 @@ def test_the_bundle_documents_its_comparison_and_licences(bundle: Path) -> None:
     assert "Microsoft" in (bundle / "onnxruntime-LICENSE").read_text()
     assert (bundle / "onnxruntime-ThirdPartyNotices.txt").is_file()
     assert (bundle / "predict.py").is_file()
+
+
+def test_the_page_is_read_from_its_bundle_or_reported_damaged(tmp_path: Path) -> None:
+    path, page = tmp_path / "page.zip", random.Random(0).randbytes(1000).hex().encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"colors-web-page/{PAGE_FILE}", page)
+    assert (read_web_page(path), web_page_size(path)) == (page, 2000)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    for damaged in (b"", whole[:middle], whole[: middle - 200] + bytes(400) + whole[middle + 200 :]):
+        path.write_bytes(damaged)
+        with pytest.raises(NotFoundError, match="missing or damaged"):
+            read_web_page(path)
 
 
 def test_user_given_names_are_only_text(

@@ -61,7 +61,7 @@ def test_the_same_pages_are_not_added_twice(workspace: Workspace, run: TrainingR
     buffer = io.BytesIO()
     pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
     added = add_correction(workspace, run, "scan.tif", buffer.getvalue(), "red")
-    with pytest.raises(IngestError, match="came in before"):
+    with pytest.raises(IngestError, match="are there already"):
         add_correction(workspace, run, "scan.tif", buffer.getvalue(), "red")
     assert ImageDataset.load(workspace, run.dataset_id) == added
 

@@ -28,7 +28,7 @@ NUM_EPOCHS = 2
 
 @pytest.fixture(scope="module")
 def few_images(color_dataset: ImageDataset) -> ImageDataset:
-    """Every other picture to learn from, and one of each class to check with."""
+    """Every other photo for training, and one of each class for validation."""
     checked = {image.class_name: image for image in color_dataset.images_in("validation")}
     images = (*color_dataset.images_in("train")[::2], *checked.values())
     return replace(color_dataset, images=images)

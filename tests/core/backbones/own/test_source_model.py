@@ -286,5 +286,5 @@ def test_a_zip_with_a_long_list_of_members_is_refused_before_it_is_read(workspac
     with zipfile.ZipFile(buffer, "w") as file:
         for number in range(12_000):
             file.writestr(f"{number:060}", b"")
-    with pytest.raises(WeightsError, match="not a model that Transfer Studio saved"):
+    with pytest.raises(WeightsError, match="not a model of Transfer Studio"):
         import_source(workspace, buffer)
