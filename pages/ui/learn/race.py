@@ -125,7 +125,7 @@ def _play(session: Session) -> None:
 def _result(race: Race, pretrained: RunSnapshot, scratch: RunSnapshot) -> str:
     if not pretrained.epochs or not scratch.epochs:
         return _("The race is on. The curves grow with each epoch.")
-    return _("{name}: pretrained {high}, from scratch {low}.").format(
+    return _("{name}, best epoch: pretrained {high}, from scratch {low}.").format(
         name=plain(race.scratch.dataset_name),
         high=percent(_best(pretrained)),
         low=percent(_best(scratch)),
