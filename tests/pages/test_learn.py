@@ -108,12 +108,14 @@ def test_a_race_is_started_from_the_page_and_drawn_with_both_curves(
     assert {config.weights for config in configs} == {"imagenet", "random"}
     assert len({(config.backbone, config.epochs) for config in configs}) == 1
     assert not [found for found in page.button if found.key == "play-race"]
+    (progress,) = page.main.get("progress")
+    assert progress.proto.text.startswith("from scratch: ")
     staged_runs.let_go.set()
     for run_id in page_workspace.run_ids():
         task = work_queue().find("training", run_id)
         assert task is None or task.wait(60)
     page = open_page("9_Learn", images=dataset.id)
-    assert "colors: pretrained 80\u00a0%, from scratch 80\u00a0%." in texts(page)
+    assert "colors, best epoch: pretrained 80\u00a0%, from scratch 80\u00a0%." in texts(page)
     page.button(key="play-race").click().run()
     (chart,) = [one.proto for one in page.get("echarts_chart") if "race-1" in one.proto.id]
     assert json.loads(chart.spec)["animation"]

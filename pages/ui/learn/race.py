@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import streamlit as st
@@ -9,7 +10,7 @@ import streamlit as st
 from pages.ui.app.page import guarded
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
-from pages.ui.app.words import plain, time_left_words
+from pages.ui.app.words import phase_words, plain, time_left_words
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.dataset import ImageDataset
@@ -100,10 +101,21 @@ def _show_race(session: Session, race: Race, *, is_going_on: bool) -> None:
             st.button(
                 _("Play"), icon=":material/play_arrow:", key="play-race", on_click=_play, args=(session,)
             )
+    if is_going_on:
+        _show_progress(race)
     num_played = session.num_races_played
     spec = _spec(pretrained, scratch, is_animated=bool(num_played) and not is_going_on)
     # Another key draws the chart from its beginning.
     st.echarts_chart(spec, height=_HEIGHT, key=f"race-{num_played}", alt=_described(pretrained, scratch))
+
+
+def _show_progress(race: Race) -> None:
+    """Draw how far the run is that trains or waits now; the first epoch from scratch takes its time."""
+    for run, name in ((race.scratch, _("from scratch")), (race.pretrained, _("pretrained"))):
+        if trainings().status(run.id) in ACTIVE:
+            snapshot = trainings().snapshot(run.id).at(time.time())
+            st.progress(snapshot.share, text=f"{name}: {phase_words(snapshot)}")
+            return
 
 
 def _play(session: Session) -> None:
@@ -113,7 +125,7 @@ def _play(session: Session) -> None:
 def _result(race: Race, pretrained: RunSnapshot, scratch: RunSnapshot) -> str:
     if not pretrained.epochs or not scratch.epochs:
         return _("The race is on. The curves grow with each epoch.")
-    return _("{name}: pretrained {high}, from scratch {low}.").format(
+    return _("{name}, best epoch: pretrained {high}, from scratch {low}.").format(
         name=plain(race.scratch.dataset_name),
         high=percent(_best(pretrained)),
         low=percent(_best(scratch)),
