@@ -58,7 +58,7 @@ def open_game(open_page: OpenPage, run: TrainingRun) -> AppTest:
 
 
 def guess(page: AppTest, guesses: list[str]) -> AppTest:
-    """Draw the page as it is after all photos were sorted."""
+    """Draw the page after all photos were sorted."""
     page.session_state["session"].guesses[sent(page, "guess-game")["id"]] = tuple(guesses)
     page.run()
     assert not page.exception and not page.error

@@ -325,7 +325,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         if len(self.class_names) < 2:
             raise IngestError(
                 _(
-                    "There is only one class: {name}. A model learns to tell at least two classes apart. "
+                    "There is only one class: {name}. A model needs at least two classes. "
                     "Add photos of another class."
                 ).format(name=self.class_names[0])
                 if self.class_names

@@ -23,7 +23,7 @@ _EXPLANATIONS = {
         "Your model keeps the part that sees and gets a new last layer. This helps most when the new photos "
         "resemble the old ones."
     ),
-    "parameters": "The numbers in a network that training sets. With more of them it can tell finer things apart.",
+    "parameters": "The numbers in a network that training sets. More of them can represent finer details.",
     "input size": "Every photo is resized to a square of this many pixels.",
     "imagenet accuracy": "How often it names the right one of 1,000 things (ImageNet), as its authors report.",
     "frozen": (

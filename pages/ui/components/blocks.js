@@ -56,7 +56,7 @@ function createNetwork(root) {
     blocks.onblur = send;
     blocks.onclick = (event) => {
         const number = Array.from(blocks.children).indexOf(event.target.closest(".cell"));
-        // A click on a frozen block melts it and those behind it; on one that learns, it freezes it and those before.
+        // A click on a frozen block unfreezes it and all later blocks; on a trainable block it freezes it and all earlier.
         if (number >= 0) freeze(number < numFrozen() ? number : number + 1, 0);
     };
 

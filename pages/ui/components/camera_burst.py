@@ -73,7 +73,7 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _target(session: Session, dataset: ImageDataset | None) -> ImageDataset | None:
-    """Return the dataset that gets the frames; until the page is drawn again, the one that the recording created."""
+    """Return the dataset that gets the frames. Before the next redraw it is the dataset of the recording."""
     recording = session.recording
     if recording and not recording.is_shown and recording.dataset.id == session.dataset_id:
         return session.dataset

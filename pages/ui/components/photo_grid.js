@@ -44,7 +44,7 @@ function createGrid(root) {
         style.setProperty("--frame", `${side < SMALL ? 2 : 3}px`);
         style.setProperty("--mark", `${Math.max(12, Math.round(side * 0.34))}px`);
         style.minHeight = `${data.is_strip ? side : data.height}px`;
-        // On small tiles the check would hide the photo: there the cross alone tells right from wrong.
+        // The check mark would hide a small photo, so small tiles only mark mistakes.
         list.classList.toggle("small", side < SMALL);
     };
 

@@ -115,7 +115,7 @@ def _show_folder(session: Session, dataset: ImageDataset | None) -> None:
 
 
 def _show_camera(session: Session, dataset: ImageDataset | None) -> None:
-    # A set that was recorded goes on; a folder or a sample is left as it is.
+    # Photos are added to a recorded set, but not to a folder or a sample, unless the person says so.
     is_recorded = dataset is not None and all(image.burst for image in dataset.images)
     show_camera_burst(session, _to_extend(dataset, joins_by_default=is_recorded))
 

@@ -22,7 +22,7 @@ def choose_photo(run: TrainingRun, photos: Mapping[str, ImportedFile], label: st
 
     Args:
         run: Its model decodes the photos.
-        photos: By id, at least one. The thumbnail of one that cannot be read is empty.
+        photos: By id, at least one. An unreadable photo has an empty thumbnail.
         label: Says what the photos are.
     """
     shown = [

@@ -115,8 +115,7 @@ def test_an_image_is_stored_under_its_hash(dataset: ImageDataset) -> None:
         ({}, "There are no photos yet. Add a folder, a zip file or a sample."),
         (
             {"cat": 9},
-            "There is only one class: cat. A model learns to tell at least two classes apart. "
-            "Add photos of another class.",
+            "There is only one class: cat. A model needs at least two classes. Add photos of another class.",
         ),
         (
             {"cat": 1, "dog": 5, "fox": 1},

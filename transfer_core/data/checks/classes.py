@@ -31,9 +31,7 @@ def check_classes(dataset: ImageDataset) -> Iterator[Problem]:
             "one_class",
             "error",
             _("Add a second class"),
-            _("There is only {name}. A model learns to tell at least two classes apart.").format(
-                name=next(iter(counts))
-            ),
+            _("There is only {name}. A model needs at least two classes.").format(name=next(iter(counts))),
         )
     yield from _same_but_case(dataset)
     yield from _same_but_separators(dataset)

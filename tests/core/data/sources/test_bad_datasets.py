@@ -76,8 +76,7 @@ class TestFolders:
     def test_one_class(self, dataset: ImageDataset, make_image: MakeImage) -> None:
         added = add_files(dataset, [file_of(f"cat/{seed}.png", make_image(seed=seed)) for seed in range(3)])
         assert why_refused(added.check_trainable) == (
-            "There is only one class: cat. A model learns to tell at least two classes apart. "
-            "Add photos of another class."
+            "There is only one class: cat. A model needs at least two classes. Add photos of another class."
         )
 
     def test_a_class_with_one_image(self, dataset: ImageDataset, make_image: MakeImage) -> None:
