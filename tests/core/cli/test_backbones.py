@@ -84,7 +84,7 @@ def test_missing_weights_that_cannot_be_had_stop_a_training_with_what_to_do(
     before = finished_run.workspace.run_ids()
     code, out, err = command("train", finished_run.dataset.id, "--backbone", "mobilenet_v2")
     assert (code, out) == (1, "")
-    assert "use a model that works offline" in err
+    assert "Choose a model that works offline" in err
     assert "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5" in err
     assert finished_run.workspace.run_ids() == before
     assert command("download", "mobilenet_v2")[0] == 1

@@ -371,10 +371,10 @@ def test_choice_out_of_range(options: tuple[object, ...], words: str, own: Run, 
 def test_bad_sources(own: Run, tmp_path: Path) -> None:
     own("ingest", "sample:nothing").assert_one_line_of_error("no sample called nothing", "pictures")
     (tmp_path / "empty").mkdir()
-    own("ingest", tmp_path / "empty").assert_one_line_of_error("There are no pictures in it")
+    own("ingest", tmp_path / "empty").assert_one_line_of_error("There are no photos in it")
     with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
         pass
-    own("train", tmp_path / "empty.zip").assert_one_line_of_error("There are no pictures in it")
+    own("train", tmp_path / "empty.zip").assert_one_line_of_error("There are no photos in it")
 
 
 def test_unknown_command(own: Run, run: Run) -> None:
@@ -551,7 +551,7 @@ class TestOtherCommands:
         assert "The values of 8 photos go from 0 to 4,095." in own("ingest", tmp_path / "scans").out
         kept = own("ingest", tmp_path / "scans", "--brightness", "keep").out
         assert "stretched" not in kept
-        assert "8 images are nearly black." in kept
+        assert "8 photos are nearly black." in kept
 
     def test_seed_draws_other_validation_images(
         self, own: Run, image_folder: Path, workspace: Workspace
@@ -647,7 +647,7 @@ class TestOtherCommands:
         shutil.rmtree(image_folder / "green")
         for path in (image_folder / "blue").glob("*.jpg"):
             path.unlink()
-        evaluate(image_folder).assert_one_line_of_error("notes.txt", "not a picture")
+        evaluate(image_folder).assert_one_line_of_error("notes.txt", "not a photo")
 
     def test_evaluate_on_a_folder_with_some_bad_files(
         self, shared: Run, finished_run, unmet_folder: Path
@@ -702,7 +702,7 @@ class TestOtherCommands:
         assert list(json.loads(finished.out)) == [str(good)]
         (line,) = finished.err.splitlines()
         assert line.startswith("Error: Some photos could not be read.")
-        for words in ("bad.jpg: it is not a picture", "missing.jpg: No such file", "Is a directory"):
+        for words in ("bad.jpg: it is not a photo", "missing.jpg: No such file", "Is a directory"):
             assert words in line
 
     def test_unknown_run(self, own: Run, tmp_path: Path, workspace: Workspace) -> None:

@@ -157,7 +157,7 @@ def test_a_bundle_has_all_files(unpacked: Unpack, finished_run: FinishedRun, for
     num_train = sum(image.split == "train" for image in blue)
     assert f"| blue | {num_train} | {len(blue) - num_train} |" in card
     assert "Colours ← Tiny network for tests" in card
-    assert "32 × 32 pixels, RGB, values 0 to 255, in the layout NHWC: `[1, 32, 32, 3]`" in card
+    assert "32 × 32 pixels, RGB, 0 to 255. The layout is NHWC: `[1, 32, 32, 3]`" in card
     assert "classes: blue, green, red." in card
 
 

@@ -143,7 +143,8 @@ def bundle(strict_run: FinishedRun, web_runtimes: Path, tmp_path_factory: pytest
         environment.setattr("sys.argv", [*command, "--workspace", str(strict_run.workspace.root)])
         assert main() == 0
     shutil.unpack_archive(folder / f"{run.id}-web.zip", folder)
-    return folder / f"{run.id}-web"
+    (unpacked,) = folder.glob("*-web-page")
+    return unpacked
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ def test_a_failed_download_explains_the_way_out_and_leaves_no_file(
         get_runtime(tmp_path, PACKAGE)
     message = str(caught.value)
     assert "put it into the folder" in message and str(tmp_path) in message
-    assert f"the file runtime-web-1.2.3.tgz on another computer from {PACKAGE.address}" in message
+    assert f"download runtime-web-1.2.3.tgz on another computer from {PACKAGE.address}" in message
     assert files_in(tmp_path) == []
 
 

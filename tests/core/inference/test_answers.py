@@ -32,7 +32,7 @@ def test_batch_predictions_equal_single_predictions(predictor: Predictor, make_i
     assert [answer.path for answer in answers] == [f"{number}.png" for number in range(37)]
     assert [files[answer.position].path for answer in answers] == [answer.path for answer in answers]
     damaged = answers.pop(7)
-    assert damaged.prediction is None and "not a picture" in damaged.reason
+    assert damaged.prediction is None and "not a photo" in damaged.reason
     assert not damaged.thumbnail
     del contents[7]
     for answer, content in zip(answers, contents, strict=True):

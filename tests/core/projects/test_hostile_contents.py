@@ -146,7 +146,7 @@ def png() -> bytes:
     ("content", "reason"),
     [
         (b"<html><script>alert(1)</script></html>", "a web page"),
-        (b"", "empty|not a picture"),
+        (b"", "empty|not a photo"),
         (jpeg(16)[:-300], "cut off or damaged"),
         (jpeg(1025), "larger than 1,024 pixels"),
         (png(), "cut off or damaged"),

@@ -42,7 +42,7 @@ def test_the_same_photo_is_not_added_twice(
     content = make_image("green", seed=77)
     added = add_correction(workspace, run, "odd.png", content, "red")
     for _attempt in range(2):
-        with pytest.raises(IngestError, match=r"^The photo was not added: .*(came in before|class red)"):
+        with pytest.raises(IngestError, match=r"^The photo was not added: .*(is there already|class red)"):
             add_correction(workspace, run, "odd.png", content, label)
     assert ImageDataset.load(workspace, run.dataset_id) == added
 
@@ -52,7 +52,7 @@ def test_one_that_was_left_out_stays_out(workspace: Workspace, run: TrainingRun,
     added = add_correction(workspace, run, "odd.png", content, "red")
     (image,) = [image for image in added.images if image.name == "odd.png"]
     added.without([image.id]).save()
-    with pytest.raises(IngestError, match=r"left this picture out before.*gallery on the Images page"):
+    with pytest.raises(IngestError, match=r"excluded this photo before.*gallery on the Images page"):
         add_correction(workspace, run, "odd.png", content, "red")
 
 
@@ -61,7 +61,7 @@ def test_the_same_pages_are_not_added_twice(workspace: Workspace, run: TrainingR
     buffer = io.BytesIO()
     pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
     added = add_correction(workspace, run, "scan.tif", buffer.getvalue(), "red")
-    with pytest.raises(IngestError, match="are there already"):
+    with pytest.raises(IngestError, match="is there already"):
         add_correction(workspace, run, "scan.tif", buffer.getvalue(), "red")
     assert ImageDataset.load(workspace, run.dataset_id) == added
 
@@ -77,7 +77,7 @@ def test_without_the_images_there_is_nowhere_to_put_it(
 
 def test_what_is_no_picture_is_refused(workspace: Workspace, run: TrainingRun) -> None:
     before = dataset_of(workspace, run)
-    with pytest.raises(IngestError, match="The photo was not added: it is not a picture") as caught:
+    with pytest.raises(IngestError, match="The photo was not added: it is not a photo") as caught:
         add_correction(workspace, run, "odd.png", b"no picture", "red")
     assert not isinstance(caught.value, UnreadableImageError)
     assert dataset_of(workspace, run) == before

@@ -121,7 +121,7 @@ def test_silent_server_is_given_up(
 def test_no_network_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(URL_VARIABLE, "http://127.0.0.1:9")
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "weights"))
-    with pytest.raises(WeightsError, match=r"server cannot be reached.*use a model that works offline"):
+    with pytest.raises(WeightsError, match=r"server cannot be reached.*Choose a model that works offline"):
         download_weights(FILE)
 
 
