@@ -638,7 +638,7 @@ class TestOtherCommands:
 
         evaluate(tmp_path / "nowhere").assert_one_line_of_error("nowhere is not a folder")
         evaluate(image_folder / "red").assert_one_line_of_error(
-            "no images in subfolders", "name of the class"
+            "no photos in subfolders", "name of the class"
         )
         (image_folder / "red").rename(image_folder / "violet")
         evaluate(image_folder).assert_one_line_of_error("does not know the class violet", "blue, green, red")
