@@ -19,6 +19,8 @@ pytestmark = pytest.mark.browser
 
 def answer_to(page: Page, photo: Path) -> list[str]:
     """What the Test page says of a photo: each class with its share."""
+    page.get_by_role("radio", name="Photos", exact=True).click()
+    settle(page)
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(photo)
     expect(page.locator(".bars")).to_have_count(1)
     settle(page)

@@ -62,7 +62,7 @@ def test_pause_go_on_and_stop(server: Server, person: Person, train_page: str) -
     page.get_by_role("button", name="Pause", exact=True).click()
     expect(main.get_by_text("Nothing is lost while it waits")).to_be_visible()
     epochs = len(newest_run(server).snapshot().epochs)
-    expect(page.locator("[data-testid=stSidebar]").get_by_text("Paused").first).to_be_visible()
+    expect(main.get_by_text("Paused. Nothing is lost")).to_be_visible()
     assert len(newest_run(server).snapshot().epochs) == epochs
     page.get_by_role("button", name="Go on", exact=True).click()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()

@@ -90,6 +90,6 @@ def test_photos_are_read_while_others_arrive(
     page = open_page("2_Images")
     page.button_group[0].set_value("This computer").run()
     page.selectbox(key="server-folder-").set_value("colors").run()
-    button(page, "Take in these images").click().run()
+    button(page, "Add these photos").click().run()
     assert num_tasks == [0, 1, 1]
     assert "24 photos in 3 classes" in texts(page)

@@ -12,9 +12,12 @@ function createPaster() {
     let send = () => {};
     let waiting = []; // the first is on its way
     let clock = null;
+    // Kept here: with the first photo the page draws the component at another place.
+    let problem = "";
     const find = (selector) => root.querySelector(selector);
 
-    const explain = (problem) => {
+    const explain = (words) => {
+        problem = words;
         find(".problem").textContent = problem;
     };
 
@@ -66,6 +69,7 @@ function createPaster() {
             find("button").textContent = data.words.button;
             find("button").onclick = readClipboard;
             find(".hint").textContent = data.words.hint;
+            if (find(".problem").textContent !== problem) find(".problem").textContent = problem;
             if (waiting.length && waiting[0].id === data.acknowledged) {
                 waiting.shift();
                 sendFirst();
