@@ -83,6 +83,9 @@ def open_test(person: Person, run: TrainingRun, way: str = "", script: str = "")
     if way:
         page.get_by_role("radio", name=way, exact=True).click()
         settle(page)
+    if way == "Photos":
+        # A paste is heard from then on.
+        expect(page.get_by_role("button", name="Paste a photo")).to_be_visible()
     return page
 
 
