@@ -74,8 +74,8 @@ def test_two_runs_are_picked_compared_and_one_is_deleted_and_had_back(
     assert len(starred) == 1
 
     page.locator(f".st-key-delete-{runs[0].id}").get_by_role("button").click()
-    expect(page.get_by_text("The run was deleted.")).to_be_visible()
+    expect(page.get_by_text("The model was deleted.")).to_be_visible()
     assert server.workspace.run_ids() == [runs[1].id]
     click_button(page, "Undo")
-    expect(page.get_by_text("The run was deleted.")).not_to_be_visible()
+    expect(page.get_by_text("The model was deleted.")).not_to_be_visible()
     assert set(server.workspace.run_ids()) == {run.id for run in runs}

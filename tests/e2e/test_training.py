@@ -76,7 +76,7 @@ def test_pause_go_on_and_stop(server: Server, person: Person, train_page: str) -
     settle(page)
     click_button(page, "More")
     page.get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("The run was deleted.")).to_be_visible()
+    expect(page.get_by_text("The model was deleted.")).to_be_visible()
     assert server.workspace.run_ids() == []
     click_button(page, "Undo")
     expect(page.get_by_text("Stopped on request.")).to_be_visible()

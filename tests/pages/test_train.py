@@ -496,11 +496,11 @@ def test_a_deleted_run_can_be_had_back(
     page = open_page("4_Train", run=run_id)
     button(page, "Delete").click().run()
     assert page_workspace.run_ids() == []
-    assert "The run was deleted." in texts(page)
+    assert "The model was deleted." in texts(page)
     button(page, "Undo").click().run()
     assert page_workspace.run_ids() == [run_id]
     assert page.success[0].value == "**Training is done.**"
-    assert "The run was deleted." not in texts(page)
+    assert "The model was deleted." not in texts(page)
 
 
 def test_a_failed_run_says_why(open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns) -> None:

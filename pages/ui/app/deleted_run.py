@@ -22,7 +22,7 @@ def delete_run(session: Session, run_id: str) -> None:
 def show_deleted_run(session: Session) -> None:
     """Draw that a run was deleted, with a button that undoes it."""
     if session.deleted_run_id:
-        text = _(":material/delete: The run was deleted.")
+        text = _(":material/delete: The model was deleted.")
         show_undo(text, partial(_undo, session, session.deleted_run_id), "delete-run")
 
 
