@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -30,6 +30,7 @@ _UI = Path(__file__).parents[1]
 _beside_heading: ContextVar[DeltaGenerator] = ContextVar("beside_heading")
 
 Parameters = ParamSpec("Parameters")
+Name = TypeVar("Name", bound=str)
 
 
 def run_page(
@@ -155,26 +156,27 @@ def link_to_next(
         st.switch_page(step.page)
 
 
-def choose_part(titles: Mapping[str, str], wanted: str, key: str) -> str:
-    """Let the person pick one of the parts of a page.
+def choose_part(titles: Mapping[Name, str], wanted: str, key: str, *, label: str = "") -> Name:
+    """Let the person pick one of the parts of a page or of a section.
 
     Args:
         titles: Of each part, by its name in the address.
         wanted: Name of the part that is open at first. An unknown name opens the first part.
         key: Of the control.
+        label: Read out by screen readers. By default "What do you want to know?".
     """
     names = list(titles)
-    wanted = wanted if wanted in names else names[0]
+    first = next((name for name in names if name == wanted), names[0])
     chosen = st.segmented_control(
-        _("What do you want to know?"),
+        label or _("What do you want to know?"),
         names,
-        default=wanted,
+        default=first,
         required=True,
         format_func=titles.__getitem__,
         key=key,
         label_visibility="collapsed",
     )
-    return chosen or wanted
+    return chosen or first
 
 
 def show_undo(text: str, undo: Callable[[], None], key: str) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from PIL import Image
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.page import guarded
+from pages.ui.app.page import choose_part, guarded
 from pages.ui.app.pictures import data_url, thumbnails
 from pages.ui.app.process import model_version, stored_evaluation, work_queue, workspace
 from pages.ui.app.session import Session
@@ -54,15 +54,7 @@ def show_explanation(session: Session, run: TrainingRun, sets: Mapping[str, Phot
     with st.container(horizontal=True, vertical_alignment="center", key="why-heading"):
         heading = st.container(width="stretch")
         views = {"photo": _("One photo"), "class": _("Average of a class")}
-        view = st.segmented_control(
-            _("What to explain"),
-            list(views),
-            default="photo",
-            required=True,
-            format_func=views.__getitem__,
-            key="explained-view",
-            label_visibility="collapsed",
-        )
+        view = choose_part(views, "photo", "explained-view", label=_("What to explain"))
     heading.header(_("Where does it look?"), anchor=False, help=explain("grad-cam"))
     if view == "class":
         _show_classes(run, dataset)

@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.page import guarded
+from pages.ui.app.page import choose_part, guarded
 from pages.ui.app.pictures import thumbnail_urls
 from pages.ui.app.process import model_version, work_queue, workspace
 from pages.ui.app.session import Session
@@ -64,15 +64,7 @@ def show_photo_map(session: Session, run: TrainingRun, sets: Mapping[str, PhotoS
     with st.container(horizontal=True, vertical_alignment="center", key="map-heading"):
         heading = st.container(width="stretch")
         methods: dict[MapMethod, str] = {"t-sne": _("t-SNE"), "pca": _("PCA")}
-        method = st.segmented_control(
-            _("How to draw it"),
-            list(methods),
-            default="t-sne",
-            required=True,
-            format_func=methods.__getitem__,
-            key="map-method",
-            label_visibility="collapsed",
-        )
+        method = choose_part(methods, "t-sne", "map-method", label=_("How to draw it"))
     heading.header(_("Similar photos lie close together"), anchor=False, help=explain("image map"))
     dataset = ImageDataset.load(workspace(), run.dataset_id)
     key = (run.id, model_version(run.id), dataset.id, dataset.version, method)
