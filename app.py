@@ -1,8 +1,8 @@
-"""The server: the pages of the app and, beside them, the exported web pages. Started by `streamlit run app.py`."""
+"""The server: the pages of the app and its routes beside them. Started by `streamlit run app.py`."""
 
 import streamlit as st
 
-from pages.ui.export.serving import ROUTES
+from pages.ui.server.routes import MIDDLEWARE, ROUTES
 
 # Streamlit looks for this assignment. It runs the script below for each visitor, and the files in `pages/` with it.
-app = st.App("welcome.py", routes=ROUTES)
+app = st.App("welcome.py", routes=ROUTES, middleware=MIDDLEWARE)

@@ -21,6 +21,7 @@ from transfer_core.locks import changing, hold
 
 ID_PATTERN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{16}", re.ASCII)
 SCRATCH_PATTERN = ".scratch-*"
+PEOPLE_DIR = "people"
 WORKSPACE_VARIABLE = "TRANSFER_STUDIO_WORKSPACE"
 
 
@@ -71,9 +72,19 @@ class Workspace:
         return self._made("sources")
 
     @property
+    def server(self) -> Workspace:
+        """The workspace of the server: of a pupil's the one it is below, and otherwise this one."""
+        return Workspace(self.root.parents[1]) if self.root.parent.name == PEOPLE_DIR else self
+
+    @property
+    def owner(self) -> str:
+        """Id of the pupil whose workspace this is; empty for the server's own."""
+        return self.root.name if self.root.parent.name == PEOPLE_DIR else ""
+
+    @property
     def runtimes_dir(self) -> Path:
-        """Folder of the runtimes for exported web pages; downloaded again when it is deleted."""
-        return self._made("runtimes")
+        """Folder of the runtimes for exported web pages, shared by all people; downloaded again when deleted."""
+        return self.server._made("runtimes")
 
     @property
     def trash_dir(self) -> Path:
@@ -137,6 +148,14 @@ class Workspace:
         """
         return self.root / "sources" / _checked_id(source_id)
 
+    def person(self, person_id: str) -> Workspace:
+        """Return the workspace of a pupil, whose folder may not exist yet.
+
+        Raises:
+            NotFoundError: If the id is not one this app gives.
+        """
+        return Workspace(self.root / PEOPLE_DIR / _checked_id(person_id))
+
     def dataset_ids(self) -> list[str]:
         """Return the ids of all datasets, newest first."""
         return _ids_in(self.datasets_dir, "dataset.json")
@@ -148,6 +167,10 @@ class Workspace:
     def source_ids(self) -> list[str]:
         """Return the ids of all own models, newest first."""
         return _ids_in(self.root / "sources", "facts.json")
+
+    def person_ids(self) -> list[str]:
+        """Return the ids of all pupils, newest first."""
+        return _ids_in(self.root / PEOPLE_DIR, "person.json")
 
     def _made(self, name: str) -> Path:
         folder = self.root / name

@@ -35,6 +35,7 @@ DIRECTION = (
     ("transfer_core.runs",),
     ("transfer_core.export", "transfer_core.projects"),
     ("transfer_core.work",),
+    ("transfer_core.classroom",),
     ("transfer_core.cli",),
     ("transfer_core.__main__",),
     ("pages.ui",),

@@ -15,6 +15,7 @@ from msgspec import structs
 from streamlit.testing.v1 import AppTest
 
 import pages.ui.app.process
+import transfer_core.work.service
 from tests.conftest import ROOT
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -84,7 +85,7 @@ def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 @pytest.fixture
 def staged_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedRuns]:
     staged = StagedRuns()
-    monkeypatch.setattr(pages.ui.app.process, "Trainings", partial(Trainings, execute=staged.execute))
+    monkeypatch.setattr(transfer_core.work.service, "Trainings", partial(Trainings, execute=staged.execute))
     yield staged
     staged.let_go.set()
 
@@ -101,7 +102,7 @@ class PatientQueue(WorkQueue):
 @pytest.fixture
 def tasks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every task but a training be over when the page that starts it is drawn."""
-    monkeypatch.setattr(pages.ui.app.process, "WorkQueue", PatientQueue)
+    monkeypatch.setattr(transfer_core.work.service, "WorkQueue", PatientQueue)
 
 
 class HeldTasks(list[Callable[[], None]]):
@@ -118,7 +119,7 @@ def held_tasks(monkeypatch: pytest.MonkeyPatch) -> HeldTasks:
     """Tasks that look as if they were running; no thread works on them."""
     held = HeldTasks()
     st.cache_resource.clear()
-    monkeypatch.setattr(pages.ui.app.process, "WorkQueue", lambda: WorkQueue(held.append))
+    monkeypatch.setattr(transfer_core.work.service, "WorkQueue", lambda: WorkQueue(held.append))
     return held
 
 

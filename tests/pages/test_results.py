@@ -17,6 +17,7 @@ from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.tasks import split_scoring
 from pages.ui.app.words import expected_sentence, model_name
+from pages.ui.server import service
 from tests.conftest import MakeImage, TrainOnce, near_duplicate
 from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
@@ -131,7 +132,7 @@ def test_learning_curve_is_measured_once_and_kept(open_page: OpenPage, run: Trai
     assert json.loads(chart.proto.spec)["data"][1]["y"] == [point["accuracy"] for point in points]
     assert "All points use the same 24 photos." in texts(page)
     # Another visit reads it from the run.
-    process.work_queue.clear()
+    service._services.clear()
     again = open_part(open_page, run, "overview")
     assert curve_charts(again)
     # A changed photo makes it out of date.

@@ -13,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import pages.ui.app.process
+import transfer_core.work.service
 import transfer_core.work.tasks
 from pages.ui.app.words import expected_sentence, plain
 from tests.conftest import TrainOnce
@@ -570,7 +571,7 @@ def test_an_error_at_the_start_is_a_sentence(
     def refuse(*_arguments: object) -> str:
         raise TrainingError("There is no room left.")
 
-    monkeypatch.setattr(pages.ui.app.process.Trainings, "submit", refuse)
+    monkeypatch.setattr(transfer_core.work.service.Trainings, "submit", refuse)
     page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
     button(page, "Start training").click().run()
     assert page.error[0].value == "There is no room left."

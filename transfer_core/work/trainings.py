@@ -37,6 +37,7 @@ class TrainingTask(Task[None]):
             execute(workspace, live.run, live.log.append, live.should_stop)
 
         super().__init__("training", live.run.id, train, priority=Priority.TRAINING)
+        self.workspace = workspace
         self.live = live
 
     def request_stop(self) -> None:
@@ -222,9 +223,13 @@ class Trainings:
 
     @property
     def running(self) -> TrainingRun | None:
-        """The run that is being trained in this process, if any."""
+        """The run of this workspace that is being trained in this process, if any."""
         for task in self._queue.tasks("training"):
-            if isinstance(task, TrainingTask) and task.state == "running":
+            if (
+                isinstance(task, TrainingTask)
+                and task.workspace == self.workspace
+                and task.state == "running"
+            ):
                 return task.live.run
         return None
 
@@ -236,4 +241,6 @@ class Trainings:
 
     def _find(self, run_id: str) -> TrainingTask | None:
         task = self._queue.find("training", run_id)
-        return task if isinstance(task, TrainingTask) and not task.is_over else None
+        if isinstance(task, TrainingTask) and task.workspace == self.workspace and not task.is_over:
+            return task
+        return None

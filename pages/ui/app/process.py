@@ -11,19 +11,23 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import script_runner
 
 from pages.ui.app.reruns import keep_every_click
+from pages.ui.server.service import service
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
+from transfer_core.classroom.visitor import Visitor, visitor_of
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.inference.rejection import Rejection
-from transfer_core.runs.leftovers import remove_leftovers
+from transfer_core.language import _
 from transfer_core.runs.run_folder import RunFolder
 from transfer_core.training.advice import Recommendation, recommend
 from transfer_core.training.layer_facts import layer_facts
 from transfer_core.work.queue import WorkQueue
+from transfer_core.work.service import stored_rejection
 from transfer_core.work.trainings import Trainings
 from transfer_core.work.worker import num_threads_beside_an_app
-from transfer_core.workspace import Workspace, default_workspace_root
+from transfer_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from transfer_core.inference.predictor import Predictor
@@ -32,11 +36,6 @@ _logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_THREAD_SWITCHES = 0.001
 _SECONDS_FOR_THE_FIRST_PAINT = 1.5
-_NUM_MODELS_KEPT = 3
-
-# Id of a run, and the version of its model.
-_ModelKey = tuple[str, tuple[int, ...]]
-_loading = threading.Lock()
 
 
 @st.cache_resource(show_spinner=False)
@@ -56,24 +55,31 @@ def prepare_process() -> None:
     loading.start()
 
 
-@st.cache_resource(show_spinner=False)
-def workspace() -> Workspace:
-    """The folder of all datasets and runs."""
-    found = Workspace(default_workspace_root())
-    remove_leftovers(found)
+def visitor() -> Visitor:
+    """Return who looks at the page that this thread draws.
+
+    Raises:
+        NotFoundError: If they have not joined the class of this server.
+    """
+    found = visitor_of(service().workspace, st.context.cookies)
+    if found is None:
+        raise NotFoundError(_("Join the class first. Ask your teacher for the address and the code."))
     return found
 
 
-@st.cache_resource(show_spinner=False)
+def workspace() -> Workspace:
+    """The folder of all datasets and runs of the person who looks. Background threads get it as an argument."""
+    return visitor().workspace
+
+
 def work_queue() -> WorkQueue:
     """The one queue of trainings and other work that all visitors share."""
-    return WorkQueue()
+    return service().queue
 
 
-@st.cache_resource(show_spinner=False)
 def trainings() -> Trainings:
-    """The trainings of this server."""
-    return Trainings(workspace(), queue=work_queue())
+    """The trainings of the person who looks."""
+    return service().trainings(workspace())
 
 
 def predictor(run_id: str) -> Predictor:
@@ -83,14 +89,12 @@ def predictor(run_id: str) -> Predictor:
         NotFoundError: If the run has no model.
         WorkspaceError: If a file of it is damaged.
     """
-    key = run_id, model_version(run_id)
-    loaded = _loaded_predictors().get(key) or _load_predictor(key)
-    return loaded.with_rejection(rejection(run_id) if loaded.rejection else None)
+    return service().predictor(workspace(), run_id)
 
 
 def is_model_loaded(run_id: str) -> bool:
     """Whether `predictor` returns at once."""
-    return (run_id, model_version(run_id)) in _loaded_predictors()
+    return service().is_model_loaded(workspace(), run_id)
 
 
 def model_version(run_id: str) -> tuple[int, ...]:
@@ -118,32 +122,7 @@ def rejection(run_id: str) -> Rejection | None:
     Raises:
         WorkspaceError: If a file of it is damaged.
     """
-    files = RunFolder(workspace().run_dir(run_id))
-    return _read_rejection(run_id, files.rejection_version) if any(files.thresholds_version) else None
-
-
-@st.cache_resource(show_spinner=False)
-def _loaded_predictors() -> dict[_ModelKey, Predictor]:
-    """The models that were loaded last."""
-    return {}
-
-
-def _load_predictor(key: _ModelKey) -> Predictor:
-    from transfer_core.inference.predictor import Predictor
-
-    with _loading:
-        kept = _loaded_predictors()
-        # Another thread may have loaded it meanwhile.
-        loaded = kept.get(key) or Predictor.load(workspace().run_dir(key[0]))
-        kept[key] = loaded
-        for other in list(kept)[:-_NUM_MODELS_KEPT]:
-            del kept[other]
-    return loaded
-
-
-@st.cache_resource(show_spinner=False, max_entries=3)
-def _read_rejection(run_id: str, versions: tuple[int, ...]) -> Rejection | None:
-    return Rejection.load(workspace().run_dir(run_id))
+    return stored_rejection(workspace(), run_id)
 
 
 def stored_evaluation(run_id: str) -> Evaluation | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.ui.app.arrivals import Accepted, AskedLayout, CardMessages, LiveAnswer, Recording, Upload
-from pages.ui.app.process import trainings, workspace
+from pages.ui.app.process import trainings, visitor, workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
@@ -91,6 +91,7 @@ class Session:
         looked_ahead: The dataset that is read before a training, and with which backbones; or None.
         num_races_played: How often the race on the Learn page was played; a new number plays it again.
         num_forms: How often choices were replaced from outside the form; a new number gives fresh fields.
+        person_id: The pupil whose choices these are; empty without a class.
     """
 
     backbone_name: str | None = None
@@ -141,6 +142,7 @@ class Session:
     looked_ahead: tuple[str, ...] | None = None
     num_races_played: int = 0
     num_forms: int = 0
+    person_id: str = ""
 
     @property
     def dataset(self) -> ImageDataset | None:
@@ -298,8 +300,10 @@ class Session:
 
 def open_session() -> Session:
     """Return the person's session; after a refresh it is restored from the address."""
-    if _KEY not in st.session_state:
+    person_id = visitor().person_id
+    if _KEY not in st.session_state or st.session_state[_KEY].person_id != person_id:
         st.session_state[_KEY] = session_from_address(st.query_params.to_dict())
+        st.session_state[_KEY].person_id = person_id
     session: Session = st.session_state[_KEY]
     _forget_deleted(session)
     write_address(session)

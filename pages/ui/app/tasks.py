@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from pages.ui.app.process import model_version, predictor, work_queue, workspace
+from pages.ui.app.process import model_version, work_queue, workspace
+from pages.ui.server.service import service
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.published.zoo_weights import ZooWeights
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
@@ -196,8 +197,9 @@ def video_of(dataset_id: str) -> Task[AddedPhotos] | None:
 def start_model_loading(run_id: str) -> Task[Predictor]:
     """Load the model of a run, unless that is under way."""
     version = model_version(run_id)
+    load = partial(service().predictor, workspace(), run_id)
     return work_queue().get_or_start(
-        Task("model loading", (run_id, version), lambda _task: predictor(run_id), is_light=True)
+        Task("model loading", (run_id, version), lambda _task: load(), is_light=True)
     )
 
 
@@ -228,6 +230,6 @@ def start_piles(dataset: ImageDataset, run: TrainingRun | None = None, num_piles
         num_piles: By looks; chosen by the photos if not given.
     """
     if run:
-        work_queue().start(proposals_task(dataset, run.id, partial(predictor, run.id)))
+        work_queue().start(proposals_task(dataset, run.id, partial(service().predictor, workspace(), run.id)))
     else:
         work_queue().start(piles_task(workspace(), dataset, DEFAULT_BACKBONE, num_piles))

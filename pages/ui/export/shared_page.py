@@ -17,7 +17,7 @@ from pages.ui.app.tasks import start_export
 from pages.ui.app.words import expected_sentence, memory_words
 from pages.ui.export.exporting import is_under_way, show_details, show_result
 from pages.ui.export.formats import show_missing_packages
-from pages.ui.export.serving import PREFIX
+from pages.ui.server.web_page import PREFIX
 from pages.ui.test.answer import probability_bars
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError

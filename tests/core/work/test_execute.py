@@ -275,7 +275,7 @@ def test_too_few_photos_that_can_be_read_end_with_the_usual_sentence(workspace, 
     ended = safely(workspace, run)
     assert ended.outcome == "failed"
     assert ended.message.startswith("Each class needs at least 2 photos")
-    assert ended.message.endswith("Add images to: blue.")
+    assert ended.message.endswith("Add photos to: blue.")
 
 
 def test_known_error_fails_with_its_sentence(workspace, run, monkeypatch) -> None:

@@ -1,0 +1,123 @@
+"""The class of a server: its code, its secrets, whether it is open, and how long it is kept."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from pathlib import Path
+
+import msgspec
+from msgspec import structs
+
+from transfer_core.facts_file import FactsFile
+from transfer_core.language import _
+from transfer_core.locks import changing
+from transfer_core.schema import Count, Positive, Text
+from transfer_core.workspace import Workspace
+
+CLASS_VARIABLE = "TRANSFER_STUDIO_CLASS"
+# Without letters and digits that are easily confused on a projector.
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+_CODE_LENGTH = 6
+
+
+class PersonLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What each pupil may have at most.
+
+    Args:
+        photos: In all their photo sets.
+        megabytes: On the disk, features and models included.
+        runs: Models.
+    """
+
+    photos: Count = 2_000
+    megabytes: Count = 2_048
+    runs: Count = 40
+
+
+class ClassFacts(msgspec.Struct, frozen=True):
+    """The class of a server, as it is stored.
+
+    Args:
+        code: Six letters that pupils type.
+        secret: Signs the cookies and the links of this class.
+        teacher_key: Part of the teacher's own link.
+        created_at: Seconds since 1970.
+        is_open: Whether pupils may join and work.
+        days_kept: Days after which the class forgets itself; 0 keeps it.
+        limits: Of each pupil.
+    """
+
+    code: Text
+    secret: Text
+    teacher_key: Text
+    created_at: Positive
+    is_open: bool = True
+    days_kept: Count = 0
+    limits: PersonLimits = PersonLimits()
+
+
+_FACTS = FactsFile(
+    "class.json",
+    ClassFacts,
+    lambda: _("Without it nobody can join. Delete it to begin a new class."),
+)
+
+
+def is_class_mode() -> bool:
+    """Whether this server serves a class rather than one person."""
+    return os.environ.get(CLASS_VARIABLE, "") == "1"
+
+
+class Classroom:
+    """The class of a server, on disk. Any process may read and change it.
+
+    Args:
+        workspace: Of the server.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._folder = workspace.root
+
+    def facts(self) -> ClassFacts:
+        """Return the class; a new one is begun where there is none.
+
+        Raises:
+            WorkspaceError: If its file is damaged or cannot be written.
+        """
+        if not _FACTS.exists(self._folder):
+            with changing(self._path):
+                if not _FACTS.exists(self._folder):
+                    self._write(_new_facts())
+        return _FACTS.read(self._folder)
+
+    def change(self, **changes: object) -> ClassFacts:
+        """Change facts of the class and return all of them.
+
+        Args:
+            changes: New values, by the names in `ClassFacts`.
+
+        Raises:
+            WorkspaceError: If its file is damaged or cannot be written.
+        """
+        self.facts()
+        with changing(self._path):
+            changed = structs.replace(_FACTS.read(self._folder), **changes)
+            self._write(changed)
+        return changed
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / _FACTS.name
+
+    def _write(self, facts: ClassFacts) -> None:
+        _FACTS.write(self._folder, facts)
+        # Its secrets are for the account that runs the server.
+        self._path.chmod(0o600)
+
+
+def _new_facts() -> ClassFacts:
+    code = "".join(secrets.choice(_LETTERS) for _place in range(_CODE_LENGTH))
+    return ClassFacts(code, secrets.token_urlsafe(32), secrets.token_urlsafe(24), time.time())

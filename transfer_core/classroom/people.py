@@ -1,0 +1,89 @@
+"""The pupils of a class: each has a workspace of their own below the server's."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from transfer_core.data.sources.imported_file import clean_name
+from transfer_core.errors import InvalidConfigError, NotFoundError, TransferStudioError
+from transfer_core.facts_file import FactsFile
+from transfer_core.files import remove
+from transfer_core.language import _
+from transfer_core.schema import Positive, Text
+from transfer_core.workspace import Workspace, new_id
+
+MAX_NAME_LENGTH = 24
+
+
+class Person(msgspec.Struct, frozen=True):
+    """A pupil.
+
+    Args:
+        id: Names their folder.
+        name: A first name or an animal, as they typed or picked it.
+        joined_at: Seconds since 1970.
+    """
+
+    id: Text
+    name: Text
+    joined_at: Positive
+
+
+_FACTS = FactsFile("person.json", Person)
+
+
+def join(server: Workspace, name: str) -> Person:
+    """Give a pupil a workspace of their own.
+
+    Args:
+        server: The workspace of the server.
+        name: As typed.
+
+    Raises:
+        InvalidConfigError: If nothing is left of the name without control characters and spaces.
+        WorkspaceError: If writing fails.
+    """
+    shown = clean_name(name)[:MAX_NAME_LENGTH].strip()
+    if not shown:
+        raise InvalidConfigError(_("Type your first name, or pick an animal."))
+    person = Person(new_id(), shown, time.time())
+    _FACTS.write(server.person(person.id).root, person)
+    return person
+
+
+def get_person(server: Workspace, person_id: str) -> Person:
+    """Return a pupil.
+
+    Raises:
+        NotFoundError: If nobody has this id.
+        WorkspaceError: If their file is damaged.
+    """
+    folder = server.person(person_id).root
+    if not _FACTS.exists(folder):
+        raise NotFoundError(_("This person is not in the class any more."))
+    return _FACTS.read(folder)
+
+
+def people(server: Workspace) -> list[Person]:
+    """Return the pupils in the order in which they joined. Damaged ones are left out."""
+    found = []
+    for person_id in server.person_ids():
+        try:
+            found.append(get_person(server, person_id))
+        except TransferStudioError:
+            continue
+    return sorted(found, key=lambda person: person.joined_at)
+
+
+def remove_person(server: Workspace, person_id: str) -> None:
+    """Delete a pupil and everything of theirs from the disk, for good.
+
+    Their trainings have to be stopped before.
+
+    Raises:
+        NotFoundError: If the id is not one this app gives.
+        OSError: If something cannot be deleted.
+    """
+    remove(server.person(person_id).root)
