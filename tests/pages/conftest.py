@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.look_ahead import LOOK_AHEAD_VARIABLE
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.task import Task
-from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
 
 OpenPage = Callable[..., AppTest]
@@ -85,7 +83,7 @@ def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 @pytest.fixture
 def staged_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedRuns]:
     staged = StagedRuns()
-    monkeypatch.setattr(transfer_core.work.service, "Trainings", partial(Trainings, execute=staged.execute))
+    monkeypatch.setattr(transfer_core.work.service, "chosen_executor", lambda: staged.execute)
     yield staged
     staged.let_go.set()
 
