@@ -1,6 +1,7 @@
 """Set up Transfer Studio beside this file and start it, or set it up and run its tests.
 
-    python3 start.py [--port N] [--no-browser] [--address A]
+    python3 start.py [--port N] [--no-browser] [--address A] [--https]
+    python3 start.py --class [--port N] [--no-browser] [--https]
     python3 start.py test [arguments for pytest ...]
 
 Standard library only, in syntax that Python 3.6 reads: a Python that is too old must get as far as the
@@ -10,13 +11,16 @@ sentence that says so.
 import argparse
 import hashlib
 import importlib.util
+import ipaddress
 import os
+import re
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 HOST, FIRST_PORT, LAST_PORT = "127.0.0.1", 8501, 8599
+EVERYWHERE = "0.0.0.0"
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
@@ -36,28 +40,61 @@ def main(arguments: "list[str]") -> int:
 
 def serve(arguments: "list[str]") -> int:
     """Start the app, by default for this computer only; Streamlit opens the browser once it answers."""
+    options = parse(arguments)
+    networks = network_addresses()
+    if options.is_class and not networks:
+        print("This computer is in no network, so only its own browser reaches the class.", flush=True)
+    listens_at = options.address or (EVERYWHERE if options.is_class and networks else HOST)
+    check_address(listens_at)
+    port = choose_port(options.port, listens_at)
+    install("requirements.txt")
+    hosts = served_hosts(listens_at, networks)
+    settings = [
+        f"--server.address={listens_at}",
+        f"--server.port={port}",
+        "--browser.serverAddress={}".format(HOST if listens_at == EVERYWHERE else listens_at),
+        "--logger.hideWelcomeMessage=true",
+        *(f"--server.allowedHosts={host}" for host in hosts),
+    ]
+    if options.https:
+        certificate, key = make_certificate(hosts)
+        settings += [f"--server.sslCertFile={certificate}", f"--server.sslKeyFile={key}"]
+    scheme = "https" if options.https else "http"
+    addresses = [f"{scheme}://{host}:{port}" for host in shown_hosts(listens_at, networks)]
+    os.environ["TRANSFER_STUDIO_ADDRESS"] = addresses[0]
+    if options.is_class:
+        os.environ["TRANSFER_STUDIO_CLASS"] = "1"
+        # A training that runs out of memory ends a worker process, not the lesson of all.
+        os.environ.setdefault("TRANSFER_STUDIO_EXECUTOR", "process")
+        show_class_card(addresses, options.no_browser)
+    else:
+        print("Transfer Studio: {} (Ctrl-C ends it)".format(" or ".join(addresses)), flush=True)
+    headless = ["--server.headless=true"] if options.no_browser or options.is_class else []
+    return become(PYTHON, "-m", "streamlit", "run", "app.py", *settings, *headless)
+
+
+def parse(arguments: "list[str]") -> argparse.Namespace:
+    """Return the options of a start."""
     parser = argparse.ArgumentParser(
-        usage="start.py [--port N] [--no-browser] [--address A]\n       start.py test [...]"
+        usage="start.py [--class] [--https] [--port N] [--no-browser] [--address A]\n       start.py test [...]"
+    )
+    parser.add_argument(
+        "--class",
+        action="store_true",
+        dest="is_class",
+        help="everyone in this network gets a place of their own; you are the teacher",
+    )
+    parser.add_argument(
+        "--https", action="store_true", help="encrypt, so that the live camera works on other devices"
     )
     parser.add_argument("--port", type=int, metavar="N", help=f"default: the first free from {FIRST_PORT}")
     parser.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
     parser.add_argument(
         "--address",
-        default=HOST,
         metavar="A",
-        help="where it listens; 0.0.0.0 lets phones open exported web pages",
+        help=f"where it listens; {EVERYWHERE} lets phones open exported web pages",
     )
-    options = parser.parse_args(arguments)
-    port = choose_port(options.port)
-    install("requirements.txt")
-    print(f"Transfer Studio: http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
-    settings = [
-        f"--server.address={options.address}",
-        f"--server.port={port}",
-        "--logger.hideWelcomeMessage=true",
-    ]
-    headless = ["--server.headless=true"] if options.no_browser else []
-    return become(PYTHON, "-m", "streamlit", "run", "app.py", *settings, *headless)
+    return parser.parse_args(arguments)
 
 
 def check_python(version: "tuple[int, int]") -> None:
@@ -70,22 +107,115 @@ def check_python(version: "tuple[int, int]") -> None:
         )
 
 
-def choose_port(wanted: "int | None") -> int:
+def check_address(address: str) -> None:
+    """End with a sentence unless this computer can listen at this address."""
+    if not is_free(address, 0):
+        sys.exit(
+            f"This computer does not have the address {address}: name another one, or leave --address out."
+        )
+
+
+def choose_port(wanted: "int | None", listens_at: str = HOST) -> int:
     """Return the wanted port, or the first free one when none is wanted."""
+
+    def is_port_free(port: int) -> bool:
+        # Some systems let a server listen everywhere beside one that only listens at this computer's own address.
+        return is_free(HOST, port) and is_free(listens_at, port)
+
     if not wanted:
-        return next(filter(is_free, range(FIRST_PORT, LAST_PORT)), LAST_PORT)
-    if not is_free(wanted):
+        return next(filter(is_port_free, range(FIRST_PORT, LAST_PORT)), LAST_PORT)
+    if not is_port_free(wanted):
         sys.exit(f"Port {wanted} is taken or not allowed: name another one, or leave --port out.")
     return wanted
 
 
-def is_free(port: int) -> bool:
-    """Say whether a server could listen on this port."""
+def is_free(address: str, port: int) -> bool:
+    """Say whether a server could listen there."""
     try:
-        socket.create_server((HOST, port)).close()
+        socket.create_server((address, port)).close()
     except (OSError, OverflowError):
         return False
     return True
+
+
+def network_addresses() -> "list[str]":
+    """Return the IPv4 addresses of this computer in its networks, the one of its way out first."""
+    found = [way_out(), *addresses_of_name(), *addresses_of_interfaces()]
+    return [address for address in dict.fromkeys(found) if is_network_address(address)]
+
+
+def is_network_address(address: str) -> bool:
+    """Say whether other computers may reach this one by an address."""
+    parsed = ipaddress.ip_address(address)
+    return not (parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified)
+
+
+def way_out() -> str:
+    """Return the address from which this computer would speak to others; 0.0.0.0 without any."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Sends nothing: for a datagram the system only chooses the way. The address is reserved (RFC 5737).
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return EVERYWHERE
+        return str(probe.getsockname()[0])
+
+
+def addresses_of_name() -> "list[str]":
+    """Return the addresses of this computer's name: on Windows, all it has."""
+    try:
+        return [str(facts[4][0]) for facts in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
+    except OSError:
+        return []
+
+
+def addresses_of_interfaces() -> "list[str]":
+    """Return an address of each network interface, also of a hotspot without a way out; on Windows, none."""
+    try:
+        import fcntl
+    except ImportError:
+        return []
+    request = 0xC0206921 if sys.platform == "darwin" else 0x8915  # SIOCGIFADDR
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _index, name in socket.if_nameindex():
+            try:
+                answer = fcntl.ioctl(probe.fileno(), request, name.encode().ljust(256, b"\0"))
+            except OSError:
+                continue
+            found.append(socket.inet_ntoa(answer[20:24]))
+    return found
+
+
+def served_hosts(listens_at: str, networks: "list[str]") -> "list[str]":
+    """Return the host names that the server answers to; any other is refused."""
+    hosts = [HOST, "localhost"]
+    if listens_at != HOST:
+        name = socket.gethostname().lower()
+        hosts += [*shown_hosts(listens_at, networks), name, name.split(".")[0] + ".local"]
+    # Browsers write other letters in another way, and nobody types that.
+    return [host for host in dict.fromkeys(hosts) if re.fullmatch("[a-z0-9._:-]+", host)]
+
+
+def shown_hosts(listens_at: str, networks: "list[str]") -> "list[str]":
+    """Return the addresses under which the server is reached, the best one first."""
+    return (networks or [HOST]) if listens_at == EVERYWHERE else [listens_at]
+
+
+def make_certificate(hosts: "list[str]") -> "tuple[str, str]":
+    """Return the files of a certificate for these hosts and of its key, made once."""
+    command = [PYTHON, "-m", "transfer_core", "classroom", "certificate", *hosts]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, universal_newlines=True)
+    if finished.returncode != 0:
+        sys.exit("There is no certificate for https; the line above says why.")
+    certificate, key = finished.stdout.splitlines()
+    return certificate, key
+
+
+def show_class_card(addresses: "list[str]", no_browser: bool) -> None:
+    """Let a child print address, code and QR code once the server answers, and open the teacher's browser."""
+    command = [PYTHON, "-m", "transfer_core", "classroom", "card", *addresses]
+    subprocess.Popen(command if no_browser else [*command, "--open-browser"])
 
 
 def install(*names: str) -> None:
