@@ -2,6 +2,7 @@
 
     python3 start.py [--port N] [--no-browser] [--address A] [--https]
     python3 start.py --class [--port N] [--no-browser] [--https]
+    python3 start.py bundle --out DIR      and, without a network:  python3 start.py --from DIR
     python3 start.py test [arguments for pytest ...]
 
 Standard library only, in syntax that Python 3.6 reads: a Python that is too old must get as far as the
@@ -12,7 +13,9 @@ import argparse
 import hashlib
 import importlib.util
 import ipaddress
+import json
 import os
+import platform
 import re
 import socket
 import subprocess
@@ -20,11 +23,12 @@ import sys
 from pathlib import Path
 
 HOST, FIRST_PORT, LAST_PORT = "127.0.0.1", 8501, 8599
-EVERYWHERE = "0.0.0.0"
-ROOT = Path(__file__).resolve().parent
+EVERYWHERE = ("0.0.0.0", "::")
+ROOT, STARTED_IN = Path(__file__).resolve().parent, Path.cwd()
 VENV = ROOT / ".venv"
 PYTHON = str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
 CONSTRAINTS = "constraints/python-{}.{}.txt".format(*sys.version_info)
+BUNDLE_FILE = "bundle.json"
 
 
 def main(arguments: "list[str]") -> int:
@@ -35,6 +39,8 @@ def main(arguments: "list[str]") -> int:
         install("requirements.txt", "requirements-dev.txt")
         # Two at a time: much of a browser test is waiting. Files stay whole, so that they share what they set up.
         return become(PYTHON, "-m", "pytest", *(arguments[1:] or ["-n", "2", "--dist", "loadfile"]))
+    if arguments[:1] == ["bundle"]:
+        return bundle(arguments[1:])
     return serve(arguments)
 
 
@@ -44,24 +50,19 @@ def serve(arguments: "list[str]") -> int:
     networks = network_addresses()
     if options.is_class and not networks:
         print("This computer is in no network, so only its own browser reaches the class.", flush=True)
-    listens_at = options.address or (EVERYWHERE if options.is_class and networks else HOST)
+    listens_at = options.address or (EVERYWHERE[0] if options.is_class and networks else HOST)
     check_address(listens_at)
     port = choose_port(options.port, listens_at)
-    install("requirements.txt")
+    install("requirements.txt", bundle_dir=options.bundle_dir)
     hosts = served_hosts(listens_at, networks)
-    settings = [
-        f"--server.address={listens_at}",
-        f"--server.port={port}",
-        "--browser.serverAddress={}".format(HOST if listens_at == EVERYWHERE else listens_at),
-        "--logger.hideWelcomeMessage=true",
-        *(f"--server.allowedHosts={host}" for host in hosts),
-    ]
+    settings = server_settings(listens_at, port, hosts)
     if options.https:
         certificate, key = make_certificate(hosts)
         settings += [f"--server.sslCertFile={certificate}", f"--server.sslKeyFile={key}"]
-    scheme = "https" if options.https else "http"
-    addresses = [f"{scheme}://{host}:{port}" for host in shown_hosts(listens_at, networks)]
-    os.environ["TRANSFER_STUDIO_ADDRESS"] = addresses[0]
+    names = [f"[{host}]" if ":" in host else host for host in shown_hosts(listens_at, networks)]
+    addresses = ["{}://{}:{}".format("https" if options.https else "http", name, port) for name in names]
+    if listens_at != HOST:
+        os.environ["TRANSFER_STUDIO_ADDRESS"] = addresses[0]
     if options.is_class:
         os.environ["TRANSFER_STUDIO_CLASS"] = "1"
         # A training that runs out of memory ends a worker process, not the lesson of all.
@@ -69,14 +70,16 @@ def serve(arguments: "list[str]") -> int:
         show_class_card(addresses, options.no_browser)
     else:
         print("Transfer Studio: {} (Ctrl-C ends it)".format(" or ".join(addresses)), flush=True)
-    headless = ["--server.headless=true"] if options.no_browser or options.is_class else []
-    return become(PYTHON, "-m", "streamlit", "run", "app.py", *settings, *headless)
+    if options.no_browser or options.is_class:
+        settings.append("--server.headless=true")
+    return become(PYTHON, "-m", "streamlit", "run", "app.py", *settings)
 
 
 def parse(arguments: "list[str]") -> argparse.Namespace:
     """Return the options of a start."""
     parser = argparse.ArgumentParser(
-        usage="start.py [--class] [--https] [--port N] [--no-browser] [--address A]\n       start.py test [...]"
+        usage="start.py [--class] [--https] [--port N] [--no-browser] [--address A] [--from DIR]\n"
+        "       start.py bundle --out DIR\n       start.py test [...]"
     )
     parser.add_argument(
         "--class",
@@ -92,7 +95,14 @@ def parse(arguments: "list[str]") -> argparse.Namespace:
     parser.add_argument(
         "--address",
         metavar="A",
-        help=f"where it listens; {EVERYWHERE} lets phones open exported web pages",
+        help="where it listens; 0.0.0.0 lets phones open exported web pages",
+    )
+    parser.add_argument(
+        "--from",
+        type=STARTED_IN.joinpath,
+        dest="bundle_dir",
+        metavar="DIR",
+        help="set up without a network, from what 'start.py bundle' collected",
     )
     return parser.parse_args(arguments)
 
@@ -132,7 +142,8 @@ def choose_port(wanted: "int | None", listens_at: str = HOST) -> int:
 def is_free(address: str, port: int) -> bool:
     """Say whether a server could listen there."""
     try:
-        socket.create_server((address, port)).close()
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        socket.create_server((address, port), family=family).close()
     except (OSError, OverflowError):
         return False
     return True
@@ -157,7 +168,7 @@ def way_out() -> str:
             # Sends nothing: for a datagram the system only chooses the way. The address is reserved (RFC 5737).
             probe.connect(("192.0.2.1", 9))
         except OSError:
-            return EVERYWHERE
+            return EVERYWHERE[0]
         return str(probe.getsockname()[0])
 
 
@@ -199,7 +210,18 @@ def served_hosts(listens_at: str, networks: "list[str]") -> "list[str]":
 
 def shown_hosts(listens_at: str, networks: "list[str]") -> "list[str]":
     """Return the addresses under which the server is reached, the best one first."""
-    return (networks or [HOST]) if listens_at == EVERYWHERE else [listens_at]
+    return (networks or [HOST]) if listens_at in EVERYWHERE else [listens_at]
+
+
+def server_settings(listens_at: str, port: int, hosts: "list[str]") -> "list[str]":
+    """Return the settings of Streamlit for where it listens and what it answers to."""
+    settings = [f"--server.address={listens_at}", f"--server.port={port}", "--logger.hideWelcomeMessage=true"]
+    if listens_at != HOST:
+        # The one list of host names. .streamlit/config.toml has that of a server for this computer alone.
+        settings += [f"--server.allowedHosts={host}" for host in hosts]
+    if listens_at in EVERYWHERE:
+        settings.append(f"--browser.serverAddress={HOST}")
+    return settings
 
 
 def make_certificate(hosts: "list[str]") -> "tuple[str, str]":
@@ -218,25 +240,83 @@ def show_class_card(addresses: "list[str]", no_browser: bool) -> None:
     subprocess.Popen(command if no_browser else [*command, "--open-browser"])
 
 
-def install(*names: str) -> None:
+def install(*names: str, bundle_dir: "Path | None" = None) -> None:
     """Install the tried versions of these requirements into .venv, unless their stamps say it was done."""
     if all(stamp(name).is_file() and stamp(name).read_text() == fingerprint(name) for name in names):
         return
-    if not venv_version().startswith("Python {}.{}.".format(*sys.version_info)) or not has_pip():
-        make_venv()
+    if bundle_dir:
+        check_bundle(bundle_dir)
+    prepare_venv()
     for name in names:
         stamp(name).unlink(missing_ok=True)
     print("Installing the packages: some minutes the first time ...", flush=True)
-    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "-c", CONSTRAINTS]
-    if subprocess.call(pip + [part for name in names for part in ("-r", name)]) != 0:
+    places = ["--no-index", "--find-links", str(bundle_dir)] if bundle_dir else []
+    if run_pip("install", *places, *(part for name in names for part in ("-r", name))) != 0:
         sys.exit(
             "The packages could not be installed; pip says why above. Usual reasons: no network, less than "
             "4 GB of free disk, or a computer TensorFlow does not support (32 bits, a Mac with Intel)."
         )
     for name in names:
-        beside = stamp(name).with_suffix(".part")
-        beside.write_text(fingerprint(name))
-        os.replace(str(beside), str(stamp(name)))
+        replace(stamp(name), fingerprint(name))
+
+
+def run_pip(command: str, *arguments: str) -> int:
+    """Run a command of pip with the tried versions and return its exit code."""
+    pip = [PYTHON, "-m", "pip", command, "--disable-pip-version-check", "-c", CONSTRAINTS]
+    return subprocess.call([*pip, *arguments])
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file beside its place and move it in, so that it is whole or missing."""
+    beside = path.with_suffix(".part")
+    beside.write_text(text)
+    os.replace(str(beside), str(path))
+
+
+def bundle(arguments: "list[str]") -> int:
+    """Collect the packages in a folder, for computers of this kind without a network."""
+    parser = argparse.ArgumentParser(prog="start.py bundle")
+    parser.add_argument("--out", type=STARTED_IN.joinpath, required=True, metavar="DIR")
+    folder = parser.parse_args(arguments).out
+    prepare_venv()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / BUNDLE_FILE).unlink(missing_ok=True)
+    print("Collecting the packages: some minutes ...", flush=True)
+    if run_pip("wheel", "--wheel-dir", str(folder), "-r", "requirements.txt") != 0:
+        sys.exit(
+            "The packages could not be collected; pip says why above. Is there a network, and 1 GB of free disk?"
+        )
+    replace(folder / BUNDLE_FILE, json.dumps(bundle_facts(), indent=1))
+    print(
+        f"Done, for {bundle_facts()['computer']}. Copy {folder} and this folder (without .venv) to a stick. There:"
+    )
+    print("python3 start.py --from {}".format(folder.name))
+    return 0
+
+
+def bundle_facts() -> "dict[str, str]":
+    """Return the computers that a bundle made here is for, and the versions that it has."""
+    computer = "Python {}.{} on {} {}".format(*sys.version_info[:2], platform.system(), platform.machine())
+    lines = [
+        line for name in ("requirements.txt", CONSTRAINTS) for line in (ROOT / name).read_text().splitlines()
+    ]
+    return {"computer": computer, "versions": hashlib.sha256("\n".join(lines).encode()).hexdigest()}
+
+
+def check_bundle(folder: Path) -> None:
+    """End with a sentence unless this folder has the packages for this computer."""
+    try:
+        found = json.loads((folder / BUNDLE_FILE).read_text())
+        computer, versions = found["computer"], found["versions"]
+    except (OSError, ValueError, LookupError, TypeError):
+        sys.exit(f"{folder} is no complete bundle: make it again with 'start.py bundle --out DIR'.")
+    here = bundle_facts()
+    if computer != here["computer"]:
+        sys.exit(
+            f"{folder} is for {computer}, but this is {here['computer']}: make the bundle on such a computer."
+        )
+    if versions != here["versions"]:
+        sys.exit(f"{folder} was made by another version of Transfer Studio: make it again with this one.")
 
 
 def stamp(name: str) -> Path:
@@ -264,8 +344,10 @@ def has_pip() -> bool:
     return subprocess.call(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
 
 
-def make_venv() -> None:
-    """Make .venv, or make it again."""
+def prepare_venv() -> None:
+    """Make .venv, or make it again unless it is whole and has this version of Python."""
+    if venv_version().startswith("Python {}.{}.".format(*sys.version_info)) and has_pip():
+        return
     if not importlib.util.find_spec("venv") or not importlib.util.find_spec("ensurepip"):
         sys.exit(
             "This Python cannot make the folder .venv. On Debian or Ubuntu, install what is missing with "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import sys
 import time
@@ -85,10 +86,11 @@ def _wait_for_server(host: str, port: int) -> None:
     """Wait until something listens there.
 
     Raises:
-        WorkspaceError: If nothing does after two minutes.
+        WorkspaceError: If the server, which started this process, ended before, or needs longer than two minutes.
     """
+    server = os.getppid()
     give_up_at = time.monotonic() + _SECONDS_FOR_A_START
-    while time.monotonic() < give_up_at:
+    while time.monotonic() < give_up_at and os.getppid() == server:
         try:
             socket.create_connection((host, port), timeout=1).close()
             return
