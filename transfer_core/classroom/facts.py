@@ -71,7 +71,7 @@ def is_class_mode() -> bool:
     return os.environ.get(CLASS_VARIABLE, "") == "1"
 
 
-def network_address() -> str:
+def address_in_network() -> str:
     """Return the address of this server for other devices, such as `http://192.168.1.5:8501`.
 
     Empty unless `start.py` said it. A link or QR code needs it where a browser of this computer says localhost.
