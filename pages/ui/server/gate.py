@@ -88,7 +88,7 @@ def _refusal(connection: HTTPConnection) -> Response | None:
     if not _is_within(path, _KEYED_PREFIXES) and _is_sent_by_another_page(connection):
         return PlainTextResponse(_("A page of another server sent this. It was refused.") + "\n", 403)
     if _is_within(path, _UNUSED_PREFIXES):
-        return PlainTextResponse("Not Found\n", 404)
+        return Response(status_code=404)
     if not is_class_mode() or _is_within(path, PUBLIC_PREFIXES):
         return None
     visitor = visitor_of(service().workspace, connection.cookies)
