@@ -9,7 +9,8 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from pages.ui.server import web_page
+from pages.ui.server import join, web_page
+from pages.ui.server.gate import Gate
 
-ROUTES: list[BaseRoute] = [*web_page.ROUTES]
-MIDDLEWARE: list[Middleware] = []
+ROUTES: list[BaseRoute] = [*join.ROUTES, *web_page.ROUTES]
+MIDDLEWARE: list[Middleware] = [Middleware(Gate)]
