@@ -10,6 +10,8 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from pages.ui.server import web_page
+from pages.ui.server.service import lifespan
 
 ROUTES: list[BaseRoute] = [*web_page.ROUTES]
 MIDDLEWARE: list[Middleware] = []
+LIFESPAN = lifespan
