@@ -11,6 +11,8 @@ from starlette.routing import BaseRoute
 
 from pages.ui.server import join, web_page
 from pages.ui.server.gate import Gate
+from pages.ui.server.service import lifespan
 
 ROUTES: list[BaseRoute] = [*join.ROUTES, *web_page.ROUTES]
 MIDDLEWARE: list[Middleware] = [Middleware(Gate)]
+LIFESPAN = lifespan
