@@ -9,7 +9,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from pages.ui.server import web_page
+from pages.ui.server import class_routes, web_page
 
-ROUTES: list[BaseRoute] = [*web_page.ROUTES]
-MIDDLEWARE: list[Middleware] = []
+ROUTES: list[BaseRoute] = [*web_page.ROUTES, *class_routes.ROUTES]
+MIDDLEWARE: list[Middleware] = [*class_routes.MIDDLEWARE]
