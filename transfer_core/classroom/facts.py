@@ -58,6 +58,16 @@ class ClassFacts(msgspec.Struct, frozen=True):
     days_kept: Count = 0
     limits: PersonLimits = PersonLimits()
 
+    @property
+    def join_path(self) -> str:
+        """Where pupils join, with the code filled in: for a QR code."""
+        return f"/join?code={self.code}"
+
+    @property
+    def teacher_path(self) -> str:
+        """The secret path that makes a browser the teacher's."""
+        return f"/teacher/{self.teacher_key}"
+
 
 _FACTS = FactsFile(
     "class.json",
