@@ -24,7 +24,7 @@ from transfer_core.work.executor import Execute, chosen_executor
 from transfer_core.work.live_run import LiveRun, request_stop_elsewhere
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.stored_queue import StoredTraining
-from transfer_core.work.task import Priority, Task
+from transfer_core.work.task import Priority, Task, TaskState
 from transfer_core.workspace import Workspace
 
 
@@ -329,12 +329,16 @@ class Trainings:
     @property
     def running(self) -> TrainingRun | None:
         """The run of this workspace that is being trained in this process, if any."""
-        for task in self._queue.tasks("training"):
-            if (
-                isinstance(task, TrainingTask)
-                and task.workspace == self.workspace
-                and task.state == "running"
-            ):
+        return self._first("running")
+
+    @property
+    def waiting(self) -> TrainingRun | None:
+        """The run of this workspace that waits in this process and begins before its others, if any."""
+        return self._first("waiting")
+
+    def _first(self, state: TaskState) -> TrainingRun | None:
+        for task in self._queue.in_order("training"):
+            if isinstance(task, TrainingTask) and task.workspace == self.workspace and task.state == state:
                 return task.live.run
         return None
 
