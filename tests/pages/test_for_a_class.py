@@ -53,7 +53,7 @@ def test_the_teacher_shows_address_and_code(
     page = open_page()
     labels = [found.label for found in page.expander]
     assert "Show to the class" in labels and "For a class" not in labels
-    (html,) = [found.proto.body for found in page.get("html") if "class-invitation" in found.proto.body]
+    (html,) = [found.proto.body for found in page.get("html") if '<div class="class-inv' in found.proto.body]
     code = Classroom(page_workspace).facts().code
     assert f">{code}<" in html and f">{shown}<" in html
     assert (f'alt="QR code of {address}/join?code={code}"' in html) is bool(address)

@@ -59,8 +59,8 @@ def _show_explanation() -> None:
         st.markdown(_("**2 Pupils join**"))
         st.markdown(
             _(
-                "You get an address, a class code and a QR code. Pupils open the address in the same Wi-Fi, and "
-                "type the code and a first name."
+                "You get an address, a class code and a QR code. Pupils open the address in the same Wi-Fi. They type "
+                "the code and a first name."
             )
         )
     with keeping:
