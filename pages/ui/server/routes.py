@@ -10,7 +10,8 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from pages.ui.server import join, web_page
+from pages.ui.server.front_end import FrontEndFiles
 from pages.ui.server.gate import Gate
 
 ROUTES: list[BaseRoute] = [*join.ROUTES, *web_page.ROUTES]
-MIDDLEWARE: list[Middleware] = [Middleware(Gate)]
+MIDDLEWARE: list[Middleware] = [Middleware(Gate), Middleware(FrontEndFiles)]
