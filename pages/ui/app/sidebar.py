@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui.app.look_ahead import show_look_ahead
 from pages.ui.app.person import show_person
-from pages.ui.app.process import trainings
+from pages.ui.app.process import trainings, visitor
 from pages.ui.app.run_choice import show_model_picker
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
@@ -65,8 +65,10 @@ def show_step_strip(session: Session, current: Step | None) -> None:
 
 
 def _more_pages() -> list[tuple[str, str, str]]:
-    """Return file, name and icon of each page beside the journey."""
+    """Return file, name and icon of each page beside the journey, those for the teacher alone among them."""
+    of_teacher = [("pages/11_Class.py", _("Class"), ":material/groups:")]
     return [
+        *(of_teacher if visitor().role == "teacher" else []),
         ("pages/8_Compare.py", _("Compare"), ":material/compare_arrows:"),
         ("pages/9_Learn.py", _("Learn"), ":material/school:"),
         ("pages/10_Projects.py", _("Projects"), ":material/inventory_2:"),
