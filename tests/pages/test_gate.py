@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,12 +17,12 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from app import app
 from pages.ui.server.gate import Gate
 from pages.ui.server.routes import ROUTES
+from tests.asgi import HOST, Answer, ask
 from transfer_core.classroom.facts import CLASS_VARIABLE, Classroom
 from transfer_core.classroom.people import Person, join, remove_person
-from transfer_core.classroom.visitor import COOKIE, cookie_of_person, cookie_of_teacher
+from transfer_core.classroom.visitor import cookie_of_person, cookie_of_teacher
 from transfer_core.workspace import Workspace
 
-HOST = "127.0.0.1:8501"
 STREAM = "/_stcore/stream"
 SESSION = "0f8fad5b-d9cb-469f-a165-70867728950e"
 # What everybody in the network may ask for; a new one has to be thought about and named here.
@@ -50,70 +49,17 @@ class Behind:
             self.received.append(message["bytes"])
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a browser gets."""
-
-    status: int
-    headers: Headers
-    body: str
-    sent: tuple[bytes, ...]
-
-    @property
-    def is_refused(self) -> bool:
-        return self.status in (400, 403, 404) or (self.status, self.headers.get("location")) == (303, "/join")
-
-
-@dataclass
 class Front:
     """The gate, as browsers reach it."""
 
-    behind: Behind = field(default_factory=Behind)
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
+        self.behind = Behind()
         self.gate = Gate(self.behind)
 
-    def ask(
-        self,
-        path: str,
-        cookie: str = "",
-        *,
-        method: str = "GET",
-        messages: tuple[bytes, ...] = (),
-        is_websocket: bool | None = None,
-        **headers: str,
-    ) -> Answer:
+    def ask(self, path: str, cookie: str = "", **options: Any) -> Answer:
         """Send a request, or open a websocket and send messages over it."""
-        kind = "websocket" if (path == STREAM if is_websocket is None else is_websocket) else "http"
-        given = {"host": HOST, **({"cookie": f"{COOKIE}={cookie}"} if cookie else {})}
-        given.update((name.replace("_", "-"), value) for name, value in headers.items())
-        scope = {
-            "type": kind,
-            "method": method,
-            "scheme": "http" if kind == "http" else "ws",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "root_path": "",
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 8501),
-            "headers": [(name.encode(), value.encode()) for name, value in given.items()],
-            "extensions": {"websocket.http.response": {}},
-        }
-        coming = iter([*({"type": "websocket.receive", "bytes": data} for data in messages)])
-        out: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return next(coming, {"type": "websocket.disconnect"})
-
-        async def send(message: dict[str, Any]) -> None:
-            out.append(message)
-
-        asyncio.run(self.gate(scope, receive, send))
-        start = next((one for one in out if one["type"].endswith("response.start")), {"status": 101})
-        body = b"".join(one.get("body", b"") for one in out).decode()
-        sent = tuple(one["bytes"] for one in out if one["type"] == "websocket.send")
-        return Answer(start["status"], Headers(raw=start.get("headers", [])), body, sent)
+        options.setdefault("is_websocket", path == STREAM)
+        return ask(self.gate, path, cookie, **options)
 
 
 @pytest.fixture
@@ -209,7 +155,7 @@ def test_pupils_wait_outside_of_a_closed_class_and_the_teacher_does_not(
     assert front.ask("/", value).status == 200
     Classroom(server).change(is_open=False)
     answer = front.ask("/", value)
-    assert answer.status == 403 and "The class is closed" in answer.body
+    assert answer.status == 403 and "The class is closed" in answer.text
     assert front.ask("/media/1.png", value).status == 403
     assert front.ask("/", teacher_cookie(server)).status == 200
 
@@ -248,7 +194,7 @@ def test_a_foreign_host_gets_a_sentence(
     monkeypatch.setenv(CLASS_VARIABLE, "1" if is_class else "")
     for host in ("evil.example", "127.0.0.1.evil.example", "", "["):
         answer = front.ask(path, host=host)
-        assert answer.status == 400 and "Use the address" in answer.body
+        assert answer.status == 400 and "Use the address" in answer.text
     assert front.behind.scopes == []
 
 
