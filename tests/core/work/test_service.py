@@ -9,12 +9,18 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.classroom.facts import Classroom
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import NotFoundError
+from transfer_core.data.quota import PersonLimits
+from transfer_core.errors import NotFoundError, TrainingError
 from transfer_core.events import RunEnded, RunStarted, TrainingEvent
 from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.sweep_plan import SweepPlan
+from transfer_core.training.stages import estimated_seconds, remember_run
 from transfer_core.work.service import Service
+from transfer_core.work.sweep_queue import start_sweep
 from transfer_core.work.trainings import TrainingTask
 from transfer_core.workspace import Workspace, new_id
 
@@ -244,3 +250,65 @@ def test_runs_of_others_are_unknown_to_a_person(server, trainer, submit) -> None
     assert (own.status(run_id), own.status(waiting)) == ("running", "queued")
     assert not own.is_stopping(run_id)
     assert not own.is_to_pause(run_id)
+
+
+def test_pause_of_one_ends_when_another_waits_and_not_before(server, trainer, submit, monkeypatch) -> None:
+    service = Service(server)
+    anna, ben = (service.trainings(server.person(new_id())) for _name in range(2))
+    run_id = submit(service, anna.workspace)
+    submit(service, anna.workspace)
+    assert anna.seconds_of_pause_left(run_id) is None
+    submit(service, ben.workspace)
+    assert anna.seconds_of_pause_left(run_id) == 180.0
+    assert not anna.has_pause_ended(run_id)
+
+
+def test_waiting_time_is_the_sum_of_the_measured_runs_before(server, trainer, submit, color_dataset) -> None:
+    service = Service(server)
+    anna, ben = server.person(new_id()), server.person(new_id())
+    first, second, last = (submit(service, person) for person in (anna, ben, server))
+    trainer.wait_for_one()
+    of_last = service.trainings(server)
+    assert of_last.waiting_seconds(last) is None
+    backbone = get_backbone(CONFIG.backbone)
+    planned = estimated_seconds(CONFIG, color_dataset, backbone, anna.cache_dir)
+    remember_run(anna.cache_dir, CONFIG.backbone, planned, 50.0)
+    one = service.trainings(ben).waiting_seconds(second)
+    # The first runs for some seconds, and began in 1970.
+    assert one == 0.0
+    assert of_last.waiting_seconds(last) == pytest.approx(one + 50.0)
+    assert service.trainings(anna).waiting_seconds(first) == 0.0
+    remember_run(ben.cache_dir, CONFIG.backbone, planned, 200.0)
+    assert of_last.waiting_seconds(last) == pytest.approx(one + 100.0)
+
+
+def test_pupil_with_as_many_waiting_trainings_as_allowed_starts_no_more(server, trainer, submit) -> None:
+    service = Service(server)
+    Classroom(server).change(limits=PersonLimits(waiting=2))
+    anna, ben = server.person(new_id()), server.person(new_id())
+    for _number in range(3):
+        submit(service, anna)
+    num_runs = len(anna.run_ids())
+    with pytest.raises(TrainingError, match=r"Only 2 of your trainings may wait\."):
+        submit(service, anna)
+    assert len(anna.run_ids()) == num_runs
+    submit(service, ben)
+    for _number in range(3):
+        submit(service, server)
+    trainings = service.trainings(server.person(new_id()))
+    dataset = ImageDataset.load(anna, anna.dataset_ids()[0])
+    plan = SweepPlan.of(dataset, CONFIG, (0, 1), 2, get_backbone(CONFIG.backbone))
+    with pytest.raises(TrainingError, match="may wait"):
+        start_sweep(trainings, dataset, CONFIG, plan)
+    assert trainings.workspace.run_ids() == []
+
+
+def test_run_that_waits_is_the_one_that_begins_first(server, trainer, submit) -> None:
+    service = Service(server)
+    submit(service, server.person(new_id()))
+    trainer.wait_for_one()
+    own = [submit(service, server) for _number in range(2)]
+    trainings = service.trainings(server)
+    assert (trainings.running, trainings.waiting.id) == (None, own[0])
+    service.queue.move_first(service.queue.find("training", own[1]))
+    assert trainings.waiting.id == own[1]
