@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.conftest import ROOT
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.classroom.facts import Classroom
 from transfer_core.config import TrainingConfig
@@ -23,6 +26,32 @@ from transfer_core.work.service import Service
 from transfer_core.work.sweep_queue import start_sweep
 from transfer_core.work.trainings import TrainingTask
 from transfer_core.workspace import Workspace, new_id
+
+# A server with a training that never ends, until it is killed.
+SERVER = """
+import sys
+from pathlib import Path
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.events import RunStarted
+from transfer_core.work import service
+from transfer_core.workspace import Workspace
+
+def execute(workspace, run, emit, should_stop):
+    emit(RunStarted(100.0, 18, 6, 1))
+    print("training", flush=True)
+    sys.stdin.read()
+
+service.chosen_executor = lambda _default: execute
+server = Workspace(Path(sys.argv[1]))
+served = service.Service(server)
+for person_id in sys.argv[2:]:
+    trainings = served.trainings(server.person(person_id))
+    (dataset_id,) = trainings.workspace.dataset_ids()
+    dataset = ImageDataset.load(trainings.workspace, dataset_id)
+    print(trainings.submit(dataset, TrainingConfig(backbone="tiny_random")), flush=True)
+sys.stdin.read()
+"""
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
 CONFIG = TrainingConfig(backbone="tiny_random")
@@ -123,6 +152,31 @@ def test_restarted_server_goes_on_with_all_trainings_in_their_order(server, trai
     for _number in range(4):
         trainer.wait_for_one()
     assert trainer.order[1:] == order
+
+
+def test_trainings_of_a_killed_process_go_on_in_its_order(server, trainer, photos) -> None:
+    anna, ben = server.person(new_id()), server.person(new_id())
+    for person in (anna, ben):
+        photos(person)
+    owners = [anna.owner, anna.owner, anna.owner, ben.owner, ben.owner]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(server.root), *owners],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    lines = [process.stdout.readline().strip() for _number in range(6)]
+    process.kill()
+    process.communicate()
+    a1, a2, a3, b1, b2 = (line for line in lines if line != "training")
+    after = Service(server)
+    after.restore()
+    assert order_of(after) == [a1, b1, a2, b2, a3]
+    assert after.queue.find("training", a1).stored.num_deaths == 1
+    assert after.queue.find("training", b1).stored.num_deaths == 0
 
 
 def test_order_on_disk_follows_every_change(server, trainer, submit) -> None:
