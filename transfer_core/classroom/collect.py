@@ -22,7 +22,7 @@ from transfer_core.workspace import ID_PATTERN, Workspace, new_id
 
 _COLLECTED = "collected"
 # What no system takes in the name of a file.
-_UNSAFE = re.compile(r"[^\w\- ]")
+_UNSAFE = re.compile(r"[^\w\-() ]")
 _LONGEST_NAME = 40
 
 
