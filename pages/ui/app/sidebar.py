@@ -7,6 +7,7 @@ import time
 import streamlit as st
 
 from pages.ui.app.look_ahead import show_look_ahead
+from pages.ui.app.person import show_person
 from pages.ui.app.process import trainings, visitor
 from pages.ui.app.run_choice import show_model_picker
 from pages.ui.app.session import Session
@@ -27,6 +28,7 @@ def show_sidebar(session: Session, current: Step | None) -> None:
         st.page_link(
             "welcome.py", label="**Transfer Studio**", icon=":material/school:", query_params=session.query()
         )
+        show_person()
         show_model_picker(session)
         for number, step in enumerate(Step, 1):
             state = step_state(step, session)
