@@ -140,8 +140,7 @@ def _model_of(workspace: Workspace, run: TrainingRun) -> Model:
 
 def queued_trainings(queue: WorkQueue) -> Sequence[TrainingTask]:
     """Return the trainings of all people that run or wait, in the order in which they are carried out."""
-    tasks = [task for task in queue.tasks("training") if isinstance(task, TrainingTask) and not task.is_over]
-    return sorted(tasks, key=lambda task: len(queue.ahead_of(task)))
+    return [task for task in queue.in_order("training") if isinstance(task, TrainingTask)]
 
 
 def photo_path(server: Workspace, person_id: str, dataset_id: str, image_id: str) -> Path | None:

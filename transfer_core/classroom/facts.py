@@ -11,7 +11,7 @@ import msgspec
 from msgspec import structs
 
 from transfer_core.facts_file import FactsFile
-from transfer_core.files import write_bytes
+from transfer_core.files import write_secret
 from transfer_core.language import _
 from transfer_core.locks import changing
 from transfer_core.schema import Count, Positive, Text
@@ -138,8 +138,7 @@ class Classroom:
         old, new = self.facts(), _new_facts()
         link = self._folder / TEACHER_LINK_FILE
         if link.is_file():
-            write_bytes(link, link.read_bytes().replace(old.teacher_key.encode(), new.teacher_key.encode()))
-            link.chmod(0o600)
+            write_secret(link, link.read_bytes().replace(old.teacher_key.encode(), new.teacher_key.encode()))
         return self.change(
             code=new.code,
             secret=new.secret,

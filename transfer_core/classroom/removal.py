@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from transfer_core.classroom.board import queued_trainings
 from transfer_core.classroom.collect import remove_collected
 from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.people import remove_person
@@ -133,10 +132,10 @@ def forget_expired(service: Service, now: float | None = None) -> Task[int] | No
 
 def _stop_work(service: Service, workspace: Workspace) -> None:
     """Stop the tasks of a pupil and wait until none works on their files."""
-    tasks = [task for task in queued_trainings(service.queue) if task.workspace == workspace]
+    tasks = service.queue.tasks_of(workspace.owner)
     for task in tasks:
         task.request_stop()
     ends_at = time.monotonic() + _SECONDS_TO_STOP
     for task in tasks:
         if not task.wait(max(ends_at - time.monotonic(), 0.0)):
-            raise TrainingError(_("A training has not stopped yet. Try again in a minute."))
+            raise TrainingError(_("Some work of a pupil has not stopped yet. Try again in a minute."))

@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 import segno
 import streamlit as st
 
+from transfer_core.classroom.facts import network_address as classroom_address
 from transfer_core.language import _
 
 
@@ -21,6 +22,9 @@ def here_address(path: str) -> str:
 def network_address(path: str) -> str:
     """Return the same for another device in the network; empty if the server listens to its own computer alone."""
     address = urlsplit(here_address(path))
+    started_at = classroom_address()
+    if started_at and _is_loopback(address.hostname or "localhost"):
+        return urljoin(started_at, path)
     if address.hostname and not _is_loopback(address.hostname):
         return address.geturl()
     if not address.hostname or _is_loopback(_server_address()):

@@ -87,7 +87,8 @@ def _show_number_here() -> None:
 
 
 def _code_html(code: str) -> str:
-    address = network_address(JOIN_PATH)
+    # With the code in it, so that nobody who scans has to type it.
+    address = network_address(f"{JOIN_PATH}?code={code}")
     picture = code_image(address) if address else ""
     shown = urlsplit(address).netloc or _("no address")
     entries = [(_("Class code"), "code", code), (_("Address"), "address", shown)]

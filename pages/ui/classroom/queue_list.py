@@ -32,7 +32,7 @@ def _show_queue() -> None:
     names = {person.id: person.name for person in people(service().workspace)}
     for place, task in enumerate(tasks[:_MOST_SHOWN]):
         with st.container(border=True, key=f"queue-{place}"):
-            _show_task(task, names.get(task.workspace.owner, _("You")))
+            _show_task(task, names.get(task.owner, _("You")))
     if len(tasks) > _MOST_SHOWN:
         st.caption(
             plural("{count} more training waits.", "{count} more trainings wait.", len(tasks) - _MOST_SHOWN)
@@ -45,6 +45,14 @@ def _show_task(task: TrainingTask, name: str) -> None:
         st.markdown(f"**{plain(name)}** · {plain(run.dataset_name)}", width="stretch")
         if task.state == "waiting":
             st.caption(status_words("queued").state, width="content")
+            queue = service().queue
+            for kind, label, icon, move in (
+                ("first", _("First"), ":material/vertical_align_top:", queue.move_first),
+                ("last", _("Last"), ":material/vertical_align_bottom:", queue.move_last),
+            ):
+                st.button(
+                    label, icon=icon, key=f"queue-{kind}-{run.id}", on_click=for_teacher(move), args=(task,)
+                )
         is_stopping = task.should_stop()
         st.button(
             _("Stopping …") if is_stopping else _("Stop"),

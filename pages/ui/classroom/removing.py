@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from html import escape
 
 import streamlit as st
 
@@ -103,10 +104,7 @@ def _ask_about_class(session: Session) -> None:
             work_queue().start(forget_class(service()))
             with place.container():
                 st.success(_("Everybody is out, and their files are being deleted."), icon=":material/check:")
-                st.link_button(
-                    _("Begin a new class"),
-                    f"/teacher/{Classroom(service().workspace).facts().teacher_key}",
-                    icon=":material/groups:",
-                    type="primary",
-                )
+                # A link of Streamlit's would open another tab.
+                key = Classroom(service().workspace).facts().teacher_key
+                st.html(f'<a href="/teacher/{key}" target="_self">{escape(_("Begin a new class"))}</a>')
             st.stop()
