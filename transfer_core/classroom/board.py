@@ -121,9 +121,10 @@ def _latest_runs(workspace: Workspace) -> tuple[Training | None, Model | None]:
         with suppress(TransferStudioError):
             run = TrainingRun.load(workspace, run_id)
             status = run_status(run)
-            # Of several in the queue, the earliest is trained or is the next.
             if status in ACTIVE:
-                training = Training(run, status, run.snapshot())
+                # Of several, the one that runs, or else the earliest.
+                if training is None or training.status == "queued":
+                    training = Training(run, status, run.snapshot())
             elif run.has_model:
                 return training, _model_of(workspace, run)
     return training, None

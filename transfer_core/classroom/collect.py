@@ -126,7 +126,7 @@ def _add_project(
     if not datasets:
         raise NotFoundError(_("No photos yet."))
     plan = plan_project(workspace, datasets[0].id)
-    # The number keeps pupils of one name apart.
+    # Windows refuses some names, such as "Con", unless more stands before them.
     folder = f"{number:02} {_safe(person.name)}"
     with workspace.scratch_folder() as scratch:
         project = scratch / "project.zip"

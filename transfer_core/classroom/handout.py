@@ -10,6 +10,7 @@ from pathlib import Path
 
 from transfer_core.classroom.people import get_person
 from transfer_core.data.dataset import DATASET_FILE, ImageDataset
+from transfer_core.data.quota import check_photos, check_runs
 from transfer_core.errors import TransferStudioError
 from transfer_core.files import move, read_json, write_json
 from transfer_core.language import _
@@ -128,6 +129,8 @@ def _photos_alone(server: Workspace, dataset_id: str) -> ProjectPlan:
 
 def _copy(server: Workspace, plan: ProjectPlan, person: Workspace) -> None:
     """Build a copy beside the workspace of a pupil and move it in."""
+    check_photos(person, len(plan.dataset.images) + len(plan.dataset.excluded))
+    check_runs(person, len(plan.runs))
     with person.scratch_folder() as folder:
         for name, path in contents(server, plan.dataset, plan.runs, plan.source_ids):
             # A project file has the weights of a run in place of its model.

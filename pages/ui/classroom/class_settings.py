@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import streamlit as st
+from msgspec import structs
 
 from pages.ui.app.session import Session
 from pages.ui.classroom.teacher import for_teacher
 from pages.ui.server.service import service
-from transfer_core.classroom.facts import Classroom, PersonLimits
+from transfer_core.classroom.facts import Classroom
 from transfer_core.language import _
 
 _MOST_PHOTOS = 50_000
@@ -35,6 +36,7 @@ def _show_limits() -> None:
             photos = st.number_input(_("Photos"), 1, _MOST_PHOTOS, facts.limits.photos, step=100)
             megabytes = st.number_input(_("Megabytes"), 1, _MOST_MEGABYTES, facts.limits.megabytes, step=256)
             runs = st.number_input(_("Models"), 1, _MOST_RUNS, facts.limits.runs, step=5)
+            waiting = st.number_input(_("Waiting trainings"), 1, _MOST_RUNS, facts.limits.waiting)
             days = st.number_input(
                 _("Forget the class after days"),
                 0,
@@ -44,7 +46,12 @@ def _show_limits() -> None:
             )
         is_saved = st.form_submit_button(_("Save"), icon=":material/save:")
     if is_saved:
-        classroom.change(limits=PersonLimits(photos, megabytes, runs), days_kept=days)
+        classroom.change(
+            limits=structs.replace(
+                facts.limits, photos=photos, megabytes=megabytes, runs=runs, waiting=waiting
+            ),
+            days_kept=days,
+        )
         st.toast(_("Saved."), icon=":material/check:")
 
 

@@ -7,9 +7,11 @@ import shutil
 import pytest
 
 from tests.core.conftest import FinishedRun
+from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.handout import HandedOut, hand_out
 from transfer_core.classroom.people import Person, join
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.quota import PersonLimits
 from transfer_core.inference.predictor import Predictor
 from transfer_core.projects.archive import ProjectStoppedError
 from transfer_core.runs.training_run import TrainingRun
@@ -111,6 +113,17 @@ def test_who_has_left_is_reported_and_the_others_get_it(
     assert "not in the class any more" in result.missed[0].reason
     assert told == [(1, 2), (2, 2)]
     assert not server.person_ids()[2:]
+
+
+def test_who_has_no_room_for_the_photos_is_reported(
+    server: Workspace, pupils: list[Person], finished_run: FinishedRun
+) -> None:
+    Classroom(server).change(limits=PersonLimits(photos=30))
+    give(server, finished_run.dataset, pupils[:1])
+    result = give(server, finished_run.dataset, pupils)
+    assert (result.num_people, [missed.name for missed in result.missed]) == (1, ["Mia"])
+    assert result.missed[0].reason == "You may have 30 photos. Delete some before you add more."
+    assert len(server.person(pupils[0].id).dataset_ids()) == 1
 
 
 def test_it_can_be_stopped(server: Workspace, pupils: list[Person], finished_run: FinishedRun) -> None:
