@@ -9,7 +9,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from pages.ui.server import web_page
+from pages.ui.server import phone, web_page
 
-ROUTES: list[BaseRoute] = [*web_page.ROUTES]
+ROUTES: list[BaseRoute] = [*web_page.ROUTES, *phone.ROUTES]
 MIDDLEWARE: list[Middleware] = []
