@@ -32,15 +32,9 @@ def show_use_my_phone(session: Session) -> None:
 
 @st.fragment
 def _show_button(session: Session, version: int) -> None:
-    popover = st.popover(
-        _("Use my phone"),
-        icon=":material/smartphone:",
-        key="use-my-phone",
-        on_change="rerun",
-        width="stretch",
-    )
-    if popover.open:
-        with popover:
+    part = st.expander(_("Use my phone"), icon=":material/smartphone:", key="use-my-phone", on_change="rerun")
+    if part.open:
+        with part:
             guarded(_show_code)(session)
     phone = session.phone
     if phone and time.time() - phone.used_at < _SECONDS_WATCHED:
@@ -53,8 +47,8 @@ def _show_code(session: Session) -> None:
         return
     phone = _code(session)
     address = address_for_phones(f"{PREFIX}/{phone.token}")
-    show_code(address, _("Scan it with a phone in the same network. Your photos appear here."))
-    st.caption(_("The code works for {hours} hours.").format(hours=int(_SECONDS_SHOWN / 3600)))
+    words = _("Scan it with a phone in the same network. The code works for {hours} hours.")
+    show_code(address, words.format(hours=int(_SECONDS_SHOWN / 3600)))
 
 
 def _code(session: Session) -> PhoneCode:

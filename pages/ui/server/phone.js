@@ -219,7 +219,7 @@ function end(problem) {
 function show() {
     find("h1").textContent = words.title;
     find(".hint").textContent = !classes.length && !named.length ? words.begin : words.hint;
-    find(".problem").textContent = sentence;
+    find(".trouble").textContent = sentence;
     const known = [...classes, ...named.map((name) => ({ name, count: 0, photos: [] }))];
     // A class keeps its place under the finger.
     const places = [...cards.keys()];
@@ -237,6 +237,7 @@ function show() {
     });
     find(".another span").textContent = known.length ? words.another : words.name;
     find(".another").hidden = isOver;
+    find(".classes").classList.toggle("over", isOver);
     showProgress();
 }
 

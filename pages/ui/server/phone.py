@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from functools import partial
+import secrets
+from functools import cache, partial
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -13,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from pages.ui.server.plain_page import content_of, new_nonce, plain_headers, sentence_page
+from pages.ui.server.plain_page import sentence_page
 from pages.ui.server.rate_limit import RateLimit
 from pages.ui.server.service import service
 from transfer_core.classroom.phone import (
@@ -33,9 +35,14 @@ MAX_NAME_LENGTH = 60
 _PHOTO_ID = re.compile(r"[0-9a-z-]{8,40}", re.ASCII)
 _PHOTOS_SHOWN = 6
 _THUMBNAIL_SIDE = 112
+# The page runs nothing but its own style and script, and talks to this server alone.
+_POLICY = (
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
+    "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-# Of one code, which several phones may use. A phone sends about two photos a second.
-_PHOTOS_A_MINUTE = RateLimit(most=600, seconds=60.0)
+# Of one dataset, to which several phones may send.
+_photos = RateLimit(burst=300, seconds_each=0.1)
 # So few photos are decoded at once that phones leave threads and processor to the pages.
 _decoding = anyio.CapacityLimiter(2)
 # One photo after another is written to a dataset; two datasets seldom share a lock.
@@ -52,7 +59,7 @@ def serve_page(request: Request) -> Response:
         return sentence_page(_("This code does not work any more"), str(error), help_words, status=404)
     except TransferStudioError as error:
         return sentence_page(_("The photos cannot be opened"), str(error), status=500)
-    nonce = new_nonce()
+    nonce = secrets.token_urlsafe(12)
     facts = {
         "dataset": link.dataset_id,
         "classes": _classes(dataset),
@@ -63,13 +70,13 @@ def serve_page(request: Request) -> Response:
     parts = {
         "TITLE": _("Photos for Transfer Studio"),
         "NONCE": nonce,
-        "STYLE": content_of("plain.css") + content_of("phone.css"),
-        "SCRIPT": content_of("phone.js"),
+        "STYLE": _content("plain_page.css") + _content("phone.css"),
+        "SCRIPT": _content("phone.js"),
         # A name of a class may look like the end of the script.
         "FACTS": json.dumps(facts).replace("<", "\\u003c"),
     }
-    html = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], content_of("phone.html"))
-    return HTMLResponse(html, headers=plain_headers(nonce))
+    html = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _content("phone.html"))
+    return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY.format(nonce=nonce), **_NO_STORE})
 
 
 def serve_classes(request: Request) -> Response:
@@ -106,8 +113,9 @@ async def take_photo(request: Request) -> Response:
         photo_id, name = request.query_params.get("id", ""), request.query_params.get("name", "")
         if not _PHOTO_ID.fullmatch(photo_id) or len(name) > MAX_NAME_LENGTH:
             raise InvalidConfigError(_("The phone sent something unknown. Load the page again."))
-        if not _PHOTOS_A_MINUTE.is_allowed(f"{link.person_id}/{link.dataset_id}"):
+        if _photos.seconds_to_wait(link.dataset_id):
             return _answer({"problem": _("That was very quick. The rest follows in a moment.")}, 429)
+        _photos.count(link.dataset_id)
         content = await _body(request)
         if content is None:
             problem = _("A photo was larger than {limit} MB.").format(limit=limits().file_mb)
@@ -135,6 +143,11 @@ def _add(link: PhoneLink, photo_id: str, name: str, content: bytes) -> Response:
     with _writing[hash(link.dataset_id) % len(_writing)]:
         arrival = add_phone_photo(service().workspace, link, photo_id, name, content)
     return _answer({"problem": arrival.problem, "classes": _classes(arrival.dataset)})
+
+
+@cache
+def _content(file_name: str) -> str:
+    return (Path(__file__).parent / file_name).read_text("utf-8")
 
 
 def _classes(dataset: ImageDataset | None) -> list[dict[str, Any]]:

@@ -1,59 +1,43 @@
-"""The frame of the plain pages of this server: their style, their headers, and a page that says one thing."""
+"""The frame of pages without Streamlit: joining the class, and sentences in place of a page."""
 
 from __future__ import annotations
 
-import secrets
-from functools import cache
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
 from starlette.responses import HTMLResponse
 
-_HERE = Path(__file__).parent
-_SENTENCE_PAGE = (
-    '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-    '<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
-    '<link rel="icon" href="data:,"><style nonce="{nonce}">{style}</style></head>'
-    "<body><main><h1>{title}</h1>{paragraphs}</main></body></html>"
+_STYLE = (Path(__file__).parent / "plain_page.css").read_text("utf-8")
+# The page loads nothing: its style is inside, and it has no script.
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 
 
-@cache
-def content_of(file_name: str) -> str:
-    """Return the text of a file in this folder."""
-    return (_HERE / file_name).read_text("utf-8")
-
-
-def new_nonce() -> str:
-    """Return the mark by which a page's own style and script are known to the browser."""
-    return secrets.token_urlsafe(12)
-
-
-def plain_headers(nonce: str) -> dict[str, str]:
-    """Return the headers of a plain page: it runs nothing but its own style and script, and talks to this server."""
-    policy = (
-        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
-        "img-src 'self' blob: data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    )
-    return {
-        "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-store",
-    }
-
-
-def sentence_page(title: str, *paragraphs: str, status: int = 200) -> HTMLResponse:
-    """Return a page of a heading and a few sentences.
+def plain_page(
+    title: str, body: str, status: int = 200, headers: Mapping[str, str] | None = None
+) -> HTMLResponse:
+    """Return a small page that works in every browser.
 
     Args:
-        title: The heading.
-        paragraphs: Shown as they are, never as HTML.
-        status: Of the answer.
+        title: In the browser's tab and as the heading.
+        body: HTML below the heading. Names in it have to be escaped.
+        status: Of the response.
+        headers: More of them, which replace those of every plain page.
     """
-    nonce = new_nonce()
-    text = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
-    html = _SENTENCE_PAGE.format(
-        title=escape(title), nonce=nonce, style=content_of("plain.css"), paragraphs=text
+    shown = escape(title)
+    return HTMLResponse(
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{shown} · Transfer Studio</title><style>{_STYLE}</style></head>"
+        f'<body><main><p class="app">Transfer Studio</p><h1>{shown}</h1>{body}</main></body></html>',
+        status,
+        {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store", **(headers or {})},
     )
-    return HTMLResponse(html, status, plain_headers(nonce))
+
+
+def sentence_page(title: str, *sentences: str, status: int) -> HTMLResponse:
+    """Return a plain page with nothing but sentences, which are escaped here."""
+    return plain_page(title, "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences), status)
