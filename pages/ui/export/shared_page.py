@@ -7,14 +7,14 @@ from functools import partial
 
 import streamlit as st
 
-from pages.ui.app import other_device
+from pages.ui.app import network
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.process import stored_evaluation, workspace
 from pages.ui.app.tasks import start_export
 from pages.ui.app.words import expected_sentence, memory_words
 from pages.ui.export.exporting import is_under_way, show_details, show_result
 from pages.ui.export.formats import show_missing_packages
-from pages.ui.server.web_page import PREFIX
+from pages.ui.server.web_page import PREFIX, web_page_path
 from pages.ui.test.answer import probability_bars
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
@@ -102,7 +102,7 @@ def _show_ways(run: TrainingRun, bundle: ExportBundle) -> None:
             start_export(run, "web")
             st.rerun()
     if not phone_address(run):
-        other_device.say_how_phones_reach_it()
+        network.say_how_phones_reach_it()
 
 
 def _show_zip(bundle: ExportBundle) -> None:
@@ -119,23 +119,19 @@ def _show_zip(bundle: ExportBundle) -> None:
 
 def here_address(run: TrainingRun) -> str:
     """Return the address of the exported web page on this server, as the visitor reaches it."""
-    return other_device.here_address(_path(run))
+    return network.here_address(f"{PREFIX}/{run.id}")
 
 
 def phone_address(run: TrainingRun) -> str:
     """Return the same for another device in the network; empty if the server listens to its own computer alone."""
-    return other_device.address_for_phones(_path(run))
-
-
-def _path(run: TrainingRun) -> str:
-    return f"{PREFIX}/{run.id}"
+    return network.network_address(web_page_path(workspace(), run.id))
 
 
 def _show_code(address: str) -> None:
     sentences = [_("Scan it with a phone in the same network.")]
     if address.startswith("http:"):
         sentences.append(_("Phones can take photos there; the live camera needs https."))
-    other_device.show_code(address, " ".join(sentences))
+    network.show_code(address, " ".join(sentences))
 
 
 def _show_sketch(run: TrainingRun) -> None:

@@ -7,7 +7,7 @@ import time
 import streamlit as st
 
 from pages.ui.app.arrivals import PhoneCode
-from pages.ui.app.other_device import address_for_phones, say_how_phones_reach_it, show_code
+from pages.ui.app.network import network_address, say_how_phones_reach_it, show_code
 from pages.ui.app.page import guarded
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
@@ -42,11 +42,11 @@ def _show_button(session: Session, version: int) -> None:
 
 
 def _show_code(session: Session) -> None:
-    if not address_for_phones(PREFIX):
+    if not network_address(PREFIX):
         say_how_phones_reach_it()
         return
     phone = _code(session)
-    address = address_for_phones(f"{PREFIX}/{phone.token}")
+    address = network_address(f"{PREFIX}/{phone.token}")
     words = _("Scan it with a phone in the same network. The code works for {hours} hours.")
     show_code(address, words.format(hours=int(_SECONDS_SHOWN / 3600)))
 
