@@ -27,7 +27,12 @@ from transfer_core.workspace import Workspace, new_id
 
 # Leads to this machine, but browsers give it no camera, as to any other http address of a network.
 HOST = "classroom.test"
-PHONE = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
+PHONE = {
+    "viewport": {"width": 320, "height": 640},
+    "has_touch": True,
+    "is_mobile": True,
+    "user_agent": "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/130.0 Mobile Safari/537.36",
+}
 MAX_MEGABYTES = 2
 MAX_PAGE_BYTES = 30_000
 ARRIVED = "All photos have arrived."
@@ -307,3 +312,26 @@ def test_a_photo_that_stops_halfway_holds_up_nobody(server: Server) -> None:
         slow.endheaders()
         slow.send(b"half")
         assert send(server, f"/phone/{token}/classes")[0] == 200
+
+
+def test_pages_take_photos_with_the_camera_app_where_the_browser_has_no_camera(
+    open_page: Callable[..., Page], server: Server, make_image: MakeImage
+) -> None:
+    page = open_page("/", **PHONE)
+    settle(page)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Take a photo: Class 1").click()
+    assert chooser.value.element.get_attribute("capture") == "environment"
+    chooser.value.set_files([photo(make_image, 1)])
+    expect(page.get_by_role("img", name="1 photos of Class 1")).to_be_visible()
+    expect(page.get_by_text("Use my phone")).not_to_be_attached()
+    page.goto("/Images")
+    settle(page)
+    page.get_by_label("Name of the class").fill("mug")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Take a photo").click()
+    chooser.value.set_files([photo(make_image, 2)])
+    expect(page.get_by_text("1 photo added to mug.")).to_be_visible()
+    settle(page)
+    dataset_id = re.search("images=([^&]+)", page.url)
+    assert dataset_id and counts(server.workspace, dataset_id[1]) == {"mug": 1}
