@@ -114,12 +114,7 @@ def test_what_is_wrong_is_said_in_a_sentence(program: Program, photo: Path) -> N
         (405, program.send(b"", "GET")),
         (405, program.send(good, "PUT")),
         (413, program.send(too_large)),
-        (
-            413,
-            program.send(
-                b'--x\r\nContent-Disposition: form-data; name="p"; filename="p"\r\n\r\n' + too_large, **form
-            ),
-        ),
+        (413, program.send(part + too_large, **form)),
         (422, program.send(b"no photo")),
         (401, program.send(good, Authorization="Bearer wrong")),
         (401, program.send(good, Authorization="")),
