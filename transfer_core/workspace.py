@@ -51,6 +51,11 @@ class Workspace:
         """Return the workspace that the folder of a run is in."""
         return cls(folder.parents[1])
 
+    @classmethod
+    def of_pupil(cls, path: Path) -> Workspace | None:
+        """Return the workspace of the pupil that a path is in; None if it is in nobody's."""
+        return next((cls(folder) for folder in (path, *path.parents) if cls(folder).owner), None)
+
     @property
     def datasets_dir(self) -> Path:
         """Folder of all datasets."""
@@ -74,12 +79,12 @@ class Workspace:
     @property
     def server(self) -> Workspace:
         """The workspace of the server: of a pupil's the one it is below, and otherwise this one."""
-        return Workspace(self.root.parents[1]) if self.root.parent.name == PEOPLE_DIR else self
+        return Workspace(self.root.parents[1]) if self.owner else self
 
     @property
     def owner(self) -> str:
         """Id of the pupil whose workspace this is; empty for the server's own."""
-        return self.root.name if self.root.parent.name == PEOPLE_DIR else ""
+        return self.root.name if self.root.parent.name == PEOPLE_DIR and _is_id(self.root.name) else ""
 
     @property
     def runtimes_dir(self) -> Path:

@@ -83,7 +83,7 @@ def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 @pytest.fixture
 def staged_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedRuns]:
     staged = StagedRuns()
-    monkeypatch.setattr(transfer_core.work.service, "chosen_executor", lambda: staged.execute)
+    monkeypatch.setattr(transfer_core.work.service, "chosen_executor", lambda _default: staged.execute)
     yield staged
     staged.let_go.set()
 
@@ -117,7 +117,7 @@ def held_tasks(monkeypatch: pytest.MonkeyPatch) -> HeldTasks:
     """Tasks that look as if they were running; no thread works on them."""
     held = HeldTasks()
     st.cache_resource.clear()
-    monkeypatch.setattr(transfer_core.work.service, "WorkQueue", lambda: WorkQueue(held.append))
+    monkeypatch.setattr(transfer_core.work.service, "WorkQueue", lambda **options: WorkQueue(held.append, **options))
     return held
 
 

@@ -443,7 +443,7 @@ def test_a_second_run_waits_and_shows_its_place(
     submit(dataset)
     second = submit(dataset)
     page = open_page("4_Train", run=second)
-    assert "Another training goes first: 1 before yours. Yours starts by itself." in bars(page)
+    assert "1 training goes first. Yours starts by itself." in bars(page)
     assert button(page, "Leave the queue")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import structs
 
+from transfer_core.data.quota import CLASS_FILE, PersonLimits
 from transfer_core.facts_file import FactsFile
 from transfer_core.language import _
 from transfer_core.locks import changing
@@ -21,20 +22,6 @@ ADDRESS_VARIABLE = "TRANSFER_STUDIO_ADDRESS"
 # Without letters and digits that are easily confused on a projector.
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 _CODE_LENGTH = 6
-
-
-class PersonLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What each pupil may have at most.
-
-    Args:
-        photos: In all their photo sets.
-        megabytes: On the disk, features and models included.
-        runs: Models.
-    """
-
-    photos: Count = 2_000
-    megabytes: Count = 2_048
-    runs: Count = 40
 
 
 class ClassFacts(msgspec.Struct, frozen=True):
@@ -60,7 +47,7 @@ class ClassFacts(msgspec.Struct, frozen=True):
 
 
 _FACTS = FactsFile(
-    "class.json",
+    CLASS_FILE,
     ClassFacts,
     lambda: _("Without it nobody can join. Delete it to begin a new class."),
 )

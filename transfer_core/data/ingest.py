@@ -32,6 +32,7 @@ from transfer_core.data.images.grey_ranges import (
 from transfer_core.data.images.image_path import GreyRanges, ValueExtent
 from transfer_core.data.images.similarity import channel_statistics, fingerprint
 from transfer_core.data.parallel import map_ahead
+from transfer_core.data.quota import check_photos
 from transfer_core.data.records import ImageRecord, LeftOut, LeftOutKind, Notice
 from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, ImportedFile, clean_name
 from transfer_core.data.sources.members import archive_kind
@@ -85,7 +86,8 @@ def add_files(
         The dataset with the new images and with the files that were left out.
 
     Raises:
-        IngestError: If no file could be used. The dataset is then unchanged.
+        IngestError: If no file could be used, or the person would have more photos than they may. The dataset is then
+            unchanged.
         WorkspaceError: If writing fails.
     """
     collected = collect_files(
@@ -120,10 +122,13 @@ def collect_files(
         images is held until the dataset is saved.
 
     Raises:
+        IngestError: If the person would have more photos than they may.
         WorkspaceError: If writing fails, or another window is filling the same new dataset. The photos that were
             stored are then deleted.
     """
     files = list(files)
+    num_photos = sum(not (file.is_system_file or file.is_refused) for file in files)
+    check_photos(Workspace(dataset.folder.parents[1]), num_photos)
     label = clean_name(class_name) if class_name else None
     dataset = _held_if_new(dataset)
     intake = _Intake(dataset, label, burst)

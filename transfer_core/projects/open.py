@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from transfer_core.backbones.own.source_model import ARRAYS_FILE, FACTS_FILE
-from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.dataset import IMAGES_FOLDER, ImageDataset
+from transfer_core.data.quota import check_photos, check_runs
 from transfer_core.errors import ProjectError, TransferStudioError, WorkspaceError
 from transfer_core.files import move, read_json
 from transfer_core.language import _
@@ -61,10 +63,14 @@ def open_project(
         should_stop: Called before each file and each model.
 
     Raises:
+        IngestError: If the person would have more photos than they may, or has no space left.
         ProjectError: If it is no whole project, or unsafe, or of a newer version; the message says why.
         ProjectStoppedError: If `should_stop` returned True.
+        TrainingError: If the person would have more models than they may.
         WorkspaceError: If writing fails.
     """
+    check_photos(workspace, 0, content.seek(0, os.SEEK_END))
+    content.seek(0)
     with _scratch_folder(workspace) as folder:
         migrate(folder, unpack(content, folder, on_progress, should_stop))
         manifest = Manifest.from_dict(read_json(folder / MANIFEST_FILE))
@@ -83,6 +89,7 @@ def open_project(
             places, known = manifest.places, set()
         root = workspace.root
         new = {place: _missing_here(folder, root, place) if place in known else [place] for place in places}
+        _check_quota(workspace, unpacked, manifest, new)
         _rebuild(unpacked, [run_id for run_id in manifest.runs if new[f"runs/{run_id}"]], should_stop)
         _move_in(folder, root, [part for parts in new.values() for part in parts])
     new_ids = tuple(place.rpartition("/")[2] for place, parts in new.items() if parts)
@@ -101,6 +108,22 @@ def _scratch_folder(workspace: Workspace) -> Iterator[Path]:
                 reason=error.strerror or error
             )
         ) from error
+
+
+def _check_quota(
+    workspace: Workspace, unpacked: Workspace, manifest: Manifest, new: Mapping[str, list[str]]
+) -> None:
+    """Make sure that a person may have what a project brings.
+
+    Raises:
+        IngestError: If they would have more photos than they may.
+        TrainingError: If they would have more models than they may.
+    """
+    of_dataset = new[f"datasets/{manifest.dataset}"]
+    is_whole = of_dataset == [f"datasets/{manifest.dataset}"]
+    photos = unpacked.dataset_dir(manifest.dataset).glob(f"**/{IMAGES_FOLDER}/*.jpg")
+    check_photos(workspace, len(list(photos)) if is_whole else len(of_dataset))
+    check_runs(workspace, sum(f"runs/{run_id}" in new[f"runs/{run_id}"] for run_id in manifest.runs))
 
 
 def _is_same(unpacked: Workspace, workspace: Workspace, place: str) -> bool:

@@ -14,10 +14,11 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WorkspaceError
 from transfer_core.events import MeasuredStage, Phase, Stage
-from transfer_core.files import read_json, write_json
+from transfer_core.files import file_version, read_json, write_json
 from transfer_core.schema import decoded
 from transfer_core.training.all_photos import trains_on_all
 from transfer_core.training.schedule import PlannedPhase, planned_phases
+from transfer_core.workspace import Workspace
 
 RATES_FILE = "rates.json"
 # Of a small laptop, until a run was measured: multiplications per second, and seconds for each thing.
@@ -33,6 +34,8 @@ _MOST_FACTOR = 1000.0
 # Shorter work, or a small part of a phase, says little about a rate.
 _FEWEST_SECONDS = 0.05
 _FEWEST_SHARE = 0.5
+# Key of the rates of whole runs, beside those of the phases.
+_WHOLE_RUN = "run"
 
 
 class _Rates(Struct, forbid_unknown_fields=True):
@@ -133,6 +136,53 @@ def estimated_seconds(
     )
 
 
+def measured_seconds(
+    config: TrainingConfig, dataset: ImageDataset, backbone: Backbone, cache_dir: Path
+) -> float | None:
+    """Estimate how long a whole run will take, from whole runs that were measured on this machine.
+
+    Many runs end before their last epoch, so that the sum of the stages is too long.
+
+    Args:
+        config: Every choice of the run.
+        dataset: Labelled images with their split.
+        backbone: The backbone that the config names.
+        cache_dir: Where the rates of earlier runs are.
+
+    Returns:
+        The seconds, or None if no run was measured yet.
+
+    Raises:
+        InvalidConfigError: If the backbone has no such blocks or layers.
+    """
+    factors = _read_factors(cache_dir)
+    factor = factors.get(f"{_WHOLE_RUN} {backbone.name}", factors.get(_WHOLE_RUN))
+    return factor * estimated_seconds(config, dataset, backbone, cache_dir) if factor else None
+
+
+def remember_run(cache_dir: Path, backbone_id: str, planned_seconds: float, seconds: float) -> None:
+    """Keep how long a whole run took, beside the sum of its stages, for `measured_seconds`.
+
+    Args:
+        cache_dir: The file is there; it may be deleted at any time.
+        backbone_id: Runs of other backbones take other times.
+        planned_seconds: What `estimated_seconds` returns.
+        seconds: How long it took, without pauses.
+    """
+    factors = _read_factors(cache_dir)
+    ratio = min(max(seconds / max(planned_seconds, _FEWEST_SECONDS), 1 / _MOST_FACTOR), _MOST_FACTOR)
+    for key in (f"{_WHOLE_RUN} {backbone_id}", _WHOLE_RUN):
+        before = factors.pop(key, ratio)
+        # A busy machine makes a single run slow.
+        factors[key] = (before * ratio) ** 0.5
+    _write_factors(cache_dir, factors)
+
+
+def rates_version(cache_dir: Path) -> tuple[int, int]:
+    """Return numbers that change with the rates of earlier runs."""
+    return file_version(_rates_path(cache_dir))
+
+
 def remember_rates(cache_dir: Path, backbone_id: str, measured: Iterable[MeasuredStage]) -> None:
     """Keep how long the stages of a run took, beside their estimates, for the estimates of later runs.
 
@@ -158,9 +208,7 @@ def remember_rates(cache_dir: Path, backbone_id: str, measured: Iterable[Measure
             factor = before * (taken / planned) ** (1.0 if is_first else 0.5)
             factors.pop(key, None)
             changed[key] = min(max(factor, 1 / _MOST_FACTOR), _MOST_FACTOR)
-    kept = list({**factors, **changed}.items())[-_MOST_FACTORS:]
-    with suppress(WorkspaceError):
-        write_json(cache_dir / RATES_FILE, {"factors": dict(kept)})
+    _write_factors(cache_dir, {**factors, **changed})
 
 
 def _seconds_of(
@@ -191,9 +239,21 @@ def _multiplications(blocks: Sequence[Block]) -> int:
 def _read_factors(cache_dir: Path) -> dict[str, float]:
     """Return the measured seconds for an assumed second, by phase and backbone and by phase alone."""
     try:
-        return decoded(read_json(cache_dir / RATES_FILE), _Rates).factors
+        return decoded(read_json(_rates_path(cache_dir)), _Rates).factors
     except (WorkspaceError, ValueError):
         return {}
+
+
+def _write_factors(cache_dir: Path, factors: dict[str, float]) -> None:
+    kept = list(factors.items())[-_MOST_FACTORS:]
+    with suppress(WorkspaceError):
+        write_json(_rates_path(cache_dir), {"factors": dict(kept)})
+
+
+def _rates_path(cache_dir: Path) -> Path:
+    """Return the file of the rates. All people of a server share it: their trainings run on the same machine."""
+    pupil = Workspace.of_pupil(cache_dir)
+    return (pupil.server.cache_dir if pupil else cache_dir) / RATES_FILE
 
 
 def _factor(phase: Phase, backbone_id: str, factors: dict[str, float]) -> float:

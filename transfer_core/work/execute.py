@@ -51,7 +51,12 @@ from transfer_core.training.checkpoint import Progress, delete_checkpoints, outc
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.schedule import planned_phases
 from transfer_core.training.soft_targets import TeacherOutputs
-from transfer_core.training.stages import planned_stages, remember_rates
+from transfer_core.training.stages import (
+    estimated_seconds,
+    planned_stages,
+    remember_rates,
+    remember_run,
+)
 from transfer_core.training.train import MODEL_FILE, TrainingResult, photos_left_out, train
 from transfer_core.types import ShouldStop
 from transfer_core.workspace import Workspace
@@ -133,9 +138,19 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
                 should_stop,
             )
     emit(RunEnded(time.time(), result.outcome, result.message, result.best_epoch, accuracy))
-    remember_rates(workspace.cache_dir, run.config.backbone, run.snapshot().progress.measured)
+    _remember_times(workspace, run, result.dataset, backbone)
     if result.outcome != "interrupted":
         delete_checkpoints(run.folder)
+
+
+def _remember_times(
+    workspace: Workspace, run: TrainingRun, dataset: ImageDataset, backbone: Backbone
+) -> None:
+    snapshot = run.snapshot()
+    remember_rates(workspace.cache_dir, run.config.backbone, snapshot.progress.measured)
+    if snapshot.outcome == "finished":
+        planned = estimated_seconds(run.config, dataset, backbone, workspace.cache_dir)
+        remember_run(workspace.cache_dir, run.config.backbone, planned, snapshot.seconds)
 
 
 def _stages(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from transfer_core.training.checkpoint import CHECKPOINTS_DIR
 from transfer_core.training.train import MODEL_FILE
 
 STOP_FILE = "stop"
+# All pauses of a run together, while others wait.
+MOST_SECONDS_OF_PAUSE = 180.0
 _POLL_SECONDS = 0.1
 
 
@@ -28,19 +31,24 @@ class LiveRun:
 
     Args:
         run: The run, new or interrupted.
+        are_others_waiting: Whether other people wait for its end. Its pauses then last three minutes at most.
 
     Raises:
         TrainingError: If another process works on it.
         WorkspaceError: If its folder cannot be read or changed. The run is free again then.
     """
 
-    def __init__(self, run: TrainingRun) -> None:
+    def __init__(self, run: TrainingRun, are_others_waiting: Callable[[], bool] = lambda: False) -> None:
         self.run = run
         self._stop_file = run.folder / STOP_FILE
         self._stop_requested = threading.Event()
         self._may_go_on = threading.Event()
         self._may_go_on.set()
+        self._are_others_waiting = are_others_waiting
+        self._seconds_paused = 0.0
+        self._paused_at = 0.0
         self.is_paused = False
+        self.has_pause_ended = False
         self.log = EventLog(run.folder / EVENTS_FILE)
         self._lock = RunLock(run.folder)
         try:
@@ -67,12 +75,19 @@ class LiveRun:
         """Whether a pause was requested and not taken back."""
         return not self._may_go_on.is_set()
 
+    @property
+    def seconds_of_pause_left(self) -> float:
+        """How much longer it may pause while others wait; 0 at least."""
+        paused = self._seconds_paused + (time.monotonic() - self._paused_at if self.is_paused else 0.0)
+        return max(MOST_SECONDS_OF_PAUSE - paused, 0.0)
+
     def request_stop(self) -> None:
         """Make the training end with the weights that it keeps. This ends a pause, too."""
         self._stop_requested.set()
 
     def pause(self) -> None:
         """Make the training wait at its next batch."""
+        self.has_pause_ended = False
         self._may_go_on.clear()
 
     def go_on(self) -> None:
@@ -99,11 +114,15 @@ class LiveRun:
 
     def _wait(self) -> None:
         self.log.append(RunPaused(time.time()))
+        self._paused_at = time.monotonic()
         self.is_paused = True
         try:
             while not self._may_go_on.wait(_POLL_SECONDS) and not self.is_stopping:
-                pass
+                if not self.seconds_of_pause_left and self._are_others_waiting():
+                    self.has_pause_ended = True
+                    self.go_on()
         finally:
+            self._seconds_paused += time.monotonic() - self._paused_at
             self.is_paused = False
         self.log.append(RunContinued(time.time()))
 

@@ -191,6 +191,13 @@ class WorkQueue:
             task.priority != Priority.IDLE for task in self._light.running
         )
 
+    def are_others_waiting(self, owner: str) -> bool:
+        """Whether another person waits for a task with a model. Look-ahead waits for nobody."""
+        with self._lock:
+            return any(
+                task.owner != owner and task.priority != Priority.IDLE for task in self._models.waiting
+            )
+
     def _forget_oldest(self, kind: TaskKind, owner: str) -> None:
         over = [
             place

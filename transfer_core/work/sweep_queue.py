@@ -21,10 +21,12 @@ def start_sweep(trainings: Trainings, dataset: ImageDataset, config: TrainingCon
 
     Raises:
         IngestError: If the dataset cannot be trained on.
-        TrainingError: If no thread can be started.
+        TrainingError: If the person may not have as many models or waiting trainings, or no thread can be started.
         WorkspaceError: If writing fails.
     """
-    for _depth, _seed, choices in plan.configs(config):
+    configs = list(plan.configs(config))
+    trainings.check_quota(len(configs))
+    for _depth, _seed, choices in configs:
         trainings.submit(dataset, choices, plan.marks)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
+from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.quota import check_runs, check_waiting
 from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError, WorkspaceError
 from transfer_core.events import RunEnded, RunSnapshot
 from transfer_core.files import remove
@@ -16,11 +19,12 @@ from transfer_core.language import _
 from transfer_core.runs.run_status import ACTIVE, RunStatus, resumable_run, run_status
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash
+from transfer_core.training.stages import measured_seconds, rates_version
 from transfer_core.work.executor import Execute, chosen_executor
 from transfer_core.work.live_run import LiveRun, request_stop_elsewhere
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.stored_queue import StoredTraining
-from transfer_core.work.task import Priority, Task
+from transfer_core.work.task import Priority, Task, TaskState
 from transfer_core.workspace import Workspace
 
 
@@ -42,11 +46,37 @@ class TrainingTask(Task[None]):
         self.workspace = workspace
         self.live = live
         self._num_deaths = num_deaths
+        self._estimate: float | None = None
+        self._estimated_at: tuple[int, tuple[int, int]] | None = None
 
     @property
     def stored(self) -> StoredTraining:
         """Its facts for the next start of the server."""
         return StoredTraining(self.owner, self.live.run.id, self.state == "running", self._num_deaths)
+
+    def seconds_left(self) -> float | None:
+        """Estimate how long it keeps the others waiting from now on; None when that is not known."""
+        if self.state == "over":
+            return 0.0
+        snapshot = self.live.log.snapshot.at(time.time())
+        if self.state == "running" and snapshot.seconds_left is not None:
+            return snapshot.seconds_left + (self.live.seconds_of_pause_left if self.live.is_paused else 0.0)
+        whole = self._whole_seconds()
+        return None if whole is None else max(whole - snapshot.seconds, 0.0)
+
+    def _whole_seconds(self) -> float | None:
+        """Estimate the seconds of the whole run. Pages ask every second, so each estimate is kept until it changes."""
+        run, cache_dir = self.live.run, self.workspace.cache_dir
+        try:
+            dataset = ImageDataset.load(self.workspace, run.dataset_id)
+            version = dataset.version, rates_version(cache_dir)
+            if version != self._estimated_at:
+                backbone = get_backbone(run.config.backbone, self.workspace)
+                self._estimate = measured_seconds(run.config, dataset, backbone, cache_dir)
+                self._estimated_at = version
+        except TransferStudioError:
+            return None
+        return self._estimate
 
     def request_stop(self) -> None:
         """Make a waiting run leave the queue, and a running one end with the weights that it keeps."""
@@ -112,13 +142,15 @@ class Trainings:
 
         Raises:
             IngestError: If the dataset cannot be trained on.
-            TrainingError: If no thread can be started.
+            TrainingError: If the person has as many models, or waiting trainings, as they may, or no thread can be
+                started.
             WorkspaceError: If writing fails.
         """
         dataset.check_trainable()
+        self.check_quota(1)
         run = TrainingRun.create(self.workspace, dataset, config, marks)
         try:
-            live = LiveRun(run)
+            live = self._live(run)
         except TransferStudioError:
             # Nobody wants to see it later: it would be listed as interrupted though it never began.
             with suppress(OSError):
@@ -126,6 +158,17 @@ class Trainings:
             raise
         self._start(live)
         return run.id
+
+    def check_quota(self, num_new: int) -> None:
+        """Make sure that the person may start some trainings.
+
+        Raises:
+            TrainingError: If they would have more models, or more waiting trainings, than they may.
+        """
+        check_runs(self.workspace, num_new)
+        owner = self.workspace.owner
+        waiting = [task for task in self._queue.in_order("training") if task.owner == owner]
+        check_waiting(self.workspace, sum(task.state == "waiting" for task in waiting), num_new)
 
     def resume(self, run_id: str) -> None:
         """Queue an interrupted run again; its training goes on from its last checkpoint.
@@ -135,7 +178,7 @@ class Trainings:
             TrainingError: If it is not interrupted, its images have changed, or no thread can be started.
             WorkspaceError: If writing fails.
         """
-        self._start(LiveRun(resumable_run(self.workspace, run_id)))
+        self._start(self._live(resumable_run(self.workspace, run_id)))
 
     def restore(self, run_id: str, num_deaths: int) -> None:
         """Queue a run of a server that was stopped or died, behind all that wait.
@@ -149,7 +192,7 @@ class Trainings:
             TrainingError: If it is not interrupted, its images have changed, or no thread can be started.
             WorkspaceError: If writing fails.
         """
-        self._queue.move_last(self._start(LiveRun(resumable_run(self.workspace, run_id)), num_deaths))
+        self._queue.move_last(self._start(self._live(resumable_run(self.workspace, run_id)), num_deaths))
 
     def write_interrupted(self, run_id: str, message: str) -> None:
         """Write down why an interrupted run does not go on by itself.
@@ -243,6 +286,32 @@ class Trainings:
         task = self._find(run_id)
         return sum(other.kind == "training" for other in self._queue.ahead_of(task)) if task else 0
 
+    def waiting_seconds(self, run_id: str) -> float | None:
+        """Estimate when a waiting run begins, from what earlier runs took on this machine.
+
+        Returns:
+            Seconds until it begins; 0 if it does not wait; None when that is not known.
+        """
+        task = self._find(run_id)
+        if task is None:
+            return 0.0
+        before = [other for other in self._queue.ahead_of(task) if isinstance(other, TrainingTask)]
+        seconds = [other.seconds_left() for other in before]
+        known = [each for each in seconds if each is not None]
+        return sum(known) if len(known) == len(seconds) else None
+
+    def seconds_of_pause_left(self, run_id: str) -> float | None:
+        """Return how much longer a run may pause while others wait; None when nobody else waits for it."""
+        task = self._find(run_id)
+        if task is None or not self._queue.are_others_waiting(task.owner):
+            return None
+        return task.live.seconds_of_pause_left
+
+    def has_pause_ended(self, run_id: str) -> bool:
+        """Whether the last pause of a run ended by itself because others waited."""
+        task = self._find(run_id)
+        return task is not None and task.live.has_pause_ended
+
     def is_here(self, run_id: str) -> bool:
         """Whether this process trains a run or will; another process may train one as well."""
         return self._find(run_id) is not None
@@ -260,14 +329,21 @@ class Trainings:
     @property
     def running(self) -> TrainingRun | None:
         """The run of this workspace that is being trained in this process, if any."""
-        for task in self._queue.tasks("training"):
-            if (
-                isinstance(task, TrainingTask)
-                and task.workspace == self.workspace
-                and task.state == "running"
-            ):
+        return self._first("running")
+
+    @property
+    def waiting(self) -> TrainingRun | None:
+        """The run of this workspace that waits in this process and begins before its others, if any."""
+        return self._first("waiting")
+
+    def _first(self, state: TaskState) -> TrainingRun | None:
+        for task in self._queue.in_order("training"):
+            if isinstance(task, TrainingTask) and task.workspace == self.workspace and task.state == state:
                 return task.live.run
         return None
+
+    def _live(self, run: TrainingRun) -> LiveRun:
+        return LiveRun(run, partial(self._queue.are_others_waiting, self.workspace.owner))
 
     def _start(self, live: LiveRun, num_deaths: int = 0) -> TrainingTask:
         task = TrainingTask(self.workspace, live, self._execute, num_deaths)

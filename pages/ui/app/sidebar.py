@@ -13,8 +13,8 @@ from pages.ui.app.run_choice import show_model_picker
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.task_progress import announce_share
-from pages.ui.app.words import phase_words, plain, status_words
-from transfer_core.language import _, plural
+from pages.ui.app.words import phase_words, plain, status_words, waiting_words
+from transfer_core.language import _
 
 
 def show_sidebar(session: Session, current: Step | None) -> None:
@@ -43,11 +43,11 @@ def show_sidebar(session: Session, current: Step | None) -> None:
         st.caption(_("More"))
         for page, label, icon in _more_pages():
             st.page_link(page, label=label, icon=icon, query_params=session.query())
-        running = trainings().running
+        run = trainings().running or trainings().waiting
         # The Train page shows its own run larger, and is drawn more often.
-        if running and not (current is Step.TRAIN and session.run_id == running.id):
+        if run and not (current is Step.TRAIN and session.run_id == run.id):
             st.divider()
-            st.fragment(_show_running_training, run_every="2s")(session, current)
+            st.fragment(_show_training, run_every="2s")(session, current)
 
 
 def show_step_strip(session: Session, current: Step | None) -> None:
@@ -75,26 +75,25 @@ def _more_pages() -> list[tuple[str, str, str]]:
     ]
 
 
-def _show_running_training(session: Session, current: Step | None) -> None:
-    """Draw the run that is being trained now, whoever started it."""
-    run = trainings().running
+def _show_training(session: Session, current: Step | None) -> None:
+    """Draw the person's run that is being trained now, or else the first of theirs that waits."""
+    queue = trainings()
+    run = queue.running or queue.waiting
     if run is None:
         st.rerun()
-    snapshot = trainings().snapshot(run.id).at(time.time())
-    if current is not Step.TRAIN:
-        announce_share(phase_words(snapshot), snapshot.share)
-    st.caption(status_words("paused" if snapshot.is_paused else "running").state)
-    st.progress(snapshot.share, text=f"{plain(run.dataset_name)}: {phase_words(snapshot)}")
-    if session.run_id and trainings().status(session.run_id) == "queued":
-        place = trainings().place(session.run_id)
+    status, snapshot = queue.status(run.id), queue.snapshot(run.id).at(time.time())
+    is_waiting = status == "queued"
+    words = phase_words(snapshot)
+    if is_waiting and (place := queue.place(run.id)):
+        words = waiting_words(place, queue.waiting_seconds(run.id))
+    elif current is not Step.TRAIN:
+        announce_share(words, snapshot.share)
+    st.caption(status_words(status).state)
+    st.progress(snapshot.share, text=f"{plain(run.dataset_name)}: {words}")
+    if not is_waiting and session.run_id and queue.status(session.run_id) == "queued":
+        place = queue.place(session.run_id)
         if place:
-            st.caption(
-                plural(
-                    "Your training waits: {count} before it.",
-                    "Your training waits: {count} before it.",
-                    place,
-                )
-            )
+            st.caption(waiting_words(place, queue.waiting_seconds(session.run_id)))
     if session.run_id != run.id and st.button(
         _("Show it"), icon=":material/monitoring:", key="look-at-running", type="tertiary"
     ):

@@ -103,6 +103,20 @@ def time_left_words(seconds: float) -> str:
     return _("about {hours} h {minutes} min").format(hours=hours, minutes=rest)
 
 
+def waiting_words(num_before: int, seconds: float | None) -> str:
+    """Return how many trainings are before a waiting one, and when it starts.
+
+    Args:
+        num_before: At least one.
+        seconds: Until it starts, as estimated; None if that is not known.
+    """
+    before = plural("{count} training goes first.", "{count} trainings go first.", num_before)
+    if seconds is None:
+        return f"{before} {_('Yours starts by itself.')}"
+    starts = _("Yours starts in {time}.").format(time=time_left_words(max(seconds, _FEWEST_SECONDS)))
+    return f"{before} {starts}"
+
+
 def training_time_words(seconds: float) -> str:
     """Return the estimated time of a whole training as a sentence, such as `"Trains in about 9 s."`."""
     return _("Trains in {time}.").format(time=time_left_words(max(seconds, _FEWEST_SECONDS)))

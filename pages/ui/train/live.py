@@ -21,6 +21,7 @@ from pages.ui.app.words import (
     run_depth_words,
     status_words,
     time_left_words,
+    waiting_words,
 )
 from pages.ui.components.photo_grid import Photo, show_photo_grid, show_photo_strip
 from pages.ui.train.charts import show_accuracy_chart, show_loss_chart
@@ -28,7 +29,7 @@ from transfer_core.data.damage import damaged_photos_sentence
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, percent
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.batches import photos_at, scored_images
@@ -51,6 +52,8 @@ def show_live(session: Session) -> None:
     place = trainings().place(run_id)
     show_heading(run)
     st.progress(snapshot.share, text=_stage_words(run_id, snapshot, place))
+    if trainings().has_pause_ended(run_id):
+        st.caption(f":material/play_arrow: {_('Your pause ended because others wait.')}")
     _show_photos(run, snapshot)
     with st.container(horizontal=True, vertical_alignment="center", key="live-row"):
         _show_facts(snapshot)
@@ -98,11 +101,7 @@ def photos_of(run: TrainingRun, image_ids: Iterable[str]) -> list[Photo]:
 
 def _stage_words(run_id: str, snapshot: RunSnapshot, place: int) -> str:
     if place:
-        return plural(
-            "Another training goes first: {count} before yours. Yours starts by itself.",
-            "Other trainings go first: {count} before yours. Yours starts by itself.",
-            place,
-        )
+        return waiting_words(place, trainings().waiting_seconds(run_id))
     if trainings().status(run_id) == "queued":
         return _("Other work goes first. Your training starts by itself.")
     return _words_of_request(run_id, snapshot) or phase_words(snapshot)
@@ -116,8 +115,13 @@ def _words_of_request(run_id: str, snapshot: RunSnapshot) -> str:
             return _("Stopped. The model gets its final check …")
         return _("Stopping after the present step …")
     if snapshot.is_paused:
-        paused = status_words("paused")
-        return f"{paused.icon} {paused.state}. {_('Nothing is lost while it waits.')}"
+        paused, left = status_words("paused"), queue.seconds_of_pause_left(run_id)
+        consequence = (
+            _("Nothing is lost while it waits.")
+            if left is None
+            else _("Others wait: it goes on in {time}.").format(time=time_left_words(max(left, 3.0)))
+        )
+        return f"{paused.icon} {paused.state}. {consequence}"
     if queue.is_to_pause(run_id):
         return _("Pausing after the present step …")
     if not queue.is_here(run_id):
@@ -210,9 +214,16 @@ def _show_head_choice(snapshot: RunSnapshot) -> None:
     st.caption(f":material/category: {text} ({reason}).")
 
 
+def _pause_help(seconds: float) -> str:
+    if seconds == 0:
+        return _("Others wait, and this training has paused for long enough.")
+    return _("Others wait: a pause ends by itself after some minutes.")
+
+
 def _show_buttons(run_id: str, *, is_waiting: bool) -> None:
     queue = trainings()
     is_stopping, is_to_pause = queue.is_stopping(run_id), queue.is_to_pause(run_id)
+    pause_left = queue.seconds_of_pause_left(run_id)
     has_best = queue.snapshot(run_id).best is not None
     stop = _("Stop and keep the model") if has_best else _("Cancel")
     with st.container(horizontal=True, vertical_alignment="center", width="content"):
@@ -221,7 +232,8 @@ def _show_buttons(run_id: str, *, is_waiting: bool) -> None:
                 _("Go on") if is_to_pause else _("Pause"),
                 icon=":material/play_arrow:" if is_to_pause else ":material/pause:",
                 key="pause",
-                disabled=is_stopping,
+                disabled=is_stopping or (pause_left == 0 and not is_to_pause),
+                help=None if pause_left is None or is_to_pause else _pause_help(pause_left),
                 on_click=queue.go_on if is_to_pause else queue.pause,
                 args=(run_id,),
             )

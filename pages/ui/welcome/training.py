@@ -11,7 +11,14 @@ from pages.ui.app.process import stored_evaluation, trainings, workspace
 from pages.ui.app.run_choice import shown_run_id
 from pages.ui.app.sample_run import start_recommended
 from pages.ui.app.session import Session
-from pages.ui.app.words import accuracy_words, expected_sentence, phase_words, plain, time_left_words
+from pages.ui.app.words import (
+    accuracy_words,
+    expected_sentence,
+    phase_words,
+    plain,
+    time_left_words,
+    waiting_words,
+)
 from pages.ui.train.charts import show_accuracy_chart
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
@@ -121,11 +128,7 @@ def _show_live(session: Session) -> None:
 
 def _progress_words(run_id: str, snapshot: RunSnapshot) -> str:
     if place := trainings().place(run_id):
-        return plural(
-            "{count} training goes first. Yours starts by itself.",
-            "{count} trainings go first. Yours starts by itself.",
-            place,
-        )
+        return waiting_words(place, trainings().waiting_seconds(run_id))
     words = phase_words(snapshot)
     left = snapshot.seconds_left
     return f"{words} · {time_left_words(left)}" if left is not None else words
