@@ -110,7 +110,7 @@ def noting(pupil: Pupil, report: Report) -> Iterator[None]:
     """Turn a lost answer, or an exception on the page, into a problem of the report."""
     try:
         yield
-    except LostAnswer as error:
+    except (LostAnswer, LookupError, OSError) as error:
         report.lost(f"{pupil.name} got no answer. {error}")
     for message in pupil.tab.screen.exceptions:
         report.lost(f"{pupil.name} saw an exception: {message}")

@@ -62,6 +62,8 @@ class Screen:
                 self._deltas[tuple(metadata.delta_path)] = (self._run_id, message.delta)
                 if message.delta.new_element.WhichOneof("type") == "exception":
                     self.exceptions.append(message.delta.new_element.exception.message)
+            case "navigation":
+                self._page_hash = message.navigation.page_script_hash
             case "page_info_changed":
                 self.address = message.page_info_changed.query_string
             case "auto_rerun":
@@ -172,6 +174,8 @@ class Screen:
         """
         delta = self._component(name)
         base = delta.new_element.bidi_component.id
+        # Without the component's own state, Streamlit does not hand its triggers to the app.
+        self._states[base] = WidgetState(id=base, json_value="{}")
         state = WidgetState(
             id=f"{STREAMLIT_INTERNAL_KEY_PREFIX}_{base}{EVENT_DELIM}events",
             json_trigger_value=json.dumps([{"event": event, "value": value}]),
@@ -202,13 +206,9 @@ class Screen:
         return message
 
     def _begin_run(self, message: ForwardMsg, fragment_ids: list[str]) -> None:
-        session = message.new_session
-        self.session_id = session.initialize.session_id
+        self.session_id = message.new_session.initialize.session_id
         if fragment_ids:
             return
-        if session.page_script_hash != self._page_hash:
-            self._deltas.clear()
-        self._page_hash = session.page_script_hash
         self._run_id = message.metadata.run.script_run_id
         self.auto_reruns = {}
         self.exceptions = []

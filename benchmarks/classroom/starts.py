@@ -80,7 +80,7 @@ async def start_all(
     ordered = sorted((one for one in started if one.began_at), key=lambda one: one.began_at or 0.0)
     places = [place for place, one in enumerate(ordered, 1) if one.pupil is greedy]
     num_finished = sum(one.outcome == "finished" for one in started)
-    ratio = seconds / len(started) / seconds_alone
+    ratio = seconds / max(len(started), 1) / seconds_alone
     report.add(
         f"{len(started)} trainings of 20 photos started within {within:.0f} s",
         f"{num_finished} finished after {seconds:.0f} s; each took {ratio:.1f} times one alone",
