@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui.server.routes import MIDDLEWARE, ROUTES
+from pages.ui.server.routes import LIFESPAN, MIDDLEWARE, ROUTES
 
 # Streamlit looks for this assignment. It runs the script below for each visitor, and the files in `pages/` with it.
-app = st.App("welcome.py", routes=ROUTES, middleware=MIDDLEWARE)
+app = st.App("welcome.py", routes=ROUTES, middleware=MIDDLEWARE, lifespan=LIFESPAN)

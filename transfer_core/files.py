@@ -136,6 +136,23 @@ def write_bytes(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
 
 
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file atomically that no other account of this computer can read, not even for a moment.
+
+    On Windows the folder alone protects it.
+
+    Args:
+        path: The folder is created if needed.
+        content: All of it.
+
+    Raises:
+        WorkspaceError: If writing fails.
+    """
+    with replacing(path) as beside:
+        beside.touch(mode=0o600)
+        beside.write_bytes(content)
+
+
 def write_json(path: Path, values: dict[str, Any], *, indent: int | None = 1) -> None:
     """Write plain values as JSON, atomically.
 

@@ -118,9 +118,10 @@ def server(shared_server: Server, request: pytest.FixtureRequest) -> Iterator[Se
 
     Nothing but its process is shared between tests, which saves the start.
     """
+    shutil.rmtree(shared_server.workspace.root, ignore_errors=True)
+    # A server that finds a training of the test before would go on with it.
     if shared_server.process is None or shared_server.process.poll() is not None:
         shared_server.start()
-    shutil.rmtree(shared_server.workspace.root, ignore_errors=True)
     yield shared_server
     if request.node.stash.get(HAS_FAILED, False) or shared_server.is_at_work():
         shared_server.stop()

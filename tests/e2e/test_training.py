@@ -21,6 +21,7 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.events import RunContinued, RunPaused, RunResumed
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.stored_queue import StoredTraining, read_queue
 
 pytestmark = pytest.mark.browser
 
@@ -105,8 +106,9 @@ def test_validation_photos_turn_green_or_red_in_place(
     expect(page.get_by_role("button", name="Try it")).to_be_visible()
 
 
-def test_killed_server_started_again_goes_on_where_it_was(
-    fresh_server: Server, person: Person, image_folder: Path
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_server_that_is_started_again_goes_on_where_it_was(
+    fresh_server: Server, person: Person, image_folder: Path, is_killed: bool
 ) -> None:
     server = fresh_server
     page = person(train_address(server, image_folder))
@@ -116,13 +118,12 @@ def test_killed_server_started_again_goes_on_where_it_was(
     checkpoint = run.folder / "checkpoints" / "checkpoint.npz"
     while not checkpoint.exists():
         page.wait_for_function("true")
-    server.stop(at_once=True)
+    server.stop(at_once=is_killed)
     num_epochs = len(run.snapshot().epochs)
+    (stored,) = read_queue(server.workspace)
+    assert stored == StoredTraining("", run.id, is_running=is_killed)
     server.start()
     page.goto(f"/Train?run={run.id}")
-    settle(page)
-    expect(page.get_by_text("This training was cut off")).to_be_visible()
-    page.get_by_role("button", name="Go on", exact=True).click()
     wait_for_more_points(page, num_epochs)
     (resumed,) = [event for event in run.events() if isinstance(event, RunResumed)]
     assert resumed.epoch > 0
@@ -132,6 +133,7 @@ def test_killed_server_started_again_goes_on_where_it_was(
     epochs = [epoch.epoch for epoch in run.snapshot().epochs]
     assert epochs == list(range(1, len(epochs) + 1))
     assert server.workspace.run_ids() == [run.id]
+    assert read_queue(server.workspace) == ()
 
 
 def test_two_people_take_turns_and_another_window_shows_the_same_run(

@@ -9,8 +9,8 @@ import pytest
 from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.app import network
 from pages.ui.app.tasks import export_of
-from pages.ui.export import shared_page
 from tests.conftest import TrainOnce
 from tests.core.publisher import publishing
 from tests.pages.conftest import HeldTasks, OpenPage, button, submit, texts
@@ -205,8 +205,8 @@ def test_a_qr_code_is_shown_only_where_a_phone_reaches_the_page(
 ) -> None:
     stage_web_page(run)
     monkeypatch.setattr(ContextProxy, "url", url)
-    monkeypatch.setattr(shared_page, "_network_host", lambda: "192.168.1.20")
-    monkeypatch.setattr(shared_page, "_server_address", lambda: address)
+    monkeypatch.setattr(network, "_network_host", lambda: "192.168.1.20")
+    monkeypatch.setattr(network, "_server_address", lambda: address)
     page = open_page(PAGE, run=run.id)
     codes = [found.proto.body for found in page.get("html") if 'class="share-code"' in found.proto.body]
     assert bool(codes) is has_code

@@ -548,7 +548,7 @@ def test_why_a_run_was_cut_off_is_said(
     run_id = submit(dataset)
     finish(staged_runs, run_id)
     page = open_page("4_Train", run=run_id)
-    assert page.warning[0].value.startswith("The memory was not enough. Go on continues it")
+    assert page.warning[0].value.startswith("The memory was not enough. Go on starts it again.")
 
 
 def test_a_run_that_another_program_trains_can_only_be_stopped(

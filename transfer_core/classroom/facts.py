@@ -17,6 +17,7 @@ from transfer_core.schema import Count, Positive, Text
 from transfer_core.workspace import Workspace
 
 CLASS_VARIABLE = "TRANSFER_STUDIO_CLASS"
+ADDRESS_VARIABLE = "TRANSFER_STUDIO_ADDRESS"
 # Without letters and digits that are easily confused on a projector.
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 _CODE_LENGTH = 6
@@ -68,6 +69,14 @@ _FACTS = FactsFile(
 def is_class_mode() -> bool:
     """Whether this server serves a class rather than one person."""
     return os.environ.get(CLASS_VARIABLE, "") == "1"
+
+
+def network_address() -> str:
+    """Return the address of this server for other devices, such as `http://192.168.1.5:8501`.
+
+    Empty unless `start.py` said it. A link or QR code needs it where a browser of this computer says localhost.
+    """
+    return os.environ.get(ADDRESS_VARIABLE, "")
 
 
 class Classroom:

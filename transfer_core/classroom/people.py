@@ -11,10 +11,12 @@ from transfer_core.errors import InvalidConfigError, NotFoundError, TransferStud
 from transfer_core.facts_file import FactsFile
 from transfer_core.files import remove
 from transfer_core.language import _
+from transfer_core.locks import changing
 from transfer_core.schema import Positive, Text
-from transfer_core.workspace import Workspace, new_id
+from transfer_core.workspace import PEOPLE_DIR, Workspace, new_id
 
 MAX_NAME_LENGTH = 24
+MAX_PEOPLE = 100
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -35,21 +37,26 @@ _FACTS = FactsFile("person.json", Person)
 
 
 def join(server: Workspace, name: str) -> Person:
-    """Give a pupil a workspace of their own.
+    """Give a pupil a workspace of their own. A name that another one has gets a number.
 
     Args:
         server: The workspace of the server.
         name: As typed.
 
     Raises:
-        InvalidConfigError: If nothing is left of the name without control characters and spaces.
+        InvalidConfigError: If nothing is left of the name without control characters and spaces, or if the class has
+            `MAX_PEOPLE` people.
         WorkspaceError: If writing fails.
     """
     shown = clean_name(name)[:MAX_NAME_LENGTH].strip()
     if not shown:
         raise InvalidConfigError(_("Type your first name, or pick an animal."))
-    person = Person(new_id(), shown, time.time())
-    _FACTS.write(server.person(person.id).root, person)
+    with changing(server.root / PEOPLE_DIR):
+        taken = {person.name.casefold() for person in people(server)}
+        if len(taken) >= MAX_PEOPLE:
+            raise InvalidConfigError(_("The class is full. Ask your teacher."))
+        person = Person(new_id(), _free_name(shown, taken), time.time())
+        _FACTS.write(server.person(person.id).root, person)
     return person
 
 
@@ -87,3 +94,8 @@ def remove_person(server: Workspace, person_id: str) -> None:
         OSError: If something cannot be deleted.
     """
     remove(server.person(person_id).root)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    numbered = (f"{name} {number}" for number in range(2, len(taken) + 3))
+    return next(free for free in (name, *numbered) if free.casefold() not in taken)

@@ -7,6 +7,7 @@ import shlex
 import click
 
 from transfer_core.cli.backbones import MODEL_COMMANDS
+from transfer_core.cli.classroom import classroom
 from transfer_core.cli.compare import COMPARE_COMMANDS
 from transfer_core.cli.datasets import DATASET_COMMANDS
 from transfer_core.cli.output import (
@@ -32,6 +33,7 @@ for command in (
     *MODEL_COMMANDS,
     *COMPARE_COMMANDS,
     project,
+    classroom,
 ):
     cli.add_command(command)
 

@@ -7,11 +7,12 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from transfer_core.errors import InvalidConfigError, WorkspaceError
 from transfer_core.events import RunEnded, TrainingEvent, event_from_dict
@@ -22,6 +23,7 @@ from transfer_core.work.execute import Emit, execute_run_safely
 from transfer_core.workspace import Workspace
 
 Execute = Callable[[Workspace, TrainingRun, Emit, ShouldStop], None]
+ExecutorName = Literal["thread", "process"]
 
 EXECUTOR_VARIABLE = "TRANSFER_STUDIO_EXECUTOR"
 WORKER_COMMAND = (sys.executable, "-m", "transfer_core.work.worker")
@@ -34,13 +36,16 @@ _MAX_REASON_LENGTH = 200
 _logger = logging.getLogger(__name__)
 
 
-def chosen_executor() -> Execute:
-    """Return the executor that TRANSFER_STUDIO_EXECUTOR names: `"thread"` (the default) or `"process"`.
+def chosen_executor(default: ExecutorName = "thread") -> Execute:
+    """Return the executor that TRANSFER_STUDIO_EXECUTOR names: `"thread"` or `"process"`.
+
+    Args:
+        default: The name where the variable is not set.
 
     Raises:
         InvalidConfigError: If it names another one.
     """
-    name = os.environ.get(EXECUTOR_VARIABLE) or "thread"
+    name = os.environ.get(EXECUTOR_VARIABLE) or default
     if name == "thread":
         return execute_run_safely
     if name == "process":
@@ -70,6 +75,8 @@ class ProcessExecutor:
         self._runs_in_one_process = runs_in_one_process
         self._num_runs = 0
         self._process: subprocess.Popen[str] | None = None
+        self._starting = threading.Lock()
+        self._is_warm = False
 
     def __call__(self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
         """Carry out one run.
@@ -103,6 +110,18 @@ class ProcessExecutor:
             emit(RunEnded(time.time(), "interrupted", problem))
         if self._process and self._num_runs >= self._runs_in_one_process:
             self._end()
+        if self._is_warm:
+            with suppress(OSError):
+                self._ready_process()
+
+    def warm_up(self) -> None:
+        """Start a worker, and from now on the next one as soon as one has ended, so that no run waits for TensorFlow.
+
+        Where no process can be started, the next run reports it.
+        """
+        self._is_warm = True
+        with suppress(OSError):
+            self._ready_process()
 
     @property
     def process_id(self) -> int | None:
@@ -111,12 +130,14 @@ class ProcessExecutor:
 
     def close(self) -> None:
         """End the worker, if there is one."""
+        self._is_warm = False
         if self._process:
             self._end()
 
     def _carry_out(self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> bool:
         """Let the worker carry out a run. Returns False if it died before the end."""
         process = self._ready_process()
+        self._num_runs += 1
         try:
             _send(process, {"workspace": str(workspace.root.resolve()), "run_id": run.id})
             return _converse(process, emit, should_stop)
@@ -124,15 +145,15 @@ class ProcessExecutor:
             return False
 
     def _ready_process(self) -> subprocess.Popen[str]:
-        if self._process and self._process.poll() is not None:
-            self._end()
-        if self._process is None:
-            self._num_runs = 0
-            self._process = subprocess.Popen(
-                self._command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
-            )
-        self._num_runs += 1
-        return self._process
+        with self._starting:
+            if self._process and self._process.poll() is not None:
+                self._end()
+            if self._process is None:
+                self._num_runs = 0
+                self._process = subprocess.Popen(
+                    self._command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+                )
+            return self._process
 
     def _kill(self) -> None:
         """Kill the worker in the middle of its work, if there is one."""

@@ -117,7 +117,14 @@ def look_ahead_task(
         return max(versions.values())
 
     key = (dataset_id, *backbone_names)
-    return Task("look-ahead", key, work, preparation=_load_keras, priority=Priority.IDLE)
+    return Task(
+        "look-ahead",
+        key,
+        work,
+        preparation=_load_keras,
+        priority=Priority.IDLE,
+        owner=workspace.owner,
+    )
 
 
 def _load_keras(task: Task[int]) -> None:

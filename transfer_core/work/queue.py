@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from bisect import insort
 from collections.abc import Callable, Hashable, Iterator
@@ -19,6 +20,7 @@ Result = TypeVar("Result")
 _NUM_LIGHT_AT_ONCE = 4
 # Tasks that are over keep their result for the pages; a map of 1,000 photos is about 4 MB.
 _NUM_REMEMBERED_OF_A_KIND = 12
+_NUM_REMEMBERED_OF_A_PUPIL = 4
 
 
 def in_background_thread(work: Callable[[], None]) -> None:
@@ -27,26 +29,57 @@ def in_background_thread(work: Callable[[], None]) -> None:
 
 
 @dataclass
+class _Rounds:
+    """Rounds of the tasks of one priority: each person's next task goes one round later than the one before.
+
+    Args:
+        current: Of the task that began last. Who comes new does not catch up on earlier rounds.
+        last: The round of each person's latest task.
+    """
+
+    current: int = 1
+    last: dict[str, int] = field(default_factory=dict)
+
+    def next_of(self, owner: str) -> int:
+        self.last[owner] = max(self.current, self.last.get(owner, 0) + 1)
+        return self.last[owner]
+
+
+@dataclass
 class _Lane:
     size: int
     running: list[Task[Any]] = field(default_factory=list)
     waiting: list[Task[Any]] = field(default_factory=list)
+    rounds: dict[Priority, _Rounds] = field(default_factory=lambda: {each: _Rounds() for each in Priority})
+
+    def insert(self, task: Task[Any]) -> None:
+        insort(self.waiting, task, key=lambda waiting: (waiting.priority, waiting.turn))
 
 
 class WorkQueue:
     """Runs cancellable tasks and remembers how they ended.
 
-    Tasks that use a model run one at a time: those of a lower `Priority` number first, and first come, first
-    served inside one priority. A task that has begun is never interrupted by another one, except for idle tasks:
-    they step aside for any other and go on later. Light tasks run beside them, a few at once.
+    Tasks that use a model run one at a time: those of a lower `Priority` number first. Inside one priority the queue
+    goes round by person, and takes the tasks of one person in the order in which they came: start-time fair queuing
+    (Goyal, Vin and Cheng, 1996, after Demers, Keshav and Shenker, 1989), where each task costs the same.
+
+    A task that has begun is never interrupted by another one, except for idle tasks: they step aside for any other and
+    go on later. Light tasks run beside them, a few at once.
 
     Args:
         start_worker: Starts a thread that works until nothing waits any more.
+        on_change: Called after a task began to wait, began to run, moved or ended, by the thread that did it.
     """
 
-    def __init__(self, start_worker: StartWorker = in_background_thread) -> None:
+    def __init__(
+        self,
+        start_worker: StartWorker = in_background_thread,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
         self._start_worker = start_worker
+        self._on_change = on_change
         self._lock = threading.Lock()
+        self._arrivals = itertools.count(1)
         self._models, self._light = _Lane(1), _Lane(_NUM_LIGHT_AT_ONCE)
         self._tasks: dict[tuple[TaskKind, Hashable], Task[Any]] = {}
         self._num_in_foreground = 0
@@ -69,12 +102,13 @@ class WorkQueue:
                 return known
             self._tasks.pop(place, None)
             self._tasks[place] = task
-            self._forget_oldest(task.kind)
+            self._forget_oldest(task.kind, task.owner)
             task.enter(self._leave)
             lane = self._enter(task)
             begun = self._begin_next(lane)
         if begun:
             self._start(lane, begun)
+        self._on_change()
         return task
 
     def get_or_start(self, task: Task[Result]) -> Task[Result]:
@@ -104,6 +138,42 @@ class WorkQueue:
                     return [*lane.running, *lane.waiting[: lane.waiting.index(task)]]
         return []
 
+    def in_order(self, kind: TaskKind) -> list[Task[Any]]:
+        """Return the tasks of a kind that run or wait, in the order of their turns."""
+        with self._lock:
+            lanes = (self._models, self._light)
+            tasks = [task for lane in lanes for task in (*lane.running, *lane.waiting)]
+        return [task for task in tasks if task.kind == kind]
+
+    def move_first(self, task: Task[Any]) -> None:
+        """Let a waiting task go before all others of its priority. One that does not wait is left alone."""
+        # Rounds begin with 1; of two that were moved, the later goes first.
+        self._move(task, lambda _lane: (0, -next(self._arrivals)))
+
+    def move_last(self, task: Task[Any]) -> None:
+        """Let a waiting task go after all of its priority that wait now. One that does not wait is left alone."""
+
+        def last(lane: _Lane) -> tuple[int, int]:
+            same = [other.turn[0] for other in lane.waiting if other.priority == task.priority]
+            return max(same), next(self._arrivals)
+
+        self._move(task, last)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Begin no task with a model while the block runs; new ones wait."""
+        with self._lock:
+            self._models.size = 0
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._models.size = 1
+                begun = self._begin_next(self._models)
+            if begun:
+                self._start(self._models, begun)
+                self._on_change()
+
     @contextmanager
     def foreground(self) -> Iterator[None]:
         """Let idle tasks pause while the block runs, such as the drawing of a page."""
@@ -121,26 +191,34 @@ class WorkQueue:
             task.priority != Priority.IDLE for task in self._light.running
         )
 
-    def _forget_oldest(self, kind: TaskKind) -> None:
-        over = [place for place, task in self._tasks.items() if task.kind == kind and task.is_over]
-        for place in over[:-_NUM_REMEMBERED_OF_A_KIND]:
+    def _forget_oldest(self, kind: TaskKind, owner: str) -> None:
+        over = [
+            place
+            for place, task in self._tasks.items()
+            if (task.kind, task.owner) == (kind, owner) and task.is_over
+        ]
+        num_kept = _NUM_REMEMBERED_OF_A_PUPIL if owner else _NUM_REMEMBERED_OF_A_KIND
+        for place in over[:-num_kept]:
             self._tasks.pop(place)
 
     def _enter(self, task: Task[Any]) -> _Lane:
         """Let a task wait in its lane; if that is full, idle tasks in it step aside. The lock is held."""
         lane = self._light if task.is_light else self._models
         task.state = "waiting"
-        insort(lane.waiting, task, key=lambda waiting: waiting.priority)
-        for running in lane.running if len(lane.running) == lane.size else ():
+        task.turn = lane.rounds[task.priority].next_of(task.owner), next(self._arrivals)
+        lane.insert(task)
+        for running in lane.running if len(lane.running) >= lane.size else ():
             if task.priority < running.priority == Priority.IDLE:
                 running.step_aside()
         return lane
 
     def _begin_next(self, lane: _Lane) -> Task[Any] | None:
         """Return the task that needs a worker now, if there is room for the first that waits. The lock is held."""
-        if not lane.waiting or len(lane.running) == lane.size:
+        if not lane.waiting or len(lane.running) >= lane.size:
             return None
         task = lane.waiting.pop(0)
+        rounds = lane.rounds[task.priority]
+        rounds.current = max(rounds.current, task.turn[0])
         task.begin_part()
         lane.running.append(task)
         return task
@@ -160,6 +238,15 @@ class WorkQueue:
                 while lane.waiting:
                     lane.waiting.pop(0).end_unstarted(reason)
 
+    def _move(self, task: Task[Any], turn: Callable[[_Lane], tuple[int, int]]) -> None:
+        with self._lock:
+            for lane in (self._models, self._light):
+                if task in lane.waiting:
+                    task.turn = turn(lane)
+                    lane.waiting.remove(task)
+                    lane.insert(task)
+        self._on_change()
+
     def _work(self, lane: _Lane, task: Task[Any] | None) -> None:
         while task:
             is_over = task.run_part()
@@ -175,6 +262,7 @@ class WorkQueue:
                     beside = self._begin_next(next_lane)
             if beside:
                 self._start(next_lane, beside)
+            self._on_change()
             task = following
 
     def _leave(self, task: Task[Any]) -> None:
@@ -183,3 +271,4 @@ class WorkQueue:
                 if task in lane.waiting:
                     task.end_unstarted()
                     lane.waiting.remove(task)
+        self._on_change()

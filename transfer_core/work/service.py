@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
+from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
 from transfer_core.inference.rejection import Rejection
+from transfer_core.language import _
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.run_folder import RunFolder
-from transfer_core.work.executor import chosen_executor
+from transfer_core.work.executor import ExecutorName, ProcessExecutor, chosen_executor
 from transfer_core.work.queue import WorkQueue
-from transfer_core.work.trainings import Trainings
+from transfer_core.work.stored_queue import StoredTraining, read_queue, write_queue
+from transfer_core.work.trainings import Trainings, TrainingTask
 from transfer_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from transfer_core.inference.predictor import Predictor
 
 _NUM_MODELS_KEPT = 3
+# A run that the server died of twice may be the cause.
+_MOST_DEATHS = 2
+
+_logger = logging.getLogger(__name__)
 
 # Folder of a run, and the version of its model.
 _ModelKey = tuple[Path, tuple[int, ...]]
@@ -28,13 +40,18 @@ class Service:
 
     Args:
         workspace: Of the server.
+        default_executor: Where trainings run, unless the environment names another place.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, default_executor: ExecutorName = "thread") -> None:
         self.workspace = workspace
-        self.queue = WorkQueue()
-        self._execute = chosen_executor()
+        self.queue = WorkQueue(on_change=self._store)
+        self._execute = chosen_executor(default_executor)
         self._lock = threading.Lock()
+        self._storing = threading.Lock()
+        self._to_restore = list(read_queue(workspace))
+        self._stored = list(self._to_restore)
+        self._is_closed = False
         self._prepared: set[Path] = set()
         self._predictors: dict[_ModelKey, Predictor] = {}
 
@@ -42,6 +59,31 @@ class Service:
         """Return the trainings of one person. Those of others are unknown to it, but wait in the same queue."""
         self._prepare(workspace)
         return Trainings(workspace, self._execute, self.queue)
+
+    def restore(self, seconds_before_the_first: float = 0.0) -> None:
+        """Queue the trainings again that waited or ran when the server was stopped or died, in their order.
+
+        A run that the server died of twice is shown as interrupted instead. A problem with one run is written to its
+        log, where its page shows it, and keeps no other from the queue.
+
+        Args:
+            seconds_before_the_first: How long trainings leave the processor to the first pages.
+        """
+        if isinstance(self._execute, ProcessExecutor):
+            self._execute.warm_up()
+        if not self._to_restore:
+            return
+        with self.queue.held():
+            while self._to_restore:
+                self._restore(self._to_restore.pop(0))
+            self._store()
+            time.sleep(seconds_before_the_first)
+
+    def close(self) -> None:
+        """Store the queue for the next start. A training that runs ends with the process."""
+        with self._storing:
+            self._is_closed = True
+            self._write([structs.replace(training, is_running=False) for training in self._in_order()])
 
     def predictor(self, workspace: Workspace, run_id: str) -> Predictor:
         """Return the model of a finished run, loaded once, with its current limits.
@@ -63,6 +105,40 @@ class Service:
         with self._lock:
             for key in [key for key in self._predictors if key[0].is_relative_to(workspace.root)]:
                 del self._predictors[key]
+
+    def _restore(self, stored: StoredTraining) -> None:
+        with suppress(TransferStudioError):
+            trainings = self.trainings(stored.workspace_in(self.workspace))
+            if trainings.status(stored.run_id) != "interrupted":
+                return
+            num_deaths = stored.num_deaths + stored.is_running
+            try:
+                if num_deaths >= _MOST_DEATHS:
+                    raise TrainingError(
+                        _("The app ended twice during this training. Try a smaller model or fewer photos.")
+                    )
+                trainings.restore(stored.run_id, num_deaths)
+            except TransferStudioError as error:
+                _logger.warning("Run %s was not queued again: %s", stored.run_id, error)
+                trainings.write_interrupted(stored.run_id, str(error))
+
+    def _store(self) -> None:
+        with self._storing:
+            trainings = self._in_order()
+            if not self._is_closed and trainings != self._stored:
+                self._write(trainings)
+
+    def _in_order(self) -> list[StoredTraining]:
+        tasks = [task for task in self.queue.in_order("training") if isinstance(task, TrainingTask)]
+        return [*(task.stored for task in tasks), *self._to_restore]
+
+    def _write(self, trainings: list[StoredTraining]) -> None:
+        try:
+            write_queue(self.workspace, trainings)
+            self._stored = trainings
+        except WorkspaceError as error:
+            # The trainings go on; only a restart would not.
+            _logger.warning("The queue was not stored: %s", error)
 
     def _prepare(self, workspace: Workspace) -> None:
         if workspace.root not in self._prepared:

@@ -45,7 +45,7 @@ _STOPPED = (DownloadStoppedError, FeaturesStoppedError, ProjectStoppedError)
 
 
 class Priority(IntEnum):
-    """Which waiting task goes first. Inside one priority it is first come, first served."""
+    """Which waiting task goes first. Inside one priority the queue goes round by person."""
 
     # Somebody waits in front of a page: behind one training that is under way, never behind a whole sweep.
     INTERACTIVE = 0
@@ -101,6 +101,7 @@ class Task(Generic[Result]):
         is_light: Whether the work itself may run beside trainings: it uses no model, or only scores photos.
         priority: Which tasks it overtakes while they wait.
         subject: The exact inputs, where work with other inputs has the same key and takes its place.
+        owner: Id of the pupil it is for; empty for the server's own.
     """
 
     def __init__(
@@ -113,7 +114,9 @@ class Task(Generic[Result]):
         is_light: bool = False,
         priority: Priority = Priority.INTERACTIVE,
         subject: object = None,
+        owner: str = "",
     ) -> None:
+        self.owner = owner
         self.kind = kind
         self.key = key
         self.priority = priority
@@ -129,6 +132,8 @@ class Task(Generic[Result]):
         self._is_to_step_aside = False
         self._over = threading.Event()
         self._leave: Callable[[Task[Any]], None] = lambda task: None
+        # Of the queue: its round, then its arrival.
+        self.turn = (0, 0)
 
     @property
     def is_over(self) -> bool:

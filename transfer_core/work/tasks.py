@@ -86,7 +86,7 @@ def audition_task(
             dataset, backbones, workspace.cache_dir, on_progress=report, should_stop=task.should_stop
         )
 
-    return Task("audition", (dataset.id, dataset.version), work, subject=dataset.id)
+    return Task("audition", (dataset.id, dataset.version), work, subject=dataset.id, owner=workspace.owner)
 
 
 def rate_search_task(
@@ -115,7 +115,7 @@ def rate_search_task(
             should_stop=task.should_stop,
         )
 
-    return Task("rate search", dataset.id, work, subject=subject)
+    return Task("rate search", dataset.id, work, subject=subject, owner=workspace.owner)
 
 
 def export_task(workspace: Workspace, run: TrainingRun, format_name: str) -> Task[ExportBundle]:
@@ -140,7 +140,7 @@ def export_task(workspace: Workspace, run: TrainingRun, format_name: str) -> Tas
 
         return export_run(workspace, run, format_name, on_step=report)
 
-    return Task("export", (run.id, format_name), work, preparation=download)
+    return Task("export", (run.id, format_name), work, preparation=download, owner=workspace.owner)
 
 
 def label_check_task(
@@ -164,7 +164,7 @@ def label_check_task(
         )
         return tuple(found)
 
-    return Task("label check", (dataset.id, dataset.version, backbone_name), work)
+    return Task("label check", (dataset.id, dataset.version, backbone_name), work, owner=workspace.owner)
 
 
 def split_scoring_task(
@@ -185,7 +185,7 @@ def split_scoring_task(
         count = len(split_images(run, dataset, split))
         return evaluate_split(run, dataset, split, workspace.cache_dir, _counter(task, count))
 
-    return Task("scoring", (run_id, split, version), work, is_light=True)
+    return Task("scoring", (run_id, split, version), work, is_light=True, owner=workspace.owner)
 
 
 def learning_curve_task(workspace: Workspace, run_id: str, version: Hashable) -> Task[MeasuredCurve]:
@@ -209,7 +209,7 @@ def learning_curve_task(workspace: Workspace, run_id: str, version: Hashable) ->
             should_stop=task.should_stop,
         )
 
-    return Task("learning curve", (run_id, version), work, is_light=True)
+    return Task("learning curve", (run_id, version), work, is_light=True, owner=workspace.owner)
 
 
 def new_photos_scoring_task(workspace: Workspace, run_id: str, version: Hashable) -> Task[Evaluation]:
@@ -228,7 +228,7 @@ def new_photos_scoring_task(workspace: Workspace, run_id: str, version: Hashable
             raise NotFoundError(_("The test photos of this model were deleted."))
         return evaluate_new_photos(run, photos, workspace.cache_dir, _counter(task, len(photos.images)))
 
-    return Task("scoring", (run_id, "new", version), work, is_light=True)
+    return Task("scoring", (run_id, "new", version), work, is_light=True, owner=workspace.owner)
 
 
 def answers_task(key: Hashable, predictor: Predictor, photos: OpenPhotos) -> Task[list[Answer]]:
@@ -287,7 +287,7 @@ def save_project_task(workspace: Workspace, plan: ProjectPlan, path: Path) -> Ta
         save_project(workspace, plan, path, _reporter(task, _("Saving")), task.should_stop)
         return path
 
-    return Task("project saving", plan.dataset.id, work, is_light=True, subject=plan)
+    return Task("project saving", plan.dataset.id, work, is_light=True, subject=plan, owner=workspace.owner)
 
 
 def open_project_task(workspace: Workspace, key: Hashable, content: BinaryIO) -> Task[OpenedProject]:
@@ -302,7 +302,7 @@ def open_project_task(workspace: Workspace, key: Hashable, content: BinaryIO) ->
     def work(task: Task[OpenedProject]) -> OpenedProject:
         return open_project(workspace, content, _reporter(task, _("Opening")), task.should_stop)
 
-    return Task("project opening", key, work, is_light=True)
+    return Task("project opening", key, work, is_light=True, owner=workspace.owner)
 
 
 @dataclass(frozen=True)
@@ -337,7 +337,7 @@ def video_task(
         after = add_files(before, photos, class_name=class_name)
         return AddedPhotos(after.id, after.images[-1].class_name, len(after.images) - len(before.images))
 
-    return Task("video", dataset.id, work, is_light=True)
+    return Task("video", dataset.id, work, is_light=True, owner=workspace.owner)
 
 
 def proposals_task(dataset: ImageDataset, run_id: str, load_predictor: Callable[[], Predictor]) -> Task[str]:
@@ -383,7 +383,7 @@ def piles_task(
         )
         return backbone_name
 
-    return Task("piles", dataset.id, work)
+    return Task("piles", dataset.id, work, owner=workspace.owner)
 
 
 def _counter(task: Task[Any], num_all: int) -> Callable[[int], None]:

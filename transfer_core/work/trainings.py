@@ -19,6 +19,7 @@ from transfer_core.runs.trash import move_to_trash, take_from_trash
 from transfer_core.work.executor import Execute, chosen_executor
 from transfer_core.work.live_run import LiveRun, request_stop_elsewhere
 from transfer_core.work.queue import WorkQueue
+from transfer_core.work.stored_queue import StoredTraining
 from transfer_core.work.task import Priority, Task
 from transfer_core.workspace import Workspace
 
@@ -30,15 +31,22 @@ class TrainingTask(Task[None]):
         workspace: Where the dataset and the cache are.
         live: The run; its lock is released when the task is over.
         execute: Carries out the run.
+        num_deaths: How often a server has died while it trained this run.
     """
 
-    def __init__(self, workspace: Workspace, live: LiveRun, execute: Execute) -> None:
+    def __init__(self, workspace: Workspace, live: LiveRun, execute: Execute, num_deaths: int = 0) -> None:
         def train(_task: Task[None]) -> None:
             execute(workspace, live.run, live.log.append, live.should_stop)
 
-        super().__init__("training", live.run.id, train, priority=Priority.TRAINING)
+        super().__init__("training", live.run.id, train, priority=Priority.TRAINING, owner=workspace.owner)
         self.workspace = workspace
         self.live = live
+        self._num_deaths = num_deaths
+
+    @property
+    def stored(self) -> StoredTraining:
+        """Its facts for the next start of the server."""
+        return StoredTraining(self.owner, self.live.run.id, self.state == "running", self._num_deaths)
 
     def request_stop(self) -> None:
         """Make a waiting run leave the queue, and a running one end with the weights that it keeps."""
@@ -128,6 +136,34 @@ class Trainings:
             WorkspaceError: If writing fails.
         """
         self._start(LiveRun(resumable_run(self.workspace, run_id)))
+
+    def restore(self, run_id: str, num_deaths: int) -> None:
+        """Queue a run of a server that was stopped or died, behind all that wait.
+
+        Args:
+            run_id: Id of the run.
+            num_deaths: How often a server has died while it trained this run.
+
+        Raises:
+            NotFoundError: If there is no such run, or its images were deleted.
+            TrainingError: If it is not interrupted, its images have changed, or no thread can be started.
+            WorkspaceError: If writing fails.
+        """
+        self._queue.move_last(self._start(LiveRun(resumable_run(self.workspace, run_id)), num_deaths))
+
+    def write_interrupted(self, run_id: str, message: str) -> None:
+        """Write down why an interrupted run does not go on by itself.
+
+        Raises:
+            NotFoundError: If there is no such run.
+            TrainingError: If another process works on it.
+            WorkspaceError: If writing fails.
+        """
+        live = LiveRun(TrainingRun.load(self.workspace, run_id))
+        try:
+            live.log.append(RunEnded(time.time(), "interrupted", message))
+        finally:
+            live.release()
 
     def request_stop(self, run_id: str) -> None:
         """Stop a run, which keeps the weights of its lowest validation loss. A run that still waits leaves the queue.
@@ -233,11 +269,12 @@ class Trainings:
                 return task.live.run
         return None
 
-    def _start(self, live: LiveRun) -> None:
-        task = TrainingTask(self.workspace, live, self._execute)
+    def _start(self, live: LiveRun, num_deaths: int = 0) -> TrainingTask:
+        task = TrainingTask(self.workspace, live, self._execute, num_deaths)
         self._queue.start(task)
         if task.error and not task.has_begun:
             raise task.error
+        return task
 
     def _find(self, run_id: str) -> TrainingTask | None:
         task = self._queue.find("training", run_id)

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,6 +24,9 @@ from transfer_core.work.execute import ended_by, execute_run_safely
 from transfer_core.workspace import Workspace
 
 _POLL_SECONDS = 0.1
+_NICENESS = 10
+# Of 1000, at which it would be killed even with memory left for it.
+_OOM_SCORE = 500
 
 
 class Channel:
@@ -90,8 +94,10 @@ def num_threads_beside_an_app() -> int:
 
 def main() -> None:
     """Carry out one run after the other until standard input ends."""
-    # Ctrl+C goes to the app, which closes the connection when it ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A stop goes to the app, which closes the connection when it ends.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.SIG_IGN)
+    _put_the_app_first()
     # Output of libraries must not get between the JSON lines.
     outgoing = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -100,6 +106,18 @@ def main() -> None:
     while request := channel.next_request():
         _carry_out(request, channel)
         channel.send({"done": True})
+
+
+def _put_the_app_first() -> None:
+    """Leave processor and memory to the app: low priority, and the first process to be killed without memory."""
+    if sys.platform == "win32":
+        import psutil
+
+        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    else:
+        os.nice(_NICENESS)
+    with suppress(OSError):  # of Linux alone
+        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))
 
 
 def _carry_out(request: dict[str, Any], channel: Channel) -> None:

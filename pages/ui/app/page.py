@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import wraps
+from html import escape
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -14,13 +15,14 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.app.look_ahead import look_ahead
-from pages.ui.app.process import prepare_process, work_queue
+from pages.ui.app.process import prepare_process, visitor, work_queue
 from pages.ui.app.run_choice import show_model_name
 from pages.ui.app.session import Session, open_session, write_address
 from pages.ui.app.sidebar import show_sidebar, show_step_strip
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.task_progress import UnfinishedTaskError
 from pages.ui.app.words import plain
+from pages.ui.server.gate import is_shut_out
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 
@@ -50,6 +52,8 @@ def run_page(
     st.set_page_config(page_title=f"{title} · Transfer Studio", page_icon="🎓", layout="wide")
     st.html(_style())
     prepare_process()
+    if not _may_look():
+        return
     session = open_session()
     if step is Step.TRAIN and session.run_id:
         # This page shows that run, so the sidebar names it as well.
@@ -65,6 +69,20 @@ def run_page(
         _show_heading(f"{list(Step).index(step) + 1} · {step.title}" if step else title)
     guarded(show)(session)
     write_address(session)
+
+
+def _may_look() -> bool:
+    """Return whether the person may see pages; draw why not if a class has closed or lost them meanwhile."""
+    try:
+        if is_shut_out(visitor()):
+            st.info(_("The class is closed. Your teacher can open it again."), icon=":material/nights_stay:")
+            return False
+    except TransferStudioError as error:
+        st.info(plain(str(error)), icon=":material/info:")
+        # A link of Streamlit's would open another tab, or would be taken for a page of the app.
+        st.html(f'<a href="/join" target="_self">{escape(_("Join the class"))}</a>')
+        return False
+    return True
 
 
 def _show_heading(text: str) -> None:

@@ -59,11 +59,11 @@ def visitor() -> Visitor:
     """Return who looks at the page that this thread draws.
 
     Raises:
-        NotFoundError: If they have not joined the class of this server.
+        NotFoundError: If they have not joined the class of this server, or were removed from it.
     """
     found = visitor_of(service().workspace, st.context.cookies)
     if found is None:
-        raise NotFoundError(_("Join the class first. Ask your teacher for the address and the code."))
+        raise NotFoundError(_("You are not in the class any more."))
     return found
 
 

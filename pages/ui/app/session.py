@@ -27,6 +27,7 @@ from transfer_core.errors import NotFoundError, TransferStudioError
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
+from transfer_core.workspace import ID_PATTERN
 
 if TYPE_CHECKING:
     from transfer_core.inference.answers import Answer
@@ -92,6 +93,12 @@ class Session:
         num_races_played: How often the race on the Learn page was played; a new number plays it again.
         num_forms: How often choices were replaced from outside the form; a new number gives fresh fields.
         person_id: The pupil whose choices these are; empty without a class.
+        class_part: The part of the Class page that is open.
+        projected: Fills the screen of the Class page: a pupil's work, by their id, or "code" for the class code; empty
+            for neither.
+        opened_person_id: The pupil whose photos the teacher looks through; empty for none.
+        to_remove: What the teacher is asked about before it is removed from the class: "person", "photos" or "class",
+            then its ids; empty for none.
     """
 
     backbone_name: str | None = None
@@ -143,6 +150,10 @@ class Session:
     num_races_played: int = 0
     num_forms: int = 0
     person_id: str = ""
+    class_part: str = "pupils"
+    projected: str = ""
+    opened_person_id: str = ""
+    to_remove: tuple[str, ...] = ()
 
     @property
     def dataset(self) -> ImageDataset | None:
@@ -294,6 +305,7 @@ class Session:
             "compare": ",".join(self.compared_run_ids) or None,
             "view": self.compare_part if self.compare_part != "runs" else None,
             "part": self.results_part if self.results_part != "mistakes" else None,
+            "show": self.projected or None,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
 
@@ -363,6 +375,8 @@ def session_from_address(values: dict[str, str]) -> Session:
         session.compare_part = values["view"]
     if _PART.fullmatch(values.get("part", "")):
         session.results_part = values["part"]
+    if values.get("show") == "code" or ID_PATTERN.fullmatch(values.get("show", "")):
+        session.projected = values["show"]
     return session
 
 

@@ -7,7 +7,8 @@ import time
 import streamlit as st
 
 from pages.ui.app.look_ahead import show_look_ahead
-from pages.ui.app.process import trainings
+from pages.ui.app.person import show_person
+from pages.ui.app.process import trainings, visitor
 from pages.ui.app.run_choice import show_model_picker
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
@@ -27,6 +28,7 @@ def show_sidebar(session: Session, current: Step | None) -> None:
         st.page_link(
             "welcome.py", label="**Transfer Studio**", icon=":material/school:", query_params=session.query()
         )
+        show_person()
         show_model_picker(session)
         for number, step in enumerate(Step, 1):
             state = step_state(step, session)
@@ -63,8 +65,10 @@ def show_step_strip(session: Session, current: Step | None) -> None:
 
 
 def _more_pages() -> list[tuple[str, str, str]]:
-    """Return file, name and icon of each page beside the journey."""
+    """Return file, name and icon of each page beside the journey, those for the teacher alone among them."""
+    of_teacher = [("pages/11_Class.py", _("Class"), ":material/groups:")]
     return [
+        *(of_teacher if visitor().role == "teacher" else []),
         ("pages/8_Compare.py", _("Compare"), ":material/compare_arrows:"),
         ("pages/9_Learn.py", _("Learn"), ":material/school:"),
         ("pages/10_Projects.py", _("Projects"), ":material/inventory_2:"),

@@ -233,6 +233,7 @@ function createCards() {
 
     let recording = null;
     let clock = null;
+    let lastFrame = "";
 
     const press = (card) => {
         if (held || !camera.stream) return;
@@ -246,7 +247,9 @@ function createCards() {
 
     const takeFrame = () => {
         const content = camera.takeFrame();
-        if (!content) return;
+        // A busy computer shows one picture of the camera for a while. The server would leave out the repeated photo.
+        if (!content || content === lastFrame) return;
+        lastFrame = content;
         addThumbnail(held, thumbnailOf(find("video"), find("video").videoWidth, find("video").videoHeight));
         const file = { name: `camera-${recording}-${String(held.count).padStart(4, "0")}.jpg`, content };
         const last = outbox.at(-1);

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import html
-import ipaddress
-import socket
 from functools import partial
-from urllib.parse import urljoin, urlsplit
 
-import segno
 import streamlit as st
 
+from pages.ui.app import network
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.process import stored_evaluation, workspace
 from pages.ui.app.tasks import start_export
@@ -127,53 +124,21 @@ def _show_zip(bundle: ExportBundle) -> None:
 
 def here_address(run: TrainingRun) -> str:
     """Return the address of the exported web page on this server, as the visitor reaches it."""
-    return urljoin(st.context.url or "", f"{PREFIX}/{run.id}")
+    return network.here_address(f"{PREFIX}/{run.id}")
 
 
 def phone_address(run: TrainingRun) -> str:
     """Return the same for another device in the network; empty if the server listens to its own computer alone."""
-    address = urlsplit(here_address(run))
-    if address.hostname and not _is_loopback(address.hostname):
-        return address.geturl()
-    if not address.hostname or _is_loopback(_server_address()):
-        return ""
-    host = _network_host()
-    return address._replace(netloc=f"{host}:{address.port}").geturl() if host else ""
-
-
-def _server_address() -> str:
-    return str(st.get_option("server.address") or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _network_host() -> str:
-    """Return the address that this computer has in its network; empty without a network."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # Sends nothing: for a datagram the system only chooses the way out. The address is reserved (RFC 5737).
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return ""
-        return str(probe.getsockname()[0])
+    return network.network_address(f"{PREFIX}/{run.id}")
 
 
 def _show_code(address: str) -> None:
-    # Streamlit takes an SVG element out of HTML; an image of one is shown.
-    source = segno.make(address, micro=False).svg_data_uri(scale=6, border=3, light="#fff")
-    alt = html.escape(_("QR code of {address}").format(address=address))
     sentences = [_("Scan it with a phone in the same network.")]
     if address.startswith("http:"):
         sentences.append(_("Phones can take photos there; the live camera needs https."))
     words = html.escape(" ".join(sentences))
     st.html(
-        f'<figure class="share-code"><img src="{html.escape(source)}" alt="{alt}">'
-        f"<figcaption>{words}</figcaption></figure>"
+        f'<figure class="share-code">{network.code_image(address)}<figcaption>{words}</figcaption></figure>'
     )
 
 

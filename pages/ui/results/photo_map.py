@@ -69,7 +69,7 @@ def show_photo_map(session: Session, run: TrainingRun, sets: Mapping[str, PhotoS
     dataset = ImageDataset.load(workspace(), run.dataset_id)
     key = (run.id, model_version(run.id), dataset.id, dataset.version, method)
     work = partial(_photo_map, workspace=workspace(), run_id=run.id, dataset_id=dataset.id, method=method)
-    task = work_queue().get_or_start(Task("image map", key, work))
+    task = work_queue().get_or_start(Task("image map", key, work, owner=workspace().owner))
     drawn = result_of(task, _("Laying out the map …"), name="image-map")
     st.fragment(guarded(_show_map))(dataset, drawn)
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from pages.ui.server import web_page
+from pages.ui.server import class_routes, join, web_page
+from pages.ui.server.gate import Gate
+from pages.ui.server.service import lifespan
 
-ROUTES: list[BaseRoute] = [*web_page.ROUTES]
-MIDDLEWARE: list[Middleware] = []
+ROUTES: list[BaseRoute] = [*join.ROUTES, *web_page.ROUTES, *class_routes.ROUTES]
+MIDDLEWARE: list[Middleware] = [Middleware(Gate), *class_routes.MIDDLEWARE]
+LIFESPAN = lifespan

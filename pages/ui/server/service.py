@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+from transfer_core.classroom.facts import is_class_mode
 from transfer_core.work.service import Service
 from transfer_core.workspace import Workspace, default_workspace_root
 
 _services: dict[Path, Service] = {}
 _making = threading.Lock()
+# The browser needs the processor first: it has a page to draw.
+_SECONDS_FOR_THE_FIRST_PAINT = 3.0
 
 
 def service() -> Service:
@@ -18,5 +24,16 @@ def service() -> Service:
     with _making:
         found = _services.get(root)
         if found is None:
-            found = _services[root] = Service(Workspace(root))
+            # What a training does to the memory and the processor must not reach the pages of thirty people.
+            found = _services[root] = Service(Workspace(root), "process" if is_class_mode() else "thread")
         return found
+
+
+@asynccontextmanager
+async def lifespan(_app: object) -> AsyncIterator[None]:
+    """Go on with the trainings that waited when the server was stopped; store them when it is stopped."""
+    shared = service()
+    restoring = partial(shared.restore, _SECONDS_FOR_THE_FIRST_PAINT)
+    threading.Thread(target=restoring, name="restore", daemon=True).start()
+    yield
+    shared.close()

@@ -47,7 +47,7 @@ def show_result(session: Session) -> None:
         evaluation = stored_evaluation(run.id)
     except WorkspaceError as error:
         st.warning(plain(str(error)), icon=":material/warning:")
-    _show_outcome(status, snapshot, evaluation)
+    _show_outcome(status, snapshot, evaluation, has_checkpoint=run.has_checkpoint)
     with st.container(horizontal=True, vertical_alignment="center", key="result-row"):
         _show_numbers(snapshot, evaluation)
         _show_actions(session, run, status)
@@ -64,7 +64,9 @@ def show_result(session: Session) -> None:
         show_course(run, snapshot)
 
 
-def _show_outcome(status: RunStatus, snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
+def _show_outcome(
+    status: RunStatus, snapshot: RunSnapshot, evaluation: Evaluation | None, *, has_checkpoint: bool
+) -> None:
     icon = status_words(status).icon
     expected = f" {expected_sentence(evaluation)}" if evaluation else ""
     match status:
@@ -77,7 +79,11 @@ def _show_outcome(status: RunStatus, snapshot: RunSnapshot, evaluation: Evaluati
             st.error(plain(snapshot.message), icon=icon)
         case "interrupted":
             cut_off = _("This training was cut off, for instance because the app was closed.")
-            go_on = _("Go on continues it from its last checkpoint.")
+            go_on = (
+                _("Go on continues it from its last checkpoint.")
+                if has_checkpoint
+                else _("Go on starts it again.")
+            )
             st.warning(f"{plain(snapshot.message) or cut_off} {go_on}", icon=icon)
 
 

@@ -387,3 +387,91 @@ def test_share_of_the_whole_task() -> None:
     assert TaskProgress().share == 0.0
     assert TaskProgress("Photos", 6, 24, 1, 2).share == 0.625
     assert TaskProgress("Photos", 30, 24).share == 1.0
+
+
+@pytest.fixture
+def of(make) -> Callable[[str, int], HandTask]:
+    """Return a training of a person, with a number of theirs."""
+    return lambda owner, number: make("training", f"{owner}{number}", priority=Priority.TRAINING, owner=owner)
+
+
+def order_of(queue: WorkQueue) -> list[Hashable]:
+    return [task.key for task in queue.in_order("training")]
+
+
+def test_queue_goes_round_by_person(queue, of) -> None:
+    greedy = [queue.start(of("a", number)) for number in range(5)]
+    b1, b2, c1 = (queue.start(of(*key)) for key in (("b", 1), ("b", 2), ("c", 1)))
+    assert order_of(queue) == ["a0", "b1", "c1", "a1", "b2", "a2", "a3", "a4"]
+    assert queue.ahead_of(c1) == [greedy[0], b1]
+    for task in (greedy[0], b1):
+        assert task.begun.wait(PATIENCE)
+        task.end()
+    assert c1.begun.wait(PATIENCE)
+    assert order_of(queue) == ["c1", "a1", "b2", "a2", "a3", "a4"]
+    assert not b2.begun.is_set()
+
+
+def test_who_comes_late_waits_for_one_round_and_catches_up_on_none(queue, of) -> None:
+    tasks = [queue.start(of("a", number)) for number in range(4)]
+    for task in tasks[:2]:
+        assert task.begun.wait(PATIENCE)
+        task.end()
+    assert tasks[2].begun.wait(PATIENCE)
+    for number in range(3):
+        queue.start(of("b", number))
+    assert order_of(queue) == ["a2", "b0", "a3", "b1", "b2"]
+
+
+def test_trainings_of_one_person_are_carried_out_as_they_came(queue, of) -> None:
+    for number in range(5):
+        queue.start(of("", number))
+    assert order_of(queue) == [f"{number}" for number in range(5)]
+
+
+def test_teacher_moves_a_training_to_the_front_and_to_the_end(queue, of) -> None:
+    for owner in "abcd":
+        queue.start(of(owner, 1))
+    c, d = queue.find("training", "c1"), queue.find("training", "d1")
+    queue.move_first(d)
+    assert order_of(queue) == ["a1", "d1", "b1", "c1"]
+    queue.move_first(c)
+    queue.start(of("e", 1))
+    assert order_of(queue) == ["a1", "c1", "d1", "b1", "e1"]
+    queue.move_last(c)
+    assert order_of(queue) == ["a1", "d1", "b1", "e1", "c1"]
+    running = queue.find("training", "a1")
+    queue.move_last(running)
+    running.end()
+    queue.move_first(running)
+    assert d.begun.wait(PATIENCE)
+    assert order_of(queue) == ["d1", "b1", "e1", "c1"]
+
+
+def test_held_queue_begins_nothing_with_a_model_until_it_is_released(queue, make, training) -> None:
+    with queue.held():
+        first, light = queue.start(training(1)), queue.start(make("download", is_light=True))
+        assert light.begun.wait(PATIENCE)
+        assert states(first) == ["waiting"]
+    assert first.begun.wait(PATIENCE)
+
+
+def test_each_change_of_the_order_is_reported_after_it_was_made(training) -> None:
+    seen: list[list[str]] = []
+    queue = WorkQueue(on_change=lambda: seen.append(states(*queue.in_order("training"))))
+    first, second = queue.start(training(1)), queue.start(training(2))
+    assert seen == [["running"], ["running", "waiting"]]
+    second.request_stop()
+    assert seen[-1] == ["running"]
+    first.end()
+    while seen[-1]:
+        pass
+
+
+def test_results_of_one_pupil_do_not_push_out_those_of_another(queue, make) -> None:
+    first = queue.start(make("image map", "a", owner="a"))
+    first.end()
+    for number in range(20):
+        queue.start(make("image map", number, owner="b")).end()
+    assert queue.find("image map", "a") is first
+    assert len(queue.tasks("image map")) < 10

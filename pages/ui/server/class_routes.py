@@ -1,0 +1,99 @@
+"""What only the teacher's browser gets beside the pages: small copies of pupils' photos, and the collected projects.
+
+It also notes which pupils have a page open.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pages.ui.server.service import service
+from transfer_core.classroom.attendance import Attendance
+from transfer_core.classroom.board import photo_path
+from transfer_core.classroom.visitor import visitor_of
+from transfer_core.data.images.thumbnails import stored_thumbnail
+from transfer_core.language import _
+
+PHOTO_PREFIX = "/class-photo"
+_SIDES = (96, 192)
+# A photo never changes: its name is a hash of its pixels.
+_PHOTO_HEADERS = {
+    "Cache-Control": "private, max-age=3600, immutable",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'",
+}
+
+attendance = Attendance()
+
+
+def photo_address(person_id: str, dataset_id: str, image_id: str, side: int = _SIDES[0]) -> str:
+    """Return the address of a small copy of a pupil's photo.
+
+    Args:
+        person_id: The pupil.
+        dataset_id: Their photo set.
+        image_id: The photo.
+        side: Of the square that it fits into, in pixels: 96 or 192.
+    """
+    return f"{PHOTO_PREFIX}/{person_id}/{dataset_id}/{image_id}/{side}"
+
+
+def is_teacher(request: Request) -> bool:
+    """Whether a request comes from the teacher of the class."""
+    found = visitor_of(service().workspace, request.cookies)
+    return found is not None and found.role == "teacher"
+
+
+def serve_photo(request: Request) -> Response:
+    """Answer the teacher with a small copy of a pupil's photo; everyone else with the status 403."""
+    if not is_teacher(request):
+        return PlainTextResponse(f"{_('Only the teacher can see this.')}\n", 403)
+    names = request.path_params
+    path = photo_path(service().workspace, names["person_id"], names["dataset_id"], names["image_id"])
+    content = _thumbnail(str(path), names["side"]) if path and names["side"] in _SIDES else b""
+    if not content:
+        return PlainTextResponse(f"{_('There is no such photo.')}\n", 404)
+    return Response(content, headers=_PHOTO_HEADERS, media_type="image/jpeg")
+
+
+# 30 pupils with a few photos each, while the board is open; about 4 KB each.
+@lru_cache(maxsize=1_000)
+def _thumbnail(path: str, side: int) -> bytes:
+    return stored_thumbnail(Path(path), side)
+
+
+class NotesAttendance:
+    """Middleware that counts the connections of each pupil: a page has one as long as it is open."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on."""
+        person_id = _person_of(scope) if scope["type"] == "websocket" else ""
+        if not person_id:
+            await self._app(scope, receive, send)
+            return
+        attendance.enter(person_id)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            attendance.leave(person_id)
+
+
+def _person_of(scope: Scope) -> str:
+    found = visitor_of(service().workspace, HTTPConnection(scope).cookies)
+    return found.person_id if found else ""
+
+
+ROUTES = [
+    Route(f"{PHOTO_PREFIX}/{{person_id}}/{{dataset_id}}/{{image_id}}/{{side:int}}", serve_photo),
+]
+MIDDLEWARE = [Middleware(NotesAttendance)]

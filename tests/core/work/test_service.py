@@ -1,0 +1,246 @@
+"""The work of a server: people in one queue, and trainings that go on after the server has died."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import NotFoundError
+from transfer_core.events import RunEnded, RunStarted, TrainingEvent
+from transfer_core.runs.event_log import EventLog
+from transfer_core.work.service import Service
+from transfer_core.work.trainings import TrainingTask
+from transfer_core.workspace import Workspace, new_id
+
+PATIENCE = 30  # seconds until a test gives up; nothing waits that long
+CONFIG = TrainingConfig(backbone="tiny_random")
+
+
+class Trainer:
+    """Stands in for the training: each run waits until the test ends it."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self._begun = threading.Semaphore(0)
+        self._may_end = threading.Semaphore(0)
+
+    def __call__(
+        self,
+        workspace: Workspace,
+        run: object,
+        emit: Callable[[TrainingEvent], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        emit(RunStarted(100.0, 18, 6, 1))
+        self.order.append(run.id)
+        self._begun.release()
+        assert self._may_end.acquire(timeout=PATIENCE)
+        emit(RunEnded(102.0, "stopped" if should_stop() else "finished"))
+
+    def wait_for_one(self) -> None:
+        assert self._begun.acquire(timeout=PATIENCE)
+
+    def end(self, count: int = 1) -> None:
+        self._may_end.release(count)
+
+
+@pytest.fixture
+def trainer(monkeypatch) -> Iterator[Trainer]:
+    trainer = Trainer()
+    monkeypatch.setattr("transfer_core.work.service.chosen_executor", lambda _default: trainer)
+    yield trainer
+    trainer.end(100)
+
+
+@pytest.fixture
+def server(tmp_path) -> Workspace:
+    return Workspace(tmp_path / "server")
+
+
+@pytest.fixture
+def photos(server, color_dataset) -> Callable[[Workspace], ImageDataset]:
+    """Return the photos of a person, with which they train."""
+
+    def copied(workspace: Workspace) -> ImageDataset:
+        if not workspace.dataset_dir(color_dataset.id).exists():
+            shutil.copytree(color_dataset.folder, workspace.dataset_dir(color_dataset.id))
+        return ImageDataset.load(workspace, color_dataset.id)
+
+    return copied
+
+
+@pytest.fixture
+def submit(photos) -> Callable[[Service, Workspace], str]:
+    def submitted(service: Service, workspace: Workspace) -> str:
+        return service.trainings(workspace).submit(photos(workspace), CONFIG)
+
+    return submitted
+
+
+def die(service: Service) -> None:
+    """Leave a service as its process leaves it when it is killed: its locks are released, and nothing is written."""
+    service._is_closed = True
+    for task in service.queue.in_order("training"):
+        assert isinstance(task, TrainingTask)
+        task.live.release()
+    service.queue._models.waiting.clear()
+
+
+def order_of(service: Service) -> list[str]:
+    return [task.key for task in service.queue.in_order("training")]
+
+
+def test_restarted_server_goes_on_with_all_trainings_in_their_order(server, trainer, submit) -> None:
+    before = Service(server)
+    anna, ben = server.person(new_id()), server.person(new_id())
+    ids = [submit(before, person) for person in (anna, anna, anna, ben, server)]
+    trainer.wait_for_one()
+    before.queue.move_first(before.queue.find("training", ids[2]))
+    order = order_of(before)
+    assert order == [ids[0], ids[2], ids[3], ids[4], ids[1]]
+    die(before)
+    assert before.trainings(anna).status(ids[0]) == "running"
+    after = Service(server)
+    assert after.trainings(anna).status(ids[1]) == "interrupted"
+    after.restore()
+    assert order_of(after) == order
+    assert [after.trainings(anna).status(run_id) for run_id in ids[:3]] == ["running", "queued", "queued"]
+    assert after.trainings(ben).place(ids[3]) == 2
+    trainer.wait_for_one()
+    trainer.end(6)
+    for _number in range(4):
+        trainer.wait_for_one()
+    assert trainer.order[1:] == order
+
+
+def test_order_on_disk_follows_every_change(server, trainer, submit) -> None:
+    service = Service(server)
+    first, second = submit(service, server), submit(service, server)
+    assert stored_in(server) == [first, second]
+    service.trainings(server).request_stop(second)
+    assert stored_in(server) == [first]
+    task = service.queue.find("training", first)
+    trainer.end()
+    assert task.wait(PATIENCE)
+    while stored_in(server):
+        pass
+
+
+def stored_in(server: Workspace) -> list[str]:
+    facts = json.loads((server.root / "queue.json").read_text())
+    return [training["run_id"] for training in facts["trainings"]]
+
+
+def test_server_that_dies_before_it_has_restored_the_queue_loses_nothing(server, trainer, submit) -> None:
+    before = Service(server)
+    ids = [submit(before, server) for _number in range(2)]
+    die(before)
+    between = Service(server)
+    newcomer = submit(between, server)
+    assert sorted(stored_in(server)) == sorted([*ids, newcomer])
+
+
+def test_run_that_the_server_died_of_twice_is_interrupted_and_the_others_go_on(
+    server, trainer, submit
+) -> None:
+    service = Service(server)
+    deadly, harmless = submit(service, server), submit(service, server)
+    trainer.wait_for_one()
+    die(service)
+    service = Service(server)
+    service.restore()
+    trainer.wait_for_one()
+    assert order_of(service) == [deadly, harmless]
+    die(service)
+    service = Service(server)
+    service.restore()
+    assert order_of(service) == [harmless]
+    trainings = service.trainings(server)
+    assert trainings.status(deadly) == "interrupted"
+    assert "The app ended twice during this training." in trainings.snapshot(deadly).message
+    trainings.resume(deadly)
+    assert trainings.status(deadly) == "queued"
+
+
+def test_server_that_was_stopped_on_purpose_has_not_died(server, trainer, submit) -> None:
+    run_id = ""
+    for number in range(4):
+        service = Service(server)
+        service.restore()
+        run_id = run_id or submit(service, server)
+        trainer.wait_for_one()
+        assert order_of(service) == [run_id], number
+        service.close()
+        die(service)
+
+
+def test_run_that_cannot_go_on_says_why_and_the_others_go_on(server, trainer, submit) -> None:
+    before = Service(server)
+    anna = server.person(new_id())
+    lost, kept = submit(before, anna), submit(before, server)
+    die(before)
+    shutil.rmtree(anna.datasets_dir)
+    after = Service(server)
+    after.restore()
+    assert order_of(after) == [kept]
+    assert after.trainings(anna).status(lost) == "interrupted"
+    assert "There are no photos" in after.trainings(anna).snapshot(lost).message
+
+
+def test_finished_and_deleted_runs_are_not_restored(server, trainer, submit) -> None:
+    before = Service(server)
+    finished, deleted = submit(before, server), submit(before, server)
+    trainer.wait_for_one()
+    die(before)
+    EventLog(server.run_dir(finished) / "events.jsonl").append(RunEnded(103.0, "finished"))
+    shutil.rmtree(server.run_dir(deleted))
+    after = Service(server)
+    after.restore()
+    assert order_of(after) == []
+    assert stored_in(server) == []
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"trainings": [{"owner": 3}]}', '{"trainings": 7}'])
+def test_damaged_file_of_the_queue_is_replaced(server, trainer, submit, content) -> None:
+    server.root.mkdir()
+    (server.root / "queue.json").write_text(content)
+    service = Service(server)
+    service.restore()
+    run_id = submit(service, server)
+    assert stored_in(server) == [run_id]
+
+
+def test_second_process_on_the_same_workspace_leaves_the_queue_of_the_first(server, trainer, submit) -> None:
+    first, second = Service(server), Service(server)
+    waiting = [submit(first, server) for _number in range(2)]
+    second.restore()
+    own = submit(second, server)
+    assert sorted(stored_in(server)) == sorted([*waiting, own])
+    assert order_of(second) == [own]
+
+
+def test_runs_of_others_are_unknown_to_a_person(server, trainer, submit) -> None:
+    service = Service(server)
+    anna, ben = server.person(new_id()), server.person(new_id())
+    run_id, waiting = submit(service, anna), submit(service, anna)
+    trainer.wait_for_one()
+    for stranger in (service.trainings(ben), service.trainings(server)):
+        for other in (run_id, waiting):
+            for look in (stranger.status, stranger.snapshot, stranger.delete, stranger.resume):
+                with pytest.raises(NotFoundError):
+                    look(other)
+            for act in (stranger.request_stop, stranger.pause, stranger.go_on):
+                act(other)
+            assert stranger.place(other) == 0
+            assert not stranger.is_here(other)
+        assert stranger.running is None
+    own = service.trainings(anna)
+    assert (own.status(run_id), own.status(waiting)) == ("running", "queued")
+    assert not own.is_stopping(run_id)
+    assert not own.is_to_pause(run_id)

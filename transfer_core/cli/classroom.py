@@ -1,0 +1,117 @@
+"""The commands by which `start.py` serves a class: they need packages that it must do without."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import sys
+import time
+import webbrowser
+from urllib.parse import urlsplit
+
+import click
+import segno
+
+from transfer_core.classroom.certificate import certificate_for
+from transfer_core.classroom.facts import ClassFacts, Classroom
+from transfer_core.cli.output import escaped
+from transfer_core.errors import WorkspaceError
+from transfer_core.files import write_secret
+from transfer_core.language import _
+from transfer_core.workspace import Workspace, default_workspace_root
+
+TEACHER_LINK_FILE = "teacher-link.txt"
+_SECONDS_FOR_A_START = 120
+_SECONDS_BETWEEN_TRIES = 0.2
+# Bright white on black: a QR code with its colours the other way round is read by few phones.
+_WHITE_ON_BLACK, _AS_BEFORE = "\033[97;40m", "\033[0m"
+
+
+@click.group(hidden=True)
+def classroom() -> None:
+    """Serve a class; `start.py --class` calls these."""
+
+
+@classroom.command()
+@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+def certificate(hosts: tuple[str, ...]) -> None:
+    """Print the files of the certificate for these hosts and of its key, made if needed."""
+    made = certificate_for(Workspace(default_workspace_root()), hosts)
+    click.echo(made.chain)
+    click.echo(made.key)
+
+
+@classroom.command()
+@click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
+@click.option("--open-browser", is_flag=True, help="Open the teacher's link on this computer.")
+def card(addresses: tuple[str, ...], open_browser: bool) -> None:
+    """Print address and code of the class once its server answers, and write the teacher's link."""
+    workspace = Workspace(default_workspace_root())
+    facts = Classroom(workspace).facts()
+    # A browser lets pages of its own computer use the camera without https too.
+    address = urlsplit(addresses[0])
+    here = teacher_link(facts, address._replace(netloc=f"localhost:{address.port}").geturl())
+    elsewhere = teacher_link(facts, addresses[0])
+    file = workspace.root / TEACHER_LINK_FILE
+    write_secret(file, "\n".join(dict.fromkeys([here, elsewhere, ""])).encode())
+    _wait_for_server(address.hostname or "localhost", address.port or 80)
+    _print_qr_code(addresses[0])
+    lines = [
+        _("Address     {address}").format(address=addresses[0]),
+        _("Class code  {code}").format(code=facts.code),
+        "",
+        _("Your own link, for the teacher alone: {link}").format(link=here),
+        _("It is also in {file}").format(file=file),
+    ]
+    if addresses[1:]:
+        lines.insert(1, _("or          {addresses}").format(addresses=", ".join(addresses[1:])))
+    lines += ["", _("Ctrl-C ends the class for today. Everything is kept.")]
+    click.echo("\n".join(map(escaped, lines)))
+    if open_browser:
+        webbrowser.open(here)
+
+
+def teacher_link(facts: ClassFacts, address: str) -> str:
+    """Return the link that makes a browser the teacher's.
+
+    Args:
+        facts: The class.
+        address: Of the server, such as `http://192.168.1.5:8501`.
+    """
+    return f"{address}/teacher/{facts.teacher_key}"
+
+
+def _wait_for_server(host: str, port: int) -> None:
+    """Wait until something listens there.
+
+    Raises:
+        WorkspaceError: If the server, which started this process, ended before, or needs longer than two minutes.
+    """
+    server = os.getppid()
+    give_up_at = time.monotonic() + _SECONDS_FOR_A_START
+    while time.monotonic() < give_up_at and os.getppid() == server:
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(_SECONDS_BETWEEN_TRIES)
+    raise WorkspaceError(_("The server did not start. Start it again."))
+
+
+def _print_qr_code(address: str) -> None:
+    drawn = io.StringIO()
+    segno.make(address, micro=False).terminal(drawn, compact=True, border=2)
+    lines = drawn.getvalue().splitlines()
+    try:
+        drawn.getvalue().encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        # An old terminal has no half blocks. Phones can type the address.
+        return
+    is_terminal = sys.stdout.isatty()
+    click.echo("")
+    for line in lines:
+        click.echo(
+            f"  {_WHITE_ON_BLACK}{line}{_AS_BEFORE}" if is_terminal else f"  {line}", color=is_terminal
+        )
+    click.echo("")
