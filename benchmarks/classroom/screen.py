@@ -27,7 +27,7 @@ class Screen:
 
     Attributes:
         session_id: Of the server, under which a browser comes back after its connection broke.
-        address: Parameters of the address, which the server writes.
+        address: Parameters of the address. The server changes them, too.
         auto_reruns: Seconds between two requests that the browser sends by a timer, by the id of the fragment.
         exceptions: Messages of the exceptions that are on the page.
     """
@@ -104,19 +104,16 @@ class Screen:
         found: dict[str, Any] = json.loads(text)
         return found
 
-    def request(
-        self, *, page_name: str = "", page_hash: str | None = None, query: str | None = None
-    ) -> BackMsg:
+    def request(self, *, page_name: str = "", page_hash: str | None = None) -> BackMsg:
         """Return the request to draw a page.
 
         Args:
             page_name: Of the address that was opened; empty for the page that is open.
             page_hash: Of the page that a link leads to; by default the open one.
-            query: Parameters of the address; by default those of the open page.
         """
         message = BackMsg()
         state = message.rerun_script
-        state.query_string = self.address if query is None else query
+        state.query_string = self.address
         state.page_name = page_name
         state.page_script_hash = self._page_hash if page_hash is None else page_hash
         state.widget_states.widgets.extend(self._states.values())
@@ -136,7 +133,8 @@ class Screen:
             if link.label == label:
                 # The widgets of a page are left behind with it.
                 self._states.clear()
-                return self.request(page_hash=link.page_script_hash, query=link.query_string)
+                self.address = link.query_string
+                return self.request(page_hash=link.page_script_hash)
         raise LookupError(f"There is no link to {label}.")
 
     def press(self, label: str) -> BackMsg:

@@ -50,9 +50,10 @@ class Tab:
     async def open(self, page_name: str = "", query: str = "") -> float:
         """Open a page by its address. Returns the seconds until it was drawn."""
         self.screen = Screen()
+        self.screen.address = query
         began_at = time.perf_counter()
         await self._connect("")
-        return await self._answer(self.screen.request(page_name=page_name, query=query), began_at)
+        return await self._answer(self.screen.request(page_name=page_name), began_at)
 
     async def come_back(self) -> float:
         """Connect again after the connection broke, as the front end does. Returns the seconds until it was drawn."""
