@@ -14,14 +14,13 @@ import click
 import segno
 
 from transfer_core.classroom.certificate import certificate_for
-from transfer_core.classroom.facts import Classroom
+from transfer_core.classroom.facts import TEACHER_LINK_FILE, Classroom
 from transfer_core.cli.output import escaped
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import write_secret
 from transfer_core.language import _
 from transfer_core.workspace import Workspace, default_workspace_root
 
-TEACHER_LINK_FILE = "teacher-link.txt"
 _SECONDS_FOR_A_START = 120
 _SECONDS_BETWEEN_TRIES = 0.2
 # Bright white on black: a QR code with its colours the other way round is read by few phones.
@@ -49,12 +48,13 @@ def certificate(hosts: tuple[str, ...]) -> None:
 def card(addresses: tuple[str, ...], here: str, open_browser: bool) -> None:
     """Print address and code of the class once its server answers, and write the teacher's link."""
     workspace = Workspace(default_workspace_root())
+    # At its start the server may forget the class of before, which changes code and link.
+    _wait_for_server(here)
     facts = Classroom(workspace).facts()
     # Browsers let pages of their own computer use the camera without https too.
     link = here + facts.teacher_path
     file = workspace.root / TEACHER_LINK_FILE
     write_secret(file, "\n".join(dict.fromkeys([link, addresses[0] + facts.teacher_path, ""])).encode())
-    _wait_for_server(here)
     _print_qr_code(addresses[0] + facts.join_path)
     lines = [
         _("Address     {address}").format(address=addresses[0]),

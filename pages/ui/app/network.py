@@ -35,6 +35,23 @@ def code_image(address: str) -> str:
     return f'<img src="{html.escape(source)}" alt="{alt}">'
 
 
+def show_code(address: str, words: str) -> None:
+    """Draw the QR code of an address, with sentences below."""
+    st.html(
+        f'<figure class="share-code">{code_image(address)}<figcaption>{html.escape(words)}</figcaption></figure>'
+    )
+
+
+def say_how_phones_reach_it() -> None:
+    """Say how to start the server so that other devices reach it."""
+    st.caption(
+        _(
+            "Phones cannot reach this server yet. To let them, start it with `python3 start.py --address 0.0.0.0`."
+        ),
+        help=_("Everyone in your network can then open it too."),
+    )
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -21,7 +21,13 @@ from transfer_core.language import _, plural
 def show_code_strip(session: Session) -> None:
     """Draw code, address and QR code in one line, with the buttons that enlarge them and close the class."""
     facts = Classroom(service().workspace).facts()
-    with st.container(horizontal=True, vertical_alignment="center", border=True, key="class-strip"):
+    with st.container(
+        horizontal=True,
+        horizontal_alignment="distribute",
+        vertical_alignment="center",
+        border=True,
+        key="class-strip",
+    ):
         st.html(code_html(facts), width="content")
         with st.container(horizontal=True, width="content", key="class-strip-buttons"):
             st.button(
@@ -52,20 +58,17 @@ def show_large_code(session: Session) -> None:
     """Fill the screen with code, address and QR code."""
     facts = Classroom(service().workspace).facts()
     with st.container(key="projector"):
-        st.button(
-            _("Close"),
-            icon=":material/close:",
-            key="close-projector",
-            on_click=close_projector,
-            args=(session,),
-        )
+        with st.container(horizontal=True, horizontal_alignment="right", key="projector-buttons"):
+            show_close_button(session)
         st.html(f'<div class="class-large">{code_html(facts)}</div>')
         st.fragment(guarded(_show_number_here), run_every="2s")()
 
 
-def close_projector(session: Session) -> None:
-    """Go back to the board. To be called by a button before the page is drawn."""
-    session.projected = ""
+def show_close_button(session: Session) -> None:
+    """Draw the button that leads back from the projector's view to the board."""
+    st.button(
+        _("Close"), icon=":material/close:", key="close-projector", on_click=_close_projector, args=(session,)
+    )
 
 
 def here_words() -> str:
@@ -99,6 +102,10 @@ def code_html(facts: ClassFacts) -> str:
 
 def _project_code(session: Session) -> None:
     session.projected = "code"
+
+
+def _close_projector(session: Session) -> None:
+    session.projected = ""
 
 
 def _open_or_close(is_open: bool) -> None:
