@@ -263,6 +263,10 @@ def install(*names: str, bundle_dir: "Path | None" = None) -> None:
     print("Installing the packages: some minutes the first time ...", flush=True)
     places = ["--no-index", "--find-links", str(bundle_dir)] if bundle_dir else []
     if run_pip("install", *places, *(part for name in names for part in ("-r", name))) != 0:
+        if bundle_dir:
+            sys.exit(
+                f"The packages in {bundle_dir} could not be installed; pip says why above. Copy it again, whole."
+            )
         sys.exit(
             "The packages could not be installed; pip says why above. Usual reasons: no network, less than "
             "4 GB of free disk, or a computer TensorFlow does not support (32 bits, a Mac with Intel)."
