@@ -129,6 +129,11 @@ class WorkQueue:
         with self._lock:
             return [task for task in self._tasks.values() if task.kind == kind]
 
+    def tasks_of(self, owner: str) -> list[Task[Any]]:
+        """Return all tasks of a pupil that wait or run."""
+        with self._lock:
+            return [task for task in self._tasks.values() if task.owner == owner and not task.is_over]
+
     def forget(self, task: Task[Any]) -> None:
         """Drop a task that is over, with its result. Any other task is left alone."""
         with self._lock:
