@@ -67,7 +67,7 @@ def _show_count(session: Session) -> None:
 
 
 def _task_of(session: Session) -> Task[int] | None:
-    return work_queue().find("look-ahead", session.looked_ahead)
+    return work_queue().find("look-ahead", session.looked_ahead, workspace().owner)
 
 
 def _is_behind(task: Task[int], dataset: ImageDataset) -> bool:

@@ -136,7 +136,7 @@ def test_restarted_server_goes_on_with_all_trainings_in_their_order(server, trai
     anna, ben = server.person(new_id()), server.person(new_id())
     ids = [submit(before, person) for person in (anna, anna, anna, ben, server)]
     trainer.wait_for_one()
-    before.queue.move_first(before.queue.find("training", ids[2]))
+    before.queue.move_first(before.queue.find("training", ids[2], anna.owner))
     order = order_of(before)
     assert order == [ids[0], ids[2], ids[3], ids[4], ids[1]]
     die(before)
