@@ -6,9 +6,11 @@ import threading
 
 import keras
 import pytest
+import streamlit as st
 from streamlit import config
 from streamlit.runtime.scriptrunner import script_runner
 
+from pages.ui.server.service import service
 from tests.pages.conftest import OpenPage
 from transfer_core.backbones.runtime import load_keras
 
@@ -43,3 +45,11 @@ def test_the_settings_that_training_needs_are_on() -> None:
     assert config.get_option("server.fileWatcherType") == "none"
     assert config.get_option("server.address") == "127.0.0.1"
     assert config.get_option("browser.gatherUsageStats") is False
+
+
+def test_cleared_caches_leave_the_one_queue_of_the_server() -> None:
+    before = service()
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    assert service() is before
+    assert service().trainings(before.workspace)._queue is before.queue
