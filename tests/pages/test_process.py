@@ -3,6 +3,7 @@
 import gc
 import sys
 import threading
+from types import FunctionType
 
 import keras
 import pytest
@@ -13,6 +14,8 @@ from streamlit.runtime.scriptrunner import script_runner
 from pages.ui.server.service import service
 from tests.pages.conftest import OpenPage
 from transfer_core.backbones.runtime import load_keras
+from transfer_core.classroom.facts import CLASS_VARIABLE
+from transfer_core.work.executor import EXECUTOR_VARIABLE, ProcessExecutor
 
 
 def test_streamlit_still_has_the_function_that_clears_keras() -> None:
@@ -53,3 +56,12 @@ def test_cleared_caches_leave_the_one_queue_of_the_server() -> None:
     st.cache_resource.clear()
     assert service() is before
     assert service().trainings(before.workspace)._queue is before.queue
+
+
+@pytest.mark.parametrize(("is_class", "executor"), [("1", ProcessExecutor), ("", FunctionType)])
+def test_class_trains_in_a_process_of_its_own(
+    is_class: str, executor: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(EXECUTOR_VARIABLE, raising=False)
+    monkeypatch.setenv(CLASS_VARIABLE, is_class)
+    assert isinstance(service()._execute, executor)
