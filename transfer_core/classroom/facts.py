@@ -47,6 +47,16 @@ class ClassFacts(msgspec.Struct, frozen=True):
     days_kept: Count = 0
     limits: PersonLimits = PersonLimits()
 
+    @property
+    def join_path(self) -> str:
+        """Where pupils join, with the code filled in: for a QR code."""
+        return f"/join?code={self.code}"
+
+    @property
+    def teacher_path(self) -> str:
+        """The secret path that makes a browser the teacher's."""
+        return f"/teacher/{self.teacher_key}"
+
 
 _FACTS = FactsFile(
     CLASS_FILE,
@@ -60,7 +70,7 @@ def is_class_mode() -> bool:
     return os.environ.get(CLASS_VARIABLE, "") == "1"
 
 
-def network_address() -> str:
+def address_in_network() -> str:
     """Return the address of this server for other devices, such as `http://192.168.1.5:8501`.
 
     Empty unless `start.py` said it. A link or QR code needs it where a browser of this computer says localhost.

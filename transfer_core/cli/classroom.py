@@ -14,7 +14,7 @@ import click
 import segno
 
 from transfer_core.classroom.certificate import certificate_for
-from transfer_core.classroom.facts import TEACHER_LINK_FILE, ClassFacts, Classroom
+from transfer_core.classroom.facts import TEACHER_LINK_FILE, Classroom
 from transfer_core.cli.output import escaped
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import write_secret
@@ -52,11 +52,11 @@ def card(addresses: tuple[str, ...], open_browser: bool) -> None:
     _wait_for_server(address.hostname or "localhost", address.port or 80)
     facts = Classroom(workspace).facts()
     # A browser lets pages of its own computer use the camera without https too.
-    here = teacher_link(facts, address._replace(netloc=f"localhost:{address.port}").geturl())
-    elsewhere = teacher_link(facts, addresses[0])
+    here = address._replace(netloc=f"localhost:{address.port}", path=facts.teacher_path).geturl()
+    elsewhere = addresses[0] + facts.teacher_path
     file = workspace.root / TEACHER_LINK_FILE
     write_secret(file, "\n".join(dict.fromkeys([here, elsewhere, ""])).encode())
-    _print_qr_code(addresses[0])
+    _print_qr_code(addresses[0] + facts.join_path)
     lines = [
         _("Address     {address}").format(address=addresses[0]),
         _("Class code  {code}").format(code=facts.code),
@@ -70,16 +70,6 @@ def card(addresses: tuple[str, ...], open_browser: bool) -> None:
     click.echo("\n".join(map(escaped, lines)))
     if open_browser:
         webbrowser.open(here)
-
-
-def teacher_link(facts: ClassFacts, address: str) -> str:
-    """Return the link that makes a browser the teacher's.
-
-    Args:
-        facts: The class.
-        address: Of the server, such as `http://192.168.1.5:8501`.
-    """
-    return f"{address}/teacher/{facts.teacher_key}"
 
 
 def _wait_for_server(host: str, port: int) -> None:
