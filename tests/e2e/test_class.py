@@ -15,9 +15,10 @@ from tests.conftest import MakeImage
 from tests.e2e.conftest import LONG, Server, click_button, heading, running_server, settle
 from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.people import people
-from transfer_core.data.dataset import ImageDataset
+from transfer_core.classroom.phone import phone_token
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.workspace import new_id
 
 pytestmark = pytest.mark.browser
 
@@ -122,12 +123,24 @@ def test_a_lesson(
     open_part(teacher, "Queue")
     expect(teacher.get_by_text("Mia", exact=True)).to_be_visible()
 
+    place = workspace.person(next(person.id for person in people(workspace) if person.name == "Zoe"))
+    zoe.goto(f"/phone/{phone_token(place, new_id())}")
+    zoe.get_by_role("textbox").fill("cat")
+    zoe.get_by_role("button", name="Add").click()
+    zoe.locator("input[capture]").set_input_files(photos["red"])
+    expect(zoe.get_by_text("All photos have arrived.")).to_be_visible()
+    open_part(teacher, "Pupils")
+    expect(card(teacher, "Zoe").get_by_text("6 photos in 1 class")).to_be_visible()
+
     # Meanwhile the teacher hands photos out.
     add_files(create_dataset(workspace, "colors"), folder_source(image_folder))
     open_part(teacher, "Hand out")
     click_button(teacher, "Hand out")
     expect(teacher.get_by_text("3 pupils got a copy.")).to_be_visible()
     open_part(teacher, "Pupils")
+    ben.reload()
+    click_button(ben, "colors (from your teacher)")
+    expect(ben.get_by_text("24 photos", exact=False).first).to_be_visible()
     expect(card(teacher, "Ben").get_by_text("24 photos in 3 classes")).to_be_visible()
     expect(card(teacher, "Mia").get_by_text("accuracy")).to_be_visible()
 
@@ -160,6 +173,4 @@ def test_a_lesson(
     click_button(teacher, "Open the class")
     expect(teacher.get_by_role("button", name="Close the class")).to_be_visible()
     mia.reload()
-    settle(mia)
-    (dataset_id, *_others) = workspace.person(people(workspace)[0].id).dataset_ids()
-    assert ImageDataset.load(workspace.person(people(workspace)[0].id), dataset_id).images
+    expect(mia.get_by_role("img", name="6 photos of red")).to_be_visible()
