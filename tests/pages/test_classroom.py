@@ -143,6 +143,8 @@ def test_the_queue_names_everybody_and_the_teacher_stops_and_moves(
     assert staged_runs.reached_half_way.wait(60)
     page = open_page(PAGE)
     assert cards(page)["Mia"]["stage"] and cards(page)["Mia"]["share"] > 0
+    shown = open_page(PAGE, show=pupils[0].id)
+    assert len(shown.get("echarts_chart")) == 1 and shown.get("progress")
     open_part(page, "queue")
     assert texts(page).count("**Mia** · colors") == 3
     page.button(key=f"queue-first-{third}").click().run()
