@@ -9,10 +9,16 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from pages.ui.server import class_routes, join, phone, web_page
+from pages.ui.server import certificate, class_routes, join, phone, web_page
 from pages.ui.server.gate import Gate
 from pages.ui.server.service import lifespan
 
-ROUTES: list[BaseRoute] = [*join.ROUTES, *phone.ROUTES, *web_page.ROUTES, *class_routes.ROUTES]
+ROUTES: list[BaseRoute] = [
+    *certificate.ROUTES,
+    *join.ROUTES,
+    *phone.ROUTES,
+    *web_page.ROUTES,
+    *class_routes.ROUTES,
+]
 MIDDLEWARE: list[Middleware] = [Middleware(Gate), *class_routes.MIDDLEWARE]
 LIFESPAN = lifespan
