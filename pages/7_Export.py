@@ -5,6 +5,7 @@ from pages.ui.app.run_choice import choose_run, show_no_model
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.export.formats import show_formats
+from pages.ui.export.other_programs import show_other_programs
 from pages.ui.export.shared_page import show_shared_page
 from pages.ui.export.smaller_model import show_smaller_model
 from transfer_core.language import _
@@ -18,6 +19,7 @@ def show_export(session: Session) -> None:
         return
     guarded(show_shared_page)(run)
     show_formats(run)
+    guarded(show_other_programs)(session, run)
     show_smaller_model(session, run)
 
 

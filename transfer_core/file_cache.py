@@ -9,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 Content = TypeVar("Content")
 
@@ -29,6 +30,9 @@ class _Entry(Generic[Content]):
         return self.signature[1]
 
 
+_caches: WeakSet[FileCache[Any]] = WeakSet()
+
+
 class FileCache(Generic[Content]):
     """Least-recently-used cache of file contents, one read for each version of a file. Thread-safe.
 
@@ -46,6 +50,7 @@ class FileCache(Generic[Content]):
         self._entries: OrderedDict[str, _Entry[Content]] = OrderedDict()
         self._num_bytes = 0
         self._lock = threading.Lock()
+        _caches.add(self)
 
     def get(self, path: Path, read: Callable[[], Content]) -> Content:
         """Return the content of a file.
@@ -77,10 +82,22 @@ class FileCache(Generic[Content]):
                 self._forget(next(iter(self._entries)))
         return content
 
+    def forget_below(self, folder: Path) -> None:
+        """Drop the contents of all files in a folder and in the folders below it."""
+        with self._lock:
+            for key in [key for key in self._entries if Path(key).is_relative_to(folder)]:
+                self._forget(key)
+
     def _forget(self, key: str) -> None:
         entry = self._entries.pop(key, None)
         if entry:
             self._num_bytes -= entry.num_bytes
+
+
+def forget_files(folder: Path) -> None:
+    """Drop what any cache of this process keeps of the files below a folder."""
+    for cache in list(_caches):
+        cache.forget_below(folder)
 
 
 def signature_of(path: Path) -> Signature:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +22,7 @@ from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, clean_name
 from transfer_core.data.split import classes_without, split_by_fold, split_by_folders, split_by_share
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.file_cache import FileCache
-from transfer_core.files import damaged_file, read_json, remove, write_json
+from transfer_core.files import damaged_file, file_version, read_json, remove, write_json
 from transfer_core.language import _
 from transfer_core.locks import changing, let_go
 from transfer_core.schema import decoded
@@ -61,10 +63,16 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
             WorkspaceError: If its file is damaged.
         """
         folder = workspace.dataset_dir(dataset_id)
-        return _loaded.get(folder / DATASET_FILE, lambda: cls._read(folder))
+        return _loaded.get(folder / DATASET_FILE, lambda: cls.read(folder))
 
     @classmethod
-    def _read(cls, folder: Path) -> ImageDataset:
+    def read(cls, folder: Path) -> ImageDataset:
+        """Return the dataset in a folder, as it is on disk now.
+
+        Raises:
+            NotFoundError: If there is none.
+            WorkspaceError: If its file is damaged.
+        """
         if not (folder / DATASET_FILE).is_file():
             raise NotFoundError(_("There are no photos with the id {id}.").format(id=folder.name))
         cost = _("The photos are still in the folder “images” beside it. Restore the file from a copy.")
@@ -83,7 +91,9 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
             WorkspaceError: If writing fails, or if another window has saved a change since this one was read. Of a
                 new dataset nothing is left then.
         """
-        saved = replace(self, version=self.version + 1, filling=None)
+        version, now = self.version + 1, time.time()
+        edits = (replace(edit, saved_at=now) if edit.version == version else edit for edit in self.edits)
+        saved = replace(self, version=version, filling=None, edits=tuple(edits))
         try:
             with changing(self.folder / DATASET_FILE):
                 self._check_unchanged()
@@ -275,6 +285,46 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         """Return the dataset without a class: all its images are excluded."""
         places = {image.id: (class_name, True) for image in self.images if image.class_name == class_name}
         return self._edited("delete_class", places, class_name)
+
+    def erased(self, ids: Collection[str]) -> ImageDataset:
+        """Return the dataset without any trace of some images. No label and no side of the split changes.
+
+        Args:
+            ids: Of images that are excluded or not; the classes of the others remain in the list of classes.
+        """
+        gone = set(ids)
+        images = _without_names_of(tuple(image for image in self.images if image.id not in gone), gone)
+        names = {image.name for image in (*self.images, *self.excluded) if image.id in gone}
+        edits = (
+            replace(edit, before=tuple(before for before in edit.before if before[0] not in gone))
+            for edit in self.edits
+        )
+        return replace(
+            self,
+            images=images,
+            class_names=tuple(sorted({image.class_name for image in images})),
+            excluded=_without_names_of(tuple(image for image in self.excluded if image.id not in gone), gone),
+            edits=tuple(edit for edit in edits if edit.before),
+            left_out=tuple(file for file in self.left_out if file.image_id not in gone),
+            notices=tuple(notice for notice in self.notices if notice.name not in names),
+        )
+
+    def deleted_ids(self, before: float = math.inf) -> frozenset[str]:
+        """Return the excluded images whose class was deleted, which can be undone for some days.
+
+        Args:
+            before: Only those of classes that were deleted before this time, in seconds since 1970.
+        """
+        latest = {image_id: edit for edit in self.edits for image_id, *_place in edit.before}
+        # Earlier versions kept no time of a change.
+        written_at = file_version(self.folder / DATASET_FILE)[0] / 10**9
+        return frozenset(
+            image.id
+            for image in self.excluded
+            if (edit := latest.get(image.id))
+            and edit.kind == "delete_class"
+            and (edit.saved_at or written_at) < before
+        )
 
     def undone(self) -> ImageDataset:
         """Return the dataset as it was before the latest change of labels."""
@@ -476,6 +526,24 @@ def class_called(name: str) -> str:
             )
         )
     return cleaned
+
+
+def _without_names_of(images: tuple[ImageRecord, ...], gone: Collection[str]) -> tuple[ImageRecord, ...]:
+    """Give groups and series that are named by one of the images in `gone` the name of one of these images."""
+    names: dict[tuple[str, str], str] = {}
+    for image in images:
+        for kind, name in (("group", image.group), ("series", image.series)):
+            names[kind, name] = min(names.get((kind, name), image.id), image.id)
+    return tuple(
+        replace(
+            image,
+            group=names["group", image.group] if image.group in gone else image.group,
+            series=names["series", image.series] if image.series in gone else image.series,
+        )
+        if image.group in gone or image.series in gone
+        else image
+        for image in images
+    )
 
 
 # About a dozen datasets of 10,000 photos; in memory they take one and a half times as much.

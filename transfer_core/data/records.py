@@ -167,6 +167,7 @@ class Edit(Struct, frozen=True, forbid_unknown_fields=True):
         class_name: The new label, empty when there are several; or the class that was renamed or deleted.
         new_name: Of a renamed class.
         before: Id, class and whether it was excluded, for each image that changed.
+        saved_at: When it was saved, in seconds since 1970; 0 in files of earlier versions.
     """
 
     version: _Version
@@ -174,6 +175,7 @@ class Edit(Struct, frozen=True, forbid_unknown_fields=True):
     class_name: Text
     new_name: Text = ""
     before: tuple[tuple[Text, Text, bool], ...] = ()
+    saved_at: Annotated[float, Meta(ge=0, lt=1e11)] = 0
 
 
 class DatasetFacts(Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,9 +12,10 @@ from transfer_core.data.dataset import DATASET_FILE
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import remove
 from transfer_core.locks import LOCK_FILE, hold
+from transfer_core.runs.deletion import delete_expired
 from transfer_core.runs.new_photos import NEW_PHOTOS_DIR
 from transfer_core.runs.run_folder import EVENTS_FILE, RUN
-from transfer_core.runs.trash import SECONDS_KEPT, delete_expired
+from transfer_core.runs.trash import SECONDS_KEPT
 from transfer_core.runs.unlabelled import UNLABELLED_DIR
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import ID_PATTERN, SCRATCH_PATTERN, Workspace

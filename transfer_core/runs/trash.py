@@ -1,27 +1,66 @@
-"""Deleted runs and own models, which can be restored for some days."""
+"""Deleted photo sets, runs and own models, which can be restored for some days."""
 
 from __future__ import annotations
 
 import os
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from transfer_core.backbones.own.source_model import FACTS_FILE
+from transfer_core.data.dataset import DATASET_FILE
 from transfer_core.errors import NotFoundError, TransferStudioError, WorkspaceError
+from transfer_core.file_cache import forget_files
 from transfer_core.files import move, remove
 from transfer_core.language import _
 from transfer_core.runs.run_folder import RUN
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.workspace import Workspace
+from transfer_core.workspace import ID_PATTERN, Workspace
 
 SECONDS_KEPT = 7 * 24 * 60 * 60
+TrashKind = Literal["dataset", "run", "source"]
 # A run and the own model that was made from it have the same id.
-_SOURCE = "source-"
+_PREFIXES: dict[TrashKind, str] = {"dataset": "dataset-", "run": "", "source": "source-"}
+
+
+@dataclass(frozen=True)
+class TrashEntry:
+    """A deleted photo set, run or own model.
+
+    Args:
+        kind: Which of these.
+        id: Its id, as before.
+        folder: Where it lies now.
+    """
+
+    kind: TrashKind
+    id: str
+    folder: Path
+
+    @property
+    def seconds_left(self) -> float:
+        """Until it is deleted for good.
+
+        Raises:
+            OSError: If it has just been deleted.
+        """
+        return self.folder.stat().st_mtime + SECONDS_KEPT - time.time()
+
+
+def trash_entries(workspace: Workspace) -> list[TrashEntry]:
+    """Return what is in the trash of a workspace."""
+    found = []
+    for folder in sorted((workspace.root / "trash").glob("[!.]*")):
+        for kind, prefix in _PREFIXES.items():
+            if folder.name.startswith(prefix) and ID_PATTERN.fullmatch(folder.name[len(prefix) :]):
+                found.append(TrashEntry(kind, folder.name[len(prefix) :], folder))
+    return found
 
 
 def move_to_trash(workspace: Workspace, run_id: str) -> None:
-    """Move a run to the trash, and delete for good what was moved there more than seven days ago.
+    """Move a run to the trash.
 
     Raises:
         NotFoundError: If there is no such run.
@@ -56,7 +95,7 @@ def take_from_trash(workspace: Workspace, run_id: str) -> None:
 
 
 def move_source_to_trash(workspace: Workspace, source_id: str) -> None:
-    """Move an own model to the trash, and delete for good what was moved there more than seven days ago.
+    """Move an own model to the trash.
 
     Raises:
         NotFoundError: If there is no such model.
@@ -66,7 +105,7 @@ def move_source_to_trash(workspace: Workspace, source_id: str) -> None:
     with workspace.moving():
         if not source_dir.is_dir():
             raise NotFoundError(_no_source(source_id))
-        _throw_away(workspace, source_dir, _SOURCE + source_id)
+        _throw_away(workspace, source_dir, _PREFIXES["source"] + source_id)
 
 
 def take_source_from_trash(workspace: Workspace, source_id: str) -> None:
@@ -80,24 +119,49 @@ def take_source_from_trash(workspace: Workspace, source_id: str) -> None:
     with workspace.moving():
         if (source_dir / FACTS_FILE).is_file():
             return
-        if not (workspace.trash_dir / (_SOURCE + source_id)).is_dir():
+        if not (workspace.trash_dir / (_PREFIXES["source"] + source_id)).is_dir():
             raise NotFoundError(_no_source(source_id))
         with suppress(OSError):
             remove(source_dir)
-        _move(workspace.trash_dir / (_SOURCE + source_id), source_dir)
+        _move(workspace.trash_dir / (_PREFIXES["source"] + source_id), source_dir)
 
 
-def delete_expired(workspace: Workspace) -> None:
-    """Delete for good what was moved to the trash more than seven days ago."""
-    for old in (workspace.root / "trash").glob("[!.]*"):
-        # Other visitors tidy up as well.
-        with suppress(OSError):
-            if time.time() - old.stat().st_mtime > SECONDS_KEPT:
-                remove(old)
+def move_dataset_to_trash(workspace: Workspace, dataset_id: str) -> None:
+    """Move a photo set to the trash. Its runs are kept.
+
+    Raises:
+        NotFoundError: If there is no such photo set.
+        WorkspaceError: If writing fails.
+    """
+    folder = workspace.dataset_dir(dataset_id)
+    with workspace.moving():
+        if not folder.is_dir():
+            raise NotFoundError(_no_photos(dataset_id))
+        _throw_away(workspace, folder, _PREFIXES["dataset"] + dataset_id)
+    forget_files(folder)
+
+
+def take_dataset_from_trash(workspace: Workspace, dataset_id: str) -> None:
+    """Restore a deleted photo set.
+
+    Raises:
+        NotFoundError: If it is not in the trash any more.
+        WorkspaceError: If writing fails.
+    """
+    folder = workspace.dataset_dir(dataset_id)
+    with workspace.moving():
+        thrown = workspace.trash_dir / (_PREFIXES["dataset"] + dataset_id)
+        if not thrown.is_dir():
+            raise NotFoundError(_no_photos(dataset_id))
+        if not (folder / DATASET_FILE).is_file():
+            # A lock file that another window has left there.
+            with suppress(OSError):
+                remove(folder)
+        _move(thrown, folder)
 
 
 def _throw_away(workspace: Workspace, folder: Path, name: str) -> None:
-    delete_expired(workspace)
+    # An older one with the same id, such as that of a project that was opened again.
     with suppress(OSError):
         remove(workspace.trash_dir / name)
     _move(folder, workspace.trash_dir / name)
@@ -118,6 +182,10 @@ def _move(source: Path, target: Path) -> None:
 
 def _no_run(run_id: str) -> str:
     return _("The run {id} does not exist any more.").format(id=run_id)
+
+
+def _no_photos(dataset_id: str) -> str:
+    return _("There are no photos with the id {id}.").format(id=dataset_id)
 
 
 def _no_source(source_id: str) -> str:

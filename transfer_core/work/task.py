@@ -38,6 +38,9 @@ TaskKind = Literal[
     "video",
     "piles",
     "look-ahead",
+    "handing out",
+    "collecting",
+    "removing",
 ]
 TaskState = Literal["waiting", "running", "over"]
 

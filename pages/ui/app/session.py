@@ -101,6 +101,7 @@ class Session:
         num_races_played: How often the race on the Learn page was played; a new number plays it again.
         num_forms: How often choices were replaced from outside the form; a new number gives fresh fields.
         phone: The code for the person's phone, or None.
+        new_key: A run and the key for other programs that was just made for it; None once it was copied.
         person_id: The pupil whose choices these are; empty without a class.
         class_part: The part of the Class page that is open.
         projected: Fills the screen of the Class page: a pupil's work, by their id, or "code" for the class code; empty
@@ -159,6 +160,7 @@ class Session:
     num_races_played: int = 0
     num_forms: int = 0
     phone: PhoneCode | None = None
+    new_key: tuple[str, str] | None = None
     person_id: str = ""
     class_part: str = "pupils"
     projected: str = ""

@@ -13,6 +13,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import NotFoundError, TrainingError, WorkspaceError
 from transfer_core.runs import own_models
+from transfer_core.runs.deletion import delete_expired
 from transfer_core.runs.own_models import delete_source, make_source, runs_to_build_on
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash, take_source_from_trash
@@ -77,6 +78,7 @@ def test_after_a_week_it_is_deleted_for_good(source: FinishedRun) -> None:
     delete_source(workspace, source_id)
     os.utime(workspace.trash_dir / f"source-{source_id}", (0, 0))
     move_to_trash(workspace, source_id)
+    delete_expired(workspace)
     assert [path.name for path in workspace.trash_dir.iterdir()] == [source_id]
 
 

@@ -14,6 +14,7 @@ import pytest
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError
 from transfer_core.runs import trash
+from transfer_core.runs.deletion import delete_expired
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash
 from transfer_core.work.live_run import LiveRun
@@ -79,6 +80,7 @@ def test_old_ones_are_deleted_for_good(queue, run, workspace, color_dataset) -> 
     another = TrainingRun.create(workspace, color_dataset, TrainingConfig())
     os.utime(another.folder, (long_ago, long_ago))
     queue.delete(another.id)
+    delete_expired(workspace)
     assert [path.name for path in workspace.trash_dir.iterdir()] == [another.id]
     with pytest.raises(NotFoundError):
         queue.undo_delete(run.id)

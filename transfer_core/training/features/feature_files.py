@@ -11,7 +11,7 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from transfer_core.errors import WorkspaceError
-from transfer_core.files import check_shortage, replacing
+from transfer_core.files import check_shortage, remove, replacing
 from transfer_core.training.machine import free_disk
 from transfer_core.types import Array
 
@@ -202,11 +202,40 @@ def merge_files(cache_dir: Path, family: str, files: Sequence[FeatureFile]) -> N
                 file.path.unlink()
 
 
-def _rows_of(files: Sequence[FeatureFile]) -> Iterator[NamedRows]:
-    """Yield the rows of several files in chunks of a few megabytes, each name once."""
+def remove_rows(cache_dir: Path, is_kept: Callable[[str], bool]) -> None:
+    """Delete rows from all files. The other rows of a file move to a new one, unless the disk is full.
+
+    Args:
+        cache_dir: Folder of the cache, which may not exist.
+        is_kept: Whether the rows of an image are kept, by its id.
+
+    Raises:
+        OSError: If a file cannot be deleted.
+    """
+
+    def is_wanted(name: str) -> bool:
+        return is_kept(name.partition(":")[0])
+
+    for path in cache_dir.glob("[!.]*.npy"):
+        file = _facts_of(path)
+        if file and all(map(is_wanted, file.names)):
+            continue
+        if file and any(map(is_wanted, file.names)):
+            family = path.name.rpartition("-")[0]
+            rows = ({family: rows} for rows in _rows_of([file], is_wanted))
+            # Without room for the copy its rows are computed again when they are needed.
+            with suppress(WorkspaceError):
+                _write_some(cache_dir, rows, math.inf)
+        remove(path)
+
+
+def _rows_of(
+    files: Sequence[FeatureFile], is_wanted: Callable[[str], bool] = lambda name: True
+) -> Iterator[NamedRows]:
+    """Yield the wanted rows of several files in chunks of a few megabytes, each name once."""
     seen: set[str] = set()
     for file in files:
-        is_new = np.array([name not in seen for name in file.names])
+        is_new = np.array([name not in seen and is_wanted(name) for name in file.names])
         seen.update(file.names)
         rows = file.rows()
         chunk = max(_MERGE_CHUNK_BYTES // max(file.row_bytes, 1), 1)
