@@ -117,7 +117,9 @@ def held_tasks(monkeypatch: pytest.MonkeyPatch) -> HeldTasks:
     """Tasks that look as if they were running; no thread works on them."""
     held = HeldTasks()
     st.cache_resource.clear()
-    monkeypatch.setattr(transfer_core.work.service, "WorkQueue", lambda **options: WorkQueue(held.append, **options))
+    monkeypatch.setattr(
+        transfer_core.work.service, "WorkQueue", lambda **options: WorkQueue(held.append, **options)
+    )
     return held
 
 

@@ -159,14 +159,15 @@ def erased_events(content: bytes, names: Mapping[str, str]) -> bytes:
 
 def _erased_line(line: bytes, names: Mapping[str, str]) -> bytes:
     try:
-        event = _erased_event(event_from_dict(json.loads(line)), names)
+        event = erased_event(event_from_dict(json.loads(line)), names)
     except (ValueError, RecursionError):
         # A damaged line, which every reader skips.
         return b""
     return json.dumps(event_to_dict(event)).encode() + b"\n"
 
 
-def _erased_event(event: TrainingEvent, names: Mapping[str, str]) -> TrainingEvent:
+def erased_event(event: TrainingEvent, names: Mapping[str, str]) -> TrainingEvent:
+    """Return an event that names none of these images."""
     match event:
         case RunStarted():
             # The outcomes of the epochs belong to these places.

@@ -38,6 +38,8 @@ TaskKind = Literal[
     "video",
     "piles",
     "look-ahead",
+    "storage",
+    "deletion",
 ]
 TaskState = Literal["waiting", "running", "over"]
 

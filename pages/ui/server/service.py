@@ -35,5 +35,6 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     shared = service()
     restoring = partial(shared.restore, _SECONDS_FOR_THE_FIRST_PAINT)
     threading.Thread(target=restoring, name="restore", daemon=True).start()
+    threading.Thread(target=shared.tidy_up_regularly, name="tidy up", daemon=True).start()
     yield
     shared.close()
