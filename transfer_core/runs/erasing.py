@@ -129,16 +129,17 @@ def erased_split(split: RunSplit, ids: Collection[str]) -> RunSplit:
 
 def erased_evaluation(evaluation: Evaluation, ids: Collection[str]) -> Evaluation:
     """Return an evaluation whose outcomes of some images have no name: the numbers do not change."""
+    numbers = {image_id: number for number, image_id in enumerate(sorted(ids))}
     others: dict[str, str] = {}
     for outcome in evaluation.outcomes:
         if outcome.image_id and outcome.image_id not in ids:
             others[outcome.group] = min(others.get(outcome.group, outcome.image_id), outcome.image_id)
 
     def erased(outcome: ImageOutcome) -> ImageOutcome:
-        if outcome.group in ids:
-            number = sorted(ids).index(outcome.group)
-            outcome = replace(outcome, group=others.get(outcome.group, f"deleted {number}"))
-        return replace(outcome, name="", image_id="") if outcome.image_id in ids else outcome
+        if outcome.group in numbers:
+            name = others.get(outcome.group, f"deleted {numbers[outcome.group]}")
+            outcome = replace(outcome, group=name)
+        return replace(outcome, name="", image_id="") if outcome.image_id in numbers else outcome
 
     return replace(evaluation, outcomes=tuple(map(erased, evaluation.outcomes)))
 
