@@ -139,6 +139,13 @@ class WorkQueue:
             if task.is_over and self._tasks.get(_place_of(task)) is task:
                 self._tasks.pop(_place_of(task))
 
+    def forget_results(self, owner: str) -> None:
+        """Drop the tasks of a person that are over, with their results."""
+        with self._lock:
+            for place, task in list(self._tasks.items()):
+                if task.owner == owner and task.is_over:
+                    self._tasks.pop(place)
+
     def ahead_of(self, task: Task[Any]) -> list[Task[Any]]:
         """Return what runs or waits before a task; nothing when the task does not wait."""
         with self._lock:
