@@ -280,7 +280,7 @@ def test_photo_belongs_to_whom_it_was_sent(
     front.behind.to_send = [photo_message("/media/abc.png")]
     front.ask(STREAM, cookie(server, anna))
     assert front.ask("/media/abc.png", cookie(server, anna)).status == 200
-    # Streamlit does not look at the ending.
+    # Streamlit answers whatever the ending is.
     for path in ("/media/abc.png", "/media/abc", "/media/abc.zip"):
         assert front.ask(path, cookie(server, ben)).status == 403
         assert front.ask(path, teacher_cookie(server)).status == 403
