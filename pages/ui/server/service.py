@@ -42,6 +42,7 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     forgetting = asyncio.create_task(_forget_expired_class(shared)) if is_class_mode() else None
     restoring = partial(shared.restore, _SECONDS_FOR_THE_FIRST_PAINT)
     threading.Thread(target=restoring, name="restore", daemon=True).start()
+    threading.Thread(target=shared.tidy_up_regularly, name="tidy up", daemon=True).start()
     yield
     if forgetting:
         forgetting.cancel()
