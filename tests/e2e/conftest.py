@@ -51,7 +51,7 @@ class Server:
         process: Of the running app.
         num_lines_read: Lines of the log that were looked at.
         has_look_ahead: Whether it reads photos before a training. It would go on when a test has ended.
-        has_class: Whether it serves a class.
+        is_class: Whether it serves a class.
     """
 
     port: int
@@ -60,7 +60,7 @@ class Server:
     process: subprocess.Popen[bytes] | None = None
     num_lines_read: int = 0
     has_look_ahead: bool = False
-    has_class: bool = False
+    is_class: bool = False
 
     @property
     def url(self) -> str:
@@ -82,7 +82,7 @@ class Server:
             **os.environ,
             WORKSPACE_VARIABLE: str(self.workspace.root),
             LOOK_AHEAD_VARIABLE: "on" if self.has_look_ahead else "off",
-            CLASS_VARIABLE: "1" if self.has_class else "",
+            CLASS_VARIABLE: "1" if self.is_class else "",
         }
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -139,12 +139,23 @@ def fresh_server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def class_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app for a class, the same one for all tests of a file. They look at its log themselves."""
+    with running_server(tmp_path_factory.mktemp("class"), is_class=True) as server:
+        yield server
+
+
 @contextmanager
-def running_server(
-    folder: Path, *, has_look_ahead: bool = False, has_class: bool = False
-) -> Iterator[Server]:
-    log, workspace = folder / "server.log", Workspace(folder / "workspace")
-    server = Server(_free_port(), workspace, log, has_look_ahead=has_look_ahead, has_class=has_class)
+def running_server(folder: Path, *, has_look_ahead: bool = False, is_class: bool = False) -> Iterator[Server]:
+    log = folder / "server.log"
+    server = Server(
+        _free_port(),
+        Workspace(folder / "workspace"),
+        log,
+        has_look_ahead=has_look_ahead,
+        is_class=is_class,
+    )
     try:
         server.start()
         yield server

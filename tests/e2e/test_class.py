@@ -30,7 +30,7 @@ Arrive = Callable[..., Page]
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with running_server(tmp_path, has_class=True) as server:
+    with running_server(tmp_path, is_class=True) as server:
         yield server
 
 

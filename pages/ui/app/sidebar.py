@@ -74,6 +74,7 @@ def _more_pages() -> list[tuple[str, str, str]]:
         ("pages/8_Compare.py", _("Compare"), ":material/compare_arrows:"),
         ("pages/9_Learn.py", _("Learn"), ":material/school:"),
         ("pages/10_Projects.py", _("Projects"), ":material/inventory_2:"),
+        ("pages/12_Your_data.py", _("Your data"), ":material/folder_managed:"),
     ]
 
 

@@ -46,6 +46,7 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
         forgetting = asyncio.create_task(_forget_each_day(shared))
     restoring = partial(shared.restore, _SECONDS_FOR_THE_FIRST_PAINT)
     threading.Thread(target=restoring, name="restore", daemon=True).start()
+    threading.Thread(target=shared.tidy_up_regularly, name="tidy up", daemon=True).start()
     yield
     if forgetting:
         forgetting.cancel()
