@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from transfer_core.classroom.facts import is_class_mode
-from transfer_core.classroom.removal import forget_expired
+from transfer_core.classroom.removal import forget_expired, remove_leftover_people
 from transfer_core.errors import TransferStudioError
 from transfer_core.work.service import Service
 from transfer_core.workspace import Workspace, default_workspace_root
@@ -39,7 +39,11 @@ def service() -> Service:
 async def lifespan(_app: object) -> AsyncIterator[None]:
     """Go on with the trainings that waited when the server was stopped; store them when it is stopped."""
     shared = service()
-    forgetting = asyncio.create_task(_forget_expired_class(shared)) if is_class_mode() else None
+    forgetting = None
+    if is_class_mode():
+        # Before anyone is let in, and before the start prints the code.
+        await _forget(shared)
+        forgetting = asyncio.create_task(_forget_each_day(shared))
     restoring = partial(shared.restore, _SECONDS_FOR_THE_FIRST_PAINT)
     threading.Thread(target=restoring, name="restore", daemon=True).start()
     threading.Thread(target=shared.tidy_up_regularly, name="tidy up", daemon=True).start()
@@ -49,11 +53,16 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     shared.close()
 
 
-async def _forget_expired_class(shared: Service) -> None:
-    """Forget a class that is older than its teacher wanted, now or on one of the next days."""
+async def _forget_each_day(shared: Service) -> None:
     while True:
-        try:
-            await asyncio.to_thread(forget_expired, shared)
-        except TransferStudioError:
-            _logger.exception("The class could not be forgotten")
         await asyncio.sleep(_SECONDS_A_DAY)
+        await _forget(shared)
+
+
+async def _forget(shared: Service) -> None:
+    """Forget a class that is older than its teacher wanted, and what was left of pupils who were removed."""
+    try:
+        await asyncio.to_thread(forget_expired, shared)
+        await asyncio.to_thread(remove_leftover_people, shared)
+    except TransferStudioError:
+        _logger.exception("The class could not be forgotten")
