@@ -75,7 +75,7 @@ def serve(arguments: "list[str]") -> int:
     return become(PYTHON, "-m", "streamlit", "run", "app.py", *settings)
 
 
-def parse(arguments: "list[str]") -> argparse.Namespace:
+def parse(arguments: "list[str]") -> "argparse.Namespace":
     """Return the options of a start."""
     parser = argparse.ArgumentParser(
         usage="start.py [--class] [--https] [--port N] [--no-browser] [--address A] [--from DIR]\n"
@@ -99,12 +99,17 @@ def parse(arguments: "list[str]") -> argparse.Namespace:
     )
     parser.add_argument(
         "--from",
-        type=STARTED_IN.joinpath,
+        type=folder_name,
         dest="bundle_dir",
         metavar="DIR",
         help="set up without a network, from what 'start.py bundle' collected",
     )
     return parser.parse_args(arguments)
+
+
+def folder_name(name: str) -> Path:
+    """Return a folder that was named where start.py was started."""
+    return (STARTED_IN / name).resolve()
 
 
 def check_python(version: "tuple[int, int]") -> None:
@@ -276,7 +281,7 @@ def replace(path: Path, text: str) -> None:
 def bundle(arguments: "list[str]") -> int:
     """Collect the packages in a folder, for computers of this kind without a network."""
     parser = argparse.ArgumentParser(prog="start.py bundle")
-    parser.add_argument("--out", type=STARTED_IN.joinpath, required=True, metavar="DIR")
+    parser.add_argument("--out", type=folder_name, required=True, metavar="DIR")
     folder = parser.parse_args(arguments).out
     prepare_venv()
     folder.mkdir(parents=True, exist_ok=True)

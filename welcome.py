@@ -7,6 +7,7 @@ from pages.ui.app.page import guarded, run_page
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.welcome.examples import show_examples
+from pages.ui.welcome.for_a_class import promise, show_for_a_class, show_to_the_class
 from pages.ui.welcome.ready_made import show_ready_made
 from pages.ui.welcome.training import show_training
 from pages.ui.welcome.trying import show_trying
@@ -15,7 +16,8 @@ from transfer_core.language import _
 
 def show_welcome(session: Session) -> None:
     """Draw the welcome page."""
-    st.markdown(_("Show it photos, train it in seconds, and try it. Everything stays on this computer."))
+    st.markdown(_("Show it photos, train it in seconds, and try it. {promise}").format(promise=promise()))
+    guarded(show_to_the_class)(session)
     guarded(show_ready_made)(session)
     with st.container(key="quick-start"):
         examples, training, trying = st.columns(3, border=True)
@@ -35,6 +37,7 @@ def show_welcome(session: Session) -> None:
                 help=step.purpose,
                 query_params=session.query(),
             )
+    guarded(show_for_a_class)(session)
     show_your_models(session)
 
 

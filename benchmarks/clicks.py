@@ -98,7 +98,7 @@ def main(num_clicks: int, num_burners: int, seed: int, browser: str) -> None:
         chromium = playwright.chromium.launch(executable_path=browser, args=_BROWSER_ARGUMENTS)
         with app_server(workspace) as url, _busy(num_burners):
             context = chromium.new_context(
-                base_url=url, viewport={"width": 1280, "height": 900}, permissions=["camera"]
+                base_url=url, viewport={"width": 1280, "height": 900}, permissions=["camera"], bypass_csp=True
             )
             page = context.new_page()
             page.set_default_timeout(_TIMEOUT)

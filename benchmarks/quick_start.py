@@ -73,7 +73,7 @@ def main(browser: str | None, seconds: float) -> None:
             chromium = playwright.chromium.launch(executable_path=browser, args=_ARGUMENTS)
             with app_server(workspace) as url:
                 context = chromium.new_context(
-                    viewport={"width": 1280, "height": 900}, permissions=["camera"]
+                    viewport={"width": 1280, "height": 900}, permissions=["camera"], bypass_csp=True
                 )
                 context.set_default_timeout(_MILLISECONDS)
                 page = context.new_page()

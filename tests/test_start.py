@@ -1,6 +1,7 @@
 """start.py in a real process and its own folder, with stand-ins for Streamlit and pytest."""
 
 import ast
+import json
 import os
 import shutil
 import signal
@@ -231,6 +232,53 @@ def test_failing_pip_is_one_sentence_and_leaves_no_stamp(project: Path) -> None:
     assert_one_sentence(finished, "could not be installed", "network", "disk")
     assert "no_such_package" in finished.stderr, "pip's own message is shown"
     assert stamps(project) == set()
+
+
+def test_a_bundle_sets_up_another_folder_without_a_network(project: Path, tmp_path: Path) -> None:
+    make_wheel(project, "1.1")
+    requirements = "--find-links ./here\nlesson~=1.0\n"
+    (project / "requirements.txt").write_text(requirements)
+    (project / "here").mkdir()
+    (project / "lesson-1.1-py3-none-any.whl").rename(project / "here" / "lesson-1.1-py3-none-any.whl")
+    made = run_start(project, "bundle", "--out", "stick/packages")
+    assert "python3 start.py --from packages" in made.stdout, made
+    assert f"Python 3.{sys.version_info[1]} on" in made.stdout
+    shutil.move(project / "here", project / "away")
+    finished = run_start(project, "--from", "stick/packages")
+    assert "started: run app.py" in finished.stdout, finished
+    assert [path.name for path in (project / ".venv").rglob("lesson-*")] == ["lesson-1.1.dist-info"]
+
+
+def test_a_bundle_that_cannot_be_collected_is_one_sentence(project: Path) -> None:
+    (project / "requirements.txt").write_text("./no_such_package\n")
+    assert_one_sentence(run_start(project, "bundle", "--out", "stick"), "could not be collected", "network")
+    assert not (project / "stick" / start.BUNDLE_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"versions": "0"}, "another version of Transfer Studio"),
+        ({"computer": "Python 3.11 on Windows AMD64"}, "is for Python 3.11 on Windows AMD64, but this is"),
+    ],
+)
+def test_a_bundle_for_others_is_refused_in_a_sentence(
+    tmp_path: Path, changes: dict[str, str], words: str
+) -> None:
+    facts = {**start.bundle_facts(), **changes}
+    (tmp_path / start.BUNDLE_FILE).write_text(json.dumps(facts))
+    with pytest.raises(SystemExit, match=words):
+        start.check_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, "", "[1]", "{}"])
+def test_a_bundle_that_is_not_whole_is_refused(project: Path, content: "str | None") -> None:
+    (project / "requirements.txt").write_text("# something else\n")
+    (project / "stick").mkdir()
+    if content is not None:
+        (project / "stick" / start.BUNDLE_FILE).write_text(content)
+    assert_one_sentence(run_start(project, "--from", "stick"), "stick is no complete bundle")
+    assert not pip_was_run(project)
 
 
 def test_interrupted_install_is_quiet_and_leaves_no_stamp(project: Path) -> None:

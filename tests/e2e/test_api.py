@@ -212,7 +212,7 @@ class TestExamples:
     def test_curl(self, program: Program, folder: Path) -> None:
         if not shutil.which("curl"):
             pytest.skip("needs curl")
-        answer = json.loads(self.printed(["sh", "-c", self.text(program, "curl") + " --silent"], folder))
+        answer = json.loads(self.printed(["sh", "-c", self.text(program, "curl.txt") + " --silent"], folder))
         assert answer["best_guess"] == "red"
 
     def test_python(self, program: Program, folder: Path) -> None:

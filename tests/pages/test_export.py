@@ -9,11 +9,11 @@ import pytest
 from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.app import network
 from pages.ui.app.tasks import export_of
 from tests.conftest import TrainOnce
 from tests.core.publisher import publishing
 from tests.pages.conftest import HeldTasks, OpenPage, button, submit, texts
+from transfer_core.classroom.facts import ADDRESS_VARIABLE
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.export.bundle import bundle_path, export_run
@@ -185,14 +185,14 @@ def stage_web_page(run: TrainingRun) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "address", "has_code"),
+    ("url", "in_network", "has_code"),
     [
-        ("http://127.0.0.1:8501/Export", "127.0.0.1", False),
-        ("http://localhost:8501/Export", "127.0.0.1", False),
-        ("http://[::1]:8501/Export", "::1", False),
-        ("http://192.168.1.20:8501/Export", "0.0.0.0", True),
-        ("http://127.0.0.1:8501/Export", "0.0.0.0", True),
-        ("https://school.example/Export", "127.0.0.1", True),
+        ("http://127.0.0.1:8501/Export", "", False),
+        ("http://localhost:8501/Export", "", False),
+        ("http://[::1]:8501/Export", "", False),
+        ("http://192.168.1.20:8501/Export", "http://192.168.1.20:8501", True),
+        ("http://127.0.0.1:8501/Export", "http://192.168.1.20:8501", True),
+        ("https://school.example/Export", "", True),
     ],
 )
 def test_a_qr_code_is_shown_only_where_a_phone_reaches_the_page(
@@ -200,13 +200,12 @@ def test_a_qr_code_is_shown_only_where_a_phone_reaches_the_page(
     run: TrainingRun,
     monkeypatch: pytest.MonkeyPatch,
     url: str,
-    address: str,
+    in_network: str,
     has_code: bool,
 ) -> None:
     stage_web_page(run)
     monkeypatch.setattr(ContextProxy, "url", url)
-    monkeypatch.setattr(network, "_network_host", lambda: "192.168.1.20")
-    monkeypatch.setattr(network, "_server_address", lambda: address)
+    monkeypatch.setenv(ADDRESS_VARIABLE, in_network)
     page = open_page(PAGE, run=run.id)
     codes = [found.proto.body for found in page.get("html") if 'class="share-code"' in found.proto.body]
     assert bool(codes) is has_code

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import pages.ui.app.process
+import pages.ui.server.service
 import transfer_core.work.service
 import transfer_core.work.tasks
 from pages.ui.app.words import expected_sentence, plain
@@ -30,8 +32,9 @@ from transfer_core.training import variants
 from transfer_core.training.advice import recommend
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import RateCurve
+from transfer_core.training.stages import remember_run
 from transfer_core.work.live_run import LiveRun
-from transfer_core.workspace import Workspace
+from transfer_core.workspace import Workspace, new_id
 
 
 def wait_for(run_id: str, *statuses: str) -> None:
@@ -443,8 +446,65 @@ def test_a_second_run_waits_and_shows_its_place(
     submit(dataset)
     second = submit(dataset)
     page = open_page("4_Train", run=second)
-    assert "1 training goes first. Yours starts by itself." in bars(page)
+    (sentence, _of_sidebar) = bars(page)
+    assert re.fullmatch(r"1 training goes first\. Yours starts in about \d+ s\.", sentence)
     assert button(page, "Leave the queue")
+
+
+def test_waiting_run_says_when_it_starts(
+    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns, page_workspace: Workspace
+) -> None:
+    remember_run(page_workspace.cache_dir, TrainingConfig().backbone, 100.0, 20_000.0)
+    submit(dataset)
+    submit(dataset)
+    third = submit(dataset)
+    assert staged_runs.reached_half_way.wait(30)
+    page = open_page("4_Train", run=third)
+    (sentence,) = [bar for bar in bars(page) if "go first" in bar]
+    assert re.match(r"2 trainings go first\. Yours starts in about \d+", sentence)
+
+
+def test_run_that_waits_for_others_is_in_the_sidebar_of_every_page(
+    open_page: OpenPage, dataset: ImageDataset, staged_runs: StagedRuns, page_workspace: Workspace
+) -> None:
+    other = page_workspace.person(new_id())
+    shutil.copytree(dataset.folder, other.dataset_dir(dataset.id))
+    others = pages.ui.server.service.service().trainings(other)
+    others.submit(ImageDataset.load(other, dataset.id), TrainingConfig())
+    assert staged_runs.reached_half_way.wait(30)
+    submit(dataset)
+    page = open_page("2_Images", images=dataset.id)
+    (sentence,) = [found.proto.text for found in page.sidebar.get("progress")]
+    assert sentence.startswith(f"{dataset.name}: 1 training goes first. Yours starts in about")
+
+
+def test_pause_that_others_wait_for_says_that_it_ends(
+    open_page: OpenPage,
+    dataset: ImageDataset,
+    staged_runs: StagedRuns,
+    page_workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    staged_runs.obeys = True
+    run_id = submit(dataset)
+    assert staged_runs.reached_half_way.wait(30)
+    page = open_page("4_Train", run=run_id)
+    assert button(page, "Pause").help == ""
+    other = page_workspace.person(new_id())
+    shutil.copytree(dataset.folder, other.dataset_dir(dataset.id))
+    others = pages.ui.server.service.service().trainings(other)
+    others.submit(ImageDataset.load(other, dataset.id), TrainingConfig())
+    page.run()
+    assert button(page, "Pause").help == "Others wait: a pause ends by itself after some minutes."
+    button(page, "Pause").click().run()
+    wait_for(run_id, "paused")
+    page.run()
+    assert any("Others wait: it goes on in about 3 min." in text for text in bars(page))
+    monkeypatch.setattr("transfer_core.work.live_run.MOST_SECONDS_OF_PAUSE", 0.0)
+    wait_for(run_id, "running")
+    page.run()
+    assert any("Your pause ended because others wait." in text for text in texts(page))
+    assert button(page, "Pause").disabled
 
 
 def test_a_finished_run_shows_its_result(

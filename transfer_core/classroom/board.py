@@ -121,9 +121,10 @@ def _latest_runs(workspace: Workspace) -> tuple[Training | None, Model | None]:
         with suppress(TransferStudioError):
             run = TrainingRun.load(workspace, run_id)
             status = run_status(run)
-            # Of several in the queue, the earliest is trained or is the next.
             if status in ACTIVE:
-                training = Training(run, status, run.snapshot())
+                # Of several, the one that runs, or else the earliest.
+                if training is None or training.status == "queued":
+                    training = Training(run, status, run.snapshot())
             elif run.has_model:
                 return training, _model_of(workspace, run)
     return training, None
@@ -140,8 +141,7 @@ def _model_of(workspace: Workspace, run: TrainingRun) -> Model:
 
 def queued_trainings(queue: WorkQueue) -> Sequence[TrainingTask]:
     """Return the trainings of all people that run or wait, in the order in which they are carried out."""
-    tasks = [task for task in queue.tasks("training") if isinstance(task, TrainingTask) and not task.is_over]
-    return sorted(tasks, key=lambda task: len(queue.ahead_of(task)))
+    return [task for task in queue.in_order("training") if isinstance(task, TrainingTask)]
 
 
 def photo_path(server: Workspace, person_id: str, dataset_id: str, image_id: str) -> Path | None:

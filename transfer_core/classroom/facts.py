@@ -12,11 +12,13 @@ from msgspec import structs
 
 from transfer_core.data.quota import CLASS_FILE, PersonLimits
 from transfer_core.facts_file import FactsFile
+from transfer_core.files import write_secret
 from transfer_core.language import _
 from transfer_core.locks import changing
 from transfer_core.schema import Count, Positive, Text
 from transfer_core.workspace import Workspace
 
+TEACHER_LINK_FILE = "teacher-link.txt"
 CLASS_VARIABLE = "TRANSFER_STUDIO_CLASS"
 ADDRESS_VARIABLE = "TRANSFER_STUDIO_ADDRESS"
 # Without letters and digits that are easily confused on a projector.
@@ -45,6 +47,16 @@ class ClassFacts(msgspec.Struct, frozen=True):
     days_kept: Count = 0
     limits: PersonLimits = PersonLimits()
 
+    @property
+    def join_path(self) -> str:
+        """Where pupils join, with the code filled in: for a QR code."""
+        return f"/join?code={self.code}"
+
+    @property
+    def teacher_path(self) -> str:
+        """The secret path that makes a browser the teacher's."""
+        return f"/teacher/{self.teacher_key}"
+
 
 _FACTS = FactsFile(
     CLASS_FILE,
@@ -58,7 +70,7 @@ def is_class_mode() -> bool:
     return os.environ.get(CLASS_VARIABLE, "") == "1"
 
 
-def network_address() -> str:
+def address_in_network() -> str:
     """Return the address of this server for other devices, such as `http://192.168.1.5:8501`.
 
     Empty unless `start.py` said it. A link or QR code needs it where a browser of this computer says localhost.
@@ -104,6 +116,34 @@ class Classroom:
             self._write(changed)
         return changed
 
+    def change_code(self) -> ClassFacts:
+        """Give the class another code. Who has joined remains in it.
+
+        Raises:
+            WorkspaceError: If its file is damaged or cannot be written.
+        """
+        return self.change(code=_new_code())
+
+    def begin_again(self) -> ClassFacts:
+        """Give the class another code and other secrets, so that no cookie and no link of before counts any more.
+
+        The teacher's link in the file beside it changes too. Settings are kept.
+
+        Raises:
+            WorkspaceError: If a file is damaged or cannot be written.
+        """
+        old, new = self.facts(), _new_facts()
+        link = self._folder / TEACHER_LINK_FILE
+        if link.is_file():
+            write_secret(link, link.read_bytes().replace(old.teacher_key.encode(), new.teacher_key.encode()))
+        return self.change(
+            code=new.code,
+            secret=new.secret,
+            teacher_key=new.teacher_key,
+            created_at=new.created_at,
+            is_open=True,
+        )
+
     @property
     def _path(self) -> Path:
         return self._folder / _FACTS.name
@@ -115,5 +155,8 @@ class Classroom:
 
 
 def _new_facts() -> ClassFacts:
-    code = "".join(secrets.choice(_LETTERS) for _place in range(_CODE_LENGTH))
-    return ClassFacts(code, secrets.token_urlsafe(32), secrets.token_urlsafe(24), time.time())
+    return ClassFacts(_new_code(), secrets.token_urlsafe(32), secrets.token_urlsafe(24), time.time())
+
+
+def _new_code() -> str:
+    return "".join(secrets.choice(_LETTERS) for _place in range(_CODE_LENGTH))

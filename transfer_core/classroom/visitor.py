@@ -42,6 +42,20 @@ class Visitor:
         """Whether nobody else on this server is above them."""
         return self.role != "pupil"
 
+    @property
+    def owner(self) -> str:
+        """A name for what is theirs that no other visitor has; empty without a class."""
+        return {"home": "", "teacher": _TEACHER}.get(self.role, self.person_id)
+
+    @property
+    def is_shut_out(self) -> bool:
+        """Whether they have to wait until the teacher opens the class.
+
+        Raises:
+            WorkspaceError: If the file of the class is damaged.
+        """
+        return self.role == "pupil" and not Classroom(self.workspace.server).facts().is_open
+
 
 def sign(facts: ClassFacts, purpose: Purpose, value: str) -> str:
     """Return a text for a cookie or a link that nobody else can make.

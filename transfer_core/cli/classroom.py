@@ -14,14 +14,13 @@ import click
 import segno
 
 from transfer_core.classroom.certificate import certificate_for
-from transfer_core.classroom.facts import ClassFacts, Classroom
+from transfer_core.classroom.facts import TEACHER_LINK_FILE, Classroom
 from transfer_core.cli.output import escaped
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import write_secret
 from transfer_core.language import _
 from transfer_core.workspace import Workspace, default_workspace_root
 
-TEACHER_LINK_FILE = "teacher-link.txt"
 _SECONDS_FOR_A_START = 120
 _SECONDS_BETWEEN_TRIES = 0.2
 # Bright white on black: a QR code with its colours the other way round is read by few phones.
@@ -48,15 +47,16 @@ def certificate(hosts: tuple[str, ...]) -> None:
 def card(addresses: tuple[str, ...], open_browser: bool) -> None:
     """Print address and code of the class once its server answers, and write the teacher's link."""
     workspace = Workspace(default_workspace_root())
+    address = urlsplit(addresses[0])
+    # At its start the server may forget the class of before, which changes code and link.
+    _wait_for_server(address.hostname or "localhost", address.port or 80)
     facts = Classroom(workspace).facts()
     # A browser lets pages of its own computer use the camera without https too.
-    address = urlsplit(addresses[0])
-    here = teacher_link(facts, address._replace(netloc=f"localhost:{address.port}").geturl())
-    elsewhere = teacher_link(facts, addresses[0])
+    here = address._replace(netloc=f"localhost:{address.port}", path=facts.teacher_path).geturl()
+    elsewhere = addresses[0] + facts.teacher_path
     file = workspace.root / TEACHER_LINK_FILE
     write_secret(file, "\n".join(dict.fromkeys([here, elsewhere, ""])).encode())
-    _wait_for_server(address.hostname or "localhost", address.port or 80)
-    _print_qr_code(addresses[0])
+    _print_qr_code(addresses[0] + facts.join_path)
     lines = [
         _("Address     {address}").format(address=addresses[0]),
         _("Class code  {code}").format(code=facts.code),
@@ -70,16 +70,6 @@ def card(addresses: tuple[str, ...], open_browser: bool) -> None:
     click.echo("\n".join(map(escaped, lines)))
     if open_browser:
         webbrowser.open(here)
-
-
-def teacher_link(facts: ClassFacts, address: str) -> str:
-    """Return the link that makes a browser the teacher's.
-
-    Args:
-        facts: The class.
-        address: Of the server, such as `http://192.168.1.5:8501`.
-    """
-    return f"{address}/teacher/{facts.teacher_key}"
 
 
 def _wait_for_server(host: str, port: int) -> None:

@@ -46,15 +46,21 @@ from transfer_core.workspace import Workspace, new_id
 _SMALL_SIDE = 64
 
 
-def create_dataset(workspace: Workspace, name: str, sample: str | None = None) -> ImageDataset:
+def create_dataset(
+    workspace: Workspace, name: str, sample: str | None = None, dataset_id: str | None = None
+) -> ImageDataset:
     """Return a dataset without images; nothing is on disk until images are added.
 
     Args:
         workspace: Where it will be stored.
         name: Shown to people.
         sample: Name of the built-in sample it will hold, if any.
+        dataset_id: Its id if it was given before; no dataset may have it. By default a new one.
+
+    Raises:
+        NotFoundError: If the id is not one this app gives.
     """
-    dataset_id, title = new_id(), clean_name(name)[:MAX_NAME_LENGTH] or _("My photos")
+    dataset_id, title = dataset_id or new_id(), clean_name(name)[:MAX_NAME_LENGTH] or _("My photos")
     folder = workspace.dataset_dir(dataset_id)
     return ImageDataset(title, (), (), (), sample=sample, id=dataset_id, folder=folder)
 

@@ -75,6 +75,7 @@ class ProcessExecutor:
         self._runs_in_one_process = runs_in_one_process
         self._num_runs = 0
         self._process: subprocess.Popen[str] | None = None
+        self._next: subprocess.Popen[str] | None = None
         self._starting = threading.Lock()
         self._is_warm = False
 
@@ -115,7 +116,7 @@ class ProcessExecutor:
                 self._ready_process()
 
     def warm_up(self) -> None:
-        """Start a worker, and from now on the next one as soon as one has ended, so that no run waits for TensorFlow.
+        """Start a worker, and from now on the next one during the last run of one: no run waits for TensorFlow.
 
         Where no process can be started, the next run reports it.
         """
@@ -133,11 +134,17 @@ class ProcessExecutor:
         self._is_warm = False
         if self._process:
             self._end()
+        self._process, self._next = self._next, None
+        if self._process:
+            self._end()
 
     def _carry_out(self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> bool:
         """Let the worker carry out a run. Returns False if it died before the end."""
         process = self._ready_process()
         self._num_runs += 1
+        if self._is_warm and self._num_runs >= self._runs_in_one_process:
+            with suppress(OSError):
+                self._next = self._next or self._new_process()
         try:
             _send(process, {"workspace": str(workspace.root.resolve()), "run_id": run.id})
             return _converse(process, emit, should_stop)
@@ -146,14 +153,17 @@ class ProcessExecutor:
 
     def _ready_process(self) -> subprocess.Popen[str]:
         with self._starting:
-            if self._process and self._process.poll() is not None:
-                self._end()
-            if self._process is None:
+            while self._process is None or self._process.poll() is not None:
+                if self._process:
+                    self._end()
                 self._num_runs = 0
-                self._process = subprocess.Popen(
-                    self._command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
-                )
+                self._process, self._next = self._next or self._new_process(), None
             return self._process
+
+    def _new_process(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self._command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+        )
 
     def _kill(self) -> None:
         """Kill the worker in the middle of its work, if there is one."""

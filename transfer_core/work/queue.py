@@ -56,6 +56,10 @@ class _Lane:
         insort(self.waiting, task, key=lambda waiting: (waiting.priority, waiting.turn))
 
 
+def _place_of(task: Task[Any]) -> tuple[str, TaskKind, Hashable]:
+    return task.owner, task.kind, task.key
+
+
 class WorkQueue:
     """Runs cancellable tasks and remembers how they ended.
 
@@ -81,7 +85,8 @@ class WorkQueue:
         self._lock = threading.Lock()
         self._arrivals = itertools.count(1)
         self._models, self._light = _Lane(1), _Lane(_NUM_LIGHT_AT_ONCE)
-        self._tasks: dict[tuple[TaskKind, Hashable], Task[Any]] = {}
+        # People may hold copies of the same photos and models, so that ids alone do not say whose work it is.
+        self._tasks: dict[tuple[str, TaskKind, Hashable], Task[Any]] = {}
         self._num_in_foreground = 0
 
     def start(self, task: Task[Result]) -> Task[Result]:
@@ -90,12 +95,12 @@ class WorkQueue:
         A task that no thread can be started for is over at once, with an `error`.
 
         Args:
-            task: A new task. It takes the place of one with the same kind and key that is over.
+            task: A new task. It takes the place of one with the same owner, kind and key that is over.
 
         Returns:
             The task that does the work: this one, or the one that was there.
         """
-        place = task.kind, task.key
+        place = _place_of(task)
         with self._lock:
             known = self._tasks.get(place)
             if known and not known.is_over:
@@ -113,22 +118,27 @@ class WorkQueue:
 
     def get_or_start(self, task: Task[Result]) -> Task[Result]:
         """Return the latest task for the same work, even if it is over; queue this one if there was none."""
-        return self.find(task.kind, task.key) or self.start(task)
+        return self.find(task.kind, task.key, task.owner) or self.start(task)
 
-    def find(self, kind: TaskKind, key: Hashable) -> Task[Any] | None:
-        """Return the latest task for some work, waiting, running or over; None if there was none lately."""
-        return self._tasks.get((kind, key))
+    def find(self, kind: TaskKind, key: Hashable, owner: str = "") -> Task[Any] | None:
+        """Return the latest task of an owner for some work, waiting, running or over; None if there was none lately."""
+        return self._tasks.get((owner, kind, key))
 
     def tasks(self, kind: TaskKind) -> list[Task[Any]]:
         """Return the tasks of a kind that wait, run or ended lately, the earliest first."""
         with self._lock:
             return [task for task in self._tasks.values() if task.kind == kind]
 
+    def tasks_of(self, owner: str) -> list[Task[Any]]:
+        """Return all tasks of a pupil that wait or run."""
+        with self._lock:
+            return [task for task in self._tasks.values() if task.owner == owner and not task.is_over]
+
     def forget(self, task: Task[Any]) -> None:
         """Drop a task that is over, with its result. Any other task is left alone."""
         with self._lock:
-            if task.is_over and self._tasks.get((task.kind, task.key)) is task:
-                self._tasks.pop((task.kind, task.key))
+            if task.is_over and self._tasks.get(_place_of(task)) is task:
+                self._tasks.pop(_place_of(task))
 
     def forget_results(self, owner: str) -> None:
         """Drop the tasks of a person that are over, with their results."""

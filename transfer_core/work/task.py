@@ -40,6 +40,9 @@ TaskKind = Literal[
     "look-ahead",
     "storage",
     "deletion",
+    "handing out",
+    "collecting",
+    "removing",
 ]
 TaskState = Literal["waiting", "running", "over"]
 

@@ -232,13 +232,16 @@ def new_photos_scoring_task(workspace: Workspace, run_id: str, version: Hashable
     return Task("scoring", (run_id, "new", version), work, is_light=True, owner=workspace.owner)
 
 
-def answers_task(key: Hashable, predictor: Predictor, photos: OpenPhotos) -> Task[list[Answer]]:
+def answers_task(
+    key: Hashable, predictor: Predictor, photos: OpenPhotos, owner: str = ""
+) -> Task[list[Answer]]:
     """Score files that a person brought to test a run.
 
     Args:
         key: Of the photos and of the version of the model.
         predictor: The model.
         photos: Opens the files; they are closed when all are scored.
+        owner: Id of the pupil whose photos and model these are; empty for the server's own.
     """
 
     def work(task: Task[list[Answer]]) -> list[Answer]:
@@ -250,11 +253,14 @@ def answers_task(key: Hashable, predictor: Predictor, photos: OpenPhotos) -> Tas
         with photos() as files:
             return answer_files(predictor, files, report)
 
-    return Task("answers", key, work, is_light=True)
+    return Task("answers", key, work, is_light=True, owner=owner)
 
 
 def class_averages_task(
-    key: Hashable, build_grad_cam: Callable[[], GradCam], paths: Mapping[str, Sequence[Path]]
+    key: Hashable,
+    build_grad_cam: Callable[[], GradCam],
+    paths: Mapping[str, Sequence[Path]],
+    owner: str = "",
 ) -> Task[list[ClassAverage]]:
     """Average the heat of each class over photos of it.
 
@@ -262,6 +268,7 @@ def class_averages_task(
         key: Of the photos and of the version of the model.
         build_grad_cam: Returns that of the model, which may have to be loaded first.
         paths: Photos by class; at least one photo a class.
+        owner: Id of the pupil whose photos and model these are; empty for the server's own.
     """
 
     def work(task: Task[list[ClassAverage]]) -> list[ClassAverage]:
@@ -272,7 +279,7 @@ def class_averages_task(
             averages.append(grad_cam.average(files, class_name))
         return averages
 
-    return Task("average heat", key, work, is_light=True)
+    return Task("average heat", key, work, is_light=True, owner=owner)
 
 
 def save_project_task(workspace: Workspace, plan: ProjectPlan, path: Path) -> Task[Path]:
@@ -341,13 +348,16 @@ def video_task(
     return Task("video", dataset.id, work, is_light=True, owner=workspace.owner)
 
 
-def proposals_task(dataset: ImageDataset, run_id: str, load_predictor: Callable[[], Predictor]) -> Task[str]:
+def proposals_task(
+    dataset: ImageDataset, run_id: str, load_predictor: Callable[[], Predictor], owner: str = ""
+) -> Task[str]:
     """Sort the photos that wait beside a dataset by the classes that a model predicts. The result is its id.
 
     Args:
         dataset: The dataset that they wait beside.
         run_id: Of the model.
         load_predictor: Returns the model, which may have to be loaded first.
+        owner: Id of the pupil whose photos and model these are; empty for the server's own.
     """
 
     def work(task: Task[str]) -> str:
@@ -357,7 +367,7 @@ def proposals_task(dataset: ImageDataset, run_id: str, load_predictor: Callable[
         propose_classes(dataset, run_id, load_predictor(), report)
         return run_id
 
-    return Task("piles", dataset.id, work, is_light=True)
+    return Task("piles", dataset.id, work, is_light=True, owner=owner)
 
 
 def piles_task(

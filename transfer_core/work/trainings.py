@@ -353,7 +353,7 @@ class Trainings:
         return task
 
     def _find(self, run_id: str) -> TrainingTask | None:
-        task = self._queue.find("training", run_id)
+        task = self._queue.find("training", run_id, self.workspace.owner)
         if isinstance(task, TrainingTask) and task.workspace == self.workspace and not task.is_over:
             return task
         return None

@@ -24,7 +24,8 @@ from transfer_core.work.execute import ended_by, execute_run_safely
 from transfer_core.workspace import Workspace
 
 _POLL_SECONDS = 0.1
-_NICENESS = 10
+# A third of the weight of the app: pages go first, and the training never stands still.
+_NICENESS = 5
 # Of 1000, at which it would be killed even with memory left for it.
 _OOM_SCORE = 500
 

@@ -15,6 +15,23 @@ if TYPE_CHECKING:
 
 
 @dataclass
+class PhoneCode:
+    """A code with which a phone adds photos.
+
+    Args:
+        dataset_id: The photos; the first one may create them.
+        token: Part of its address.
+        made_at: Seconds since 1970.
+        used_at: When it was last opened here or photos of it arrived, in the same seconds.
+    """
+
+    dataset_id: str
+    token: str
+    made_at: float
+    used_at: float
+
+
+@dataclass
 class Upload:
     """A folder that is being uploaded from the browser or read from the server's disk.
 

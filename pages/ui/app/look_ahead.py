@@ -9,6 +9,7 @@ import streamlit as st
 from pages.ui.app.process import work_queue, workspace
 from pages.ui.app.session import Session
 from transfer_core.backbones.registry import DEFAULT_BACKBONE
+from transfer_core.classroom.facts import is_class_mode
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
@@ -27,7 +28,8 @@ def look_ahead(session: Session) -> None:
 
 
 def _look_ahead(session: Session) -> None:
-    dataset = session.dataset if has_look_ahead() else None
+    # Thirty people share the processor of a class, and its trainings run in another process.
+    dataset = session.dataset if has_look_ahead() and not is_class_mode() else None
     key = None
     if dataset and dataset.images and not session.is_from_scratch:
         names = backbones_to_read_with(workspace(), dataset, session.backbone_name or DEFAULT_BACKBONE)
@@ -65,7 +67,7 @@ def _show_count(session: Session) -> None:
 
 
 def _task_of(session: Session) -> Task[int] | None:
-    return work_queue().find("look-ahead", session.looked_ahead)
+    return work_queue().find("look-ahead", session.looked_ahead, workspace().owner)
 
 
 def _is_behind(task: Task[int], dataset: ImageDataset) -> bool:

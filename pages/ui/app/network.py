@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import html
 import ipaddress
-import socket
 from urllib.parse import urljoin, urlsplit
 
 import segno
 import streamlit as st
 
+from transfer_core.classroom.facts import address_in_network
 from transfer_core.language import _
 
 
@@ -23,10 +23,8 @@ def network_address(path: str) -> str:
     address = urlsplit(here_address(path))
     if address.hostname and not _is_loopback(address.hostname):
         return address.geturl()
-    if not address.hostname or _is_loopback(_server_address()):
-        return ""
-    host = _network_host()
-    return address._replace(netloc=f"{host}:{address.port}").geturl() if host else ""
+    in_network = address_in_network()
+    return urljoin(in_network, path) if in_network else ""
 
 
 def code_image(address: str) -> str:
@@ -37,8 +35,21 @@ def code_image(address: str) -> str:
     return f'<img src="{html.escape(source)}" alt="{alt}">'
 
 
-def _server_address() -> str:
-    return str(st.get_option("server.address") or "")
+def show_code(address: str, words: str) -> None:
+    """Draw the QR code of an address, with sentences below."""
+    st.html(
+        f'<figure class="share-code">{code_image(address)}<figcaption>{html.escape(words)}</figcaption></figure>'
+    )
+
+
+def say_how_phones_reach_it() -> None:
+    """Say how to start the server so that other devices reach it."""
+    st.caption(
+        _(
+            "Phones cannot reach this server yet. To let them, start it with `python3 start.py --address 0.0.0.0`."
+        ),
+        help=_("Everyone in your network can then open it too."),
+    )
 
 
 def _is_loopback(host: str) -> bool:
@@ -46,14 +57,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _network_host() -> str:
-    """Return the address that this computer has in its network; empty without a network."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # Sends nothing: for a datagram the system only chooses the way out. The address is reserved (RFC 5737).
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return ""
-        return str(probe.getsockname()[0])

@@ -22,7 +22,6 @@ from pages.ui.app.sidebar import show_sidebar, show_step_strip
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.task_progress import UnfinishedTaskError
 from pages.ui.app.words import plain
-from pages.ui.server.gate import is_shut_out
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 
@@ -74,7 +73,7 @@ def run_page(
 def _may_look() -> bool:
     """Return whether the person may see pages; draw why not if a class has closed or lost them meanwhile."""
     try:
-        if is_shut_out(visitor()):
+        if visitor().is_shut_out:
             st.info(_("The class is closed. Your teacher can open it again."), icon=":material/nights_stay:")
             return False
     except TransferStudioError as error:

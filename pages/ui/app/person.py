@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from urllib.parse import urljoin
 
-import segno
 import streamlit as st
 
+from pages.ui.app.network import code_image, network_address
 from pages.ui.app.process import visitor
 from pages.ui.app.words import plain
 from pages.ui.server.join import DEVICE_SECONDS, device_path
@@ -40,10 +39,10 @@ def show_person() -> None:
 
 def _show_device_code(person_id: str) -> None:
     facts = Classroom(service().workspace).facts()
-    address = urljoin(st.context.url or "", device_path(facts, person_id))
+    address = network_address(device_path(facts, person_id))
+    if not address:
+        st.info(_("Other devices cannot reach this server."), icon=":material/info:")
+        return
     st.markdown(_("Scan this code with your other device. It opens your place there."))
-    # Streamlit takes an SVG element out of HTML; an image of one is shown.
-    source = segno.make(address, micro=False).svg_data_uri(scale=6, border=3, light="#fff")
-    alt = escape(_("QR code for another device of yours"))
-    st.html(f'<figure class="share-code"><img src="{escape(source)}" alt="{alt}"></figure>')
+    st.html(f'<figure class="share-code">{code_image(address)}</figure>')
     st.caption(_("Keep it to yourself. It works for {count} minutes.").format(count=DEVICE_SECONDS // 60))

@@ -134,10 +134,15 @@ def stored_evaluation(run_id: str) -> Evaluation | None:
     return RunFolder(workspace().run_dir(run_id)).evaluation()
 
 
-@st.cache_data(show_spinner=False, max_entries=20)
 def recommendation(dataset_id: str, version: int, backbone_name: str) -> Recommendation:
     """Return the recommended choices, computed once for each version of a dataset."""
-    return recommend(ImageDataset.load(workspace(), dataset_id), get_backbone(backbone_name, workspace()))
+    return _recommendation(workspace(), dataset_id, version, backbone_name)
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _recommendation(place: Workspace, dataset_id: str, version: int, backbone_name: str) -> Recommendation:
+    # Two people may hold copies of the same photos, and each changes their own.
+    return recommend(ImageDataset.load(place, dataset_id), get_backbone(backbone_name, place))
 
 
 @st.cache_data(show_spinner=False)

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui.app.arrivals import Accepted, AskedLayout, CardMessages, LiveAnswer, Recording, Upload
+from pages.ui.app.arrivals import (
+    Accepted,
+    AskedLayout,
+    CardMessages,
+    LiveAnswer,
+    PhoneCode,
+    Recording,
+    Upload,
+)
 from pages.ui.app.process import trainings, visitor, workspace
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
@@ -94,6 +102,7 @@ class Session:
         num_forms: How often choices were replaced from outside the form; a new number gives fresh fields.
         question: The button that asks before it deletes for good, or None.
         deleted_dataset_id: The photo set that was deleted last, for Undo.
+        phone: The code for the person's phone, or None.
         new_key: A run and the key for other programs that was just made for it; None once it was copied.
         person_id: The pupil whose choices these are; empty without a class.
         class_part: The part of the Class page that is open.
@@ -154,6 +163,7 @@ class Session:
     num_forms: int = 0
     question: str | None = None
     deleted_dataset_id: str | None = None
+    phone: PhoneCode | None = None
     new_key: tuple[str, str] | None = None
     person_id: str = ""
     class_part: str = "pupils"
@@ -170,6 +180,11 @@ class Session:
     def is_bringing_photos(self) -> bool:
         """Whether a folder is on its way."""
         return any(upload and not upload.is_complete for upload in (self.upload, self.server_upload))
+
+    @property
+    def new_dataset_id(self) -> str | None:
+        """Id that a new dataset gets, so that it is the one that the person's phone adds to; None for any."""
+        return self.phone.dataset_id if self.phone and self.dataset_id is None else None
 
     @property
     def freeze_plan(self) -> FreezePlan | None:
@@ -281,6 +296,9 @@ class Session:
         self.dataset_id = dataset_id
         self.run_id = self.picked_run_id = None
         self.card_messages = None
+        if dataset_id is None:
+            # The code leads to the earlier photos.
+            self.phone = None
 
     def paste(self, photo_id: str, name: str, content: bytes) -> None:
         """Keep a photo from the clipboard or the camera, unless there are too many."""
@@ -402,7 +420,7 @@ def _forget_deleted(session: Session) -> None:
         if session.dataset_id:
             ImageDataset.load(workspace(), session.dataset_id)
     except TransferStudioError:
-        session.dataset_id = None
+        session.dataset_id = session.phone = None
     try:
         if session.run_id:
             TrainingRun.load(workspace(), session.run_id)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pages.ui.app.process import model_version, work_queue, workspace
 from pages.ui.server.service import service
@@ -24,7 +25,7 @@ from transfer_core.projects.plan import ProjectPlan
 from transfer_core.runs.run_learning_curve import MeasuredCurve
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.rate_finder import RateCurve
-from transfer_core.work.task import Task
+from transfer_core.work.task import Task, TaskKind
 from transfer_core.work.tasks import (
     AddedPhotos,
     audition_task,
@@ -46,6 +47,11 @@ if TYPE_CHECKING:
     from transfer_core.inference.predictor import Predictor
 
 
+def _own(kind: TaskKind, key: Hashable) -> Task[Any] | None:
+    """Return the latest task of the person who looks for some work; None if there was none lately."""
+    return work_queue().find(kind, key, workspace().owner)
+
+
 def start_download(backbone: Backbone) -> None:
     """Download the weights of a backbone."""
     if isinstance(weights := backbone.weights, ZooWeights):
@@ -54,13 +60,14 @@ def start_download(backbone: Backbone) -> None:
 
 def audition_of(dataset: ImageDataset) -> Task[list[AuditionScore]] | None:
     """Return the latest audition of this version of a dataset."""
-    return work_queue().find("audition", (dataset.id, dataset.version))
+    return _own("audition", (dataset.id, dataset.version))
 
 
 def start_audition(dataset: ImageDataset, backbones: list[Backbone]) -> None:
     """Compare backbones on a dataset. An audition of an earlier version of it is stopped."""
     for task in work_queue().tasks("audition"):
-        if task.subject == dataset.id and task.key != (dataset.id, dataset.version):
+        is_own = task.owner == workspace().owner and task.subject == dataset.id
+        if is_own and task.key != (dataset.id, dataset.version):
             task.request_stop()
     work_queue().start(audition_task(workspace(), dataset, backbones))
 
@@ -74,7 +81,7 @@ def forget_audition(dataset: ImageDataset) -> None:
 
 def rate_search_of(dataset: ImageDataset, config: TrainingConfig) -> Task[RateCurve] | None:
     """Return the search with these images and choices, or one under way with other choices of them."""
-    task = work_queue().find("rate search", dataset.id)
+    task = _own("rate search", dataset.id)
     return task if task and (task.subject == _searched(dataset, config) or not task.is_over) else None
 
 
@@ -101,7 +108,7 @@ def own_sources() -> list[Backbone]:
 
 def export_of(run: TrainingRun, format_name: str) -> Task[ExportBundle] | None:
     """Return the latest export of a run in a format."""
-    return work_queue().find("export", (run.id, format_name))
+    return _own("export", (run.id, format_name))
 
 
 def start_export(run: TrainingRun, format_name: str) -> None:
@@ -111,7 +118,7 @@ def start_export(run: TrainingRun, format_name: str) -> None:
 
 def label_check_of(dataset: ImageDataset, backbone_name: str) -> Task[tuple[Suspicion, ...]] | None:
     """Return the latest label check of this version of a dataset."""
-    return work_queue().find("label check", (dataset.id, dataset.version, backbone_name))
+    return _own("label check", (dataset.id, dataset.version, backbone_name))
 
 
 def start_label_check(dataset: ImageDataset, backbone_name: str) -> None:
@@ -132,7 +139,7 @@ def learning_curve_of(run_id: str, version: int) -> Task[MeasuredCurve] | None:
         run_id: The run.
         version: Of its photos.
     """
-    return work_queue().find("learning curve", (run_id, (model_version(run_id), version)))
+    return _own("learning curve", (run_id, (model_version(run_id), version)))
 
 
 def start_learning_curve(run_id: str, version: int) -> None:
@@ -160,7 +167,7 @@ def new_photos_scoring(run_id: str, dataset_id: str, version: int, images_versio
 
 def saving_of(plan: ProjectPlan) -> Task[Path] | None:
     """Return the latest saving of a project as it would be now, or one of its images under way."""
-    task = work_queue().find("project saving", plan.dataset.id)
+    task = _own("project saving", plan.dataset.id)
     return task if task and (task.subject == plan or not task.is_over) else None
 
 
@@ -176,7 +183,7 @@ def start_saving(plan: ProjectPlan) -> None:
 
 def opening_of(file_id: str) -> Task[OpenedProject] | None:
     """Return the opening of a file that a person brought."""
-    return work_queue().find("project opening", file_id)
+    return _own("project opening", file_id)
 
 
 def start_opening(file_id: str, content: BinaryIO) -> None:
@@ -191,7 +198,7 @@ def start_opening(file_id: str, content: BinaryIO) -> None:
 
 def video_of(dataset_id: str) -> Task[AddedPhotos] | None:
     """Return the latest video whose frames were or will be added to a dataset."""
-    return work_queue().find("video", dataset_id)
+    return _own("video", dataset_id)
 
 
 def start_model_loading(run_id: str) -> Task[Predictor]:
@@ -199,7 +206,13 @@ def start_model_loading(run_id: str) -> Task[Predictor]:
     version = model_version(run_id)
     load = partial(service().predictor, workspace(), run_id)
     return work_queue().get_or_start(
-        Task("model loading", (run_id, version), lambda _task: load(), is_light=True)
+        Task(
+            "model loading",
+            (run_id, version),
+            lambda _task: load(),
+            is_light=True,
+            owner=workspace().owner,
+        )
     )
 
 
@@ -218,7 +231,7 @@ def start_video(dataset: ImageDataset, file: BinaryIO, name: str, class_name: st
 
 def piles_of(dataset: ImageDataset) -> Task[str] | None:
     """Return the latest sorting of the photos that wait beside a dataset."""
-    return work_queue().find("piles", dataset.id)
+    return _own("piles", dataset.id)
 
 
 def start_piles(dataset: ImageDataset, run: TrainingRun | None = None, num_piles: int | None = None) -> None:
@@ -230,6 +243,7 @@ def start_piles(dataset: ImageDataset, run: TrainingRun | None = None, num_piles
         num_piles: By looks; chosen by the photos if not given.
     """
     if run:
-        work_queue().start(proposals_task(dataset, run.id, partial(service().predictor, workspace(), run.id)))
+        load = partial(service().predictor, workspace(), run.id)
+        work_queue().start(proposals_task(dataset, run.id, load, workspace().owner))
     else:
         work_queue().start(piles_task(workspace(), dataset, DEFAULT_BACKBONE, num_piles))

@@ -13,18 +13,22 @@ from pages.ui.app.session import Session
 from pages.ui.classroom.teacher import for_teacher
 from pages.ui.server.class_routes import attendance
 from pages.ui.server.service import service
-from transfer_core.classroom.facts import Classroom
+from transfer_core.classroom.facts import ClassFacts, Classroom
 from transfer_core.classroom.people import people
 from transfer_core.language import _, plural
-
-JOIN_PATH = "/join"
 
 
 def show_code_strip(session: Session) -> None:
     """Draw code, address and QR code in one line, with the buttons that enlarge them and close the class."""
     facts = Classroom(service().workspace).facts()
-    with st.container(horizontal=True, vertical_alignment="center", border=True, key="class-strip"):
-        st.html(_code_html(facts.code), width="content")
+    with st.container(
+        horizontal=True,
+        horizontal_alignment="distribute",
+        vertical_alignment="center",
+        border=True,
+        key="class-strip",
+    ):
+        st.html(code_html(facts), width="content")
         with st.container(horizontal=True, width="content", key="class-strip-buttons"):
             st.button(
                 _("Show large"),
@@ -43,7 +47,7 @@ def show_code_strip(session: Session) -> None:
             )
     if not facts.is_open:
         st.warning(_("The class is closed. Open it to let pupils in."), icon=":material/lock:")
-    if not network_address(JOIN_PATH):
+    if not network_address(facts.join_path):
         st.warning(
             _("Other devices cannot reach this server. Start it with `python3 start.py --class`."),
             icon=":material/wifi_off:",
@@ -54,20 +58,17 @@ def show_large_code(session: Session) -> None:
     """Fill the screen with code, address and QR code."""
     facts = Classroom(service().workspace).facts()
     with st.container(key="projector"):
-        st.button(
-            _("Close"),
-            icon=":material/close:",
-            key="close-projector",
-            on_click=close_projector,
-            args=(session,),
-        )
-        st.html(f'<div class="class-large">{_code_html(facts.code)}</div>')
+        with st.container(horizontal=True, horizontal_alignment="right", key="projector-buttons"):
+            show_close_button(session)
+        st.html(f'<div class="class-large">{code_html(facts)}</div>')
         st.fragment(guarded(_show_number_here), run_every="2s")()
 
 
-def close_projector(session: Session) -> None:
-    """Go back to the board. To be called by a button before the page is drawn."""
-    session.projected = ""
+def show_close_button(session: Session) -> None:
+    """Draw the button that leads back from the projector's view to the board."""
+    st.button(
+        _("Close"), icon=":material/close:", key="close-projector", on_click=_close_projector, args=(session,)
+    )
 
 
 def here_words() -> str:
@@ -83,11 +84,15 @@ def _show_number_here() -> None:
     st.html(f'<p class="class-here">{escape(here_words())}</p>')
 
 
-def _code_html(code: str) -> str:
-    address = network_address(JOIN_PATH)
+def code_html(facts: ClassFacts) -> str:
+    """Return class code, address and the QR code that fills in both, for a style that sets their size."""
+    address = network_address(facts.join_path)
     picture = code_image(address) if address else ""
-    shown = urlsplit(address).netloc or _("no address")
-    entries = [(_("Class code"), "code", code), (_("Address"), "address", shown)]
+    parts = urlsplit(address)
+    # Browsers take an address without its scheme for http.
+    shown = parts.netloc if parts.scheme == "http" else f"{parts.scheme}://{parts.netloc}"
+    shown = shown if parts.netloc else _("no address")
+    entries = [(_("Class code"), "code", facts.code), (_("Address"), "address", shown)]
     texts = "".join(
         f'<div><dt>{escape(title)}</dt><dd class="{kind}">{escape(text)}</dd></div>'
         for title, kind, text in entries
@@ -97,6 +102,10 @@ def _code_html(code: str) -> str:
 
 def _project_code(session: Session) -> None:
     session.projected = "code"
+
+
+def _close_projector(session: Session) -> None:
+    session.projected = ""
 
 
 def _open_or_close(is_open: bool) -> None:

@@ -13,7 +13,7 @@ const GONE_AFTER = 500; // milliseconds; the page may draw the component again a
 // `settings`: `videoWidth` that is wanted and `longestSide` of a frame in pixels, `quality` of its JPEG (0-1), and
 // `focused`, the selector of the element that gets the focus. `steps` are called in the course of it: `attach` when the
 // component is drawn at a new place, `show` when it is drawn, `takeAnswer` when the server has sent data, `begin` when
-// the camera is on, `end` before it is switched off, `abandon` before that when the component has left the page.
+// the camera is on, `takePhoto` with a photo of a phone's camera app, `end` before it is switched off, `abandon` before that when the component has left the page.
 function createCamera(settings, steps) {
     const canvas = document.createElement("canvas");
     let endWatch = () => {};
@@ -31,6 +31,7 @@ function createCamera(settings, steps) {
             camera.find(".off").hidden = camera.stream !== null;
             camera.find(".on").hidden = camera.stream === null;
             for (const name of ["start", "hint", "stop"]) camera.find(`.${name}`).textContent = words[name];
+            if (HAS_CAMERA_APP_ALONE) camera.find(".start").textContent = words.take;
             camera.find("video").setAttribute("aria-label", words.preview);
             steps.show();
         },
@@ -110,7 +111,7 @@ function createCamera(settings, steps) {
     camera.switchOn = switchOn;
 
     const attach = () => {
-        camera.find(".start").onclick = switchOn;
+        camera.find(".start").onclick = HAS_CAMERA_APP_ALONE ? () => openCameraApp(steps.takePhoto) : switchOn;
         camera.find(".stop").onclick = () => camera.switchOff();
         camera.find("video").srcObject = camera.stream;
         steps.attach?.();

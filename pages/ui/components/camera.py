@@ -18,6 +18,7 @@ def camera_words() -> dict[str, str]:
     return {
         "start": _("Switch the camera on"),
         "stop": _("Switch the camera off"),
+        "take": _("Take a photo"),
         "preview": _("The camera picture"),
         "NotAllowedError": _(
             "The browser does not let this page use the camera. Allow it with the camera sign in the address bar."

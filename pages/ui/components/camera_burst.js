@@ -25,8 +25,12 @@ function createRecorder() {
         find(".name").placeholder = words.example;
         find(".name").maxLength = maxNameLength;
         const button = find(".record");
-        button.textContent = isHeld ? words.recording : words.record;
+        button.textContent = HAS_CAMERA_APP_ALONE ? words.take : isHeld ? words.recording : words.record;
         button.setAttribute("aria-pressed", String(isHeld));
+        if (HAS_CAMERA_APP_ALONE) {
+            find(".on").hidden = false;
+            find(".off").hidden = find(".picture").hidden = find(".stop").hidden = true;
+        }
         find("datalist").replaceChildren(
             ...classNames.map((name) => Object.assign(document.createElement("option"), { value: name })),
         );
@@ -36,17 +40,36 @@ function createRecorder() {
     };
 
     const press = () => {
-        if (recording || !camera.stream) return;
-        if (!className.trim()) {
-            sentence = camera.data.words.nameless;
-            camera.find(".name").focus();
-            return camera.show();
-        }
+        if (recording || !camera.stream || isNameless()) return;
         sentence = "";
         camera.find(".taken").replaceChildren();
         recording = { id: newId(), className, number: 0, numTaken: 0, isWaiting: false, isReleased: false };
         recording.clock = setInterval(tick, MILLISECONDS_A_FRAME);
         tick();
+        camera.show();
+    };
+
+    const isNameless = () => {
+        if (className.trim()) return false;
+        sentence = camera.data.words.nameless;
+        camera.find(".name").focus();
+        camera.show();
+        return true;
+    };
+
+    // A photo of the phone's camera app is a recording of one frame, sent again until it is acknowledged.
+    const takePhoto = async (file) => {
+        const content = await toBase64(file);
+        recording = { id: newId(), className, number: 1, numTaken: 0, isWaiting: true, isReleased: true };
+        const { id, number } = recording;
+        const message = { recording: id, number, class_name: className, content, is_last: true };
+        const sendPhoto = () => {
+            recording.sentAt = Date.now();
+            camera.send("frame", message);
+        };
+        recording.clock = setInterval(() => isOnItsWay(recording) || sendPhoto(), MILLISECONDS_A_FRAME);
+        sendPhoto();
+        showFrame(content);
         camera.show();
     };
 
@@ -106,7 +129,9 @@ function createRecorder() {
             sentence = "";
             camera.show();
         };
-        holdToPress(camera.find(".record"), press, release, () => recording !== null);
+        const button = camera.find(".record");
+        if (HAS_CAMERA_APP_ALONE) button.onclick = () => recording || isNameless() || openCameraApp(takePhoto);
+        else holdToPress(button, press, release, () => recording !== null);
     };
 
     const camera = createCamera(SETTINGS, { attach, show, takeAnswer, end: release, abandon: forget });

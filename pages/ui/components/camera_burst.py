@@ -132,7 +132,7 @@ def _take_frame(session: Session, dataset: ImageDataset | None) -> None:
         return
     recording = session.recording
     if recording is None or recording.id != message["recording"]:
-        dataset = dataset or create_dataset(workspace(), _("My photos"))
+        dataset = dataset or create_dataset(workspace(), _("My photos"), dataset_id=session.new_dataset_id)
         recording = session.recording = Recording(message["recording"], dataset)
         # The camera keeps its place above the photos.
         session.is_adding = True

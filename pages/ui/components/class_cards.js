@@ -112,7 +112,8 @@ function createCards() {
                 <input type="file" multiple hidden accept="image/*,.heic,.heif,.avif">
             </div>
             <div class="strip" role="img"></div>
-            <button type="button" class="record"></button>`;
+            <button type="button" class="record"></button>
+            <button type="button" class="take"></button>`;
         const part = (selector) => card.element.querySelector(selector);
         const field = part(".name");
         field.onfocus = () => field.select();
@@ -125,6 +126,7 @@ function createCards() {
             addPhotos(card, Array.from(chooser.files));
             chooser.value = "";
         };
+        part(".take").onclick = () => openCameraApp((photo) => addPhotos(card, [photo]));
         part(".delete").onclick = () => remove(card);
         holdToPress(part(".record"), () => press(card), release, () => held !== null);
         takeDrops(card.element, (files) => addPhotos(card, files));
@@ -157,6 +159,7 @@ function createCards() {
         if (elements.some((element, place) => list.children[place] !== element) || list.children.length !== elements.length)
             list.replaceChildren(...elements);
         cards.forEach((card) => showCard(card, words));
+        if (HAS_CAMERA_APP_ALONE) find(".off").hidden = true;
         find(".mark").hidden = !held;
         find(".stop").textContent = "×";
         find(".stop").setAttribute("aria-label", words.stop);
@@ -188,6 +191,10 @@ function createCards() {
         record.textContent = isHeld ? words.held : words.record;
         record.setAttribute("aria-label", `${isHeld ? words.held : words.record}: ${card.name}`);
         record.setAttribute("aria-pressed", String(isHeld));
+        const take = part(".take");
+        take.hidden = !HAS_CAMERA_APP_ALONE;
+        take.textContent = words.take;
+        take.setAttribute("aria-label", `${words.take}: ${card.name}`);
     };
 
     // Photos from files

@@ -124,7 +124,9 @@ def _add_photos(session: Session, message: dict[str, Any]) -> None:
         raise IngestError(_("The class needs a name."))
     if recording and not is_browser_id(recording):
         raise InvalidConfigError(_("The browser asked for something unknown. Load the page again."))
-    present = session.dataset or create_dataset(workspace(), _("My photos"))
+    present = session.dataset or create_dataset(
+        workspace(), _("My photos"), dataset_id=session.new_dataset_id
+    )
     files = [_file(file) for file in message["files"]]
     collected = collect_files(present, files, class_name=class_name, burst=recording)
     num_added = len(collected.images) - len(present.images)

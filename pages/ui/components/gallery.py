@@ -80,7 +80,7 @@ def choose_tiles(
 
     Args:
         tiles: Of each image `id`, `source`, `label`, `note` and `alt`.
-        class_names: The classes to choose from.
+        class_names: The classes to choose from; empty where labels cannot be changed.
         key: Unique for each gallery of a page.
         are_out: Whether the images are excluded and can be included.
         can_confirm: Whether their labels can be confirmed.

@@ -10,10 +10,11 @@ import streamlit as st
 from PIL import Image
 
 from pages.ui.app.pictures import data_url
-from pages.ui.app.process import predictor, work_queue, workspace
+from pages.ui.app.process import work_queue, workspace
 from pages.ui.app.task_progress import result_of
 from pages.ui.app.words import short_names
 from pages.ui.components.component import component
+from pages.ui.server.service import service
 from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.images.thumbnails import thumbnail
 from transfer_core.inference.explanation import GradCam, overlay
@@ -21,6 +22,7 @@ from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.types import Array
 from transfer_core.work.task import Task
+from transfer_core.workspace import Workspace
 
 SHOWN_SIDE = 640  # pixels
 
@@ -41,9 +43,15 @@ def choose_class(run: TrainingRun, said: str, key: str) -> str:
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)
-def grad_cam(run_id: str, of_model: tuple[int, ...]) -> GradCam:
-    """Return what explains the model of a run, built once for each version of the model."""
-    return GradCam.of(predictor(run_id), workspace().run_dir(run_id))
+def grad_cam(place: Workspace, run_id: str, of_model: tuple[int, ...]) -> GradCam:
+    """Return what explains the model of a run, built once for each version of the model.
+
+    Args:
+        place: Of the run. The work queue calls this where nobody looks at a page.
+        run_id: The run.
+        of_model: Version of its model.
+    """
+    return GradCam.of(service().predictor(place, run_id), place.run_dir(run_id))
 
 
 def explained_photo(
@@ -56,17 +64,29 @@ def explained_photo(
         UnreadableImageError: If the bytes are no complete image.
     """
     key = (run_id, of_model, class_name, hashlib.sha256(content).digest())
-    work = partial(_explained, run_id=run_id, of_model=of_model, content=content, class_name=class_name)
-    task = work_queue().get_or_start(Task("explanation", key, work, is_light=True))
+    work = partial(
+        _explained,
+        place=workspace(),
+        run_id=run_id,
+        of_model=of_model,
+        content=content,
+        class_name=class_name,
+    )
+    task = work_queue().get_or_start(Task("explanation", key, work, is_light=True, owner=workspace().owner))
     return result_of(task, _("Explaining …"), name="explaining")
 
 
 def _explained(
-    task: Task[dict[str, str]], run_id: str, of_model: tuple[int, ...], content: bytes, class_name: str
+    task: Task[dict[str, str]],
+    place: Workspace,
+    run_id: str,
+    of_model: tuple[int, ...],
+    content: bytes,
+    class_name: str,
 ) -> dict[str, str]:
     """Return the photo and its heat map. Called by the work queue."""
-    explainer = grad_cam(run_id, of_model)
-    photo = predictor(run_id).decode(content)
+    explainer = grad_cam(place, run_id, of_model)
+    photo = service().predictor(place, run_id).decode(content)
     (heat,) = explainer.heat_maps(to_pixels(photo, explainer.image_size)[None], [class_name])
     shown = data_url(thumbnail(photo, SHOWN_SIDE))
     return {

@@ -15,11 +15,16 @@ export default drawOne(createLiveCamera);
 
 function createLiveCamera() {
     let viewing = null; // from switching on to switching off
+    let taken = ""; // the latest photo of the phone's camera app, where the camera itself cannot be used
     let isSwitchedOff = false; // by the person, who then also switches it on again
 
     const show = () => {
         for (const name of ["waiting", "keep"]) camera.find(`.${name}`).textContent = camera.data.words[name];
         camera.find(".keep").hidden = !camera.data.keeps_photos;
+        if (!HAS_CAMERA_APP_ALONE) return;
+        camera.find(".on").hidden = !taken;
+        camera.find("video").poster = taken && `data:image/jpeg;base64,${taken}`;
+        camera.find(".stop").hidden = true;
     };
 
     const attach = async () => {
@@ -27,11 +32,21 @@ function createLiveCamera() {
         camera.find(".stop").addEventListener("click", () => (isSwitchedOff = true));
         if (viewing || !camera.data.has_camera) return;
         if (!(await isCameraThere())) return camera.send("missing", true);
-        if (!isSwitchedOff && (await isCameraAllowed())) camera.switchOn();
+        if (!HAS_CAMERA_APP_ALONE && !isSwitchedOff && (await isCameraAllowed())) camera.switchOn();
+    };
+
+    const takePhoto = async (file) => {
+        taken = await toBase64(file);
+        const now = Date.now();
+        viewing = { id: newId(), number: 1, isWaiting: true, sentAt: now, silentSince: now, answeredAt: [] };
+        camera.find(".answers").replaceChildren();
+        camera.find(".waiting").hidden = false;
+        camera.send("frame", { viewing: viewing.id, number: 1, content: taken });
+        camera.show();
     };
 
     const keepPhoto = () => {
-        const content = camera.takeFrame();
+        const content = taken || camera.takeFrame();
         if (content) camera.send("photo", { id: newId(), content });
     };
 
@@ -85,11 +100,12 @@ function createLiveCamera() {
         camera.find(".spoken").textContent = said;
     };
 
-    const camera = createCamera(SETTINGS, { attach, show, takeAnswer, begin, end });
+    const camera = createCamera(SETTINGS, { attach, show, takeAnswer, begin, takePhoto, end });
     return camera;
 }
 
 async function isCameraThere() {
+    if (HAS_CAMERA_APP_ALONE) return true;
     if (!window.isSecureContext || !navigator.mediaDevices) return false;
     const devices = await navigator.mediaDevices.enumerateDevices();
     return devices.some(({ kind }) => kind === "videoinput");

@@ -66,9 +66,14 @@ function createPaster() {
     return {
         update(newRoot, newData, newSend) {
             [root, data, send] = [newRoot, newData, newSend];
-            find("button").textContent = data.words.button;
-            find("button").onclick = readClipboard;
-            find(".hint").textContent = data.words.hint;
+            find(".take").hidden = !HAS_CAMERA_APP_ALONE;
+            find(".take").textContent = data.words.take;
+            find(".take").onclick = () => openCameraApp((photo) => take([photo]));
+            // Without https there is no clipboard either.
+            find(".read").hidden = HAS_CAMERA_APP_ALONE;
+            find(".read").textContent = data.words.button;
+            find(".read").onclick = readClipboard;
+            find(".hint").textContent = HAS_CAMERA_APP_ALONE ? "" : data.words.hint;
             if (find(".problem").textContent !== problem) find(".problem").textContent = problem;
             if (waiting.length && waiting[0].id === data.acknowledged) {
                 waiting.shift();

@@ -70,6 +70,7 @@ def _take_away(session: Session, photo_id: str) -> None:
 def _words() -> dict[str, Any]:
     return {
         "button": _("Paste a photo"),
+        "take": _("Take a photo"),
         "hint": _("or press Ctrl+V (Cmd+V on a Mac)"),
         "waiting": _("Reading your photo …"),
         "empty": _("The clipboard is empty. Copy a photo first, then paste it here."),

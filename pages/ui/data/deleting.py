@@ -81,7 +81,7 @@ def _show_question(
 
 def show_deletion(session: Session) -> bool:
     """Draw the progress of a deletion, or how it ended. Returns whether one is under way."""
-    task = work_queue().find("deletion", workspace().root)
+    task = work_queue().find("deletion", workspace().root, workspace().owner)
     if task is None:
         return False
     if not task.is_over:

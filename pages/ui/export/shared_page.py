@@ -14,7 +14,7 @@ from pages.ui.app.tasks import start_export
 from pages.ui.app.words import expected_sentence, memory_words
 from pages.ui.export.exporting import is_under_way, show_details, show_result
 from pages.ui.export.formats import show_missing_packages
-from pages.ui.server.web_page import PREFIX
+from pages.ui.server.web_page import PREFIX, web_page_path
 from pages.ui.test.answer import probability_bars
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
@@ -102,12 +102,7 @@ def _show_ways(run: TrainingRun, bundle: ExportBundle) -> None:
             start_export(run, "web")
             st.rerun()
     if not phone_address(run):
-        st.caption(
-            _(
-                "Phones cannot reach this server yet. To let them, start it with `python3 start.py --address 0.0.0.0`."
-            ),
-            help=_("Everyone in your network can then open it too."),
-        )
+        network.say_how_phones_reach_it()
 
 
 def _show_zip(bundle: ExportBundle) -> None:
@@ -129,17 +124,14 @@ def here_address(run: TrainingRun) -> str:
 
 def phone_address(run: TrainingRun) -> str:
     """Return the same for another device in the network; empty if the server listens to its own computer alone."""
-    return network.network_address(f"{PREFIX}/{run.id}")
+    return network.network_address(web_page_path(workspace(), run.id))
 
 
 def _show_code(address: str) -> None:
     sentences = [_("Scan it with a phone in the same network.")]
     if address.startswith("http:"):
         sentences.append(_("Phones can take photos there; the live camera needs https."))
-    words = html.escape(" ".join(sentences))
-    st.html(
-        f'<figure class="share-code">{network.code_image(address)}<figcaption>{words}</figcaption></figure>'
-    )
+    network.show_code(address, " ".join(sentences))
 
 
 def _show_sketch(run: TrainingRun) -> None:

@@ -21,6 +21,7 @@ from pages.ui.components.folder_upload import show_folder_upload
 from pages.ui.images.add_video import show_video
 from pages.ui.images.server_folder import show_server_folder
 from pages.ui.images.unlabelled import show_unlabelled
+from pages.ui.images.your_phone import show_use_my_phone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.data.images.image_path import UNKNOWN_RANGES
@@ -75,6 +76,7 @@ def show_image_sources(session: Session) -> None:
         key="image-source",
         width="stretch",
     )
+    show_use_my_phone(session)
     if chosen != _("A folder"):
         session.leave_upload()
     _show_brightness(session, dataset)

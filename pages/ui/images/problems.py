@@ -9,6 +9,7 @@ import streamlit as st
 from pages.ui.app.page import guarded
 from pages.ui.app.paging import show_left_out_files
 from pages.ui.app.pictures import thumbnails
+from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import show_task
 from pages.ui.app.tasks import label_check_of, start_label_check
@@ -29,7 +30,9 @@ _STYLES = {
 def find_problems(session: Session, dataset: ImageDataset) -> list[Problem]:
     """Return the problems of a dataset, and take over the result of a label check that has ended."""
     _take_label_check(session, dataset)
-    return _examined(dataset.id, dataset.version, session.suspicions_about(dataset), dataset)
+    return _examined(
+        str(workspace().root), dataset.id, dataset.version, session.suspicions_about(dataset), dataset
+    )
 
 
 def must_be_fixed(problems: Sequence[Problem]) -> list[Problem]:
@@ -85,7 +88,7 @@ def show_photo_check(session: Session, dataset: ImageDataset, problems: Sequence
 
 @st.cache_resource(max_entries=50, show_spinner=False)
 def _examined(
-    dataset_id: str, version: int, suspicions: tuple[Suspicion, ...], _dataset: ImageDataset
+    place: str, dataset_id: str, version: int, suspicions: tuple[Suspicion, ...], _dataset: ImageDataset
 ) -> list[Problem]:
     return examine(_dataset, suspicions)
 

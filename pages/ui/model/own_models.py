@@ -27,6 +27,7 @@ from transfer_core.language import _, percent
 from transfer_core.runs.own_models import delete_source, lineage_of, make_source, runs_to_build_on
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import take_source_from_trash
+from transfer_core.workspace import Workspace
 
 _RUNS_SHOWN = 8
 
@@ -107,7 +108,7 @@ def _build_on(session: Session, run: TrainingRun) -> None:
 def _show_save(run_id: str, title: str) -> None:
     st.download_button(
         _("Save as a file"),
-        data=lambda: _zip_of(run_id),
+        data=partial(_zip_of, workspace(), run_id),
         file_name=f"{title[:40]}.source.zip",
         mime="application/zip",
         on_click="ignore",
@@ -118,11 +119,12 @@ def _show_save(run_id: str, title: str) -> None:
     )
 
 
-def _zip_of(run_id: str) -> bytes:
-    make_source(workspace(), run_id)
+def _zip_of(place: Workspace, run_id: str) -> bytes:
+    """Return the file of an own model. Streamlit calls this where nobody looks at a page."""
+    make_source(place, run_id)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "source.zip"
-        export_source(workspace(), run_id, path)
+        export_source(place, run_id, path)
         return path.read_bytes()
 
 

@@ -140,7 +140,7 @@ def _show_classes(run: TrainingRun, dataset: ImageDataset) -> None:
 
 
 def _name_method(run: TrainingRun) -> None:
-    layer = grad_cam(run.id, model_version(run.id)).layer_name
+    layer = grad_cam(workspace(), run.id, model_version(run.id)).layer_name
     st.caption(_("Method: {method}, layer {layer}.").format(method=METHOD, layer=plain(layer)))
 
 
@@ -152,5 +152,7 @@ def _averages(run: TrainingRun, dataset: ImageDataset) -> list[ClassAverage]:
             paths[class_name] = found[:_MOST_PHOTOS_OF_A_CLASS]
     of_model = model_version(run.id)
     key = (run.id, of_model, dataset.id, dataset.version)
-    task = class_averages_task(key, partial(grad_cam, run.id, of_model), paths)
+    task = class_averages_task(
+        key, partial(grad_cam, workspace(), run.id, of_model), paths, workspace().owner
+    )
     return result_of(work_queue().get_or_start(task), _("Averaging the photos …"), name="class-heat")

@@ -10,18 +10,21 @@ from pathlib import Path
 
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pages.ui.server.service import service
 from transfer_core.classroom.attendance import Attendance
 from transfer_core.classroom.board import photo_path
+from transfer_core.classroom.collect import collected_path
 from transfer_core.classroom.visitor import visitor_of
 from transfer_core.data.images.thumbnails import stored_thumbnail
+from transfer_core.errors import NotFoundError
 from transfer_core.language import _
 
 PHOTO_PREFIX = "/class-photo"
+COLLECTED_PREFIX = "/collect"
 _SIDES = (96, 192)
 # A photo never changes: its name is a hash of its pixels.
 _PHOTO_HEADERS = {
@@ -63,6 +66,19 @@ def serve_photo(request: Request) -> Response:
     return Response(content, headers=_PHOTO_HEADERS, media_type="image/jpeg")
 
 
+def serve_collected(request: Request) -> Response:
+    """Answer the teacher with the zip of all projects, which is read piece by piece; everyone else with 403."""
+    if not is_teacher(request):
+        return PlainTextResponse(f"{_('Only the teacher can see this.')}\n", 403)
+    identifier = request.path_params["identifier"]
+    try:
+        path = collected_path(service().workspace, identifier)
+    except NotFoundError as error:
+        return PlainTextResponse(f"{error}\n", 404)
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(path, 200, headers, "application/zip", filename=f"class-{identifier[:8]}.zip")
+
+
 # 30 pupils with a few photos each, while the board is open; about 4 KB each.
 @lru_cache(maxsize=1_000)
 def _thumbnail(path: str, side: int) -> bytes:
@@ -95,5 +111,6 @@ def _person_of(scope: Scope) -> str:
 
 ROUTES = [
     Route(f"{PHOTO_PREFIX}/{{person_id}}/{{dataset_id}}/{{image_id}}/{{side:int}}", serve_photo),
+    Route(f"{COLLECTED_PREFIX}/{{identifier}}", serve_collected),
 ]
 MIDDLEWARE = [Middleware(NotesAttendance)]

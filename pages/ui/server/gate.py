@@ -14,9 +14,11 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pages.ui.server.conversation import Conversation
+from pages.ui.server.ownership import Ownership
 from pages.ui.server.plain_page import sentence_page
 from pages.ui.server.service import service
-from transfer_core.classroom.facts import Classroom, is_class_mode
+from transfer_core.classroom.facts import is_class_mode
 from transfer_core.classroom.visitor import Visitor, visitor_of
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
@@ -55,6 +57,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._ownership = Ownership()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it here."""
@@ -69,15 +72,40 @@ class Gate:
             await send(message)
 
         try:
-            refusal = _refusal(connection)
+            visitor = visitor_of(service().workspace, connection.cookies)
+            refusal = _refusal(connection) or self._refusal_in_class(connection, visitor)
         except TransferStudioError as error:
             refusal = sentence_page(_("Something is wrong with this class"), str(error), status=500)
-        await (refusal or self._app)(scope, receive, send_with_headers)
+        if refusal:
+            await refusal(scope, receive, send_with_headers)
+        elif scope["type"] == "websocket" and visitor:
+            conversation = Conversation(scope, visitor.owner, self._ownership, receive, send)
+            await self._app(conversation.scope, conversation.receive, conversation.send)
+        else:
+            await self._app(scope, receive, send_with_headers)
+
+    def _refusal_in_class(self, connection: HTTPConnection, visitor: Visitor | None) -> Response | None:
+        path = connection.scope["path"]
+        if not is_class_mode() or _is_within(path, PUBLIC_PREFIXES):
+            return None
+        if visitor is None:
+            return _without_cookie(connection)
+        if not self._ownership.owns_path(visitor.owner, path):
+            return PlainTextResponse(_("This belongs to somebody else.") + "\n", 403)
+        # An open page says it itself.
+        if visitor.is_shut_out and connection.scope["type"] == "http":
+            return sentence_page(
+                _("The class is closed"),
+                _("Your photos and models are kept."),
+                _("Your teacher can open the class again."),
+                status=403,
+            )
+        return None
 
 
 def _refusal(connection: HTTPConnection) -> Response | None:
-    """Return the answer to a request that must not go on, or None."""
-    path = connection.url.path
+    """Return the answer to a request that nobody may make, or None."""
+    path = connection.scope["path"]
     if not _is_host_allowed(connection.headers.get("host", "")):
         return sentence_page(
             _("Wrong address"),
@@ -89,31 +117,14 @@ def _refusal(connection: HTTPConnection) -> Response | None:
         return PlainTextResponse(_("A page of another server sent this. It was refused.") + "\n", 403)
     if _is_within(path, _UNUSED_PREFIXES):
         return Response(status_code=404)
-    if not is_class_mode() or _is_within(path, PUBLIC_PREFIXES):
-        return None
-    visitor = visitor_of(service().workspace, connection.cookies)
-    if visitor is None:
-        return _without_cookie(connection)
-    if is_shut_out(visitor) and connection.scope["type"] == "http":
-        return sentence_page(
-            _("The class is closed"),
-            _("Your photos and models are kept."),
-            _("Your teacher can open the class again."),
-            status=403,
-        )
     return None
 
 
 def _without_cookie(connection: HTTPConnection) -> Response:
     is_page = connection.scope["type"] == "http" and connection.scope["method"] in ("GET", "HEAD")
-    if is_page and not _is_within(connection.url.path, _PREFIXES_OF_DATA):
+    if is_page and not _is_within(connection.scope["path"], _PREFIXES_OF_DATA):
         return RedirectResponse("/join", 303, {"Cache-Control": "no-store"})
     return PlainTextResponse(_("Join the class first.") + "\n", 403)
-
-
-def is_shut_out(visitor: Visitor) -> bool:
-    """Whether a visitor has to wait until the teacher opens the class."""
-    return not visitor.is_in_charge and not Classroom(service().workspace).facts().is_open
 
 
 def _is_within(path: str, prefixes: tuple[str, ...]) -> bool:
@@ -145,7 +156,7 @@ def _is_sent_by_another_page(connection: HTTPConnection) -> bool:
 
 
 def _add_headers(headers: MutableHeaders, connection: HTTPConnection) -> None:
-    is_media = _is_within(connection.url.path, ("/media",))
+    is_media = _is_within(connection.scope["path"], ("/media",))
     policy = _POLICY_OF_MEDIA if is_media else _POLICY.format(host=urlsplit(str(connection.url)).netloc)
     headers.setdefault("Content-Security-Policy", policy)
     headers.setdefault("X-Content-Type-Options", "nosniff")

@@ -33,7 +33,7 @@ from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 
 DEVICE_SECONDS = 10 * 60
-_TEACHER_PAGE = "/"
+_TEACHER_PAGE = "/Class"
 _MAX_FORM_BYTES = 4_096
 # A whole class may come from one address, and everybody mistypes; a code has 24 ** 6 values. The second limit holds
 # for all addresses together.

@@ -9,10 +9,17 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from pages.ui.server import api, class_routes, join, web_page
+from pages.ui.server import api, class_routes, join, phone, web_page
+from pages.ui.server.front_end import FrontEndFiles
 from pages.ui.server.gate import Gate
 from pages.ui.server.service import lifespan
 
-ROUTES: list[BaseRoute] = [*join.ROUTES, *web_page.ROUTES, *api.ROUTES, *class_routes.ROUTES]
-MIDDLEWARE: list[Middleware] = [Middleware(Gate), *class_routes.MIDDLEWARE]
+ROUTES: list[BaseRoute] = [
+    *join.ROUTES,
+    *phone.ROUTES,
+    *web_page.ROUTES,
+    *api.ROUTES,
+    *class_routes.ROUTES,
+]
+MIDDLEWARE: list[Middleware] = [Middleware(Gate), Middleware(FrontEndFiles), *class_routes.MIDDLEWARE]
 LIFESPAN = lifespan

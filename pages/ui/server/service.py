@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,13 +11,17 @@ from functools import partial
 from pathlib import Path
 
 from transfer_core.classroom.facts import is_class_mode
+from transfer_core.classroom.removal import forget_expired
+from transfer_core.errors import TransferStudioError
 from transfer_core.work.service import Service
 from transfer_core.workspace import Workspace, default_workspace_root
 
+_logger = logging.getLogger(__name__)
 _services: dict[Path, Service] = {}
 _making = threading.Lock()
 # The browser needs the processor first: it has a page to draw.
 _SECONDS_FOR_THE_FIRST_PAINT = 3.0
+_SECONDS_A_DAY = 24 * 60 * 60
 
 
 def service() -> Service:
@@ -33,8 +39,21 @@ def service() -> Service:
 async def lifespan(_app: object) -> AsyncIterator[None]:
     """Go on with the trainings that waited when the server was stopped; store them when it is stopped."""
     shared = service()
+    forgetting = asyncio.create_task(_forget_expired_class(shared)) if is_class_mode() else None
     restoring = partial(shared.restore, _SECONDS_FOR_THE_FIRST_PAINT)
     threading.Thread(target=restoring, name="restore", daemon=True).start()
     threading.Thread(target=shared.tidy_up_regularly, name="tidy up", daemon=True).start()
     yield
+    if forgetting:
+        forgetting.cancel()
     shared.close()
+
+
+async def _forget_expired_class(shared: Service) -> None:
+    """Forget a class that is older than its teacher wanted, now or on one of the next days."""
+    while True:
+        try:
+            await asyncio.to_thread(forget_expired, shared)
+        except TransferStudioError:
+            _logger.exception("The class could not be forgotten")
+        await asyncio.sleep(_SECONDS_A_DAY)

@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from pages.ui.app.process import answer_version, predictor, stored_evaluation, work_queue
+from pages.ui.app.process import answer_version, predictor, stored_evaluation, work_queue, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import result_of
 from pages.ui.components.guess_game import show_guess_game
@@ -96,7 +96,9 @@ def _with_answers(run: TrainingRun, quiz: Quiz, round_id: str) -> Quiz:
 def _scoring(run: TrainingRun, quiz: Quiz, round_id: str) -> Task[list[Answer]]:
     files = [photo.file for photo in quiz.photos]
     key = (round_id, answer_version(run.id))
-    return work_queue().get_or_start(answers_task(key, predictor(run.id), lambda: nullcontext(files)))
+    return work_queue().get_or_start(
+        answers_task(key, predictor(run.id), lambda: nullcontext(files), workspace().owner)
+    )
 
 
 def _verdict(yours: int, its: int) -> str:

@@ -14,7 +14,7 @@ from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.paging import page_of, show_left_out_files
 from pages.ui.app.pictures import data_url
-from pages.ui.app.process import answer_version, predictor, work_queue
+from pages.ui.app.process import answer_version, predictor, work_queue, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import result_of
 from pages.ui.app.words import plain
@@ -86,7 +86,9 @@ def _answers(session: Session, run: TrainingRun, photos: UnlabelledPhotos) -> Se
         session.answers = {}
     key = (run.id, answer_version(run.id))
     if key not in session.answers:
-        task = work_queue().get_or_start(answers_task((photos.key, *key), predictor(run.id), photos.opened))
+        task = work_queue().get_or_start(
+            answers_task((photos.key, *key), predictor(run.id), photos.opened, workspace().owner)
+        )
         answers = result_of(task, _("Reading your photos …"), name="answers")
         session.answers[key] = answers
         # The photos are the person's own: nobody but this session keeps what is on them.

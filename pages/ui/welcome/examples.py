@@ -11,6 +11,7 @@ from pages.ui.app.uploads import archive_field
 from pages.ui.components.class_cards import show_class_cards
 from pages.ui.components.folder_upload import show_folder_upload
 from pages.ui.images.add_photos import take_archive
+from pages.ui.images.your_phone import show_use_my_phone
 from transfer_core.language import _
 
 
@@ -18,6 +19,7 @@ def show_examples(session: Session) -> None:
     """Draw the classes of the chosen photos as cards, and the ways to bring a whole folder."""
     st.header(_("1 Show examples"), anchor=False)
     show_class_cards(session)
+    show_use_my_phone(session)
     with st.expander(_("A whole folder or zip"), icon=":material/folder_open:", key="whole-folder"):
         dataset = session.dataset
         # A person's own folder is no part of a ready-made set.

@@ -12,8 +12,17 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import MeasuredStage, PhaseStarted, RunStarted, Stage
 from transfer_core.training.schedule import planned_phases
-from transfer_core.training.stages import RATES_FILE, estimated_seconds, planned_stages, remember_rates
+from transfer_core.training.stages import (
+    RATES_FILE,
+    estimated_seconds,
+    measured_seconds,
+    planned_stages,
+    rates_version,
+    remember_rates,
+    remember_run,
+)
 from transfer_core.training.train import train
+from transfer_core.workspace import Workspace, new_id
 
 
 @pytest.mark.parametrize(
@@ -105,3 +114,33 @@ def test_a_damaged_file_of_rates_is_replaced(
     assert plan(color_dataset, tmp_path) == plan(color_dataset, tmp_path / "none")
     remember_rates(tmp_path, "efficientnet_lite0", [MeasuredStage("head", 1.0, 2.0, 1.0)])
     assert plan(color_dataset, tmp_path)[1][2]
+
+
+def test_whole_runs_correct_the_sum_of_the_stages(color_dataset: ImageDataset, tmp_path: Path) -> None:
+    config, backbone = TrainingConfig(), get_backbone("efficientnet_lite0")
+
+    def measured() -> float | None:
+        return measured_seconds(config, color_dataset, backbone, tmp_path)
+
+    planned = estimated_seconds(config, color_dataset, backbone, tmp_path)
+    assert measured() is None
+    # It ended before its last epoch.
+    remember_run(tmp_path, "efficientnet_lite0", planned, planned / 4)
+    assert measured() == pytest.approx(planned / 4)
+    remember_run(tmp_path, "efficientnet_lite0", planned, planned)
+    assert measured() == pytest.approx(planned / 2)
+    other = get_backbone("resnet50_v2")
+    of_other = estimated_seconds(TrainingConfig(backbone=other.name), color_dataset, other, tmp_path)
+    found = measured_seconds(TrainingConfig(backbone=other.name), color_dataset, other, tmp_path)
+    assert found == pytest.approx(of_other / 2)
+
+
+def test_rates_of_one_pupil_are_those_of_the_others(color_dataset: ImageDataset, tmp_path: Path) -> None:
+    server = Workspace(tmp_path / "server")
+    anna, ben = server.person(new_id()), server.person(new_id())
+    before = rates_version(ben.cache_dir)
+    remember_run(anna.cache_dir, "efficientnet_lite0", 10.0, 20.0)
+    assert measured_seconds(
+        TrainingConfig(), color_dataset, get_backbone("efficientnet_lite0"), ben.cache_dir
+    )
+    assert before != rates_version(ben.cache_dir) == rates_version(server.cache_dir)

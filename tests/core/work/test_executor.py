@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import ROOT
@@ -85,6 +86,75 @@ def test_worker_is_replaced_after_a_few_runs(executor, workspace, color_dataset)
         )
     first, second, third, fourth, fifth = process_ids
     assert first == second != third == fourth != fifth
+
+
+def test_warm_worker_is_there_before_the_first_run_and_replaced_before_the_next(
+    executor, workspace, color_dataset
+) -> None:
+    executor.warm_up()
+    warm = executor.process_id
+    executor.warm_up()
+    assert executor.process_id == warm
+    started: list[tuple[float, int]] = []
+
+    def count_workers(event) -> None:
+        if isinstance(event, RunStarted):
+            workers = psutil.Process().children()
+            started.append((event.time, len([worker for worker in workers if worker.is_running()])))
+
+    num_others = len(psutil.Process().children()) - 1
+    for _number in range(3):
+        executor(workspace, new_run(workspace, color_dataset, 1), count_workers, lambda: False)
+    # During the last run of a worker the next one starts.
+    assert [count - num_others for _id, count in started] == [1, 2, 1]
+    first, second, third = (process_id for process_id, _count in started)
+    assert first == second == warm != third == executor.process_id
+    executor.close()
+    assert executor.process_id is None
+    assert len(psutil.Process().children()) == num_others
+
+
+def test_worker_that_dies_is_replaced_warm(executor, workspace, color_dataset) -> None:
+    executor.warm_up()
+    dead, ended = executor.process_id, []
+
+    def kill_at_the_start(event) -> None:
+        if isinstance(event, RunStarted):
+            os.kill(dead, signal.SIGKILL)
+        ended.extend([event] if isinstance(event, RunEnded) else [])
+
+    executor(workspace, new_run(workspace, color_dataset, 2), kill_at_the_start, lambda: False)
+    assert [event.outcome for event in ended] == ["interrupted"]
+    assert executor.process_id not in (None, dead)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities have other names there")
+def test_worker_leaves_processor_and_memory_to_the_app(executor, workspace, color_dataset) -> None:
+    facts = []
+
+    def look(event) -> None:
+        if isinstance(event, RunStarted):
+            worker = psutil.Process(executor.process_id)
+            score = Path(f"/proc/{worker.pid}/oom_score_adj").read_text()
+            facts.append((worker.nice() > psutil.Process().nice(), int(score)))
+
+    executor(workspace, new_run(workspace, color_dataset, 1), look, lambda: False)
+    assert facts == [(True, 500)]
+
+
+def test_stop_of_the_server_reaches_the_worker_through_the_server_alone(
+    executor, workspace, color_dataset
+) -> None:
+    ended = []
+
+    def stop_all(event) -> None:
+        if isinstance(event, RunStarted):
+            # As a service manager does, which stops all processes of a service at once.
+            os.kill(executor.process_id, signal.SIGTERM)
+        ended.extend([event] if isinstance(event, RunEnded) else [])
+
+    executor(workspace, new_run(workspace, color_dataset, 1), stop_all, lambda: False)
+    assert [event.outcome for event in ended] == ["finished"]
 
 
 def test_stop_and_pause_reach_the_worker(executor, workspace, color_dataset) -> None:

@@ -195,3 +195,36 @@ def test_log_goes_on_behind_half_a_line(run) -> None:
     live.release()
     assert run.events() == [epoch]
     assert live.log.snapshot.epochs == (epoch,)
+
+
+def test_pause_ends_by_itself_when_others_have_waited_for_long_enough(run, monkeypatch) -> None:
+    others = threading.Event()
+    live = LiveRun(run, others.is_set)
+    live.pause()
+    monkeypatch.setattr("transfer_core.work.live_run.MOST_SECONDS_OF_PAUSE", 0.0)
+    training = Polling(live)
+    while not live.is_paused:
+        pass
+    assert live.seconds_of_pause_left == 0.0
+    assert not live.has_pause_ended
+    others.set()
+    assert training.wait_for_answer() is False
+    assert live.has_pause_ended
+    assert not live.is_to_pause
+    kinds = [type(event) for event in run.events()]
+    assert kinds == [RunPaused, RunContinued]
+    live.release()
+
+
+def test_all_pauses_of_a_run_count_together(live) -> None:
+    before = live.seconds_of_pause_left
+    assert before == 180.0
+    for _number in range(2):
+        live.pause()
+        training = Polling(live)
+        while not live.is_paused:
+            pass
+        live.go_on()
+        training.wait_for_answer()
+        assert live.seconds_of_pause_left < before
+        before = live.seconds_of_pause_left

@@ -432,7 +432,7 @@ def test_trainings_of_one_person_are_carried_out_as_they_came(queue, of) -> None
 def test_teacher_moves_a_training_to_the_front_and_to_the_end(queue, of) -> None:
     for owner in "abcd":
         queue.start(of(owner, 1))
-    c, d = queue.find("training", "c1"), queue.find("training", "d1")
+    c, d = queue.find("training", "c1", "c"), queue.find("training", "d1", "d")
     queue.move_first(d)
     assert order_of(queue) == ["a1", "d1", "b1", "c1"]
     queue.move_first(c)
@@ -440,7 +440,7 @@ def test_teacher_moves_a_training_to_the_front_and_to_the_end(queue, of) -> None
     assert order_of(queue) == ["a1", "c1", "d1", "b1", "e1"]
     queue.move_last(c)
     assert order_of(queue) == ["a1", "d1", "b1", "e1", "c1"]
-    running = queue.find("training", "a1")
+    running = queue.find("training", "a1", "a")
     queue.move_last(running)
     running.end()
     queue.move_first(running)
@@ -473,5 +473,13 @@ def test_results_of_one_pupil_do_not_push_out_those_of_another(queue, make) -> N
     first.end()
     for number in range(20):
         queue.start(make("image map", number, owner="b")).end()
-    assert queue.find("image map", "a") is first
+    assert queue.find("image map", "a", "a") is first
     assert len(queue.tasks("image map")) < 10
+
+
+def test_the_same_work_of_two_people_is_not_one_task(queue, make) -> None:
+    # Who was handed the photos of another one has them under the same id.
+    anna, ben = make("audition", "photos", owner="anna"), make("audition", "photos", owner="ben")
+    assert queue.start(anna) is anna and queue.start(ben) is ben
+    assert queue.find("audition", "photos", "anna") is anna
+    assert queue.find("audition", "photos") is None

@@ -3,20 +3,59 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.conftest import ROOT
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.classroom.facts import Classroom
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import NotFoundError
+from transfer_core.data.quota import PersonLimits
+from transfer_core.errors import NotFoundError, TrainingError
 from transfer_core.events import RunEnded, RunStarted, TrainingEvent
 from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.sweep_plan import SweepPlan
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.trash import move_to_trash
+from transfer_core.training.stages import estimated_seconds, remember_run
 from transfer_core.work.service import Service
+from transfer_core.work.sweep_queue import start_sweep
+from transfer_core.work.task import Task
 from transfer_core.work.trainings import TrainingTask
 from transfer_core.workspace import Workspace, new_id
+
+# A server with a training that never ends, until it is killed.
+SERVER = """
+import sys
+from pathlib import Path
+from transfer_core.config import TrainingConfig
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.events import RunStarted
+from transfer_core.work import service
+from transfer_core.workspace import Workspace
+
+def execute(workspace, run, emit, should_stop):
+    emit(RunStarted(100.0, 18, 6, 1))
+    print("training", flush=True)
+    sys.stdin.read()
+
+service.chosen_executor = lambda _default: execute
+server = Workspace(Path(sys.argv[1]))
+served = service.Service(server)
+for person_id in sys.argv[2:]:
+    trainings = served.trainings(server.person(person_id))
+    (dataset_id,) = trainings.workspace.dataset_ids()
+    dataset = ImageDataset.load(trainings.workspace, dataset_id)
+    print(trainings.submit(dataset, TrainingConfig(backbone="tiny_random")), flush=True)
+sys.stdin.read()
+"""
 
 PATIENCE = 30  # seconds until a test gives up; nothing waits that long
 CONFIG = TrainingConfig(backbone="tiny_random")
@@ -101,7 +140,7 @@ def test_restarted_server_goes_on_with_all_trainings_in_their_order(server, trai
     anna, ben = server.person(new_id()), server.person(new_id())
     ids = [submit(before, person) for person in (anna, anna, anna, ben, server)]
     trainer.wait_for_one()
-    before.queue.move_first(before.queue.find("training", ids[2]))
+    before.queue.move_first(before.queue.find("training", ids[2], anna.owner))
     order = order_of(before)
     assert order == [ids[0], ids[2], ids[3], ids[4], ids[1]]
     die(before)
@@ -117,6 +156,31 @@ def test_restarted_server_goes_on_with_all_trainings_in_their_order(server, trai
     for _number in range(4):
         trainer.wait_for_one()
     assert trainer.order[1:] == order
+
+
+def test_trainings_of_a_killed_process_go_on_in_its_order(server, trainer, photos) -> None:
+    anna, ben = server.person(new_id()), server.person(new_id())
+    for person in (anna, ben):
+        photos(person)
+    owners = [anna.owner, anna.owner, anna.owner, ben.owner, ben.owner]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(server.root), *owners],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    lines = [process.stdout.readline().strip() for _number in range(6)]
+    process.kill()
+    process.communicate()
+    a1, a2, a3, b1, b2 = (line for line in lines if line != "training")
+    after = Service(server)
+    after.restore()
+    assert order_of(after) == [a1, b1, a2, b2, a3]
+    assert after.queue.find("training", a1).stored.num_deaths == 1
+    assert after.queue.find("training", b1).stored.num_deaths == 0
 
 
 def test_order_on_disk_follows_every_change(server, trainer, submit) -> None:
@@ -244,3 +308,98 @@ def test_runs_of_others_are_unknown_to_a_person(server, trainer, submit) -> None
     assert (own.status(run_id), own.status(waiting)) == ("running", "queued")
     assert not own.is_stopping(run_id)
     assert not own.is_to_pause(run_id)
+
+
+def test_pause_of_one_ends_when_another_waits_and_not_before(server, trainer, submit, monkeypatch) -> None:
+    service = Service(server)
+    anna, ben = (service.trainings(server.person(new_id())) for _name in range(2))
+    run_id = submit(service, anna.workspace)
+    submit(service, anna.workspace)
+    assert anna.seconds_of_pause_left(run_id) is None
+    submit(service, ben.workspace)
+    assert anna.seconds_of_pause_left(run_id) == 180.0
+    assert not anna.has_pause_ended(run_id)
+
+
+def test_waiting_time_is_the_sum_of_the_measured_runs_before(server, trainer, submit, color_dataset) -> None:
+    service = Service(server)
+    anna, ben = server.person(new_id()), server.person(new_id())
+    first, second, last = (submit(service, person) for person in (anna, ben, server))
+    trainer.wait_for_one()
+    of_last = service.trainings(server)
+    assert of_last.waiting_seconds(last) is None
+    backbone = get_backbone(CONFIG.backbone)
+    planned = estimated_seconds(CONFIG, color_dataset, backbone, anna.cache_dir)
+    remember_run(anna.cache_dir, CONFIG.backbone, planned, 50.0)
+    one = service.trainings(ben).waiting_seconds(second)
+    # The first runs for some seconds, and began in 1970.
+    assert one == 0.0
+    assert of_last.waiting_seconds(last) == pytest.approx(one + 50.0)
+    assert service.trainings(anna).waiting_seconds(first) == 0.0
+    remember_run(ben.cache_dir, CONFIG.backbone, planned, 200.0)
+    assert of_last.waiting_seconds(last) == pytest.approx(one + 100.0)
+
+
+def test_pupil_with_as_many_waiting_trainings_as_allowed_starts_no_more(server, trainer, submit) -> None:
+    service = Service(server)
+    Classroom(server).change(limits=PersonLimits(waiting=2))
+    anna, ben = server.person(new_id()), server.person(new_id())
+    for _number in range(3):
+        submit(service, anna)
+    num_runs = len(anna.run_ids())
+    with pytest.raises(TrainingError, match=r"Only 2 of your trainings may wait\."):
+        submit(service, anna)
+    assert len(anna.run_ids()) == num_runs
+    submit(service, ben)
+    for _number in range(3):
+        submit(service, server)
+    trainings = service.trainings(server.person(new_id()))
+    dataset = ImageDataset.load(anna, anna.dataset_ids()[0])
+    plan = SweepPlan.of(dataset, CONFIG, (0, 1), 2, get_backbone(CONFIG.backbone))
+    with pytest.raises(TrainingError, match="may wait"):
+        start_sweep(trainings, dataset, CONFIG, plan)
+    assert trainings.workspace.run_ids() == []
+
+
+def test_run_that_waits_is_the_one_that_begins_first(server, trainer, submit) -> None:
+    service = Service(server)
+    submit(service, server.person(new_id()))
+    trainer.wait_for_one()
+    own = [submit(service, server) for _number in range(2)]
+    trainings = service.trainings(server)
+    assert (trainings.running, trainings.waiting.id) == (None, own[0])
+    service.queue.move_first(service.queue.find("training", own[1]))
+    assert trainings.waiting.id == own[1]
+
+
+def test_deletion_frees_the_results_of_its_person_alone(workspace: Workspace) -> None:
+    service = Service(workspace)
+    pupil = workspace.person(new_id())
+    for owner in ("", pupil.owner):
+        service.queue.start(Task("answers", f"of {owner}", lambda _task: 1, is_light=True, owner=owner)).wait(
+            PATIENCE
+        )
+    deleted: list[str] = []
+    task = service.delete(pupil, lambda: deleted.append("photos"))
+    assert task.wait(PATIENCE)
+    assert (deleted, task.result) == (["photos"], True)
+    assert service.queue.find("answers", f"of {pupil.owner}", pupil.owner) is None
+    assert service.queue.find("answers", "of ") is not None
+
+
+def test_everybodys_old_trash_is_deleted_while_the_server_runs(workspace: Workspace, color_dataset) -> None:
+    service = Service(workspace)
+    pupil = workspace.person(new_id())
+    pupil.root.mkdir(parents=True)
+    (pupil.root / "person.json").write_text("{}")
+    thrown = []
+    for place in (workspace, pupil):
+        run = TrainingRun.create(place, color_dataset, CONFIG)
+        move_to_trash(place, run.id)
+        thrown.append(place.trash_dir / run.id)
+    service.tidy_up()
+    assert all(folder.is_dir() for folder in thrown)
+    for folder in thrown:
+        os.utime(folder, (0, 0))
+    service.tidy_up()
+    assert not any(folder.exists() for folder in thrown)

@@ -1,0 +1,206 @@
+"""The page that takes photos on a phone, and what it sends. It works over http and without a cookie."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from functools import cache, partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import anyio
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from pages.ui.server.plain_page import sentence_page
+from pages.ui.server.rate_limit import RateLimit
+from pages.ui.server.service import service
+from transfer_core.classroom.phone import (
+    PhoneLink,
+    add_phone_photo,
+    phone_link,
+    photos_of_phone,
+)
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.thumbnails import stored_thumbnail
+from transfer_core.data.limits import limits
+from transfer_core.errors import InvalidConfigError, NotFoundError, TransferStudioError
+from transfer_core.language import _
+
+PREFIX = "/phone"
+MAX_NAME_LENGTH = 60
+_PHOTO_ID = re.compile(r"[0-9a-z-]{8,40}", re.ASCII)
+_PHOTOS_SHOWN = 6
+_THUMBNAIL_SIDE = 112
+# The page runs nothing but its own style and script, and talks to this server alone.
+_POLICY = (
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
+    "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+# Of one dataset, to which several phones may send.
+_photos = RateLimit(burst=300, seconds_each=0.1)
+# So few photos are decoded at once that phones leave threads and processor to the pages.
+_decoding = anyio.CapacityLimiter(2)
+# One photo after another is written to a dataset; two datasets seldom share a lock.
+_writing = [Lock() for _place in range(64)]
+
+
+def serve_page(request: Request) -> Response:
+    """Answer with the page of a code, or say why the code is not valid any more."""
+    try:
+        link = phone_link(service().workspace, request.path_params["token"])
+        dataset = photos_of_phone(service().workspace, link)
+    except NotFoundError as error:
+        help_words = _("On the big screen, open “Use my phone” and scan the new code.")
+        return sentence_page(_("This code does not work any more"), str(error), help_words, status=404)
+    except TransferStudioError as error:
+        return sentence_page(_("The photos cannot be opened"), str(error), status=500)
+    nonce = secrets.token_urlsafe(12)
+    facts = {
+        "dataset": link.dataset_id,
+        "classes": _classes(dataset),
+        "maxBytes": limits().file_bytes,
+        "maxNameLength": MAX_NAME_LENGTH,
+        "words": _words(),
+    }
+    parts = {
+        "TITLE": _("Photos for Transfer Studio"),
+        "NONCE": nonce,
+        "STYLE": _content("plain_page.css") + _content("phone.css"),
+        "SCRIPT": _content("phone.js"),
+        # A name of a class may look like the end of the script.
+        "FACTS": json.dumps(facts).replace("<", "\\u003c"),
+    }
+    html = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _content("phone.html"))
+    return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY.format(nonce=nonce), **_NO_STORE})
+
+
+def serve_classes(request: Request) -> Response:
+    """Answer with the classes of a code and their newest photos, as JSON."""
+    try:
+        link = phone_link(service().workspace, request.path_params["token"])
+        return _answer({"classes": _classes(photos_of_phone(service().workspace, link))})
+    except TransferStudioError as error:
+        return _failure(error)
+
+
+def serve_photo(request: Request) -> Response:
+    """Answer with a small copy of a photo of the dataset that a code is for."""
+    try:
+        link = phone_link(service().workspace, request.path_params["token"])
+        dataset = photos_of_phone(service().workspace, link)
+    except TransferStudioError as error:
+        return _failure(error)
+    image = dataset.by_id.get(request.path_params["image_id"]) if dataset else None
+    content = stored_thumbnail(dataset.image_path(image), _THUMBNAIL_SIDE) if dataset and image else b""
+    headers = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
+    return Response(content, 200 if content else 404, headers, "image/jpeg")
+
+
+async def take_photo(request: Request) -> Response:
+    """Store the photo that is the body of a request. Its id and its class are in the query.
+
+    The status is 200 for a photo that is settled, stored or left out with a `problem`; 404 for a code that is not
+    valid; 413 and 422 for a photo that will never be taken; 429 and 5xx for one that may be sent again.
+    """
+    token = request.path_params["token"]
+    try:
+        link = await anyio.to_thread.run_sync(phone_link, service().workspace, token)
+        photo_id, name = request.query_params.get("id", ""), request.query_params.get("name", "")
+        if not _PHOTO_ID.fullmatch(photo_id) or len(name) > MAX_NAME_LENGTH:
+            raise InvalidConfigError(_("The phone sent something unknown. Load the page again."))
+        if _photos.seconds_to_wait(link.dataset_id):
+            return _answer({"problem": _("That was very quick. The rest follows in a moment.")}, 429)
+        _photos.count(link.dataset_id)
+        content = await _body(request)
+        if content is None:
+            problem = _("A photo was larger than {limit} MB.").format(limit=limits().file_mb)
+            return _answer({"problem": problem}, 413)
+        work = partial(_add, link, photo_id, name, content)
+        return await anyio.to_thread.run_sync(work, limiter=_decoding)
+    except ClientDisconnect:
+        # The phone sends the photo again.
+        return _answer({}, 400)
+    except TransferStudioError as error:
+        return _failure(error)
+
+
+async def _body(request: Request) -> bytes | None:
+    """Return the content of a request; None as soon as it is larger than a photo may be."""
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        if len(content) > limits().file_bytes:
+            return None
+    return bytes(content)
+
+
+def _add(link: PhoneLink, photo_id: str, name: str, content: bytes) -> Response:
+    with _writing[hash(link.dataset_id) % len(_writing)]:
+        arrival = add_phone_photo(service().workspace, link, photo_id, name, content)
+    return _answer({"problem": arrival.problem, "classes": _classes(arrival.dataset)})
+
+
+@cache
+def _content(file_name: str) -> str:
+    return (Path(__file__).parent / file_name).read_text("utf-8")
+
+
+def _classes(dataset: ImageDataset | None) -> list[dict[str, Any]]:
+    """Return name, count and the ids of the newest photos of each class."""
+    if dataset is None:
+        return []
+    newest: dict[str, list[str]] = {name: [] for name in dataset.class_names}
+    for image in sorted(dataset.images, key=lambda image: -image.number):
+        if len(newest[image.class_name]) < _PHOTOS_SHOWN:
+            newest[image.class_name].append(image.id)
+    counts = dataset.counts()
+    return [{"name": name, "count": counts[name], "photos": ids} for name, ids in newest.items()]
+
+
+def _failure(error: TransferStudioError) -> Response:
+    status = (
+        404 if isinstance(error, NotFoundError) else 422 if isinstance(error, InvalidConfigError) else 503
+    )
+    return _answer({"problem": str(error)}, status)
+
+
+def _answer(content: dict[str, Any], status: int = 200) -> Response:
+    return JSONResponse(content, status, _NO_STORE)
+
+
+def _words() -> dict[str, str]:
+    return {
+        "title": _("Take photos"),
+        "hint": _("Tap a class and take a photo of it. It appears on the big screen."),
+        "begin": _("Name the first thing that you want to photograph."),
+        "take": _("Take photos of {name}"),
+        "choose": _("Choose photos of {name} from the gallery"),
+        "gallery": _("Gallery"),
+        "another": _("Another class"),
+        "name": _("Name of the class"),
+        "example": _("for example: cat"),
+        "add": _("Add"),
+        "progress": _("Photos sent"),
+        "sending": _("Sending photos: {done} of {all}"),
+        "stuck": _("No connection. {done} of {all} photos sent."),
+        "kept": _("The rest is kept in your phone and sent later."),
+        "keepOpen": _("Keep this page open."),
+        "again": _("Try now"),
+        "all": _("All photos have arrived."),
+        "none": _("There are no photos yet."),
+        "tooLarge": _("A photo was larger than {limit} MB.").format(limit=limits().file_mb),
+        "expired": _("This code has expired. Scan a new one on the big screen."),
+    }
+
+
+ROUTES = [
+    Route(f"{PREFIX}/{{token}}", serve_page),
+    Route(f"{PREFIX}/{{token}}/classes", serve_classes),
+    Route(f"{PREFIX}/{{token}}/photos", take_photo, methods=["POST"]),
+    Route(f"{PREFIX}/{{token}}/photos/{{image_id}}", serve_photo),
+]
