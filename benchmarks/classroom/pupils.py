@@ -19,9 +19,8 @@ from benchmarks.filled_workspace import fill
 from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.visitor import COOKIE, COOKIE_SECONDS, verify
 from transfer_core.data.dataset import DATASET_FILE, ImageDataset
-from transfer_core.files import read_json, write_json
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.workspace import Workspace
+from transfer_core.workspace import Workspace, new_id
 
 NUM_PHOTOS = 20
 # Small enough for thirty trainings in two minutes.
@@ -29,6 +28,7 @@ BACKBONE = "tiny_random"
 PHOTO_SIZE = (1280, 960)
 _PHOTO_QUALITY = 88
 _FIRST_NAME = "Pupil"
+_CONFIG_FILE = "config.json"
 
 
 @dataclass
@@ -100,13 +100,19 @@ def _let_join(server: ClassServer, name: str, template: Workspace, run: Training
     value = cookie.partition("=")[2]
     person_id = verify(Classroom(server.workspace).facts(), "cookie", value, COOKIE_SECONDS)
     workspace = server.workspace.person(person_id)
-    for folder in (template.datasets_dir, template.runs_dir):
-        shutil.copytree(folder, workspace.root / folder.name, dirs_exist_ok=True)
-    facts = workspace.dataset_dir(run.dataset_id) / DATASET_FILE
-    # Not saved by the app: with another version, its pages would say that the photos have changed.
-    write_json(facts, {**read_json(facts), "name": f"Photos of {name}"}, indent=None)
-    dataset = ImageDataset.load(workspace, run.dataset_id)
-    return Pupil(name, workspace, dataset, TrainingRun.load(workspace, run.id), Tab(server.url, cookie))
+    # Everyone gets ids of their own, as in the app: they are unique on a server.
+    dataset_id = new_id()
+    shutil.copytree(
+        template.dataset_dir(run.dataset_id), workspace.dataset_dir(dataset_id), dirs_exist_ok=True
+    )
+    _replace(workspace.dataset_dir(dataset_id) / DATASET_FILE, '"photos"', f'"Photos of {name}"')
+    run_folder = workspace.run_dir(new_id())
+    shutil.copytree(run.folder, run_folder, dirs_exist_ok=True)
+    _replace(run_folder / _CONFIG_FILE, run.dataset_id, dataset_id)
+    dataset = ImageDataset.load(workspace, dataset_id)
+    return Pupil(
+        name, workspace, dataset, TrainingRun.load(workspace, run_folder.name), Tab(server.url, cookie)
+    )
 
 
 def _join(server: ClassServer, name: str) -> str:
@@ -129,3 +135,7 @@ def _join(server: ClassServer, name: str) -> str:
         if cookie.startswith(f"{COOKIE}="):
             return cookie.partition(";")[0]
     raise LostAnswer(f"{name} could not join: the server answered {answer.status}.")
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")

@@ -100,6 +100,8 @@ def test_pupil_sees_and_deletes_only_what_is_theirs(
     assert not page.code
     page.button(key="delete-everything").click().run()
     page.button(key="yes").click().run()
+    page.run()
+    assert "Nothing is stored yet." in texts(page)
     assert own.dataset_ids() == []
     assert page_workspace.dataset_ids() == [dataset.id]
     assert page_workspace.person_ids() == [person.id]

@@ -78,7 +78,7 @@ def remove_photos_task(server: Workspace, person_id: str, dataset_id: str, ids: 
     """
 
     def work(_task: Task[int]) -> int:
-        # The zip of all projects holds copies of them.
+        # It holds copies of them.
         remove_collected(server)
         delete_photos_for_good(server.person(person_id), dataset_id, ids)
         return len(ids)

@@ -155,7 +155,10 @@ class Service:
 
     def _restore(self, stored: StoredTraining) -> None:
         with suppress(TransferStudioError):
-            trainings = self.trainings(stored.workspace_in(self.workspace))
+            workspace = stored.workspace_in(self.workspace)
+            if not workspace.root.is_dir():  # the person was removed
+                return
+            trainings = self.trainings(workspace)
             if trainings.status(stored.run_id) != "interrupted":
                 return
             num_deaths = stored.num_deaths + stored.is_running

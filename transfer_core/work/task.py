@@ -38,11 +38,11 @@ TaskKind = Literal[
     "video",
     "piles",
     "look-ahead",
-    "storage",
-    "deletion",
     "handing out",
     "collecting",
     "removing",
+    "storage",
+    "deletion",
 ]
 TaskState = Literal["waiting", "running", "over"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -14,7 +16,8 @@ from pages.ui.app.reruns import keep_every_click
 from pages.ui.server.service import service
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.classroom.visitor import Visitor, visitor_of
+from transfer_core.classroom.facts import is_class_mode
+from transfer_core.classroom.visitor import COOKIE, Visitor, visitor_of
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.evaluation import Evaluation
@@ -36,6 +39,13 @@ _logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_THREAD_SWITCHES = 0.001
 _SECONDS_FOR_THE_FIRST_PAINT = 1.5
+# A page names its workspace some fifty times, and each time a cookie is verified and two files are looked up: a seventh
+# of the work of the pages of a class.
+_SECONDS_A_VISITOR_IS_KNOWN = 1.0
+# Server and cookie, when they were verified, and who it is; of the page that this thread draws.
+_known_visitor: ContextVar[tuple[tuple[Workspace, str], float, Visitor] | None] = ContextVar(
+    "known_visitor", default=None
+)
 
 
 @st.cache_resource(show_spinner=False)
@@ -61,9 +71,17 @@ def visitor() -> Visitor:
     Raises:
         NotFoundError: If they have not joined the class of this server, or were removed from it.
     """
-    found = visitor_of(service().workspace, st.context.cookies)
+    server, cookies = service().workspace, st.context.cookies
+    if not is_class_mode():
+        return Visitor("home", "", server)
+    asked = server, cookies.get(COOKIE, "")
+    known = _known_visitor.get()
+    if known and known[0] == asked and time.monotonic() - known[1] < _SECONDS_A_VISITOR_IS_KNOWN:
+        return known[2]
+    found = visitor_of(server, cookies)
     if found is None:
         raise NotFoundError(_("You are not in the class any more."))
+    _known_visitor.set((asked, time.monotonic(), found))
     return found
 
 

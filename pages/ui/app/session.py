@@ -100,9 +100,9 @@ class Session:
         looked_ahead: The dataset that is read before a training, and with which backbones; or None.
         num_races_played: How often the race on the Learn page was played; a new number plays it again.
         num_forms: How often choices were replaced from outside the form; a new number gives fresh fields.
+        phone: The code for the person's phone, or None.
         question: The button that asks before it deletes for good, or None.
         deleted_dataset_id: The photo set that was deleted last, for Undo.
-        phone: The code for the person's phone, or None.
         new_key: A run and the key for other programs that was just made for it; None once it was copied.
         person_id: The pupil whose choices these are; empty without a class.
         class_part: The part of the Class page that is open.
@@ -161,9 +161,9 @@ class Session:
     looked_ahead: tuple[str, ...] | None = None
     num_races_played: int = 0
     num_forms: int = 0
+    phone: PhoneCode | None = None
     question: str | None = None
     deleted_dataset_id: str | None = None
-    phone: PhoneCode | None = None
     new_key: tuple[str, str] | None = None
     person_id: str = ""
     class_part: str = "pupils"
