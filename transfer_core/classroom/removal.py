@@ -10,7 +10,6 @@ from transfer_core.classroom.collect import remove_collected
 from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.people import remove_person
 from transfer_core.errors import TrainingError
-from transfer_core.file_cache import forget_files
 from transfer_core.language import _
 from transfer_core.runs.deletion import delete_photos_for_good
 from transfer_core.types import OnProgress
@@ -48,8 +47,7 @@ def remove_people(
         workspace = server.person(person_id)
         _stop_work(service, workspace)
         remove_person(server, person_id)
-        service.forget_models(workspace)
-        forget_files(workspace.root)
+        service.forget_data(workspace)
         on_progress(number + 1, len(person_ids))
 
 
