@@ -59,15 +59,16 @@ def serve(arguments: "list[str]") -> int:
     if options.https:
         certificate, key = make_certificate(hosts)
         settings += [f"--server.sslCertFile={certificate}", f"--server.sslKeyFile={key}"]
-    names = [f"[{host}]" if ":" in host else host for host in shown_hosts(listens_at, networks)]
-    addresses = ["{}://{}:{}".format("https" if options.https else "http", name, port) for name in names]
+    form = "{}://{{}}:{}".format("https" if options.https else "http", port)
+    addresses = [form.format(in_address(host)) for host in shown_hosts(listens_at, networks)]
     if listens_at != HOST:
         os.environ["TRANSFER_STUDIO_ADDRESS"] = addresses[0]
     if options.is_class:
         os.environ["TRANSFER_STUDIO_CLASS"] = "1"
         # A training that runs out of memory ends a worker process, not the lesson of all.
         os.environ.setdefault("TRANSFER_STUDIO_EXECUTOR", "process")
-        show_class_card(addresses, options.no_browser)
+        here = form.format(HOST if listens_at in EVERYWHERE else in_address(listens_at))
+        show_class_card(addresses, here, options.no_browser)
     else:
         print("Transfer Studio: {} (Ctrl-C ends it)".format(" or ".join(addresses)), flush=True)
     if options.no_browser or options.is_class:
@@ -229,6 +230,11 @@ def server_settings(listens_at: str, port: int, hosts: "list[str]") -> "list[str
     return settings
 
 
+def in_address(host: str) -> str:
+    """Return a host as it is written in an address."""
+    return f"[{host}]" if ":" in host else host
+
+
 def make_certificate(hosts: "list[str]") -> "tuple[str, str]":
     """Return the files of a certificate for these hosts and of its key, made once."""
     command = [PYTHON, "-m", "transfer_core", "classroom", "certificate", *hosts]
@@ -239,9 +245,9 @@ def make_certificate(hosts: "list[str]") -> "tuple[str, str]":
     return certificate, key
 
 
-def show_class_card(addresses: "list[str]", no_browser: bool) -> None:
+def show_class_card(addresses: "list[str]", here: str, no_browser: bool) -> None:
     """Let a child print address, code and QR code once the server answers, and open the teacher's browser."""
-    command = [PYTHON, "-m", "transfer_core", "classroom", "card", *addresses]
+    command = [PYTHON, "-m", "transfer_core", "classroom", "card", *addresses, "--here", here]
     subprocess.Popen(command if no_browser else [*command, "--open-browser"])
 
 
@@ -257,6 +263,10 @@ def install(*names: str, bundle_dir: "Path | None" = None) -> None:
     print("Installing the packages: some minutes the first time ...", flush=True)
     places = ["--no-index", "--find-links", str(bundle_dir)] if bundle_dir else []
     if run_pip("install", *places, *(part for name in names for part in ("-r", name))) != 0:
+        if bundle_dir:
+            sys.exit(
+                f"The packages in {bundle_dir} could not be installed; pip says why above. Copy it again, whole."
+            )
         sys.exit(
             "The packages could not be installed; pip says why above. Usual reasons: no network, less than "
             "4 GB of free disk, or a computer TensorFlow does not support (32 bits, a Mac with Intel)."

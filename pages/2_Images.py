@@ -7,8 +7,10 @@ from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.components.folder_upload import show_folder_upload
 from pages.ui.components.gallery import show_gallery
+from pages.ui.data.deleting import show_deleted_photo_set, show_deletion
 from pages.ui.images.add_photos import is_adding, show_image_sources
 from pages.ui.images.dataset_overview import show_class_strips, show_heading
+from pages.ui.images.deletion import show_photo_deletion
 from pages.ui.images.edits import show_class_editor, show_last_edit
 from pages.ui.images.problems import find_problems, show_photo_check, show_to_dos
 from pages.ui.images.split import show_split
@@ -17,6 +19,9 @@ from transfer_core.language import _
 
 def show_images(session: Session) -> None:
     """Draw the page: the photos first, once there are some."""
+    if show_deletion(session):
+        return
+    show_deleted_photo_set(session)
     dataset = session.dataset
     problems = find_problems(session, dataset) if dataset and dataset.images else []
     # The ways in keep their place on the page when the first photos arrive, or the camera would go off.
@@ -50,6 +55,7 @@ def show_images(session: Session) -> None:
     show_last_edit(dataset)
     show_gallery(session, dataset, problems)
     show_class_editor(dataset)
+    show_photo_deletion(session, dataset)
 
 
 run_page(_("Images"), show_images, step=Step.IMAGES)

@@ -72,6 +72,8 @@ def ask(
     given.update((name.replace("_", "-"), value) for name, value in headers.items())
     scope = {
         "type": "websocket" if is_websocket else "http",
+        # By this version a response need not watch for the end of the connection, which comes at once here.
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": method,
         "scheme": scheme,

@@ -244,6 +244,10 @@ def test_a_bundle_sets_up_another_folder_without_a_network(project: Path, tmp_pa
     assert "python3 start.py --from packages" in made.stdout, made
     assert f"Python 3.{sys.version_info[1]} on" in made.stdout
     shutil.move(project / "here", project / "away")
+    (wheel,) = (project / "stick" / "packages").glob("*.whl")
+    wheel.rename(project / wheel.name)
+    assert_one_sentence(run_start(project, "--from", "stick/packages"), "Copy it again")
+    (project / wheel.name).rename(wheel)
     finished = run_start(project, "--from", "stick/packages")
     assert "started: run app.py" in finished.stdout, finished
     assert [path.name for path in (project / ".venv").rglob("lesson-*")] == ["lesson-1.1.dist-info"]

@@ -81,9 +81,16 @@ def test_a_name_that_nobody_can_type_is_left_out(server: Server, monkeypatch: py
 def test_the_card_is_shown_and_opens_the_teachers_browser(server: Server) -> None:
     start.serve(["--class", "--port", "8600"])
     assert server.card[1:] == [
-        *("-m", "transfer_core", "classroom", "card", f"http://{IN_NETWORK}:8600", "--open-browser")
+        *("-m", "transfer_core", "classroom", "card", f"http://{IN_NETWORK}:8600"),
+        *("--here", "http://127.0.0.1:8600", "--open-browser"),
     ]
     assert server.setting("server.headless") == ["true"], "Streamlit would open another page"
+
+
+def test_a_class_at_one_address_has_its_teacher_there(server: Server) -> None:
+    start.serve(["--class", "--address", "fd00::7", "--port", "8600"])
+    assert server.card[5:8] == ["http://[fd00::7]:8600", "--here", "http://[fd00::7]:8600"]
+    assert server.setting("server.address") == ["fd00::7"]
 
 
 def test_without_a_browser_only_the_card_is_shown(server: Server) -> None:

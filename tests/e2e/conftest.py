@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, expect, sync_playwright
 
 from tests.conftest import ROOT
+from transfer_core.classroom.facts import CLASS_VARIABLE
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.look_ahead import LOOK_AHEAD_VARIABLE
@@ -50,6 +51,7 @@ class Server:
         process: Of the running app.
         num_lines_read: Lines of the log that were looked at.
         has_look_ahead: Whether it reads photos before a training. It would go on when a test has ended.
+        is_class: Whether it serves a class.
     """
 
     port: int
@@ -58,6 +60,7 @@ class Server:
     process: subprocess.Popen[bytes] | None = None
     num_lines_read: int = 0
     has_look_ahead: bool = False
+    is_class: bool = False
 
     @property
     def url(self) -> str:
@@ -79,6 +82,7 @@ class Server:
             **os.environ,
             WORKSPACE_VARIABLE: str(self.workspace.root),
             LOOK_AHEAD_VARIABLE: "on" if self.has_look_ahead else "off",
+            CLASS_VARIABLE: "1" if self.is_class else "",
         }
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -135,10 +139,23 @@ def fresh_server(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def class_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app for a class, the same one for all tests of a file. They look at its log themselves."""
+    with running_server(tmp_path_factory.mktemp("class"), is_class=True) as server:
+        yield server
+
+
 @contextmanager
-def running_server(folder: Path, *, has_look_ahead: bool = False) -> Iterator[Server]:
+def running_server(folder: Path, *, has_look_ahead: bool = False, is_class: bool = False) -> Iterator[Server]:
     log = folder / "server.log"
-    server = Server(_free_port(), Workspace(folder / "workspace"), log, has_look_ahead=has_look_ahead)
+    server = Server(
+        _free_port(),
+        Workspace(folder / "workspace"),
+        log,
+        has_look_ahead=has_look_ahead,
+        is_class=is_class,
+    )
     try:
         server.start()
         yield server

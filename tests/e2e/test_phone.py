@@ -146,6 +146,15 @@ def test_photos_appear_on_the_big_screen(
     assert widths[0] <= widths[1]
 
 
+def test_a_server_that_phones_cannot_reach_says_how_to_start_it(
+    open_page: Callable[..., Page], server: Server
+) -> None:
+    screen = open_page(server.url)
+    settle(screen)
+    screen.get_by_text("Use my phone").click()
+    expect(screen.get_by_text("Phones cannot reach this server yet.")).to_be_visible()
+
+
 def test_a_large_photo_is_shrunk_in_the_phone_and_turned_upright(
     phone: Page, server: Server, dataset_id: str, make_image: MakeImage
 ) -> None:

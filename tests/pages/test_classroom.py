@@ -13,6 +13,7 @@ import pages.ui.app.process
 from pages.ui.server.class_routes import attendance
 from tests.pages.conftest import OpenPage, StagedRuns, button, texts
 from transfer_core.classroom.facts import CLASS_VARIABLE, Classroom
+from transfer_core.classroom.handout import hand_out
 from transfer_core.classroom.people import Person, join, people
 from transfer_core.classroom.visitor import COOKIE, cookie_of_person, cookie_of_teacher
 from transfer_core.config import TrainingConfig
@@ -142,6 +143,8 @@ def test_the_queue_names_everybody_and_the_teacher_stops_and_moves(
     assert staged_runs.reached_half_way.wait(60)
     page = open_page(PAGE)
     assert cards(page)["Mia"]["stage"] and cards(page)["Mia"]["share"] > 0
+    shown = open_page(PAGE, show=pupils[0].id)
+    assert len(shown.get("echarts_chart")) == 1 and shown.get("progress")
     open_part(page, "queue")
     assert texts(page).count("**Mia** · colors") == 3
     page.button(key=f"queue-first-{third}").click().run()
@@ -185,6 +188,28 @@ def test_photos_are_handed_out(
         "colors (from your teacher)"
     ]
     assert len(page_workspace.person(pupils[0].id).dataset_ids()) == 1
+
+
+@pytest.mark.usefixtures("teacher")
+def test_a_pupil_opens_what_the_teacher_handed_out(
+    open_page: OpenPage,
+    page_workspace: Workspace,
+    pupils: list[Person],
+    dataset: ImageDataset,
+    cookies: Cookies,
+) -> None:
+    hand_out(page_workspace, dataset.id, [pupils[0].id], with_models=False)
+    assert not [found for found in open_page().button if "your teacher" in found.label]
+    cookies.be_pupil(page_workspace, pupils[0])
+    page = open_page()
+    button(page, "colors (from your teacher)").click().run()
+    (copy,) = (
+        found
+        for found in page_workspace.person(pupils[0].id).dataset_ids()
+        if ImageDataset.load(page_workspace.person(pupils[0].id), found).name.endswith("teacher)")
+    )
+    assert page.query_params["images"] == copy
+    assert not [found for found in page.button if "your teacher" in found.label]
 
 
 @pytest.mark.usefixtures("teacher", "tasks_at_once", "pupils")

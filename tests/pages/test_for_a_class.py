@@ -58,6 +58,7 @@ def test_the_teacher_shows_address_and_code(
     assert f">{code}<" in html and f">{shown}<" in html
     assert (f'alt="QR code of {address}/join?code={code}"' in html) is bool(address)
     assert "See who is here" in [found.label for found in page.main.get("page_link")]
+    assert (f"[Accept the certificate]({address}/certificate)" in texts(page)) is address.startswith("https")
 
 
 def test_pupils_see_nothing_of_it(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, WebSocketRoute
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -16,7 +17,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from app import app
 from pages.ui.server.gate import Gate
-from pages.ui.server.routes import ROUTES
+from pages.ui.server.routes import MIDDLEWARE, ROUTES
 from tests.asgi import HOST, Answer, ask
 from transfer_core.classroom.facts import CLASS_VARIABLE, Classroom
 from transfer_core.classroom.people import Person, join, remove_person
@@ -26,7 +27,12 @@ from transfer_core.workspace import Workspace
 STREAM = "/_stcore/stream"
 SESSION = "0f8fad5b-d9cb-469f-a165-70867728950e"
 # What everybody in the network may ask for; a new one has to be thought about and named here.
-PUBLIC = {"/join", "/join/1", "/leave", "/teacher/1", "/try/1", "/_stcore/health"}
+OPEN = {"/join", "/leave", "/_stcore/health"}
+# These look at the token or the key in the request.
+GUARDED = {
+    *("/join/1", "/teacher/1", "/try/1", "/api/1", "/api/models/1/predict"),
+    *("/phone/1", "/phone/1/classes", "/phone/1/photos", "/phone/1/photos/1"),
+}
 
 
 @dataclass
@@ -113,7 +119,16 @@ def test_every_route_refuses_who_has_not_joined_or_is_public_by_name(server: Wor
         for path, method, is_websocket in routes_of_the_app()
         if not front.ask(path, method=method, is_websocket=is_websocket).is_refused
     }
-    assert reached == PUBLIC
+    assert reached == OPEN | GUARDED
+
+
+@pytest.mark.parametrize("path", sorted(GUARDED))
+def test_public_route_refuses_a_made_up_token(server: Workspace, path: str) -> None:
+    routes = Starlette(routes=ROUTES, middleware=MIDDLEWARE)
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        answer = ask(routes, path, method=method, origin=f"http://{HOST}")
+        assert answer.status in (401, 403, 404, 405, 410), (method, answer.text)
+        assert "set-cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("path", ["/", "/Images", "/class-photo/1/1/1/96"])

@@ -3,14 +3,19 @@
 import gc
 import sys
 import threading
+from types import FunctionType
 
 import keras
 import pytest
+import streamlit as st
 from streamlit import config
 from streamlit.runtime.scriptrunner import script_runner
 
+from pages.ui.server.service import service
 from tests.pages.conftest import OpenPage
 from transfer_core.backbones.runtime import load_keras
+from transfer_core.classroom.facts import CLASS_VARIABLE
+from transfer_core.work.executor import EXECUTOR_VARIABLE, ProcessExecutor
 
 
 def test_streamlit_still_has_the_function_that_clears_keras() -> None:
@@ -43,3 +48,20 @@ def test_the_settings_that_training_needs_are_on() -> None:
     assert config.get_option("server.fileWatcherType") == "none"
     assert config.get_option("server.address") == "127.0.0.1"
     assert config.get_option("browser.gatherUsageStats") is False
+
+
+def test_cleared_caches_leave_the_one_queue_of_the_server() -> None:
+    before = service()
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    assert service() is before
+    assert service().trainings(before.workspace)._queue is before.queue
+
+
+@pytest.mark.parametrize(("is_class", "executor"), [("1", ProcessExecutor), ("", FunctionType)])
+def test_class_trains_in_a_process_of_its_own(
+    is_class: str, executor: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(EXECUTOR_VARIABLE, raising=False)
+    monkeypatch.setenv(CLASS_VARIABLE, is_class)
+    assert isinstance(service()._execute, executor)

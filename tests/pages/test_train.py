@@ -503,7 +503,7 @@ def test_pause_that_others_wait_for_says_that_it_ends(
     monkeypatch.setattr("transfer_core.work.live_run.MOST_SECONDS_OF_PAUSE", 0.0)
     wait_for(run_id, "running")
     page.run()
-    assert any("Your pause ended because others wait." in text for text in texts(page))
+    assert any("Your pause ended because others wait." in found.value for found in page.caption)
     assert button(page, "Pause").disabled
 
 

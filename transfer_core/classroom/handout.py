@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from transfer_core.classroom.people import get_person
 from transfer_core.data.dataset import DATASET_FILE, ImageDataset
 from transfer_core.data.quota import check_photos, check_runs
 from transfer_core.errors import TransferStudioError
+from transfer_core.facts_file import FactsFile
 from transfer_core.files import move, read_json, write_json
 from transfer_core.language import _
+from transfer_core.locks import changing
 from transfer_core.projects.archive import ProjectStoppedError
 from transfer_core.projects.copy import with_new_ids
 from transfer_core.projects.manifest import Manifest
 from transfer_core.projects.plan import ProjectPlan, contents, plan_project
+from transfer_core.schema import Text
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.types import OnProgress, ShouldStop
 from transfer_core.work.task import Task, TaskProgress
 from transfer_core.workspace import Workspace
 
-# Both are only ever replaced as a whole; other files of a run are appended to or changed.
+
+class _Received(msgspec.Struct, frozen=True):
+    """Photo sets from the teacher that a pupil has not opened yet, the latest last."""
+
+    dataset_ids: tuple[Text, ...] = ()
+
+
+_RECEIVED = FactsFile("received.json", _Received)
+# These are only ever replaced as a whole; other files of a run are appended to or changed.
 _NEVER_CHANGED = (".jpg", ".keras", ".npz")
 
 
@@ -123,6 +136,33 @@ def hand_out_task(
     return Task("handing out", "class", work, is_light=True)
 
 
+def received(workspace: Workspace) -> list[ImageDataset]:
+    """Return the photo sets from the teacher that a pupil has not opened yet, the latest last."""
+    found = []
+    with suppress(TransferStudioError):
+        for dataset_id in (
+            _RECEIVED.read(workspace.root).dataset_ids if _RECEIVED.exists(workspace.root) else ()
+        ):
+            with suppress(TransferStudioError):
+                found.append(ImageDataset.load(workspace, dataset_id))
+    return found
+
+
+def mark_opened(workspace: Workspace, dataset_id: str) -> None:
+    """Note that a pupil has opened a photo set from the teacher.
+
+    Raises:
+        WorkspaceError: If the list of such photo sets is damaged or cannot be written.
+    """
+    _change_received(workspace, lambda ids: tuple(other for other in ids if other != dataset_id))
+
+
+def _change_received(workspace: Workspace, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> None:
+    with changing(workspace.root / _RECEIVED.name):
+        ids = _RECEIVED.read(workspace.root).dataset_ids if _RECEIVED.exists(workspace.root) else ()
+        _RECEIVED.write(workspace.root, _Received(change(ids)))
+
+
 def _photos_alone(server: Workspace, dataset_id: str) -> ProjectPlan:
     return ProjectPlan(ImageDataset.load(server, dataset_id), (), (), (), 0)
 
@@ -145,6 +185,7 @@ def _copy(server: Workspace, plan: ProjectPlan, person: Workspace) -> None:
             target = person.root / place
             target.parent.mkdir(exist_ok=True)
             move(folder / place, target)
+    _change_received(person, lambda ids: (*ids, copied.dataset))
 
 
 def _place(source: Path, target: Path) -> None:

@@ -8,16 +8,14 @@ from transfer_core.classroom.facts import Classroom, is_class_mode
 from transfer_core.classroom.people import get_person
 from transfer_core.classroom.visitor import sign, verify
 from transfer_core.data.dataset import ImageDataset, class_called
-from transfer_core.data.ingest import collect_files, create_dataset
+from transfer_core.data.ingest import add_to_latest, create_dataset
 from transfer_core.data.records import LeftOut
 from transfer_core.data.sources.upload import uploaded_file
-from transfer_core.errors import NotFoundError, WorkspaceError
+from transfer_core.errors import NotFoundError
 from transfer_core.language import _
 from transfer_core.workspace import Workspace
 
 PHONE_LINK_SECONDS = 8 * 60 * 60
-# Another window may save a change between reading and saving, more than once while its camera records.
-_NUM_TRIES = 10
 _SEPARATOR = "/"
 _NEW, _STORED = "new", "stored"
 
@@ -42,11 +40,11 @@ class Arrival:
     """What became of a photo.
 
     Args:
-        dataset: The photos afterwards; None if there is none yet.
+        dataset: The photos afterwards, perhaps none yet.
         problem: Why it was left out, as a sentence; empty if it is there.
     """
 
-    dataset: ImageDataset | None
+    dataset: ImageDataset
     problem: str = ""
 
 
@@ -120,29 +118,25 @@ def add_phone_photo(server: Workspace, link: PhoneLink, photo_id: str, name: str
 
     Raises:
         InvalidConfigError: If the class has no valid name.
+        IngestError: If the person would have more photos than they may.
         NotFoundError: If the dataset was deleted.
         WorkspaceError: If writing fails.
     """
     class_name = class_called(name)
     file = uploaded_file(f"phone-{photo_id}.jpg", content)
-    tries_left = _NUM_TRIES
-    while True:
-        tries_left -= 1
+    workspace = phone_workspace(server, link)
+
+    def load() -> ImageDataset:
         stored = photos_of_phone(server, link)
-        present = stored or create_dataset(
-            phone_workspace(server, link), _("My photos"), dataset_id=link.dataset_id
-        )
-        if any(image.name == file.name for image in (*present.images, *present.excluded)):
-            return Arrival(stored)
-        collected = collect_files(present, [file], class_name=class_name)
-        if len(collected.images) == len(present.images):
-            return Arrival(stored, _problem(collected.left_out[-1]))
-        try:
-            return Arrival(collected.save())
-        except WorkspaceError:
-            latest = photos_of_phone(server, link)
-            if not tries_left or (latest.version if latest else 0) == present.version:
-                raise
+        return stored or create_dataset(workspace, _("My photos"), dataset_id=link.dataset_id)
+
+    present = load()
+    if any(image.name == file.name for image in (*present.images, *present.excluded)):
+        return Arrival(present)
+    before, after = add_to_latest(load, [file], class_name=class_name)
+    if len(after.images) == len(before.images):
+        return Arrival(before, _problem(after.left_out[-1]))
+    return Arrival(after)
 
 
 def _problem(left_out: LeftOut) -> str:

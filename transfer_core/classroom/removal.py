@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from transfer_core.classroom.collect import remove_collected
 from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.people import remove_person
-from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
-from transfer_core.files import remove
+from transfer_core.file_cache import forget_files
 from transfer_core.language import _
+from transfer_core.runs.deletion import delete_photos_for_good
 from transfer_core.types import OnProgress
 from transfer_core.work.service import Service
 from transfer_core.work.task import Task, TaskProgress
@@ -47,6 +47,7 @@ def remove_people(
         _stop_work(service, workspace)
         remove_person(server, person_id)
         service.forget_models(workspace)
+        forget_files(workspace.root)
         on_progress(number + 1, len(person_ids))
 
 
@@ -79,13 +80,9 @@ def remove_photos_task(server: Workspace, person_id: str, dataset_id: str, ids: 
     """
 
     def work(_task: Task[int]) -> int:
-        dataset = ImageDataset.load(server.person(person_id), dataset_id)
-        # The zip of all projects holds copies of them.
+        # It holds copies of them.
         remove_collected(server)
-        for image_id in ids:
-            if image := dataset.find(image_id):
-                remove(dataset.image_path(image))
-        dataset.without(ids).save()
+        delete_photos_for_good(server.person(person_id), dataset_id, ids)
         return len(ids)
 
     return Task("removing", (person_id, dataset_id, *ids), work, is_light=True)

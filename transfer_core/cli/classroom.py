@@ -43,25 +43,24 @@ def certificate(hosts: tuple[str, ...]) -> None:
 
 @classroom.command()
 @click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
+@click.option("--here", required=True, help="Address for browsers of this computer.")
 @click.option("--open-browser", is_flag=True, help="Open the teacher's link on this computer.")
-def card(addresses: tuple[str, ...], open_browser: bool) -> None:
+def card(addresses: tuple[str, ...], here: str, open_browser: bool) -> None:
     """Print address and code of the class once its server answers, and write the teacher's link."""
     workspace = Workspace(default_workspace_root())
-    address = urlsplit(addresses[0])
     # At its start the server may forget the class of before, which changes code and link.
-    _wait_for_server(address.hostname or "localhost", address.port or 80)
+    _wait_for_server(here)
     facts = Classroom(workspace).facts()
-    # A browser lets pages of its own computer use the camera without https too.
-    here = address._replace(netloc=f"localhost:{address.port}", path=facts.teacher_path).geturl()
-    elsewhere = addresses[0] + facts.teacher_path
+    # Browsers let pages of their own computer use the camera without https too.
+    link = here + facts.teacher_path
     file = workspace.root / TEACHER_LINK_FILE
-    write_secret(file, "\n".join(dict.fromkeys([here, elsewhere, ""])).encode())
+    write_secret(file, "\n".join(dict.fromkeys([link, addresses[0] + facts.teacher_path, ""])).encode())
     _print_qr_code(addresses[0] + facts.join_path)
     lines = [
         _("Address     {address}").format(address=addresses[0]),
         _("Class code  {code}").format(code=facts.code),
         "",
-        _("Your own link, for the teacher alone: {link}").format(link=here),
+        _("Your own link, for the teacher alone: {link}").format(link=link),
         _("It is also in {file}").format(file=file),
     ]
     if addresses[1:]:
@@ -69,20 +68,20 @@ def card(addresses: tuple[str, ...], open_browser: bool) -> None:
     lines += ["", _("Ctrl-C ends the class for today. Everything is kept.")]
     click.echo("\n".join(map(escaped, lines)))
     if open_browser:
-        webbrowser.open(here)
+        webbrowser.open(link)
 
 
-def _wait_for_server(host: str, port: int) -> None:
-    """Wait until something listens there.
+def _wait_for_server(address: str) -> None:
+    """Wait until a server listens at this address.
 
     Raises:
         WorkspaceError: If the server, which started this process, ended before, or needs longer than two minutes.
     """
-    server = os.getppid()
+    parts, server = urlsplit(address), os.getppid()
     give_up_at = time.monotonic() + _SECONDS_FOR_A_START
     while time.monotonic() < give_up_at and os.getppid() == server:
         try:
-            socket.create_connection((host, port), timeout=1).close()
+            socket.create_connection((parts.hostname, parts.port), timeout=1).close()
             return
         except OSError:
             time.sleep(_SECONDS_BETWEEN_TRIES)

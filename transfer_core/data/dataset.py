@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections import Counter, defaultdict
@@ -22,7 +23,7 @@ from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, clean_name
 from transfer_core.data.split import classes_without, split_by_fold, split_by_folders, split_by_share
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.file_cache import FileCache
-from transfer_core.files import damaged_file, file_version, read_json, remove, write_json
+from transfer_core.files import damaged_file, file_version, read_json, remove, write_bytes
 from transfer_core.language import _
 from transfer_core.locks import changing, let_go
 from transfer_core.schema import decoded
@@ -97,14 +98,18 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         try:
             with changing(self.folder / DATASET_FILE):
                 self._check_unchanged()
-                facts = {name: getattr(saved, name) for name in DatasetFacts.__struct_fields__}
-                write_json(self.folder / DATASET_FILE, msgspec.to_builtins(facts), indent=None)
+                write_bytes(self.folder / DATASET_FILE, saved.to_json())
         except WorkspaceError:
             self.discard()
             raise
         if self.filling:
             let_go(self.filling)
         return saved
+
+    def to_json(self) -> bytes:
+        """Return the content of its file."""
+        facts = {name: getattr(self, name) for name in DatasetFacts.__struct_fields__}
+        return json.dumps(msgspec.to_builtins(facts), ensure_ascii=False).encode()
 
     def discard(self) -> None:
         """Delete the photos of a new dataset that was never saved. A saved dataset is kept."""

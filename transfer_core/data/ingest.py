@@ -44,6 +44,8 @@ from transfer_core.types import OnProgress
 from transfer_core.workspace import Workspace, new_id
 
 _SMALL_SIDE = 64
+# Both a camera and a phone may add several photos a second.
+_NUM_TRIES = 10
 
 
 def create_dataset(
@@ -155,6 +157,41 @@ def collect_files(
     added = _notices(stored, ranges, {image.id for image in intake.images[len(dataset.images) :]})
     dataset = replace(dataset, notices=with_counts(notices, added), grey_ranges=ranges)
     return dataset.with_images(intake.images, left_out)
+
+
+def add_to_latest(
+    load: Callable[[], ImageDataset], files: Iterable[ImportedFile], *, class_name: str, burst: str = ""
+) -> tuple[ImageDataset, ImageDataset]:
+    """Add files to a dataset as it is on disk, and save it if images were added.
+
+    Another window may save a change meanwhile, and so may a phone. The files are then added to that change.
+
+    Args:
+        load: Returns the dataset.
+        files: Of an upload.
+        class_name: Label for all of them.
+        burst: Names the camera recording that all of them are frames of, if they are.
+
+    Returns:
+        The dataset before and after. The latter also has the files that were left out.
+
+    Raises:
+        IngestError: If the person would have more photos than they may.
+        WorkspaceError: If writing fails.
+    """
+    files = list(files)
+    tries_left = _NUM_TRIES
+    while True:
+        tries_left -= 1
+        before = load()
+        after = collect_files(before, files, class_name=class_name, burst=burst)
+        if len(after.images) == len(before.images):
+            return before, after
+        try:
+            return before, after.save()
+        except WorkspaceError:
+            if not tries_left or load().version == before.version:
+                raise
 
 
 def take_over(dataset: ImageDataset, photos: ImageDataset, labels: Mapping[str, str]) -> ImageDataset:

@@ -283,6 +283,11 @@ def _loaded_model(folder: Path, versions: tuple[tuple[int, int], ...]) -> Loaded
     return LoadedModel(both, forward)
 
 
+def forget_loaded_models() -> None:
+    """Drop all models in memory; the next answer loads its model again."""
+    _loaded_model.cache_clear()
+
+
 def _traced(model: keras.Model) -> Callable[[Array], tuple[Array, Array]]:
     """Return the forward pass in one graph; Keras's own prediction is traced once more for a second batch size."""
     import tensorflow as tf

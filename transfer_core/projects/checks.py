@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import zip_longest
@@ -57,6 +57,7 @@ from transfer_core.inference.rejection import BANK_FILE, REJECTION_FILE, Rejecti
 from transfer_core.language import _
 from transfer_core.projects.manifest import MODEL_FACTS_FILE, Manifest
 from transfer_core.projects.models import NetworkFacts, check_arrays
+from transfer_core.runs.erasing import erased_event, erased_split
 from transfer_core.runs.event_log import events_of
 from transfer_core.runs.new_photos import NEW_PHOTOS_DIR
 from transfer_core.runs.notes import NOTES, RunNotes
@@ -347,7 +348,9 @@ def _check_split(run: TrainingRun, dataset: ImageDataset) -> None:
     """Check that no photo is on both sides, and that the results are those of the validation photos."""
     split = _facts_in(SPLIT, run)
     ids = [*(split.train or ()), *(split.validation or ())]
-    _require(split.train and split.validation and _are_image_ids(ids), SPLIT.name)
+    # Excluded photos do not go into a project.
+    rest = erased_split(split, dataset.excluded_by_id)
+    _require(rest.train and rest.validation and _are_image_ids(ids), SPLIT.name)
     known = {image.id for image in (*dataset.images, *dataset.excluded)}
     _require(known >= set(ids), SPLIT.name)
     evaluation = run.evaluation()
@@ -391,13 +394,23 @@ def _new_photos_of(run: TrainingRun) -> Iterator[ImageDataset]:
 
 
 def same_images(one: ImageDataset, other: ImageDataset) -> bool:
-    """Return whether two datasets are equal, apart from their folders."""
+    """Return whether two datasets are equal, apart from their folders and excluded photos."""
+    one, other = (dataset.erased(dataset.excluded_by_id) for dataset in (one, other))
     return structs.replace(one, folder=other.folder) == other
 
 
-def same_training(one: TrainingRun, other: TrainingRun) -> bool:
-    """Return whether two runs are the same training: equal choices and equal events; notes may differ."""
-    courses = (events_of(run.folder / EVENTS_FILE) for run in (one, other))
+def same_training(one: TrainingRun, other: TrainingRun, excluded: Mapping[str, str]) -> bool:
+    """Return whether two runs are the same training: equal choices and equal events; notes may differ.
+
+    Args:
+        one: A run.
+        other: Another.
+        excluded: File names of photos that count in neither, by their ids.
+    """
+    courses = (
+        (erased_event(event, excluded) for event in events_of(run.folder / EVENTS_FILE))
+        for run in (one, other)
+    )
     # Compare reprs because NaN != NaN.
     is_same_course = all(repr(event) == repr(its) for event, its in zip_longest(*courses))
     return is_same_course and replace(one, folder=other.folder) == other

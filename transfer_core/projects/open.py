@@ -138,10 +138,18 @@ def _is_same(unpacked: Workspace, workspace: Workspace, place: str) -> bool:
             return same_images(
                 ImageDataset.load(unpacked, identifier), ImageDataset.load(workspace, identifier)
             )
-        return same_training(TrainingRun.load(unpacked, identifier), TrainingRun.load(workspace, identifier))
+        run = TrainingRun.load(workspace, identifier)
+        excluded = _excluded_from(workspace, run.dataset_id)
+        return same_training(TrainingRun.load(unpacked, identifier), run, excluded)
     except TransferStudioError:
         # Damaged in the workspace: the project comes in whole, as a copy.
         return False
+
+
+def _excluded_from(workspace: Workspace, dataset_id: str) -> dict[str, str]:
+    with suppress(TransferStudioError):
+        return {image.id: image.name for image in ImageDataset.load(workspace, dataset_id).excluded}
+    return {}
 
 
 def _missing_here(folder: Path, root: Path, place: str) -> list[str]:

@@ -154,8 +154,8 @@ def _source_files(workspace: Workspace, source_id: str) -> list[tuple[str, Path]
 
 
 def _image_files(dataset: ImageDataset, place: str) -> list[tuple[str, Path]]:
-    """Return the files of a dataset, without the photos that are missing."""
-    paths = [dataset.image_path(image) for image in (*dataset.images, *dataset.excluded)]
+    """Return the files of a dataset, without the photos that are missing or excluded: those are for nobody else."""
+    paths = [dataset.image_path(image) for image in dataset.images]
     pictures = [(f"{place}/images/{path.name}", path) for path in paths if path.is_file()]
     return [(f"{place}/{DATASET_FILE}", dataset.folder / DATASET_FILE), *pictures]
 

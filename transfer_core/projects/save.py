@@ -7,13 +7,16 @@ import io
 import json
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import msgspec
 
 from transfer_core.backbones.own.source_model import ARRAYS_FILE, FACTS_FILE, SourceModelFacts
 from transfer_core.backbones.published.zoo_weights import has_checksum
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.dataset import DATASET_FILE, ImageDataset
 from transfer_core.errors import ProjectError
 from transfer_core.files import read_json, replacing
 from transfer_core.language import _
@@ -28,6 +31,8 @@ from transfer_core.projects.manifest import (
 )
 from transfer_core.projects.models import write_arrays
 from transfer_core.projects.plan import ProjectPlan, contents, network_of
+from transfer_core.runs.erasing import erased_evaluation, erased_events, erased_split
+from transfer_core.runs.run_folder import EVALUATION, EVENTS_FILE, SPLIT
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.types import OnProgress, ShouldStop
@@ -79,14 +84,30 @@ def _write_contents(
     writer: _Writer, workspace: Workspace, plan: ProjectPlan, scratch: Path, should_stop: ShouldStop
 ) -> None:
     runs = {run.id: run for run in plan.runs}
+    excluded = {image.id: image.name for image in plan.dataset.excluded}
     for name, file in contents(workspace, plan.dataset, plan.runs, plan.source_ids):
         if should_stop():
             raise ProjectStoppedError
         if file.name == MODEL_FILE:
             _write_model(writer, workspace, runs[file.parent.name], scratch / ARRAYS_FILE)
+        elif excluded and (content := _without(plan.dataset, file, excluded)) is not None:
+            writer.add_bytes(name, content)
         elif file.suffix != ".jpg" or is_whole_picture(file):
             # A damaged photo is left out of the project, like a deleted one.
             writer.add_file(name, file)
+
+
+def _without(dataset: ImageDataset, file: Path, excluded: Mapping[str, str]) -> bytes | None:
+    """Return the content of a file without the names of excluded photos; None if it never names photos."""
+    if file == dataset.folder / DATASET_FILE:
+        return dataset.erased(excluded).to_json()
+    if file.name == SPLIT.name:
+        split = erased_split(SPLIT.read(file.parent), excluded)
+        return json.dumps(msgspec.to_builtins(split), ensure_ascii=False).encode()
+    if file.name == EVALUATION.name:
+        evaluation = erased_evaluation(EVALUATION.read(file.parent), excluded)
+        return json.dumps(evaluation.to_dict(), ensure_ascii=False).encode()
+    return erased_events(file.read_bytes(), excluded) if file.name == EVENTS_FILE else None
 
 
 class _Writer:
@@ -104,10 +125,13 @@ class _Writer:
         with path.open("rb") as content:
             self._add(name, content, path.stat().st_size)
 
+    def add_bytes(self, name: str, content: bytes) -> None:
+        """Write the content of a file."""
+        self._add(name, io.BytesIO(content), len(content))
+
     def add_json(self, name: str, values: dict[str, Any]) -> None:
         """Write plain values as JSON."""
-        content = json.dumps(values, ensure_ascii=False, indent=1).encode()
-        self._add(name, io.BytesIO(content), len(content))
+        self.add_bytes(name, json.dumps(values, ensure_ascii=False, indent=1).encode())
 
     def _add(self, name: str, content: BinaryIO, num_bytes: int) -> None:
         # Without a date, the same project gives the same file.

@@ -166,6 +166,16 @@ def delete_everything(workspace: Workspace) -> None:
     forget_files(workspace.root)
 
 
+def clear_cache(workspace: Workspace) -> None:
+    """Delete what can be made again: features, saved projects and measured rates.
+
+    Raises:
+        WorkspaceError: If something cannot be deleted.
+    """
+    with _deleting(workspace, workspace.root / "cache"):
+        _remove_whole(workspace, workspace.root / "cache")
+
+
 def _remove_whole(workspace: Workspace, folder: Path) -> None:
     """Delete a folder; one that is left half by an interruption is deleted at the next start."""
     if not folder.is_dir() or folder.is_symlink() or folder == workspace.trash_dir:

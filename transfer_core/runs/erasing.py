@@ -129,16 +129,17 @@ def erased_split(split: RunSplit, ids: Collection[str]) -> RunSplit:
 
 def erased_evaluation(evaluation: Evaluation, ids: Collection[str]) -> Evaluation:
     """Return an evaluation whose outcomes of some images have no name: the numbers do not change."""
+    numbers = {image_id: number for number, image_id in enumerate(sorted(ids))}
     others: dict[str, str] = {}
     for outcome in evaluation.outcomes:
         if outcome.image_id and outcome.image_id not in ids:
             others[outcome.group] = min(others.get(outcome.group, outcome.image_id), outcome.image_id)
 
     def erased(outcome: ImageOutcome) -> ImageOutcome:
-        if outcome.group in ids:
-            number = sorted(ids).index(outcome.group)
-            outcome = replace(outcome, group=others.get(outcome.group, f"deleted {number}"))
-        return replace(outcome, name="", image_id="") if outcome.image_id in ids else outcome
+        if outcome.group in numbers:
+            name = others.get(outcome.group, f"deleted {numbers[outcome.group]}")
+            outcome = replace(outcome, group=name)
+        return replace(outcome, name="", image_id="") if outcome.image_id in numbers else outcome
 
     return replace(evaluation, outcomes=tuple(map(erased, evaluation.outcomes)))
 
@@ -159,14 +160,15 @@ def erased_events(content: bytes, names: Mapping[str, str]) -> bytes:
 
 def _erased_line(line: bytes, names: Mapping[str, str]) -> bytes:
     try:
-        event = _erased_event(event_from_dict(json.loads(line)), names)
+        event = erased_event(event_from_dict(json.loads(line)), names)
     except (ValueError, RecursionError):
         # A damaged line, which every reader skips.
         return b""
     return json.dumps(event_to_dict(event)).encode() + b"\n"
 
 
-def _erased_event(event: TrainingEvent, names: Mapping[str, str]) -> TrainingEvent:
+def erased_event(event: TrainingEvent, names: Mapping[str, str]) -> TrainingEvent:
+    """Return an event that names none of these images."""
     match event:
         case RunStarted():
             # The outcomes of the epochs belong to these places.

@@ -105,10 +105,16 @@ class TrainingRun:
             WorkspaceError: If its file is damaged.
         """
         folder = workspace.run_dir(run_id)
-        return _loaded.get(folder / RUN.name, lambda: cls._read(folder))
+        return _loaded.get(folder / RUN.name, lambda: cls.read(folder))
 
     @classmethod
-    def _read(cls, folder: Path) -> TrainingRun:
+    def read(cls, folder: Path) -> TrainingRun:
+        """Return the run in a folder, as it is on disk now.
+
+        Raises:
+            NotFoundError: If there is none.
+            WorkspaceError: If its file is damaged.
+        """
         files = RunFolder(folder)
         files.check_exists()
         facts = files.facts()

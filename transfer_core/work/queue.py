@@ -18,9 +18,8 @@ Result = TypeVar("Result")
 
 # A silent server must not keep the opening of a project waiting.
 _NUM_LIGHT_AT_ONCE = 4
-# Tasks that are over keep their result for the pages; a map of 1,000 photos is about 4 MB.
+# Tasks of one person that are over keep their result for the pages; a map of 1,000 photos is about 4 MB.
 _NUM_REMEMBERED_OF_A_KIND = 12
-_NUM_REMEMBERED_OF_A_PUPIL = 4
 
 
 def in_background_thread(work: Callable[[], None]) -> None:
@@ -140,6 +139,13 @@ class WorkQueue:
             if task.is_over and self._tasks.get(_place_of(task)) is task:
                 self._tasks.pop(_place_of(task))
 
+    def forget_results(self, owner: str) -> None:
+        """Drop the tasks of a person that are over, with their results."""
+        with self._lock:
+            for place, task in list(self._tasks.items()):
+                if task.owner == owner and task.is_over:
+                    self._tasks.pop(place)
+
     def ahead_of(self, task: Task[Any]) -> list[Task[Any]]:
         """Return what runs or waits before a task; nothing when the task does not wait."""
         with self._lock:
@@ -214,8 +220,7 @@ class WorkQueue:
             for place, task in self._tasks.items()
             if (task.kind, task.owner) == (kind, owner) and task.is_over
         ]
-        num_kept = _NUM_REMEMBERED_OF_A_PUPIL if owner else _NUM_REMEMBERED_OF_A_KIND
-        for place in over[:-num_kept]:
+        for place in over[:-_NUM_REMEMBERED_OF_A_KIND]:
             self._tasks.pop(place)
 
     def _enter(self, task: Task[Any]) -> _Lane:

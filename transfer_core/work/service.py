@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +13,17 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
+from transfer_core.file_cache import forget_files
 from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _
+from transfer_core.runs.deletion import delete_expired
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.run_folder import RunFolder
 from transfer_core.training.machine import free_memory
 from transfer_core.work.executor import ExecutorName, ProcessExecutor, chosen_executor
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.stored_queue import StoredTraining, read_queue, write_queue
+from transfer_core.work.task import Task
 from transfer_core.work.trainings import Trainings, TrainingTask
 from transfer_core.workspace import Workspace
 
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 _NUM_MODELS_KEPT = 3
 # Below this, no more than `_NUM_MODELS_KEPT` models are kept. One of the default network takes 70 MB.
 _BYTES_LEFT_FREE = 2 * 10**9
+_SECONDS_BETWEEN_TIDYING = 60 * 60
 # A run that the server died of twice may be the cause.
 _MOST_DEATHS = 2
 
@@ -62,6 +67,7 @@ class Service:
         self._to_restore = list(read_queue(workspace))
         self._stored = list(self._to_restore)
         self._is_closed = False
+        self._closed = threading.Event()
         self._prepared: set[Path] = set()
         self._predictors: dict[_ModelKey, Predictor] = {}
         self._used_at: dict[_ModelKey, float] = {}
@@ -92,6 +98,7 @@ class Service:
 
     def close(self) -> None:
         """Store the queue for the next start. A training that runs ends with the process."""
+        self._closed.set()
         with self._storing:
             self._is_closed = True
             self._write([structs.replace(training, is_running=False) for training in self._in_order()])
@@ -127,9 +134,52 @@ class Service:
                 self._drop_model(key)
         return len(idle)
 
+    def delete(self, workspace: Workspace, delete: Callable[[], object]) -> Task[bool]:
+        """Start a deletion of a person's, unless one is under way, and free the memory of what is deleted.
+
+        Args:
+            workspace: Of the person.
+            delete: Deletes something in it.
+        """
+
+        def work(_task: Task[bool]) -> bool:
+            try:
+                delete()
+            finally:
+                self.forget_data(workspace)
+            return True
+
+        task = Task("deletion", workspace.root, work, is_light=True, owner=workspace.owner)
+        return self.queue.start(task)
+
+    def forget_data(self, workspace: Workspace) -> None:
+        """Drop the loaded models, the results of tasks and the contents of files of a person from memory."""
+        from transfer_core.inference.predictor import forget_loaded_models
+
+        self.forget_models(workspace)
+        forget_loaded_models()
+        forget_files(workspace.root)
+        self.queue.forget_results(workspace.owner)
+
+    def tidy_up(self) -> None:
+        """Delete for good what everyone has deleted some days ago."""
+        for workspace in (self.workspace, *map(self.workspace.person, self.workspace.person_ids())):
+            delete_expired(workspace)
+
+    def tidy_up_regularly(self) -> None:
+        """Tidy up each hour until the server is stopped."""
+        while not self._closed.wait(_SECONDS_BETWEEN_TIDYING):
+            try:
+                self.tidy_up()
+            except Exception:
+                _logger.exception("The trash could not be emptied")
+
     def _restore(self, stored: StoredTraining) -> None:
         with suppress(TransferStudioError):
-            trainings = self.trainings(stored.workspace_in(self.workspace))
+            workspace = stored.workspace_in(self.workspace)
+            if not workspace.root.is_dir():  # the person was removed
+                return
+            trainings = self.trainings(workspace)
             if trainings.status(stored.run_id) != "interrupted":
                 return
             num_deaths = stored.num_deaths + stored.is_running

@@ -70,15 +70,20 @@ def write_queue(server: Workspace, trainings: Sequence[StoredTraining]) -> None:
     Raises:
         WorkspaceError: If writing fails.
     """
-    ids = {training.run_id for training in trainings}
+    # People may hold copies of the same run.
+    own = {(training.owner, training.run_id) for training in trainings}
     with changing(server.root / _FACTS.name):
         others = [
-            other for other in read_queue(server) if other.run_id not in ids and _is_held(server, other)
+            other
+            for other in read_queue(server)
+            if (other.owner, other.run_id) not in own and _is_held(server, other)
         ]
         _FACTS.write(server.root, _Trainings((*others, *trainings)))
 
 
 def _is_held(server: Workspace, training: StoredTraining) -> bool:
     with suppress(TransferStudioError):
-        return is_held(training.workspace_in(server).run_dir(training.run_id))
+        workspace = training.workspace_in(server)
+        # Looked up, the folders of a person who was removed would be there again.
+        return workspace.root.is_dir() and is_held(workspace.run_dir(training.run_id))
     return False

@@ -50,14 +50,20 @@ def continue_sweep(trainings: Trainings, sweep: Sweep) -> None:
 
     Raises:
         NotFoundError: If the images were deleted.
-        TrainingError: If the images have changed since it began, or no thread can be started.
+        TrainingError: If the images have changed since it began, the person may not have as many models or waiting
+            trainings, or no thread can be started.
         WorkspaceError: If writing fails.
     """
     dataset = check_unchanged(trainings.workspace, sweep)
+    to_do: list[tuple[str | None, TrainingConfig]] = []
     for depth, seed, choices in sweep.plan.configs(sweep.runs[0].config):
         run = sweep.run_at(depth, seed, trainings.snapshot)
         status = trainings.status(run.id) if run else None
-        if run and status == "interrupted":
-            trainings.resume(run.id)
-        elif status not in (*ACTIVE, "finished"):
+        if status not in (*ACTIVE, "finished"):
+            to_do.append((run.id if run and status == "interrupted" else None, choices))
+    trainings.check_quota(sum(run_id is None for run_id, _choices in to_do))
+    for run_id, choices in to_do:
+        if run_id:
+            trainings.resume(run_id)
+        else:
             trainings.submit(dataset, choices, sweep.plan.marks)

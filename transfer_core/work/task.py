@@ -41,6 +41,8 @@ TaskKind = Literal[
     "handing out",
     "collecting",
     "removing",
+    "storage",
+    "deletion",
 ]
 TaskState = Literal["waiting", "running", "over"]
 

@@ -38,6 +38,7 @@ from transfer_core.runs.corrections import dataset_of
 from transfer_core.runs.new_photos import evaluate_new_photos, new_photos_of
 from transfer_core.runs.run_evaluation import evaluate_split, split_images
 from transfer_core.runs.run_learning_curve import MeasuredCurve, measure_curve
+from transfer_core.runs.storage import Storage, storage_of, storage_version
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.unlabelled import propose_classes, sort_by_looks, unlabelled_of
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
@@ -394,6 +395,16 @@ def piles_task(
         return backbone_name
 
     return Task("piles", dataset.id, work, owner=workspace.owner)
+
+
+def storage_task(workspace: Workspace) -> Task[Storage]:
+    """Measure what a workspace stores; once for each version of it."""
+
+    def work(_task: Task[Storage]) -> Storage:
+        return storage_of(workspace)
+
+    key = workspace.root, storage_version(workspace)
+    return Task("storage", key, work, is_light=True, owner=workspace.owner)
 
 
 def _counter(task: Task[Any], num_all: int) -> Callable[[int], None]:

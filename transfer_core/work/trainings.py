@@ -166,18 +166,22 @@ class Trainings:
             TrainingError: If they would have more models, or more waiting trainings, than they may.
         """
         check_runs(self.workspace, num_new)
-        owner = self.workspace.owner
-        waiting = [task for task in self._queue.in_order("training") if task.owner == owner]
-        check_waiting(self.workspace, sum(task.state == "waiting" for task in waiting), num_new)
+        self._check_waiting(num_new)
+
+    def _check_waiting(self, num_new: int) -> None:
+        own = [task for task in self._queue.in_order("training") if task.owner == self.workspace.owner]
+        check_waiting(self.workspace, sum(task.state == "waiting" for task in own), num_new)
 
     def resume(self, run_id: str) -> None:
         """Queue an interrupted run again; its training goes on from its last checkpoint.
 
         Raises:
             NotFoundError: If there is no such run, or its images were deleted.
-            TrainingError: If it is not interrupted, its images have changed, or no thread can be started.
+            TrainingError: If it is not interrupted, its images have changed, as many trainings wait as may, or no
+                thread can be started.
             WorkspaceError: If writing fails.
         """
+        self._check_waiting(1)
         self._start(self._live(resumable_run(self.workspace, run_id)))
 
     def restore(self, run_id: str, num_deaths: int) -> None:

@@ -39,6 +39,12 @@ def thumbnails(paths: tuple[str, ...], side: int = 192) -> list[str]:
     return thumbnail_urls(map(Path, paths), side)
 
 
+def forget_pictures() -> None:
+    """Drop all small copies and answers from memory, those of deleted photos among them."""
+    st.cache_data.clear()
+    _thumbnail_url.cache_clear()
+
+
 # Of each file, so that a gallery with one photo less is not made again. 4,000 copies take about 30 MB.
 @lru_cache(maxsize=4_000)
 def _thumbnail_url(path: str, side: int) -> str:

@@ -101,6 +101,8 @@ class Session:
         num_races_played: How often the race on the Learn page was played; a new number plays it again.
         num_forms: How often choices were replaced from outside the form; a new number gives fresh fields.
         phone: The code for the person's phone, or None.
+        question: The button that asks before it deletes for good, or None.
+        deleted_dataset_id: The photo set that was deleted last, for Undo.
         new_key: A run and the key for other programs that was just made for it; None once it was copied.
         person_id: The pupil whose choices these are; empty without a class.
         class_part: The part of the Class page that is open.
@@ -160,6 +162,8 @@ class Session:
     num_races_played: int = 0
     num_forms: int = 0
     phone: PhoneCode | None = None
+    question: str | None = None
+    deleted_dataset_id: str | None = None
     new_key: tuple[str, str] | None = None
     person_id: str = ""
     class_part: str = "pupils"
@@ -272,6 +276,11 @@ class Session:
         self.backbone_name = run.config.backbone
         self.choose_depth(run.config.num_unfrozen_blocks, is_from_scratch=run.config.weights == "random")
         self.dataset_id = run.dataset_id if run.dataset_id in workspace().dataset_ids() else None
+
+    def forget_data(self) -> None:
+        """Drop photos, answers and choices that came from what was deleted; the pretrained model is kept."""
+        blank = Session(backbone_name=self.backbone_name, person_id=self.person_id)
+        self.__dict__.update(blank.__dict__)
 
     def _has_choices_of_its_run(self) -> bool:
         """Whether nothing is chosen, or what the run was trained with that the Train page shows."""

@@ -74,6 +74,8 @@ def show_close_button(session: Session) -> None:
 def here_words() -> str:
     """Return how many pupils are here now."""
     found = people(service().workspace)
+    if not found:
+        return _("Nobody is here yet.")
     num_here = sum(attendance.is_here(person.id) for person in found)
     return plural(
         "{here} of {count} pupil here now", "{here} of {count} pupils here now", len(found), here=num_here

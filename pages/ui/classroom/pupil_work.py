@@ -80,7 +80,7 @@ def _photo_strips(card: Card) -> str:
 
 def _pictures(person_id: str, dataset_id: str, photos: Sequence[tuple[str, str]]) -> str:
     return "".join(
-        f'<img src="{photo_address(person_id, dataset_id, image_id)}" alt="{escape(words)}">'
+        f'<img src="{photo_address(person_id, dataset_id, image_id, _LARGE)}" alt="{escape(words)}">'
         for image_id, words in photos
     )
 

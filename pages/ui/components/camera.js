@@ -78,10 +78,17 @@ function createCamera(settings, steps) {
         camera.show();
     };
 
+    const explainHttps = () => {
+        const { words } = camera.data;
+        explain(words.insecure);
+        const link = { href: "/certificate", target: "_blank", textContent: words.https };
+        camera.find(".problem").append(" ", Object.assign(document.createElement("a"), link));
+    };
+
     // Without a click nobody expects the focus to move.
     const switchOn = async (click) => {
         const { words } = camera.data;
-        if (!window.isSecureContext || !navigator.mediaDevices) return explain(words.insecure);
+        if (!window.isSecureContext || !navigator.mediaDevices) return explainHttps();
         const video = { facingMode: { ideal: "environment" }, width: { ideal: settings.videoWidth } };
         let isLeft = false;
         const leave = (problem) => {

@@ -24,5 +24,6 @@ def camera_words() -> dict[str, str]:
             "The browser does not let this page use the camera. Allow it with the camera sign in the address bar."
         ),
         "NotReadableError": _("The camera cannot be used. Close other programs that use it, then try again."),
+        "https": _("How to use https"),
         "unreached": _("The app does not answer. The camera was switched off. Try again in a moment."),
     }

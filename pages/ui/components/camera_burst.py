@@ -19,7 +19,7 @@ from pages.ui.app.words import plain
 from pages.ui.components.camera import camera_component, camera_words
 from pages.ui.components.component import sent_message
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.ingest import collect_files, create_dataset
+from transfer_core.data.ingest import add_to_latest, create_dataset
 from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, clean_name
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import IngestError, TransferStudioError
@@ -153,11 +153,12 @@ def _add_frame(session: Session, recording: Recording, message: dict[str, Any]) 
     if not recording.class_name:
         raise IngestError(_("The class needs a name. Type what the photos show, for example: cat."))
     file = uploaded_file(f"camera-{recording.id}-{message['number']:04d}.jpg", _content(message))
-    present = _present(recording)
-    collected = collect_files(present, [file], class_name=recording.class_name, burst=recording.id)
+    before, after = add_to_latest(
+        partial(_present, recording), [file], class_name=recording.class_name, burst=recording.id
+    )
     recording.num_frames += 1
-    if len(collected.images) > len(present.images):
-        session.dataset_id = collected.save().id
+    if len(after.images) > len(before.images):
+        session.dataset_id = after.id
         look_ahead(session)
 
 

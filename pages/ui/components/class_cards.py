@@ -18,7 +18,7 @@ from pages.ui.app.session import Session, write_address
 from pages.ui.components.camera import camera_component, camera_words
 from pages.ui.components.component import is_browser_id, sent_message
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.data.ingest import collect_files, create_dataset
+from transfer_core.data.ingest import add_to_latest, create_dataset
 from transfer_core.data.limits import limits
 from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, ImportedFile, clean_name
 from transfer_core.data.sources.upload import uploaded_file
@@ -124,14 +124,13 @@ def _add_photos(session: Session, message: dict[str, Any]) -> None:
         raise IngestError(_("The class needs a name."))
     if recording and not is_browser_id(recording):
         raise InvalidConfigError(_("The browser asked for something unknown. Load the page again."))
-    present = session.dataset or create_dataset(
-        workspace(), _("My photos"), dataset_id=session.new_dataset_id
-    )
+    new = create_dataset(workspace(), _("My photos"), dataset_id=session.new_dataset_id)
     files = [_file(file) for file in message["files"]]
-    collected = collect_files(present, files, class_name=class_name, burst=recording)
-    num_added = len(collected.images) - len(present.images)
-    if num_added:
-        session.dataset_id = collected.save().id
+    before, after = add_to_latest(
+        lambda: session.dataset or new, files, class_name=class_name, burst=recording
+    )
+    if len(after.images) > len(before.images):
+        session.dataset_id = after.id
     elif not recording:
         raise IngestError(_("None of these files is a new photo."))
 

@@ -106,7 +106,7 @@ def _show_examples(session: Session, run: TrainingRun) -> None:
             language = {"python.txt": "python", "javascript.js": "javascript"}.get(name, "bash")
             st.code(text, language=language, wrap_lines=True)
             st.caption(_("The answer has “class_name”, “probability” and “probabilities” of all classes."))
-        st.caption(_("When the model does not know, “class_name” is empty and “unknown” is true."))
+            st.caption(_("When the model does not know, “class_name” is empty and “unknown” is true."))
         st.caption(_("Whoever has the key can use the model. Do not publish it."))
 
 
@@ -120,6 +120,7 @@ def _show_blocks(text: str) -> None:
                     _("Open TurboWarp on this computer and choose “Add extension”, “Custom extension”."),
                     _("Choose the file, and tick “Run extension without sandbox”."),
                     _("Use “look at the stage”, then “what I see”."),
+                    _("If the browser asks about the local network, allow it."),
                 ),
                 1,
             )

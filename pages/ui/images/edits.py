@@ -43,7 +43,7 @@ def show_class_editor(dataset: ImageDataset) -> None:
                 guarded(_save)(dataset.renamed_class(name, new_name))
             if st.button(_("Delete this class"), icon=":material/delete:"):
                 guarded(_save)(dataset.without_class(name))
-        st.caption(_("The photos of a deleted class are excluded. You can include them again."))
+        st.caption(_("For seven days you can include the photos of a deleted class again."))
 
 
 def edit_words(edit: Edit) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -169,7 +169,7 @@ async def _photo_of_form(request: Request) -> bytes:
         await form.close()
 
 
-async def _bounded(request: Request) -> AsyncIterator[bytes]:
+async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
     """Yield the body of a request; refuse one that is too large."""
     largest, num_bytes = min(_MAX_BYTES, limits().file_bytes), 0
     async for chunk in request.stream():

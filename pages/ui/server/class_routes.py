@@ -5,7 +5,6 @@ It also notes which pupils have a page open.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 from starlette.middleware import Middleware
@@ -21,6 +20,7 @@ from transfer_core.classroom.collect import collected_path
 from transfer_core.classroom.visitor import visitor_of
 from transfer_core.data.images.thumbnails import stored_thumbnail
 from transfer_core.errors import NotFoundError
+from transfer_core.file_cache import FileCache
 from transfer_core.language import _
 
 PHOTO_PREFIX = "/class-photo"
@@ -60,7 +60,7 @@ def serve_photo(request: Request) -> Response:
         return PlainTextResponse(f"{_('Only the teacher can see this.')}\n", 403)
     names = request.path_params
     path = photo_path(service().workspace, names["person_id"], names["dataset_id"], names["image_id"])
-    content = _thumbnail(str(path), names["side"]) if path and names["side"] in _SIDES else b""
+    content = _thumbnail(path, names["side"]) if path and names["side"] in _SIDES else b""
     if not content:
         return PlainTextResponse(f"{_('There is no such photo.')}\n", 404)
     return Response(content, headers=_PHOTO_HEADERS, media_type="image/jpeg")
@@ -79,10 +79,13 @@ def serve_collected(request: Request) -> Response:
     return FileResponse(path, 200, headers, "application/zip", filename=f"class-{identifier[:8]}.zip")
 
 
-# 30 pupils with a few photos each, while the board is open; about 4 KB each.
-@lru_cache(maxsize=1_000)
-def _thumbnail(path: str, side: int) -> bytes:
-    return stored_thumbnail(Path(path), side)
+def _thumbnail(path: Path, side: int) -> bytes:
+    return _thumbnails[side].get(path, lambda: stored_thumbnail(path, side))
+
+
+# Counted by the size of the photos themselves; their small copies are a twentieth of it. What is deleted for good is
+# dropped here as well.
+_thumbnails: dict[int, FileCache[bytes]] = {side: FileCache(max_bytes=200 * 1024**2) for side in _SIDES}
 
 
 class NotesAttendance:

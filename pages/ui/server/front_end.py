@@ -82,7 +82,7 @@ class FrontEndFiles:
         for name in _OF_FILE:
             del headers[name]
         if is_packed:
-            body = await run_in_threadpool(gzip.compress, body, 9)
+            body = await run_in_threadpool(gzip.compress, body, 6)
         return _Kept(body, dict(headers), is_packed)
 
 

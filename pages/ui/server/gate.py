@@ -26,7 +26,7 @@ from transfer_core.language import _
 # Answered without a cookie of the class. A route below these has to find out itself who may have its answer, except for
 # the files of Streamlit's front end, which are the same everywhere.
 PUBLIC_PREFIXES = (
-    *("/join", "/leave", "/teacher", "/phone", "/try", "/api"),
+    *("/join", "/leave", "/teacher", "/phone", "/try", "/api", "/certificate"),
     *("/static", "/_stcore/health", "/favicon.png", "/manifest.json"),
 )
 # Pages of other servers may call what is below these: it needs a key that no browser sends by itself.

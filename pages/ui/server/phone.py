@@ -32,6 +32,8 @@ from transfer_core.language import _
 
 PREFIX = "/phone"
 MAX_NAME_LENGTH = 60
+# Larger photos only come from phones that cannot shrink them.
+_MOST_BYTES = 32 * 1024**2
 _PHOTO_ID = re.compile(r"[0-9a-z-]{8,40}", re.ASCII)
 _PHOTOS_SHOWN = 6
 _THUMBNAIL_SIDE = 112
@@ -63,7 +65,7 @@ def serve_page(request: Request) -> Response:
     facts = {
         "dataset": link.dataset_id,
         "classes": _classes(dataset),
-        "maxBytes": limits().file_bytes,
+        "maxBytes": _max_bytes(),
         "maxNameLength": MAX_NAME_LENGTH,
         "words": _words(),
     }
@@ -118,7 +120,7 @@ async def take_photo(request: Request) -> Response:
         _photos.count(link.dataset_id)
         content = await _body(request)
         if content is None:
-            problem = _("A photo was larger than {limit} MB.").format(limit=limits().file_mb)
+            problem = _("A photo was larger than {limit} MB.").format(limit=_max_bytes() // 1024**2)
             return _answer({"problem": problem}, 413)
         work = partial(_add, link, photo_id, name, content)
         return await anyio.to_thread.run_sync(work, limiter=_decoding)
@@ -134,9 +136,13 @@ async def _body(request: Request) -> bytes | None:
     content = bytearray()
     async for part in request.stream():
         content += part
-        if len(content) > limits().file_bytes:
+        if len(content) > _max_bytes():
             return None
     return bytes(content)
+
+
+def _max_bytes() -> int:
+    return min(_MOST_BYTES, limits().file_bytes)
 
 
 def _add(link: PhoneLink, photo_id: str, name: str, content: bytes) -> Response:
@@ -193,7 +199,7 @@ def _words() -> dict[str, str]:
         "again": _("Try now"),
         "all": _("All photos have arrived."),
         "none": _("There are no photos yet."),
-        "tooLarge": _("A photo was larger than {limit} MB.").format(limit=limits().file_mb),
+        "tooLarge": _("A photo was larger than {limit} MB.").format(limit=_max_bytes() // 1024**2),
         "expired": _("This code has expired. Scan a new one on the big screen."),
     }
 

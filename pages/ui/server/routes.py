@@ -9,12 +9,13 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from pages.ui.server import api, class_routes, join, phone, web_page
+from pages.ui.server import api, certificate, class_routes, join, phone, web_page
 from pages.ui.server.front_end import FrontEndFiles
 from pages.ui.server.gate import Gate
 from pages.ui.server.service import lifespan
 
 ROUTES: list[BaseRoute] = [
+    *certificate.ROUTES,
     *join.ROUTES,
     *phone.ROUTES,
     *web_page.ROUTES,

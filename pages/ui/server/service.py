@@ -52,6 +52,7 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
         tasks.append(asyncio.create_task(_forget_expired_class(shared)))
     restoring = partial(shared.restore, _SECONDS_FOR_THE_FIRST_PAINT)
     threading.Thread(target=restoring, name="restore", daemon=True).start()
+    threading.Thread(target=shared.tidy_up_regularly, name="tidy up", daemon=True).start()
     yield
     for task in tasks:
         task.cancel()

@@ -6,9 +6,11 @@ import sys
 
 import streamlit as st
 
+from pages.ui.app.network import network_address
 from pages.ui.app.process import visitor
 from pages.ui.app.session import Session
 from pages.ui.classroom.code_strip import code_html
+from pages.ui.server.certificate import PREFIX as CERTIFICATE_PATH
 from pages.ui.server.service import service
 from transfer_core.classroom.facts import Classroom
 from transfer_core.language import _
@@ -30,6 +32,13 @@ def show_to_the_class(session: Session) -> None:
     ):
         facts = Classroom(service().workspace).facts()
         st.html(f'<div class="class-invitation">{code_html(facts)}</div>')
+        certificate = network_address(CERTIFICATE_PATH)
+        if certificate.startswith("https:"):
+            st.caption(
+                _("Does a phone warn, or refuse the camera? [Accept the certificate]({address}).").format(
+                    address=certificate
+                )
+            )
         st.page_link(
             "pages/11_Class.py",
             label=_("See who is here"),

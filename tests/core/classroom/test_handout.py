@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.conftest import FinishedRun
 from transfer_core.classroom.facts import Classroom
-from transfer_core.classroom.handout import HandedOut, hand_out
+from transfer_core.classroom.handout import HandedOut, hand_out, mark_opened, received
 from transfer_core.classroom.people import Person, join
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.quota import PersonLimits
@@ -113,6 +113,19 @@ def test_who_has_left_is_reported_and_the_others_get_it(
     assert "not in the class any more" in result.missed[0].reason
     assert told == [(1, 2), (2, 2)]
     assert not server.person_ids()[2:]
+
+
+def test_a_pupil_sees_what_came_until_they_open_it(
+    server: Workspace, pupils: list[Person], finished_run: FinishedRun
+) -> None:
+    place = server.person(pupils[0].id)
+    assert received(place) == []
+    give(server, finished_run.dataset, pupils)
+    give(server, finished_run.dataset, pupils)
+    first, second = received(place)
+    mark_opened(place, first.id)
+    assert received(place) == [second]
+    assert len(received(server.person(pupils[1].id))) == 2
 
 
 def test_who_has_no_room_for_the_photos_is_reported(

@@ -291,3 +291,27 @@ def test_a_disk_that_refuses_leaves_nothing_behind(
     assert moved
     assert (workspace.run_ids(), workspace.dataset_ids()) == ([], [])
     assert not list(workspace.trash_dir.iterdir())
+
+
+def test_excluded_photos_do_not_go_in(finished_run: FinishedRun, tmp_path: Path) -> None:
+    """Neither the photo nor its name or hash, and the project still opens as the same one."""
+    workspace, other = Workspace(tmp_path / "one"), Workspace(tmp_path / "other")
+    shutil.copytree(finished_run.dataset.folder, workspace.dataset_dir(finished_run.dataset.id))
+    shutil.copytree(finished_run.folder, workspace.run_dir(finished_run.run.id))
+    before = ImageDataset.load(workspace, finished_run.dataset.id)
+    image = before.images_in("validation")[0]
+    photo = before.image_path(image).read_bytes()
+    dataset = before.without([image.id]).save()
+    path = tmp_path / "project.zip"
+    save_project(workspace, plan_project(workspace, dataset.id), path)
+    needles = (image.id.encode(), image.name.encode(), photo)
+    found = [
+        name
+        for name, content in members_of(path).items()
+        if any(needle in content or needle in name.encode() for needle in needles)
+    ]
+    assert found == []
+    assert opened(workspace, path).new_ids == ()
+    assert not opened(other, path).is_copy
+    assert len(ImageDataset.load(other, dataset.id).images) == len(before.images) - 1
+    assert opened(workspace, path).new_ids == ()

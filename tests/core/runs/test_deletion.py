@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -22,6 +23,7 @@ from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project
 from transfer_core.runs import deletion, erasing
 from transfer_core.runs.deletion import (
+    clear_cache,
     delete_class_for_good,
     delete_dataset,
     delete_everything,
@@ -33,6 +35,7 @@ from transfer_core.runs.deletion import (
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.new_photos import add_new_photos
 from transfer_core.runs.own_models import delete_source, make_source
+from transfer_core.runs.storage import folder_size, storage_of, storage_version
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import (
     move_to_trash,
@@ -301,13 +304,15 @@ class TestTrash:
         assert trash_entries(home.workspace) == []
 
     def test_old_class_of_an_earlier_version_counts_from_its_file(self, home: FinishedRun) -> None:
-        changed = home.dataset.without_class("red").save()
-        path = changed.folder / "dataset.json"
-        path.write_text(
-            path.read_text().replace(f'"saved_at":{changed.edits[-1].saved_at!r}', '"saved_at":0')
-        )
+        path = home.dataset.without_class("red").save().folder / "dataset.json"
+        stored = json.loads(path.read_text())
+        stored["edits"][-1]["saved_at"] = 0
+        path.write_text(json.dumps(stored))
         delete_expired(home.workspace)
         assert len(ImageDataset.load(home.workspace, home.dataset.id).excluded) == 8
+        os.utime(path, (0, 0))
+        delete_expired(home.workspace)
+        assert ImageDataset.load(home.workspace, home.dataset.id).excluded == ()
 
 
 class TestEverything:
@@ -347,3 +352,39 @@ def test_rows_of_a_damaged_file_are_deleted(workspace: Workspace) -> None:
     (workspace.cache_dir / "pooled_a-damaged.npy").write_bytes(b"nothing")
     erasing.erase_from_cache(workspace)
     assert list(workspace.cache_dir.iterdir()) == []
+
+
+class TestStorage:
+    def test_everything_is_listed_with_its_size(self, home: FinishedRun, keras_module) -> None:
+        make_source(home.workspace, home.run.id)
+        home.dataset.without_class("red").save()
+        before = storage_version(home.workspace)
+        stored = storage_of(home.workspace)
+        (photos,), (model,), (own,) = stored.photo_sets, stored.models, stored.own_models
+        assert (photos.name, photos.num_photos, photos.num_deleted) == ("Colours", 24, 8)
+        assert (model.name, own.name) == ("Colours", "Colours")
+        sizes = (folder_size(home.workspace.root / name) for name in ("datasets", "runs", "sources", "cache"))
+        assert stored.num_bytes == sum(sizes)
+        delete_dataset(home.workspace, home.dataset.id)
+        assert storage_version(home.workspace) != before
+        (thrown,) = storage_of(home.workspace).trash
+        assert (thrown.kind, thrown.name, thrown.num_photos, thrown.num_days_left) == (
+            "dataset",
+            "Colours",
+            24,
+            7,
+        )
+
+    def test_cache_can_be_cleared(self, home: FinishedRun) -> None:
+        clear_cache(home.workspace)
+        assert storage_of(home.workspace).num_cache_bytes == 0
+        assert home.run.has_model
+
+    def test_damaged_ones_are_listed_without_a_name(self, home: FinishedRun) -> None:
+        (home.dataset.folder / "dataset.json").write_text("[")
+        (home.run.folder / "config.json").write_text("[")
+        stored = storage_of(home.workspace)
+        assert [item.name for item in (*stored.photo_sets, *stored.models)] == ["", ""]
+        delete_for_good(home.workspace, "dataset", home.dataset.id)
+        delete_for_good(home.workspace, "run", home.run.id)
+        assert storage_of(home.workspace).photo_sets == storage_of(home.workspace).models == ()

@@ -126,7 +126,7 @@ def test_no_run_of_a_sweep_is_ever_without_its_plan(
 ) -> None:
     plan = SweepPlan.of(color_dataset, config, [0, 1], 1)
 
-    def die(_run: TrainingRun) -> None:
+    def die(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("transfer_core.work.trainings.LiveRun", die)

@@ -131,12 +131,17 @@ def order_of(service: Service) -> list[str]:
     return [task.key for task in service.queue.in_order("training")]
 
 
+def task_of(service: Service, run_id: str) -> TrainingTask:
+    (task,) = [task for task in service.queue.in_order("training") if task.key == run_id]
+    return task
+
+
 def test_restarted_server_goes_on_with_all_trainings_in_their_order(server, trainer, submit) -> None:
     before = Service(server)
     anna, ben = server.person(new_id()), server.person(new_id())
     ids = [submit(before, person) for person in (anna, anna, anna, ben, server)]
     trainer.wait_for_one()
-    before.queue.move_first(before.queue.find("training", ids[2], anna.owner))
+    before.queue.move_first(task_of(before, ids[2]))
     order = order_of(before)
     assert order == [ids[0], ids[2], ids[3], ids[4], ids[1]]
     die(before)
@@ -175,8 +180,8 @@ def test_trainings_of_a_killed_process_go_on_in_its_order(server, trainer, photo
     after = Service(server)
     after.restore()
     assert order_of(after) == [a1, b1, a2, b2, a3]
-    assert after.queue.find("training", a1).stored.num_deaths == 1
-    assert after.queue.find("training", b1).stored.num_deaths == 0
+    assert task_of(after, a1).stored.num_deaths == 1
+    assert task_of(after, b1).stored.num_deaths == 0
 
 
 def test_order_on_disk_follows_every_change(server, trainer, submit) -> None:
@@ -185,7 +190,7 @@ def test_order_on_disk_follows_every_change(server, trainer, submit) -> None:
     assert stored_in(server) == [first, second]
     service.trainings(server).request_stop(second)
     assert stored_in(server) == [first]
-    task = service.queue.find("training", first)
+    task = task_of(service, first)
     trainer.end()
     assert task.wait(PATIENCE)
     while stored_in(server):
@@ -264,6 +269,21 @@ def test_finished_and_deleted_runs_are_not_restored(server, trainer, submit) -> 
     after.restore()
     assert order_of(after) == []
     assert stored_in(server) == []
+
+
+def test_of_a_person_who_was_removed_nothing_comes_back(server, trainer, submit) -> None:
+    before = Service(server)
+    anna = server.person(new_id())
+    submit(before, anna)
+    submit(before, anna)
+    trainer.wait_for_one()
+    die(before)
+    shutil.rmtree(anna.root)
+    after = Service(server)
+    after.restore()
+    submit(after, server)
+    assert len(order_of(after)) == len(stored_in(server)) == 1
+    assert not anna.root.exists()
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"trainings": [{"owner": 3}]}', '{"trainings": 7}'])
@@ -364,5 +384,65 @@ def test_run_that_waits_is_the_one_that_begins_first(server, trainer, submit) ->
     own = [submit(service, server) for _number in range(2)]
     trainings = service.trainings(server)
     assert (trainings.running, trainings.waiting.id) == (None, own[0])
-    service.queue.move_first(service.queue.find("training", own[1]))
+    service.queue.move_first(task_of(service, own[1]))
     assert trainings.waiting.id == own[1]
+
+
+@pytest.fixture
+def predictors(monkeypatch) -> list:
+    """Stand in for loading a model; the folders of those that were loaded."""
+    from transfer_core.inference.predictor import Predictor
+
+    loaded: list = []
+
+    class Loaded:
+        rejection = None
+
+        def with_rejection(self, _rejection: object) -> object:
+            return self
+
+    def load(folder):
+        loaded.append(folder)
+        return Loaded()
+
+    monkeypatch.setattr(Predictor, "load", load)
+    return loaded
+
+
+def test_a_class_keeps_a_model_for_each_of_its_people(server, predictors) -> None:
+    people = Service(server, most_models_kept=8)
+    run_ids = [new_id() for _number in range(8)]
+    for run_id in run_ids * 2:
+        people.predictor(server, run_id)
+    assert len(predictors) == 8
+    home = Service(server)
+    for run_id in run_ids:
+        home.predictor(server, run_id)
+    assert [home.is_model_loaded(server, run_id) for run_id in run_ids] == [False] * 5 + [True] * 3
+
+
+def test_the_model_that_was_used_least_lately_goes_first(server, predictors) -> None:
+    service = Service(server)
+    first, second, third, fourth = (new_id() for _number in range(4))
+    for run_id in (first, second, third, first, fourth):
+        service.predictor(server, run_id)
+    assert service.is_model_loaded(server, first)
+    assert not service.is_model_loaded(server, second)
+
+
+def test_few_models_are_kept_when_memory_is_short(server, predictors, monkeypatch) -> None:
+    monkeypatch.setattr("transfer_core.work.service.free_memory", lambda: 10**9)
+    service = Service(server, most_models_kept=8)
+    run_ids = [new_id() for _number in range(5)]
+    for run_id in run_ids:
+        service.predictor(server, run_id)
+    assert sum(service.is_model_loaded(server, run_id) for run_id in run_ids) == 3
+
+
+def test_models_that_nobody_uses_are_dropped(server, predictors) -> None:
+    service = Service(server)
+    run_id = new_id()
+    service.predictor(server, run_id)
+    assert service.drop_idle_models(60) == 0
+    assert service.drop_idle_models(-1) == 1
+    assert not service.is_model_loaded(server, run_id)

@@ -354,7 +354,7 @@ def test_unknown_run(queue) -> None:
 
 
 def test_of_a_run_that_cannot_be_queued_nothing_is_left(queue, workspace, submit, monkeypatch) -> None:
-    def refuse(_run: TrainingRun) -> None:
+    def refuse(*_arguments: object) -> None:
         raise WorkspaceError("The disk is full.")
 
     monkeypatch.setattr("transfer_core.work.trainings.LiveRun", refuse)

@@ -1,0 +1,1 @@
+"""What is stored, and deleting it for good."""
