@@ -15,7 +15,7 @@ from tests.pages.conftest import OpenPage, StagedRuns, button, texts
 from transfer_core.classroom.facts import CLASS_VARIABLE, Classroom
 from transfer_core.classroom.handout import hand_out
 from transfer_core.classroom.people import Person, join, people
-from transfer_core.classroom.visitor import COOKIE, cookie_of_person, cookie_of_teacher
+from transfer_core.classroom.visitor import COOKIE, Visitor, cookie_of_person, cookie_of_teacher, visitor_of
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
@@ -267,3 +267,29 @@ def test_rights_that_were_lost_meanwhile_count_at_once(
     page.button(key="new-code").click().run()
     assert Classroom(page_workspace).facts() == facts
     assert "Only your teacher can open this page." in texts(page)
+
+
+@pytest.mark.usefixtures("teacher")
+def test_cookie_is_verified_once_for_all_that_a_page_draws(
+    open_page: OpenPage,
+    page_workspace: Workspace,
+    pupils: list[Person],
+    cookies: Cookies,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cookies.be_pupil(page_workspace, pupils[0])
+    verified = []
+
+    def verify_it(server: Workspace, given: Cookies) -> Visitor | None:
+        verified.append(given[COOKIE])
+        return visitor_of(server, given)
+
+    monkeypatch.setattr("pages.ui.app.process.visitor_of", verify_it)
+    # A page that takes longer is verified again; a test must not depend on the computer.
+    monkeypatch.setattr("pages.ui.app.process._SECONDS_A_VISITOR_IS_KNOWN", 60.0)
+    page = open_page()
+    assert "Mia" in texts(page)
+    assert len(verified) == 1
+    cookies.be_pupil(page_workspace, pupils[1])
+    page.run()
+    assert "Mia" not in texts(page)

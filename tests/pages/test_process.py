@@ -1,17 +1,22 @@
 """What the pages share, and the fixes that let Streamlit and Keras live in one process."""
 
 import gc
+import inspect
 import sys
 import threading
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 
 import keras
 import pytest
 import streamlit as st
 from streamlit import config
+from streamlit.runtime import Runtime
+from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.scriptrunner import script_runner
+from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 
 from pages.ui.server.service import service
+from pages.ui.server.sessions import drop_expired_sessions
 from tests.pages.conftest import OpenPage
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.classroom.facts import CLASS_VARIABLE
@@ -65,3 +70,24 @@ def test_class_trains_in_a_process_of_its_own(
     monkeypatch.delenv(EXECUTOR_VARIABLE, raising=False)
     monkeypatch.setenv(CLASS_VARIABLE, is_class)
     assert isinstance(service()._execute, executor)
+
+
+def test_expired_sessions_are_dropped_without_another_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    storage = MemorySessionStorage(ttl_seconds=60)
+    monkeypatch.setattr(storage._cache, "_timer", lambda: now[0])
+    storage._cache["session"] = "of somebody who left"
+    monkeypatch.setattr(
+        Runtime, "_instance", SimpleNamespace(_session_mgr=SimpleNamespace(_session_storage=storage))
+    )
+    now[0] = 59.0
+    assert drop_expired_sessions() == 0
+    now[0] = 61.0
+    assert drop_expired_sessions() == 1
+    assert not storage._cache._data
+
+
+def test_streamlit_still_keeps_the_sessions_that_are_dropped() -> None:
+    assert hasattr(MemorySessionStorage()._cache, "expire")
+    assert "_session_mgr" in inspect.getsource(Runtime.__init__)
+    assert "_session_storage" in inspect.getsource(WebsocketSessionManager.__init__)

@@ -19,6 +19,7 @@ from transfer_core.language import _
 from transfer_core.runs.deletion import delete_expired
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.run_folder import RunFolder
+from transfer_core.training.machine import free_memory
 from transfer_core.work.executor import ExecutorName, ProcessExecutor, chosen_executor
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.stored_queue import StoredTraining, read_queue, write_queue
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from transfer_core.inference.predictor import Predictor
 
 _NUM_MODELS_KEPT = 3
+# Below this, no more than `_NUM_MODELS_KEPT` models are kept. One of the default network takes 70 MB.
+_BYTES_LEFT_FREE = 2 * 10**9
 _SECONDS_BETWEEN_TIDYING = 60 * 60
 # A run that the server died of twice may be the cause.
 _MOST_DEATHS = 2
@@ -46,10 +49,17 @@ class Service:
     Args:
         workspace: Of the server.
         default_executor: Where trainings run, unless the environment names another place.
+        most_models_kept: Loaded models that are kept while there is enough free memory.
     """
 
-    def __init__(self, workspace: Workspace, default_executor: ExecutorName = "thread") -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        default_executor: ExecutorName = "thread",
+        most_models_kept: int = _NUM_MODELS_KEPT,
+    ) -> None:
         self.workspace = workspace
+        self._most_models_kept = most_models_kept
         self.queue = WorkQueue(on_change=self._store)
         self._execute = chosen_executor(default_executor)
         self._lock = threading.Lock()
@@ -60,6 +70,7 @@ class Service:
         self._closed = threading.Event()
         self._prepared: set[Path] = set()
         self._predictors: dict[_ModelKey, Predictor] = {}
+        self._used_at: dict[_ModelKey, float] = {}
 
     def trainings(self, workspace: Workspace) -> Trainings:
         """Return the trainings of one person. Those of others are unknown to it, but wait in the same queue."""
@@ -101,6 +112,7 @@ class Service:
         """
         key = _model_key(workspace, run_id)
         loaded = self._predictors.get(key) or self._load_predictor(key)
+        self._used_at[key] = time.monotonic()
         return loaded.with_rejection(stored_rejection(workspace, run_id) if loaded.rejection else None)
 
     def is_model_loaded(self, workspace: Workspace, run_id: str) -> bool:
@@ -111,7 +123,16 @@ class Service:
         """Drop the loaded models of a person."""
         with self._lock:
             for key in [key for key in self._predictors if key[0].is_relative_to(workspace.root)]:
-                del self._predictors[key]
+                self._drop_model(key)
+
+    def drop_idle_models(self, seconds: float) -> int:
+        """Drop the loaded models that nobody has used for so long, and return how many these were."""
+        with self._lock:
+            since = time.monotonic() - seconds
+            idle = [key for key in self._predictors if self._used_at.get(key, 0.0) < since]
+            for key in idle:
+                self._drop_model(key)
+        return len(idle)
 
     def delete(self, workspace: Workspace, delete: Callable[[], object]) -> Task[bool]:
         """Start a deletion of a person's, unless one is under way, and free the memory of what is deleted.
@@ -202,9 +223,19 @@ class Service:
             # Another thread may have loaded it meanwhile.
             loaded = self._predictors.get(key) or Predictor.load(key[0])
             self._predictors[key] = loaded
-            for other in list(self._predictors)[:-_NUM_MODELS_KEPT]:
-                del self._predictors[other]
+            self._used_at[key] = time.monotonic()
+            by_use = sorted(self._predictors, key=lambda one: self._used_at.get(one, 0.0))
+            for other in by_use[: -self._num_models_kept()]:
+                self._drop_model(other)
         return loaded
+
+    def _num_models_kept(self) -> int:
+        has_room = free_memory() > _BYTES_LEFT_FREE
+        return self._most_models_kept if has_room else min(_NUM_MODELS_KEPT, self._most_models_kept)
+
+    def _drop_model(self, key: _ModelKey) -> None:
+        del self._predictors[key]
+        self._used_at.pop(key, None)
 
 
 def stored_rejection(workspace: Workspace, run_id: str) -> Rejection | None:

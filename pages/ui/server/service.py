@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from pages.ui.server.sessions import give_back_memory
 from transfer_core.classroom.facts import is_class_mode
 from transfer_core.classroom.removal import forget_expired, remove_leftover_people
 from transfer_core.errors import TransferStudioError
@@ -21,6 +22,8 @@ _services: dict[Path, Service] = {}
 _making = threading.Lock()
 # The browser needs the processor first: it has a page to draw.
 _SECONDS_FOR_THE_FIRST_PAINT = 3.0
+# Everyone tries their own model at the same time, and loading one takes seconds of the processor.
+_MODELS_OF_A_CLASS = 32
 _SECONDS_A_DAY = 24 * 60 * 60
 
 
@@ -31,7 +34,12 @@ def service() -> Service:
         found = _services.get(root)
         if found is None:
             # What a training does to the memory and the processor must not reach the pages of thirty people.
-            found = _services[root] = Service(Workspace(root), "process" if is_class_mode() else "thread")
+            found = (
+                Service(Workspace(root), "process", _MODELS_OF_A_CLASS)
+                if is_class_mode()
+                else Service(Workspace(root))
+            )
+            _services[root] = found
         return found
 
 
@@ -39,17 +47,17 @@ def service() -> Service:
 async def lifespan(_app: object) -> AsyncIterator[None]:
     """Go on with the trainings that waited when the server was stopped; store them when it is stopped."""
     shared = service()
-    forgetting = None
+    tasks = [asyncio.create_task(give_back_memory(shared))]
     if is_class_mode():
         # Before anyone is let in, and before the start prints the code.
         await _forget(shared)
-        forgetting = asyncio.create_task(_forget_each_day(shared))
+        tasks.append(asyncio.create_task(_forget_each_day(shared)))
     restoring = partial(shared.restore, _SECONDS_FOR_THE_FIRST_PAINT)
     threading.Thread(target=restoring, name="restore", daemon=True).start()
     threading.Thread(target=shared.tidy_up_regularly, name="tidy up", daemon=True).start()
     yield
-    if forgetting:
-        forgetting.cancel()
+    for task in tasks:
+        task.cancel()
     shared.close()
 
 

@@ -423,3 +423,63 @@ def test_everybodys_old_trash_is_deleted_while_the_server_runs(workspace: Worksp
         os.utime(folder, (0, 0))
     service.tidy_up()
     assert not any(folder.exists() for folder in thrown)
+
+
+@pytest.fixture
+def predictors(monkeypatch) -> list:
+    """Stand in for loading a model; the folders of those that were loaded."""
+    from transfer_core.inference.predictor import Predictor
+
+    loaded: list = []
+
+    class Loaded:
+        rejection = None
+
+        def with_rejection(self, _rejection: object) -> object:
+            return self
+
+    def load(folder):
+        loaded.append(folder)
+        return Loaded()
+
+    monkeypatch.setattr(Predictor, "load", load)
+    return loaded
+
+
+def test_a_class_keeps_a_model_for_each_of_its_people(server, predictors) -> None:
+    people = Service(server, most_models_kept=8)
+    run_ids = [new_id() for _number in range(8)]
+    for run_id in run_ids * 2:
+        people.predictor(server, run_id)
+    assert len(predictors) == 8
+    home = Service(server)
+    for run_id in run_ids:
+        home.predictor(server, run_id)
+    assert [home.is_model_loaded(server, run_id) for run_id in run_ids] == [False] * 5 + [True] * 3
+
+
+def test_the_model_that_was_used_least_lately_goes_first(server, predictors) -> None:
+    service = Service(server)
+    first, second, third, fourth = (new_id() for _number in range(4))
+    for run_id in (first, second, third, first, fourth):
+        service.predictor(server, run_id)
+    assert service.is_model_loaded(server, first)
+    assert not service.is_model_loaded(server, second)
+
+
+def test_few_models_are_kept_when_memory_is_short(server, predictors, monkeypatch) -> None:
+    monkeypatch.setattr("transfer_core.work.service.free_memory", lambda: 10**9)
+    service = Service(server, most_models_kept=8)
+    run_ids = [new_id() for _number in range(5)]
+    for run_id in run_ids:
+        service.predictor(server, run_id)
+    assert sum(service.is_model_loaded(server, run_id) for run_id in run_ids) == 3
+
+
+def test_models_that_nobody_uses_are_dropped(server, predictors) -> None:
+    service = Service(server)
+    run_id = new_id()
+    service.predictor(server, run_id)
+    assert service.drop_idle_models(60) == 0
+    assert service.drop_idle_models(-1) == 1
+    assert not service.is_model_loaded(server, run_id)

@@ -1,0 +1,53 @@
+"""Give back the memory of people who have left.
+
+Streamlit keeps the session of a closed tab for some minutes, so that a laptop that sleeps finds it again. It drops
+expired ones only when the next tab is closed: after a lesson, those of the last people would be kept all night.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import sys
+
+import streamlit as st
+from streamlit.runtime import Runtime
+
+from transfer_core.work.service import Service
+
+_SECONDS_BETWEEN = 10.0
+
+
+async def give_back_memory(shared: Service) -> None:
+    """Drop expired sessions, and models that are idle for as long, until the server ends.
+
+    Args:
+        shared: Keeps the models.
+    """
+    while True:
+        await asyncio.sleep(_SECONDS_BETWEEN)
+        # In the thread of the event loop, which alone changes the sessions.
+        num_dropped = drop_expired_sessions()
+        # Whoever is away for longer than that has left.
+        num_dropped += shared.drop_idle_models(st.get_option("server.disconnectedSessionTTL"))
+        if num_dropped:
+            await asyncio.to_thread(_return_to_the_system)
+
+
+def drop_expired_sessions() -> int:
+    """Drop the sessions that Streamlit would give to nobody any more, and return how many these were."""
+    runtime = Runtime.instance() if Runtime.exists() else None
+    storage = getattr(getattr(runtime, "_session_mgr", None), "_session_storage", None)
+    expire = getattr(getattr(storage, "_cache", None), "expire", None)
+    return len(expire()) if expire else 0
+
+
+def _return_to_the_system() -> None:
+    # A session and its parts refer to each other.
+    gc.collect()
+    if sys.platform == "linux":
+        # The C library keeps what was freed between blocks that are still in use.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim:
+            trim(0)
