@@ -109,6 +109,7 @@ class Session:
         projected: Fills the screen of the Class page: a pupil's work, by their id, or "code" for the class code; empty
             for neither.
         opened_person_id: The pupil whose photos the teacher looks through; empty for none.
+        opened_dataset_id: Their photo set that the teacher looks at.
         to_remove: What the teacher is asked about before it is removed from the class: "person", "photos" or "class",
             then its ids; empty for none.
     """
@@ -169,6 +170,7 @@ class Session:
     class_part: str = "pupils"
     projected: str = ""
     opened_person_id: str = ""
+    opened_dataset_id: str = ""
     to_remove: tuple[str, ...] = ()
 
     @property

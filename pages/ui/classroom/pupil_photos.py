@@ -32,14 +32,17 @@ def show_pupil_photos(session: Session) -> None:
     if not datasets:
         st.info(_("There are no photos yet."), icon=":material/info:")
         return
-    dataset = datasets[
-        st.selectbox(
-            _("Photo set"),
-            list(datasets),
-            format_func=dataset_labels(datasets).__getitem__,
-            key=f"pupil-photos-{person_id}",
-        )
-    ]
+    ids = list(datasets)
+    # A select box shows the label of its first drawing for as long as its key is the same.
+    version = sum(dataset.version for dataset in datasets.values())
+    session.opened_dataset_id = st.selectbox(
+        _("Photo set"),
+        ids,
+        index=ids.index(session.opened_dataset_id) if session.opened_dataset_id in datasets else 0,
+        format_func=dataset_labels(datasets).__getitem__,
+        key=f"pupil-photos-{person_id}-{version}",
+    )
+    dataset = datasets[session.opened_dataset_id]
     _first, shown = page_of(dataset.images, IMAGES_A_PAGE, f"pupil-photos-page-{dataset.id}")
     tiles = [
         {
@@ -53,9 +56,9 @@ def show_pupil_photos(session: Session) -> None:
     ]
     action = choose_tiles(tiles, [], f"pupil-gallery-{dataset.id}", words={"exclude": _("Delete for good")})
     known = {image.id for image in shown}
-    ids = [image_id for image_id in (action or {}).get("ids", ()) if image_id in known]
-    if ids:
-        session.to_remove = ("photos", person_id, dataset.id, *ids)
+    image_ids = [image_id for image_id in (action or {}).get("ids", ()) if image_id in known]
+    if image_ids:
+        session.to_remove = ("photos", person_id, dataset.id, *image_ids)
         st.rerun()
 
 
