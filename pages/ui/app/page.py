@@ -15,6 +15,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.app.look_ahead import look_ahead
+from pages.ui.app.person import show_received
 from pages.ui.app.process import prepare_process, visitor, work_queue
 from pages.ui.app.run_choice import show_model_name
 from pages.ui.app.session import Session, open_session, write_address
@@ -60,6 +61,8 @@ def run_page(
     look_ahead(session)
     guarded(show_sidebar)(session, step)
     st.sidebar.html(_skeleton(), unsafe_allow_javascript=True)
+    # Not in the sidebar, which is closed on a phone.
+    guarded(show_received)(session)
     if heading:
         _show_heading(heading)
     else:

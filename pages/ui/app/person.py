@@ -1,4 +1,4 @@
-"""Who the person is in the class, in the sidebar: their name, another device of theirs, and leaving."""
+"""Who the person is in the class, their other devices, leaving it, and what the teacher handed them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from html import escape
 import streamlit as st
 
 from pages.ui.app.network import code_image, network_address
-from pages.ui.app.process import visitor
+from pages.ui.app.process import visitor, workspace
+from pages.ui.app.session import Session
+from pages.ui.app.steps import Step
 from pages.ui.app.words import plain
 from pages.ui.server.join import DEVICE_SECONDS, device_path
 from pages.ui.server.service import service
 from transfer_core.classroom.facts import Classroom
+from transfer_core.classroom.handout import mark_opened, received
 from transfer_core.classroom.people import get_person
 from transfer_core.language import _
 
@@ -35,6 +38,15 @@ def show_person() -> None:
             )
         # A link of Streamlit's would open another tab, or would be taken for a page of the app.
         st.html(f'<p class="leave"><a href="/leave" target="_self">{escape(_("Leave"))}</a></p>')
+
+
+def show_received(session: Session) -> None:
+    """Draw a button for each photo set from the teacher that the pupil has not opened yet."""
+    for dataset in received(workspace()) if visitor().role == "pupil" else ():
+        if st.button(plain(dataset.name), icon=":material/redeem:", key=f"received-{dataset.id}"):
+            mark_opened(workspace(), dataset.id)
+            session.choose_dataset(dataset.id)
+            st.switch_page(Step.IMAGES.page)
 
 
 def _show_device_code(person_id: str) -> None:

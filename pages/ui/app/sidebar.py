@@ -8,13 +8,12 @@ import streamlit as st
 
 from pages.ui.app.look_ahead import show_look_ahead
 from pages.ui.app.person import show_person
-from pages.ui.app.process import trainings, visitor, workspace
+from pages.ui.app.process import trainings, visitor
 from pages.ui.app.run_choice import show_model_picker
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.task_progress import announce_share
 from pages.ui.app.words import phase_words, plain, status_words, waiting_words
-from transfer_core.classroom.handout import mark_opened, received
 from transfer_core.language import _
 
 
@@ -30,7 +29,6 @@ def show_sidebar(session: Session, current: Step | None) -> None:
             "welcome.py", label="**Transfer Studio**", icon=":material/school:", query_params=session.query()
         )
         show_person()
-        _show_received(session)
         show_model_picker(session)
         for number, step in enumerate(Step, 1):
             state = step_state(step, session)
@@ -76,15 +74,6 @@ def _more_pages() -> list[tuple[str, str, str]]:
         ("pages/10_Projects.py", _("Projects"), ":material/inventory_2:"),
         ("pages/12_Your_data.py", _("Your data"), ":material/folder_managed:"),
     ]
-
-
-def _show_received(session: Session) -> None:
-    """Draw a button for each photo set from the teacher that the pupil has not opened yet."""
-    for dataset in received(workspace()) if visitor().role == "pupil" else ():
-        if st.button(plain(dataset.name), icon=":material/redeem:", key=f"received-{dataset.id}"):
-            mark_opened(workspace(), dataset.id)
-            session.choose_dataset(dataset.id)
-            st.switch_page(Step.IMAGES.page)
 
 
 def _show_training(session: Session, current: Step | None) -> None:
