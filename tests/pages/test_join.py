@@ -16,6 +16,7 @@ from pages.ui.server.join import ROUTES, device_path
 from pages.ui.server.rate_limit import RateLimit
 from tests.asgi import HOST, Answer, ask
 from transfer_core.classroom.facts import CLASS_VARIABLE, Classroom
+from transfer_core.classroom.handout import hand_out
 from transfer_core.classroom.people import MAX_PEOPLE, join, people, remove_person
 from transfer_core.classroom.visitor import COOKIE, Visitor, sign, visitor_of
 from transfer_core.data.ingest import add_files, create_dataset
@@ -127,6 +128,10 @@ def test_second_device_joins_after_a_click_and_with_a_fresh_link_alone(
     assert visitor and visitor.person_id == anna.id and answer.headers["location"] == "/"
     dataset = create_dataset(server.person(anna.id), "Fruit")
     add_files(dataset, folder_source(image_folder))
+    answer = ask(APP, path, method="POST", origin=f"http://{HOST}")
+    assert answer.headers["location"] == f"/?images={dataset.id}"
+    of_teacher = add_files(create_dataset(server, "Shells"), folder_source(image_folder))
+    hand_out(server, of_teacher.id, [anna.id], with_models=False)
     answer = ask(APP, path, method="POST", origin=f"http://{HOST}")
     assert answer.headers["location"] == f"/?images={dataset.id}"
     with monkeypatch.context() as past:

@@ -18,8 +18,9 @@ from starlette.routing import Route
 from pages.ui.server.plain_page import plain_page, sentence_page
 from pages.ui.server.rate_limit import RateLimit
 from pages.ui.server.service import service
-from transfer_core.classroom.board import card_of
+from transfer_core.classroom.board import card_of, datasets_of
 from transfer_core.classroom.facts import ClassFacts, Classroom, is_class_mode
+from transfer_core.classroom.handout import received
 from transfer_core.classroom.people import MAX_NAME_LENGTH, Person, get_person, join
 from transfer_core.classroom.visitor import (
     COOKIE,
@@ -133,7 +134,7 @@ def ask_to_leave(_request: Request) -> Response:
     return plain_page(
         _("Leave this place?"),
         f"<p>{escape(_('Your photos and models are kept. This browser forgets who you are.'))}</p>"
-        f"<p>{escape(_('To come back, you need a link from another device of yours.'))}</p>"
+        f"<p>{escape(_('To come back, use a code from your other device or your teacher.'))}</p>"
         f'<div class="actions"><a class="button" href="/">{escape(_("Stay"))}</a>'
         f'<form method="post"><button>{escape(_("Leave"))}</button></form></div>',
     )
@@ -157,10 +158,14 @@ def _person_of_link(request: Request) -> Person | Response:
 
 def _newest_work(person: Person) -> str:
     """Return the address at which a pupil goes on: of their newest model or, where they changed others, photos."""
-    card = card_of(service().workspace, person)
-    if card.model and (card.dataset is None or card.dataset.id == card.model.run.dataset_id):
-        return f"/?run={card.model.run.id}"
-    return f"/?images={card.dataset.id}" if card.dataset else "/"
+    place = service().workspace.person(person.id)
+    # Photos from the teacher that nobody has opened are no work.
+    unopened = {dataset.id for dataset in received(place)}
+    newest = next((dataset.id for dataset in datasets_of(place) if dataset.id not in unopened), None)
+    model = card_of(service().workspace, person).model
+    if model and newest in (None, model.run.dataset_id):
+        return f"/?run={model.run.id}"
+    return f"/?images={newest}" if newest else "/"
 
 
 def _with_cookie(response: Response, request: Request, value: str) -> Response:
