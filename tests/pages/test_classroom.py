@@ -171,6 +171,17 @@ def test_the_work_of_a_pupil_is_shown_without_anything_to_change(
 
 
 @pytest.mark.usefixtures("teacher")
+def test_the_teacher_lets_a_pupil_in_again(open_page: OpenPage, pupils: list[Person]) -> None:
+    page = open_page(PAGE)
+    page.session_state["session"].opened_person_id = pupils[1].id
+    page.run()
+    assert r"Photos of B\*e\*n" in texts(page)
+    page.button(key="pupil-device").click().run()
+    (code,) = [found.proto.body for found in page.get("html") if 'class="share-code"' in found.proto.body]
+    assert "http://192.168.1.20:8501/join/" in code
+
+
+@pytest.mark.usefixtures("teacher")
 def test_a_name_is_never_markdown(open_page: OpenPage, pupils: list[Person]) -> None:
     assert open_page(PAGE, show=pupils[1].id).title[-1].value == r"B\*e\*n"
 

@@ -33,9 +33,7 @@ def show_person() -> None:
         if st.button(
             _("Use another device"), icon=":material/devices:", key="another-device", type="tertiary"
         ):
-            st.dialog(_("Use another device"), icon=":material/devices:")(_show_device_code)(
-                looking.person_id
-            )
+            show_device_code(looking.person_id)
         # A link of Streamlit's would open another tab, or would be taken for a page of the app.
         st.html(f'<p class="leave"><a href="/leave" target="_self">{escape(_("Leave"))}</a></p>')
 
@@ -49,7 +47,12 @@ def show_received(session: Session) -> None:
             st.switch_page(Step.IMAGES.page)
 
 
-def _show_device_code(person_id: str) -> None:
+def show_device_code(person_id: str) -> None:
+    """Open a dialog with the code by which another device joins the place of a pupil."""
+    st.dialog(_("Use another device"), icon=":material/devices:")(_show_code)(person_id)
+
+
+def _show_code(person_id: str) -> None:
     facts = Classroom(service().workspace).facts()
     address = network_address(device_path(facts, person_id))
     if not address:

@@ -6,8 +6,10 @@ import streamlit as st
 
 from pages.ui.app.dataset_choice import dataset_labels
 from pages.ui.app.paging import page_of
+from pages.ui.app.person import show_device_code
 from pages.ui.app.session import Session
 from pages.ui.app.words import plain
+from pages.ui.classroom.teacher import for_teacher
 from pages.ui.components.gallery import IMAGES_A_PAGE, choose_tiles
 from pages.ui.server.class_routes import photo_address
 from pages.ui.server.service import service
@@ -27,6 +29,13 @@ def show_pupil_photos(session: Session) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="pupil-heading"):
         st.header(_("Photos of {name}").format(name=plain(name)), anchor=False)
+        if st.button(
+            _("Let in again"),
+            icon=":material/devices:",
+            key="pupil-device",
+            help=_("Shows a code. With it this pupil comes back on any device."),
+        ):
+            for_teacher(show_device_code)(person_id)
         st.button(_("Back"), icon=":material/arrow_back:", key="pupil-back", on_click=_leave, args=(session,))
     datasets = {dataset.id: dataset for dataset in datasets_of(server.person(person_id))}
     if not datasets:
