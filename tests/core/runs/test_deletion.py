@@ -39,7 +39,6 @@ from transfer_core.runs.storage import folder_size, storage_of, storage_version
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import (
     move_to_trash,
-    take_dataset_from_trash,
     take_from_trash,
     trash_entries,
 )
@@ -199,7 +198,7 @@ class TestPhotoSets:
         assert home.workspace.dataset_ids() == []
         with pytest.raises(NotFoundError):
             ImageDataset.load(home.workspace, home.dataset.id)
-        take_dataset_from_trash(home.workspace, home.dataset.id)
+        take_from_trash(home.workspace, "dataset", home.dataset.id)
         assert ImageDataset.load(home.workspace, home.dataset.id) == home.dataset
 
     @pytest.mark.parametrize("is_thrown_away_first", [True, False])
@@ -272,7 +271,7 @@ class TestTrash:
         photos = photo_bytes(home.dataset, images)
         home.dataset.without_class("red").save()
         make_source(home.workspace, home.run.id)
-        move_to_trash(home.workspace, home.run.id)
+        move_to_trash(home.workspace, "run", home.run.id)
         delete_source(home.workspace, home.run.id)
         empty_trash(home.workspace)
         assert trash_entries(home.workspace) == []
@@ -317,7 +316,7 @@ class TestTrash:
 
 class TestEverything:
     def test_nothing_is_left_but_what_belongs_to_the_server(self, home: FinishedRun) -> None:
-        move_to_trash(home.workspace, home.run.id)
+        move_to_trash(home.workspace, "run", home.run.id)
         server = home.workspace.root / "class.json"
         server.write_text("{}")
         pupil = home.workspace.person("20260101-000000-0123456789abcdef").root / "person.json"
@@ -341,10 +340,10 @@ class TestEverything:
         assert traces(home.workspace, images, photos) == []
 
     def test_restored_run_after_everything_is_unknown(self, home: FinishedRun) -> None:
-        move_to_trash(home.workspace, home.run.id)
+        move_to_trash(home.workspace, "run", home.run.id)
         delete_everything(home.workspace)
         with pytest.raises(NotFoundError):
-            take_from_trash(home.workspace, home.run.id)
+            take_from_trash(home.workspace, "run", home.run.id)
 
 
 def test_rows_of_a_damaged_file_are_deleted(workspace: Workspace) -> None:
