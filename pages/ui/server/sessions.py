@@ -22,6 +22,8 @@ _SECONDS_BETWEEN = 10.0
 _M_ARENA_MAX = -8
 _NUM_ARENAS = 2
 
+_logger = logging.getLogger(__name__)
+
 
 def share_few_arenas() -> None:
     """Let the threads of this process share two arenas of the C library. To be called before they are started.
@@ -32,8 +34,6 @@ def share_few_arenas() -> None:
     mallopt = getattr(_c_library(), "mallopt", None)
     if mallopt:
         mallopt(_M_ARENA_MAX, _NUM_ARENAS)
-
-_logger = logging.getLogger(__name__)
 
 
 async def give_back_memory(shared: Service) -> None:
