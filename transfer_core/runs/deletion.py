@@ -83,21 +83,6 @@ def delete_photos_for_good(workspace: Workspace, dataset_id: str, ids: Collectio
     return changed
 
 
-def delete_class_for_good(workspace: Workspace, dataset_id: str, class_name: str) -> ImageDataset:
-    """Delete a class of a photo set with all its photos for good, excluded ones included.
-
-    Returns:
-        The photo set without them.
-
-    Raises:
-        TransferStudioError: Whatever `delete_photos_for_good` raises.
-    """
-    dataset = ImageDataset.load(workspace, dataset_id)
-    both = (*dataset.images, *dataset.excluded)
-    ids = {image.id for image in both if image.class_name == class_name}
-    return delete_photos_for_good(workspace, dataset_id, ids)
-
-
 def delete_for_good(workspace: Workspace, kind: TrashKind, identifier: str) -> None:
     """Delete a photo set, run or own model for good, wherever it lies: in its place or in the trash.
 

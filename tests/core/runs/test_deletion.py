@@ -24,7 +24,6 @@ from transfer_core.projects.save import save_project
 from transfer_core.runs import deletion, erasing
 from transfer_core.runs.deletion import (
     clear_cache,
-    delete_class_for_good,
     delete_dataset,
     delete_everything,
     delete_expired,
@@ -154,8 +153,8 @@ class TestPhotos:
     def test_deleted_class_leaves_nothing(self, home: FinishedRun) -> None:
         images = [image for image in home.dataset.images if image.class_name == "red"]
         photos = photo_bytes(home.dataset, images)
-        home.dataset.without_class("red").save()
-        left = delete_class_for_good(home.workspace, home.dataset.id, "red")
+        deleted = home.dataset.without_class("red").save().deleted_ids()
+        left = delete_photos_for_good(home.workspace, home.dataset.id, deleted)
         assert traces(home.workspace, images, photos) == []
         assert (left.class_names, left.excluded, left.edits) == (("blue", "green"), (), ())
 
