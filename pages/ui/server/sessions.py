@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import logging
 import sys
 
 import streamlit as st
@@ -20,6 +21,8 @@ _SECONDS_BETWEEN = 10.0
 # From malloc.h of the GNU C library.
 _M_ARENA_MAX = -8
 _NUM_ARENAS = 2
+
+_logger = logging.getLogger(__name__)
 
 
 def share_few_arenas() -> None:
@@ -41,12 +44,17 @@ async def give_back_memory(shared: Service) -> None:
     """
     while True:
         await asyncio.sleep(_SECONDS_BETWEEN)
-        # In the thread of the event loop, which alone changes the sessions.
-        num_dropped = drop_expired_sessions()
-        # Whoever is away for longer than that has left.
-        num_dropped += shared.drop_idle_models(st.get_option("server.disconnectedSessionTTL"))
-        if num_dropped:
-            await asyncio.to_thread(_return_to_the_system)
+        try:
+            # In the thread of the event loop, which alone changes the sessions.
+            num_dropped = drop_expired_sessions()
+            # Whoever is away for longer than that has left. In another thread: a model that is being loaded holds the
+            # lock of all models for seconds.
+            seconds = st.get_option("server.disconnectedSessionTTL")
+            num_dropped += await asyncio.to_thread(shared.drop_idle_models, seconds)
+            if num_dropped:
+                await asyncio.to_thread(_return_to_the_system)
+        except Exception:
+            _logger.exception("The memory of people who have left was not given back")
 
 
 def drop_expired_sessions() -> int:
