@@ -15,9 +15,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from pages.ui.server.plain_page import sentence_page
+from pages.ui.server.plain_page import closed_page, sentence_page
 from pages.ui.server.rate_limit import RateLimit
 from pages.ui.server.service import service
+from transfer_core.classroom.facts import Classroom, is_class_mode
 from transfer_core.classroom.phone import (
     PhoneLink,
     add_phone_photo,
@@ -57,6 +58,8 @@ def serve_page(request: Request) -> Response:
         link = phone_link(service().workspace, request.path_params["token"])
         dataset = photos_of_phone(service().workspace, link)
     except NotFoundError as error:
+        if is_class_mode() and not Classroom(service().workspace).facts().is_open:
+            return closed_page()
         help_words = _("On the big screen, open “Use my phone” and scan the new code.")
         return sentence_page(_("This code does not work any more"), str(error), help_words, status=404)
     except TransferStudioError as error:
