@@ -12,12 +12,10 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from pages.ui.server.attendance import Attendance, NotesAttendance, attendance
 from pages.ui.server.class_routes import (
     COLLECTED_PREFIX,
-    MIDDLEWARE,
     ROUTES,
-    NotesAttendance,
-    attendance,
     photo_address,
 )
 from pages.ui.server.service import lifespan, service
@@ -31,7 +29,7 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.workspace import Workspace, new_id
 
-APP = Starlette(routes=ROUTES, middleware=MIDDLEWARE)
+APP = Starlette(routes=ROUTES)
 
 
 @pytest.fixture(autouse=True)
@@ -132,3 +130,16 @@ def test_a_pupil_is_here_while_a_page_of_theirs_is_open(mia: Person, teacher: st
     ask(app, "/", pupil)
     assert seen == [True, False, False]
     assert attendance.last_seen(mia.id) is not None
+
+
+def test_who_has_a_page_open_is_here() -> None:
+    clock = iter([10.0, 20.0, 30.0, 40.0])
+    attendance = Attendance(lambda: next(clock))
+    assert not attendance.is_here("mia") and attendance.last_seen("mia") is None
+    attendance.enter("mia")
+    attendance.enter("mia")
+    attendance.leave("mia")
+    assert attendance.is_here("mia") and not attendance.is_here("ben")
+    attendance.leave("mia")
+    assert not attendance.is_here("mia")
+    assert attendance.last_seen("mia") == 40.0
