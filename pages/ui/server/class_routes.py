@@ -23,7 +23,6 @@ _SIDES = (96, 192)
 # A photo never changes: its name is a hash of its pixels.
 _PHOTO_HEADERS = {
     "Cache-Control": "private, max-age=3600, immutable",
-    "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'",
 }
 
@@ -67,8 +66,9 @@ def serve_collected(request: Request) -> Response:
         path = collected_path(service().workspace, identifier)
     except NotFoundError as error:
         return PlainTextResponse(f"{error}\n", 404)
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return FileResponse(path, 200, headers, "application/zip", filename=f"class-{identifier[:8]}.zip")
+    return FileResponse(
+        path, 200, {"Cache-Control": "no-store"}, "application/zip", filename=f"class-{identifier[:8]}.zip"
+    )
 
 
 def _thumbnail(path: Path, side: int) -> bytes:
