@@ -73,7 +73,7 @@ def serve_page(request: Request) -> Response:
         "TITLE": _("Photos for Transfer Studio"),
         "NONCE": nonce,
         "STYLE": _content("plain_page.css") + _content("phone.css"),
-        "SCRIPT": _content("phone.js"),
+        "SCRIPT": _content("phone.js") + _content("../components/shrunk_photo.js"),
         # A name of a class may look like the end of the script.
         "FACTS": json.dumps(facts).replace("<", "\\u003c"),
     }
