@@ -21,7 +21,7 @@ from pages.ui.server.class_routes import (
 from pages.ui.server.service import lifespan, service
 from tests.asgi import ask
 from transfer_core.classroom.collect import collect_projects
-from transfer_core.classroom.facts import CLASS_VARIABLE, Classroom
+from transfer_core.classroom.facts import CLASS_VARIABLE, TEACHER_LINK_FILE, Classroom
 from transfer_core.classroom.people import Person, join
 from transfer_core.classroom.visitor import cookie_of_person, cookie_of_teacher
 from transfer_core.data.dataset import ImageDataset
@@ -116,6 +116,34 @@ def test_a_class_whose_days_are_over_is_forgotten_before_anyone_is_let_in(
     (task,) = service().queue.tasks("removing")
     assert task.wait(60)
     assert not page_workspace.person(mia.id).root.exists()
+
+
+def test_a_class_that_cannot_be_forgotten_is_logged_and_the_server_starts(
+    page_workspace: Workspace,
+    mia: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Classroom(page_workspace).change(days_kept=1, created_at=1.0)
+    # The link of the class cannot be read.
+    link = page_workspace.root / TEACHER_LINK_FILE
+    link.write_text("http://localhost/teacher/1")
+    read_bytes = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path == link:
+            raise PermissionError(13, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+
+    async def start() -> None:
+        async with lifespan(None):
+            pass
+
+    asyncio.run(start())
+    assert "could not be forgotten" in caplog.text
+    assert page_workspace.person_ids() == [mia.id]
 
 
 def test_a_pupil_is_here_while_a_page_of_theirs_is_open(mia: Person, teacher: str, pupil: str) -> None:
