@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import suppress
 
+import anyio
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
@@ -77,18 +78,6 @@ class Tab:
         """Press a button."""
         return await self.act(self.screen.press(label))
 
-    async def wait_for_button(self, label: str, seconds: float = ANSWER_SECONDS) -> None:
-        """Wait until a button can be pressed; the page redraws itself meanwhile.
-
-        Raises:
-            LostAnswer: If it does not come.
-        """
-        until = time.perf_counter() + seconds
-        while not self.screen.has_button(label):
-            if time.perf_counter() > until:
-                raise LostAnswer(f"The button {label} did not come within {seconds:.0f} s.")
-            await asyncio.sleep(_TICK_SECONDS)
-
     async def file_urls(self, name: str) -> ForwardMsg:
         """Return the server's answer to the request for a place to upload a file to."""
         message = BackMsg()
@@ -96,7 +85,7 @@ class Tab:
         message.file_urls_request.session_id = self.screen.session_id
         message.file_urls_request.file_names.append(name)
         await self._send(message)
-        async with asyncio.timeout(ANSWER_SECONDS):
+        with anyio.fail_after(ANSWER_SECONDS):
             return await self._file_answers.get()
 
     async def close(self) -> None:
@@ -133,7 +122,7 @@ class Tab:
             self._finished.get_nowait()
         await self._send(request)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            with anyio.fail_after(ANSWER_SECONDS):
                 while await self._finished.get() not in wanted:
                     pass
         except TimeoutError as error:

@@ -178,6 +178,19 @@ def test_pupils_wait_outside_of_a_closed_class_and_the_teacher_does_not(
     assert front.ask("/", teacher_cookie(server)).status == 200
 
 
+@pytest.mark.parametrize("path", ["/", STREAM, "/join"])
+def test_a_damaged_class_is_a_sentence_and_files_of_the_front_end_are_served(
+    server: Workspace, front: Front, anna: Person, path: str
+) -> None:
+    value = cookie(server, anna)
+    (server.root / "class.json").write_text("{")
+    whole = Starlette(routes=ROUTES, middleware=MIDDLEWARE)
+    answer = ask(whole, path, value, is_websocket=path == STREAM)
+    assert answer.status == 500 and "Delete it to begin a new class" in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert front.ask("/static/index.js", value).status == 200
+
+
 def test_phone_page_waits_until_the_class_is_open(server: Workspace, anna: Person) -> None:
     app = Starlette(routes=phone.ROUTES)
     path = f"/phone/{phone_token(server.person(anna.id), new_id())}"
@@ -187,7 +200,7 @@ def test_phone_page_waits_until_the_class_is_open(server: Workspace, anna: Perso
     assert answer.status == 403 and "The class is closed" in answer.text and "scan" not in answer.text
 
 
-@pytest.mark.parametrize("ending", ["closed", "removed"])
+@pytest.mark.parametrize("ending", ["closed", "removed", "damaged"])
 def test_an_open_page_is_drawn_once_more_instead_of_obeying(
     server: Workspace, front: Front, anna: Person, ending: str
 ) -> None:
@@ -202,8 +215,10 @@ def test_an_open_page_is_drawn_once_more_instead_of_obeying(
     async def end_first(scope: Any, receive: Any, send: Any) -> None:
         if ending == "closed":
             Classroom(server).change(is_open=False)
-        else:
+        elif ending == "removed":
             remove_person(server, anna.id)
+        else:
+            (server.root / "class.json").write_text("{")
         await original(scope, receive, send)
 
     front.gate = Gate(end_first)

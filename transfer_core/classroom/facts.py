@@ -149,9 +149,7 @@ class Classroom:
         return self._folder / _FACTS.name
 
     def _write(self, facts: ClassFacts) -> None:
-        _FACTS.write(self._folder, facts)
-        # Its secrets are for the account that runs the server.
-        self._path.chmod(0o600)
+        write_secret(self._path, msgspec.json.encode(facts))
 
 
 def _new_facts() -> ClassFacts:

@@ -18,7 +18,7 @@ from pages.ui.app.words import plain
 from pages.ui.server.service import service
 from transfer_core.classroom.collect import remove_collected
 from transfer_core.language import _
-from transfer_core.runs.trash import take_dataset_from_trash
+from transfer_core.runs.trash import take_from_trash
 from transfer_core.workspace import Workspace
 
 
@@ -109,7 +109,7 @@ def show_deleted_photo_set(session: Session) -> None:
 
 def _undo(session: Session, dataset_id: str) -> None:
     session.deleted_dataset_id = None
-    take_dataset_from_trash(workspace(), dataset_id)
+    take_from_trash(workspace(), "dataset", dataset_id)
     session.choose_dataset(dataset_id)
     st.rerun()
 

@@ -18,7 +18,7 @@ from pages.ui.data.deleting import show_delete_button
 from transfer_core.language import _, plural
 from transfer_core.runs.deletion import clear_cache, delete_everything, delete_for_good, empty_trash
 from transfer_core.runs.storage import StoredItem
-from transfer_core.runs.trash import take_dataset_from_trash, take_from_trash, take_source_from_trash
+from transfer_core.runs.trash import take_from_trash
 from transfer_core.work.tasks import storage_task
 
 _ROWS_A_PAGE = 20
@@ -57,25 +57,12 @@ def show_stored(session: Session) -> None:
     _show_rows(session, _("Your own models to build on"), stored.own_models)
     _show_trash(session, stored.trash, sum(item.num_deleted for item in stored.photo_sets))
     if stored.num_cache_bytes:
-        with _card("cache"):
-            st.header(_("What can be made again"), anchor=False)
-            with _row("cache"):
-                _show_words(
-                    _("Features of your photos, and saved projects"),
-                    [memory_words(max(stored.num_cache_bytes, 10**6)), _("safe to delete")],
-                )
-                show_delete_button(
-                    session,
-                    "delete-cache",
-                    _("Delete for good"),
-                    [_("The next training reads your photos again.")],
-                    partial(clear_cache, workspace()),
-                )
+        _show_cache(session, stored.num_cache_bytes)
     if not stored.num_bytes:
         st.info(_("Nothing is stored yet."), icon=":material/info:")
         return
     with _card("everything"), _row("everything"):
-        _show_words(_("Everything"), [memory_words(max(stored.num_bytes, 10**6))])
+        _show_words(_("Everything"), [memory_words(stored.num_bytes)])
         show_delete_button(
             session,
             "delete-everything",
@@ -137,13 +124,25 @@ def _show_trash(session: Session, items: Sequence[StoredItem], num_deleted: int)
         )
 
 
+def _show_cache(session: Session, num_bytes: int) -> None:
+    with _card("cache"):
+        st.header(_("What can be made again"), anchor=False)
+        with _row("cache"):
+            _show_words(
+                _("Features of your photos, and saved projects"),
+                [memory_words(num_bytes), _("safe to delete")],
+            )
+            show_delete_button(
+                session,
+                "delete-cache",
+                _("Delete for good"),
+                [_("The next training reads your photos again.")],
+                partial(clear_cache, workspace()),
+            )
+
+
 def _take_back(item: StoredItem) -> None:
-    if item.kind == "dataset":
-        take_dataset_from_trash(workspace(), item.id)
-    elif item.kind == "run":
-        take_from_trash(workspace(), item.id)
-    else:
-        take_source_from_trash(workspace(), item.id)
+    take_from_trash(workspace(), item.kind, item.id)
     st.rerun()
 
 
@@ -171,7 +170,7 @@ def _kind(item: StoredItem) -> str:
 
 def _facts(item: StoredItem) -> list[str]:
     photos = plural("{count} photo", "{count} photos", item.num_photos) if item.kind == "dataset" else ""
-    size = memory_words(max(item.num_bytes, 10**6))
+    size = memory_words(item.num_bytes)
     time = f"{item.id[9:11]}:{item.id[11:13]}" if item.kind == "run" else ""
     return [fact for fact in (photos, size, id_date(item.id), time) if fact]
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from pages.ui.server.sessions import give_back_memory
+from pages.ui.server.sessions import give_back_memory, share_few_arenas
 from transfer_core.classroom.facts import is_class_mode
 from transfer_core.classroom.removal import forget_expired, remove_leftover_people
 from transfer_core.errors import TransferStudioError
@@ -49,6 +49,7 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     shared = service()
     tasks = [asyncio.create_task(give_back_memory(shared))]
     if is_class_mode():
+        share_few_arenas()
         # Before anyone is let in, and before the start prints the code.
         await _forget(shared)
         tasks.append(asyncio.create_task(_forget_each_day(shared)))
@@ -72,5 +73,5 @@ async def _forget(shared: Service) -> None:
     try:
         await asyncio.to_thread(forget_expired, shared)
         await asyncio.to_thread(remove_leftover_people, shared)
-    except TransferStudioError:
+    except (OSError, TransferStudioError):
         _logger.exception("The class could not be forgotten")

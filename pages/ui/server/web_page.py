@@ -1,8 +1,4 @@
-"""The exported web pages under addresses of this server, so that a link or a QR code opens them.
-
-The server imports this module before it runs. It must not import a page: Streamlit forgets components and caches that
-are declared so early.
-"""
+"""The exported web pages under addresses of this server, so that a link or a QR code opens them."""
 
 from __future__ import annotations
 
@@ -36,9 +32,7 @@ _POLICY = (
 )
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
