@@ -140,6 +140,7 @@ def test_a_lesson(
     expect(ben).to_have_url(re.compile("/join"))
 
     click_button(teacher, "Close the class")
+    expect(teacher.get_by_role("button", name="Open the class")).to_be_visible()
     mia.reload()
     expect(mia.get_by_text("The class is closed")).to_be_visible()
     click_button(teacher, "Open the class")
