@@ -281,6 +281,15 @@ def settle(page: Page) -> None:
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
 
 
+def join_class(page: Page, code: str, name: str) -> None:
+    """Type code and name on the page that everybody without a place lands on."""
+    expect(page).to_have_url(re.compile("/join"))
+    page.get_by_label("Class code").fill(code)
+    page.get_by_label("Your first name").fill(name)
+    page.get_by_role("button", name="Join", exact=True).click()
+    settle(page)
+
+
 def click_button(page: Page, name: str) -> None:
     """Press a button by its label and wait until the page has been drawn."""
     page.get_by_role("button", name=name, exact=True).click()

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.conftest import Server, click_button, heading, other_devices, running_server, settle
+from tests.e2e.conftest import (
+    Server,
+    click_button,
+    heading,
+    join_class,
+    other_devices,
+    running_server,
+    settle,
+)
 from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.people import people
 from transfer_core.classroom.phone import phone_token
@@ -38,15 +46,6 @@ def arrive(browser: Browser, server: Server) -> Iterator[Arrive]:
     """`arrive("/join", **PHONE)` opens a path in the browser of somebody else, by default on a desk."""
     with other_devices(browser, server.url) as open_path:
         yield lambda path, **device: open_path(path, **(device or DESK))
-
-
-def join(page: Page, code: str, name: str) -> None:
-    """Type code and name on the page that everybody without a place lands on."""
-    expect(page).to_have_url(re.compile("/join"))
-    page.get_by_label("Class code").fill(code)
-    page.get_by_label("Your first name").fill(name)
-    page.get_by_role("button", name="Join", exact=True).click()
-    settle(page)
 
 
 def card(teacher: Page, name: str) -> Locator:
@@ -87,7 +86,7 @@ def test_a_lesson(
 
     mia, ben, zoe = arrive("/"), arrive("/"), arrive("/", **PHONE)
     for page, name in ((mia, "Mia"), (ben, "Ben"), (zoe, "Zoe")):
-        join(page, facts.code, name)
+        join_class(page, facts.code, name)
     expect(teacher.get_by_text("3 of 3 pupils here now")).to_be_visible()
 
     teach(mia, photos)
@@ -141,6 +140,7 @@ def test_a_lesson(
     expect(ben).to_have_url(re.compile("/join"))
 
     click_button(teacher, "Close the class")
+    expect(teacher.get_by_role("button", name="Open the class")).to_be_visible()
     mia.reload()
     expect(mia.get_by_text("The class is closed")).to_be_visible()
     click_button(teacher, "Open the class")

@@ -13,7 +13,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.exceptions import InvalidStatus
 
 from pages.ui.server.class_routes import photo_address
-from tests.e2e.conftest import Server, settle
+from tests.e2e.conftest import Server, join_class, settle
 from tests.e2e.protocol import Visit
 from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.people import join, remove_person
@@ -233,10 +233,7 @@ def test_pupil_joins_and_comes_back_after_a_restart(class_server: Server, browse
     complaints: list[str] = []
     page.on("console", lambda one: complaints.append(one.text) if one.type == "error" else None)
     page.goto("/Images")
-    page.get_by_label("Class code").fill(Classroom(class_server.workspace).facts().code.lower())
-    page.get_by_label("Your first name").fill("*Mia*")
-    page.get_by_role("button", name="Join", exact=True).click()
-    settle(page)
+    join_class(page, Classroom(class_server.workspace).facts().code.lower(), "*Mia*")
     expect(page.get_by_test_id("stSidebar").get_by_text("*Mia*", exact=True)).to_be_visible()
     class_server.stop()
     class_server.start()

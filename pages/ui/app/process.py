@@ -70,6 +70,7 @@ def visitor() -> Visitor:
 
     Raises:
         NotFoundError: If they have not joined the class of this server, or were removed from it.
+        WorkspaceError: If the file of the class or of the pupil is damaged.
     """
     server, cookies = service().workspace, st.context.cookies
     if not is_class_mode():

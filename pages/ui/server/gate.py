@@ -83,8 +83,8 @@ class Gate:
             if has_begun:
                 raise
             # Any route may be the first to read a damaged file of the class.
-            _logger.error("No answer to %s: %s", scope["path"], error)
-            problem = sentence_page(_("Something is wrong with this class"), str(error), status=500)
+            _logger.error("No answer to %r: %s", scope["path"], error)
+            problem = sentence_page(_("This did not work"), str(error), status=500)
             await problem(scope, receive, send_with_headers)
 
     async def _answer(self, connection: HTTPConnection, scope: Scope, receive: Receive, send: Send) -> None:
