@@ -59,11 +59,6 @@ CATEGORIES = (
         new_pictures="🥞🧁🫐🍜🥒",
     ),
     Category(
-        "smileys",
-        pictures="😀😁😆😅🤣😂🙂😉😊😇🥰😍😘😋😜🤭🤫🤔🫡🤐🤨😐🙄😴😷🤕🥵🥶🥳🥸🤓🧐😮😳🥺😨😢😭🥱😡",
-        new_pictures="🤩🤗🤠😎😱",
-    ),
-    Category(
         "vehicles",
         pictures="🚂🚃🚆🚊🚋🚌🚍🚎🚐🚑🚓🚔🚕🚖🚗🚘🚙🛻🚚🚛🏎🏍🛺🚲🛴🛶🚤🛳⛴🛥🚢✈🛩🛫🛬🚠🚡🚀🛷🛸",
         new_pictures="🚒🚜🛵⛵🚁",

@@ -58,7 +58,7 @@ def list_samples() -> list[Sample]:
         Sample(
             "pictures",
             _("Drawings"),
-            _("200 drawings of animals, clothing, food, smileys and vehicles, 40 of each."),
+            _("160 drawings of animals, clothing, food and vehicles, 40 of each."),
             lambda: folder_source(_PICTURES / "pictures"),
             lambda: folder_source(_PICTURES / "new_pictures"),
             lambda: _first_of_each_class(folder_source(_PICTURES / "pictures")),

@@ -169,8 +169,8 @@ class TestTrain:
     def test_process_prints_one_json_object_and_no_noise(self, tmp_path: Path) -> None:
         finished = run_process("train", "sample:pictures", *TINY, "--json", "--workspace", tmp_path)
         facts = finished.json
-        assert len(facts["class_names"]) == 5
-        assert facts["num_train_images"] + facts["num_validation_images"] == 200
+        assert len(facts["class_names"]) == 4
+        assert facts["num_train_images"] + facts["num_validation_images"] == 160
         lines = finished.err.splitlines()
         assert lines[0] == "features"
         assert lines[lines.index("saving") - 1].startswith("  epoch 1: loss")
