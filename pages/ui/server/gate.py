@@ -152,7 +152,10 @@ def _is_sent_by_another_page(connection: HTTPConnection) -> bool:
     if connection.scope["type"] == "http" and connection.scope["method"] in _SAFE_METHODS:
         return False
     origin = connection.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != connection.headers.get("host")
+    try:
+        return origin is not None and urlsplit(origin).netloc != connection.headers.get("host")
+    except ValueError:
+        return True
 
 
 def _add_headers(headers: MutableHeaders, connection: HTTPConnection) -> None:
