@@ -62,6 +62,7 @@ _FACTS = FactsFile(
     CLASS_FILE,
     ClassFacts,
     lambda: _("Without it nobody can join. Delete it to begin a new class."),
+    is_secret=True,
 )
 
 
@@ -98,7 +99,7 @@ class Classroom:
         if not _FACTS.exists(self._folder):
             with changing(self._path):
                 if not _FACTS.exists(self._folder):
-                    self._write(_new_facts())
+                    _FACTS.write(self._folder, _new_facts())
         return _FACTS.read(self._folder)
 
     def change(self, **changes: object) -> ClassFacts:
@@ -113,7 +114,7 @@ class Classroom:
         self.facts()
         with changing(self._path):
             changed = structs.replace(_FACTS.read(self._folder), **changes)
-            self._write(changed)
+            _FACTS.write(self._folder, changed)
         return changed
 
     def change_code(self) -> ClassFacts:
@@ -147,11 +148,6 @@ class Classroom:
     @property
     def _path(self) -> Path:
         return self._folder / _FACTS.name
-
-    def _write(self, facts: ClassFacts) -> None:
-        _FACTS.write(self._folder, facts)
-        # Its secrets are for the account that runs the server.
-        self._path.chmod(0o600)
 
 
 def _new_facts() -> ClassFacts:
