@@ -319,6 +319,7 @@ def test_uploads_and_sessions_belong_to_who_began_them(
     front.ask(STREAM, cookie(server, anna))
     upload = f"/_stcore/upload_file/{SESSION}/1"
     assert front.ask(upload, cookie(server, anna), method="PUT").status == 200
+    assert front.ask(upload, cookie(server, anna), method="PUT", content_length="9" * 15).status == 413
     assert front.ask(upload, cookie(server, ben), method="PUT").status == 403
     assert front.ask(upload, cookie(server, ben), method="DELETE").status == 403
 

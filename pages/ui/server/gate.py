@@ -6,6 +6,7 @@ and before those of this app, for HTTP and for websockets.
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -15,9 +16,10 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages.ui.server.conversation import Conversation
-from pages.ui.server.ownership import Ownership
+from pages.ui.server.ownership import UPLOADS, Ownership
 from pages.ui.server.plain_page import sentence_page
 from pages.ui.server.service import service
+from pages.ui.server.upload_room import UploadRoom
 from transfer_core.classroom.facts import is_class_mode
 from transfer_core.classroom.visitor import Visitor, visitor_of
 from transfer_core.errors import TransferStudioError
@@ -58,6 +60,7 @@ class Gate:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._ownership = Ownership()
+        self._room = UploadRoom()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it here."""
@@ -81,6 +84,9 @@ class Gate:
         elif scope["type"] == "websocket" and visitor:
             conversation = Conversation(scope, visitor.owner, self._ownership, receive, send)
             await self._app(conversation.scope, conversation.receive, conversation.send)
+        elif visitor and visitor.role == "pupil" and scope["path"].startswith(UPLOADS):
+            sessions = partial(self._ownership.sessions_of, visitor.owner)
+            await self._room.take(self._app, scope, receive, send_with_headers, visitor.owner, sessions)
         else:
             await self._app(scope, receive, send_with_headers)
 
