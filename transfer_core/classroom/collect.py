@@ -11,16 +11,16 @@ from transfer_core.classroom.board import datasets_of
 from transfer_core.classroom.handout import Missed
 from transfer_core.classroom.people import Person, people
 from transfer_core.errors import NotFoundError, TransferStudioError
-from transfer_core.files import remove, replacing
+from transfer_core.files import replacing
 from transfer_core.language import _
 from transfer_core.projects.archive import ProjectStoppedError
 from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project
+from transfer_core.runs.erasing import collected_dir, remove_collected
 from transfer_core.types import OnProgress, ShouldStop
 from transfer_core.work.task import Task, TaskProgress
 from transfer_core.workspace import ID_PATTERN, Workspace, new_id
 
-_COLLECTED = "collected"
 # What no system takes in the name of a file.
 _UNSAFE = re.compile(r"[^\w\-() ]")
 _LONGEST_NAME = 40
@@ -64,7 +64,7 @@ def collect_projects(
     """
     remove_collected(server)
     identifier, found, missed = new_id(), people(server), []
-    path = server.cache_dir / _COLLECTED / f"{identifier}.zip"
+    path = collected_dir(server) / f"{identifier}.zip"
     with replacing(path, durable=False) as beside, zipfile.ZipFile(beside, "w") as archive:
         for number, person in enumerate(found):
             if should_stop():
@@ -87,19 +87,10 @@ def collected_path(server: Workspace, identifier: str) -> Path:
     Raises:
         NotFoundError: If it was deleted, or the id is not one this app gives.
     """
-    path = server.root / "cache" / _COLLECTED / f"{identifier}.zip"
+    path = collected_dir(server) / f"{identifier}.zip"
     if not ID_PATTERN.fullmatch(identifier) or not path.is_file():
         raise NotFoundError(_("These projects were deleted. Collect them again."))
     return path
-
-
-def remove_collected(server: Workspace) -> None:
-    """Delete the collected projects, if there are any.
-
-    Raises:
-        OSError: If they cannot be deleted.
-    """
-    remove(server.root / "cache" / _COLLECTED)
 
 
 def collect_task(server: Workspace) -> Task[Collected]:

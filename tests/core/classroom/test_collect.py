@@ -7,13 +7,14 @@ import zipfile
 
 import pytest
 
-from transfer_core.classroom.collect import collect_projects, collected_path, remove_collected
+from transfer_core.classroom.collect import collect_projects, collected_path
 from transfer_core.classroom.people import Person, join
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.errors import NotFoundError
 from transfer_core.projects.archive import ProjectStoppedError
 from transfer_core.projects.open import open_project
+from transfer_core.runs.erasing import remove_collected
 from transfer_core.workspace import Workspace, new_id
 
 
