@@ -153,6 +153,18 @@ def test_data_is_refused_without_a_valid_cookie(
     assert front.behind.scopes == []
 
 
+@pytest.mark.parametrize("path", ["/", "/join", "/teacher/1", "/phone/1", STREAM])
+def test_a_damaged_file_of_the_class_is_named_to_everybody(
+    server: Workspace, front: Front, anna: Person, path: str
+) -> None:
+    value = cookie(server, anna)
+    (server.root / "class.json").write_text("{")
+    for given in (value, ""):
+        answer = front.ask(path, given, method="POST" if path == "/join" else "GET")
+        assert answer.status == 500 and "class.json" in answer.text
+    assert front.behind.scopes == []
+
+
 def test_expired_cookie_is_refused(
     server: Workspace, front: Front, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ from pages.ui.server.ownership import UPLOADS, Ownership
 from pages.ui.server.plain_page import sentence_page
 from pages.ui.server.service import service
 from pages.ui.server.upload_room import UploadRoom
-from transfer_core.classroom.facts import is_class_mode
+from transfer_core.classroom.facts import Classroom, is_class_mode
 from transfer_core.classroom.visitor import Visitor, visitor_of
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
@@ -75,6 +75,9 @@ class Gate:
             await send(message)
 
         try:
+            if is_class_mode():
+                # Nobody is let in without it, and a person reads why.
+                Classroom(service().workspace).facts()
             visitor = visitor_of(service().workspace, connection.cookies)
             refusal = _refusal(connection) or self._refusal_in_class(connection, visitor)
         except TransferStudioError as error:
