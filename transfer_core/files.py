@@ -153,22 +153,18 @@ def write_secret(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
 
 
-def write_json(
-    path: Path, values: dict[str, Any], *, indent: int | None = 1, is_secret: bool = False
-) -> None:
+def write_json(path: Path, values: dict[str, Any], *, indent: int | None = 1) -> None:
     """Write plain values as JSON, atomically.
 
     Args:
         path: The folder is created if needed.
         values: Values that JSON can hold.
         indent: Spaces of indentation, for people; None for large files, which is many times as fast.
-        is_secret: Whether no other account of this computer may read it, not even for a moment.
 
     Raises:
         WorkspaceError: If writing fails.
     """
-    write = write_secret if is_secret else write_bytes
-    write(path, json.dumps(values, indent=indent, ensure_ascii=False).encode())
+    write_bytes(path, json.dumps(values, indent=indent, ensure_ascii=False).encode())
 
 
 def read_json(path: Path, cost: str = "") -> dict[str, Any]:

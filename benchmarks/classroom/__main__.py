@@ -45,7 +45,7 @@ _NUM_TRAININGS = 3  # one that runs, two that wait
 _SESSION_SECONDS = 40
 _EPOCHS_BEFORE = 3
 _MOST_SECONDS_TO_BEGIN = 90
-_MOST_SECONDS_OF_STARTS = 150
+_MOST_SECONDS_OF_STARTS = 400.0
 _SECONDS_TO_LOAD = 20
 # The server gives memory back every ten seconds.
 _SECONDS_AFTER_EXPIRY = 15

@@ -38,6 +38,17 @@ class Started:
     run: TrainingRun
 
     @property
+    def submitted_at(self) -> float:
+        """When its button was pressed, in seconds since 1970."""
+        return (self.run.folder / "config.json").stat().st_mtime
+
+    @property
+    def ended_at(self) -> float | None:
+        """When it ended, in seconds since 1970; None before."""
+        times = [event.time for event in self.run.events() if isinstance(event, RunEnded)]
+        return times[-1] if times else None
+
+    @property
     def began_at(self) -> float | None:
         """When it left the queue, in seconds since 1970; None before."""
         times = [event.time for event in self.run.events() if isinstance(event, RunStarted)]
@@ -91,8 +102,24 @@ async def start_all(
         ", ".join(map(str, places)),
         "the others first from the second on",
     )
-    if len(others) > 1 and places[1:2] and places[1] <= min(len(others), _NUM_RUNS_OF_THE_GREEDY):
-        report.lost(f"One person's second training had turn {places[1]}, before the first of others.")
+    for one in ordered:
+        if one.pupil is greedy and one is not ordered[places[0] - 1] and (passed := _overtaken(one, started)):
+            report.lost(
+                f"A further training of one person went before the first of {len(passed)} who waited."
+            )
+
+
+def _overtaken(later: Started, started: Sequence[Started]) -> list[Started]:
+    """Return the trainings of others that waited when the queue took a further one of one person."""
+    began_at = later.began_at or 0.0
+    # The queue takes the next training when one ends; whoever comes between that and its beginning did not wait.
+    picked_at = max(
+        (one.ended_at for one in started if one.ended_at and one.ended_at <= began_at), default=0.0
+    )
+    others = [one for one in started if one.pupil is not later.pupil]
+    return [
+        one for one in others if one.submitted_at < picked_at and (one.began_at or began_at + 1) > began_at
+    ]
 
 
 async def seconds_of_one(pupil: Pupil, report: Report) -> float:

@@ -77,18 +77,6 @@ class Tab:
         """Press a button."""
         return await self.act(self.screen.press(label))
 
-    async def wait_for_button(self, label: str, seconds: float = ANSWER_SECONDS) -> None:
-        """Wait until a button can be pressed; the page redraws itself meanwhile.
-
-        Raises:
-            LostAnswer: If it does not come.
-        """
-        until = time.perf_counter() + seconds
-        while not self.screen.has_button(label):
-            if time.perf_counter() > until:
-                raise LostAnswer(f"The button {label} did not come within {seconds:.0f} s.")
-            await asyncio.sleep(_TICK_SECONDS)
-
     async def file_urls(self, name: str) -> ForwardMsg:
         """Return the server's answer to the request for a place to upload a file to."""
         message = BackMsg()

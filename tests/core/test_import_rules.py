@@ -56,6 +56,9 @@ MAY_USE_THREADS = (
     "pages.ui",
 )
 SESSION_FILE = Path("pages/ui/app/session.py")
+# The server imports this room before it runs: Streamlit forgets caches and components that are declared so early.
+SERVER_ROOM = "pages.ui.server"
+DECLARED_IN_STREAMLIT = ("cache_data", "cache_resource", "component")
 
 
 @dataclass(frozen=True)
@@ -143,8 +146,34 @@ def offences_of(path: Path, root: Path) -> Iterator[str]:
             yield f"{module} uses threads"
 
 
+def declares_in_streamlit(path: Path) -> bool:
+    """Whether a module has a cache or a component of Streamlit's."""
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in DECLARED_IN_STREAMLIT
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    )
+
+
+def offences_of_server(root: Path) -> Iterator[str]:
+    """What the room of the server imports of the pages, and what it or `app.py` leads to that declares too early."""
+    files = {module_name(path, root): path for path in source_files(root)}
+    to_visit, reached = ["app", *(name for name in files if is_within(name, SERVER_ROOM))], set[str]()
+    while to_visit:
+        module = to_visit.pop()
+        if module in reached or module not in files:
+            continue
+        reached.add(module)
+        to_visit += [imported.name for imported in imports_of(files[module], root)]
+        is_of_pages = is_within(module, "pages.ui") and not is_within(module, SERVER_ROOM)
+        if is_of_pages and module != "pages.ui":
+            yield f"{module} is imported by the server, which imports nothing of the pages"
+        if declares_in_streamlit(files[module]):
+            yield f"{module} declares a cache or component, and is imported by the server"
+
+
 def offences(root: Path) -> list[str]:
     found = [offence for path in source_files(root) for offence in offences_of(path, root)]
+    found += offences_of_server(root)
     naming = [
         path.relative_to(root) for path in source_files(root) if "session_state" in path.read_text("utf-8")
     ]
@@ -283,6 +312,21 @@ def test_no_file_of_the_pages_is_named_like_a_test() -> None:
             "pages/ui/train/charts.py names session_state",
         ),
         ("app.py", "from streamlit import session_state", "app.py names session_state"),
+        (
+            "pages/ui/server/join.py",
+            "def show():\n    from pages.ui import words",
+            "pages.ui.words is imported by the server, which imports nothing of the pages",
+        ),
+        (
+            "pages/ui/server/join.py",
+            "@st.cache_data(ttl=1)\ndef read(): ...",
+            "pages.ui.server.join declares a cache or component, and is imported by the server",
+        ),
+        (
+            "pages/ui/server/join.py",
+            "from streamlit import components\nshow = components.v2.component('a')",
+            "pages.ui.server.join declares a cache or component, and is imported by the server",
+        ),
     ],
 )
 def test_a_planted_offence_is_found(tmp_path: Path, path: str, code: str, offence: str) -> None:
@@ -290,6 +334,7 @@ def test_a_planted_offence_is_found(tmp_path: Path, path: str, code: str, offenc
         (tmp_path / folder).mkdir(parents=True)
     for name in ("config", "inference/predictor", "training/train", "training/trainer"):
         (tmp_path / "transfer_core" / f"{name}.py").write_text("")
+    (tmp_path / "pages/ui/words.py").write_text("")
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text(code)
     assert offences(tmp_path) == [offence]

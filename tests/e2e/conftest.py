@@ -13,11 +13,12 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, expect, sync_playwright
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, MakeImage
 from transfer_core.classroom.facts import CLASS_VARIABLE
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun
@@ -236,6 +237,43 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
                 text = page.locator("body").inner_text(timeout=5_000)
                 report.sections.append((f"page {page.url}", text))
     return report
+
+
+@pytest.fixture
+def photos(tmp_path: Path, make_image: MakeImage) -> dict[str, list[Path]]:
+    """Six photos of each of two classes."""
+    found: dict[str, list[Path]] = {}
+    for seed, color in enumerate(("red", "blue")):
+        for number in range(6):
+            path = tmp_path / f"{color}-{number}.png"
+            path.write_bytes(make_image(color, seed=100 * seed + number, size=(96, 96)))
+            found.setdefault(color, []).append(path)
+    return found
+
+
+@contextmanager
+def other_devices(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
+    """Yield a function that opens a path in the browser of somebody else; no script of a page may fail.
+
+    Args:
+        browser: Of all of them.
+        address: Of the server.
+    """
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def arrive(path: str, **device: Any) -> Page:
+        contexts.append(browser.new_context(base_url=address, **device))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(LONG)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(path)
+        return page
+
+    yield arrive
+    for context in contexts:
+        context.close()
+    assert not complaints, complaints
 
 
 def settle(page: Page) -> None:

@@ -114,7 +114,7 @@ def test_the_pages_while_training(trained: tuple[Server, str], page: Page) -> No
 def test_a_page_without_content_shows_a_skeleton(trained: tuple[Server, str], page: Page) -> None:
     page.goto(f"/Model?{trained[1]}")
     settle(page)
-    page.wait_for_function("document.getElementById('skeleton')")
+    page.wait_for_function("() => document.getElementById('skeleton')")
     # A quick computer draws a page between two frames, so put the browser into the state of a slow one.
     before, after = page.evaluate(
         """() => {

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.conftest import MakeImage
-from tests.e2e.conftest import LONG, Server, click_button, heading, running_server, settle
+from tests.e2e.conftest import Server, click_button, heading, other_devices, running_server, settle
 from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.people import people
 from transfer_core.classroom.phone import phone_token
@@ -36,35 +35,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def arrive(browser: Browser, server: Server) -> Iterator[Arrive]:
-    """`arrive("/join")` opens an address in the browser of somebody else."""
-    contexts = []
-    complaints: list[str] = []
-
-    def arrive(address: str, device: dict[str, Any] = DESK) -> Page:
-        context = browser.new_context(base_url=server.url, **device)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(LONG)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(address)
-        return page
-
-    yield arrive
-    for context in contexts:
-        context.close()
-    assert not complaints, complaints
-
-
-@pytest.fixture
-def photos(tmp_path: Path, make_image: MakeImage) -> dict[str, list[Path]]:
-    """Six photos of each of two classes."""
-    found: dict[str, list[Path]] = {}
-    for seed, color in enumerate(("red", "blue")):
-        for number in range(6):
-            path = tmp_path / f"{color}-{number}.png"
-            path.write_bytes(make_image(color, seed=100 * seed + number, size=(96, 96)))
-            found.setdefault(color, []).append(path)
-    return found
+    """`arrive("/join", **PHONE)` opens a path in the browser of somebody else, by default on a desk."""
+    with other_devices(browser, server.url) as open_path:
+        yield lambda path, **device: open_path(path, **(device or DESK))
 
 
 def join(page: Page, code: str, name: str) -> None:
@@ -112,7 +85,7 @@ def test_a_lesson(
     expect(teacher.get_by_text("Nobody is here yet.")).to_be_visible()
     expect(teacher.get_by_text(facts.code, exact=True)).to_be_visible()
 
-    mia, ben, zoe = arrive("/"), arrive("/"), arrive("/", PHONE)
+    mia, ben, zoe = arrive("/"), arrive("/"), arrive("/", **PHONE)
     for page, name in ((mia, "Mia"), (ben, "Ben"), (zoe, "Zoe")):
         join(page, facts.code, name)
     expect(teacher.get_by_text("3 of 3 pupils here now")).to_be_visible()

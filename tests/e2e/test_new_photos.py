@@ -115,7 +115,7 @@ def test_the_live_camera_answers_again_and_again_and_is_let_go_of(person: Person
     assert best.evaluate("bar => getComputedStyle(bar).transitionProperty") == "transform"
     assert page.evaluate("tracks.map((track) => track.readyState)") == ["live"]
     press_photos(page)
-    page.wait_for_function("tracks.every((track) => track.readyState === 'ended')")
+    page.wait_for_function("() => tracks.every((track) => track.readyState === 'ended')")
     expect(said_live(page)).to_have_count(0)
 
 
@@ -139,7 +139,7 @@ def test_a_click_beside_a_frame_of_the_camera_counts(person: Person, run: Traini
     expect(said_live(page)).to_have_count(0)
 
 
-CAMERA_IS_OFF = "tracks.length && tracks.every((track) => track.readyState === 'ended')"
+CAMERA_IS_OFF = "() => tracks.length && tracks.every((track) => track.readyState === 'ended')"
 
 
 def press_photos(page: Page) -> None:

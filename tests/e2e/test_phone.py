@@ -20,7 +20,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.conftest import MakeImage
-from tests.e2e.conftest import LONG, NOISE_FREE_ARGUMENTS, Server, running_server, settle
+from tests.e2e.conftest import NOISE_FREE_ARGUMENTS, Server, other_devices, running_server, settle
 from transfer_core.classroom.phone import PHONE_LINK_SECONDS, phone_token
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.workspace import Workspace, new_id
@@ -61,22 +61,8 @@ def browser(browser_path: str) -> Iterator[Browser]:
 @pytest.fixture
 def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]:
     """`open_page(path)` opens an address of the server on another device; no script of it may fail."""
-    contexts = []
-    complaints: list[str] = []
-
-    def open_one(path: str, **device: Any) -> Page:
-        context = browser.new_context(base_url=f"http://{HOST}:{server.port}", **device)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(LONG)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(path)
-        return page
-
-    yield open_one
-    for context in contexts:
-        context.close()
-    assert not complaints, complaints
+    with other_devices(browser, f"http://{HOST}:{server.port}") as open_path:
+        yield open_path
 
 
 @pytest.fixture

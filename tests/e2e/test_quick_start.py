@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.conftest import MakeImage
 from tests.e2e.conftest import Server, heading, settle
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
@@ -56,18 +55,6 @@ def add_photos(page: Page, name: str, files: list[Path]) -> None:
 def the_dataset(server: Server) -> ImageDataset:
     (dataset_id,) = server.workspace.dataset_ids()
     return ImageDataset.load(server.workspace, dataset_id)
-
-
-@pytest.fixture
-def photos(tmp_path: Path, make_image: MakeImage) -> dict[str, list[Path]]:
-    """Six photos of each of two classes."""
-    found: dict[str, list[Path]] = {}
-    for seed, color in enumerate(("red", "blue")):
-        for number in range(6):
-            path = tmp_path / f"{color}-{number}.png"
-            path.write_bytes(make_image(color, seed=100 * seed + number, size=(96, 96)))
-            found.setdefault(color, []).append(path)
-    return found
 
 
 def test_two_clicks_from_a_ready_made_set_to_an_answer(server: Server, person: Person) -> None:
@@ -145,7 +132,7 @@ def test_classes_are_named_added_deleted_and_brought_back(
     call_class(page, 0, "tomato")
     expect(page.get_by_role("img", name="2 photos of tomato")).to_be_visible()
     while the_dataset(server).class_names != ("blue", "tomato"):
-        page.wait_for_function("true")
+        page.wait_for_function("() => true")
     expect_classes(page, "tomato", "blue")
 
     page.get_by_role("button", name="another class").click()
@@ -157,7 +144,7 @@ def test_classes_are_named_added_deleted_and_brought_back(
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_role("img", name="2 photos of tomato")).to_be_visible()
     while the_dataset(server).class_names != ("blue", "tomato"):
-        page.wait_for_function("true")
+        page.wait_for_function("() => true")
 
 
 def test_two_classes_by_camera_with_pointer_and_key(server: Server, person: Person) -> None:

@@ -117,7 +117,7 @@ def test_server_that_is_started_again_goes_on_where_it_was(
     run = newest_run(server)
     checkpoint = run.folder / "checkpoints" / "checkpoint.npz"
     while not checkpoint.exists():
-        page.wait_for_function("true")
+        page.wait_for_function("() => true")
     server.stop(at_once=is_killed)
     num_epochs = len(run.snapshot().epochs)
     (stored,) = read_queue(server.workspace)

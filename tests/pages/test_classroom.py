@@ -229,7 +229,7 @@ def test_settings_are_kept(open_page: OpenPage, page_workspace: Workspace) -> No
     assert "recognising emotions in schools is forbidden" in texts(page)
     fields = {field.label: field for field in page.number_input}
     fields["Photos"].set_value(50)
-    fields["Forget the class after days"].set_value(7)
+    fields["Days until the class is deleted (0: never)"].set_value(7)
     button(page, "Save").click().run()
     after = Classroom(page_workspace).facts()
     assert (after.limits.photos, after.days_kept) == (50, 7)

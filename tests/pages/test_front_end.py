@@ -77,3 +77,18 @@ def test_parts_of_files_are_left_to_streamlit(files: Files, options: dict[str, s
     for _time in range(2):
         ask(front, "/static/js/a.js", **options)
     assert len(files.asked) == 2
+
+
+def test_a_file_that_could_not_be_read_is_read_again(files: Files) -> None:
+    are_broken = True
+
+    async def broken_at_first(scope: Scope, receive: Receive, send: Send) -> None:
+        if are_broken:
+            raise OSError("too many open files")
+        await files(scope, receive, send)
+
+    front = FrontEndFiles(broken_at_first)
+    with pytest.raises(OSError, match="too many"):
+        ask(front, "/static/js/a.js")
+    are_broken = False
+    assert ask(front, "/static/js/a.js").body == BODY

@@ -153,18 +153,6 @@ def test_data_is_refused_without_a_valid_cookie(
     assert front.behind.scopes == []
 
 
-@pytest.mark.parametrize("path", ["/", "/join", "/teacher/1", "/phone/1", STREAM])
-def test_a_damaged_file_of_the_class_is_named_to_everybody(
-    server: Workspace, front: Front, anna: Person, path: str
-) -> None:
-    value = cookie(server, anna)
-    (server.root / "class.json").write_text("{")
-    for given in (value, ""):
-        answer = front.ask(path, given, method="POST" if path == "/join" else "GET")
-        assert answer.status == 500 and "class.json" in answer.text
-    assert front.behind.scopes == []
-
-
 def test_expired_cookie_is_refused(
     server: Workspace, front: Front, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,7 +175,20 @@ def test_pupils_wait_outside_of_a_closed_class_and_the_teacher_does_not(
     assert front.ask("/", teacher_cookie(server)).status == 200
 
 
-@pytest.mark.parametrize("ending", ["closed", "removed"])
+@pytest.mark.parametrize("path", ["/", STREAM, "/join"])
+def test_a_damaged_class_is_a_sentence_and_files_of_the_front_end_are_served(
+    server: Workspace, front: Front, anna: Person, path: str
+) -> None:
+    value = cookie(server, anna)
+    (server.root / "class.json").write_text("{")
+    whole = Starlette(routes=ROUTES, middleware=MIDDLEWARE)
+    answer = ask(whole, path, value, is_websocket=path == STREAM)
+    assert answer.status == 500 and "Delete it to begin a new class" in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert front.ask("/static/index.js", value).status == 200
+
+
+@pytest.mark.parametrize("ending", ["closed", "removed", "damaged"])
 def test_an_open_page_is_drawn_once_more_instead_of_obeying(
     server: Workspace, front: Front, anna: Person, ending: str
 ) -> None:
@@ -202,8 +203,10 @@ def test_an_open_page_is_drawn_once_more_instead_of_obeying(
     async def end_first(scope: Any, receive: Any, send: Any) -> None:
         if ending == "closed":
             Classroom(server).change(is_open=False)
-        else:
+        elif ending == "removed":
             remove_person(server, anna.id)
+        else:
+            (server.root / "class.json").write_text("{")
         await original(scope, receive, send)
 
     front.gate = Gate(end_first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from http.cookies import SimpleCookie
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -17,6 +18,8 @@ from tests.asgi import HOST, Answer, ask
 from transfer_core.classroom.facts import CLASS_VARIABLE, Classroom
 from transfer_core.classroom.people import MAX_PEOPLE, join, people, remove_person
 from transfer_core.classroom.visitor import COOKIE, Visitor, sign, visitor_of
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources.folder import folder_source
 from transfer_core.workspace import Workspace
 
 APP = Starlette(routes=ROUTES, middleware=[Middleware(Gate)])
@@ -113,7 +116,7 @@ def test_long_form_is_not_read(server: Workspace) -> None:
 
 
 def test_second_device_joins_after_a_click_and_with_a_fresh_link_alone(
-    server: Workspace, monkeypatch: pytest.MonkeyPatch
+    server: Workspace, monkeypatch: pytest.MonkeyPatch, image_folder: Path
 ) -> None:
     anna, facts = join(server, "Anna <3"), Classroom(server).facts()
     path = device_path(facts, anna.id)
@@ -121,7 +124,11 @@ def test_second_device_joins_after_a_click_and_with_a_fresh_link_alone(
     assert "Anna &lt;3" in page.text and "set-cookie" not in page.headers
     answer = ask(APP, path, method="POST", origin=f"http://{HOST}")
     visitor = visitor_with(server, answer)
-    assert visitor and visitor.person_id == anna.id
+    assert visitor and visitor.person_id == anna.id and answer.headers["location"] == "/"
+    dataset = create_dataset(server.person(anna.id), "Fruit")
+    add_files(dataset, folder_source(image_folder))
+    answer = ask(APP, path, method="POST", origin=f"http://{HOST}")
+    assert answer.headers["location"] == f"/?images={dataset.id}"
     with monkeypatch.context() as past:
         past.setattr("itsdangerous.timed.time.time", lambda: 1_000_000_000.0)
         old = device_path(facts, anna.id)

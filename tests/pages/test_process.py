@@ -1,10 +1,12 @@
 """What the pages share, and the fixes that let Streamlit and Keras live in one process."""
 
+import asyncio
 import gc
 import inspect
 import sys
 import threading
 from types import FunctionType, SimpleNamespace
+from typing import cast
 
 import keras
 import pytest
@@ -16,11 +18,12 @@ from streamlit.runtime.scriptrunner import script_runner
 from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 
 from pages.ui.server.service import service
-from pages.ui.server.sessions import drop_expired_sessions
+from pages.ui.server.sessions import drop_expired_sessions, give_back_memory
 from tests.pages.conftest import OpenPage
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.classroom.facts import CLASS_VARIABLE
 from transfer_core.work.executor import EXECUTOR_VARIABLE, ProcessExecutor
+from transfer_core.work.service import Service
 
 
 def test_streamlit_still_has_the_function_that_clears_keras() -> None:
@@ -91,3 +94,28 @@ def test_streamlit_still_keeps_the_sessions_that_are_dropped() -> None:
     assert hasattr(MemorySessionStorage()._cache, "expire")
     assert "_session_mgr" in inspect.getsource(Runtime.__init__)
     assert "_session_storage" in inspect.getsource(WebsocketSessionManager.__init__)
+
+
+def test_memory_is_given_back_beside_the_thread_of_all_visitors_and_after_an_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pages.ui.server.sessions._SECONDS_BETWEEN", 0.0)
+    threads: list[threading.Thread] = []
+    are_enough = threading.Event()
+
+    class Models:
+        def drop_idle_models(self, _seconds: float) -> int:
+            threads.append(threading.current_thread())
+            if len(threads) == 1:
+                raise OSError("once")
+            are_enough.set()
+            return 0
+
+    async def give_back_for_a_while() -> None:
+        task = asyncio.create_task(give_back_memory(cast(Service, Models())))
+        assert await asyncio.to_thread(are_enough.wait, 10)
+        task.cancel()
+
+    asyncio.run(give_back_for_a_while())
+    assert threading.current_thread() not in threads
+    assert "was not given back" in caplog.text

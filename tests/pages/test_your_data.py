@@ -56,12 +56,12 @@ def test_each_thing_is_listed_and_asked_about_before_it_is_deleted(
 def test_trash_is_shown_taken_back_and_emptied(
     open_page: OpenPage, page_workspace: Workspace, run: TrainingRun
 ) -> None:
-    move_to_trash(page_workspace, run.id)
+    move_to_trash(page_workspace, "run", run.id)
     page = open_page(PAGE)
     assert any("7 days left" in found.value for found in page.caption)
     page.button(key=f"back-run-{run.id}").click().run()
     assert page_workspace.run_ids() == [run.id]
-    move_to_trash(page_workspace, run.id)
+    move_to_trash(page_workspace, "run", run.id)
     page.run()
     page.button(key="delete-trash").click().run()
     page.button(key="yes").click().run()

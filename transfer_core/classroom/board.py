@@ -21,8 +21,6 @@ from transfer_core.work.queue import WorkQueue
 from transfer_core.work.trainings import TrainingTask
 from transfer_core.workspace import Workspace
 
-NUM_PHOTOS_SHOWN = 4
-
 
 @dataclass(frozen=True)
 class Training:

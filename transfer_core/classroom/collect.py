@@ -18,7 +18,7 @@ from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project
 from transfer_core.runs.erasing import collected_dir, remove_collected
 from transfer_core.types import OnProgress, ShouldStop
-from transfer_core.work.task import Task, TaskProgress
+from transfer_core.work.task import Task
 from transfer_core.workspace import ID_PATTERN, Workspace, new_id
 
 # What no system takes in the name of a file.
@@ -101,10 +101,7 @@ def collect_task(server: Workspace) -> Task[Collected]:
     """
 
     def work(task: Task[Collected]) -> Collected:
-        def report(num_done: int, num_all: int) -> None:
-            task.report(TaskProgress("", num_done, num_all))
-
-        return collect_projects(server, report, task.should_stop)
+        return collect_projects(server, task.reporter(), task.should_stop)
 
     return Task("collecting", "class", work, is_light=True)
 

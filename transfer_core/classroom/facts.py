@@ -62,7 +62,6 @@ _FACTS = FactsFile(
     CLASS_FILE,
     ClassFacts,
     lambda: _("Without it nobody can join. Delete it to begin a new class."),
-    is_secret=True,
 )
 
 
@@ -99,7 +98,7 @@ class Classroom:
         if not _FACTS.exists(self._folder):
             with changing(self._path):
                 if not _FACTS.exists(self._folder):
-                    _FACTS.write(self._folder, _new_facts())
+                    self._write(_new_facts())
         return _FACTS.read(self._folder)
 
     def change(self, **changes: object) -> ClassFacts:
@@ -114,7 +113,7 @@ class Classroom:
         self.facts()
         with changing(self._path):
             changed = structs.replace(_FACTS.read(self._folder), **changes)
-            _FACTS.write(self._folder, changed)
+            self._write(changed)
         return changed
 
     def change_code(self) -> ClassFacts:
@@ -148,6 +147,9 @@ class Classroom:
     @property
     def _path(self) -> Path:
         return self._folder / _FACTS.name
+
+    def _write(self, facts: ClassFacts) -> None:
+        write_secret(self._path, msgspec.json.encode(facts))
 
 
 def _new_facts() -> ClassFacts:

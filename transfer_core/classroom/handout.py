@@ -25,7 +25,7 @@ from transfer_core.projects.plan import ProjectPlan, contents, plan_project
 from transfer_core.schema import Text
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.types import OnProgress, ShouldStop
-from transfer_core.work.task import Task, TaskProgress
+from transfer_core.work.task import Task
 from transfer_core.workspace import Workspace
 
 
@@ -121,15 +121,12 @@ def hand_out_task(
     """
 
     def work(task: Task[HandedOut]) -> HandedOut:
-        def report(num_done: int, num_all: int) -> None:
-            task.report(TaskProgress("", num_done, num_all))
-
         return hand_out(
             server,
             dataset_id,
             person_ids,
             with_models=with_models,
-            on_progress=report,
+            on_progress=task.reporter(),
             should_stop=task.should_stop,
         )
 

@@ -14,7 +14,7 @@ from transfer_core.runs.deletion import delete_photos_for_good
 from transfer_core.runs.erasing import remove_collected
 from transfer_core.types import OnProgress
 from transfer_core.work.service import Service
-from transfer_core.work.task import Task, TaskProgress
+from transfer_core.work.task import Task
 from transfer_core.workspace import ID_PATTERN, PEOPLE_DIR, Workspace
 
 # A training stops within a batch; a large one on a slow computer takes seconds for it.
@@ -62,10 +62,7 @@ def remove_task(service: Service, person_ids: Sequence[str]) -> Task[int]:
     """
 
     def work(task: Task[int]) -> int:
-        def report(num_done: int, num_all: int) -> None:
-            task.report(TaskProgress("", num_done, num_all))
-
-        remove_people(service, person_ids, report)
+        remove_people(service, person_ids, task.reporter())
         return len(person_ids)
 
     return Task("removing", tuple(person_ids), work, is_light=True)

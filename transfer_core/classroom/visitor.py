@@ -11,7 +11,7 @@ from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
 from transfer_core.classroom.facts import ClassFacts, Classroom, is_class_mode
 from transfer_core.classroom.people import get_person
-from transfer_core.errors import NotFoundError, TransferStudioError
+from transfer_core.errors import NotFoundError
 from transfer_core.language import _
 from transfer_core.workspace import Workspace
 
@@ -89,16 +89,19 @@ def visitor_of(server: Workspace, cookies: Mapping[str, str]) -> Visitor | None:
     Args:
         server: The workspace of the server.
         cookies: Of the request.
+
+    Raises:
+        WorkspaceError: If the file of the class or of the pupil is damaged.
     """
     if not is_class_mode():
         return Visitor("home", "", server)
+    facts = Classroom(server).facts()
     try:
-        facts = Classroom(server).facts()
         value = verify(facts, "cookie", cookies.get(COOKIE, ""), COOKIE_SECONDS)
         if value == _TEACHER:
             return Visitor("teacher", "", server)
         person = get_person(server, value)
-    except TransferStudioError:
+    except NotFoundError:
         return None
     return Visitor("pupil", person.id, server.person(person.id))
 

@@ -164,11 +164,6 @@ def check_waiting(workspace: Workspace, num_waiting: int, num_new: int = 1) -> N
         )
 
 
-def usage_of(workspace: Workspace) -> Usage:
-    """Return what a person has, measured within the last minute."""
-    return _usage(workspace.root, _SECONDS_MEASURED)
-
-
 def _problem(usage: Usage, limits: PersonLimits, num_new: int, num_bytes: int) -> str:
     if num_new and usage.photos + num_new > limits.photos:
         return plural(

@@ -29,7 +29,6 @@ from transfer_core.runs.trash import (
     SECONDS_KEPT,
     TrashEntry,
     TrashKind,
-    move_dataset_to_trash,
     move_to_trash,
     trash_entries,
 )
@@ -42,7 +41,7 @@ _NUM_TRIES = 3
 
 
 def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
-    """Move a photo set to the trash; `take_dataset_from_trash` restores it for some days.
+    """Move a photo set to the trash; `take_from_trash` restores it for some days.
 
     Raises:
         NotFoundError: If there is no such photo set.
@@ -51,7 +50,7 @@ def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
     """
     _check_inside(workspace)
     _check_unused(workspace, dataset_id)
-    move_dataset_to_trash(workspace, dataset_id)
+    move_to_trash(workspace, "dataset", dataset_id)
 
 
 def delete_photos_for_good(workspace: Workspace, dataset_id: str, ids: Collection[str]) -> ImageDataset:
@@ -83,21 +82,6 @@ def delete_photos_for_good(workspace: Workspace, dataset_id: str, ids: Collectio
         changed = _erase_from_latest(workspace, dataset_id, names.keys())
         erase_from_cache(workspace, dataset_id)
     return changed
-
-
-def delete_class_for_good(workspace: Workspace, dataset_id: str, class_name: str) -> ImageDataset:
-    """Delete a class of a photo set with all its photos for good, excluded ones included.
-
-    Returns:
-        The photo set without them.
-
-    Raises:
-        TransferStudioError: Whatever `delete_photos_for_good` raises.
-    """
-    dataset = ImageDataset.load(workspace, dataset_id)
-    both = (*dataset.images, *dataset.excluded)
-    ids = {image.id for image in both if image.class_name == class_name}
-    return delete_photos_for_good(workspace, dataset_id, ids)
 
 
 def delete_for_good(workspace: Workspace, kind: TrashKind, identifier: str) -> None:
@@ -198,7 +182,7 @@ def _throw_away(workspace: Workspace, kind: TrashKind, identifier: str) -> None:
         with suppress(WorkspaceError):
             if run_status(TrainingRun.load(workspace, identifier)) in ACTIVE:
                 raise TrainingError(_("A running training cannot be deleted. Stop it first."))
-        move_to_trash(workspace, identifier)
+        move_to_trash(workspace, "run", identifier)
 
 
 def _delete_entry(workspace: Workspace, entry: TrashEntry) -> None:

@@ -16,7 +16,7 @@ from transfer_core.inference.predictor import load_model
 from transfer_core.language import _, plural
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
-from transfer_core.runs.trash import move_source_to_trash
+from transfer_core.runs.trash import move_to_trash
 from transfer_core.training.train import MODEL_FILE
 from transfer_core.workspace import Workspace
 
@@ -78,7 +78,7 @@ def _move_in(workspace: Workspace, made: Path, folder: Path) -> None:
 
 
 def delete_source(workspace: Workspace, source_id: str) -> None:
-    """Move an own model to the trash; `take_source_from_trash` restores it for some days.
+    """Move an own model to the trash; `take_from_trash` restores it for some days.
 
     Args:
         workspace: Where it is.
@@ -102,7 +102,7 @@ def delete_source(workspace: Workspace, source_id: str) -> None:
                 names=", ".join(names[:_MOST_NAMED]),
             )
         )
-    move_source_to_trash(workspace, source_id)
+    move_to_trash(workspace, "source", source_id)
 
 
 def title_of(run: TrainingRun) -> str:

@@ -23,6 +23,7 @@ SECONDS_KEPT = 7 * 24 * 60 * 60
 TrashKind = Literal["dataset", "run", "source"]
 # A run and the own model that was made from it have the same id.
 _PREFIXES: dict[TrashKind, str] = {"dataset": "dataset-", "run": "", "source": "source-"}
+_FACTS_FILES: dict[TrashKind, str] = {"dataset": DATASET_FILE, "run": RUN.name, "source": FACTS_FILE}
 
 
 @dataclass(frozen=True)
@@ -64,112 +65,59 @@ def is_in_trash(workspace: Workspace, kind: TrashKind, identifier: str) -> bool:
     return any((entry.kind, entry.id) == (kind, identifier) for entry in trash_entries(workspace))
 
 
-def move_to_trash(workspace: Workspace, run_id: str) -> None:
-    """Move a run to the trash.
+def move_to_trash(workspace: Workspace, kind: TrashKind, identifier: str) -> None:
+    """Move something to the trash. The runs of a photo set are kept.
+
+    Args:
+        workspace: Where it is.
+        kind: Of it.
+        identifier: Of it.
 
     Raises:
-        NotFoundError: If there is no such run.
+        NotFoundError: If there is none with this id.
         WorkspaceError: If writing fails.
     """
-    run_dir = workspace.run_dir(run_id)
-    with workspace.moving():
-        if not run_dir.is_dir():
-            raise NotFoundError(_no_run(run_id))
-        _throw_away(workspace, run_dir, run_id)
-
-
-def take_from_trash(workspace: Workspace, run_id: str) -> None:
-    """Restore a deleted run, and with it the own model that it builds on.
-
-    Raises:
-        NotFoundError: If it is not in the trash any more.
-        WorkspaceError: If writing fails.
-    """
-    run_dir = workspace.run_dir(run_id)
-    with workspace.moving():
-        if not (workspace.trash_dir / run_id).is_dir():
-            raise NotFoundError(_no_run(run_id))
-        if not (run_dir / RUN.name).is_file():
-            # Files that were written there after the deletion, such as an export, belong to no run.
-            with suppress(OSError):
-                remove(run_dir)
-        _move(workspace.trash_dir / run_id, run_dir)
-    # A damaged run, or one of a published network, has no own model to bring along.
-    with suppress(TransferStudioError):
-        take_source_from_trash(workspace, TrainingRun.load(workspace, run_id).config.backbone)
-
-
-def move_source_to_trash(workspace: Workspace, source_id: str) -> None:
-    """Move an own model to the trash.
-
-    Raises:
-        NotFoundError: If there is no such model.
-        WorkspaceError: If writing fails.
-    """
-    source_dir = workspace.source_dir(source_id)
-    with workspace.moving():
-        if not source_dir.is_dir():
-            raise NotFoundError(_no_source(source_id))
-        _throw_away(workspace, source_dir, _PREFIXES["source"] + source_id)
-
-
-def take_source_from_trash(workspace: Workspace, source_id: str) -> None:
-    """Restore a deleted own model, unless it was made again meanwhile.
-
-    Raises:
-        NotFoundError: If it is not in the trash any more.
-        WorkspaceError: If writing fails.
-    """
-    source_dir = workspace.source_dir(source_id)
-    with workspace.moving():
-        if (source_dir / FACTS_FILE).is_file():
-            return
-        if not (workspace.trash_dir / (_PREFIXES["source"] + source_id)).is_dir():
-            raise NotFoundError(_no_source(source_id))
-        with suppress(OSError):
-            remove(source_dir)
-        _move(workspace.trash_dir / (_PREFIXES["source"] + source_id), source_dir)
-
-
-def move_dataset_to_trash(workspace: Workspace, dataset_id: str) -> None:
-    """Move a photo set to the trash. Its runs are kept.
-
-    Raises:
-        NotFoundError: If there is no such photo set.
-        WorkspaceError: If writing fails.
-    """
-    folder = workspace.dataset_dir(dataset_id)
+    folder, thrown = _place(workspace, kind, identifier), workspace.trash_dir / (_PREFIXES[kind] + identifier)
     with workspace.moving():
         if not folder.is_dir():
-            raise NotFoundError(_no_photos(dataset_id))
-        _throw_away(workspace, folder, _PREFIXES["dataset"] + dataset_id)
+            raise _not_there(kind, identifier)
+        # An older one with the same id, such as that of a project that was opened again.
+        with suppress(OSError):
+            remove(thrown)
+        _move(folder, thrown)
     forget_files(folder)
 
 
-def take_dataset_from_trash(workspace: Workspace, dataset_id: str) -> None:
-    """Restore a deleted photo set.
+def take_from_trash(workspace: Workspace, kind: TrashKind, identifier: str) -> None:
+    """Restore something, and with a run the own model that it builds on.
+
+    An own model that was made again meanwhile is left alone.
 
     Raises:
         NotFoundError: If it is not in the trash any more.
         WorkspaceError: If writing fails.
     """
-    folder = workspace.dataset_dir(dataset_id)
+    folder, thrown = _place(workspace, kind, identifier), workspace.trash_dir / (_PREFIXES[kind] + identifier)
     with workspace.moving():
-        thrown = workspace.trash_dir / (_PREFIXES["dataset"] + dataset_id)
+        is_here = (folder / _FACTS_FILES[kind]).is_file()
+        if is_here and kind == "source":
+            return
         if not thrown.is_dir():
-            raise NotFoundError(_no_photos(dataset_id))
-        if not (folder / DATASET_FILE).is_file():
-            # A lock file that another window has left there.
+            raise _not_there(kind, identifier)
+        if not is_here:
+            # Files that were written there after the deletion, such as an export or a lock, belong to nothing.
             with suppress(OSError):
                 remove(folder)
         _move(thrown, folder)
+    if kind == "run":
+        # A damaged run, or one of a published network, has no own model to bring along.
+        with suppress(TransferStudioError):
+            take_from_trash(workspace, "source", TrainingRun.load(workspace, identifier).config.backbone)
 
 
-def _throw_away(workspace: Workspace, folder: Path, name: str) -> None:
-    # An older one with the same id, such as that of a project that was opened again.
-    with suppress(OSError):
-        remove(workspace.trash_dir / name)
-    _move(folder, workspace.trash_dir / name)
+def _place(workspace: Workspace, kind: TrashKind, identifier: str) -> Path:
+    places = {"dataset": workspace.dataset_dir, "run": workspace.run_dir, "source": workspace.source_dir}
+    return places[kind](identifier)
 
 
 def _move(source: Path, target: Path) -> None:
@@ -185,13 +133,10 @@ def _move(source: Path, target: Path) -> None:
         ) from error
 
 
-def _no_run(run_id: str) -> str:
-    return _("The run {id} does not exist any more.").format(id=run_id)
-
-
-def _no_photos(dataset_id: str) -> str:
-    return _("There are no photos with the id {id}.").format(id=dataset_id)
-
-
-def _no_source(source_id: str) -> str:
-    return _("The own model {id} does not exist any more.").format(id=source_id)
+def _not_there(kind: TrashKind, identifier: str) -> NotFoundError:
+    sentence = {
+        "dataset": _("There are no photos with the id {id}."),
+        "run": _("The run {id} does not exist any more."),
+        "source": _("The own model {id} does not exist any more."),
+    }[kind]
+    return NotFoundError(sentence.format(id=identifier))

@@ -15,6 +15,7 @@ from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.projects.archive import ProjectStoppedError
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
+from transfer_core.types import OnProgress
 
 _logger = logging.getLogger(__name__)
 
@@ -155,6 +156,14 @@ class Task(Generic[Result]):
     def report(self, progress: TaskProgress) -> None:
         """Replace the progress. Called by the work."""
         self.progress = progress
+
+    def reporter(self, part: str = "") -> OnProgress:
+        """Return a callback for work that counts bytes or images.
+
+        Args:
+            part: Its name, for a person.
+        """
+        return lambda num_done, num_all: self.report(TaskProgress(part, num_done, num_all))
 
     def request_stop(self) -> None:
         """Make a waiting task leave the queue at once, and a running one end without a result."""

@@ -44,7 +44,6 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.unlabelled import propose_classes, sort_by_looks, unlabelled_of
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.rate_finder import RateCurve, find_learning_rate
-from transfer_core.types import OnProgress
 from transfer_core.work.task import Task, TaskProgress
 from transfer_core.workspace import Workspace
 
@@ -61,7 +60,7 @@ def download_task(key: Hashable, title: str, file: WeightsFile) -> Task[None]:
     """
 
     def work(task: Task[None]) -> None:
-        download_weights(file, on_progress=_reporter(task, title), should_stop=task.should_stop)
+        download_weights(file, on_progress=task.reporter(title), should_stop=task.should_stop)
 
     return Task("download", key, work, is_light=True)
 
@@ -130,7 +129,7 @@ def export_task(workspace: Workspace, run: TrainingRun, format_name: str) -> Tas
     """
 
     def download(task: Task[ExportBundle]) -> None:
-        report = _reporter(task, get_format(format_name).title)
+        report = task.reporter(get_format(format_name).title)
         prepare(workspace, format_name, on_progress=report, should_stop=task.should_stop)
 
     def work(task: Task[ExportBundle]) -> ExportBundle:
@@ -248,9 +247,7 @@ def answers_task(
 
     def work(task: Task[list[Answer]]) -> list[Answer]:
         def report(num_done: int, num_all: int) -> None:
-            task.report(TaskProgress("", num_done, num_all))
-            if task.should_stop():
-                raise FeaturesStoppedError
+            _counter(task, num_all)(num_done)
 
         with photos() as files:
             return answer_files(predictor, files, report)
@@ -295,7 +292,7 @@ def save_project_task(workspace: Workspace, plan: ProjectPlan, path: Path) -> Ta
 
     def work(task: Task[Path]) -> Path:
         check_space(workspace)
-        save_project(workspace, plan, path, _reporter(task, _("Saving")), task.should_stop)
+        save_project(workspace, plan, path, task.reporter(_("Saving")), task.should_stop)
         return path
 
     return Task("project saving", plan.dataset.id, work, is_light=True, subject=plan, owner=workspace.owner)
@@ -311,7 +308,7 @@ def open_project_task(workspace: Workspace, key: Hashable, content: BinaryIO) ->
     """
 
     def work(task: Task[OpenedProject]) -> OpenedProject:
-        return open_project(workspace, content, _reporter(task, _("Opening")), task.should_stop)
+        return open_project(workspace, content, task.reporter(_("Opening")), task.should_stop)
 
     return Task("project opening", key, work, is_light=True, owner=workspace.owner)
 
@@ -419,7 +416,3 @@ def _counter(task: Task[Any], num_all: int) -> Callable[[int], None]:
             raise FeaturesStoppedError
 
     return report
-
-
-def _reporter(task: Task[Any], part: str) -> OnProgress:
-    return lambda num_done, num_all: task.report(TaskProgress(part, num_done, num_all))

@@ -250,7 +250,7 @@ class Trainings:
         """
         if self.status(run_id) in ACTIVE:
             raise TrainingError(_("A running training cannot be deleted. Stop it first."))
-        move_to_trash(self.workspace, run_id)
+        move_to_trash(self.workspace, "run", run_id)
 
     def undo_delete(self, run_id: str) -> None:
         """Restore a deleted run.
@@ -259,7 +259,7 @@ class Trainings:
             NotFoundError: If it is not in the trash any more.
             WorkspaceError: If writing fails.
         """
-        take_from_trash(self.workspace, run_id)
+        take_from_trash(self.workspace, "run", run_id)
 
     def snapshot(self, run_id: str) -> RunSnapshot:
         """Return the fold of a run's events so far.

@@ -37,13 +37,13 @@ def _show_limits() -> None:
             megabytes = st.number_input(_("Megabytes"), 1, _MOST_MEGABYTES, facts.limits.megabytes, step=256)
             runs = st.number_input(_("Models"), 1, _MOST_RUNS, facts.limits.runs, step=5)
             waiting = st.number_input(_("Waiting trainings"), 1, _MOST_RUNS, facts.limits.waiting)
-            days = st.number_input(
-                _("Forget the class after days"),
-                0,
-                _MOST_DAYS,
-                facts.days_kept,
-                help=_("Then everything of all pupils is deleted for good. 0 keeps it."),
-            )
+        days = st.number_input(
+            _("Days until the class is deleted (0: never)"),
+            0,
+            _MOST_DAYS,
+            facts.days_kept,
+            help=_("Then everything of all pupils is deleted for good."),
+        )
         is_saved = st.form_submit_button(_("Save"), icon=":material/save:")
     if is_saved:
         classroom.change(

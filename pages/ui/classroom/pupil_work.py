@@ -50,10 +50,10 @@ def _show_work(person_id: str, is_hidden: bool) -> None:
     st.markdown(counts_words(card))
     if card.training:
         _show_training(card.training)
-    if card.dataset:
-        st.html(_photo_strips(card))
     if card.model and card.model.evaluation:
         _show_model(card, card.model, card.model.evaluation)
+    if card.dataset:
+        st.html(_photo_strips(card))
 
 
 def _show_training(training: Training) -> None:

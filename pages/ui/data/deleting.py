@@ -17,7 +17,7 @@ from pages.ui.app.task_progress import show_task
 from pages.ui.app.words import plain
 from pages.ui.server.service import service
 from transfer_core.language import _
-from transfer_core.runs.trash import take_dataset_from_trash
+from transfer_core.runs.trash import take_from_trash
 
 
 def show_delete_button(
@@ -107,7 +107,7 @@ def show_deleted_photo_set(session: Session) -> None:
 
 def _undo(session: Session, dataset_id: str) -> None:
     session.deleted_dataset_id = None
-    take_dataset_from_trash(workspace(), dataset_id)
+    take_from_trash(workspace(), "dataset", dataset_id)
     session.choose_dataset(dataset_id)
     st.rerun()
 

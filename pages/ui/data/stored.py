@@ -18,7 +18,7 @@ from pages.ui.data.deleting import show_delete_button
 from transfer_core.language import _, plural
 from transfer_core.runs.deletion import clear_cache, delete_everything, delete_for_good, empty_trash
 from transfer_core.runs.storage import StoredItem
-from transfer_core.runs.trash import take_dataset_from_trash, take_from_trash, take_source_from_trash
+from transfer_core.runs.trash import take_from_trash
 from transfer_core.work.tasks import storage_task
 
 _ROWS_A_PAGE = 20
@@ -138,12 +138,7 @@ def _show_trash(session: Session, items: Sequence[StoredItem], num_deleted: int)
 
 
 def _take_back(item: StoredItem) -> None:
-    if item.kind == "dataset":
-        take_dataset_from_trash(workspace(), item.id)
-    elif item.kind == "run":
-        take_from_trash(workspace(), item.id)
-    else:
-        take_source_from_trash(workspace(), item.id)
+    take_from_trash(workspace(), item.kind, item.id)
     st.rerun()
 
 

@@ -26,7 +26,7 @@ from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.language import _, percent
 from transfer_core.runs.own_models import delete_source, lineage_of, make_source, runs_to_build_on
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.runs.trash import take_source_from_trash
+from transfer_core.runs.trash import take_from_trash
 from transfer_core.workspace import Workspace
 
 _RUNS_SHOWN = 8
@@ -74,7 +74,7 @@ def _show_deleted(session: Session) -> None:
 
 
 def _undo_delete(session: Session, source_id: str) -> None:
-    take_source_from_trash(workspace(), source_id)
+    take_from_trash(workspace(), "source", source_id)
     session.deleted_source_id = None
     if session.backbone_name is None:
         session.choose_backbone(source_id)

@@ -13,6 +13,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from pages.ui.server.ownership import Ownership, without_folder
 from pages.ui.server.service import service
 from transfer_core.classroom.visitor import visitor_of
+from transfer_core.errors import TransferStudioError
 
 _PROTOCOLS = "sec-websocket-protocol"
 _DRAW_AGAIN = BackMsg(rerun_script=ClientState()).SerializeToString()
@@ -46,8 +47,7 @@ class Conversation:
             data = message.get("bytes")
             if not self._owner or message["type"] != "websocket.receive" or not data:
                 return message
-            visitor = visitor_of(service().workspace, self._cookies)
-            if visitor is None or visitor.is_shut_out:
+            if self._is_shut_out():
                 # The page is drawn once more and says why it cannot go on. No click and no fragment gets through.
                 return {**message, "bytes": _DRAW_AGAIN}
             try:
@@ -67,6 +67,13 @@ class Conversation:
             if without_folder(parsed):
                 message = {**message, "bytes": parsed.SerializeToString()}
         await self._send(message)
+
+    def _is_shut_out(self) -> bool:
+        try:
+            visitor = visitor_of(service().workspace, self._cookies)
+            return visitor is None or visitor.is_shut_out
+        except TransferStudioError:
+            return True
 
     def _leave_session_of_others(self) -> None:
         """Take the id of a session out of the request unless the same person began it. Streamlit begins a new one."""

@@ -61,7 +61,12 @@ class FrontEndFiles:
         if making is None:
             # The first browser may go away; the others wait for the same answer.
             making = self._making[path] = asyncio.create_task(self._made(scope))
-        kept = await asyncio.shield(making)
+        try:
+            kept = await asyncio.shield(making)
+        except Exception:
+            # Such as too many open files: the next browser tries again.
+            self._making.pop(path, None)
+            raise
         if kept is None:
             # Unknown names are answered with the first page. Anybody could fill the memory with them.
             self._making.pop(path, None)

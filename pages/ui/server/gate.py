@@ -6,6 +6,7 @@ and before those of this app, for HTTP and for websockets.
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -20,10 +21,12 @@ from pages.ui.server.ownership import UPLOADS, Ownership
 from pages.ui.server.plain_page import sentence_page
 from pages.ui.server.service import service
 from pages.ui.server.upload_room import UploadRoom
-from transfer_core.classroom.facts import Classroom, is_class_mode
+from transfer_core.classroom.facts import is_class_mode
 from transfer_core.classroom.visitor import Visitor, visitor_of
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
+
+_logger = logging.getLogger(__name__)
 
 # Answered without a cookie of the class. A route below these has to find out itself who may have its answer, except for
 # the files of Streamlit's front end, which are the same everywhere.
@@ -68,35 +71,46 @@ class Gate:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
+        has_begun = False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 _add_headers(MutableHeaders(scope=message), connection)
             await send(message)
 
         try:
-            if is_class_mode():
-                # Nobody is let in without it, and a person reads why.
-                Classroom(service().workspace).facts()
-            visitor = visitor_of(service().workspace, connection.cookies)
-            refusal = _refusal(connection) or self._refusal_in_class(connection, visitor)
+            await self._answer(connection, scope, receive, send_with_headers)
         except TransferStudioError as error:
-            refusal = sentence_page(_("Something is wrong with this class"), str(error), status=500)
+            if has_begun:
+                raise
+            # Any route may be the first to read a damaged file of the class.
+            _logger.error("No answer to %s: %s", scope["path"], error)
+            problem = sentence_page(_("Something is wrong with this class"), str(error), status=500)
+            await problem(scope, receive, send_with_headers)
+
+    async def _answer(self, connection: HTTPConnection, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal, visitor = _refusal(connection), None
+        # Thirty browsers ask for eighty files of the front end each; these are the same for everyone.
+        if not refusal and not _is_within(scope["path"], PUBLIC_PREFIXES):
+            visitor = visitor_of(service().workspace, connection.cookies)
+            refusal = self._refusal_in_class(connection, visitor)
         if refusal:
-            await refusal(scope, receive, send_with_headers)
+            await refusal(scope, receive, send)
         elif scope["type"] == "websocket" and visitor:
             conversation = Conversation(scope, visitor.owner, self._ownership, receive, send)
             await self._app(conversation.scope, conversation.receive, conversation.send)
         elif visitor and visitor.role == "pupil" and scope["path"].startswith(UPLOADS):
             sessions = partial(self._ownership.sessions_of, visitor.owner)
-            await self._room.take(self._app, scope, receive, send_with_headers, visitor.owner, sessions)
+            await self._room.take(self._app, scope, receive, send, visitor.owner, sessions)
         else:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive, send)
 
     def _refusal_in_class(self, connection: HTTPConnection, visitor: Visitor | None) -> Response | None:
-        path = connection.scope["path"]
-        if not is_class_mode() or _is_within(path, PUBLIC_PREFIXES):
+        if not is_class_mode():
             return None
+        path = connection.scope["path"]
         if visitor is None:
             return _without_cookie(connection)
         if not self._ownership.owns_path(visitor.owner, path):

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from pages.ui.server.plain_page import plain_page, sentence_page
 from pages.ui.server.rate_limit import RateLimit
 from pages.ui.server.service import service
+from transfer_core.classroom.board import card_of
 from transfer_core.classroom.facts import ClassFacts, Classroom, is_class_mode
 from transfer_core.classroom.people import MAX_NAME_LENGTH, Person, get_person, join
 from transfer_core.classroom.visitor import (
@@ -54,9 +55,9 @@ def show_join(request: Request) -> Response:
     if visitor is None:
         return _join_page(code=request.query_params.get("code", ""))
     if visitor.role == "teacher":
-        return _joined_page(_("You are the teacher"))
+        return _joined_page(_("You are the teacher"), _TEACHER_PAGE)
     person = get_person(service().workspace, visitor.person_id)
-    return _joined_page(_("You are {name}").format(name=person.name))
+    return _joined_page(_("You are {name}").format(name=person.name), _newest_work(person))
 
 
 async def take_part(request: Request) -> Response:
@@ -106,7 +107,9 @@ def join_second_device(request: Request) -> Response:
     if isinstance(person, Response):
         return person
     facts = Classroom(service().workspace).facts()
-    return _with_cookie(RedirectResponse("/", 303), request, cookie_of_person(facts, person.id))
+    return _with_cookie(
+        RedirectResponse(_newest_work(person), 303), request, cookie_of_person(facts, person.id)
+    )
 
 
 def let_teacher_in(request: Request) -> Response:
@@ -150,6 +153,14 @@ def _person_of_link(request: Request) -> Person | Response:
         return get_person(service().workspace, person_id)
     except TransferStudioError as error:
         return sentence_page(_("This link does not work"), str(error), status=403)
+
+
+def _newest_work(person: Person) -> str:
+    """Return the address at which a pupil goes on: of their newest model or, where they changed others, photos."""
+    card = card_of(service().workspace, person)
+    if card.model and (card.dataset is None or card.dataset.id == card.model.run.dataset_id):
+        return f"/?run={card.model.run.id}"
+    return f"/?images={card.dataset.id}" if card.dataset else "/"
 
 
 def _with_cookie(response: Response, request: Request, value: str) -> Response:
@@ -203,10 +214,10 @@ def _join_page(
     )
 
 
-def _joined_page(title: str) -> HTMLResponse:
+def _joined_page(title: str, address: str) -> HTMLResponse:
     return plain_page(
         title,
-        f'<p><a class="button primary" href="/">{escape(_("Continue"))}</a></p>'
+        f'<p><a class="button primary" href="{escape(address)}">{escape(_("Continue"))}</a></p>'
         f'<p><a href="/leave">{escape(_("Somebody else? Leave this place."))}</a></p>',
     )
 

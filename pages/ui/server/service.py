@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pages.ui.server.sessions import give_back_memory
+from pages.ui.server.sessions import give_back_memory, share_few_arenas
 from transfer_core.classroom.facts import is_class_mode
 from transfer_core.classroom.removal import forget_expired, remove_leftover_people
 from transfer_core.errors import TransferStudioError
@@ -66,6 +66,7 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     shared = service()
     tasks = [asyncio.create_task(give_back_memory(shared))]
     if is_class_mode():
+        share_few_arenas()
         # Before anyone is let in, and before the start prints the code.
         await _forget(shared)
         tasks.append(asyncio.create_task(_forget_each_day(shared)))

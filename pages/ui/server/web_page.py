@@ -1,8 +1,4 @@
-"""The exported web pages under addresses of this server, so that a link or a QR code opens them.
-
-The server imports this module before it runs. It must not import a page: Streamlit forgets components and caches that
-are declared so early.
-"""
+"""The exported web pages under addresses of this server, so that a link or a QR code opens them."""
 
 from __future__ import annotations
 

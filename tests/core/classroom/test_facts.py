@@ -1,10 +1,9 @@
-"""The file of a class and its secrets."""
+"""The file of a class."""
 
 from __future__ import annotations
 
-import os
 import stat
-from pathlib import Path
+import sys
 
 import pytest
 
@@ -13,20 +12,21 @@ from transfer_core.classroom.facts import Classroom
 from transfer_core.workspace import Workspace
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such rights")
-def test_no_other_account_reads_the_secrets_not_even_for_a_moment(
+@pytest.mark.skipif(sys.platform == "win32", reason="the folder protects it there")
+def test_secrets_are_for_this_account_from_the_first_moment_on(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    modes: list[int] = []
-    move = files.move
+    modes = []
+    move_in = files.move
 
-    def noting(source: Path, target: Path) -> None:
+    def note_mode(source, target) -> None:
         modes.append(stat.S_IMODE(source.stat().st_mode))
-        move(source, target)
+        move_in(source, target)
 
-    monkeypatch.setattr(files, "move", noting)
-    classroom = Classroom(workspace)
-    classroom.facts()
-    classroom.change(is_open=False)
-    assert modes == [0o600, 0o600]
+    monkeypatch.setattr(files, "move", note_mode)
+    before = Classroom(workspace).facts()
+    after = Classroom(workspace).change_code()
+    assert (before.secret, before.teacher_key) == (after.secret, after.teacher_key)
+    assert Classroom(workspace).facts() == after
     assert stat.S_IMODE((workspace.root / "class.json").stat().st_mode) == 0o600
+    assert set(modes) == {0o600}

@@ -18,7 +18,7 @@ from transfer_core.data.ingest import create_dataset
 from transfer_core.errors import InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.files import remove
 from transfer_core.runs.deletion import delete_dataset
-from transfer_core.runs.trash import take_dataset_from_trash
+from transfer_core.runs.trash import take_from_trash
 from transfer_core.workspace import Workspace, new_id
 
 PHOTO_ID = "1764370000000-abc"
@@ -48,7 +48,7 @@ def test_a_phone_leaves_the_place_of_deleted_photos_free_for_undo(
     delete_dataset(workspace, stored.id)
     with pytest.raises(NotFoundError, match="These photos were deleted"):
         add_phone_photo(workspace, link, PHOTO_ID, "cat", color_photo)
-    take_dataset_from_trash(workspace, stored.id)
+    take_from_trash(workspace, "dataset", stored.id)
     assert ImageDataset.load(workspace, stored.id) == stored
 
 

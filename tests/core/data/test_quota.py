@@ -16,7 +16,7 @@ from transfer_core.classroom.facts import Classroom
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.quota import PersonLimits, check_photos, check_runs, check_waiting, usage_of
+from transfer_core.data.quota import PersonLimits, check_photos, check_runs, check_waiting
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, TrainingError
 from transfer_core.files import remove
@@ -166,7 +166,8 @@ def test_project_with_more_photos_than_there_is_room_for_is_not_opened(server, p
     Classroom(server).change(limits=PersonLimits(photos=6))
     with path.open("rb") as content:
         open_project(pupil, content)
-    assert usage_of(pupil).photos == 6
+    with pytest.raises(IngestError, match="6 photos"):
+        check_photos(pupil, 1)
     with path.open("rb") as content:
         open_project(pupil, content)  # all of it is there already
 

@@ -24,7 +24,6 @@ from transfer_core.projects.save import save_project
 from transfer_core.runs import deletion, erasing
 from transfer_core.runs.deletion import (
     clear_cache,
-    delete_class_for_good,
     delete_dataset,
     delete_everything,
     delete_expired,
@@ -39,7 +38,6 @@ from transfer_core.runs.storage import folder_size, storage_of, storage_version
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import (
     move_to_trash,
-    take_dataset_from_trash,
     take_from_trash,
     trash_entries,
 )
@@ -155,8 +153,8 @@ class TestPhotos:
     def test_deleted_class_leaves_nothing(self, home: FinishedRun) -> None:
         images = [image for image in home.dataset.images if image.class_name == "red"]
         photos = photo_bytes(home.dataset, images)
-        home.dataset.without_class("red").save()
-        left = delete_class_for_good(home.workspace, home.dataset.id, "red")
+        deleted = home.dataset.without_class("red").save().deleted_ids()
+        left = delete_photos_for_good(home.workspace, home.dataset.id, deleted)
         assert traces(home.workspace, images, photos) == []
         assert (left.class_names, left.excluded, left.edits) == (("blue", "green"), (), ())
 
@@ -199,7 +197,7 @@ class TestPhotoSets:
         assert home.workspace.dataset_ids() == []
         with pytest.raises(NotFoundError):
             ImageDataset.load(home.workspace, home.dataset.id)
-        take_dataset_from_trash(home.workspace, home.dataset.id)
+        take_from_trash(home.workspace, "dataset", home.dataset.id)
         assert ImageDataset.load(home.workspace, home.dataset.id) == home.dataset
 
     @pytest.mark.parametrize("is_thrown_away_first", [True, False])
@@ -272,7 +270,7 @@ class TestTrash:
         photos = photo_bytes(home.dataset, images)
         home.dataset.without_class("red").save()
         make_source(home.workspace, home.run.id)
-        move_to_trash(home.workspace, home.run.id)
+        move_to_trash(home.workspace, "run", home.run.id)
         delete_source(home.workspace, home.run.id)
         empty_trash(home.workspace)
         assert trash_entries(home.workspace) == []
@@ -317,7 +315,7 @@ class TestTrash:
 
 class TestEverything:
     def test_nothing_is_left_but_what_belongs_to_the_server(self, home: FinishedRun) -> None:
-        move_to_trash(home.workspace, home.run.id)
+        move_to_trash(home.workspace, "run", home.run.id)
         server = home.workspace.root / "class.json"
         server.write_text("{}")
         pupil = home.workspace.person("20260101-000000-0123456789abcdef").root / "person.json"
@@ -341,10 +339,10 @@ class TestEverything:
         assert traces(home.workspace, images, photos) == []
 
     def test_restored_run_after_everything_is_unknown(self, home: FinishedRun) -> None:
-        move_to_trash(home.workspace, home.run.id)
+        move_to_trash(home.workspace, "run", home.run.id)
         delete_everything(home.workspace)
         with pytest.raises(NotFoundError):
-            take_from_trash(home.workspace, home.run.id)
+            take_from_trash(home.workspace, "run", home.run.id)
 
 
 def test_rows_of_a_damaged_file_are_deleted(workspace: Workspace) -> None:

@@ -16,7 +16,7 @@ from transfer_core.runs import own_models
 from transfer_core.runs.deletion import delete_expired
 from transfer_core.runs.own_models import delete_source, make_source, runs_to_build_on
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.runs.trash import move_to_trash, take_from_trash, take_source_from_trash
+from transfer_core.runs.trash import move_to_trash, take_from_trash
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def test_it_is_deleted_and_had_back_beside_the_run_of_the_same_id(source: Finish
         get_backbone(source_id, workspace)
     # The run is there as before, and can become a source again.
     assert [run.id for run in runs_to_build_on(workspace)] == [source_id]
-    move_to_trash(workspace, source_id)
-    take_source_from_trash(workspace, source_id)
-    take_from_trash(workspace, source_id)
+    move_to_trash(workspace, "run", source_id)
+    take_from_trash(workspace, "source", source_id)
+    take_from_trash(workspace, "run", source_id)
     assert get_backbone(source_id, workspace).is_own
     assert workspace.run_ids() == [source_id]
     assert list(workspace.trash_dir.iterdir()) == []
@@ -48,15 +48,15 @@ def test_it_is_made_anew_and_deleted_again(source: FinishedRun) -> None:
         delete_source(workspace, source_id)
         make_source(workspace, source_id)
     # What was made again stays when the deletion is taken back.
-    take_source_from_trash(workspace, source_id)
+    take_from_trash(workspace, "source", source_id)
     assert get_backbone(source_id, workspace).is_own
     delete_source(workspace, source_id)
-    take_source_from_trash(workspace, source_id)
+    take_from_trash(workspace, "source", source_id)
     assert get_backbone(source_id, workspace).is_own
     with pytest.raises(NotFoundError, match="The own model"):
         delete_source(workspace, "20260101-000000-0123456789abcdef")
     with pytest.raises(NotFoundError, match="The own model"):
-        take_source_from_trash(workspace, "20260101-000000-0123456789abcdef")
+        take_from_trash(workspace, "source", "20260101-000000-0123456789abcdef")
 
 
 def test_it_is_kept_while_a_run_builds_on_it(source: FinishedRun) -> None:
@@ -65,11 +65,11 @@ def test_it_is_kept_while_a_run_builds_on_it(source: FinishedRun) -> None:
     with pytest.raises(TrainingError, match="1 other model builds on this one"):
         delete_source(workspace, source_id)
     assert workspace.source_ids() == [source_id]
-    move_to_trash(workspace, run.id)
+    move_to_trash(workspace, "run", run.id)
     delete_source(workspace, source_id)
     assert workspace.source_ids() == []
     # A run that is taken back brings along what it needs.
-    take_from_trash(workspace, run.id)
+    take_from_trash(workspace, "run", run.id)
     assert get_backbone(source_id, workspace).is_own
 
 
@@ -77,7 +77,7 @@ def test_after_a_week_it_is_deleted_for_good(source: FinishedRun) -> None:
     workspace, source_id = source.workspace, source.run.id
     delete_source(workspace, source_id)
     os.utime(workspace.trash_dir / f"source-{source_id}", (0, 0))
-    move_to_trash(workspace, source_id)
+    move_to_trash(workspace, "run", source_id)
     delete_expired(workspace)
     assert [path.name for path in workspace.trash_dir.iterdir()] == [source_id]
 

@@ -16,7 +16,7 @@ from transfer_core.errors import NotFoundError, TrainingError, TransferStudioErr
 from transfer_core.runs import trash
 from transfer_core.runs.deletion import delete_expired
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.runs.trash import move_to_trash, take_from_trash
+from transfer_core.runs.trash import TrashKind, move_to_trash, take_from_trash
 from transfer_core.work.live_run import LiveRun
 from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace
@@ -99,9 +99,9 @@ def test_a_run_that_two_windows_delete_and_take_back_at_once_is_not_lost(
 
     monkeypatch.setattr(trash, "remove", wait_for_the_other)
 
-    def act(change: Callable[[Workspace, str], None], refused: list[Exception]) -> None:
+    def act(change: Callable[[Workspace, TrashKind, str], None], refused: list[Exception]) -> None:
         try:
-            change(workspace, run.id)
+            change(workspace, "run", run.id)
         except TransferStudioError as error:
             refused.append(error)
 

@@ -415,7 +415,7 @@ def test_everybodys_old_trash_is_deleted_while_the_server_runs(workspace: Worksp
     thrown = []
     for place in (workspace, pupil):
         run = TrainingRun.create(place, color_dataset, CONFIG)
-        move_to_trash(place, run.id)
+        move_to_trash(place, "run", run.id)
         thrown.append(place.trash_dir / run.id)
     service.tidy_up()
     assert all(folder.is_dir() for folder in thrown)

@@ -61,7 +61,7 @@ def test_new_run_with_other_classes_builds_on_it_and_outlives_the_deleted_run(
     own: FinishedRun, color_dataset: ImageDataset, tiny_config: TrainingConfig, tmp_path: Path, keras_module
 ) -> None:
     source = make_source(own.workspace, own.run.id)
-    move_to_trash(own.workspace, own.run.id)
+    move_to_trash(own.workspace, "run", own.run.id)
     shutil.copytree(color_dataset.folder, own.workspace.dataset_dir(color_dataset.id))
     dataset = ImageDataset.load(own.workspace, color_dataset.id)
     kept = [image for image in dataset.images if image.class_name != "red"]
