@@ -23,6 +23,7 @@ from transfer_core.workspace import ID_PATTERN, Workspace, new_id
 
 # What no system takes in the name of a file.
 _UNSAFE = re.compile(r"[^\w\-() ]")
+_OF_WINDOWS = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
 _LONGEST_NAME = 40
 
 
@@ -114,7 +115,6 @@ def _add_project(
     if not datasets:
         raise NotFoundError(_("No photos yet."))
     plan = plan_project(workspace, datasets[0].id)
-    # Windows refuses some names, such as "Con", unless more stands before them.
     folder = f"{number:02} {_safe(person.name)}"
     with workspace.scratch_folder() as scratch:
         project = scratch / "project.zip"
@@ -123,4 +123,6 @@ def _add_project(
 
 
 def _safe(name: str) -> str:
-    return _UNSAFE.sub("_", name)[:_LONGEST_NAME].strip() or "_"
+    safe = _UNSAFE.sub("_", name)[:_LONGEST_NAME].strip()
+    # Windows refuses these names with any ending.
+    return f"{safe}_" if not safe or _OF_WINDOWS.fullmatch(safe) else safe

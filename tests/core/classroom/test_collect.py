@@ -44,6 +44,18 @@ def test_each_pupil_has_a_folder_with_a_project_that_opens(workspace: Workspace,
     assert opened.new_ids == (opened.dataset_id,)
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"), [("Con", "Con_"), ("lpt1", "lpt1_"), ("Aux 2", "Aux 2"), ("..", "__")]
+)
+def test_names_that_windows_refuses_get_a_letter_more(
+    workspace: Workspace, image_folder, name: str, shown: str
+) -> None:
+    add_files(create_dataset(workspace.person(join(workspace, "Mia").id), name), folder_source(image_folder))
+    path = collected_path(workspace, collect_projects(workspace).id)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == [f"01 Mia/{shown}.project.zip"]
+
+
 @pytest.mark.usefixtures("pupils")
 def test_a_later_file_takes_the_place_of_the_earlier(workspace: Workspace) -> None:
     first, second = collect_projects(workspace), collect_projects(workspace)
