@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,8 +18,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 @contextmanager
-def app_server(workspace: Workspace) -> Iterator[str]:
-    """Run the app with a workspace until the block ends and yield its URL."""
+def app_server(workspace: Workspace, variables: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run the app with a workspace, and with other environment variables, until the block ends and yield its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -27,7 +27,7 @@ def app_server(workspace: Workspace) -> Iterator[str]:
     process = subprocess.Popen(
         [*command, "--server.headless=true"],
         cwd=_ROOT,
-        env={**os.environ, WORKSPACE_VARIABLE: str(workspace.root)},
+        env={**os.environ, **(variables or {}), WORKSPACE_VARIABLE: str(workspace.root)},
         stdout=subprocess.DEVNULL,
     )
     url = f"http://127.0.0.1:{port}"

@@ -1,7 +1,8 @@
 """Take the pictures of all pages that stand in docs/pictures.
 
 Start the real server with an empty workspace and a real Chromium, train a model on a ready-made set as a person does,
-then photograph each page in five ways: light, dark, on a phone, on a projector, and at 200 % zoom.
+then photograph each page in five ways: light, dark, on a phone, on a projector, and at 200 % zoom. The pages of a class
+come from a second server, with eight pupils at work.
 
 Example:
     python -m tools.take_pictures --out docs/pictures
@@ -12,8 +13,8 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.server import app_server
+from tools.class_at_work import begin_class
+from transfer_core.classroom.facts import ADDRESS_VARIABLE, CLASS_VARIABLE, Classroom
+from transfer_core.classroom.phone import phone_token
+from transfer_core.classroom.visitor import COOKIE, cookie_of_person, cookie_of_teacher
 from transfer_core.workspace import Workspace
 
 PAGES = {
@@ -37,7 +42,12 @@ PAGES = {
     "compare": "Compare",
     "learn": "Learn",
     "projects": "Projects",
+    "your-data": "Your_data",
 }
+CLASS_PAGES = ("class", "join", "phone")
+# Shown on the board; nothing connects to it.
+_CLASS_ADDRESS = "http://192.168.1.20:8501"
+_NUM_HERE = 7
 _MILLISECONDS = 180_000
 _QUALITY = 82
 # A page draws its pictures and charts a moment after its script has ended.
@@ -74,28 +84,68 @@ LOOKS = {
 
 @click.command()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("docs/pictures"))
-@click.option("--page", "names", multiple=True, type=click.Choice(list(PAGES)), help="Default: all pages.")
+@click.option(
+    "--page", "names", multiple=True, type=click.Choice([*PAGES, *CLASS_PAGES]), help="Default: all pages."
+)
 @click.option("--browser", default=lambda: shutil.which("chromium"), help="Program file of a Chromium.")
 def main(out: Path, names: tuple[str, ...], browser: str | None) -> None:
     """Photograph the pages."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=_ARGUMENTS)
-        with app_server(Workspace(Path(scratch))) as url:
-            query = _trained(chromium, url)
-            for look_name, look in LOOKS.items():
-                with _opened(chromium, url, look) as page:
-                    for name in names or PAGES:
-                        page.goto(f"{PAGES[name]}?{query}")
-                        _settle(page)
-                        path = out / f"{name}-{look_name}.webp"
-                        Image.open(io.BytesIO(page.screenshot())).save(path, quality=_QUALITY, method=6)
-                        click.echo(path)
+        chosen = names or (*PAGES, *CLASS_PAGES)
+        home = {name: path for name, path in PAGES.items() if name in chosen}
+        if home:
+            with app_server(Workspace(Path(scratch) / "home")) as url:
+                query = _trained(chromium, url)
+                _photograph(chromium, url, {name: f"{path}?{query}" for name, path in home.items()}, out)
+        if set(chosen) & set(CLASS_PAGES):
+            _photograph_class(chromium, Workspace(Path(scratch) / "class"), chosen, out)
         chromium.close()
 
 
+def _photograph(
+    chromium: Browser, url: str, addresses: Mapping[str, str], out: Path, cookie: str = ""
+) -> None:
+    """Take the pictures of some pages by their names, each in five ways."""
+    for look_name, look in LOOKS.items():
+        with _opened(chromium, url, look, cookie) as page:
+            for name, address in addresses.items():
+                page.goto(address)
+                _settle(page)
+                path = out / f"{name}-{look_name}.webp"
+                Image.open(io.BytesIO(page.screenshot())).save(path, quality=_QUALITY, method=6)
+                click.echo(path)
+
+
+def _photograph_class(chromium: Browser, workspace: Workspace, chosen: Sequence[str], out: Path) -> None:
+    pupils = begin_class(workspace)
+    facts = Classroom(workspace).facts()
+    place = workspace.person(pupils[0].id)
+    phone = f"phone/{phone_token(place, place.dataset_ids()[0])}"
+    addresses = {"class": "Class", "join": f"join?code={facts.code}", "phone": phone}
+    teacher = cookie_of_teacher(facts, facts.teacher_key) or ""
+    with (
+        app_server(workspace, {CLASS_VARIABLE: "1", ADDRESS_VARIABLE: _CLASS_ADDRESS}) as url,
+        ExitStack() as here,
+    ):
+        for person in pupils[:_NUM_HERE]:
+            page = here.enter_context(
+                _opened(chromium, url, LOOKS["light"], cookie_of_person(facts, person.id))
+            )
+            page.goto("Projects")
+            _settle(page)
+        with _opened(chromium, url, LOOKS["light"], teacher) as page:
+            page.goto("Class")
+            page.get_by_text("Fine-tuning").wait_for()
+        for name, address in addresses.items():
+            if name in chosen:
+                # Whoever has a cookie need not join.
+                _photograph(chromium, url, {name: address}, out, teacher if name == "class" else "")
+
+
 @contextmanager
-def _opened(chromium: Browser, url: str, look: Look) -> Iterator[Page]:
+def _opened(chromium: Browser, url: str, look: Look, cookie: str = "") -> Iterator[Page]:
     context = chromium.new_context(
         base_url=f"{url}/",
         viewport={"width": look.width, "height": look.height},
@@ -103,6 +153,8 @@ def _opened(chromium: Browser, url: str, look: Look) -> Iterator[Page]:
         device_scale_factor=look.scale,
     )
     context.set_default_timeout(_MILLISECONDS)
+    if cookie:
+        context.add_cookies([{"name": COOKIE, "value": cookie, "url": url}])
     try:
         yield context.new_page()
     finally:
@@ -122,9 +174,11 @@ def _trained(chromium: Browser, url: str) -> str:
 
 
 def _settle(page: Page) -> None:
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    """Wait until a page of the app is drawn; the plain pages have no script to wait for."""
+    drawn = page.locator("[data-testid=stApp][data-test-script-state=notRunning], body > main")
+    drawn.wait_for()
     page.wait_for_timeout(_MILLISECONDS_TO_DRAW)
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    drawn.wait_for()
 
 
 if __name__ == "__main__":

@@ -108,8 +108,8 @@ def main(at_most: float, **options: Any) -> None:
     report = Report()
     began_at = time.perf_counter()
     try:
-        asyncio.run(_run(report, at_most, **options))
-    except TimeoutError:
+        asyncio.run(asyncio.wait_for(_run(report, **options), at_most))
+    except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
         report.lost(f"The benchmark had not ended after {at_most:.0f} s and was given up.")
     except (LostAnswer, RuntimeError, LookupError) as error:
         report.lost(f"The benchmark was given up: {error}")
@@ -122,7 +122,6 @@ def main(at_most: float, **options: Any) -> None:
 
 async def _run(
     report: Report,
-    at_most: float,
     people: int,
     browsers: int,
     wanted: Sequence[str],
@@ -135,7 +134,7 @@ async def _run(
     scenarios = wanted or _SCENARIOS
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        async with asyncio.timeout(at_most), AsyncExitStack() as stack:
+        async with AsyncExitStack() as stack:
             chromium = await stack.enter_async_context(_chromium(browser)) if browser and browsers else None
             server = ClassServer(
                 Workspace(scratch / "class"), log or scratch / "server.log", _SESSION_SECONDS

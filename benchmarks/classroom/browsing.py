@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import anyio
+
 from benchmarks.classroom.pupils import Pupil
 from benchmarks.classroom.report import Report
 from benchmarks.classroom.tab import ANSWER_SECONDS, LostAnswer, Tab
@@ -102,7 +104,7 @@ async def _click_in_browser(page: Page, draw: random.Random) -> float:
     links = page.get_by_test_id("stSidebar").get_by_test_id("stPageLink")
     await links.nth(draw.randrange(await links.count())).click()
     # wait_for_function evaluates text in the page, which the policy of the pages forbids.
-    async with asyncio.timeout(ANSWER_SECONDS):
+    with anyio.fail_after(ANSWER_SECONDS):
         while not await page.evaluate(IS_DRAWN):
             await asyncio.sleep(_POLL_SECONDS)
     return float(await page.evaluate("window.drawnAt - window.clickedAt")) / 1000

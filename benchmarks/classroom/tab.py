@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import suppress
 
+import anyio
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
@@ -84,7 +85,7 @@ class Tab:
         message.file_urls_request.session_id = self.screen.session_id
         message.file_urls_request.file_names.append(name)
         await self._send(message)
-        async with asyncio.timeout(ANSWER_SECONDS):
+        with anyio.fail_after(ANSWER_SECONDS):
             return await self._file_answers.get()
 
     async def close(self) -> None:
@@ -121,7 +122,7 @@ class Tab:
             self._finished.get_nowait()
         await self._send(request)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            with anyio.fail_after(ANSWER_SECONDS):
                 while await self._finished.get() not in wanted:
                     pass
         except TimeoutError as error:

@@ -12,18 +12,16 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from pages.ui.server.attendance import Attendance, NotesAttendance, attendance
 from pages.ui.server.class_routes import (
     COLLECTED_PREFIX,
-    MIDDLEWARE,
     ROUTES,
-    NotesAttendance,
-    attendance,
     photo_address,
 )
 from pages.ui.server.service import lifespan, service
 from tests.asgi import ask
 from transfer_core.classroom.collect import collect_projects
-from transfer_core.classroom.facts import CLASS_VARIABLE, Classroom
+from transfer_core.classroom.facts import CLASS_VARIABLE, TEACHER_LINK_FILE, Classroom
 from transfer_core.classroom.people import Person, join
 from transfer_core.classroom.visitor import cookie_of_person, cookie_of_teacher
 from transfer_core.data.dataset import ImageDataset
@@ -31,7 +29,7 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.workspace import Workspace, new_id
 
-APP = Starlette(routes=ROUTES, middleware=MIDDLEWARE)
+APP = Starlette(routes=ROUTES)
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +118,34 @@ def test_a_class_whose_days_are_over_is_forgotten_before_anyone_is_let_in(
     assert not page_workspace.person(mia.id).root.exists()
 
 
+def test_a_class_that_cannot_be_forgotten_is_logged_and_the_server_starts(
+    page_workspace: Workspace,
+    mia: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Classroom(page_workspace).change(days_kept=1, created_at=1.0)
+    # The link of the class cannot be read.
+    link = page_workspace.root / TEACHER_LINK_FILE
+    link.write_text("http://localhost/teacher/1")
+    read_bytes = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path == link:
+            raise PermissionError(13, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+
+    async def start() -> None:
+        async with lifespan(None):
+            pass
+
+    asyncio.run(start())
+    assert "could not be forgotten" in caplog.text
+    assert page_workspace.person_ids() == [mia.id]
+
+
 def test_a_pupil_is_here_while_a_page_of_theirs_is_open(mia: Person, teacher: str, pupil: str) -> None:
     seen: list[bool] = []
 
@@ -132,3 +158,16 @@ def test_a_pupil_is_here_while_a_page_of_theirs_is_open(mia: Person, teacher: st
     ask(app, "/", pupil)
     assert seen == [True, False, False]
     assert attendance.last_seen(mia.id) is not None
+
+
+def test_who_has_a_page_open_is_here() -> None:
+    clock = iter([10.0, 20.0, 30.0, 40.0])
+    attendance = Attendance(lambda: next(clock))
+    assert not attendance.is_here("mia") and attendance.last_seen("mia") is None
+    attendance.enter("mia")
+    attendance.enter("mia")
+    attendance.leave("mia")
+    assert attendance.is_here("mia") and not attendance.is_here("ben")
+    attendance.leave("mia")
+    assert not attendance.is_here("mia")
+    assert attendance.last_seen("mia") == 40.0

@@ -10,7 +10,7 @@ from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
 
 import pages.ui.app.process
-from pages.ui.server.class_routes import attendance
+from pages.ui.server.attendance import attendance
 from tests.pages.conftest import OpenPage, StagedRuns, button, texts
 from transfer_core.classroom.facts import CLASS_VARIABLE, Classroom
 from transfer_core.classroom.handout import hand_out

@@ -16,13 +16,15 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from app import app
+from pages.ui.server import phone
 from pages.ui.server.gate import Gate
 from pages.ui.server.routes import MIDDLEWARE, ROUTES
 from tests.asgi import HOST, Answer, ask
 from transfer_core.classroom.facts import CLASS_VARIABLE, Classroom
 from transfer_core.classroom.people import Person, join, remove_person
+from transfer_core.classroom.phone import phone_token
 from transfer_core.classroom.visitor import cookie_of_person, cookie_of_teacher
-from transfer_core.workspace import Workspace
+from transfer_core.workspace import Workspace, new_id
 
 STREAM = "/_stcore/stream"
 SESSION = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -171,6 +173,7 @@ def test_pupils_wait_outside_of_a_closed_class_and_the_teacher_does_not(
     Classroom(server).change(is_open=False)
     answer = front.ask("/", value)
     assert answer.status == 403 and "The class is closed" in answer.text
+    assert int(answer.headers["refresh"]) > 0
     assert front.ask("/media/1.png", value).status == 403
     assert front.ask("/", teacher_cookie(server)).status == 200
 
@@ -186,6 +189,15 @@ def test_a_damaged_class_is_a_sentence_and_files_of_the_front_end_are_served(
     assert answer.status == 500 and "Delete it to begin a new class" in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert front.ask("/static/index.js", value).status == 200
+
+
+def test_phone_page_waits_until_the_class_is_open(server: Workspace, anna: Person) -> None:
+    app = Starlette(routes=phone.ROUTES)
+    path = f"/phone/{phone_token(server.person(anna.id), new_id())}"
+    assert ask(app, path).status == 200
+    Classroom(server).change(is_open=False)
+    answer = ask(app, path)
+    assert answer.status == 403 and "The class is closed" in answer.text and "scan" not in answer.text
 
 
 @pytest.mark.parametrize("ending", ["closed", "removed", "damaged"])

@@ -1,20 +1,25 @@
-"""The seven steps with what has been chosen, and the running training, on every page."""
+"""Who the person is in a class, the seven steps with what has been chosen, and the training, on every page."""
 
 from __future__ import annotations
 
 import time
+from html import escape
 
 import streamlit as st
 
 from pages.ui.app.look_ahead import show_look_ahead
-from pages.ui.app.person import show_person
+from pages.ui.app.network import code_image, network_address
 from pages.ui.app.process import trainings, visitor, workspace
 from pages.ui.app.run_choice import show_model_picker
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.task_progress import announce_share
 from pages.ui.app.words import phase_words, plain, status_words, waiting_words
+from pages.ui.server.join import DEVICE_SECONDS, device_path
+from pages.ui.server.service import service
+from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.handout import mark_opened, received
+from transfer_core.classroom.people import get_person
 from transfer_core.language import _
 
 
@@ -29,7 +34,7 @@ def show_sidebar(session: Session, current: Step | None) -> None:
         st.page_link(
             "welcome.py", label="**Transfer Studio**", icon=":material/school:", query_params=session.query()
         )
-        show_person()
+        _show_person()
         _show_received(session)
         show_model_picker(session)
         for number, step in enumerate(Step, 1):
@@ -76,6 +81,38 @@ def _more_pages() -> list[tuple[str, str, str]]:
         ("pages/10_Projects.py", _("Projects"), ":material/inventory_2:"),
         ("pages/12_Your_data.py", _("Your data"), ":material/folder_managed:"),
     ]
+
+
+def _show_person() -> None:
+    """Draw who the person is, if this server serves a class."""
+    looking = visitor()
+    if looking.role == "home":
+        return
+    with st.container(key="person", gap=None):
+        if looking.role == "teacher":
+            st.markdown(f":material/badge: **{_('Teacher')}**")
+            return
+        name = get_person(service().workspace, looking.person_id).name
+        st.markdown(f":material/person: **{plain(name)}**")
+        if st.button(
+            _("Use another device"), icon=":material/devices:", key="another-device", type="tertiary"
+        ):
+            st.dialog(_("Use another device"), icon=":material/devices:")(_show_device_code)(
+                looking.person_id
+            )
+        # A link of Streamlit's would open another tab, or would be taken for a page of the app.
+        st.html(f'<p class="leave"><a href="/leave" target="_self">{escape(_("Leave"))}</a></p>')
+
+
+def _show_device_code(person_id: str) -> None:
+    facts = Classroom(service().workspace).facts()
+    address = network_address(device_path(facts, person_id))
+    if not address:
+        st.info(_("Other devices cannot reach this server."), icon=":material/info:")
+        return
+    st.markdown(_("Scan this code with your other device. It opens your place there."))
+    st.html(f'<figure class="share-code">{code_image(address)}</figure>')
+    st.caption(_("Keep it to yourself. It works for {count} minutes.").format(count=DEVICE_SECONDS // 60))
 
 
 def _show_received(session: Session) -> None:

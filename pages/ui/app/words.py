@@ -123,9 +123,9 @@ def training_time_words(seconds: float) -> str:
 
 
 def memory_words(num_bytes: int) -> str:
-    """Return an amount of memory such as `"820 MB"` or `"1.4 GB"`, in powers of 1,000."""
+    """Return an amount of memory such as `"820 MB"` or `"1.4 GB"`, in powers of 1,000; 1 MB at least."""
     if num_bytes < 1e9:
-        return _("{count:.0f} MB").format(count=num_bytes / 1e6)
+        return _("{count:.0f} MB").format(count=max(num_bytes / 1e6, 1.0))
     return _("{count:.1f} GB").format(count=num_bytes / 1e9)
 
 

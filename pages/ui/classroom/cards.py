@@ -12,7 +12,8 @@ from pages.ui.app.words import phase_words, status_words
 from pages.ui.classroom.code_strip import here_words
 from pages.ui.classroom.teacher import for_teacher
 from pages.ui.components.class_board import CardPhoto, CardWords, show_class_board
-from pages.ui.server.class_routes import attendance, photo_address
+from pages.ui.server.attendance import attendance
+from pages.ui.server.class_routes import photo_address
 from pages.ui.server.service import service
 from transfer_core.classroom.board import Card, Training, card_of
 from transfer_core.classroom.people import people

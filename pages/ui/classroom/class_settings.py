@@ -43,6 +43,7 @@ def _show_limits() -> None:
             _MOST_DAYS,
             facts.days_kept,
             help=_("Then everything of all pupils is deleted for good."),
+            width=320,
         )
         is_saved = st.form_submit_button(_("Save"), icon=":material/save:")
     if is_saved:

@@ -11,7 +11,7 @@ from pages.ui.app.network import code_image, network_address
 from pages.ui.app.page import guarded
 from pages.ui.app.session import Session
 from pages.ui.classroom.teacher import for_teacher
-from pages.ui.server.class_routes import attendance
+from pages.ui.server.attendance import attendance
 from pages.ui.server.service import service
 from transfer_core.classroom.facts import ClassFacts, Classroom
 from transfer_core.classroom.people import people

@@ -57,7 +57,7 @@ def _show_end(task: Task[Collected]) -> bool:
     st.success(words, icon=":material/check:")
     show_missed(result.missed)
     st.link_button(
-        _("Download ({size})").format(size=memory_words(max(result.num_bytes, 10**6))),
+        _("Download ({size})").format(size=memory_words(result.num_bytes)),
         here_address(f"{COLLECTED_PREFIX}/{result.id}"),
         icon=":material/download:",
         type="primary",

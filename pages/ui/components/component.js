@@ -35,7 +35,6 @@ function squareCopy(source, width, height, side) {
 
 // Browsers give a live camera to encrypted pages alone. On any other, a phone can still open its own camera app.
 const HAS_CAMERA_APP_ALONE = (!window.isSecureContext || !navigator.mediaDevices) && matchMedia("(pointer: coarse)").matches;
-const LONGEST_SIDE_TAKEN = 1280; // pixels
 
 // Opens the camera app of a phone, from a click, and calls `take` with the photo as a JPEG.
 function openCameraApp(take) {
@@ -50,23 +49,6 @@ function openCameraApp(take) {
     };
     input.oncancel = end;
     input.click();
-}
-
-// A copy that is upright and not too large; the file itself where the browser cannot make one.
-async function shrunkPhoto(file) {
-    try {
-        const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
-        const scale = Math.min(LONGEST_SIDE_TAKEN / Math.max(bitmap.width, bitmap.height), 1);
-        const width = Math.max(Math.round(bitmap.width * scale), 1);
-        const height = Math.max(Math.round(bitmap.height * scale), 1);
-        const canvas = Object.assign(document.createElement("canvas"), { width, height });
-        canvas.getContext("2d").drawImage(bitmap, 0, 0, width, height);
-        bitmap.close();
-        const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
-        return blob ? new File([blob], "photo.jpg", { type: "image/jpeg" }) : file;
-    } catch {
-        return file;
-    }
 }
 
 function newId() {

@@ -23,9 +23,9 @@ def component(name: str, base: str = "") -> Any:
 
     Args:
         name: Of its files.
-        base: Name of files whose content its own files begin with, after that of `component`. Empty for none.
+        base: Name of files whose content its own files begin with, after those of every component. Empty for none.
     """
-    names = [found for found in ("component", base, name) if found]
+    names = [found for found in ("shrunk_photo", "component", base, name) if found]
     html, css, js = (
         "".join(_content(f"{found}.{kind}") for found in names) for kind in ("html", "css", "js")
     )

@@ -57,25 +57,12 @@ def show_stored(session: Session) -> None:
     _show_rows(session, _("Your own models to build on"), stored.own_models)
     _show_trash(session, stored.trash, sum(item.num_deleted for item in stored.photo_sets))
     if stored.num_cache_bytes:
-        with _card("cache"):
-            st.header(_("What can be made again"), anchor=False)
-            with _row("cache"):
-                _show_words(
-                    _("Features of your photos, and saved projects"),
-                    [memory_words(max(stored.num_cache_bytes, 10**6)), _("safe to delete")],
-                )
-                show_delete_button(
-                    session,
-                    "delete-cache",
-                    _("Delete for good"),
-                    [_("The next training reads your photos again.")],
-                    partial(clear_cache, workspace()),
-                )
+        _show_cache(session, stored.num_cache_bytes)
     if not stored.num_bytes:
         st.info(_("Nothing is stored yet."), icon=":material/info:")
         return
     with _card("everything"), _row("everything"):
-        _show_words(_("Everything"), [memory_words(max(stored.num_bytes, 10**6))])
+        _show_words(_("Everything"), [memory_words(stored.num_bytes)])
         show_delete_button(
             session,
             "delete-everything",
@@ -137,6 +124,23 @@ def _show_trash(session: Session, items: Sequence[StoredItem], num_deleted: int)
         )
 
 
+def _show_cache(session: Session, num_bytes: int) -> None:
+    with _card("cache"):
+        st.header(_("What can be made again"), anchor=False)
+        with _row("cache"):
+            _show_words(
+                _("Features of your photos, and saved projects"),
+                [memory_words(num_bytes), _("safe to delete")],
+            )
+            show_delete_button(
+                session,
+                "delete-cache",
+                _("Delete for good"),
+                [_("The next training reads your photos again.")],
+                partial(clear_cache, workspace()),
+            )
+
+
 def _take_back(item: StoredItem) -> None:
     take_from_trash(workspace(), item.kind, item.id)
     st.rerun()
@@ -166,7 +170,7 @@ def _kind(item: StoredItem) -> str:
 
 def _facts(item: StoredItem) -> list[str]:
     photos = plural("{count} photo", "{count} photos", item.num_photos) if item.kind == "dataset" else ""
-    size = memory_words(max(item.num_bytes, 10**6))
+    size = memory_words(item.num_bytes)
     time = f"{item.id[9:11]}:{item.id[11:13]}" if item.kind == "run" else ""
     return [fact for fact in (photos, size, id_date(item.id), time) if fact]
 

@@ -115,7 +115,7 @@ def _show_plan(plan: ProjectPlan) -> None:
         text.format(
             images=plural("{count} photo", "{count} photos", len(plan.dataset.images)),
             runs=plural("{count} trained model", "{count} trained models", len(plan.runs)),
-            size=memory_words(max(plan.num_bytes, 10**6)),
+            size=memory_words(plan.num_bytes),
         )
     )
     if plan.left_out:
@@ -142,7 +142,7 @@ def _show_download(plan: ProjectPlan, path: Path) -> None:
         )
         return
     st.download_button(
-        _("Download ({size})").format(size=memory_words(max(path.stat().st_size, 10**6))),
+        _("Download ({size})").format(size=memory_words(path.stat().st_size)),
         data=path.read_bytes,
         file_name=f"{plan.dataset.name[:40] or 'project'}.project.zip",
         mime="application/zip",

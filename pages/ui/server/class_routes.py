@@ -1,20 +1,14 @@
-"""What only the teacher's browser gets beside the pages: small copies of pupils' photos, and the collected projects.
-
-It also notes which pupils have a page open.
-"""
+"""What only the teacher's browser gets beside the pages: small copies of pupils' photos, and the collected projects."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from starlette.middleware import Middleware
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pages.ui.server.service import service
-from transfer_core.classroom.attendance import Attendance
 from transfer_core.classroom.board import photo_path
 from transfer_core.classroom.collect import collected_path
 from transfer_core.classroom.visitor import visitor_of
@@ -29,11 +23,8 @@ _SIDES = (96, 192)
 # A photo never changes: its name is a hash of its pixels.
 _PHOTO_HEADERS = {
     "Cache-Control": "private, max-age=3600, immutable",
-    "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'",
 }
-
-attendance = Attendance()
 
 
 def photo_address(person_id: str, dataset_id: str, image_id: str, side: int = _SIDES[0]) -> str:
@@ -75,8 +66,9 @@ def serve_collected(request: Request) -> Response:
         path = collected_path(service().workspace, identifier)
     except NotFoundError as error:
         return PlainTextResponse(f"{error}\n", 404)
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return FileResponse(path, 200, headers, "application/zip", filename=f"class-{identifier[:8]}.zip")
+    return FileResponse(
+        path, 200, {"Cache-Control": "no-store"}, "application/zip", filename=f"class-{identifier[:8]}.zip"
+    )
 
 
 def _thumbnail(path: Path, side: int) -> bytes:
@@ -88,32 +80,7 @@ def _thumbnail(path: Path, side: int) -> bytes:
 _thumbnails: dict[int, FileCache[bytes]] = {side: FileCache(max_bytes=200 * 1024**2) for side in _SIDES}
 
 
-class NotesAttendance:
-    """Middleware that counts the connections of each pupil: a page has one as long as it is open."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on."""
-        person_id = _person_of(scope) if scope["type"] == "websocket" else ""
-        if not person_id:
-            await self._app(scope, receive, send)
-            return
-        attendance.enter(person_id)
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            attendance.leave(person_id)
-
-
-def _person_of(scope: Scope) -> str:
-    found = visitor_of(service().workspace, HTTPConnection(scope).cookies)
-    return found.person_id if found else ""
-
-
 ROUTES = [
     Route(f"{PHOTO_PREFIX}/{{person_id}}/{{dataset_id}}/{{image_id}}/{{side:int}}", serve_photo),
     Route(f"{COLLECTED_PREFIX}/{{identifier}}", serve_collected),
 ]
-MIDDLEWARE = [Middleware(NotesAttendance)]

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages.ui.server.conversation import Conversation
 from pages.ui.server.ownership import UPLOADS, Ownership
-from pages.ui.server.plain_page import sentence_page
+from pages.ui.server.plain_page import closed_page, sentence_page
 from pages.ui.server.service import service
 from pages.ui.server.upload_room import UploadRoom
 from transfer_core.classroom.facts import is_class_mode
@@ -117,12 +117,7 @@ class Gate:
             return PlainTextResponse(_("This belongs to somebody else.") + "\n", 403)
         # An open page says it itself.
         if visitor.is_shut_out and connection.scope["type"] == "http":
-            return sentence_page(
-                _("The class is closed"),
-                _("Your photos and models are kept."),
-                _("Your teacher can open the class again."),
-                status=403,
-            )
+            return closed_page()
         return None
 
 

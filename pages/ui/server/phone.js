@@ -3,8 +3,6 @@
 // server has acknowledged it; by its id the server recognizes one that is sent again.
 // Write names only as text, never as HTML.
 
-const LONGEST_SIDE = 1280; // pixels
-const QUALITY = 0.9;
 const MOST_THUMBNAILS = 6;
 const THUMBNAIL_SIDE = 112; // pixels
 const SHORTEST_PAUSE = 1_000; // milliseconds before a photo is sent again, doubled each time
@@ -81,7 +79,7 @@ async function take(name, input) {
     numReading += files.length;
     show();
     for (const file of files) {
-        const blob = await shrunk(file);
+        const blob = await shrunkPhoto(file);
         numReading -= 1;
         if (blob.size > facts.maxBytes) {
             sentence = words.tooLarge;
@@ -103,22 +101,6 @@ function queue(photo) {
     photo.address = URL.createObjectURL(photo.blob);
     waiting.push(photo);
     if (!named.includes(photo.name) && !classes.some(({ name }) => name === photo.name)) named.push(photo.name);
-}
-
-// A copy that is at most LONGEST_SIDE long and upright; the file itself where the phone cannot make one.
-async function shrunk(file) {
-    try {
-        const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
-        const scale = Math.min(LONGEST_SIDE / Math.max(bitmap.width, bitmap.height), 1);
-        const canvas = document.createElement("canvas");
-        canvas.width = Math.max(Math.round(bitmap.width * scale), 1);
-        canvas.height = Math.max(Math.round(bitmap.height * scale), 1);
-        canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-        bitmap.close();
-        return await new Promise((resolve) => canvas.toBlob((blob) => resolve(blob ?? file), "image/jpeg", QUALITY));
-    } catch {
-        return file;
-    }
 }
 
 function newId() {

@@ -16,9 +16,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from pages.ui.server.plain_page import sentence_page
+from pages.ui.server.plain_page import closed_page, sentence_page
 from pages.ui.server.rate_limit import RateLimit
 from pages.ui.server.service import service
+from transfer_core.classroom.facts import Classroom, is_class_mode
 from transfer_core.classroom.phone import add_phone_photo, phone_link, photos_of_phone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.thumbnails import stored_thumbnail
@@ -38,7 +39,7 @@ _POLICY = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
     "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_NO_STORE = {"Cache-Control": "no-store"}
 # Of one dataset, to which several phones may send.
 _photos = RateLimit(burst=300, seconds_each=0.1)
 # So few photos are decoded at once that phones leave threads and processor to the pages.
@@ -57,6 +58,8 @@ def serve_page(request: Request) -> Response:
         link = phone_link(service().workspace, request.path_params["token"])
         dataset = photos_of_phone(service().workspace, link)
     except NotFoundError as error:
+        if is_class_mode() and not Classroom(service().workspace).facts().is_open:
+            return closed_page()
         help_words = _("On the big screen, open “Use my phone” and scan the new code.")
         return sentence_page(_("This code does not work any more"), str(error), help_words, status=404)
     except TransferStudioError as error:
@@ -73,7 +76,7 @@ def serve_page(request: Request) -> Response:
         "TITLE": _("Photos for Transfer Studio"),
         "NONCE": nonce,
         "STYLE": _content("plain_page.css") + _content("phone.css"),
-        "SCRIPT": _content("phone.js"),
+        "SCRIPT": _content("phone.js") + _content("../components/shrunk_photo.js"),
         # A name of a class may look like the end of the script.
         "FACTS": json.dumps(facts).replace("<", "\\u003c"),
     }
@@ -99,7 +102,7 @@ def serve_photo(request: Request) -> Response:
         return _failure(error)
     image = dataset.by_id.get(request.path_params["image_id"]) if dataset else None
     content = stored_thumbnail(dataset.image_path(image), _THUMBNAIL_SIDE) if dataset and image else b""
-    headers = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": "private, max-age=3600"}
     return Response(content, 200 if content else 404, headers, "image/jpeg")
 
 

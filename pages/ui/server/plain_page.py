@@ -8,7 +8,10 @@ from pathlib import Path
 
 from starlette.responses import HTMLResponse
 
+from transfer_core.language import _
+
 _STYLE = (Path(__file__).parent / "plain_page.css").read_text("utf-8")
+_SECONDS_UNTIL_LOADED_AGAIN = 10
 # The page loads nothing: its style is inside, and it has no script.
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
@@ -41,3 +44,14 @@ def plain_page(
 def sentence_page(title: str, *sentences: str, status: int) -> HTMLResponse:
     """Return a plain page with nothing but sentences, which are escaped here."""
     return plain_page(title, "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences), status)
+
+
+def closed_page() -> HTMLResponse:
+    """Return the page that a pupil gets while the class is closed. It loads again until the class is open."""
+    return plain_page(
+        _("The class is closed"),
+        f"<p>{escape(_('Your photos and models are kept.'))}</p>"
+        f"<p>{escape(_('This page goes on by itself when your teacher opens the class.'))}</p>",
+        403,
+        {"Refresh": str(_SECONDS_UNTIL_LOADED_AGAIN)},
+    )

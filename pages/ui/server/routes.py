@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from pages.ui.server import api, certificate, class_routes, join, phone, web_page
+from pages.ui.server.attendance import NotesAttendance
 from pages.ui.server.front_end import FrontEndFiles
 from pages.ui.server.gate import Gate
 from pages.ui.server.service import lifespan
@@ -22,5 +23,5 @@ ROUTES: list[BaseRoute] = [
     *api.ROUTES,
     *class_routes.ROUTES,
 ]
-MIDDLEWARE: list[Middleware] = [Middleware(Gate), Middleware(FrontEndFiles), *class_routes.MIDDLEWARE]
+MIDDLEWARE = [Middleware(Gate), Middleware(FrontEndFiles), Middleware(NotesAttendance)]
 LIFESPAN = lifespan

@@ -90,5 +90,5 @@ async def _forget(shared: Service) -> None:
     try:
         await asyncio.to_thread(forget_expired, shared)
         await asyncio.to_thread(remove_leftover_people, shared)
-    except TransferStudioError:
+    except (OSError, TransferStudioError):
         _logger.exception("The class could not be forgotten")

@@ -1,4 +1,4 @@
-"""The facts on the teacher's board: photos, trainings, models and who is here."""
+"""The facts on the teacher's board: photos, trainings and models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import pytest
 
 from tests.core.conftest import FinishedRun
-from transfer_core.classroom.attendance import Attendance
 from transfer_core.classroom.board import card_of, photo_path, queued_trainings
 from transfer_core.classroom.people import Person, join
 from transfer_core.config import TrainingConfig
@@ -95,16 +94,3 @@ def test_only_photos_of_the_named_pupil_have_a_path(
     assert photo_path(server, mia.id, "../../x", image.id) is None
     assert photo_path(server, "..", photos.id, image.id) is None
     assert photo_path(server, mia.id, photos.id, "0" * 32) is None
-
-
-def test_who_has_a_page_open_is_here() -> None:
-    clock = iter([10.0, 20.0, 30.0, 40.0])
-    attendance = Attendance(lambda: next(clock))
-    assert not attendance.is_here("mia") and attendance.last_seen("mia") is None
-    attendance.enter("mia")
-    attendance.enter("mia")
-    attendance.leave("mia")
-    assert attendance.is_here("mia") and not attendance.is_here("ben")
-    attendance.leave("mia")
-    assert not attendance.is_here("mia")
-    assert attendance.last_seen("mia") == 40.0
