@@ -251,7 +251,7 @@ def test_hosts_are_those_of_the_settings(front: Front, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("path", [STREAM, "/_stcore/upload_file/1/1", "/join", "/leave", "/phone/1"])
 def test_what_a_page_of_another_server_sends_is_refused(front: Front, path: str) -> None:
-    for origin in ("https://evil.example", "http://127.0.0.1:9000", "null"):
+    for origin in ("https://evil.example", "http://127.0.0.1:9000", "null", "http://["):
         assert front.ask(path, method="POST", origin=origin).status == 403
     assert front.behind.scopes == []
     front.ask(path, method="POST", origin=f"http://{HOST}")
@@ -346,6 +346,7 @@ def test_uploads_and_sessions_belong_to_who_began_them(
     front.ask(STREAM, cookie(server, anna))
     upload = f"/_stcore/upload_file/{SESSION}/1"
     assert front.ask(upload, cookie(server, anna), method="PUT").status == 200
+    assert front.ask(upload, cookie(server, anna), method="PUT", content_length="9" * 15).status == 413
     assert front.ask(upload, cookie(server, ben), method="PUT").status == 403
     assert front.ask(upload, cookie(server, ben), method="DELETE").status == 403
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 
 import pytest
@@ -13,6 +14,7 @@ from transfer_core.classroom.facts import CLASS_VARIABLE, Classroom
 from transfer_core.classroom.people import join, remove_person
 from transfer_core.classroom.visitor import COOKIE, cookie_of_person, cookie_of_teacher, sign
 from transfer_core.export.bundle import bundle_path
+from transfer_core.file_cache import forget_files
 from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace, new_id
 
 PAGE = b"<h1>It sees colours</h1>"
@@ -79,3 +81,16 @@ def test_without_a_class_the_id_is_enough(workspace: Workspace, monkeypatch: pyt
     run_id = exported_run(workspace)
     assert web_page_path(workspace, run_id) == f"{PREFIX}/{run_id}"
     assert get(f"{PREFIX}/{run_id}").body == PAGE
+
+
+def test_what_is_deleted_for_good_does_not_remain_in_memory(in_class: Workspace) -> None:
+    run_id = exported_run(in_class)
+    path, address = bundle_path(in_class.run_dir(run_id), "web"), web_page_path(in_class, run_id)
+    os.utime(path, (1.0, 1.0))
+    assert get(address).body == PAGE
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("colors-web-page/index.html", PAGE.swapcase())
+    os.utime(path, (1.0, 1.0))
+    assert get(address).body == PAGE
+    forget_files(in_class.root)
+    assert get(address).body == PAGE.swapcase()

@@ -11,18 +11,19 @@ from transfer_core.classroom.board import datasets_of
 from transfer_core.classroom.handout import Missed
 from transfer_core.classroom.people import Person, people
 from transfer_core.errors import NotFoundError, TransferStudioError
-from transfer_core.files import remove, replacing
+from transfer_core.files import replacing
 from transfer_core.language import _
 from transfer_core.projects.archive import ProjectStoppedError
 from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project
+from transfer_core.runs.erasing import collected_dir, remove_collected
 from transfer_core.types import OnProgress, ShouldStop
 from transfer_core.work.task import Task
 from transfer_core.workspace import ID_PATTERN, Workspace, new_id
 
-_COLLECTED = "collected"
 # What no system takes in the name of a file.
 _UNSAFE = re.compile(r"[^\w\-() ]")
+_OF_WINDOWS = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
 _LONGEST_NAME = 40
 
 
@@ -64,7 +65,7 @@ def collect_projects(
     """
     remove_collected(server)
     identifier, found, missed = new_id(), people(server), []
-    path = server.cache_dir / _COLLECTED / f"{identifier}.zip"
+    path = collected_dir(server) / f"{identifier}.zip"
     with replacing(path, durable=False) as beside, zipfile.ZipFile(beside, "w") as archive:
         for number, person in enumerate(found):
             if should_stop():
@@ -87,19 +88,10 @@ def collected_path(server: Workspace, identifier: str) -> Path:
     Raises:
         NotFoundError: If it was deleted, or the id is not one this app gives.
     """
-    path = server.root / "cache" / _COLLECTED / f"{identifier}.zip"
+    path = collected_dir(server) / f"{identifier}.zip"
     if not ID_PATTERN.fullmatch(identifier) or not path.is_file():
         raise NotFoundError(_("These projects were deleted. Collect them again."))
     return path
-
-
-def remove_collected(server: Workspace) -> None:
-    """Delete the collected projects, if there are any.
-
-    Raises:
-        OSError: If they cannot be deleted.
-    """
-    remove(server.root / "cache" / _COLLECTED)
 
 
 def collect_task(server: Workspace) -> Task[Collected]:
@@ -123,7 +115,6 @@ def _add_project(
     if not datasets:
         raise NotFoundError(_("No photos yet."))
     plan = plan_project(workspace, datasets[0].id)
-    # Windows refuses some names, such as "Con", unless more stands before them.
     folder = f"{number:02} {_safe(person.name)}"
     with workspace.scratch_folder() as scratch:
         project = scratch / "project.zip"
@@ -132,4 +123,6 @@ def _add_project(
 
 
 def _safe(name: str) -> str:
-    return _UNSAFE.sub("_", name)[:_LONGEST_NAME].strip() or "_"
+    safe = _UNSAFE.sub("_", name)[:_LONGEST_NAME].strip()
+    # Windows refuses these names with any ending.
+    return f"{safe}_" if not safe or _OF_WINDOWS.fullmatch(safe) else safe

@@ -13,6 +13,7 @@ from transfer_core.data.records import LeftOut
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import NotFoundError
 from transfer_core.language import _
+from transfer_core.runs.trash import is_in_trash
 from transfer_core.workspace import Workspace
 
 PHONE_LINK_SECONDS = 8 * 60 * 60
@@ -95,10 +96,12 @@ def photos_of_phone(server: Workspace, link: PhoneLink) -> ImageDataset | None:
         NotFoundError: If the dataset was deleted.
         WorkspaceError: If its file is damaged.
     """
+    workspace = phone_workspace(server, link)
     try:
-        return ImageDataset.load(phone_workspace(server, link), link.dataset_id)
+        return ImageDataset.load(workspace, link.dataset_id)
     except NotFoundError:
-        if link.is_new:
+        # Undo finds its place free.
+        if link.is_new and not is_in_trash(workspace, "dataset", link.dataset_id):
             return None
         raise NotFoundError(_("These photos were deleted. Scan a new code on the big screen.")) from None
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from transfer_core.classroom.collect import remove_collected
 from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.people import remove_person
 from transfer_core.errors import TrainingError
 from transfer_core.language import _
 from transfer_core.runs.deletion import delete_photos_for_good
+from transfer_core.runs.erasing import remove_collected
 from transfer_core.types import OnProgress
 from transfer_core.work.service import Service
 from transfer_core.work.task import Task
@@ -47,6 +47,8 @@ def remove_people(
         workspace = server.person(person_id)
         _stop_work(service, workspace)
         remove_person(server, person_id)
+        # Projects may have been collected since.
+        remove_collected(server)
         service.forget_data(workspace)
         on_progress(number + 1, len(person_ids))
 
@@ -77,8 +79,6 @@ def remove_photos_task(server: Workspace, person_id: str, dataset_id: str, ids: 
     """
 
     def work(_task: Task[int]) -> int:
-        # It holds copies of them.
-        remove_collected(server)
         delete_photos_for_good(server.person(person_id), dataset_id, ids)
         return len(ids)
 

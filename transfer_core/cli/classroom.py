@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import socket
+import ssl
 import sys
 import time
 import webbrowser
-from urllib.parse import urlsplit
+from contextlib import closing, suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from urllib.parse import SplitResult, urlsplit
 
 import click
 import segno
@@ -23,6 +25,7 @@ from transfer_core.workspace import Workspace, default_workspace_root
 
 _SECONDS_FOR_A_START = 120
 _SECONDS_BETWEEN_TRIES = 0.2
+_SECONDS_FOR_AN_ANSWER = 5
 # Bright white on black: a QR code with its colours the other way round is read by few phones.
 _WHITE_ON_BLACK, _AS_BEFORE = "\033[97;40m", "\033[0m"
 
@@ -72,7 +75,7 @@ def card(addresses: tuple[str, ...], here: str, open_browser: bool) -> None:
 
 
 def _wait_for_server(address: str) -> None:
-    """Wait until a server listens at this address.
+    """Wait until a server answers at this address. It listens before it knows whether it can start.
 
     Raises:
         WorkspaceError: If the server, which started this process, ended before, or needs longer than two minutes.
@@ -80,12 +83,21 @@ def _wait_for_server(address: str) -> None:
     parts, server = urlsplit(address), os.getppid()
     give_up_at = time.monotonic() + _SECONDS_FOR_A_START
     while time.monotonic() < give_up_at and os.getppid() == server:
-        try:
-            socket.create_connection((parts.hostname, parts.port), timeout=1).close()
+        with suppress(OSError, HTTPException), closing(_connection(parts)) as connection:
+            connection.request("GET", "/_stcore/health")
+            connection.getresponse()
             return
-        except OSError:
-            time.sleep(_SECONDS_BETWEEN_TRIES)
+        time.sleep(_SECONDS_BETWEEN_TRIES)
     raise WorkspaceError(_("The server did not start. Start it again."))
+
+
+def _connection(parts: SplitResult) -> HTTPConnection:
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        # Nothing is said to the server and nothing believed: it is only seen to answer.
+        context = ssl._create_unverified_context()
+        return HTTPSConnection(host, parts.port, timeout=_SECONDS_FOR_AN_ANSWER, context=context)
+    return HTTPConnection(host, parts.port, timeout=_SECONDS_FOR_AN_ANSWER)
 
 
 def _print_qr_code(address: str) -> None:

@@ -100,6 +100,21 @@ def check_photos(workspace: Workspace, num_new: int, num_bytes: int = 0) -> None
     usage.num_bytes += num_bytes
 
 
+def check_space(workspace: Workspace) -> None:
+    """Make sure that a person's part of the disk is not full, before something large is written that is no photo.
+
+    Args:
+        workspace: Of the person.
+
+    Raises:
+        IngestError: If it is full.
+    """
+    limits = limits_of(workspace)
+    # What was written since the last measurement may have been large, and photos that come in count in that one.
+    if limits and (problem := _problem(_measure(workspace.root), limits, 0, 0)):
+        raise IngestError(problem)
+
+
 def check_runs(workspace: Workspace, num_new: int = 1) -> None:
     """Make sure that a person may have more models.
 

@@ -95,7 +95,9 @@ def workspace_of_key(server: Workspace, run_id: str, key: str) -> Workspace | No
     workspace = server
     with suppress(TransferStudioError):
         workspace = server.person(owner) if mark else server
-        stored = key_of(workspace, run_id)
+        # Looking for a run creates the folder of runs, also of a person who was removed or never there.
+        if workspace.root.is_dir():
+            stored = key_of(workspace, run_id)
     # The comparison takes the same time with and without a key.
     is_right = hmac.compare_digest(_hash(key[:_LONGEST_KEY]), stored.sha256 if stored else _NOTHING)
     return workspace if is_right and stored else None

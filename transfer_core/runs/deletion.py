@@ -20,6 +20,7 @@ from transfer_core.runs.erasing import (
     erase_from_dataset,
     erase_from_runs,
     names_of_photos,
+    remove_collected,
 )
 from transfer_core.runs.own_models import delete_source
 from transfer_core.runs.run_status import ACTIVE, run_status
@@ -147,6 +148,7 @@ def delete_everything(workspace: Workspace) -> None:
     for name in _FOLDERS:
         with _deleting(workspace, workspace.root / name):
             _remove_whole(workspace, workspace.root / name)
+    remove_collected(workspace.server)
     forget_files(workspace.root)
 
 

@@ -67,8 +67,22 @@ def erase_from_runs(workspace: Workspace, dataset_id: str, names: Mapping[str, s
                 _erase_from_run(folder, names)
 
 
+def collected_dir(server: Workspace) -> Path:
+    """Return the folder for the projects of all pupils that a teacher collects. It may not exist yet."""
+    return server.root / "cache" / "collected"
+
+
+def remove_collected(server: Workspace) -> None:
+    """Delete the collected projects, which hold copies of everybody's photos.
+
+    Raises:
+        OSError: If they cannot be deleted.
+    """
+    remove(collected_dir(server))
+
+
 def erase_from_cache(workspace: Workspace, dataset_id: str = "", without: Path | None = None) -> None:
-    """Delete saved projects, the measurements of a dataset, and the features of photos that exist no more.
+    """Delete saved and collected projects, measurements of a dataset, and features of photos that exist no more.
 
     Args:
         workspace: Its cache.
@@ -82,6 +96,7 @@ def erase_from_cache(workspace: Workspace, dataset_id: str = "", without: Path |
     # A project holds photos, their runs and own models; it is quickly created again.
     for path in cache.glob("projects/[!.]*.zip"):
         remove(path)
+    remove_collected(workspace.server)
     if dataset_id:
         remove(cache / "variants" / dataset_id)
     kept = _stored_photo_ids(workspace, without)

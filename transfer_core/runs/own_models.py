@@ -9,6 +9,7 @@ from pathlib import Path
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.own.source_model import FACTS_FILE, write_source_model
 from transfer_core.backbones.registry import get_backbone
+from transfer_core.data.quota import check_space
 from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
 from transfer_core.files import damaged_file, move, remove
 from transfer_core.inference.predictor import load_model
@@ -33,6 +34,7 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
         run_id: Its id, which is also the name of the backbone.
 
     Raises:
+        IngestError: If the person's part of the disk is full.
         NotFoundError: If there is no such run.
         TrainingError: If it is not over, or has no model.
         WorkspaceError: If its model is damaged, or writing fails.
@@ -41,6 +43,7 @@ def make_source(workspace: Workspace, run_id: str) -> Backbone:
         run = TrainingRun.load(workspace, run_id)
         if run_status(run) in ACTIVE or not run.has_model:
             raise TrainingError(_("Only a finished model can be built on. Let its training end first."))
+        check_space(workspace)
         network = get_backbone(run.backbone.network)
         model = load_model(run.folder)
         facts = {

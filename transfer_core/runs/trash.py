@@ -60,6 +60,11 @@ def trash_entries(workspace: Workspace) -> list[TrashEntry]:
     return found
 
 
+def is_in_trash(workspace: Workspace, kind: TrashKind, identifier: str) -> bool:
+    """Whether a photo set, run or own model was deleted and can still be restored."""
+    return any((entry.kind, entry.id) == (kind, identifier) for entry in trash_entries(workspace))
+
+
 def move_to_trash(workspace: Workspace, kind: TrashKind, identifier: str) -> None:
     """Move something to the trash. The runs of a photo set are kept.
 

@@ -17,6 +17,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files
+from transfer_core.data.quota import check_space
 from transfer_core.data.records import Split
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.video import video_photos
@@ -138,6 +139,7 @@ def export_task(workspace: Workspace, run: TrainingRun, format_name: str) -> Tas
                 number, count = EXPORT_STAGES.index(step), len(EXPORT_STAGES)
                 task.report(TaskProgress(step, num_parts_done=number, num_parts=count))
 
+        check_space(workspace)
         return export_run(workspace, run, format_name, on_step=report)
 
     return Task("export", (run.id, format_name), work, preparation=download, owner=workspace.owner)
@@ -289,6 +291,7 @@ def save_project_task(workspace: Workspace, plan: ProjectPlan, path: Path) -> Ta
     """
 
     def work(task: Task[Path]) -> Path:
+        check_space(workspace)
         save_project(workspace, plan, path, task.reporter(_("Saving")), task.should_stop)
         return path
 

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import AsyncGenerator
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -36,10 +37,12 @@ _answers = RateLimit(burst=40, seconds_each=0.1)
 # A whole class may come from one address.
 _requests = RateLimit(burst=200, seconds_each=0.02)
 _wrong_keys = RateLimit(burst=20, seconds_each=3.0)
-# Photos that may wait for the one forward pass at a time: of one key, and of all together. Each is in memory.
-_MOST_WAITING_OF_A_KEY = 4
+# Photos that may wait for the one forward pass at a time: of one place, and of all together. Each is in memory.
+_MOST_WAITING_OF_A_PLACE = 4
 _MOST_WAITING = 24
-_waiting: Counter[tuple[str, str]] = Counter()
+_waiting: Counter[str] = Counter()
+# Until a photo has arrived it holds one of these places.
+_SECONDS_FOR_A_PHOTO = 60.0
 # Those who wait get their turn in the order in which they came.
 _turn = asyncio.Lock()
 
@@ -72,12 +75,13 @@ async def predict(request: Request) -> Response:
     try:
         run_id = request.path_params["run_id"]
         workspace = _checked_workspace(request, run_id)
-        place = workspace.owner, run_id
-        if _waiting[place] >= _MOST_WAITING_OF_A_KEY or _waiting.total() >= _MOST_WAITING:
+        place = _place(workspace, run_id)
+        if _waiting[place] >= _MOST_WAITING_OF_A_PLACE or _waiting.total() >= _MOST_WAITING:
             raise _too_many(503, 1.0)
         _waiting[place] += 1
         try:
-            photo = await _photo(request)
+            with anyio.fail_after(_SECONDS_FOR_A_PHOTO):
+                photo = await _photo(request)
             async with _turn:
                 answer = await run_in_threadpool(_predict, workspace, run_id, photo)
         finally:
@@ -88,6 +92,8 @@ async def predict(request: Request) -> Response:
         return JSONResponse({"error": str(error)}, error.status, {**_HEADERS, **error.headers})
     except ClientDisconnect:
         return Response(status_code=400)
+    except TimeoutError:
+        return JSONResponse({"error": _("The photo took too long to arrive. Send it again.")}, 408, _HEADERS)
     return JSONResponse(answer, headers=_HEADERS)
 
 
@@ -127,8 +133,13 @@ def _checked_workspace(request: Request, run_id: str) -> Workspace:
         )
     if found.owner and not Classroom(service().workspace).facts().is_open:
         raise _RefusedError(403, _("The class is closed. Your teacher can open it."))
-    _count(_answers, f"{found.owner} {run_id}")
+    _count(_answers, _place(found, run_id))
     return found
+
+
+def _place(workspace: Workspace, run_id: str) -> str:
+    """Return for what limits count together: all models of a pupil, since each has a key, and others alone."""
+    return workspace.owner or run_id
 
 
 def _count(limit: RateLimit, client: str) -> None:

@@ -7,6 +7,7 @@ and before those of this app, for HTTP and for websockets.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -16,9 +17,10 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages.ui.server.conversation import Conversation
-from pages.ui.server.ownership import Ownership
+from pages.ui.server.ownership import UPLOADS, Ownership
 from pages.ui.server.plain_page import closed_page, sentence_page
 from pages.ui.server.service import service
+from pages.ui.server.upload_room import UploadRoom
 from transfer_core.classroom.facts import is_class_mode
 from transfer_core.classroom.visitor import Visitor, visitor_of
 from transfer_core.errors import TransferStudioError
@@ -61,6 +63,7 @@ class Gate:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._ownership = Ownership()
+        self._room = UploadRoom()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it here."""
@@ -98,6 +101,9 @@ class Gate:
         elif scope["type"] == "websocket" and visitor:
             conversation = Conversation(scope, visitor.owner, self._ownership, receive, send)
             await self._app(conversation.scope, conversation.receive, conversation.send)
+        elif visitor and visitor.role == "pupil" and scope["path"].startswith(UPLOADS):
+            sessions = partial(self._ownership.sessions_of, visitor.owner)
+            await self._room.take(self._app, scope, receive, send, visitor.owner, sessions)
         else:
             await self._app(scope, receive, send)
 
@@ -164,7 +170,10 @@ def _is_sent_by_another_page(connection: HTTPConnection) -> bool:
     if connection.scope["type"] == "http" and connection.scope["method"] in _SAFE_METHODS:
         return False
     origin = connection.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != connection.headers.get("host")
+    try:
+        return origin is not None and urlsplit(origin).netloc != connection.headers.get("host")
+    except ValueError:
+        return True
 
 
 def _add_headers(headers: MutableHeaders, connection: HTTPConnection) -> None:

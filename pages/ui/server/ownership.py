@@ -16,7 +16,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 _MEDIA = "/media/"
-_UPLOADS = "/_stcore/upload_file/"
+UPLOADS = "/_stcore/upload_file/"
 _MAX_SESSIONS = 2_000
 _MAX_FILES_EACH = 10_000
 # Asked for by Streamlit's menu or by hand: it would slow everyone down, or write into the folder of this app.
@@ -34,10 +34,14 @@ class Ownership:
         """Whether a session of Streamlit was begun by a person."""
         return self._owner_of_session.get(session_id) == owner
 
+    def sessions_of(self, owner: str) -> list[str]:
+        """Return the sessions of Streamlit that a person began."""
+        return [session for session, began in self._owner_of_session.items() if began == owner]
+
     def owns_path(self, owner: str, path: str) -> bool:
         """Whether the file at the path of a request is a person's own; True for what is no photo and no upload."""
-        if path.startswith(_UPLOADS):
-            return self.owns_session(owner, path.removeprefix(_UPLOADS).partition("/")[0])
+        if path.startswith(UPLOADS):
+            return self.owns_session(owner, path.removeprefix(UPLOADS).partition("/")[0])
         return not path.startswith(_MEDIA) or self._owns_file(owner, path)
 
     def may_send(self, owner: str, message: BackMsg) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from collections import Counter
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
@@ -19,12 +20,7 @@ from pages.ui.server.plain_page import closed_page, sentence_page
 from pages.ui.server.rate_limit import RateLimit
 from pages.ui.server.service import service
 from transfer_core.classroom.facts import Classroom, is_class_mode
-from transfer_core.classroom.phone import (
-    PhoneLink,
-    add_phone_photo,
-    phone_link,
-    photos_of_phone,
-)
+from transfer_core.classroom.phone import add_phone_photo, phone_link, photos_of_phone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.thumbnails import stored_thumbnail
 from transfer_core.data.limits import limits
@@ -50,6 +46,10 @@ _photos = RateLimit(burst=300, seconds_each=0.1)
 _decoding = anyio.CapacityLimiter(2)
 # One photo after another is written to a dataset; two datasets seldom share a lock.
 _writing = [Lock() for _place in range(64)]
+# Photos of one person that may be on their way at a time, each in memory, and how long one may take.
+_MOST_ARRIVING = 16
+_SECONDS_FOR_A_PHOTO = 300.0
+_arriving: Counter[str] = Counter()
 
 
 def serve_page(request: Request) -> Response:
@@ -121,15 +121,24 @@ async def take_photo(request: Request) -> Response:
         if _photos.seconds_to_wait(link.dataset_id):
             return _answer({"problem": _("That was very quick. The rest follows in a moment.")}, 429)
         _photos.count(link.dataset_id)
-        content = await _body(request)
-        if content is None:
-            problem = _("A photo was larger than {limit} MB.").format(limit=_max_bytes() // 1024**2)
-            return _answer({"problem": problem}, 413)
-        work = partial(_add, link, photo_id, name, content)
-        return await anyio.to_thread.run_sync(work, limiter=_decoding)
+        if _arriving[link.person_id] >= _MOST_ARRIVING:
+            return _answer({"problem": _("Many photos are coming in. The rest follows in a moment.")}, 429)
+        _arriving[link.person_id] += 1
+        try:
+            with anyio.fail_after(_SECONDS_FOR_A_PHOTO):
+                content = await _body(request)
+            if content is None:
+                problem = _("A photo was larger than {limit} MB.").format(limit=_max_bytes() // 1024**2)
+                return _answer({"problem": problem}, 413)
+            work = partial(_add, token, photo_id, name, content)
+            return await anyio.to_thread.run_sync(work, limiter=_decoding)
+        finally:
+            _arriving[link.person_id] -= 1
     except ClientDisconnect:
         # The phone sends the photo again.
         return _answer({}, 400)
+    except TimeoutError:
+        return _answer({"problem": _("The connection is very slow. The phone tries again.")}, 503)
     except TransferStudioError as error:
         return _failure(error)
 
@@ -148,7 +157,9 @@ def _max_bytes() -> int:
     return min(_MOST_BYTES, limits().file_bytes)
 
 
-def _add(link: PhoneLink, photo_id: str, name: str, content: bytes) -> Response:
+def _add(token: str, photo_id: str, name: str, content: bytes) -> Response:
+    # While the photo was on its way, the class may have been closed, or the person or the photos deleted.
+    link = phone_link(service().workspace, token)
     with _writing[hash(link.dataset_id) % len(_writing)]:
         arrival = add_phone_photo(service().workspace, link, photo_id, name, content)
     return _answer({"problem": arrival.problem, "classes": _classes(arrival.dataset)})

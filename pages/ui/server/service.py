@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+
+from filelock import FileLock
 
 from pages.ui.server.sessions import give_back_memory, share_few_arenas
 from transfer_core.classroom.facts import is_class_mode
 from transfer_core.classroom.removal import forget_expired, remove_leftover_people
 from transfer_core.errors import TransferStudioError
+from transfer_core.language import _
+from transfer_core.locks import hold
 from transfer_core.work.service import Service
 from transfer_core.workspace import Workspace, default_workspace_root
 
@@ -41,6 +46,18 @@ def service() -> Service:
             )
             _services[root] = found
         return found
+
+
+@cache
+def hold_workspace_of_class() -> FileLock:
+    """Lock the workspace of a class until this process ends, or end it with a sentence.
+
+    A second server would train beside the first, and overwrite its queue and the teacher's link.
+    """
+    held = hold(service().workspace.root)
+    if held is None:
+        sys.exit(_("This class is open already. Close the other window first."))
+    return held
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
@@ -19,6 +18,7 @@ from transfer_core.classroom.visitor import sign, verify, visitor_of
 from transfer_core.errors import NotFoundError
 from transfer_core.export.bundle import bundle_path
 from transfer_core.export.web_page import read_web_page
+from transfer_core.file_cache import FileCache
 from transfer_core.language import _
 from transfer_core.workspace import ID_PATTERN, Workspace
 
@@ -61,7 +61,7 @@ def serve_web_page(request: Request) -> Response:
         folder = _run_dir(request.path_params["name"], request.cookies)
         path = bundle_path(folder, "web")
         with _packing:
-            packed = _packed(path, path.stat().st_mtime_ns if path.is_file() else 0)
+            packed = _pages.get(path, lambda: _packed(path))
     except NotFoundError:
         sentence = _(
             "There is no such page here. The model was deleted, or its page was not created yet. "
@@ -99,11 +99,13 @@ def _run_dir_of_visitor(server: Workspace, run_id: str, cookies: Mapping[str, st
     return next((folder for folder in folders if folder.is_dir()), folders[0])
 
 
-# Pupils try each other's pages; each takes some megabytes.
-@lru_cache(maxsize=4)
-def _packed(path: Path, _version: int) -> bytes:
+def _packed(path: Path) -> bytes:
     # Streamlit would compress each answer again, in the thread that serves all visitors.
     return gzip.compress(read_web_page(path), compresslevel=1)
+
+
+# Pupils try each other's pages; each takes some megabytes. What is deleted for good is dropped here as well.
+_pages: FileCache[bytes] = FileCache(max_bytes=100 * 1024**2)
 
 
 # A path, so that nothing below the prefix is left to Streamlit, which answers unknown addresses with its own page.

@@ -7,13 +7,14 @@ import zipfile
 
 import pytest
 
-from transfer_core.classroom.collect import collect_projects, collected_path, remove_collected
+from transfer_core.classroom.collect import collect_projects, collected_path
 from transfer_core.classroom.people import Person, join
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.errors import NotFoundError
 from transfer_core.projects.archive import ProjectStoppedError
 from transfer_core.projects.open import open_project
+from transfer_core.runs.erasing import remove_collected
 from transfer_core.workspace import Workspace, new_id
 
 
@@ -41,6 +42,18 @@ def test_each_pupil_has_a_folder_with_a_project_that_opens(workspace: Workspace,
         ]
         opened = open_project(Workspace(tmp_path / "home"), io.BytesIO(archive.read(archive.namelist()[0])))
     assert opened.new_ids == (opened.dataset_id,)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("Con", "Con_"), ("lpt1", "lpt1_"), ("Aux 2", "Aux 2"), ("..", "__")]
+)
+def test_names_that_windows_refuses_get_a_letter_more(
+    workspace: Workspace, image_folder, name: str, shown: str
+) -> None:
+    add_files(create_dataset(workspace.person(join(workspace, "Mia").id), name), folder_source(image_folder))
+    path = collected_path(workspace, collect_projects(workspace).id)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == [f"01 Mia/{shown}.project.zip"]
 
 
 @pytest.mark.usefixtures("pupils")

@@ -17,6 +17,8 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import create_dataset
 from transfer_core.errors import InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.files import remove
+from transfer_core.runs.deletion import delete_dataset
+from transfer_core.runs.trash import take_from_trash
 from transfer_core.workspace import Workspace, new_id
 
 PHOTO_ID = "1764370000000-abc"
@@ -35,6 +37,19 @@ def test_the_first_photo_creates_the_dataset_of_the_code(workspace: Workspace, c
     assert not arrival.problem
     stored = ImageDataset.load(workspace, dataset_id)
     assert stored.counts() == {"Cat": 1}
+
+
+def test_a_phone_leaves_the_place_of_deleted_photos_free_for_undo(
+    workspace: Workspace, color_photo: bytes
+) -> None:
+    token = phone_token(workspace, new_id())
+    link = phone_link(workspace, token)
+    stored = add_phone_photo(workspace, link, PHOTO_ID, "cat", color_photo).dataset
+    delete_dataset(workspace, stored.id)
+    with pytest.raises(NotFoundError, match="These photos were deleted"):
+        add_phone_photo(workspace, link, PHOTO_ID, "cat", color_photo)
+    take_from_trash(workspace, "dataset", stored.id)
+    assert ImageDataset.load(workspace, stored.id) == stored
 
 
 def test_a_photo_that_is_sent_again_counts_once(workspace: Workspace, color_photo: bytes) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import transfer_core.classroom.removal
 import transfer_core.work.service
 from transfer_core.classroom.collect import collect_projects
 from transfer_core.classroom.facts import CLASS_VARIABLE, TEACHER_LINK_FILE, Classroom
@@ -24,6 +25,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.runs.deletion import delete_everything, delete_for_good, delete_photos_for_good
 from transfer_core.work.service import Service
 from transfer_core.workspace import Workspace
 
@@ -95,6 +97,36 @@ def test_nothing_of_a_removed_pupil_is_on_the_disk(
     assert mine <= {path.stem for path in workspace.person(ben.id).root.rglob("*.jpg")}
     assert service.queue.tasks_of(mia.id) == []
     assert told == [(1, 1)]
+
+
+def test_projects_that_are_collected_during_a_removal_are_deleted(
+    service: Service, pupils: list[Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = transfer_core.classroom.removal.remove_person
+
+    def remove_after_collecting(server: Workspace, person_id: str) -> None:
+        collect_projects(server)
+        remove(server, person_id)
+
+    monkeypatch.setattr(transfer_core.classroom.removal, "remove_person", remove_after_collecting)
+    remove_people(service, [pupils[0].id])
+    assert not list(service.workspace.root.rglob("*.zip"))
+
+
+@pytest.mark.parametrize("what", ["photos", "dataset", "everything"])
+def test_what_a_pupil_deletes_for_good_is_in_no_collected_project(
+    service: Service, pupils: list[Person], what: str
+) -> None:
+    place = service.workspace.person(pupils[0].id)
+    dataset = ImageDataset.load(place, place.dataset_ids()[0])
+    collect_projects(service.workspace)
+    if what == "photos":
+        delete_photos_for_good(place, dataset.id, [dataset.images[0].id])
+    elif what == "dataset":
+        delete_for_good(place, "dataset", dataset.id)
+    else:
+        delete_everything(place)
+    assert not list(service.workspace.root.rglob("*.zip"))
 
 
 def test_photos_of_a_pupil_are_deleted_for_good(service: Service, pupils: list[Person]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import threading
 import webbrowser
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import numpy as np
@@ -22,10 +24,12 @@ IN_NETWORK = "http://192.168.7.5:8501"
 
 @pytest.fixture
 def here(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of a server that listens, for browsers of its own computer."""
+    """The address of a server that answers, for browsers of its own computer."""
     monkeypatch.setenv(WORKSPACE_VARIABLE, str(workspace.root))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def show_card(here: str, *arguments: str, charset: str = "utf-8") -> str:
@@ -105,6 +109,19 @@ def test_a_server_that_ended_is_one_sentence(here: str, monkeypatch: pytest.Monk
         port = closed.getsockname()[1]
     finished = CliRunner().invoke(classroom, ["card", IN_NETWORK, "--here", f"http://127.0.0.1:{port}"])
     assert str(finished.exception) == "The server did not start. Start it again."
+
+
+def test_a_server_that_listens_but_ends_before_it_answers_shows_no_card(
+    here: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents = iter([4, 4, 1])
+    monkeypatch.setattr(os, "getppid", lambda: next(parents))
+    monkeypatch.setattr("transfer_core.cli.classroom._SECONDS_FOR_AN_ANSWER", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        finished = CliRunner().invoke(classroom, ["card", IN_NETWORK, "--here", address])
+    assert str(finished.exception) == "The server did not start. Start it again."
+    assert not (workspace.root / TEACHER_LINK_FILE).exists()
 
 
 def test_a_certificate_is_two_lines(workspace: Workspace, here: str) -> None:

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from transfer_core.backbones.own.exchange import import_source
 from transfer_core.classroom.facts import Classroom
+from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.quota import PersonLimits, check_photos, check_runs, check_waiting
@@ -21,7 +23,11 @@ from transfer_core.files import remove
 from transfer_core.projects.open import open_project
 from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project
+from transfer_core.runs.own_models import make_source
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.unlabelled import add_unlabelled
+from transfer_core.training.train import MODEL_FILE
+from transfer_core.work.tasks import export_task, save_project_task
 from transfer_core.workspace import Workspace, new_id
 
 FULL = r"You may have 5 photos\. Delete some before you add more\."
@@ -107,6 +113,25 @@ def test_full_part_of_the_disk_refuses_photos_and_trainings(pupil) -> None:
     for check in (lambda: check_photos(pupil, 1), lambda: check_runs(pupil)):
         with pytest.raises((IngestError, TrainingError), match=r"Your part of the disk is full"):
             check()
+
+
+def test_full_part_of_the_disk_refuses_exports_projects_and_own_models(server, pupil, tmp_path) -> None:
+    dataset = add(pupil, 4)
+    run = TrainingRun.create(pupil, dataset, TrainingConfig(backbone="tiny_random"))
+    (run.folder / MODEL_FILE).touch()
+    (pupil.cache_dir / "features").write_bytes(bytes(1024**2 + 1))
+    tasks = (
+        export_task(pupil, run, "keras"),
+        save_project_task(pupil, plan_project(pupil, dataset.id), tmp_path / "a.zip"),
+    )
+    for task in tasks:
+        while not task.run_part():
+            pass
+        assert task.problem.startswith("Your part of the disk is full")
+    with pytest.raises(IngestError, match=r"Your part of the disk is full"):
+        import_source(pupil, io.BytesIO())
+    with pytest.raises(IngestError, match=r"Your part of the disk is full"):
+        make_source(pupil, run.id)
 
 
 def test_size_of_what_comes_in_counts_before_it_is_stored(pupil) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import NotFoundError
+from transfer_core.files import remove
 from transfer_core.runs.api_key import API_KEY, key_of, make_key, withdraw_key, workspace_of_key
 from transfer_core.runs.run_folder import PORTABLE_FILES
 from transfer_core.runs.training_run import TrainingRun
@@ -57,6 +58,18 @@ def test_key_leads_to_the_pupil_it_was_made_by(workspace: Workspace, run: Traini
         f".{key}",
     ):
         assert workspace_of_key(workspace, run.id, forged) is None
+
+
+def test_key_of_a_person_who_was_removed_brings_no_folder_back(
+    workspace: Workspace, run: TrainingRun
+) -> None:
+    pupil = workspace.person(new_id())
+    (pupil.runs_dir / run.id).mkdir()
+    (pupil.runs_dir / run.id / "config.json").write_bytes((run.folder / "config.json").read_bytes())
+    key = make_key(pupil, run.id)
+    remove(pupil.root)
+    assert workspace_of_key(workspace, run.id, key) is None
+    assert not pupil.root.exists()
 
 
 @pytest.mark.parametrize("run_id", ["../x", "", "20200101-000000-0123456789abcdef", "a/b", "\0"])

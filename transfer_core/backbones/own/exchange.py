@@ -27,6 +27,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.backbones.weights_file import read_weights, set_weights
 from transfer_core.config import bounds_of
+from transfer_core.data.quota import check_space
 from transfer_core.data.sources.zip_archive import size_of_list
 from transfer_core.errors import NotFoundError, WeightsError, WorkspaceError
 from transfer_core.files import move, parse_json, replacing, write_json
@@ -85,6 +86,7 @@ def import_source(workspace: Workspace, content: BinaryIO) -> str:
         Id of the new source model.
 
     Raises:
+        IngestError: If the person's part of the disk is full.
         WeightsError: If it is another kind of file, damaged, or does not match the architecture that it names.
         WorkspaceError: If writing fails.
     """
@@ -121,6 +123,7 @@ def import_weights(workspace: Workspace, backbone_name: str, content: BinaryIO, 
         Id of the new source model.
 
     Raises:
+        IngestError: If the person's part of the disk is full.
         NotFoundError: If there is no such published backbone.
         WeightsError: If the file is damaged or of another network.
         WorkspaceError: If writing fails.
@@ -145,6 +148,7 @@ def import_weights(workspace: Workspace, backbone_name: str, content: BinaryIO, 
 def _new_source(workspace: Workspace) -> Iterator[tuple[str, Path]]:
     """Yield an id and a scratch folder, and move the folder into the workspace if the block raises nothing."""
     source_id = new_id()
+    check_space(workspace)
     try:
         with workspace.scratch_folder() as folder:
             yield source_id, folder
