@@ -32,10 +32,12 @@ class Started:
     Args:
         pupil: Who.
         run: The run.
+        queued_at: When it was in the queue, in seconds since 1970.
     """
 
     pupil: Pupil
     run: TrainingRun
+    queued_at: float
 
     @property
     def began_at(self) -> float | None:
@@ -91,8 +93,13 @@ async def start_all(
         ", ".join(map(str, places)),
         "the others first from the second on",
     )
-    if len(others) > 1 and places[1:2] and places[1] <= min(len(others), _NUM_RUNS_OF_THE_GREEDY):
-        report.lost(f"One person's second training had turn {places[1]}, before the first of others.")
+    for one in [one for one in ordered if one.pupil is greedy][1:]:
+        began = one.began_at or 0.0
+        if any(
+            other.pupil is not greedy and other.queued_at < began < (other.began_at or 0.0)
+            for other in started
+        ):
+            report.lost("One person's next training had its turn before the first of somebody who waited.")
 
 
 async def seconds_of_one(pupil: Pupil, report: Report) -> float:
@@ -121,7 +128,7 @@ async def _start(pupil: Pupil, delay: float, report: Report) -> list[Started]:
     new = [run_id for run_id in pupil.workspace.run_ids() if run_id not in before]
     if not new:
         report.lost(f"{pupil.name} pressed Start training, and nothing was started.")
-    return [Started(pupil, TrainingRun.load(pupil.workspace, run_id)) for run_id in new]
+    return [Started(pupil, TrainingRun.load(pupil.workspace, run_id), time.time()) for run_id in new]
 
 
 class LongTraining:
