@@ -41,6 +41,7 @@ LONGEST_FILES = (
     "e2e/test_images.py",
     "core/backbones/published/test_real_weights.py",
     "e2e/test_new_photos.py",
+    "e2e/test_class.py",
     "core/evaluation/test_audition.py",
     "e2e/test_training.py",
     "core/inference/test_explanation.py",

@@ -153,7 +153,9 @@ def test_the_camera_is_let_go_of(server: Server, person: Person) -> None:
     server.process.send_signal(signal.SIGSTOP)
     try:
         page.get_by_text("A sample", exact=True).click()
-        page.wait_for_function("tracks.length === 2 && tracks.every((track) => track.readyState === 'ended')")
+        page.wait_for_function(
+            "() => tracks.length === 2 && tracks.every((track) => track.readyState === 'ended')"
+        )
     finally:
         server.process.send_signal(signal.SIGCONT)
     expect(page.get_by_role("button", name="Switch the camera on")).to_have_count(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zipfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from pages.ui.server.class_routes import (
     attendance,
     photo_address,
 )
+from pages.ui.server.service import lifespan, service
 from tests.asgi import ask
 from transfer_core.classroom.collect import collect_projects
 from transfer_core.classroom.facts import CLASS_VARIABLE, Classroom
@@ -101,6 +103,21 @@ def test_only_the_teacher_gets_the_collected_projects(
     assert ask(APP, f"{COLLECTED_PREFIX}/..%2Fclass", teacher).status == 404
     monkeypatch.delenv(CLASS_VARIABLE)
     assert ask(APP, address).status == 403
+
+
+def test_a_class_whose_days_are_over_is_forgotten_before_anyone_is_let_in(
+    page_workspace: Workspace, mia: Person
+) -> None:
+    before = Classroom(page_workspace).change(days_kept=1, created_at=1.0)
+
+    async def start() -> None:
+        async with lifespan(None):
+            assert Classroom(page_workspace).facts().secret != before.secret
+
+    asyncio.run(start())
+    (task,) = service().queue.tasks("removing")
+    assert task.wait(60)
+    assert not page_workspace.person(mia.id).root.exists()
 
 
 def test_a_pupil_is_here_while_a_page_of_theirs_is_open(mia: Person, teacher: str, pupil: str) -> None:

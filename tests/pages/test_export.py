@@ -21,6 +21,7 @@ from transfer_core.export.formats import ExportFormat, list_formats
 from transfer_core.export.parity import Parity
 from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB, REGISTRY_VARIABLE
 from transfer_core.files import write_json
+from transfer_core.runs.api_key import key_of, workspace_of_key
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.task import TaskProgress
 from transfer_core.workspace import Workspace
@@ -60,6 +61,7 @@ def test_each_format_says_what_it_is_for(open_page: OpenPage, run: TrainingRun) 
         "In Python",
         "On servers",
         "Others",
+        "An address for other programs",
     ]
     assert [found.label for found in page.button if found.proto.type == "primary"] == ["Create the web page"]
     assert not downloads(page)
@@ -216,3 +218,22 @@ def test_a_qr_code_is_shown_only_where_a_phone_reaches_the_page(
     (link,) = page.get("link_button")
     assert link.proto.url == url.replace("/Export", f"/try/{run.id}")
     assert downloads(page)[0].startswith("Download the page (")
+
+
+def test_other_programs_are_let_in_with_a_key_that_is_shown_once(
+    open_page: OpenPage, page_workspace: Workspace, run: TrainingRun
+) -> None:
+    page = open_page(PAGE, run=run.id)
+    assert key_of(page_workspace, run.id) is None
+    page.toggle[0].set_value(True).run()
+    address, key, example = (found.value for found in page.code[:3])
+    assert address.endswith(f"/api/models/{run.id}/predict")
+    assert workspace_of_key(page_workspace, run.id, key) == page_workspace
+    assert example == f'curl -H "Authorization: Bearer {key}" --data-binary @photo.jpg {address}'
+    again = open_page(PAGE, run=run.id)
+    assert key not in [found.value for found in again.code]
+    again.button(key="new-key").click().run()
+    assert workspace_of_key(page_workspace, run.id, key) is None
+    again.toggle[0].set_value(False).run()
+    assert key_of(page_workspace, run.id) is None
+    assert not again.code

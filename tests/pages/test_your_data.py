@@ -93,6 +93,9 @@ def test_pupil_sees_and_deletes_only_what_is_theirs(
     theirs = add_files(create_dataset(own, "Fox's photos"), folder_source(image_folder))
     cookie = cookie_of_person(Classroom(page_workspace).facts(), person.id)
     monkeypatch.setattr(ContextProxy, "cookies", property(lambda _self: {COOKIE: cookie}))
+    collected = page_workspace.cache_dir / "collected" / "all.zip"
+    collected.parent.mkdir()
+    collected.write_bytes(b"copies of everybody's photos")
     page = open_page(PAGE)
     keys = [found.key for found in page.button]
     assert f"delete-dataset-{theirs.id}" in keys
@@ -100,7 +103,10 @@ def test_pupil_sees_and_deletes_only_what_is_theirs(
     assert not page.code
     page.button(key="delete-everything").click().run()
     page.button(key="yes").click().run()
+    page.run()
+    assert "Nothing is stored yet." in texts(page)
     assert own.dataset_ids() == []
+    assert not collected.exists()
     assert page_workspace.dataset_ids() == [dataset.id]
     assert page_workspace.person_ids() == [person.id]
 

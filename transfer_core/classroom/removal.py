@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from transfer_core.classroom.collect import remove_collected
 from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.people import remove_person
 from transfer_core.errors import TrainingError
-from transfer_core.file_cache import forget_files
 from transfer_core.language import _
 from transfer_core.runs.deletion import delete_photos_for_good
 from transfer_core.types import OnProgress
@@ -19,6 +19,7 @@ from transfer_core.workspace import ID_PATTERN, PEOPLE_DIR, Workspace
 
 # A training stops within a batch; a large one on a slow computer takes seconds for it.
 _SECONDS_TO_STOP = 60.0
+_SECONDS_TO_JOIN = 60.0
 _SECONDS_A_DAY = 24 * 60 * 60
 
 
@@ -46,8 +47,7 @@ def remove_people(
         workspace = server.person(person_id)
         _stop_work(service, workspace)
         remove_person(server, person_id)
-        service.forget_models(workspace)
-        forget_files(workspace.root)
+        service.forget_data(workspace)
         on_progress(number + 1, len(person_ids))
 
 
@@ -100,11 +100,7 @@ def forget_class(service: Service) -> Task[int]:
         WorkspaceError: If the file of the class is damaged or cannot be written.
     """
     Classroom(service.workspace).begin_again()
-    folder = service.workspace.root / PEOPLE_DIR
-    # Also those whose own file is damaged or was deleted before the rest.
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    ids = [name for name in names if ID_PATTERN.fullmatch(name)]
-    return remove_task(service, ids)
+    return remove_task(service, [folder.name for folder in _folders(service)])
 
 
 def forget_expired(service: Service, now: float | None = None) -> Task[int] | None:
@@ -125,6 +121,33 @@ def forget_expired(service: Service, now: float | None = None) -> Task[int] | No
     if not facts.days_kept or (time.time() if now is None else now) < ends_at:
         return None
     return service.queue.start(forget_class(service))
+
+
+def remove_leftover_people(service: Service) -> Task[int] | None:
+    """Delete what an upload has written to the folder of a pupil who was removed meanwhile.
+
+    Args:
+        service: Of the server.
+
+    Returns:
+        The task that deletes it; None if there is nothing.
+    """
+    known = set(service.workspace.person_ids())
+    # The folder of a pupil who joins at this moment has no file yet.
+    before = time.time() - _SECONDS_TO_JOIN
+    ids = [
+        folder.name
+        for folder in _folders(service)
+        if folder.name not in known and folder.stat().st_mtime < before
+    ]
+    return service.queue.start(remove_task(service, ids)) if ids else None
+
+
+def _folders(service: Service) -> list[Path]:
+    """Return the folders of all pupils, also those without a file about them."""
+    folder = service.workspace.root / PEOPLE_DIR
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in found if ID_PATTERN.fullmatch(path.name))
 
 
 def _stop_work(service: Service, workspace: Workspace) -> None:

@@ -16,8 +16,10 @@ from pages.ui.app.session import Session
 from pages.ui.app.task_progress import show_task
 from pages.ui.app.words import plain
 from pages.ui.server.service import service
+from transfer_core.classroom.collect import remove_collected
 from transfer_core.language import _
 from transfer_core.runs.trash import take_dataset_from_trash
+from transfer_core.workspace import Workspace
 
 
 def show_delete_button(
@@ -66,7 +68,7 @@ def _show_question(
     st.markdown(_("**This cannot be undone.**"))
     with st.container(horizontal=True):
         if st.button(_("Delete for good"), icon=":material/delete_forever:", type="primary", key="yes"):
-            service().delete(workspace(), delete)
+            service().delete(workspace(), partial(_delete_with_copies, workspace(), delete))
             session.question = None
             # Undo would find nothing any more.
             session.deleted_dataset_id = session.deleted_run_id = session.deleted_source_id = None
@@ -81,7 +83,7 @@ def _show_question(
 
 def show_deletion(session: Session) -> bool:
     """Draw the progress of a deletion, or how it ended. Returns whether one is under way."""
-    task = work_queue().find("deletion", workspace().root)
+    task = work_queue().find("deletion", workspace().root, workspace().owner)
     if task is None:
         return False
     if not task.is_over:
@@ -110,6 +112,12 @@ def _undo(session: Session, dataset_id: str) -> None:
     take_dataset_from_trash(workspace(), dataset_id)
     session.choose_dataset(dataset_id)
     st.rerun()
+
+
+def _delete_with_copies(of: Workspace, delete: Callable[[], object]) -> None:
+    delete()
+    # The file with the projects of all pupils holds copies.
+    remove_collected(of.server)
 
 
 def _forget_uploads() -> None:

@@ -49,14 +49,12 @@ def example(name: str, address: str, key: str, class_names: tuple[str, ...] = ()
     """Return the text of an example.
 
     Args:
-        name: `"curl"`, or of a file in `examples/`.
+        name: Of a file in `examples/`.
         address: Of the model.
         key: Of the model.
         class_names: Of the model, for the menu of a block.
     """
-    if name == "curl":
-        return f'curl -H "Authorization: Bearer {key}" --data-binary @photo.jpg {address}'
-    text = (_EXAMPLES / name).read_text("utf-8")
+    text = (_EXAMPLES / name).read_text("utf-8").rstrip()
     return text.replace("ADDRESS", address).replace("KEY", key).replace("CLASSES", json.dumps(class_names))
 
 
@@ -92,12 +90,12 @@ def _show_key(session: Session, run: TrainingRun) -> None:
 def _show_examples(session: Session, run: TrainingRun) -> None:
     with st.expander(_("Examples"), expanded=session.new_key is not None):
         titles = {
-            "curl": "curl",
+            "curl.txt": "curl",
             "python.txt": "Python",
             "javascript.js": "JavaScript",
             "turbowarp.js": "Scratch",
         }
-        name = choose_part(titles, "curl", f"api-example-{run.id}", label=_("Program"))
+        name = choose_part(titles, "curl.txt", f"api-example-{run.id}", label=_("Program"))
         key = session.new_key[1] if session.new_key else "YOUR_KEY"
         text = example(name, _address(run), key, run.class_names)
         if name == "turbowarp.js":

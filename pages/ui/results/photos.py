@@ -36,7 +36,8 @@ def show_photos(
             shown.append((outcome, image))
     if dataset is None or not shown:
         for outcome in outcomes:
-            st.markdown(f"- {plain(outcome.name)}: {plain(prediction_words(outcome))}")
+            name = outcome.name or _("Deleted photo")
+            st.markdown(f"- {plain(name)}: {plain(prediction_words(outcome))}")
         return
     tiles_area = st.container()
     # Below the photos, which come first.

@@ -7,7 +7,6 @@ Nothing is kept on disk: after a restart Streamlit has forgotten these sessions 
 
 from __future__ import annotations
 
-import posixpath
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,15 +60,15 @@ class Ownership:
             _shorten(self._owner_of_session, _MAX_SESSIONS)
         files = self._files_of.setdefault(owner, OrderedDict())
         for name in filter(None, _files_in(message)):
-            files[_stem(name)] = None
-            files.move_to_end(_stem(name))
+            files[name] = None
+            files.move_to_end(name)
         _shorten(files, _MAX_FILES_EACH)
 
     def _owns_file(self, owner: str, name: str) -> bool:
         files = self._files_of.get(owner, OrderedDict())
-        is_own = _stem(name) in files
+        is_own = name in files
         if is_own:
-            files.move_to_end(_stem(name))
+            files.move_to_end(name)
         return is_own
 
 
@@ -99,11 +98,6 @@ def _files_in(message: ForwardMsg) -> Iterator[str]:
         yield from (element.download_button.url, element.download_button.deferred_file_id)
     elif kind in ("audio", "video"):
         yield getattr(element, kind).url
-
-
-def _stem(name: str) -> str:
-    """Return the name of a file without folder and ending, neither of which Streamlit looks at."""
-    return posixpath.splitext(name.removeprefix(_MEDIA))[0]
 
 
 def _shorten(remembered: OrderedDict[str, Any], most: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pages.ui.server.sessions import give_back_memory
 from transfer_core.classroom.facts import is_class_mode
-from transfer_core.classroom.removal import forget_expired
+from transfer_core.classroom.removal import forget_expired, remove_leftover_people
 from transfer_core.errors import TransferStudioError
 from transfer_core.work.service import Service
 from transfer_core.workspace import Workspace, default_workspace_root
@@ -49,7 +49,9 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     shared = service()
     tasks = [asyncio.create_task(give_back_memory(shared))]
     if is_class_mode():
-        tasks.append(asyncio.create_task(_forget_expired_class(shared)))
+        # Before anyone is let in, and before the start prints the code.
+        await _forget(shared)
+        tasks.append(asyncio.create_task(_forget_each_day(shared)))
     restoring = partial(shared.restore, _SECONDS_FOR_THE_FIRST_PAINT)
     threading.Thread(target=restoring, name="restore", daemon=True).start()
     threading.Thread(target=shared.tidy_up_regularly, name="tidy up", daemon=True).start()
@@ -59,11 +61,16 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     shared.close()
 
 
-async def _forget_expired_class(shared: Service) -> None:
-    """Forget a class that is older than its teacher wanted, now or on one of the next days."""
+async def _forget_each_day(shared: Service) -> None:
     while True:
-        try:
-            await asyncio.to_thread(forget_expired, shared)
-        except TransferStudioError:
-            _logger.exception("The class could not be forgotten")
         await asyncio.sleep(_SECONDS_A_DAY)
+        await _forget(shared)
+
+
+async def _forget(shared: Service) -> None:
+    """Forget a class that is older than its teacher wanted, and what was left of pupils who were removed."""
+    try:
+        await asyncio.to_thread(forget_expired, shared)
+        await asyncio.to_thread(remove_leftover_people, shared)
+    except TransferStudioError:
+        _logger.exception("The class could not be forgotten")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 
@@ -11,7 +12,13 @@ import transfer_core.work.service
 from transfer_core.classroom.collect import collect_projects
 from transfer_core.classroom.facts import CLASS_VARIABLE, TEACHER_LINK_FILE, Classroom
 from transfer_core.classroom.people import Person, join, people
-from transfer_core.classroom.removal import forget_class, forget_expired, remove_people, remove_photos_task
+from transfer_core.classroom.removal import (
+    forget_class,
+    forget_expired,
+    remove_leftover_people,
+    remove_people,
+    remove_photos_task,
+)
 from transfer_core.classroom.visitor import COOKIE, cookie_of_person, cookie_of_teacher, visitor_of
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -140,6 +147,18 @@ def test_a_class_is_forgotten_after_its_days(service: Service, pupils: list[Pers
     task = forget_expired(service, begun + 2 * 86_400)
     assert task and task.wait(60)
     assert people(service.workspace) == []
+
+
+def test_what_was_written_after_a_removal_is_deleted_later(service: Service, pupils: list[Person]) -> None:
+    assert remove_leftover_people(service) is None
+    place = service.workspace.person(pupils[0].id)
+    (place.root / "person.json").unlink()
+    assert remove_leftover_people(service) is None
+    os.utime(place.root, (1, 1))
+    task = remove_leftover_people(service)
+    assert task and task.wait(60)
+    assert not place.root.exists()
+    assert service.workspace.person(pupils[1].id).root.exists()
 
 
 def test_a_new_code_leaves_everyone_in_the_class(service: Service, pupils: list[Person]) -> None:

@@ -109,3 +109,13 @@ def test_a_digit_is_dark_on_white() -> None:
     assert image.size == (96, 96)
     assert image.getpixel((0, 0)) == (255, 255, 255)
     assert min(image.convert("L").tobytes()) < 60
+
+
+def test_no_sample_or_lesson_is_about_faces_or_feelings() -> None:
+    """In the EU, recognising emotions in schools is forbidden. Smileys are one class of drawings among others."""
+    words = re.compile(r"\b(faces?|feelings?|emotions?|moods?|happy|sad|angry)\b", re.IGNORECASE)
+    for sample in list_samples():
+        classes = [str(file.class_name) for file in sample.preview()]
+        assert not words.search(" ".join([sample.title, sample.description, *classes]))
+    for path in (ROOT / "pages" / "ui" / "learn").glob("*.py"):
+        assert not words.search(path.read_text("utf-8")), path.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,9 +22,12 @@ from transfer_core.errors import NotFoundError, TrainingError
 from transfer_core.events import RunEnded, RunStarted, TrainingEvent
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.sweep_plan import SweepPlan
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.runs.trash import move_to_trash
 from transfer_core.training.stages import estimated_seconds, remember_run
 from transfer_core.work.service import Service
 from transfer_core.work.sweep_queue import start_sweep
+from transfer_core.work.task import Task
 from transfer_core.work.trainings import TrainingTask
 from transfer_core.workspace import Workspace, new_id
 
@@ -386,6 +390,39 @@ def test_run_that_waits_is_the_one_that_begins_first(server, trainer, submit) ->
     assert (trainings.running, trainings.waiting.id) == (None, own[0])
     service.queue.move_first(task_of(service, own[1]))
     assert trainings.waiting.id == own[1]
+
+
+def test_deletion_frees_the_results_of_its_person_alone(workspace: Workspace) -> None:
+    service = Service(workspace)
+    pupil = workspace.person(new_id())
+    for owner in ("", pupil.owner):
+        service.queue.start(Task("answers", f"of {owner}", lambda _task: 1, is_light=True, owner=owner)).wait(
+            PATIENCE
+        )
+    deleted: list[str] = []
+    task = service.delete(pupil, lambda: deleted.append("photos"))
+    assert task.wait(PATIENCE)
+    assert (deleted, task.result) == (["photos"], True)
+    assert service.queue.find("answers", f"of {pupil.owner}", pupil.owner) is None
+    assert service.queue.find("answers", "of ") is not None
+
+
+def test_everybodys_old_trash_is_deleted_while_the_server_runs(workspace: Workspace, color_dataset) -> None:
+    service = Service(workspace)
+    pupil = workspace.person(new_id())
+    pupil.root.mkdir(parents=True)
+    (pupil.root / "person.json").write_text("{}")
+    thrown = []
+    for place in (workspace, pupil):
+        run = TrainingRun.create(place, color_dataset, CONFIG)
+        move_to_trash(place, run.id)
+        thrown.append(place.trash_dir / run.id)
+    service.tidy_up()
+    assert all(folder.is_dir() for folder in thrown)
+    for folder in thrown:
+        os.utime(folder, (0, 0))
+    service.tidy_up()
+    assert not any(folder.exists() for folder in thrown)
 
 
 @pytest.fixture
