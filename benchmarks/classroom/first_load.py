@@ -35,13 +35,17 @@ async def load_first(chromium: Browser, pupils: Sequence[Pupil], report: Report)
     paths = await _paths_of_a_page(chromium, pupils[0])
     began_at = time.perf_counter()
     loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(_CONNECTIONS * len(pupils)) as connections:
+    connections = ThreadPoolExecutor(_CONNECTIONS * len(pupils))
+    try:
         work = [
             loop.run_in_executor(connections, _fetch, pupil, paths[place::_CONNECTIONS])
             for pupil in pupils
             for place in range(_CONNECTIONS)
         ]
         answers = await asyncio.gather(*work, return_exceptions=True)
+    finally:
+        # A connection that hangs must not keep the others waiting beyond the time of the benchmark.
+        connections.shutdown(wait=False, cancel_futures=True)
     seconds = time.perf_counter() - began_at
     failed = [answer for answer in answers if isinstance(answer, BaseException)]
     if failed:
