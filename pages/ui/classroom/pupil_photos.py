@@ -63,7 +63,9 @@ def show_pupil_photos(session: Session) -> None:
         }
         for image in shown
     ]
-    action = choose_tiles(tiles, [], f"pupil-gallery-{dataset.id}", words={"exclude": _("Delete for good")})
+    action = choose_tiles(
+        tiles, [], f"pupil-gallery-{dataset.id}", can_move=False, words={"exclude": _("Delete for good")}
+    )
     known = {image.id for image in shown}
     image_ids = [image_id for image_id in (action or {}).get("ids", ()) if image_id in known]
     if image_ids:

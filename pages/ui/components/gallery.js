@@ -15,7 +15,7 @@ function createGallery(root) {
     const tiles = find(".tiles");
     const select = find("select");
     const newClass = find(".new-class");
-    const state = { data: { words: {}, tiles: [], class_names: [] }, send: () => {}, shown: "", last: null };
+    const state = { data: { words: {}, tiles: [] }, send: () => {}, shown: "", last: null };
 
     const boxes = () => Array.from(tiles.querySelectorAll("input"));
     const chosen = () => boxes().filter((box) => box.checked).map((box) => box.value);
@@ -27,7 +27,7 @@ function createGallery(root) {
         find(".acts").hidden = ids.length === 0;
         find(".none").disabled = ids.length === 0;
         find(".chosen").textContent = words.chosen?.replace("{count}", ids.length) ?? "";
-        newClass.hidden = !isNew || state.data.class_names.length === 0;
+        newClass.hidden = !isNew || !state.data.can_move;
         find(".move").disabled = isNew && !newClass.value.trim();
     };
 
@@ -131,7 +131,7 @@ function createGallery(root) {
                 new Option(words.new_class, NEW_CLASS),
             );
             if (kept && Array.from(select.options).some((option) => option.value === kept)) select.value = kept;
-            for (const name of [".relabel", ".move"]) find(name).hidden = data.are_out || data.class_names.length === 0;
+            for (const name of [".relabel", ".move"]) find(name).hidden = data.are_out || !data.can_move;
             find(".exclude").hidden = data.are_out;
             find(".restore").hidden = !data.are_out;
             find(".confirm").hidden = !data.can_confirm;

@@ -73,6 +73,7 @@ def choose_tiles(
     key: str,
     *,
     are_out: bool = False,
+    can_move: bool = True,
     can_confirm: bool = False,
     words: Mapping[str, str] | None = None,
 ) -> dict[str, Any] | None:
@@ -80,9 +81,10 @@ def choose_tiles(
 
     Args:
         tiles: Of each image `id`, `source`, `label`, `note` and `alt`.
-        class_names: The classes to choose from; empty where labels cannot be changed.
+        class_names: The classes to choose from.
         key: Unique for each gallery of a page.
         are_out: Whether the images are excluded and can be included.
+        can_move: Whether their labels can be changed.
         can_confirm: Whether their labels can be confirmed.
         words: In place of the usual ones, by name.
 
@@ -96,6 +98,7 @@ def choose_tiles(
             "class_names": list(class_names),
             "max_name_length": MAX_NAME_LENGTH,
             "are_out": are_out,
+            "can_move": can_move,
             "can_confirm": can_confirm,
             "words": {**_words(), **(words or {})},
         },
