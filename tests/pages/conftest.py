@@ -22,6 +22,7 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, RunEnded, RunStarted, TrainingEvent
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.look_ahead import LOOK_AHEAD_VARIABLE
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.task import Task
@@ -74,6 +75,8 @@ class StagedRuns:
 def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     """The workspace of the pages; what the server keeps for all visitors starts again. Pages do not look ahead."""
     monkeypatch.setenv(LOOK_AHEAD_VARIABLE, "off")
+    # Nobody would end the worker process of a class.
+    monkeypatch.setenv(EXECUTOR_VARIABLE, "thread")
     monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path / "workspace"))
     st.cache_resource.clear()
     yield Workspace(tmp_path / "workspace")

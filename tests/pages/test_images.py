@@ -182,17 +182,17 @@ def test_a_sample_is_one_click(open_page: OpenPage, page_workspace: Workspace) -
     assert not page.exception and not page.error
     (dataset_id,) = page_workspace.dataset_ids()
     assert ImageDataset.load(page_workspace, dataset_id).sample == "pictures"
-    assert "200 photos in 5 classes" in texts(page)
+    assert "160 photos in 4 classes" in texts(page)
 
 
 def test_the_gallery_has_pages_of_48_and_a_filter(open_page: OpenPage, page_workspace: Workspace) -> None:
     page = open_page("2_Images")
     page.button_group[0].set_value("A sample").run()
     page.button(key="sample-pictures").click().run()
-    assert "Photos 1 to 48 of 200." in texts(page)
-    page.session_state[page.get("pagination")[0].key] = 5
+    assert "Photos 1 to 48 of 160." in texts(page)
+    page.session_state[page.get("pagination")[0].key] = 4
     page.run()
-    assert "Photos 193 to 200 of 200." in texts(page)
+    assert "Photos 145 to 160 of 160." in texts(page)
     next(box for box in page.selectbox if box.label == "Class").set_value("food").run()
     assert "40 photos." in texts(page)
 
