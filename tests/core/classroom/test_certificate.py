@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from transfer_core.classroom import certificate
 from transfer_core.classroom.certificate import (
@@ -26,8 +27,8 @@ HOSTS = ("127.0.0.1", "localhost", "192.168.7.5", "laptop.local")
 NOW = datetime(2026, 11, 28, tzinfo=timezone.utc)
 
 
-def shake_hands(server: CertificatePaths, host: str, trusted: Path) -> None:
-    """Let a browser that trusts this authority connect to the server.
+def shake_hands(server: CertificatePaths, host: str, trusted: Path) -> bytes:
+    """Let a browser that trusts this authority connect to the server. Returns the certificate that it was shown.
 
     Raises:
         ssl.SSLCertVerificationError: If the browser is not convinced.
@@ -46,6 +47,7 @@ def shake_hands(server: CertificatePaths, host: str, trusted: Path) -> None:
                 open_ends.remove(end)
             except ssl.SSLWantReadError:
                 continue
+    return browser.getpeercert(binary_form=True) or b""
 
 
 def leaf(paths: CertificatePaths) -> x509.Certificate:
@@ -59,7 +61,8 @@ def contents(paths: CertificatePaths) -> list[bytes]:
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_browser_that_accepts_the_authority_is_convinced(workspace: Workspace, host: str) -> None:
     paths = certificate_for(workspace, HOSTS)
-    shake_hands(paths, host, paths.authority)
+    shown = shake_hands(paths, host, paths.authority)
+    assert shown == leaf(paths).public_bytes(serialization.Encoding.DER)
 
 
 def test_no_other_address_is_served_with_it(workspace: Workspace) -> None:
@@ -123,7 +126,8 @@ def test_a_stop_between_key_and_certificate_is_repaired(workspace: Workspace) ->
     paths.key.write_bytes(other.key.read_bytes())
     paths.authority_key.unlink()
     certificate_for(workspace, HOSTS)
-    shake_hands(paths, "localhost", paths.authority)
+    shown = shake_hands(paths, "localhost", paths.authority)
+    assert shown == leaf(paths).public_bytes(serialization.Encoding.DER)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")

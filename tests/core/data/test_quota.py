@@ -16,7 +16,7 @@ from transfer_core.classroom.facts import Classroom
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
-from transfer_core.data.quota import PersonLimits, check_photos, check_runs, check_waiting
+from transfer_core.data.quota import PersonLimits, check_photos, check_runs, check_waiting, limits_of
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, TrainingError
 from transfer_core.files import remove
@@ -89,8 +89,8 @@ def test_deleted_photos_make_room_at_once(pupil) -> None:
 def test_other_people_and_the_teacher_have_their_own_room(server, pupil) -> None:
     add(pupil, 5)
     other = server.person(new_id())
-    add(other, 5)
-    add(server, 12)
+    assert len(add(other, 5).images) == 5
+    assert len(add(server, 12).images) == 12
 
 
 def test_without_a_class_nothing_is_limited(tmp_path) -> None:
@@ -176,6 +176,7 @@ def test_damaged_limits_are_the_usual_ones(server, pupil) -> None:
     facts = json.loads((server.root / "class.json").read_text())
     (server.root / "class.json").write_text(json.dumps({**facts, "limits": {"photos": -1}}))
     check_photos(pupil, PersonLimits().photos)
+    assert limits_of(pupil) == PersonLimits()
 
 
 @pytest.fixture
