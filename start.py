@@ -135,7 +135,7 @@ def choose_port(wanted: "int | None", listens_at: str = HOST) -> int:
     """Return the wanted port, or the first free one when none is wanted."""
 
     def is_port_free(port: int) -> bool:
-        # Some systems let a server listen everywhere beside one that only listens at this computer's own address.
+        # Some systems let one server listen everywhere and another at this computer's own address.
         return is_free(HOST, port) and is_free(listens_at, port)
 
     if not wanted:

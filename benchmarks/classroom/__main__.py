@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 _SCENARIOS = ("first-load", "uploads", "starts", "answers", "returns")
-_NUM_TRAININGS = 3  # one that runs, two that wait
+_NUM_TRAININGS = 3  # the first runs, two wait
 _SESSION_SECONDS = 40
 _EPOCHS_BEFORE = 3
 _MOST_SECONDS_TO_BEGIN = 90

@@ -163,7 +163,7 @@ def clear_cache(workspace: Workspace) -> None:
 
 
 def _remove_whole(workspace: Workspace, folder: Path) -> None:
-    """Delete a folder; one that is left half by an interruption is deleted at the next start."""
+    """Delete a folder. After an interruption the rest is deleted at the next start."""
     if not folder.is_dir() or folder.is_symlink() or folder == workspace.trash_dir:
         remove(folder)
         return

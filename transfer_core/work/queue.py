@@ -97,7 +97,7 @@ class WorkQueue:
             task: A new task. It takes the place of one with the same owner, kind and key that is over.
 
         Returns:
-            The task that does the work: this one, or the one that was there.
+            The task that does the work: this one, or an earlier one that is not over.
         """
         place = _place_of(task)
         with self._lock:

@@ -185,7 +185,7 @@ class Session:
 
     @property
     def new_dataset_id(self) -> str | None:
-        """Id that a new dataset gets, so that it is the one that the person's phone adds to; None for any."""
+        """Id for a new dataset to which the person's phone adds its photos; None for any."""
         return self.phone.dataset_id if self.phone and self.dataset_id is None else None
 
     @property

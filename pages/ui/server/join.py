@@ -182,7 +182,7 @@ def _with_cookie(response: Response, request: Request, value: str) -> Response:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """Return the fields of a form, or none of one that is longer than any that these pages have."""
+    """Return the fields of a form; none if it is longer than every form of these pages."""
     body = b""
     async for chunk in request.stream():
         body += chunk

@@ -1,6 +1,6 @@
 "use strict";
 // Takes photos into the classes of a dataset and sends them one after another. A photo is kept in the phone until the
-// server has acknowledged it; by its id the server recognizes one that is sent again.
+// server has acknowledged it; by its id the server recognizes a repeated photo.
 // Write names only as text, never as HTML.
 
 const MOST_THUMBNAILS = 6;

@@ -110,7 +110,7 @@ async def take_photo(request: Request) -> Response:
     """Store the photo that is the body of a request. Its id and its class are in the query.
 
     The status is 200 for a photo that is settled, stored or left out with a `problem`; 404 for a code that is not
-    valid; 413 and 422 for a photo that will never be taken; 429 and 5xx for one that may be sent again.
+    valid; 413 and 422 for a photo that will never be taken; 429 and 5xx for a photo that may be sent again.
     """
     token = request.path_params["token"]
     try:
