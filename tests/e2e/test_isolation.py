@@ -130,13 +130,16 @@ def test_project_file_is_given_to_its_owner_alone(class_server: Server, anna: Pu
         visit.draw("Projects", ids_of(anna))
         (create,) = (one.id for one in visit.elements_of("button") if one.label == "Create the file")
         visit.draw("Projects", ids_of(anna), pressed=(create,))
-        while not visit.elements_of("download_button"):
+        path = ""
+        # While the file is made, the page is drawn again by itself, and earlier ids are not valid any more.
+        while not path:
             visit.draw("Projects", ids_of(anna))
-        (offered,) = visit.elements_of("download_button")
-        request.backend_operation_request.deferred_file.file_id = offered.deferred_file_id
-        request.backend_operation_request.session_id = visit.session_id
-        visit.send(request)
-        path = visit.wait_for("backend_operation_response").backend_operation_response.deferred_file.url
+            for offered in visit.elements_of("download_button"):
+                request.backend_operation_request.deferred_file.file_id = offered.deferred_file_id
+                request.backend_operation_request.session_id = visit.session_id
+                visit.send(request)
+                answer = visit.wait_for("backend_operation_response").backend_operation_response
+                path = answer.deferred_file.url
         assert path.startswith("/media/") and status(class_server, path, anna.cookie) == 200
         for who, cookie in strangers(class_server, anna, ben_cookie).items():
             assert status(class_server, path, cookie) == 403, who

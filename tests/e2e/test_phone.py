@@ -122,7 +122,7 @@ def test_photos_appear_on_the_big_screen(
     expect(screen.get_by_role("img", name="2 photos of <b>dog")).to_be_visible()
     # The code is still there for the next phone, and leads to the same photos.
     expect(code).to_be_visible()
-    settle(screen)
+    expect(screen).to_have_url(re.compile("images="))
     dataset_id = re.search("images=([^&]+)", screen.url)
     assert dataset_id and counts(server.workspace, dataset_id[1]) == {"<b>dog": 2, "cat": 1}
     other = open_page(urlsplit(address).path, **PHONE)
@@ -327,6 +327,7 @@ def test_pages_take_photos_with_the_camera_app_where_the_browser_has_no_camera(
         page.get_by_role("button", name="Take a photo").click()
     chooser.value.set_files([photo(make_image, 2)])
     expect(page.get_by_text("1 photo added to mug.")).to_be_visible()
-    settle(page)
+    # The address follows in the next drawing of the page.
+    expect(page).to_have_url(re.compile("images="))
     dataset_id = re.search("images=([^&]+)", page.url)
     assert dataset_id and counts(server.workspace, dataset_id[1]) == {"mug": 1}
