@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive
 
 from transfer_core.classroom.visitor import COOKIE
 
@@ -102,3 +102,26 @@ def ask(
     body = b"".join(one.get("body", b"") for one in out)
     sent = tuple(one["bytes"] for one in out if one["type"] == "websocket.send")
     return Answer(start["status"], Headers(raw=start.get("headers", [])), body, sent)
+
+
+async def post_status(
+    app: ASGIApp, path: str, receive: Receive, query: str = "", headers: dict[str, str] | None = None
+) -> int:
+    """Send a request whose body comes from `receive`, and return the status of the answer."""
+    statuses: list[int] = []
+
+    async def send(message: Message) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [
+            (name.encode(), value.encode()) for name, value in {"host": HOST, **(headers or {})}.items()
+        ],
+    }
+    await app(scope, receive, send)
+    return statuses[-1]

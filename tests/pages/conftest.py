@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 import pages.ui.app.process
 import transfer_core.work.service
 from tests.conftest import ROOT
+from transfer_core.classroom.facts import CLASS_VARIABLE
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
@@ -81,6 +82,13 @@ def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     st.cache_resource.clear()
     yield Workspace(tmp_path / "workspace")
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def server(page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """The workspace of a server with a class."""
+    monkeypatch.setenv(CLASS_VARIABLE, "1")
+    return page_workspace
 
 
 @pytest.fixture

@@ -9,16 +9,9 @@ import pytest
 from starlette.applications import Starlette
 
 from pages.ui.server import api
-from tests.asgi import HOST
-from transfer_core.classroom.facts import CLASS_VARIABLE
+from tests.asgi import post_status
 from transfer_core.classroom.people import join
 from transfer_core.workspace import Workspace, new_id
-
-
-@pytest.fixture
-def server(page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv(CLASS_VARIABLE, "1")
-    return page_workspace
 
 
 @pytest.fixture
@@ -31,25 +24,15 @@ def keys_of(server: Workspace, monkeypatch: pytest.MonkeyPatch) -> dict[str, Wor
 
 async def begin_photo(run_id: str, never: asyncio.Event) -> int:
     """Send a photo that does not end, and return the status of the answer."""
-    statuses: list[int] = []
 
     async def receive() -> dict[str, Any]:
         await never.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: dict[str, Any]) -> None:
-        statuses.extend([message["status"]] if "status" in message else [])
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": f"{api.PREFIX}/{run_id}/predict",
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", HOST.encode()), (b"authorization", b"Bearer key")],
-    }
-    await Starlette(routes=api.ROUTES)(scope, receive, send)
-    return statuses[-1]
+    path = f"{api.PREFIX}/{run_id}/predict"
+    return await post_status(
+        Starlette(routes=api.ROUTES), path, receive, headers={"authorization": "Bearer key"}
+    )
 
 
 def test_photos_that_do_not_end_hold_up_nobody_else(

@@ -76,13 +76,6 @@ def front() -> Front:
 
 
 @pytest.fixture
-def server(page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """The workspace of a server with a class."""
-    monkeypatch.setenv(CLASS_VARIABLE, "1")
-    return page_workspace
-
-
-@pytest.fixture
 def anna(server: Workspace) -> Person:
     return join(server, "Anna")
 

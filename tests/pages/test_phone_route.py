@@ -10,18 +10,12 @@ import pytest
 from starlette.applications import Starlette
 
 from pages.ui.server import phone
-from tests.asgi import HOST
+from tests.asgi import post_status
 from tests.conftest import MakeImage
-from transfer_core.classroom.facts import CLASS_VARIABLE, Classroom
+from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.people import Person, join, remove_person
 from transfer_core.classroom.phone import phone_token
 from transfer_core.workspace import Workspace, new_id
-
-
-@pytest.fixture
-def server(page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv(CLASS_VARIABLE, "1")
-    return page_workspace
 
 
 @pytest.fixture
@@ -32,7 +26,6 @@ def mia(server: Workspace) -> Person:
 async def send_photo(token: str, content: bytes, meanwhile: Callable[[], Any]) -> int:
     """Send a photo in two pieces, with something between them, and return the status of the answer."""
     pieces = [content[:100], content[100:]]
-    statuses: list[int] = []
 
     async def receive() -> dict[str, Any]:
         piece = pieces.pop(0)
@@ -42,19 +35,8 @@ async def send_photo(token: str, content: bytes, meanwhile: Callable[[], Any]) -
                 await waiting
         return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
 
-    async def send(message: dict[str, Any]) -> None:
-        statuses.extend([message["status"]] if "status" in message else [])
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": f"/phone/{token}/photos",
-        "query_string": b"id=1764370000000-abc&name=cat",
-        "root_path": "",
-        "headers": [(b"host", HOST.encode())],
-    }
-    await Starlette(routes=phone.ROUTES)(scope, receive, send)
-    return statuses[-1]
+    query = "id=1764370000000-abc&name=cat"
+    return await post_status(Starlette(routes=phone.ROUTES), f"/phone/{token}/photos", receive, query)
 
 
 @pytest.mark.parametrize("ending", ["closed", "removed"])

@@ -29,12 +29,12 @@ def pupils(workspace: Workspace, image_folder) -> list[Person]:
 
 @pytest.mark.usefixtures("pupils")
 def test_each_pupil_has_a_folder_with_a_project_that_opens(workspace: Workspace, tmp_path) -> None:
-    told: list[tuple[int, int]] = []
-    result = collect_projects(workspace, lambda done, total: told.append((done, total)))
+    reported: list[tuple[int, int]] = []
+    result = collect_projects(workspace, lambda done, total: reported.append((done, total)))
     path = collected_path(workspace, result.id)
     assert (result.num_people, result.num_bytes) == (2, path.stat().st_size)
     assert [(missed.name, missed.reason) for missed in result.missed] == [("Ben", "No photos yet.")]
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert reported == [(1, 3), (2, 3), (3, 3)]
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == [
             "01 Mia___/colors_ 1.project.zip",

@@ -100,18 +100,18 @@ def test_models_come_along_and_answer_the_same(
 def test_who_has_left_is_reported_and_the_others_get_it(
     server: Workspace, pupils: list[Person], finished_run: FinishedRun
 ) -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     result = hand_out(
         server,
         finished_run.dataset.id,
         [new_id(), pupils[0].id],
         with_models=False,
-        on_progress=lambda done, total: told.append((done, total)),
+        on_progress=lambda done, total: reported.append((done, total)),
     )
     assert result.num_people == 1
     assert [missed.name for missed in result.missed] == [""]
     assert "not in the class any more" in result.missed[0].reason
-    assert told == [(1, 2), (2, 2)]
+    assert reported == [(1, 2), (2, 2)]
     assert not server.person_ids()[2:]
 
 

@@ -86,9 +86,9 @@ def test_nothing_of_a_removed_pupil_is_on_the_disk(
     )
     assert training.has_begun.wait(60)
     collect_projects(workspace)
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
 
-    remove_people(service, [mia.id], lambda done, total: told.append((done, total)))
+    remove_people(service, [mia.id], lambda done, total: reported.append((done, total)))
 
     assert [person.name for person in people(workspace)] == ["Ben"]
     found = names_on_disk(workspace)
@@ -96,7 +96,7 @@ def test_nothing_of_a_removed_pupil_is_on_the_disk(
     # The other pupil has the same photos.
     assert mine <= {path.stem for path in workspace.person(ben.id).root.rglob("*.jpg")}
     assert service.queue.tasks_of(mia.id) == []
-    assert told == [(1, 1)]
+    assert reported == [(1, 1)]
 
 
 def test_projects_that_are_collected_during_a_removal_are_deleted(
