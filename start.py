@@ -231,7 +231,7 @@ def server_settings(listens_at: str, port: int, hosts: "list[str]") -> "list[str
 
 
 def in_address(host: str) -> str:
-    """Return a host as it is written in an address."""
+    """Return a host for an address, with an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 

@@ -181,7 +181,7 @@ async def _photo_of_form(request: Request) -> bytes:
 
 
 async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
-    """Yield the body of a request, and refuse it as soon as it is too large."""
+    """Yield the body of a request. Stop with an error once it is too large."""
     largest, num_bytes = min(_MAX_BYTES, limits().file_bytes), 0
     async for chunk in request.stream():
         num_bytes += len(chunk)

@@ -48,7 +48,7 @@ attendance = Attendance()
 
 
 class NotesAttendance:
-    """Middleware that counts the connections of each pupil: a page has one as long as it is open."""
+    """Middleware that counts each pupil's open pages by their websockets."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

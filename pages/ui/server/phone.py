@@ -144,7 +144,7 @@ async def take_photo(request: Request) -> Response:
 
 
 async def _body(request: Request) -> bytes | None:
-    """Return the content of a request; None as soon as it is larger than a photo may be."""
+    """Return the body of a request, or None if it is too large."""
     content = bytearray()
     async for part in request.stream():
         content += part
