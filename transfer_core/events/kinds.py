@@ -22,6 +22,8 @@ Phase = Literal[
     "cross_validation",
 ]
 Outcome = Literal["finished", "stopped", "failed", "interrupted"]
+# Why a run left its node: its worker process ended, the node did not answer any more, or the whole cluster did not.
+LossReason = Literal["worker", "node", "cluster"]
 # Infinity and NaN included: the loss of a training that goes out of bounds.
 Loss = float
 # Phases and kinds of head are few; a stranger's file may hold any number.
@@ -86,6 +88,34 @@ class RunPaused(TrainingEvent, frozen=True):
 
 class RunContinued(TrainingEvent, frozen=True):
     """The pause ended."""
+
+
+class RunPlaced(TrainingEvent, frozen=True):
+    """The training was given a node of a cluster; without such an event it ran on the computer of the app.
+
+    Args:
+        node: Name of the computer.
+        address: Its IP address.
+        processor: Kind of its processor.
+        num_threads: That the training uses.
+        gpu: Kind of the graphics processor that it uses; empty without one.
+    """
+
+    node: Text
+    address: Text
+    processor: Text
+    num_threads: Count
+    gpu: Text = ""
+
+
+class PlaceLost(TrainingEvent, frozen=True):
+    """The node of a training was lost in the middle of it; the training goes on elsewhere from its last checkpoint.
+
+    Args:
+        reason: What ended.
+    """
+
+    reason: LossReason
 
 
 class PhotosLeftOut(TrainingEvent, frozen=True):

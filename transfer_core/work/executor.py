@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from transfer_core.errors import InvalidConfigError, WorkspaceError
 from transfer_core.events import RunEnded, TrainingEvent, event_from_dict
@@ -23,7 +23,7 @@ from transfer_core.work.execute import Emit, execute_run_safely
 from transfer_core.workspace import Workspace
 
 Execute = Callable[[Workspace, TrainingRun, Emit, ShouldStop], None]
-ExecutorName = Literal["thread", "process"]
+ExecutorName = Literal["thread", "process", "ray"]
 
 EXECUTOR_VARIABLE = "TRANSFER_STUDIO_EXECUTOR"
 WORKER_COMMAND = (sys.executable, "-m", "transfer_core.work.worker")
@@ -36,8 +36,31 @@ _MAX_REASON_LENGTH = 200
 _logger = logging.getLogger(__name__)
 
 
+@runtime_checkable
+class RemoteExecutor(Protocol):
+    """Carries out several runs at once on other computers, as many as these hold."""
+
+    def __call__(self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
+        """Carry out one run, which `reserve` has found room for, and give the room back."""
+
+    def prepare(self, workspace: Workspace, run: TrainingRun) -> None:
+        """Estimate what a run needs, before it is queued. May take a second."""
+
+    def reserve(self, workspace: Workspace, run: TrainingRun) -> bool:
+        """Reserve room for a prepared run; return False where there is none now. Returns at once."""
+
+    def release(self, workspace: Workspace, run: TrainingRun) -> None:
+        """Give back the room of a run that was never carried out."""
+
+    def on_room(self, callback: Callable[[], None]) -> None:
+        """Call something, from any thread, whenever there may be more room than before."""
+
+    def close(self) -> None:
+        """End what was started for it."""
+
+
 def chosen_executor(default: ExecutorName = "thread") -> Execute:
-    """Return the executor that TRANSFER_STUDIO_EXECUTOR names: `"thread"` or `"process"`.
+    """Return the executor that TRANSFER_STUDIO_EXECUTOR names: `"thread"`, `"process"` or `"ray"`.
 
     Args:
         default: The name where the variable is not set.
@@ -50,8 +73,12 @@ def chosen_executor(default: ExecutorName = "thread") -> Execute:
         return execute_run_safely
     if name == "process":
         return ProcessExecutor()
+    if name == "ray":
+        from transfer_core.work.cluster.executor import ClusterExecutor
+
+        return ClusterExecutor()
     raise InvalidConfigError(
-        _("{variable} is {name}. Set it to thread or process, or leave it out.").format(
+        _("{variable} is {name}. Set it to thread, process or ray, or leave it out.").format(
             variable=EXECUTOR_VARIABLE, name=name
         )
     )

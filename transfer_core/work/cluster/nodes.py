@@ -1,0 +1,45 @@
+"""The nodes of a cluster as facts, and what a run needs of one."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A computer of the cluster that is alive.
+
+    Args:
+        id: Ray's id, new whenever the node starts again.
+        name: Of the computer, for a person.
+        address: IP address, without a port.
+        num_cpus: Cores that Ray may give away.
+        num_gpus: Graphics processors that Ray may give away.
+        memory: Bytes that Ray may give away.
+        processor: Kind of the processor. The same kind with the same number of threads computes the same bits.
+        gpu: Kind of the graphics processors; empty without one.
+        problem: Why no run may go there, as a sentence for a person; empty for a sound node.
+    """
+
+    id: str
+    name: str
+    address: str
+    num_cpus: float
+    num_gpus: float = 0.0
+    memory: int = 0
+    processor: str = ""
+    gpu: str = ""
+    problem: str = ""
+
+
+class Need(msgspec.Struct, frozen=True):
+    """What a run takes of a node while it is trained.
+
+    Args:
+        num_cpus: Cores, which are also its threads.
+        memory: Bytes at its peak.
+        num_gpus: Graphics processors; a run takes one where a node has one, and never shares it.
+    """
+
+    num_cpus: float = 1.0
+    memory: int = 0
+    num_gpus: float = 0.0
