@@ -239,9 +239,15 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
         case RunResumed():
             return _moved(_resumed(snapshot, event))
         case PlaceLost():
-            # It may have been silent for some time before it counted as lost.
-            idle = replace(_idle_until(snapshot, event.time), is_paused=False)
-            return replace(idle, place=None, losses=(*idle.losses, event), is_lost=True)
+            # The node was silent for some time before it counted as lost. The bar had moved on meanwhile.
+            return replace(
+                _idle_until(snapshot, event.time),
+                progress=snapshot.at(event.time).progress,
+                is_paused=False,
+                place=None,
+                losses=(*snapshot.losses, event),
+                is_lost=True,
+            )
     if snapshot.is_paused or snapshot.is_lost:
         snapshot = _idle_until(snapshot, event.time)
     # A page may have shown how the time left counted down until now.
