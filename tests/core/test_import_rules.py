@@ -383,7 +383,8 @@ def test_the_whole_engine_is_imported_without_tensorflow() -> None:
     modules = [name for name in modules if is_within(name, "transfer_core") and name != MAY_BE_SLOW]
     script = (
         f"import importlib, sys\nfor name in {modules!r}:\n    importlib.import_module(name)\n"
-        "print(sorted({name.split('.')[0] for name in sys.modules} & {'tensorflow', 'keras', 'streamlit', 'sklearn', 'ray'}))"
+        "slow = {'tensorflow', 'keras', 'streamlit', 'sklearn', 'ray'}\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & slow))"
     )
     finished = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert (finished.stdout, finished.stderr) == ("[]\n", "")
