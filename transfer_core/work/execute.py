@@ -143,10 +143,8 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         delete_checkpoints(run.folder)
 
 
-def remember_times(
-    workspace: Workspace, run: TrainingRun, dataset: ImageDataset, backbone: Backbone
-) -> None:
-    """Keep how long the stages of a run took, and a finished run as a whole, for the estimates of later runs."""
+def remember_times(workspace: Workspace, run: TrainingRun, dataset: ImageDataset, backbone: Backbone) -> None:
+    """Keep how long a run and its stages took, for the estimates of later ones."""
     snapshot = run.snapshot()
     remember_rates(workspace.cache_dir, run.config.backbone, snapshot.progress.measured)
     if snapshot.outcome == "finished":
