@@ -7,33 +7,26 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import platformdirs
 
 from transfer_core.backbones.runtime import load_keras
-from transfer_core.data.dataset import DATASET_FILE, ImageDataset
 from transfer_core.events import RunEnded, TrainingEvent, event_to_dict
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_folder import EVENTS_FILE
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.checkpoint import CHECKPOINTS_DIR
 from transfer_core.work.cluster.messages import JobState
-from transfer_core.work.cluster.node_cache import NodeCache
+from transfer_core.work.cluster.node_cache import NodeCache, node_bytes, node_folder
 from transfer_core.work.cluster.parcel import Parcel
 from transfer_core.work.cluster.returned_files import ReturnedFiles
 from transfer_core.work.execute import ended_by, execute_run_safely
 from transfer_core.work.worker import leave_room_for_app
 from transfer_core.workspace import Workspace
-
-NODE_DIR_VARIABLE = "TRANSFER_STUDIO_NODE_DIR"
-NODE_BYTES_VARIABLE = "TRANSFER_STUDIO_NODE_BYTES"
-_MOST_BYTES = 20 * 10**9
 
 _logger = logging.getLogger(__name__)
 
@@ -43,17 +36,15 @@ class Batch(msgspec.Struct, frozen=True):
 
     Args:
         lines: Its events, but for `RunEnded`. They are at least as new as the files.
-        files: Contents of the changed files by their paths in the folder of the run.
-        dataset: The file of the dataset where the job has saved a new version of it; empty otherwise.
+        files: As `put_back` takes them.
+        end: The `RunEnded`, once it has come.
         is_over: Whether nothing more will come.
-        end: The `RunEnded` of a run that is over.
     """
 
-    lines: tuple[str, ...] = ()
-    files: dict[str, bytes] = {}
-    dataset: bytes = b""
-    is_over: bool = False
-    end: str = ""
+    lines: tuple[str, ...]
+    files: dict[str, bytes | None]
+    end: str
+    is_over: bool
 
 
 class NodeWorker:
@@ -67,22 +58,19 @@ class NodeWorker:
     def __init__(self, num_threads: int, is_beside_app: bool) -> None:
         if is_beside_app:
             leave_room_for_app()
-        folder = os.environ.get(NODE_DIR_VARIABLE) or platformdirs.user_cache_path(
-            "transfer-studio-node", appauthor=False
-        )
-        self._cache = NodeCache(Path(folder), int(os.environ.get(NODE_BYTES_VARIABLE) or _MOST_BYTES))
+        self._cache = NodeCache(node_folder(), node_bytes())
         self._job: _Job | None = None
         # Photos come in meanwhile.
         threading.Thread(target=load_keras, args=(num_threads,), daemon=True).start()
 
     def missing(self, parcel: bytes) -> list[str]:
-        """Return the digests of the files that have to be sent."""
+        """Return the digests of the files that have to be sent for the next job."""
         return sorted(self._cache.missing(msgspec.json.decode(parcel, type=Parcel)))
 
     def add(self, contents: dict[str, bytes]) -> None:
-        """Keep some files by their digests."""
-        for digest, content in contents.items():
-            self._cache.add(digest, content)
+        """Take some of these files, or pieces of them."""
+        for key, content in contents.items():
+            self._cache.add(key, content)
 
     def begin(self, parcel: bytes, run_id: str) -> float:
         """Begin a run whose files are all here, and return the time on this node, in seconds since 1970."""
@@ -113,9 +101,8 @@ class _Job:
         self._may_go_on.set()
         self._is_to_stop = False
         self._over = threading.Event()
-        self._closed = threading.Event()
-        self._changed: Callable[[], dict[str, bytes]] = dict
-        self._dataset: Callable[[], bytes] = bytes
+        self._fetched = threading.Event()
+        self._changed: Callable[[], dict[str, bytes | None]] = dict
 
     def set_state(self, state: JobState) -> None:
         self._is_to_stop = state == "stop"
@@ -127,23 +114,27 @@ class _Job:
     def batch(self, seconds: float) -> Batch:
         is_over = self._over.wait(seconds)
         # Files first: a checkpoint must not be ahead of the log.
-        dataset, files = self._dataset(), self._changed()
+        files = self._changed()
         with self._lock:
             lines, self._lines = tuple(self._lines), []
+            end = self._end
+        is_over = is_over and not files
         if is_over:
-            self._closed.set()
-        return Batch(lines, files, dataset, is_over, self._end if is_over else "")
+            self._fetched.set()
+        return Batch(lines, files, end, is_over)
 
     def carry_out(self) -> None:
         try:
             with self._cache.workspace(self._parcel) as workspace:
                 self._train(workspace)
                 self._over.set()
-                # The files are there until the last of them have been fetched.
-                self._closed.wait()
+                # The folder is there until the last file of it has been fetched.
+                self._fetched.wait()
         except Exception as error:
             _logger.exception("The job %s failed", self._run_id)
-            self._end = self._end or json.dumps(event_to_dict(ended_by(error)))
+            has_checkpoint = any(f"/{CHECKPOINTS_DIR}/" in ref.path for ref in self._parcel.files)
+            with self._lock:
+                self._end = self._end or _line(ended_by(error, has_checkpoint=has_checkpoint))
         finally:
             self._over.set()
 
@@ -152,11 +143,10 @@ class _Job:
         log = EventLog(run.folder / EVENTS_FILE)
         log.refresh()
         self._changed = ReturnedFiles(run.folder).changed
-        self._dataset = _NewVersions(ImageDataset.load(workspace, run.dataset_id)).content
 
         def emit(event: TrainingEvent) -> None:
             log.append(event)
-            line = json.dumps(event_to_dict(event))
+            line = _line(event)
             with self._lock:
                 if isinstance(event, RunEnded):
                     self._end = line
@@ -170,16 +160,5 @@ class _Job:
         return self._is_to_stop
 
 
-class _NewVersions:
-    """The file of a dataset whenever there is a new version of it."""
-
-    def __init__(self, dataset: ImageDataset) -> None:
-        self._path = dataset.folder / DATASET_FILE
-        self._seen = self._path.read_bytes()
-
-    def content(self) -> bytes:
-        content = self._path.read_bytes()
-        if content == self._seen:
-            return b""
-        self._seen = content
-        return content
+def _line(event: TrainingEvent) -> str:
+    return json.dumps(event_to_dict(event))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,7 @@ class ActorPool:
     def __init__(self, is_beside_app: bool) -> None:
         self._is_beside_app = is_beside_app
         self._lock = threading.Lock()
+        self._sending: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._idle: list[PooledActor] = []
 
     def take(self, node: str, need: Need) -> PooledActor:
@@ -61,6 +63,11 @@ class ActorPool:
         for actor in here:
             self.end(actor)
         return PooledActor(self._new(node, need), node, need)
+
+    def sending(self, actor: PooledActor) -> threading.Lock:
+        """Return the lock under which files are sent to a node: two jobs at once would send the same photos twice."""
+        with self._lock:
+            return self._sending[actor.node]
 
     def give_back(self, actor: PooledActor) -> None:
         """Keep an actor whose job is over, for some minutes."""

@@ -33,6 +33,8 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 _LOOPBACK = "127.0.0.1"
 _LONGEST_REASON = 200
 
+_logger = logging.getLogger(__name__)
+
 
 class Driver:
     """Takes the requests of the server, and carries out its jobs.
@@ -68,9 +70,9 @@ class Driver:
         for line in self._incoming:
             request = decode_to_driver(line)
             if isinstance(request, StartJob):
-                job = RemoteJob(request, self._pool, self.send, self._watch.is_alive)
-                self._jobs[request.job] = job
-                threading.Thread(target=self._carry_out, args=(job,), daemon=True).start()
+                started = RemoteJob(request, self._pool, self.send, self._watch.is_alive)
+                self._jobs[request.job] = started
+                threading.Thread(target=self._carry_out, args=(started,), daemon=True).start()
             elif job := self._jobs.get(request.job):
                 job.take(request)
 
@@ -112,6 +114,7 @@ def main() -> None:
     try:
         connect(settings)
     except Exception as error:
+        _logger.exception("The cluster was not reached")
         reason = str(error).strip().split("\n")[0][:_LONGEST_REASON]
         sentence = _("The cluster {address} does not answer ({reason}).").format(
             address=settings.address, reason=reason or type(error).__name__

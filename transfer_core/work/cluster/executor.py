@@ -47,7 +47,7 @@ from transfer_core.work.cluster.nodes import Need, Node
 from transfer_core.work.cluster.placement import Placement
 from transfer_core.work.cluster.settings import cluster_settings, driver_environment
 from transfer_core.work.cluster.stop_watch import StopWatch
-from transfer_core.work.execute import Emit, ended_by, remember_times
+from transfer_core.work.execute import Emit, ended_by
 from transfer_core.workspace import Workspace
 
 _Key: TypeAlias = tuple[Workspace, str]
@@ -81,9 +81,10 @@ class ClusterExecutor:
         self._inboxes: dict[str, queue.SimpleQueue[OfJob]] = {}
         self._job_numbers = itertools.count(1)
         self._problem = ""
-        self._connection = Connection(
-            self._take, self._lose_all, driver_environment(self._settings), command
-        )
+        self._has_room_changed = threading.Event()
+        self._is_closed = False
+        self._announcing: threading.Thread | None = None
+        self._connection = Connection(self._take, self._lose_all, driver_environment(self._settings), command)
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -102,6 +103,10 @@ class ClusterExecutor:
 
     def connect(self) -> None:
         """Begin to connect to the cluster, unless that was done before. Returns at once."""
+        with self._lock:
+            if self._announcing is None:
+                self._announcing = threading.Thread(target=self._announce, name="room", daemon=True)
+                self._announcing.start()
         self._connection.start()
 
     def prepare(self, workspace: Workspace, run: TrainingRun) -> None:
@@ -137,6 +142,8 @@ class ClusterExecutor:
 
     def close(self) -> None:
         """End the driver process, and with it all that runs."""
+        self._is_closed = True
+        self._has_room_changed.set()
         self._connection.close()
 
     def __call__(self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
@@ -170,7 +177,6 @@ class ClusterExecutor:
                 self._needs.pop(key, None)
             self._give_back(key)
         if run.outcome != "interrupted":
-            _remember(workspace, run)
             delete_checkpoints(run.folder)
 
     def _carry_out(self, key: _Key, run: TrainingRun, emit: Emit, watch: StopWatch) -> RunEnded:
@@ -214,11 +220,7 @@ class ClusterExecutor:
             # A driver that died before now has told nobody of this job.
             if self._placement.reserved(key) is None:
                 return JobLost(job, "cluster")
-            send(
-                StartJob(
-                    job, "run", str(workspace.root.resolve()), {"run_id": run.id}, node.id, need
-                )
-            )
+            send(StartJob(job, "run", str(workspace.root.resolve()), {"run_id": run.id}, node.id, need))
             send(SetState(job, state))
             while True:
                 with suppress(queue.Empty):
@@ -256,13 +258,22 @@ class ClusterExecutor:
         with self._lock:
             moving = list(self._moving.items())
         for key, move in moving:
-            if self._placement.reserve(key, move.need, move.photos, move.avoid) or self._is_too_large(move.need):
+            if self._placement.reserve(key, move.need, move.photos, move.avoid) or self._is_too_large(
+                move.need
+            ):
                 move.has_room.set()
 
     def _room_changed(self) -> None:
         self._place_moving()
-        for callback in self._on_room:
-            callback()
+        self._has_room_changed.set()
+
+    def _announce(self) -> None:
+        """Call those who wait for room in a thread of its own: `release` is called under the lock of the queue."""
+        while not self._is_closed:
+            self._has_room_changed.wait()
+            self._has_room_changed.clear()
+            for callback in self._on_room:
+                callback()
 
     def _give_back(self, key: _Key) -> None:
         self._placement.release(key)
@@ -351,11 +362,3 @@ def _moved_too_often() -> str:
     return _("The training lost its computer {count} times. Continue it from the last checkpoint.").format(
         count=_MOST_MOVES + 1
     )
-
-
-def _remember(workspace: Workspace, run: TrainingRun) -> None:
-    """Keep how long the run took, for the estimates of those that wait."""
-    with suppress(TransferStudioError):
-        present = TrainingRun.read(run.folder)
-        dataset = ImageDataset.load(workspace, present.dataset_id)
-        remember_times(workspace, present, dataset, get_backbone(present.config.backbone, workspace))

@@ -6,17 +6,17 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
-from transfer_core.files import write_bytes
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.checkpoint import CHECKPOINTS_DIR
 from transfer_core.work.cluster.actor import Batch
 from transfer_core.work.cluster.actor_pool import ActorPool, PooledActor
 from transfer_core.work.cluster.messages import (
@@ -26,13 +26,12 @@ from transfer_core.work.cluster.messages import (
     JobEnded,
     JobFailed,
     JobLost,
-    JobOutdated,
     JobState,
     OfJob,
     SetState,
     StartJob,
 )
-from transfer_core.work.cluster.parcel import chunks, parcel_of_run
+from transfer_core.work.cluster.parcel import parcel_of_run, send_parcel
 from transfer_core.work.cluster.returned_files import put_back
 from transfer_core.workspace import Workspace
 
@@ -115,11 +114,11 @@ class RemoteJob:
             pass
         except _StoppedEarlyError:
             ended = JobEnded(self.id)
+        except (RayError, _SilentError) as error:
+            _logger.warning("Job %s was cut off: %s", self.id, error)
+            ended = self._lost_or_failed(error)
         except TransferStudioError as error:
             ended = JobFailed(self.id, str(error))
-        except (RayError, _SilentError) as error:
-            _logger.warning("Job %s was lost: %s", self.id, error)
-            ended = self._lost_or_failed(error)
         except Exception as error:
             _logger.exception("Job %s failed", self.id)
             reason = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
@@ -134,25 +133,35 @@ class RemoteJob:
     def _follow(self, actor: PooledActor) -> OfJob:
         workspace = Workspace(Path(self._request.workspace))
         run = TrainingRun.load(workspace, self._request.arguments["run_id"])
-        dataset = ImageDataset.load(workspace, run.dataset_id)
-        parcel = parcel_of_run(workspace, run)
-        encoded = msgspec.json.encode(parcel)
         worker = actor.handle
-        missing = set(self._answer(worker.missing.remote(encoded)))
-        for chunk in chunks(workspace, parcel, missing):
-            self._answer(worker.add.remote(chunk))
+        self._answer(worker.__ray_ready__.remote())
+        with self._sending(actor):
+            parcel = send_parcel(
+                workspace,
+                lambda: parcel_of_run(workspace, run),
+                lambda parcel: self._answer(worker.missing.remote(msgspec.json.encode(parcel))),
+                lambda chunk: self._answer(worker.add.remote(chunk)),
+            )
         sent_at = time.time()
-        offset = sent_at - self._answer(worker.begin.remote(encoded, run.id))
+        offset = sent_at - self._answer(worker.begin.remote(msgspec.json.encode(parcel), run.id))
         self._has_begun = True
         while True:
-            poll = worker.poll.remote(self._state, _POLL_SECONDS)
-            batch = Batch(**self._answer(poll))
-            if batch.dataset and not _take_over(dataset, batch.dataset):
-                return JobOutdated(self.id)
+            batch = Batch(**self._answer(worker.poll.remote(self._state, _POLL_SECONDS)))
             self._forward(batch, offset)
-            put_back(run.folder, batch.files)
+            put_back(run.folder, _kept_until_the_end(batch))
             if batch.is_over:
                 return JobEnded(self.id, _shifted(batch.end, offset))
+
+    @contextmanager
+    def _sending(self, actor: PooledActor) -> Iterator[None]:
+        """Wait until no other job sends files to the node, and let none do so while the block runs."""
+        lock = self._pool.sending(actor)
+        while not lock.acquire(timeout=_SECONDS_BETWEEN_STOP_CHECKS):
+            self._check_wanted()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _forward(self, batch: Batch, offset: float) -> None:
         """Let the server write the events, and wait until it has."""
@@ -169,13 +178,16 @@ class RemoteJob:
 
         waited_since = time.monotonic()
         while not ray.wait([reference], timeout=_SECONDS_BETWEEN_STOP_CHECKS)[0] or self._is_held():
-            if self._is_dropped:
-                raise _DroppedError
-            if self._state == "stop" and not self._has_begun:
-                raise _StoppedEarlyError
+            self._check_wanted()
             if self._has_begun and time.monotonic() - waited_since > _MOST_SECONDS_WITHOUT_ANSWER:
                 raise _SilentError
         return ray.get(reference)
+
+    def _check_wanted(self) -> None:
+        if self._is_dropped:
+            raise _DroppedError
+        if self._state == "stop" and not self._has_begun:
+            raise _StoppedEarlyError
 
     def _is_held(self) -> bool:
         """Whether a pause holds the job before it has begun. Later its training waits on the node."""
@@ -188,31 +200,24 @@ class RemoteJob:
         from ray.exceptions import RayTaskError
 
         if isinstance(error, RayTaskError):
+            if isinstance(error.cause, TransferStudioError):
+                return JobFailed(self.id, str(error.cause))
             reason = f"{type(error.cause).__name__}: {error.cause}"[:_LONGEST_REASON]
-            return JobFailed(self.id, _("The training was cut off on its node ({reason}).").format(reason=reason))
+            return JobFailed(
+                self.id, _("The training was cut off on its node ({reason}).").format(reason=reason)
+            )
         if isinstance(error, _SilentError) or not self._is_node_alive(self._request.node):
             return JobLost(self.id, "node")
         return JobLost(self.id, "worker")
 
 
-def _take_over(before: ImageDataset, content: bytes) -> bool:
-    """Save the version of a dataset that a node has saved, unless it was changed here meanwhile.
-
-    Args:
-        before: The dataset that the node was given.
-        content: The file that it wrote.
-
-    Returns:
-        Whether the dataset is now as on the node.
-    """
-    path = before.folder / "dataset.json"
-    if path.read_bytes() == content:
-        return True
-    present = ImageDataset.read(before.folder)
-    if present.version != before.version:
-        return False
-    write_bytes(path, content)
-    return True
+def _kept_until_the_end(batch: Batch) -> dict[str, bytes | None]:
+    """Return the files of a batch without the deletion of checkpoints at the end, before that is in the log here."""
+    return {
+        name: content
+        for name, content in batch.files.items()
+        if content is not None or not batch.end or not name.startswith(f"{CHECKPOINTS_DIR}/")
+    }
 
 
 def _shifted(line: str, offset: float) -> str:

@@ -85,12 +85,6 @@ class JobLost(_Message, frozen=True):
     reason: LossReason
 
 
-class JobOutdated(_Message, frozen=True):
-    """The photos were changed while the node read them, so the job has to begin again."""
-
-    job: str
-
-
 class JobFailed(_Message, frozen=True):
     """A job cannot go on now, for a reason that is no loss of its node.
 
@@ -118,7 +112,7 @@ class JobEnded(_Message, frozen=True):
 
 
 ToDriver: TypeAlias = StartJob | SetState | EventsWritten | DropJob
-OfJob: TypeAlias = EventsCame | JobLost | JobOutdated | JobFailed | JobEnded
+OfJob: TypeAlias = EventsCame | JobLost | JobFailed | JobEnded
 FromDriver: TypeAlias = NodesChanged | ClusterProblem | OfJob
 
 encode = msgspec.json.Encoder().encode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,8 @@ _SECONDS_UNTIL_AWAY = 5.0
 # The first worker of a node unpacks the code.
 _SECONDS_OF_A_PROBE = 120.0
 _LONGEST_REASON = 200
+
+_logger = logging.getLogger(__name__)
 
 
 class NodeWatch:
@@ -45,16 +48,12 @@ class NodeWatch:
 
     def is_alive(self, node_id: str) -> bool:
         """Whether the cluster still counts on a node, as it says now."""
-        import ray
-
-        return any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes())
+        return any(row["NodeID"] == node_id and row["Alive"] for row in _table())
 
     def _follow(self) -> None:
-        import ray
-
         sent: tuple[Node, ...] | None = None
         while True:
-            table = self._answer(self._threads.submit(ray.nodes))
+            table = self._answer(self._threads.submit(_table))
             alive = {node["NodeID"]: node for node in table if node["Alive"]}
             for node_id in set(self._probed) - set(alive):
                 del self._probed[node_id]
@@ -79,6 +78,13 @@ class NodeWatch:
         return answer
 
 
+def _table() -> list[dict[str, Any]]:
+    import ray
+
+    rows: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return rows
+
+
 def _probed_node(table_row: dict[str, Any]) -> Node:
     """Return the facts of a node, which come from a small task on it."""
     import ray
@@ -100,6 +106,7 @@ def _probed_node(table_row: dict[str, Any]) -> Node:
     try:
         facts = msgspec.json.decode(ray.get(probe.remote(), timeout=_SECONDS_OF_A_PROBE), type=NodeFacts)
     except Exception as error:
+        _logger.exception("The computer %s was not prepared", node.name)
         reason = str(error).strip().split("\n")[0][:_LONGEST_REASON]
         problem = _("This computer could not be prepared ({reason}).").format(
             reason=reason or type(error).__name__
