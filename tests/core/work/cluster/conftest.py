@@ -9,10 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
+
+from transfer_core.work.cluster.executor import ClusterExecutor
 
 PATIENCE = 120.0  # seconds until a test gives up; nothing waits that long
 
@@ -23,13 +27,11 @@ class TwoNodes:
 
     Args:
         process: See `two_nodes.py`.
-        address: Of the cluster.
         environment: With which its address and its token are found.
         folder: Of the caches of its nodes.
     """
 
     process: subprocess.Popen[str]
-    address: str
     environment: dict[str, str]
     folder: Path
 
@@ -40,6 +42,17 @@ class TwoNodes:
     def kill(self, name: str) -> None:
         """Kill the raylet of a node by its id, or `"gcs"`."""
         self._command(f"kill {name}")
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that carry out runs."""
+        found = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                if process.cmdline()[:1] and process.cmdline()[0].startswith("ray::NodeWorker"):
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+        return found
 
     def _command(self, command: str) -> str:
         print(command, file=self.process.stdin, flush=True)
@@ -54,43 +67,55 @@ def wait_until(is_so: Callable[[], object], what: str = "") -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
-    pytest.importorskip("ray", reason="needs Ray: pip install -r requirements-cluster.txt")
-    folder = tmp_path_factory.mktemp("cluster")
-    variables = {
+def cluster_environment() -> dict[str, str]:
+    """Return the variables of a cluster on this computer, with a new token."""
+    return {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
     }
+
+
+@contextmanager
+def two_nodes(folder: Path, environment: dict[str, str], port: int | None = None) -> Iterator[TwoNodes]:
+    """Start a cluster, at any port or at a given one, and end it with the block."""
+    pytest.importorskip("ray", reason="needs Ray: pip install -r requirements-cluster.txt")
+    script = Path(__file__).with_name("two_nodes.py")
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            (sys.executable, str(Path(__file__).with_name("two_nodes.py")), str(folder)),
-            env={**os.environ, **variables},
+            (sys.executable, str(script), str(folder), *([str(port)] if port else [])),
+            env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
         )
-    line = process.stdout.readline()
-    assert line, (folder / "log").read_text()
-    address = json.loads(line)["address"]
-    variables["TRANSFER_STUDIO_RAY_ADDRESS"] = address
-    yield TwoNodes(process, address, variables, folder)
-    process.stdin.close()
-    process.wait(PATIENCE)
-    process.stdout.close()
+    try:
+        line = process.stdout.readline()
+        assert line, (folder / "log").read_text()
+        address = json.loads(line)["address"]
+        yield TwoNodes(process, {**environment, "TRANSFER_STUDIO_RAY_ADDRESS": address}, folder)
+    finally:
+        process.stdin.close()
+        process.wait(PATIENCE)
+        process.stdout.close()
 
 
-@pytest.fixture
-def executor(cluster: TwoNodes, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
+    """Two nodes of one core, which tests may kill and replace by others."""
+    with two_nodes(tmp_path_factory.mktemp("cluster"), cluster_environment()) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def executor(cluster: TwoNodes) -> Iterator[ClusterExecutor]:
     """An executor that sees both nodes."""
-    from transfer_core.work.cluster.executor import ClusterExecutor
-
-    for name, value in cluster.environment.items():
-        monkeypatch.setenv(name, value)
-    executor = ClusterExecutor()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in cluster.environment.items():
+            monkeypatch.setenv(name, value)
+        executor = ClusterExecutor()
     executor.connect()
     wait_until(lambda: len(executor.nodes) >= 2, "the cluster has no two nodes")
     yield executor
