@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -16,8 +17,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.types import Array
 from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.executor import ProcessExecutor
+from transfer_core.workspace import Workspace
 
+ONE_THREAD = (
+    "from transfer_core.work import worker; worker.num_threads_beside_an_app = lambda: 1; worker.main()"
+)
 PATIENCE = 120.0  # seconds until a test gives up; nothing waits that long
 
 
@@ -100,6 +109,27 @@ def two_nodes(folder: Path, environment: dict[str, str], port: int | None = None
         process.stdin.close()
         process.wait(PATIENCE)
         process.stdout.close()
+
+
+@contextmanager
+def one_thread_executor() -> Iterator[ProcessExecutor]:
+    """A worker process with as many threads as a node of the cluster."""
+    executor = ProcessExecutor((sys.executable, "-c", ONE_THREAD))
+    yield executor
+    executor.close()
+
+
+def weights_of(run: TrainingRun) -> list[Array]:
+    import keras
+
+    return keras.saving.load_model(run.folder / "model.keras", compile=False).get_weights()
+
+
+@pytest.fixture
+def dataset(workspace: Workspace, color_dataset: ImageDataset) -> ImageDataset:
+    """The colours in a workspace of their own."""
+    shutil.copytree(color_dataset.folder, workspace.dataset_dir(color_dataset.id))
+    return ImageDataset.load(workspace, color_dataset.id)
 
 
 @pytest.fixture(scope="session")

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from typing import Any
 
 import numpy as np
-import pytest
 
-from tests.core.work.cluster.conftest import wait_until
+from tests.core.work.cluster.conftest import one_thread_executor, wait_until, weights_of
 from transfer_core.events import EpochEnded, RunEnded, RunPlaced, RunStarted, TrainingEvent
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.cluster.nodes import Need
-from transfer_core.work.executor import ProcessExecutor
 from transfer_core.work.trainings import Trainings
-
-# The worker of `ProcessExecutor` with as many threads as a node of this cluster.
-ONE_THREAD = (
-    "from transfer_core.work import worker; worker.num_threads_beside_an_app = lambda: 1; worker.main()"
-)
-
-
-def weights_of(run: TrainingRun) -> list[Any]:
-    import keras
-
-    return keras.saving.load_model(run.folder / "model.keras", compile=False).get_weights()
 
 
 def trained(executor, workspace, run: TrainingRun) -> list[TrainingEvent]:
@@ -42,9 +27,8 @@ def test_run_on_a_node_gives_the_same_bits_as_one_in_a_worker(
     config = tiny_config.with_changes(num_unfrozen_blocks=1)
     there, here = (TrainingRun.create(session_workspace, color_dataset, config) for _number in range(2))
     events = trained(executor, session_workspace, there)
-    worker = ProcessExecutor((sys.executable, "-c", ONE_THREAD))
-    trained(worker, session_workspace, here)
-    worker.close()
+    with one_thread_executor() as worker:
+        trained(worker, session_workspace, here)
     placed, started = events[:2]
     assert isinstance(placed, RunPlaced)
     assert (placed.address, placed.num_threads) == ("127.0.0.1", 1)
@@ -115,14 +99,3 @@ def test_deleted_run_ends_with_the_reason(executor, workspace, dataset, tiny_con
     events: list[TrainingEvent] = []
     executor(workspace, run, events.append, lambda: False)
     assert "does not exist any more" in events[-1].message
-
-
-@pytest.fixture
-def dataset(workspace, color_dataset):
-    """The colours in a workspace of their own."""
-    import shutil
-
-    from transfer_core.data.dataset import ImageDataset
-
-    shutil.copytree(color_dataset.folder, workspace.dataset_dir(color_dataset.id))
-    return ImageDataset.load(workspace, color_dataset.id)

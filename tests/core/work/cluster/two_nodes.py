@@ -1,7 +1,8 @@
 """A Ray cluster of a head without cores and two nodes of one core each, in a process of its own.
 
-`python two_nodes.py FOLDER [PORT]` prints its address as a line of JSON, then takes commands from standard input and replies to
-each with a line: `add` starts one more node, `kill ID` kills the raylet of a node, `kill gcs` the head. It ends with its input.
+`python two_nodes.py FOLDER [PORT]` prints its address as a line of JSON. Then it takes commands from its input, and
+replies to each with a line: `add` starts one more node, `kill ID` kills the raylet of a node, `kill gcs` the head. It
+ends with its input.
 """
 
 from __future__ import annotations
