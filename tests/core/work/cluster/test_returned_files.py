@@ -14,6 +14,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.runs.notes import RunNotes
+from transfer_core.runs.run_folder import SPLIT
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.cluster import returned_files
 from transfer_core.work.cluster.returned_files import ReturnedFiles, put_back
@@ -206,3 +207,58 @@ def test_every_name_that_is_accepted_is_inside_the_folder(name):
         return
     assert (Path("/runs/1") / place.name).is_relative_to(Path("/runs/1"))
     assert not {"..", "."} & set(place.name.split("/")) and "\\" not in place.name
+
+
+def examine(node: TrainingRun) -> ImageDataset:
+    """Do on the node what a training does that finds series."""
+    dataset = ImageDataset.load(Workspace.of_run(node.folder), node.dataset_id)
+    first, second, *_others = [image.id for image in dataset.images_in("train")]
+    examined = dataset.with_series({first: first, second: first}).save()
+    node.begin(examined)
+    return examined
+
+
+def test_series_that_a_training_found_become_those_of_the_dataset(workspace, node, run, dataset):
+    returned = ReturnedFiles(node.folder)
+    theirs = examine(node)
+    put_back(run.folder, returned.changed())
+    ours = ImageDataset.load(workspace, dataset.id)
+    assert ours.images == theirs.images != dataset.images
+    assert ours.series_version == ours.version == dataset.version + 1
+    assert TrainingRun.load(workspace, run.id).dataset_version == ours.version
+    assert not (run.folder / "series.json").exists()
+
+
+def test_series_are_taken_once(workspace, node, run, dataset):
+    returned = ReturnedFiles(node.folder)
+    node.begin(examine(node))
+    batch = returned.changed()
+    put_back(run.folder, batch)
+    put_back(run.folder, batch)
+    assert ImageDataset.load(workspace, dataset.id).version == dataset.version + 1
+
+
+def test_photos_that_were_changed_meanwhile_are_kept_and_the_run_keeps_the_version_it_began_with(
+    workspace, node, run, dataset
+):
+    returned = ReturnedFiles(node.folder)
+    examine(node)
+    edited = dataset.without([dataset.images[0].id]).save()
+    put_back(run.folder, returned.changed())
+    assert ImageDataset.load(workspace, dataset.id) == edited
+    stored = TrainingRun.load(workspace, run.id)
+    assert stored.dataset_version == dataset.version
+    assert not edited.has_photos_of(stored.dataset_version)
+    # Written again when the training knows which photos are damaged.
+    node.write_split(ImageDataset.load(Workspace.of_run(node.folder), node.dataset_id))
+    put_back(run.folder, returned.changed())
+    assert SPLIT.read(run.folder).dataset_version == dataset.version
+
+
+def test_another_training_that_examined_the_same_photos_before_is_no_conflict(workspace, node, run, dataset):
+    returned = ReturnedFiles(node.folder)
+    theirs = examine(node)
+    ours = dataset.with_series({image.id: image.series for image in theirs.images}).save()
+    put_back(run.folder, returned.changed())
+    assert ImageDataset.load(workspace, dataset.id) == ours
+    assert TrainingRun.load(workspace, run.id).dataset_version == theirs.version
