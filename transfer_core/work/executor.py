@@ -19,6 +19,7 @@ from transfer_core.events import RunEnded, TrainingEvent, event_from_dict
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.types import ShouldStop
+from transfer_core.work.cluster.nodes import Node
 from transfer_core.work.execute import Emit, execute_run_safely
 from transfer_core.workspace import Workspace
 
@@ -39,6 +40,10 @@ _logger = logging.getLogger(__name__)
 @runtime_checkable
 class RemoteExecutor(Protocol):
     """Carries out several runs at once on other computers, as many as these hold."""
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """The computers that are alive, refused ones too."""
 
     def __call__(self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
         """Carry out one run, which `reserve` has found room for, and give the room back."""
