@@ -20,6 +20,7 @@ from transfer_core.events.kinds import (
     Phase,
     PhaseStarted,
     PhotosLeftOut,
+    PrecisionChosen,
     RunContinued,
     RunEnded,
     RunPaused,
@@ -79,6 +80,7 @@ class RunSnapshot:
     learning_rate: float | None = None
     memory_bytes: int | None = None
     head: HeadChosen | None = None
+    precision: PrecisionChosen | None = None
     left_out: tuple[tuple[str, str], ...] = ()
     scored_ids: tuple[str, ...] = ()
     start: StartScored | None = None
@@ -308,6 +310,8 @@ def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
             return replace(snapshot, step=event.num_done)
         case HeadChosen():
             return replace(snapshot, head=event)
+        case PrecisionChosen():
+            return replace(snapshot, precision=event)
         case StartScored():
             return replace(snapshot, start=event)
         case BatchEnded():
