@@ -195,7 +195,7 @@ def test_as_many_run_at_once_as_there_is_room_for(server, service, cluster, subm
     assert [run.id for run in trainings.running_runs] == [ids[0], ids[2]]
     cluster.end(*ids)
     cluster.wait_for(2)
-    assert sorted(cluster.order) == ids
+    assert set(cluster.order[:2]) == set(ids[:2])
     assert cluster.order[2:] == ids[2:]
 
 

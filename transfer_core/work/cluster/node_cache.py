@@ -120,6 +120,7 @@ class NodeCache:
         self._parcel: Parcel | None = None
         self._root = self._node.root
         self._awaited: dict[str, list[FileRef]] = {}
+        self._folders: set[Path] = set()
         remove_leftovers(self._node)
 
     def missing(self, parcel: Parcel) -> set[str]:
@@ -194,6 +195,7 @@ class NodeCache:
         """Delete the workspace of a job that was begun, if there is one."""
         self._parcel = None
         self._awaited.clear()
+        self._folders.clear()
         for digest in list(self._begun):
             self._forget(digest)
         self._job.close()
@@ -226,7 +228,9 @@ class NodeCache:
             if source.stat().st_size != ref.size:
                 remove(source)
                 return False
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.parent not in self._folders:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._folders.add(path.parent)
             _link(source, path, is_copied=_WRITTEN.fullmatch(ref.path) is not None)
             now = time.time_ns()
             os.utime(source, ns=(now, now))
