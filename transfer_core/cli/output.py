@@ -129,6 +129,9 @@ def training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
         "head": {"chosen": snapshot.head.head, "accuracies": snapshot.head.accuracies}
         if snapshot.head
         else None,
+        "precision": {"chosen": snapshot.precision.precision, "reason": snapshot.precision.reason}
+        if snapshot.precision
+        else None,
         "seconds": round(snapshot.seconds, 3),
         "computers": [place.node for place in snapshot.places],
         "history": snapshot.history,

@@ -21,6 +21,7 @@ from transfer_core.events.kinds import (
     PhaseStarted,
     PhotosLeftOut,
     PlaceLost,
+    PrecisionChosen,
     RunContinued,
     RunEnded,
     RunPaused,
@@ -89,6 +90,7 @@ class RunSnapshot:
     learning_rate: float | None = None
     memory_bytes: int | None = None
     head: HeadChosen | None = None
+    precision: PrecisionChosen | None = None
     left_out: tuple[tuple[str, str], ...] = ()
     scored_ids: tuple[str, ...] = ()
     start: StartScored | None = None
@@ -348,6 +350,8 @@ def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
             return replace(snapshot, step=event.num_done)
         case HeadChosen():
             return replace(snapshot, head=event)
+        case PrecisionChosen():
+            return replace(snapshot, precision=event)
         case StartScored():
             return replace(snapshot, start=event)
         case BatchEnded():

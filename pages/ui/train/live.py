@@ -18,6 +18,7 @@ from pages.ui.app.words import (
     memory_words,
     phase_words,
     plain,
+    precision_words,
     run_backbone_title,
     run_depth_words,
     status_words,
@@ -80,10 +81,12 @@ def show_heading(run: TrainingRun) -> None:
 
 
 def show_course(run: TrainingRun, snapshot: RunSnapshot) -> None:
-    """Draw what the curves say, the head that was chosen, and the loss."""
+    """Draw what the curves say, the head that was chosen, the precision, and the loss."""
     for sentence in read_curves(snapshot, len(run.class_names)):
         st.caption(f":material/lightbulb: {sentence}")
     _show_head_choice(snapshot)
+    if snapshot.precision:
+        st.caption(f":material/memory: {precision_words(snapshot.precision)}")
     if snapshot.start or snapshot.epochs or snapshot.batch_losses:
         show_loss_chart(snapshot)
 
