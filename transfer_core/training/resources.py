@@ -47,9 +47,9 @@ def check_disk(folder: Path, num_bytes: int, make_room: Callable[[], object]) ->
                 "and the system. Only {free} are free. Free some space, then try again. Fewer views of each photo, "
                 "other unfrozen blocks or another workspace folder also help."
             ).format(
-                needed=_size(num_bytes),
-                reserve=_size(_DISK_RESERVE_BYTES),
-                free=_size(free_disk(folder), math.floor),
+                needed=size_text(num_bytes),
+                reserve=size_text(_DISK_RESERVE_BYTES),
+                free=size_text(free_disk(folder), math.floor),
             )
         )
 
@@ -114,9 +114,9 @@ def check_memory(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset
             "This training needs about {needed} of memory. Another {reserve} must stay free for the system. Only "
             "{free} are free. {advice}"
         ).format(
-            needed=_size(needed),
-            reserve=_size(_MEMORY_RESERVE_BYTES),
-            free=_size(free, math.floor),
+            needed=size_text(needed),
+            reserve=size_text(_MEMORY_RESERVE_BYTES),
+            free=size_text(free, math.floor),
             advice=_what_fits(plan, config, dataset, usable),
         )
     )
@@ -133,8 +133,13 @@ def _what_fits(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset, 
     return _("Close other programs, or choose a smaller model.")
 
 
-def _size(num_bytes: int, rounded: Callable[[float], int] = math.ceil) -> str:
-    """Format bytes in a suitable unit. Free space is rounded down so that the numbers on screen add up."""
+def size_text(num_bytes: int, rounded: Callable[[float], int] = math.ceil) -> str:
+    """Format bytes in a suitable unit.
+
+    Args:
+        num_bytes: The number.
+        rounded: `math.floor` for free space, so that the numbers on screen add up.
+    """
     if num_bytes >= 1000 * _MEGABYTE:
         return _("{count} GB").format(count=f"{rounded(num_bytes / 10**8) / 10:.1f}")
     if num_bytes >= _MEGABYTE:

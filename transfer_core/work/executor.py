@@ -21,6 +21,7 @@ from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.precision import reason_against_mixed_precision
 from transfer_core.types import ShouldStop
+from transfer_core.work.cluster.nodes import Node
 from transfer_core.work.execute import Emit, execute_run_safely
 from transfer_core.workspace import Workspace
 
@@ -42,6 +43,10 @@ _logger = logging.getLogger(__name__)
 class RemoteExecutor(Protocol):
     """Carries out several runs at once on other computers, as many as these hold."""
 
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """The computers that are alive, refused ones too."""
+
     def __call__(self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
         """Carry out one run, which `reserve` has found room for, and give the room back."""
 
@@ -49,10 +54,16 @@ class RemoteExecutor(Protocol):
         """Estimate what a run needs, before it is queued. May take a second."""
 
     def reserve(self, workspace: Workspace, run: TrainingRun) -> bool:
-        """Reserve room for a prepared run; return False where there is none now. Returns at once."""
+        """Reserve room for a prepared run; return False where there is none now.
+
+        Called under the queue's lock: it returns at once and calls nothing back. An error ends the run.
+        """
 
     def release(self, workspace: Workspace, run: TrainingRun) -> None:
-        """Give back the room of a run that was never carried out."""
+        """Forget a prepared run that was never carried out, and give back its room if it has some.
+
+        Called under the queue's lock, as `reserve`.
+        """
 
     def on_room(self, callback: Callable[[], None]) -> None:
         """Call something, from any thread, whenever there may be more room than before."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,8 @@ from transfer_core.runs.deletion import delete_expired
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.run_folder import RunFolder
 from transfer_core.training.machine import free_memory
-from transfer_core.work.executor import ExecutorName, ProcessExecutor, chosen_executor
+from transfer_core.work.cluster.nodes import Node
+from transfer_core.work.executor import ExecutorName, ProcessExecutor, RemoteExecutor, chosen_executor
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.stored_queue import StoredTraining, read_queue, write_queue
 from transfer_core.work.task import Task
@@ -43,6 +46,19 @@ _logger = logging.getLogger(__name__)
 _ModelKey = tuple[Path, tuple[int, ...]]
 
 
+@dataclass(frozen=True)
+class Computer:
+    """A computer of the cluster.
+
+    Args:
+        node: Its facts.
+        num_trainings: That run there now.
+    """
+
+    node: Node
+    num_trainings: int
+
+
 class Service:
     """What the people of a server share. A server makes one; any thread may use it.
 
@@ -62,6 +78,8 @@ class Service:
         self._most_models_kept = most_models_kept
         self.queue = WorkQueue(on_change=self._store)
         self._execute = chosen_executor(default_executor)
+        if isinstance(self._execute, RemoteExecutor):
+            self._execute.on_room(self.queue.begin_waiting)
         self._lock = threading.Lock()
         self._storing = threading.Lock()
         self._to_restore = list(read_queue(workspace))
@@ -76,6 +94,21 @@ class Service:
         """Return the trainings of one person. Those of others are unknown to it, but wait in the same queue."""
         self._prepare(workspace)
         return Trainings(workspace, self._execute, self.queue)
+
+    def computers(self) -> list[Computer] | None:
+        """Return the computers of the cluster by name; None where trainings run on this one."""
+        if not isinstance(self._execute, RemoteExecutor):
+            return None
+        tasks = [task for task in self.queue.in_order("training") if isinstance(task, TrainingTask)]
+        places = [task.live.log.snapshot.place for task in tasks if task.holds_a_place]
+        counts = Counter((place.node, place.address) for place in places if place)
+        nodes = sorted(self._execute.nodes, key=lambda node: (node.name, node.address))
+        return [
+            Computer(node, counts[node.name, node.address])
+            for node in nodes
+            # Ray gives no work to a computer that only coordinates.
+            if node.num_cpus or node.problem
+        ]
 
     def restore(self, seconds_before_the_first: float = 0.0) -> None:
         """Queue the trainings again that waited or ran when the server was stopped or died, in their order.
@@ -97,11 +130,13 @@ class Service:
             time.sleep(seconds_before_the_first)
 
     def close(self) -> None:
-        """Store the queue for the next start. A training that runs ends with the process."""
+        """Store the queue for the next start. A training that runs ends with the process, and a remote one now."""
         self._closed.set()
         with self._storing:
             self._is_closed = True
             self._write([structs.replace(training, is_running=False) for training in self._in_order()])
+        if isinstance(self._execute, RemoteExecutor):
+            self._execute.close()
 
     def predictor(self, workspace: Workspace, run_id: str) -> Predictor:
         """Return the model of a finished run, loaded once, with its current limits.
@@ -149,7 +184,7 @@ class Service:
                 self.forget_data(workspace)
             return True
 
-        task = Task("deletion", workspace.root, work, is_light=True, owner=workspace.owner)
+        task = Task("deletion", workspace.root, work, lane="light", owner=workspace.owner)
         return self.queue.start(task)
 
     def forget_data(self, workspace: Workspace) -> None:

@@ -71,6 +71,12 @@ class ZooWeights:
         return self._found() is not None
 
     @property
+    def path(self) -> Path | None:
+        """The existing file; None if there is none."""
+        file = self._found()
+        return self._path(file) if file else None
+
+    @property
     def checksum(self) -> str:
         """Keras's checksum of the existing file; SHA-256 of its content where Keras publishes none."""
         file = self._found() or self.download
