@@ -226,6 +226,7 @@ class TestTrain:
             num_views=3,
             live_augmentation=True,
             cache_dtype="float32",
+            mixed_precision=True,
         )
         options = (
             *("--backbone", "tiny_random", "--unfreeze-blocks", 1, "--epochs", 2, "--fine-tune-epochs", 1),
@@ -235,7 +236,7 @@ class TestTrain:
             *("--weight-decay", 0.01, "--label-smoothing", 0.1, "--class-weights", "on", "--oversampling"),
             *("--head", "hidden", "--hidden-units", 16, "--patience", 4, "--layer-decay", 0.5),
             *("--augmentation", "strong", "--augmentation-kind", "flip", "--augmentation-kind", "zoom"),
-            *("--views", 3, "--live-augmentation", "--cache-dtype", "float32"),
+            *("--views", 3, "--live-augmentation", "--cache-dtype", "float32", "--mixed-precision"),
         )
         own("train", image_folder, *options)
         assert config_of_only_run(workspace) == chosen
