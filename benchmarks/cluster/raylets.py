@@ -84,7 +84,7 @@ def raylets(folder: Path, num_nodes: int, num_cores: int = 1) -> Iterator[Raylet
         num_cores: Of each.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    environment = ray_environment(is_on_loopback=True) | {
+    environment = ray_environment(_LOOPBACK) | {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
     }
