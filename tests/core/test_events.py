@@ -20,6 +20,7 @@ from transfer_core.events import (
     PhaseStarted,
     PhotosLeftOut,
     PlaceLost,
+    PrecisionChosen,
     RunContinued,
     RunEnded,
     RunPaused,
@@ -64,6 +65,7 @@ OTHER_EVENTS = [
     RunContinued(2.0),
     PhaseStarted(1.0, "fine_tune", 10, first_step=3),
     HeadChosen(1.0, "hidden", {"linear": 0.5, "hidden": 0.75}),
+    PrecisionChosen(1.0, "float32", "no_gpu"),
     PhotosLeftOut(1.0, ("a1", "b2"), ("rose.jpg", "tulip.png"), ("roses", "tulips")),
     RunStarted(1.0, 8, 2, 3, scored_ids=("a1", "b2")),
     StartScored(1.0, 1.1, 0.5, 1.1, 0.5, "01"),
@@ -266,6 +268,12 @@ def test_photos_that_were_left_out_are_kept_once_and_forgotten_when_it_starts_ag
 def test_the_head_that_was_chosen_is_kept() -> None:
     chosen = HeadChosen(1.0, "hidden", {"linear": 0.5, "hidden": 0.75})
     assert snapshot_of([*STORY[:4], chosen, *STORY[4:]]).head == chosen
+
+
+def test_the_precision_is_the_last_that_was_chosen() -> None:
+    mixed, plain = PrecisionChosen(1.0, "mixed_float16"), PrecisionChosen(2.0, "float32", "no_gpu")
+    assert snapshot_of([STORY[0], mixed]).precision == mixed
+    assert snapshot_of([STORY[0], mixed, RunResumed(1.5, epoch=0), plain]).precision == plain
 
 
 class TestPauses:
@@ -531,7 +539,8 @@ def test_the_bar_never_falls_and_the_time_left_never_rises_by_more_than_a_fifth(
     shares = [one.share for one in shown]
     assert shares == sorted(shares)
     assert all(0 <= share <= 1 for share in shares)
-    left = [one.seconds_left for one in shown]
+    assert all(one.seconds_left is None for one in shown if one.is_lost)
+    left = [one.seconds_left for one in shown if not one.is_lost]
     known = [seconds for seconds in left if seconds is not None]
     # Once shown, it does not disappear.
     assert left[len(left) - len(known) :] == known

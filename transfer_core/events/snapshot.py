@@ -167,11 +167,12 @@ class RunSnapshot:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated time at work until the end of the run; None before it is known well enough, and at the end.
+        """Estimated time at work until the end of the run.
 
-        It never rises by more than a fifth of what was shown before.
+        None before it is known well enough, while the run has lost its node, and at the end. It never rises by more
+        than a fifth of what was shown before.
         """
-        return self.progress.seconds_left
+        return None if self.is_lost else self.progress.seconds_left
 
     def at(self, now: float) -> RunSnapshot:
         """Return the snapshot as time goes on without an event: the time left counts down.

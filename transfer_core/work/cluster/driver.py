@@ -106,6 +106,9 @@ def connect(settings: ClusterSettings) -> None:
         socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_CONNECT).close()
     import ray
 
+    # Workers look for modules in the folder of the driver first: another copy of the app in the same place on their
+    # computer would be used in place of the code that travels.
+    os.chdir(Path.home().anchor)
     options: dict[str, Any] = {"address": settings.address}
     if settings.is_local:
         options |= {"num_cpus": num_threads_beside_an_app(), "include_dashboard": settings.has_dashboard}
