@@ -15,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 from transfer_core.language import _
 from transfer_core.work.cluster.actor_pool import ActorPool
@@ -102,8 +103,8 @@ def connect(settings: ClusterSettings) -> None:
     """
     if not settings.is_local:
         # Ray would try for minutes.
-        host, port = settings.address.rsplit(":", 1)
-        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_CONNECT).close()
+        place = urlsplit(f"//{settings.address}")
+        socket.create_connection((place.hostname, place.port), _SECONDS_TO_CONNECT).close()
     import ray
 
     # Workers look for modules in the folder of the driver first: another copy of the app in the same place on their
@@ -133,9 +134,10 @@ def main() -> None:
         connect(settings)
     except Exception as error:
         _logger.exception("The cluster was not reached")
-        reason = str(error).strip().split("\n")[0][:_LONGEST_REASON]
+        text = (isinstance(error, OSError) and error.strerror) or str(error).strip() or type(error).__name__
+        reason = text.split("\n")[0][:_LONGEST_REASON]
         sentence = _("The cluster {address} does not answer ({reason}).").format(
-            address=settings.address, reason=reason or type(error).__name__
+            address=settings.address, reason=reason
         )
         outgoing.write(encode(ClusterProblem(sentence)) + b"\n")
         outgoing.flush()

@@ -84,7 +84,7 @@ class ClusterExecutor:
         self._needs: dict[tuple[Workspace, str], Need] = {}
         self._inboxes: dict[str, queue.SimpleQueue[OfJob]] = {}
         self._numbers = itertools.count(1)
-        self._problem = _("The app connects to the cluster. Trainings wait for it.")
+        self._problem = ""
         environment = driver_environment(self._settings)
         self._connection = Connection(self._take, self._lose_all, environment, command)
 
