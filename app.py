@@ -3,9 +3,10 @@
 import streamlit as st
 
 from pages.ui.server.routes import LIFESPAN, MIDDLEWARE, ROUTES
-from pages.ui.server.service import hold_workspace_of_class
+from pages.ui.server.service import hold_workspace_of_class, make_service
 from transfer_core.classroom.facts import is_class_mode
 
+make_service()
 if is_class_mode():
     hold_workspace_of_class()
 

@@ -19,9 +19,11 @@ from transfer_core.events import (
     MeasuredStage,
     PhaseStarted,
     PhotosLeftOut,
+    PlaceLost,
     RunContinued,
     RunEnded,
     RunPaused,
+    RunPlaced,
     RunResumed,
     RunSnapshot,
     RunStarted,
@@ -429,6 +431,64 @@ class TestProgress:
         )
 
 
+LAB_3 = RunPlaced(99.0, "lab-3", "10.0.0.3", "Xeon", 1)
+LAB_4 = RunPlaced(150.0, "lab-4", "10.0.0.4", "Ryzen", 1)
+LOST = PlaceLost(120.0, "node")
+HEAD = [PhaseStarted(100.0, "head", num_steps=10), BatchEnded(108.0, 1, 2, 1.0, 0.5, 64)]
+
+
+class TestPlaces:
+    def test_a_run_on_the_computer_of_the_app_has_none(self) -> None:
+        snapshot = snapshot_of(STORY)
+        assert (snapshot.places, snapshot.place, snapshot.losses) == ((), None, ())
+        assert not snapshot.is_lost
+        assert not snapshot.has_unequal_places
+
+    def test_the_place_is_known_from_before_the_start_to_after_the_end(self) -> None:
+        for count in range(len(STORY) + 1):
+            snapshot = snapshot_of([LAB_3, *STORY[:count]])
+            assert (snapshot.places, snapshot.place) == ((LAB_3,), LAB_3)
+
+    def test_while_lost_it_has_no_place_and_does_no_work(self) -> None:
+        lost = snapshot_of([LAB_3, STORY[0], *HEAD, LOST])
+        assert (lost.place, lost.places, lost.losses, lost.is_lost) == (None, (LAB_3,), (LOST,), True)
+        # The node was silent since the last batch.
+        assert (lost.seconds, lost.phase_seconds) == (8.0, 8.0)
+        assert lost.at(1000.0).seconds == 8.0
+
+    def test_a_run_that_goes_on_elsewhere_counts_only_its_work(self) -> None:
+        moved = snapshot_of([LAB_3, STORY[0], *HEAD, LOST, LAB_4, RunResumed(152.0, 1)])
+        assert (moved.place, moved.places, moved.losses) == (LAB_4, (LAB_3, LAB_4), (LOST,))
+        assert not moved.is_lost
+        assert moved.seconds == 8.0
+        assert moved.at(160.0).seconds == 16.0
+
+    def test_a_pause_and_a_loss_at_once_are_counted_once(self) -> None:
+        events = [RunPaused(110.0), LOST, RunPaused(130.0), LAB_4, RunContinued(160.0)]
+        snapshot = snapshot_of([LAB_3, STORY[0], *HEAD, *events])
+        assert not snapshot.is_paused
+        assert snapshot.seconds == 10.0
+
+    def test_a_run_that_ends_while_it_has_no_place_keeps_its_history(self) -> None:
+        ended = snapshot_of([LAB_3, STORY[0], *HEAD, LOST, RunEnded(400.0, "interrupted", "No computer.")])
+        assert (ended.is_lost, ended.places, ended.seconds) == (False, (LAB_3,), 8.0)
+
+    @pytest.mark.parametrize("changes", [{"processor": "Ryzen"}, {"num_threads": 2}, {"gpu": "A100"}])
+    def test_numbers_may_differ_between_unequal_computers(self, changes: dict[str, Any]) -> None:
+        twin = structs.replace(LAB_3, node="lab-4", address="10.0.0.4", time=150.0)
+        before = [LAB_3, STORY[0], *HEAD, LOST]
+        assert not snapshot_of([*before, twin, RunResumed(152.0, 1)]).has_unequal_places
+        other = structs.replace(twin, **changes)
+        assert snapshot_of([*before, other, RunResumed(152.0, 1)]).has_unequal_places
+
+    def test_a_run_that_began_again_owes_nothing_to_the_computers_before(self) -> None:
+        again = structs.replace(STORY[0], time=152.0)
+        snapshot = snapshot_of([LAB_3, STORY[0], *HEAD, LOST, LAB_4, again])
+        assert (snapshot.places, snapshot.place, snapshot.losses) == ((LAB_3, LAB_4), LAB_4, (LOST,))
+        assert not snapshot.has_unequal_places
+        assert snapshot.seconds == 0.0
+
+
 PHASES = ("teacher", "features", "head", "fine_tune", "out_of_fold", "saving", "evaluation")
 STAGES = st.lists(st.tuples(st.sampled_from(PHASES), st.floats(0, 100), st.booleans()), max_size=6)
 PROGRESS_EVENTS = st.one_of(
@@ -446,6 +506,8 @@ PROGRESS_EVENTS = st.one_of(
     ),
     st.builds(RunPaused, st.just(0.0)),
     st.builds(RunContinued, st.just(0.0)),
+    st.just(PlaceLost(0.0, "node")),
+    st.just(RunPlaced(0.0, "lab-3", "10.0.0.3", "x86_64", 1)),
     # The page is drawn again without an event.
     st.none(),
 )

@@ -1,4 +1,4 @@
-"""The direction of imports, who may load TensorFlow, and where threads and session state are named."""
+"""The direction of imports, who may load TensorFlow and Ray, and where threads and session state are named."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ DIRECTION = (
 )
 PLACES = {room: place for place, rooms in enumerate(DIRECTION) for room in rooms}
 # What takes seconds to import. Only the one module that is itself imported late may name it at its top.
-SLOW = ("tensorflow", "keras", "transfer_core.training.trainer")
+SLOW = ("tensorflow", "keras", "ray", "transfer_core.training.trainer")
 MAY_BE_SLOW = "transfer_core.training.trainer"
+MAY_USE_RAY = "transfer_core.work.cluster"
 THREADS = ("threading", "_thread", "concurrent", "multiprocessing", "asyncio")
 MAY_USE_THREADS = (
     "transfer_core.file_cache",
@@ -141,6 +142,8 @@ def offences_of(path: Path, root: Path) -> Iterator[str]:
             and any(is_within(imported.name, slow) for slow in SLOW)
         ):
             yield f"{module} imports {imported.name} at once"
+        if is_within(imported.name, "ray") and not is_within(module, MAY_USE_RAY):
+            yield f"{module} uses Ray"
         uses_threads = any(is_within(imported.name, name) for name in THREADS)
         if uses_threads and not any(is_within(module, allowed) for allowed in MAY_USE_THREADS):
             yield f"{module} uses threads"
@@ -307,6 +310,16 @@ def test_no_file_of_the_pages_is_named_like_a_test() -> None:
         ),
         ("pages/4_Train.py", "def run():\n    import threading", "pages.4_Train uses threads"),
         (
+            "transfer_core/work/service.py",
+            "def run():\n    from ray.util import state",
+            "transfer_core.work.service uses Ray",
+        ),
+        (
+            "transfer_core/work/cluster/nodes.py",
+            "import ray",
+            "transfer_core.work.cluster.nodes imports ray at once",
+        ),
+        (
             "pages/ui/train/charts.py",
             "st.session_state['a'] = 1",
             "pages/ui/train/charts.py names session_state",
@@ -348,8 +361,12 @@ def test_a_planted_offence_is_found(tmp_path: Path, path: str, code: str, offenc
         ("transfer_core/inference/predictor.py", "if typing.TYPE_CHECKING:\n    import tensorflow as tf"),
         ("transfer_core/training/trainer.py", "import keras"),
         ("transfer_core/work/queue.py", "import threading"),
+        ("transfer_core/work/cluster/nodes.py", "def watch():\n    import ray.util.state"),
         ("transfer_core/data/parallel.py", "from concurrent.futures import Future"),
-        ("transfer_core/data/split.py", "import keras_like\nimport streamlit_like\nimport threading_like"),
+        (
+            "transfer_core/data/split.py",
+            "import keras_like\nimport ray_like\nimport streamlit_like\nimport threading_like",
+        ),
         ("transfer_core/work/queue.py", "from transfer_core.errors import IngestError"),
         ("pages/ui/app/session.py", "import streamlit as st\nst.session_state"),
         ("app.py", "import streamlit\nfrom pages.ui.app.page import run_page"),
@@ -366,7 +383,8 @@ def test_the_whole_engine_is_imported_without_tensorflow() -> None:
     modules = [name for name in modules if is_within(name, "transfer_core") and name != MAY_BE_SLOW]
     script = (
         f"import importlib, sys\nfor name in {modules!r}:\n    importlib.import_module(name)\n"
-        "print(sorted({name.split('.')[0] for name in sys.modules} & {'tensorflow', 'keras', 'streamlit', 'sklearn'}))"
+        "slow = {'tensorflow', 'keras', 'streamlit', 'sklearn', 'ray'}\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & slow))"
     )
     finished = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert (finished.stdout, finished.stderr) == ("[]\n", "")

@@ -94,7 +94,7 @@ def test_every_published_model_is_listed_and_search_and_filters_narrow_the_list(
 
 
 def test_download_shows_its_bar_and_can_be_cancelled(open_page: OpenPage, held_tasks: HeldTasks) -> None:
-    job = work_queue().start(Task("download", "resnet50", lambda _task: None, is_light=True))
+    job = work_queue().start(Task("download", "resnet50", lambda _task: None, lane="light"))
     job.report(TaskProgress("ResNet50", 47_000_000, 94_000_000))
     page = open_page("1_Model")
     (bar,) = page.get("progress")
@@ -108,7 +108,7 @@ def test_failed_download_is_shown_until_it_is_dismissed(open_page: OpenPage) -> 
     def fail(_task: Task[None]) -> None:
         raise WeightsError("The server is *down*.")
 
-    assert work_queue().start(Task("download", "resnet50", fail, is_light=True)).wait(60)
+    assert work_queue().start(Task("download", "resnet50", fail, lane="light")).wait(60)
     page = open_page("1_Model")
     assert page.error[0].value == r"The server is \*down\*."
     page.button(key="dismiss-resnet50").click().run()

@@ -197,7 +197,7 @@ def test_changed_labels_are_trained_again_with_the_same_settings(
     assert page.query_params["compare"] == f"{run.id},{again}"
     assert "settings are being trained" in texts(page)
     staged_runs.let_go.set()
-    while process.trainings().running:
+    while process.trainings().running_runs:
         pass
     page.run()
     assert "settings have been trained" in texts(page)

@@ -104,7 +104,7 @@ def collect_task(server: Workspace) -> Task[Collected]:
     def work(task: Task[Collected]) -> Collected:
         return collect_projects(server, task.reporter(), task.should_stop)
 
-    return Task("collecting", "class", work, is_light=True)
+    return Task("collecting", "class", work, lane="light")
 
 
 def _add_project(

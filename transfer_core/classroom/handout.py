@@ -130,7 +130,7 @@ def hand_out_task(
             should_stop=task.should_stop,
         )
 
-    return Task("handing out", "class", work, is_light=True)
+    return Task("handing out", "class", work, lane="light")
 
 
 def received(workspace: Workspace) -> list[ImageDataset]:

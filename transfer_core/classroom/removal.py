@@ -65,7 +65,7 @@ def remove_task(service: Service, person_ids: Sequence[str]) -> Task[int]:
         remove_people(service, person_ids, task.reporter())
         return len(person_ids)
 
-    return Task("removing", tuple(person_ids), work, is_light=True)
+    return Task("removing", tuple(person_ids), work, lane="light")
 
 
 def remove_photos_task(server: Workspace, person_id: str, dataset_id: str, ids: Sequence[str]) -> Task[int]:
@@ -82,7 +82,7 @@ def remove_photos_task(server: Workspace, person_id: str, dataset_id: str, ids: 
         delete_photos_for_good(server.person(person_id), dataset_id, ids)
         return len(ids)
 
-    return Task("removing", (person_id, dataset_id, *ids), work, is_light=True)
+    return Task("removing", (person_id, dataset_id, *ids), work, lane="light")
 
 
 def forget_class(service: Service) -> Task[int]:

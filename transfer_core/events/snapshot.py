@@ -20,9 +20,11 @@ from transfer_core.events.kinds import (
     Phase,
     PhaseStarted,
     PhotosLeftOut,
+    PlaceLost,
     RunContinued,
     RunEnded,
     RunPaused,
+    RunPlaced,
     RunResumed,
     RunStarted,
     StartScored,
@@ -53,12 +55,20 @@ class RunSnapshot:
 
     `left_out` holds the original name and the class of each photo that is damaged and was left out.
     All durations leave out the time in which the training was paused or not running at all.
+
+    Args:
+        is_paused: Whether the training waits for the person.
+        places: The nodes of a cluster on which it was, the first first; none where it ran on the computer of the app.
+        place: The node on which it is or ended; None while it has none.
+        losses: How it lost nodes, the first first.
+        is_lost: Whether it has lost its node and waits for the next one.
+        num_places_before_start: Those on which it was before it last started from the beginning.
     """
 
     started_at: float | None = None
     ended_at: float | None = None
     updated_at: float | None = None
-    paused_at: float | None = None
+    is_paused: bool = False
     idle_seconds: float = 0.0
     num_train_images: int = 0
     num_validation_images: int = 0
@@ -88,6 +98,11 @@ class RunSnapshot:
     message: str = ""
     best_epoch: int = 0
     reported_accuracy: float | None = None
+    places: tuple[RunPlaced, ...] = ()
+    place: RunPlaced | None = None
+    losses: tuple[PlaceLost, ...] = ()
+    is_lost: bool = False
+    num_places_before_start: int = 0
 
     @cached_property
     def best(self) -> EpochEnded | None:
@@ -122,9 +137,10 @@ class RunSnapshot:
         return history_of(self.epochs)
 
     @property
-    def is_paused(self) -> bool:
-        """Whether the training waits for the person."""
-        return self.paused_at is not None
+    def has_unequal_places(self) -> bool:
+        """Whether nodes took part whose numbers may differ in the last digits."""
+        places = self.places[self.num_places_before_start :]
+        return len({(place.processor, place.num_threads, place.gpu) for place in places}) > 1
 
     @property
     def phase_seconds(self) -> float:
@@ -157,7 +173,8 @@ class RunSnapshot:
         Args:
             now: Time in seconds since 1970.
         """
-        if self.updated_at is None or now <= self.updated_at or self.is_paused or self.outcome is not None:
+        is_idle = self.is_paused or self.is_lost or self.outcome is not None
+        if self.updated_at is None or now <= self.updated_at or is_idle:
             return self
         return _moved(replace(self, updated_at=now))
 
@@ -213,24 +230,45 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
                 num_epochs=event.num_epochs,
                 progress=progress.with_stages(event.stages),
                 scored_ids=event.scored_ids,
+                places=snapshot.places,
+                place=snapshot.place,
+                losses=snapshot.losses,
+                num_places_before_start=max(len(snapshot.places) - 1, 0),
             )
             return _moved(started)
         case RunResumed():
             return _moved(_resumed(snapshot, event))
+        case PlaceLost():
+            # The node was silent for some time before it counted as lost. The bar had moved on meanwhile.
+            return replace(
+                _idle_until(snapshot, event.time),
+                progress=snapshot.at(event.time).progress,
+                is_paused=False,
+                place=None,
+                losses=(*snapshot.losses, event),
+                is_lost=True,
+            )
+    if snapshot.is_paused or snapshot.is_lost:
+        snapshot = _idle_until(snapshot, event.time)
     # A page may have shown how the time left counted down until now.
     snapshot = replace(snapshot.at(event.time), updated_at=event.time)
     match event:
         case RunPaused():
-            return replace(snapshot, paused_at=event.time)
+            return replace(snapshot, is_paused=True)
         case RunContinued():
-            return _continued(snapshot, event.time)
+            return replace(snapshot, is_paused=False)
+        case RunPlaced():
+            return replace(snapshot, places=(*snapshot.places, event), place=event, is_lost=False)
         case PhotosLeftOut():
             photos = zip(event.names, event.class_names, strict=False)
             return replace(snapshot, left_out=tuple(dict.fromkeys((*snapshot.left_out, *photos))))
         case RunEnded():
-            ended = _closed(_continued(snapshot, event.time))
+            ended = _closed(snapshot)
             return replace(
                 ended,
+                # A run whose process dies while it is paused ends without `RunContinued`.
+                is_paused=False,
+                is_lost=False,
                 progress=ended.progress.ended(is_finished=event.outcome == "finished"),
                 ended_at=event.time,
                 outcome=event.outcome,
@@ -255,24 +293,21 @@ def _closed(snapshot: RunSnapshot) -> RunSnapshot:
     return replace(snapshot, progress=snapshot.progress.phase_ended(snapshot.phase_seconds, share))
 
 
-def _continued(snapshot: RunSnapshot, time: float) -> RunSnapshot:
-    """End a pause, if there is one; a run whose process dies while it is paused ends without `RunContinued`."""
-    if snapshot.paused_at is None:
-        return snapshot
-    idle = snapshot.idle_seconds + max(time - snapshot.paused_at, 0.0)
-    return replace(snapshot, paused_at=None, idle_seconds=idle)
+def _idle_until(snapshot: RunSnapshot, time: float) -> RunSnapshot:
+    """Count the time since the last event as idle."""
+    idle = max(time - (snapshot.updated_at or time), 0.0)
+    return replace(snapshot, updated_at=time, idle_seconds=snapshot.idle_seconds + idle)
 
 
 def _resumed(snapshot: RunSnapshot, event: RunResumed) -> RunSnapshot:
     """Drop what came after the checkpoint, and count the time since then as idle."""
-    idle = max(event.time - (snapshot.updated_at or event.time), 0.0)
+    snapshot = _idle_until(snapshot, event.time)
     return replace(
         snapshot,
         started_at=event.time if snapshot.started_at is None else snapshot.started_at,
         ended_at=None,
-        updated_at=event.time,
-        paused_at=None,
-        idle_seconds=snapshot.idle_seconds + idle,
+        is_paused=False,
+        is_lost=False,
         progress=replace(snapshot.progress, measured=(), seconds_left=None, lowest_left=math.inf).with_stages(
             event.stages
         ),

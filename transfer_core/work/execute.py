@@ -138,14 +138,13 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
                 should_stop,
             )
     emit(RunEnded(time.time(), result.outcome, result.message, result.best_epoch, accuracy))
-    _remember_times(workspace, run, result.dataset, backbone)
+    remember_times(workspace, run, result.dataset, backbone)
     if result.outcome != "interrupted":
         delete_checkpoints(run.folder)
 
 
-def _remember_times(
-    workspace: Workspace, run: TrainingRun, dataset: ImageDataset, backbone: Backbone
-) -> None:
+def remember_times(workspace: Workspace, run: TrainingRun, dataset: ImageDataset, backbone: Backbone) -> None:
+    """Keep how long a run and its stages took, for the estimates of later ones."""
     snapshot = run.snapshot()
     remember_rates(workspace.cache_dir, run.config.backbone, snapshot.progress.measured)
     if snapshot.outcome == "finished":

@@ -47,10 +47,16 @@ class RemoteExecutor(Protocol):
         """Estimate what a run needs, before it is queued. May take a second."""
 
     def reserve(self, workspace: Workspace, run: TrainingRun) -> bool:
-        """Reserve room for a prepared run; return False where there is none now. Returns at once."""
+        """Reserve room for a prepared run; return False where there is none now.
+
+        Called under the queue's lock: it returns at once and calls nothing back. An error ends the run.
+        """
 
     def release(self, workspace: Workspace, run: TrainingRun) -> None:
-        """Give back the room of a run that was never carried out."""
+        """Forget a prepared run that was never carried out, and give back its room if it has some.
+
+        Called under the queue's lock, as `reserve`.
+        """
 
     def on_room(self, callback: Callable[[], None]) -> None:
         """Call something, from any thread, whenever there may be more room than before."""

@@ -40,10 +40,11 @@ def has_look_ahead() -> bool:
     """Return whether this app looks ahead.
 
     It does not with TRANSFER_STUDIO_LOOK_AHEAD=off, nor where trainings run in a process of their own, as in
-    classrooms: many people then share the processor, and this process shall not load a model.
+    classrooms: many people then share the processor, and this process shall not load a model. On a cluster the features
+    would be on the wrong computer: each node keeps those that it has made.
     """
     is_off = os.environ.get(LOOK_AHEAD_VARIABLE) == "off"
-    return not is_off and os.environ.get(EXECUTOR_VARIABLE) != "process"
+    return not is_off and os.environ.get(EXECUTOR_VARIABLE) not in ("process", "ray")
 
 
 def backbones_to_read_with(workspace: Workspace, dataset: ImageDataset, chosen: str) -> list[str]:

@@ -1,17 +1,20 @@
-"""The work queue: one task with a model at a time, in order of priority, and light tasks beside it."""
+"""The work queue: one task with a model at a time, in order of priority, light tasks beside it, and remote tasks."""
 
 from __future__ import annotations
 
 import itertools
+import logging
+import math
 import threading
 from bisect import insort
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from transfer_core.work.task import Priority, Task, TaskKind
+from transfer_core.errors import TransferStudioError
+from transfer_core.work.task import Lane, Priority, Task, TaskKind
 
 StartWorker = Callable[[Callable[[], None]], None]
 Result = TypeVar("Result")
@@ -20,6 +23,8 @@ Result = TypeVar("Result")
 _NUM_LIGHT_AT_ONCE = 4
 # Tasks of one person that are over keep their result for the pages; a map of 1,000 photos is about 4 MB.
 _NUM_REMEMBERED_OF_A_KIND = 12
+
+_logger = logging.getLogger(__name__)
 
 
 def in_background_thread(work: Callable[[], None]) -> None:
@@ -46,13 +51,28 @@ class _Rounds:
 
 @dataclass
 class _Lane:
-    size: int
+    """Tasks that run beside each other, and those that wait for them.
+
+    Args:
+        size: Most tasks at once; infinite where `Task.may_begin` alone decides.
+        is_held: Whether none may begin.
+    """
+
+    size: float
+    is_held: bool = False
     running: list[Task[Any]] = field(default_factory=list)
     waiting: list[Task[Any]] = field(default_factory=list)
     rounds: dict[Priority, _Rounds] = field(default_factory=lambda: {each: _Rounds() for each in Priority})
 
+    @property
+    def has_room(self) -> bool:
+        return len(self.running) < self.size and not self.is_held
+
     def insert(self, task: Task[Any]) -> None:
         insort(self.waiting, task, key=lambda waiting: (waiting.priority, waiting.turn))
+
+
+_Begun = tuple[_Lane, Task[Any]]
 
 
 def _place_of(task: Task[Any]) -> tuple[str, TaskKind, Hashable]:
@@ -69,6 +89,9 @@ class WorkQueue:
     A task that has begun is never interrupted by another one, except for idle tasks: they step aside for any other and
     go on later. Light tasks run beside them, a few at once.
 
+    Remote tasks run on other computers, in the same fair order and as many at once as their `may_begin` finds room for.
+    The first that waits is never overtaken by one behind it, however little that needs.
+
     Args:
         start_worker: Starts a thread that works until nothing waits any more.
         on_change: Called after a task began to wait, began to run, moved or ended, by the thread that did it.
@@ -83,7 +106,11 @@ class WorkQueue:
         self._on_change = on_change
         self._lock = threading.Lock()
         self._arrivals = itertools.count(1)
-        self._models, self._light = _Lane(1), _Lane(_NUM_LIGHT_AT_ONCE)
+        self._lanes: dict[Lane, _Lane] = {
+            "models": _Lane(1),
+            "light": _Lane(_NUM_LIGHT_AT_ONCE),
+            "remote": _Lane(math.inf),
+        }
         # People may hold copies of the same photos and models, so that ids alone do not say whose work it is.
         self._tasks: dict[tuple[str, TaskKind, Hashable], Task[Any]] = {}
         self._num_in_foreground = 0
@@ -108,10 +135,8 @@ class WorkQueue:
             self._tasks[place] = task
             self._forget_oldest(task.kind, task.owner)
             task.enter(self._leave)
-            lane = self._enter(task)
-            begun = self._begin_next(lane)
-        if begun:
-            self._start(lane, begun)
+            begun = self._begin(self._enter(task))
+        self._start(begun)
         self._on_change()
         return task
 
@@ -149,7 +174,7 @@ class WorkQueue:
     def ahead_of(self, task: Task[Any]) -> list[Task[Any]]:
         """Return what runs or waits before a task; nothing when the task does not wait."""
         with self._lock:
-            for lane in (self._models, self._light):
+            for lane in self._lanes.values():
                 if task in lane.waiting:
                     return [*lane.running, *lane.waiting[: lane.waiting.index(task)]]
         return []
@@ -157,8 +182,7 @@ class WorkQueue:
     def in_order(self, kind: TaskKind) -> list[Task[Any]]:
         """Return the tasks of a kind that run or wait, in the order of their turns."""
         with self._lock:
-            lanes = (self._models, self._light)
-            tasks = [task for lane in lanes for task in (*lane.running, *lane.waiting)]
+            tasks = [task for lane in self._lanes.values() for task in (*lane.running, *lane.waiting)]
         return [task for task in tasks if task.kind == kind]
 
     def move_first(self, task: Task[Any]) -> None:
@@ -175,20 +199,28 @@ class WorkQueue:
 
         self._move(task, last)
 
+    def begin_waiting(self) -> None:
+        """Begin the waiting tasks that there is room for by now. Any thread that does not hold the lock may call it."""
+        with self._lock:
+            begun = self._begin(*self._lanes.values())
+        if begun:
+            self._start(begun)
+            self._on_change()
+
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Begin no task with a model while the block runs; new ones wait."""
+        """Begin no task but light ones while the block runs; new ones wait."""
+        held = self._lanes["models"], self._lanes["remote"]
         with self._lock:
-            self._models.size = 0
+            for lane in held:
+                lane.is_held = True
         try:
             yield
         finally:
             with self._lock:
-                self._models.size = 1
-                begun = self._begin_next(self._models)
-            if begun:
-                self._start(self._models, begun)
-                self._on_change()
+                for lane in held:
+                    lane.is_held = False
+            self.begin_waiting()
 
     @contextmanager
     def foreground(self) -> Iterator[None]:
@@ -204,15 +236,14 @@ class WorkQueue:
     def is_anybody_waiting(self) -> bool:
         """Whether a block in the foreground or a light task runs. Polled by idle tasks."""
         return self._num_in_foreground > 0 or any(
-            task.priority != Priority.IDLE for task in self._light.running
+            task.priority != Priority.IDLE for task in self._lanes["light"].running
         )
 
-    def are_others_waiting(self, owner: str) -> bool:
-        """Whether another person waits for a task with a model. Look-ahead waits for nobody."""
+    def are_others_waiting(self, owner: str, lane: Lane = "models") -> bool:
+        """Whether another person waits for their turn in a lane. Look-ahead waits for nobody."""
         with self._lock:
-            return any(
-                task.owner != owner and task.priority != Priority.IDLE for task in self._models.waiting
-            )
+            waiting = self._lanes[lane].waiting
+            return any(task.owner != owner and task.priority != Priority.IDLE for task in waiting)
 
     def _forget_oldest(self, kind: TaskKind, owner: str) -> None:
         over = [
@@ -225,72 +256,92 @@ class WorkQueue:
 
     def _enter(self, task: Task[Any]) -> _Lane:
         """Let a task wait in its lane; if that is full, idle tasks in it step aside. The lock is held."""
-        lane = self._light if task.is_light else self._models
+        lane = self._lanes[task.lane]
         task.state = "waiting"
         task.turn = lane.rounds[task.priority].next_of(task.owner), next(self._arrivals)
         lane.insert(task)
-        for running in lane.running if len(lane.running) >= lane.size else ():
+        for running in () if lane.has_room else lane.running:
             if task.priority < running.priority == Priority.IDLE:
                 running.step_aside()
         return lane
 
-    def _begin_next(self, lane: _Lane) -> Task[Any] | None:
-        """Return the task that needs a worker now, if there is room for the first that waits. The lock is held."""
-        if not lane.waiting or len(lane.running) >= lane.size:
-            return None
-        task = lane.waiting.pop(0)
-        rounds = lane.rounds[task.priority]
-        rounds.current = max(rounds.current, task.turn[0])
-        task.begin_part()
-        lane.running.append(task)
-        return task
+    def _begin(self, *lanes: _Lane) -> list[_Begun]:
+        """Begin the first tasks of lanes as far as there is room, and return them. The lock is held."""
+        begun = []
+        for lane in lanes:
+            while lane.waiting and lane.has_room:
+                task = lane.waiting[0]
+                try:
+                    if not task.may_begin():
+                        break
+                except Exception as error:
+                    level = logging.INFO if isinstance(error, TransferStudioError) else logging.ERROR
+                    _logger.log(level, "A task could not begin: %s", task.kind, exc_info=True)
+                    task.end_unstarted(error)
+                    lane.waiting.remove(task)
+                    continue
+                lane.waiting.remove(task)
+                rounds = lane.rounds[task.priority]
+                rounds.current = max(rounds.current, task.turn[0])
+                task.begin_part()
+                lane.running.append(task)
+                begun.append((lane, task))
+        return begun
 
-    def _start(self, lane: _Lane, task: Task[Any]) -> None:
-        try:
-            self._start_worker(partial(self._work, lane, task))
-        except (RuntimeError, OSError) as error:
-            self._give_up(lane, task, str(error))
+    def _start(self, begun: Iterable[_Begun]) -> None:
+        """Start a worker for each task that has begun."""
+        for lane, task in begun:
+            try:
+                self._start_worker(partial(self._work, lane, task))
+            except (RuntimeError, OSError) as error:
+                self._give_up(lane, task, error)
 
-    def _give_up(self, lane: _Lane, task: Task[Any], reason: str) -> None:
+    def _give_up(self, lane: _Lane, task: Task[Any], error: Exception) -> None:
         with self._lock:
             lane.running.remove(task)
-            task.end_unstarted(reason)
+            task.end_unstarted(error)
             if not lane.running:
                 # No worker would ever take those that came in meanwhile, either.
                 while lane.waiting:
-                    lane.waiting.pop(0).end_unstarted(reason)
+                    lane.waiting.pop(0).end_unstarted(error)
 
     def _move(self, task: Task[Any], turn: Callable[[_Lane], tuple[int, int]]) -> None:
+        begun: list[_Begun] = []
         with self._lock:
-            for lane in (self._models, self._light):
+            for lane in self._lanes.values():
                 if task in lane.waiting:
                     task.turn = turn(lane)
                     lane.waiting.remove(task)
                     lane.insert(task)
+                    begun = self._begin(lane)
+        self._start(begun)
         self._on_change()
 
     def _work(self, lane: _Lane, task: Task[Any] | None) -> None:
         while task:
             is_over = task.run_part()
-            beside = None
             with self._lock:
                 lane.running.remove(task)
+                lanes = [lane]
                 if is_over or task.is_stopping:
                     task.close()
                 else:
-                    next_lane = self._enter(task)
-                following = self._begin_next(lane)
-                if not task.is_over:
-                    beside = self._begin_next(next_lane)
-            if beside:
-                self._start(next_lane, beside)
+                    lanes.append(self._enter(task))
+                begun = self._begin(*lanes)
+            # This thread goes on with the next task of its lane.
+            following = next((each for each in begun if each[0] is lane), None)
+            self._start(each for each in begun if each is not following)
             self._on_change()
-            task = following
+            task = following[1] if following else None
 
     def _leave(self, task: Task[Any]) -> None:
+        begun: list[_Begun] = []
         with self._lock:
-            for lane in (self._models, self._light):
+            for lane in self._lanes.values():
                 if task in lane.waiting:
                     task.end_unstarted()
                     lane.waiting.remove(task)
+                    # The next one may need less.
+                    begun = self._begin(lane)
+        self._start(begun)
         self._on_change()

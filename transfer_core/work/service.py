@@ -20,7 +20,7 @@ from transfer_core.runs.deletion import delete_expired
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.run_folder import RunFolder
 from transfer_core.training.machine import free_memory
-from transfer_core.work.executor import ExecutorName, ProcessExecutor, chosen_executor
+from transfer_core.work.executor import ExecutorName, ProcessExecutor, RemoteExecutor, chosen_executor
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.stored_queue import StoredTraining, read_queue, write_queue
 from transfer_core.work.task import Task
@@ -62,6 +62,8 @@ class Service:
         self._most_models_kept = most_models_kept
         self.queue = WorkQueue(on_change=self._store)
         self._execute = chosen_executor(default_executor)
+        if isinstance(self._execute, RemoteExecutor):
+            self._execute.on_room(self.queue.begin_waiting)
         self._lock = threading.Lock()
         self._storing = threading.Lock()
         self._to_restore = list(read_queue(workspace))
@@ -97,11 +99,13 @@ class Service:
             time.sleep(seconds_before_the_first)
 
     def close(self) -> None:
-        """Store the queue for the next start. A training that runs ends with the process."""
+        """Store the queue for the next start. A training that runs ends with the process, and a remote one now."""
         self._closed.set()
         with self._storing:
             self._is_closed = True
             self._write([structs.replace(training, is_running=False) for training in self._in_order()])
+        if isinstance(self._execute, RemoteExecutor):
+            self._execute.close()
 
     def predictor(self, workspace: Workspace, run_id: str) -> Predictor:
         """Return the model of a finished run, loaded once, with its current limits.
@@ -149,7 +153,7 @@ class Service:
                 self.forget_data(workspace)
             return True
 
-        task = Task("deletion", workspace.root, work, is_light=True, owner=workspace.owner)
+        task = Task("deletion", workspace.root, work, lane="light", owner=workspace.owner)
         return self.queue.start(task)
 
     def forget_data(self, workspace: Workspace) -> None:

@@ -24,8 +24,8 @@ class StoredTraining(msgspec.Struct, frozen=True):
     Args:
         owner: Id of the pupil; empty for the server's own.
         run_id: Id of the run in their workspace.
-        is_running: Whether it was being trained.
-        num_deaths: How often the server has died while it trained this run.
+        is_running: Whether the server was training it, itself or in its worker process.
+        num_deaths: How often the server has died while it did.
     """
 
     owner: Text

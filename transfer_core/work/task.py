@@ -46,6 +46,8 @@ TaskKind = Literal[
     "deletion",
 ]
 TaskState = Literal["waiting", "running", "over"]
+# Of this computer's tasks one at a time uses a model, and light ones run beside it; the others run on other computers.
+Lane = Literal["models", "light", "remote"]
 
 _STOPPED = (DownloadStoppedError, FeaturesStoppedError, ProjectStoppedError)
 
@@ -104,7 +106,8 @@ class Task(Generic[Result]):
             `FeaturesStoppedError`, `DownloadStoppedError` or `ProjectStoppedError`. Idle work may be called again
             after that and goes on with what it has stored.
         preparation: Runs before the work, beside trainings; such as a download, which needs no model.
-        is_light: Whether the work itself may run beside trainings: it uses no model, or only scores photos.
+        lane: Where the work itself runs: `"models"` one at a time, `"light"` beside those because it uses no model or
+            only scores photos, `"remote"` on other computers, as many at once as `may_begin` lets.
         priority: Which tasks it overtakes while they wait.
         subject: The exact inputs, where work with other inputs has the same key and takes its place.
         owner: Id of the pupil it is for; empty for the server's own.
@@ -117,7 +120,7 @@ class Task(Generic[Result]):
         work: Callable[[Task[Result]], Result],
         *,
         preparation: Callable[[Task[Result]], object] | None = None,
-        is_light: bool = False,
+        lane: Lane = "models",
         priority: Priority = Priority.INTERACTIVE,
         subject: object = None,
         owner: str = "",
@@ -132,8 +135,9 @@ class Task(Generic[Result]):
         self.result: Result | None = None
         self.error: Exception | None = None
         self.has_begun = False
-        parts = [(True, preparation)] if preparation else []
-        self._parts: deque[tuple[bool, Callable[[Task[Result]], Any]]] = deque([*parts, (is_light, work)])
+        self._parts: deque[tuple[Lane, Callable[[Task[Result]], Any]]] = deque([(lane, work)])
+        if preparation:
+            self._parts.appendleft(("light", preparation))
         self._stop_requested = threading.Event()
         self._is_to_step_aside = False
         self._over = threading.Event()
@@ -190,9 +194,16 @@ class Task(Generic[Result]):
         self._leave = leave
 
     @property
-    def is_light(self) -> bool:
-        """Whether the next part may run beside trainings."""
+    def lane(self) -> Lane:
+        """Where the next part runs."""
         return self._parts[0][0]
+
+    def may_begin(self) -> bool:
+        """Reserve room for the next part, and return whether there was enough. Called under the queue's lock.
+
+        An error ends the task.
+        """
+        return True
 
     def begin_part(self) -> None:
         """Mark the task as running."""
@@ -206,7 +217,7 @@ class Task(Generic[Result]):
     def run_part(self) -> bool:
         """Run the next part and turn whatever it raises into `error`. Returns whether none is left to run."""
         self.has_begun = True
-        is_light, part = self._parts.popleft()
+        lane, part = self._parts.popleft()
         try:
             result = part(self)
             if self._parts:
@@ -215,7 +226,7 @@ class Task(Generic[Result]):
                 self.result = result
         except _STOPPED:
             if self._is_to_step_aside and not self.is_stopping:
-                self._parts.appendleft((is_light, part))
+                self._parts.appendleft((lane, part))
             else:
                 self._parts.clear()
         except Exception as error:
@@ -225,15 +236,17 @@ class Task(Generic[Result]):
             self._parts.clear()
         return not self._parts
 
-    def end_unstarted(self, reason: str = "") -> None:
-        """End a task that never ran.
+    def end_unstarted(self, error: Exception | None = None) -> None:
+        """End a task whose next part never ran. Called under the queue's lock.
 
         Args:
-            reason: Why no thread could be started for it; empty when it was stopped while it waited.
+            error: Why it could not begin; None when it was stopped while it waited.
         """
-        if reason:
+        if isinstance(error, TransferStudioError):
+            self.error = error
+        elif error:
             text = _("This could not start ({reason}). Close other programs, then try again.")
-            self.error = TransferStudioError(text.format(reason=reason))
+            self.error = TransferStudioError(text.format(reason=error))
         self.close()
 
     def close(self) -> None:

@@ -62,7 +62,7 @@ def download_task(key: Hashable, title: str, file: WeightsFile) -> Task[None]:
     def work(task: Task[None]) -> None:
         download_weights(file, on_progress=task.reporter(title), should_stop=task.should_stop)
 
-    return Task("download", key, work, is_light=True)
+    return Task("download", key, work, lane="light")
 
 
 def audition_task(
@@ -187,7 +187,7 @@ def split_scoring_task(
         count = len(split_images(run, dataset, split))
         return evaluate_split(run, dataset, split, workspace.cache_dir, _counter(task, count))
 
-    return Task("scoring", (run_id, split, version), work, is_light=True, owner=workspace.owner)
+    return Task("scoring", (run_id, split, version), work, lane="light", owner=workspace.owner)
 
 
 def learning_curve_task(workspace: Workspace, run_id: str, version: Hashable) -> Task[MeasuredCurve]:
@@ -211,7 +211,7 @@ def learning_curve_task(workspace: Workspace, run_id: str, version: Hashable) ->
             should_stop=task.should_stop,
         )
 
-    return Task("learning curve", (run_id, version), work, is_light=True, owner=workspace.owner)
+    return Task("learning curve", (run_id, version), work, lane="light", owner=workspace.owner)
 
 
 def new_photos_scoring_task(workspace: Workspace, run_id: str, version: Hashable) -> Task[Evaluation]:
@@ -230,7 +230,7 @@ def new_photos_scoring_task(workspace: Workspace, run_id: str, version: Hashable
             raise NotFoundError(_("The test photos of this model were deleted."))
         return evaluate_new_photos(run, photos, workspace.cache_dir, _counter(task, len(photos.images)))
 
-    return Task("scoring", (run_id, "new", version), work, is_light=True, owner=workspace.owner)
+    return Task("scoring", (run_id, "new", version), work, lane="light", owner=workspace.owner)
 
 
 def answers_task(
@@ -252,7 +252,7 @@ def answers_task(
         with photos() as files:
             return answer_files(predictor, files, report)
 
-    return Task("answers", key, work, is_light=True, owner=owner)
+    return Task("answers", key, work, lane="light", owner=owner)
 
 
 def class_averages_task(
@@ -278,7 +278,7 @@ def class_averages_task(
             averages.append(grad_cam.average(files, class_name))
         return averages
 
-    return Task("average heat", key, work, is_light=True, owner=owner)
+    return Task("average heat", key, work, lane="light", owner=owner)
 
 
 def save_project_task(workspace: Workspace, plan: ProjectPlan, path: Path) -> Task[Path]:
@@ -295,7 +295,7 @@ def save_project_task(workspace: Workspace, plan: ProjectPlan, path: Path) -> Ta
         save_project(workspace, plan, path, task.reporter(_("Saving")), task.should_stop)
         return path
 
-    return Task("project saving", plan.dataset.id, work, is_light=True, subject=plan, owner=workspace.owner)
+    return Task("project saving", plan.dataset.id, work, lane="light", subject=plan, owner=workspace.owner)
 
 
 def open_project_task(workspace: Workspace, key: Hashable, content: BinaryIO) -> Task[OpenedProject]:
@@ -310,7 +310,7 @@ def open_project_task(workspace: Workspace, key: Hashable, content: BinaryIO) ->
     def work(task: Task[OpenedProject]) -> OpenedProject:
         return open_project(workspace, content, task.reporter(_("Opening")), task.should_stop)
 
-    return Task("project opening", key, work, is_light=True, owner=workspace.owner)
+    return Task("project opening", key, work, lane="light", owner=workspace.owner)
 
 
 @dataclass(frozen=True)
@@ -345,7 +345,7 @@ def video_task(
         after = add_files(before, photos, class_name=class_name)
         return AddedPhotos(after.id, after.images[-1].class_name, len(after.images) - len(before.images))
 
-    return Task("video", dataset.id, work, is_light=True, owner=workspace.owner)
+    return Task("video", dataset.id, work, lane="light", owner=workspace.owner)
 
 
 def proposals_task(
@@ -367,7 +367,7 @@ def proposals_task(
         propose_classes(dataset, run_id, load_predictor(), report)
         return run_id
 
-    return Task("piles", dataset.id, work, is_light=True, owner=owner)
+    return Task("piles", dataset.id, work, lane="light", owner=owner)
 
 
 def piles_task(
@@ -404,7 +404,7 @@ def storage_task(workspace: Workspace) -> Task[Storage]:
         return storage_of(workspace)
 
     key = workspace.root, storage_version(workspace)
-    return Task("storage", key, work, is_light=True, owner=workspace.owner)
+    return Task("storage", key, work, lane="light", owner=workspace.owner)
 
 
 def _counter(task: Task[Any], num_all: int) -> Callable[[int], None]:

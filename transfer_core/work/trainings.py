@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
+from heapq import heapify, heapreplace
 from typing import Any
 
 from transfer_core.backbones.registry import get_backbone
@@ -20,12 +21,18 @@ from transfer_core.runs.run_status import ACTIVE, RunStatus, resumable_run, run_
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash
 from transfer_core.training.stages import measured_seconds, rates_version
-from transfer_core.work.executor import Execute, chosen_executor
+from transfer_core.work.execute import remember_times
+from transfer_core.work.executor import Execute, RemoteExecutor, chosen_executor
 from transfer_core.work.live_run import LiveRun, request_stop_elsewhere
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.stored_queue import StoredTraining
-from transfer_core.work.task import Priority, Task, TaskState
+from transfer_core.work.task import Lane, Priority, Task, TaskState
 from transfer_core.workspace import Workspace
+
+
+def lane_of(execute: Execute) -> Lane:
+    """Return the lane of the trainings that an executor carries out."""
+    return "remote" if isinstance(execute, RemoteExecutor) else "models"
 
 
 class TrainingTask(Task[None]):
@@ -41,10 +48,20 @@ class TrainingTask(Task[None]):
     def __init__(self, workspace: Workspace, live: LiveRun, execute: Execute, num_deaths: int = 0) -> None:
         def train(_task: Task[None]) -> None:
             execute(workspace, live.run, live.log.append, live.should_stop)
+            if self._remote:
+                self._remember_times()
 
-        super().__init__("training", live.run.id, train, priority=Priority.TRAINING, owner=workspace.owner)
+        super().__init__(
+            "training",
+            live.run.id,
+            train,
+            lane=lane_of(execute),
+            priority=Priority.TRAINING,
+            owner=workspace.owner,
+        )
         self.workspace = workspace
         self.live = live
+        self._remote = execute if isinstance(execute, RemoteExecutor) else None
         self._num_deaths = num_deaths
         self._estimate: float | None = None
         self._estimated_at: tuple[int, tuple[int, int]] | None = None
@@ -52,7 +69,17 @@ class TrainingTask(Task[None]):
     @property
     def stored(self) -> StoredTraining:
         """Its facts for the next start of the server."""
-        return StoredTraining(self.owner, self.live.run.id, self.state == "running", self._num_deaths)
+        is_trained_here = self.state == "running" and not self._remote
+        return StoredTraining(self.owner, self.live.run.id, is_trained_here, self._num_deaths)
+
+    @property
+    def holds_a_place(self) -> bool:
+        """Whether it is trained now. A run that has lost its computer waits for the next one first of all."""
+        return self.state == "running" and not self.live.log.snapshot.is_lost
+
+    def may_begin(self) -> bool:
+        """Reserve room on a cluster, and return whether there was enough."""
+        return not self._remote or self._remote.reserve(self.workspace, self.live.run)
 
     def seconds_left(self) -> float | None:
         """Estimate how long it keeps the others waiting from now on; None when that is not known."""
@@ -78,6 +105,14 @@ class TrainingTask(Task[None]):
             return None
         return self._estimate
 
+    def _remember_times(self) -> None:
+        """Keep here how long the run took there, for the estimates of later ones."""
+        run = self.live.run
+        with suppress(TransferStudioError):
+            dataset = ImageDataset.load(self.workspace, run.dataset_id)
+            backbone = get_backbone(run.config.backbone, self.workspace)
+            remember_times(self.workspace, run, dataset, backbone)
+
     def request_stop(self) -> None:
         """Make a waiting run leave the queue, and a running one end with the weights that it keeps."""
         self.live.request_stop()
@@ -87,22 +122,24 @@ class TrainingTask(Task[None]):
         """Whether a stop was requested, here or by another process."""
         return self.live.is_stopping
 
-    def end_unstarted(self, reason: str = "") -> None:
+    def end_unstarted(self, error: Exception | None = None) -> None:
         """Write down why the run did not begin. What was trained before can still be resumed.
 
         Raises:
             WorkspaceError: If writing fails for a run that was stopped; the run waits on then.
         """
         log = self.live.log
-        if reason:
+        if error:
             message = _(
                 "The training could not start ({reason}). Close other programs, then start it again."
-            ).format(reason=reason)
-            self.error = TrainingError(message)
+            ).format(reason=error)
+            self.error = error if isinstance(error, TransferStudioError) else TrainingError(message)
             with suppress(WorkspaceError):
-                log.append(RunEnded(time.time(), "interrupted", message))
+                log.append(RunEnded(time.time(), "interrupted", str(self.error)))
         elif log.snapshot.started_at is None:
             log.append(RunEnded(time.time(), "stopped", _("Stopped before it began.")))
+        if self._remote:
+            self._remote.release(self.workspace, self.live.run)
         self.close()
 
     def close(self) -> None:
@@ -126,6 +163,8 @@ class Trainings:
         self.workspace = workspace
         self._execute = execute or chosen_executor()
         self._queue = queue or WorkQueue()
+        if queue is None and isinstance(self._execute, RemoteExecutor):
+            self._execute.on_room(self._queue.begin_waiting)
 
     def submit(
         self,
@@ -229,7 +268,7 @@ class Trainings:
                 request_stop_elsewhere(TrainingRun.load(self.workspace, run_id))
 
     def pause(self, run_id: str) -> None:
-        """Make a run of this process wait at its next batch. The tasks behind it wait as well."""
+        """Make a run of this process wait at its next batch. It keeps its place, for which those behind it wait."""
         task = self._find(run_id)
         if task:
             task.live.pause()
@@ -286,28 +325,46 @@ class Trainings:
         return run_status(TrainingRun.load(self.workspace, run_id))
 
     def place(self, run_id: str) -> int:
-        """Return how many trainings are before a run: none when it is being trained or is over."""
-        task = self._find(run_id)
-        return sum(other.kind == "training" for other in self._queue.ahead_of(task)) if task else 0
+        """Return how many trainings must end before a run begins: none when it is being trained or is over.
+
+        Of several that run at once, the one that ends first counts.
+        """
+        before = self._before(run_id)
+        num_waiting = sum(task.state == "waiting" for task in before)
+        return num_waiting + any(task.state == "running" for task in before)
 
     def waiting_seconds(self, run_id: str) -> float | None:
         """Estimate when a waiting run begins, from what earlier runs took on this machine.
+
+        Each run that waits takes the place that is free first: list scheduling (Graham, 1966). A run of unknown length
+        counts as endless, so that the run may begin earlier than estimated.
 
         Returns:
             Seconds until it begins; 0 if it does not wait; None when that is not known.
         """
         task = self._find(run_id)
-        if task is None:
+        if task is None or task.state != "waiting":
             return 0.0
-        before = [other for other in self._queue.ahead_of(task) if isinstance(other, TrainingTask)]
-        seconds = [other.seconds_left() for other in before]
-        known = [each for each in seconds if each is not None]
-        return sum(known) if len(known) == len(seconds) else None
+        before = self._before(run_id)
+        free_in = [_or_endless(other.seconds_left()) for other in before if other.holds_a_place]
+        if not free_in and not isinstance(self._execute, RemoteExecutor):
+            free_in = [0.0]
+        heapify(free_in)
+        for other in before:
+            if free_in and not other.holds_a_place:
+                heapreplace(free_in, free_in[0] + _or_endless(other.seconds_left()))
+        seconds = free_in[0] if free_in else math.inf
+        return seconds if math.isfinite(seconds) else None
+
+    def _before(self, run_id: str) -> list[TrainingTask]:
+        task = self._find(run_id)
+        ahead = self._queue.ahead_of(task) if task else []
+        return [other for other in ahead if isinstance(other, TrainingTask)]
 
     def seconds_of_pause_left(self, run_id: str) -> float | None:
         """Return how much longer a run may pause while others wait; None when nobody else waits for it."""
         task = self._find(run_id)
-        if task is None or not self._queue.are_others_waiting(task.owner):
+        if task is None or not self._are_others_waiting():
             return None
         return task.live.seconds_of_pause_left
 
@@ -331,23 +388,29 @@ class Trainings:
         return task is not None and task.live.is_to_pause
 
     @property
-    def running(self) -> TrainingRun | None:
-        """The run of this workspace that is being trained in this process, if any."""
-        return self._first("running")
+    def running_runs(self) -> list[TrainingRun]:
+        """The runs of this workspace that are being trained in this process or for it, the earliest first."""
+        return self._runs("running")
 
     @property
     def waiting(self) -> TrainingRun | None:
         """The run of this workspace that waits in this process and begins before its others, if any."""
-        return self._first("waiting")
+        return next(iter(self._runs("waiting")), None)
 
-    def _first(self, state: TaskState) -> TrainingRun | None:
-        for task in self._queue.in_order("training"):
-            if isinstance(task, TrainingTask) and task.workspace == self.workspace and task.state == state:
-                return task.live.run
-        return None
+    def _runs(self, state: TaskState) -> list[TrainingRun]:
+        return [
+            task.live.run
+            for task in self._queue.in_order("training")
+            if isinstance(task, TrainingTask) and task.workspace == self.workspace and task.state == state
+        ]
 
     def _live(self, run: TrainingRun) -> LiveRun:
-        return LiveRun(run, partial(self._queue.are_others_waiting, self.workspace.owner))
+        if isinstance(self._execute, RemoteExecutor):
+            self._execute.prepare(self.workspace, run)
+        return LiveRun(run, self._are_others_waiting)
+
+    def _are_others_waiting(self) -> bool:
+        return self._queue.are_others_waiting(self.workspace.owner, lane_of(self._execute))
 
     def _start(self, live: LiveRun, num_deaths: int = 0) -> TrainingTask:
         task = TrainingTask(self.workspace, live, self._execute, num_deaths)
@@ -361,3 +424,7 @@ class Trainings:
         if isinstance(task, TrainingTask) and task.workspace == self.workspace and not task.is_over:
             return task
         return None
+
+
+def _or_endless(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds

@@ -98,7 +98,7 @@ def main() -> None:
     # A stop goes to the app, which closes the connection when it ends.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)
-    _put_the_app_first()
+    leave_room_for_app()
     # Output of libraries must not get between the JSON lines.
     outgoing = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -109,8 +109,8 @@ def main() -> None:
         channel.send({"done": True})
 
 
-def _put_the_app_first() -> None:
-    """Leave processor and memory to the app: low priority, and the first process to be killed without memory."""
+def leave_room_for_app() -> None:
+    """Lower the priority of this process, and make it the first to be killed when the memory runs out."""
     if sys.platform == "win32":
         import psutil
 

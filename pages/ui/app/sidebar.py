@@ -43,7 +43,7 @@ def show_sidebar(session: Session, current: Step | None) -> None:
         st.caption(_("More"))
         for page, label, icon in _more_pages():
             st.page_link(page, label=label, icon=icon, query_params=session.query())
-        run = trainings().running or trainings().waiting
+        run = next(iter(trainings().running_runs), trainings().waiting)
         # The Train page shows its own run larger, and is drawn more often.
         if run and not (current is Step.TRAIN and session.run_id == run.id):
             st.divider()
@@ -79,7 +79,7 @@ def _more_pages() -> list[tuple[str, str, str]]:
 def _show_training(session: Session, current: Step | None) -> None:
     """Draw the person's run that is being trained now, or else the first of theirs that waits."""
     queue = trainings()
-    run = queue.running or queue.waiting
+    run = next(iter(queue.running_runs), queue.waiting)
     if run is None:
         st.rerun()
     status, snapshot = queue.status(run.id), queue.snapshot(run.id).at(time.time())

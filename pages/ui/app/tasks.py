@@ -210,7 +210,7 @@ def start_model_loading(run_id: str) -> Task[Predictor]:
             "model loading",
             (run_id, version),
             lambda _task: load(),
-            is_light=True,
+            lane="light",
             owner=workspace().owner,
         )
     )

@@ -72,7 +72,7 @@ def explained_photo(
         content=content,
         class_name=class_name,
     )
-    task = work_queue().get_or_start(Task("explanation", key, work, is_light=True, owner=workspace().owner))
+    task = work_queue().get_or_start(Task("explanation", key, work, lane="light", owner=workspace().owner))
     return result_of(task, _("Explaining …"), name="explaining")
 
 

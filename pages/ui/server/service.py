@@ -48,6 +48,14 @@ def service() -> Service:
         return found
 
 
+def make_service() -> None:
+    """Make the service at the start of the server, or end this process with a sentence if a setting is wrong."""
+    try:
+        service()
+    except TransferStudioError as error:
+        sys.exit(str(error))
+
+
 @cache
 def hold_workspace_of_class() -> FileLock:
     """Lock the workspace of a class until this process ends, or end it with a sentence.

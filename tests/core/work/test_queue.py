@@ -128,7 +128,7 @@ def test_what_a_person_waits_for_overtakes_waiting_trainings_but_not_the_one_und
 
 def test_light_tasks_run_beside_a_training_a_few_at_once(queue, make, training) -> None:
     queue.start(training(1))
-    downloads = [queue.start(make("download", number, is_light=True)) for number in range(5)]
+    downloads = [queue.start(make("download", number, lane="light")) for number in range(5)]
     assert states(*downloads) == ["running"] * 4 + ["waiting"]
     downloads[2].end()
     assert downloads[4].begun.wait(PATIENCE)
@@ -258,7 +258,7 @@ def test_of_many_tasks_of_a_kind_the_latest_results_are_remembered(queue, make) 
     kept.end()
     under_way = queue.start(make("audition", "under way"))
     for number in range(30):
-        queue.start(make("download", number, is_light=True)).end()
+        queue.start(make("download", number, lane="light")).end()
     assert 10 <= len(queue.tasks("download")) <= 15
     assert queue.find("download", 29).result == "download 29"
     assert queue.find("download", 0) is None
@@ -326,7 +326,7 @@ def test_idle_task_keeps_its_progress_when_it_steps_aside(queue, training, idle)
 def test_idle_tasks_run_one_after_the_other_beside_light_ones(queue, make, idle) -> None:
     first, second = queue.start(idle(1)), queue.start(idle(2))
     first.wait_for_turn()
-    queue.start(make("download", is_light=True)).end()
+    queue.start(make("download", lane="light")).end()
     assert states(first, second) == ["running", "waiting"]
     first.may_end.set()
     second.wait_for_turn()
@@ -355,7 +355,7 @@ def test_idle_tasks_know_when_somebody_waits(queue, make, idle) -> None:
     with queue.foreground(), queue.foreground():
         assert queue.is_anybody_waiting()
     assert not queue.is_anybody_waiting()
-    answers = queue.start(make("answers", is_light=True))
+    answers = queue.start(make("answers", lane="light"))
     assert queue.is_anybody_waiting()
     answers.end()
     assert answers.wait(PATIENCE)
@@ -450,7 +450,7 @@ def test_teacher_moves_a_training_to_the_front_and_to_the_end(queue, of) -> None
 
 def test_held_queue_begins_nothing_with_a_model_until_it_is_released(queue, make, training) -> None:
     with queue.held():
-        first, light = queue.start(training(1)), queue.start(make("download", is_light=True))
+        first, light = queue.start(training(1)), queue.start(make("download", lane="light"))
         assert light.begun.wait(PATIENCE)
         assert states(first) == ["waiting"]
     assert first.begun.wait(PATIENCE)

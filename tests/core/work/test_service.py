@@ -128,7 +128,7 @@ def die(service: Service) -> None:
     for task in service.queue.in_order("training"):
         assert isinstance(task, TrainingTask)
         task.live.release()
-    service.queue._models.waiting.clear()
+    service.queue._lanes["models"].waiting.clear()
 
 
 def order_of(service: Service) -> list[str]:
@@ -323,7 +323,7 @@ def test_runs_of_others_are_unknown_to_a_person(server, trainer, submit) -> None
                 act(other)
             assert stranger.place(other) == 0
             assert not stranger.is_here(other)
-        assert stranger.running is None
+        assert stranger.running_runs == []
     own = service.trainings(anna)
     assert (own.status(run_id), own.status(waiting)) == ("running", "queued")
     assert not own.is_stopping(run_id)
@@ -387,7 +387,7 @@ def test_run_that_waits_is_the_one_that_begins_first(server, trainer, submit) ->
     trainer.wait_for_one()
     own = [submit(service, server) for _number in range(2)]
     trainings = service.trainings(server)
-    assert (trainings.running, trainings.waiting.id) == (None, own[0])
+    assert (trainings.running_runs, trainings.waiting.id) == ([], own[0])
     service.queue.move_first(task_of(service, own[1]))
     assert trainings.waiting.id == own[1]
 
@@ -396,7 +396,7 @@ def test_deletion_frees_the_results_of_its_person_alone(workspace: Workspace) ->
     service = Service(workspace)
     pupil = workspace.person(new_id())
     for owner in ("", pupil.owner):
-        service.queue.start(Task("answers", f"of {owner}", lambda _task: 1, is_light=True, owner=owner)).wait(
+        service.queue.start(Task("answers", f"of {owner}", lambda _task: 1, lane="light", owner=owner)).wait(
             PATIENCE
         )
     deleted: list[str] = []

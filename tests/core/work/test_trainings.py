@@ -133,13 +133,13 @@ def test_later_runs_wait_with_their_place(queue, training, workers, submit) -> N
     first, second, third = submit(), submit(), submit()
     training.wait_until_begun(first)
     assert states(queue, first, second, third) == [("running", 0), ("queued", 1), ("queued", 2)]
-    assert queue.running.id == first
+    assert queue.running_runs[0].id == first
     training.let_end(first)
     training.wait_until_begun(second)
     assert states(queue, first, second, third) == [("finished", 0), ("running", 0), ("queued", 1)]
     training.let_end(second, third)
     workers.join()
-    assert queue.running is None
+    assert not queue.running_runs
 
 
 def test_training_behind_other_work_is_queued_and_no_run_is_running(
@@ -151,7 +151,7 @@ def test_training_behind_other_work_is_queued_and_no_run_is_running(
     queue = Trainings(workspace, training, work)
     first, second = (queue.submit(color_dataset, TrainingConfig(backbone="tiny_random")) for _ in range(2))
     assert states(queue, first, second) == [("queued", 0), ("queued", 1)]
-    assert queue.running is None
+    assert not queue.running_runs
     queue.request_stop(second)
     assert queue.status(second) == "stopped"
     may_end.set()
@@ -319,7 +319,7 @@ def test_worker_that_cannot_start_is_an_error_and_blocks_nothing(
     config = TrainingConfig(backbone="tiny_random")
     with pytest.raises(TrainingError, match=r"could not start.*can't start new thread.*Close other programs"):
         queue.submit(color_dataset, config)
-    assert queue.running is None
+    assert not queue.running_runs
     (failed,) = workspace.run_ids()
     assert queue.status(failed) == "interrupted"
     assert "could not start" in queue.snapshot(failed).message
@@ -370,7 +370,7 @@ def test_dataset_that_cannot_be_learned_from_is_refused_before_anything_is_on_di
     with pytest.raises(IngestError, match="only one class"):
         queue.submit(color_dataset.with_images(images, ()), TrainingConfig())
     assert workspace.run_ids() == []
-    assert queue.running is None
+    assert not queue.running_runs
 
 
 def test_real_training_in_the_background(session_workspace, color_dataset, tiny_config) -> None:

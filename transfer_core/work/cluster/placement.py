@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable
 
 from transfer_core.work.cluster.nodes import Need, Node
@@ -14,7 +15,9 @@ class Placement:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._nodes: dict[str, Node] = {}
-        self._reserved: dict[Hashable, tuple[str, Need]] = {}
+        self._node_ids: dict[Hashable, str] = {}
+        # By node, then by run: with 1,000 nodes, a sum over all runs for each of them takes seconds.
+        self._taken: defaultdict[str, dict[Hashable, Need]] = defaultdict(dict)
         # Names of nodes by what they have read already, the latest last.
         self._seen: dict[Hashable, str] = {}
 
@@ -45,27 +48,26 @@ class Placement:
             The node; None where there is no room now.
         """
         with self._lock:
-            held = self._reserved.get(key)
-            if held and held[0] in self._nodes and held[0] not in avoid:
-                return self._nodes[held[0]]
-            self._reserved.pop(key, None)
-            found = [
-                node
+            held = self._node_ids.get(key, "")
+            if held in self._nodes and held not in avoid:
+                return self._nodes[held]
+            self._release(key)
+            free = {
+                node: self._free(node)
                 for node in self._nodes.values()
-                if not node.problem and node.id not in avoid and self._holds(node, need)
-            ]
-            if not found:
+                if not node.problem and node.id not in avoid
+            }
+            fitting = [node for node in free if _fits(need, free[node])]
+            if not fitting:
                 return None
+            seen = self._seen.get(photos)
             node = max(
-                found,
-                key=lambda each: (
-                    self._free(each).num_gpus >= 1,
-                    self._seen.get(photos) == each.id,
-                    self._free(each).num_cpus,
-                ),
+                fitting,
+                key=lambda each: (free[each].num_gpus >= 1, each.id == seen, free[each].num_cpus),
             )
-            num_gpus = 1.0 if self._free(node).num_gpus >= 1 else need.num_gpus
-            self._reserved[key] = node.id, Need(need.num_cpus, need.memory, num_gpus)
+            num_gpus = 1.0 if free[node].num_gpus >= 1 else need.num_gpus
+            self._node_ids[key] = node.id
+            self._taken[node.id][key] = Need(need.num_cpus, need.memory, num_gpus)
             if photos is not None:
                 self._seen[photos] = node.id
             return node
@@ -73,23 +75,28 @@ class Placement:
     def release(self, key: Hashable) -> None:
         """Give back what a run has reserved; nothing where it has reserved nothing."""
         with self._lock:
-            self._reserved.pop(key, None)
+            self._release(key)
 
     def reserved(self, key: Hashable) -> tuple[Node, Need] | None:
         """Return where a run is and what it took; None where it has no room."""
         with self._lock:
-            node_id, need = self._reserved.get(key, ("", Need()))
-            return (self._nodes[node_id], need) if node_id in self._nodes else None
+            node = self._nodes.get(self._node_ids.get(key, ""))
+            return (node, self._taken[node.id][key]) if node else None
 
     def could_ever_hold(self, need: Need) -> bool:
         """Whether any sound node would have room if nothing else ran on it."""
         return any(_fits(need, _all_of(node)) for node in self.nodes if not node.problem)
 
-    def _holds(self, node: Node, need: Need) -> bool:
-        return _fits(need, self._free(node))
+    def _release(self, key: Hashable) -> None:
+        node_id = self._node_ids.pop(key, "")
+        taken = self._taken.get(node_id, {})
+        taken.pop(key, None)
+        if not taken:
+            # Each start of a node has a new id.
+            self._taken.pop(node_id, None)
 
     def _free(self, node: Node) -> Need:
-        taken = [need for node_id, need in self._reserved.values() if node_id == node.id]
+        taken = self._taken.get(node.id, {}).values()
         return Need(
             node.num_cpus - sum(need.num_cpus for need in taken),
             node.memory - sum(need.memory for need in taken),

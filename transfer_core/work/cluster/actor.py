@@ -1,0 +1,164 @@
+"""A worker of a node: carries out one job after the other for a driver, which polls it.
+
+Ray makes an actor of `NodeWorker`; each call comes in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from transfer_core.backbones.runtime import load_keras
+from transfer_core.events import RunEnded, TrainingEvent, event_to_dict
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.run_folder import EVENTS_FILE
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.checkpoint import CHECKPOINTS_DIR
+from transfer_core.work.cluster.messages import JobState
+from transfer_core.work.cluster.node_cache import NodeCache, node_bytes, node_folder
+from transfer_core.work.cluster.parcel import Parcel
+from transfer_core.work.cluster.returned_files import ReturnedFiles
+from transfer_core.work.execute import ended_by, execute_run_safely
+from transfer_core.work.worker import leave_room_for_app
+from transfer_core.workspace import Workspace
+
+_logger = logging.getLogger(__name__)
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What a job has done since the last poll.
+
+    Args:
+        lines: Its events, but for `RunEnded`. They are at least as new as the files.
+        files: As `put_back` takes them.
+        end: The `RunEnded`, once it has come.
+        is_over: Whether nothing more will come.
+    """
+
+    lines: tuple[str, ...]
+    files: dict[str, bytes | None]
+    end: str
+    is_over: bool
+
+
+class NodeWorker:
+    """Carries out jobs on this node, one at a time.
+
+    Args:
+        num_threads: Threads of TensorFlow.
+        is_beside_app: Whether the app runs on this computer too, and goes first.
+    """
+
+    def __init__(self, num_threads: int, is_beside_app: bool) -> None:
+        if is_beside_app:
+            leave_room_for_app()
+        self._cache = NodeCache(node_folder(), node_bytes())
+        self._job: _Job | None = None
+        # Photos come in meanwhile.
+        threading.Thread(target=load_keras, args=(num_threads,), daemon=True).start()
+
+    def missing(self, parcel: bytes) -> list[str]:
+        """Return the digests of the files that have to be sent for the next job."""
+        return sorted(self._cache.missing(msgspec.json.decode(parcel, type=Parcel)))
+
+    def add(self, contents: dict[str, bytes]) -> None:
+        """Take some of these files, or pieces of them."""
+        for key, content in contents.items():
+            self._cache.add(key, content)
+
+    def begin(self, parcel: bytes, run_id: str) -> float:
+        """Begin a run whose files are all here, and return the time on this node, in seconds since 1970."""
+        job = _Job(self._cache, msgspec.json.decode(parcel, type=Parcel), run_id)
+        self._job = job
+        threading.Thread(target=job.carry_out, daemon=True).start()
+        return time.time()
+
+    def poll(self, state: JobState, seconds: float) -> dict[str, Any]:
+        """Let the job go on, pause or stop, and return the `Batch` since the last call, as plain values.
+
+        Args:
+            state: Of the job from now on.
+            seconds: How long to wait for the end.
+        """
+        assert self._job is not None
+        self._job.set_state(state)
+        return msgspec.structs.asdict(self._job.batch(seconds))
+
+
+class _Job:
+    def __init__(self, cache: NodeCache, parcel: Parcel, run_id: str) -> None:
+        self._cache, self._parcel, self._run_id = cache, parcel, run_id
+        self._lock = threading.Lock()
+        self._lines: list[str] = []
+        self._end = ""
+        self._may_go_on = threading.Event()
+        self._may_go_on.set()
+        self._is_to_stop = False
+        self._over = threading.Event()
+        self._fetched = threading.Event()
+        self._changed: Callable[[], dict[str, bytes | None]] = dict
+
+    def set_state(self, state: JobState) -> None:
+        self._is_to_stop = state == "stop"
+        if state == "pause":
+            self._may_go_on.clear()
+        else:
+            self._may_go_on.set()
+
+    def batch(self, seconds: float) -> Batch:
+        is_over = self._over.wait(seconds)
+        # Files first: a checkpoint must not be ahead of the log.
+        files = self._changed()
+        with self._lock:
+            lines, self._lines = tuple(self._lines), []
+            end = self._end
+        is_over = is_over and not files
+        if is_over:
+            self._fetched.set()
+        return Batch(lines, files, end, is_over)
+
+    def carry_out(self) -> None:
+        try:
+            with self._cache.workspace(self._parcel) as workspace:
+                self._train(workspace)
+                self._over.set()
+                # The folder is there until the last file of it has been fetched.
+                self._fetched.wait()
+        except Exception as error:
+            _logger.exception("The job %s failed", self._run_id)
+            has_checkpoint = any(f"/{CHECKPOINTS_DIR}/" in ref.path for ref in self._parcel.files)
+            with self._lock:
+                self._end = self._end or _line(ended_by(error, has_checkpoint=has_checkpoint))
+        finally:
+            self._over.set()
+
+    def _train(self, workspace: Workspace) -> None:
+        run = TrainingRun.load(workspace, self._run_id)
+        log = EventLog(run.folder / EVENTS_FILE)
+        log.refresh()
+        self._changed = ReturnedFiles(run.folder).changed
+
+        def emit(event: TrainingEvent) -> None:
+            log.append(event)
+            line = _line(event)
+            with self._lock:
+                if isinstance(event, RunEnded):
+                    self._end = line
+                else:
+                    self._lines.append(line)
+
+        execute_run_safely(workspace, run, emit, self._should_stop)
+
+    def _should_stop(self) -> bool:
+        self._may_go_on.wait()
+        return self._is_to_stop
+
+
+def _line(event: TrainingEvent) -> str:
+    return json.dumps(event_to_dict(event))

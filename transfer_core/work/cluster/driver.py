@@ -1,0 +1,135 @@
+"""The driver process of `ClusterExecutor`: `python -m transfer_core.work.cluster.driver`.
+
+It alone speaks to Ray, which ends a driver whose cluster is lost. Requests come in on standard input, one JSON object a
+line, and messages go out on standard output in the same way.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from transfer_core.language import _
+from transfer_core.work.cluster.actor_pool import ActorPool
+from transfer_core.work.cluster.job import RemoteJob
+from transfer_core.work.cluster.messages import (
+    ClusterProblem,
+    FromDriver,
+    NodesChanged,
+    StartJob,
+    decode_to_driver,
+    encode,
+)
+from transfer_core.work.cluster.node_watch import NodeWatch
+from transfer_core.work.cluster.settings import ClusterSettings, cluster_settings
+from transfer_core.work.worker import num_threads_beside_an_app
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+_LOOPBACK = "127.0.0.1"
+_LONGEST_REASON = 200
+
+_logger = logging.getLogger(__name__)
+
+
+class Driver:
+    """Takes the requests of the server, and carries out its jobs.
+
+    Args:
+        settings: Where the cluster is.
+        incoming: Requests of the server.
+        outgoing: Messages to it.
+    """
+
+    def __init__(self, settings: ClusterSettings, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._sending = threading.Lock()
+        self._jobs: dict[str, RemoteJob] = {}
+        self._pool = ActorPool(is_beside_app=settings.is_local)
+        self._watch = NodeWatch(
+            lambda nodes: self.send(NodesChanged(nodes)), lambda sentence: self.send(ClusterProblem(sentence))
+        )
+
+    def send(self, message: FromDriver) -> None:
+        """Write one line. Any thread may do so. This process exits when the server has died."""
+        try:
+            with self._sending:
+                self._outgoing.write(encode(message) + b"\n")
+                self._outgoing.flush()
+        except OSError:
+            os._exit(1)
+
+    def serve(self) -> None:
+        """Take requests until standard input ends."""
+        self._watch.start()
+        for line in self._incoming:
+            request = decode_to_driver(line)
+            if isinstance(request, StartJob):
+                started = RemoteJob(request, self._pool, self.send, self._watch.is_alive)
+                self._jobs[request.job] = started
+                threading.Thread(target=self._carry_out, args=(started,), daemon=True).start()
+            elif job := self._jobs.get(request.job):
+                job.take(request)
+
+    def _carry_out(self, job: RemoteJob) -> None:
+        try:
+            job.carry_out()
+        finally:
+            self._jobs.pop(job.id, None)
+
+
+def connect(settings: ClusterSettings) -> None:
+    """Connect to the cluster, or start one on this computer.
+
+    Raises:
+        ConnectionError: If it does not answer.
+    """
+    import ray
+
+    options: dict[str, Any] = {"address": settings.address}
+    if settings.is_local:
+        options |= {"num_cpus": num_threads_beside_an_app(), "include_dashboard": settings.has_dashboard}
+    if settings.is_local or settings.address.startswith((_LOOPBACK, "localhost")):
+        options["_node_ip_address"] = _LOOPBACK
+    ray.init(
+        **options,
+        log_to_driver=False,
+        configure_logging=False,
+        logging_level=logging.ERROR,
+        runtime_env={"py_modules": [str(_PACKAGE)], "excludes": ["__pycache__"]},
+    )
+
+
+def main() -> None:
+    """Connect, then carry out jobs until standard input ends."""
+    # Output of libraries must not get between the JSON lines.
+    outgoing = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    settings = cluster_settings()
+    try:
+        connect(settings)
+    except Exception as error:
+        _logger.exception("The cluster was not reached")
+        reason = str(error).strip().split("\n")[0][:_LONGEST_REASON]
+        sentence = _("The cluster {address} does not answer ({reason}).").format(
+            address=settings.address, reason=reason or type(error).__name__
+        )
+        outgoing.write(encode(ClusterProblem(sentence)) + b"\n")
+        outgoing.flush()
+        sys.exit(1)
+    # A stop goes to the app, which closes the connection when it ends. Ray has set handlers of its own.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.SIG_IGN)
+    Driver(settings, sys.stdin.buffer, outgoing).serve()
+    import ray
+
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Watch the nodes of the cluster from the driver process, and see of each new node whether it may train."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+
+from transfer_core.language import _
+from transfer_core.work.cluster.nodes import Node
+from transfer_core.work.cluster.settings import NodeFacts, node_facts, node_problem
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_UNTIL_AWAY = 5.0
+# The first worker of a node unpacks the code.
+_SECONDS_OF_A_PROBE = 120.0
+_LONGEST_REASON = 200
+
+_logger = logging.getLogger(__name__)
+
+
+class NodeWatch:
+    """Follows the nodes in threads of its own.
+
+    Args:
+        on_nodes: Called with all nodes that are alive and were probed, whenever they change.
+        on_problem: Called with a sentence when the head of the cluster does not answer, and with an empty one when it
+            answers again.
+    """
+
+    def __init__(
+        self, on_nodes: Callable[[tuple[Node, ...]], None], on_problem: Callable[[str], None]
+    ) -> None:
+        self._on_nodes = on_nodes
+        self._on_problem = on_problem
+        self._probed: dict[str, Future[Node]] = {}
+        self._alive: frozenset[str] = frozenset()
+        self._threads = ThreadPoolExecutor(16, thread_name_prefix="nodes")
+
+    def start(self) -> None:
+        """Begin to watch."""
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def is_alive(self, node_id: str) -> bool:
+        """Whether the cluster still counts on a node, as it says now."""
+        return any(row["NodeID"] == node_id and row["Alive"] for row in _table())
+
+    def _follow(self) -> None:
+        sent: tuple[Node, ...] | None = None
+        while True:
+            table = self._answer(self._threads.submit(_table))
+            alive = {node["NodeID"]: node for node in table if node["Alive"]}
+            for node_id in set(self._probed) - set(alive):
+                del self._probed[node_id]
+            for node_id, facts in alive.items():
+                if node_id not in self._probed and facts["Resources"].get("CPU", 0) > 0:
+                    self._probed[node_id] = self._threads.submit(_probed_node, facts)
+            # At the start all nodes are sent at once, so that none is taken for the largest too early.
+            if sent is not None or all(probe.done() for probe in self._probed.values()):
+                nodes = tuple(probe.result() for probe in self._probed.values() if probe.done())
+                if nodes != sent:
+                    sent = nodes
+                    self._on_nodes(nodes)
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def _answer(self, table: Future[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        try:
+            return table.result(_SECONDS_UNTIL_AWAY)
+        except TimeoutError:
+            self._on_problem(_("The head of the cluster does not answer. Trainings wait for it."))
+        answer = table.result()
+        self._on_problem("")
+        return answer
+
+
+def _table() -> list[dict[str, Any]]:
+    import ray
+
+    rows: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return rows
+
+
+def _probed_node(table_row: dict[str, Any]) -> Node:
+    """Return the facts of a node, which come from a small task on it."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    node_id, resources = table_row["NodeID"], table_row["Resources"]
+    node = Node(
+        id=node_id,
+        name=table_row["NodeManagerHostname"],
+        address=table_row["NodeManagerAddress"],
+        num_cpus=resources.get("CPU", 0.0),
+        num_gpus=resources.get("GPU", 0.0),
+        memory=int(resources.get("memory", 0)),
+        gpu=next((name.split(":")[1] for name in resources if name.startswith("accelerator_type:")), ""),
+    )
+    probe = ray.remote(num_cpus=0, max_retries=1)(_facts).options(
+        scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False)
+    )
+    try:
+        facts = msgspec.json.decode(ray.get(probe.remote(), timeout=_SECONDS_OF_A_PROBE), type=NodeFacts)
+    except Exception as error:
+        _logger.exception("The computer %s was not prepared", node.name)
+        reason = str(error).strip().split("\n")[0][:_LONGEST_REASON]
+        problem = _("This computer could not be prepared ({reason}).").format(
+            reason=reason or type(error).__name__
+        )
+        return msgspec.structs.replace(node, problem=problem)
+    return msgspec.structs.replace(
+        node, name=facts.name, processor=facts.processor, problem=node_problem(node_facts(), facts)
+    )
+
+
+def _facts() -> bytes:
+    return msgspec.json.encode(node_facts())
