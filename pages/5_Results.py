@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.ui.app.computers import show_computers_of_model
 from pages.ui.app.page import choose_part, guarded, run_page
 from pages.ui.app.run_choice import choose_run, show_no_model
 from pages.ui.app.session import Session
@@ -25,6 +26,7 @@ def show_results(session: Session) -> None:
         return
     sets = photo_sets(run)
     show_headline(sets)
+    show_computers_of_model(run.snapshot())
     # The title of each part and the function that draws it, by the name in the address.
     parts = {
         "mistakes": (_("Mistakes"), show_mistakes),

@@ -76,6 +76,8 @@ class TrainingConfig(Struct, frozen=True):
         teacher_temperature: Softens its outputs, 1-20.
         train_on_all: Measure by cross-validation over training and validation images, then train the model that is
             kept on all of them.
+        mixed_precision: Compute the layers of the backbone in float16 where a GPU has it; weights and files remain
+            float32. Elsewhere the training computes in float32 and reports it.
 
     Raises:
         InvalidConfigError: If a value is out of its range or of another type.
@@ -116,6 +118,7 @@ class TrainingConfig(Struct, frozen=True):
     teacher_share: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.8
     teacher_temperature: Annotated[float, Meta(ge=1.0, le=20.0)] = 3.0
     train_on_all: bool = False
+    mixed_precision: bool = False
 
     def __post_init__(self) -> None:
         # msgspec checks types and ranges only where it decodes.
@@ -241,4 +244,5 @@ def _titles() -> dict[str, str]:
         "teacher_share": _("The share of the teacher"),
         "teacher_temperature": _("The temperature of the teacher"),
         "train_on_all": _("Training on all photos"),
+        "mixed_precision": _("Mixed precision"),
     }

@@ -41,6 +41,7 @@ CHOICES = {
     "augmentation": ("off", "light", "medium", "strong"),
     "live_augmentation": (True, False),
     "train_on_all": (True, False),
+    "mixed_precision": (True, False),
     "cache_dtype": ("float16", "float32"),
     "augmentation_kinds": ((), ("flip",), ("rotation", "zoom", "color")),
     "unfrozen_layers": ((), ("block7a_project_conv", "top_conv")),

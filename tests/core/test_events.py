@@ -531,7 +531,8 @@ def test_the_bar_never_falls_and_the_time_left_never_rises_by_more_than_a_fifth(
     shares = [one.share for one in shown]
     assert shares == sorted(shares)
     assert all(0 <= share <= 1 for share in shares)
-    left = [one.seconds_left for one in shown]
+    assert all(one.seconds_left is None for one in shown if one.is_lost)
+    left = [one.seconds_left for one in shown if not one.is_lost]
     known = [seconds for seconds in left if seconds is not None]
     # Once shown, it does not disappear.
     assert left[len(left) - len(known) :] == known

@@ -21,8 +21,17 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.events import BatchEnded, EpochEnded, PhaseStarted, RunEnded, RunStarted, TrainingEvent
+from transfer_core.events import (
+    BatchEnded,
+    EpochEnded,
+    PhaseStarted,
+    RunEnded,
+    RunPlaced,
+    RunStarted,
+    TrainingEvent,
+)
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work.cluster.nodes import Node
 from transfer_core.work.executor import EXECUTOR_VARIABLE
 from transfer_core.work.look_ahead import LOOK_AHEAD_VARIABLE
 from transfer_core.work.queue import WorkQueue
@@ -95,6 +104,83 @@ def server(page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Worksp
 def staged_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedRuns]:
     staged = StagedRuns()
     monkeypatch.setattr(transfer_core.work.service, "chosen_executor", lambda _default: staged.execute)
+    yield staged
+    staged.let_go.set()
+
+
+LAB_3 = RunPlaced(99.0, "lab-3", "10.0.0.3", "Xeon", 1)
+LAB_4 = RunPlaced(120.0, "lab-4", "10.0.0.4", "Ryzen", 1)
+
+
+class StagedCluster:
+    """A cluster of some computers, on which runs go as a test wants.
+
+    Each run begins on lab-3, tells the events of half the way, then waits until it is let go or stopped.
+    """
+
+    def __init__(self) -> None:
+        self.size = 9
+        self.nodes: list[Node] = [
+            Node("b", "lab-4", "10.0.0.4", 8.0, num_gpus=1.0),
+            Node("a", "lab-3", "10.0.0.3", 4.0),
+            Node("c", "lab_5", "10.0.0.5", 4.0, problem="Its version of the app is 0.9, and 1.0 is needed."),
+            Node("head", "server", "10.0.0.1", 0.0),
+        ]
+        self.let_go = threading.Event()
+        self._reached_half_way = threading.Semaphore(0)
+        self._emits: dict[str, Callable[[TrainingEvent], None]] = {}
+        self._reserved: set[str] = set()
+
+    def __call__(
+        self,
+        workspace: Workspace,
+        run: TrainingRun,
+        emit: Callable[[TrainingEvent], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._emits[run.id] = emit
+        late = time.time() - HALF_WAY[-1].time
+        for event in (LAB_3, *HALF_WAY):
+            emit(structs.replace(event, time=event.time + late))
+        self._reached_half_way.release()
+        while not should_stop() and not self.let_go.wait(0.01):
+            pass
+        emit(RunEnded(time.time(), "finished", best_epoch=2))
+        self.release(workspace, run)
+
+    def wait_half_way(self, num_runs: int = 1) -> None:
+        for _number in range(num_runs):
+            assert self._reached_half_way.acquire(timeout=30)
+
+    def emit(self, run_id: str, *events: TrainingEvent) -> None:
+        """Let more happen to a run that is half way."""
+        for event in events:
+            self._emits[run_id](structs.replace(event, time=time.time()))
+
+    def prepare(self, workspace: Workspace, run: TrainingRun) -> None:
+        pass
+
+    def reserve(self, workspace: Workspace, run: TrainingRun) -> bool:
+        has_room = len(self._reserved) < self.size
+        if has_room:
+            self._reserved.add(run.id)
+        return has_room
+
+    def release(self, workspace: Workspace, run: TrainingRun) -> None:
+        self._reserved.discard(run.id)
+
+    def on_room(self, callback: Callable[[], None]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedCluster]:
+    """Trainings run on a cluster."""
+    staged = StagedCluster()
+    monkeypatch.setattr(transfer_core.work.service, "chosen_executor", lambda _default: staged)
     yield staged
     staged.let_go.set()
 

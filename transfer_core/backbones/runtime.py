@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from transfer_core.data.parallel import num_usable_cores
 
@@ -18,11 +19,14 @@ _lock = threading.Lock()
 _loaded = threading.Event()
 
 
-def load_keras(num_threads: int | None = None) -> None:
+def load_keras(num_threads: int | None = None, num_gpus: int | None = None) -> None:
     """Import TensorFlow and Keras. Later calls return at once; a call during the import waits for it.
+
+    Where a GPU is used, operations are deterministic: a training that is repeated or resumed there gives the same bits.
 
     Args:
         num_threads: Threads of TensorFlow; all usable cores if not given. The app leaves one core to its pages.
+        num_gpus: GPUs that TensorFlow may use, the first of those in CUDA_VISIBLE_DEVICES; all of them if not given.
     """
     with _lock:
         if _loaded.is_set():
@@ -31,6 +35,8 @@ def load_keras(num_threads: int | None = None) -> None:
         with _without_gpu_warnings():
             import keras  # noqa: F401  (the import is the work)
             import tensorflow as tf
+
+            _set_up_gpus(tf.config, num_gpus)
 
         # Each run creates its functions again. Python may reuse the id of a deleted one, and TensorFlow then
         # warns that a function is traced too often.
@@ -46,6 +52,29 @@ def load_keras(num_threads: int | None = None) -> None:
         gc.collect()
         gc.freeze()
         _loaded.set()
+
+
+def _set_up_gpus(config: Any, num_gpus: int | None) -> None:
+    gpus = config.list_physical_devices("GPU")[:num_gpus]
+    if num_gpus is not None:
+        config.set_visible_devices(gpus, "GPU")
+    for gpu in gpus:
+        # Otherwise one process takes all of a GPU's memory.
+        config.experimental.set_memory_growth(gpu, True)
+    if gpus:
+        config.experimental.enable_op_determinism()
+
+
+def gpu_details() -> dict[str, Any]:
+    """Return TensorFlow's facts about the GPU that trainings use: `device_name`, and `compute_capability` of NVIDIA's.
+
+    Loads TensorFlow. Empty without a GPU.
+    """
+    load_keras()
+    import tensorflow as tf
+
+    gpus = tf.config.get_visible_devices("GPU")
+    return {"device_name": "", **tf.config.experimental.get_device_details(gpus[0])} if gpus else {}
 
 
 def is_keras_loaded() -> bool:

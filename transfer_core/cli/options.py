@@ -60,6 +60,7 @@ _HELP = {
     "teacher_share": "How much its answers count beside the labels.",
     "teacher_temperature": "How much its answers are softened.",
     "train_on_all": "Measure by cross-validation, then train the kept model on all photos.",
+    "mixed_precision": "Compute the backbone in float16 where a GPU has it; otherwise in float32.",
 }
 
 

@@ -23,8 +23,10 @@ from transfer_core.events import (
     ImagesSeen,
     PhaseStarted,
     PhotosLeftOut,
+    PlaceLost,
     RunContinued,
     RunPaused,
+    RunPlaced,
     RunResumed,
     RunSnapshot,
     StartScored,
@@ -60,6 +62,10 @@ def print_event(event: TrainingEvent) -> None:
             print_note(words[event.phase])
         case RunResumed():
             print_note(_("continues after epoch {epoch}").format(epoch=event.epoch))
+        case RunPlaced():
+            print_note(_("runs on {computer}").format(computer=event.node))
+        case PlaceLost():
+            print_note(_("lost its computer, waits for another"))
         case RunPaused():
             print_note(_("paused"))
         case RunContinued():
@@ -123,7 +129,11 @@ def training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
         "head": {"chosen": snapshot.head.head, "accuracies": snapshot.head.accuracies}
         if snapshot.head
         else None,
+        "precision": {"chosen": snapshot.precision.precision, "reason": snapshot.precision.reason}
+        if snapshot.precision
+        else None,
         "seconds": round(snapshot.seconds, 3),
+        "computers": [place.node for place in snapshot.places],
         "history": snapshot.history,
         "fold_accuracies": list(snapshot.fold_accuracies),
     }
@@ -144,6 +154,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "accuracy": snapshot.accuracy,
         "trained_on_all": run.is_trained_on_all,
         "seconds": round(snapshot.seconds, 3),
+        "computers": [place.node for place in snapshot.places],
     }
 
 
@@ -158,6 +169,7 @@ def damaged_run_facts(run_id: str, error: TransferStudioError) -> dict[str, Any]
             "accuracy",
             "trained_on_all",
             "seconds",
+            "computers",
         )
     )
     return {"run_id": run_id, "status": "damaged", "message": str(error), **unknown}

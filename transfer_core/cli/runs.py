@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -70,13 +70,14 @@ def runs(root: Path | None, as_json: bool) -> None:
             facts.append(run_facts(TrainingRun.load(workspace, run_id)))
         except TransferStudioError as error:
             facts.append(damaged_run_facts(run_id, error))
-    lines = [
-        "{run_id}  {status}  {message}".format(**fact)
-        if fact["status"] == "damaged"
-        else "{run_id}  {status}  {dataset}  {backbone}".format(**fact)
-        for fact in facts
-    ]
-    report(as_json, {"runs": facts}, lines)
+    report(as_json, {"runs": facts}, [_line(fact) for fact in facts])
+
+
+def _line(fact: dict[str, Any]) -> str:
+    if fact["status"] == "damaged":
+        return "{run_id}  {status}  {message}".format(**fact)
+    line = "{run_id}  {status}  {dataset}  {backbone}".format(**fact)
+    return f"{line}  {', '.join(fact['computers'])}" if fact["computers"] else line
 
 
 @click.command("evaluate")

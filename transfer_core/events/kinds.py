@@ -24,6 +24,10 @@ Phase = Literal[
 Outcome = Literal["finished", "stopped", "failed", "interrupted"]
 # Why a run left its node: its worker process ended, the node did not answer any more, or the whole cluster did not.
 LossReason = Literal["worker", "node", "cluster"]
+Precision = Literal["mixed_float16", "float32"]
+# Why a training that should compute in mixed precision computes in float32: there is no GPU, its compute capability is
+# below 7.0, or a number was too large for float16.
+PrecisionReason = Literal["", "no_gpu", "old_gpu", "overflow"]
 # Infinity and NaN included: the loss of a training that goes out of bounds.
 Loss = float
 # Phases and kinds of head are few; a stranger's file may hold any number.
@@ -185,6 +189,17 @@ class HeadChosen(TrainingEvent, frozen=True):
     accuracies: Annotated[dict[Text, Share], _FEW]
     strength: Positive | None = None
     lda_scale: Positive | None = None
+
+
+class PrecisionChosen(TrainingEvent, frozen=True):
+    """It was decided in which precision a training with mixed precision among its choices computes, here and now.
+
+    Args:
+        reason: Against mixed precision; empty where it is used.
+    """
+
+    precision: Precision
+    reason: PrecisionReason = ""
 
 
 class BatchEnded(TrainingEvent, frozen=True):

@@ -21,6 +21,7 @@ from transfer_core.events.kinds import (
     PhaseStarted,
     PhotosLeftOut,
     PlaceLost,
+    PrecisionChosen,
     RunContinued,
     RunEnded,
     RunPaused,
@@ -62,7 +63,7 @@ class RunSnapshot:
         place: The node on which it is or ended; None while it has none.
         losses: How it lost nodes, the first first.
         is_lost: Whether it has lost its node and waits for the next one.
-        num_places_before_start: Those on which it was before it last started from the beginning.
+        num_earlier_places: Those that it had left when it last started from the beginning.
     """
 
     started_at: float | None = None
@@ -89,6 +90,7 @@ class RunSnapshot:
     learning_rate: float | None = None
     memory_bytes: int | None = None
     head: HeadChosen | None = None
+    precision: PrecisionChosen | None = None
     left_out: tuple[tuple[str, str], ...] = ()
     scored_ids: tuple[str, ...] = ()
     start: StartScored | None = None
@@ -102,7 +104,7 @@ class RunSnapshot:
     place: RunPlaced | None = None
     losses: tuple[PlaceLost, ...] = ()
     is_lost: bool = False
-    num_places_before_start: int = 0
+    num_earlier_places: int = 0
 
     @cached_property
     def best(self) -> EpochEnded | None:
@@ -137,10 +139,14 @@ class RunSnapshot:
         return history_of(self.epochs)
 
     @property
+    def places_of_model(self) -> tuple[RunPlaced, ...]:
+        """The places since it last started from the beginning: those on which its model was made."""
+        return self.places[self.num_earlier_places :]
+
+    @property
     def has_unequal_places(self) -> bool:
-        """Whether nodes took part whose numbers may differ in the last digits."""
-        places = self.places[self.num_places_before_start :]
-        return len({(place.processor, place.num_threads, place.gpu) for place in places}) > 1
+        """Whether nodes made the model whose numbers may differ in the last digits."""
+        return len({(place.processor, place.num_threads, place.gpu) for place in self.places_of_model}) > 1
 
     @property
     def phase_seconds(self) -> float:
@@ -161,11 +167,12 @@ class RunSnapshot:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated time at work until the end of the run; None before it is known well enough, and at the end.
+        """Estimated time at work until the end of the run.
 
-        It never rises by more than a fifth of what was shown before.
+        None before it is known well enough, while the run has lost its node, and at the end. It never rises by more
+        than a fifth of what was shown before.
         """
-        return self.progress.seconds_left
+        return None if self.is_lost else self.progress.seconds_left
 
     def at(self, now: float) -> RunSnapshot:
         """Return the snapshot as time goes on without an event: the time left counts down.
@@ -233,7 +240,7 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
                 places=snapshot.places,
                 place=snapshot.place,
                 losses=snapshot.losses,
-                num_places_before_start=max(len(snapshot.places) - 1, 0),
+                num_earlier_places=max(len(snapshot.places) - 1, 0),
             )
             return _moved(started)
         case RunResumed():
@@ -343,6 +350,8 @@ def _reduce_phase(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
             return replace(snapshot, step=event.num_done)
         case HeadChosen():
             return replace(snapshot, head=event)
+        case PrecisionChosen():
+            return replace(snapshot, precision=event)
         case StartScored():
             return replace(snapshot, start=event)
         case BatchEnded():

@@ -60,7 +60,7 @@ def write_code(run: TrainingRun, dataset: ImageDataset | None, folder: Path) -> 
     choices["WEIGH_CLASSES"] = dataset is not None and class_weights(dataset, config) is not None
     choices["GREY_RANGES"] = tuple(dataset.grey_ranges) if dataset else (None, None)
     script = _with_choices(SCRIPT.read_text("utf-8"), choices)
-    for sentence in _remarks(config):
+    for sentence in _remarks(run, config):
         script = script.replace("\n# %%\nimport csv", f"\n#\n# {sentence}\n\n# %%\nimport csv", 1)
     (folder / "train.py").write_text(script, encoding="utf-8")
     notebook = json.dumps(_notebook(script), indent=1, ensure_ascii=False)
@@ -136,7 +136,7 @@ def _with_choices(script: str, choices: dict[str, Any]) -> str:
     return script
 
 
-def _remarks(config: TrainingConfig) -> list[str]:
+def _remarks(run: TrainingRun, config: TrainingConfig) -> list[str]:
     """Return sentences on the differences of the script from the app's training."""
     sentences = []
     if config.teacher:
@@ -145,6 +145,9 @@ def _remarks(config: TrainingConfig) -> list[str]:
         sentences.append(
             _("The app then trained its model on all photos; this script keeps some for validation.")
         )
+    precision = run.snapshot().precision
+    if precision and not precision.reason:
+        sentences.append(_("The app trained in mixed precision; this script computes in float32."))
     if config.weights == "random":
         sentences.append(_("The training began with random weights: those in backbone.keras."))
     return sentences

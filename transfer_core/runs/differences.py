@@ -110,4 +110,5 @@ def _titles() -> dict[str, str]:
         "teacher_share": _("the weight of the teacher"),
         "teacher_temperature": _("the temperature of the teacher"),
         "train_on_all": _("training on all photos at the end"),
+        "mixed_precision": _("mixed precision"),
     }

@@ -242,6 +242,9 @@ class AllPhotos:
     def _pooled(self, chosen: Array) -> Array | None:
         if self._last_phase or self.extractor.is_live or not self.phase_trainer(0).plan.is_all_frozen:
             return None
+        if self.config.mixed_precision:
+            # The saved model compares photos by its features in float32.
+            return None
         table = self._features(0).subset(chosen)
         features = np.concatenate([rows for rows, _labels in table.batches(self.config.batch_size)])
         return features.mean(axis=(1, 2)) if features.ndim == 4 else features

@@ -81,6 +81,7 @@ class Checkpoint:
         best_weights: Weights of the tail at the kept epoch, that with the lowest validation loss so far.
         optimizer: Variables of the optimizer.
         random_states: States of the seed generators of dropout.
+        loss_scale: State of the loss scaling of mixed precision; empty without it.
         head: The head that a comparison chose; None if the config names one.
     """
 
@@ -89,10 +90,11 @@ class Checkpoint:
     best_weights: Arrays = field(default_factory=list)
     optimizer: Arrays = field(default_factory=list)
     random_states: Arrays = field(default_factory=list)
+    loss_scale: Arrays = field(default_factory=list)
     head: HeadChosen | None = None
 
 
-_GROUPS = ("weights", "best_weights", "optimizer", "random_states")
+_GROUPS = ("weights", "best_weights", "optimizer", "random_states", "loss_scale")
 _DAMAGED = (*NOT_ARRAYS, AttributeError, RecursionError, RuntimeError)
 
 
@@ -103,6 +105,8 @@ def training_key(dataset: ImageDataset, config: TrainingConfig) -> str:
     if not config.train_on_all:
         # Checkpoints of earlier versions, which lacked this choice, must keep their key.
         del choices["train_on_all"]
+    # Weights are float32 in any precision, and a run may go on where mixed precision is not available.
+    del choices["mixed_precision"]
     facts = (_FORMAT_VERSION, choices, dataset.class_names, images)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -171,7 +175,9 @@ def _read(opened: BinaryIO, key: str) -> Checkpoint | None:
         facts = json.loads(file["facts"].tobytes())
         if facts["key"] != key:
             return None
-        groups = {group: _arrays(file, group, facts["num_arrays"][group]) for group in _GROUPS}
+        # Earlier versions had no loss scale.
+        counts = {"loss_scale": 0, **facts["num_arrays"]}
+        groups = {group: _arrays(file, group, counts[group]) for group in _GROUPS}
         head = decoded(facts["head"], HeadChosen) if facts["head"] else None
         return Checkpoint(decoded(facts["progress"], Progress), **groups, head=head)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from transfer_core.config import TrainingConfig
 from transfer_core.training.checkpoint import Arrays, Checkpoint, Progress
 from transfer_core.training.optimizers import build_optimizer
+from transfer_core.training.precision import Float16OverflowError
 from transfer_core.training.schedule import PlannedPhase
 from transfer_core.training.soft_targets import accuracy, distillation_loss, labels_of
 from transfer_core.types import Array
@@ -32,6 +34,7 @@ class CompiledTail:
     Attributes:
         model: The layers as a model.
         generators: Seed generators of its layers with randomness.
+        is_mixed: Whether some of the layers compute in float16.
     """
 
     def __init__(
@@ -64,6 +67,11 @@ class CompiledTail:
             jit_compile=False,
         )
         tail.optimizer.build(tail.trainable_variables)
+        scaling = tail.optimizer
+        self._optimizer = getattr(scaling, "inner_optimizer", scaling)
+        self.is_mixed = self._optimizer is not scaling
+        self._loss_scale = [scaling.step_counter, scaling.dynamic_scale] if self.is_mixed else []
+        self._first_loss_scale = [variable.numpy() for variable in self._loss_scale]
 
     def checkpoint(self, progress: Progress, best_weights: Arrays) -> Checkpoint:
         """Return the state of the training, for a resume to the bit."""
@@ -71,15 +79,20 @@ class CompiledTail:
             progress,
             self.model.get_weights(),
             best_weights,
-            [variable.numpy() for variable in self.model.optimizer.variables],
+            [variable.numpy() for variable in self._optimizer.variables],
             [generator.state.numpy() for generator in self.generators],
+            [variable.numpy() for variable in self._loss_scale],
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Set the state that `checkpoint` returned."""
         self.model.set_weights(checkpoint.weights)
-        for variable, value in zip(self.model.optimizer.variables, checkpoint.optimizer, strict=True):
+        for variable, value in zip(self._optimizer.variables, checkpoint.optimizer, strict=True):
             variable.assign(value)
+        # A run may go on where mixed precision is not available, or only there.
+        if checkpoint.loss_scale and self._loss_scale:
+            for variable, value in zip(self._loss_scale, checkpoint.loss_scale, strict=True):
+                variable.assign(value)
         for generator, state in zip(self.generators, checkpoint.random_states, strict=True):
             generator.state.assign(state)
 
@@ -92,8 +105,10 @@ class CompiledTail:
             class_weights: As when it was made.
             num_batches: Batches in one epoch of these images.
         """
-        for variable in self.model.optimizer.variables:
+        for variable in self._optimizer.variables:
             variable.assign(np.zeros(variable.shape))
+        for variable, value in zip(self._loss_scale, self._first_loss_scale, strict=True):
+            variable.assign(value)
         self._class_weights = _as_array(class_weights)
         self._pace.assign(self._num_batches / num_batches)
 
@@ -103,6 +118,9 @@ class CompiledTail:
         Args:
             features: At the boundary.
             targets: Labels, or `soft_targets` with a teacher.
+
+        Raises:
+            Float16OverflowError: If the loss is not finite in mixed precision. The weights have not changed.
         """
         labels = labels_of(targets)
         weights = None if self._class_weights is None else self._class_weights[labels]
@@ -111,7 +129,10 @@ class CompiledTail:
         # Keras before 3.15 adds up its metrics over the batches.
         self.model.reset_metrics()
         logs = self.model.train_on_batch(features, targets, weights, return_dict=True)
-        return float(logs["loss"]), float(logs["accuracy"])
+        loss = float(logs["loss"])
+        if self.is_mixed and not math.isfinite(loss):
+            raise Float16OverflowError
+        return loss, float(logs["accuracy"])
 
     def set_random_states(self, epoch: int) -> None:
         """Seed dropout for one epoch, counted from 1 over all phases."""

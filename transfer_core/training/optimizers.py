@@ -49,6 +49,8 @@ def build_optimizer(
 ) -> keras.optimizers.Optimizer:
     """Return the optimizer of a phase, with `learning_rate_schedule`.
 
+    Where layers compute in float16 it scales the loss, and skips steps whose gradients are too large for float16.
+
     Args:
         phase: For its learning rate and what is trainable.
         config: For the kind of optimizer.
@@ -56,8 +58,13 @@ def build_optimizer(
         num_steps: Batches in the phase.
         pace: Steps of the schedule for each step of the optimizer; 1 if not given.
     """
+    import keras
+
     schedule = learning_rate_schedule(phase.learning_rate, num_steps)
-    return make_optimizer(schedule if pace is None else _paced(schedule, pace), phase, config, model)
+    optimizer = make_optimizer(schedule if pace is None else _paced(schedule, pace), phase, config, model)
+    if config.mixed_precision and not phase.plan.is_all_frozen:
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
 
 
 def _paced(

@@ -48,7 +48,7 @@ class FeatureExtractor:
 
     Args:
         dataset: Labelled images with their split.
-        config: For augmentation, oversampling and the precision of the cache.
+        config: For augmentation, oversampling, the precision of the cache and that of the frozen layers.
         cache_dir: Where features are kept for later runs.
         on_progress: Called with the number of rows done and the total, first with the rows in the cache.
         should_stop: Called at each batch.
@@ -166,7 +166,7 @@ class FeatureExtractor:
     def _forward(self, plan: FreezePlan) -> Graph | None:
         if plan.boundary_layer is None:
             return None
-        engine = engine_of(plan.backbone, self.cache_dir)
+        engine = engine_of(plan.backbone, self.cache_dir, is_mixed=self.config.mixed_precision)
         return frozen_graph(plan.backbone, [plan.boundary_layer], self.cache_dir, engine)
 
     def _load(self, plan: FreezePlan, views: list[View]) -> FeatureTable:
@@ -180,6 +180,7 @@ class FeatureExtractor:
             augmentation=Augmentation.of(self.config),
             dtype=self.config.cache_dtype,
             also=self.also,
+            is_mixed=self.config.mixed_precision,
         )
 
     def _outputs_of_teacher(self, images: list[ImageRecord]) -> Array | None:

@@ -17,10 +17,12 @@ from transfer_core.training.batches import LabelledFeatures, scored_positions
 from transfer_core.training.checkpoint import Arrays, Checkpoint, Progress
 from transfer_core.training.classifier import set_linear_head
 from transfer_core.training.compiled_tail import CompiledTail
+from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.heads import LinearHead
 from transfer_core.training.machine import process_memory
 from transfer_core.training.optimizers import learning_rate_schedule
 from transfer_core.training.phase_data import PhaseData
+from transfer_core.training.precision import Float16OverflowError
 from transfer_core.training.schedule import PlannedPhase
 from transfer_core.types import Array, ShouldStop
 
@@ -130,10 +132,7 @@ class PhaseTrainer:
 
     def predict(self, images: LabelledFeatures) -> Array:
         """Return softmax outputs, `[num_images, num_classes]`, for features at the boundary of this phase."""
-        size = _VALIDATION_BATCH_SIZES[self._phase.plan.is_all_frozen]
-        return np.concatenate(
-            [self._tail.predict_on_batch(features) for features, _y in images.batches(size)]
-        )
+        return predict(self._tail, images, self.plan)
 
     @property
     def _step(self) -> int:
@@ -195,6 +194,8 @@ class PhaseTrainer:
             share = (self._progress.epoch + 1) / self._phase.num_epochs
             set_linear_head(self._tail, self._goal, share**2)
         scored = self._validate()
+        if self.compiled.is_mixed and scored and not math.isfinite(scored.loss):
+            raise Float16OverflowError
         if scored is not None:
             ended = self._end_epoch(epoch, scored, is_whole=is_whole)
             # Resuming behind a partial epoch would lead to other weights.
@@ -291,7 +292,8 @@ class PhaseTrainer:
         # The optimizer's own property is the rate of the next step.
         num_steps = self._phase.num_epochs * self._num_batches
         schedule = learning_rate_schedule(self._phase.learning_rate, num_steps)
-        return float(schedule(self._tail.optimizer.iterations - 1))
+        # Mixed precision may have skipped the first step.
+        return float(schedule(max(int(self._tail.optimizer.iterations.numpy()) - 1, 0)))
 
 
 @dataclass(frozen=True)
@@ -316,6 +318,18 @@ class Scores:
         is_correct = probabilities.argmax(axis=1) == labels
         digits = "".join("01"[correct] for correct in is_correct[scored_positions(len(labels))].tolist())
         return cls(loss, float(np.mean(is_correct)), digits)
+
+
+def predict(tail: keras.Model, images: LabelledFeatures, plan: FreezePlan) -> Array:
+    """Return the softmax outputs of a tail, `[num_images, num_classes]`.
+
+    Args:
+        tail: The layers behind the boundary.
+        images: Features at the boundary.
+        plan: What is trainable.
+    """
+    size = _VALIDATION_BATCH_SIZES[plan.is_all_frozen]
+    return np.concatenate([tail.predict_on_batch(features) for features, _y in images.batches(size)])
 
 
 def _plus(progress: Progress, loss: float, accuracy: float, num_more: int) -> Progress:

@@ -99,7 +99,9 @@ def _find(
     load_keras()
     phase = planned_phases(config, backbone)[0]
     model = build_classifier(phase.plan, len(dataset.class_names), config)
-    extractor = FeatureExtractor(dataset, config, cache_dir, on_features, should_stop)
+    extractor = FeatureExtractor(
+        dataset, config.with_changes(mixed_precision=False), cache_dir, on_features, should_stop
+    )
     data = extractor.prepare(model, phase.plan)
     data.tail.compile(
         make_optimizer(_LOWEST_RATE, phase, config, model),

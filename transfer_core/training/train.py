@@ -60,8 +60,8 @@ class TrainingResult:
         out_of_fold: Predictions by models that had not learned from the image, for the validation images at least; None
             without a model.
         is_trained_on_all: Whether the saved model has learned from the validation images as well.
-        validation_outputs: Softmax outputs of the saved model for the validation images, from their features; None
-            without a model.
+        validation_outputs: Softmax outputs of the trained model for the validation images, from their features and in
+            the precision of the training; None without a model.
     """
 
     outcome: Outcome
@@ -180,8 +180,9 @@ def train(
             return TrainingResult(outcome, message, trainer.epochs, trainer.head, readable, None)
         emit(PhaseStarted(clock(), "saving", 0))
         is_trained_on_all = trainer.out_of_fold is not None
-        model_path = _save(trainer.model, readable, chosen, output_dir, is_trained_on_all)
         outputs = trainer.validation_outputs()
+        outputs_in_float32 = trainer.outputs_in_float32(outputs)
+        model_path = _save(trainer.model, readable, chosen, output_dir, is_trained_on_all)
         return TrainingResult(
             outcome,
             message,
@@ -189,7 +190,7 @@ def train(
             trainer.head,
             readable,
             model_path,
-            trainer.out_of_fold or OutOfFold.of_validation(readable, outputs),
+            trainer.out_of_fold or OutOfFold.of_validation(readable, outputs_in_float32),
             is_trained_on_all,
             outputs,
         )

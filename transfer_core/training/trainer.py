@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from transfer_core.backbones.backbone import Backbone
@@ -25,6 +26,9 @@ from transfer_core.events import (
     ImagesSeen,
     Outcome,
     PhaseStarted,
+    Precision,
+    PrecisionChosen,
+    PrecisionReason,
     RunResumed,
     RunStarted,
     StepsDone,
@@ -32,7 +36,7 @@ from transfer_core.events import (
 )
 from transfer_core.language import _
 from transfer_core.training.all_photos import AllPhotos, set_weights, trains_on_all, weights_of_training
-from transfer_core.training.batches import scored_images
+from transfer_core.training.batches import LabelledFeatures, scored_images
 from transfer_core.training.checkpoint import (
     Arrays,
     Checkpoint,
@@ -44,8 +48,9 @@ from transfer_core.training.checkpoint import (
     training_key,
 )
 from transfer_core.training.class_balance import class_weights
-from transfer_core.training.classifier import build_classifier, set_linear_head
+from transfer_core.training.classifier import build_classifier, set_linear_head, tail_behind
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
+from transfer_core.training.features.frozen_network import body_for
 from transfer_core.training.head_choice import (
     HeadChoice,
     choose_head,
@@ -56,7 +61,13 @@ from transfer_core.training.head_choice import (
 from transfer_core.training.heads import LINEAR_HEADS, LinearHead, LinearHeadKind
 from transfer_core.training.out_of_fold import OutOfFold, folds_of
 from transfer_core.training.phase_data import FeatureExtractor
-from transfer_core.training.phase_trainer import PhaseTrainer
+from transfer_core.training.phase_trainer import PhaseTrainer, predict
+from transfer_core.training.precision import (
+    Float16OverflowError,
+    reason_against_mixed_precision,
+    use_float32,
+    use_mixed_precision,
+)
 from transfer_core.training.resources import check_memory
 from transfer_core.training.schedule import PlannedPhase, planned_phases
 from transfer_core.training.soft_targets import TeacherOutputs
@@ -107,6 +118,7 @@ class Trainer:
         self.head: HeadChosen | None = None
         self.out_of_fold: OutOfFold | None = None
         self._dataset = dataset
+        self._given = config
         self._config = config
         self._backbone = backbone
         self._output_dir = output_dir
@@ -132,6 +144,8 @@ class Trainer:
     def run(self) -> tuple[Outcome, str]:
         """Train every phase and set the weights that are kept, unless it was interrupted.
 
+        With mixed precision, a number too large for float16 begins it again in float32, from its last checkpoint.
+
         Returns:
             Outcome, and a sentence on screen; empty if there is nothing to say.
 
@@ -139,6 +153,19 @@ class Trainer:
             InsufficientResourcesError: If memory or disk space is too small.
             TrainingError: If the loss became NaN before the first epoch ended.
         """
+        reason: PrecisionReason = ""
+        if self._given.mixed_precision:
+            reason = reason_against_mixed_precision()
+        try:
+            return self._run(reason)
+        except Float16OverflowError:
+            self._phase_trainers = {}
+            self._num_images_seen = None
+            return self._run("overflow")
+
+    def _run(self, reason: PrecisionReason) -> tuple[Outcome, str]:
+        self._config = self._given.with_changes(mixed_precision=self._given.mixed_precision and not reason)
+        self._extractor = replace(self._extractor, config=self._config)
         checkpoint = load_checkpoint(self._output_dir, self._key)
         self._has_checkpoint = checkpoint is not None
         checkpoint = checkpoint or Checkpoint(Progress())
@@ -151,6 +178,9 @@ class Trainer:
             self._config = with_head(self._config, "linear")
             phases = planned_phases(self._config, self._backbone)
         self._emit_start(phases, checkpoint.progress)
+        if self._given.mixed_precision:
+            precision: Precision = "float32" if reason else "mixed_float16"
+            self._emit(PrecisionChosen(self._clock(), precision, reason))
         check_memory(phases[-1].plan, self._config, self._dataset)
         reached, is_in_bounds = Progress(), True
         with suppress(FeaturesStoppedError):
@@ -182,6 +212,28 @@ class Trainer:
         assert self._last is not None
         return self._last.predict(self._last.data.validation)
 
+    def outputs_in_float32(self, outputs: Array) -> Array:
+        """Switch the trained model back to float32, and return its softmax outputs for the validation images.
+
+        Args:
+            outputs: What `validation_outputs` returned, which is the result where the training was in float32.
+        """
+        if not self._config.mixed_precision:
+            return outputs
+        assert self._last is not None
+        use_float32(self.model)
+        plan = self._last.plan
+        extractor = FeatureExtractor(
+            self._dataset,
+            self._config.with_changes(mixed_precision=False),
+            self._extractor.cache_dir,
+            lambda num_done, num_all: None,
+            lambda: False,
+        )
+        features, labels = extractor.features_of(plan, self._dataset.images_in("validation"))
+        rows = LabelledFeatures(features, np.arange(len(labels)), labels)
+        return predict(tail_behind(self.model, plan.boundary_layer), rows, plan)
+
     def _compute_teacher_outputs(self) -> None:
         if self._teacher_outputs is None:
             return
@@ -198,7 +250,11 @@ class Trainer:
             self._choose_head(phases)
         phases = planned_phases(self._config, self._backbone)
         self._extractor = replace(self._extractor, also=[phase.plan for phase in phases])
-        self.model = build_classifier(phases[-1].plan, len(self._dataset.class_names), self._config)
+        plan = phases[-1].plan
+        body = body_for(plan)
+        self.model = build_classifier(plan, len(self._dataset.class_names), self._config, body)
+        if self._config.mixed_precision and not plan.is_all_frozen:
+            use_mixed_precision(body)
         if self._goal:
             # Only the mean: the weights begin at zero.
             set_linear_head(self.model, self._goal, share=0.0)

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone
-from transfer_core.backbones.runtime import load_keras
+from transfer_core.backbones.runtime import is_keras_loaded, load_keras
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import (
@@ -309,8 +309,17 @@ def ended_by(error: BaseException, *, has_checkpoint: bool = False) -> RunEnded:
         `"interrupted"` when disk, memory or the person cut it off, or when it has a checkpoint to resume from;
         otherwise `"failed"`, because it would fail again.
     """
-    may_go_on = isinstance(error, _TRANSIENT) or has_checkpoint
+    may_go_on = isinstance(error, _TRANSIENT) or _is_shortage_of_memory(error) or has_checkpoint
     return RunEnded(time.time(), "interrupted" if may_go_on else "failed", _failure_message(error))
+
+
+def _is_shortage_of_memory(error: BaseException) -> bool:
+    """Return whether TensorFlow could not allocate memory, most often that of a GPU."""
+    if not is_keras_loaded():
+        return False
+    import tensorflow as tf
+
+    return isinstance(error, tf.errors.ResourceExhaustedError)
 
 
 def _failure_message(error: BaseException) -> str:
@@ -321,4 +330,8 @@ def _failure_message(error: BaseException) -> str:
             return _("Interrupted from the keyboard.")
         case MemoryError():
             return _("This computer ran out of memory. A smaller batch size or fewer unfrozen blocks help.")
+    if _is_shortage_of_memory(error):
+        return _(
+            "The GPU or this computer ran out of memory. A smaller batch size or fewer unfrozen blocks help."
+        )
     return _("Something unexpected went wrong ({kind}).").format(kind=type(error).__name__)

@@ -14,11 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from transfer_core.backbones.runtime import is_keras_loaded
 from transfer_core.errors import InvalidConfigError, WorkspaceError
 from transfer_core.events import RunEnded, TrainingEvent, event_from_dict
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.precision import reason_against_mixed_precision
 from transfer_core.types import ShouldStop
+from transfer_core.work.cluster.nodes import Node
 from transfer_core.work.execute import Emit, execute_run_safely
 from transfer_core.workspace import Workspace
 
@@ -39,6 +42,10 @@ _logger = logging.getLogger(__name__)
 @runtime_checkable
 class RemoteExecutor(Protocol):
     """Carries out several runs at once on other computers, as many as these hold."""
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """The computers that are alive, refused ones too."""
 
     def __call__(self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
         """Carry out one run, which `reserve` has found room for, and give the room back."""
@@ -88,6 +95,16 @@ def chosen_executor(default: ExecutorName = "thread") -> Execute:
             variable=EXECUTOR_VARIABLE, name=name
         )
     )
+
+
+def offers_mixed_precision() -> bool:
+    """Return whether a training may get a GPU with mixed precision: on a cluster, or in this process.
+
+    Quick: TensorFlow is not loaded for it, so before that only a cluster counts.
+    """
+    if os.environ.get(EXECUTOR_VARIABLE) == "ray":
+        return True
+    return is_keras_loaded() and not reason_against_mixed_precision()
 
 
 class ProcessExecutor:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ from transfer_core.runs.deletion import delete_expired
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.run_folder import RunFolder
 from transfer_core.training.machine import free_memory
+from transfer_core.work.cluster.nodes import Node
 from transfer_core.work.executor import ExecutorName, ProcessExecutor, RemoteExecutor, chosen_executor
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.stored_queue import StoredTraining, read_queue, write_queue
@@ -41,6 +44,19 @@ _logger = logging.getLogger(__name__)
 
 # Folder of a run, and the version of its model.
 _ModelKey = tuple[Path, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Computer:
+    """A computer of the cluster.
+
+    Args:
+        node: Its facts.
+        num_trainings: That run there now.
+    """
+
+    node: Node
+    num_trainings: int
 
 
 class Service:
@@ -78,6 +94,21 @@ class Service:
         """Return the trainings of one person. Those of others are unknown to it, but wait in the same queue."""
         self._prepare(workspace)
         return Trainings(workspace, self._execute, self.queue)
+
+    def computers(self) -> list[Computer] | None:
+        """Return the computers of the cluster by name; None where trainings run on this one."""
+        if not isinstance(self._execute, RemoteExecutor):
+            return None
+        tasks = [task for task in self.queue.in_order("training") if isinstance(task, TrainingTask)]
+        places = [task.live.log.snapshot.place for task in tasks if task.holds_a_place]
+        counts = Counter((place.node, place.address) for place in places if place)
+        nodes = sorted(self._execute.nodes, key=lambda node: (node.name, node.address))
+        return [
+            Computer(node, counts[node.name, node.address])
+            for node in nodes
+            # Ray gives no work to a computer that only coordinates.
+            if node.num_cpus or node.problem
+        ]
 
     def restore(self, seconds_before_the_first: float = 0.0) -> None:
         """Queue the trainings again that waited or ran when the server was stopped or died, in their order.

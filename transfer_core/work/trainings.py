@@ -347,7 +347,7 @@ class Trainings:
             return 0.0
         before = self._before(run_id)
         free_in = [_or_endless(other.seconds_left()) for other in before if other.holds_a_place]
-        if not free_in and not isinstance(self._execute, RemoteExecutor):
+        if not free_in and not self.is_remote:
             free_in = [0.0]
         heapify(free_in)
         for other in before:
@@ -386,6 +386,11 @@ class Trainings:
         """Whether a pause was requested; it begins at the next batch."""
         task = self._find(run_id)
         return task is not None and task.live.is_to_pause
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether runs are trained on the computers of a cluster."""
+        return isinstance(self._execute, RemoteExecutor)
 
     @property
     def running_runs(self) -> list[TrainingRun]:

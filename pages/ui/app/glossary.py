@@ -92,6 +92,10 @@ _EXPLANATIONS = {
         "Varies the photos again in every epoch. Nothing can be stored then, so training takes many times as "
         "long."
     ),
+    "mixed precision": (
+        "Computes with half the digits where a GPU can. That is faster, with nearly the same result. Without "
+        "such a GPU nothing changes."
+    ),
     "cache dtype": (
         "How precisely the output of the frozen layers is stored. Half precision takes half the space, with "
         "nearly the same result."

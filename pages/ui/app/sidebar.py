@@ -6,6 +6,7 @@ import time
 
 import streamlit as st
 
+from pages.ui.app.computers import show_computers, waiting_for_computer_words, with_computer
 from pages.ui.app.look_ahead import show_look_ahead
 from pages.ui.app.person import show_person
 from pages.ui.app.process import trainings, visitor
@@ -14,7 +15,11 @@ from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.task_progress import announce_share
 from pages.ui.app.words import phase_words, plain, status_words, waiting_words
-from transfer_core.language import _
+from transfer_core.language import _, plural
+from transfer_core.runs.training_run import TrainingRun
+
+# Beside the steps there is room for few.
+_MOST_SHOWN = 3
 
 
 def show_sidebar(session: Session, current: Step | None) -> None:
@@ -43,11 +48,11 @@ def show_sidebar(session: Session, current: Step | None) -> None:
         st.caption(_("More"))
         for page, label, icon in _more_pages():
             st.page_link(page, label=label, icon=icon, query_params=session.query())
-        run = next(iter(trainings().running_runs), trainings().waiting)
-        # The Train page shows its own run larger, and is drawn more often.
-        if run and not (current is Step.TRAIN and session.run_id == run.id):
+        if visitor().role != "pupil":
+            show_computers("sidebar")
+        if _runs_to_show(session, current):
             st.divider()
-            st.fragment(_show_training, run_every="2s")(session, current)
+            st.fragment(_show_trainings, run_every="2s")(session, current)
 
 
 def show_step_strip(session: Session, current: Step | None) -> None:
@@ -76,27 +81,51 @@ def _more_pages() -> list[tuple[str, str, str]]:
     ]
 
 
-def _show_training(session: Session, current: Step | None) -> None:
-    """Draw the person's run that is being trained now, or else the first of theirs that waits."""
+def _runs_to_show(session: Session, current: Step | None) -> list[TrainingRun]:
+    """Return the runs of the person that are being trained now, or else the first of theirs that waits."""
     queue = trainings()
-    run = next(iter(queue.running_runs), queue.waiting)
-    if run is None:
+    runs = queue.running_runs or [run for run in [queue.waiting] if run]
+    # The Train page shows its own run larger, and is drawn more often.
+    return [run for run in runs if not (current is Step.TRAIN and session.run_id == run.id)]
+
+
+def _show_trainings(session: Session, current: Step | None) -> None:
+    """Draw the person's trainings, a few of many."""
+    queue, runs = trainings(), _runs_to_show(session, current)
+    if not runs:
         st.rerun()
+    for run in runs[:_MOST_SHOWN]:
+        _show_training(session, run, is_heard=run is runs[0] and current is not Step.TRAIN)
+    if len(runs) > _MOST_SHOWN:
+        st.caption(plural("{count} more training now", "{count} more trainings now", len(runs) - _MOST_SHOWN))
+    chosen = session.run_id
+    if chosen and chosen != runs[0].id and queue.status(chosen) == "queued" and queue.place(chosen):
+        st.caption(waiting_words(queue.place(chosen), queue.waiting_seconds(chosen)))
+
+
+def _show_training(session: Session, run: TrainingRun, *, is_heard: bool) -> None:
+    """Draw a run with its status, and where it is trained.
+
+    Args:
+        session: Knows the run that the person looks at.
+        run: Is trained or waits.
+        is_heard: Whether each tenth of the way is read to people who cannot see.
+    """
+    queue = trainings()
     status, snapshot = queue.status(run.id), queue.snapshot(run.id).at(time.time())
     is_waiting = status == "queued"
     words = phase_words(snapshot)
     if is_waiting and (place := queue.place(run.id)):
         words = waiting_words(place, queue.waiting_seconds(run.id))
-    elif current is not Step.TRAIN:
+    elif snapshot.is_lost or (is_waiting and queue.is_remote):
+        words = waiting_for_computer_words()
+    elif is_heard:
         announce_share(words, snapshot.share)
-    st.caption(status_words(status).state)
+    state = status_words(status).state
+    st.caption(state if is_waiting else with_computer(state, snapshot))
     st.progress(snapshot.share, text=f"{plain(run.dataset_name)}: {words}")
-    if not is_waiting and session.run_id and queue.status(session.run_id) == "queued":
-        place = queue.place(session.run_id)
-        if place:
-            st.caption(waiting_words(place, queue.waiting_seconds(session.run_id)))
     if session.run_id != run.id and st.button(
-        _("Show it"), icon=":material/monitoring:", key="look-at-running", type="tertiary"
+        _("Show it"), icon=":material/monitoring:", key=f"look-at-{run.id}", type="tertiary"
     ):
         session.run_id = run.id
         st.switch_page(Step.TRAIN.page)

@@ -13,7 +13,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.evaluation import Evaluation
-from transfer_core.events import RunSnapshot
+from transfer_core.events import PrecisionChosen, RunSnapshot
 from transfer_core.language import _, percent, percent_range, plural
 from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
@@ -140,6 +140,16 @@ def head_words(head: str) -> str:
         "hidden": _("With a hidden layer"),
         "flattened_map": _("On the whole map"),
     }[head]
+
+
+def precision_words(chosen: PrecisionChosen) -> str:
+    """Return a sentence on the precision of a training that was to use mixed precision."""
+    return {
+        "": _("Trained in mixed precision (float16)."),
+        "no_gpu": _("Trained in float32, because there was no GPU."),
+        "old_gpu": _("Trained in float32, because the GPU has no mixed precision."),
+        "overflow": _("Trained in float32, because a number was too large for float16."),
+    }[chosen.reason]
 
 
 def count_words(count: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from pages.ui.app.computers import waiting_for_computer_words
 from pages.ui.app.session import Session
 from pages.ui.app.words import phase_words, status_words
 from pages.ui.classroom.code_strip import here_words
@@ -94,9 +95,14 @@ def counts_words(card: Card) -> str:
 
 def stage_words(training: Training) -> str:
     """Return what a training does now."""
-    if training.status == "running":
-        return phase_words(training.snapshot)
-    return status_words(training.status).state
+    snapshot = training.snapshot
+    if training.status == "queued":
+        return status_words("queued").state
+    if snapshot.is_lost:
+        return waiting_for_computer_words()
+    words = phase_words(snapshot) if training.status == "running" else status_words("paused").state
+    # Whoever draws it escapes it.
+    return f"{words} · {snapshot.place.node}" if snapshot.place else words
 
 
 def _photos(person_id: str, dataset: ImageDataset | None, images: Sequence[ImageRecord]) -> list[CardPhoto]:

@@ -58,7 +58,7 @@ def _show_work(person_id: str, is_hidden: bool) -> None:
 
 def _show_training(training: Training) -> None:
     snapshot = training.snapshot.at(time.time())
-    left, words = snapshot.seconds_left, stage_words(training)
+    left, words = snapshot.seconds_left, plain(stage_words(training))
     st.progress(snapshot.share, text=words if left is None else f"{words} · {time_left_words(left)}")
     show_accuracy_chart(snapshot)
 

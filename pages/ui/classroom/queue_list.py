@@ -6,6 +6,7 @@ import time
 
 import streamlit as st
 
+from pages.ui.app.computers import show_computers, waiting_for_computer_words, with_computer
 from pages.ui.app.session import Session
 from pages.ui.app.words import phase_words, plain, status_words, time_left_words
 from pages.ui.classroom.teacher import for_teacher
@@ -25,6 +26,7 @@ def show_queue(_session: Session) -> None:
 
 
 def _show_queue() -> None:
+    show_computers("class")
     tasks = queued_trainings(service().queue)
     if not tasks:
         st.info(_("No training runs or waits now."), icon=":material/done_all:")
@@ -35,7 +37,11 @@ def _show_queue() -> None:
             _show_task(task, names.get(task.owner, _("You")))
     if len(tasks) > _MOST_SHOWN:
         st.caption(
-            plural("{count} more training waits.", "{count} more trainings wait.", len(tasks) - _MOST_SHOWN)
+            plural(
+                "{count} more training runs or waits.",
+                "{count} more trainings run or wait.",
+                len(tasks) - _MOST_SHOWN,
+            )
         )
 
 
@@ -65,4 +71,5 @@ def _show_task(task: TrainingTask, name: str) -> None:
         snapshot = task.live.log.snapshot.at(time.time())
         left = snapshot.seconds_left
         words = status_words("paused").state if task.live.is_paused else phase_words(snapshot)
+        words = waiting_for_computer_words() if snapshot.is_lost else with_computer(words, snapshot)
         st.progress(snapshot.share, text=words if left is None else f"{words} · {time_left_words(left)}")

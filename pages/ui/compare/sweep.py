@@ -140,10 +140,11 @@ def _show_sweep(session: Session, sweep_id: str, *, is_active: bool) -> None:
 
 
 def _show_progress(sweep: Sweep, num_finished: int, num_planned: int, *, is_active: bool) -> None:
-    st.progress(
-        num_finished / num_planned,
-        text=_("{done} of {count} trainings done").format(done=num_finished, count=num_planned),
-    )
+    done = _("{done} of {count} trainings done").format(done=num_finished, count=num_planned)
+    num_running = sum(trainings().status(run.id) == "running" for run in sweep.runs)
+    if num_running > 1:
+        done += " · " + plural("{count} runs now", "{count} run now", num_running)
+    st.progress(num_finished / num_planned, text=done)
     if is_active:
         if st.button(_("Stop"), icon=":material/stop_circle:", key="stop-sweep"):
             stop_sweep(trainings(), sweep)

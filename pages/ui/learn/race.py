@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.app.computers import with_computer
 from pages.ui.app.page import guarded
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
@@ -110,12 +111,13 @@ def _show_race(session: Session, race: Race, *, is_going_on: bool) -> None:
 
 
 def _show_progress(race: Race) -> None:
-    """Draw how far the run is that trains or waits now; the first epoch from scratch takes its time."""
-    for run, name in ((race.scratch, _("from scratch")), (race.pretrained, _("pretrained"))):
-        if trainings().status(run.id) in ACTIVE:
-            snapshot = trainings().snapshot(run.id).at(time.time())
-            st.progress(snapshot.share, text=f"{name}: {phase_words(snapshot)}")
-            return
+    """Draw how far the runs are that train now, or else the first that waits."""
+    names = ((race.scratch, _("from scratch")), (race.pretrained, _("pretrained")))
+    active = [(run, name) for run, name in names if trainings().status(run.id) in ACTIVE]
+    training = [(run, name) for run, name in active if trainings().status(run.id) != "queued"]
+    for run, name in training or active[:1]:
+        snapshot = trainings().snapshot(run.id).at(time.time())
+        st.progress(snapshot.share, text=f"{name}: {with_computer(phase_words(snapshot), snapshot)}")
 
 
 def _play(session: Session) -> None:

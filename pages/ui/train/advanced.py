@@ -32,6 +32,7 @@ from transfer_core.training.all_photos import reason_against_all_photos
 from transfer_core.training.class_balance import class_weights
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.head_choice import needs_linear_head, reason_against_head
+from transfer_core.work.executor import offers_mixed_precision
 
 _LEARNING_RATES = [0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1]
 _BATCH_SIZES = [8, 16, 32, 64, 128]
@@ -107,7 +108,7 @@ class _Form:
         self._show_single_layers(plan)
 
     def show_rates(self) -> None:
-        """Draw optimiser, rates and seed."""
+        """Draw optimiser, rates, seed and precision."""
         self._pick("optimizer", _("Optimiser"), get_args(OptimizerName), _optimizer_words())
         left, middle, right = st.columns(3)
         with left:
@@ -124,6 +125,9 @@ class _Form:
         with right:
             self._share("layer_decay", _("Rate of earlier blocks"), 1.0, "layer decay", lowest=0.05)
         self._count("seed", _("Seed"), "seed")
+        # Elsewhere the switch would change nothing.
+        if offers_mixed_precision() or self._start.mixed_precision:
+            self._switch("mixed_precision", _("Mixed precision"), "mixed precision")
 
     def show_head(self) -> None:
         """Draw the choices of the head."""

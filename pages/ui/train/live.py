@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import streamlit as st
 
+from pages.ui.app.computers import show_computer, waiting_for_computer_words
 from pages.ui.app.glossary import explain
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
@@ -17,6 +18,7 @@ from pages.ui.app.words import (
     memory_words,
     phase_words,
     plain,
+    precision_words,
     run_backbone_title,
     run_depth_words,
     status_words,
@@ -52,12 +54,15 @@ def show_live(session: Session) -> None:
     place = trainings().place(run_id)
     show_heading(run)
     st.progress(snapshot.share, text=_stage_words(run_id, snapshot, place))
+    is_waiting = trainings().status(run_id) == "queued"
+    if not is_waiting:
+        show_computer(snapshot)
     if trainings().has_pause_ended(run_id):
         st.caption(f":material/play_arrow: {_('Your pause ended because others wait.')}")
     _show_photos(run, snapshot)
     with st.container(horizontal=True, vertical_alignment="center", key="live-row"):
         _show_facts(snapshot)
-        _show_buttons(run_id, is_waiting=place > 0)
+        _show_buttons(run_id, is_waiting=is_waiting)
     photos, chart = st.columns([3, 2], gap="medium")
     with photos:
         _show_validation_photos(run, snapshot)
@@ -76,10 +81,12 @@ def show_heading(run: TrainingRun) -> None:
 
 
 def show_course(run: TrainingRun, snapshot: RunSnapshot) -> None:
-    """Draw what the curves say, the head that was chosen, and the loss."""
+    """Draw what the curves say, the head that was chosen, the precision, and the loss."""
     for sentence in read_curves(snapshot, len(run.class_names)):
         st.caption(f":material/lightbulb: {sentence}")
     _show_head_choice(snapshot)
+    if snapshot.precision:
+        st.caption(f":material/memory: {precision_words(snapshot.precision)}")
     if snapshot.start or snapshot.epochs or snapshot.batch_losses:
         show_loss_chart(snapshot)
 
@@ -103,8 +110,11 @@ def _stage_words(run_id: str, snapshot: RunSnapshot, place: int) -> str:
     if place:
         return waiting_words(place, trainings().waiting_seconds(run_id))
     if trainings().status(run_id) == "queued":
+        if trainings().is_remote:
+            return f"{waiting_for_computer_words()} {_('Yours starts by itself.')}"
         return _("Other work goes first. Your training starts by itself.")
-    return _words_of_request(run_id, snapshot) or phase_words(snapshot)
+    waiting = waiting_for_computer_words() if snapshot.is_lost else ""
+    return _words_of_request(run_id, snapshot) or waiting or phase_words(snapshot)
 
 
 def _words_of_request(run_id: str, snapshot: RunSnapshot) -> str:

@@ -9,6 +9,7 @@ from statistics import mean, pstdev
 import numpy as np
 import streamlit as st
 
+from pages.ui.app.computers import show_computers_of_model
 from pages.ui.app.deleted_run import delete_run
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
@@ -48,6 +49,7 @@ def show_result(session: Session) -> None:
     except WorkspaceError as error:
         st.warning(plain(str(error)), icon=":material/warning:")
     _show_outcome(status, snapshot, evaluation, has_checkpoint=run.has_checkpoint)
+    show_computers_of_model(snapshot)
     with st.container(horizontal=True, vertical_alignment="center", key="result-row"):
         _show_numbers(snapshot, evaluation)
         _show_actions(session, run, status)

@@ -6,6 +6,7 @@ import time
 
 import streamlit as st
 
+from pages.ui.app.computers import waiting_for_computer_words, with_computer
 from pages.ui.app.page import guarded
 from pages.ui.app.process import stored_evaluation, trainings, workspace
 from pages.ui.app.run_choice import shown_run_id
@@ -129,7 +130,10 @@ def _show_live(session: Session) -> None:
 def _progress_words(run_id: str, snapshot: RunSnapshot) -> str:
     if place := trainings().place(run_id):
         return waiting_words(place, trainings().waiting_seconds(run_id))
-    words = phase_words(snapshot)
+    is_waiting = trainings().is_remote and trainings().status(run_id) == "queued"
+    if snapshot.is_lost or is_waiting:
+        return waiting_for_computer_words()
+    words = with_computer(phase_words(snapshot), snapshot)
     left = snapshot.seconds_left
     return f"{words} · {time_left_words(left)}" if left is not None else words
 

@@ -23,11 +23,18 @@ if "IMPORT_FAILS" in os.environ:
     raise ImportError("the stand-in cannot be loaded")
 """
 STAND_IN_TENSORFLOW = """
+import os
 class threading:
     set_intra_op_parallelism_threads = staticmethod(lambda count: print("intra", count))
     set_inter_op_parallelism_threads = staticmethod(lambda count: print("inter", count))
+class experimental:
+    set_memory_growth = staticmethod(lambda gpu, enable: print("growth", gpu, enable))
+    enable_op_determinism = staticmethod(lambda: print("determinism"))
 class config:
     threading = threading
+    experimental = experimental
+    list_physical_devices = staticmethod(lambda kind: os.environ.get("STAND_IN_GPUS", "").split())
+    set_visible_devices = staticmethod(lambda gpus, kind: print("visible", gpus, kind))
 """
 WRITE_MEANWHILE = """
 import os, sys, threading
@@ -140,6 +147,21 @@ def test_number_of_threads_is_unchanged_unless_given(stand_ins: Path) -> None:
     code = "from transfer_core.backbones.runtime import load_keras; load_keras({})"
     assert run(code.format(""), stand_ins).stdout == ""
     assert run(code.format("num_threads=3"), stand_ins).stdout.splitlines() == ["intra 3", "inter 3"]
+
+
+@pytest.mark.parametrize(
+    ("num_gpus", "lines"),
+    [
+        ("", ["growth a True", "growth b True", "determinism"]),
+        ("num_gpus=1", ["visible ['a'] GPU", "growth a True", "determinism"]),
+        ("num_gpus=0", ["visible [] GPU"]),
+    ],
+)
+def test_only_its_own_gpus_are_used_with_the_memory_they_need(
+    num_gpus: str, lines: list[str], stand_ins: Path
+) -> None:
+    code = f"from transfer_core.backbones.runtime import load_keras; load_keras({num_gpus})"
+    assert run(code, stand_ins, STAND_IN_GPUS="a b").stdout.splitlines() == lines
 
 
 def test_call_during_the_import_waits_for_it(stand_ins: Path) -> None:

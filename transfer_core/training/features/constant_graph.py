@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer_core.data.parallel import map_ahead, num_usable_cores
+from transfer_core.training.precision import Float16OverflowError
 from transfer_core.types import Array
 
 if TYPE_CHECKING:
@@ -56,6 +57,27 @@ class ConstantGraph:
     def __call__(self, images: Array) -> Array:
         """Return the first output of a batch of at least one image, computed in parallel."""
         return np.stack([outputs[0] for outputs in map_ahead(self.outputs, images)])
+
+
+class MixedPrecisionGraph(ConstantGraph):
+    """A constant graph of layers that compute in float16.
+
+    Its outputs are float32 and never infinite.
+    """
+
+    def outputs(self, image: Array) -> list[Array]:
+        """Return each output of one image, float32.
+
+        Args:
+            image: Input without a batch axis, of any real dtype.
+
+        Raises:
+            Float16OverflowError: If a number was too large for float16.
+        """
+        outputs = [output.astype(np.float32) for output in super().outputs(image)]
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise Float16OverflowError
+        return outputs
 
 
 def num_graph_threads() -> int:

@@ -86,6 +86,7 @@ def load_features(
     dtype: CacheDtype = "float16",
     also: Sequence[FreezePlan] = (),
     network: keras.Model | None = None,
+    is_mixed: bool = False,
 ) -> FeatureTable:
     """Return the activations at the boundary; compute the rows that are not in the cache.
 
@@ -101,6 +102,7 @@ def load_features(
         also: Plans of the same backbone whose activations are needed later. Those of the computed rows come from the
             same forward pass, if the disk has room for them.
         network: A built network with the frozen layers, where the pretrained weights may be deleted.
+        is_mixed: Whether missing rows are computed in float16; these rows have a key of their own.
 
     Returns:
         One row for each view, read from disk on access: activations, or uint8 pixels without a boundary.
@@ -110,6 +112,7 @@ def load_features(
         TrainingError: If the disk space is too small; the message says what would fit.
         DamagedPhotosError: If photos have been damaged or deleted since they were added. The features of all
             others are then in the cache.
+        Float16OverflowError: If a number was too large for float16.
         WeightsError: If rows have to be computed, and the pretrained weights are missing or damaged.
         WorkspaceError: If writing fails, or the system has no descriptor left.
     """
@@ -120,7 +123,11 @@ def load_features(
     augmentation = augmentation or Augmentation("off", ())
     names = [view.name(augmentation) for view in wanted]
     found = _Found(cache_dir, _Family.of(plan, dtype).key, names)
-    engine = _engine(plan, cache_dir, lambda: not found.places.keys() >= set(names))
+    engine = ""
+    if plan.boundary_layer is not None:
+        engine = engine_of(
+            plan.backbone, cache_dir, lambda: not found.places.keys() >= set(names), is_mixed=is_mixed
+        )
     family = _Family.of(plan, dtype, engine)
     if engine:
         found = _Found(cache_dir, family.key, names)
@@ -280,10 +287,6 @@ class _Family:
         return next(
             layer.num_activations for layer in layer_facts(self.backbone) if layer.name == self.boundary
         )
-
-
-def _engine(plan: FreezePlan, cache_dir: Path, is_needed: Callable[[], bool]) -> str:
-    return "" if plan.boundary_layer is None else engine_of(plan.backbone, cache_dir, is_needed)
 
 
 def _also_absent(

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.runtime import load_keras
+from transfer_core.backbones.runtime import gpu_details, load_keras
 from transfer_core.data.parallel import RecentResults
-from transfer_core.training.features.constant_graph import ConstantGraph
+from transfer_core.training.features.constant_graph import ConstantGraph, MixedPrecisionGraph
 from transfer_core.training.features.openvino_engine import (
     LEAST_GAIN,
     OpenVinoGraph,
@@ -19,6 +19,7 @@ from transfer_core.training.features.openvino_engine import (
     try_openvino,
 )
 from transfer_core.training.freezing import POOLING_LAYER, FreezePlan
+from transfer_core.training.precision import MIXED_PRECISION, use_mixed_precision
 
 if TYPE_CHECKING:
     import keras
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 Graph = ConstantGraph | OpenVinoGraph
 _Key = tuple[str, str, int]
 
+_OPENVINO = "openvino"
 _BYTES_OF_A_WEIGHT = 4
 # Networks beyond it are built each time: their forward pass takes far longer than building them.
 _MOST_BYTES = 400 * 10**6
 
 _bodies: RecentResults[_Key, keras.Model] = RecentResults(2, _MOST_BYTES)
 _graphs: RecentResults[tuple[_Key, tuple[str, ...], str], Graph] = RecentResults(4, _MOST_BYTES)
-# TensorFlow's engine has no name.
+# TensorFlow on the processor has no name.
 _engines: RecentResults[_Key, str] = RecentResults(100, _MOST_BYTES)
 
 
@@ -66,6 +68,10 @@ def body_for(plan: FreezePlan) -> keras.Model:
         return backbone.build(pretrained=False)
     if plan.is_all_frozen:
         return frozen_body(backbone)
+    return _own_body(backbone)
+
+
+def _own_body(backbone: Backbone) -> keras.Model:
     kept = _bodies.find(_key(backbone))
     if kept is None:
         return backbone.build()
@@ -97,7 +103,8 @@ def frozen_graph(
     def constants() -> ConstantGraph:
         import keras
 
-        model = network or frozen_body(backbone)
+        is_mixed = engine.startswith(MIXED_PRECISION)
+        model = _mixed_body(backbone) if is_mixed else network or frozen_body(backbone)
         names = {layer.name for layer in model.layers}
         outputs = [
             keras.layers.GlobalAveragePooling2D()(model.output)
@@ -105,28 +112,48 @@ def frozen_graph(
             else model.get_layer(name).output
             for name in boundaries
         ]
-        return ConstantGraph(keras.Model(model.input, outputs))
+        kind = MixedPrecisionGraph if is_mixed else ConstantGraph
+        return kind(keras.Model(model.input, outputs))
 
     def build() -> Graph:
-        return openvino_graph(cache_dir, f"{key} {boundaries}", constants) if engine else constants()
+        if engine.startswith(_OPENVINO):
+            return openvino_graph(cache_dir, f"{key} {boundaries}", constants)
+        return constants()
 
     key = _key(backbone)
     return _graphs.get((key, tuple(boundaries), engine), build, _num_bytes(backbone))
 
 
-def engine_of(backbone: Backbone, cache_dir: Path, is_needed: Callable[[], bool] = lambda: False) -> str:
+def _mixed_body(backbone: Backbone) -> keras.Model:
+    body = _own_body(backbone)
+    use_mixed_precision(body)
+    return body
+
+
+def engine_of(
+    backbone: Backbone,
+    cache_dir: Path,
+    is_needed: Callable[[], bool] = lambda: False,
+    *,
+    is_mixed: bool = False,
+) -> str:
     """Return the engine that computes the features of a backbone in this process: its name and version.
 
-    The first call decides, so that features of two engines never meet in one training.
+    It is part of the key of cached features, so that features of two engines never meet in one training. The first
+    call decides.
 
     Args:
         backbone: The pretrained network.
         cache_dir: Folder of the feature cache, which remembers trials.
         is_needed: Whether TensorFlow's features are incomplete, so that a trial of another engine is worth its time.
+        is_mixed: Whether the layers compute in float16.
 
     Returns:
-        Empty for TensorFlow.
+        Empty for TensorFlow on the processor.
     """
+    gpu = gpu_details()
+    if is_mixed or gpu:
+        return " ".join([MIXED_PRECISION if is_mixed else "gpu", *filter(None, [gpu.get("device_name")])])
     if not openvino_version():
         return ""
     key = _key(backbone)
@@ -143,7 +170,7 @@ def engine_of(backbone: Backbone, cache_dir: Path, is_needed: Callable[[], bool]
             gain = try_openvino(
                 cache_dir, str(key), constants, lambda: openvino_graph(cache_dir, converted, constants)
             )
-        return f"openvino {openvino_version()}" if gain is not None and gain > LEAST_GAIN else ""
+        return f"{_OPENVINO} {openvino_version()}" if gain is not None and gain > LEAST_GAIN else ""
 
     return _engines.get(key, decide, 0)
 

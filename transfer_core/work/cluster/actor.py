@@ -60,11 +60,15 @@ class NodeWorker:
             leave_room_for_app()
         self._cache = NodeCache(node_folder(), node_bytes())
         self._job: _Job | None = None
+        self._training: threading.Thread | None = None
         # Photos come in meanwhile.
         threading.Thread(target=load_keras, args=(num_threads,), daemon=True).start()
 
     def missing(self, parcel: bytes) -> list[str]:
         """Return the digests of the files that have to be sent for the next job."""
+        if self._training:
+            # It may still delete the workspace of the last job.
+            self._training.join()
         return sorted(self._cache.missing(msgspec.json.decode(parcel, type=Parcel)))
 
     def add(self, contents: dict[str, bytes]) -> None:
@@ -76,7 +80,8 @@ class NodeWorker:
         """Begin a run whose files are all here, and return the time on this node, in seconds since 1970."""
         job = _Job(self._cache, msgspec.json.decode(parcel, type=Parcel), run_id)
         self._job = job
-        threading.Thread(target=job.carry_out, daemon=True).start()
+        self._training = threading.Thread(target=job.carry_out, daemon=True)
+        self._training.start()
         return time.time()
 
     def poll(self, state: JobState, seconds: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import math
 import queue
 import threading
 import time
@@ -26,7 +27,7 @@ from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import Progress, delete_checkpoints, outcome_of_stop
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.training.resources import estimate_memory
+from transfer_core.training.resources import estimate_memory, size_text
 from transfer_core.types import ShouldStop
 from transfer_core.work.cluster.connection import DRIVER_COMMAND, Connection
 from transfer_core.work.cluster.messages import (
@@ -112,6 +113,11 @@ class ClusterExecutor:
     def prepare(self, workspace: Workspace, run: TrainingRun) -> None:
         """Estimate what a run needs, before it is queued. May take a second."""
         self.connect()
+        need = self._need_of(workspace, run)
+        with self._lock:
+            self._needs[workspace, run.id] = need
+
+    def _need_of(self, workspace: Workspace, run: TrainingRun) -> Need:
         memory = 0
         # Whatever is wrong with a run is said when it begins.
         with suppress(TransferStudioError):
@@ -119,18 +125,18 @@ class ClusterExecutor:
             plan = FreezePlan.of(run.config, get_backbone(run.config.backbone, workspace))
             memory = estimate_memory(plan, run.config, dataset)
         rounded = -(-memory // _MEMORY_STEP) * _MEMORY_STEP
-        with self._lock:
-            self._needs[workspace, run.id] = Need(float(self._settings.num_cpus_of_a_run), rounded)
+        return Need(float(self._settings.num_cpus_of_a_run), rounded)
 
     def reserve(self, workspace: Workspace, run: TrainingRun) -> bool:
         """Reserve room for a prepared run; return False where there is none now. Returns at once.
 
-        A run that no node could ever hold may begin at once: it ends with the reason.
+        Raises:
+            InsufficientResourcesError: If there are nodes, and none of them could ever hold it.
         """
         key = workspace, run.id
-        return self._placement.reserve(key, self._needs[key], (workspace, run.dataset_id)) is not None or (
-            self._is_too_large(self._needs[key])
-        )
+        need = self._needs[key]
+        self._check_size(need)
+        return self._placement.reserve(key, need, (workspace, run.dataset_id)) is not None
 
     def release(self, workspace: Workspace, run: TrainingRun) -> None:
         """Give back the room of a run that was never carried out."""
@@ -173,8 +179,6 @@ class ClusterExecutor:
             return
         finally:
             watch.close()
-            with self._lock:
-                self._needs.pop(key, None)
             self._give_back(key)
         if run.outcome != "interrupted":
             delete_checkpoints(run.folder)
@@ -185,10 +189,9 @@ class ClusterExecutor:
             if not self._wait_for_room(key, run, lost_nodes, watch):
                 return _stopped_early(run)
             held = self._placement.reserved(key)
-            if held is None:
-                if self._is_too_large(need):
-                    raise self._too_large(need)
-                continue  # the node was lost in this very moment
+            if held is None:  # too large for the nodes that are left, or lost in this very moment
+                self._check_size(need)
+                continue
             node, taken = held
             emit(_placed(node, taken))
             ended = self._follow(key, run, node, taken, emit, watch)
@@ -276,6 +279,8 @@ class ClusterExecutor:
                 callback()
 
     def _give_back(self, key: _Key) -> None:
+        with self._lock:
+            self._needs.pop(key, None)
         self._placement.release(key)
         self._room_changed()
 
@@ -283,20 +288,22 @@ class ClusterExecutor:
         """Whether there are nodes, and none of them could ever hold a run."""
         return any(not node.problem for node in self.nodes) and not self._placement.could_ever_hold(need)
 
-    def _too_large(self, need: Need) -> InsufficientResourcesError:
+    def _check_size(self, need: Need) -> None:
+        if not self._is_too_large(need):
+            return
         largest = max(
             (node for node in self.nodes if not node.problem), key=lambda node: (node.num_cpus, node.memory)
         )
-        return InsufficientResourcesError(
+        raise InsufficientResourcesError(
             _(
-                "This training needs {cpus} cores and {memory:.1f} GB. The largest computer of the cluster, {name}, "
-                "has {most_cpus} and {most_memory:.1f} GB."
+                "This training needs {cpus} cores and {memory}. The largest computer of the cluster, {name}, has "
+                "{most_cpus} and {most_memory}."
             ).format(
                 cpus=round(need.num_cpus),
-                memory=need.memory / 10**9,
+                memory=size_text(need.memory),
                 name=largest.name,
                 most_cpus=round(largest.num_cpus),
-                most_memory=largest.memory / 10**9,
+                most_memory=size_text(largest.memory, math.floor),
             )
         )
 

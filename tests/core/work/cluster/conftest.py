@@ -5,15 +5,28 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.types import Array
+from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.executor import ProcessExecutor
+from transfer_core.workspace import Workspace
+
+ONE_THREAD = (
+    "from transfer_core.work import worker; worker.num_threads_beside_an_app = lambda: 1; worker.main()"
+)
 PATIENCE = 120.0  # seconds until a test gives up; nothing waits that long
 
 
@@ -23,13 +36,11 @@ class TwoNodes:
 
     Args:
         process: See `two_nodes.py`.
-        address: Of the cluster.
         environment: With which its address and its token are found.
         folder: Of the caches of its nodes.
     """
 
     process: subprocess.Popen[str]
-    address: str
     environment: dict[str, str]
     folder: Path
 
@@ -40,6 +51,17 @@ class TwoNodes:
     def kill(self, name: str) -> None:
         """Kill the raylet of a node by its id, or `"gcs"`."""
         self._command(f"kill {name}")
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that carry out runs."""
+        found = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                if process.cmdline()[:1] and process.cmdline()[0].startswith("ray::NodeWorker"):
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+        return found
 
     def _command(self, command: str) -> str:
         print(command, file=self.process.stdin, flush=True)
@@ -54,43 +76,76 @@ def wait_until(is_so: Callable[[], object], what: str = "") -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
-    pytest.importorskip("ray", reason="needs Ray: pip install -r requirements-cluster.txt")
-    folder = tmp_path_factory.mktemp("cluster")
-    variables = {
+def cluster_environment() -> dict[str, str]:
+    """Return the variables of a cluster on this computer, with a new token."""
+    return {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
     }
+
+
+@contextmanager
+def two_nodes(folder: Path, environment: dict[str, str], port: int | None = None) -> Iterator[TwoNodes]:
+    """Start a cluster, at any port or at a given one, and end it with the block."""
+    pytest.importorskip("ray", reason="needs Ray: pip install -r requirements-cluster.txt")
+    script = Path(__file__).with_name("two_nodes.py")
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            (sys.executable, str(Path(__file__).with_name("two_nodes.py")), str(folder)),
-            env={**os.environ, **variables},
+            (sys.executable, str(script), str(folder), *([str(port)] if port else [])),
+            env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
         )
-    line = process.stdout.readline()
-    assert line, (folder / "log").read_text()
-    address = json.loads(line)["address"]
-    variables["TRANSFER_STUDIO_RAY_ADDRESS"] = address
-    yield TwoNodes(process, address, variables, folder)
-    process.stdin.close()
-    process.wait(PATIENCE)
-    process.stdout.close()
+    try:
+        line = process.stdout.readline()
+        assert line, (folder / "log").read_text()
+        address = json.loads(line)["address"]
+        yield TwoNodes(process, {**environment, "TRANSFER_STUDIO_RAY_ADDRESS": address}, folder)
+    finally:
+        process.stdin.close()
+        process.wait(PATIENCE)
+        process.stdout.close()
+
+
+@contextmanager
+def one_thread_executor() -> Iterator[ProcessExecutor]:
+    """A worker process with as many threads as a node of the cluster."""
+    executor = ProcessExecutor((sys.executable, "-c", ONE_THREAD))
+    yield executor
+    executor.close()
+
+
+def weights_of(run: TrainingRun) -> list[Array]:
+    import keras
+
+    return keras.saving.load_model(run.folder / "model.keras", compile=False).get_weights()
 
 
 @pytest.fixture
-def executor(cluster: TwoNodes, monkeypatch: pytest.MonkeyPatch):
-    """An executor that sees both nodes."""
-    from transfer_core.work.cluster.executor import ClusterExecutor
+def dataset(workspace: Workspace, color_dataset: ImageDataset) -> ImageDataset:
+    """The colours in a workspace of their own."""
+    shutil.copytree(color_dataset.folder, workspace.dataset_dir(color_dataset.id))
+    return ImageDataset.load(workspace, color_dataset.id)
 
-    for name, value in cluster.environment.items():
-        monkeypatch.setenv(name, value)
-    executor = ClusterExecutor()
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
+    """Two nodes of one core, which tests may kill and replace by others."""
+    with two_nodes(tmp_path_factory.mktemp("cluster"), cluster_environment()) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def executor(cluster: TwoNodes) -> Iterator[ClusterExecutor]:
+    """An executor that sees both nodes."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in cluster.environment.items():
+            monkeypatch.setenv(name, value)
+        executor = ClusterExecutor()
     executor.connect()
     wait_until(lambda: len(executor.nodes) >= 2, "the cluster has no two nodes")
     yield executor

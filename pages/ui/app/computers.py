@@ -1,0 +1,114 @@
+"""The computers of a cluster: where a training runs, why it moved, and a list of all."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import streamlit as st
+
+from pages.ui.app.words import plain
+from pages.ui.server.service import service
+from transfer_core.events import PlaceLost, RunPlaced, RunSnapshot
+from transfer_core.language import _, plural
+from transfer_core.work.service import Computer
+
+
+def waiting_for_computer_words() -> str:
+    """Return that a training has no computer of the cluster now."""
+    return _("Waits for a computer of the cluster.")
+
+
+def with_computer(words: str, snapshot: RunSnapshot) -> str:
+    """Return what a training does, and the name of the computer that does it, if that is another one."""
+    return f"{words} · {plain(snapshot.place.node)}" if snapshot.place else words
+
+
+def show_computer(snapshot: RunSnapshot) -> None:
+    """Draw where a training under way runs; where it moved, the reason and what follows from it."""
+    if snapshot.is_lost:
+        icon, sentence = ":material/cloud_off:", _lost_sentence(snapshot.losses[-1], snapshot.places[-1])
+    elif loss := _loss_before_place(snapshot):
+        icon, sentence = ":material/move_down:", _moved_sentence(loss, *snapshot.places[-2:])
+    elif snapshot.place:
+        icon = ":material/computer:"
+        sentence = _("Runs on {computer}.").format(computer=plain(snapshot.place.node))
+    else:
+        return
+    st.caption(f"{icon} {sentence} {_unequal_words(snapshot)}")
+
+
+def show_computers_of_model(snapshot: RunSnapshot) -> None:
+    """Draw where a model was trained, if that was not on the computer of the app."""
+    names = [plain(name) for name, _same in groupby(place.node for place in snapshot.places_of_model)]
+    if not names:
+        return
+    trained = (
+        _("Trained on {computers} in turn.").format(computers=", ".join(names))
+        if len(names) > 1
+        else _("Trained on {computer}.").format(computer=names[0])
+    )
+    st.caption(f":material/computer: {trained} {_unequal_words(snapshot)}")
+
+
+def show_computers(name: str) -> None:
+    """Draw the computers of the cluster, folded; nothing where trainings run on this computer.
+
+    Args:
+        name: Of the part of the page.
+    """
+    found = service().computers()
+    if found is None:
+        return
+    with st.expander(_("Computers"), icon=":material/dns:", key=f"computers-{name}"):
+        if not found:
+            st.caption(_("No computer of the cluster answers yet."))
+        for computer in found:
+            _show_computer(computer)
+
+
+def _show_computer(computer: Computer) -> None:
+    node = computer.node
+    cores = plural("{count} core", "{count} cores", round(node.num_cpus))
+    gpus = plural("{count} graphics card", "{count} graphics cards", round(node.num_gpus))
+    facts = f"{cores}, {gpus}" if node.num_gpus else cores
+    st.markdown(f"**{plain(node.name)}** · {facts}")
+    if node.problem:
+        st.caption(f":material/warning: {plain(node.problem)}")
+    else:
+        st.caption(plural("{count} training now", "{count} trainings now", computer.num_trainings))
+
+
+def _loss_before_place(snapshot: RunSnapshot) -> PlaceLost | None:
+    """Return the loss for which a training moved to its present place; it also moves when the app starts again."""
+    if not snapshot.losses or len(snapshot.places) < 2:
+        return None
+    loss = snapshot.losses[-1]
+    return loss if loss.time >= snapshot.places[-2].time else None
+
+
+def _lost_sentence(loss: PlaceLost, place: RunPlaced) -> str:
+    match loss.reason:
+        case "node":
+            return _("{computer} does not answer.").format(computer=plain(place.node))
+        case "worker":
+            return _("The training ended unexpectedly on {computer}.").format(computer=plain(place.node))
+        case "cluster":
+            return _("The cluster does not answer.")
+
+
+def _moved_sentence(loss: PlaceLost, before: RunPlaced, now: RunPlaced) -> str:
+    if loss.reason == "cluster":
+        sentence = _("Goes on with {computer}: the cluster did not answer for a while.")
+    elif before.node == now.node:
+        sentence = _("Goes on with {computer} after it ended there unexpectedly.")
+    elif loss.reason == "node":
+        sentence = _("Moved to {computer} because {before} does not answer.")
+    else:
+        sentence = _("Moved to {computer} because it ended unexpectedly on {before}.")
+    return sentence.format(computer=plain(now.node), before=plain(before.node))
+
+
+def _unequal_words(snapshot: RunSnapshot) -> str:
+    if not snapshot.has_unequal_places:
+        return ""
+    return _("The computers differ, so its last digits may differ too.")
