@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -20,10 +21,12 @@ from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_folder import EVENTS_FILE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR
-from transfer_core.work.cluster.messages import JobState
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
+from transfer_core.work.cluster.messages import JobKind, JobState
 from transfer_core.work.cluster.node_cache import NodeCache, node_bytes, node_folder
 from transfer_core.work.cluster.parcel import Parcel
 from transfer_core.work.cluster.returned_files import ReturnedFiles
+from transfer_core.work.cluster.small_jobs import carry_out_audition
 from transfer_core.work.execute import ended_by, execute_run_safely
 from transfer_core.work.worker import leave_room_for_app
 from transfer_core.workspace import Workspace
@@ -35,9 +38,9 @@ class Batch(msgspec.Struct, frozen=True):
     """What a job has done since the last poll.
 
     Args:
-        lines: Its events, but for `RunEnded`. They are at least as new as the files.
+        lines: Its events, but for `RunEnded`. They are at least as new as the files. Of other jobs the progress.
         files: As `put_back` takes them.
-        end: The `RunEnded`, once it has come.
+        end: The `RunEnded`, once it has come; of other jobs the result, or `problem` with a sentence for a person.
         is_over: Whether nothing more will come.
     """
 
@@ -76,9 +79,9 @@ class NodeWorker:
         for key, content in contents.items():
             self._cache.add(key, content)
 
-    def begin(self, parcel: bytes, run_id: str) -> float:
-        """Begin a run whose files are all here, and return the time on this node, in seconds since 1970."""
-        job = _Job(self._cache, msgspec.json.decode(parcel, type=Parcel), run_id)
+    def begin(self, parcel: bytes, kind: JobKind, arguments: dict[str, Any]) -> float:
+        """Begin a job whose files are all here, and return the time on this node, in seconds since 1970."""
+        job = _Job(self._cache, msgspec.json.decode(parcel, type=Parcel), kind, arguments)
         self._job = job
         self._training = threading.Thread(target=job.carry_out, daemon=True)
         self._training.start()
@@ -97,8 +100,9 @@ class NodeWorker:
 
 
 class _Job:
-    def __init__(self, cache: NodeCache, parcel: Parcel, run_id: str) -> None:
-        self._cache, self._parcel, self._run_id = cache, parcel, run_id
+    def __init__(self, cache: NodeCache, parcel: Parcel, kind: JobKind, arguments: dict[str, Any]) -> None:
+        self._cache, self._parcel = cache, parcel
+        self._kind, self._arguments = kind, arguments
         self._lock = threading.Lock()
         self._lines: list[str] = []
         self._end = ""
@@ -131,20 +135,26 @@ class _Job:
     def carry_out(self) -> None:
         try:
             with self._cache.workspace(self._parcel) as workspace:
-                self._train(workspace)
+                if self._kind == "run":
+                    self._train(workspace)
+                else:
+                    self._carry_out_small(workspace)
                 self._over.set()
                 # The folder is there until the last file of it has been fetched.
                 self._fetched.wait()
         except Exception as error:
-            _logger.exception("The job %s failed", self._run_id)
+            _logger.exception("A job failed: %s %s", self._kind, self._arguments)
             has_checkpoint = any(f"/{CHECKPOINTS_DIR}/" in ref.path for ref in self._parcel.files)
+            ended = ended_by(error, has_checkpoint=has_checkpoint)
             with self._lock:
-                self._end = self._end or _line(ended_by(error, has_checkpoint=has_checkpoint))
+                self._end = self._end or (
+                    _line(ended) if self._kind == "run" else json.dumps({"problem": ended.message})
+                )
         finally:
             self._over.set()
 
     def _train(self, workspace: Workspace) -> None:
-        run = TrainingRun.load(workspace, self._run_id)
+        run = TrainingRun.load(workspace, self._arguments["run_id"])
         log = EventLog(run.folder / EVENTS_FILE)
         log.refresh()
         self._changed = ReturnedFiles(run.folder).changed
@@ -159,6 +169,18 @@ class _Job:
                     self._lines.append(line)
 
         execute_run_safely(workspace, run, emit, self._should_stop)
+
+    def _carry_out_small(self, workspace: Workspace) -> None:
+        def emit(line: str) -> None:
+            with self._lock:
+                # Only the latest counts.
+                self._lines = [line]
+
+        result: dict[str, Any] = {}
+        with suppress(FeaturesStoppedError):
+            result = carry_out_audition(workspace, self._arguments, emit, self._should_stop)
+        with self._lock:
+            self._end = json.dumps(result)
 
     def _should_stop(self) -> bool:
         self._may_go_on.wait()

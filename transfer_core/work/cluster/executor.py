@@ -9,13 +9,14 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import InsufficientResourcesError, TransferStudioError
+from transfer_core.errors import InsufficientResourcesError, TrainingError, TransferStudioError
 from transfer_core.events import (
     EpochEnded,
     PlaceLost,
@@ -38,13 +39,14 @@ from transfer_core.work.cluster.messages import (
     FromDriver,
     JobEnded,
     JobFailed,
+    JobKind,
     JobLost,
     NodesChanged,
     OfJob,
     SetState,
     StartJob,
 )
-from transfer_core.work.cluster.nodes import Need, Node
+from transfer_core.work.cluster.nodes import Need, Node, NodeKind
 from transfer_core.work.cluster.placement import Placement
 from transfer_core.work.cluster.settings import cluster_settings, driver_environment
 from transfer_core.work.cluster.stop_watch import StopWatch
@@ -55,7 +57,6 @@ _Key: TypeAlias = tuple[Workspace, str]
 
 _POLL_SECONDS = 0.25
 _MOST_MOVES = 5
-# Estimates are rounded up, so that a worker is of use to the next run of about the same size.
 _MEMORY_STEP = 512 * 2**20
 
 _logger = logging.getLogger(__name__)
@@ -124,8 +125,7 @@ class ClusterExecutor:
             dataset = ImageDataset.load(workspace, run.dataset_id)
             plan = FreezePlan.of(run.config, get_backbone(run.config.backbone, workspace))
             memory = estimate_memory(plan, run.config, dataset)
-        rounded = -(-memory // _MEMORY_STEP) * _MEMORY_STEP
-        return Need(float(self._settings.num_cpus_of_a_run), rounded)
+        return self.need_of_job(memory)
 
     def reserve(self, workspace: Workspace, run: TrainingRun) -> bool:
         """Reserve room for a prepared run; return False where there is none now. Returns at once.
@@ -183,10 +183,85 @@ class ClusterExecutor:
         if run.outcome != "interrupted":
             delete_checkpoints(run.folder)
 
+    def need_of_job(self, memory: int) -> Need:
+        """Return what a job takes of a node.
+
+        Args:
+            memory: Its peak, in bytes.
+        """
+        # Estimates are rounded up, so that a worker is of use to the next job of about the same size.
+        return Need(float(self._settings.num_cpus_of_a_run), -(-memory // _MEMORY_STEP) * _MEMORY_STEP)
+
+    def reserve_job(self, job: SmallJob) -> bool:
+        """Reserve room for a job; return False where there is none now. Returns at once.
+
+        A job that no node of its kind could ever hold may begin: `carry_out_job` has no result then.
+        """
+        return self._reserve(job, ()) or not self._placement.could_ever_hold(job.need, job.node_kind)
+
+    def release_job(self, job: SmallJob) -> None:
+        """Give back the room of a job, if it has any."""
+        self._give_back((job.workspace, job.name))
+
+    def carry_out_job(
+        self, job: SmallJob, on_line: Callable[[str], object], should_stop: ShouldStop
+    ) -> dict[str, Any]:
+        """Carry out a job that is no run, on one node after the other where these are lost.
+
+        Args:
+            job: The job. Its room is given back at the end.
+            on_line: Called with what it sends of its progress, as JSON.
+            should_stop: Called several times a second.
+
+        Returns:
+            Its result; empty where it was stopped, or no node of its kind is left.
+
+        Raises:
+            TrainingError: If it failed, with the reason.
+        """
+        watch = StopWatch(should_stop)
+        lost_nodes: set[str] = set()
+        try:
+            for _attempt in range(_MOST_MOVES + 1):
+                while not self._reserve(job, lost_nodes):
+                    could_hold = self._placement.could_ever_hold(job.need, job.node_kind)
+                    if watch.state() == "stop" or not could_hold:
+                        return {}
+                    time.sleep(_POLL_SECONDS)
+                node, _need = self._placement.reserved((job.workspace, job.name)) or (None, None)
+                ended = self._follow(
+                    (job.workspace, job.name),
+                    job.kind,
+                    job.arguments,
+                    lambda lines: [on_line(line) for line in lines],
+                    watch,
+                )
+                match ended:
+                    case JobEnded():
+                        return ended.result or {}
+                    case JobFailed():
+                        raise TrainingError(ended.sentence)
+                if node and isinstance(ended, JobLost) and ended.reason == "node":
+                    lost_nodes.add(node.id)
+            return {}
+        finally:
+            watch.close()
+            self.release_job(job)
+
+    def _reserve(self, job: SmallJob, avoid: Collection[str]) -> bool:
+        key = job.workspace, job.name
+        photos = job.workspace, job.dataset_id
+        return self._placement.reserve(key, job.need, photos, avoid, job.node_kind) is not None
+
     def _carry_out(self, key: _Key, run: TrainingRun, emit: Emit, watch: StopWatch) -> RunEnded:
         need, lost_nodes, num_moves = self._needs[key], set[str](), 0
+
+        def emit_lines(lines: Sequence[str]) -> None:
+            for line in lines:
+                emit(event_from_dict(json.loads(line)))
+
         while True:
-            if not self._wait_for_room(key, run, lost_nodes, watch):
+            if not self._wait_for_room(key, run.dataset_id, lost_nodes, watch):
                 return _stopped_early(run)
             held = self._placement.reserved(key)
             if held is None:  # too large for the nodes that are left, or lost in this very moment
@@ -194,7 +269,7 @@ class ClusterExecutor:
                 continue
             node, taken = held
             emit(_placed(node, taken))
-            ended = self._follow(key, run, node, taken, emit, watch)
+            ended = self._follow(key, "run", {"run_id": run.id}, emit_lines, watch)
             match ended:
                 case JobEnded():
                     return _end_of(ended, run)
@@ -209,11 +284,16 @@ class ClusterExecutor:
                 return RunEnded(time.time(), "interrupted", _moved_too_often())
 
     def _follow(
-        self, key: _Key, run: TrainingRun, node: Node, need: Need, emit: Emit, watch: StopWatch
+        self,
+        key: _Key,
+        kind: JobKind,
+        arguments: dict[str, Any],
+        on_lines: Callable[[Sequence[str]], object],
+        watch: StopWatch,
     ) -> OfJob:
-        """Let the driver carry out a run on a node, and return the last message."""
-        workspace, _run_id = key
-        job = f"{run.id}-{next(self._job_numbers)}"
+        """Let the driver carry out a job on the node that has room for it, and return the last message."""
+        workspace, name = key
+        job = f"{name}-{next(self._job_numbers)}"
         inbox: queue.SimpleQueue[OfJob] = queue.SimpleQueue()
         with self._lock:
             self._inboxes[job] = inbox
@@ -221,17 +301,18 @@ class ClusterExecutor:
         state = watch.state()
         try:
             # A driver that died before now has told nobody of this job.
-            if self._placement.reserved(key) is None:
+            held = self._placement.reserved(key)
+            if held is None:
                 return JobLost(job, "cluster")
-            send(StartJob(job, "run", str(workspace.root.resolve()), {"run_id": run.id}, node.id, need))
+            node, need = held
+            send(StartJob(job, kind, str(workspace.root.resolve()), arguments, node.id, need))
             send(SetState(job, state))
             while True:
                 with suppress(queue.Empty):
                     message = inbox.get(timeout=_POLL_SECONDS)
                     if not isinstance(message, EventsCame):
                         return message
-                    for line in message.lines:
-                        emit(event_from_dict(json.loads(line)))
+                    on_lines(message.lines)
                     send(EventsWritten(job))
                 if (new_state := watch.state()) != state:
                     state = new_state
@@ -243,9 +324,9 @@ class ClusterExecutor:
             with self._lock:
                 self._inboxes.pop(job, None)
 
-    def _wait_for_room(self, key: _Key, run: TrainingRun, avoid: set[str], watch: StopWatch) -> bool:
-        """Wait until the run has a node, or is known to fit on none. Returns False if it was stopped before."""
-        move = _Move(self._needs[key], (key[0], run.dataset_id), frozenset(avoid))
+    def _wait_for_room(self, key: _Key, dataset_id: str, avoid: Collection[str], watch: StopWatch) -> bool:
+        """Wait until the job has a node, or is known to fit on none. Returns False if it was stopped before."""
+        move = _Move(self._needs[key], (key[0], dataset_id), frozenset(avoid))
         with self._lock:
             self._moving[key] = move
         try:
@@ -326,11 +407,36 @@ class ClusterExecutor:
 
     def _lose_all(self) -> None:
         self._placement.update(())
+        # Jobs that wait for room, and can be done here as well, wait no longer.
+        self._has_room_changed.set()
         self._problem = self._problem or _("The connection to the cluster was lost. Trainings wait for it.")
         with self._lock:
             inboxes = list(self._inboxes.items())
         for job, inbox in inboxes:
             inbox.put(JobLost(job, "cluster"))
+
+
+@dataclass(frozen=True)
+class SmallJob:
+    """A job for a node that is no run, such as one candidate of an audition.
+
+    Args:
+        workspace: Where its files are.
+        name: Unlike that of any other job of the workspace.
+        kind: What is to be done.
+        arguments: Of this kind of job.
+        dataset_id: Of the photos that it reads.
+        need: What it takes of a node.
+        node_kind: Of the nodes that it may go to.
+    """
+
+    workspace: Workspace
+    name: str
+    kind: JobKind
+    arguments: dict[str, Any]
+    dataset_id: str
+    need: Need
+    node_kind: NodeKind
 
 
 class _Move:

@@ -15,7 +15,6 @@ import msgspec
 
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
-from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR
 from transfer_core.work.cluster.actor import Batch
 from transfer_core.work.cluster.actor_pool import ActorPool, PooledActor
@@ -31,8 +30,9 @@ from transfer_core.work.cluster.messages import (
     SetState,
     StartJob,
 )
-from transfer_core.work.cluster.parcel import parcel_of_run, send_parcel
+from transfer_core.work.cluster.parcel import send_parcel
 from transfer_core.work.cluster.returned_files import put_back
+from transfer_core.work.cluster.small_jobs import parcel_of_job
 from transfer_core.workspace import Workspace
 
 _POLL_SECONDS = 0.5
@@ -132,23 +132,28 @@ class RemoteJob:
 
     def _follow(self, actor: PooledActor) -> OfJob:
         workspace = Workspace(Path(self._request.workspace))
-        run = TrainingRun.load(workspace, self._request.arguments["run_id"])
+        kind, arguments = self._request.kind, self._request.arguments
         worker = actor.handle
         self._answer(worker.__ray_ready__.remote())
         with self._sending(actor):
             parcel = send_parcel(
                 workspace,
-                lambda: parcel_of_run(workspace, run),
+                lambda: parcel_of_job(kind, workspace, arguments),
                 lambda parcel: self._answer(worker.missing.remote(msgspec.json.encode(parcel))),
                 lambda chunk: self._answer(worker.add.remote(chunk)),
             )
         sent_at = time.time()
-        offset = sent_at - self._answer(worker.begin.remote(msgspec.json.encode(parcel), run.id))
+        offset = sent_at - self._answer(worker.begin.remote(msgspec.json.encode(parcel), kind, arguments))
         self._has_begun = True
         while True:
             batch = Batch(**self._answer(worker.poll.remote(self._state, _POLL_SECONDS)))
-            self._forward(batch, offset)
-            put_back(run.folder, _kept_until_the_end(batch))
+            if kind != "run":
+                self._forward(batch.lines)
+                if batch.is_over:
+                    return _ended(self.id, json.loads(batch.end))
+                continue
+            self._forward(tuple(_shifted(line, offset) for line in batch.lines))
+            put_back(workspace.run_dir(arguments["run_id"]), _kept_until_the_end(batch))
             if batch.is_over:
                 return JobEnded(self.id, _shifted(batch.end, offset))
 
@@ -163,11 +168,11 @@ class RemoteJob:
         finally:
             lock.release()
 
-    def _forward(self, batch: Batch, offset: float) -> None:
+    def _forward(self, lines: tuple[str, ...]) -> None:
         """Let the server write the events, and wait until it has."""
-        if batch.lines:
+        if lines:
             self._written.clear()
-            self._send(EventsCame(self.id, tuple(_shifted(line, offset) for line in batch.lines)))
+            self._send(EventsCame(self.id, lines))
             self._written.wait()
         if self._is_dropped:
             raise _DroppedError
@@ -209,6 +214,10 @@ class RemoteJob:
         if isinstance(error, _SilentError) or not self._is_node_alive(self._request.node):
             return JobLost(self.id, "node")
         return JobLost(self.id, "worker")
+
+
+def _ended(job: str, result: dict[str, Any]) -> JobEnded | JobFailed:
+    return JobFailed(job, result["problem"]) if "problem" in result else JobEnded(job, result=result)
 
 
 def _kept_until_the_end(batch: Batch) -> dict[str, bytes | None]:

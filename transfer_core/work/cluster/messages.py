@@ -12,7 +12,7 @@ import msgspec
 from transfer_core.events.kinds import LossReason
 from transfer_core.work.cluster.nodes import Need, Node
 
-JobKind = Literal["run"]
+JobKind = Literal["run", "audition"]
 JobState = Literal["go", "pause", "stop"]
 
 
@@ -27,7 +27,7 @@ class StartJob(_Message, frozen=True):
         job: Id of this attempt.
         kind: What is to be done.
         workspace: Its folder.
-        arguments: Of this kind of job; `run_id` for a run.
+        arguments: Of this kind of job, see `small_jobs.py`; `run_id` for a run.
         node: Ray's id of the node.
         need: What the job takes there.
     """
@@ -72,7 +72,7 @@ class ClusterProblem(_Message, frozen=True):
 
 
 class EventsCame(_Message, frozen=True):
-    """Some more events of a job. The next message of the job waits for `EventsWritten`."""
+    """Some more events of a job, or lines about its progress. Its next message waits for `EventsWritten`."""
 
     job: str
     lines: tuple[str, ...]

@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable
 
-from transfer_core.work.cluster.nodes import Need, Node
+from transfer_core.work.cluster.nodes import Need, Node, NodeKind
 
 
 class Placement:
@@ -32,7 +32,12 @@ class Placement:
             self._nodes = {node.id: node for node in nodes}
 
     def reserve(
-        self, key: Hashable, need: Need, photos: Hashable = None, avoid: Collection[str] = ()
+        self,
+        key: Hashable,
+        need: Need,
+        photos: Hashable = None,
+        avoid: Collection[str] = (),
+        kind: NodeKind | None = None,
     ) -> Node | None:
         """Reserve room for a run, unless it has some already.
 
@@ -43,6 +48,7 @@ class Placement:
             need: What it takes. `num_gpus` is set to 1 on a node that has a free graphics processor.
             photos: What the run reads.
             avoid: Ids of nodes that it shall not go to.
+            kind: Of the nodes that it may go to; any if not given.
 
         Returns:
             The node; None where there is no room now.
@@ -55,7 +61,7 @@ class Placement:
             free = {
                 node: self._free(node)
                 for node in self._nodes.values()
-                if not node.problem and node.id not in avoid
+                if node.id not in avoid and _may_hold(node, kind)
             }
             fitting = [node for node in free if _fits(need, free[node])]
             if not fitting:
@@ -83,9 +89,9 @@ class Placement:
             node = self._nodes.get(self._node_ids.get(key, ""))
             return (node, self._taken[node.id][key]) if node else None
 
-    def could_ever_hold(self, need: Need) -> bool:
-        """Whether any sound node would have room if nothing else ran on it."""
-        return any(_fits(need, _all_of(node)) for node in self.nodes if not node.problem)
+    def could_ever_hold(self, need: Need, kind: NodeKind | None = None) -> bool:
+        """Whether any sound node, of a kind if one is given, would have room if nothing else ran on it."""
+        return any(_fits(need, _all_of(node)) for node in self.nodes if _may_hold(node, kind))
 
     def _release(self, key: Hashable) -> None:
         node_id = self._node_ids.pop(key, "")
@@ -102,6 +108,10 @@ class Placement:
             node.memory - sum(need.memory for need in taken),
             node.num_gpus - sum(need.num_gpus for need in taken),
         )
+
+
+def _may_hold(node: Node, kind: NodeKind | None) -> bool:
+    return not node.problem and kind in (None, node.kind)
 
 
 def _all_of(node: Node) -> Need:
