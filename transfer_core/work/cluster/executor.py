@@ -9,7 +9,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -197,11 +197,12 @@ class ClusterExecutor:
 
         A job that no node of its kind could ever hold may begin: `carry_out_job` has no result then.
         """
-        return self._reserve(job, ()) or not self._placement.could_ever_hold(job.need, job.node_kind)
+        node = self._placement.reserve(job.key, job.need, job.photos, kind=job.node_kind)
+        return node is not None or self._is_too_large(job.need, job.node_kind)
 
     def release_job(self, job: SmallJob) -> None:
         """Give back the room of a job, if it has any."""
-        self._give_back((job.workspace, job.name))
+        self._give_back(job.key)
 
     def carry_out_job(
         self, job: SmallJob, on_line: Callable[[str], object], should_stop: ShouldStop
@@ -223,14 +224,14 @@ class ClusterExecutor:
         lost_nodes: set[str] = set()
         try:
             for _attempt in range(_MOST_MOVES + 1):
-                while not self._reserve(job, lost_nodes):
-                    could_hold = self._placement.could_ever_hold(job.need, job.node_kind)
-                    if watch.state() == "stop" or not could_hold:
-                        return {}
-                    time.sleep(_POLL_SECONDS)
-                node, _need = self._placement.reserved((job.workspace, job.name)) or (None, None)
+                move = _Move(job.need, job.photos, frozenset(lost_nodes), job.node_kind)
+                if not self._wait_for_room(job.key, move, watch):
+                    return {}
+                node, _need = self._placement.reserved(job.key) or (None, None)
+                if node is None and self._is_too_large(job.need, job.node_kind):
+                    return {}
                 ended = self._follow(
-                    (job.workspace, job.name),
+                    job.key,
                     job.kind,
                     job.arguments,
                     lambda lines: [on_line(line) for line in lines],
@@ -248,11 +249,6 @@ class ClusterExecutor:
             watch.close()
             self.release_job(job)
 
-    def _reserve(self, job: SmallJob, avoid: Collection[str]) -> bool:
-        key = job.workspace, job.name
-        photos = job.workspace, job.dataset_id
-        return self._placement.reserve(key, job.need, photos, avoid, job.node_kind) is not None
-
     def _carry_out(self, key: _Key, run: TrainingRun, emit: Emit, watch: StopWatch) -> RunEnded:
         need, lost_nodes, num_moves = self._needs[key], set[str](), 0
 
@@ -261,7 +257,9 @@ class ClusterExecutor:
                 emit(event_from_dict(json.loads(line)))
 
         while True:
-            if not self._wait_for_room(key, run.dataset_id, lost_nodes, watch):
+            if not self._wait_for_room(
+                key, _Move(need, (key[0], run.dataset_id), frozenset(lost_nodes)), watch
+            ):
                 return _stopped_early(run)
             held = self._placement.reserved(key)
             if held is None:  # too large for the nodes that are left, or lost in this very moment
@@ -324,9 +322,8 @@ class ClusterExecutor:
             with self._lock:
                 self._inboxes.pop(job, None)
 
-    def _wait_for_room(self, key: _Key, dataset_id: str, avoid: Collection[str], watch: StopWatch) -> bool:
+    def _wait_for_room(self, key: _Key, move: _Move, watch: StopWatch) -> bool:
         """Wait until the job has a node, or is known to fit on none. Returns False if it was stopped before."""
-        move = _Move(self._needs[key], (key[0], dataset_id), frozenset(avoid))
         with self._lock:
             self._moving[key] = move
         try:
@@ -342,9 +339,8 @@ class ClusterExecutor:
         with self._lock:
             moving = list(self._moving.items())
         for key, move in moving:
-            if self._placement.reserve(key, move.need, move.photos, move.avoid) or self._is_too_large(
-                move.need
-            ):
+            place = self._placement.reserve(key, move.need, move.photos, move.avoid, move.node_kind)
+            if place or self._is_too_large(move.need, move.node_kind):
                 move.has_room.set()
 
     def _room_changed(self) -> None:
@@ -365,9 +361,10 @@ class ClusterExecutor:
         self._placement.release(key)
         self._room_changed()
 
-    def _is_too_large(self, need: Need) -> bool:
-        """Whether there are nodes, and none of them could ever hold a run."""
-        return any(not node.problem for node in self.nodes) and not self._placement.could_ever_hold(need)
+    def _is_too_large(self, need: Need, kind: NodeKind | None = None) -> bool:
+        """Whether there are nodes, or a kind is given, and none of them could ever hold a job."""
+        are_known = kind is not None or any(not node.problem for node in self.nodes)
+        return are_known and not self._placement.could_ever_hold(need, kind)
 
     def _check_size(self, need: Need) -> None:
         if not self._is_too_large(need):
@@ -407,13 +404,13 @@ class ClusterExecutor:
 
     def _lose_all(self) -> None:
         self._placement.update(())
-        # Jobs that wait for room, and can be done here as well, wait no longer.
-        self._has_room_changed.set()
         self._problem = self._problem or _("The connection to the cluster was lost. Trainings wait for it.")
         with self._lock:
             inboxes = list(self._inboxes.items())
         for job, inbox in inboxes:
             inbox.put(JobLost(job, "cluster"))
+        # What can be done here as well waits no longer.
+        self._room_changed()
 
 
 @dataclass(frozen=True)
@@ -438,6 +435,16 @@ class SmallJob:
     need: Need
     node_kind: NodeKind
 
+    @property
+    def key(self) -> _Key:
+        """Under which it has room."""
+        return self.workspace, self.name
+
+    @property
+    def photos(self) -> _Key:
+        """What it reads."""
+        return self.workspace, self.dataset_id
+
 
 class _Move:
     """A run that waits for a node.
@@ -446,10 +453,13 @@ class _Move:
         need: What it takes.
         photos: What it reads.
         avoid: Ids of nodes that it shall not go to.
+        node_kind: Of the nodes that it may go to; any if not given.
     """
 
-    def __init__(self, need: Need, photos: object, avoid: frozenset[str]) -> None:
-        self.need, self.photos, self.avoid = need, photos, avoid
+    def __init__(
+        self, need: Need, photos: _Key, avoid: frozenset[str], node_kind: NodeKind | None = None
+    ) -> None:
+        self.need, self.photos, self.avoid, self.node_kind = need, photos, avoid, node_kind
         self.has_room = threading.Event()
 
 
