@@ -99,6 +99,28 @@ def test_training_without_any_computer_can_leave_the_queue(
     assert WAITS in "".join(bars(open_page("", run=run_id)))
 
 
+def test_who_can_change_it_reads_why_the_cluster_does_not_answer(
+    open_page: OpenPage,
+    server: Workspace,
+    dataset: ImageDataset,
+    cluster: StagedCluster,
+    cookies: Cookies,
+    pupils: list[Person],
+) -> None:
+    cluster.size, cluster.problem = 0, "The token of the cluster is wrong."
+    cluster.nodes.clear()
+    cookies.be_pupil(server, pupils[0])
+    workspace = server.person(pupils[0].id)
+    photos = ImageDataset.load(workspace, *workspace.dataset_ids())
+    page = open_page("4_Train", run=submit(photos, backbone="tiny_random"))
+    assert bars(page) == [f"{WAITS} Yours starts by itself."]
+    assert cluster.problem not in texts(page)
+    cookies.be_teacher(server)
+    page = open_page("4_Train", run=submit(dataset, backbone="tiny_random"))
+    # Below the bar and among the computers.
+    assert texts(page).count(cluster.problem) == 2
+
+
 def test_sidebar_shows_the_trainings_of_the_person_each_with_its_computer(
     open_page: OpenPage, dataset: ImageDataset, cluster: StagedCluster
 ) -> None:

@@ -6,6 +6,7 @@ from itertools import groupby
 
 import streamlit as st
 
+from pages.ui.app.process import visitor
 from pages.ui.app.words import plain
 from pages.ui.server.service import service
 from transfer_core.events import PlaceLost, RunPlaced, RunSnapshot
@@ -35,6 +36,15 @@ def show_computer(snapshot: RunSnapshot) -> None:
     else:
         return
     st.caption(f"{icon} {sentence} {_unequal_words(snapshot)}")
+    if snapshot.is_lost:
+        show_cluster_problem()
+
+
+def show_cluster_problem() -> None:
+    """Draw why no training can begin on the cluster, for those who may be able to change that."""
+    problem = service().cluster_problem
+    if problem and visitor().is_in_charge:
+        st.caption(f":material/warning: {plain(problem)}")
 
 
 def show_computers_of_model(snapshot: RunSnapshot) -> None:
@@ -61,7 +71,8 @@ def show_computers(name: str) -> None:
         return
     with st.expander(_("Computers"), icon=":material/dns:", key=f"computers-{name}"):
         if not found:
-            st.caption(_("No computer of the cluster answers yet."))
+            problem = plain(service().cluster_problem)
+            st.caption(problem or _("No computer of the cluster answers yet."))
         for computer in found:
             _show_computer(computer)
 

@@ -48,7 +48,7 @@ def show_sidebar(session: Session, current: Step | None) -> None:
         st.caption(_("More"))
         for page, label, icon in _more_pages():
             st.page_link(page, label=label, icon=icon, query_params=session.query())
-        if visitor().role != "pupil":
+        if visitor().is_in_charge:
             show_computers("sidebar")
         if _runs_to_show(session, current):
             st.divider()

@@ -22,11 +22,11 @@ from transfer_core.runs.run_folder import EVENTS_FILE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
-from transfer_core.work.cluster.messages import JobKind, JobState
+from transfer_core.work.cluster.job_kinds import JOB_KINDS
+from transfer_core.work.cluster.messages import RUN, JobState
 from transfer_core.work.cluster.node_cache import NodeCache, node_bytes, node_folder
 from transfer_core.work.cluster.parcel import Parcel
 from transfer_core.work.cluster.returned_files import ReturnedFiles
-from transfer_core.work.cluster.small_jobs import carry_out_audition
 from transfer_core.work.execute import ended_by, execute_run_safely
 from transfer_core.work.worker import leave_room_for_app
 from transfer_core.workspace import Workspace
@@ -38,16 +38,20 @@ class Batch(msgspec.Struct, frozen=True):
     """What a job has done since the last poll.
 
     Args:
-        lines: Its events, but for `RunEnded`. They are at least as new as the files. Of other jobs the progress.
-        files: As `put_back` takes them.
-        end: The `RunEnded`, once it has come; of other jobs the result, or `problem` with a sentence for a person.
+        lines: The events of a run, but for `RunEnded`, or reports of other work. They are at least as new as the files.
+        files: Of a run, as `put_back` takes them.
         is_over: Whether nothing more will come.
+        end: The `RunEnded`, once it has come.
+        result: Of other work that has ended; None if it was stopped.
+        failure: Why it could not be done, as a sentence for a person.
     """
 
     lines: tuple[str, ...]
     files: dict[str, bytes | None]
-    end: str
     is_over: bool
+    end: str
+    result: dict[str, Any] | None
+    failure: str
 
 
 class NodeWorker:
@@ -79,9 +83,9 @@ class NodeWorker:
         for key, content in contents.items():
             self._cache.add(key, content)
 
-    def begin(self, parcel: bytes, kind: JobKind, arguments: dict[str, Any]) -> float:
+    def begin(self, parcel: bytes, kind: str, arguments: str) -> float:
         """Begin a job whose files are all here, and return the time on this node, in seconds since 1970."""
-        job = _Job(self._cache, msgspec.json.decode(parcel, type=Parcel), kind, arguments)
+        job = _Job(self._cache, msgspec.json.decode(parcel, type=Parcel), kind, json.loads(arguments))
         self._job = job
         self._training = threading.Thread(target=job.carry_out, daemon=True)
         self._training.start()
@@ -100,12 +104,12 @@ class NodeWorker:
 
 
 class _Job:
-    def __init__(self, cache: NodeCache, parcel: Parcel, kind: JobKind, arguments: dict[str, Any]) -> None:
-        self._cache, self._parcel = cache, parcel
-        self._kind, self._arguments = kind, arguments
+    def __init__(self, cache: NodeCache, parcel: Parcel, kind: str, arguments: dict[str, Any]) -> None:
+        self._cache, self._parcel, self._kind, self._arguments = cache, parcel, kind, arguments
         self._lock = threading.Lock()
         self._lines: list[str] = []
-        self._end = ""
+        self._end = self._failure = ""
+        self._result: dict[str, Any] | None = None
         self._may_go_on = threading.Event()
         self._may_go_on.set()
         self._is_to_stop = False
@@ -130,26 +134,25 @@ class _Job:
         is_over = is_over and not files
         if is_over:
             self._fetched.set()
-        return Batch(lines, files, end, is_over)
+        return Batch(lines, files, is_over, end, self._result, self._failure)
 
     def carry_out(self) -> None:
         try:
             with self._cache.workspace(self._parcel) as workspace:
-                if self._kind == "run":
+                if self._kind == RUN:
                     self._train(workspace)
                 else:
-                    self._carry_out_small(workspace)
+                    self._work(workspace)
                 self._over.set()
                 # The folder is there until the last file of it has been fetched.
                 self._fetched.wait()
         except Exception as error:
-            _logger.exception("A job failed: %s %s", self._kind, self._arguments)
+            _logger.exception("A job failed: %s", self._kind)
             has_checkpoint = any(f"/{CHECKPOINTS_DIR}/" in ref.path for ref in self._parcel.files)
             ended = ended_by(error, has_checkpoint=has_checkpoint)
             with self._lock:
-                self._end = self._end or (
-                    _line(ended) if self._kind == "run" else json.dumps({"problem": ended.message})
-                )
+                self._end = self._end or _line(ended)
+                self._failure = "" if self._kind == RUN else ended.message
         finally:
             self._over.set()
 
@@ -161,26 +164,24 @@ class _Job:
 
         def emit(event: TrainingEvent) -> None:
             log.append(event)
-            line = _line(event)
-            with self._lock:
-                if isinstance(event, RunEnded):
-                    self._end = line
-                else:
-                    self._lines.append(line)
+            if isinstance(event, RunEnded):
+                with self._lock:
+                    self._end = _line(event)
+            else:
+                self._report(_line(event))
 
         execute_run_safely(workspace, run, emit, self._should_stop)
 
-    def _carry_out_small(self, workspace: Workspace) -> None:
-        def emit(line: str) -> None:
-            with self._lock:
-                # Only the latest counts.
-                self._lines = [line]
-
-        result: dict[str, Any] = {}
+    def _work(self, workspace: Workspace) -> None:
+        work = JOB_KINDS[self._kind].work
         with suppress(FeaturesStoppedError):
-            result = carry_out_audition(workspace, self._arguments, emit, self._should_stop)
+            self._result = work(
+                workspace, self._arguments, lambda report: self._report(json.dumps(report)), self._should_stop
+            )
+
+    def _report(self, line: str) -> None:
         with self._lock:
-            self._end = json.dumps(result)
+            self._lines.append(line)
 
     def _should_stop(self) -> bool:
         self._may_go_on.wait()

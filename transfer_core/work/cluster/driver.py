@@ -91,6 +91,9 @@ def connect(settings: ClusterSettings) -> None:
     """
     import ray
 
+    # Workers look for modules in the folder of the driver first: another copy of the app in the same place on their
+    # computer would be used in place of the code that travels.
+    os.chdir(Path.home().anchor)
     options: dict[str, Any] = {"address": settings.address}
     if settings.is_local:
         options |= {"num_cpus": num_threads_beside_an_app(), "include_dashboard": settings.has_dashboard}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
@@ -17,7 +17,8 @@ from transfer_core.evaluation.audition import AuditionScore
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.resources import estimate_memory
-from transfer_core.work.cluster.executor import ClusterExecutor, SmallJob
+from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.cluster.job_kinds import AUDITION
 from transfer_core.work.cluster.nodes import NodeKind
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.task import Lane, Task, TaskProgress
@@ -40,9 +41,8 @@ def spread_audition_task(
 ) -> _Audition:
     """Compare backbones on a dataset like `audition_task`, each of them on a node that has room.
 
-    Each candidate waits in the queue for itself: they go before the trainings that wait, take turns with those of other
-    people, and interrupt nothing. All go to nodes of one kind, since their times are compared. What no node can do is
-    done on this computer.
+    The candidates go before the trainings that wait, and interrupt nothing. All go to nodes of one kind, since their
+    times are compared. What no node can do is done on this computer.
 
     Args:
         executor: Of the cluster.
@@ -55,11 +55,7 @@ def spread_audition_task(
     def work(task: _Audition) -> list[AuditionScore]:
         kind = _commonest_kind(executor, task)
         candidates = [
-            _Candidate(
-                _job(executor, workspace, dataset, backbone, kind), executor, backbone, len(dataset.images)
-            )
-            for backbone in backbones
-            if kind
+            _Candidate(executor, workspace, dataset, backbone, kind) for backbone in backbones if kind
         ]
         _carry_out(queue, task, candidates, len(dataset.images))
         found = {each.backbones[0].name: each.result for each in candidates if each.result}
@@ -106,48 +102,35 @@ class _Here(_Part):
 class _Candidate(_Part):
     """A backbone that a node tries."""
 
-    def __init__(self, job: SmallJob, executor: ClusterExecutor, backbone: Backbone, num_images: int) -> None:
+    def __init__(
+        self,
+        executor: ClusterExecutor,
+        workspace: Workspace,
+        dataset: ImageDataset,
+        backbone: Backbone,
+        kind: NodeKind,
+    ) -> None:
+        config = TrainingConfig(backbone=backbone.name)
+        memory = estimate_memory(FreezePlan.of(config, backbone), config, dataset)
+
         def work(task: _Audition) -> list[AuditionScore]:
-            def report(line: str) -> None:
-                task.report(TaskProgress(backbone.title, json.loads(line), num_images))
+            def report(progress: dict[str, Any]) -> None:
+                task.report(TaskProgress(backbone.title, progress["num_images"], len(dataset.images)))
 
-            result = executor.carry_out_job(job, report, task.should_stop)
-            if not result:
-                raise FeaturesStoppedError
-            return [replace(msgspec.convert(result, AuditionScore), processor=job.node_kind[0])]
+            result = executor.carry_out(
+                AUDITION,
+                workspace,
+                dataset.id,
+                {"dataset_id": dataset.id, "version": dataset.version, "backbone": backbone.name},
+                memory=memory,
+                node_kind=kind,
+                on_report=report,
+                should_stop=lambda: task.should_stop() or kind not in _cores(executor),
+            )
+            return [replace(msgspec.convert(result, AuditionScore), processor=kind[0])]
 
-        super().__init__(job.name, work, "remote", job.workspace.owner, [backbone])
-        self._job = job
-        self._executor = executor
-
-    def may_begin(self) -> bool:
-        """Reserve room on a node, and return whether there was enough."""
-        return self._executor.reserve_job(self._job)
-
-    def end_unstarted(self, error: Exception | None = None) -> None:
-        """End it, and give back the room that it may have reserved."""
-        super().end_unstarted(error)
-        self._executor.release_job(self._job)
-
-
-def _job(
-    executor: ClusterExecutor,
-    workspace: Workspace,
-    dataset: ImageDataset,
-    backbone: Backbone,
-    kind: NodeKind,
-) -> SmallJob:
-    config = TrainingConfig(backbone=backbone.name)
-    memory = estimate_memory(FreezePlan.of(config, backbone), config, dataset)
-    return SmallJob(
-        workspace,
-        f"audition-{dataset.id}-{dataset.version}-{backbone.name}",
-        "audition",
-        {"dataset_id": dataset.id, "version": dataset.version, "backbone": backbone.name},
-        dataset.id,
-        executor.need_of_job(memory),
-        kind,
-    )
+        key = dataset.id, dataset.version, backbone.name
+        super().__init__(key, work, "remote", workspace.owner, [backbone])
 
 
 def _carry_out(queue: WorkQueue, task: _Audition, parts: Sequence[_Part], num_images: int) -> None:
@@ -200,8 +183,14 @@ def _commonest_kind(executor: ClusterExecutor, task: _Audition) -> NodeKind | No
         if task.should_stop():
             raise FeaturesStoppedError
         time.sleep(_POLL_SECONDS)
+    cores = _cores(executor)
+    return max(cores, key=lambda kind: (cores[kind], kind), default=None)
+
+
+def _cores(executor: ClusterExecutor) -> Counter[NodeKind]:
+    """Return the cores of all sound nodes of each kind."""
     cores: Counter[NodeKind] = Counter()
     for node in executor.nodes:
         if not node.problem:
             cores[node.kind] += round(node.num_cpus)
-    return max(cores, key=lambda kind: (cores[kind], kind), default=None)
+    return cores
