@@ -59,17 +59,18 @@ class NodeWorker:
 
     Args:
         num_threads: Threads of TensorFlow.
+        num_gpus: GPUs that were reserved for it. Without any, Ray would let it see all of the node.
         is_beside_app: Whether the app runs on this computer too, and goes first.
     """
 
-    def __init__(self, num_threads: int, is_beside_app: bool) -> None:
+    def __init__(self, num_threads: int, num_gpus: int, is_beside_app: bool) -> None:
         if is_beside_app:
             leave_room_for_app()
         self._cache = NodeCache(node_folder(), node_bytes())
         self._job: _Job | None = None
         self._training: threading.Thread | None = None
         # Photos come in meanwhile.
-        threading.Thread(target=load_keras, args=(num_threads,), daemon=True).start()
+        threading.Thread(target=load_keras, args=(num_threads, num_gpus), daemon=True).start()
 
     def missing(self, parcel: bytes) -> list[str]:
         """Return the digests of the files that have to be sent for the next job."""
