@@ -18,6 +18,7 @@ import pages.ui.server.service
 import transfer_core.work.service
 import transfer_core.work.tasks
 from pages.ui.app.words import expected_sentence, plain
+from pages.ui.train import advanced
 from tests.conftest import TrainOnce
 from tests.pages.conftest import HALF_WAY, OpenPage, StagedRuns, button, submit, texts
 from transfer_core.backbones.backbone import Backbone
@@ -25,7 +26,7 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
-from transfer_core.events import HeadChosen, PhotosLeftOut, RunEnded
+from transfer_core.events import HeadChosen, PhotosLeftOut, PrecisionChosen, RunEnded
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training import variants
@@ -130,6 +131,26 @@ def test_another_depth_keeps_the_single_model(open_page: OpenPage, dataset: Imag
 
 def choose_for_myself(page: AppTest) -> None:
     next(found for found in page.toggle if found.label == "Choose for myself").set_value(True).run()
+
+
+@pytest.mark.parametrize("is_offered", [False, True])
+def test_mixed_precision_is_offered_where_a_gpu_may_have_it(
+    is_offered: bool,
+    open_page: OpenPage,
+    dataset: ImageDataset,
+    staged_runs: StagedRuns,
+    page_workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(advanced, "offers_mixed_precision", lambda: is_offered)
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=1)
+    choose_for_myself(page)
+    assert ("Mixed precision" in [found.label for found in page.toggle]) == is_offered
+    if is_offered:
+        page.toggle(key="mixed-precision-0").set_value(True).run()
+    button(page, "Start training").click().run()
+    (run_id,) = page_workspace.run_ids()
+    assert TrainingRun.load(page_workspace, run_id).config.mixed_precision == is_offered
 
 
 def test_an_expert_changes_every_choice(
@@ -394,7 +415,9 @@ def test_the_frame_of_the_chart_is_there_before_the_first_epoch(
     assert drawn(page, "photo-grid")["outcomes"] == []
     live.log.append(HALF_WAY[0])
     live.log.append(HeadChosen(100.5, "lda", {"lda": 0.9, "average": 0.7}))
+    live.log.append(PrecisionChosen(100.6, "float32", "no_gpu"))
     page.run()
+    assert "Trained in float32, because there was no GPU." in texts(page)
     assert {metric.label: metric.value for metric in page.metric}["First guess"] == "90\u00a0%"
     live.release()
 

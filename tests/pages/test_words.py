@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from pages.ui.app.words import distinct_labels, short_names, status_words
+from pages.ui.app.words import distinct_labels, precision_words, short_names, status_words
+from transfer_core.events import PrecisionChosen, PrecisionReason
 from transfer_core.runs.run_status import RunStatus
 
 
@@ -17,6 +18,13 @@ def test_every_status_has_an_icon_and_words_of_its_own(status: RunStatus) -> Non
     assert found.label and found.state
     others = [status_words(other) for other in get_args(RunStatus) if other != status]
     assert found.label not in [other.label for other in others]
+
+
+@pytest.mark.parametrize("reason", get_args(PrecisionReason))
+def test_every_precision_has_a_sentence_of_its_own(reason: PrecisionReason) -> None:
+    sentence = precision_words(PrecisionChosen(1.0, "float32" if reason else "mixed_float16", reason))
+    assert ("float32" in sentence) == bool(reason)
+    assert len(sentence.split()) <= 15
 
 
 def test_options_with_the_same_words_are_numbered() -> None:

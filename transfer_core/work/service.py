@@ -110,6 +110,11 @@ class Service:
             if node.num_cpus or node.problem
         ]
 
+    @property
+    def cluster_problem(self) -> str:
+        """Why no training can begin on the cluster now, as a sentence for a person; empty where nothing is wrong."""
+        return self._execute.problem if isinstance(self._execute, RemoteExecutor) else ""
+
     def restore(self, seconds_before_the_first: float = 0.0) -> None:
         """Queue the trainings again that waited or ran when the server was stopped or died, in their order.
 
@@ -121,6 +126,8 @@ class Service:
         """
         if isinstance(self._execute, ProcessExecutor):
             self._execute.warm_up()
+        if isinstance(self._execute, RemoteExecutor):
+            self._execute.connect()
         if not self._to_restore:
             return
         with self.queue.held():

@@ -30,7 +30,9 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.errors import TrainingError
-from transfer_core.events import PhaseStarted, RunEnded, RunStarted
+from transfer_core.events import PhaseStarted, PlaceLost, RunEnded, RunPlaced, RunStarted
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.run_folder import EVENTS_FILE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training import variants
 from transfer_core.training.advice import recommend
@@ -178,7 +180,9 @@ class TestTrain:
         assert [line for line in lines if not allowed.fullmatch(line)] == []
 
     def test_facts_are_all_there_and_true(self, own: Run, image_folder: Path, workspace: Workspace) -> None:
-        facts = own("train", image_folder, *TINY[:2], "--epochs", 2, "--unfreeze-blocks", 1, "--json").json
+        options = ("--epochs", 2, "--unfreeze-blocks", 1, "--mixed-precision")
+        facts = own("train", image_folder, *TINY[:2], *options, "--json").json
+        assert facts["precision"] == {"chosen": "float32", "reason": "no_gpu"}
         assert facts.keys() >= TRAINING_KEYS
         assert facts["class_names"] == ["blue", "green", "red"]
         assert (facts["num_train_images"], facts["num_validation_images"]) == (18, 6)
@@ -224,6 +228,7 @@ class TestTrain:
             num_views=3,
             live_augmentation=True,
             cache_dtype="float32",
+            mixed_precision=True,
         )
         options = (
             *("--backbone", "tiny_random", "--unfreeze-blocks", 1, "--epochs", 2, "--fine-tune-epochs", 1),
@@ -233,7 +238,7 @@ class TestTrain:
             *("--weight-decay", 0.01, "--label-smoothing", 0.1, "--class-weights", "on", "--oversampling"),
             *("--head", "hidden", "--hidden-units", 16, "--patience", 4, "--layer-decay", 0.5),
             *("--augmentation", "strong", "--augmentation-kind", "flip", "--augmentation-kind", "zoom"),
-            *("--views", 3, "--live-augmentation", "--cache-dtype", "float32"),
+            *("--views", 3, "--live-augmentation", "--cache-dtype", "float32", "--mixed-precision"),
         )
         own("train", image_folder, *options)
         assert config_of_only_run(workspace) == chosen
@@ -585,6 +590,20 @@ class TestOtherCommands:
         assert facts[good.id].keys() == facts[bad.id].keys()
         (line,) = [line for line in own("runs").out.splitlines() if "damaged" in line]
         assert line.startswith(f"{bad.id}  damaged  config.json of {bad.id} is damaged: ")
+
+    def test_runs_of_a_cluster_name_their_computers(
+        self, own: Run, workspace: Workspace, color_dataset: ImageDataset
+    ) -> None:
+        run = TrainingRun.create(workspace, color_dataset, TrainingConfig(backbone="tiny_random"))
+        assert own("runs").out.splitlines() == [f"{run.id}  interrupted  {run.dataset_name}  tiny_random"]
+        log = EventLog(run.folder / EVENTS_FILE)
+        log.append(RunPlaced(1.0, "lab-3", "10.0.0.3", "Xeon", 1))
+        log.append(RunStarted(2.0, 18, 6, 3))
+        log.append(PlaceLost(3.0, "node"))
+        log.append(RunPlaced(4.0, "lab-4", "10.0.0.4", "Xeon", 1))
+        (facts,) = own("runs", "--json").json["runs"]
+        assert facts["computers"] == ["lab-3", "lab-4"]
+        assert own("runs").out.rstrip().endswith("  tiny_random  lab-3, lab-4")
 
     def test_no_runs_yet(self, own: Run) -> None:
         assert own("runs", "--json").json == {"runs": []}

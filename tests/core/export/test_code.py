@@ -24,7 +24,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.image_path import GreyRanges
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
-from transfer_core.events import HeadChosen, TrainingEvent
+from transfer_core.events import HeadChosen, Precision, PrecisionChosen, PrecisionReason, TrainingEvent
 from transfer_core.export.code import write_code
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
@@ -247,6 +247,15 @@ def test_a_run_from_random_weights_exports_its_initial_weights(script_of, color_
     text = (script.HERE / "train.py").read_text()
     assert "began with random weights: those in backbone.keras" in text
     assert "pretrained" not in text
+
+
+@pytest.mark.parametrize(("precision", "reason"), [("mixed_float16", ""), ("float32", "no_gpu")])
+def test_the_script_says_that_the_app_trained_in_mixed_precision(
+    precision: Precision, reason: PrecisionReason, script_of
+) -> None:
+    script, _config = script_of(PrecisionChosen(1.0, precision, reason), mixed_precision=True)
+    text = (script.HERE / "train.py").read_text()
+    assert ("trained in mixed precision; this script computes in float32" in text) == (not reason)
 
 
 def test_a_run_with_augmentation_that_compared_no_heads_exports_the_linear_one(

@@ -290,6 +290,16 @@ def test_too_little_memory_fails_with_advice(workspace, run, monkeypatch, caplog
     assert run.id in caplog.text
 
 
+def test_too_little_memory_of_a_gpu_interrupts_with_advice(workspace, run, monkeypatch, keras_module) -> None:
+    import tensorflow as tf
+
+    shortage = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    monkeypatch.setattr(execute, "train", raising(shortage))
+    ended = safely(workspace, run)
+    assert ended.outcome == "interrupted"
+    assert ended.message.startswith("The GPU or this computer ran out of memory. A smaller batch size")
+
+
 def test_unexpected_error_fails_with_its_kind_and_the_log_has_the_rest(
     workspace, run, monkeypatch, caplog
 ) -> None:

@@ -18,8 +18,14 @@ from transfer_core.config import TrainingConfig
 from transfer_core.errors import InvalidConfigError
 from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
 from transfer_core.runs.training_run import TrainingRun
+from transfer_core.work import executor as executor_module
 from transfer_core.work.execute import execute_run_safely
-from transfer_core.work.executor import EXECUTOR_VARIABLE, ProcessExecutor, chosen_executor
+from transfer_core.work.executor import (
+    EXECUTOR_VARIABLE,
+    ProcessExecutor,
+    chosen_executor,
+    offers_mixed_precision,
+)
 from transfer_core.work.trainings import Trainings
 
 NUM_EPOCHS = 60
@@ -51,6 +57,24 @@ def executor(tmp_path: Path):
     executor = ProcessExecutor((sys.executable, str(script)), runs_in_one_process=2)
     yield executor
     executor.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "is_loaded", "reason", "is_offered"),
+    [
+        ("thread", False, "", False),
+        ("thread", True, "no_gpu", False),
+        ("thread", True, "", True),
+        ("ray", False, "no_gpu", True),
+    ],
+)
+def test_mixed_precision_is_offered_on_a_cluster_and_beside_a_gpu(
+    name: str, is_loaded: bool, reason: str, is_offered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(EXECUTOR_VARIABLE, name)
+    monkeypatch.setattr(executor_module, "is_keras_loaded", lambda: is_loaded)
+    monkeypatch.setattr(executor_module, "reason_against_mixed_precision", lambda: reason)
+    assert offers_mixed_precision() == is_offered
 
 
 def new_run(workspace, dataset, epochs: int) -> TrainingRun:
