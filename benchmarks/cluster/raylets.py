@@ -26,6 +26,8 @@ from transfer_core.work.cluster.settings import ADDRESS_VARIABLE, ray_environmen
 _LOOPBACK = "127.0.0.1"
 # Free memory that a node claims: nodes here share that of one computer.
 _BYTES_OF_A_CORE = 4 * 10**9
+# Ray's own values let 12 s pass before a node counts as dead.
+_QUICK = {"health_check_period_ms": 500, "health_check_timeout_ms": 500, "health_check_failure_threshold": 3}
 _SECONDS_TO_START = 120.0
 _SECONDS_TO_END = 60.0
 _POLL_SECONDS = 0.05
@@ -82,7 +84,7 @@ def raylets(folder: Path, num_nodes: int, num_cores: int = 1) -> Iterator[Raylet
         num_cores: Of each.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    environment = ray_environment(is_on_loopback=True) | {
+    environment = ray_environment(_LOOPBACK) | {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
     }
@@ -165,7 +167,12 @@ class _Cluster:
         from ray.cluster_utils import Cluster
 
         self._folder, self._num_cores = folder, num_cores
-        head = {"num_cpus": 0, "include_dashboard": False, "node_ip_address": _LOOPBACK}
+        head = {
+            "num_cpus": 0,
+            "include_dashboard": False,
+            "node_ip_address": _LOOPBACK,
+            "_system_config": _QUICK,
+        }
         self.cluster = Cluster(initialize_head=True, head_node_args=head)
         self._nodes: dict[str, Any] = {}
 
