@@ -249,7 +249,9 @@ class _SimulatedPool(ActorPool):
         self._nodes: dict[str, Any] = {}
 
     def end(self, actor: Any) -> None:
-        """Leave the process to the other runs."""
+        """Leave the process to the other runs; the next run gets a new one, since this one may have died."""
+        with self._lock:
+            self._nodes.pop(actor.node, None)
 
     def _new(self, node: str, need: Need) -> Any:
         import ray
