@@ -34,6 +34,7 @@ from transfer_core.work.worker import num_threads_beside_an_app
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _LOOPBACK = "127.0.0.1"
+_NICENESS_VARIABLE = "RAY_worker_niceness"
 _SECONDS_TO_CONNECT = 5
 _SECONDS_BETWEEN_TIDYING = 10
 _LONGEST_REASON = 200
@@ -105,6 +106,9 @@ def connect(settings: ClusterSettings) -> None:
         # Ray would try for minutes.
         place = urlsplit(f"//{settings.address}")
         socket.create_connection((place.hostname, place.port), _SECONDS_TO_CONNECT).close()
+    else:
+        # By default Ray lets its workers run only when nobody else wants the processor.
+        os.environ[_NICENESS_VARIABLE] = "0"
     import ray
 
     # Workers look for modules in the folder of the driver first: another copy of the app in the same place on their
